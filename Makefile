@@ -1,0 +1,49 @@
+# The two commands are `make serve` and `make test`; the rest is for people who change the project.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format docs bench lock clean
+
+help:  ## List the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "quartpatterns needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+serve: $(READY)  ## Run the gallery under Hypercorn, on http://127.0.0.1:5000
+	@$(BIN)/quartpatterns serve
+
+test: $(READY)  ## Run the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)  ## Check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY)  ## Write the code in the project's style
+	$(BIN)/ruff check --fix --select I,UP,RUF100 .
+	$(BIN)/ruff format .
+
+docs: $(READY)  ## Build the documentation into docs/_build
+	$(BIN)/sphinx-build --fail-on-warning --quiet --builder html docs docs/_build/html
+
+bench: $(READY)  ## Measure the ports against the originals
+	$(BIN)/quartpatterns bench $(ARGS)
+
+lock: $(READY)  ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet --output-file requirements.lock
+
+clean:  ## Remove what the other commands made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build dist

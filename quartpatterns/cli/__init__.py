@@ -1,0 +1,1 @@
+"""The command ``quartpatterns``: one module a subcommand."""

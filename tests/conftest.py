@@ -1,0 +1,72 @@
+"""What every test may ask for: real servers, both application classes, and a guard on the loop."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from typing import NoReturn
+
+import psycopg
+import pytest
+from blockbuster import BlockBuster
+from blockbuster import blockbuster_ctx
+from quart import Quart
+
+from quartpatterns.compare import services
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip with *reason*; where ``CI=true`` promises that everything is there, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing on a CI machine: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def no_blocking() -> Iterator[BlockBuster]:
+    """Code of ours that blocks the event loop is an error, also in production's hot paths."""
+    with blockbuster_ctx("quartpatterns") as guard:
+        # Templates and URL rules are read from disk once, then cached: as in Quart itself.
+        for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat"):
+            guard.functions[name].can_block_in(
+                "jinja2/loaders.py", {"get_source", "up_to_date", "uptodate"}
+            )
+        yield guard
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Valkey, for the whole run; use keys of your own."""
+    try:
+        with services.valkey() as url:
+            yield url
+    except services.ServiceMissingError as missing:
+        unavailable(str(missing))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A real PostgreSQL, for the whole run."""
+    try:
+        with services.postgres() as url:
+            yield url
+    except services.ServiceMissingError as missing:
+        unavailable(str(missing))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The driverless URL of an empty database on the real PostgreSQL."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield postgres_server.rpartition("/")[0] + f"/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(params=[pytest.param(Quart, id="Quart")])
+def app_class(request: pytest.FixtureRequest) -> type[Quart]:
+    """Each class of application that a helper must work on."""
+    cls: type[Quart] = request.param
+    return cls
