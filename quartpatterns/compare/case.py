@@ -81,10 +81,13 @@ class Step:
     patience: float = field(default=15.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        given = [self.form is not None or self.files is not None]
-        given += [self.json is not None, self.body is not None]
-        if sum(given) > 1:
+        form = self.form is not None or self.files is not None
+        if form + (self.json is not None) + (self.body is not None) > 1:
             raise ValueError("a step sends one of form (with or without files), json and body")
+        for name in ("query", "headers"):
+            given = getattr(self, name)
+            pairs = given.items() if isinstance(given, Mapping) else given
+            object.__setattr__(self, name, tuple((key, value) for key, value in pairs))
 
 
 @dataclass(frozen=True, slots=True)

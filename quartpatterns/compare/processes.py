@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from typing import TypeVar
 
-__all__ = ["Process", "StartError", "accepts", "free_port"]
+__all__ = ["Process", "StartError", "accepts", "free_port", "in_thread"]
 
+T = TypeVar("T")
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 
 class StartError(Exception):
     """A program did not start; the message says which, why, and what to do."""
+
+
+@contextlib.asynccontextmanager
+async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """*context*, entered and left in a thread: starting a server takes a while."""
+    value = await asyncio.to_thread(context.__enter__)
+    try:
+        yield value
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 def free_port() -> int:

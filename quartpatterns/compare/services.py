@@ -70,13 +70,9 @@ def valkey(folder: Path | None = None, *, port: int | None = None) -> Iterator[s
         program = valkey_program()
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        process = stack.enter_context(
-            Process(
-                [program, "--port", str(port), "--bind", "127.0.0.1"]
-                + ["--save", "", "--appendonly", "no", "--dir", str(folder)],
-                log=folder / "valkey.log",
-            )
-        )
+        command: list[str | Path] = [program, "--port", str(port), "--bind", "127.0.0.1"]
+        command += ["--save", "", "--appendonly", "no", "--dir", folder]
+        process = stack.enter_context(Process(command, log=folder / "valkey.log"))
         process.wait_until(lambda: accepts(port))
         yield f"redis://127.0.0.1:{port}/0"
 
@@ -119,16 +115,33 @@ def postgres() -> Iterator[str]:
         if prefix:
             shutil.chown(folder, "nobody", "nogroup")
             shutil.chown(folder / "password", "nobody", "nogroup")
-        initdb = [programs / "initdb", "-D", folder / "data", "-U", "app", "-A", "scram-sha-256"]
+        initdb: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            folder / "data",
+            "-U",
+            "app",
+            "-A",
+            "scram-sha-256",
+        ]
         initdb += [f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C", "--no-sync"]
         done = subprocess.run([*prefix, *initdb], capture_output=True, text=True, cwd="/")
         if done.returncode:
             raise StartError(f"initdb failed\n{done.stderr.strip()}")
-        server = [programs / "postgres", "-D", folder / "data", "-h", "127.0.0.1"]
+        server: list[str | Path] = [programs / "postgres", "-D", folder / "data", "-h", "127.0.0.1"]
         server += ["-p", str(port), "-k", folder, "-F", "-c", "max_connections=200"]
         url = f"postgresql://app:{password}@127.0.0.1:{port}/"
         with Process([*prefix, *server], log=folder / "postgres.log", cwd=Path("/")) as process:
             process.wait_until(lambda: "ready to accept connections" in process.output())
-            create = [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "app", "app"]
+            create: list[str | Path] = [
+                programs / "createdb",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                "-U",
+                "app",
+                "app",
+            ]
             subprocess.run(create, check=True, env={**os.environ, "PGPASSWORD": password})
             yield f"{url}app"

@@ -1,0 +1,181 @@
+"""HTTPX clients for a WSGI callable, an ASGI callable with its lifespan, and a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import sys
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httpx
+from asgi_lifespan import LifespanManager
+from asgi_lifespan import LifespanNotSupported
+from werkzeug.test import run_wsgi_app
+
+from quartpatterns.compare.loading import interface
+
+__all__ = ["ENDING", "TARGET", "Ending", "client", "wsgi_environ"]
+
+ENDING = "quartpatterns.ending"
+"""The response extension, an :class:`Ending`, of an application that is called in process."""
+
+TARGET = "target"
+"""HTTPX's request extension for the request target, sent to the byte: path and query."""
+
+HEADERS = {"Host": "localhost", "User-Agent": "quartpatterns", "Accept": "*/*"}
+TIMEOUT = 30.0  # seconds for each of connect, read, write
+START = 60.0  # seconds for an application's start-up, and for its shutdown
+
+Message = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an answer ended: whether all of its body came, and what the application raised."""
+
+    complete: bool = True
+    error: str | None = None
+
+
+@contextlib.asynccontextmanager
+async def client(target: Callable[..., Any] | str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client for *target*: an ASGI or WSGI application, or the URL of a server.
+
+    An ASGI application is started before and shut down after, if it knows lifespan. Whichever
+    it is, the application sees the same headers, ``Host: localhost`` among them.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        transport: httpx.AsyncBaseTransport | None = None
+        if callable(target) and interface(target) == "asgi":
+            transport = _ASGI(await _started(target, stack))
+        elif callable(target):
+            transport = _WSGI(target)
+        base_url = target if isinstance(target, str) else "http://localhost"
+        http = httpx.AsyncClient(
+            base_url=base_url, transport=transport, timeout=TIMEOUT, trust_env=False
+        )
+        http.headers = httpx.Headers(HEADERS)
+        yield await stack.enter_async_context(http)
+
+
+async def _started(app: Callable[..., Any], stack: contextlib.AsyncExitStack) -> Callable[..., Any]:
+    with contextlib.suppress(LifespanNotSupported):
+        manager = LifespanManager(app, startup_timeout=START, shutdown_timeout=START)
+        return (await stack.enter_async_context(manager)).app
+    return app
+
+
+class _ASGI(httpx.AsyncBaseTransport):
+    """HTTPX's own transport, and what a server does where the application fails."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self.app = app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        error: str | None = None
+        started = finished = False
+
+        async def served(scope: Message, receive: Any, send: Any) -> None:
+            nonlocal error
+            raw_path, _, query = _target(request).partition(b"?")
+            path = unquote_to_bytes(raw_path).decode(errors="replace")
+            scope.update(path=path, raw_path=raw_path, query_string=query)
+
+            async def noted(message: Message) -> None:
+                nonlocal started, finished
+                started = started or message["type"] == "http.response.start"
+                body = message["type"] == "http.response.body"
+                finished = finished or (body and not message.get("more_body", False))
+                await send(message)
+
+            try:
+                await self.app(scope, receive, noted)
+            except Exception as raised:  # as a server: whatever an application raises
+                error = f"{type(raised).__name__}: {raised}"
+            if not started:
+                await send({"type": "http.response.start", "status": 500, "headers": []})
+            if not finished:
+                await send({"type": "http.response.body", "body": b""})
+
+        response = await httpx.ASGITransport(served).handle_async_request(request)
+        response.extensions[ENDING] = Ending(finished or not started, error)
+        return response
+
+
+class _WSGI(httpx.AsyncBaseTransport):
+    """A WSGI application in a thread, as a threaded server runs it."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self.app = app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        return await asyncio.to_thread(self._respond, request)
+
+    def _respond(self, request: httpx.Request) -> httpx.Response:
+        body = io.BytesIO()
+        try:
+            chunks, status, headers = run_wsgi_app(self.app, wsgi_environ(request))
+        except Exception as raised:  # as a server: whatever an application raises
+            ending = Ending(error=f"{type(raised).__name__}: {raised}")
+            return httpx.Response(500, extensions={ENDING: ending})
+        ending = Ending()
+        try:
+            for chunk in chunks:
+                body.write(chunk)
+        except Exception as raised:  # the same, when the status is already sent
+            ending = Ending(complete=False, error=f"{type(raised).__name__}: {raised}")
+        finally:
+            getattr(chunks, "close", lambda: None)()
+        return httpx.Response(
+            int(status.split()[0]),
+            headers=[(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers],
+            stream=httpx.ByteStream(body.getvalue()),
+            extensions={ENDING: ending},
+        )
+
+
+def _target(request: httpx.Request) -> bytes:
+    target: bytes = request.extensions.get(TARGET, request.url.raw_path)
+    return target
+
+
+def wsgi_environ(request: httpx.Request) -> dict[str, Any]:
+    """The WSGI environment of *request*, whose body has been read (PEP 3333).
+
+    Repeated headers are joined by a comma and ``wsgi.input`` ends where the body ends, as under
+    gunicorn.
+    """
+    target = _target(request)
+    raw_path, _, query = target.partition(b"?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(raw_path).decode("latin-1"),
+        "RAW_URI": target.decode("latin-1"),
+        "QUERY_STRING": query.decode("latin-1"),
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(request.content),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for raw_name, raw_value in request.headers.raw:
+        name = raw_name.decode("latin-1").upper().replace("-", "_")
+        key = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
+        value = raw_value.decode("latin-1")
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    return environ

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+
+from quartpatterns.compare.exchange import Answer
+from quartpatterns.compare.exchange import aspects
+from quartpatterns.compare.exchange import normal_html
+
+
+def answer(*headers: tuple[str, str], body: bytes = b"", status: int = 200) -> Answer:
+    return Answer(status, headers, body)
+
+
+def test_server_headers_are_left_out() -> None:
+    """Date, Server and the like belong to the server, everything else is compared."""
+    found = aspects(answer(("date", "now"), ("server", "x"), ("x-own", "1")), "text")
+    assert found == {"status": 200, "complete": True, "header:x-own": "1", "body": ""}
+
+
+def test_sets_have_no_order() -> None:
+    found = aspects(answer(("allow", "POST, GET"), ("vary", "Cookie"), ("vary", "Accept")), "text")
+    assert found["header:allow"] == "GET, POST"
+    assert found["header:vary"] == "Accept, Cookie"
+
+
+def test_repeated_headers_keep_their_order() -> None:
+    """A list header whose order counts is not sorted."""
+    assert aspects(answer(("link", "b"), ("link", "a")), "text")["header:link"] == "b\na"
+
+
+@pytest.mark.parametrize(
+    "value", [pytest.param("x", id="plain"), pytest.param("x" * 500, id="zipped")]
+)
+def test_signed_cookie_shows_its_payload(value: str) -> None:
+    """What is signed is compared; when and with which key is not."""
+    app = Flask(__name__)
+    app.secret_key = "a"
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    cookie = f"session={serializer.dumps({'v': value})}; Path=/; HttpOnly"
+    found = aspects(answer(("set-cookie", cookie)), "text")["header:set-cookie"]
+    assert found == f'session=signed({{"v":"{value}"}}); HttpOnly; Path=/'
+
+
+def test_signed_payloads_that_differ_stay_different() -> None:
+    plain = aspects(answer(("set-cookie", "session=WzFd.aaaaaa." + "b" * 27)), "text")
+    other = aspects(answer(("set-cookie", "session=WzJd.aaaaaa." + "b" * 27)), "text")
+    assert plain != other
+
+
+def test_json_tells_numbers_apart() -> None:
+    """1, 1.0 and true are equal in Python and three values in JSON."""
+    bodies = {aspects(answer(body=body), "json")["body"] for body in (b"[1]", b"[1.0]", b"[true]")}
+    assert len(bodies) == 3
+
+
+def test_json_has_no_order_of_keys() -> None:
+    one, other = answer(body=b'{"a": 1, "b": 2}'), answer(body=b'{"b":2,"a":1}')
+    assert aspects(one, "json") == aspects(other, "json")
+    assert aspects(one, "text") != aspects(other, "text")
+
+
+def test_what_is_no_json_is_compared_as_text() -> None:
+    assert aspects(answer(body=b"<p>"), "json")["body"] == "<p>"
+
+
+def test_bytes_that_are_no_text_stay_visible() -> None:
+    assert aspects(answer(body=b"\xff\x00"), "text")["body"] == "\\xff\x00"
+
+
+def test_captured_values_are_named() -> None:
+    found = aspects(
+        answer(("location", "/job/17"), body=json.dumps({"id": 17}).encode()),
+        "text",
+        (),
+        {"id": "17"},
+    )
+    assert found["header:location"] == "/job/{id}"
+    assert found["body"] == '{"id": {id}}'
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        pytest.param("<p>\n  Hello   you</p>", "<p>Hello you</p>", True, id="white space"),
+        pytest.param("<a b=1 c='2'>", '<a c="2" b="1">', True, id="attributes"),
+        pytest.param("<p>a b</p>", "<p>ab</p>", False, id="words"),
+        pytest.param("<pre>a  b</pre>", "<pre>a b</pre>", False, id="pre"),
+        pytest.param("<p>&amp;</p>", "<p>&#38;</p>", True, id="references"),
+        pytest.param("<p hidden>", "<p>", False, id="attribute"),
+        pytest.param("<!-- a -->", "<!-- b -->", False, id="comment"),
+        pytest.param("<p>1</p>", "<p>1", False, id="unclosed"),
+    ],
+)
+def test_normal_html(one: str, other: str, alike: bool) -> None:
+    """White space and quoting don't count; words, elements and attributes do."""
+    assert (normal_html(one) == normal_html(other)) is alike

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask import Response
+from quart import Quart
+
+from quartpatterns.compare import Case
+from quartpatterns.compare import Difference
+from quartpatterns.compare import Step
+from quartpatterns.compare.case import Where
+from quartpatterns.compare.parity import Result
+from quartpatterns.compare.parity import Transport
+from quartpatterns.compare.parity import compare_applications
+
+OLD, NEW = "<p>old</p>", "<p>new</p>"
+
+
+def original(text: str = OLD) -> Flask:
+    app = Flask(__name__)
+
+    @app.get("/")
+    def index() -> Response:
+        return Response(text, headers={"X-Same": "1", "X-Old": "1"})
+
+    return app
+
+
+def port(text: str = NEW) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def index() -> tuple[str, dict[str, str]]:
+        return text, {"X-Same": "1"}
+
+    return app
+
+
+HEADER = Difference("header:x-old", "1", None, "gone")
+
+
+async def compared(
+    *differs: Difference, transport: Transport = "in process", **step: Any
+) -> Result:
+    case = Case("index", Step("/", **step), differs=differs)
+    (result,) = [
+        result
+        async for result in compare_applications(original(), port(), [case], transport=transport)
+    ]
+    return result
+
+
+def kinds(result: Result) -> dict[str, str]:
+    return {finding.aspect: finding.kind for finding in result.findings}
+
+
+async def test_undeclared() -> None:
+    """What differs is found: a value, and a header that only one side has."""
+    result = await compared()
+    assert not result.passed
+    assert kinds(result) == {"body": "undeclared", "header:x-old": "undeclared"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(OLD, NEW, id="text"),
+        pytest.param(re.compile("<p>o.*"), re.compile(".*new.*"), id="patterns"),
+    ],
+)
+async def test_declared(old: Any, new: Any) -> None:
+    result = await compared(Difference("body", old, new, "renamed"), HEADER)
+    assert result.passed
+    assert kinds(result) == {"body": "declared", "header:x-old": "declared"}
+
+
+async def test_declared_in_the_form_compared() -> None:
+    """A declared body is written as people write it, whatever the form it is compared in."""
+    differs = Difference("body", "<p> old </p>", "<p> new </p>", "renamed")
+    assert (await compared(differs, HEADER, compare="html")).passed
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(Difference("body", "other", NEW, "reason"), id="original"),
+        pytest.param(Difference("body", OLD, "other", "reason"), id="port"),
+        pytest.param(Difference("body", re.compile("<p>ol"), NEW, "reason"), id="whole text"),
+    ],
+)
+async def test_declared_otherwise(wrong: Difference) -> None:
+    """Both declared answers must be the ones that came."""
+    result = await compared(wrong, HEADER)
+    assert not result.passed
+    assert kinds(result)["body"] == "undeclared"
+
+
+async def test_stale() -> None:
+    """A declared difference that no longer holds fails as an unexpected one does."""
+    differs = Difference("header:x-same", "1", "2", "once it was so")
+    result = await compared(HEADER, Difference("body", OLD, NEW, "renamed"), differs)
+    assert not result.passed
+    assert kinds(result)["header:x-same"] == "stale"
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        pytest.param("everywhere", True, id="everywhere"),
+        pytest.param("in process", True, id="here"),
+        pytest.param("on the wire", False, id="elsewhere"),
+    ],
+)
+async def test_where(where: Where, holds: bool) -> None:
+    """A difference counts only on its transport."""
+    differs = Difference("body", OLD, NEW, "renamed", where=where)
+    assert (await compared(HEADER, differs)).passed is holds
+
+
+async def test_ignored() -> None:
+    assert (await compared(ignore_headers=("x-old", "content-length"), compare="ignore")).passed
+
+
+async def test_errors_are_told() -> None:
+    """What an application raised is part of the result."""
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def index() -> str:
+        raise RuntimeError("on purpose")
+
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    results = [r async for r in compare_applications(original(), app, [Case("x", Step("/"))])]
+    assert results[0].errors == ("port, step 0: RuntimeError: on purpose",)

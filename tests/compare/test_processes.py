@@ -1,0 +1,132 @@
+"""Nothing that is started outlives its starter, however that ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from quartpatterns.compare.processes import Process
+from quartpatterns.compare.processes import StartError
+from quartpatterns.compare.processes import accepts
+from quartpatterns.compare.processes import free_port
+
+# A parent with a child of its own; both ignore nothing and write their ids down.
+FAMILY = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(os.getpid(), child.pid, flush=True)
+time.sleep(60)
+"""
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+
+
+def soon(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not claim():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def family(log: Path) -> list[int]:
+    assert soon(lambda: log.exists() and len(log.read_text().split()) == 2)
+    return [int(word) for word in log.read_text().split()]
+
+
+def test_stop(tmp_path: Path) -> None:
+    """Stopping ends the program and its children, and its id is the program's own."""
+    log = tmp_path / "log"
+    with Process([sys.executable, "-c", FAMILY], log=log) as process:
+        pids = family(log)
+        assert process.pid == pids[0]
+        assert process.returncode is None
+    assert not any(map(alive, pids))
+
+
+def test_starter_is_killed(tmp_path: Path) -> None:
+    """A starter that is killed with SIGKILL leaves nothing behind."""
+    log = tmp_path / "log"
+    code = f"""
+import sys, time
+from pathlib import Path
+from quartpatterns.compare.processes import Process
+Process([sys.executable, "-c", {FAMILY!r}], log=Path({str(log)!r}))
+time.sleep(60)
+"""
+    starter = subprocess.Popen([sys.executable, "-c", code])
+    pids = family(log)
+    starter.kill()
+    starter.wait()
+    assert soon(lambda: not any(map(alive, pids)))
+
+
+def test_ctrl_c_is_for_the_starter(tmp_path: Path) -> None:
+    """The interrupt of a terminal does not reach what is kept: its starter decides."""
+    log = tmp_path / "log"
+    with Process([sys.executable, "-c", FAMILY], log=log) as process:
+        pids = family(log)
+        os.kill(psutil.Process(process.pid).ppid(), signal.SIGINT)
+        time.sleep(0.2)
+        assert all(map(alive, pids))
+
+
+def test_stubborn_programs_end_by_force(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = Process([sys.executable, "-c", STUBBORN], log=log)
+    process.wait_until(lambda: bool(process.output()))
+    started = time.monotonic()
+    process.stop()
+    assert not alive(process.pid)
+    assert time.monotonic() - started < 15
+
+
+def test_exit_code() -> None:
+    process = Process([sys.executable, "-c", "raise SystemExit(3)"])
+    assert soon(lambda: process.returncode is not None)
+    assert process.returncode == 3
+    process.stop()
+
+
+def test_no_program(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="nothing-of-that-name can't be executed"):
+        Process(["nothing-of-that-name"], log=tmp_path / "log")
+
+
+def test_ends_before_it_is_ready(tmp_path: Path) -> None:
+    """The last words of a program that did not start are in the message."""
+    process = Process([sys.executable, "-c", "raise SystemExit('bad setting')"], log=tmp_path / "l")
+    with pytest.raises(StartError, match=r"exit code 1\n  bad setting"):
+        process.wait_until(lambda: False)
+
+
+def test_never_ready(tmp_path: Path) -> None:
+    process = Process([sys.executable, "-c", FAMILY], log=tmp_path / "log")
+    with pytest.raises(StartError, match=r"not ready after 0\.2 s"):
+        process.wait_until(lambda: False, timeout=0.2)
+    assert not alive(process.pid)
+
+
+def test_ports() -> None:
+    port = free_port()
+    assert not accepts(port)
