@@ -1,0 +1,40 @@
+"""What tests note of a stream's end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from quart import Quart
+from quart import g
+from quart import request
+
+__all__ = ["Log", "teardown"]
+
+
+class Log:
+    """Notes how a generator ended and which teardown functions ran, with what was still there."""
+
+    def __init__(self, app: Quart) -> None:
+        self.closed: list[str] = []
+        self.torn_down: list[tuple[str, str]] = []
+
+        @app.teardown_request
+        async def note_request(error: BaseException | None) -> None:
+            self.torn_down.append((f"request {g.mark}", type(error).__name__))
+
+        @app.teardown_appcontext
+        def note_context(error: BaseException | None) -> None:
+            if "mark" in g:  # the server starts and stops in contexts of its own
+                self.torn_down.append((f"context {g.mark}", type(error).__name__))
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.closed.append(f"{request.path} {g.mark}")
+
+
+def teardown(error: str = "NoneType") -> list[tuple[str, str]]:
+    return [("request g", error), ("context g", error)]

@@ -1,0 +1,358 @@
+"""Joined chunks: the same content, no longer than allowed, no later than allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
+from collections.abc import Generator
+from collections.abc import Iterator
+from contextlib import aclosing
+from contextvars import ContextVar
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from quartpatterns.streaming import coalesce
+from tests.streaming.serving import PATIENCE
+
+Chunks = list[str | bytes]
+
+chunks_of_any_kind = st.lists(
+    st.one_of(st.text(max_size=20), st.binary(max_size=20), st.binary(min_size=90, max_size=200)),
+    max_size=60,
+)
+
+
+def as_bytes(chunks: Chunks) -> list[bytes]:
+    return [chunk.encode() if isinstance(chunk, str) else chunk for chunk in chunks]
+
+
+def source_of(kind: str, chunks: Chunks, pauses: list[float] | None = None) -> Any:
+    waits = iter(pauses or [])
+
+    async def steps() -> AsyncGenerator[str | bytes, None]:
+        for chunk in chunks:
+            if pause := next(waits, 0):
+                await asyncio.sleep(pause)
+            yield chunk
+
+    def sync_steps() -> Generator[str | bytes, None, None]:
+        for chunk in chunks:
+            if pause := next(waits, 0):
+                time.sleep(pause)
+            yield chunk
+
+    return steps() if kind == "async" else sync_steps()
+
+
+async def collected(kind: str, chunks: Chunks, **options: Any) -> list[bytes]:
+    return [chunk async for chunk in coalesce(source_of(kind, chunks), **options)]
+
+
+@pytest.mark.checks("ST-1")
+@pytest.mark.parametrize("kind", ["async", "sync"])
+@given(chunks=chunks_of_any_kind, size=st.integers(1, 100), delay=st.sampled_from([0, 0.001, 60.0]))
+@settings(deadline=None, max_examples=150)
+def test_content(kind: str, chunks: Chunks, size: int, delay: float) -> None:
+    """Nothing is lost, added, reordered, empty, or longer than the size, but for what came so."""
+    joined = asyncio.run(collected(kind, chunks, size=size, delay=delay))
+    parts = as_bytes(chunks)
+    assert b"".join(joined) == b"".join(parts)
+    assert all(0 < len(chunk) <= size or chunk in parts for chunk in joined)
+    if delay == 60.0:  # two that fit together are never sent apart
+        assert all(len(one) + len(other) > size for one, other in pairwise(joined))
+
+
+@pytest.mark.checks("ST-1")
+@pytest.mark.parametrize("kind", ["async", "sync"])
+@given(
+    pauses=st.lists(st.sampled_from([0, 0, 0, 0.002, 0.02]), min_size=1, max_size=12),
+    size=st.sampled_from([12, 1000]),
+    delay=st.sampled_from([0, 0.005, 0.03]),
+)
+@settings(deadline=None, max_examples=25)
+def test_delay(kind: str, pauses: list[float], size: int, delay: float) -> None:
+    """No chunk is held back for longer than the delay, whatever the rhythm of the source."""
+    made: list[float] = []
+
+    def stamped(number: int) -> bytes:
+        made.append(time.monotonic())
+        return b"%04d" % number
+
+    async def steps() -> AsyncGenerator[bytes, None]:
+        for number, pause in enumerate(pauses):
+            await asyncio.sleep(pause)
+            yield stamped(number)
+
+    def sync_steps() -> Generator[bytes, None, None]:
+        for number, pause in enumerate(pauses):
+            time.sleep(pause)
+            yield stamped(number)
+
+    async def held() -> list[float]:
+        source: Any = steps() if kind == "async" else sync_steps()
+        seconds: list[float] = []
+        async for chunk in coalesce(source, size=size, delay=delay):
+            now = time.monotonic()
+            seconds += [now - made[int(chunk[i : i + 4])] for i in range(0, len(chunk), 4)]
+        return seconds
+
+    seconds = asyncio.run(held())
+    assert len(seconds) == len(pauses)
+    # What a busy machine adds; test_held_back shows that the delay itself is what ends the wait.
+    assert max(seconds) < delay + 0.5
+
+
+@pytest.mark.checks("ST-1")
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_held_back(kind: str) -> None:
+    """Chunks that come together go together, without waiting for one that may never come."""
+    go_on, go_on_in_thread = asyncio.Event(), threading.Event()
+
+    async def steps() -> AsyncGenerator[str, None]:
+        for chunk in ("one ", "two ", "three"):
+            yield chunk
+        await go_on.wait()
+        yield "four"
+
+    def sync_steps() -> Generator[str, None, None]:
+        yield from ("one ", "two ", "three")
+        go_on_in_thread.wait(PATIENCE)
+        yield "four"
+
+    source: Any = steps() if kind == "async" else sync_steps()
+    async with aclosing(coalesce(source, delay=0.1)) as joined:
+        start = time.monotonic()
+        assert await anext(joined) == b"one two three"
+        assert 0.05 < time.monotonic() - start < PATIENCE / 2
+        go_on.set()
+        go_on_in_thread.set()
+        assert await anext(joined) == b"four"
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_full_at_once(kind: str) -> None:
+    """What fills the size does not wait for the delay; nor does the end."""
+    start = time.monotonic()
+    assert await collected(kind, ["12", "34", "5"], size=4, delay=60) == [b"1234", b"5"]
+    assert time.monotonic() - start < PATIENCE
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_empty_chunks(kind: str) -> None:
+    """Nothing is sent for an empty chunk."""
+    assert await collected(kind, ["", b""], delay=0) == []
+    assert await collected(kind, ["", b"one", ""], delay=0) == [b"one"]
+
+
+@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError])
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_error(kind: str, error: type[BaseException]) -> None:
+    """What the source raises comes after all that it gave, and is never taken for the end."""
+
+    async def steps() -> AsyncGenerator[str, None]:
+        for chunk in sync_steps():
+            yield chunk
+
+    def sync_steps() -> Generator[str, None, None]:
+        yield from ("one ", "two ", "three")
+        raise error
+
+    received = []
+    with pytest.raises(error):
+        async for chunk in coalesce(steps() if kind == "async" else sync_steps(), size=5):
+            received.append(chunk)
+    assert received == [b"one ", b"two ", b"three"]
+
+
+@pytest.mark.parametrize("how", ["aclose", "cancel", "aclose at the end"])
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_closing(kind: str, how: str) -> None:
+    """However it ends, the source is closed then, and no task is left."""
+    closed: list[str] = []
+    go_on = threading.Event()
+    before = asyncio.all_tasks()
+
+    async def steps() -> AsyncGenerator[str, None]:
+        try:
+            yield "first"
+            if how != "aclose at the end":
+                await asyncio.sleep(PATIENCE)
+        finally:
+            await asyncio.sleep(0)
+            closed.append(kind)
+
+    def sync_steps() -> Generator[str, None, None]:
+        try:
+            yield "first"
+            if how != "aclose at the end":
+                go_on.wait(PATIENCE)
+            yield "second"
+        finally:
+            closed.append(kind)
+
+    stream = coalesce(steps() if kind == "async" else sync_steps(), size=5)
+    assert await anext(stream) == b"first"
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
+    if how == "cancel":
+        task = asyncio.create_task(stream.__anext__())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await stream.aclose()
+    assert closed == [kind]
+    assert asyncio.all_tasks() == before
+
+
+async def test_closing_a_slow_source() -> None:
+    """A thread does not go on until the size is full when nobody waits for it."""
+    made = 0
+
+    def sync_steps() -> Generator[str, None, None]:
+        nonlocal made
+        for _ in range(1000):
+            made += 1
+            yield "."
+            time.sleep(0.02)
+
+    stream = coalesce(sync_steps(), delay=0.01)
+    await anext(stream)
+    await stream.aclose()
+    assert made < 100
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_error_while_closing(kind: str) -> None:
+    """What closing the source raises is raised."""
+
+    async def steps() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield bytes(100)
+        finally:
+            raise LookupError("closing")
+
+    def sync_steps() -> Generator[bytes, None, None]:
+        try:
+            while True:
+                yield bytes(100)
+        finally:
+            raise LookupError("closing")
+
+    stream = coalesce(steps() if kind == "async" else sync_steps(), size=100)
+    await anext(stream)
+    with pytest.raises(LookupError, match="closing"):
+        await stream.aclose()
+
+
+@pytest.mark.checks("ST-1")
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_reads_no_further(kind: str) -> None:
+    """It reads ahead of a slow taker by one size and one chunk, no more."""
+    made = 0
+
+    def sync_steps() -> Generator[bytes, None, None]:
+        nonlocal made
+        while True:
+            made += 1
+            yield bytes(30)
+
+    async def steps() -> AsyncGenerator[bytes, None]:
+        for chunk in sync_steps():
+            yield chunk
+
+    async with aclosing(coalesce(steps() if kind == "async" else sync_steps(), size=100)) as joined:
+        for taken in range(1, 6):
+            assert len(await anext(joined)) == 90
+            await asyncio.sleep(0.02)
+            assert (made - 3 * taken) * 30 < 100 + 30
+
+
+async def test_nothing_is_read_before_it_is_asked() -> None:
+    """A stream that nobody takes from starts nothing."""
+    before = asyncio.all_tasks()
+    source = iter(["one"])
+    stream = coalesce(source)
+    await asyncio.sleep(0.02)
+    await stream.aclose()
+    assert list(source) == ["one"]
+    assert asyncio.all_tasks() == before
+
+
+async def test_sync_in_a_thread() -> None:
+    """A synchronous source runs in a thread, all of it in one context, that of the taker."""
+    variable: ContextVar[str] = ContextVar("variable")
+
+    def sync_steps() -> Generator[str, None, None]:
+        for _ in range(100):
+            variable.set(variable.get() + ".")
+            yield f"{threading.current_thread() is threading.main_thread()} {len(variable.get())}\n"
+
+    variable.set("")
+    lines = b"".join([chunk async for chunk in coalesce(sync_steps(), size=50)]).splitlines()
+    assert lines == [b"False %d" % number for number in range(1, 101)]
+
+
+async def test_others_get_their_turn() -> None:
+    """An asynchronous source that never waits does not keep the loop for itself."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    chunks: Chunks = ["."] * 20_000
+    assert len(b"".join(await collected("async", chunks, size=100))) == 20_000
+    task.cancel()
+    assert turns > 100
+
+
+class Letters(AsyncIterator[str]):
+    """An asynchronous iterator that is no generator and can't be closed."""
+
+    def __init__(self) -> None:
+        self.letters: Iterator[str] = iter("abc")
+
+    async def __anext__(self) -> str:
+        try:
+            return next(self.letters)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+@pytest.mark.parametrize(
+    "chunks", [pytest.param(Letters(), id="async"), pytest.param(["a", b"b", "c"], id="list")]
+)
+async def test_any_iterable(chunks: Any) -> None:
+    assert [chunk async for chunk in coalesce(chunks)] == [b"abc"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"size": 0}, "size is a number of bytes, 1 or more, not 0", id="size"),
+        pytest.param({"delay": -1}, "delay is a number of seconds, 0 or more, not -1", id="delay"),
+        pytest.param({"delay": float("nan")}, "not nan", id="nan"),
+    ],
+)
+async def test_bad_options(options: dict[str, Any], message: str) -> None:
+    """They are told at once, not when the first chunk is asked for."""
+    with pytest.raises(ValueError, match=message):
+        coalesce([], **options)
+
+
+async def test_wrong_items() -> None:
+    """Numbers are no chunks."""
+    with pytest.raises(TypeError):
+        [chunk async for chunk in coalesce([1])]  # type: ignore[list-item]

@@ -1,0 +1,58 @@
+"""What a comparison of whole answers can't see: when the pieces of the port's answers come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from quart import Quart
+
+from quartpatterns.streaming.port import MOST_ROWS
+from quartpatterns.streaming.port import create_app
+from tests.streaming.serving import served
+
+pytestmark = pytest.mark.wire
+
+
+@pytest.fixture
+def app() -> Quart:
+    return create_app({"TIMELINE_PAUSE": 0.02, "RESPONSE_TIMEOUT": 0.05})
+
+
+@pytest.mark.checks("ST-1")
+async def test_very_large_csv(app: Quart) -> None:
+    """Ten million rows begin at once, and end when the client has seen enough."""
+    async with served(app) as wire:
+        start = time.monotonic()
+        async with wire.client.stream("GET", f"/large.csv?rows={MOST_ROWS}") as response:
+            chunks = response.aiter_raw()
+            head = b"".join([await anext(chunks) for _ in range(20)])
+        assert head.startswith(b"0,item 0,0.00\n1,item 1,0.07\n")
+        assert (await wire.client.get("/stream?name=other")).text == "<p>Hello other!</p>"
+        assert time.monotonic() - start < 5  # all of it takes more than ten seconds
+
+
+@pytest.mark.checks("ST-2")
+async def test_timeline(app: Quart) -> None:
+    """Each event is there before the next one happens, past any time limit."""
+    seen: list[float] = []
+    async with served(app) as wire, wire.client.stream("GET", "/timeline") as response:
+        async for chunk in response.aiter_raw():
+            seen += [time.monotonic()] * chunk.count(b":00")
+    assert len(seen) == 10
+    assert seen[-1] - seen[0] > 0.15
+
+
+@pytest.mark.checks("ST-1", "ST-3")
+async def test_many_clients(app: Quart) -> None:
+    """Large tables and greetings at the same time, each whole and right."""
+    async with served(app) as wire:
+        csv = (await wire.client.get("/large.csv?rows=20000")).text
+        tables = [wire.client.get("/large.csv?rows=20000") for _ in range(10)]
+        names = [f"/stream?name={number}" for number in range(50)]
+        answers = await asyncio.gather(*tables, *map(wire.client.get, names))
+    assert csv.count("\n") == 20_000
+    assert [answer.text for answer in answers[:10]] == [csv] * 10
+    expected = [f"<p>Hello {number}!</p>" for number in range(50)]
+    assert [answer.text for answer in answers[10:]] == expected

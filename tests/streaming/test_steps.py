@@ -1,0 +1,150 @@
+"""A coroutine in a context of its own, and an iterator in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextvars import Context
+from contextvars import ContextVar
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+from quart.utils import run_sync
+
+from quartpatterns.streaming.steps import async_steps
+from quartpatterns.streaming.steps import threaded
+from quartpatterns.streaming.steps import within
+from tests.streaming.serving import PATIENCE
+from tests.streaming.serving import eventually
+
+variable: ContextVar[str] = ContextVar("variable", default="outside")
+
+
+@pytest.fixture
+def context() -> Context:
+    context = copy_context()
+    context.run(variable.set, "inside")
+    return context
+
+
+async def test_within(context: Context) -> None:
+    """Before and after each wait the context is the given one, outside it is the caller's."""
+
+    async def step() -> list[str]:
+        seen = [variable.get()]
+        await asyncio.sleep(0)
+        seen.append(variable.get())
+        await asyncio.sleep(0.001)
+        variable.set("changed")
+        return [*seen, variable.get()]
+
+    assert await within(context, step()) == ["inside", "inside", "changed"]
+    assert (variable.get(), context[variable]) == ("outside", "changed")
+
+
+async def test_within_same_task(context: Context) -> None:
+    async def step() -> Any:
+        await asyncio.sleep(0)
+        return asyncio.current_task()
+
+    assert await within(context, step()) is asyncio.current_task()
+
+
+async def test_within_error(context: Context) -> None:
+    async def step() -> None:
+        await asyncio.sleep(0)
+        raise LookupError(variable.get())
+
+    with pytest.raises(LookupError, match="inside"):
+        await within(context, step())
+
+
+async def test_within_cancelled(context: Context) -> None:
+    """A cancellation arrives inside, where it may be answered."""
+
+    async def step() -> str:
+        try:
+            await asyncio.sleep(PATIENCE)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+        return variable.get()
+
+    async def whole() -> str:
+        return await within(context, step())
+
+    task = asyncio.create_task(whole())
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == "inside"
+
+
+def test_within_closed(context: Context) -> None:
+    """A coroutine that is thrown away is closed inside."""
+    seen: list[str] = []
+
+    class Forever:
+        def __await__(self) -> Generator[None, None, None]:
+            while True:
+                yield
+
+    async def step() -> None:
+        try:
+            await Forever()
+        finally:
+            seen.append(variable.get())
+
+    async def whole() -> None:
+        await within(context, step())
+
+    coroutine = whole()
+    coroutine.send(None)
+    coroutine.close()
+    assert seen == ["inside"]
+
+
+async def test_iterator_without_close(context: Context) -> None:
+    class Letters:
+        def __init__(self) -> None:
+            self.letters = iter("ab")
+
+        def __aiter__(self) -> Letters:
+            return self
+
+        async def __anext__(self) -> str:
+            for letter in self.letters:
+                return letter + variable.get()
+            raise StopAsyncIteration
+
+    assert [item async for item in async_steps(Letters(), context)] == ["ainside", "binside"]
+
+
+async def test_threaded_waits_for_the_call(context: Context) -> None:
+    """A generator that a thread is still in is closed when it has left it, not before."""
+    inside, go_on = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def steps() -> Generator[int, None, None]:
+        try:
+            inside.set()
+            go_on.wait(PATIENCE)
+            seen.append("left")
+            yield 1
+        finally:
+            seen.append(f"closed {variable.get()}")
+
+    async def whole() -> None:
+        async with threaded(steps(), context, run_sync) as call:
+            await call(next)
+
+    task = asyncio.create_task(whole())
+    await eventually(inside.is_set)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    assert not seen
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seen == ["left", "closed inside"]

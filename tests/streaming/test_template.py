@@ -1,0 +1,209 @@
+"""A template is sent while it is rendered, in pieces as Jinja makes them, with its context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import jinja2
+import pytest
+from quart import Quart
+from quart import before_render_template
+from quart import g
+from quart import session
+from quart import template_rendered
+
+from quartpatterns.streaming import stream_template
+from quartpatterns.streaming import stream_template_string
+from tests.streaming.serving import PATIENCE
+from tests.streaming.serving import eventually
+from tests.streaming.serving import served
+
+ROWS = "<ul>{% for row in rows %}<li>{{ row }}</li>{% endfor %}</ul>"
+PAGE = ROWS + "{{ g.mark }} {{ session.mark }} {{ request.path }} {{ url_for('view') }} {{ extra }}"
+
+
+@pytest.fixture(autouse=True)
+def templates(app: Quart) -> None:
+    app.jinja_env.loader = jinja2.DictLoader({"rows.html": ROWS, "page.html": PAGE})
+
+
+@pytest.mark.wire
+@pytest.mark.checks("ST-2", "ST-3")
+@pytest.mark.parametrize("kind", ["file", "list", "template", "string"])
+async def test_context(app: Quart, kind: str) -> None:
+    """Request, session, g, url_for and context processors are there to the end."""
+
+    @app.context_processor
+    async def extra() -> dict[str, str]:
+        return {"extra": "processed"}
+
+    @app.get("/")
+    async def view() -> Any:
+        g.mark, session["mark"] = "g", "session"
+        if kind == "string":
+            return await stream_template_string(PAGE, rows=range(3))
+        template = app.jinja_env.get_template("page.html")
+        names: dict[str, Any] = {
+            "file": "page.html",
+            "list": ["missing.html", "page.html"],
+            "template": template,
+        }
+        return await stream_template(names[kind], rows=range(3))
+
+    async with served(app) as wire:
+        response = await wire.client.get("/")
+    rows = "<ul><li>0</li><li>1</li><li>2</li></ul>"
+    assert response.text == f"{rows}g session / / processed"
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "content-length" not in response.headers
+
+
+@pytest.mark.wire
+@pytest.mark.checks("ST-2")
+@pytest.mark.parametrize(("buffering", "first"), [(1, b"<ul>"), (5, b"<ul><li>0</li><li>")])
+async def test_sent_as_rendered(app: Quart, buffering: int, first: bytes) -> None:
+    """The first pieces are at the client while the rows of the rest do not exist."""
+    go_on = asyncio.Event()
+    app.config["RESPONSE_TIMEOUT"] = 0.05
+
+    @app.get("/")
+    async def view() -> Any:
+        async def rows() -> AsyncGenerator[int, None]:
+            yield 0
+            yield 1
+            await go_on.wait()
+            await asyncio.sleep(0.1)  # past the time limit
+            yield 2
+
+        return await stream_template("rows.html", buffering=buffering, rows=rows())
+
+    async with served(app) as wire, wire.client.stream("GET", "/") as response:
+        chunks = response.aiter_raw()
+        assert await anext(chunks) == first
+        go_on.set()
+        rest = b"".join([chunk async for chunk in chunks])
+    assert first + rest == b"<ul><li>0</li><li>1</li><li>2</li></ul>"
+
+
+@pytest.mark.checks("ST-2")
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("buffering", [2, 5, 100])
+async def test_buffering_as_in_jinja(app: Quart, buffering: int, count: int) -> None:
+    """The chunks are those of ``enable_buffering()``."""
+    source = "{{ nothing }}" + ROWS
+    template = jinja2.Template(source)
+    expected = template.stream(rows=range(count))
+    expected.enable_buffering(buffering)
+    async with app.test_request_context("/"):
+        stream = await stream_template_string(source, buffering=buffering, rows=range(count))
+        assert [chunk async for chunk in stream] == list(expected)
+
+
+@pytest.mark.wire
+@pytest.mark.checks("ST-2")
+@pytest.mark.parametrize("source", [ROWS, "{{ rows | join }}"])
+async def test_disconnect(app: Quart, source: str) -> None:
+    """When the client goes, the generators among the variables are closed, in the context."""
+    closed: list[str] = []
+    waits = asyncio.Event()
+
+    @app.get("/")
+    async def view() -> Any:
+        g.mark = "g"
+
+        async def rows() -> AsyncGenerator[str, None]:
+            try:
+                yield "first"
+                waits.set()
+                await asyncio.sleep(PATIENCE)
+            finally:
+                closed.append(g.mark)
+
+        return await stream_template_string("." + source, buffering=1, rows=rows())
+
+    async with served(app) as wire:
+        async with wire.client.stream("GET", "/") as response:
+            await anext(response.aiter_raw())
+            await waits.wait()
+        await eventually(lambda: closed == ["g"])
+
+
+async def test_left_early(app: Quart) -> None:
+    """A variable whose iteration the template has begun is closed before the stream has ended."""
+    closed: list[str] = []
+
+    async def rows() -> AsyncGenerator[str, None]:
+        try:
+            while True:
+                yield "row"
+        finally:
+            closed.append("rows")
+
+    async with app.test_request_context("/"):
+        stream = await stream_template("rows.html", rows=rows())
+        await anext(stream)
+        await stream.aclose()
+    assert closed == ["rows"]
+
+
+async def test_signals(app: Quart) -> None:
+    """``template_rendered`` comes when all of it has been, and only then."""
+    seen: list[str] = []
+
+    async def before(sender: Quart, template: Any, context: Any, **_: Any) -> None:
+        seen.append(f"before {context['mark']}")
+
+    def after(sender: Quart, template: Any, context: Any, **_: Any) -> None:
+        seen.append(f"after {context['mark']}")
+
+    with (
+        before_render_template.connected_to(before, app),
+        template_rendered.connected_to(after, app),
+    ):
+        async with app.test_request_context("/"):
+            for ends in (True, False):
+                stream = await stream_template_string("{{ mark }}", mark=ends)
+                assert await anext(stream) == str(ends)
+                if ends:
+                    assert await anext(stream, None) is None
+                await stream.aclose()
+    assert seen == ["before True", "after True", "before False"]
+
+
+@pytest.mark.wire
+@pytest.mark.checks("ST-2")
+async def test_missing_template(app: Quart) -> None:
+    """What is wrong with the template is known before the status is sent."""
+
+    @app.get("/missing")
+    async def missing() -> Any:
+        return await stream_template("missing.html")
+
+    @app.get("/broken")
+    async def broken() -> Any:
+        return await stream_template_string("{% for %}")
+
+    @app.errorhandler(500)
+    async def told(error: Any) -> Any:
+        return type(error.original_exception).__name__, 500
+
+    async with served(app) as wire:
+        for path, name in (("/missing", "TemplateNotFound"), ("/broken", "TemplateSyntaxError")):
+            response = await wire.client.get(path)
+            assert (response.status_code, response.text) == (500, name)
+
+
+async def test_without_a_request(app: Quart) -> None:
+    """As in Flask, an application context is enough."""
+    async with app.app_context():
+        g.mark = "g"
+        stream = await stream_template_string("{{ g.mark }} {{ config.TESTING }}")
+    assert "".join([chunk async for chunk in stream]) == "g False"
+
+
+async def test_bad_buffering(app: Quart) -> None:
+    async with app.app_context():
+        with pytest.raises(ValueError, match="1 or more, not 0"):
+            await stream_template_string("", buffering=0)
