@@ -1,0 +1,42 @@
+"""Several applications in one server, by path, by subdomain, by route, or made on demand.
+
+All of these are ASGI applications, for HTTP and websockets, that pass start-up and shutdown on
+to what they hold::
+
+    from quartpatterns.appdispatch import DispatcherMiddleware
+
+    app.asgi_app = DispatcherMiddleware(app.asgi_app, {"/backend": backend})
+
+Flask mounts beside Quart with :class:`WSGIMiddleware`, and moves to it route by route with
+:class:`RouteDispatcher`.
+"""
+
+from .asgi import ASGIApp
+from .asgi import not_found
+from .children import LifespanError
+from .children import OnStartupFailure
+from .children import StartupError
+from .children import unavailable
+from .hosts import SubdomainDispatcher
+from .instances import CreateApp
+from .mounts import DispatcherMiddleware
+from .paths import PathDispatcher
+from .routes import RouteDispatcher
+from .wsgi import WSGIApp
+from .wsgi import WSGIMiddleware
+
+__all__ = [
+    "ASGIApp",
+    "CreateApp",
+    "DispatcherMiddleware",
+    "LifespanError",
+    "OnStartupFailure",
+    "PathDispatcher",
+    "RouteDispatcher",
+    "StartupError",
+    "SubdomainDispatcher",
+    "WSGIApp",
+    "WSGIMiddleware",
+    "not_found",
+    "unavailable",
+]

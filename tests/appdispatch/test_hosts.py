@@ -1,0 +1,143 @@
+"""``SubdomainDispatcher``: the subdomain decides."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from quart import Quart
+
+from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.appdispatch import SubdomainDispatcher
+from quartpatterns.appdispatch import not_found
+from tests.appdispatch.wire import ask
+from tests.appdispatch.wire import echo
+from tests.appdispatch.wire import exchange
+from tests.appdispatch.wire import served
+
+USERS = {"", "alice", "a.b"}
+
+
+async def create_app(name: str) -> Quart | None:
+    return echo(name or "bare") if name in USERS else None
+
+
+@pytest.mark.checks("AD-3", "AD-4")
+@pytest.mark.parametrize(
+    ("host", "subdomain"),
+    [
+        ("example.com", ""),
+        ("alice.example.com", "alice"),
+        ("a.b.example.com", "a.b"),
+        ("alice.example.com:8000", "alice"),
+        ("ALICE.Example.COM", "alice"),
+        ("alice.example.com.", "alice"),
+        ("alice.example.com.:80", "alice"),
+        (" alice.example.com ", "alice"),
+        ("x_y-1.example.com", "x_y-1"),
+        ("xn--bcher-kva.example.com", "xn--bcher-kva"),
+        (f"{'a' * 63}.example.com", "a" * 63),
+        (f"{'a' * 64}.example.com", None),
+        ("evilexample.com", None),
+        ("example.com.evil.org", None),
+        ("com", None),
+        (".example.com", None),
+        ("alice..example.com", None),
+        ("../../etc.example.com", None),
+        ("a/b.example.com", None),
+        ("bücher.example.com", None),
+        ("alice.example.com..", None),
+        ("", None),
+        (":8000", None),
+        ("127.0.0.1:8000", None),
+        ("[::1]", None),
+        ("[::1]:8000", None),
+        ("::1", None),
+        ("[alice.example.com]:80", None),
+    ],
+)
+def test_subdomain(host: str, subdomain: str | None) -> None:
+    """Labels decide; case, ports and the dot of the root don't matter."""
+    assert SubdomainDispatcher("Example.com", create_app).subdomain(host) == subdomain
+
+
+@pytest.mark.checks("AD-3")
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("example.com", "bare"), ("alice.example.com", "alice"), ("A.B.example.com", "a.b")],
+)
+async def test_match(host: str, name: str) -> None:
+    """The application stands at the root, and is the same for each request."""
+    app = SubdomainDispatcher("example.com", create_app)
+    answer = await ask(app, "/x/", host=host)
+    assert json.loads(answer.body) == {"app": name, "root": "", "path": "/x/", "link": "/x/"}
+
+
+@pytest.mark.checks("AD-4", "AD-5")
+@pytest.mark.parametrize("host", ["nobody.example.com", "evilexample.com", "[::1]:80", "", None])
+async def test_default(host: str | None) -> None:
+    """Nobody's subdomain and foreign hosts are 404, or answered by the default application."""
+    assert (await ask(SubdomainDispatcher("example.com", create_app), "/", host=host)).status == 404
+    app = SubdomainDispatcher("example.com", create_app, default_app=echo("default"))
+    assert json.loads((await ask(app, "/", host=host)).body)["app"] == "default"
+
+
+@pytest.mark.checks("AD-3")
+async def test_nested() -> None:
+    """Below a mount, and above one."""
+    hosts = SubdomainDispatcher("example.com", create_app)
+    app = DispatcherMiddleware(not_found, {"/users": hosts})
+    answer = await ask(app, "/users/x/", host="alice.example.com")
+    assert json.loads(answer.body)["link"] == "/users/x/"
+
+    async def create_tree(name: str) -> DispatcherMiddleware:
+        return DispatcherMiddleware(echo(name), {"/a": echo(f"{name}/a")})
+
+    app_2 = SubdomainDispatcher("example.com", create_tree)
+    answer = await ask(app_2, "/a/x/", host="alice.example.com")
+    assert json.loads(answer.body)["app"] == "alice/a"
+
+
+async def test_targets() -> None:
+    """A target in its absolute form, and a root_path that ends in a slash."""
+    app = SubdomainDispatcher("example.com", create_app)
+    for path, root_path in [("http://h/x/", ""), ("/root/x/", "/root/"), ("/root/", "/root/")]:
+        answer = await ask(app, path, root_path=root_path, host="alice.example.com")
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("domain", ["", "example.com:80", ".example.com", "bücher.de", "a b"])
+def test_bad_domain(domain: str) -> None:
+    with pytest.raises(ValueError, match="written 'example.com'"):
+        SubdomainDispatcher(domain, create_app)
+
+
+@pytest.mark.wire
+@pytest.mark.checks("AD-3", "AD-4")
+async def test_on_the_wire() -> None:
+    """HTTP/1.1 with hosts of all kinds, and HTTP/1.0 without any."""
+    async with served(SubdomainDispatcher("example.com", create_app)) as port:
+        for host, status in [
+            (b"Host: Alice.Example.com:1\r\n", b"200"),
+            (b"Host: nobody.example.com\r\n", b"404"),
+            (b"Host: evilexample.com\r\n", b"404"),
+            (b"Host: [::1]:80\r\n", b"404"),
+            (b"Host:\r\n", b"404"),
+            (b"", b"404"),
+        ]:
+            answer = await exchange(port, b"GET /x/ HTTP/1.0\r\n" + host + b"\r\n")
+            assert answer.split()[1] == status, host
+
+
+@pytest.mark.wire
+async def test_late_answer_to_a_big_body() -> None:
+    """A 404 that takes its time is no trap for a connection whose client still sends."""
+
+    async def nobody(name: str) -> None:
+        await asyncio.sleep(0.2)
+
+    async with served(SubdomainDispatcher("example.com", nobody)) as port:
+        request = b"POST / HTTP/1.1\r\nHost: a.example.com\r\nContent-Length: 33554432\r\n\r\n"
+        answer = await exchange(port, request + bytes(2**25))
+    assert answer.startswith(b"HTTP/1.1 404")

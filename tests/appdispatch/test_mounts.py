@@ -1,0 +1,412 @@
+"""``DispatcherMiddleware``: which application answers, and what it sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypercorn.utils import LifespanFailureError
+from quart import Quart
+
+from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.appdispatch import StartupError
+from quartpatterns.appdispatch import not_found
+from quartpatterns.appdispatch import unavailable
+from tests.appdispatch.wire import Log
+from tests.appdispatch.wire import ask
+from tests.appdispatch.wire import echo
+from tests.appdispatch.wire import exchange
+from tests.appdispatch.wire import failing
+from tests.appdispatch.wire import lifespan
+from tests.appdispatch.wire import served
+
+
+def dispatcher(cls: type[Quart] = Quart) -> DispatcherMiddleware:
+    mounts = {"/a": "a", "/a/b": "a/b", "/a/b/c/d": "deep", "/é": "é", "/aa": "aa"}
+    return DispatcherMiddleware(
+        echo("app", cls), {prefix: echo(name, cls) for prefix, name in mounts.items()}
+    )
+
+
+@pytest.mark.checks("AD-2")
+@pytest.mark.parametrize(
+    ("path", "name", "root"),
+    [
+        ("/", "app", ""),
+        ("/x/", "app", ""),
+        ("/a/", "a", "/a"),
+        ("/a/x/", "a", "/a"),
+        ("/aa/x/", "aa", "/aa"),
+        ("/a/b/x/", "a/b", "/a/b"),
+        ("/a/b/c/d/x/", "deep", "/a/b/c/d"),
+        ("/é/x/", "é", "/é"),
+    ],
+)
+async def test_match(app_class: type[Quart], path: str, name: str, root: str) -> None:
+    """The longest prefix decides, and the application finds it in its root_path."""
+    answer = await ask(dispatcher(app_class), path)
+    assert json.loads(answer.body) == {
+        "app": name,
+        "root": root,
+        "path": path.removeprefix(root),
+        "link": f"{root}/x/",
+    }
+
+
+@pytest.mark.checks("AD-2")
+@pytest.mark.parametrize("path", ["/ab", "/aab/", "/A/", "//a/", "/x/a/", "/a%2Fx/"])
+async def test_no_match(path: str) -> None:
+    """Half a segment is none: these belong to the first application, which has no such page."""
+    app, mounts = Quart("app"), {"/a": echo("a"), "/aa": echo("aa")}
+
+    @app.get("/<path:rest>")
+    async def rest(rest: str) -> str:
+        return "app"
+
+    assert (await ask(DispatcherMiddleware(app, mounts), path)).body in (b"app", b"")
+    assert (await ask(DispatcherMiddleware(not_found, mounts), path)).status == 404
+
+
+@pytest.mark.checks("AD-2")
+async def test_catch_all(app_class: type[Quart]) -> None:
+    """A mount's catch-all never sees the path " " that Quart makes of the mount's prefix."""
+    child = app_class("child")
+
+    @child.get("/", defaults={"rest": ""})
+    @child.get("/<path:rest>")
+    async def catch_all(rest: str) -> str:
+        return f"[{rest}]"
+
+    app = DispatcherMiddleware(not_found, {"/a": child})
+    assert (await ask(app, "/a")).status == 308
+    assert (await ask(app, "/a/")).body == b"[]"
+
+
+@pytest.mark.checks("AD-2")
+@pytest.mark.parametrize(
+    ("path", "host", "location"),
+    [
+        pytest.param("/a", "localhost", "http://localhost/a/", id="plain"),
+        pytest.param("/a/b", "example.com:80", "http://example.com/a/b/", id="default port"),
+        pytest.param("/a", "[::1]:8000", "http://[::1]:8000/a/", id="IPv6"),
+        pytest.param("/é", "localhost", "http://localhost/%C3%A9/", id="percent-encoded"),
+        pytest.param("/a", None, "http://127.0.0.1/a/", id="no host"),
+        pytest.param("/a", "bad host", "/a/", id="no host name"),
+    ],
+)
+async def test_redirect(path: str, host: str | None, location: str) -> None:
+    """The prefix alone is redirected to the prefix and a slash."""
+    answer = await ask(dispatcher(), path, host=host)
+    assert (answer.status, answer.headers["location"]) == (308, location)
+
+
+async def test_redirect_keeps_query() -> None:
+    answer = await ask(dispatcher(), "/a", query=b"b=%2F&c=1")
+    assert answer.headers["location"] == "http://localhost/a/?b=%2F&c=1"
+
+
+async def test_head() -> None:
+    answer = await ask(dispatcher(), "/a", method="HEAD")
+    assert (answer.status, answer.body) == (308, b"")
+    assert int(answer.headers["content-length"]) > 0
+
+
+@pytest.mark.checks("AD-2")
+async def test_nested(app_class: type[Quart]) -> None:
+    """Dispatchers in dispatchers, under a server's own root_path: url_for is right everywhere."""
+    inner = DispatcherMiddleware(echo("inner", app_class), {"/c": echo("c", app_class)})
+    middle = DispatcherMiddleware(echo("middle", app_class), {"/b": inner})
+    outer = DispatcherMiddleware(echo("outer", app_class), {"/a": middle})
+    for path, name in [("/", "outer"), ("/a/", "middle"), ("/a/b/", "inner"), ("/a/b/c/", "c")]:
+        seen = json.loads((await ask(outer, f"/root{path}", root_path="/root")).body)
+        root = f"/root{path}".rstrip("/")
+        assert seen == {"app": name, "root": root, "path": "/", "link": f"{root}/x/"}
+        if path != "/":
+            answer = await ask(outer, root, root_path="/root")
+            assert (answer.status, answer.headers["location"]) == (308, f"http://localhost{root}/")
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path", "name"),
+    [
+        pytest.param("/root/", "/root/a/x/", "a", id="slash at its end"),
+        pytest.param("/root", "/rootless/a/x/", "", id="half a segment"),
+        pytest.param("/root", "/a/x/", "", id="elsewhere"),
+    ],
+)
+async def test_root_path(root_path: str, path: str, name: str) -> None:
+    """A path that isn't under the server's root_path is nobody's."""
+    answer = await ask(dispatcher(), path, root_path=root_path)
+    assert (json.loads(answer.body)["app"] if answer.status == 200 else "") == name
+
+
+async def test_root_without_slash() -> None:
+    answer = await ask(dispatcher(), "/root", root_path="/root")
+    assert (answer.status, answer.headers["location"]) == (308, "http://localhost/root/")
+
+
+async def test_absolute_form() -> None:
+    """The request target as proxies are sent it: the authority is no path segment."""
+    answer = await ask(dispatcher(), "http://a/x/")
+    assert json.loads(answer.body)["app"] == "app"
+    answer = await ask(dispatcher(), "http://localhost/a/x/")
+    assert json.loads(answer.body)["app"] == "a"
+    assert (await ask(dispatcher(), "*", method="OPTIONS")).status == 404
+
+
+async def test_scope_is_copied() -> None:
+    """Whoever stands before the dispatcher finds its scope unchanged."""
+    scopes: list[dict[str, Any]] = []
+
+    async def child(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        scopes.append(scope)
+
+    scope = {"type": "http", "path": "/a/x", "root_path": "", "headers": []}
+    never: Any = None
+    await DispatcherMiddleware(child, {"/a": child})(scope, never, never)
+    await DispatcherMiddleware(child, {"/b": child})(scope, never, never)
+    assert (scopes[0]["root_path"], scopes[0]["path"]) == ("/a", "/a/x")
+    assert scopes[1] is scope
+    assert scope == {"type": "http", "path": "/a/x", "root_path": "", "headers": []}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "remedy"),
+    [
+        ("", "first argument"),
+        ("/", "first argument"),
+        ("a", "written '/a'"),
+        ("/a/", "written '/a'"),
+    ],
+)
+def test_bad_prefix(prefix: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=remedy):
+        DispatcherMiddleware(not_found, {prefix: not_found})
+
+
+@pytest.mark.checks("AD-10")
+async def test_order_of_lifespans() -> None:
+    """The application first, its mounts while it runs; one mounted twice is started once."""
+    log = Log()
+    a = log.hooks(echo("a"), "a")
+    app = log.hooks(echo("app"), "app")
+    async with lifespan(DispatcherMiddleware(app, {"/a": a, "/b": a, "/app": app})) as said:
+        assert said == [{"type": "lifespan.startup.complete"}]
+        assert log == ["start app", "start a"]
+    assert log[2:] == ["stop a", "stop app"]
+    assert said[1:] == [{"type": "lifespan.shutdown.complete"}]
+
+
+@pytest.mark.checks("AD-10")
+async def test_nested_lifespans() -> None:
+    log = Log()
+    inner = DispatcherMiddleware(not_found, {"/b": log.hooks(echo("b"), "b")})
+    async with lifespan(DispatcherMiddleware(not_found, {"/a": inner})):
+        assert log == ["start b"]
+    assert log == ["start b", "stop b"]
+
+
+@pytest.mark.checks("AD-10")
+async def test_failure_is_forwarded() -> None:
+    """One that fails fails all, with its own words; those that run are stopped."""
+    log = Log()
+    mounts = {"/a": log.hooks(echo("a"), "a"), "/b": failing("no database")}
+    async with lifespan(DispatcherMiddleware(log.hooks(echo("app"), "app"), mounts)) as said:
+        assert said == [{"type": "lifespan.startup.failed", "message": "/b: no database"}]
+    assert sorted(log) == ["start a", "start app", "stop a", "stop app"]
+
+
+async def test_all_failures_are_forwarded() -> None:
+    mounts = {"/a": failing("no database"), "/b": failing("")}
+    async with lifespan(DispatcherMiddleware(not_found, mounts)) as said:
+        assert said[0]["message"] == "/a: no database; /b: no reason was given"
+
+
+async def test_shutdown_failure_is_forwarded() -> None:
+    """It doesn't keep the others from shutting down."""
+    log, bad = Log(), echo("bad")
+
+    @bad.after_serving
+    async def fail() -> None:
+        raise RuntimeError("still busy")
+
+    mounts = {"/bad": bad, "/a": log.hooks(echo("a"), "a")}
+    async with lifespan(DispatcherMiddleware(log.hooks(echo("app"), "app"), mounts)) as said:
+        pass
+    assert said[1] == {"type": "lifespan.shutdown.failed", "message": "/bad: still busy"}
+    assert log[2:] == ["stop a", "stop app"]
+
+
+@pytest.mark.checks("AD-10")
+async def test_kept_out(caplog: pytest.LogCaptureFixture) -> None:
+    """One that doesn't start answers 503; the others run on, and its words reach the log alone."""
+    mounts = {"/a": echo("a"), "/b": failing("no password for db.example")}
+    app = DispatcherMiddleware(echo("app"), mounts, on_startup_failure=unavailable)
+    async with lifespan(app) as said:
+        assert said == [{"type": "lifespan.startup.complete"}]
+        answer = await ask(app, "/b/x/")
+        assert (answer.status, b"db.example" in answer.body) == (503, False)
+        assert (await ask(app, "/a/x/")).status == 200
+    assert said[1] == {"type": "lifespan.shutdown.complete"}
+    assert "application /b is kept out: no password for db.example" in caplog.text
+
+
+async def test_started_again() -> None:
+    """One that was kept out answers for itself when a later start-up succeeds."""
+    child, fails = echo("a"), [True, False]
+
+    @child.before_serving
+    async def start() -> None:
+        if fails.pop(0):
+            raise RuntimeError("not yet")
+
+    app = DispatcherMiddleware(not_found, {"/a": child}, on_startup_failure=unavailable)
+    for status in (503, 200):
+        async with lifespan(app):
+            assert (await ask(app, "/a/")).status == status
+
+
+async def test_own_stand_in() -> None:
+    """on_startup_failure knows which application failed, and why."""
+    errors: list[StartupError] = []
+
+    def stand_in(error: StartupError) -> Quart:
+        errors.append(error)
+        return echo("stand-in")
+
+    app = DispatcherMiddleware(not_found, {"/b": failing("no disk")}, on_startup_failure=stand_in)
+    async with lifespan(app):
+        assert json.loads((await ask(app, "/b/x/")).body)["app"] == "stand-in"
+    assert [(error.name, error.message) for error in errors] == [("/b", "no disk")]
+
+
+async def test_stand_in_that_raises() -> None:
+    """A server takes an exception for "no lifespan": so it is told of a failure."""
+
+    def stand_in(error: StartupError) -> Quart:
+        raise KeyError("page")
+
+    app = DispatcherMiddleware(not_found, {"/b": failing("x")}, on_startup_failure=stand_in)
+    async with lifespan(app) as said:
+        assert said == [{"type": "lifespan.startup.failed", "message": "'page'"}]
+
+
+async def test_first_application_is_not_replaced() -> None:
+    app = DispatcherMiddleware(failing("no disk"), {}, on_startup_failure=unavailable)
+    async with lifespan(app) as said:
+        assert said == [{"type": "lifespan.startup.failed", "message": "no disk"}]
+
+
+async def asserts_http(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
+    await not_found(scope, receive, send)
+
+
+async def returns(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        await not_found(scope, receive, send)
+
+
+async def dies(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        raise RuntimeError("gone")
+    await not_found(scope, receive, send)
+
+
+@pytest.mark.checks("AD-10")
+@pytest.mark.parametrize("child", [asserts_http, returns, dies])
+async def test_without_lifespan(child: Any) -> None:
+    """An application without lifespan support, or with a broken one, is mounted all the same."""
+    app = DispatcherMiddleware(not_found, {"/a": child})
+    async with lifespan(app) as said:
+        assert said == [{"type": "lifespan.startup.complete"}]
+        assert (await ask(app, "/a/")).status == 404
+    assert said[1] == {"type": "lifespan.shutdown.complete"}
+
+
+async def test_broken_lifespan_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with lifespan(DispatcherMiddleware(not_found, {"/a": dies, "/b": asserts_http})):
+        pass
+    assert caplog.messages == ["lifespan of /a ended in an error"]
+
+
+async def test_state() -> None:
+    """What an application's lifespan leaves in its state reaches its own requests alone."""
+    seen: dict[str, Any] = {}
+
+    def stateful(name: str) -> Any:
+        async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                await receive()
+                scope["state"]["pool"] = f"pool of {name}"
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                await send({"type": "lifespan.shutdown.complete"})
+            else:
+                seen[name] = scope.get("state")
+                await not_found(scope, receive, send)
+
+        return app
+
+    app = DispatcherMiddleware(stateful("app"), {"/a": stateful("a"), "/b": returns})
+    async with lifespan(app):
+        await ask(app, "/a/", state={"server": 1})
+        await ask(app, "/", state={"server": 1})
+    assert seen == {
+        "a": {"server": 1, "pool": "pool of a"},
+        "app": {"server": 1, "pool": "pool of app"},
+    }
+
+
+async def test_cancelled_server() -> None:
+    """A server that is cancelled leaves no lifespan running."""
+    log = Log()
+    app = DispatcherMiddleware(not_found, {"/a": log.hooks(echo("a"), "a")})
+    before = asyncio.all_tasks()
+    incoming: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    incoming.put_nowait({"type": "lifespan.startup"})
+    started = asyncio.Event()
+
+    async def send(message: dict[str, str]) -> None:
+        started.set()
+
+    serving = asyncio.create_task(app({"type": "lifespan", "state": {}}, incoming.get, send))
+    await started.wait()
+    serving.cancel()
+    await asyncio.wait({serving})
+    assert log == ["start a", "stop a"]
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.wire
+@pytest.mark.checks("AD-2")
+async def test_on_the_wire() -> None:
+    """Behind Hypercorn, in HTTP/1.1 and in HTTP/1.0 without a Host."""
+    log = Log()
+    app = DispatcherMiddleware(echo("app"), {"/a": log.hooks(echo("a"), "a")})
+    async with served(app) as port:
+        answer = await exchange(port, b"GET /a HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 308")
+        assert b"location: http://h:1/a/\r\n" in answer
+        answer = await exchange(port, b"GET /a HTTP/1.0\r\n\r\n")
+        assert f"location: http://127.0.0.1:{port}/a/\r\n".encode() in answer
+        answer = await exchange(port, b"GET /a/x/ HTTP/1.0\r\n\r\n")
+        assert b'"app":"a"' in answer
+        answer = await exchange(port, b"GET http://h/a/x/ HTTP/1.0\r\n\r\n")
+        assert b'"app":"a"' in answer
+        assert log == ["start a"]
+    assert log == ["start a", "stop a"]
+
+
+@pytest.mark.wire
+@pytest.mark.checks("AD-10")
+async def test_server_is_told() -> None:
+    """Hypercorn doesn't serve where a mount fails, and says what the mount said."""
+    app = DispatcherMiddleware(echo("app"), {"/b": failing("no database")})
+    with pytest.raises(LifespanFailureError, match="/b: no database"):
+        async with served(app):
+            pass

@@ -1,0 +1,201 @@
+"""``RouteDispatcher``: a Flask application that moves to Quart route by route."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from flask import Flask
+from quart import Quart
+from quart import request
+from quart import url_for
+
+from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.appdispatch import RouteDispatcher
+from quartpatterns.appdispatch import WSGIMiddleware
+from quartpatterns.appdispatch import not_found
+from quartpatterns.compare import Case
+from quartpatterns.compare import File
+from quartpatterns.compare import Step
+from quartpatterns.compare.pytest_plugin import AssertParity
+from quartpatterns.subclassing import FaithfulQuart
+from tests.appdispatch.twenty import create_flask
+from tests.appdispatch.twenty import create_ported
+from tests.appdispatch.wire import Log
+from tests.appdispatch.wire import ask
+from tests.appdispatch.wire import echo
+from tests.appdispatch.wire import exchange
+from tests.appdispatch.wire import lifespan
+from tests.appdispatch.wire import served
+
+pytestmark = pytest.mark.checks("AD-9")
+
+GETS = ["/", "/users/", "/users", "/users/1", "/users/9", "/users/x", "/search?q=a%20b&q=c"]
+GETS += ["/stream", "/files/a/b", "/teapot", "/crash", "/old", "/cookie", "/headers", "/time"]
+GETS += ["/none", "/users//1", "/login", "/%C3%A9"]
+
+CASES = [
+    *(Case(f"GET {path}", Step(path)) for path in GETS),
+    # Quart's 404 and 405 have the same words; which application says them is not seen.
+    *(Case(f"HEAD {path}", Step(path, method="HEAD")) for path in ("/users/1", "/time")),
+    *(Case(f"OPTIONS {path}", Step(path, method="OPTIONS")) for path in ("/me", "/time")),
+    Case("method of a ported path", Step("/users/1", method="POST", form={"name": "carol"})),
+    Case("another method of it", Step("/users/1", method="DELETE")),
+    Case("a method that neither has", Step("/users/1", method="PUT")),
+    Case("a method of a wholly ported path", Step("/me", method="POST")),
+    Case("a body", Step("/echo", method="POST", body=bytes(range(256)) * 1000)),
+    Case("a body in chunks", Step("/echo", method="POST", body=[b"a" * 70000, b"b"])),
+    Case(
+        "a file",
+        Step("/upload", method="POST", files={"file": File(b"x" * 200_000, "x.bin")}),
+    ),
+    Case("JSON", Step("/items/a", method="PUT", json={"b": [1, "é"]})),
+    Case("a header", Step("/headers", headers={"X-Test": "yes"})),
+]
+
+
+def session(**options: Any) -> list[Case]:
+    """A login in Flask, read in Quart; both sign with one key."""
+    me = Step("/me", **options)
+    login = Step("/login", method="POST", form={"user": "alice"})
+    return [Case("a session through both", me, login, me, Step("/logout", method="POST"), me)]
+
+
+@pytest.mark.parametrize(
+    ("cls", "cases"),
+    [
+        pytest.param(FaithfulQuart, session(), id="FaithfulQuart"),
+        # Quart has no "Vary: Cookie" where a session is only read.
+        pytest.param(Quart, session(ignore_headers=("vary",)), id="Quart"),
+    ],
+)
+async def test_twenty_routes(
+    assert_parity: AssertParity, cls: type[Quart], cases: list[Case]
+) -> None:
+    """All twenty answer as before when five of them have moved."""
+    flask_app, ported = create_flask(), create_ported(create_flask(), cls)
+    assert len(list(flask_app.url_map.iter_rules())) == 20
+    assert len(list(ported.url_map.iter_rules())) == 5
+    await asyncio.to_thread(assert_parity, flask_app, ported, cases=[*CASES, *cases])
+
+
+@pytest.mark.wire
+async def test_on_the_wire() -> None:
+    """So it is behind Hypercorn."""
+    async with served(create_ported(create_flask())) as port:
+        for path, body in [(b"/users/1", b'{"name":"alice"}'), (b"/time", b"now")]:
+            answer = await exchange(port, b"GET " + path + b" HTTP/1.0\r\nHost: h\r\n\r\n")
+            assert body in answer
+
+
+def app_with(rule: str, cls: type[Quart] = Quart) -> Quart:
+    app = cls(__name__, static_folder=None)
+
+    @app.route(rule)
+    async def new(**values: object) -> str:
+        return f"new {request.script_root}"
+
+    app.asgi_app = RouteDispatcher(app, WSGIMiddleware(old_app()))  # type: ignore[method-assign]
+    return app
+
+
+def old_app() -> Flask:
+    app = Flask(__name__)
+
+    @app.route("/", defaults={"rest": ""}, methods=["GET", "POST"])
+    @app.route("/<path:rest>", methods=["GET", "POST"])
+    def old(rest: str) -> str:
+        return "old"
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/x/1/", b"new "),
+        ("POST", "/x/1/", b"old"),
+        ("GET", "/x/y/", b"old"),
+        ("GET", "/", b"old"),
+        ("GET", "http://h/x/1/", b"new "),
+    ],
+)
+async def test_match(app_class: type[Quart], method: str, path: str, body: bytes) -> None:
+    """By path and method; converters decide too."""
+    app = app_with("/x/<int:n>/", app_class)
+    answer = await ask(app, path, method=method)
+    assert (answer.status, answer.body) == (200, body)
+
+
+async def test_redirect() -> None:
+    """The redirect to a ported rule's slash is the port's."""
+    answer = await ask(app_with("/x/"), "/x")
+    assert (answer.status, answer.headers["location"]) == (308, "http://localhost/x/")
+
+
+async def test_mounted() -> None:
+    app = DispatcherMiddleware(not_found, {"/a": app_with("/x")})
+    assert (await ask(app, "/a/x")).body == b"new /a"
+    assert (await ask(app, "/a/y")).body == b"old"
+    assert (await ask(app, "/a")).headers["location"] == "http://localhost/a/"
+    direct = app_with("/x")
+    answer = await ask(direct, "/a", root_path="/a")
+    assert answer.headers["location"] == "http://localhost/a/"
+    assert (await ask(direct, "/x", root_path="/a")).status == 404
+
+
+async def test_host_matching() -> None:
+    """An application that matches hosts has only its hosts' routes."""
+    app = Quart(__name__, static_folder=None, host_matching=True)
+
+    @app.get("/", host="new.example.com")
+    async def new() -> str:
+        return "new"
+
+    app.asgi_app = RouteDispatcher(app, WSGIMiddleware(old_app()))  # type: ignore[method-assign]
+    assert (await ask(app, "/", host="new.example.com")).body == b"new"
+    assert (await ask(app, "/", host="example.com")).body == b"old"
+    assert (await ask(app, "/", host="x" * 80 + ".com")).status < 500
+
+
+def test_subdomain_matching() -> None:
+    app = Quart(__name__, subdomain_matching=True)
+    with pytest.raises(ValueError, match="put a SubdomainDispatcher before it"):
+        RouteDispatcher(app, not_found)
+
+
+async def test_static() -> None:
+    """A static folder's rule has all paths below it: so the README.md says to leave it out."""
+    app = Quart(__name__)
+    app.asgi_app = RouteDispatcher(app, WSGIMiddleware(old_app()))  # type: ignore[method-assign]
+    assert (await ask(app, "/static/x.css")).status == 404
+
+
+async def test_links_to_old_routes() -> None:
+    """The README.md's build error handler: url_for finds what has not moved yet."""
+    flask_app = old_app()
+    app = Quart(__name__)
+
+    @app.url_build_error_handlers.append
+    def old_url(error: Exception, endpoint: str, values: dict[str, object]) -> str:
+        adapter = flask_app.url_map.bind("", script_name=request.script_root)
+        return adapter.build(endpoint, values)
+
+    @app.get("/x")
+    async def x() -> str:
+        return f"{url_for('x')} {url_for('old', rest='a/b')}"
+
+    app.asgi_app = RouteDispatcher(app, WSGIMiddleware(flask_app))  # type: ignore[method-assign]
+    assert (await ask(app, "/x")).body == b"/x /a/b"
+    mounted = DispatcherMiddleware(not_found, {"/m": app})
+    assert (await ask(mounted, "/m/x")).body == b"/m/x /m/a/b"
+
+
+async def test_lifespan() -> None:
+    """Both are started, and both shut down."""
+    log = Log()
+    app = log.hooks(echo("new"), "new")
+    async with lifespan(RouteDispatcher(app, log.hooks(echo("old"), "old"))):
+        assert log == ["start new", "start old"]
+    assert log[2:] == ["stop new", "stop old"]

@@ -1,0 +1,125 @@
+"""Websockets are dispatched as requests are, behind a real Hypercorn."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from flask import Flask
+from quart import Quart
+from quart import websocket
+
+from quartpatterns.appdispatch import ASGIApp
+from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.appdispatch import PathDispatcher
+from quartpatterns.appdispatch import RouteDispatcher
+from quartpatterns.appdispatch import SubdomainDispatcher
+from quartpatterns.appdispatch import WSGIMiddleware
+from quartpatterns.appdispatch import not_found
+from tests.appdispatch.wire import Log
+from tests.appdispatch.wire import connected
+from tests.appdispatch.wire import echo
+from tests.appdispatch.wire import hear
+from tests.appdispatch.wire import served
+from tests.appdispatch.wire import until
+
+pytestmark = pytest.mark.wire
+
+
+async def create_app(name: str) -> Quart | None:
+    return echo(name) if name == "alice" else None
+
+
+@pytest.mark.checks("AD-2", "AD-6")
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/ws", (101, "app  /ws")),
+        ("/a/ws", (101, "a /a /ws")),
+        ("/a/", (101, "a /a /")),
+        ("/a", (101, "a /a /")),
+        ("/ab/ws", (404, "")),
+        ("/users/alice/ws", (101, "alice /users/alice /ws")),
+        ("/users/alice", (101, "alice /users/alice /")),
+        ("/users/bob/ws", (404, "")),
+    ],
+)
+async def test_paths(path: str, answer: tuple[int, str]) -> None:
+    """A mount without its slash is let in: websocket clients follow no redirect."""
+    mounts: dict[str, ASGIApp] = {"/a": echo("a"), "/users": PathDispatcher(not_found, create_app)}
+    async with served(DispatcherMiddleware(echo("app"), mounts)) as port:
+        assert await hear(port, path) == answer
+
+
+@pytest.mark.checks("AD-3", "AD-4")
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("alice.example.com", (101, "alice  /ws")),
+        ("ALICE.example.com:80", (101, "alice  /ws")),
+        ("bob.example.com", (404, "")),
+        ("aliceexample.com", (404, "")),
+        ("[::1]:80", (404, "")),
+    ],
+)
+async def test_hosts(host: str, answer: tuple[int, str]) -> None:
+    """One for an unknown host is refused."""
+    async with served(SubdomainDispatcher("example.com", create_app)) as port:
+        assert await hear(port, "/ws", host) == answer
+
+
+@pytest.mark.checks("AD-4")
+async def test_close() -> None:
+    """Where a server can't send a refusal, the websocket is closed before it is accepted."""
+    sent: list[dict[str, object]] = []
+    incoming: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    incoming.put_nowait({"type": "websocket.connect"})
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/ws", "headers": [(b"host", b"other")]}
+    await SubdomainDispatcher("example.com", create_app)(scope, incoming.get, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+@pytest.mark.checks("AD-5")
+async def test_keeps_its_application() -> None:
+    """An application with an open websocket is not closed for the newest."""
+    log = Log()
+
+    async def create(name: str) -> Quart:
+        app = log.hooks(echo(name), name)
+
+        @app.websocket("/wait")
+        async def wait() -> None:
+            await websocket.accept()
+            log.append("open")
+            await websocket.receive()
+
+        return app
+
+    dispatcher = PathDispatcher(not_found, create, max_instances=1)
+    async with served(dispatcher) as port:
+        async with connected(port) as (reader, writer):
+            writer.write(
+                b"GET /busy/wait HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                b"Sec-WebSocket-Version: 13\r\n\r\n"
+            )
+            await reader.readuntil(b"\r\n\r\n")
+            await until(lambda: "open" in log)
+            await hear(port, "/a/ws")
+            await hear(port, "/b/ws")
+            await until(lambda: "stop b" in log)
+            assert "stop busy" not in log
+        await until(lambda: len(dispatcher.instances) == 1 or "stop busy" in log)
+
+
+async def test_routes() -> None:
+    """Websockets move with the routes; where none is, Flask has none either."""
+    app = echo("app")
+    app.asgi_app = RouteDispatcher(app, WSGIMiddleware(Flask("f")))  # type: ignore[method-assign]
+    async with served(app) as port:
+        assert await hear(port, "/ws") == (101, "app  /ws")
+        assert await hear(port, "/other") == (404, "")

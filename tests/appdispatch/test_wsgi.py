@@ -1,0 +1,466 @@
+"""``WSGIMiddleware``: a Flask application behind Hypercorn, as behind a WSGI server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from flask import Flask
+from flask import Response
+from flask import request
+from flask import url_for
+from flask.typing import ResponseReturnValue
+
+from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.appdispatch import WSGIApp
+from quartpatterns.appdispatch import WSGIMiddleware
+from quartpatterns.appdispatch import not_found
+from tests.appdispatch.wire import ask
+from tests.appdispatch.wire import connected
+from tests.appdispatch.wire import exchange
+from tests.appdispatch.wire import http_scope
+from tests.appdispatch.wire import lifespan
+from tests.appdispatch.wire import served
+from tests.appdispatch.wire import until
+
+pytestmark = [pytest.mark.wire, pytest.mark.checks("AD-8")]
+
+MIB = 2**20
+
+
+class Stream:
+    """Flask views that read and write piece by piece, and what came of them."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.events: list[str] = []
+        self.app = Flask("stream")
+        self.app.add_url_rule("/digest", view_func=self.digest, methods=["POST"])
+        self.app.add_url_rule("/form", view_func=self.form, methods=["POST"])
+        self.app.add_url_rule("/lines", view_func=self.lines, methods=["POST"])
+        self.app.add_url_rule("/big", view_func=self.big)
+        self.app.add_url_rule("/steps", view_func=self.steps, methods=["GET", "POST"])
+        self.app.add_url_rule("/endless", view_func=self.endless, methods=["GET", "POST"])
+        self.app.add_url_rule("/broken", view_func=self.broken)
+        self.app.add_url_rule("/slow", view_func=self.slow)
+
+    def digest(self) -> str:
+        digest, size = hashlib.sha256(), 0
+        while piece := request.stream.read(65536):
+            digest.update(piece)
+            size += len(piece)
+        return f"{size} {digest.hexdigest()}"
+
+    def form(self) -> dict[str, Any]:
+        file = request.files["file"]
+        return {"size": len(file.read()), "name": file.filename, "note": request.form["note"]}
+
+    def lines(self) -> list[str]:
+        stream = request.environ["wsgi.input"]
+        first = stream.readline(5).decode()
+        return [first, *(line.decode() for line in stream)]
+
+    def big(self) -> Iterator[bytes]:
+        return (b"x" * MIB for _ in range(16))
+
+    def steps(self) -> Iterator[str]:
+        yield "one"
+        assert self.go.wait(5)
+        yield "two"
+
+    def endless(self) -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 1024
+                time.sleep(0.001)
+        finally:
+            self.events.append("closed")
+
+    def broken(self) -> Iterator[bytes]:
+        yield b"begun"
+        raise RuntimeError("half-way")
+
+    def slow(self) -> str:
+        time.sleep(0.2)
+        return "done"
+
+
+@pytest.fixture
+def stream() -> Stream:
+    return Stream()
+
+
+def body_of(size: int) -> bytes:
+    return bytes(range(256)) * (size // 256)
+
+
+def digest_of(body: bytes) -> str:
+    return f"{len(body)} {hashlib.sha256(body).hexdigest()}"
+
+
+async def test_big_body(stream: Stream) -> None:
+    """A request body of 40 MiB arrives whole, with its length or in chunks."""
+    body = body_of(40 * MIB)
+
+    async def pieces() -> Any:
+        for start in range(0, len(body), MIB):
+            yield body[start : start + MIB]
+
+    async with served(WSGIMiddleware(stream.app)) as port, httpx.AsyncClient(timeout=30) as client:
+        url = f"http://127.0.0.1:{port}/digest"
+        assert (await client.post(url, content=body)).text == digest_of(body)
+        assert (await client.post(url, content=pieces())).text == digest_of(body)
+
+
+async def test_multipart(stream: Stream) -> None:
+    """Flask's own parser reads a form whose file is larger than any limit of an adapter."""
+    async with served(WSGIMiddleware(stream.app)) as port, httpx.AsyncClient(timeout=30) as client:
+        answer = await client.post(
+            f"http://127.0.0.1:{port}/form",
+            files={"file": ("n.bin", body_of(3 * MIB))},
+            data={"note": "ü"},
+        )
+    assert answer.json() == {"size": 3 * MIB, "name": "n.bin", "note": "ü"}
+
+
+async def test_lines(stream: Stream) -> None:
+    """wsgi.input is a whole file object: lines, limits, iteration."""
+    async with served(WSGIMiddleware(stream.app)) as port, httpx.AsyncClient() as client:
+        answer = await client.post(f"http://127.0.0.1:{port}/lines", content=b"first line\nb\n\nd")
+    assert answer.json() == ["first", " line\n", "b\n", "\n", "d"]
+
+
+async def test_backpressure_of_requests(stream: Stream) -> None:
+    """A view that doesn't read makes its client wait: no body piles up in memory."""
+    adapter, received = WSGIMiddleware(stream.app), 0
+
+    async def counting(scope: Any, receive: Any, send: Any) -> None:
+        async def counted() -> Any:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
+        await adapter(scope, counted if scope["type"] == "http" else receive, send)
+
+    async with served(counting) as port, connected(port) as (reader, writer):
+        head = b"POST /steps HTTP/1.1\r\nHost: h\r\nContent-Length: 67108864\r\n\r\n"
+        writer.write(head + bytes(64 * MIB))
+        await reader.readuntil(b"one")
+        await asyncio.sleep(0.3)
+        assert received < 2 * MIB
+        stream.go.set()
+        # A body that nobody wants doesn't keep the connection from ending.
+        await asyncio.wait_for(reader.read(), 5)
+
+
+async def test_pieces(stream: Stream) -> None:
+    """A streamed response is sent piece by piece, as it is made."""
+    async with (
+        served(WSGIMiddleware(stream.app)) as port,
+        httpx.AsyncClient() as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/steps") as answer,
+    ):
+        pieces = answer.aiter_text()
+        assert await anext(pieces) == "one"
+        stream.go.set()
+        assert "".join([piece async for piece in pieces]) == "two"
+
+
+async def test_big_response(stream: Stream) -> None:
+    async with served(WSGIMiddleware(stream.app)) as port, httpx.AsyncClient(timeout=30) as client:
+        answer = await client.get(f"http://127.0.0.1:{port}/big")
+    assert answer.content == b"x" * 16 * MIB
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        pytest.param(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n", id="GET"),
+        pytest.param(
+            b"POST /endless HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n0123456789",
+            id="unread",
+        ),
+    ],
+)
+async def test_disconnect(stream: Stream, request_line: bytes) -> None:
+    """A client that goes away ends the response made for it, with close()."""
+    async with served(WSGIMiddleware(stream.app)) as port:
+        async with connected(port) as (reader, writer):
+            writer.write(request_line)
+            await reader.readuntil(b"xxxx")
+        await until(lambda: stream.events == ["closed"])
+
+
+async def test_disconnect_of_slow_reader(stream: Stream) -> None:
+    """So it is where the thread waits for a client that has stopped reading."""
+    async with served(WSGIMiddleware(stream.app)) as port:
+        async with connected(port) as (reader, writer):
+            writer.write(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n")
+            await reader.readuntil(b"xxxx")
+            reader._transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.sleep(0.5)
+            assert stream.events == []
+            writer.transport.abort()
+        await until(lambda: stream.events == ["closed"])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"Content-Length: 1000\r\n\r\n0123", id="length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n", id="chunked"),
+    ],
+)
+async def test_disconnect_in_body(stream: Stream, head: bytes) -> None:
+    """Half a body is never taken for a whole one."""
+    errors: list[BaseException | None] = []
+    stream.app.teardown_request(errors.append)
+    answers: list[int] = []
+
+    @stream.app.after_request
+    def note(answer: Response) -> Response:
+        answers.append(answer.status_code)
+        return answer
+
+    async with served(WSGIMiddleware(stream.app)) as port:
+        async with connected(port) as (_, writer):
+            writer.write(b"POST /digest HTTP/1.1\r\nHost: h\r\n" + head)
+            await asyncio.sleep(0.2)
+        await until(lambda: bool(errors))
+    assert answers in ([400], [500])
+
+
+async def test_concurrency(stream: Stream) -> None:
+    """Requests are answered side by side, as many as there are threads; the loop is free."""
+    app = WSGIMiddleware(stream.app, threads=8)
+    async with served(app) as port, httpx.AsyncClient() as client:
+        began = time.monotonic()
+        calls = (client.get(f"http://127.0.0.1:{port}/slow") for _ in range(16))
+        answers = await asyncio.gather(*calls)
+    assert {answer.text for answer in answers} == {"done"}
+    assert 0.4 <= time.monotonic() - began < 1.5
+
+
+async def test_error(stream: Stream) -> None:
+    """An exception before the response is Flask's 500; one within it cuts the connection."""
+    async with served(WSGIMiddleware(stream.app)) as port:
+        answer = await exchange(port, b"GET /broken HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"begun" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
+async def test_shutdown(stream: Stream) -> None:
+    """A shutdown leaves no thread behind, and a second start-up works."""
+    app, before = WSGIMiddleware(stream.app), set(threading.enumerate())
+    for _ in range(2):
+        async with lifespan(app):
+            assert (await ask(app, "/slow")).body == b"done"
+            assert set(threading.enumerate()) - before
+        await until(lambda: not set(threading.enumerate()) - before)
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+async def test_cancelled_request(stream: Stream, blocks: bool) -> None:
+    """A server that cancels a request ends the response made for it, also while it takes it."""
+    app, sent, never = WSGIMiddleware(stream.app), asyncio.Event(), asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.set()
+        if blocks:
+            await never.wait()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    answering = asyncio.ensure_future(app(http_scope("/endless"), receive, send))
+    await sent.wait()
+    answering.cancel()
+    await asyncio.wait({answering})
+    await until(lambda: stream.events == ["closed"])
+
+
+async def test_send_fails(stream: Stream) -> None:
+    """A server of ASGI 2.4 raises OSError where the client is gone: that is no error of ours."""
+
+    async def send(message: dict[str, Any]) -> None:
+        raise OSError("gone")
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    await WSGIMiddleware(stream.app)(http_scope("/endless"), receive, send)
+    assert stream.events == ["closed"]
+
+
+async def test_mounted() -> None:
+    """Below dispatchers Flask finds its prefix in SCRIPT_NAME."""
+    flask_app = Flask("old")
+
+    @flask_app.get("/x/<name>")
+    def x(name: str) -> dict[str, str]:
+        return {"root": request.script_root, "path": request.path, "link": url_for("x", name=name)}
+
+    inner = DispatcherMiddleware(not_found, {"/old": WSGIMiddleware(flask_app)})
+    app = DispatcherMiddleware(not_found, {"/é": inner})
+    answer = await ask(app, "/é/old/x/ü")
+    assert json.loads(answer.body) == {
+        "root": "/é/old",
+        "path": "/x/ü",
+        "link": "/é/old/x/%C3%BC",
+    }
+    assert (await ask(app, "/é/old")).status == 308
+    assert (await ask(WSGIMiddleware(flask_app), "/x/y", root_path="/other")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        pytest.param(
+            [(b"cookie", b"a=1"), (b"cookie", b"b=2")], {"HTTP_COOKIE": "a=1; b=2"}, id="cookies"
+        ),
+        pytest.param([(b"accept", b"a"), (b"accept", b"b")], {"HTTP_ACCEPT": "a,b"}, id="repeated"),
+        pytest.param(
+            [(b"x-real-ip", b"1.1.1.1"), (b"x_real_ip", b"6.6.6.6")],
+            {"HTTP_X_REAL_IP": "1.1.1.1"},
+            id="underscore",
+        ),
+        pytest.param(
+            [(b"content-type", b"a/b"), (b"content-length", b"0")],
+            {"CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "0", "wsgi.input_terminated": None},
+            id="content",
+        ),
+        pytest.param([], {"wsgi.input_terminated": True, "SERVER_NAME": "127.0.0.1"}, id="none"),
+    ],
+)
+async def test_environ(headers: list[tuple[bytes, bytes]], expected: dict[str, Any]) -> None:
+    seen: dict[str, Any] = {}
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        seen.update(environ)
+        start_response("200 OK", [])
+        return []
+
+    scope = http_scope("/x") | {"headers": headers}
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        pass
+
+    await WSGIMiddleware(app)(scope, receive, send)
+    assert {key: seen.get(key) for key in expected} == expected
+
+
+def writes(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    write = start_response("200 OK", [("X-A", "1")])
+    write(b"a")
+    write(b"b")
+    return [b"", b"c"]
+
+
+def changes_its_mind(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [("X-A", "0")])
+    try:
+        raise ValueError
+    except ValueError as error:
+        yield b""
+        start_response("200 Fine", [("X-A", "1")], (ValueError, error, None))
+    yield b"abc"
+
+
+@pytest.mark.parametrize("app", [writes, changes_its_mind])
+async def test_start_response(app: WSGIApp) -> None:
+    """The corners of PEP 3333: write(), and headers replaced while none is sent."""
+    answer = await ask(WSGIMiddleware(app), "/")
+    assert (answer.status, answer.headers, answer.body) == (200, {"x-a": "1"}, b"abc")
+
+
+def never_starts(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    return [b"a"]
+
+
+def starts_twice(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    start_response("200 OK", [])
+    return []
+
+
+def fails_late(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])(b"a")
+    error = ValueError("late")
+    start_response("500 No", [], (ValueError, error, None))
+    return []
+
+
+@pytest.mark.parametrize(
+    ("app", "message"),
+    [
+        (never_starts, "without calling start_response"),
+        (starts_twice, "called twice"),
+        (fails_late, "late"),
+    ],
+)
+async def test_bad_application(app: WSGIApp, message: str) -> None:
+    with pytest.raises((RuntimeError, AssertionError, ValueError), match=message):
+        await ask(WSGIMiddleware(app), "/")
+
+
+async def test_empty_response() -> None:
+    """A response without a body has its status all the same."""
+    flask_app = Flask("empty")
+
+    @flask_app.get("/")
+    def view() -> ResponseReturnValue:
+        return "", 204
+
+    async with served(WSGIMiddleware(flask_app)) as port, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{port}/"
+        assert (await client.get(url)).status_code == 204
+        assert (await client.head(url)).status_code == 204
+        assert (await client.head(f"{url}none")).status_code == 404
+
+
+async def test_http2_request_is_terminated() -> None:
+    """Without Content-Length the body still ends where the client ends it: as in HTTP/2."""
+    flask_app = Flask("terminated")
+
+    @flask_app.post("/")
+    def view() -> str:
+        return request.get_data(as_text=True)
+
+    answers: list[Any] = []
+    incoming = iter([(b"ab", True), (b"", True), (b"c", False)])
+
+    async def receive() -> Any:
+        for body, more in incoming:
+            return {"type": "http.request", "body": body, "more_body": more}
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    await WSGIMiddleware(flask_app)(http_scope("/", method="POST"), receive, send)
+    assert answers[1]["body"] == b"abc"
+
+
+async def test_websocket() -> None:
+    """WSGI has no websockets: the handshake is refused."""
+    async with served(WSGIMiddleware(Flask("f"))) as port:
+        handshake = (
+            b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        answer = await exchange(port, handshake)
+    assert re.match(rb"HTTP/1.1 404 ", answer)
