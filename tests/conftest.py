@@ -13,7 +13,9 @@ from blockbuster import BlockBuster
 from blockbuster import blockbuster_ctx
 from quart import Quart
 
+from quartpatterns.compare import load
 from quartpatterns.compare import services
+from quartpatterns.subclassing import FaithfulQuart
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -32,6 +34,20 @@ def no_blocking() -> Iterator[BlockBuster]:
             guard.functions[name].can_block_in(
                 "jinja2/loaders.py", {"get_source", "up_to_date", "uptodate"}
             )
+        # Set-up, before anything is served: the path of an SQLite file, and its folder.
+        guard.functions["os.path.abspath"].can_block_in(
+            "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
+        )
+        guard.functions["os.mkdir"].can_block_in("sqlalchemy/registration.py", {"configured"})
+        # asyncpg looks for certificates and passwords of the user, once a connection.
+        for name in ("os.path.abspath", "os.readlink", "os.stat"):
+            guard.functions[name].can_block_in("asyncpg/connect_utils.py", {"_connect"})
+        # Set-up reads the disk, too: an application finds its folders when it is made.
+        for function in guard.functions.values():
+            function.can_block_in("quart/app.py", "__init__")
+            # A result of Celery's unsubscribes when it is collected, in whatever thread that is.
+            function.can_block_in("celery/result.py", "__del__")
+            function.can_block_in("quart/blueprints.py", "__init__")
         yield guard
 
 
@@ -65,8 +81,19 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-@pytest.fixture(params=[pytest.param(Quart, id="Quart")])
+@pytest.fixture(
+    params=[pytest.param(Quart, id="Quart"), pytest.param(FaithfulQuart, id="FaithfulQuart")]
+)
 def app_class(request: pytest.FixtureRequest) -> type[Quart]:
     """Each class of application that a helper must work on."""
     cls: type[Quart] = request.param
     return cls
+
+
+@pytest.fixture(scope="session")
+def wrk() -> str:
+    """The load generator wrk."""
+    try:
+        return str(load.wrk_program())
+    except load.WrkMissingError as missing:
+        unavailable(str(missing))

@@ -37,7 +37,7 @@ class Answer:
     """One answer as it was received.
 
     Arguments:
-        status: The status code.
+        status: The status code; 0 where the connection broke off before there was one.
         headers: Names in lower case and values, in their order.
         body: What arrived of the body.
         complete: Whether all of it arrived; false where the connection broke off.

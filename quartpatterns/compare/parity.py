@@ -76,7 +76,7 @@ async def compare_applications(
         transport: Which declared differences apply.
 
     Raises:
-        httpx.TransportError: A server can't be reached or does not answer in time.
+        NoAnswerError: A server can't be reached or does not answer in time.
     """
     async with client(original) as one, client(port) as other:
         for case in cases:

@@ -31,10 +31,14 @@ from quartpatterns.compare.transports import ENDING
 from quartpatterns.compare.transports import TARGET
 from quartpatterns.compare.transports import Ending
 
-__all__ = ["Played", "play", "request_for"]
+__all__ = ["NoAnswerError", "Played", "play", "request_for"]
 
 BOUNDARY = "quartpatterns-boundary"
 PAUSE = 0.05  # seconds between two requests of a step that waits
+
+
+class NoAnswerError(Exception):
+    """A server can't be reached, or does not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,11 @@ class Played:
 async def play(case: Case, client: httpx.AsyncClient) -> list[Played]:
     """Send the steps of *case* in order, in one session, and return the answers.
 
-    An application that fails is an answer too; a server that can't be reached is not.
+    An application that fails is an answer too, and so is a connection that breaks off before one
+    (status 0); a server that can't be reached is not.
 
     Raises:
-        httpx.TransportError: No connection, or no answer in time.
+        NoAnswerError: No connection, or no answer in time.
     """
     client.cookies.clear()
     captured: dict[str, str] = {}
@@ -78,13 +83,21 @@ async def _patiently(step: Step, client: httpx.AsyncClient, captured: Mapping[st
 
 
 async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
-    response = await client.send(request, stream=True)
+    try:
+        response = await client.send(request, stream=True)
+    except (httpx.ConnectError, httpx.TimeoutException) as error:
+        what = f"{request.method} {client.base_url}: {type(error).__name__}"
+        raise NoAnswerError(f"no answer to {what} {error}".rstrip()) from error
+    except httpx.TransportError as error:
+        return Answer(
+            0, (), b"", complete=False, error=f"no answer: {type(error).__name__} {error}"
+        )
     body = bytearray()
     ending: Ending = response.extensions.get(ENDING, Ending())
     try:
         async for chunk in response.aiter_raw():
             body += chunk
-    except httpx.RemoteProtocolError as error:
+    except httpx.TransportError as error:
         ending = Ending(complete=False, error=str(error))
     finally:
         await response.aclose()
@@ -107,10 +120,12 @@ def request_for(
 
     content, content_type = _body(step, filled)
     headers = [("Content-Type", content_type)] if content_type else []
+    headers += [(key, filled(value)) for key, value in _pairs(step.headers)]
     return client.build_request(
         step.method,
         client.base_url,
-        headers=headers + [(key, filled(value)) for key, value in _pairs(step.headers)],
+        # As bytes: HTTPX would refuse what is not ASCII, which a client may send.
+        headers=[(key.encode(), value.encode()) for key, value in headers],
         content=content,
         extensions={TARGET: _target(step, filled)},
     )

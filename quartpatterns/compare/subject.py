@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import tempfile
@@ -88,14 +89,14 @@ async def compare_subject(subject: Subject, transport: Transport) -> AsyncIterat
         StartError: A server or service did not start.
     """
     async with contextlib.AsyncExitStack() as stack:
-        temporary = tempfile.TemporaryDirectory(prefix="quartpatterns-")
+        temporary = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="quartpatterns-")
         folder = Path(await stack.enter_async_context(in_thread(temporary)))
         given = await stack.enter_async_context(subject.arrange(folder))
         original_config, port_config = (given.original, given.port) if given else (None, None)
 
         async def side(name: str, server: Server, config: Mapping[str, Any] | None) -> Side:
             if transport == "in process":
-                return load(name, config)
+                return await asyncio.to_thread(load, name, config)
             running = in_thread(serve(name, server, config=config, folder=folder))
             return (await stack.enter_async_context(running)).url
 

@@ -28,7 +28,12 @@ ENDING = "quartpatterns.ending"
 TARGET = "target"
 """HTTPX's request extension for the request target, sent to the byte: path and query."""
 
-HEADERS = {"Host": "localhost", "User-Agent": "quartpatterns", "Accept": "*/*"}
+HEADERS = {
+    "Host": "localhost",
+    "User-Agent": "quartpatterns",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+}
 TIMEOUT = 30.0  # seconds for each of connect, read, write
 START = 60.0  # seconds for an application's start-up, and for its shutdown
 
@@ -57,8 +62,10 @@ async def client(target: Callable[..., Any] | str) -> AsyncIterator[httpx.AsyncC
         elif callable(target):
             transport = _WSGI(target)
         base_url = target if isinstance(target, str) else "http://localhost"
+        # A connection a request: what one answer leaves behind must not touch the next.
+        limits = httpx.Limits(max_keepalive_connections=0)
         http = httpx.AsyncClient(
-            base_url=base_url, transport=transport, timeout=TIMEOUT, trust_env=False
+            base_url=base_url, transport=transport, timeout=TIMEOUT, limits=limits, trust_env=False
         )
         http.headers = httpx.Headers(HEADERS)
         yield await stack.enter_async_context(http)
@@ -124,7 +131,7 @@ class _WSGI(httpx.AsyncBaseTransport):
             chunks, status, headers = run_wsgi_app(self.app, wsgi_environ(request))
         except Exception as raised:  # as a server: whatever an application raises
             ending = Ending(error=f"{type(raised).__name__}: {raised}")
-            return httpx.Response(500, extensions={ENDING: ending})
+            return httpx.Response(500, stream=httpx.ByteStream(b""), extensions={ENDING: ending})
         ending = Ending()
         try:
             for chunk in chunks:
@@ -149,8 +156,8 @@ def _target(request: httpx.Request) -> bytes:
 def wsgi_environ(request: httpx.Request) -> dict[str, Any]:
     """The WSGI environment of *request*, whose body has been read (PEP 3333).
 
-    Repeated headers are joined by a comma and ``wsgi.input`` ends where the body ends, as under
-    gunicorn.
+    Repeated headers are joined by a comma. ``wsgi.input`` is said to end by itself where the body
+    is chunked, as Werkzeug's server says it; gunicorn says it of every body.
     """
     target = _target(request)
     raw_path, _, query = target.partition(b"?")
@@ -167,12 +174,13 @@ def wsgi_environ(request: httpx.Request) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(request.content),
-        "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
+    if "Transfer-Encoding" in request.headers:
+        environ["wsgi.input_terminated"] = True
     for raw_name, raw_value in request.headers.raw:
         name = raw_name.decode("latin-1").upper().replace("-", "_")
         key = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"

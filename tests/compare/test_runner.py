@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from quartpatterns.compare import Case
 from quartpatterns.compare import File
 from quartpatterns.compare import Step
+from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.runner import NoAnswerError
 from quartpatterns.compare.runner import play
 from quartpatterns.compare.servers import serve
 from quartpatterns.compare.transports import client
@@ -128,3 +131,40 @@ async def test_lifespan() -> None:
         assert app.config["SEEN_LIFESPAN"] == ["started"]
         assert (await http.get("/")).status_code == 200
     assert app.config["SEEN_LIFESPAN"] == ["started", "stopped"]
+
+
+def raising_wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    raise RuntimeError("on purpose")
+
+
+async def raising_asgi(scope: Any, receive: Any, send: Any) -> None:
+    raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize("app", [raising_wsgi, raising_asgi])
+async def test_failing_application(app: Any) -> None:
+    """What a server would answer for it, and what was raised."""
+    async with client(app) as http:
+        (played,) = await play(Case("raises", Step()), http)
+    assert (played.answer.status, played.answer.body, played.answer.complete) == (500, b"", True)
+    assert played.answer.error == "RuntimeError: on purpose"
+
+
+async def test_nobody_there() -> None:
+    """A server that can't be reached is no answer."""
+    async with client(f"http://127.0.0.1:{free_port()}") as http:
+        with pytest.raises(NoAnswerError, match="no answer to GET .*ConnectError"):
+            await play(Case("index", Step()), http)
+
+
+async def test_broken_off_before_an_answer() -> None:
+    """A server that hangs up has answered, in a way."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, client(f"http://127.0.0.1:{port}") as http:
+        (played,) = await play(Case("index", Step()), http)
+    assert (played.answer.status, played.answer.complete) == (0, False)

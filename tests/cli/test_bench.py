@@ -1,0 +1,146 @@
+"""The command as a person calls it: a process, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.wire
+
+FLASK, QUART = "tests.compare.benched:original", "tests.compare.benched:port"
+APPS = ["--flask", FLASK, "--quart", QUART]
+REQUESTS = """
+[[case]]
+name = "hello"
+[[case]]
+name = "echo"
+path = "/echo"
+method = "POST"
+body = "echo"
+[[case]]
+name = "one side"
+path = "/only-one-side"
+[[case]]
+name = "session"
+[[case.step]]
+[[case.step]]
+"""
+QUICK = ["--seconds", "1", "--runs", "1", "--connections", "2"]
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> list[str]:
+    file = tmp_path / "requests.toml"
+    file.write_text(REQUESTS)
+    return ["--requests", str(file)]
+
+
+def bench(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "quartpatterns", "bench", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=100, env={**os.environ, **env}
+    )
+
+
+@pytest.mark.usefixtures("wrk")
+def test_served(requests: list[str], tmp_path: Path) -> None:
+    """A case that is named is measured behind servers, a POST too, and drawn."""
+    picture = tmp_path / "picture.svg"
+    plot = ["--plot", str(picture)]
+    done = bench(*APPS, *requests, *QUICK, "--case", "ech*", *plot)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in ("echo", "requests, per second", "peak MiB", "wins in CPU alone"):
+        assert said in done.stdout
+    assert "case(s), about" in done.stderr.splitlines()[0]
+    assert "echo: served" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+
+
+def test_in_process(requests: list[str]) -> None:
+    """Without servers, JSON alone on the output; what differs is not measured, exit code 1."""
+    done = bench(*APPS, *requests, "--in-process", "--json")
+    data = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert [case["case"] for case in data["cases"]] == ["hello"]
+    assert [left["case"] for left in data["failed"]] == ["one side"]
+    assert [left["case"] for left in data["skipped"]] == ["echo", "session"]
+    assert data["passed"] is False
+    assert data["cases"][0]["original"]["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["streeming"], "no pattern 'streeming'", id="pattern"),
+        pytest.param(["--flask", FLASK], "name both --flask", id="one side"),
+        pytest.param([*APPS, "--case", "nope"], "no case 'nope'; there is", id="case"),
+        pytest.param([*APPS, "--seconds", "0"], "0 is not in the range x>=1", id="seconds"),
+        pytest.param([*APPS, "--port-server", "gunicorn-sync"], "'granian'", id="server"),
+        pytest.param([*APPS, "--plot", "/nowhere/p.svg"], "no folder /nowhere", id="plot"),
+        pytest.param(["--flask", "nope:app", "--quart", QUART], "no module 'nope'", id="app"),
+    ],
+)
+@pytest.mark.usefixtures("wrk")
+def test_bad_call(arguments: list[str], message: str) -> None:
+    """A wrong call is told before anything is measured, without a traceback, exit code 2."""
+    done = bench(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+def test_no_wrk() -> None:
+    """Without wrk: one line that says how to install it."""
+    done = bench(*APPS, PATH="/nonexistent")
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "apt-get install wrk" in line and "brew install wrk" in line and "--in-process" in line
+
+
+@pytest.mark.usefixtures("wrk")
+def test_no_matplotlib() -> None:
+    """A missing library is told before anything is measured, with the extra that has it."""
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\nfrom quartpatterns.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "bench", *APPS, "--plot", "p.svg"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "pip install 'quartpatterns[bench]'" in line
+
+
+@pytest.mark.usefixtures("wrk")
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted(sign: signal.Signals, requests: list[str]) -> None:
+    """Ctrl-C under load leaves no process behind, nor does a kill."""
+    command = [sys.executable, "-m", "quartpatterns", "bench", *APPS, *requests]
+    command += ["--case", "hello", "--seconds", "60"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stderr is not None
+        while b"served" not in process.stderr.readline():
+            assert process.poll() is None
+        family = psutil.Process(process.pid)
+        children: list[psutil.Process] = []
+        deadline = time.monotonic() + 20
+        while "wrk" not in [child.name() for child in children]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            children = family.children(recursive=True)
+        os.kill(process.pid, sign)
+        rest = process.stderr.read()
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+    assert process.returncode != 0
+    assert b"Traceback" not in rest
