@@ -1,0 +1,24 @@
+"""The port: a single-page application with Quart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quart import Quart
+
+from quartpatterns.singlepageapplications import SinglePageApp
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+    """The application of the page: a front end in the folder ``app``, and its API."""
+    app = Quart(__name__, static_folder=None)
+    app.config.from_mapping(config or {})
+
+    @app.get("/heartbeat")
+    async def heartbeat() -> dict[str, str]:
+        return {"status": "healthy"}
+
+    SinglePageApp(app, "app", static_url_path="/app")
+
+    return app
