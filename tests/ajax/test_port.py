@@ -1,0 +1,174 @@
+"""The pages of the port and their API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from quartpatterns.ajax.port import create_app
+from tests.streaming.serving import served
+
+
+async def text(path: str, root: str = "") -> str:
+    page = await (await create_app().test_client().get(path, root_path=root)).get_data(as_text=True)
+    assert isinstance(page, str)
+    return page
+
+
+@pytest.mark.checks("JQ-2", "JS-2")
+@pytest.mark.parametrize("root", ["", "/mount", "/a/b"])
+async def test_script_root(root: str) -> None:
+    """Pages tell their scripts where the application is, and every link is below it."""
+    for path, name in (("/", "$SCRIPT_ROOT"), ("/fetch", "const SCRIPT_ROOT")):
+        page = await text(f"{root}{path}", root)
+        assert f"{name} = {json.dumps(root)};" in page
+        urls = re.findall(r'(?:href|src)="(/[^"]*)"', page)
+        assert urls
+        assert all(url.startswith(f"{root}/") for url in urls)
+
+
+@pytest.mark.checks("JQ-2", "JS-1")
+async def test_escaped() -> None:
+    """Nothing that is put into a script or an attribute ends it."""
+    root = "/</script><script>alert(1)</script>"
+    page = await text(f"{root}/", root)
+    assert '$SCRIPT_ROOT = "/\\u003c/script\\u003e' in page
+    assert "alert(1)</script>" not in page
+    page = await text("/fetch")
+    assert page.count("alert(1)") == 2
+    assert "<script>alert(1)" not in page
+    (attribute,) = re.findall(r"data-names='([^']*)'", page)
+    assert json.loads(attribute)[2] == "O'Hara & Söhne"
+
+
+@pytest.mark.checks("JQ-1", "JQ-4")
+async def test_page() -> None:
+    """jQuery is loaded before it is used, and what the script looks for is there."""
+    page = await text("/")
+    assert page.index("jquery.min.js") < page.index("$SCRIPT_ROOT") < page.index("add.js")
+    for part in ("name=a", "name=b", "id=result", "id=calculate"):
+        assert part in page
+
+
+@pytest.mark.checks("JQ-3")
+@settings(deadline=None, max_examples=150)
+@given(st.one_of(st.integers().map(str), st.text(max_size=12)), st.integers())
+def test_sums(a: str, b: int) -> None:
+    """A sum is that of Python, where what is no whole number is 0."""
+
+    async def ask() -> Any:
+        query = {"a": a, "b": str(b)}
+        response = await create_app().test_client().get("/_add_numbers", query_string=query)
+        assert response.status_code == 200
+        return await response.get_json()
+
+    try:
+        number = int(a)
+    except ValueError:
+        number = 0
+    assert asyncio.run(ask()) == {"result": number + b}
+
+
+@pytest.mark.checks("JQ-3")
+@pytest.mark.parametrize("digits", [3999, 4000, 4001, 4300, 4301, 10_000])
+async def test_many_digits(digits: int) -> None:
+    """A number too long to be written is none."""
+    response = await create_app().test_client().get(f"/_add_numbers?a={'9' * digits}&b=1")
+    assert response.status_code == 200
+    assert len(await response.get_data(as_text=True)) > 10
+
+
+values = st.none() | st.booleans() | st.integers() | st.text(max_size=120) | st.just("\ud800")
+
+
+@pytest.mark.checks("JS-7")
+@settings(deadline=None, max_examples=200)
+@given(st.dictionaries(st.sampled_from(["username", "email", "x"]), values) | values)
+def test_any_user(value: Any) -> None:
+    """A user is changed by what is valid, and by nothing else."""
+
+    async def change() -> tuple[int, Any, Any]:
+        client = create_app().test_client()
+        before = await (await client.get("/user/1")).get_json()
+        answer = await client.post(
+            "/user/1", data=json.dumps(value), headers={"Content-Type": "application/json"}
+        )
+        after = await (await client.get("/user/1")).get_json()
+        return answer.status_code, before, after
+
+    status, before, after = asyncio.run(change())
+    fields = [
+        value.get(name) if isinstance(value, dict) else None for name in ("username", "email")
+    ]
+    valid = all(
+        isinstance(field, str) and 1 <= len(field) <= 100 and field != "\ud800" for field in fields
+    )
+    assert status == (200 if valid else 400)
+    assert after == ({**before, "username": fields[0], "email": fields[1]} if valid else before)
+
+
+@pytest.mark.checks("JS-6")
+async def test_pictures() -> None:
+    """The picture that a user has is there, also below a prefix."""
+    client = create_app().test_client()
+    users = await (await client.get("/m/users", root_path="/m")).get_json()
+    assert len(users) == 3
+    for user in users:
+        response = await client.get(user["picture"], root_path="/m")
+        assert response.mimetype == "image/svg+xml"
+
+
+@pytest.mark.checks("JS-8")
+async def test_document() -> None:
+    """The document has every route of the API, its bodies and its answers."""
+    document = await (await create_app().test_client().get("/openapi.json")).get_json()
+    methods = {path: set(found) for path, found in document["paths"].items()}
+    assert methods == {
+        "/_add_numbers": {"get"},
+        "/users": {"get"},
+        "/user/{id}": {"get", "post"},
+        "/room": {"post"},
+    }
+    update = document["paths"]["/user/{id}"]["post"]
+    schema = update["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["properties"]["username"]["maxLength"] == 100
+    assert schema["required"] == ["username", "email"]
+    assert update["responses"]["200"]
+    names = {one["name"] for one in document["paths"]["/_add_numbers"]["get"]["parameters"]}
+    assert names == {"a", "b"}
+
+
+@pytest.mark.checks("JS-8")
+async def test_no_third_party() -> None:
+    """No page and no script of ours names another host."""
+    for path in ("/", "/fetch", "/api", "/docs", "/static/add.js", "/static/fetch.js"):
+        assert not re.search(r"(https?:)?//[a-z]", await text(path)), path
+
+
+@pytest.mark.wire
+@pytest.mark.checks("JQ-1", "JS-3")
+async def test_on_the_wire() -> None:
+    """On a real server the scripts load, and a form, JSON and neither are told apart."""
+    async with served(create_app()) as server:
+        page = (await server.client.get("/")).text
+        scripts = re.findall(r'src="([^"]+)"', page)
+        assert len(scripts) == 2
+        for script in scripts:
+            assert (
+                (await server.client.get(script))
+                .headers["Content-Type"]
+                .startswith("text/javascript")
+            )
+        room = await server.client.post("/room", files={"name": (None, "Flask Room")})
+        assert room.json() == {"name": "Flask Room", "description": ""}
+        login = {"username": "admin", "password": "secret"}
+        answer = await server.client.post("/login", data=login, follow_redirects=True)
+        assert (answer.url.path, len(answer.history)) == ("/", 1)
+        assert (await server.client.post("/user/1", data=login)).status_code == 415
