@@ -1,0 +1,37 @@
+"""The port: HTTP method overrides with Quart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quart import Quart
+from quart import Response
+from quart import jsonify
+from quart import render_template
+from quart import request
+
+from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+    """The application, behind the middleware."""
+    app = Quart(__name__)
+    app.config.from_mapping(config or {})
+    app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app)  # type: ignore[method-assign]
+    methods = ["GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"]
+
+    @app.get("/")
+    async def index() -> str:
+        return await render_template("index.html")
+
+    @app.route("/seen", methods=methods, provide_automatic_options=False)
+    async def seen() -> Response:
+        form = (await request.form).to_dict(flat=False)
+        return jsonify(method=request.method, form=form, content_length=request.content_length)
+
+    @app.delete("/post")
+    async def delete() -> str:
+        return "deleted"
+
+    return app
