@@ -1,0 +1,49 @@
+"""What the tests of this pattern share: a served application, and requests as bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+
+import httpx
+from quart import Quart
+
+from quartpatterns.subclassing.rows.side import Side
+
+__all__ = ["GET", "chunk", "http2", "post", "served", "until"]
+
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def post(path: str, *lines: str) -> bytes:
+    """The head of a POST request."""
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+@contextlib.asynccontextmanager
+async def served(app: Quart) -> AsyncIterator[int]:
+    """The port of a real Hypercorn that serves *app*."""
+    async with Side("FaithfulQuart").served(app) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def http2(port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that speaks HTTP/2 and nothing else."""
+    base = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(http1=False, http2=True, base_url=base, timeout=10) as client:
+        yield client
+
+
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until *condition* holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  what is waited for knows nothing of it
+            await asyncio.sleep(0.01)

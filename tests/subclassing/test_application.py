@@ -1,0 +1,234 @@
+"""The application: hooks, errors, blueprints, commands, threads, messages."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Blueprint
+from quart import Quart
+from quart import current_app
+from quart import request
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from quartpatterns.subclassing import FaithfulBlueprint
+from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulResponse
+from quartpatterns.subclassing import FaithfulSessionInterface
+from quartpatterns.subclassing import flash
+from quartpatterns.subclassing.port import create_app
+
+
+@pytest.fixture
+def app() -> FaithfulQuart:
+    """An empty application."""
+    made = FaithfulQuart(__name__, static_folder=None)
+    made.secret_key = "for these tests only"
+    return made
+
+
+@pytest.mark.checks("SC-1")
+async def test_ordered_parameters() -> None:
+    """Parameters and fields keep their order, several of one name at their places."""
+    client = create_app().test_client()
+    wanted = [["b", "2"], ["a", "1"], ["b", "3"]]
+    assert await (await client.get("/parameters?b=2&a=1&b=3")).get_json() == wanted
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await client.post("/parameters", data=b"b=2&a=1&b=3", headers=kind)
+    assert await answer.get_json() == wanted
+
+
+async def test_teardown_error(app: FaithfulQuart) -> None:
+    """Teardown functions are told of an error that has become an answer, as in Flask."""
+    told: list[str] = []
+
+    @app.get("/")
+    async def view() -> str:
+        raise LookupError
+
+    @app.teardown_request
+    def torn_down(error: BaseException | None) -> None:
+        told.append(type(error).__name__)
+
+    @app.teardown_appcontext
+    async def context_torn_down(error: BaseException | None) -> None:
+        told.append(type(error).__name__)
+
+    assert (await app.test_client().get("/")).status_code == 500
+    assert told == ["LookupError", "LookupError"]
+
+
+async def test_session_error(app: FaithfulQuart) -> None:
+    """An error while the session is opened is handled as a view's is."""
+
+    class Broken(FaithfulSessionInterface):
+        async def open_session(self, app: Quart, request: Any) -> Any:
+            raise LookupError
+
+    app.session_interface = Broken()
+
+    @app.errorhandler(500)
+    async def handler(error: Exception) -> tuple[str, int]:
+        return "handled", 500
+
+    answer = await app.test_client().get("/")
+    assert (answer.status_code, await answer.get_data()) == (500, b"handled")
+
+
+async def test_own_response_class(app: FaithfulQuart) -> None:
+    """Every answer that an after_request function sees has the application's own class."""
+    seen: list[tuple[type, bytes]] = []
+
+    @app.after_request
+    async def see(response: Any) -> Any:
+        seen.append((type(response), await response.get_data()))
+        return response
+
+    @app.get("/werkzeug")
+    async def werkzeug() -> WerkzeugResponse:
+        return WerkzeugResponse(iter([b"a", b"b"]))
+
+    client = app.test_client()
+    await client.get("/werkzeug")
+    await client.get("/nowhere")
+    assert seen[0] == (FaithfulResponse, b"ab")
+    assert seen[1][0] is FaithfulResponse
+    assert b"Not Found" in seen[1][1]
+
+
+async def test_trusted_host_page(app: FaithfulQuart) -> None:
+    """A refused host can be given a page, and reaches no view."""
+    app.config["TRUSTED_HOSTS"] = [".example.com"]
+
+    @app.get("/")
+    async def view() -> str:
+        return request.host
+
+    @app.errorhandler(400)
+    async def refused(error: Exception) -> tuple[str, int]:
+        return "refused", 400
+
+    client = app.test_client()
+    for host, told in [("a.example.com", b"a.example.com"), ("evil.example", b"refused")]:
+        answer = await client.get("/", headers={"Host": host})
+        assert await answer.get_data() == told
+
+
+def test_async_url_defaults(app: FaithfulQuart) -> None:
+    """URL defaults that can't be awaited are refused when they are registered (row 37)."""
+
+    async def defaults(endpoint: str, values: dict[str, Any]) -> None:
+        """Never called."""
+
+    unsafe: Any = defaults
+    for owner in (app, FaithfulBlueprint("one", __name__)):
+        with pytest.raises(TypeError, match="plain def"):
+            owner.url_defaults(unsafe)
+    plain = Blueprint("two", __name__)
+    plain.url_defaults(unsafe)
+    with pytest.raises(TypeError, match="plain def"):
+        app.register_blueprint(plain)
+
+
+@pytest.mark.parametrize("blueprint_class", [Blueprint, FaithfulBlueprint])
+def test_async_commands(app: FaithfulQuart, blueprint_class: type[Blueprint]) -> None:
+    """Commands with ``async def`` run, in an application context (row 37)."""
+    blueprint = blueprint_class("group", __name__)
+
+    @app.cli.command("alone")
+    async def alone() -> None:
+        await asyncio.sleep(0)
+        print(current_app.name)  # noqa: T201  what a command says
+
+    @blueprint.cli.command("inside")
+    async def inside() -> None:
+        print(current_app.name)  # noqa: T201
+
+    @app.cli.command("plain", with_appcontext=True)
+    def plain() -> None:
+        print(current_app.name)  # noqa: T201
+
+    app.register_blueprint(blueprint)
+    for args in (["alone"], ["group", "inside"], ["plain"]):
+        result = app.test_cli_runner().invoke(args=args)
+        assert (result.exit_code, result.output) == (0, f"{app.name}\n"), result.exception
+
+
+@pytest.mark.parametrize("blueprint_class", [Blueprint, FaithfulBlueprint])
+async def test_static_of_blueprints(
+    app: FaithfulQuart, blueprint_class: type[Blueprint], tmp_path: Path
+) -> None:
+    """Static files of a blueprint have Flask's headers (row 9)."""
+    (tmp_path / "a.txt").write_text("hello")
+    blueprint = blueprint_class(
+        "b", __name__, static_folder=str(tmp_path), static_url_path="/b-static"
+    )
+    app.register_blueprint(blueprint)
+    client = app.test_client()
+    answer = await client.get("/b-static/a.txt")
+    assert (await answer.get_data(), answer.headers["Cache-Control"]) == (b"hello", "no-cache")
+    tag = {"If-None-Match": answer.headers["ETag"]}
+    assert (await client.get("/b-static/a.txt", headers=tag)).status_code == 304
+    assert (await client.get("/b-static/../secret")).status_code == 404
+
+
+async def test_threads_end(app: FaithfulQuart) -> None:
+    """The threads of SYNC_THREADS live from start-up to shutdown (row 18)."""
+    app.config["SYNC_THREADS"] = 3
+
+    @app.get("/")
+    def view() -> str:
+        return threading.current_thread().name
+
+    async with app.test_app() as served:
+        answer = await served.test_client().get("/")
+        name = str(await answer.get_data(as_text=True))
+        assert name.startswith(app.name)
+    assert name not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_forgotten_flash(app: FaithfulQuart) -> None:
+    """A flash that is not awaited is an error under TESTING, with the remedy (row 38)."""
+
+    @app.get("/<int:awaited>")
+    async def view(awaited: int) -> str:
+        flashed = flash("hello")
+        if awaited:
+            await flashed
+        return ""
+
+    app.testing = True
+    client = app.test_client()
+    assert (await client.get("/1")).status_code == 200
+    with pytest.raises(RuntimeError, match="await flash"):
+        await client.get("/0")
+
+
+async def test_blueprint_hooks(app: FaithfulQuart) -> None:
+    """Hooks of nested blueprints run from the outside in, and back."""
+    log: list[str] = []
+    outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__)
+    for name, owner in (("app", app), ("outer", outer), ("inner", inner)):
+
+        def before(name: str = name) -> None:
+            log.append(f"before {name}")
+
+        async def after(response: Any, name: str = name) -> Any:
+            log.append(f"after {name}")
+            return response
+
+        owner.before_request(before)
+        owner.after_request(after)
+
+    @inner.get("/")
+    async def view() -> str:
+        return ""
+
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    await app.test_client().get("/")
+    outward = ["after inner", "after outer", "after app"]
+    assert log == ["before app", "before outer", "before inner", *outward]

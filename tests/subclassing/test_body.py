@@ -1,0 +1,288 @@
+"""The body of a request: limits, time, and a client that is made to wait (20, 23, 24, 26)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from quart import request
+from quart.wrappers.request import Body
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from quartpatterns.subclassing import FaithfulBody
+from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulRequest
+from quartpatterns.subclassing.rows.wire import connected
+from quartpatterns.subclassing.rows.wire import read_answer
+from tests.subclassing.serving import chunk
+from tests.subclassing.serving import http2
+from tests.subclassing.serving import post
+from tests.subclassing.serving import served
+from tests.subclassing.serving import until
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def app() -> FaithfulQuart:
+    """Views that read the body in each way there is."""
+    app = FaithfulQuart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MEGABYTE
+
+    @app.post("/data")
+    async def data() -> str:
+        return str(len(await request.get_data()))
+
+    @app.post("/form")
+    async def form() -> str:
+        return repr(sorted(await request.form) + sorted(await request.files))
+
+    @app.post("/iterated")
+    async def iterated() -> str:
+        return str(sum([len(data) async for data in request.body]))
+
+    @app.post("/ignored")
+    async def ignored() -> str:
+        return "not read"
+
+    return app
+
+
+@pytest.mark.parametrize("path", ["/data", "/form", "/iterated"])
+async def test_chunked_limit(app: FaithfulQuart, path: str) -> None:
+    """A limit holds for a chunked body however it is read, and the answer is whole."""
+    async with served(app) as port, connected(port) as (reader, writer):
+        form = "Content-Type: multipart/form-data; boundary=b"
+        writer.write(post(path, "Transfer-Encoding: chunked", form))
+        writer.write(
+            chunk(b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n')
+        )
+        answering = asyncio.create_task(read_answer(reader))
+        sent = 0
+        while not answering.done() and sent < 50 * MEGABYTE:
+            writer.write(chunk(b"x" * 50_000))
+            await writer.drain()
+            await asyncio.sleep(0.001)
+            sent += 50_000
+        answer = await answering
+    assert (answer.status, answer.complete) == (413, True)
+    assert answer.headers["connection"] == "close"
+    assert sent < 3 * MEGABYTE
+
+
+async def test_declared_limit(app: FaithfulQuart) -> None:
+    """A body that declares too much is refused before any of it is sent."""
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(post("/data", f"Content-Length: {20 * MEGABYTE}"))
+        answer = await read_answer(reader)
+    assert (answer.status, answer.complete) == (413, True)
+
+
+async def test_deaf_client(app: FaithfulQuart) -> None:
+    """A client that sends all before it reads gets the answer, not a reset connection."""
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(post("/data", "Transfer-Encoding: chunked"))
+        for _ in range(200):
+            writer.write(chunk(b"x" * 100_000))
+            await writer.drain()
+        writer.write(chunk(b""))
+        await writer.drain()
+        answer = await read_answer(reader)
+    assert (answer.status, answer.complete) == (413, True)
+
+
+async def test_ignored_body(app: FaithfulQuart) -> None:
+    """A large body that the view does not read neither blocks its answer nor the connection."""
+    async with served(app) as port, connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(post("/ignored", f"Content-Length: {8 * MEGABYTE}") + bytes(8 * MEGABYTE))
+            await writer.drain()
+            answer = await read_answer(reader)
+            assert (answer.body, answer.complete) == (b"not read", True)
+
+
+@pytest.mark.parametrize("path", ["/data", "/iterated"])
+async def test_http2_limit(app: FaithfulQuart, path: str) -> None:
+    """Over HTTP/2 the answer is as clean, and the connection goes on."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 50_000
+
+    async with served(app) as port, http2(port) as client:
+        assert (await client.post(path, content=pieces())).status_code == 413
+        assert (await client.post(path, content=b"x" * 10)).text == "10"
+
+
+async def test_http2_ignored(app: FaithfulQuart) -> None:
+    """Over HTTP/2 an unread body does not end the connection of the other streams."""
+    async with served(app) as port, http2(port) as client:
+        answers = [await client.post("/ignored", content=b"x" * 300_000) for _ in range(3)]
+    assert [answer.text for answer in answers] == ["not read"] * 3
+
+
+async def test_body_timeout(app: FaithfulQuart) -> None:
+    """A body that stops coming is answered 408, whole, and the connection is closed."""
+    app.config["BODY_TIMEOUT"] = 0.2
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(post("/data", "Content-Length: 10") + b"half")
+        answer = await read_answer(reader)
+        assert await reader.read() == b""
+    assert (answer.status, answer.complete) == (408, True)
+    assert answer.headers["connection"] == "close"
+
+
+async def test_http2_body_timeout(app: FaithfulQuart) -> None:
+    """Over HTTP/2, too."""
+    app.config["BODY_TIMEOUT"] = 0.2
+    ended = asyncio.Event()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"half"
+        await ended.wait()
+
+    async with served(app) as port, http2(port) as client:
+        sending = asyncio.create_task(client.post("/form", content=half(), headers=FORM))
+        await asyncio.sleep(0.5)
+        ended.set()
+        assert (await sending).status_code == 408
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def test_backpressure() -> None:
+    """While the view reads nothing, no more than some buffers' full is taken from the client."""
+    app = FaithfulQuart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = None
+    reading = asyncio.Event()
+    buffered: list[int] = []
+
+    @app.post("/")
+    async def view() -> str:
+        await reading.wait()
+        body = request.body
+        assert isinstance(body, FaithfulBody)
+        buffered.append(body.received)
+        return str(sum([len(data) async for data in body]))
+
+    size = 32 * 1024 * 1024
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(post("/", f"Content-Length: {size}") + bytes(size))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(writer.drain(), 0.5)
+        reading.set()
+        assert (await read_answer(reader)).body == str(size).encode()
+    assert buffered[0] <= 3 * FaithfulBody.high_water
+
+
+async def test_leaving_midway(app: FaithfulQuart) -> None:
+    """A client that leaves while its body is read cancels the view."""
+    ends: list[str] = []
+
+    @app.post("/ends")
+    async def view() -> str:
+        try:
+            return str(len(await request.get_data()))
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+
+    async with served(app) as port:
+        async with connected(port) as (_, writer):
+            writer.write(post("/ends", "Content-Length: 10") + b"half")
+            await asyncio.sleep(0.02)
+        await until(lambda: ends)
+    assert ends == ["cancelled"]
+
+
+async def test_readers_at_once(app: FaithfulQuart) -> None:
+    """Two tasks of a view may wait for the body at the same time."""
+
+    @app.post("/twice")
+    async def view() -> list[str]:
+        parts = [request.get_data(as_text=True) for _ in range(2)]
+        return [str(part) for part in await asyncio.gather(*parts)]
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(post("/twice", "Content-Length: 4"))
+        for byte in (b"b", b"o", b"d", b"y"):
+            writer.write(byte)
+            await writer.drain()
+            await asyncio.sleep(0.03)
+        assert (await read_answer(reader)).body == b'["body","body"]\n'
+
+
+async def test_limit_of_iteration() -> None:
+    """Bytes that have been read and dropped count as well."""
+    body = FaithfulBody(None, 10)
+    body.append(b"x" * 8)
+    assert await anext(body) == b"x" * 8
+    body.append(b"x" * 8)
+    with pytest.raises(RequestEntityTooLarge):
+        await anext(body)
+
+
+async def test_own_body_class() -> None:
+    """A request class with Quart's own body works, without the waiting."""
+
+    class PlainRequest(FaithfulRequest):
+        body_class = Body  # type: ignore[assignment]
+
+    class Plain(FaithfulQuart):
+        request_class = PlainRequest
+
+    app = Plain(__name__)
+
+    @app.post("/")
+    async def view() -> bytes:
+        return await request.data
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(post("/", "Content-Length: 4"))
+        await asyncio.sleep(0.05)
+        writer.write(b"body")
+        assert (await read_answer(reader)).body == b"body"
+
+
+async def test_wrapped_body(app: FaithfulQuart) -> None:
+    """A wrapper in the body's place is handed what arrives, and the limit holds."""
+
+    class Wrapper:
+        def __init__(self, inner: FaithfulBody) -> None:
+            self.inner = inner
+            self.seen = b""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.inner, name)
+
+        def append(self, data: bytes) -> None:
+            self.seen += data
+            self.inner.append(data)
+
+        def __await__(self) -> object:
+            return self.inner.__await__()
+
+    @app.post("/wrapped")
+    async def view() -> bytes:
+        wrapper = Wrapper(request.body)  # type: ignore[arg-type]
+        request.body = wrapper  # type: ignore[assignment]
+        request.max_content_length = 5
+        return await request.data + b"|" + wrapper.seen
+
+    client = app.test_client()
+    answer = await client.post("/wrapped", data=b"body")
+    assert await answer.get_data() == b"body|body"
+    assert (await client.post("/wrapped", data=b"longer")).status_code == 413
+
+
+async def test_in_the_callers_task(app: FaithfulQuart) -> None:
+    """A client that calls the application in its own task is not cancelled with the request."""
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        for content in (b"x", b"x" * 2 * MEGABYTE):
+            answer = await client.post("/data", content=content)
+            assert answer.status_code == (200 if content == b"x" else 413)
+            await asyncio.sleep(0)

@@ -1,0 +1,124 @@
+"""The test client: forms, files, redirects, and contexts that are kept (34, 35)."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from quart import current_app
+from quart import g
+from quart import redirect
+from quart import request
+from quart import session
+from quart import url_for
+from quart.datastructures import FileStorage
+
+from quartpatterns.subclassing import FaithfulQuart
+
+
+@pytest.fixture
+def app() -> FaithfulQuart:
+    """An application that tells what it is sent."""
+    made = FaithfulQuart(__name__, static_folder=None)
+    made.secret_key = "for these tests only"
+
+    @made.route("/", methods=["GET", "POST"])
+    async def index() -> dict[str, Any]:
+        g.user = "ada"
+        session["seen"] = True
+        files = {name: [f.filename, f.read().decode()] for name, f in (await request.files).items()}
+        form = (await request.form).to_dict(flat=False)
+        return {"method": request.method, "args": request.args, "form": form, "files": files}
+
+    @made.route("/to/<int:status>", methods=["GET", "POST"])
+    async def to(status: int) -> Any:
+        return redirect("/?from=there", status)
+
+    return made
+
+
+async def test_fields(app: FaithfulQuart) -> None:
+    """Fields, several of one name, and numbers."""
+    answer = await app.test_client().post("/", data={"a": ["1", "2"], "b": 3})
+    assert (await answer.get_json())["form"] == {"a": ["1", "2"], "b": ["3"]}
+
+
+async def test_files(app: FaithfulQuart) -> None:
+    """Files, as Flask's client takes them and as Quart's objects."""
+    data = {"one": (BytesIO(b"1"), "one.txt"), "two": FileStorage(BytesIO(b"2"), "two.txt")}
+    answer = await app.test_client().post("/", data={**data, "field": "x"})
+    told = await answer.get_json()
+    assert told["files"] == {"one": ["one.txt", "1"], "two": ["two.txt", "2"]}
+    assert told["form"] == {"field": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "form"),
+    [
+        pytest.param(302, "GET", {}, id="found"),
+        pytest.param(303, "GET", {}, id="see other"),
+        pytest.param(307, "POST", {"a": ["1"]}, id="temporary"),
+        pytest.param(308, "POST", {"a": ["1"]}, id="permanent"),
+    ],
+)
+async def test_redirects(app: FaithfulQuart, status: int, method: str, form: Any) -> None:
+    """A redirect is followed to its own query; the body goes along where the status says so."""
+    answer = await app.test_client().post(
+        f"/to/{status}", data={"a": "1"}, query_string={"x": "y"}, follow_redirects=True
+    )
+    told = await answer.get_json()
+    assert (told["method"], told["form"], told["args"]) == (method, form, {"from": "there"})
+
+
+async def test_not_modified(app: FaithfulQuart) -> None:
+    """304 is no redirect."""
+
+    @app.get("/same")
+    async def same() -> tuple[str, int]:
+        return "", 304
+
+    assert (await app.test_client().get("/same", follow_redirects=True)).status_code == 304
+
+
+async def test_kept(app: FaithfulQuart) -> None:
+    """Inside ``async with`` the last request is current; its teardown runs afterwards."""
+    log: list[str] = []
+    app.teardown_request(lambda error: log.append("request"))
+    app.teardown_appcontext(lambda error: log.append(f"context of {g.user}"))
+    async with app.test_client() as client:
+        for _ in range(2):
+            await client.get("/?a=1")
+            assert (g.user, current_app.name) == ("ada", app.name)
+            assert (request.args["a"], session["seen"]) == ("1", True)
+            assert url_for("index") == "/"
+        assert log == ["request", "context of ada"]
+    assert log == ["request", "context of ada"] * 2
+    with pytest.raises(RuntimeError):
+        assert g.user
+
+
+async def test_kept_after_an_error(app: FaithfulQuart) -> None:
+    """What a request that raised leaves is torn down, too."""
+    app.testing = True
+    log: list[str] = []
+    app.teardown_request(lambda error: log.append("request"))
+
+    @app.get("/error")
+    async def error() -> str:
+        raise LookupError
+
+    async with app.test_client() as client:
+        with pytest.raises(LookupError):
+            await client.get("/error")
+    assert log == ["request"]
+
+
+async def test_session_transaction(app: FaithfulQuart) -> None:
+    """A session is set before a request, and read after it."""
+    client = app.test_client()
+    async with client.session_transaction() as before:
+        before["a"] = 1
+    async with client:
+        await client.get("/")
+        assert (session["a"], session["seen"]) == (1, True)

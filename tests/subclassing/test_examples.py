@@ -1,0 +1,309 @@
+"""What Quart's documentation shows of streams, websockets, background tasks and serving."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from quart import Quart
+from quart import abort
+from quart import copy_current_websocket_context
+from quart import current_app
+from quart import g
+from quart import make_response
+from quart import render_template_string
+from quart import request
+from quart import session
+from quart import stream_with_context
+from quart import websocket
+from quart.testing import WebsocketResponseError
+from werkzeug.datastructures import Headers
+
+from quartpatterns.subclassing import FaithfulQuart
+
+
+@pytest.fixture
+def app() -> FaithfulQuart:
+    """An empty application."""
+    made = FaithfulQuart(__name__, static_folder=None)
+    made.secret_key = "for these tests only"
+    return made
+
+
+async def test_async_generator(app: FaithfulQuart) -> None:
+    """A view returns an asynchronous generator, with a status and headers."""
+
+    @app.route("/")
+    async def stream_time() -> Any:
+        async def generate() -> AsyncIterator[bytes]:
+            for number in range(3):
+                yield f"{number}\n".encode()
+
+        return generate(), 200, {"X-Something": "value"}
+
+    answer = await app.test_client().get("/")
+    assert await answer.get_data() == b"0\n1\n2\n"
+    assert answer.headers["X-Something"] == "value"
+    assert "Content-Length" not in answer.headers
+
+
+async def test_generator_view(app: FaithfulQuart) -> None:
+    """A view may be an asynchronous generator itself."""
+
+    @app.route("/")
+    async def view() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    assert await (await app.test_client().get("/")).get_data() == b"ab"
+
+
+async def test_context_in_stream(app: FaithfulQuart) -> None:
+    """Quart's own ``stream_with_context`` keeps the request, and here ``g`` as well."""
+
+    @app.route("/")
+    async def index() -> Any:
+        g.name = "ada"
+        session["seen"] = True
+
+        @stream_with_context
+        async def generate() -> AsyncIterator[bytes]:
+            yield request.method.encode()
+            yield b" "
+            yield f"{g.name} {session['seen']}".encode()
+
+        return generate()
+
+    assert await (await app.test_client().get("/")).get_data() == b"GET ada True"
+
+
+async def test_chunk_by_chunk(app: FaithfulQuart) -> None:
+    """A test receives a stream by chunks, and may leave it."""
+    left = asyncio.Event()
+
+    @app.route("/")
+    async def view() -> Any:
+        async def generate() -> AsyncIterator[bytes]:
+            try:
+                for number in range(1000):
+                    yield str(number).encode()
+                    await asyncio.sleep(0.005)
+            finally:
+                left.set()
+
+        return generate()
+
+    async with app.test_client().request("/") as connection:
+        assert await connection.receive() == b"0"
+        assert await connection.receive() == b"1"
+        await connection.disconnect()
+    async with asyncio.timeout(2):
+        await left.wait()
+
+
+@dataclass
+class ServerSentEvent:
+    """One event, as Quart's guide writes it."""
+
+    data: str
+    event: str
+
+    def encode(self) -> bytes:
+        """The event in its wire format."""
+        return f"data: {self.data}\nevent: {self.event}\n\n".encode()
+
+
+async def test_server_sent_events(app: FaithfulQuart) -> None:
+    """A stream of events, without a time limit."""
+
+    @app.get("/sse")
+    async def sse() -> Any:
+        if not request.accept_mimetypes["text/event-stream"]:
+            abort(400)
+
+        async def send_events() -> AsyncIterator[bytes]:
+            for number in range(2):
+                yield ServerSentEvent(str(number), "tick").encode()
+
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+        response = await make_response(send_events(), headers)
+        response.timeout = None  # type: ignore[union-attr]
+        return response
+
+    client = app.test_client()
+    assert (await client.get("/sse", headers={"Accept": "text/html"})).status_code == 400
+    answer = await client.get("/sse", headers={"Accept": "text/event-stream"})
+    assert str(await answer.get_data(as_text=True)).count("event: tick") == 2
+
+
+async def test_consuming(app: FaithfulQuart) -> None:
+    """A body is consumed while it arrives."""
+
+    @app.route("/", methods=["POST"])
+    async def index() -> str:
+        return str(sum([len(data) async for data in request.body]))
+
+    async with app.test_client().request("/", method="POST") as connection:
+        for _ in range(3):
+            await connection.send(b"data")
+        await connection.send_complete()
+    assert await (await connection.as_response()).get_data() == b"12"
+
+
+async def test_echo(app: FaithfulQuart) -> None:
+    """A websocket that sends back, as text, bytes and JSON."""
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        while True:
+            data = await websocket.receive()
+            await websocket.send(data)
+
+    @app.websocket("/json")
+    async def as_json() -> None:
+        await websocket.send_json({"got": await websocket.receive_json()})
+
+    async with app.test_client().websocket("/ws") as socket:
+        for message in ("text", b"bytes"):
+            await socket.send(message)
+            assert await socket.receive() == message
+    async with app.test_client().websocket("/json") as socket:
+        await socket.send(json.dumps([1]))
+        assert await socket.receive_json() == {"got": [1]}
+
+
+async def test_broadcast(app: FaithfulQuart) -> None:
+    """Messages of one websocket reach all of them."""
+    connected: set[asyncio.Queue[str]] = set()
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        connected.add(queue)
+
+        @copy_current_websocket_context
+        async def receiving() -> None:
+            while True:
+                message = await websocket.receive()
+                for other in connected:
+                    await other.put(str(message))
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(receiving())
+                while True:
+                    await websocket.send(await queue.get())
+        finally:
+            connected.discard(queue)
+
+    client = app.test_client()
+    async with client.websocket("/ws") as one, client.websocket("/ws") as two:
+        await asyncio.sleep(0.01)
+        await one.send("hello")
+        assert [await one.receive(), await two.receive()] == ["hello", "hello"]
+    assert connected == set()
+
+
+async def test_refused_websocket(app: FaithfulQuart) -> None:
+    """A websocket is refused with an answer before it is accepted, and accepted with headers."""
+
+    @app.websocket("/refused")
+    async def refused() -> None:
+        if websocket.headers.get("X-Token") != "x":
+            abort(401)
+        await websocket.accept(headers=Headers({"X-A": "b"}), subprotocol="mqtt")
+        await websocket.send(websocket.requested_subprotocols[0])
+
+    client = app.test_client()
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with client.websocket("/refused") as socket:
+            await socket.receive()
+    assert caught.value.response.status_code == 401
+    headers = {"X-Token": "x"}
+    offered = {"subprotocols": ["mqtt"]}
+    async with client.websocket("/refused", headers=headers, scope_base=offered) as socket:
+        assert await socket.receive() == "mqtt"
+
+
+async def test_websocket_error_under_testing(app: FaithfulQuart) -> None:
+    """What a websocket raises reaches the test (row 22)."""
+    app.testing = True
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        raise LookupError("in the websocket")
+
+    with pytest.raises(LookupError):
+        async with app.test_client().websocket("/ws"):
+            pass
+
+
+async def test_background_task(app: FaithfulQuart) -> None:
+    """A background task runs after the answer, in an application context; shutdown waits for it."""
+    log: list[str] = []
+
+    @app.route("/jobs/", methods=["POST"])
+    async def create_job() -> str:
+        async def work(name: str) -> None:
+            await asyncio.sleep(0.05)
+            log.append(f"{name} {current_app.name}")
+
+        app.add_background_task(work, "job")
+        return "Success"
+
+    async with app.test_app() as served:
+        assert (await served.test_client().post("/jobs/")).status_code == 200
+        assert log == []
+    assert log == [f"job {app.name}"]
+
+
+async def test_lifespan(app: FaithfulQuart) -> None:
+    """Start-up and shut-down functions run in Quart's order, and a failure is raised."""
+    log: list[str] = []
+
+    @app.before_serving
+    async def before() -> None:
+        log.append("before")
+
+    @app.while_serving
+    async def lifespan() -> AsyncGenerator[None, None]:
+        log.append("start")
+        yield
+        log.append("stop")
+
+    @app.after_serving
+    async def after() -> None:
+        log.append("after")
+
+    async with app.test_app():
+        log.append("serving")
+    assert log == ["before", "start", "serving", "stop", "after"]
+
+
+async def test_template(app: FaithfulQuart) -> None:
+    """Templates have ``g``, ``request``, ``session``; one that reads no session does not vary."""
+
+    @app.route("/<read>")
+    async def view(read: str) -> str:
+        g.name = "ada"
+        source = "{{ g.name }} {{ request.path }}"
+        if read == "read":
+            source += " {{ session.get('x') }}"
+        return await render_template_string(source)
+
+    client = app.test_client()
+    plain, reading = await client.get("/plain"), await client.get("/read")
+    assert await plain.get_data() == b"ada /plain"
+    assert await reading.get_data() == b"ada /read None"
+    assert "Vary" not in plain.headers
+    assert reading.headers["Vary"] == "Cookie"
+
+
+def test_it_is_a_quart(app: FaithfulQuart) -> None:
+    """Extensions that ask for a Quart get one."""
+    assert isinstance(app, Quart)
