@@ -64,7 +64,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "structure",
         "From one module to a package of blueprints that are found and registered.",
         (Page("packages", ("Simple Packages", "Working with Blueprints")),),
-        planned=True,
     ),
     Pattern(
         "appfactories",
@@ -82,7 +81,6 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        planned=True,
     ),
     Pattern(
         "appdispatch",
@@ -112,7 +110,6 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("Internationalized Application URLs", "Internationalized Blueprint URLs"),
             ),
         ),
-        planned=True,
     ),
     Pattern(
         "lazyloading",
@@ -120,7 +117,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "structure",
         "Views in one central map, imported when they are first asked for.",
         (Page("lazyloading", ("Converting to Centralized URL Map", "Loading Late")),),
-        planned=True,
     ),
     Pattern(
         "subclassing",
@@ -128,6 +124,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "structure",
         "A Quart that answers as Flask does where Quart answers otherwise.",
         (Page("subclassing", ("Subclassing Flask",), ("2.0", "HEAD")),),
+        uses=("streaming",),
     ),
     Pattern(
         "singlepageapplications",
@@ -135,7 +132,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "structure",
         "One index for every client route, assets beside it, an API under it.",
         (Page("singlepageapplications", ("Single-Page Applications",), ("2.0", "HEAD")),),
-        planned=True,
     ),
     Pattern(
         "viewdecorators",
@@ -167,7 +163,6 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("The Decorator", "Calling the Deferred", "A Practical Example"),
             ),
         ),
-        planned=True,
     ),
     Pattern(
         "streaming",
@@ -207,7 +202,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "request and response",
         "Methods that a proxy or a form can't send, carried in a header.",
         (Page("methodoverrides", ("Adding HTTP Method Overrides",)),),
-        planned=True,
     ),
     Pattern(
         "requestchecksum",
@@ -223,7 +217,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "request and response",
         "The icon that browsers ask for at the root.",
         (Page("favicon", ("Adding a favicon", "See also")),),
-        planned=True,
     ),
     Pattern(
         "templateinheritance",
@@ -231,7 +224,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "pages",
         "A base layout, and pages that fill its blocks.",
         (Page("templateinheritance", ("Base Template", "Child Template")),),
-        planned=True,
     ),
     Pattern(
         "flashing",
@@ -244,7 +236,6 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("Simple Flashing", "Flashing With Categories", "Filtering Flash Messages"),
             ),
         ),
-        planned=True,
     ),
     Pattern(
         "wtforms",
@@ -280,7 +271,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("HEAD",),
             ),
         ),
-        planned=True,
+        extra="ajax",
     ),
     Pattern(
         "fileuploads",

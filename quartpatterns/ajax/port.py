@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic import Field
-from quart import Quart
 from quart import abort
 from quart import jsonify
 from quart import redirect
@@ -29,6 +28,7 @@ from quart_schema import validate_response
 from quartpatterns.ajax import package_files
 from quartpatterns.ajax import require_json
 from quartpatterns.ajax import swagger_ui
+from quartpatterns.subclassing import FaithfulQuart
 
 FACTS = (
     "Granite cools slowly, deep below; basalt cools fast, and above.",
@@ -72,9 +72,9 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application of both pages: numbers added with jQuery, the rest with ``fetch``."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     users = {
         1: User(username="ada", email="ada@example.com"),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from quart import Quart
 from quart import abort
 from quart import redirect
 from quart import render_template
@@ -18,11 +17,12 @@ from quart.typing import ResponseReturnValue
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.appdispatch import PathDispatcher
 from quartpatterns.appdispatch import SubdomainDispatcher
+from quartpatterns.subclassing import FaithfulQuart
 
 DEFAULTS = {"DOMAIN": "localhost", "MAX_USERS": 100}
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The frontend, with the other applications mounted below it.
 
     Arguments:
@@ -32,7 +32,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     users = {"alice", "bob"}
     application = create_frontend(users, config or {})
 
-    def make_app(name: str) -> Quart | None:
+    def make_app(name: str) -> FaithfulQuart | None:
         return create_user_app(name) if name in users else None
 
     application.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
@@ -47,8 +47,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     return application
 
 
-def create_frontend(users: set[str], config: Mapping[str, Any]) -> Quart:
-    app = Quart(__name__)
+def create_frontend(users: set[str], config: Mapping[str, Any]) -> FaithfulQuart:
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(DEFAULTS)
     app.config.from_mapping(config)
 
@@ -75,8 +75,8 @@ def create_frontend(users: set[str], config: Mapping[str, Any]) -> Quart:
     return app
 
 
-def create_hello() -> Quart:
-    app = Quart(__name__)
+def create_hello() -> FaithfulQuart:
+    app = FaithfulQuart(__name__)
 
     @app.get("/")
     async def hello_world() -> str:
@@ -85,8 +85,8 @@ def create_hello() -> Quart:
     return app
 
 
-def create_backend() -> Quart:
-    app = Quart(__name__)
+def create_backend() -> FaithfulQuart:
+    app = FaithfulQuart(__name__)
 
     @app.get("/")
     @app.get("/x/")
@@ -96,8 +96,8 @@ def create_backend() -> Quart:
     return app
 
 
-def create_default() -> Quart:
-    app = Quart(__name__)
+def create_default() -> FaithfulQuart:
+    app = FaithfulQuart(__name__)
 
     @app.get("/", defaults={"rest": ""})
     @app.get("/<path:rest>")
@@ -107,8 +107,8 @@ def create_default() -> Quart:
     return app
 
 
-def create_user_app(user: str) -> Quart:
-    app = Quart(__name__)
+def create_user_app(user: str) -> FaithfulQuart:
+    app = FaithfulQuart(__name__)
 
     @app.get("/")
     @app.get("/x/y")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 
+from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.selection import select
 from quartpatterns.cli.selection import selection_options
 from quartpatterns.compare.parity import Result
@@ -52,12 +55,20 @@ Exit code: 0 where all answers are alike or declared, 1 where one is not, 2 for 
 @click.option("--wire", is_flag=True, help="Ask real servers: gunicorn and Hypercorn.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("-v", "--verbose", is_flag=True, help="Show declared differences, and the log.")
-def command(wire: bool, as_json: bool, verbose: bool, **selection: Any) -> None:
+@click.option(
+    "--table",
+    is_flag=True,
+    help="With subclassing alone: ask Flask, Quart and FaithfulQuart where they differ.",
+)
+def command(wire: bool, as_json: bool, verbose: bool, table: bool, **selection: Any) -> None:
     """Send the same requests to a Flask original and its Quart port, and compare the answers.
 
     PATTERN is one of this project's (all that are built, by default). With --flask and --quart it
     is two applications of yours: every GET rule without arguments is asked, or what a file says.
     """
+    if table:
+        _print_table(selection["patterns"], as_json=as_json)
+        return
     if not verbose:
         # With a handler on the root, Flask and Quart add none of their own: what a view raises is
         # in the report, its traceback need not be.
@@ -71,6 +82,23 @@ def command(wire: bool, as_json: bool, verbose: bool, **selection: Any) -> None:
     else:
         Console().print(render(outcome, transport, verbose=verbose))
     sys.exit(0 if data["passed"] else 1)
+
+
+def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
+    """The places where Quart answers otherwise, measured now, as Markdown or JSON."""
+    if list(patterns) != ["subclassing"]:
+        raise UsageProblem("--table goes with the pattern subclassing: parity subclassing --table")
+    from quartpatterns.subclassing import rows
+
+    with warnings.catch_warnings(), Console(stderr=True).status("asking all three"):
+        # What Quart leaves unawaited is in the table.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        lines = rows.main()
+    click.echo(
+        json.dumps([dataclasses.asdict(line) for line in lines], indent=2)
+        if as_json
+        else rows.markdown(lines)
+    )
 
 
 async def _compare(subjects: Sequence[Subject], transport: Transport) -> dict[str, list[Result]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
 from quart import Response
 from quart import g
 from quart import jsonify
@@ -17,13 +16,14 @@ from quart.typing import ResponseTypes
 
 from quartpatterns.deferredcallbacks import after_response
 from quartpatterns.deferredcallbacks import after_this_request
+from quartpatterns.subclassing import FaithfulQuart
 
 LANGUAGES = ["en", "de", "fr"]
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application; its orders live as long as it does."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     orders: list[str] = []
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
 from quart import render_template
 
 from quartpatterns.favicon import add_favicon
+from quartpatterns.subclassing import FaithfulQuart
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application of the page: a link in the page, a view, and a redirect."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     add_favicon(app)
     add_favicon(app, path="/redirect/favicon.ico", endpoint="redirect", redirect=True)

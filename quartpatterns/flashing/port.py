@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
 from quart import abort
 from quart import redirect
 from quart import render_template
@@ -16,11 +15,12 @@ from quart.typing import ResponseReturnValue
 from quartpatterns.flashing import Flashing
 from quartpatterns.flashing import FlashTooLargeError
 from quartpatterns.flashing import flash
+from quartpatterns.subclassing import FaithfulQuart
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application of the page: a login that says so on the next page."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev")
     app.config.from_mapping(config or {})
     Flashing(app)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
 from quart import Response
 from quart import jsonify
 from quart import render_template
 from quart import request
 
 from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware
+from quartpatterns.subclassing import FaithfulQuart
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application, behind the middleware."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app)  # type: ignore[method-assign]
     methods = ["GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"]

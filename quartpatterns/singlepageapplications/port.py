@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
-
 from quartpatterns.singlepageapplications import SinglePageApp
+from quartpatterns.subclassing import FaithfulQuart
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application of the page: a front end in the folder ``app``, and its API."""
-    app = Quart(__name__, static_folder=None)
+    app = FaithfulQuart(__name__, static_folder=None)
     app.config.from_mapping(config or {})
 
     @app.get("/heartbeat")

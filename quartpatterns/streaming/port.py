@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import escape
-from quart import Quart
 from quart import abort
 from quart import g
 from quart import render_template
@@ -20,6 +19,7 @@ from quart import session
 from quartpatterns.streaming import coalesce
 from quartpatterns.streaming import stream_template
 from quartpatterns.streaming import stream_with_context
+from quartpatterns.subclassing import FaithfulQuart
 
 MOST_ROWS = 10_000_000
 
@@ -27,9 +27,9 @@ Row = tuple[str, str, str]
 Streamed = Any  # Quart takes asynchronous generators from views; its types leave them out.
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application, with ``TIMELINE_PAUSE`` in seconds among its settings."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev", TIMELINE_PAUSE=0.1)
     app.config.from_mapping(config or {})
 

@@ -14,6 +14,7 @@ four among them, for code that comes from Flask.
 
 from __future__ import annotations
 
+from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulQuart
 from quartpatterns.subclassing.blueprint import FaithfulBlueprint
 from quartpatterns.subclassing.body import FaithfulBody
@@ -25,7 +26,6 @@ from quartpatterns.subclassing.request import FaithfulRequest
 from quartpatterns.subclassing.response import FaithfulResponse
 from quartpatterns.subclassing.rules import FaithfulRule
 from quartpatterns.subclassing.sessions import FaithfulSessionInterface
-from quartpatterns.subclassing.streams import stream_with_context
 from quartpatterns.subclassing.testing import FaithfulClient
 from quartpatterns.subclassing.websocket import FaithfulWebsocketConnection
 

@@ -47,12 +47,13 @@ from quart import request_started
 from quart import request_tearing_down
 from quart import session
 from quart import signals
-from quart import stream_template
-from quart import stream_template_string
 from quart import template_rendered
 from quart import url_for
 from quart import websocket
 
+from quartpatterns.streaming import stream_template
+from quartpatterns.streaming import stream_template_string
+from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulQuart as Flask
 from quartpatterns.subclassing.blueprint import FaithfulBlueprint as Blueprint
 from quartpatterns.subclassing.files import send_file
@@ -60,7 +61,6 @@ from quartpatterns.subclassing.files import send_from_directory
 from quartpatterns.subclassing.messages import flash
 from quartpatterns.subclassing.request import FaithfulRequest as Request
 from quartpatterns.subclassing.response import FaithfulResponse as Response
-from quartpatterns.subclassing.streams import stream_with_context
 
 __all__ = [
     "Blueprint",

@@ -10,24 +10,17 @@ from collections.abc import AsyncIterable
 from collections.abc import AsyncIterator
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from contextvars import copy_context
 from functools import partial
-from functools import wraps
 from typing import Any
-from typing import ParamSpec
 from typing import TypeVar
-from typing import overload
 
-from quart.globals import _cv_app  # pyright: ignore[reportPrivateUsage]
-from quart.globals import _cv_request  # pyright: ignore[reportPrivateUsage]
 from quart.wrappers.response import IterableBody
 
 from quartpatterns.subclassing.threads import sync_executor
 
-__all__ = ["FaithfulIterableBody", "ThreadIterator", "stream_with_context"]
+__all__ = ["FaithfulIterableBody", "ThreadIterator"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 END: Any = object()
@@ -77,58 +70,3 @@ class FaithfulIterableBody(IterableBody):
             self.iter: AsyncIterator[Any] = ThreadIterator(iterable)
         else:
             self.iter = aiter(iterable)
-
-
-@overload
-def stream_with_context(generator_or_function: AsyncIterator[T]) -> AsyncIterator[T]: ...
-
-
-@overload
-def stream_with_context(generator_or_function: Iterator[T]) -> AsyncIterator[T]: ...
-
-
-@overload
-def stream_with_context(
-    generator_or_function: Callable[P, AsyncIterator[T] | Iterator[T]],
-) -> Callable[P, AsyncIterator[T]]: ...
-
-
-def stream_with_context(generator_or_function: Any) -> Any:
-    """Keep ``request``, ``session`` and ``g`` for a generator that runs after the view (15, 16).
-
-    As in Flask it takes a generator, or decorates a function that makes one; either may be
-    synchronous or asynchronous.
-
-    Arguments:
-        generator_or_function: The generator, or what makes it.
-
-    Raises:
-        RuntimeError: No request is being handled.
-    """
-    if not isinstance(generator_or_function, Iterable | AsyncIterable):
-
-        @wraps(generator_or_function)
-        def decorated(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            stream: AsyncIterator[Any] = stream_with_context(generator_or_function(*args, **kwargs))
-            return stream
-
-        return decorated
-    context = _cv_request.get(None)
-    if context is None:
-        raise RuntimeError(
-            "'stream_with_context' needs a request: call it inside a view, or decorate a"
-            " function that a view calls"
-        )
-    return _within(_cv_app.get().copy(), context.copy(), generator_or_function)
-
-
-async def _within(application: Any, context: Any, generator: Any) -> AsyncIterator[Any]:
-    # The application's first, or the request's makes a new one with an empty g.
-    async with application, context:
-        items = generator if isinstance(generator, AsyncIterable) else ThreadIterator(generator)
-        try:
-            async for item in items:
-                yield item
-        finally:
-            if (close := getattr(items, "aclose", None)) is not None:
-                await close()

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
 from quart import abort
 from quart import render_template
 from quart import request
 
+from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.tasks import Tasks
 from quartpatterns.tasks import TasksUnavailableError
 
@@ -35,8 +35,8 @@ async def generate_user_archive(user_id: int) -> str:
     return f"{USERS[user_id]}.zip"
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
-    app = Quart(__name__)
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(REDIS_URL="redis://localhost:6379/0")
     app.config.from_prefixed_env()
     app.config.from_mapping(config or {})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
 from quart import abort
 from quart import render_template
 from quart import request
 
+from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.templateinheritance import get_template_attribute
 from quartpatterns.templateinheritance import render_block
 
@@ -17,9 +17,9 @@ NEWS = [f"Item {number}" for number in range(1, 11)]
 PER_PAGE = 4
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application of the page: a layout, its child, and a part of a page on its own."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
 
     def news_page() -> dict[str, Any]:

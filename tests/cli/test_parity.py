@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from quartpatterns import subclassing
+
 BEFORE, AFTER = "tests.compare.before", "tests.compare.after"
 
 
@@ -62,6 +64,7 @@ def test_alike(tmp_path: Path) -> None:
         pytest.param(["--flask", BEFORE], "name both", id="one side"),
         pytest.param(["--flask", "nope", "--quart", AFTER], "no module 'nope'", id="module"),
         pytest.param(["--flask", f"{BEFORE}:x", "--quart", AFTER], "it has create_app", id="app"),
+        pytest.param(["streaming", "--table"], "parity subclassing --table", id="table"),
         pytest.param(["--har", "none.har"], "go with --flask and --quart", id="file alone"),
         pytest.param(
             ["--flask", BEFORE, "--quart", AFTER, "--har", "none.har"], "No such file", id="no file"
@@ -80,3 +83,12 @@ def test_help() -> None:
     done = quartpatterns("parity", "--help")
     assert done.returncode == 0
     assert "[[case]]" in done.stdout
+
+
+def test_table() -> None:
+    """The table of 42 places is measured by the command, and is the README's to the letter."""
+    done = quartpatterns("parity", "subclassing", "--table")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 44
+    assert done.stdout in Path(subclassing.__file__).with_name("README.md").read_text()
+    assert not done.stderr

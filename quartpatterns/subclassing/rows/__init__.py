@@ -23,7 +23,7 @@ from quartpatterns.subclassing.rows import views
 from quartpatterns.subclassing.rows.side import SIDES
 from quartpatterns.subclassing.rows.side import Side
 
-__all__ = ["ROWS", "Line", "Row", "measure", "table"]
+__all__ = ["ROWS", "Line", "Row", "main", "markdown", "measure", "table"]
 
 Probe = Callable[[Side], Coroutine[Any, Any, str]]
 
@@ -116,14 +116,14 @@ ROWS: tuple[Row, ...] = (
         15,
         "stream_with_context: g",
         "yes",
-        "streams.stream_with_context",
+        "names.stream_with_context",
         views.g_in_stream,
     ),
     Row(
         16,
         "stream_with_context(generate())",
         "yes",
-        "streams.stream_with_context",
+        "names.stream_with_context",
         views.stream_call_form,
     ),
     Row(17, "a context variable set in a synchronous hook", "state", "", views.context_variable),
@@ -276,6 +276,21 @@ async def table(rows: Sequence[Row] = ROWS) -> list[Line]:
         answers = [await measure(row, Side(side)) for side in SIDES]
         lines.append(Line(row.number, row.case, *answers))
     return lines
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The table of this pattern's README.md, from what was measured."""
+    head = "| # | case | close | Flask 3.1.3 | Quart 0.22.0 | FaithfulQuart | piece |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *map(_markdown_line, lines)])
+
+
+def _markdown_line(line: Line) -> str:
+    row = next(row for row in ROWS if row.number == line.row)
+    answers = [line.flask, line.quart, line.faithful]
+    cells = [str(line.row), line.case, row.close]
+    cells += ["-" if answer == "-" else f"`{answer}`" for answer in answers]
+    cells.append(", ".join(f"`{piece}`" for piece in row.piece.split(", ") if piece))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def main() -> list[Line]:

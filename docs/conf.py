@@ -1,0 +1,43 @@
+"""Sphinx: a page a pattern, made of its README.md and the docstrings of its helpers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quartpatterns import __version__
+from quartpatterns import catalog
+
+project = "quartpatterns"
+author = "The quartpatterns developers"
+copyright = "2026, The quartpatterns developers"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Flask's patterns, async-first on Quart."}
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+myst_heading_anchors = 3
+# A README speaks of files beside it, which are no pages of this documentation; docstrings that are
+# inherited speak of sections of their own library's.
+suppress_warnings = ["myst.xref_missing", "ref.ref"]
+
+PAGE = """\
+```{{include}} ../../quartpatterns/{name}/README.md
+```
+
+## Helpers
+
+```{{eval-rst}}
+.. automodule:: quartpatterns.{name}
+   :members:
+   :imported-members:
+```
+"""
+
+pages = Path(__file__).with_name("patterns")
+pages.mkdir(exist_ok=True)
+for pattern in catalog.PATTERNS:
+    if not pattern.planned:
+        (pages / f"{pattern.name}.md").write_text(PAGE.format(name=pattern.name))

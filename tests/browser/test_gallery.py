@@ -1,0 +1,58 @@
+"""The gallery in a browser: on a desk and on a phone, from the keyboard, without the Internet."""
+
+from __future__ import annotations
+
+import pytest
+
+from quartpatterns import catalog
+from tests.browser.conftest import Visit
+
+BUILT = [pattern.name for pattern in catalog.PATTERNS if not pattern.planned]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def fits(visit: Visit) -> bool:
+    """Whether the page is no wider than the screen."""
+    wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    return bool(await visit.page.evaluate(wide))
+
+
+async def test_index(visit: Visit) -> None:
+    page = await visit.open("/")
+    assert await page.locator(".card").count() == 26
+    assert await fits(visit)
+
+
+@pytest.mark.parametrize("name", BUILT)
+async def test_pattern_page(visit: Visit, name: str) -> None:
+    page = await visit.open(f"/gallery/{name}")
+    assert await page.locator("#code pre").count() == 2
+    assert await fits(visit)
+
+
+@pytest.mark.parametrize("name", BUILT)
+async def test_port(visit: Visit, name: str) -> None:
+    """The first page of each port loads, fits and has no error."""
+    page = await visit.open(f"/{name}/")
+    assert await page.title()
+    assert await fits(visit)
+
+
+async def test_keyboard(visit: Visit) -> None:
+    """The first stop of the tab key skips to the content; links can be followed with Enter."""
+    page = await visit.open("/")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "skip"
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/gallery/*")
+
+
+async def test_dark(visit: Visit) -> None:
+    """Light and dark follow the system."""
+    page = await visit.open("/")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(ground)
+    await page.emulate_media(color_scheme="dark")
+    assert await page.evaluate(ground) != light

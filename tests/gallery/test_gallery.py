@@ -1,0 +1,138 @@
+"""The gallery in process: its pages, and the ports it mounts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from quart import Quart
+
+from quartpatterns import catalog
+from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.appdispatch import StartupError
+from quartpatterns.gallery import create_app
+from quartpatterns.gallery.ports import kept_out
+from quartpatterns.gallery.ports import mounts
+from quartpatterns.gallery.sources import exhibit
+from quartpatterns.sqlalchemy.migrations import upgrade
+
+BUILT = [pattern for pattern in catalog.PATTERNS if not pattern.planned]
+
+
+@pytest.fixture
+def app(redis_url: str, tmp_path: Path) -> Quart:
+    database = f"sqlite:///{tmp_path / 'gallery.sqlite'}"
+    upgrade(database)
+    return create_app({"REDIS_URL": redis_url, "SQLALCHEMY_DATABASE_URI": database})
+
+
+async def page(app: Quart, path: str) -> tuple[int, str]:
+    response = await app.test_client().get(path)
+    return response.status_code, await response.get_data(as_text=True)
+
+
+async def test_index(app: Quart) -> None:
+    """Every pattern is named; those not built yet say so."""
+    status, text = await page(app, "/")
+    assert status == 200
+    assert all(f'href="/gallery/{pattern.name}"' in text for pattern in catalog.PATTERNS)
+    assert text.count('class="tag">planned<') == len(catalog.PATTERNS) - len(BUILT)
+    assert all(f'href="/{pattern.name}/"' in text for pattern in BUILT)
+
+
+@pytest.mark.parametrize("pattern", BUILT, ids=lambda pattern: pattern.name)
+async def test_pattern(app: Quart, pattern: catalog.Pattern) -> None:
+    """A page has the README, both sources, the cases and every difference with its reason."""
+    status, text = await page(app, f"/gallery/{pattern.name}")
+    assert status == 200
+    shown = exhibit(pattern)
+    assert shown.readme in text
+    assert shown.port in text and shown.original in text
+    assert "<span" in shown.port
+    assert text.count("<tr>") >= len(shown.cases)
+    differences = sum(len(case.differs) for case in shown.cases)
+    assert text.count('<div class="difference">') == differences
+
+
+async def test_planned(app: Quart) -> None:
+    planned = next(pattern for pattern in catalog.PATTERNS if pattern.planned)
+    status, text = await page(app, f"/gallery/{planned.name}")
+    assert (status, "not built yet" in text) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/gallery/streeming", "/nothing", "/gallery/%3Cscript%3E"])
+async def test_not_found(app: Quart, path: str) -> None:
+    """A page of our own, which escapes what was asked for."""
+    status, text = await page(app, path)
+    assert status == 404
+    assert "All patterns" in text
+    assert "<script" not in text
+
+
+async def test_favicon(app: Quart) -> None:
+    response = await app.test_client().get("/favicon.ico", follow_redirects=True)
+    assert (response.status_code, response.mimetype) == (200, "image/svg+xml")
+
+
+@pytest.mark.parametrize("path", ["/gallery/code.css", "/gallery/static/gallery.css"])
+async def test_assets(app: Quart, path: str) -> None:
+    status, text = await page(app, path)
+    assert (status, bool(text)) == (200, True)
+
+
+async def test_ports_are_mounted(app: Quart) -> None:
+    """Each port answers at its name; without the slash there is a redirect to it."""
+    async with app.test_app():
+        for pattern in BUILT:
+            status, _ = await page(app, f"/{pattern.name}/")
+            assert (pattern.name, status) == (pattern.name, 200)
+            response = await app.test_client().get(f"/{pattern.name}")
+            assert (response.status_code, response.location) == (
+                308,
+                f"http://localhost/{pattern.name}/",
+            )
+
+
+async def test_port_that_does_not_start() -> None:
+    """It answers 503 with the setting to change, and the others run on."""
+    broken, sound = Quart("broken"), Quart("sound")
+
+    @broken.before_serving
+    async def connect() -> None:
+        raise OSError("nobody there")
+
+    @sound.get("/")
+    async def index() -> str:
+        return "well"
+
+    app = Quart("gallery")
+    app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        app.asgi_app, {"/tasks": broken, "/streaming": sound}, on_startup_failure=kept_out
+    )
+    async with app.test_app():
+        assert await page(app, "/streaming/") == (200, "well")
+        status, text = await page(app, "/tasks/any/where")
+    assert (status, "Set REDIS_URL" in text) == (503, True)
+    assert "nobody there" not in text
+
+
+@pytest.mark.parametrize("pattern", catalog.PATTERNS, ids=lambda pattern: pattern.name)
+async def test_every_service_has_a_remedy(pattern: catalog.Pattern) -> None:
+    status, text = await page(kept_out(StartupError(f"/{pattern.name}", "why")), "/")
+    assert (status, "_URL" in text) == (503, bool(pattern.services))
+
+
+@pytest.fixture
+def without_arq(monkeypatch: pytest.MonkeyPatch) -> Quart:
+    """What the gallery mounts for a pattern whose library is not installed."""
+    for name in [name for name in sys.modules if name.startswith("quartpatterns.tasks")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "arq", None)
+    return mounts({})["/tasks"]
+
+
+async def test_port_without_its_extra(without_arq: Quart) -> None:
+    """It costs its own port alone, and that says what to install."""
+    status, text = await page(without_arq, "/add")
+    assert (status, "quartpatterns[tasks]" in text) == (503, True)

@@ -1,0 +1,82 @@
+"""The catalogue and the folders say the same."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from quartpatterns import catalog
+
+PACKAGE = Path(catalog.__file__).parent
+TESTS = Path(__file__).parent
+ROOMS = ("__init__.py", "port.py", "original.py", "cases.py", "README.md")
+OTHER = {"cli", "compare", "gallery", "alembic"}
+BUILT = [pattern for pattern in catalog.PATTERNS if not pattern.planned]
+CHECK = re.compile(r"^\|\s*`?([A-Z]+-\d+)`?\s*\|", re.MULTILINE)
+
+each_built = pytest.mark.parametrize("pattern", BUILT, ids=lambda pattern: pattern.name)
+
+
+def test_there_are_26() -> None:
+    assert len(catalog.PATTERNS) == len({pattern.name for pattern in catalog.PATTERNS}) == 26
+
+
+def test_folders() -> None:
+    """A folder a pattern: none is missing, none is unknown, and what is planned has none."""
+    folders = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+    assert folders - OTHER == {pattern.name for pattern in BUILT}
+
+
+@each_built
+def test_rooms(pattern: catalog.Pattern) -> None:
+    """Every pattern's folder has the same rooms, and tests."""
+    missing = [room for room in ROOMS if not (PACKAGE / pattern.name / room).exists()]
+    assert not missing
+    assert list((TESTS / pattern.name).glob("test_*.py"))
+
+
+@each_built
+def test_exports(pattern: catalog.Pattern) -> None:
+    """``__all__`` is sorted and true."""
+    package = importlib.import_module(f"quartpatterns.{pattern.name}")
+    assert sorted(
+        package.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
+    ) == list(package.__all__)
+    assert all(hasattr(package, name) for name in package.__all__)
+
+
+@each_built
+def test_case_names(pattern: catalog.Pattern) -> None:
+    cases = importlib.import_module(f"quartpatterns.{pattern.name}.cases").CASES
+    names = [case.name for case in cases]
+    assert len(names) == len(set(names))
+
+
+@each_built
+def test_every_check_is_proven(pattern: catalog.Pattern) -> None:
+    """A check of the README.md has a case or a test, and nothing cites one that is not there."""
+    listed = set(CHECK.findall((PACKAGE / pattern.name / "README.md").read_text()))
+    cases = importlib.import_module(f"quartpatterns.{pattern.name}.cases").CASES
+    cited = {check for case in cases for check in case.checks} | marked(TESTS / pattern.name)
+    assert listed
+    assert cited == listed
+
+
+def marked(folder: Path) -> set[str]:
+    """The checks that ``@pytest.mark.checks(...)`` names in the tests of *folder*."""
+    calls = (
+        node
+        for file in folder.glob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.checks"
+    )
+    return {str(ast.literal_eval(argument)) for call in calls for argument in call.args}
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(LookupError, match="there is streaming"):
+        catalog.get("streeming")

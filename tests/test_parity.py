@@ -1,0 +1,35 @@
+"""Port and original of every pattern answer alike: in process, and on real servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from quartpatterns import catalog
+from quartpatterns.compare import services
+from quartpatterns.compare.parity import Result
+from quartpatterns.compare.parity import Transport
+from quartpatterns.compare.parity_report import as_text
+from quartpatterns.compare.subject import Subject
+from quartpatterns.compare.subject import compare_subject
+from quartpatterns.compare.subject import pattern_subject
+from tests.conftest import unavailable
+
+BUILT = [pattern.name for pattern in catalog.PATTERNS if not pattern.planned]
+
+
+@pytest.fixture(params=BUILT)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """Each pattern; imported here, before there is an event loop to block."""
+    return pattern_subject(request.param)
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize("transport", ["in process", "on the wire"])
+async def test_parity(subject: Subject, transport: Transport) -> None:
+    """No difference is undeclared, and each that is declared holds."""
+    try:
+        results: list[Result] = [one async for one in compare_subject(subject, transport)]
+    except services.ServiceMissingError as missing:
+        unavailable(str(missing))
+    assert len(results) == len(subject.cases)
+    assert all(result.passed for result in results), as_text({subject.name: results}, transport)

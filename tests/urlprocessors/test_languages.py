@@ -1,0 +1,351 @@
+"""The language comes out of the URL, and goes into those that are built."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from quart import Blueprint
+from quart import Quart
+from quart import abort
+from quart import g
+from quart import request
+from quart import url_for
+from werkzeug.routing import BuildError
+
+from quartpatterns.compare.transports import TARGET
+from quartpatterns.compare.transports import client
+from quartpatterns.urlprocessors import LanguageURLs
+
+LANGUAGES = ("en", "de", "pt-BR")
+View = Callable[..., Any]
+
+
+def site(app: Quart, **options: Any) -> Quart:
+    """An application whose pages are in languages."""
+    LanguageURLs(app, languages=LANGUAGES, **options)
+
+    @app.get("/<lang_code>/")
+    def index() -> str:  # a plain function, which runs in a thread
+        return f"{g.lang_code} {url_for('about')} {url_for('about', lang_code='pt-BR')}"
+
+    @app.get("/<lang_code>/about")
+    async def about() -> str:
+        return f"{g.lang_code} {url_for('index')} {url_for('plain')} {request.view_args}"
+
+    @app.get("/plain")
+    async def plain() -> str:
+        return f"{g.lang_code} {url_for('index')}"
+
+    return app
+
+
+def blueprint_site(app: Quart, **options: Any) -> Quart:
+    """An application one of whose blueprints is in languages, and one inside it."""
+    front = Blueprint("front", __name__, url_prefix="/<lang_code>", static_folder="/nowhere")
+    news = Blueprint("news", __name__, url_prefix="/news")
+    LanguageURLs(front, languages=LANGUAGES, **options)
+
+    @front.get("/")
+    async def index() -> str:
+        return f"{g.lang_code} {url_for('.index')} {url_for('front.news.story', number=1)}"
+
+    @news.get("/<int:number>")
+    def story(number: int) -> str:
+        return f"{g.lang_code} {number} {url_for('.story', number=2)} {url_for('front.index')}"
+
+    @app.get("/")
+    async def outside() -> str:
+        return f"{url_for('front.index', lang_code='de')} {url_for('front.index')}"
+
+    front.register_blueprint(news)
+    app.register_blueprint(front)
+    return app
+
+
+async def text(app: Quart, path: str, **options: Any) -> str:
+    response = await app.test_client().get(path, **options)
+    assert response.status_code == 200
+    return await response.get_data(as_text=True)
+
+
+@pytest.mark.checks("URL-1", "URL-2", "URL-3", "URL-4")
+async def test_application(app_class: type[Quart]) -> None:
+    """Views of both kinds have the language in g, and links stay in it."""
+    app = site(app_class(__name__))
+    assert await text(app, "/de/") == "de /de/about /pt-BR/about"
+    assert await text(app, "/de/about") == "de /de/ /plain {}"
+    assert await text(app, "/plain") == "None /en/"
+
+
+@pytest.mark.checks("URL-5")
+async def test_blueprint(app_class: type[Quart]) -> None:
+    """So have the views of a blueprint, and of one inside it."""
+    app = blueprint_site(app_class(__name__))
+    assert await text(app, "/de/") == "de /de/ /de/news/1"
+    assert await text(app, "/de/news/3") == "de 3 /de/news/2 /de/"
+
+
+@pytest.mark.checks("URL-5", "URL-7")
+async def test_from_outside_of_the_blueprint(app_class: type[Quart]) -> None:
+    """Who is asked for no language has the default one, and can name another."""
+    app = blueprint_site(app_class(__name__), default="pt-BR")
+    assert await text(app, "/") == "/de/ /pt-BR/"
+
+
+@pytest.mark.checks("URL-4")
+async def test_static_files_of_the_blueprint(app_class: type[Quart]) -> None:
+    """A static folder below the language is one of its pages; one elsewhere has none."""
+    app = blueprint_site(app_class(__name__, static_folder="static"))
+    async with app.test_request_context("/de/"):
+        await app.preprocess_request()
+        assert url_for("front.static", filename="x") == "/de/nowhere/x"
+        assert url_for("static", filename="x") == "/static/x"
+
+
+@pytest.mark.checks("URL-5")
+async def test_one_in_the_other(app_class: type[Quart]) -> None:
+    """Application and blueprint may both have one: the page's two would end in a KeyError."""
+    app = app_class(__name__)
+    LanguageURLs(app, languages=LANGUAGES)
+    blueprint_site(app)
+    assert await text(app, "/de/news/3") == "de 3 /de/news/2 /de/"
+
+
+@pytest.mark.checks("URL-5")
+async def test_two_applications(app_class: type[Quart]) -> None:
+    """A blueprint may be registered on several applications, under several names."""
+    front = Blueprint("front", __name__, url_prefix="/<lang_code>")
+    LanguageURLs(front, languages=LANGUAGES)
+
+    @front.get("/")
+    async def index() -> str:
+        return url_for(".index")
+
+    one, other = app_class("one", root_path="/"), app_class("other", root_path="/")
+    one.register_blueprint(front)
+    one.register_blueprint(front, name="again", url_prefix="/again/<lang_code>")
+    other.register_blueprint(front, name="elsewhere", url_prefix="/x/<lang_code>")
+    assert await text(one, "/de/") == "/de/"
+    assert await text(one, "/again/de/") == "/again/de/"
+    assert await text(other, "/x/de/") == "/x/de/"
+
+
+@pytest.mark.checks("URL-2")
+async def test_name(app_class: type[Quart]) -> None:
+    app = app_class(__name__)
+    LanguageURLs(app, languages=LANGUAGES, name="lang")
+
+    @app.get("/<lang>/")
+    async def index() -> str:
+        return f"{g.lang} {url_for('index')} {url_for('index', lang='de')}"
+
+    assert await text(app, "/en/") == "en /en/ /de/"
+
+
+@pytest.mark.checks("URL-6")
+@pytest.mark.parametrize("make", [site, blueprint_site])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("GET", "/de/nope", 404, id="unknown path"),
+        pytest.param("GET", "/nope/nope/nope", 404, id="deep unknown path"),
+        pytest.param("GET", "/de", 308, id="slash"),
+        pytest.param("POST", "/de/", 405, id="method"),
+        pytest.param("GET", "/xx/", 404, id="unknown language"),
+        pytest.param("OPTIONS", "/xx/", 404, id="OPTIONS of an unknown language"),
+        pytest.param("HEAD", "/de/", 200, id="HEAD"),
+        pytest.param("OPTIONS", "/de/", 200, id="OPTIONS"),
+    ],
+)
+async def test_errors(
+    app_class: type[Quart], make: View, method: str, path: str, status: int
+) -> None:
+    """What is no page is what it is without this, and never 500."""
+    response = await make(app_class(__name__)).test_client().open(path, method=method)
+    assert response.status_code == status
+
+
+@pytest.mark.checks("URL-6", "URL-7")
+async def test_error_pages(app_class: type[Quart]) -> None:
+    """An error page can build links: in the language of the request, or the default one."""
+    app = site(app_class(__name__))
+
+    @app.errorhandler(404)
+    async def not_found(error: Exception) -> tuple[str, int]:
+        return f"{g.get('lang_code')} {url_for('about')}", 404
+
+    @app.get("/<lang_code>/gone")
+    async def gone() -> str:
+        abort(404)
+
+    client = app.test_client()
+    for path, page in (
+        ("/de/gone", "de /de/about"),
+        ("/de/nope", "None /en/about"),
+        ("/xx/", "None /en/about"),
+    ):
+        response = await client.get(path)
+        assert response.status_code == 404
+        assert await response.get_data(as_text=True) == page
+
+
+@pytest.mark.checks("URL-7")
+async def test_before_the_language_is_known(app_class: type[Quart]) -> None:
+    """A link that is built too early for the page's code gets the default language."""
+    app = site(app_class(__name__, static_folder=None))
+    async with app.test_request_context("/de/"):
+        assert url_for("about") == "/en/about"
+        await app.preprocess_request()
+        assert url_for("about") == "/de/about"
+
+
+@pytest.mark.checks("URL-7")
+async def test_no_such_endpoint(app_class: type[Quart]) -> None:
+    """An endpoint that is not there is an error of url_for, as everywhere."""
+    app = site(app_class(__name__))
+    async with app.test_request_context("/de/"):
+        await app.preprocess_request()
+        with pytest.raises(BuildError):
+            url_for("nope")
+
+
+@pytest.mark.checks("URL-11")
+async def test_outside_of_a_request(app_class: type[Quart]) -> None:
+    """Without a request it is the default language, that of g, or the one that is named."""
+    app = site(app_class(__name__), default="de")
+    app.config["SERVER_NAME"] = "example.com"
+    assert app.url_for("about") == "http://example.com/de/about"
+    async with app.app_context():
+        assert url_for("about", lang_code="en") == "http://example.com/en/about"
+        assert url_for("about") == "http://example.com/de/about"
+        g.lang_code = "pt-BR"
+        assert url_for("about") == "http://example.com/pt-BR/about"
+
+
+@pytest.mark.checks("URL-11")
+async def test_background_task(app_class: type[Quart]) -> None:
+    """A task builds links in the language of the request that started it."""
+    app = site(app_class(__name__))
+    built: asyncio.Queue[str] = asyncio.Queue()
+
+    async def send_mail() -> None:
+        assert "lang_code" not in g
+        await built.put(url_for("about"))
+
+    @app.get("/<lang_code>/mail")
+    async def mail() -> str:
+        app.add_background_task(send_mail)
+        return ""
+
+    async with app.test_app():
+        for language in ("de", "pt-BR", "en"):
+            await text(app, f"/{language}/mail")
+            assert (await built.get()).endswith(f"/{language}/about")
+
+
+@pytest.mark.checks("URL-11")
+async def test_a_page_without_language_after_one(app_class: type[Quart]) -> None:
+    """What one request leaves behind, the next one does not inherit."""
+    app = site(app_class(__name__))
+    async with app.test_request_context("/de/"):
+        await app.preprocess_request()
+    async with app.test_request_context("/plain"):
+        await app.preprocess_request()
+        assert url_for("about") == "/en/about"
+
+
+@pytest.mark.checks("URL-11")
+async def test_another_application(app_class: type[Quart]) -> None:
+    """The language of one application is not that of another."""
+    one, other = site(app_class("one", root_path="/")), site(app_class("other", root_path="/"))
+    other.config["SERVER_NAME"] = "example.com"
+    async with one.test_request_context("/de/"):
+        await one.preprocess_request()
+    async with other.app_context():
+        assert url_for("about") == "http://example.com/en/about"
+
+
+@pytest.mark.checks("URL-3")
+async def test_concurrent_requests(app_class: type[Quart]) -> None:
+    """Requests in several languages at once do not see each other's."""
+    app = app_class(__name__)
+    LanguageURLs(app, languages=LANGUAGES)
+    together = asyncio.Barrier(30)
+
+    @app.get("/<lang_code>/")
+    async def index() -> str:
+        await together.wait()
+        return url_for("index")
+
+    paths = [f"/{language}/" for language in LANGUAGES * 10]
+    assert await asyncio.gather(*(text(app, path) for path in paths)) == paths
+
+
+@pytest.mark.checks("URL-8")
+@pytest.mark.parametrize(
+    "language", ["xx", "DE", "de-DE", "d%65x", "%00", "..", "en%0a", "%C3%A9", "x" * 5000]
+)
+async def test_unknown_language(app_class: type[Quart], language: str) -> None:
+    response = await site(app_class(__name__)).test_client().get(f"/{language}/")
+    assert response.status_code == 404
+
+
+@pytest.mark.checks("URL-8")
+async def test_unknown_language_in_a_blueprint(app_class: type[Quart]) -> None:
+    """The blueprint's own error handler answers."""
+    app = app_class(__name__)
+    front = Blueprint("front", __name__, url_prefix="/<lang_code>")
+    LanguageURLs(front, languages=LANGUAGES)
+
+    @front.get("/")
+    async def index() -> str:
+        return ""
+
+    @front.errorhandler(404)
+    async def not_found(error: Exception) -> tuple[str, int]:
+        return "no such language", 404
+
+    app.register_blueprint(front)
+    response = await app.test_client().get("/xx/")
+    assert await response.get_data() == b"no such language"
+
+
+@pytest.mark.checks("URL-8")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param({"languages": []}, "default is one of", id="none"),
+        pytest.param({"languages": "en"}, "default is one of", id="a text"),
+        pytest.param({"languages": ["en"], "default": "de"}, "not 'de'", id="default"),
+        pytest.param(
+            {"languages": ["en"], "base_url": "https://example.com/x"},
+            "without the path",
+            id="path",
+        ),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        LanguageURLs(Quart(__name__), **options)
+
+
+@pytest.mark.checks("URL-6", "URL-8")
+@settings(deadline=None)
+@given(path=st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+async def test_any_path(path: str) -> None:
+    """Whatever is asked for, it is a page, a redirect on this site, or 404."""
+    app = site(Quart("site", root_path="/"))
+    async with client(app) as http:
+        target = quote(f"/{path}", safe="/").encode()
+        request = http.build_request("GET", http.base_url, extensions={TARGET: target})
+        response = await http.send(request)
+    assert response.status_code in (200, 308, 404)
+    if response.status_code == 308:
+        assert response.headers["Location"].startswith("http://localhost/")

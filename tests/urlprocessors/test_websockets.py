@@ -1,0 +1,143 @@
+"""Languages in the URLs of websockets."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Blueprint
+from quart import Quart
+from quart import g
+from quart import url_for
+from quart import websocket
+from quart.testing.connections import WebsocketResponseError
+
+from quartpatterns.compare.processes import Process
+from quartpatterns.compare.processes import accepts
+from quartpatterns.compare.processes import free_port
+from quartpatterns.urlprocessors import LanguageURLs
+
+pytestmark = pytest.mark.checks("URL-11")
+
+
+def site(app: Quart, front: Blueprint | None = None) -> LanguageURLs:
+    """A websocket and a page, of an application or of a blueprint."""
+    on = front or app
+    languages = LanguageURLs(on, languages=["en", "de"])
+    calls: list[str] = []
+
+    @on.before_websocket
+    async def before() -> None:
+        calls.append(g.lang_code)
+
+    @on.websocket("/<lang_code>/ws")
+    async def ws() -> None:
+        while True:
+            word = str(await websocket.receive())
+            link = url_for(".page" if front else "page")
+            said = (word, g.lang_code, calls.pop(), link, languages.negotiate())
+            await websocket.send(" ".join(said))
+
+    @on.get("/<lang_code>/")
+    async def page() -> str:
+        return ""
+
+    if front:
+        app.register_blueprint(front)
+    return languages
+
+
+@pytest.mark.parametrize("blueprint", [False, True])
+async def test_websocket(app_class: type[Quart], blueprint: bool) -> None:
+    """The view has the language, hooks have it, and links to pages stay in it."""
+    app = app_class(__name__)
+    site(app, Blueprint("front", __name__) if blueprint else None)
+    headers = {"Accept-Language": "de"}
+    async with app.test_client().websocket("/de/ws", headers=headers) as connection:
+        await connection.send("hello")
+        assert await connection.receive() == "hello de de /de/ de"
+
+
+@pytest.mark.parametrize("path", ["/xx/ws", "/de/nope"])
+async def test_not_found(app_class: type[Quart], path: str) -> None:
+    """An unknown language is 404, before the websocket is accepted; so is an unknown path."""
+    app = app_class(__name__)
+    site(app)
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with app.test_client().websocket(path) as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == 404
+
+
+async def test_other_processors(app_class: type[Quart]) -> None:
+    """Other URL value preprocessors see websockets too, and a hook can still refuse one."""
+    app = app_class(__name__)
+    seen: list[str | None] = []
+    app.url_value_preprocessor(lambda endpoint, values: seen.append(endpoint))
+    site(app)
+
+    @app.before_websocket
+    def refuse() -> tuple[str, int]:
+        return "not today", 403
+
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with app.test_client().websocket("/de/ws") as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == 403
+    assert seen == ["ws"]
+
+
+async def test_class_with_its_own_way() -> None:
+    """An application that does it itself is left alone."""
+
+    class Own(Quart):
+        async def preprocess_websocket(self, context: Any = None) -> Any:
+            return "own", 418
+
+    app = Own(__name__)
+    site(app)
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with app.test_client().websocket("/de/ws") as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == 418
+
+
+APP = """
+from quart import Quart
+from tests.urlprocessors.test_websockets import site
+
+app = Quart(__name__)
+site(app)
+"""
+
+
+def handshake(port: int, path: str) -> bytes:
+    """The head of the server's answer to a websocket's."""
+    key = base64.b64encode(secrets.token_bytes(16)).decode()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+            f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+        return connection.recv(4096).partition(b"\r\n")[0]
+
+
+@pytest.mark.wire
+def test_on_the_wire(tmp_path: Path) -> None:
+    """Under Hypercorn a plain Quart accepts the websocket, and answers 404 where it is none."""
+    (tmp_path / "served.py").write_text(APP)
+    port = free_port()
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "hypercorn", "served:app", "--bind", f"127.0.0.1:{port}"]
+    environ = {"PYTHONPATH": f"{tmp_path}:{root}", "PATH": ""}
+    with Process(command, log=tmp_path / "log", env=environ, cwd=tmp_path) as process:
+        process.wait_until(lambda: accepts(port))
+        assert handshake(port, "/de/ws").startswith(b"HTTP/1.1 101")
+        assert handshake(port, "/xx/ws").startswith(b"HTTP/1.1 404")
+        assert "RuntimeError" not in process.output()
