@@ -16,6 +16,7 @@ from quart import Quart
 from quartpatterns.compare import load
 from quartpatterns.compare import services
 from quartpatterns.subclassing import FaithfulQuart
+from tests.written import write as write
 
 
 def unavailable(reason: str) -> NoReturn:

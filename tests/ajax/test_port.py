@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from quartpatterns.ajax.port import create_app
-from tests.streaming.serving import served
+from tests.serving import served
 
 
 async def text(path: str, root: str = "") -> str:

@@ -18,7 +18,7 @@ from werkzeug.utils import send_file
 
 from quartpatterns.favicon import add_favicon
 from quartpatterns.favicon import port
-from tests.streaming.serving import served
+from tests.serving import served
 
 ICON = Path(port.__file__).parent / "static/favicon.ico"
 

@@ -20,7 +20,7 @@ from quart import session
 from quartpatterns.flashing import Flashing
 from quartpatterns.flashing import flash
 from quartpatterns.flashing import original
-from tests.streaming.serving import served
+from tests.serving import served
 
 PAGE = "{% for message in get_flashed_messages() %}[{{ message }}]{% endfor %}"
 

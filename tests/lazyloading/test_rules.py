@@ -16,8 +16,7 @@ from quart import url_for
 from quartpatterns.lazyloading import LazyImportError
 from quartpatterns.lazyloading import lazy_url
 from quartpatterns.lazyloading.imports import split
-
-from .conftest import Write
+from tests.written import Write
 
 VIEWS = """
     from quart import url_for, websocket

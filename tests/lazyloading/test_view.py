@@ -19,8 +19,7 @@ from quart.app import iscoroutinefunction
 
 from quartpatterns.lazyloading import LazyImportError
 from quartpatterns.lazyloading import LazyView
-
-from .conftest import Write
+from tests.written import Write
 
 # Notes each import in a file beside it, and what it was imported in.
 NOTED = """

@@ -17,8 +17,7 @@ from quart import Quart
 from quartpatterns.packages import BlueprintImportError
 from quartpatterns.packages import DuplicateBlueprintError
 from quartpatterns.packages import register_blueprints
-
-from .conftest import Write
+from tests.written import Write
 
 
 def module(name: str, *, view: str = "async def") -> str:

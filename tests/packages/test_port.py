@@ -14,8 +14,7 @@ from quartpatterns.compare.processes import accepts
 from quartpatterns.compare.processes import free_port
 from quartpatterns.packages.port import create_app
 from quartpatterns.packages.yourapplication import app
-
-from .conftest import Write
+from tests.written import Write
 
 PAGE = {
     "yourapplication/__init__.py": """

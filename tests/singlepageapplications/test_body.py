@@ -14,8 +14,8 @@ from quart import Quart
 
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.singlepageapplications.body import FileBody
-from tests.streaming.serving import eventually
-from tests.streaming.serving import served
+from tests.serving import eventually
+from tests.serving import served
 
 SIZE = 20_000_000
 

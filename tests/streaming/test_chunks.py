@@ -20,7 +20,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from quartpatterns.streaming import coalesce
-from tests.streaming.serving import PATIENCE
+from tests.serving import PATIENCE
 
 Chunks = list[str | bytes]
 

@@ -19,7 +19,7 @@ from quart import websocket
 
 from quartpatterns.streaming import coalesce
 from quartpatterns.streaming import stream_with_context
-from tests.streaming.serving import served
+from tests.serving import served
 
 pytestmark = pytest.mark.wire
 

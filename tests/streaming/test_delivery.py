@@ -20,12 +20,12 @@ from quart import request
 
 from quartpatterns.streaming import coalesce
 from quartpatterns.streaming import stream_with_context
+from tests.serving import PATIENCE
+from tests.serving import eventually
+from tests.serving import served
+from tests.serving import unread
 from tests.streaming.log import Log
 from tests.streaming.log import teardown
-from tests.streaming.serving import PATIENCE
-from tests.streaming.serving import eventually
-from tests.streaming.serving import served
-from tests.streaming.serving import unread
 
 pytestmark = pytest.mark.wire
 

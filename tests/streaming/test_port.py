@@ -10,7 +10,7 @@ from quart import Quart
 
 from quartpatterns.streaming.port import MOST_ROWS
 from quartpatterns.streaming.port import create_app
-from tests.streaming.serving import served
+from tests.serving import served
 
 pytestmark = pytest.mark.wire
 

@@ -16,8 +16,8 @@ from quart.utils import run_sync
 from quartpatterns.streaming.steps import async_steps
 from quartpatterns.streaming.steps import threaded
 from quartpatterns.streaming.steps import within
-from tests.streaming.serving import PATIENCE
-from tests.streaming.serving import eventually
+from tests.serving import PATIENCE
+from tests.serving import eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="outside")
 

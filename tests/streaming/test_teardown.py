@@ -16,9 +16,9 @@ from quart import g
 
 from quartpatterns.streaming import coalesce
 from quartpatterns.streaming import stream_with_context
+from tests.serving import served
 from tests.streaming.log import Log
 from tests.streaming.log import teardown
-from tests.streaming.serving import served
 
 pytestmark = pytest.mark.wire
 

@@ -16,9 +16,9 @@ from quart import template_rendered
 
 from quartpatterns.streaming import stream_template
 from quartpatterns.streaming import stream_template_string
-from tests.streaming.serving import PATIENCE
-from tests.streaming.serving import eventually
-from tests.streaming.serving import served
+from tests.serving import PATIENCE
+from tests.serving import eventually
+from tests.serving import served
 
 ROWS = "<ul>{% for row in rows %}<li>{{ row }}</li>{% endfor %}</ul>"
 PAGE = ROWS + "{{ g.mark }} {{ session.mark }} {{ request.path }} {{ url_for('view') }} {{ extra }}"

@@ -1,4 +1,4 @@
-"""Packages that a test writes."""
+"""Modules and packages that a test writes; the fixture `write` is in every test's reach."""
 
 from __future__ import annotations
 

@@ -1,0 +1,126 @@
+"""Each port does its one thing in a browser."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_ajax(visit: Visit) -> None:
+    """Numbers are added by the server, asked by jQuery and by fetch, without a new page."""
+    page = await visit.open("/ajax/")
+    for calculate in ("#calculate", "#calculate-fetch"):
+        await page.reload()
+        await page.fill("[name=a]", "23")
+        await page.fill("[name=b]", "42")
+        await page.click(calculate)
+        await expect(page.locator("#result")).to_have_text("65")
+
+
+async def test_appfactories(visit: Visit) -> None:
+    """An entry is written, and is there."""
+    page = await visit.open("/appfactories/")
+    text = f"entry {secrets.token_hex(4)}"
+    await page.fill("[name=text]", text)
+    await page.click("text=Write")
+    await expect(page.get_by_text(text)).to_be_visible()
+
+
+async def test_deferredcallbacks(visit: Visit) -> None:
+    """The language is remembered; an order is entered after its answer."""
+    page = await visit.open("/deferredcallbacks/")
+    cookies = {cookie["name"] for cookie in await page.context.cookies()}
+    assert "user_lang" in cookies
+    name = f"order {secrets.token_hex(4)}"
+    await page.fill("[name=name]", name)
+    await page.click("button")
+    await expect(page.locator("body")).to_have_text("accepted")
+    await page.goto(f"{visit.url}/deferredcallbacks/orders")
+    await expect(page.locator("body")).to_contain_text(name)
+
+
+async def test_flashing(visit: Visit) -> None:
+    """A message is shown once."""
+    page = await visit.open("/flashing/login")
+    await page.fill("[name=username]", "admin")
+    await page.fill("[name=password]", "secret")
+    await page.click("[type=submit]")
+    message = page.get_by_text("You were successfully logged in")
+    await expect(message).to_have_count(1)
+    await page.reload()
+    await expect(message).to_have_count(0)
+
+
+async def test_lazyloading(visit: Visit) -> None:
+    page = await visit.open("/lazyloading/")
+    await page.click("text=one with a name")
+    await expect(page.locator("body")).to_contain_text("Ada")
+
+
+async def test_methodoverrides(visit: Visit) -> None:
+    """A POST is seen as what its header says."""
+    page = await visit.open("/methodoverrides/")
+    await page.select_option("select", "PATCH")
+    await page.click("button")
+    await expect(page.locator("#seen")).to_contain_text('"method":"PATCH"')
+
+
+async def test_packages(visit: Visit) -> None:
+    page = await visit.open("/packages/")
+    await expect(page.locator("h1")).to_have_text("Hello World!")
+    await page.click("text=Grace")
+    await expect(page.locator("body")).to_contain_text("Grace")
+
+
+async def test_singlepageapplications(visit: Visit) -> None:
+    """A client route survives a reload."""
+    page = await visit.open("/singlepageapplications/")
+    await page.click("text=Profile")
+    await page.wait_for_url("**/singlepageapplications/settings/profile")
+    shown = await page.locator("#view").inner_text()
+    await page.reload()
+    await expect(page.locator("#view")).to_have_text(shown)
+
+
+async def test_sqlalchemy(visit: Visit) -> None:
+    """A user is added, and listed."""
+    page = await visit.open("/sqlalchemy/")
+    name = f"user {secrets.token_hex(4)}"
+    await page.fill("[name=name]", name)
+    await page.fill("[name=email]", f"{name.replace(' ', '')}@example.com")
+    await page.click("button")
+    assert (await page.request.get(f"{visit.url}/sqlalchemy/users/by-name/{name}")).ok
+
+
+async def test_streaming(visit: Visit) -> None:
+    page = await visit.open("/streaming/")
+    await page.fill("[name=name]", "<b>Ada</b>")
+    await page.click("text=Greet")
+    await expect(page.locator("body")).to_contain_text("Hello <b>Ada</b>!")
+
+
+async def test_tasks(visit: Visit) -> None:
+    """A job is queued, worked on by another process, and its result shown."""
+    page = await visit.open("/tasks/")
+    await page.get_by_role("button", name="Add").click()
+    await expect(page.locator("body")).to_contain_text("65", timeout=15_000)
+
+
+async def test_templateinheritance(visit: Visit) -> None:
+    page = await visit.open("/templateinheritance/")
+    assert await page.title() == "Index - My Webpage"
+    await expect(page.locator("#footer")).to_be_visible()
+
+
+async def test_urlprocessors(visit: Visit) -> None:
+    """The language stays in the links."""
+    page = await visit.open("/urlprocessors/")
+    await page.locator("a[href*='/de/']").first.click()
+    await page.wait_for_url("**/de/**")
+    assert await page.locator("a[href*='/de/about']").count() >= 1
