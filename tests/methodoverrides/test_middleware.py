@@ -28,7 +28,7 @@ def make(app_class: type[Quart], **options: Any) -> Quart:
 
     @app.route("/", methods=METHODS, provide_automatic_options=False)
     async def seen() -> Response:
-        body = (await request.get_data(as_text=False)).decode("latin-1")
+        body = bytes(await request.body).decode("latin-1")
         return jsonify(method=request.method, body=body, length=request.content_length)
 
     @app.websocket("/ws")
