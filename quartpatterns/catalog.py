@@ -149,8 +149,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        uses=("caching",),
-        planned=True,
+        extra="caching",
     ),
     Pattern(
         "deferredcallbacks",
@@ -194,7 +193,6 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("0.10",),
             ),
         ),
-        planned=True,
     ),
     Pattern(
         "methodoverrides",
@@ -209,7 +207,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "request and response",
         "A digest of the body, computed while the body is read.",
         (Page("requestchecksum", ("Request Content Checksums",)),),
-        planned=True,
+        extra="requestchecksum",
     ),
     Pattern(
         "favicon",

@@ -39,7 +39,7 @@ def explained() -> Iterator[None]:
     """Turn the errors that people can put right into :class:`UsageProblem`."""
     try:
         yield
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise

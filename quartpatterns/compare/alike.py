@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import httpx
-
 from quartpatterns.compare.case import Case
 from quartpatterns.compare.parity import Transport
 from quartpatterns.compare.parity import compare_answers
 from quartpatterns.compare.runner import play
+from quartpatterns.compare.transports import Client
 
 __all__ = ["NotAlikeError", "ensure_alike"]
 
@@ -17,13 +16,13 @@ class NotAlikeError(Exception):
 
 
 async def ensure_alike(
-    case: Case, original: httpx.AsyncClient, port: httpx.AsyncClient, transport: Transport
+    case: Case, original: Client, port: Client, transport: Transport
 ) -> tuple[int, int]:
     """Ask both sides, and return the status of the original's last answer and of the port's.
 
     Raises:
         NotAlikeError: They differ in what no declaration allows, or a declaration is stale.
-        httpx.TransportError: A server can't be reached or does not answer in time.
+        NoAnswerError: A server can't be reached or does not answer in time.
     """
     theirs, ours = await play(case, original), await play(case, port)
     findings = compare_answers(case, theirs, ours, transport)

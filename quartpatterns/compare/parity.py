@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal
 
-import httpx
-
 from quartpatterns.compare.case import BodyForm
 from quartpatterns.compare.case import Case
 from quartpatterns.compare.case import Difference
@@ -19,6 +17,7 @@ from quartpatterns.compare.exchange import body_aspect
 from quartpatterns.compare.exchange import canonical_json
 from quartpatterns.compare.runner import Played
 from quartpatterns.compare.runner import play
+from quartpatterns.compare.transports import Client
 from quartpatterns.compare.transports import client
 
 __all__ = ["Finding", "Result", "Side", "compare_answers", "compare_applications"]
@@ -83,9 +82,7 @@ async def compare_applications(
             yield await _compare(case, one, other, transport)
 
 
-async def _compare(
-    case: Case, original: httpx.AsyncClient, port: httpx.AsyncClient, transport: Transport
-) -> Result:
+async def _compare(case: Case, original: Client, port: Client, transport: Transport) -> Result:
     ours, theirs = await play(case, port), await play(case, original)
     findings = compare_answers(case, theirs, ours, transport)
     errors = [

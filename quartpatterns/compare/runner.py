@@ -29,6 +29,7 @@ from quartpatterns.compare.exchange import Answer
 from quartpatterns.compare.exchange import aspects
 from quartpatterns.compare.transports import ENDING
 from quartpatterns.compare.transports import TARGET
+from quartpatterns.compare.transports import Client
 from quartpatterns.compare.transports import Ending
 
 __all__ = ["NoAnswerError", "Played", "play", "request_for"]
@@ -49,7 +50,7 @@ class Played:
     aspects: Mapping[str, Any]
 
 
-async def play(case: Case, client: httpx.AsyncClient) -> list[Played]:
+async def play(case: Case, client: Client) -> list[Played]:
     """Send the steps of *case* in order, in one session, and return the answers.
 
     An application that fails is an answer too, and so is a connection that breaks off before one
@@ -71,7 +72,7 @@ async def play(case: Case, client: httpx.AsyncClient) -> list[Played]:
     return played
 
 
-async def _patiently(step: Step, client: httpx.AsyncClient, captured: Mapping[str, str]) -> Answer:
+async def _patiently(step: Step, client: Client, captured: Mapping[str, str]) -> Answer:
     deadline = asyncio.get_running_loop().time() + step.patience
     while True:
         answer = await _answer(client, request_for(step, client, captured))
@@ -82,9 +83,9 @@ async def _patiently(step: Step, client: httpx.AsyncClient, captured: Mapping[st
         await asyncio.sleep(PAUSE)
 
 
-async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+async def _answer(client: Client, request: httpx.Request) -> Answer:
     try:
-        response = await client.send(request, stream=True)
+        response = await client.exchange(request)
     except (httpx.ConnectError, httpx.TimeoutException) as error:
         what = f"{request.method} {client.base_url}: {type(error).__name__}"
         raise NoAnswerError(f"no answer to {what} {error}".rstrip()) from error
@@ -109,7 +110,7 @@ async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
 
 
 def request_for(
-    step: Step, client: httpx.AsyncClient, captured: Mapping[str, str] | None = None
+    step: Step, client: Client, captured: Mapping[str, str] | None = None
 ) -> httpx.Request:
     """The request that *step* describes, with the captured values filled in."""
 

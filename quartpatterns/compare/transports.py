@@ -20,7 +20,7 @@ from werkzeug.test import run_wsgi_app
 
 from quartpatterns.compare.loading import interface
 
-__all__ = ["ENDING", "TARGET", "Ending", "client", "wsgi_environ"]
+__all__ = ["ENDING", "TARGET", "Client", "Ending", "client", "wsgi_environ"]
 
 ENDING = "quartpatterns.ending"
 """The response extension, an :class:`Ending`, of an application that is called in process."""
@@ -48,25 +48,43 @@ class Ending:
     error: str | None = None
 
 
+class Client(httpx.AsyncClient):
+    """HTTPX's client, and a way to send a request without a look at where it redirects.
+
+    HTTPX parses each ``Location`` even where it follows none, and fails for one that is no URL to
+    it: an answer like any other here.
+    """
+
+    wire: httpx.AsyncBaseTransport
+
+    async def exchange(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*, keep the cookies of the answer, and leave its body to be read."""
+        response = await self.wire.handle_async_request(request)
+        response.request = request
+        self.cookies.extract_cookies(response)
+        return response
+
+
 @contextlib.asynccontextmanager
-async def client(target: Callable[..., Any] | str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(target: Callable[..., Any] | str) -> AsyncIterator[Client]:
     """A client for *target*: an ASGI or WSGI application, or the URL of a server.
 
     An ASGI application is started before and shut down after, if it knows lifespan. Whichever
     it is, the application sees the same headers, ``Host: localhost`` among them.
     """
     async with contextlib.AsyncExitStack() as stack:
-        transport: httpx.AsyncBaseTransport | None = None
+        # A connection a request: what one answer leaves behind must not touch the next.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+            limits=limits, trust_env=False
+        )
         if callable(target) and interface(target) == "asgi":
             transport = _ASGI(await _started(target, stack))
         elif callable(target):
             transport = _WSGI(target)
         base_url = target if isinstance(target, str) else "http://localhost"
-        # A connection a request: what one answer leaves behind must not touch the next.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        http = httpx.AsyncClient(
-            base_url=base_url, transport=transport, timeout=TIMEOUT, limits=limits, trust_env=False
-        )
+        http = Client(base_url=base_url, transport=transport, timeout=TIMEOUT, trust_env=False)
+        http.wire = transport
         http.headers = httpx.Headers(HEADERS)
         yield await stack.enter_async_context(http)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from quart import Blueprint
-from quart import Quart
 from quart import Response
 from quart import abort
 from quart import jsonify
@@ -15,13 +14,14 @@ from quart import request
 
 from quartpatterns.errorpages import APIError
 from quartpatterns.errorpages import ErrorPages
+from quartpatterns.subclassing import FaithfulQuart
 
 USERS = {"ada", "grace"}
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application: pages, a blog that is HTML for everybody, and an API that is JSON."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     app.register_blueprint(blog())
     app.register_blueprint(api())

@@ -38,8 +38,8 @@ def _port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
     try:
         module = importlib.import_module(f"quartpatterns.{pattern.name}.port")
         port: Quart = module.create_app(config)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("quartpatterns"):
+    except ImportError as error:
+        if not error.name or error.name.startswith("quartpatterns"):
             raise
         log.warning("the port of %s can't be imported: %s", pattern.name, error)
         extra = pattern.extra or "all"

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
 from quart import Response
 from quart import jsonify
 from quart import render_template
@@ -15,11 +14,12 @@ from quart.typing import ResponseReturnValue
 
 from quartpatterns.requestchecksum import generate_checksum
 from quartpatterns.requestchecksum import verify_digest
+from quartpatterns.subclassing import FaithfulQuart
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application; it remembers the lengths of the last ten documents."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     documents: deque[int] = deque(maxlen=10)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from quart import Blueprint
-from quart import Quart
 from quart import g
 from quart import redirect
 from quart import render_template
@@ -17,6 +16,7 @@ from quart import session
 from quart import url_for
 from quart.typing import ResponseReturnValue
 
+from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.viewdecorators import LoginManager
 from quartpatterns.viewdecorators import UserMixin
 from quartpatterns.viewdecorators import cached
@@ -43,9 +43,9 @@ class User(UserMixin):
 USERS = {"ada": User("ada", "engine", ("admin",)), "bob": User("bob", "builder")}
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """The application; what it has cached lives as long as it does."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev")
     app.config.from_mapping(config or {})
     login_manager = LoginManager(app, login_view="login")

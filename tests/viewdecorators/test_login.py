@@ -1,0 +1,332 @@
+"""Logging in and out, and what a session is worth."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from quart import Quart
+from quart import g
+from quart import render_template_string
+from quart import request
+from quart import session
+from quart import websocket
+
+from quartpatterns.viewdecorators import LoginManager
+from quartpatterns.viewdecorators import UserMixin
+from quartpatterns.viewdecorators import confirm_login
+from quartpatterns.viewdecorators import current_user
+from quartpatterns.viewdecorators import fresh_login_required
+from quartpatterns.viewdecorators import login_fresh
+from quartpatterns.viewdecorators import login_user
+from quartpatterns.viewdecorators import logout_user
+
+
+@dataclass
+class User(UserMixin):
+    id: str
+    is_active: bool = True
+
+
+@pytest.fixture
+def app(app: Quart) -> Quart:
+    manager = LoginManager(app, login_view="login", refresh_view="refresh")
+
+    @manager.user_loader
+    async def load(user_id: str) -> User:
+        await asyncio.sleep(0)
+        return User(user_id)
+
+    @app.get("/login")
+    def login() -> str:
+        options = {key: value == "1" for key, value in request.args.items() if key != "name"}
+        active = options.pop("active", True)
+        return str(login_user(User(request.args.get("name", "ada"), active), **options))
+
+    @app.get("/logout")
+    async def logout() -> str:
+        logout_user()
+        return "" if current_user else "nobody"
+
+    @app.get("/refresh")
+    async def refresh() -> str:
+        confirm_login()
+        return "confirmed"
+
+    @app.get("/me")
+    async def me() -> dict[str, Any]:
+        return {
+            "id": current_user.get_id(),
+            "authenticated": current_user.is_authenticated,
+            "fresh": login_fresh(),
+            "session": sorted(session),
+        }
+
+    @app.get("/fresh")
+    @fresh_login_required
+    async def fresh() -> str:
+        return "fresh"
+
+    return app
+
+
+async def body(client: Any, path: str, **options: Any) -> Any:
+    response = await client.get(path, **options)
+    assert response.status_code == 200
+    return await (response.get_json() if response.is_json else response.get_data(as_text=True))
+
+
+async def test_login_and_logout(app: Quart) -> None:
+    """Somebody is nobody before and after."""
+    client = app.test_client()
+    nobody: dict[str, Any] = {"id": None, "authenticated": False, "fresh": False, "session": []}
+    assert await body(client, "/me") == nobody
+    assert await body(client, "/login") == "True"
+    me = await body(client, "/me")
+    assert (me["id"], me["authenticated"], me["fresh"]) == ("ada", True, True)
+    assert await body(client, "/logout") == "nobody"
+    assert await body(client, "/me") == nobody
+
+
+async def test_loader_may_be_synchronous(app: Quart) -> None:
+    def load(user_id: str) -> User:
+        return User(user_id.upper())
+
+    app.extensions["quartpatterns.viewdecorators"].user_loader(load)
+    client = app.test_client()
+    await client.get("/login")
+    assert (await body(client, "/me"))["id"] == "ADA"
+
+
+async def test_users_side_by_side(app: Quart) -> None:
+    """Requests that overlap have each their own user."""
+
+    async def asked(name: str) -> str:
+        client = app.test_client()
+        await client.get(f"/login?name={name}")
+        found: str = (await body(client, "/me"))["id"]
+        return found
+
+    names = [f"user{number}" for number in range(30)]
+    assert await asyncio.gather(*map(asked, names)) == names
+
+
+async def test_inactive(app: Quart) -> None:
+    """Somebody whose account is off is not logged in, unless that is forced."""
+    client = app.test_client()
+    assert await body(client, "/login?active=0") == "False"
+    assert (await body(client, "/me"))["id"] is None
+    assert await body(client, "/login?active=0&force=1") == "True"
+
+
+async def test_remember(app: Quart) -> None:
+    """The cookie outlives the browser where that is asked for, and until the next login."""
+    client = app.test_client()
+    assert "Expires" not in (await client.get("/login")).headers["Set-Cookie"]
+    assert "Expires" in (await client.get("/login?remember=1")).headers["Set-Cookie"]
+    assert "Expires" not in (await client.get("/login")).headers["Set-Cookie"]
+
+
+async def test_fresh(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login is fresh for an hour, and again when the password was given again."""
+    client = app.test_client()
+    assert (await client.get("/fresh")).location.startswith("/login?next=")
+    await client.get("/login")
+    assert await body(client, "/fresh") == "fresh"
+    later = time.time() + 3601
+    monkeypatch.setattr("quartpatterns.viewdecorators.sessions.time.time", lambda: later)
+    assert (await client.get("/fresh")).location == "/refresh?next=http://localhost/fresh"
+    stale = await client.get("/fresh", headers={"Accept": "application/json"})
+    assert (await stale.get_json())["message"] == "log in again"
+    assert (await body(client, "/me"))["authenticated"]
+    await client.get("/refresh")
+    assert await body(client, "/fresh") == "fresh"
+    await client.get("/login?fresh=0")
+    assert (await client.get("/fresh")).status_code == 302
+
+
+@pytest.mark.parametrize("value", [True, "now", 10**400, -1, None, 1.5], ids=repr)
+async def test_forged_freshness(app: Quart, value: Any) -> None:
+    """What is no time of ours, as in a session that Flask-Login made, is not fresh."""
+
+    @app.get("/forge")
+    async def forge() -> str:
+        session["_fresh"] = value
+        return ""
+
+    client = app.test_client()
+    await client.get("/login")
+    await client.get("/forge")
+    assert (await client.get("/fresh")).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("protection", "authenticated", "fresh"),
+    [(None, True, True), ("basic", True, False), ("strong", False, False)],
+)
+async def test_session_protection(
+    app: Quart, protection: str | None, authenticated: bool, fresh: bool
+) -> None:
+    """A session that comes from another browser is worth less."""
+    app.config["SESSION_PROTECTION"] = protection
+    client = app.test_client()
+    await client.get("/login", headers={"User-Agent": "one"})
+    me = await body(client, "/me", headers={"User-Agent": "one"})
+    assert (me["authenticated"], me["fresh"]) == (True, True)
+    me = await body(client, "/me", headers={"User-Agent": "other \xff"})
+    assert me["authenticated"] is authenticated
+    if authenticated:
+        assert me["fresh"] is fresh
+
+
+async def test_another_user(app: Quart) -> None:
+    """What the session holds of one user is not the next one's; what nobody's is, stays."""
+
+    @app.get("/put")
+    async def put() -> str:
+        session["basket"] = ["book"]
+        return ""
+
+    client = app.test_client()
+    await client.get("/put")
+    await client.get("/login?name=ada")
+    assert "basket" in (await body(client, "/me"))["session"]
+    await client.get("/login?name=bob")
+    assert "basket" not in (await body(client, "/me"))["session"]
+    await client.get("/put")
+    await client.get("/logout")
+    assert (await body(client, "/me"))["session"] == []
+
+
+async def test_fixation(app: Quart) -> None:
+    """A session that was planted before the login is not logged in by it."""
+    attacker = app.test_client()
+
+    @app.get("/put")
+    async def put() -> str:
+        session["planted"] = True
+        return ""
+
+    planted = (await attacker.get("/put")).headers["Set-Cookie"].partition(";")[0]
+    victim = app.test_client(use_cookies=False)
+    await victim.get("/login", headers={"Cookie": planted})
+    assert (await body(attacker, "/me"))["id"] is None
+
+
+async def test_regenerate(app: Quart) -> None:
+    """An interface that keeps sessions on the server gives the session a new id."""
+    seen: list[Any] = []
+    interface = type(app.session_interface)
+    app.session_interface = type(
+        "Kept", (interface,), {"regenerate": lambda _, s: seen.append(s)}
+    )()
+    await app.test_client().get("/login")
+    assert len(seen) == 1
+
+
+async def test_cookie_of_flask_login(app: Quart) -> None:
+    """Who was logged in by Flask-Login is so after the move."""
+
+    @app.get("/forge")
+    async def forge() -> str:
+        session.update(_user_id="ada", _fresh=True, _id="0" * 128)
+        return ""
+
+    client = app.test_client()
+    await client.get("/forge")
+    me = await body(client, "/me")
+    assert (me["id"], me["fresh"]) == ("ada", False)
+
+
+async def test_the_cookie_tells_little(app: Quart) -> None:
+    """The session, which can be read, holds the id, a time and a digest."""
+    cookie = (await app.test_client().get("/login")).headers["Set-Cookie"]
+    interface: Any = app.session_interface
+    value = cookie.partition("=")[2].partition(";")[0]
+    data = interface.get_signing_serializer(app).loads(value)
+    assert sorted(data) == ["_fresh", "_id", "_user_id"]
+    assert "HttpOnly" in cookie
+
+
+async def test_vary(app: Quart) -> None:
+    """Every page depends on the cookie, a static file does not."""
+    client = app.test_client()
+    assert "Cookie" in (await client.get("/me")).vary
+    assert "Cookie" in (await client.get("/nowhere")).vary
+    assert "Cookie" not in (await client.get("/static/nothing.css")).vary
+
+
+async def test_template(app: Quart) -> None:
+    @app.get("/page")
+    async def page() -> str:
+        return await render_template_string(
+            "{% if current_user.is_authenticated %}{{ current_user.id }}{% else %}nobody{% endif %}"
+        )
+
+    client = app.test_client()
+    assert await body(client, "/page") == "nobody"
+    await client.get("/login")
+    assert await body(client, "/page") == "ada"
+
+
+async def test_websocket(app: Quart) -> None:
+    """A websocket has its user, and changes no login: it sets no cookie."""
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        await websocket.send(current_user.get_id())
+        for change in (lambda: login_user(User("bob")), logout_user, confirm_login):
+            try:
+                change()
+            except RuntimeError as error:
+                await websocket.send(str(error))
+            else:
+                await websocket.send("allowed")
+
+    client = app.test_client()
+    await client.get("/login")
+    async with client.websocket("/ws") as connection:
+        assert await connection.receive() == "ada"
+        for _ in range(3):
+            assert "only a request can" in str(await connection.receive())
+
+
+async def test_before_request_of_others(app: Quart) -> None:
+    """The user is known to every ``before_request`` function, those registered earlier too."""
+    seen: list[Any] = []
+    made = type(app)(__name__)
+    made.secret_key = "a key"
+
+    @made.before_request
+    async def look() -> None:
+        seen.append(g.user)
+
+    LoginManager(made)
+    await made.test_client().get("/")
+    assert seen == [None]
+
+
+async def test_misuse(app: Quart) -> None:
+    """Each mistake is named, with its remedy."""
+    with pytest.raises(RuntimeError, match="register it once"):
+        LoginManager(app)
+    made = type(app)(__name__)
+    made.config["SESSION_PROTECTION"] = "extreme"
+    with pytest.raises(ValueError, match="'basic', 'strong' or None"):
+        LoginManager(made)
+    async with app.test_request_context("/"):
+        await app.preprocess_request()
+        with pytest.raises(TypeError, match=r"get_id\(\)"):
+            login_user(object())
+        with pytest.raises(TypeError, match=r"get_id\(\)"):
+            login_user(type("Odd", (), {"get_id": lambda self: 1})())
+        with pytest.raises(RuntimeError, match="nobody is logged in"):
+            confirm_login()
+    app.extensions["quartpatterns.viewdecorators"]._loader = None
+    async with app.test_request_context("/"):
+        session["_user_id"] = "ada"
+        with pytest.raises(RuntimeError, match="user_loader"):
+            await app.preprocess_request()
