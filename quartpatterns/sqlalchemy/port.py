@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from quart import Blueprint
-from quart import Quart
 from quart import ResponseReturnValue
 from quart import abort
 from quart import redirect
@@ -27,6 +27,7 @@ from sqlalchemy.orm import registry
 from quartpatterns.sqlalchemy import Model
 from quartpatterns.sqlalchemy import SQLAlchemy
 from quartpatterns.sqlalchemy import handle_database_error
+from quartpatterns.subclassing import FaithfulQuart
 
 # Migrations drop constraints by their names.
 NAMES = {
@@ -84,7 +85,7 @@ def read_text(fields: Mapping[str, Any], name: str, limit: int) -> str:
         abort(400, f"Give {name} as text.")
     if len(value) > limit:
         abort(400, f"Give {name} in {limit} characters at most.")
-    if not value.isprintable():
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         abort(400, f"Give {name} without control characters.")
     return value
 
@@ -167,9 +168,9 @@ async def get_row_by_name(name: str) -> dict[str, Any]:
     return dict(row._mapping)
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """Make the application; the tables are made by the migrations."""
-    app = Quart(__name__)
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(SQLALCHEMY_DATABASE_URI="sqlite:///sqlalchemy.db")
     app.config.from_mapping(config or {})
     db.init_app(app)

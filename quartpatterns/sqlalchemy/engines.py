@@ -1,0 +1,160 @@
+"""Engines whose errors are SQLAlchemy's, and whose SQLite keeps its promises."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from contextvars import Context
+from typing import TYPE_CHECKING
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy import event
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DataError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import async_engine_from_config
+
+from quartpatterns.sqlalchemy.sessions import completed
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["make_engine"]
+
+
+def make_engine(
+    url: URL,
+    *,
+    options: Mapping[str, Any] | None = None,
+    pragmas: Mapping[str, str | int] | None = None,
+) -> AsyncEngine:
+    """An engine for *url*, with the gaps between drivers closed.
+
+    * A server that can't be reached, and a value beyond what the database can hold, is a
+      :exc:`~sqlalchemy.exc.DBAPIError` with every driver: asyncpg's is a bare :exc:`OSError`,
+      aiosqlite's an :exc:`OverflowError`.
+    * An SQLite statement and its transaction end when the task that waits for it is cancelled,
+      such as by a client that went away. Without that its thread would compute on, and the
+      database stay locked.
+    * A ``SAVEPOINT`` on SQLite opens the transaction it is in, which the driver forgets: without
+      that, what was released in it stays when the transaction is rolled back.
+
+    Arguments:
+        url: As given by :func:`~quartpatterns.sqlalchemy.urls.async_url`.
+        options: For :func:`~sqlalchemy.create_engine`. Values may be text, as they come from
+            environment variables.
+        pragmas: Set on each new connection to an SQLite database.
+
+    Raises:
+        ImportError: The driver is not installed; the message says what to install.
+    """
+    options = {**(options or {}), "url": url}
+    if connect := _CONNECT.get(url.drivername):
+        arguments = {"async_creator_fn": connect, **options.get("connect_args", {})}
+        options["connect_args"] = arguments
+    try:
+        engine = async_engine_from_config(options, prefix="")
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            f"{url.drivername} needs {missing.name}: pip install 'quartpatterns[sqlalchemy]', or"
+            f" pip install {missing.name}",
+            name=missing.name,
+        ) from missing
+    event.listen(engine.sync_engine, "handle_error", _translate)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "handle_error", _abandon_cancelled)
+        event.listen(engine.sync_engine, "savepoint", _begin_before_savepoint)
+        if pragmas:
+            event.listen(engine.sync_engine, "connect", _pragma_setter(pragmas))
+    return engine
+
+
+async def _connect_asyncpg(*args: Any, **options: Any) -> Any:
+    asyncpg: Any = importlib.import_module("asyncpg")  # which has no types
+    # In a context of its own: the connection keeps the one it is made in, and with it the request.
+    connecting = asyncio.create_task(asyncpg.connect(*args, **options), context=Context())
+    try:
+        return await connecting
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_terminate)
+        raise
+    except OSError as error:
+        raise asyncpg.exceptions.ClientCannotConnectError(str(error)) from error
+
+
+def _terminate(connecting: asyncio.Task[Any]) -> None:
+    """Close a connection that was made while nobody waited for it any more."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
+
+
+async def _connect_aiosqlite(*args: Any, **options: Any) -> aiosqlite.Connection:
+    import aiosqlite
+
+    connection = aiosqlite.connect(*args, **options)
+    thread = connection._thread  # pyright: ignore[reportPrivateUsage]
+    # A process that ends without closing its connections, such as by a crash, must not hang.
+    thread.daemon = True
+    try:
+        return await connection
+    except BaseException:
+        # aiosqlite leaves the thread to itself; it would report to a loop that may be closed.
+        await completed(asyncio.to_thread(thread.join))
+        raise
+
+
+_CONNECT = {"postgresql+asyncpg": _connect_asyncpg, "sqlite+aiosqlite": _connect_aiosqlite}
+
+
+def _translate(context: ExceptionContext) -> DataError | None:
+    # Values stay out of the message, as it is logged.
+    error = context.original_exception
+    if isinstance(error, OverflowError | UnicodeEncodeError):
+        return DataError(context.statement, None, error)
+    return None
+
+
+def _abandon_cancelled(context: ExceptionContext) -> None:
+    cancelled = isinstance(context.original_exception, asyncio.CancelledError)
+    if cancelled and context.connection is not None and not context.connection.invalidated:
+        connection = context.connection.connection.dbapi_connection
+        assert isinstance(connection, AdaptedConnection)
+        connection.run_async(_abandon)
+
+
+async def _abandon(driver: aiosqlite.Connection) -> None:
+    """End what *driver* has under way, and its transaction.
+
+    SQLAlchemy is about to close the connection. That waits for the statement, and ends the
+    transaction only when the last cursor is gone: those that the error's traceback holds would
+    keep the database locked.
+    """
+    rollback = asyncio.ensure_future(driver.rollback())
+    while not rollback.done():
+        # More than once, as the thread may not have come to the statement yet.
+        await driver.interrupt()
+        await asyncio.wait([rollback], timeout=0.02)
+    # Where it failed there was no transaction, or no connection any more.
+    rollback.exception()
+
+
+def _begin_before_savepoint(connection: Connection, name: str) -> None:
+    # IMMEDIATE, as a savepoint announces writing: it waits for its turn, while a transaction that
+    # has read before it writes is refused at once when somebody else has written in between.
+    if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _pragma_setter(pragmas: Mapping[str, str | int]) -> Callable[[Any, object], None]:
+    def set_pragmas(connection: Any, record: object) -> None:
+        cursor = connection.cursor()
+        for name, value in pragmas.items():
+            cursor.execute(f"PRAGMA {name} = {value}")
+        cursor.close()
+
+    return set_pragmas

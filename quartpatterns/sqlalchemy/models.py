@@ -1,0 +1,119 @@
+"""What Flask-SQLAlchemy's ``Model`` adds to SQLAlchemy's declarative base."""
+
+from __future__ import annotations
+
+import re
+from types import new_class
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncAttrs
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBaseNoMeta
+from sqlalchemy.orm import declared_attr
+
+__all__ = ["Model", "make_model", "snake_case"]
+
+_BASES = (DeclarativeBase, DeclarativeBaseNoMeta)
+
+
+def snake_case(name: str) -> str:
+    """The table name for a class *name*: ``UserGroup`` gives ``user_group``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?!^)(?=[A-Z][a-z])", "_", name)
+    return words.lower().lstrip("_")
+
+
+class Model(AsyncAttrs):
+    """A mixin for declarative bases: table names, a short ``repr``, awaitable attributes.
+
+    ``class Base(Model, DeclarativeBase)`` makes a base that type checkers follow, to be given to
+    :class:`~quartpatterns.sqlalchemy.SQLAlchemy` as *model_class*. Without one, ``db.Model`` is
+    made of this class.
+
+    * A class without ``__tablename__`` is named after itself, in snake case. One without a
+      primary key of its own shares the table of its parent.
+    * A lazy relationship can't be read as an attribute, since that would be I/O without an
+      ``await``: it is ``await user.awaitable_attrs.posts``.
+    """
+
+    if TYPE_CHECKING:
+        metadata: ClassVar[sa.MetaData]
+        __table__: ClassVar[Any]
+        __tablename__: Any
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if _needs_name(cls):
+            cls.__tablename__ = snake_case(cls.__name__)
+        super().__init_subclass__(**options)
+        if cls.__dict__.get("__table__", cls) is None:
+            del cls.__table__  # Then the attribute is that of the parent, whose table it shares.
+
+    @classmethod
+    def __table_cls__(cls, name: str, *args: Any, **options: Any) -> sa.Table | None:
+        """Make the table of a class, unless it is to share that of its parent.
+
+        Called by SQLAlchemy once the columns are known.
+        """
+        parent = any("__table__" in base.__dict__ for base in cls.__mro__[1:])
+        key = ".".join(part for part in (options.get("schema"), name) if part)
+        if not parent or key in cls.metadata.tables or any(map(_is_primary_key, args)):
+            return sa.Table(name, *args, **options)
+        if "__tablename__" in cls.__dict__:
+            del cls.__tablename__
+        return None
+
+    def __repr__(self) -> str:
+        state = sa.inspect(self)
+        key = ", ".join(map(str, state.identity or ())) or f"(not stored, at {id(self):#x})"
+        return f"<{type(self).__name__} {key}>"
+
+
+def _is_primary_key(item: object) -> bool:
+    if isinstance(item, sa.Column):
+        return item.primary_key
+    return isinstance(item, sa.PrimaryKeyConstraint)
+
+
+def _needs_name(cls: type) -> bool:
+    """Whether *cls* is a model whose name nobody has given."""
+    if cls.__dict__.get("__abstract__") or not issubclass(cls, _BASES):
+        return False
+    if any(base in _BASES for base in cls.__bases__):
+        return False
+    for base in cls.__mro__:
+        if "__tablename__" in base.__dict__:
+            mapped = issubclass(base, _BASES) and not base.__dict__.get("__abstract__")
+            computed = isinstance(base.__dict__["__tablename__"], declared_attr)
+            # A parent's table is the parent's; the name in a mixin or abstract class is for all.
+            return mapped and base is not cls and not computed
+    return True
+
+
+def make_model(base: type[Any], metadata: sa.MetaData | None = None) -> type[DeclarativeBase]:
+    """The class ``db.Model``: a declarative base that names tables.
+
+    Arguments:
+        base: A declarative base, whose metadata and registry it shares, or a mixin.
+        metadata: That of a base that is made of a mixin.
+
+    Raises:
+        ValueError: *metadata* was given beside a declarative base, which has its own.
+    """
+    if not issubclass(base, _BASES):
+        names: dict[str, Any] = {} if metadata is None else {"metadata": metadata}
+        mixins = (base,) if issubclass(base, Model) else (base, Model)
+        return _make_class((*mixins, DeclarativeBase), names)
+    if metadata is not None:
+        raise ValueError("a declarative base has metadata: write `metadata = ...` in its body")
+    if issubclass(base, Model):
+        return cast("type[DeclarativeBase]", base)
+    own = {} if base.__repr__ is object.__repr__ else {"__repr__": base.__repr__}
+    return _make_class((Model, base), {"__abstract__": True, **own})
+
+
+def _make_class(bases: tuple[type, ...], names: dict[str, Any]) -> type[DeclarativeBase]:
+    made = new_class("Model", bases, exec_body=lambda body: body.update(names))
+    return cast("type[DeclarativeBase]", made)

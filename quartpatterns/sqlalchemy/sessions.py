@@ -1,0 +1,114 @@
+"""A session that one task at a time may use, and that is surely closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Coroutine
+from functools import wraps
+from typing import Any
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+__all__ = ["ConcurrentUseError", "Session", "completed"]
+
+T = TypeVar("T")
+
+
+class ConcurrentUseError(RuntimeError):
+    """Two tasks used one session at the same time; the message says how to give each its own."""
+
+
+async def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Await *work* to its end, also when the waiting task is cancelled meanwhile.
+
+    A cancellation is raised once the work is done, so that what cleans up is never left half
+    done behind the back of its caller.
+    """
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    return task.result()
+
+
+class Session(AsyncSession):
+    """SQLAlchemy's asynchronous session, which says so when two tasks use it at once.
+
+    A session is one conversation with the database: SQLAlchemy's own is not safe to share
+    between tasks, and only sometimes notices. Here an operation that starts while another task's
+    is under way raises :exc:`ConcurrentUseError`; one after another, from whatever task, is
+    allowed (:func:`asyncio.wait_for` runs its argument in another task, for one).
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._turn = asyncio.Lock()
+        self._user: asyncio.Task[Any] | None = None
+        self._under_way = ""
+        self._discarded = False
+
+    async def close(self) -> None:
+        """Roll back what is not committed, and give the connection back to the pool.
+
+        What another task has under way is waited for. The session can be used again.
+        """
+        async with self._turn:
+            await super().close()
+
+    async def discard(self) -> None:
+        """Close the session for good: its context has ended. To do so twice does no harm."""
+        self._discarded = True
+        await self.close()
+
+    async def exclusively(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Await *work*, the operation called *name*, unless another task's is under way.
+
+        Raises:
+            ConcurrentUseError: One is.
+            RuntimeError: The context of this session has ended.
+        """
+        if self._user is (task := asyncio.current_task()):
+            return await work()
+        if self._discarded:
+            raise RuntimeError(
+                f"session.{name}() came after the end of the context that the session belongs to:"
+                " ask for db.session when it is used; a task that outlives its request is started"
+                " with app.add_background_task()"
+            )
+        if self._turn.locked():
+            raise ConcurrentUseError(
+                f"session.{name}() was called while another task is in {self._under_way}() of the"
+                " same session, which is one conversation with the database: await one after"
+                " the other, or give each task its own, `async with db.new_session() as session:`"
+            )
+        async with self._turn:
+            self._user, self._under_way = task, name
+            try:
+                return await work()
+            finally:
+                self._user = None
+
+
+def _exclusive(method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    @wraps(method)
+    async def guarded(self: Session, *args: Any, **kwargs: Any) -> T:
+        return await self.exclusively(method.__name__, lambda: method(self, *args, **kwargs))
+
+    return guarded
+
+
+# Each coroutine of AsyncSession that may talk to the database.
+for _name in (
+    "commit connection delete delete_all execute flush get get_one invalidate merge merge_all"
+    " refresh reset rollback run_sync scalar scalars stream stream_scalars"
+).split():
+    if hasattr(AsyncSession, _name):
+        setattr(Session, _name, _exclusive(getattr(AsyncSession, _name)))

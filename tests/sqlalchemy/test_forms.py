@@ -1,0 +1,118 @@
+"""The four forms of the page: declarative, mapped by hand, Core, and text."""
+
+from __future__ import annotations
+
+import pytest
+from quart import Quart
+from sqlalchemy import Column
+from sqlalchemy import ForeignKey
+from sqlalchemy import Integer
+from sqlalchemy import MetaData
+from sqlalchemy import String
+from sqlalchemy import Table
+from sqlalchemy import insert
+from sqlalchemy import select
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import registry
+
+from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy.port import User
+from quartpatterns.sqlalchemy.port import db as port_db
+from tests.sqlalchemy.shop import registration
+
+
+@pytest.fixture
+async def users(app: Quart) -> SQLAlchemy:
+    """The object of the port, on the database of *app*."""
+    other = registration(app)
+    del app.extensions["sqlalchemy"]
+    await other.close()
+    port_db.init_app(app)
+    async with app.app_context():
+        await port_db.create_all()
+    return port_db
+
+
+@pytest.mark.checks("SA-2", "SA-4", "SA-5")
+async def test_declarative(app: Quart, users: SQLAlchemy) -> None:
+    """Add and commit, all, a filter and the first; a name that is taken."""
+    async with app.app_context():
+        user = User("admin", "admin@localhost")
+        assert (repr(user), repr(User())) == ("<User 'admin'>", "<User None>")
+        users.session.add(user)
+        await users.session.commit()
+        assert (await users.session.scalars(select(User))).all() == [user]
+        found = await users.session.scalar(select(User).where(User.name == "admin"))
+        assert found is user
+        users.session.add(User("admin", "other@localhost"))
+        with pytest.raises(IntegrityError):
+            await users.session.commit()
+        await users.session.rollback()
+        assert len((await users.session.scalars(select(User))).all()) == 1
+
+
+@pytest.mark.checks("SA-6")
+async def test_by_hand(app: Quart) -> None:
+    """A plain class and a table, brought together: the same as declared."""
+    own = SQLAlchemy()
+    del app.extensions["sqlalchemy"]
+    own.init_app(app)
+
+    class Person:
+        id: int
+        name: str | None
+
+        def __init__(self, name: str | None = None) -> None:
+            self.name = name
+
+        def __repr__(self) -> str:
+            return f"<Person {self.name!r}>"
+
+    people = own.Table(
+        "people",
+        Column("id", Integer, primary_key=True),
+        Column("name", String(50), unique=True),
+    )
+    registry().map_imperatively(Person, people)
+    async with app.app_context():
+        await own.create_all()
+        own.session.add(Person("admin"))
+        await own.session.commit()
+        page = await own.paginate(select(Person).order_by(people.c.id))
+        assert [repr(person) for person in page] == ["<Person 'admin'>"]
+        assert (await own.get_or_404(Person, 1)).name == "admin"
+        own.session.add(Person("admin"))
+        with pytest.raises(IntegrityError):
+            await own.session.commit()
+
+
+@pytest.mark.checks("SA-7")
+async def test_core(app: Quart, users: SQLAlchemy) -> None:
+    """A reflected table, an insert through a connection, rows as tuples and by name, and text."""
+    async with app.app_context():
+        async with users.engine.connect() as connection:
+            table = await connection.run_sync(
+                lambda sync: Table("users", MetaData(), autoload_with=sync)
+            )
+        async with users.engine.begin() as connection:
+            await connection.execute(insert(table).values(name="admin", email="admin@localhost"))
+        async with users.engine.connect() as connection:
+            row = (await connection.execute(select(table).where(table.c.id == 1))).one()
+            statement = text("SELECT * FROM users WHERE id = :id")
+            by_text = (await connection.execute(statement, {"id": 1})).one()
+    assert row == by_text == (1, "admin", "admin@localhost")
+    assert row.name == row._mapping["name"] == row._mapping[table.c.name] == "admin"
+
+
+async def test_foreign_keys(app: Quart) -> None:
+    """A row that refers to nothing is refused, on SQLite too."""
+    own = SQLAlchemy()
+    del app.extensions["sqlalchemy"]
+    own.init_app(app)
+    own.Table("parents", Column("id", Integer, primary_key=True))
+    children = own.Table("children", Column("parent", ForeignKey("parents.id")))
+    async with app.app_context():
+        await own.create_all()
+        with pytest.raises(IntegrityError):
+            await own.session.execute(insert(children).values(parent=4711))

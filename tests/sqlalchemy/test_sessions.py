@@ -1,0 +1,555 @@
+"""The session of a context: one for each, closed with it, never shared."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
+
+import pytest
+from quart import Quart
+from quart import current_app
+from quart import websocket
+from sqlalchemy import select
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartpatterns.sqlalchemy import ConcurrentUseError
+from quartpatterns.sqlalchemy import Session
+from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy.sessions import completed
+from tests.sqlalchemy.shop import ENDLESS
+from tests.sqlalchemy.shop import SLOW
+from tests.sqlalchemy.shop import Item
+from tests.sqlalchemy.shop import Stream
+from tests.sqlalchemy.shop import checked_out
+from tests.sqlalchemy.shop import db
+from tests.sqlalchemy.shop import make_app
+from tests.sqlalchemy.shop import names
+from tests.sqlalchemy.shop import none_checked_out
+from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import streams
+
+
+@pytest.mark.checks("SA-3")
+async def test_requests_share_nothing(app: Quart) -> None:
+    """The end of one request leaves the session of another, which runs beside it, alone."""
+    sessions: list[AsyncSession] = []
+    both, first_is_over = asyncio.Barrier(2), asyncio.Event()
+
+    @app.get("/<name>")
+    async def view(name: str) -> dict[str, bool]:
+        session = db.session
+        sessions.append(session)
+        await session.scalars(select(Item))
+        await both.wait()
+        if name == "second":
+            await first_is_over.wait()
+        session.add(Item(name=name))
+        await session.commit()
+        return {"same": session is db.session}
+
+    client = app.test_client()
+    second = asyncio.create_task(client.get("/second"))
+    first = await client.get("/first")
+    first_is_over.set()
+    assert await first.get_json() == await (await second).get_json() == {"same": True}
+    assert sessions[0] is not sessions[1]
+    assert await names(app) == ["first", "second"]
+    assert checked_out(app) == 0
+
+
+@pytest.mark.checks("SA-3")
+async def test_rollback(app: Quart) -> None:
+    """What is not committed at the end of a context is rolled back, also after a flush."""
+    async with app.app_context():
+        db.session.add(Item(name="kept"))
+        await db.session.commit()
+        db.session.add(Item(name="flushed"))
+        await db.session.flush()
+        db.session.add(Item(name="added"))
+        assert checked_out(app) == 1
+    assert checked_out(app) == 0
+    assert await names(app) == ["kept"]
+
+
+@pytest.mark.checks("SA-3")
+async def test_view_that_fails(app: Quart) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.get("/")
+    async def view() -> str:
+        db.session.add(Item(name="lost"))
+        await db.session.flush()
+        raise LookupError
+
+    assert (await app.test_client().get("/")).status_code == 500
+    assert await names(app) == []
+    assert checked_out(app) == 0
+
+
+@pytest.mark.checks("SA-3")
+async def test_teardown_that_uses_the_session(app: Quart) -> None:
+    """Teardown functions of the application may use a session; it is closed behind them."""
+
+    @app.teardown_appcontext
+    async def log(error: BaseException | None) -> None:
+        db.session.add(Item(name=f"{len((await db.session.scalars(select(Item))).all())}"))
+        await db.session.commit()
+        await db.session.scalars(select(Item))
+
+    async with app.app_context():
+        await db.session.scalars(select(Item))
+    assert checked_out(app) == 0
+    async with app.app_context():
+        await app.do_teardown_appcontext(None)
+        await app.do_teardown_appcontext(None)
+        assert checked_out(app) == 0
+    assert await names(app) == ["0", "1", "2", "3"]
+    assert checked_out(app) == 0
+
+
+async def test_contexts_in_contexts(app: Quart) -> None:
+    """A context inside another has a session of its own, and the outer one keeps its."""
+    async with app.app_context():
+        outer = db.session
+        async with app.app_context():
+            assert db.session is not outer
+            db.session.add(Item(name="inner"))
+            await db.session.commit()
+        assert db.session is outer
+        assert (await outer.scalars(select(Item.name))).all() == ["inner"]
+
+
+async def test_background_task(app: Quart) -> None:
+    """A background task has a session of its own, that outlives that of its request."""
+    sessions: list[AsyncSession] = []
+    go = asyncio.Event()
+
+    async def work() -> None:
+        await go.wait()
+        sessions.append(db.session)
+        db.session.add(Item(name="background"))
+        await db.session.commit()
+        await db.session.scalars(select(Item))
+
+    @app.get("/")
+    async def view() -> str:
+        sessions.append(db.session)
+        await db.session.scalars(select(Item))
+        app.add_background_task(work)
+        return ""
+
+    async with app.test_app():
+        await app.test_client().get("/")
+        go.set()
+        await asyncio.gather(*app.background_tasks)
+        assert sessions[0] is not sessions[1]
+        assert await names(app) == ["background"]
+        assert checked_out(app) == 0
+
+
+async def test_websocket(app: Quart) -> None:
+    """A websocket has one session from end to end, which holds no connection after a commit."""
+    sessions: set[AsyncSession] = set()
+
+    @app.websocket("/")
+    async def view() -> None:
+        while True:
+            name = await websocket.receive()
+            sessions.add(db.session)
+            db.session.add(Item(name=name))
+            if name != "lost":
+                await db.session.commit()
+            else:
+                await db.session.flush()
+            await websocket.send(str(checked_out(app)))
+
+    async with app.test_client().websocket("/") as connection:
+        for name, held in [("one", "0"), ("two", "0"), ("lost", "1")]:
+            await connection.send(name)
+            assert await connection.receive() == held
+    assert len(sessions) == 1
+    assert await none_checked_out(app)
+    assert await names(app) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "own", [pytest.param("session", id="new_session"), pytest.param("context", id="app_context")]
+)
+async def test_tasks_side_by_side(app: Quart, own: str) -> None:
+    """Tasks side by side each take a session of their own, or a context."""
+
+    async def add(name: str) -> None:
+        if own == "session":
+            async with db.new_session() as session:
+                session.add(Item(name=name))
+                await session.commit()
+                await session.scalars(select(Item))
+        else:
+            async with current_app.app_context():
+                db.session.add(Item(name=name))
+                await db.session.commit()
+                await db.session.scalars(select(Item))
+
+    async with app.app_context():
+        await asyncio.gather(*(add(f"{number}") for number in range(5)))
+        assert len((await db.session.scalars(select(Item))).all()) == 5
+    assert checked_out(app) == 0
+
+
+async def test_one_session_in_two_tasks(app: Quart) -> None:
+    """Two tasks in one session are told so at once, and what they began is cleaned up."""
+
+    async def read() -> None:
+        await db.session.execute(text("SELECT 1"))
+
+    async with app.app_context():
+        with pytest.raises(ConcurrentUseError, match=r"while another task .* db\.new_session"):
+            await asyncio.gather(read(), read())
+        with pytest.raises(ConcurrentUseError):
+            await asyncio.gather(read(), db.session.commit())
+    assert checked_out(app) == 0
+    async with app.app_context():
+        await read()
+        await read()
+
+
+async def test_end_waits_for_a_query(app: Quart) -> None:
+    """The end of a context waits for a query that a task, which nobody awaits, has under way."""
+    async with app.app_context():
+        left_behind = asyncio.create_task(db.session.scalars(select(Item)))
+        await asyncio.sleep(0)
+    assert checked_out(app) == 0
+    await left_behind
+
+
+async def test_cancelled_while_it_waits_for_a_query(app: Quart) -> None:
+    """A cancellation of that end closes the session all the same, once the query is through."""
+    statement = SLOW[registration(app).url.get_backend_name()]
+    query: asyncio.Future[asyncio.Task[object]] = asyncio.Future()
+
+    async def leave() -> None:
+        async with app.app_context():
+            query.set_result(asyncio.create_task(db.session.execute(statement)))
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(leave())
+    under_way = await query
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert checked_out(app) == 0
+    await under_way
+
+
+async def test_one_after_the_other(app: Quart) -> None:
+    """Another task may use the session while the first one waits for it."""
+
+    async def add() -> None:
+        db.session.add(Item(name="by another task"))
+        await db.session.flush()
+
+    async with app.app_context():
+        await asyncio.wait_for(add(), 5)
+        await asyncio.create_task(db.session.commit())
+    assert await names(app) == ["by another task"]
+
+
+async def test_after_the_end(app: Quart) -> None:
+    """A task that outlives its context has a new session, which is closed with the task."""
+    over = asyncio.Event()
+    done: list[bool] = []
+
+    async def late() -> None:
+        await over.wait()
+        await db.session.scalars(select(Item))
+        done.append(checked_out(app) == 1)
+
+    async with app.app_context():
+        await db.session.scalars(select(Item))
+        task = asyncio.create_task(late())
+    assert checked_out(app) == 0
+    over.set()
+    await task
+    del task
+    gc.collect()
+    assert done == [True]
+    assert await none_checked_out(app)
+
+
+async def test_session_after_the_end(app: Quart) -> None:
+    """A session that was taken along past the end of its context says so."""
+    async with app.app_context():
+        session = db.session
+    with pytest.raises(RuntimeError, match="add_background_task"):
+        await session.scalars(select(Item))
+    assert checked_out(app) == 0
+
+
+async def test_without_context(app: Quart) -> None:
+    for use in (lambda: db.session, lambda: db.engine, db.new_session):
+        with pytest.raises(RuntimeError, match=r"async with app.app_context\(\)"):
+            use()
+
+
+async def test_another_object(app: Quart) -> None:
+    async with app.app_context():
+        with pytest.raises(RuntimeError, match="init_app"):
+            SQLAlchemy().session  # noqa: B018
+
+
+async def test_synchronous_view(app: Quart) -> None:
+    """A synchronous view is told what to change."""
+    caught: list[str] = []
+
+    @app.get("/")
+    def view() -> str:
+        try:
+            db.session  # noqa: B018
+        except RuntimeError as error:
+            caught.append(str(error))
+        return ""
+
+    await app.test_client().get("/")
+    assert "async def" in caught[0]
+
+
+@pytest.mark.checks("SA-3")
+async def test_cancelled_query(app: Quart) -> None:
+    """A query that is cancelled ends in the database too, and its connection is not used again."""
+    kind = registration(app).url.get_backend_name()
+
+    async def wait() -> None:
+        async with app.app_context():
+            await db.session.execute(ENDLESS[kind])
+
+    for _ in range(10):
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(5):
+                await task
+    assert checked_out(app) == 0
+    async with app.app_context():
+        assert (await db.session.execute(text("SELECT 42"))).scalar_one() == 42
+
+
+async def test_cancelled_while_it_waits_for_a_connection(app: Quart) -> None:
+    async def hold(over: asyncio.Event) -> None:
+        async with app.app_context():
+            await db.session.scalars(select(Item))
+            await over.wait()
+
+    over = asyncio.Event()
+    holders = [asyncio.create_task(hold(over)) for _ in range(5)]
+    waiting = [asyncio.create_task(hold(over)) for _ in range(20)]
+    await asyncio.sleep(0.1)
+    for task in waiting:
+        task.cancel()
+    over.set()
+    await asyncio.gather(*holders)
+    assert all(await asyncio.gather(*waiting, return_exceptions=True))
+    assert checked_out(app) == 0
+
+
+async def test_cancelled_while_it_connects(app: Quart) -> None:
+    """A connection that is cancelled while it is made is not left open, whenever it comes."""
+
+    async def connect() -> None:
+        async with app.app_context():
+            await db.session.execute(text("SELECT 1"))
+
+    for step in range(40):
+        await registration(app).close()
+        task = asyncio.create_task(connect())
+        await asyncio.sleep(step / 4000)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert checked_out(app) == 0
+    await registration(app).close()
+    await asyncio.sleep(0.1)
+    if registration(app).url.get_backend_name() == "sqlite":
+        assert [one.name for one in threading.enumerate() if "worker" in one.name] == []
+    else:
+        others = "FROM pg_stat_activity WHERE datname = current_database()"
+        async with app.app_context():
+            count = await db.session.scalar(text(f"SELECT count(*) {others}"))
+        assert count == 1
+
+
+async def test_cancelled_twice(app: Quart) -> None:
+    """A cancellation that comes while a session is closed does not leave it half closed."""
+    began = asyncio.Event()
+
+    async def wait() -> None:
+        async with app.app_context():
+            db.session.add(Item(name="lost"))
+            await db.session.flush()
+            began.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(wait())
+    await began.wait()
+    task.cancel()
+    while not task.done():
+        await asyncio.sleep(0)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert checked_out(app) == 0
+    assert await names(app) == []
+
+
+async def test_completed() -> None:
+    """Work is completed before its cancellation shows; its errors show, too."""
+    done: list[str] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.01)
+        done.append("work")
+
+    async def fail() -> None:
+        raise LookupError
+
+    task = asyncio.create_task(completed(work()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["work"]
+    with pytest.raises(LookupError):
+        await completed(fail())
+
+
+async def test_context_without_teardown(app: Quart) -> None:
+    """A context that is forgotten instead of torn down gives its connection back, too."""
+
+    @app.get("/")
+    async def view() -> str:
+        await db.session.scalars(select(Item))
+        return ""
+
+    # Used as a context, Quart's client never tears down what it keeps, Flask's does it later.
+    async with app.test_client() as client:
+        for _ in range(8):
+            await client.get("/")
+            gc.collect()
+            await asyncio.sleep(0.01)
+            assert checked_out(app) < 3
+    gc.collect()
+    assert await none_checked_out(app)
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_teardown_that_fails(app: Quart, first: bool) -> None:
+    """The failure of another teardown function, before or after, costs no connection."""
+    called: list[int] = []
+
+    async def fail(error: BaseException | None) -> None:
+        called.append(checked_out(app))
+        raise LookupError
+
+    app.teardown_appcontext_funcs.insert(0 if first else 1, fail)
+    for _ in range(7):
+        with pytest.raises(LookupError):
+            async with app.app_context():
+                await db.session.scalars(select(Item))
+        assert checked_out(app) == called[-1]
+        gc.collect()
+        assert await none_checked_out(app)
+    assert set(called) == {int(first == (type(app) is Quart))}
+
+
+async def test_attributes_after_commit(app: Quart) -> None:
+    """What was committed can be read: nothing is loaded anew behind the back of the view."""
+    async with app.app_context():
+        item = Item(name="read")
+        db.session.add(item)
+        await db.session.commit()
+        assert (item.name, item.id) == ("read", 1)
+
+
+async def test_savepoint(app: Quart) -> None:
+    """A savepoint is part of its transaction: rolled back with it, also once released."""
+    async with app.app_context():
+        async with db.session.begin_nested():
+            db.session.add(Item(name="released"))
+        with pytest.raises(LookupError):
+            async with db.session.begin_nested():
+                db.session.add(Item(name="undone"))
+                raise LookupError
+        assert (await db.session.scalars(select(Item.name))).all() == ["released"]
+        await db.session.rollback()
+    assert await names(app) == []
+
+
+async def test_savepoints_side_by_side(app: Quart) -> None:
+    """Transactions that read before they write, under a savepoint, wait for one another."""
+
+    async def add(number: int) -> None:
+        async with app.app_context():
+            async with db.session.begin_nested():
+                await db.session.scalars(select(Item))
+                await asyncio.sleep(0.01)
+                db.session.add(Item(name=f"{number}"))
+            await db.session.commit()
+
+    await asyncio.gather(*(add(number) for number in range(20)))
+    assert len(await names(app)) == 20
+
+
+@streams
+async def test_stream_of_the_test_client(app: Quart, stream_with_context: Stream) -> None:
+    """A generator that outlives its request has a session of its own."""
+    sessions: list[AsyncSession] = []
+
+    @app.get("/")
+    async def view() -> AsyncIterator[bytes]:
+        sessions.append(db.session)
+        await db.session.scalars(select(Item))
+
+        @stream_with_context
+        async def generate() -> AsyncGenerator[bytes]:
+            for _ in range(2):
+                sessions.append(db.session)
+                yield str((await db.session.execute(text("SELECT 7"))).scalar_one()).encode()
+
+        return generate()
+
+    response = await app.test_client().get("/")
+    assert await response.get_data(as_text=True) == "77"
+    assert sessions[0] is not sessions[1] is sessions[2]
+    assert await none_checked_out(app)
+
+
+async def test_session_class(app_class: type[Quart], sqlite_url: str) -> None:
+    """A class of the user's own is used for all sessions, with the options given."""
+
+    class Mine(Session):
+        pass
+
+    own = SQLAlchemy(session_options={"class_": Mine, "autoflush": False})
+    app = app_class(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = sqlite_url
+    own.init_app(app)
+    async with app.app_context():
+        assert isinstance(own.session, Mine)
+        assert isinstance(own.new_session(), Mine)
+        assert not own.session.autoflush
+
+
+async def test_pool_is_shared(app_class: type[Quart], sqlite_url: str) -> None:
+    """Connections are used again, by one context after the other."""
+    app = make_app(app_class, sqlite_url, {"pool_size": 1, "max_overflow": 0})
+    connections = set()
+    for _ in range(3):
+        async with app.app_context():
+            raw = await (await db.session.connection()).get_raw_connection()
+            connections.add(raw.driver_connection)
+    assert len(connections) == 1
+    await registration(app).close()

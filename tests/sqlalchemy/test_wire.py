@@ -1,0 +1,221 @@
+"""Sessions under a real server: clients that go away, streams, and many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
+
+import pytest
+from quart import Quart
+from quart import websocket
+from quart.utils import run_sync
+from sqlalchemy import select
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartpatterns.sqlalchemy import port
+from quartpatterns.sqlalchemy.migrations import upgrade
+from tests.serving import served
+from tests.sqlalchemy.shop import ENDLESS
+from tests.sqlalchemy.shop import Item
+from tests.sqlalchemy.shop import Stream
+from tests.sqlalchemy.shop import checked_out
+from tests.sqlalchemy.shop import db
+from tests.sqlalchemy.shop import names
+from tests.sqlalchemy.shop import none_checked_out
+from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import streams
+
+pytestmark = pytest.mark.wire
+
+
+async def start(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send a request, and return before its answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    await writer.drain()
+    return reader, writer
+
+
+@pytest.mark.checks("SA-3")
+async def test_client_gone_in_a_query(app: Quart) -> None:
+    """A client that goes away in the middle of a query takes it along, and costs no connection."""
+    statement = ENDLESS[registration(app).url.get_backend_name()]
+    running, ended = asyncio.Event(), asyncio.Event()
+
+    @app.get("/endless")
+    async def endless() -> str:
+        try:
+            db.session.add(Item(name="lost"))
+            await db.session.flush()
+            running.set()
+            await db.session.execute(statement)
+        finally:
+            ended.set()
+        return ""
+
+    @app.get("/count")
+    async def count() -> str:
+        return str(len((await db.session.scalars(select(Item))).all()))
+
+    async with served(app) as server:
+        # More often than there are connections.
+        for _ in range(8):
+            running.clear()
+            ended.clear()
+            _, writer = await start(server.port, "/endless")
+            await running.wait()
+            await asyncio.sleep(0.02)
+            writer.transport.abort()
+            async with asyncio.timeout(5):
+                await ended.wait()
+            assert await none_checked_out(app)
+        assert (await server.client.get("/count")).text == "0"
+
+
+@pytest.mark.checks("SA-3")
+@streams
+async def test_stream(app: Quart, stream_with_context: Stream) -> None:
+    """A stream works on a session of its own after the end of its request, and closes it."""
+    sessions: list[AsyncSession] = []
+
+    @app.get("/")
+    async def view() -> AsyncIterator[bytes]:
+        sessions.append(db.session)
+        await db.session.execute(text("SELECT 1"))
+
+        @stream_with_context
+        async def generate() -> AsyncGenerator[bytes]:
+            for _ in range(3):
+                sessions.append(db.session)
+                await db.session.execute(text("SELECT 1"))
+                yield f"{checked_out(app)} held, ".encode()
+
+        return generate()
+
+    async with served(app) as server:
+        response = await server.client.get("/")
+        assert response.text == "1 held, " * 3
+        assert len(set(sessions)) == 2
+        assert await none_checked_out(app)
+
+
+@pytest.mark.checks("SA-3")
+@pytest.mark.parametrize("pause", [pytest.param(0, id="in send"), pytest.param(60, id="in pause")])
+@streams
+async def test_stream_cut_by_its_client(
+    app: Quart, pause: float, stream_with_context: Stream
+) -> None:
+    """A stream whose client goes away closes its session, wherever it was."""
+    began = asyncio.Event()
+
+    @app.get("/")
+    async def view() -> AsyncIterator[bytes]:
+        @stream_with_context
+        async def generate() -> AsyncGenerator[bytes]:
+            while True:
+                await db.session.execute(text("SELECT 1"))
+                began.set()
+                yield bytes(1_000_000)
+                await asyncio.sleep(pause)
+
+        return generate()
+
+    async with served(app) as server:
+        for _ in range(8):
+            began.clear()
+            reader, writer = await start(server.port, "/")
+            await began.wait()
+            await reader.read(1000)
+            writer.transport.abort()
+            assert await none_checked_out(app)
+
+
+async def test_websocket_cut_by_its_client(app: Quart) -> None:
+    """A websocket whose client goes away closes its session; what was not committed is gone."""
+    flushed = asyncio.Event()
+
+    @app.websocket("/")
+    async def view() -> None:
+        db.session.add(Item(name=await websocket.receive()))
+        await db.session.flush()
+        flushed.set()
+        await websocket.receive()
+
+    async with served(app) as server:
+        for _ in range(8):
+            flushed.clear()
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+            # RFC 6455: a final text frame of one byte, masked with zeros.
+            writer.write(b"\x81\x81" + bytes(4) + b"x")
+            await flushed.wait()
+            assert checked_out(app) == 1
+            writer.transport.abort()
+            assert await none_checked_out(app)
+        assert await names(app) == []
+
+
+@pytest.mark.checks("SA-3")
+async def test_two_hundred_at_once(postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """200 requests at once on a pool of ten: none fails, none sees the session of another."""
+    await run_sync(upgrade)(postgres_url)
+    app = port.create_app(
+        {
+            "SQLALCHEMY_DATABASE_URI": postgres_url,
+            "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 10, "max_overflow": 0},
+        }
+    )
+    seen: dict[str, set[AsyncSession]] = {}
+    held: list[int] = []
+
+    @app.get("/transaction/<name>")
+    async def transaction(name: str) -> dict[str, object]:
+        """What a request has added and not committed is seen by itself only."""
+        mine = seen.setdefault(name, set())
+        mine.add(port.db.session)
+        port.db.session.add(port.User(name, f"{name}@localhost"))
+        await port.db.session.flush()
+        held.append(checked_out(app))
+        await asyncio.sleep(0.005)
+        mine.add(port.db.session)
+        pending = (await port.db.session.scalars(select(port.User.name))).all()
+        backend = (await port.db.session.execute(text("SELECT txid_current()"))).scalar_one()
+        return {"pending": [one for one in pending], "transaction": str(backend)}
+
+    async with served(app) as server:
+        client = server.client
+        began = time.perf_counter()
+        answers = await asyncio.gather(
+            *(
+                client.post("/users", json={"name": f"user{n}", "email": f"{n}@localhost"})
+                for n in range(100)
+            ),
+            *(client.get(f"/transaction/pending{n}") for n in range(100)),
+        )
+        took = time.perf_counter() - began
+        total = (await client.get("/users")).json()["total"]
+        codes = [answer.status_code for answer in answers]
+        assert sorted(set(codes)) == [200, 201]
+        assert total == 100
+        for n, answer in enumerate(answers[100:]):
+            strangers = [name for name in answer.json()["pending"] if name.startswith("pending")]
+            assert strangers == [f"pending{n}"]
+        assert 1 < max(held) <= 10
+        assert len({answer.json()["transaction"] for answer in answers[100:]}) == 100
+        assert all(len(sessions) == 1 for sessions in seen.values())
+        assert len(set.union(*seen.values())) == 100
+        assert await none_checked_out(app)
+    with capsys.disabled():
+        print(  # noqa: T201  the numbers are the point
+            f"\n200 requests at once, pool of 10: {codes.count(201)} created,"
+            f" {codes.count(200)} read, 0 failed, at most {max(held)} connections held,"
+            f" {len(set.union(*seen.values()))} sessions, {took:.2f} s"
+        )
