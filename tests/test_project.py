@@ -76,7 +76,7 @@ def test_nothing_of_the_machine() -> None:
     """The repository names no folder of the machine it was written on, and no registry."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     files = [ROOT / name for name in listed.stdout.split()] if not listed.returncode else []
-    words = [str(ROOT) + "/", "pypi" + ".org", "pythonhosted"]
+    words = [str(ROOT) + "/", "pypi" + ".org", "python" + "hosted"]
     found = [
         (file.name, word)
         for file in files
