@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from quartpatterns.compare import Case
@@ -17,6 +16,7 @@ from quartpatterns.compare.processes import free_port
 from quartpatterns.compare.runner import NoAnswerError
 from quartpatterns.compare.runner import play
 from quartpatterns.compare.servers import serve
+from quartpatterns.compare.transports import Client
 from quartpatterns.compare.transports import client
 from tests.compare import after
 from tests.compare import before
@@ -34,9 +34,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(params=["wsgi", "asgi", "gunicorn", "hypercorn"])
-async def http(
-    request: pytest.FixtureRequest, urls: dict[str, str]
-) -> AsyncIterator[httpx.AsyncClient]:
+async def http(request: pytest.FixtureRequest, urls: dict[str, str]) -> AsyncIterator[Client]:
     """A client for the application on each transport."""
     apps: dict[str, Any] = {"wsgi": before.create_app, "asgi": after.create_app}
     name = request.param
@@ -44,12 +42,12 @@ async def http(
         yield made
 
 
-async def body(http: httpx.AsyncClient, step: Step) -> str:
+async def body(http: Client, step: Step) -> str:
     (played,) = await play(Case("one", step), http)
     return played.answer.text
 
 
-async def test_bodies(http: httpx.AsyncClient) -> None:
+async def test_bodies(http: Client) -> None:
     """Bytes, chunks, JSON and forms arrive as they are written."""
     assert await body(http, Step("/echo", body=b"bytes", method="POST")) == "bytes"
     assert await body(http, Step("/echo", body=(b"in ", b"chunks"), method="POST")) == "in chunks"
@@ -58,7 +56,7 @@ async def test_bodies(http: httpx.AsyncClient) -> None:
     assert await body(http, form) == '{"files":{},"form":{"a":["1","2"],"b":["\\u00fc &"]}}\n'
 
 
-async def test_files(http: httpx.AsyncClient) -> None:
+async def test_files(http: Client) -> None:
     """A file with its name, and the empty name that a browser sends for no file."""
     step = Step("/form", method="POST", form={"a": "1"}, files={"f": File(b"text", "n.txt")})
     assert await body(http, step) == '{"files":{"f":["n.txt","text"]},"form":{"a":["1"]}}\n'
@@ -75,17 +73,17 @@ async def test_files(http: httpx.AsyncClient) -> None:
         pytest.param("/path/a/../b", "a/../b", id="dots"),
     ],
 )
-async def test_paths(http: httpx.AsyncClient, path: str, rest: str) -> None:
+async def test_paths(http: Client, path: str, rest: str) -> None:
     """A path is sent as it is written: nothing is resolved on the way."""
     assert await body(http, Step(path)) == f'{{"query":"","rest":"{rest}"}}\n'
 
 
-async def test_query(http: httpx.AsyncClient) -> None:
+async def test_query(http: Client) -> None:
     step = Step("/path/x?a=1", query={"b": "2 3"})
     assert await body(http, step) == '{"query":"a=1&b=2+3","rest":"x"}\n'
 
 
-async def test_session(http: httpx.AsyncClient) -> None:
+async def test_session(http: Client) -> None:
     """The steps of a case share cookies, two cases do not."""
     case = Case("twice", Step("/count"), Step("/count"))
     for _ in range(2):
@@ -94,19 +92,19 @@ async def test_session(http: httpx.AsyncClient) -> None:
         assert second.answer.text.startswith("2 ")
 
 
-async def test_broken_off(http: httpx.AsyncClient) -> None:
+async def test_broken_off(http: Client) -> None:
     """A body that ends early is no complete answer, and what came of it is there."""
     (played,) = await play(Case("broken", Step("/broken")), http)
     assert (played.answer.status, played.answer.text) == (200, "half")
     assert not played.answer.complete
 
 
-async def test_failing_view(http: httpx.AsyncClient) -> None:
+async def test_failing_view(http: Client) -> None:
     (played,) = await play(Case("raises", Step("/raises")), http)
     assert (played.answer.status, played.answer.complete) == (500, True)
 
 
-async def test_capture_and_until(http: httpx.AsyncClient) -> None:
+async def test_capture_and_until(http: Client) -> None:
     """A value is taken from an answer, filled into the next request and named in its answer."""
     case = Case(
         "wait",
@@ -119,7 +117,7 @@ async def test_capture_and_until(http: httpx.AsyncClient) -> None:
     assert '"rest": "{count}"' in second.aspects["body"]
 
 
-async def test_until_gives_up(http: httpx.AsyncClient) -> None:
+async def test_until_gives_up(http: Client) -> None:
     (played,) = await play(Case("never", Step("/", until="never", patience=0.1)), http)
     assert "Hello" in played.answer.text
 
