@@ -80,3 +80,10 @@ def marked(folder: Path) -> set[str]:
 def test_unknown_name() -> None:
     with pytest.raises(LookupError, match="there is streaming"):
         catalog.get("streeming")
+
+
+@each_built
+def test_shown_in_a_browser(pattern: catalog.Pattern) -> None:
+    """Each port does its one thing in a browser."""
+    text = (TESTS / "browser" / "test_ports.py").read_text()
+    assert f"async def test_{pattern.name}(" in text

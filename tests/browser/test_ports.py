@@ -124,3 +124,56 @@ async def test_urlprocessors(visit: Visit) -> None:
     await page.locator("a[href*='/de/']").first.click()
     await page.wait_for_url("**/de/**")
     assert await page.locator("a[href*='/de/about']").count() >= 1
+
+
+async def test_appdispatch(visit: Visit) -> None:
+    """Another application answers below its prefix, also when the slash is forgotten."""
+    page = await visit.open("/appdispatch/backend")
+    assert page.url.endswith("/appdispatch/backend/")
+    await visit.open("/appdispatch/")
+    await page.click("text=The application of alice >> nth=0")
+    await expect(page.locator("body")).to_contain_text("alice")
+
+
+async def test_errorpages(visit: Visit) -> None:
+    """An error is a page of the application's own; the browser notes its status."""
+    page = await visit.open("/errorpages/")
+    await page.click("text=gone >> nth=0")
+    await expect(page.locator("h1")).to_be_visible()
+    assert all("410" in problem for problem in visit.problems)
+    visit.problems.clear()
+
+
+async def test_favicon(visit: Visit) -> None:
+    """The icon is a picture that the browser can show."""
+    page = await visit.open("/favicon/")
+    assert await page.evaluate("document.querySelector('img').naturalWidth") > 0
+
+
+async def test_requestchecksum(visit: Visit) -> None:
+    """A document with the right digest is kept, one with a wrong digest refused."""
+    page = await visit.open("/requestchecksum/")
+    send, said = page.locator("#document button"), page.locator("#said")
+    await send.click()
+    await expect(said).to_contain_text("20")
+    await page.check("[name=spoil]")
+    await send.click()
+    await expect(said).to_have_text("400, not kept")
+    assert all("400" in problem for problem in visit.problems)
+    visit.problems.clear()
+
+
+async def test_subclassing(visit: Visit) -> None:
+    page = await visit.open("/subclassing/")
+    await expect(page.locator("h1")).to_be_visible()
+
+
+async def test_viewdecorators(visit: Visit) -> None:
+    """Who asks for a protected page is sent back to it after the login."""
+    page = await visit.open("/viewdecorators/")
+    await page.click("text=A page behind a login")
+    await page.fill("[name=username]", "ada")
+    await page.fill("[name=password]", "engine")
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url("**/viewdecorators/secret_page")
+    await expect(page.locator("body")).to_contain_text("ada")
