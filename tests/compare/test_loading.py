@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,16 @@ class Holder:
 
 
 @pytest.fixture(autouse=True)
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's module in the current folder."""
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user's module in the current folder, forgotten after the test."""
     (tmp_path / "shop.py").write_text(MODULE)
     (tmp_path / "syntax.py").write_text("def")
     (tmp_path / "needy.py").write_text("import not_there_at_all")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
     for name in ("shop", "syntax", "needy"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize(
