@@ -104,7 +104,7 @@ async def _connect_aiosqlite(*args: Any, **options: Any) -> aiosqlite.Connection
         return await connection
     except BaseException:
         # aiosqlite leaves the thread to itself; it would report to a loop that may be closed.
-        await completed(asyncio.to_thread(thread.join))
+        await completed(lambda: asyncio.to_thread(thread.join))
         raise
 
 

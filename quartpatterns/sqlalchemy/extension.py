@@ -49,6 +49,7 @@ class SQLAlchemy(Queries):
 
     Raises:
         ValueError: *metadata* was given beside a declarative base, which has its own.
+        TypeError: The class for sessions is none.
     """
 
     def __init__(
@@ -64,7 +65,12 @@ class SQLAlchemy(Queries):
         """The class that models are derived from."""
         self._engine_options = dict(engine_options or {})
         options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
-        self._session_class: type[Session] = options.pop("class_", Session)
+        session_class: Any = options.pop("class_", Session)
+        if not issubclass(session_class, Session):
+            raise TypeError(
+                "the class_ of sessions is a subclass of quartpatterns.sqlalchemy.Session"
+            )
+        self._session_class: type[Session] = session_class
         self._session_options = options
         if app is not None:
             self.init_app(app)

@@ -47,15 +47,18 @@ class LoopEngine:
     async def discard(self, context: AppContext) -> None:
         """Discard the session of *context*, if it has one, whatever is cancelled meanwhile."""
         if session := self._sessions.pop(weakref.ref(context), None):
-            await completed(session.discard())
+            await completed(session.discard)
 
     async def close(self) -> None:
         """Discard all sessions and close all connections; to do so twice does no harm."""
-        await completed(self._life.aclose())
+        await completed(self._end)
 
     def close_with(self, owner: object) -> None:
         """Close this engine, too, when *owner* is forgotten while the event loop runs on."""
         weakref.finalize(owner, self._call_soon, self._close_soon).atexit = False
+
+    async def _end(self) -> None:
+        await self._life.aclose()
 
     async def _live(self) -> AsyncGenerator[None]:
         try:
@@ -88,4 +91,4 @@ class LoopEngine:
         task.add_done_callback(self._closing.discard)
 
     def _close_soon(self) -> None:
-        self._end = self._loop.create_task(self.close())
+        self._ending = self._loop.create_task(self.close())

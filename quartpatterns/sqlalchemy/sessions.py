@@ -21,22 +21,35 @@ class ConcurrentUseError(RuntimeError):
     """Two tasks used one session at the same time; the message says how to give each its own."""
 
 
-async def completed(work: Coroutine[Any, Any, T]) -> T:
-    """Await *work* to its end, also when the waiting task is cancelled meanwhile.
+async def completed(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do *work* to its end, also when the waiting task is cancelled meanwhile.
 
     A cancellation is raised once the work is done, so that what cleans up is never left half
     done behind the back of its caller.
+
+    Arguments:
+        work: What to await. It is done again where it is cancelled itself: at its end
+            :func:`asyncio.run` cancels every task that there is, also one that has not begun.
     """
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work())
+    cancelled = await _ended(task)
+    if task.cancelled():
+        task = asyncio.create_task(work())
+        cancelled = await _ended(task) or cancelled
+    if cancelled is not None and not task.cancelled():
+        raise cancelled from task.exception()
+    return task.result()
+
+
+async def _ended(task: asyncio.Task[Any]) -> asyncio.CancelledError | None:
+    """Wait until *task* has ended; the cancellation that came meanwhile, if one has."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
-    if cancelled is not None:
-        raise cancelled from task.exception()
-    return task.result()
+    return cancelled
 
 
 class Session(AsyncSession):

@@ -38,6 +38,10 @@ async def query():
         await db.session.execute(text("SELECT 1"))
 
 def left():
+    # A thread that has closed its connection may have a last step to go.
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    for thread in others:
+        thread.join(1)
     print([thread.name for thread in threading.enumerate()], flush=True)
 """
 

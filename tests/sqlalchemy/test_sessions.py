@@ -416,14 +416,34 @@ async def test_completed() -> None:
     async def fail() -> None:
         raise LookupError
 
-    task = asyncio.create_task(completed(work()))
+    task = asyncio.create_task(completed(work))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert done == ["work"]
     with pytest.raises(LookupError):
-        await completed(fail())
+        await completed(fail)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+async def test_completed_when_all_is_cancelled(steps: int) -> None:
+    """Also when every task is cancelled, as at the end of ``asyncio.run``, the work is done."""
+    done: list[str] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.01)
+        done.append("work")
+
+    task = asyncio.create_task(completed(work))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    for other in asyncio.all_tasks() - {asyncio.current_task()}:
+        assert other is not None
+        other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["work"]
 
 
 async def test_context_without_teardown(app: Quart) -> None:
@@ -541,6 +561,8 @@ async def test_session_class(app_class: type[Quart], sqlite_url: str) -> None:
         assert isinstance(own.session, Mine)
         assert isinstance(own.new_session(), Mine)
         assert not own.session.autoflush
+    with pytest.raises(TypeError, match=r"quartpatterns\.sqlalchemy\.Session"):
+        SQLAlchemy(session_options={"class_": AsyncSession})
 
 
 async def test_pool_is_shared(app_class: type[Quart], sqlite_url: str) -> None:
