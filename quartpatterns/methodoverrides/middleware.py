@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Collection
@@ -20,6 +22,7 @@ BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 """Methods whose body is dropped where they are meant by an override."""
 
 HEADER = b"x-http-method-override"
+LINGER = 2.0  # seconds that a client may take to stop sending what is thrown away
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -82,7 +85,8 @@ class HTTPMethodOverrideMiddleware:
             send = _headless(send)
         if meant in BODYLESS_METHODS:
             headers = [*_without_body(scope["headers"]), (b"content-length", b"0")]
-            scope, receive = scope | {"headers": headers}, _dropped(receive)
+            dropped = _DroppedBody(receive)
+            scope, receive, send = scope | {"headers": headers}, dropped.receive, dropped.end(send)
         await self.app(scope | {"method": meant}, receive, send)
 
 
@@ -90,20 +94,52 @@ def _without_body(headers: Any) -> list[tuple[bytes, bytes]]:
     return [(k, v) for k, v in headers if k not in (b"content-length", b"transfer-encoding")]
 
 
-def _dropped(receive: Receive) -> Receive:
-    """An empty body, then what happens after the real one: the client goes away."""
-    ended = False
+class _DroppedBody:
+    """An empty body for the application, while the real one is read and thrown away.
 
-    async def received() -> Any:
-        nonlocal ended
-        if not ended:
-            ended = True
+    It is read to its end before the answer ends, for at most :data:`LINGER` seconds: a server that
+    closes a connection with bytes unread resets it, and the client may lose the answer.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._reading = asyncio.Lock()
+        self._told = False
+        self._after: Any = None  # what came behind the body
+        self._complete = False
+
+    async def receive(self) -> Any:
+        """The empty body, then what happens after the real one: the client goes away."""
+        if not self._told:
+            self._told = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        while (message := await receive())["type"] == "http.request":
-            pass
-        return message
+        await self._drain()
+        if self._after is None:
+            self._after = await self._receive()
+        return self._after
 
-    return received
+    def end(self, send: Send) -> Send:
+        """*send*, with the real body read before the last message."""
+
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                if not self._complete and message.get("body"):
+                    await send(message | {"more_body": True})
+                    message = message | {"body": b""}
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER):
+                        await self._drain()
+            await send(message)
+
+        return sent
+
+    async def _drain(self) -> None:
+        async with self._reading:
+            while not self._complete:
+                message = await self._receive()
+                gone = message["type"] != "http.request"
+                self._after = message if gone else None
+                self._complete = gone or not message.get("more_body", False)
 
 
 def _headless(send: Send) -> Send:

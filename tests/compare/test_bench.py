@@ -50,11 +50,24 @@ def measure(*cases: Case, settings: Settings = QUICK) -> Outcome:
     return outcome
 
 
+BEFORE: set[int] = set()
+"""The processes that other tests keep for the whole run, such as a browser."""
+
+
+@pytest.fixture(autouse=True)
+def children_before() -> None:
+    BEFORE.clear()
+    BEFORE.update(child.pid for child in psutil.Process().children(recursive=True))
+
+
 def left_behind() -> list[str]:
     return [
         " ".join(child.cmdline())
         for child in psutil.Process().children(recursive=True)
-        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+        if child.pid not in BEFORE
+        and child.is_running()
+        and child.status() != psutil.STATUS_ZOMBIE
+        and not {parent.pid for parent in child.parents()} & BEFORE
     ]
 
 
