@@ -139,6 +139,18 @@ def environment(**env: str) -> dict[str, str]:
 Serve = Callable[..., Served]
 
 
+@pytest.fixture(autouse=True)
+def no_nohup() -> Iterator[None]:
+    """What is started hears a hang-up and Ctrl-C, also where the tests themselves must not."""
+    before = {sign: signal.getsignal(sign) for sign in (signal.SIGHUP, signal.SIGINT)}
+    for sign, handler in before.items():
+        if handler == signal.SIG_IGN:
+            signal.signal(sign, signal.SIG_DFL)
+    yield
+    for sign, handler in before.items():
+        signal.signal(sign, handler)
+
+
 @pytest.fixture
 def serve(tmp_path: Path, redis_url: str) -> Iterator[Serve]:
     """Start ``quartpatterns serve`` in an empty folder; everything is ended for certain.
