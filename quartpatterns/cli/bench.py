@@ -35,6 +35,7 @@ from quartpatterns.compare.subject import Subject
 __all__ = ["command"]
 
 DEFAULTS = Settings()
+SERVERS = (*WSGI_SERVERS, *ASGI_SERVERS)
 PLOT = click.Path(dir_okay=False, writable=True, path_type=Path)
 WIDTH = 100  # of a table that goes into a file or a pipe
 EPILOG = """
@@ -67,8 +68,8 @@ def server(name: str, servers: Sequence[str], default: str, text: str) -> Callab
 @number("--connections", DEFAULTS.connections, "Connections that wrk keeps busy.")
 @number("--workers", DEFAULTS.workers, "Workers of each server.")
 @number("--threads", None, "Threads of a gthread worker; as many as connections by default.")
-@server("--original-server", WSGI_SERVERS, DEFAULTS.original_server, "Serves the original.")
-@server("--port-server", ASGI_SERVERS, DEFAULTS.port_server, "Serves the port.")
+@server("--original-server", SERVERS, DEFAULTS.original_server, "Serves the original.")
+@server("--port-server", SERVERS, DEFAULTS.port_server, "Serves the port.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("--plot", type=PLOT, metavar="FILE.svg", help="Draw a picture too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the applications log.")
@@ -89,7 +90,8 @@ def command(
     """Measure a Quart port against its Flask original: in process, and behind servers.
 
     PATTERN is one of this project's (all that are built, by default). With --flask and --quart it
-    is two applications of yours: every GET rule without arguments, or what a file says.
+    is two applications of yours: every GET rule without arguments, or what a file says. Both may
+    speak ASGI: --original-server hypercorn compares two ports.
     """
     settings = Settings(served=not in_process, threads=threads or given["connections"], **given)
     _ensure_ready(settings, plot)

@@ -49,6 +49,7 @@ from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.served import Behind
 from quartpatterns.compare.served import Contestant
 from quartpatterns.compare.served import measure_served
+from quartpatterns.compare.server_commands import ensure_fits
 from quartpatterns.compare.servers import ServerDiedError
 from quartpatterns.compare.transports import client
 
@@ -160,6 +161,9 @@ async def _in_process(
     """The cases that both sides answer alike, with their CPU time."""
     name, found = chosen.subject.name, []
     one, other = load(original.spec, original.config), load(port.spec, port.config)
+    if shared.settings.served:
+        ensure_fits(one, original.server)
+        ensure_fits(other, port.server)
     async with (
         in_thread(ThreadPoolExecutor(1)) as thread,
         client(one) as ask,

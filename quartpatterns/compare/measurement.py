@@ -9,8 +9,7 @@ from dataclasses import field
 from typing import Literal
 
 from quartpatterns.compare.cores import Cores
-from quartpatterns.compare.server_commands import ASGIServer
-from quartpatterns.compare.server_commands import WSGIServer
+from quartpatterns.compare.server_commands import Server
 
 __all__ = ["Left", "Measured", "Outcome", "Run", "Settings", "Side", "Spread", "Winner"]
 
@@ -36,8 +35,8 @@ class Settings:
     """
 
     served: bool = True
-    original_server: WSGIServer = "gunicorn-gthread"
-    port_server: ASGIServer = "hypercorn"
+    original_server: Server = "gunicorn-gthread"
+    port_server: Server = "hypercorn"
     workers: int = 1
     threads: int = 16
     connections: int = 16

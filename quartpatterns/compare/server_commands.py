@@ -20,6 +20,7 @@ from typing import Literal
 from typing import get_args
 
 import quartpatterns
+from quartpatterns.compare.loading import interface
 from quartpatterns.compare.processes import StartError
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Server",
     "ServerMissingError",
     "WSGIServer",
+    "ensure_fits",
     "ensure_installed",
     "hypercorn_settings",
 ]
@@ -135,6 +137,21 @@ COMMANDS: Mapping[Server, Callable[[Plan], list[str]]] = {
     "gunicorn-sync": _gunicorn("sync"),
     "gunicorn-gevent": _gunicorn("gevent"),
 }
+
+
+def ensure_fits(app: Callable[..., Any], server: Server) -> None:
+    """Do nothing where *server* can serve *app*.
+
+    Raises:
+        StartError: One speaks ASGI and the other WSGI.
+    """
+    spoken = interface(app)
+    servers: tuple[Server, ...] = ASGI_SERVERS if spoken == "asgi" else WSGI_SERVERS
+    if server not in servers:
+        raise StartError(
+            f"{server} can't serve an application that speaks {spoken.upper()}: choose one of"
+            f" {', '.join(servers)}"
+        )
 
 
 def ensure_installed(server: Server) -> None:

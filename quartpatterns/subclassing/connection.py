@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from typing import Any
-from typing import cast
 
 from hypercorn.typing import ASGIReceiveCallable
 from hypercorn.typing import ASGISendCallable
@@ -90,8 +89,8 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer the request, or stop when the client leaves."""
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+        self._loop = self._task.get_loop()
         request = self._create_request_from_scope(send)
         self._incoming = Incoming(request, receive, self.break_off)
         self._timer = self._loop.call_later(MOMENT, self._supervise)
@@ -165,12 +164,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         if self._incoming.unread:
             await self._make_way(request, response, whole)
         self._set_patience(response)
-        start = {
+        start: Any = {
             "type": "http.response.start",
             "status": status,
             "headers": encode_headers(headers),
         }
-        await send(cast(Any, start))
+        await send(start)
         if whole is None:
             async with body as items:
                 async for item in items:
@@ -188,14 +187,16 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         self._sent = True
         if self._offered is None:
             self._offered = self._loop.time()
-        await send(cast(Any, {"type": "http.response.body", "body": whole, "more_body": False}))
+        end: Any = {"type": "http.response.body", "body": whole, "more_body": False}
+        await send(end)
         self._patience = None
 
     async def _offer(self, send: ASGISendCallable, data: bytes, *, more: bool) -> None:
         whole_answer_limited = self._offered is not None
         if not whole_answer_limited:
             self._offered = self._loop.time()
-        await send(cast(Any, {"type": "http.response.body", "body": data, "more_body": more}))
+        part: Any = {"type": "http.response.body", "body": data, "more_body": more}
+        await send(part)
         if not whole_answer_limited:
             self._offered = None
 

@@ -105,6 +105,11 @@ class FaithfulRequestContext(SessionAccess, RefusedHosts, RequestContext):
         self.flashes = None
         self._after_request_functions = []
 
+    @property
+    def request(self) -> Request:
+        """The request."""
+        return self.request_websocket  # type: ignore[no-any-return]
+
     def copy(self) -> FaithfulRequestContext:
         """The same request, session and ``g`` for a generator or a task that runs later."""
         copied = type(self)(self.app, self.request, self._session)

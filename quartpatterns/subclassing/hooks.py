@@ -79,6 +79,8 @@ class UrlProcessors(Quart):
         self, request_context: RequestContext | None = None
     ) -> ResponseReturnValue | None:
         """Call the URL value preprocessors, then the ``before_request`` functions."""
+        if not self.before_request_funcs and not self.url_value_preprocessors:
+            return None
         request = (request_context or request_ctx).request
         return await self._preprocess(request, self.before_request_funcs)
 

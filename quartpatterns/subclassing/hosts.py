@@ -9,11 +9,13 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from quart import Quart
-from quart.routing import QuartMap
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map
 from werkzeug.routing import MapAdapter
+
+from quartpatterns.subclassing.matching import PlainMap
+from quartpatterns.subclassing.matching import PlainMapAdapter
 
 __all__ = ["FaithfulMap", "Hosts", "ascii_host", "inner_path"]
 
@@ -34,7 +36,7 @@ def inner_path(path: str, root_path: str) -> str | None:
     return "" if path == "//" else path
 
 
-class FaithfulMap(QuartMap):
+class FaithfulMap(PlainMap):
     """A map that matches the path as it was sent (rows 30 and 31).
 
     A request has the path ``/`` also where an application is mounted at ``/b`` and was asked for
@@ -52,12 +54,12 @@ class FaithfulMap(QuartMap):
         path = getattr(request, "path_info", request.path)
         if path is None:
             raise NotFound
-        if subdomain is None:
+        if subdomain is None or self.host_matching:
             adapter = super().bind_to_request(request, subdomain, server_name)
             adapter.path_info = path
             return adapter
         # Subdomains are not matched: the name only serves to build URLs.
-        return MapAdapter(
+        return PlainMapAdapter(
             self,
             ascii_host(server_name or request.host, request.scheme),
             request.root_path or "/",

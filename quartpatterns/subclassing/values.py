@@ -22,6 +22,8 @@ from quartpatterns.subclassing.response import FaithfulResponse
 
 __all__ = ["ReturnValues"]
 
+# Bodies that the response class is handed as they are; a union would be made anew at each call.
+BODIES = (str, bytes, bytearray, Iterator, AsyncIterator)
 KINDS = "a string, bytes, dict, list, iterator, response or HTTPException"
 
 
@@ -47,7 +49,7 @@ class ReturnValues(Quart):
                 f"The view function for {_endpoint()!r} did not return a valid response: it"
                 " returned None or ended without a return statement"
             )
-        if isinstance(value, str | bytes | bytearray | Iterator | AsyncIterator):
+        if isinstance(value, BODIES):
             # The class sets these itself: several headers of one name stay several.
             cls: Any = self.response_class
             made: ResponseTypes = cls(value, status, headers)

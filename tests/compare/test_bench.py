@@ -246,3 +246,24 @@ def test_cores() -> None:
         assert cores.servers and cores.load and not set(cores.servers) & set(cores.load)
     else:
         assert cores.note
+
+
+def test_two_ports() -> None:
+    """Two ASGI applications are measured like an original and its port."""
+    port = "tests.compare.benched:port"
+    case = Case("hello", Step("/"))
+    settings = Settings(seconds=1, runs=1, connections=2, threads=2, original_server="hypercorn")
+    outcome = asyncio.run(bench([Chosen(Subject("two", port, port, (case,)), (case,))], settings))
+    assert outcome.passed, outcome.failed
+    assert outcome.measured[0].original.runs
+
+
+def test_wrong_server() -> None:
+    """A server that can't serve what it is given is named, with those that can."""
+    port = "tests.compare.benched:port"
+    case = Case("hello", Step("/"))
+    subject = Subject("wrong", port, port, (case,))
+    outcome = asyncio.run(bench([Chosen(subject, (case,))], QUICK))
+    [failed] = outcome.failed
+    assert "gunicorn-gthread can't serve an application that speaks ASGI" in failed.reason
+    assert "hypercorn, uvicorn, granian" in failed.reason

@@ -57,6 +57,7 @@ NAMES: list[tuple[object, str]] = [
     (SOCKET, "_accepted"),
     (SOCKET, "_closed"),
     (Headers(), "_list"),
+    (APP.url_map, "_remap"),
     (APP, "_got_first_request"),
     (flask.sansio.app.App, "_check_setup_finished"),
     (QuartRequest, "_parsing_lock"),
