@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
+from quart import Blueprint
 from quart import Quart
 
 __all__ = ["DecoratorOrderError", "guard", "is_protected", "protects"]
 
 View = Callable[..., Any]
 
+PACKAGE = __name__.rpartition(".")[0]
+
 _guarded: WeakSet[Quart] = WeakSet()
+_guarding: WeakSet[Blueprint] = WeakSet()
 _protected: WeakSet[View] = WeakSet()
 _shadowed: WeakSet[View] = WeakSet()
 
@@ -48,6 +54,9 @@ def guard(app: Quart) -> None:
 def protects(wrapper: View, view: View) -> None:
     """Note that *wrapper* protects *view*, so that *view* itself may not be registered.
 
+    An application without a :class:`~quartpatterns.viewdecorators.LoginManager` is not guarded
+    yet. Those that the code around the decorator has a name for are, from here on.
+
     Raises:
         DecoratorOrderError: It is registered already, by a route below the decorator.
     """
@@ -58,7 +67,36 @@ def protects(wrapper: View, view: View) -> None:
             for endpoint, registered in app.view_functions.items():
                 if registered is inner:
                     raise _exposed(endpoint, inner)
+    for named in _named_around():
+        if isinstance(named, Blueprint):
+            _guard_later(named)
+        elif named not in _guarded:
+            guard(named)
     _protected.add(wrapper)
+
+
+def _named_around() -> Iterator[Quart | Blueprint]:
+    """Applications and blueprints that have a name where the decorator is written."""
+    frame: FrameType | None = inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith(PACKAGE):
+        frame = frame.f_back
+    if frame is not None:
+        # The type is asked, not the value, which may be a proxy such as ``current_app``.
+        for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
+            if issubclass(type(value), Quart | Blueprint):
+                yield value
+
+
+def _guard_later(blueprint: Blueprint) -> None:
+    """Guard every application that *blueprint* is registered on."""
+    if blueprint not in _guarding and not blueprint._got_registered_once:  # pyright: ignore[reportPrivateUsage]
+        _guarding.add(blueprint)
+        blueprint.record(_guard_of)
+
+
+def _guard_of(state: Any) -> None:
+    if state.app not in _guarded:
+        guard(state.app)
 
 
 def is_protected(view: View) -> bool:

@@ -29,6 +29,15 @@ protections = pytest.mark.parametrize("protect", DECORATORS)
 WRONG = "write the route above login_required"
 
 
+def write_secret(protect: Decorator, route: Decorator) -> None:
+    """The wrong order, where nothing tells which application it is for."""
+
+    @protect
+    @route
+    async def secret() -> str:
+        return "secret"
+
+
 @pytest.mark.checks("VD-1")
 @protections
 def test_above_the_route(app: Quart, protect: Decorator) -> None:
@@ -63,12 +72,7 @@ def test_in_a_blueprint(app: Quart, protect: Decorator) -> None:
 @protections
 def test_manager_comes_later(app: Quart, protect: Decorator) -> None:
     """What is registered already is looked at when the LoginManager comes."""
-
-    @protect
-    @app.get("/secret")
-    async def secret() -> str:
-        return "secret"
-
+    write_secret(protect, app.get("/secret"))
     with pytest.raises(DecoratorOrderError, match=WRONG):
         LoginManager(app)
 
@@ -174,3 +178,51 @@ def test_cached_above(protect: Decorator) -> None:
     for protected in (protect(view), templated()(protect(view))):
         with pytest.raises(DecoratorOrderError, match="login_required above it"):
             cached()(protected)
+
+
+@pytest.mark.checks("VD-1")
+@protections
+def test_without_manager(app: Quart, protect: Decorator) -> None:
+    """It fails where it is written also in an application that has no LoginManager."""
+    with pytest.raises(DecoratorOrderError, match=WRONG):
+
+        @protect
+        @app.get("/secret")
+        async def secret() -> str:
+            return "secret"
+
+
+@pytest.mark.checks("VD-1")
+@protections
+def test_blueprint_without_manager(app: Quart, protect: Decorator) -> None:
+    """The same in a blueprint, when that is registered on such an application."""
+    blueprint = Blueprint("pages", __name__)
+
+    def write() -> None:
+        @protect
+        @blueprint.get("/secret")
+        async def secret() -> str:
+            return "secret"
+
+    write()
+    with pytest.raises(DecoratorOrderError, match=r"'pages\.secret'.*" + WRONG):
+        app.register_blueprint(blueprint)
+
+
+@pytest.mark.checks("VD-1")
+def test_right_without_manager(app: Quart) -> None:
+    """What is written in the right order is registered, there too."""
+    blueprint = Blueprint("pages", __name__)
+
+    @app.get("/secret")
+    @login_required
+    async def secret() -> str:
+        return "secret"
+
+    @blueprint.get("/other")
+    @login_required
+    async def other() -> str:
+        return "other"
+
+    app.register_blueprint(blueprint)
+    assert {"secret", "pages.other"} <= set(app.view_functions)
