@@ -150,6 +150,7 @@ PATTERNS: tuple[Pattern, ...] = (
             ),
         ),
         extra="caching",
+        uses=("caching",),
     ),
     Pattern(
         "deferredcallbacks",
@@ -242,7 +243,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "Forms declared as classes, validated with asynchronous validators.",
         (Page("wtforms", ("The Forms", "In the View", "Forms in Templates")),),
         extra="wtforms",
-        planned=True,
     ),
     Pattern(
         "ajax",
@@ -337,7 +337,6 @@ PATTERNS: tuple[Pattern, ...] = (
         ),
         extra="mongodb",
         services=("mongodb",),
-        planned=True,
     ),
     Pattern(
         "caching",
@@ -346,7 +345,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "Values and responses kept for a while, computed once however many ask.",
         (Page("caching", ("Setting up a Cache", "Using a Cache")),),
         extra="caching",
-        planned=True,
     ),
     Pattern(
         "tasks",
@@ -391,7 +389,6 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("0.10", "2.0"),
             ),
         ),
-        planned=True,
     ),
     Pattern(
         "deployment",

@@ -6,8 +6,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import psycopg
+import pymongo
 import pytest
 from blockbuster import BlockBuster
 from blockbuster import blockbuster_ctx
@@ -43,6 +45,10 @@ def no_blocking() -> Iterator[BlockBuster]:
         # asyncpg looks for certificates and passwords of the user, once a connection.
         for name in ("os.path.abspath", "os.readlink", "os.stat"):
             guard.functions[name].can_block_in("asyncpg/connect_utils.py", {"_connect"})
+        # A client of MongoDB looks once whether it is in a container.
+        guard.functions["os.stat"].can_block_in(
+            "pymongo/pool_options.py", {"get_container_env_info"}
+        )
         # Set-up reads the disk, too: an application finds its folders when it is made.
         for function in guard.functions.values():
             function.can_block_in("quart/app.py", "__init__")
@@ -80,6 +86,25 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}".encode())
         yield postgres_server.rpartition("/")[0] + f"/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="session")
+def mongodb_server() -> Iterator[str]:
+    """A real MongoDB, for the whole run."""
+    try:
+        with services.mongodb() as url:
+            yield url
+    except services.ServiceMissingError as missing:
+        unavailable(str(missing))
+
+
+@pytest.fixture
+def mongodb_url(mongodb_server: str) -> Iterator[str]:
+    """The URL of an empty database on the real MongoDB."""
+    name = f"test_{secrets.token_hex(6)}"
+    with pymongo.MongoClient[dict[str, object]](mongodb_server) as client:
+        yield urlsplit(mongodb_server)._replace(path=f"/{name}").geturl()
+        client.drop_database(name)
 
 
 @pytest.fixture(

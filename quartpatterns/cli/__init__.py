@@ -12,6 +12,7 @@ from quartpatterns.cli.errors import explained
 __all__ = ["main"]
 
 COMMANDS = {
+    "new": "Make a new application.",
     "serve": "Run the gallery under Hypercorn.",
     "worker": "Run the jobs of an application.",
     "parity": "Compare a Quart port with its Flask original.",
@@ -19,6 +20,7 @@ COMMANDS = {
 }
 EXAMPLES = """
 \b
+  quartpatterns new shop --with sqlalchemy  make an application of your own
   quartpatterns serve                       run the gallery, on http://127.0.0.1:5000
   quartpatterns parity streaming --wire     compare a port with its Flask original
   quartpatterns parity --flask old:app --quart new:app

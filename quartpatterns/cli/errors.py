@@ -13,6 +13,7 @@ __all__ = ["EXTRAS", "UsageProblem", "explained"]
 EXTRAS = {
     "alembic": "sqlalchemy",
     "arq": "tasks",
+    "asyncssh": "deployment",
     "asgi_lifespan": "compare",
     "celery": "originals",
     "flask_sqlalchemy": "originals",

@@ -32,6 +32,8 @@ from quartpatterns.cli.server_config import url
 from quartpatterns.compare.loading import load
 from quartpatterns.compare.processes import Process
 from quartpatterns.compare.processes import StartError
+from quartpatterns.compare.services import ServiceMissingError
+from quartpatterns.compare.services import mongod
 from quartpatterns.compare.services import valkey
 
 __all__ = ["command", "served"]
@@ -53,7 +55,9 @@ In the environment:
   REDIS_URL      Where tasks are queued. Without it a Valkey and a worker are started, and end
                  with this command. With it, start a worker yourself:
                  QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.port
+  MONGODB_URL    Where documents are. Without it a mongod is started, where the machine has one.
   DATABASE_URL   The database, in place of an SQLite file in the data folder.
+  UPLOAD_FOLDER  Where uploaded files go, in place of a folder in the data folder.
   SECRET_KEY     Signs sessions; by default it is new at every start.
 \b
 Ctrl-C or SIGTERM lets requests under way end; a second one ends everything at once.
@@ -82,14 +86,15 @@ def command(
 ) -> None:
     """Run the gallery of all patterns under Hypercorn, and what it needs.
 
-    An SQLite database is migrated, and a Valkey and a worker are started where REDIS_URL is not
-    set.
+    An SQLite database is migrated, a Valkey and a worker are started where REDIS_URL is not set,
+    and a mongod where MONGODB_URL is not.
     """
     file = (file or default_file()).absolute()
     config = configuration(file, bind=bind, workers=workers)
     data = _folder(data)
     key = os.environ.get("SECRET_KEY") or secrets.token_hex()
     env = {**os.environ, APP: name, "SECRET_KEY": key}
+    env.setdefault("UPLOAD_FOLDER", str(data / "uploads"))
     with _until_asked() as processes, contextlib.ExitStack() as stack:
 
         def start(command: list[str], log: Path | None = None) -> Process:
@@ -100,6 +105,7 @@ def command(
         _database(data, env, migrate=migrate)
         start_worker = partial(_worker, start, data) if _redis(stack, data, env) else None
         worker = start_worker() if start_worker else None
+        _mongodb(stack, data, env)
         web = start(_hypercorn(file, config))
         stack.callback(_end_gently, web, config)
         _wait_for(web, config)
@@ -218,6 +224,28 @@ def _given_redis(url: str) -> str:
     except (redis.RedisError, OSError) as error:
         return f"{address(url)} doesn't answer ({error}): tasks answer 503 until it does"
     return f"{address(url)}; its worker: QUART_REDIS_URL=$REDIS_URL quartpatterns worker {TASKS}"
+
+
+def _mongodb(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) -> None:
+    """Name the MongoDB in *env*: the one that is given, or one that ends with this command."""
+    if env.get("MONGODB_URL"):
+        _tell("mongodb", _without_password(env["MONGODB_URL"]))
+        return
+    folder = data / "mongodb"
+    folder.mkdir(exist_ok=True)
+    try:
+        env["MONGODB_URL"] = stack.enter_context(mongod(folder))
+    except ServiceMissingError as error:
+        _tell("mongodb", f"none, so that mongodb answers 503: {error}")
+    except StartError:
+        _tell("mongodb", f"none, so that mongodb answers 503: see {folder / 'mongod.log'}")
+    else:
+        _tell("mongodb", f"{env['MONGODB_URL']}, ends with this command")
+
+
+def _without_password(address: str) -> str:
+    scheme, found, rest = address.partition("://")
+    return f"{scheme}{found}{rest.rpartition('@')[2]}"
 
 
 def _worker(start: Start, data: Path) -> Process:

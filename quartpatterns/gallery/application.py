@@ -19,9 +19,11 @@ __all__ = ["ENVIRONMENT", "create_app"]
 
 # Settings of the ports, and the environment variables that people know them by.
 ENVIRONMENT = {
+    "MONGODB_URL": "MONGODB_URL",
     "REDIS_URL": "REDIS_URL",
     "SECRET_KEY": "SECRET_KEY",
     "SQLALCHEMY_DATABASE_URI": "DATABASE_URL",
+    "UPLOAD_FOLDER": "UPLOAD_FOLDER",
 }
 
 
@@ -30,7 +32,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
 
     Arguments:
         config: Settings for the gallery and every port. Those not given come from the
-            environment: ``REDIS_URL``, ``DATABASE_URL`` and ``SECRET_KEY``.
+            environment: ``REDIS_URL``, ``MONGODB_URL``, ``DATABASE_URL``, ``UPLOAD_FOLDER`` and
+            ``SECRET_KEY``.
     """
     app = FaithfulQuart(__name__, static_url_path="/gallery/static")
     # A key of this process alone: with several workers `quartpatterns serve` sets one for all.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Collection
@@ -14,19 +13,24 @@ from typing import cast
 from weakref import WeakKeyDictionary
 
 from quart import Quart
+from quart import Request
 from quart import Response
 from quart import current_app
 from quart import request
 from quart.typing import ResponseTypes
-from quart.wrappers.response import DataBody
 
+from quartpatterns.caching.entries import is_shared
+from quartpatterns.caching.lookup import Shelf
+from quartpatterns.caching.lookup import Wanted
+from quartpatterns.caching.settings import read_settings
+from quartpatterns.caching.stores import open_store
+from quartpatterns.caching.views import Rules
+from quartpatterns.caching.views import answered
+from quartpatterns.caching.views import made
+from quartpatterns.caching.views import request_digest
 from quartpatterns.viewdecorators.calling import call
-from quartpatterns.viewdecorators.entries import Entry
+from quartpatterns.viewdecorators.entries import OwnStore
 from quartpatterns.viewdecorators.entries import Store
-from quartpatterns.viewdecorators.entries import is_shared
-from quartpatterns.viewdecorators.entries import keepable
-from quartpatterns.viewdecorators.entries import request_key
-from quartpatterns.viewdecorators.entries import session_watch
 from quartpatterns.viewdecorators.order import DecoratorOrderError
 from quartpatterns.viewdecorators.order import is_protected
 
@@ -36,12 +40,9 @@ MOST_ENTRIES = 1000
 """Answers in the memory that an application has where it is given no other cache."""
 
 KEY = "quartpatterns.viewdecorators.cached"
-# Under the key of an answer that could not be shared: nobody need wait for the next one.
-_OWN = b"own"
+SETTINGS = read_settings({"CACHE_THRESHOLD": MOST_ENTRIES}, KEY)
 
 P = ParamSpec("P")
-Make = Callable[[], Awaitable[Any]]
-Flights = dict[str, asyncio.Future[Entry | None]]
 
 
 class StreamNotCachedError(TypeError):
@@ -65,6 +66,8 @@ def cached(
     session cookie or ``Authorization`` call the view, unless *vary* names that header. Errors
     are not kept, raised or returned.
 
+    :mod:`quartpatterns.caching` has this and more, in a store that workers share.
+
     Arguments:
         timeout: Seconds.
         key: What the keys begin with; ``{}`` is the path.
@@ -87,8 +90,9 @@ def cached(
     if isinstance(vary, str):
         raise TypeError('vary is a collection of names: @cached(vary=["Accept-Language"])')
     if cache is None:
-        _require_cashews()
+        open_store(SETTINGS)  # now, not in a request, it is found out that a library is missing
     headers = sorted({header.lower() for header in vary})
+    rules = Rules(headers, refuse_stream=_refuse)
 
     def decorator(view: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
         if is_protected(view):
@@ -99,19 +103,23 @@ def cached(
         name = f"{view.__module__}.{getattr(view, '__qualname__', type(view).__name__)}"
         # Of this decorator, as another one may keep its answers elsewhere or for longer; and of
         # one application, as two of one factory have the same view.
-        flights: WeakKeyDictionary[Quart, Flights] = WeakKeyDictionary()
+        shelves: WeakKeyDictionary[Quart, Shelf] = WeakKeyDictionary()
 
         @wraps(view)
         async def decorated(*args: P.args, **kwargs: P.kwargs) -> Any:
             make = partial(call, view, *args, **kwargs)
-            if request.method not in ("GET", "HEAD"):
+            asked: Request = cast(Any, request)._get_current_object()
+            if asked.method not in ("GET", "HEAD"):
                 return await make()
-            store = _memory() if cache is None else cache
             app: Quart = cast(Any, current_app)._get_current_object()
-            flying = flights.setdefault(app, {})
-            response = await _answer(
-                make, store, timeout, request_key(key, name, headers), headers, flying
-            )
+            if (shelf := shelves.get(app)) is None:
+                shelf = shelves[app] = _shelf(app, cache)
+            wanted = Wanted(_key(asked, key, name, headers), timeout)
+            response: ResponseTypes
+            if is_shared(asked, headers):
+                response, _ = await answered(asked, shelf, wanted, make, rules)
+            else:
+                response = (await made(make, rules)).result
             response.vary.update(vary)
             return response
 
@@ -120,84 +128,24 @@ def cached(
     return decorator
 
 
-async def _answer(
-    make: Make, store: Store, seconds: float, key: str, vary: Collection[str], flights: Flights
-) -> ResponseTypes:
-    """The answer that is kept, or a new one."""
-    made: ResponseTypes | None = None
+def _key(asked: Request, prefix: str, name: str, vary: Collection[str]) -> str:
+    """The key of the answer to the request *asked*.
 
-    async def made_and_kept() -> Entry | None:
-        nonlocal made
-        made, entry = await _made(make, vary)
-        await store.set(key, _OWN if entry is None else entry.pack(), expire=seconds)
-        return entry
-
-    async def found_or_made() -> Entry | None:
-        packed = await store.get(key)
-        if (entry := Entry.unpack(packed)) is not None or packed == _OWN:
-            return entry
-        return await made_and_kept()
-
-    if not is_shared(vary):
-        return (await _made(make, vary))[0]
-    entry = await _together(flights, key, found_or_made)
-    if made is None and entry is not None:
-        return entry.response()
-    if made is None:
-        await made_and_kept()
-    assert made is not None
-    return made
-
-
-async def _made(make: Make, vary: Collection[str]) -> tuple[ResponseTypes, Entry | None]:
-    """A new answer of the view, and what may be kept of it."""
-    with session_watch() as session:
-        response = await current_app.make_response(await make())
-    body = await _body(response)
-    private = session.changed or (session.touched and "cookie" not in vary)
-    kept = keepable(response, vary) and not private
-    return response, Entry.of(response, body) if kept else None
-
-
-async def _together(
-    flights: Flights, key: str, fly: Callable[[], Awaitable[Entry | None]]
-) -> Entry | None:
-    """What *fly* returns, called once for all who ask for *key* while it runs.
-
-    Where it fails those who waited get ``None``; where it is cancelled, as its client has left,
-    the next of them flies.
+    It begins with *prefix*, in which ``{}`` is the path, so that the answers of a path can be
+    deleted by a pattern.
     """
-    while (flight := flights.get(key)) is not None:
-        await asyncio.wait([flight])
-        if not flight.cancelled():
-            return flight.result()
-    flight = flights[key] = asyncio.get_running_loop().create_future()
-    try:
-        entry = await fly()
-        flight.set_result(entry)
-        return entry
-    except Exception:
-        flight.set_result(None)
-        raise
-    finally:
-        flight.cancel()  # does nothing to one that has landed
-        del flights[key]
+    query = asked.query_string
+    digest = request_digest(asked, vary, name, asked.method, asked.path, query)
+    return f"{prefix.format(asked.path)}:{digest}"
 
 
-async def _body(response: ResponseTypes) -> bytes:
-    """The body of *response*.
+async def _refuse(response: ResponseTypes) -> None:
+    """Close a stream.
 
     Raises:
-        StreamNotCachedError: It is a stream; that is closed.
+        StreamNotCachedError: In any case.
     """
-    if not isinstance(response, Response):
-        if response.is_sequence:
-            return response.get_data()
-    elif isinstance(response.response, DataBody):
-        return response.response.data
-    elif response.status_code == 204 or 300 <= response.status_code < 400:
-        return b""  # Quart makes a stream of no body, too.
-    else:
+    if isinstance(response, Response):
         async with response.response:
             pass  # leaving it closes the stream
     raise StreamNotCachedError(
@@ -206,24 +154,11 @@ async def _body(response: ResponseTypes) -> bytes:
     )
 
 
-def _require_cashews() -> None:
-    try:
-        import cashews  # noqa: F401  # pyright: ignore[reportUnusedImport] - now, not in a request
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f"cached needs {missing.name}: pip install 'quartpatterns[caching]'", name=missing.name
-        ) from missing
-
-
-def _memory() -> Store:
-    """The memory of the current application; two never share one."""
-    extensions: dict[str, Any] = current_app.extensions
+def _shelf(app: Quart, cache: Store | None) -> Shelf:
+    """Where answers of *app* are kept: in *cache*, or in a memory that no two share."""
+    if cache is not None:
+        return Shelf(app, SETTINGS, OwnStore(cache))
+    extensions: dict[str, Any] = app.extensions
     if KEY not in extensions:
-        from cashews import Cache
-
-        memory = Cache(name=KEY)
-        # What has expired is dropped when it is asked for, or is the oldest: no task of its own.
-        memory.setup("mem://", size=MOST_ENTRIES, check_interval=0)
-        extensions[KEY] = memory
-    store: Store = extensions[KEY]
-    return store
+        extensions[KEY] = open_store(SETTINGS)
+    return Shelf(app, SETTINGS, extensions[KEY])

@@ -34,9 +34,8 @@ def gallery_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("gallery")
     port = free_port()
     command = [sys.executable, "-m", "quartpatterns", "serve", "--bind", f"127.0.0.1:{port}"]
-    env = {
-        key: value for key, value in os.environ.items() if key not in ("REDIS_URL", "DATABASE_URL")
-    }
+    ours = {"REDIS_URL", "MONGODB_URL", "DATABASE_URL"}
+    env = {key: value for key, value in os.environ.items() if key not in ours}
     with Process([*command, "--data", str(folder)], log=folder / "log", env=env) as process:
         process.wait_until(lambda: accepts(port), timeout=60)
         yield f"http://127.0.0.1:{port}"

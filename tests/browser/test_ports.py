@@ -177,3 +177,83 @@ async def test_viewdecorators(visit: Visit) -> None:
     await page.get_by_role("button", name="Log in").click()
     await page.wait_for_url("**/viewdecorators/secret_page")
     await expect(page.locator("body")).to_contain_text("ada")
+
+
+async def test_packaging(visit: Visit) -> None:
+    """Template, style, picture and data are where the package is installed."""
+    page = await visit.open("/packaging/")
+    await expect(page.locator("blockquote")).to_contain_text("took everything along")
+    assert await page.evaluate("document.querySelector('img').naturalWidth") > 0
+    await page.get_by_role("link", name="version").click()
+    await expect(page.locator("body")).to_contain_text('"name":"quartpatterns"')
+
+
+async def test_wtforms(visit: Visit) -> None:
+    """A form is filled in by keyboard; an asynchronous validator says that a name is taken."""
+    page = await visit.open("/wtforms/register")
+    name = f"user{secrets.token_hex(4)}"
+
+    async def register(username: str, email: str) -> None:
+        await page.focus("#username")
+        for value in (username, email, "engine", "engine"):
+            await page.keyboard.press("ControlOrMeta+A")
+            await page.keyboard.type(value)
+            await page.keyboard.press("Tab")
+        if not await page.is_checked("#accept_tos"):
+            await page.keyboard.press("Space")
+        await page.keyboard.press("Enter")
+
+    await register("x", f"{name}@example.com")
+    summary = page.get_by_role("alert")
+    await expect(summary).to_contain_text("Username")
+    # The first that the tab key reaches is what is wrong, and it leads to the field.
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    field = page.get_by_label("Username")
+    await expect(field).to_be_focused()
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await expect(field).to_have_accessible_description(
+        "Field must be between 4 and 25 characters long."
+    )
+    await register(name, f"{name}@example.com")
+    await expect(page.get_by_text("Thanks for registering")).to_be_visible()
+
+    await page.goto(f"{visit.url}/wtforms/register")
+    await page.get_by_label("Username").fill(name)
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#free")).to_have_text("Username: This name is taken.")
+    await register(name, f"{name}@example.com")
+    await expect(page.locator("#username-errors")).to_have_text("This name is taken.")
+    await expect(page.locator("#email-errors")).to_contain_text("Somebody has registered")
+    await expect(page.get_by_label("New Password")).to_have_value("")
+
+
+async def test_mongodb(visit: Visit) -> None:
+    """A movie is added, listed by its year, and found by its actor."""
+    page = await visit.open("/mongodb/")
+    title = f"Movie {secrets.token_hex(4)}"
+    await page.fill("[name=title]", title)
+    await page.fill("[name=year]", "2016")
+    await page.fill("[name=actors] >> nth=0", title[::-1])
+    await page.get_by_role("button", name="Add").click()
+    await page.wait_for_url("**/mongodb/")
+    found = await page.request.get(f"{visit.url}/mongodb/movies/starring/{title[::-1]}")
+    assert (await found.json())["movie"]["title"] == title
+    since = await page.request.get(f"{visit.url}/mongodb/movies/since/2016")
+    assert title in (await since.json())["titles"]
+
+
+async def test_caching(visit: Visit) -> None:
+    """What is kept stays the same when the page is loaded again, until it is forgotten."""
+    page = await visit.open("/caching/")
+    item = page.locator("#item")
+    number = int(await item.inner_text())
+    await page.get_by_role("link", name="Load again").click()
+    await expect(item).to_have_text(str(number))
+    await page.get_by_role("button", name="Forget it").click()
+    await expect(item).to_have_text(str(number + 1))
+    name = secrets.token_hex(4)
+    for rendered in (1, 2):
+        await visit.open(f"/caching/fragment/{name}")
+        await expect(page.locator("main > p").first).to_contain_text(f"rendered {rendered} times")
+        await expect(page.locator("aside p").first).to_contain_text("rendered 1 times")

@@ -132,7 +132,7 @@ class Served:
 
 
 def environment(**env: str) -> dict[str, str]:
-    ours = {"REDIS_URL", "DATABASE_URL", "SECRET_KEY"}
+    ours = {"REDIS_URL", "MONGODB_URL", "DATABASE_URL", "SECRET_KEY"}
     return {key: value for key, value in os.environ.items() if key not in ours} | env
 
 
@@ -336,6 +336,27 @@ def test_given_redis(serve: Serve, redis_url: str) -> None:
     commands = [" ".join(process.cmdline()) for process in served.look()]
     assert not [command for command in commands if "valkey" in command or " worker " in command]
     assert httpx.get(served.url).json()["redis"] == redis_url
+
+
+def test_mongodb(serve: Serve, mongodb_server: str) -> None:
+    """A mongod is started, and keeps its data in the data folder; *mongodb_server* only says
+    whether the machine has one."""
+    served = serve().until_ready()
+    assert "mongodb   mongodb://127.0.0.1:" in served.output
+    assert served.find("--dbpath").is_running()
+    assert (served.folder / "instance" / "mongodb" / "mongod.log").exists()
+    two = serve().until_ready()
+    assert "mongodb   none, so that mongodb answers 503: see " in two.output
+    assert httpx.get(two.url).status_code == 200
+
+
+def test_given_mongodb(serve: Serve) -> None:
+    """With MONGODB_URL none is started, and the password is not told."""
+    served = serve(MONGODB_URL="mongodb://ada:secret@db.example/x").until_ready()
+    assert "mongodb   mongodb://db.example/x" in served.output
+    assert "secret" not in served.output
+    commands = [" ".join(process.cmdline()) for process in served.look()]
+    assert not [command for command in commands if "--dbpath" in command]
 
 
 def test_redis_down(serve: Serve) -> None:

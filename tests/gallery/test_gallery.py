@@ -21,10 +21,11 @@ BUILT = [pattern for pattern in catalog.PATTERNS if not pattern.planned]
 
 
 @pytest.fixture
-def app(redis_url: str, tmp_path: Path) -> Quart:
+def app(redis_url: str, mongodb_url: str, tmp_path: Path) -> Quart:
     database = f"sqlite:///{tmp_path / 'gallery.sqlite'}"
     upgrade(database)
-    return create_app({"REDIS_URL": redis_url, "SQLALCHEMY_DATABASE_URI": database})
+    services = {"REDIS_URL": redis_url, "MONGODB_URL": mongodb_url}
+    return create_app({**services, "SQLALCHEMY_DATABASE_URI": database})
 
 
 async def page(app: Quart, path: str) -> tuple[int, str]:

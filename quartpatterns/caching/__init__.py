@@ -1,0 +1,42 @@
+"""Values and answers kept for a while, and computed once however many ask.
+
+.. code-block:: python
+
+    cache = Cache(app)  # CACHE_TYPE: SimpleCache, RedisCache, FileSystemCache or NullCache
+
+
+    @app.get("/news")
+    @cache.cached(timeout=60)
+    async def news():
+        return await render_template("news.html", news=await query())
+
+
+    async def get_my_item():
+        item = await cache.get("my-item")
+        if item is None:
+            item = await calculate()
+            await cache.set("my-item", item, timeout=300)
+        return item
+"""
+
+from quartpatterns.caching.errors import CacheUnavailableError
+from quartpatterns.caching.errors import UncacheableError
+from quartpatterns.caching.extension import Cache
+from quartpatterns.caching.keys import make_template_fragment_key
+from quartpatterns.caching.settings import DEFAULTS
+from quartpatterns.caching.signals import cache_memoize_hit
+from quartpatterns.caching.signals import cache_memoize_miss
+from quartpatterns.caching.signals import cache_view_hit
+from quartpatterns.caching.signals import cache_view_miss
+
+__all__ = [
+    "DEFAULTS",
+    "Cache",
+    "CacheUnavailableError",
+    "UncacheableError",
+    "cache_memoize_hit",
+    "cache_memoize_miss",
+    "cache_view_hit",
+    "cache_view_miss",
+    "make_template_fragment_key",
+]

@@ -1,0 +1,27 @@
+"""What is built has all that it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from quartpatterns.packaging import check_resources
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_wheel(tmp_path: Path) -> None:
+    """Templates and static files are in the wheel, tests are not."""
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
+    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert check_resources(wheel, source=ROOT / "yourapplication") == []
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "yourapplication/hypercorn.toml" in names
+# {% if sqlalchemy %}
+    assert "yourapplication/migrations/env.py" in names
+# {% endif %}
+    assert not [name for name in names if name.startswith("tests")]

@@ -1,0 +1,79 @@
+"""@{title}, an application that :func:`create_app` makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+# {% if caching %}
+from quartpatterns.appfactories import Setting, configure
+# {% else %}
+from quartpatterns.appfactories import configure
+# {% endif %}
+from quartpatterns.errorpages import ErrorPages
+from quartpatterns.packages import register_blueprints
+from quartpatterns.packaging import require_resources
+# {% if sqlalchemy %}
+from quartpatterns.sqlalchemy import handle_database_error
+# {% endif %}
+from quartpatterns.subclassing import FaithfulQuart
+# {% if sqlalchemy %}
+from sqlalchemy.exc import SQLAlchemyError
+# {% endif %}
+# {% if caching or sqlalchemy or tasks %}
+
+# {% endif %}
+# {% if caching %}
+from yourapplication.cache import cache
+# {% endif %}
+# {% if sqlalchemy %}
+from yourapplication.models import db
+# {% endif %}
+# {% if tasks %}
+from yourapplication.tasks import tasks
+# {% endif %}
+
+__all__ = ["__version__", "create_app"]
+__version__ = metadata.version("yourapplication")
+
+# Every setting of the application; QUART_TITLE in the environment sets TITLE, and so on.
+DEFAULTS: dict[str, Any] = {
+    "TITLE": "@{title}",
+# {% if caching %}
+    # In the memory of each process; RedisCache with CACHE_REDIS_URL is one for all.
+    "CACHE_TYPE": "SimpleCache",
+    "CACHE_REDIS_URL": Setting(str | None, None),
+# {% endif %}
+# {% if sqlalchemy %}
+    # A relative file of SQLite is in the folder instance/.
+    "SQLALCHEMY_DATABASE_URI": "sqlite:///yourapplication.db",
+# {% endif %}
+# {% if tasks %}
+    "REDIS_URL": "redis://localhost:6379/0",
+# {% endif %}
+}
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
+    """An application of its own with each call.
+
+    Arguments:
+        config: Settings that win over the environment and the defaults, such as a test's.
+    """
+    app = FaithfulQuart(__name__)
+    configure(app, DEFAULTS, overrides=config)
+    ErrorPages(app, default="error.html")
+# {% if caching %}
+    cache.init_app(app)
+# {% endif %}
+# {% if sqlalchemy %}
+    db.init_app(app)
+    app.register_error_handler(SQLAlchemyError, handle_database_error)
+# {% endif %}
+# {% if tasks %}
+    tasks.init_app(app)
+# {% endif %}
+    register_blueprints(app, ".blueprints")
+    require_resources(app)
+    return app

@@ -1,0 +1,1 @@
+"""The views, a module for each group: each blueprint in here is found and registered."""

@@ -1,0 +1,74 @@
+"""Every store, both classes of application, and keys of each test's own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from quartpatterns.caching import Cache
+from quartpatterns.caching import disk
+from quartpatterns.caching import memory as in_memory
+from quartpatterns.caching import redis
+from quartpatterns.subclassing import FaithfulQuart
+
+# Imported before there is an event loop to block.
+STORES = (disk, in_memory, redis)
+# Every store, and every class of application, but not every pair of them.
+PLACES = {
+    "memory, Quart": ("SimpleCache", Quart),
+    "memory, FaithfulQuart": ("SimpleCache", FaithfulQuart),
+    "Redis": ("RedisCache", FaithfulQuart),
+    "disk": ("FileSystemCache", Quart),
+}
+
+
+@pytest.fixture(params=list(PLACES.values()), ids=list(PLACES))
+def place(request: pytest.FixtureRequest) -> tuple[str, type[Quart]]:
+    """A store that keeps something, and a class of application."""
+    found: tuple[str, type[Quart]] = request.param
+    return found
+
+
+@pytest.fixture
+def kind(place: tuple[str, type[Quart]]) -> str:
+    """The name of the store."""
+    return place[0]
+
+
+@pytest.fixture
+def make_app(place: tuple[str, type[Quart]]) -> type[Quart]:
+    """The class of the application."""
+    return place[1]
+
+
+@pytest.fixture
+def config(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """The configuration of a store of the test's own."""
+    prefix = f"test:{secrets.token_hex(6)}:"
+    found: dict[str, Any] = {"CACHE_TYPE": kind, "CACHE_KEY_PREFIX": prefix, "SECRET_KEY": "key"}
+    if kind == "RedisCache":
+        found["CACHE_REDIS_URL"] = request.getfixturevalue("redis_url")
+    elif kind == "FileSystemCache":
+        found["CACHE_DIR"] = str(tmp_path / "cache")
+    return found
+
+
+@pytest.fixture
+async def app(make_app: type[Quart], config: dict[str, Any]) -> AsyncIterator[Quart]:
+    """An application, configured and not served."""
+    made = make_app(__name__)
+    made.config.from_mapping(config)
+    yield made
+
+
+@pytest.fixture
+async def cache(app: Quart) -> AsyncIterator[Cache]:
+    """The cache of *app*, closed at the end."""
+    made = Cache(app)
+    yield made
+    await made.shelf().store.close()

@@ -1,0 +1,760 @@
+"""What a view answers, or a function returns, is kept: for whom it is, and not longer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from quart import Blueprint
+from quart import Quart
+from quart import Response
+from quart import abort
+from quart import after_this_request
+from quart import g
+from quart import redirect
+from quart import request
+from quart import session
+from quart import websocket
+from quart.views import MethodView
+from quart.views import View
+from quart.wrappers.response import IOBody
+
+from quartpatterns.caching import Cache
+from quartpatterns.caching import cache_view_hit
+from quartpatterns.caching import cache_view_miss
+
+
+async def text(client: Any, path: str = "/a", **options: Any) -> str:
+    response = await client.open(path, **{"method": "GET", **options})
+    found = await response.get_data(as_text=True)
+    assert isinstance(found, str)
+    return found
+
+
+class Counter:
+    """A view at every path, below ``cached``, that says how often it was called."""
+
+    def __init__(self, app: Quart, cache: Cache, make: Any = None, **options: Any) -> None:
+        self.calls = 0
+        self.make = make
+
+        async def view(**_: Any) -> Any:
+            self.calls += 1
+            number = self.calls
+            await asyncio.sleep(0)
+            return self.make() if self.make is not None else f"answer {number}"
+
+        self.view: Any = cache.cached(**options)(view)
+        methods = ["GET", "POST", "DELETE"]
+        app.add_url_rule("/<path:path>", "view", self.view, methods=methods)
+
+
+@pytest.mark.checks("CA-4")
+@pytest.mark.parametrize("form", ["async", "sync", "blueprint", "class", "method", "dispatch"])
+async def test_kinds_of_views(app: Quart, cache: Cache, form: str) -> None:
+    """The second answer is the first, whatever kind of view made it."""
+    calls: list[int] = []
+    cached = cache.cached(timeout=60)
+
+    def sync_view() -> str:
+        calls.append(1)
+        return f"answer {len(calls)}"
+
+    async def view() -> str:
+        return sync_view()
+
+    class Decorated(MethodView):
+        decorators = [cached]
+
+        async def get(self) -> str:
+            return sync_view()
+
+    class OneMethod(MethodView):
+        @cached
+        async def get(self) -> str:
+            return sync_view()
+
+    class Dispatched(View):
+        @cache.cached(key_prefix="constant")
+        async def dispatch_request(self) -> str:
+            return sync_view()
+
+    target = Blueprint("b", __name__) if form == "blueprint" else app
+    classes = {"class": Decorated, "method": OneMethod, "dispatch": Dispatched}
+    if form in classes:
+        target.add_url_rule("/a", view_func=classes[form].as_view("shown"))
+    else:
+        target.add_url_rule("/a", "a", cached(sync_view if form == "sync" else view))
+    if isinstance(target, Blueprint):
+        app.register_blueprint(target)
+    client = app.test_client()
+    assert [await text(client) for _ in range(3)] == ["answer 1"] * 3
+    response = await client.get("/a")
+    assert response.headers["ETag"] and len(calls) == 1
+
+
+@pytest.mark.checks("CA-4")
+async def test_whole_answer(app: Quart, cache: Cache) -> None:
+    """Status, headers of several values, and bytes come back as they were, each time anew."""
+    body = bytes(range(256)) + b"\n\n"
+
+    def make() -> Response:
+        response = Response(body, 203, mimetype="application/octet-stream")
+        response.headers.add("Link", "</a>; title=ü")
+        response.headers.add("Link", "</b>")
+        return response
+
+    counter = Counter(app, cache, make)
+    answers = [await app.test_client().get("/a") for _ in range(3)]
+    for answer in answers:
+        assert (answer.status_code, await answer.get_data(as_text=False)) == (203, body)
+        assert answer.headers.getlist("Link") == ["</a>; title=ü", "</b>"]
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Content-Length"] == str(len(body))
+    assert counter.calls == 1
+    assert len({id(answer) for answer in answers}) == 3
+
+
+@pytest.mark.checks("CA-4")
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: redirect("/elsewhere"), id="redirect"),
+        pytest.param(lambda: Response(status=204), id="no content"),
+        pytest.param(lambda: {"a": [1]}, id="JSON"),
+        pytest.param(lambda: ("text", 201, {"X-A": "b"}), id="tuple"),
+        pytest.param(lambda: b"", id="empty"),
+    ],
+)
+async def test_kinds_of_answers(app: Quart, cache: Cache, make: Callable[[], Any]) -> None:
+    counter = Counter(app, cache, make)
+    one, two = [await app.test_client().get("/a") for _ in range(2)]
+    assert (one.status_code, list(one.headers)) == (two.status_code, list(two.headers))
+    assert await one.get_data(as_text=False) == await two.get_data(as_text=False)
+    assert counter.calls == 1
+
+
+@pytest.mark.checks("CA-4")
+async def test_timeout(app: Quart, cache: Cache) -> None:
+    counter = Counter(app, cache, timeout=0.3)
+    client = app.test_client()
+    assert await text(client) == await text(client) == "answer 1"
+    await asyncio.sleep(0.4)
+    assert await text(client) == "answer 2"
+    counter.view.cache_timeout = 60
+    await asyncio.sleep(0.4)
+    assert await text(client) == await text(client) == "answer 3"
+    await asyncio.sleep(0.4)
+    assert await text(client) == "answer 3"
+
+
+@pytest.mark.checks("CA-4", "CA-8")
+@pytest.mark.parametrize(
+    ("path", "options", "apart"),
+    [
+        pytest.param("/b", {}, True, id="path"),
+        pytest.param("/a?x=1", {}, False, id="query"),
+        pytest.param("/a", {"method": "HEAD"}, False, id="HEAD"),
+        pytest.param("/a", {"headers": {"Host": "other.example"}}, True, id="host"),
+        pytest.param("/a", {"headers": {"Host": "localhost:81"}}, True, id="port"),
+        pytest.param("/a", {"scheme": "https"}, True, id="scheme"),
+        pytest.param("/a", {"headers": {"Accept-Language": "de"}}, True, id="header"),
+        pytest.param("/a", {"headers": {"Accept": "text/css"}}, False, id="another header"),
+        pytest.param("/mount/a", {"root_path": "/mount"}, True, id="mount"),
+        pytest.param("/%C3%A4", {}, True, id="not ASCII"),
+        pytest.param("/%25s%25(x)s", {}, True, id="percent"),
+        pytest.param("/" + "x" * 5000, {}, True, id="long"),
+    ],
+)
+async def test_told_apart(
+    app: Quart, cache: Cache, path: str, options: dict[str, Any], apart: bool
+) -> None:
+    """What makes another answer has an entry of its own."""
+    counter = Counter(app, cache, vary=["Accept-Language"])
+    client = app.test_client()
+    await text(client)
+    for _ in range(2):
+        await text(client, path, **options)
+    assert await text(client) == "answer 1"
+    assert counter.calls == 1 + apart
+
+
+@pytest.mark.checks("CA-4")
+async def test_query_string(app: Quart, cache: Cache) -> None:
+    """Each query is kept apart, in whatever order its arguments are."""
+    counter = Counter(app, cache, query_string=True)
+    client = app.test_client()
+    for query in ("?x=1&y=2", "?y=2&x=1", "", "?", "?x=1", "?x=1&x=2", "?x=2&x=1", "?x=12"):
+        await text(client, f"/a{query}")
+    assert counter.calls == 5
+
+
+@pytest.mark.checks("CA-8")
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_unsafe_methods(app: Quart, cache: Cache, method: str) -> None:
+    counter = Counter(app, cache)
+    for _ in range(2):
+        await text(app.test_client(), method=method)
+    await text(app.test_client())
+    assert counter.calls == 3
+
+
+@pytest.mark.checks("CA-8")
+async def test_head_is_not_kept(app: Quart, cache: Cache) -> None:
+    """A view may leave the body out for HEAD; who asks with GET gets it."""
+
+    @app.get("/a")
+    @cache.cached()
+    async def view() -> str:
+        return "" if request.method == "HEAD" else "body"
+
+    client = app.test_client()
+    assert (await client.head("/a")).status_code == 200
+    assert await text(client) == "body"
+
+
+def private(header: str, value: str) -> Callable[[], Response]:
+    return lambda: Response("private", headers={header: value})
+
+
+def touch() -> str:
+    session.get("name")
+    return ""
+
+
+def write() -> str:
+    session["token"] = "secret"
+    return ""
+
+
+def set_cookie() -> Response:
+    response = Response("mine")
+    response.set_cookie("user", "ada")
+    return response
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    for _ in range(3):
+        yield b"chunk"
+
+
+def sync_chunks() -> Iterator[bytes]:
+    yield b"chunk" * 3
+
+
+@pytest.mark.checks("CA-9", "CA-10")
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(set_cookie, id="Set-Cookie"),
+        pytest.param(private("Vary", "Cookie"), id="Vary: Cookie"),
+        pytest.param(private("Vary", "*"), id="Vary: *"),
+        pytest.param(private("Vary", "Accept"), id="Vary: another header"),
+        pytest.param(private("Cache-Control", "private"), id="private"),
+        pytest.param(private("Cache-Control", "no-store"), id="no-store"),
+        pytest.param(touch, id="session read"),
+        pytest.param(write, id="session written"),
+        pytest.param(lambda: ("error", 500), id="error"),
+        pytest.param(lambda: ("error", 404), id="not found"),
+        pytest.param(lambda: abort(410), id="error that is raised"),
+        pytest.param(lambda: ("part", 206), id="part"),
+        pytest.param(lambda: ("", 304), id="not modified"),
+    ],
+)
+async def test_not_kept(app: Quart, cache: Cache, make: Callable[[], Any]) -> None:
+    """What is one visitor's, or an error, is made for each."""
+    counter = Counter(app, cache, make)
+    for _ in range(3):
+        await app.test_client().get("/a")
+    assert counter.calls == 3
+
+
+@pytest.mark.checks("CA-10")
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(chunks, id="async"),
+        pytest.param(sync_chunks, id="sync"),
+        pytest.param(lambda: Response(chunks()), id="response"),
+        pytest.param(lambda: Response(IOBody(BytesIO(b"chunk" * 3))), id="file"),
+    ],
+)
+async def test_streams(app: Quart, cache: Cache, make: Callable[[], Any]) -> None:
+    """A stream arrives whole, each time, and is not kept."""
+    counter = Counter(app, cache, make)
+    assert [await text(app.test_client()) for _ in range(3)] == ["chunk" * 3] * 3
+    assert counter.calls == 3
+
+
+@pytest.mark.checks("CA-9")
+async def test_never_another_users_cookie(app: Quart, cache: Cache) -> None:
+    """The session that a view makes is seen by its visitor alone, many at a time."""
+
+    @app.get("/a")
+    @cache.cached()
+    async def view() -> str:
+        await asyncio.sleep(0.01)
+        session["user"] = request.headers["X-User"]
+        return request.headers["X-User"]
+
+    async def asked(name: str) -> tuple[str, str | None]:
+        response = await app.test_client().get("/a", headers={"X-User": name})
+        return await response.get_data(as_text=True), response.headers.get("Set-Cookie")
+
+    names = [f"user{number}" for number in range(20)]
+    answers = await asyncio.gather(*map(asked, names))
+    assert [body for body, _ in answers] == names
+    assert len({cookie for _, cookie in answers}) == len(names)
+
+
+@pytest.mark.checks("CA-9")
+async def test_cookie_added_later(app: Quart, cache: Cache) -> None:
+    """What is added to an answer after the view is on that answer alone."""
+
+    @app.get("/a")
+    @cache.cached()
+    async def view() -> str:
+        @after_this_request
+        async def add(response: Any) -> Any:
+            response.set_cookie("seen", "1")
+            return response
+
+        return "answer"
+
+    first, second = [await app.test_client().get("/a") for _ in range(2)]
+    assert "Set-Cookie" in first.headers and "Set-Cookie" not in second.headers
+
+
+@pytest.mark.checks("CA-9")
+async def test_visitors_with_a_session(app: Quart, cache: Cache) -> None:
+    """Who brings a session or credentials has answers of his own; those without share one."""
+    counter = Counter(app, cache)
+    assert await text(app.test_client()) == "answer 1"
+    cookie = {"Cookie": "session=anything"}
+    assert await text(app.test_client(), headers=cookie) == "answer 2"
+    assert await text(app.test_client(), headers={"Authorization": "x"}) == "answer 3"
+    assert await text(app.test_client(), headers={"Cookie": "theme=dark"}) == "answer 1"
+    assert counter.calls == 3
+
+
+@pytest.mark.checks("CA-9")
+async def test_vary_by_cookie(app: Quart, cache: Cache) -> None:
+    """With the cookie in the key each visitor has a cache of his own."""
+
+    @app.get("/set/<name>")
+    async def name(name: str) -> str:
+        session["name"] = name
+        return ""
+
+    calls: list[str] = []
+
+    @app.get("/a")
+    @cache.cached(vary=["Cookie"])
+    async def view() -> str:
+        calls.append(session.get("name", "nobody"))
+        return calls[-1]
+
+    ada, bob = app.test_client(), app.test_client()
+    await text(ada, "/set/ada")
+    await text(bob, "/set/bob")
+    for _ in range(2):
+        for client, expected in ((ada, "ada"), (bob, "bob"), (app.test_client(), "nobody")):
+            assert await text(client) == expected
+    assert calls == ["ada", "bob", "nobody"]
+
+
+@pytest.mark.checks("CA-9")
+async def test_vary_is_said(app: Quart, cache: Cache) -> None:
+    """Caches on the way are told the same, on every answer."""
+    Counter(app, cache, vary=["Accept-Language", "X-Theme"])
+    for _ in range(2):
+        response = await app.test_client().get("/a")
+        assert set(response.vary) == {"Accept-Language", "X-Theme"}
+
+
+@pytest.mark.checks("CA-11")
+async def test_not_modified(app: Quart, cache: Cache) -> None:
+    """A client that has the answer is told so, without its bytes, on a hit and on a miss."""
+    counter = Counter(app, cache, lambda: Response("body", headers={"X-A": "b"}))
+    client = app.test_client()
+    tag = (await client.get("/a")).headers["ETag"]
+    for path, calls in (("/a", 1), ("/b", 2)):
+        response = await client.get(path, headers={"If-None-Match": f'"other", {tag}'})
+        assert (response.status_code, response.headers["ETag"]) == (304, tag)
+        assert await response.get_data(as_text=False) == b""
+        assert counter.calls == calls
+        response = await client.get(path, headers={"If-None-Match": '"other"'})
+        assert (response.status_code, await response.get_data(as_text=True)) == (200, "body")
+    assert counter.calls == 2
+
+
+@pytest.mark.checks("CA-11")
+async def test_own_tag(app: Quart, cache: Cache) -> None:
+    """A view that names its answer, or its date, is believed."""
+
+    def make() -> Response:
+        response = Response("body")
+        response.set_etag("mine", weak=True)
+        response.headers["Last-Modified"] = "Thu, 01 Jan 2026 00:00:00 GMT"
+        return response
+
+    Counter(app, cache, make)
+    client = app.test_client()
+    for _ in range(2):
+        assert (await client.get("/a")).headers["ETag"] == 'W/"mine"'
+        response = await client.get("/a", headers={"If-None-Match": 'W/"mine"'})
+        assert response.status_code == 304
+        since = {"If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT"}
+        assert (await client.get("/a", headers=since)).status_code == 304
+
+
+@pytest.mark.checks("CA-4")
+async def test_unless(app: Quart, cache: Cache) -> None:
+    """Where it says so the view is called, and nothing is kept."""
+    seen: list[Any] = []
+
+    def unless(function: Any, *args: Any, **kwargs: Any) -> bool:
+        seen.append((function.__name__, kwargs))
+        return "fresh" in request.args
+
+    counter = Counter(app, cache, unless=unless)
+    client = app.test_client()
+    assert await text(client) == "answer 1"
+    assert await text(client, "/a?fresh") == "answer 2"
+    assert await text(client) == "answer 1"
+    assert seen[0] == ("view", {"path": "a"}) and counter.calls == 2
+
+
+@pytest.mark.checks("CA-4")
+async def test_forced_update(app: Quart, cache: Cache) -> None:
+    """Where it says so the view is called, and what it answers is kept."""
+
+    async def forced() -> bool:
+        return "again" in request.args
+
+    Counter(app, cache, forced_update=forced)
+    client = app.test_client()
+    assert await text(client) == "answer 1"
+    assert await text(client, "/a?again") == "answer 2"
+    assert await text(client) == "answer 2"
+
+
+@pytest.mark.checks("CA-4")
+async def test_response_filter(app: Quart, cache: Cache) -> None:
+    """What it refuses is answered, and not kept."""
+    counter = Counter(app, cache, response_filter=lambda rv: rv != "answer 1")
+    client = app.test_client()
+    assert [await text(client) for _ in range(3)] == ["answer 1", "answer 2", "answer 2"]
+    assert counter.calls == 2
+
+
+@pytest.mark.checks("CA-4")
+async def test_hit_indication(app: Quart, cache: Cache) -> None:
+    Counter(app, cache, response_hit_indication=True)
+    answers = [await app.test_client().get("/a") for _ in range(2)]
+    assert [answer.headers.get("hit_cache") for answer in answers] == [None, "True"]
+
+
+@pytest.mark.checks("CA-4")
+async def test_own_keys(app: Quart, cache: Cache) -> None:
+    """A key may be a constant, a function, or one of the arguments; hosts are apart anyway."""
+
+    async def by_user(name: str) -> str:
+        return f"user {name.lower()}"
+
+    def by_theme() -> str:
+        return "theme " + request.args.get("theme", "")
+
+    calls: list[str] = []
+
+    def view(name: str) -> str:
+        calls.append(name)
+        return f"{name} {len(calls)}"
+
+    app.add_url_rule("/user/<name>", "a", cache.cached(make_cache_key=by_user)(view))
+    app.add_url_rule("/theme/<name>", "b", cache.cached(key_prefix=by_theme)(view))
+    app.add_url_rule("/all/<name>", "c", cache.cached(key_prefix="all")(view))
+    client = app.test_client()
+    assert await text(client, "/user/Ada") == await text(client, "/user/ADA") == "Ada 1"
+    assert await text(client, "/theme/x?theme=a") == await text(client, "/theme/y?theme=a")
+    assert await text(client, "/theme/y?theme=b") == "y 3"
+    assert await text(client, "/all/x") == await text(client, "/all/y") == "x 4"
+    assert await text(client, "/all/y", headers={"Host": "other"}) == "y 5"
+    await cache.delete("all")
+    await cache.delete("user ada")
+    assert await text(client, "/all/y") == "y 6"
+    assert await text(client, "/user/ada") == "ada 7"
+
+
+@pytest.mark.checks("CA-5")
+async def test_delete(app: Quart, cache: Cache) -> None:
+    """The key of a path stands for its answers to all hosts."""
+    counter = Counter(app, cache)
+    client = app.test_client()
+    hosts = [{"Host": "localhost"}, {"Host": "other"}]
+    for path in ("/a", "/b"):
+        for headers in hosts:
+            await text(client, path, headers=headers)
+    assert await cache.has("view//a")
+    assert await cache.delete("view//a")
+    assert not await cache.delete("view//a")
+    assert not await cache.has("view//a")
+    assert [await text(client, "/a", headers=headers) for headers in hosts] == [
+        "answer 5",
+        "answer 6",
+    ]
+    assert [await text(client, "/b", headers=headers) for headers in hosts] == [
+        "answer 3",
+        "answer 4",
+    ]
+    assert await cache.delete_cached(counter.view, "/b")
+    assert await text(client, "/b") == "answer 7"
+
+
+@pytest.mark.checks("CA-5")
+async def test_delete_by_query(app: Quart, cache: Cache) -> None:
+    """One query is deleted, or all of a path."""
+    counter = Counter(app, cache, query_string=True)
+    client = app.test_client()
+    one, two = "/a?limit=15&mock=1", "/a?limit=20"
+    await text(client, one)
+    await text(client, two)
+    assert await cache.delete_cached(counter.view, "/a", "mock=1&limit=15")
+    assert [await text(client, one), await text(client, two)] == ["answer 3", "answer 2"]
+    assert await cache.delete(counter.view.make_cache_key(path="/a", query_args={"limit": 20}))
+    assert [await text(client, one), await text(client, two)] == ["answer 3", "answer 4"]
+    assert await cache.delete_cached(counter.view, "/a")
+    assert [await text(client, one), await text(client, two)] == ["answer 5", "answer 6"]
+    assert await cache.delete("view//a")
+    assert [await text(client, one), await text(client, two)] == ["answer 7", "answer 8"]
+
+
+@pytest.mark.checks("CA-5")
+async def test_delete_during(app: Quart, cache: Cache) -> None:
+    """What is deleted while it is being made is not kept: it may be what was there before."""
+    value = "old"
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    @app.get("/a")
+    @cache.cached()
+    async def view() -> str:
+        found = value
+        reached.set()
+        await go_on.wait()
+        return found
+
+    slow = asyncio.create_task(text(app.test_client()))
+    await reached.wait()
+    value = "new"
+    await cache.delete("view//a")
+    go_on.set()
+    assert await slow == "old"
+    assert await text(app.test_client()) == "new"
+
+
+@pytest.mark.checks("CA-5")
+@pytest.mark.parametrize("form", ["cached", "memoize", "memoize all"])
+async def test_delete_function_during(cache: Cache, form: str) -> None:
+    """The same for the results of functions."""
+    value = "old"
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    decorator: Any = cache.cached(key_prefix="a") if form == "cached" else cache.memoize()
+
+    async def made() -> str:
+        found = value
+        reached.set()
+        await go_on.wait()
+        return found
+
+    function = decorator(made)
+    slow = asyncio.create_task(function())
+    await reached.wait()
+    value = "new"
+    if form == "memoize all":
+        await cache.delete_memoized(function)
+    elif form == "memoize":
+        await cache.delete(function.make_cache_key(function.uncached))
+    else:
+        await cache.delete("a")
+    go_on.set()
+    assert await slow == "old"
+    assert await function() == "new"
+
+
+@pytest.mark.checks("CA-5")
+async def test_tags(app: Quart, cache: Cache) -> None:
+    """All that was kept under a name is out of date at once, whatever it is."""
+    calls: list[str] = []
+
+    @app.get("/post/<int:number>")
+    @cache.cached(tags=lambda number: ["posts", f"post {number}"])
+    async def post(number: int) -> str:
+        calls.append(f"post {number}")
+        return str(len(calls))
+
+    @cache.memoize(tags=["posts"])
+    async def count() -> int:
+        calls.append("count")
+        return len(calls)
+
+    client = app.test_client()
+
+    async def ask() -> list[Any]:
+        return [await text(client, "/post/1"), await text(client, "/post/2"), await count()]
+
+    assert await ask() == await ask() == ["1", "2", 3]
+    await cache.delete_tags("post 1")
+    assert await ask() == ["4", "2", 3]
+    await cache.delete_tags("posts", "nothing")
+    assert await ask() == ["5", "6", 7]
+    assert await ask() == ["5", "6", 7]
+
+
+@pytest.mark.checks("CA-4")
+async def test_functions(app: Quart, cache: Cache) -> None:
+    """With a key of its own a function's value is kept, in a request and outside of one."""
+    calls: list[int] = []
+
+    @cache.cached(timeout=60, key_prefix="list")
+    async def listed() -> list[Any]:
+        calls.append(1)
+        return [len(calls), (1, 2)]
+
+    @cache.cached(timeout=60, key_prefix="sync")
+    def synchronous() -> int:
+        calls.append(1)
+        return len(calls)
+
+    @app.get("/a")
+    async def view() -> dict[str, Any]:
+        return {"listed": await listed(), "synchronous": await synchronous()}
+
+    async with app.app_context():
+        assert await listed() == [1, (1, 2)]
+    assert await listed() == [1, (1, 2)]  # of the one application it was given
+    for _ in range(2):
+        response = await app.test_client().get("/a")
+        assert await response.get_json() == {"listed": [1, [1, 2]], "synchronous": 2}
+    assert await listed.uncached() == [3, (1, 2)]
+    assert await cache.delete("list")
+    assert (await listed())[0] == 4
+    assert listed.make_cache_key() == "list"
+
+
+@pytest.mark.checks("CA-2", "CA-4")
+async def test_none(cache: Cache) -> None:
+    """None is kept only where that is asked for."""
+    calls: list[str] = []
+
+    @cache.cached(key_prefix="a")
+    async def forgotten() -> None:
+        calls.append("a")
+
+    @cache.cached(key_prefix="b", cache_none=True)
+    async def kept() -> None:
+        calls.append("b")
+
+    for _ in range(3):
+        assert await forgotten() is None
+        assert await kept() is None
+    assert calls == ["a", "b", "a", "a"]
+    assert (await cache.has("a"), await cache.has("b")) == (False, True)
+
+
+@pytest.mark.checks("CA-4")
+async def test_source_check(app: Quart, cache: Cache) -> None:
+    """Another body means another key."""
+
+    def one() -> str:
+        return "one"
+
+    def two() -> str:
+        return "two"
+
+    for options, expected in (({}, "one"), ({"source_check": True}, "two")):
+        decorate = cache.cached(key_prefix=f"key {options}", **options)  # type: ignore[arg-type]
+        assert await decorate(one)() == "one"
+        assert await decorate(two)() == expected
+
+
+@pytest.mark.checks("CA-4")
+async def test_signals(app: Quart, cache: Cache) -> None:
+    """Who is interested is told of hits and misses."""
+    told: list[tuple[str, str, Any]] = []
+
+    async def hit(sender: Quart, **values: Any) -> None:
+        told.append(("hit", values["cache_key"], values["kwargs"]))
+
+    def miss(sender: Quart, **values: Any) -> None:
+        assert values["cache"] is cache
+        told.append(("miss", values["cache_key"], values["kwargs"]))
+
+    Counter(app, cache)
+    with cache_view_hit.connected_to(hit, app), cache_view_miss.connected_to(miss, app):
+        for _ in range(2):
+            await text(app.test_client())
+    await text(app.test_client())
+    assert told == [("miss", "view//a", {"path": "a"}), ("hit", "view//a", {"path": "a"})]
+
+
+async def test_websocket(app: Quart, cache: Cache) -> None:
+    """In a websocket values are kept; the path of a request is not there."""
+    calls: list[int] = []
+
+    @cache.cached(key_prefix="value")
+    async def value() -> int:
+        calls.append(1)
+        return len(calls)
+
+    @cache.cached()
+    async def page() -> str:
+        return ""
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        await cache.set("name", await websocket.receive())
+        await websocket.send(f"{await cache.get('name')} {await value()} {await value()}")
+        try:
+            await page()
+        except RuntimeError as error:
+            await websocket.send(str(error))
+
+    async with app.test_client().websocket("/ws") as client:
+        await client.send("ada")
+        assert await client.receive() == "ada 1 1"
+        assert "give it a key_prefix without %s, or use memoize" in await client.receive()
+
+
+async def test_before_request_still_runs(app: Quart, cache: Cache) -> None:
+    """A hit is still a request: hooks run, and what they refuse is refused."""
+    Counter(app, cache)
+
+    @app.before_request
+    async def closed() -> Any:
+        g.seen = True
+        return ("closed", 403) if "closed" in request.args else None
+
+    client = app.test_client()
+    assert await text(client) == "answer 1"
+    assert await text(client, "/a?closed") == "closed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((lambda: "",), {}, TypeError, r"@cache.cached\(\)"),
+        ((-1,), {}, ValueError, "seconds"),
+        (("60",), {}, ValueError, "seconds"),
+        ((), {"vary": "Cookie"}, TypeError, "collection"),
+        ((), {"tags": "posts"}, TypeError, r"tags=\['posts'\]"),
+        ((), {"stale_while_revalidate": -1}, ValueError, "seconds"),
+    ],
+)
+def test_misuse(arguments: Any, options: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Cache().cached(*arguments, **options)

@@ -1,0 +1,398 @@
+"""What a function returns is kept for its arguments, whatever they are."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from quart import Quart
+from quart import g
+
+from quartpatterns.caching import Cache
+from quartpatterns.caching import UncacheableError
+from quartpatterns.caching import cache_memoize_hit
+from quartpatterns.caching import cache_memoize_miss
+from quartpatterns.caching.keys import code_digest
+from quartpatterns.caching.keys import fingerprint
+
+
+@pytest.mark.checks("CA-6")
+async def test_arguments(cache: Cache) -> None:
+    """Equal arguments are one call, however they are passed; others are another."""
+    calls: list[Any] = []
+
+    @cache.memoize(timeout=60)
+    async def add(a: Any, b: Any = 2, *rest: Any, c: Any = None, **more: Any) -> int:
+        calls.append((a, b, rest, c, more))
+        return len(calls)
+
+    assert await add(1) == await add(1, 2) == await add(a=1) == await add(b=2, a=1) == 1
+    assert await add(1, 2, c=None) == 1
+    assert await add(2) == 2
+    assert await add("1") == 3
+    assert await add(True) == 4
+    assert await add(1.0) == 5
+    assert await add(1, 2, 3) == 6
+    assert await add(1, c=3) == 7
+    assert await add(1, d=3, e=4) == await add(1, e=4, d=3) == 8
+    assert await add([1, {"a": {2}}]) == await add([1, {"a": {2}}]) == 9
+    assert await add((1, {"a": {2}})) == 10
+    with pytest.raises(TypeError, match="missing a required argument"):
+        await add()  # type: ignore[call-arg]
+    assert len(calls) == 10
+
+
+@pytest.mark.checks("CA-6")
+async def test_sync(cache: Cache, app: Quart) -> None:
+    """A plain function is run in a thread, with an application context or without one."""
+
+    @cache.memoize()
+    def add(a: int, b: int) -> int:
+        return a + b + int(g.get("more", 0))
+
+    @cache.memoize()
+    def double(a: int) -> int:
+        return a + a
+
+    async with app.app_context():
+        assert await add(1, 2) == await add(1, 2) == 3
+    assert await double(4) == await double(4) == 8
+
+
+class Adder:
+    """An object like any other, without a ``__repr__`` of its own."""
+
+    cache = Cache()
+    calls: list[Any]
+
+    def __init__(self) -> None:
+        self.calls = []
+
+    @cache.memoize()
+    async def add(self, number: int) -> int:
+        self.calls.append(number)
+        return len(self.calls)
+
+    @classmethod
+    @cache.memoize()
+    async def made(cls, number: int) -> str:
+        return f"{cls.__name__} {number}"
+
+    @staticmethod
+    @cache.memoize()
+    async def plain(number: int) -> int:
+        return number
+
+
+class Named(Adder):
+    """An object that other processes can tell, too."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def __caching_id__(self) -> str:
+        return self.name
+
+
+@pytest.fixture
+async def methods(app_class: type[Quart]) -> Cache:
+    Adder.cache.init_app(app_class(__name__))
+    return Adder.cache
+
+
+@pytest.mark.checks("CA-6")
+async def test_methods(methods: Cache) -> None:
+    """Each instance has results of its own, and may forget them."""
+    one, two = Adder(), Adder()
+    assert [await one.add(1), await one.add(1), await two.add(1)] == [1, 1, 1]
+    assert [await one.add(2), await one.add(number=2)] == [2, 2]
+    await methods.delete_memoized(one.add)
+    assert [await one.add(1), await two.add(1)] == [3, 1]
+    await methods.delete_memoized(one.add, 1)
+    assert [await one.add(1), await two.add(1)] == [4, 1]
+    await methods.delete_memoized(Adder.add, two, 1)
+    assert [await one.add(1), await two.add(1)] == [4, 2]
+    await methods.delete_memoized(Adder.add)
+    assert [await one.add(1), await two.add(1)] == [5, 3]
+    assert await one.add.uncached(one, 9) == 6
+    assert [await Adder.made(1), await Named.made(1)] == ["Adder 1", "Named 1"]
+    assert await Adder.plain(5) == await one.plain(5) == 5
+
+
+@pytest.mark.checks("CA-6")
+async def test_named_instances(methods: Cache) -> None:
+    """``__caching_id__`` says which objects are the same."""
+    assert await Named("a").add(1) == 1
+    again = Named("a")
+    assert await again.add(1) == 1 and not again.calls
+    other = Named("b")
+    assert await other.add(1) == 1 and other.calls
+
+
+@pytest.mark.checks("CA-6")
+async def test_addresses_are_no_names(methods: Cache) -> None:
+    """An object that is made where another one was does not get its results."""
+    for number in range(50):
+        adder = Adder()
+        adder.calls = [0] * number
+        assert await adder.add(1) == number + 1
+
+
+@pytest.mark.checks("CA-6")
+async def test_delete(cache: Cache) -> None:
+    calls: list[Any] = []
+
+    @cache.memoize()
+    async def add(a: int, b: int = 0) -> int:
+        calls.append((a, b))
+        return len(calls)
+
+    async def other() -> None: ...
+
+    assert [await add(1), await add(2)] == [1, 2]
+    await cache.delete_memoized(add, 1)
+    assert [await add(1), await add(2)] == [3, 2]
+    await cache.delete_memoized(add, a=1, b=0)
+    assert [await add(1), await add(2)] == [4, 2]
+    await cache.delete_memoized(add)
+    assert [await add(1), await add(2)] == [5, 6]
+    await add.delete_memoized()
+    assert [await add(1), await add(2)] == [7, 8]
+    await cache.delete_memoized_verhash(add)
+    assert [await add(1), await add(2)] == [9, 10]
+    assert await cache.delete(add.make_cache_key(add.uncached, 1))
+    assert [await add(1), await add(2)] == [11, 10]
+    with pytest.raises(TypeError, match="is not memoized"):
+        await cache.delete_memoized(other)
+    with pytest.raises(TypeError, match="is not memoized"):
+        await cache.delete_memoized("add")
+
+
+@pytest.mark.checks("CA-6")
+async def test_options(cache: Cache) -> None:
+    """``unless``, ``forced_update``, ``response_filter``, ``args_to_ignore``, ``make_name``."""
+    calls: list[Any] = []
+
+    def count(a: int, trace: object = None) -> int:
+        calls.append(a)
+        return len(calls)
+
+    ignoring = cache.memoize(args_to_ignore=["trace"], make_name=lambda name: "n1")(count)
+    assert await ignoring(1) == await ignoring(1, object()) == 1
+    bypassing = cache.memoize(unless=lambda f, a: a < 0, make_name=lambda name: "n2")(count)
+    assert [await bypassing(-1), await bypassing(-1), await bypassing(1), await bypassing(1)] == [
+        2,
+        3,
+        4,
+        4,
+    ]
+    forced = cache.memoize(forced_update=lambda: len(calls) < 6, make_name=lambda name: "n3")(count)
+    assert [await forced(1), await forced(1), await forced(1)] == [5, 6, 6]
+    odd = cache.memoize(response_filter=lambda rv: rv % 2, make_name=lambda name: "n4")(count)
+    assert [await odd(1), await odd(1), await odd(2), await odd(2)] == [7, 7, 8, 9]
+
+
+@pytest.mark.checks("CA-2", "CA-6")
+async def test_none(cache: Cache) -> None:
+    calls: list[str] = []
+
+    @cache.memoize()
+    async def forgotten(a: int) -> None:
+        calls.append("a")
+
+    @cache.memoize(cache_none=True)
+    async def kept(a: int) -> None:
+        calls.append("b")
+
+    for _ in range(2):
+        await forgotten(1)
+        await kept(1)
+    assert calls == ["a", "b", "a"]
+
+
+@pytest.mark.checks("CA-6")
+async def test_signals(cache: Cache, app: Quart) -> None:
+    told: list[Any] = []
+
+    @cache.memoize()
+    async def add(a: int) -> int:
+        return a
+
+    def hit(sender: Quart, **values: Any) -> None:
+        told.append(("hit", values["f"], values["args"], values["kwargs"]))
+
+    async def miss(sender: Quart, **values: Any) -> None:
+        told.append(("miss", values["f"], values["args"], values["kwargs"]))
+
+    with cache_memoize_hit.connected_to(hit, app), cache_memoize_miss.connected_to(miss, app):
+        await add(1)
+        await add(a=1)
+    assert told == [("miss", add.uncached, (1,), {}), ("hit", add.uncached, (), {"a": 1})]
+
+
+@pytest.mark.checks("CA-12")
+async def test_once(cache: Cache) -> None:
+    """Of many who call at once one computes; a failure is its own, and is not kept."""
+    calls: list[int] = []
+
+    @cache.memoize()
+    async def slow(a: int) -> list[int]:
+        calls.append(a)
+        number = len(calls)
+        await asyncio.sleep(0.05)
+        if a == 0 and number == 1:
+            raise LookupError("first")
+        return [number]
+
+    found = await asyncio.gather(*(slow(0) for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in found].count(LookupError) == 1
+    calls.clear()
+    assert await asyncio.gather(*(slow(7) for _ in range(200))) == [[1]] * 200
+    assert calls == [7]
+    found[-1] = await slow(7)
+    (await slow(7)).append(8)
+    assert await slow(7) == [1]
+
+
+@pytest.mark.checks("CA-12")
+async def test_recursion(cache: Cache) -> None:
+    """A function that calls itself does not wait for itself."""
+
+    @cache.memoize()
+    async def fibonacci(n: int) -> int:
+        if n < 2:
+            return n
+        parts: list[int] = await asyncio.gather(fibonacci(n - 1), fibonacci(n - 2))
+        return sum(parts)
+
+    depth = 0
+
+    @cache.cached(key_prefix="same")
+    async def same() -> int:
+        nonlocal depth
+        depth += 1
+        return depth if depth > 2 else await same()
+
+    async with asyncio.timeout(10):
+        assert await fibonacci(12) == 144
+        assert await same() == 3
+
+
+async def test_generators(cache: Cache) -> None:
+    """A generator is read but once: that is an error, as early as it can be known."""
+
+    async def stream() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(UncacheableError, match="let it return a list"):
+        cache.memoize()(stream)
+
+    @cache.memoize()
+    async def hidden() -> Any:
+        return (part for part in "ab")
+
+    with pytest.raises(UncacheableError, match="return a list"):
+        await hidden()
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclass
+class Point:
+    x: int
+    y: Any = None
+
+
+class Shown:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Equal:
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.checks("CA-6")
+def test_fingerprints() -> None:
+    """Values that are not the same have not the same name."""
+    values: list[Any] = [
+        None, 0, 1, -1, 1.0, 1j, True, "", "1", "None", b"1", [], [1], ["1"], (1,), [[1]], [1, 1],
+        {}, {1}, {"1"}, {1: 2}, {"1": 2}, {2: 1}, OrderedDict({1: 2}), Colour.RED, Colour,
+        Point(1), Point(2), Point(1, [2]), date(2026, 1, 1), Decimal("1"), Decimal("1.0"),
+        Path("a"), Shown("a"), Shown("a)"), Shown("b"), print, len, asyncio, Adder.plain,
+        [Shown("a,b")], [Shown("a"), Shown("b")], ["a,str:'b'"], ["a", "b"],
+    ]  # fmt: skip
+    names = [fingerprint(value) for value in values]
+    assert len(set(names)) == len(values)
+    assert names == [fingerprint(value) for value in values]
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint(Shown("x")) == fingerprint(Shown("x"))
+
+
+def test_fingerprints_of_what_is_cut_short() -> None:
+    """A representation that leaves something out names nobody."""
+    assert fingerprint(Shown("[0 1 ... 8 9]")) != fingerprint(Shown("[0 1 ... 8 9]"))
+
+
+def test_no_fingerprint() -> None:
+    with pytest.raises(UncacheableError, match="__caching_id__"):
+        fingerprint([Equal()])
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(UncacheableError, match="contains itself"):
+        fingerprint(loop)
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.binary()
+    | st.floats(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner) | st.dictionaries(st.text(), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@given(PLAIN, PLAIN)
+def test_fingerprints_are_names(one: Any, two: Any) -> None:
+    """They are equal where the values are, down to their types."""
+    same = repr(one) == repr(two) or (one == two and fingerprint(one) == fingerprint(two))
+    assert (fingerprint(one) == fingerprint(two)) == same
+
+
+def test_code_digest() -> None:
+    """Of the code, not of the place where it stands."""
+
+    def make(text: str) -> Any:
+        space: dict[str, Any] = {}
+        exec(text, space)
+        return space["f"]
+
+    one = make("def f():\n    return [lambda: 1, 2]")
+    assert code_digest(one) == code_digest(make("\n\n\ndef f():\n    return [lambda: 1, 2]"))
+    assert code_digest(one) != code_digest(make("def f():\n    return [lambda: 2, 2]"))
+    assert code_digest(print)

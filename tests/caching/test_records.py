@@ -1,0 +1,168 @@
+"""Nothing is believed, and nothing is run, that a stranger has put into a shared store."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+from quart import Quart
+
+from quartpatterns.caching import Cache
+from quartpatterns.caching.entries import Entry
+from quartpatterns.caching.records import Packer
+from quartpatterns.caching.records import Record
+from quartpatterns.caching.records import unpack_entry
+from quartpatterns.caching.values import Value
+from quartpatterns.caching.values import encode
+
+ran: list[str] = []
+
+
+class Bomb:
+    """Does something when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return ran.append, ("boom",)
+
+
+RECORDS = [
+    Record(Entry(200, (("A", "b"), ("A", "ü")), b"\x00\n\xff"), ("t", ""), 1.5),
+    Record(encode({"a": (1,)}), (), 0.0),
+    Record(None, ("x",), 7.0),
+]
+
+
+@pytest.mark.checks("CA-15")
+@pytest.mark.parametrize("secret", [None, "", "key", b"key", "ü" * 500])
+@pytest.mark.parametrize("record", RECORDS)
+def test_round_trip(record: Record, secret: Any) -> None:
+    packer = Packer(lambda: secret)
+    assert packer.unpack("k", packer.pack("k", record)) == record
+
+
+@pytest.mark.checks("CA-15")
+@pytest.mark.parametrize("record", RECORDS)
+def test_tampered(record: Record) -> None:
+    """One bit, another key, another secret or none: it is no record."""
+    packer = Packer(lambda: "key")
+    data = packer.pack("k", record)
+    for place in range(len(data)):
+        changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        assert packer.unpack("k", changed) is None
+    assert packer.unpack("k2", data) is None
+    assert Packer(lambda: "other").unpack("k", data) is None
+    assert Packer(lambda: None).unpack("k", data) is None
+    assert packer.unpack("k", Packer(lambda: None).pack("k", record)) is None
+
+
+@pytest.mark.checks("CA-15")
+@given(st.binary() | st.text() | st.integers() | st.none())
+def test_garbage(data: Any) -> None:
+    for packer in (Packer(lambda: None), Packer(lambda: "key")):
+        assert packer.unpack("k", data) is None
+        if isinstance(data, bytes):
+            assert packer.unpack("k", bytes(16) + data) is None
+    assert unpack_entry(data) is None or data == b"own"
+
+
+@pytest.mark.checks("CA-15")
+def test_pickles_need_a_signature() -> None:
+    """Without a secret a pickle is neither written nor read."""
+    record = Record(Value(pickle.dumps(Bomb()), pickled=True))
+    unsigned = Packer(lambda: None, pickles=True)
+    with pytest.raises(RuntimeError, match="needs a SECRET_KEY"):
+        unsigned.pack("k", record)
+    forged = bytes(16) + b'[0, [], "pickle"]\n' + pickle.dumps(Bomb())
+    assert unsigned.unpack("k", forged) is None
+    signed = Packer(lambda: "key", pickles=True)
+    assert signed.unpack("k", forged) is None
+    assert signed.unpack("k", signed.pack("k", record)) == record
+    assert Packer(lambda: "key").unpack("k", signed.pack("k", record)) is None
+    assert not ran
+
+
+@pytest.mark.checks("CA-15")
+@pytest.mark.parametrize("secret", [None, "key"])
+@pytest.mark.parametrize("serializer", ["json", "pickle"])
+async def test_pickle_in_redis(
+    redis_url: str, app_class: type[Quart], secret: str | None, serializer: str
+) -> None:
+    """A pickle that somebody put there is a miss, and is not run."""
+    app = app_class(__name__)
+    app.secret_key = secret
+    cache = Cache(
+        app,
+        {
+            "CACHE_TYPE": "RedisCache",
+            "CACHE_REDIS_URL": redis_url,
+            "CACHE_KEY_PREFIX": "bomb:",
+            "CACHE_SERIALIZER": serializer,
+        },
+    )
+    calls: list[int] = []
+
+    @cache.cached(timeout=60, key_prefix="a")
+    async def function() -> int:
+        calls.append(1)
+        return 1
+
+    with redis.Redis.from_url(redis_url) as client:
+        for bomb in (
+            pickle.dumps(Bomb()),
+            b"sum:0_" + pickle.dumps(Bomb()),
+            bytes(16) + b'[0, [], "pickle"]\n' + pickle.dumps(Bomb()),
+            b"42",
+            b"",
+        ):
+            client.set("bomb:a", bomb)
+            assert await cache.get("a") is None
+        client.lpush("bomb:list", "of another type")
+    assert await cache.get("list") is None
+    if secret or serializer == "json":
+        assert await function() == await function() == 1
+        assert len(calls) == 1
+    await cache.clear()
+    await cache.shelf().store.close()
+    assert not ran
+
+
+@pytest.mark.checks("CA-15")
+async def test_pickle_on_disk(tmp_path: Path, app_class: type[Quart]) -> None:
+    """Nor is one in the database of diskcache, as a value, as a key, or by a file's name."""
+    app = app_class(__name__)
+    cache = Cache(app, {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
+    await cache.set_many({"a": 1, "b": 2, "c": 3, "d": "x" * 100_000})
+    await cache.shelf().store.close()
+    (tmp_path / "bomb").write_bytes(pickle.dumps(Bomb()))
+    with sqlite3.connect(tmp_path / "cache.db") as database:
+        names = [row[0] for row in database.execute("SELECT key FROM Cache ORDER BY rowid")]
+        change = "UPDATE Cache SET mode = ?, filename = ?, value = ? WHERE key = ?"
+        database.execute(change, (4, None, pickle.dumps(Bomb()), names[0]))
+        database.execute(change, (4, "bomb", None, names[1]))
+        database.execute(change, (2, "../../../etc/passwd", None, names[2]))
+        database.execute("UPDATE Cache SET key = ?, raw = 0 WHERE key = ?", (b"x", names[3]))
+    database.close()
+    assert await cache.get_many("a", "b", "c", "d") == [None] * 4
+    assert await cache.set("a", 5) and await cache.get("a") == 5
+    assert await cache.clear()
+    await cache.shelf().store.close()
+    assert not ran
+
+
+@pytest.mark.checks("CA-15")
+async def test_new_secret(config: dict[str, Any], make_app: type[Quart]) -> None:
+    """After the secret has changed everything in a shared store is a miss."""
+    for secret, expected in (("key", None), ("key", 1), ("other", None)):
+        app = make_app(__name__)
+        app.config.from_mapping(config)
+        app.secret_key = secret
+        cache = Cache(app)
+        assert await cache.get("a") == (None if config["CACHE_TYPE"] == "SimpleCache" else expected)
+        await cache.set("a", 1)
+        await cache.shelf().store.close()

@@ -1,0 +1,95 @@
+"""What can't be used as a setting is named, when the application is made."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+
+import quartpatterns.caching
+from quartpatterns.caching import DEFAULTS
+from quartpatterns.caching import Cache
+from quartpatterns.caching.settings import address
+from quartpatterns.caching.settings import read_settings
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("CACHE_TYPE", "MemcachedCache", "SimpleCache, RedisCache, FileSystemCache, NullCache"),
+        ("CACHE_TYPE", None, "CACHE_TYPE is None"),
+        ("CACHE_DEFAULT_TIMEOUT", -1, "CACHE_DEFAULT_TIMEOUT: -1"),
+        ("CACHE_THRESHOLD", 0, "CACHE_THRESHOLD is 0: give a whole number"),
+        ("CACHE_THRESHOLD", True, "CACHE_THRESHOLD is True"),
+        ("CACHE_STORE_TIMEOUT", 0, "CACHE_STORE_TIMEOUT is 0: give seconds"),
+        ("CACHE_RETRY_AFTER", "1", "CACHE_RETRY_AFTER is '1'"),
+        ("CACHE_LOCK_TIMEOUT", float("nan"), "CACHE_LOCK_TIMEOUT is nan"),
+        ("CACHE_MAX_CONNECTIONS", 1.5, "CACHE_MAX_CONNECTIONS is 1.5"),
+        ("CACHE_SERIALIZER", "yaml", "it can be 'json' or 'pickle'"),
+    ],
+)
+def test_refused(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Cache(Quart(__name__), {key: value})
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://:secret@x", "", 7])
+def test_refused_url(url: Any) -> None:
+    """The message does not show it, as it may hold a password."""
+    with pytest.raises(ValueError, match="CACHE_REDIS_URL is not like") as caught:
+        Cache(Quart(__name__), {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url})
+    assert "secret" not in str(caught.value)
+
+
+def test_no_folder() -> None:
+    with pytest.raises(ValueError, match="CACHE_DIR is not set"):
+        Cache(Quart(__name__), {"CACHE_TYPE": "FileSystemCache"})
+
+
+def test_order() -> None:
+    """What ``init_app`` is given goes before the object's, and that before the application's."""
+    app = Quart(__name__)
+    app.config.from_mapping(CACHE_THRESHOLD=1, CACHE_DEFAULT_TIMEOUT=1, CACHE_LOCK_TIMEOUT=1)
+    cache = Cache(config={"CACHE_DEFAULT_TIMEOUT": 2, "CACHE_LOCK_TIMEOUT": 2})
+    cache.init_app(app, {"CACHE_LOCK_TIMEOUT": 3})
+    settings = cache.shelf().settings
+    assert (settings.threshold, settings.default_timeout, settings.lock_timeout) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RedisCache",
+        "flask_caching.backends.RedisCache",
+        "flask_caching.backends.rediscache.RedisCache",
+    ],
+)
+def test_names_of_flask_caching(name: str) -> None:
+    """The pieces of an address are put together as it does."""
+    config = {
+        "CACHE_TYPE": name,
+        "CACHE_REDIS_HOST": "example.org",
+        "CACHE_REDIS_PORT": 7,
+        "CACHE_REDIS_PASSWORD": "a/b@c",
+        "CACHE_REDIS_DB": 2,
+    }
+    settings = read_settings(config, "name")
+    assert settings.redis_url == "redis://:a%2Fb%40c@example.org:7/2"
+    assert address(settings.redis_url) == "example.org:7"
+    assert settings.prefix == "cache:name:"
+
+
+def test_endless_default() -> None:
+    for endless in (0, None):
+        settings = read_settings({"CACHE_DEFAULT_TIMEOUT": endless}, "")
+        assert settings.default_timeout > 10**8
+
+
+def test_documented() -> None:
+    """Every setting is in README.md, with its default, and no other."""
+    readme = Path(quartpatterns.caching.__file__).with_name("README.md").read_text()
+    rows = dict(re.findall(r"^\| `(CACHE_\w+)` \| `(.*?)` \|", readme, re.MULTILINE))
+    assert rows == {key: repr(value).replace("'", '"') for key, value in DEFAULTS.items()}

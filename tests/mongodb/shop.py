@@ -1,0 +1,79 @@
+"""Documents and applications for these tests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Any
+from typing import cast
+
+from beanie import Indexed
+from pydantic import BaseModel
+from pymongo.asynchronous.pool import Pool
+from quart import Quart
+
+from quartpatterns.mongodb import Document
+from quartpatterns.mongodb import MongoDB
+from quartpatterns.mongodb.registration import Registration
+
+mongo = MongoDB()
+
+
+class Size(BaseModel):
+    width: int
+    height: int = 1
+
+
+@mongo.register
+class Item(Document):
+    name: Annotated[str, Indexed(unique=True)]
+    price: int = 0
+    tags: list[str] = []
+    size: Size | None = None
+
+
+@mongo.register
+class Animal(Document):
+    name: str
+
+    class Settings:
+        is_root = True
+
+
+@mongo.register
+class Cat(Animal):
+    lives: int = 9
+
+
+@mongo.register
+class Dog(Animal):
+    tricks: int = 0
+
+
+SLEEP = {"$where": "sleep(20000) || true"}
+"""A query that nobody wants to wait for; the collection must hold a document."""
+
+
+def make_app(app_class: type[Quart], url: str, **config: Any) -> Quart:
+    """An application with the database at *url*."""
+    app = app_class(__name__)
+    app.config.from_mapping(MONGODB_URL=url, **config)
+    mongo.init_app(app)
+    return app
+
+
+def registration(app: Quart) -> Registration:
+    return cast("Registration", app.extensions["mongodb"])
+
+
+def pool(app: Quart) -> Pool:
+    """The only pool of the only client of *app*."""
+    (client,) = registration(app).clients.values()
+    topology: Any = client.client._topology
+    (server,) = topology._servers.values()
+    return cast("Pool", server.pool)
+
+
+async def names(app: Quart) -> list[str]:
+    """The names of all items."""
+    async with app.app_context():
+        return [item.name async for item in Item.find_all().sort("name")]

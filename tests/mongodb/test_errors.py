@@ -1,0 +1,262 @@
+"""What goes wrong with a real server, and what a client is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo import InsertOne
+from pymongo.errors import BulkWriteError
+from pymongo.errors import ConnectionFailure
+from pymongo.errors import ExecutionTimeout
+from pymongo.errors import OperationFailure
+from pymongo.errors import ServerSelectionTimeoutError
+from quart import Quart
+from werkzeug.exceptions import HTTPException
+
+from quartpatterns.compare.processes import free_port
+from quartpatterns.mongodb import MongoUnavailable
+from quartpatterns.mongodb import diagnose
+from quartpatterns.mongodb import register_error_handlers
+from tests.mongodb.shop import SLEEP
+from tests.mongodb.shop import Item
+from tests.mongodb.shop import make_app
+from tests.mongodb.shop import mongo
+from tests.mongodb.shop import pool
+from tests.mongodb.shop import registration
+
+
+async def told(work: Any) -> HTTPException:
+    """What a client is told of the error that *work* raises."""
+    with pytest.raises(Exception) as caught:
+        await work
+    answer = diagnose(caught.value)
+    assert answer is not None, caught.value
+    assert "127.0.0.1" not in str(answer)
+    return answer
+
+
+async def test_duplicates(app: Quart) -> None:
+    """409, with the name of the field and not its value, from each way to write."""
+    async with app.app_context():
+        await Item(name="secret").insert()
+        item = await Item(name="other").insert()
+        item.name = "secret"
+        items = mongo.db["item"]
+        for work in (
+            Item(name="secret").insert(),
+            item.save(),
+            Item.insert_many([Item(name="secret")]),
+            items.bulk_write([InsertOne({"name": "secret"})]),
+            items.update_one({"name": "other"}, {"$set": {"name": "secret"}}),
+        ):
+            answer = await told(work)
+            assert (answer.code, answer.description) == (
+                409,
+                "There is a document with this name already.",
+            )
+
+
+async def test_large(app: Quart) -> None:
+    """413 beyond 16 MiB: for a document, for one that grows, and for a whole batch."""
+    async with app.app_context():
+        for work in (
+            Item(name="x" * 17_000_000).insert(),
+            Item(name="x" * 60_000_000).insert(),
+            Item.insert_many([Item(name="x" * 17_000_000)]),
+        ):
+            answer = await told(work)
+            assert (answer.code, "16 MiB" in str(answer)) == (413, True)
+        await Item(name="x", tags=["x" * 15_000_000]).insert()
+        growing = mongo.db["item"].update_one({}, {"$push": {"tags": "y" * 3_000_000}})
+        assert (await told(growing)).code == 413
+        assert await Item.find_all().count() == 1
+
+
+async def test_impossible_values(app: Quart) -> None:
+    """400 for what MongoDB never stores; a fault of the program stays one."""
+    deep: dict[str, Any] = {}
+    for _ in range(190):
+        deep = {"a": deep}
+    async with app.app_context():
+        users = mongo.db["users"]
+        for work in (
+            Item(name="x", price=10**30).insert(),
+            Item.find(Item.price == 2**63).to_list(),
+            users.insert_one({"name": "\ud800"}),
+            users.insert_one({"a\0": 1}),
+            users.insert_one(deep),
+        ):
+            assert (await told(work)).code == 400
+        for fault in ({"name": object()}, {1: "x"}):
+            with pytest.raises(Exception) as caught:
+                await users.insert_one(fault)  # type: ignore[arg-type]
+            assert diagnose(caught.value) is None
+        with pytest.raises(OperationFailure) as wrong:
+            await users.find_one({"$nonsense": 1})
+        assert diagnose(wrong.value) is None
+
+
+def test_errors_of_others() -> None:
+    """The same errors of the program's own are not taken for the driver's."""
+    with pytest.raises(OverflowError) as overflow:
+        (2.0**1000) ** 1000
+    assert diagnose(overflow.value) is None
+    with pytest.raises(UnicodeEncodeError) as encode:
+        "\ud800".encode()
+    assert diagnose(encode.value) is None
+    assert diagnose(ValueError("x")) is None
+
+
+async def test_refused_by_the_collection(app: Quart) -> None:
+    async with app.app_context():
+        await mongo.db.create_collection("strict", validator={"a": {"$type": "int"}})
+        assert (await told(mongo.db["strict"].insert_one({"a": "x"}))).code == 422
+
+
+async def test_too_slow(app: Quart) -> None:
+    async with app.app_context():
+        await Item(name="x").insert()
+        with pytest.raises(ExecutionTimeout):
+            await mongo.db["item"].find_one(SLEEP, max_time_ms=100)
+        answer = await told(mongo.db["item"].find_one(SLEEP, max_time_ms=100))
+    assert isinstance(answer, MongoUnavailable)
+    assert "took longer" in str(answer)
+
+
+async def test_pool_exhausted(app_class: type[Quart], mongodb_url: str) -> None:
+    """503 with the option to raise, after the time that a request may wait for a connection."""
+    url = f"{mongodb_url}?maxPoolSize=2&waitQueueTimeoutMS=300"
+    app = make_app(app_class, url)
+    async with app.test_app(), app.app_context():
+        await Item(name="x").insert()
+        slow = [asyncio.create_task(mongo.db["item"].find_one(SLEEP)) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        answer = await told(mongo.db["item"].find_one())
+        assert (answer.code, "maxPoolSize" in str(answer)) == (503, True)
+        assert answer.get_headers() and ("Retry-After", "1") in answer.get_headers()
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        assert await mongo.db["item"].find_one()
+        assert pool(app).active_sockets == 0
+
+
+@pytest.fixture
+async def nowhere(app_class: type[Quart]) -> AsyncIterator[Quart]:
+    """An application whose database is not there."""
+    url = f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=300"
+    app = make_app(app_class, url, SECRET="hidden")
+    yield app
+    await registration(app).close()
+
+
+async def test_no_server(nowhere: Quart) -> None:
+    """503 that names the setting and not the address, and one short line in the log."""
+    register_error_handlers(nowhere)
+
+    @nowhere.get("/")
+    async def view() -> str:
+        return str(await Item.find_all().count())
+
+    began = time.monotonic()
+    response = await nowhere.test_client().get("/")
+    text = await response.get_data(as_text=True)
+    assert time.monotonic() - began < 5
+    assert response.status_code == 503
+    assert "correct MONGODB_URL or MONGODB_SETTINGS" in text
+    assert "127.0.0.1" not in text
+    assert response.headers["Retry-After"] == "5"
+
+
+async def test_no_server_at_start_up(nowhere: Quart) -> None:
+    """An application without its database doesn't start, and says what to correct."""
+    with pytest.raises(RuntimeError, match="Start it, or correct MONGODB_URL") as caught:
+        await nowhere.startup()
+    assert isinstance(caught.value.__cause__, ServerSelectionTimeoutError)
+    assert len(str(caught.value)) < 300
+
+
+async def test_log(nowhere: Quart, caplog: pytest.LogCaptureFixture) -> None:
+    register_error_handlers(nowhere)
+
+    @nowhere.get("/")
+    async def view() -> str:
+        return str(await mongo.db["x"].find_one())
+
+    with caplog.at_level("ERROR"):
+        await nowhere.test_client().get("/")
+    (record,) = caplog.records
+    assert len(record.getMessage()) < 300
+    assert "Connect call failed" in record.getMessage()
+
+
+async def test_wrong_user(app_class: type[Quart], mongodb_server: str) -> None:
+    """A user that the server doesn't know is no fault of the client's."""
+    url = mongodb_server.replace("://", "://nobody:wrong@") + "?serverSelectionTimeoutMS=300"
+    app = make_app(app_class, url)
+    async with app.app_context():
+        answer = await told(mongo.db["x"].find_one())
+    with pytest.raises(RuntimeError, match="refuses the user"):
+        await app.startup()
+    await registration(app).close()
+    assert (answer.code, "refuses the user" in str(answer)) == (503, True)
+    assert "wrong" not in str(answer)
+
+
+async def test_handlers(app: Quart) -> None:
+    """The answer goes through the application's own pages; what is unknown stays a 500."""
+    register_error_handlers(app)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.errorhandler(409)
+    async def conflict(error: HTTPException) -> tuple[dict[str, Any], int]:
+        return {"mine": error.description}, 409
+
+    @app.post("/items/<name>")
+    async def create(name: str) -> str:
+        await Item(name=name).insert()
+        return "created"
+
+    @app.get("/fault")
+    async def fault() -> str:
+        return str(await mongo.db["x"].find_one({"$nonsense": 1}))
+
+    @app.get("/overflow")
+    async def overflow() -> str:
+        return str((2.0**1000) ** 1000)
+
+    client = app.test_client()
+    assert (await client.post("/items/x")).status_code == 200
+    response = await client.post("/items/x")
+    assert response.status_code == 409
+    assert await response.get_json() == {"mine": "There is a document with this name already."}
+    assert (await client.get("/fault")).status_code == 500
+    assert (await client.get("/overflow")).status_code == 500
+
+
+def test_bulk_of_something_else() -> None:
+    """A batch is told by its first error."""
+    error = BulkWriteError({"writeErrors": [{"code": 121, "errmsg": "no"}]})
+    answer = diagnose(error)
+    assert answer is not None
+    assert answer.code == 422
+    assert diagnose(BulkWriteError({"writeErrors": []})) is None
+    assert isinstance(diagnose(ConnectionFailure("gone")), MongoUnavailable)
+
+
+def test_answers_are_not_shared() -> None:
+    """Each error has an answer of its own, as a handler may change it."""
+    errors = [OperationFailure("x", 112), OperationFailure("x", 112)]
+    assert diagnose(errors[0]) is not diagnose(errors[1])
+
+
+def test_lost_transaction() -> None:
+    """A transaction that lost against another one may be tried again."""
+    error = OperationFailure("x", 9999, {"errorLabels": ["TransientTransactionError"]})
+    answer = diagnose(error)
+    assert isinstance(answer, MongoUnavailable)
+    assert ("Retry-After", "1") in answer.get_headers()

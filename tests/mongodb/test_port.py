@@ -1,0 +1,166 @@
+"""The port: its page, input of every kind, and a database that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.compare.processes import free_port
+from quartpatterns.gallery.ports import kept_out
+from quartpatterns.mongodb.cases import movies
+from quartpatterns.mongodb.port import create_app
+from quartpatterns.mongodb.port import mongo
+from tests.mongodb.shop import registration
+
+
+@pytest.fixture
+async def port(mongodb_url: str) -> AsyncIterator[Quart]:
+    """The port with 45 movies."""
+    app = create_app({"MONGODB_URL": mongodb_url})
+    async with app.app_context():
+        await mongo.create_indexes()
+        await mongo.db["movie"].insert_many(movies())
+    yield app
+    await registration(app).close()
+
+
+BAD: list[Any] = [
+    pytest.param({"json": {}}, 422, id="nothing"),
+    pytest.param({"json": {"title": None}}, 422, id="null"),
+    pytest.param({"json": {"title": {"$gt": ""}}}, 422, id="operator"),
+    pytest.param({"json": {"title": "x", "year": {"$gt": 0}}}, 422, id="operator in year"),
+    pytest.param({"json": {"title": "x", "year": 10**30}}, 400, id="number"),
+    pytest.param({"json": {"title": "x", "actors": "A"}}, 422, id="no list"),
+    pytest.param({"json": {"title": "x", "imdb": []}}, 422, id="no embedded document"),
+    pytest.param(
+        {"json": {"title": "x", "imdb": {"imdb_id": "x", "rating": "NaN"}}}, 422, id="NaN"
+    ),
+    pytest.param({"json": {"title": "\ud800"}}, 400, id="half a character"),
+    pytest.param({"json": {"title": "x" * 17_000_000}}, 413, id="large request"),
+    pytest.param({"json": []}, 400, id="list"),
+    pytest.param({"json": None}, 400, id="null for all"),
+    pytest.param({"form": {}}, 422, id="empty form"),
+    pytest.param({"form": {"title": ""}}, 422, id="empty title"),
+    pytest.param({"form": {"title[$ne]": "x"}}, 422, id="operator in a form"),
+    pytest.param({"form": {"title": "x", "year": "soon"}}, 422, id="year in a form"),
+    pytest.param({"data": b"{", "headers": {"Content-Type": "application/json"}}, 400, id="half"),
+]
+
+
+@pytest.mark.checks("ME-3")
+@pytest.mark.parametrize(("request_", "status"), BAD)
+async def test_bad_input(port: Quart, request_: dict[str, Any], status: int) -> None:
+    """Bad input is refused by a problem document, and leaves the database as it was."""
+    client = port.test_client()
+    response = await client.post("/movies", **request_)
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    answer = await response.get_json()
+    assert answer["status"] == status
+    assert answer.get("fields") or answer["detail"]
+    assert (await (await client.get("/movies")).get_json())["total"] == 45
+
+
+async def test_large_document(port: Quart) -> None:
+    """A document beyond the limit of the database, by an application that lets it in."""
+    port.config["MAX_CONTENT_LENGTH"] = None
+    response = await port.test_client().post("/movies", json={"title": "x" * 17_000_000})
+    assert response.status_code == 413
+    assert "16 MiB that MongoDB stores" in (await response.get_json())["detail"]
+
+
+@pytest.mark.parametrize("ident", ["x", "0" * 24, "0" * 25, "%00", "%24ne", "{}", "n" * 5000])
+async def test_ids(port: Quart, ident: str) -> None:
+    response = await port.test_client().get(f"/movies/{ident}")
+    assert (response.status_code, response.content_type) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        pytest.param("/movies/titled/[$ne]=x", 404, id="title"),
+        pytest.param("/movies/titled/Movie 02?title[$ne]=x", 200, id="title and a query"),
+        pytest.param("/movies/titled/.*", 404, id="expression"),
+        pytest.param("/users/%7B%22%24gt%22:%22%22%7D", 404, id="user"),
+        pytest.param("/collection/users/%7B%22%24gt%22:%22%22%7D", 404, id="collection"),
+        pytest.param("/movies?page[$gt]=", 200, id="page"),
+    ],
+)
+async def test_operators_in_addresses(port: Quart, path: str, answer: int) -> None:
+    """What looks like a question to the database is a value, or nothing."""
+    assert (await port.test_client().get(path)).status_code == answer
+
+
+@pytest.mark.parametrize("value", [{"$gt": ""}, {"$ne": None}, {"$regex": ""}, None, 1, ["x"]])
+async def test_operators_in_a_search(port: Quart, value: object) -> None:
+    response = await port.test_client().post("/movies/search", json={"title": value})
+    assert await response.get_json() == {"titles": []}
+
+
+class Links(HTMLParser):
+    """The links of a page, and where its form goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.found |= {values[key] or "" for key in ("href", "action") if key in values}
+
+
+async def test_page(port: Quart) -> None:
+    """Every link of the page works, also under a prefix."""
+    client = port.test_client()
+    response = await client.get("/prefix/?page=2", root_path="/prefix")
+    links = Links()
+    links.feed(await response.get_data(as_text=True))
+    assert {"/prefix/?page=1", "/prefix/?page=3", "/prefix/movies"} < links.found
+    for link in links.found:
+        assert link.startswith("/prefix/")
+        assert (await client.get(link, root_path="/prefix")).status_code == 200, link
+
+
+async def test_form(port: Quart) -> None:
+    """The form of the page adds a movie, and shows the page again; markup is text."""
+    client = port.test_client()
+    form = {"title": "<script>", "year": "2020", "actors": "<b>A</b>"}
+    response = await client.post("/movies", form=form)
+    assert (response.status_code, response.location) == (303, "/")
+    page = await (await client.get("/?per_page=100")).get_data(as_text=True)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+async def test_in_the_gallery() -> None:
+    """Without its database the port is kept out, with the setting to change; others run."""
+    url = f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=200"
+    gallery, other = Quart("gallery"), Quart("other")
+
+    @other.get("/")
+    async def index() -> str:
+        return "well"
+
+    mounts = {"/mongodb": create_app({"MONGODB_URL": url}), "/streaming": other}
+    gallery.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        gallery.asgi_app, mounts, on_startup_failure=kept_out
+    )
+    async with gallery.test_app():
+        client = gallery.test_client()
+        response = await client.get("/mongodb/movies")
+        text = await response.get_data(as_text=True)
+        assert (response.status_code, "Set MONGODB_URL" in text) == (503, True)
+        assert "127.0.0.1" not in text
+        assert (await client.get("/streaming/")).status_code == 200
+    await registration(mounts["/mongodb"]).close()
+
+
+async def test_each_worker_names_the_same_database() -> None:
+    """The port's own default: the database of the page."""
+    app = create_app()
+    assert registration(app).settings.database == "myapp"

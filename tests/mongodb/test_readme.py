@@ -1,0 +1,71 @@
+"""What README.md tells people to paste works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import indent
+from urllib.parse import urlsplit
+
+import quartpatterns.mongodb
+
+README = Path(quartpatterns.mongodb.__file__).with_name("README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+TRIAL = """
+import asyncio
+
+
+async def main():
+    async with app.test_app():
+        client = app.test_client()
+        sent = {"title": "Rogue One", "year": 2016, "imdb": {"imdb_id": "tt3748528"}}
+        answer = await client.post("/movies", json=sent)
+        assert answer.status_code == 201
+        id = (await answer.get_json())["id"]
+        assert await (await client.get(f"/movies/{id}")).get_json() == {"title": "Rogue One"}
+        page = await (await client.get("/movies/since/2016")).get_json()
+        assert page == {"titles": ["Rogue One"], "next": None}
+        assert (await client.get("/movies/x")).status_code == 404
+        assert (await client.post("/movies", json=sent)).status_code == 409
+        assert (await client.post("/movies", json={})).status_code == 422
+        COLLECTION
+        async with app.app_context():
+            assert user["name"] == "admin"
+            assert (await find_user({"name": "admin"})) == user
+            assert await find_user({"name": {"$ne": None}}) is None
+            assert await find_movies({"title": {"$ne": None}}) == []
+            (movie,) = await find_movies({"title": "Rogue One"})
+            await rename(movie, "Rogue Two")
+            assert await mongo.db["log"].count_documents({"movie": movie.id}) == 1
+        async with client.request("/changes") as connection:
+            await connection.send_complete()
+            await asyncio.sleep(0.5)
+            async with app.app_context():
+                await movie.delete()
+            assert await asyncio.wait_for(connection.receive(), 10) == b"data: delete\\n\\n"
+            await connection.disconnect()
+
+
+asyncio.run(main())
+print("done")
+"""
+
+
+def test_blocks(replica_set: str) -> None:
+    use, collection, values, transaction, changes = BLOCKS
+    url = urlsplit(replica_set)._replace(path="/readme").geturl()
+    assert "mongodb://localhost/myapp" in use
+    use = use.replace("mongodb://localhost/myapp", url)
+    clean = f"from pymongo import MongoClient\nMongoClient({url!r}).drop_database('readme')\n"
+    trial = TRIAL.replace("        COLLECTION\n", indent(collection, "        "))
+    done = subprocess.run(
+        [sys.executable, "-c", clean + use + values + transaction + changes + trial],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("done\n", "")

@@ -1,0 +1,148 @@
+"""The project itself: what its wheel holds, and that it serves where nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from quartpatterns import catalog
+from quartpatterns.packaging import check_resources
+from tests.conftest import unavailable
+from tests.packaging.building import ROOT
+from tests.packaging.building import Environment
+from tests.packaging.building import build
+from tests.packaging.building import run
+from tests.packaging.building import served
+
+PARTS = ("quartpatterns", "alembic", "tests", "docs")
+BUILT = [pattern.name for pattern in catalog.PATTERNS if not pattern.planned]
+
+
+def copied(source: Path, folder: Path) -> Path:
+    """The project as a fresh checkout has it."""
+    unwanted = shutil.ignore_patterns("__pycache__", "_build", "instance")
+    for name in PARTS:
+        shutil.copytree(source / name, folder / name, ignore=unwanted)
+    for file in source.iterdir():
+        if file.is_file():
+            shutil.copy(file, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(ROOT, tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout: Path) -> Path:
+    return build(checkout, "--wheel")
+
+
+@pytest.mark.checks("DI-10")
+def test_contents(wheel: Path, checkout: Path) -> None:
+    """All that runs is in the wheel, whatever its suffix, and nothing of the tests."""
+    with zipfile.ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+    source = {
+        str(path.relative_to(checkout))
+        for path in (checkout / "quartpatterns").rglob("*")
+        if path.is_file()
+    }
+    source |= {"quartpatterns/hypercorn.toml"}
+    source |= {
+        f"quartpatterns/{path.relative_to(checkout)}"
+        for path in (checkout / "alembic").rglob("*")
+        if path.is_file()
+    }
+    assert {name for name in inside if ".dist-info/" not in name} == source
+    for name in ("py.typed", "packaging/skeleton/base/.gitignore", "alembic/script.py.mako"):
+        assert f"quartpatterns/{name}" in source
+    for name in BUILT:
+        assert f"quartpatterns/{name}/README.md" in source
+    assert not [name for name in inside if re.match(r"tests|docs|conftest", name)]
+
+
+@pytest.mark.checks("DI-10")
+def test_resources(wheel: Path, checkout: Path) -> None:
+    """Each template and static file that a port refers to is in the wheel."""
+    # jQuery is served from the package that has it.
+    ignore = ["jquery.min.js"]
+    assert check_resources(wheel, source=checkout / "quartpatterns", ignore=ignore) == []
+
+
+@pytest.mark.checks("DI-10")
+def test_reproducible(wheel: Path, checkout: Path, tmp_path: Path) -> None:
+    """Another day, another folder, other modes: the same bytes. So too by way of the sdist."""
+    again = copied(checkout, tmp_path / "again")
+    for path in again.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (86_400, 86_400))
+    second = build(again, "--wheel", env={"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "1"})
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "-o", tmp_path, cwd=again)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    third = build(tmp_path / sdist.name.removesuffix(".tar.gz"), "--wheel")
+    hashes = {hashlib.sha256(one.read_bytes()).hexdigest() for one in (wheel, second, third)}
+    assert len(hashes) == 1
+
+
+def install(environment: Environment, *what: str | Path) -> None:
+    """Install *what* with its dependencies from the index, in the versions of the lock."""
+    try:
+        environment.install("--constraint", ROOT / "requirements.lock", *what)
+    except AssertionError as error:
+        if re.search("error sending request|dns error|Failed to fetch", str(error)):
+            unavailable("no package index that uv can reach")
+        raise
+
+
+@pytest.mark.wire
+@pytest.mark.timeout(600)
+@pytest.mark.checks("DI-10")
+def test_installed(wheel: Path, tmp_path: Path) -> None:
+    """``quartpatterns serve`` serves every port from an empty folder, and writes there only."""
+    environment = Environment.empty(tmp_path / "environment")
+    install(environment, f"{wheel}[all]")
+    folder = tmp_path / "empty"
+    command = ("-m", "quartpatterns", "serve", "--bind", "127.0.0.1:{port}")
+    with served(environment, *command, folder=folder) as url:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/").status_code == 200
+            assert "text/css" in client.get("/gallery/static/gallery.css").headers["content-type"]
+            answers = {name: client.get(f"/{name}/").status_code for name in BUILT}
+    assert [path.name for path in folder.iterdir()] == ["instance"]
+    without = {name for name in BUILT if "mongodb" in catalog.get(name).services}
+    assert {name: code for name, code in answers.items() if code != 200}.keys() <= without
+    where = run(
+        environment.python, "-c", "import quartpatterns as q; print(q.__file__)", cwd=folder
+    )
+    assert where.stdout.startswith(str(environment.packages))
+    assert not list(environment.packages.glob("tests"))
+
+
+@pytest.mark.wire
+@pytest.mark.timeout(600)
+@pytest.mark.checks("DI-8", "DI-10")
+def test_newcomer(wheel: Path, tmp_path: Path) -> None:
+    """With quartpatterns alone: what ``new`` says to do next installs, passes and serves."""
+    environment = Environment.empty(tmp_path / "environment")
+    install(environment, wheel)
+    name = ("-m", "quartpatterns", "new", "demo", "--with", "sqlalchemy,tasks")
+    run(environment.python, *name, cwd=tmp_path)
+    demo = tmp_path / "demo"
+    install(environment, "--editable", f"{demo}[dev]")
+    said = run(environment.python, "-m", "pytest", "-q", cwd=demo).stdout
+    assert re.search(r"\d+ passed", said)
+    with served(environment, "-m", "demo", "--bind", "127.0.0.1:{port}", folder=demo) as url:
+        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200

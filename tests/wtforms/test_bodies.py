@@ -1,0 +1,374 @@
+"""The token is found at the head of a body; what has none is refused before it is here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from quart import Quart
+from quart import Request
+from quart import request
+from quart.wrappers.request import Body
+from werkzeug.datastructures import Headers
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.wtforms.bodies import PeekedBody
+from quartpatterns.wtforms.bodies import find_field
+from tests.serving import PATIENCE
+from tests.serving import eventually
+from tests.serving import served
+from tests.wtforms.test_tokens import make
+from tests.wtforms.test_tokens import text
+
+pytestmark = pytest.mark.checks("WT-11")
+
+MULTIPART = "multipart/form-data; boundary=b"
+URLENCODED = "application/x-www-form-urlencoded"
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def app(app_class: type[Quart]) -> Quart:
+    return make(app_class)
+
+
+def part(name: str, value: bytes, filename: str | None = None) -> bytes:
+    """One part of a multipart body with the boundary ``b``."""
+    file = f'; filename="{filename}"' if filename else ""
+    head = f'--b\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+    return head.encode() + value + b"\r\n"
+
+
+async def chunked(port: int, head: dict[str, str], pieces: AsyncIterator[bytes]) -> tuple[int, int]:
+    """Send *pieces* in chunks until there is an answer; its status, and the bytes sent before."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = ["POST / HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked"]
+    lines += [f"{name}: {value}" for name, value in head.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    answer = asyncio.create_task(reader.readline())
+    sent = 0
+    async for piece in pieces:
+        if answer.done():
+            break
+        writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        sent += len(piece)
+        with contextlib.suppress(ConnectionError):  # the server has answered and left
+            await writer.drain()
+        await asyncio.sleep(0)
+    else:
+        writer.write(b"0\r\n\r\n")
+    async with asyncio.timeout(PATIENCE):
+        line = await answer
+    writer.transport.abort()
+    return int(line.split()[1]), sent
+
+
+async def upload(first: bytes, *, mib: int = 64) -> AsyncIterator[bytes]:
+    """A multipart form with a large file behind *first*."""
+    if first:  # nothing would be the end of a chunked body
+        yield first
+    yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    for _ in range(mib * 16):
+        yield b"x" * (MIB // 16)
+    yield b"\r\n--b--\r\n"
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize(
+    "kind", ["no session", "no token", "wrong header", "wrong field", "urlencoded", "text", "late"]
+)
+async def test_refused_early(app: Quart, kind: str) -> None:
+    """Of 64 MiB without a right token next to nothing is read, whatever kind of body it is."""
+    received: list[int] = []
+    app.config["MAX_CONTENT_LENGTH"] = 100 * MIB
+
+    @app.after_request
+    async def note(response: Any) -> Any:
+        received.append(getattr(request.body, "received", 0))
+        return response
+
+    async with served(app) as server:
+        got = await server.client.get("/token")
+        head = {"Content-Type": MULTIPART, "Cookie": got.headers["Set-Cookie"].partition(";")[0]}
+        pieces = upload(b"")
+        if kind == "no session":
+            del head["Cookie"]
+        elif kind == "wrong header":
+            head["X-CSRFToken"] = "wrong"
+        elif kind == "wrong field":
+            pieces = upload(part("csrf_token", b"wrong"))
+        elif kind == "urlencoded":
+            head["Content-Type"] = URLENCODED
+        elif kind == "text":
+            head["Content-Type"] = "text/plain"
+        elif kind == "late":
+            pieces = upload(part("text", b"x" * 600_000) + part("csrf_token", got.text.encode()))
+        status, sent = await chunked(server.port, head, pieces)
+    assert status == 400
+    assert sent < 16 * MIB
+    if isinstance(app, FaithfulQuart):
+        # Plain Quart receives whatever comes; here it is what somebody has asked for.
+        most = {"no session": 0, "text": 0, "wrong header": 0, "wrong field": 65_536}
+        assert received[-1] <= most.get(kind, 500_000 + 65_536)
+        assert kind in most or received[-1] >= 500_000
+
+
+@pytest.mark.wire
+async def test_large_with_token(app: Quart) -> None:
+    """With its token first, an upload passes, and the view streams it as it comes."""
+    app.config["MAX_CONTENT_LENGTH"] = 100 * MIB
+    seen: list[Any] = []
+
+    @app.before_request
+    async def stream() -> str | None:
+        if request.method == "GET":
+            return None
+        digest, size = hashlib.sha256(), 0
+        async for data in request.body:
+            digest.update(data)
+            size += len(data)
+        seen[:] = [size, digest.hexdigest()]
+        return "streamed"
+
+    async with served(app) as server:
+        got = await server.client.get("/token")
+        head = {"Content-Type": MULTIPART, "Cookie": got.headers["Set-Cookie"].partition(";")[0]}
+        first = part("csrf_token", got.text.encode())
+        status, sent = await chunked(server.port, head, upload(first, mib=8))
+    expected = b"".join([piece async for piece in upload(first, mib=8)])
+    assert status == 200
+    assert seen == [sent, hashlib.sha256(expected).hexdigest()]
+
+
+@pytest.mark.parametrize("kind", [MULTIPART, URLENCODED])
+async def test_untouched(app: Quart, kind: str) -> None:
+    """What the check has looked at, the view reads as it was: as a form, or as bytes, or both."""
+
+    @app.post("/form")
+    async def form() -> Any:
+        form, files = await request.form, await request.files
+        return {"form": form.to_dict(), "files": {name: files[name].filename for name in files}}
+
+    @app.post("/data")
+    async def data() -> bytes:
+        first = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+        again = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+        assert first == again
+        # As without a token, what is not kept is gone; the form is not parsed from it.
+        assert not await request.get_data(cache=True, as_text=False, parse_form_data=False)
+        return first
+
+    client = app.test_client()
+    token = await text(client)
+    if kind == MULTIPART:
+        body = (
+            part("csrf_token", token.encode()) + part("a", b"1") + part("f", b"2", "f") + b"--b--"
+        )
+    else:
+        body = f"csrf_token={token}&a=1".encode()
+    headers = {"Content-Type": kind}
+    said = await (await client.post("/form", data=body, headers=headers)).get_json()
+    assert said["form"] == {"csrf_token": token, "a": "1"}
+    assert said["files"] == ({"f": "f"} if kind == MULTIPART else {})
+    answer = await client.post("/data", data=body, headers=headers)
+    assert await answer.get_data(as_text=False) == body
+
+
+async def test_limit_of_the_view() -> None:
+    """A view may raise or lower the limit for itself: the check has not judged the body."""
+    app = make(FaithfulQuart, MAX_CONTENT_LENGTH=1000)
+
+    @app.post("/limit/<int:limit>")
+    async def limited(limit: int) -> str:
+        request.max_content_length = limit
+        return str(len((await request.form)["text"]))
+
+    client = app.test_client()
+    token = await text(client)
+    form = {"csrf_token": token, "text": "x" * 5000}
+    for length in (None, "5200"):
+        headers = {"Content-Length": length} if length else {}
+        for limit, status in ((10_000, 200), (4000, 413), (100, 413)):
+            response = await client.post(f"/limit/{limit}", form=form, headers=headers)
+            assert response.status_code == status, (length, limit)
+
+
+async def test_limit_of_the_application(app: Quart) -> None:
+    """What is too large is so though a part of it has been looked at."""
+    app.config["MAX_CONTENT_LENGTH"] = 1000
+
+    @app.post("/read")
+    async def read() -> str:
+        return str(len(await request.form))
+
+    client = app.test_client()
+    token = await text(client)
+    form = {"csrf_token": token, "text": "x" * 1500}
+    assert (await client.post("/read", form=form)).status_code == 413
+    form["text"] = "x" * 500
+    assert (await client.post("/read", form=form)).status_code == 200
+
+
+async def test_counted_by_quart() -> None:
+    """Quart's body counts what it holds; what has been looked at still counts."""
+    inner = Body(None, 1000)
+    body = PeekedBody(inner)
+    body.append(b"x" * 600)
+    await body.peek()
+    body.append(b"x" * 600)
+    body.set_complete()
+    with pytest.raises(RequestEntityTooLarge):
+        await body
+
+
+@pytest.mark.wire
+async def test_slow(app: Quart) -> None:
+    """A client that never comes to the token is told that it took too long."""
+    app.config["BODY_TIMEOUT"] = 0.2
+
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.02)
+
+    async with served(app) as server:
+        got = await server.client.get("/token")
+        cookie = got.headers["Set-Cookie"].partition(";")[0]
+        status, _ = await chunked(
+            server.port, {"Content-Type": URLENCODED, "Cookie": cookie}, drip()
+        )
+    assert status == 408
+
+
+@pytest.mark.wire
+async def test_client_leaves(app: Quart) -> None:
+    """A client that goes while its body is looked at leaves nothing behind."""
+    async with served(app) as server:
+        got = await server.client.get("/token")
+        cookie = got.headers["Set-Cookie"].partition(";")[0]
+        before = len(asyncio.all_tasks())
+        for _ in range(5):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(
+                f"POST / HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n"
+                f"Content-Type: {URLENCODED}\r\nContent-Length: 1000\r\n\r\na=".encode()
+            )
+            await writer.drain()
+            await asyncio.sleep(0.02)
+            writer.transport.abort()
+        await eventually(lambda: len(asyncio.all_tasks()) <= before)
+        assert (await server.client.get("/token")).status_code == 200
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """*data* in pieces."""
+    ends = [*sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+async def found(body: bytes, kind: str, pieces: list[bytes], limit: int = 100_000) -> Any:
+    """What is found in *body*, and what is left of it for the view."""
+    one = Request(
+        "POST",
+        "http",
+        "/",
+        b"",
+        Headers({"Content-Type": kind}),
+        "",
+        "1.1",
+        {},  # type: ignore[typeddict-item]
+        send_push_promise=None,  # type: ignore[arg-type]
+    )
+    one.body_timeout = None
+
+    async def feed() -> None:
+        for piece in pieces:
+            one.body.append(piece)
+            await asyncio.sleep(0)
+        one.body.set_complete()
+
+    feeding = asyncio.create_task(feed())
+    value = await find_field(one, "csrf_token", limit=limit)
+    await feeding
+    assert b"".join([data async for data in one.body]) == body
+    return value
+
+
+fields = st.lists(
+    st.tuples(
+        st.sampled_from(["csrf_token", "a-csrf_token", "csrf", "text", "\u00fc"]),
+        st.sampled_from(
+            ["", "token", "a=b&c;d", "\r\n--c\r\n--", "x" * 300, "\u00e9\u2713", "\x00"]
+        ),
+    ),
+    max_size=6,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(fields, st.lists(st.integers(0, 5000), max_size=6), st.booleans())
+def test_as_the_parser(pairs: list[tuple[str, str]], places: list[int], multipart: bool) -> None:
+    """However a network cuts the body: what is found is what the parser of forms would find."""
+    form = MultiDict(pairs)
+    if multipart:
+        body = b"".join(part(name, value.encode()) for name, value in pairs) + b"--b--\r\n"
+        kind = MULTIPART
+    else:
+        body, kind = urlencode(pairs).encode(), URLENCODED
+    expected = [form[name] for name in form if name.endswith("csrf_token") and form[name]]
+    value = asyncio.run(found(body, kind, cut(body, places)))
+    assert (value in expected) if expected else value is None
+
+
+@pytest.mark.checks("WT-14")
+@settings(deadline=None, max_examples=300)
+@given(
+    st.binary(max_size=400) | st.sampled_from([b"--b", b"--b\r\n\r\n", b"--b--", b"&" * 300]),
+    st.sampled_from([MULTIPART, URLENCODED, "multipart/form-data", "text/plain", ""]),
+    st.lists(st.integers(0, 400), max_size=4),
+)
+def test_any_bytes(body: bytes, kind: str, places: list[int]) -> None:
+    """Whatever is sent: nothing fails, and nothing is lost."""
+    asyncio.run(found(body, kind, cut(body, places)))
+
+
+@pytest.mark.checks("WT-14")
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Disposition: form-data",
+        b"Content-Disposition: form-data; name",
+        b"Content-Type: text/plain",
+        b'Content-Disposition: form-data; name="\xff"',
+        b"\x00",
+    ],
+)
+async def test_odd_parts(head: bytes) -> None:
+    """A part without a name, or with a broken head."""
+    body = b"--b\r\n" + head + b"\r\n\r\nx\r\n" + part("csrf_token", b"t") + b"--b--"
+    assert await found(body, MULTIPART, [body]) in {"t", None}
+
+
+async def test_every_cut() -> None:
+    """Wherever a network cuts the body in two, the token is whole."""
+    body = part("csrf_token", b"t.o.k") + b"--b--\r\n"
+    for place in range(len(body)):
+        assert await found(body, MULTIPART, cut(body, [place])) == "t.o.k"
+
+
+async def test_limit() -> None:
+    """No more than the limit is looked at."""
+    body = b"a=" + b"x" * 1000 + b"&csrf_token=t"
+    assert await found(body, URLENCODED, [body], limit=2000) == "t"
+    assert await found(body, URLENCODED, [body], limit=1000) is None
+    assert await found(body, URLENCODED, [body[:1010], body[1010:]], limit=1012) is None

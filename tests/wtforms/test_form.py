@@ -1,0 +1,319 @@
+"""A form reads its request, once it is awaited, and says so where it was not."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import wtforms
+from quart import Quart
+from quart import render_template_string
+from quart import request
+from quart.typing import ResponseReturnValue
+from quart.typing import TestClientProtocol as Client
+from werkzeug.datastructures import MultiDict
+from wtforms import BooleanField
+from wtforms import FieldList
+from wtforms import FormField
+from wtforms import HiddenField
+from wtforms import IntegerField
+from wtforms import StringField
+from wtforms.validators import InputRequired
+from wtforms.validators import ValidationError
+
+from quartpatterns.wtforms import QuartForm
+from quartpatterns.wtforms import original
+from quartpatterns.wtforms import port
+
+
+class Address(QuartForm):
+    street = StringField(validators=[InputRequired()])
+
+
+class Form(QuartForm):
+    name = StringField(validators=[InputRequired()])
+    age = IntegerField(default=7)
+    ready = BooleanField(default=True)
+    tags = FieldList(StringField())
+    address = FormField(Address)
+
+
+@pytest.fixture
+def app(app_class: type[Quart]) -> Quart:
+    app = app_class(__name__)
+    app.secret_key = "a key"
+    app.config["WTF_CSRF_ENABLED"] = False
+
+    @app.route("/", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    async def index() -> ResponseReturnValue:
+        form = await Form.create()
+        valid = await form.validate_on_submit()
+        return {"valid": valid, "data": form.data, "errors": form.errors}
+
+    return app
+
+
+async def ask(client: Client, method: str = "POST", **how: Any) -> Any:
+    response = await client.open("/", method=method, **how)
+    assert response.status_code == 200, await response.get_data(as_text=True)
+    return json.loads(await response.get_data())
+
+
+@pytest.mark.checks("WT-2", "WT-3")
+async def test_submitted(app: Quart) -> None:
+    """A form is read where one is submitted, with all that is in it."""
+    fields = {
+        "name": "Ada",
+        "age": "36",
+        "tags-1": "one",
+        "tags-3": "two",
+        "address-street": "Dorset",
+    }
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        said = await ask(app.test_client(), method, form=fields)
+        assert said["valid"]
+        assert said["data"] == {
+            "name": "Ada",
+            "age": 36,
+            "ready": False,
+            "tags": ["one", "two"],
+            "address": {"street": "Dorset"},
+        }
+
+
+async def test_not_submitted(app: Quart) -> None:
+    said = await ask(app.test_client(), "GET", query_string={"name": "Ada"})
+    assert not said["valid"]
+    assert said["data"]["name"] is None
+    assert said["data"]["ready"]
+    assert said["errors"] == {}
+
+
+async def test_empty_form(app: Quart) -> None:
+    """A box that is not ticked is not sent; where it is the only field, nothing is."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    said = await ask(app.test_client(), headers=headers)
+    assert said["data"]["ready"] is False
+    assert set(said["errors"]) == {"name", "address"}
+    # What has no form at all is an object as it was.
+    assert (await ask(app.test_client()))["data"]["ready"] is True
+
+
+@pytest.mark.checks("WT-14")
+async def test_json(app: Quart) -> None:
+    """A flat object counts as a form; its values are what a form would have sent."""
+    sent = {"name": "Ada", "age": 36, "ready": False, "tags-0": "one", "address-street": ["a", "b"]}
+    said = await ask(app.test_client(), json=sent)
+    assert said["data"] == {
+        "name": "Ada",
+        "age": 36,
+        "ready": False,
+        "tags": ["one"],
+        "address": {"street": "a"},
+    }
+    assert (await ask(app.test_client(), json={"name": None}))["data"]["name"] is None
+    assert (await ask(app.test_client(), json={"name": True}))["data"]["name"] == "true"
+
+
+@pytest.mark.checks("WT-14")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"{",
+        b"\xff\xfe",
+        b'{"name": {}}',
+        b'{"name": [[]]}',
+        b"[" * 100_000,
+        b'{"name": ' + b"1" * 5000 + b"}",
+    ],
+)
+async def test_broken_json(app: Quart, body: bytes) -> None:
+    """What is no form is answered with 400, and says why."""
+    headers = {"Content-Type": "application/json"}
+    response = await app.test_client().post("/", data=body, headers=headers)
+    assert response.status_code == 400
+    assert "The form can&#39;t be read" in await response.get_data(as_text=True)
+
+
+@pytest.mark.checks("WT-14")
+async def test_half_a_character(app: Quart) -> None:
+    """JSON can say what no page can be written with."""
+    body = b'{"name": "\\ud800", "\\udfff": "x"}'
+    headers = {"Content-Type": "application/json"}
+    said = await ask(app.test_client(), data=body, headers=headers)
+    assert said["data"]["name"] == "?"
+
+
+@pytest.mark.checks("WT-14")
+@pytest.mark.parametrize("index", ["\u00b2", "\u2460", "9" * 5000])
+async def test_odd_indices(app: Quart, index: str) -> None:
+    """Names that look like an index of a list, and are no number, or one that is too long."""
+    said = await ask(app.test_client(), form={f"tags-{index}": "x", "tags-2": "y"})
+    assert said["data"]["tags"] == ["y"]
+
+
+@pytest.mark.checks("WT-14")
+async def test_many_entries(app: Quart) -> None:
+    said = await ask(app.test_client(), form={f"tags-{n}": "x" for n in range(5_000)})
+    assert len(said["data"]["tags"]) == 5_000
+
+
+@pytest.mark.checks("WT-3")
+async def test_args(app: Quart) -> None:
+    """A search takes the query, and needs no token though other forms do."""
+    app.config["WTF_CSRF_ENABLED"] = True
+
+    @app.route("/search", methods=["GET", "POST"])
+    async def search() -> ResponseReturnValue:
+        form = await Form.create(args=True)
+        return {"valid": await form.validate(), "errors": form.errors, "name": form.name.data}
+
+    client = app.test_client()
+    query = {"name": "Ada", "address-street": "a"}
+    said = json.loads(await (await client.get("/search", query_string=query)).get_data())
+    assert said == {"valid": True, "errors": {}, "name": "Ada"}
+    posted = await client.post("/search", query_string=query, form={"name": "Grace"})
+    said = json.loads(await posted.get_data())
+    assert (said["valid"], said["name"]) == (False, "Grace")
+    assert "csrf_token" in said["errors"]
+
+
+async def test_data(app: Quart) -> None:
+    """Objects, mappings and keywords fill a form that is not submitted; prefixes keep two apart."""
+
+    class User:
+        name = "Ada"
+
+    @app.route("/filled", methods=["GET", "POST"])
+    async def filled() -> ResponseReturnValue:
+        one = await Form.create(obj=User(), prefix="one")
+        two = await Form.create(data={"name": "Grace"}, prefix="two-", age=85)
+        three = await Form.create(formdata=None, data={"name": "Ida"})
+        four = await Form.create(MultiDict({"name": "Edith"}))
+        five = await Form.create(request.form)
+        names = [form.name.data for form in (one, two, three, four, five)]
+        return {"names": names, "age": two.age.data, "fields": [one.name.name, two.name.name]}
+
+    client = app.test_client()
+    said = json.loads(await (await client.get("/filled")).get_data())
+    assert said["names"] == ["Ada", "Grace", "Ida", "Edith", None]
+    assert said["age"] == 85
+    assert said["fields"] == ["one-name", "two-name"]
+    form = {"one-name": "1", "two-name": "2", "name": "5"}
+    said = json.loads(await (await client.post("/filled", form=form)).get_data())
+    assert said["names"] == ["1", "2", "Ida", "Edith", "5"]
+
+
+@pytest.mark.checks("WT-6")
+async def test_not_awaited(app: Quart) -> None:
+    """Each way to forget an await is a TypeError that names it."""
+
+    class Own(QuartForm):
+        async def validate(  # type: ignore[override]
+            self, extra_validators: Any = None
+        ) -> bool:
+            return await super().validate(extra_validators)
+
+    class Old(QuartForm):
+        def validate(self, extra_validators: Any = None) -> Any:
+            valid: Any = super().validate(extra_validators)
+            return valid and True
+
+    async with app.test_request_context("/", method="POST"):
+        with pytest.raises(TypeError, match=r"`await Form.create\(\)`, or Form\(await request.fo"):
+            Form(request.form)
+        with pytest.raises(TypeError, match=r"can't read the request: write `await Form.create"):
+            Form()
+        form = await Form.create()
+        with pytest.raises(TypeError, match=r"write `await form.validate_on_submit\(\)`"):
+            bool(form.validate_on_submit())
+        with pytest.raises(TypeError, match=r"write `await form.validate\(\)`"):
+            assert not form.validate()  # type: ignore[truthy-bool]
+        with pytest.raises(TypeError, match=r"write `await form.validate\(\)`"):
+            bool((await Own.create()).validate())
+        with pytest.raises(TypeError, match=r"write `await form.validate\(\)`"):
+            await (await Old.create()).validate_on_submit()
+        for use in (
+            lambda form: form.name,
+            lambda form: form.validate_on_submit(),
+            lambda form: form["name"],
+            list,
+            bool,
+        ):
+            with pytest.raises(TypeError, match=r"write `await Form.create\(\)`"):
+                use(Form.create())
+        pending = Form.create()
+        with pytest.raises(TypeError, match=r"write `await Form.create\(\)`"):
+            await render_template_string("{{ form.name }}", form=pending)
+
+
+@pytest.mark.checks("WT-6")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_dropped() -> None:
+    """A call that nobody looks at is named in Python's warning."""
+    form = Form(MultiDict())
+    with pytest.warns(RuntimeWarning, match=r"form.validate' was never awaited"):
+        form.validate()
+
+
+async def test_outside_of_a_request() -> None:
+    """A form can be tested without an application."""
+    form = Form(MultiDict({"name": "Ada", "address-street": "a"}))
+    assert await form.validate()
+    assert not await form.validate_on_submit()
+    assert "csrf_token" not in form
+    assert Form().name.data is None
+
+
+async def test_hidden_tag(app: Quart) -> None:
+    """All hidden fields, or those that are named; nothing that shows."""
+    app.config["WTF_CSRF_ENABLED"] = True
+
+    class Hidden(QuartForm):
+        name = StringField()
+        one = HiddenField(default="1")
+        two = HiddenField(default='"<')
+        inner = FormField(Address)
+
+    async with app.test_request_context("/"):
+        form = await Hidden.create()
+        ids = re.findall(r'id="([^"]+)"', form.hidden_tag())
+        assert ids == ["one", "two", "csrf_token"]
+        tag = '<input id="two" name="two" type="hidden" value="&#34;&lt;">'
+        assert form.hidden_tag("two", form.name, "nothing") == tag
+        # One token is enough: none in forms within others.
+        assert "csrf_token" not in form.inner.form
+
+
+async def test_extra_validators(app: Quart) -> None:
+    async def no(form: Any, field: Any) -> None:
+        raise ValidationError("no")
+
+    class Inline(QuartForm):
+        name = StringField()
+
+        async def validate_name(self, field: Any) -> None:
+            raise ValidationError("inline")
+
+    async with app.test_request_context("/", method="POST"):
+        form = await Inline.create()
+        extra = {"name": [no]}
+        for _ in range(2):
+            assert not await form.validate_on_submit(extra)
+            assert form.errors == {"name": ["no", "inline"]}
+        assert extra == {"name": [no]}
+
+
+def test_fields_of_the_page() -> None:
+    """Port and original have the fields of Flask's page, with one token beside."""
+    names = ["username", "email", "password", "confirm", "accept_tos"]
+    for form in (port.RegistrationForm, original.RegistrationForm):
+        found = [name for name in vars(form) if hasattr(vars(form)[name], "_formfield")]
+        assert found == names
+    assert issubclass(QuartForm, wtforms.Form)

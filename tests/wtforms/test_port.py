@@ -1,0 +1,90 @@
+"""The port does what its page says, also for people who come at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from quartpatterns.wtforms import port
+from quartpatterns.wtforms.users import TakenError
+from quartpatterns.wtforms.users import User
+from quartpatterns.wtforms.users import Users
+from tests.serving import Served
+from tests.serving import served
+
+FIELDS = {
+    "username": "gracehop",
+    "email": "grace@example.com",
+    "password": "engine",
+    "confirm": "engine",
+    "accept_tos": "y",
+}
+
+
+async def token(client: httpx.AsyncClient, path: str) -> str:
+    """The token in the page at *path*."""
+    found = re.search(
+        r'name="csrf_token" type="hidden" value="([^"]+)"', (await client.get(path)).text
+    )
+    assert found
+    return found[1]
+
+
+async def register(server: Served, **fields: str) -> httpx.Response:
+    """Somebody with a browser of his own registers."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        sent = {**FIELDS, **fields, "csrf_token": await token(client, "/register")}
+        return await client.post("/register", data=sent)
+
+
+@pytest.mark.wire
+@pytest.mark.checks("WT-5")
+async def test_race() -> None:
+    """Of many who want one name in the same moment one gets it, and the others are told."""
+    async with served(port.create_app()) as server:
+        answers = await asyncio.gather(
+            *(register(server, email=f"{number}@example.com") for number in range(12))
+        )
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [200] * 11 + [302]
+        for answer in answers:
+            assert answer.status_code == 302 or "This name is taken." in answer.text
+
+
+@pytest.mark.wire
+@pytest.mark.checks("WT-4")
+async def test_accessible() -> None:
+    """Fields have labels, and those that are wrong say so to whoever does not see it."""
+    async with served(port.create_app()) as server:
+        page = (await register(server, username="x", confirm="", accept_tos="")).text
+    inputs = re.findall(r"<input[^>]* id=\"(\w+)\"[^>]*>", page)
+    labels = re.findall(r'<label for="(\w+)">', page)
+    assert set(labels) == set(inputs) - {"csrf_token"}
+    for field in ("username", "password", "accept_tos"):
+        (tag,) = re.findall(rf'<input[^>]* id="{field}"[^>]*>', page)
+        assert 'aria-invalid="true"' in tag
+        assert f'aria-describedby="{field}-errors"' in tag
+        assert f'<ul class=errors id="{field}-errors">' in page
+        assert f'<a href="#{field}">' in page
+    (tag,) = re.findall(r'<input[^>]* id="email"[^>]*>', page)
+    assert "aria-invalid" not in tag
+
+
+async def test_users() -> None:
+    """The store keeps a name once, and no more users than it may."""
+    users = Users(limit=3)
+    for name in ("ada", "ida", "grace", "edith"):
+        await users.add(User(name, f"{name}@example.com", "hash"))
+    assert await users.names("") == ["edith", "grace", "ida"]
+    assert await users.has_email("ida@example.com")
+    with pytest.raises(TakenError):
+        await users.add(User("ida", "other@example.com", "hash"))
+
+
+async def test_applications_have_their_own_users() -> None:
+    apps: list[Any] = [port.create_app(), port.create_app()]
+    assert apps[0].extensions["users"] is not apps[1].extensions["users"]

@@ -1,0 +1,331 @@
+"""Tokens are Flask-WTF's, and what is none is refused with what to do about it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import flask
+import flask_wtf.csrf  # type: ignore[import-untyped]
+import pytest
+from itsdangerous import TimestampSigner
+from itsdangerous import URLSafeTimedSerializer
+from quart import Quart
+from quart import Response
+from quart import render_template_string
+from quart import session
+from quart import stream_template_string
+from quart.typing import TestClientProtocol as Client
+from wtforms import StringField
+from wtforms import ValidationError
+
+from quartpatterns.wtforms import CSRFProtect
+from quartpatterns.wtforms import QuartForm
+from quartpatterns.wtforms import TokenError
+from quartpatterns.wtforms import csrf_meta_tag
+from quartpatterns.wtforms import generate_csrf
+from quartpatterns.wtforms import validate_csrf
+
+KEY = "a key for both"
+
+
+def make(cls: type[Quart] = Quart, **config: Any) -> Quart:
+    """An application with a token to get and a view that wants one."""
+    app = cls(__name__)
+    app.config.from_mapping({"SECRET_KEY": KEY, **config})
+    CSRFProtect(app)
+
+    @app.get("/token")
+    async def token() -> str:
+        return generate_csrf()
+
+    @app.post("/")
+    async def index() -> str:
+        return "posted"
+
+    return app
+
+
+def make_flask(**config: Any) -> flask.Flask:
+    """The same with Flask-WTF."""
+    app = flask.Flask(__name__)
+    app.config.from_mapping({"SECRET_KEY": KEY, **config})
+    flask_wtf.csrf.CSRFProtect(app)
+    app.get("/token")(lambda: flask_wtf.csrf.generate_csrf())
+
+    @app.post("/")
+    def index() -> str:
+        return "posted"
+
+    return app
+
+
+@pytest.fixture
+def app(app_class: type[Quart]) -> Quart:
+    return make(app_class)
+
+
+async def text(client: Client, path: str = "/token") -> str:
+    body = await (await client.get(path)).get_data(as_text=True)
+    assert isinstance(body, str)
+    return body
+
+
+async def post(client: Client, token: str | None, **how: Any) -> tuple[int, str]:
+    """The status and body of the answer to a form with *token*."""
+    form = {} if token is None else {"csrf_token": token}
+    response = await client.post("/", form=form, **how)
+    body = await response.get_data(as_text=True)
+    assert isinstance(body, str)
+    return response.status_code, body
+
+
+@pytest.mark.checks("WT-15")
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("own_key", [None, "another key"])
+async def test_from_flask(app_class: type[Quart], header: bool, own_key: str | None) -> None:
+    """What a page of Flask-WTF's holds is taken here, with its session."""
+    config = {"WTF_CSRF_SECRET_KEY": own_key} if own_key else {}
+    theirs = make_flask(**config).test_client()
+    token = theirs.get("/token").text
+    cookie = theirs.get_cookie("session")
+    assert cookie is not None
+    client = make(app_class, **config).test_client(use_cookies=False)
+    headers = {"Cookie": f"session={cookie.value}"}
+    if header:
+        headers["X-CSRFToken"] = token
+    assert await post(client, None if header else token, headers=headers) == (200, "posted")
+    # And the token that is made here is of the same session.
+    again = await client.get("/token", headers=headers)
+    assert "Set-Cookie" not in again.headers
+    data = {"csrf_token": await again.get_data(as_text=True)}
+    assert theirs.post("/", data=data).text == "posted"
+
+
+@pytest.mark.checks("WT-15")
+async def test_to_flask(app: Quart) -> None:
+    """What a page made here holds is taken by Flask-WTF."""
+    response = await app.test_client().get("/token")
+    token = await response.get_data(as_text=True)
+    cookie = response.headers["Set-Cookie"].partition(";")[0]
+    theirs = make_flask().test_client(use_cookies=False)
+    headers = {"Cookie": cookie, "X-CSRFToken": token}
+    assert theirs.post("/", headers=headers).text == "posted"
+    answer = theirs.post("/", data={"csrf_token": token}, headers={"Cookie": cookie})
+    assert answer.text == "posted"
+    assert theirs.post("/", headers={**headers, "X-CSRFToken": token[:-1]}).status_code == 400
+
+
+@pytest.mark.checks("WT-8")
+async def test_one_a_request(app: Quart) -> None:
+    """Templates, forms and views have the same token within a request, and another one later."""
+
+    class Form(QuartForm):
+        name = StringField()
+
+    @app.get("/page")
+    async def page() -> str:
+        form = await Form.create()
+        token: Any = form["csrf_token"]
+        assert token.current_token == generate_csrf()
+        return await render_template_string(
+            "{{ csrf_token() }} {{ csrf_token() }} {{ csrf_meta_tag() }}"
+        )
+
+    client = app.test_client()
+    one, two, tag = (await text(client, "/page")).split(" ", 2)
+    assert one == two
+    assert tag == f'<meta name="csrf-token" content="{one}">'
+    assert await post(client, one) == (200, "posted")
+
+
+@pytest.mark.checks("WT-8")
+async def test_meta_tag(app: Quart) -> None:
+    async with app.test_request_context("/"):
+        tag = csrf_meta_tag('"<')
+        assert tag == f'<meta name="&#34;&lt;" content="{generate_csrf()}">'
+
+
+@pytest.mark.checks("WT-9")
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        ".",
+        "..",
+        "x.y.z",
+        "\x00",
+        "\u00e9\u2713",
+        "A" * 100_000,
+        base64.urlsafe_b64encode(b"\xff" * 40).decode() + ".aaaa.bbbb",
+    ],
+)
+async def test_forged(app: Quart, token: str) -> None:
+    client = app.test_client()
+    await text(client)
+    status, body = await post(client, token)
+    assert (status, "The CSRF token is invalid. Load the page again" in body) == (400, True)
+
+
+@pytest.mark.checks("WT-9")
+async def test_missing(app: Quart) -> None:
+    """Who forgot the token in the template is told so."""
+    client = app.test_client()
+    status, body = await post(client, None)
+    assert status == 400
+    assert "The CSRF session token is missing. No page of this session has rendered" in body
+    assert "{{ form.hidden_tag() }} or {{ csrf_token() }}" in body
+    await text(client)
+    status, body = await post(client, None)
+    assert status == 400
+    assert "The CSRF token is missing. Put {{ form.hidden_tag() }}, or" in body
+    assert "or send the token in the header X-CSRFToken" in body
+
+
+@pytest.mark.checks("WT-9")
+async def test_of_another_session(app: Quart) -> None:
+    client, other = app.test_client(), app.test_client()
+    await text(client)
+    status, body = await post(client, await text(other))
+    assert (status, "The CSRF tokens do not match. The page belongs" in body) == (400, True)
+
+
+def aged(token: str, seconds: int) -> str:
+    """*token*, as if it were made *seconds* ago."""
+
+    class Signer(TimestampSigner):
+        def get_timestamp(self) -> int:
+            return int(time.time()) - seconds
+
+    serializer = URLSafeTimedSerializer(KEY, salt="wtf-csrf-token", signer=Signer)
+    payload = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
+    made = serializer.dumps(payload)
+    assert isinstance(made, str)
+    return made
+
+
+@pytest.mark.checks("WT-9")
+async def test_expired(app: Quart) -> None:
+    """A token is valid for an hour, or as long as is set, or for ever."""
+    client = app.test_client()
+    token = aged(await text(client), 7200)
+    status, body = await post(client, token)
+    assert (status, "The CSRF token has expired. Load the page again" in body) == (400, True)
+    for limit in (7300, None):
+        app.config["WTF_CSRF_TIME_LIMIT"] = limit
+        assert await post(client, token) == (200, "posted")
+
+
+@pytest.mark.checks("WT-9")
+async def test_clock_ahead(app: Quart) -> None:
+    """A token of a server whose clock is a moment ahead has not expired."""
+    client = app.test_client()
+    token = aged(await text(client), -5)
+    assert await post(client, token) == (200, "posted")
+
+
+@pytest.mark.checks("WT-15")
+async def test_rotated_keys(app: Quart) -> None:
+    """Where the secret key is replaced, tokens of the old one stay valid as sessions do."""
+    client = app.test_client()
+    token = await text(client)
+    app.secret_key = "a new key"
+    assert (await post(client, token))[0] == 400
+    app.config["SECRET_KEY_FALLBACKS"] = [KEY]
+    assert await post(client, token) == (200, "posted")
+
+
+async def test_no_key(app_class: type[Quart]) -> None:
+    app = make(app_class, SECRET_KEY=None)
+    async with app.test_request_context("/"):
+        with pytest.raises(RuntimeError, match="set SECRET_KEY"):
+            generate_csrf()
+        with pytest.raises(RuntimeError, match="set SECRET_KEY"):
+            validate_csrf("x")
+
+
+async def test_no_request(app: Quart) -> None:
+    async with app.app_context():
+        with pytest.raises(RuntimeError, match="belongs to a session"):
+            generate_csrf()
+
+
+@pytest.mark.checks("WT-8", "WT-9")
+async def test_own_names(app: Quart) -> None:
+    """Keys, names and limits may be said in the call, as in Flask-WTF."""
+    async with app.test_request_context("/"):
+        token = generate_csrf("own key", "own name")
+        validate_csrf(token, "own key", 60, "own name")
+        assert "own name" in session
+        assert generate_csrf() != token
+        for reason, key, limit in (("invalid", "other", 60), ("expired", "own key", -1)):
+            with pytest.raises(TokenError) as caught:
+                validate_csrf(token, key, limit, "own name")
+            assert caught.value.reason == reason
+            assert isinstance(caught.value, ValidationError)
+
+
+async def test_odd_session(app: Quart) -> None:
+    """What an application keeps under the same name in the session does not break it."""
+    async with app.test_request_context("/"):
+        session["csrf_token"] = {"not": "a token"}
+        with pytest.raises(TokenError, match="session token is missing"):
+            validate_csrf("x")
+        validate_csrf(generate_csrf())
+
+
+@pytest.mark.checks("WT-8")
+async def test_shared_context(app: Quart) -> None:
+    """Requests within one outer context are strangers: neither tokens nor verdicts pass over."""
+    async with app.app_context():
+        one, two = app.test_client(), app.test_client()
+        token = await text(one)
+        assert await post(one, token) == (200, "posted")
+        assert (await post(one, None))[0] == 400
+        assert (await text(two)).partition(".")[0] != token.partition(".")[0]
+
+
+@pytest.mark.checks("WT-8")
+async def test_streamed(app: Quart) -> None:
+    """A stream that is the first to want a token is told that its session can't be sent."""
+
+    @app.get("/late")
+    async def late() -> Any:
+        return await stream_template_string("x{{ csrf_token() }}")
+
+    @app.get("/early")
+    async def early() -> Any:
+        generate_csrf()
+        return await stream_template_string("{{ csrf_token() }}")
+
+    client = app.test_client()
+    with pytest.raises(RuntimeError, match="call generate_csrf\\(\\) in the view"):
+        await text(client, "/late")
+    assert await post(client, await text(client, "/early")) == (200, "posted")
+
+
+@pytest.mark.checks("WT-9")
+async def test_form_without_protection(app_class: type[Quart]) -> None:
+    """A form guards itself where the application does not, and its error names the template."""
+
+    class Form(QuartForm):
+        name = StringField()
+
+    app = app_class(__name__)
+    app.secret_key = KEY
+
+    @app.route("/", methods=["GET", "POST"])
+    async def index() -> Any:
+        form = await Form.create()
+        if await form.validate_on_submit():
+            return "posted"
+        token: Any = form["csrf_token"]
+        return Response(token.current_token, headers={"X-Errors": str(form.errors)})
+
+    client = app.test_client()
+    token = await text(client, "/")
+    response = await client.post("/", form={"name": "Ada"})
+    assert "{{ form.hidden_tag() }}" in response.headers["X-Errors"]
+    assert await post(client, token) == (200, "posted")
