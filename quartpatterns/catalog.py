@@ -288,7 +288,6 @@ PATTERNS: tuple[Pattern, ...] = (
             ),
         ),
         extra="fileuploads",
-        planned=True,
     ),
     Pattern(
         "sqlite3",

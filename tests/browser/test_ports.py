@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import secrets
+from pathlib import Path
 
 import pytest
+from playwright.async_api import FilePayload
 from playwright.async_api import expect
 
 from tests.browser.conftest import Visit
@@ -241,6 +245,36 @@ async def test_mongodb(visit: Visit) -> None:
     assert (await found.json())["movie"]["title"] == title
     since = await page.request.get(f"{visit.url}/mongodb/movies/since/2016")
     assert title in (await since.json())["titles"]
+
+
+async def test_fileuploads(visit: Visit, tmp_path: Path) -> None:
+    """A small form says what is wrong with it; a large file, of UPLOAD_MIB, is sent with a bar."""
+    page = await visit.open("/fileuploads/")
+    await page.click("[type=submit]")
+    await expect(page.get_by_role("status")).to_have_text("No selected file")
+    text = FilePayload(name="a b.txt", mimeType="text/plain", buffer=b"hello")
+    await page.set_input_files("[name=file]", text)
+    await page.click("[type=submit]")
+    await expect(page.locator("body")).to_have_text("hello")
+
+    size = int(os.environ.get("UPLOAD_MIB", "96")) * 1024 * 1024
+    large = tmp_path / "large.bin"
+    await asyncio.to_thread(large.write_bytes, b"")
+    await asyncio.to_thread(os.truncate, large, size)
+    await visit.open("/fileuploads/progress")
+    await page.set_input_files("[name=file]", large)
+    await page.evaluate("""() => {
+        window.seen = [];
+        new MutationObserver(() => window.seen.push(document.getElementById("sent").position))
+            .observe(document.getElementById("sent"), { attributes: true });
+    }""")
+    await page.get_by_role("button", name="Upload").click()
+    await expect(page.locator("#result")).to_contain_text(f"{size:,} bytes", timeout=60_000)
+    await expect(page.locator("#received")).to_have_js_property("position", 1)
+    assert any(0 < position < 1 for position in await page.evaluate("window.seen"))
+    url = await page.locator("#result a").get_attribute("href")
+    head = await page.request.head(f"{visit.url}{url}")
+    assert head.headers["content-length"] == str(size)
 
 
 async def test_caching(visit: Visit) -> None:

@@ -1,0 +1,117 @@
+"""Measure parsers of multipart forms on the same bytes.
+
+``python -m tests.fileuploads.parsers`` prints MiB for each second of CPU, best of three.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import multipart  # type: ignore[import-untyped]
+from python_multipart.multipart import MultipartParser
+from werkzeug.sansio.multipart import Data
+from werkzeug.sansio.multipart import Epilogue
+from werkzeug.sansio.multipart import MultipartDecoder
+from werkzeug.sansio.multipart import NeedData
+
+from quartpatterns.fileuploads.parser import Parser
+from tests.fileuploads.forms import BOUNDARY
+from tests.fileuploads.forms import file
+from tests.fileuploads.forms import form
+
+__all__ = ["PARSERS", "contents", "pieces"]
+
+MIB = 1024 * 1024
+Chunks = Sequence[bytes]
+
+
+def ours(chunks: Chunks) -> int:
+    """The parser of this project: the next one, and parts without a body."""
+    return pushed(Parser(BOUNDARY, 4096, 8), chunks)
+
+
+def multipart_push(chunks: Chunks) -> int:
+    """multipart's push parser."""
+    return pushed(multipart.PushMultipartParser(BOUNDARY), chunks)
+
+
+def pushed(parser: multipart.PushMultipartParser, chunks: Chunks) -> int:
+    found = 0
+    for chunk in (*chunks, b""):
+        for event in parser.parse(chunk):
+            if isinstance(event, bytes):
+                found += len(event)
+    return found
+
+
+def python_multipart(chunks: Chunks) -> int:
+    """python-multipart's parser, which calls back."""
+    found = 0
+
+    def on_part_data(data: bytes, start: int, end: int) -> None:
+        nonlocal found
+        found += len(data[start:end])
+
+    parser = MultipartParser(BOUNDARY, {"on_part_data": on_part_data})
+    for chunk in chunks:
+        parser.write(chunk)
+    return found
+
+
+def werkzeug(chunks: Chunks) -> int:
+    """Werkzeug's sans-IO decoder, which Flask and Quart use."""
+    decoder = MultipartDecoder(BOUNDARY.encode())
+    found = 0
+    for chunk in (*chunks, None):
+        decoder.receive_data(chunk)
+        while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+            if isinstance(event, Data):
+                found += len(event.data)
+    return found
+
+
+PARSERS: tuple[Callable[[Chunks], int], ...] = (ours, multipart_push, python_multipart, werkzeug)
+
+
+def contents(mib: int) -> dict[str, bytes]:
+    """Forms of about *mib* MiB."""
+    size = mib * MIB
+    almost = b"\r\n--" + BOUNDARY[:-1].encode() + b"x"
+    return {
+        "random bytes": form(file("a", os.urandom(size))),
+        "lines of text": form(file("a", (b"x" * 62 + b"\r\n") * (size // 64))),
+        "almost boundaries": form(file("a", almost * (size // len(almost)))),
+        "10,000 small parts": form(*[file("a", b"x" * 100)] * 10_000),
+    }
+
+
+def pieces(body: bytes, size: int) -> list[bytes]:
+    """*body* cut into chunks of *size*."""
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+def main() -> None:
+    for name, body in contents(64).items():
+        for size in (64 * 1024, 4096):
+            chunks = pieces(body, size)
+            rates = "".join(
+                f"{parser.__name__:>18} {rate(parser, chunks):6.0f}" for parser in PARSERS
+            )
+            sys.stdout.write(f"{name:18} {size:6} {rates}\n")
+
+
+def rate(parser: Callable[[Chunks], int], chunks: Chunks) -> float:
+    best = float("inf")
+    for _ in range(3):
+        begun = time.process_time()
+        parser(chunks)
+        best = min(best, time.process_time() - begun)
+    return sum(map(len, chunks)) / best / MIB
+
+
+if __name__ == "__main__":
+    main()

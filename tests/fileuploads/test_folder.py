@@ -1,0 +1,284 @@
+"""A folder: nothing half-written is left in it, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from quartpatterns.compare.servers import serve
+from quartpatterns.fileuploads import Folder
+from quartpatterns.fileuploads import folder as folder_module
+from quartpatterns.fileuploads.storage import transfer
+from tests.fileuploads.conftest import MakeApp
+from tests.fileuploads.forms import connected
+from tests.fileuploads.forms import file
+from tests.fileuploads.forms import form
+from tests.fileuploads.forms import post
+from tests.fileuploads.test_uploads import files
+from tests.serving import eventually
+from tests.serving import served
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(params=[pytest.param(True, id="nameless"), pytest.param(False, id="hidden")])
+def nameless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With files that have no name until they are whole, and on systems that have none."""
+    if not request.param:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    elif not hasattr(os, "O_TMPFILE"):
+        pytest.skip("files without a name exist on Linux only")
+    return bool(request.param)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def opened(folder: Path) -> list[str]:
+    """What this process has open in *folder*."""
+    found: list[str] = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed in the meantime
+            found.append(os.readlink(link))
+    return [name for name in found if name.startswith(str(folder))]
+
+
+@pytest.mark.checks("UP-13")
+async def test_disconnect(make_app: MakeApp, folder: Path, nameless: bool) -> None:
+    """A client that leaves in the middle of a file leaves nothing behind."""
+    body = form(file("a.dat", b"x" * 8 * MIB))
+    async with served(make_app()) as server:
+        async with connected(server.port, length=len(body)) as (_, writer):
+            writer.write(body[: 4 * MIB])
+            await writer.drain()
+            await eventually(lambda: bool(opened(folder)))
+            assert names(folder) == [] if nameless else names(folder)[0].endswith(".part")
+        await eventually(lambda: not opened(folder))
+        await eventually(lambda: not names(folder))
+
+
+@pytest.mark.checks("UP-13")
+async def test_cut_off(make_app: MakeApp, folder: Path, nameless: bool) -> None:
+    """A form that ends in the middle of a file, or grows too large, leaves nothing behind."""
+    client = make_app().test_client()
+    body = form(file("whole.dat", b"x" * MIB), file("cut.dat", b"x" * 4 * MIB))
+    assert (await post(client, body[: 3 * MIB])).status_code == 400
+    assert names(folder) == ["whole.dat"]
+    limited = make_app(MAX_CONTENT_LENGTH=3 * MIB).test_client()
+    assert (await post(limited, form(file("large.dat", b"x" * 4 * MIB)))).status_code == 413
+    assert names(folder) == ["whole.dat"]
+    assert not opened(folder)
+
+
+@pytest.mark.checks("UP-13")
+@pytest.mark.parametrize("after", [0, 1, 2, 5, 10, 20, 40])
+async def test_cancelled(folder: Path, nameless: bool, after: int) -> None:
+    """Cancelled at any moment, twice if need be, a file is whole or not there."""
+
+    async def save() -> None:
+        sink = Folder(folder).open("a.dat", None)
+        try:
+            await transfer(chunks(), sink.write)
+            await sink.finish()
+        except BaseException:
+            await sink.discard()
+            raise
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            await asyncio.sleep(0)
+            yield b"x" * 300_000
+
+    task = asyncio.create_task(save())
+    for _ in range(after):
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await eventually(lambda: not opened(folder))
+    await eventually(lambda: files(folder) in ({}, {"a.dat": b"x" * 6_000_000}))
+
+
+@pytest.mark.checks("UP-13")
+async def test_discarded_while_it_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that a cancellation left alone leaves nothing behind either."""
+
+    def slow(path: Path) -> None:
+        time.sleep(0.2)
+
+    monkeypatch.setattr(folder_module, "nameless_file", slow)
+    sink = Folder(folder).open("a.dat", None)
+    writing = asyncio.create_task(sink.write(b"x" * MIB))
+    await asyncio.sleep(0.1)
+    writing.cancel()
+    await sink.discard()
+    await asyncio.sleep(0.3)
+    assert names(folder) == opened(folder) == []
+
+
+@pytest.mark.checks("UP-13")
+async def test_failure_of_the_source(make_app: MakeApp, folder: Path, nameless: bool) -> None:
+    """An error of whoever gives the bytes takes the file back."""
+    sink = Folder(folder).open("a.dat", None)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x" * MIB
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        await transfer(chunks(), sink.write)
+    await sink.discard()
+    await sink.write(b"late")
+    assert names(folder) == []
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, mib: int) -> Iterator[None]:
+    """A disk of some MiB at *folder*, for who may mount one."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.checks("UP-13")
+async def test_full_disk(make_app: MakeApp, folder: Path, nameless: bool) -> None:
+    """On a disk that is full an upload is a 507 page, and leaves the room that it took."""
+    client = make_app().test_client()
+    with small_disk(folder, 3):
+        response = await post(client, form(file("large.dat", b"x" * 8 * MIB)))
+        assert response.status_code == 507
+        assert "There is no room left" in await response.get_data(as_text=True)
+        assert names(folder) == []
+        small = await post(client, form(file("small.dat", b"x" * 2 * MIB)))
+        assert small.status_code == 200
+        assert names(folder) == ["small.dat"]
+
+
+LIMITED = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from quartpatterns.fileuploads import Folder, StorageFullError
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+async def main():
+    sink = Folder(Path(sys.argv[1])).open("a.dat", None)
+    try:
+        for _ in range(4):
+            await sink.write(b"x" * 400_000)
+        await sink.finish()
+    except StorageFullError as error:
+        print(error.code)
+    await sink.discard()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.checks("UP-13")
+def test_limited_files(folder: Path) -> None:
+    """A limit of the system on the size of files counts as a full disk."""
+    command = [sys.executable, "-c", LIMITED, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr) == ("507\n", "")
+    assert names(folder) == []
+
+
+@pytest.mark.wire
+@pytest.mark.checks("UP-13")
+def test_killed(tmp_path: Path) -> None:
+    """A worker that is killed in the middle of an upload leaves nothing, on Linux."""
+    folder = tmp_path / "uploads"
+    config = {"UPLOAD_FOLDER": str(folder)}
+    with serve("quartpatterns.fileuploads.port:create_app", "hypercorn", config=config) as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        body = form(file("a.txt", b"x" * 8 * MIB))
+        with socket.create_connection(address) as client:
+            head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\nContent-Type: "
+            client.sendall(head.encode() + b"multipart/form-data; boundary=----frontier\r\n\r\n")
+            client.sendall(body[: 4 * MIB])
+            deadline = time.monotonic() + 20
+            while not folder.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.killpg(server.pid, signal.SIGKILL)
+        time.sleep(0.2)
+    assert folder.exists()
+    assert names(folder) == []
+
+
+@pytest.mark.checks("UP-13")
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_fsync(make_app: MakeApp, folder: Path, nameless: bool, overwrite: bool) -> None:
+    """With ``UPLOADED_X_FSYNC`` a file is on the disk when it is confirmed; the result is alike."""
+    app = make_app(options={"overwrite": overwrite}, UPLOADED_FILES_FSYNC=True)
+    assert (await post(app.test_client(), form(file("a.txt", b"x")))).status_code == 200
+    assert files(folder) == {"a.txt": b"x"}
+
+
+@pytest.mark.checks("UP-13")
+async def test_no_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without links takes files, and still none over another."""
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+
+    def no_link(*args: Any, **options: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_link)
+
+    async def resolve(name: str) -> str:
+        return "other.txt"
+
+    for content in (b"one", b"two"):
+        sink = Folder(folder).open("a.txt", resolve)
+        await sink.write(content)
+        await sink.finish()
+    assert files(folder) == {"a.txt": b"one", "other.txt": b"two"}
+
+
+@pytest.mark.checks("UP-13")
+async def test_modes(make_app: MakeApp, folder: Path, nameless: bool) -> None:
+    """A file may be read by whom the umask lets, such as a web server in front."""
+    before = os.umask(0o027)
+    try:
+        await post(make_app().test_client(), form(file("a.txt", b"x")))
+    finally:
+        os.umask(before)
+    assert mode(folder / "a.txt") == 0o640
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.checks("UP-13")
+async def test_folder_that_is_none(make_app: MakeApp, folder: Path) -> None:
+    """Another error of the disk stays an error of the server."""
+    await asyncio.to_thread(folder.touch)
+    app: Quart = make_app()
+    app.testing = False
+    response = await post(app.test_client(), form(file("a.txt", b"x")))
+    assert response.status_code == 500

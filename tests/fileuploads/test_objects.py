@@ -1,0 +1,143 @@
+"""Stores of objects: S3 over real HTTP, and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from quartpatterns.compare.processes import free_port
+from quartpatterns.fileuploads import ALL
+from quartpatterns.fileuploads import UploadSet
+from quartpatterns.fileuploads.objects import PIECE
+from tests.fileuploads.conftest import Bucket
+from tests.fileuploads.conftest import MakeApp
+from tests.fileuploads.forms import connected
+from tests.fileuploads.forms import file
+from tests.fileuploads.forms import form
+from tests.fileuploads.forms import post
+from tests.serving import eventually
+from tests.serving import served
+
+MIB = 1024 * 1024
+LARGE = PIECE + 3 * MIB
+
+each_size = pytest.mark.parametrize(
+    "size",
+    [pytest.param(0, id="empty"), pytest.param(1000, id="small"), pytest.param(LARGE, id="large")],
+)
+
+
+@pytest.mark.checks("UP-14")
+@each_size
+async def test_saved(make_app: MakeApp, bucket: Bucket, size: int) -> None:
+    """A file is one object, whatever its size, and comes back as it was."""
+    client = make_app(**bucket.config).test_client()
+    content = secrets.token_bytes(size)
+    response = await post(client, form(file("../a.dat", content)))
+    digest = hashlib.sha256(content).hexdigest()
+    assert await response.get_json() == [["a.dat", size, digest]]
+    assert bucket.files == {"pre/a.dat": content}
+    assert bucket.unfinished == []
+    assert await (await client.get("/a.dat")).get_data() == content
+
+
+@pytest.mark.checks("UP-14")
+@each_size
+async def test_no_overwriting(make_app: MakeApp, bucket: Bucket, size: int) -> None:
+    """Of uploads of one name that run together each gets a name, and none is lost."""
+    client = make_app(**bucket.config).test_client()
+    contents = [bytes([number]) * size for number in range(3)]
+    responses = await asyncio.gather(
+        *(post(client, form(file("same.dat", content))) for content in contents)
+    )
+    names = ["pre/" + (await response.get_json())[0][0] for response in responses]
+    assert sorted(names) == ["pre/same.dat", "pre/same_1.dat", "pre/same_2.dat"]
+    assert bucket.files == dict(zip(names, contents, strict=True))
+
+
+@pytest.mark.checks("UP-14")
+@each_size
+async def test_overwrite(make_app: MakeApp, bucket: Bucket, size: int) -> None:
+    client = make_app(options={"overwrite": True}, **bucket.config).test_client()
+    for content in (b"first", b"x" * size):
+        response = await post(client, form(file("a.dat", content)))
+        assert (await response.get_json())[0][0] == "a.dat"
+    assert bucket.files == {"pre/a.dat": b"x" * size}
+
+
+@pytest.mark.checks("UP-14")
+async def test_disconnect(make_app: MakeApp, bucket: Bucket) -> None:
+    """A client that leaves takes its upload with it: its parts, and the name it had taken."""
+    body = form(file("a.dat", b"x" * 4 * PIECE))
+    async with served(make_app(**bucket.config)) as server:
+        async with connected(server.port, length=len(body)) as (_, writer):
+            writer.write(body[: 3 * PIECE])
+            await writer.drain()
+            await eventually(lambda: bucket.unfinished == ["pre/a.dat"])
+            assert bucket.files == {"pre/a.dat": b""}
+        await eventually(lambda: not bucket.unfinished)
+        await eventually(lambda: not bucket.files)
+
+
+@pytest.mark.checks("UP-14")
+async def test_cut_off(make_app: MakeApp, bucket: Bucket) -> None:
+    """A form that ends too soon, or contradicts its extension, leaves nothing behind."""
+    client = make_app(UploadSet("files", ALL), **bucket.config).test_client()
+    body = form(file("a.dat", b"x" * LARGE))
+    assert (await post(client, body[: PIECE + 2 * MIB])).status_code == 400
+    assert (await post(client, body[: 2 * MIB])).status_code == 400
+    assert (await post(client, form(file("a.png", b"x" * LARGE)))).status_code == 415
+    assert (bucket.files, bucket.unfinished) == ({}, [])
+
+
+@pytest.mark.checks("UP-14")
+@pytest.mark.parametrize("size", [1000, LARGE])
+async def test_store_that_is_gone(make_app: MakeApp, bucket: Bucket, size: int) -> None:
+    """A store that can't be reached is a 503, for uploads and downloads."""
+    config: dict[str, Any] = dict(bucket.config)
+    config["UPLOADED_FILES_STORE"] = config["UPLOADED_FILES_STORE"] | {
+        "endpoint": f"http://127.0.0.1:{free_port()}",
+        "retry_config": {"max_retries": 0},
+    }
+    client = make_app(**config).test_client()
+    response = await post(client, form(file("a.dat", b"x" * size)))
+    assert response.status_code == 503
+    assert "The storage of files" in await response.get_data(as_text=True)
+    assert (await client.get("/a.dat")).status_code == 503
+
+
+@pytest.mark.checks("UP-14")
+async def test_bucket_that_is_gone(make_app: MakeApp, bucket: Bucket) -> None:
+    """A store that fails in the middle of an upload ends it, and keeps nobody waiting."""
+    body = form(file("a.dat", b"x" * 4 * PIECE))
+    async with (
+        served(make_app(**bucket.config)) as server,
+        connected(server.port, length=len(body)) as (reader, writer),
+    ):
+        writer.write(body[: 2 * PIECE])
+        await writer.drain()
+        await eventually(lambda: bool(bucket.unfinished))
+        found = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"][0]
+        bucket.client.abort_multipart_upload(
+            Bucket=bucket.name, Key=found["Key"], UploadId=found["UploadId"]
+        )
+        writer.write(body[2 * PIECE :])
+        assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 503")
+    await eventually(lambda: not bucket.files)
+
+
+@pytest.mark.checks("UP-14")
+async def test_memory(app_class: type[Quart], make_app: MakeApp) -> None:
+    """A store in memory does the same, for tests."""
+    client = make_app(UPLOADED_FILES_DEST="memory:///").test_client()
+    response = await post(client, form(file("a.dat", b"one"), file("a.dat", b"x" * LARGE)))
+    assert [name for name, *_ in await response.get_json()] == ["a.dat", "a_1.dat"]
+    assert await (await client.get("/a.dat")).get_data() == b"one"
+    response = await client.get("/a_1.dat", headers={"Range": "bytes=-5"})
+    assert (response.status_code, await response.get_data()) == (206, b"xxxxx")
+    assert (await client.get("/b.dat")).status_code == 404

@@ -1,0 +1,185 @@
+"""How far an upload is, told to a browser by the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import redis  # noqa: F401 - before the loop runs, as it reads the disk
+from quart import Quart
+from quart import request
+
+from quartpatterns.compare.processes import free_port
+from quartpatterns.fileuploads import State
+from quartpatterns.fileuploads import UploadProgress
+from quartpatterns.fileuploads import boards
+from quartpatterns.fileuploads import progress as progress_module
+from quartpatterns.fileuploads import stream_multipart
+from quartpatterns.fileuploads.boards import LocalBoard
+from quartpatterns.fileuploads.progress import INTERVAL
+from tests.fileuploads.forms import connected
+from tests.fileuploads.forms import file
+from tests.fileuploads.forms import form
+from tests.fileuploads.forms import post
+from tests.serving import PATIENCE
+from tests.serving import served
+
+BODY = form(file("a.dat", b"x" * 1_000_000))
+
+
+def make(app_class: type[Quart], **config: Any) -> Quart:
+    """An application that receives uploads, and tells of them."""
+    app = app_class("tests.uploading")
+    app.config.update(config)
+    progress = UploadProgress(app)
+
+    @app.post("/<upload_id>")
+    async def upload(upload_id: str) -> str:
+        async with progress.track(upload_id) as report:
+            async for part in stream_multipart(request, on_progress=report):
+                await part.skip()
+        return "done"
+
+    @app.get("/<upload_id>")
+    async def events(upload_id: str) -> Any:
+        return progress.events(upload_id)
+
+    return app
+
+
+@pytest.fixture(params=["one process", "redis"])
+def config(request: pytest.FixtureRequest) -> dict[str, Any]:
+    if request.param == "one process":
+        return {}
+    return {"REDIS_URL": request.getfixturevalue("redis_url")}
+
+
+def new_id() -> str:
+    return secrets.token_hex(16)
+
+
+async def told(client: httpx.AsyncClient, upload_id: str) -> AsyncIterator[dict[str, Any]]:
+    """The events of an upload."""
+    async with client.stream("GET", f"/{upload_id}") as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert response.headers["Cache-Control"] == "no-cache"
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                yield json.loads(line.removeprefix("data: "))
+
+
+@pytest.mark.checks("UP-9")
+async def test_events(app_class: type[Quart], config: dict[str, Any]) -> None:
+    """A watcher that was there first sees the upload wait, grow and end; then the stream ends.
+
+    With Redis it is another application, as another worker is, that tells.
+    """
+    upload_id, seen = new_id(), []
+    async with (
+        served(make(app_class, **config)) as receiving,
+        served(make(app_class, **config)) as other,
+    ):
+        telling = other if config else receiving
+        async with (
+            asyncio.timeout(PATIENCE),
+            connected(receiving.port, f"/{upload_id}", length=len(BODY)) as (reader, writer),
+        ):
+            async for state in told(telling.client, upload_id):
+                seen.append(state)
+                await asyncio.sleep(2 * INTERVAL)  # states are written no more often than read
+                sent = len(BODY) * (len(seen) - 1) // 3
+                writer.write(BODY[sent : len(BODY) * len(seen) // 3])
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    first, *between, last = [state["status"] for state in seen]
+    assert (first, {*between}, last) == ("waiting", {"receiving"}, "done")
+    received = [state["received"] for state in seen]
+    assert received == sorted(received) and received[-1] == len(BODY)
+    assert seen[-1]["total"] == len(BODY)
+
+
+@pytest.mark.checks("UP-9")
+@pytest.mark.parametrize("how", ["leaves", "sends nonsense"])
+async def test_failed(app_class: type[Quart], config: dict[str, Any], how: str) -> None:
+    """An upload whose client leaves, or that is refused, has failed for who watches."""
+    upload_id, seen = new_id(), []
+    async with served(make(app_class, **config)) as server, asyncio.timeout(PATIENCE):
+        async with connected(server.port, f"/{upload_id}", length=len(BODY)) as (_, writer):
+            watching = told(server.client, upload_id)
+            seen.append(await anext(watching))
+            writer.write(BODY[:1000] if how == "leaves" else b"\0" * len(BODY))
+            if how == "leaves":
+                seen.append(await anext(watching))
+        seen += [state async for state in watching]
+    assert seen[-1]["status"] == "failed"
+
+
+@pytest.mark.checks("UP-9")
+async def test_told_later(app_class: type[Quart], config: dict[str, Any]) -> None:
+    """Who asks when an upload is over learns how it ended."""
+    upload_id, app = new_id(), make(app_class, **config)
+    async with served(app) as server:
+        headers = {"Content-Type": "multipart/form-data; boundary=----frontier"}
+        response = await server.client.post(f"/{upload_id}", content=BODY, headers=headers)
+        assert response.text == "done"
+        assert [state["status"] async for state in told(server.client, upload_id)] == ["done"]
+
+
+@pytest.mark.checks("UP-9")
+async def test_ids(app_class: type[Quart]) -> None:
+    """What could be guessed, or is no id, is refused; an upload without one is not followed."""
+    client = make(app_class).test_client()
+    for upload_id in ("1", "x" * 65, "a%20b" * 8):
+        assert (await client.get(f"/{upload_id}")).status_code == 400
+        assert (await post(client, BODY, f"/{upload_id}")).status_code == 400
+    app = app_class(__name__)
+    async with UploadProgress(app).track(None) as report:
+        assert report is None
+
+
+@pytest.mark.checks("UP-9")
+async def test_redis_that_is_down(app_class: type[Quart], caplog: pytest.LogCaptureFixture) -> None:
+    """Without its Redis an upload goes on, and waits for it no longer than a moment."""
+    app = make(app_class, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    begun = time.monotonic()
+    async with app.test_app():
+        response = await post(app.test_client(), BODY, f"/{new_id()}")
+    assert response.status_code == 200
+    assert time.monotonic() - begun < 5
+    assert len([one for one in caplog.records if "Redis fails" in one.getMessage()]) == 1
+
+
+@pytest.mark.checks("UP-9")
+async def test_silence(app_class: type[Quart], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream without news says that it is alive, and ends when nothing ever comes."""
+    monkeypatch.setattr(progress_module, "SILENCE", 0.3)
+    monkeypatch.setattr(progress_module, "PATIENCE", 1.5)
+    response = await make(app_class).test_client().get(f"/{new_id()}")
+    text = await response.get_data(as_text=True)
+    assert text.count("data: ") == 1
+    assert text.count(": alive") >= 2
+
+
+async def test_board_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one process remembers has a limit, in time and number."""
+    board = LocalBoard()
+    monkeypatch.setattr(boards, "MOST", 3)
+    for number in range(5):
+        await board.put(str(number), State("done", number))
+    forgotten = [await board.get(str(number)) == State() for number in range(5)]
+    assert forgotten == [True, True, False, False, False]
+    monkeypatch.setattr(boards, "KEEP", -1)
+    for number in (5, 6):
+        await board.put(str(number), State("done"))
+    assert await board.get("4") == await board.get("5") == State()
+
+
+async def test_not_prepared(app_class: type[Quart]) -> None:
+    async with app_class(__name__).app_context():
+        with pytest.raises(RuntimeError, match="init_app"):
+            UploadProgress().events(new_id())
