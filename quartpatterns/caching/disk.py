@@ -43,9 +43,6 @@ FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]+\.val")
 class PlainDisk(Disk):  # type: ignore[misc]  # has no types
     """A disk that never unpickles, and reads no file but its own, whatever its database says."""
 
-    def get(self, key: Any, raw: bool) -> Any:
-        return super().get(key, raw) if raw else None
-
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         if mode == MODE_PICKLE or (filename and not FILE.fullmatch(filename)):
             return None

@@ -46,6 +46,7 @@ class Guard:
         self._refusals = refusals
         self._asked_again = 0.0
         self._away = False
+        self._lost_at = 0.0
         self._complain_after = 0.0
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
@@ -65,7 +66,8 @@ class Guard:
         except self._errors as error:
             self._failed(error)
             raise CacheUnavailableError from error
-        if self._away:
+        # What was asked before the store went away, and is answered now, says nothing.
+        if self._away and now > self._lost_at:
             self._away = False
             log.warning("the cache (%s) is back", self._name)
         return answer
@@ -79,6 +81,7 @@ class Guard:
                 log.warning("the cache (%s) refuses: %s", self._name, reason)
             return
         self._asked_again = now + self._pause
+        self._lost_at = now
         if not self._away:
             self._away = True
             late = isinstance(error, TimeoutError)

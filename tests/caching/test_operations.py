@@ -95,21 +95,34 @@ async def test_many(cache: Cache) -> None:
 @pytest.mark.checks("CA-2")
 async def test_clear(cache: Cache, app: Quart, config: dict[str, Any]) -> None:
     """Everything of this cache goes, and nothing of another one in the same store."""
+    prefix, folder = config["CACHE_KEY_PREFIX"], config.get("CACHE_DIR", "")
+    star = Cache(app, {"CACHE_KEY_PREFIX": f"*{prefix}", "CACHE_DIR": f"{folder}2"})
+    other = Cache(app, {"CACHE_KEY_PREFIX": f"other {prefix}", "CACHE_DIR": f"{folder}3"})
     await cache.set_many({str(number): number for number in range(1200)})
-    other = Cache(
-        app,
-        {
-            "CACHE_KEY_PREFIX": "other*" + config["CACHE_KEY_PREFIX"],
-            "CACHE_DIR": (config.get("CACHE_DIR", "") + "2"),
-        },
-    )
+    await star.set("a", 1)
     await other.set("a", 1)
     assert await cache.clear()
     assert await cache.get_many("0", "599", "1199") == [None] * 3
-    assert await other.get("a") == 1
+    assert (await star.get("a"), await other.get("a")) == (1, 1)
+    assert await star.clear()
+    assert (await star.get("a"), await other.get("a")) == (None, 1)
     assert await other.clear()
-    assert await other.get("a") is None
-    await other.shelf().store.close()
+    for one in (star, other):
+        await one.shelf().store.close()
+
+
+async def test_waiting_is_no_failure(app: Quart, config: dict[str, Any]) -> None:
+    """The time limit is that of an answer, not of the wait for a free connection."""
+    cache = Cache(app, {"CACHE_MAX_CONNECTIONS": 1, "CACHE_STORE_TIMEOUT": 0.5})
+    if config["CACHE_TYPE"] != "RedisCache":
+        return
+    await cache.set("a", "x" * 10_000)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    found = await asyncio.gather(*(cache.get("a") for _ in range(8000)))
+    assert loop.time() - started > 0.5
+    assert None not in found
+    await cache.shelf().store.close()
 
 
 @pytest.mark.parametrize(
