@@ -110,7 +110,11 @@ class QuartForm(AwaitedForm):
         """How the form is bound, protected and translated."""
 
         csrf_class = _SessionToken
-        csrf_context = session  # for a csrf_class of the reader's own
+
+        @property
+        def csrf_context(self) -> Any:  # type: ignore[override]
+            """The session, for a ``csrf_class`` of the reader's own."""
+            return session
 
         @functools.cached_property
         def csrf(self) -> bool:  # type: ignore[override]
