@@ -409,7 +409,6 @@ PATTERNS: tuple[Pattern, ...] = (
             ),
         ),
         extra="deployment",
-        planned=True,
     ),
 )
 

@@ -13,6 +13,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "new": "Make a new application.",
+    "deploy": "Bring an application to its hosts.",
     "serve": "Run the gallery under Hypercorn.",
     "worker": "Run the jobs of an application.",
     "parity": "Compare a Quart port with its Flask original.",

@@ -291,3 +291,14 @@ async def test_caching(visit: Visit) -> None:
         await visit.open(f"/caching/fragment/{name}")
         await expect(page.locator("main > p").first).to_contain_text(f"rendered {rendered} times")
         await expect(page.locator("aside p").first).to_contain_text("rendered 1 times")
+
+
+async def test_deployment(visit: Visit) -> None:
+    """The host's configuration is over the defaults; the commands of a deployment are shown."""
+    page = await visit.open("/deployment/")
+    await expect(page.locator("h1")).to_have_text("Hello from this host")
+    await page.get_by_role("link", name="unset").click()
+    await expect(page.locator("body")).to_contain_text("'YOURAPPLICATION_UNSET' is not set")
+    await visit.open("/deployment/")
+    await page.get_by_role("link", name="what a deployment runs").click()
+    await expect(page.locator("ol.plan")).to_contain_text("--require-hashes")

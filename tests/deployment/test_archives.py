@@ -1,0 +1,112 @@
+"""The archive of a release, made for real."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from quartpatterns.deployment import PackError
+from quartpatterns.deployment import newest_archive
+from quartpatterns.deployment import pack
+from quartpatterns.deployment import parse_settings
+from quartpatterns.deployment import read_archive
+
+PYPROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "shop"
+version = "2.0"
+dependencies = ["itsdangerous"]
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of the page's shape; hatchling is here already."""
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")  # pip's way to say: no isolation
+    folder = tmp_path / "shop"
+    (folder / "shop").mkdir(parents=True)
+    (folder / "shop" / "__init__.py").write_text("")
+    (folder / "pyproject.toml").write_text(PYPROJECT)
+    (folder / "hypercorn.toml").write_text("graceful_timeout = 3\n")
+    return folder
+
+
+@pytest.mark.checks("FA-1", "FA-5")
+async def test_pack(root: Path) -> None:
+    """Wheels with their hashes, what is included, the same to the byte when made again."""
+    settings = parse_settings({"include": ["hypercorn.toml"]}, root=root, name="shop")
+    archive = await pack(settings)
+    with tarfile.open(archive.path) as tar:
+        names = {name for name in tar.getnames()}
+        member = tar.extractfile("requirements.txt")
+        assert member
+        locked = member.read().decode()
+    assert {"app/hypercorn.toml", "tools/pip.whl", "manifest.json"} <= names
+    assert re.fullmatch(r"2\.0-[0-9a-f]{8}", archive.release)
+    assert re.search(r"^itsdangerous==\S+ --hash=sha256:[0-9a-f]{64}$", locked, re.MULTILINE)
+    assert re.search(r"^shop==2.0 --hash=sha256:[0-9a-f]{64}$", locked, re.MULTILINE)
+    content = archive.path.read_bytes()
+    again = await pack(settings)
+    assert (again, again.path.read_bytes()) == (archive, content)
+    assert await asyncio.to_thread(newest_archive, settings) == archive
+    (root / "hypercorn.toml").write_text("graceful_timeout = 4\n")
+    assert (await pack(settings)).release != archive.release
+
+
+@pytest.mark.checks("FA-5", "FA-11")
+async def test_lock(root: Path) -> None:
+    """Wheels come from the lock where there is one; what is not what was locked is refused."""
+    (root / "requirements.lock").write_text(f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n")
+    settings = parse_settings({}, root=root, name="shop")
+    with pytest.raises(PackError, match="(?s)correct this and pack again.*DO NOT MATCH"):
+        await pack(settings)
+
+
+@pytest.mark.checks("FA-11")
+async def test_broken_project(root: Path) -> None:
+    (root / "pyproject.toml").write_text(PYPROJECT.replace("hatchling.build", "nosuch.build"))
+    with pytest.raises(PackError, match="(?s)pip wheel failed: .*nosuch"):
+        await pack(parse_settings({}, root=root, name="shop"))
+
+
+@pytest.mark.checks("FA-10")
+@pytest.mark.parametrize("name", [".env", "production.env", ".env.local", "key.pem"])
+async def test_no_secret(root: Path, name: str) -> None:
+    """A file that looks like a secret is not included by mistake."""
+    (root / "config").mkdir()
+    (root / "config" / name).write_text("SECRET_KEY=x")
+    settings = parse_settings({"include": ["config"]}, root=root, name="shop")
+    with pytest.raises(PackError, match="looks like a secret, and a release holds none"):
+        await pack(settings)
+
+
+@pytest.mark.checks("FA-11")
+async def test_includes(root: Path) -> None:
+    for name in ("nothing", "../elsewhere", "/etc/passwd"):
+        settings = parse_settings({"include": [name]}, root=root, name="shop")
+        with pytest.raises(PackError, match="include names .*, which is not in"):
+            await pack(settings)
+
+
+@pytest.mark.checks("FA-11")
+async def test_two_pythons(root: Path) -> None:
+    """An archive is for one version of Python."""
+    hosts = {"a": {"python": "3.11"}, "b": {"python": "3.12"}}
+    with pytest.raises(PackError, match="Python 3.11 and 3.12, and an archive is for one"):
+        await pack(parse_settings({"hosts": hosts}, root=root, name="shop"))
+
+
+def test_no_archive(tmp_path: Path) -> None:
+    settings = parse_settings({}, root=tmp_path, name="shop")
+    with pytest.raises(PackError, match="no archive in .*: deploy pack makes one"):
+        newest_archive(settings)
+    (tmp_path / "x.tar").write_bytes(b"no archive")
+    with pytest.raises(PackError, match="is no archive of a release .*: pack it again"):
+        read_archive(tmp_path / "x.tar")

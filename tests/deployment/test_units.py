@@ -1,0 +1,137 @@
+"""The units of systemd, and what systemd's own tools say about them."""
+
+from __future__ import annotations
+
+import asyncio
+import configparser
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quartpatterns.compare.processes import free_port
+from quartpatterns.deployment import Deployment
+from quartpatterns.deployment import Settings
+from quartpatterns.deployment import parse_settings
+from quartpatterns.deployment import units
+from tests.deployment.project import Project
+from tests.deployment.project import answer
+
+HARDENED = {
+    "ProtectSystem": "strict",
+    "NoNewPrivileges": "true",
+    "ProtectHome": "true",
+    "PrivateTmp": "true",
+    "User": getpass.getuser(),
+}
+
+
+def settings(tmp_path: Path) -> Settings:
+    data = {
+        "supervisor": "systemd",
+        "user": getpass.getuser(),
+        "folder": str(tmp_path / "srv"),
+        "hosts": {"web1": {"bind": ["127.0.0.1:8000", "unix:/run/demo.sock"]}},
+    }
+    return parse_settings(data, root=tmp_path, name="demo")
+
+
+@pytest.mark.checks("FA-9")
+def test_hardened(tmp_path: Path) -> None:
+    """The service has a user of its own, and may write beside its releases alone."""
+    one = settings(tmp_path)
+    made = units(one, one.hosts[0], sys.executable)
+    service = configparser.ConfigParser(interpolation=None, strict=False)
+    service.optionxform = str  # type: ignore[method-assign, assignment]
+    service.read_string(made["demo.service"])
+    values = dict(service["Service"])
+    assert HARDENED.items() <= values.items()
+    assert values["ReadOnlyPaths"] == f"{tmp_path}/srv/releases {tmp_path}/srv/bin"
+    assert "ListenStream=127.0.0.1:8000\nListenStream=/run/demo.sock\n" in made["demo.socket"]
+
+
+@pytest.mark.checks("FA-9")
+def test_verified(tmp_path: Path) -> None:
+    """systemd finds nothing to say about them."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not on this machine")
+    one = settings(tmp_path)
+    made = units(one, one.hosts[0], sys.executable)
+    paths = []
+    for name, text in made.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *paths], capture_output=True, text=True
+    )
+    said = [line for line in done.stderr.splitlines() if "demo." in line]
+    assert said == []
+
+
+@pytest.mark.checks("FA-9")
+def test_bootstrap_plan(tmp_path: Path) -> None:
+    """Units are verified, installed and enabled, by sudo unless root logs in."""
+    plan = Deployment(settings(tmp_path)).plan("bootstrap")
+    text = "\n".join(action for _, _, action in plan)
+    order = [
+        "systemd-analyze verify",
+        "install -m 644",
+        "daemon-reload",
+        "enable --now demo.socket",
+    ]
+    places = [text.index(word) for word in order]
+    assert places == sorted(places)
+    data = {"supervisor": "systemd", "user": "shop", "hosts": {"a": {}}}
+    other = parse_settings(data, root=tmp_path, name="demo")
+    assert "sudo -n systemctl daemon-reload" in repr(Deployment(other).plan("bootstrap"))
+    other = parse_settings({**data, "admin": "root"}, root=tmp_path, name="demo")
+    assert "sudo" not in repr(Deployment(other).plan("bootstrap"))
+
+
+@pytest.mark.wire
+@pytest.mark.checks("FA-9")
+async def test_socket_activation(project: Project) -> None:
+    """The supervisor serves on sockets that systemd has passed on."""
+    activate = shutil.which("systemd-socket-activate")
+    if not activate:
+        pytest.skip("systemd-socket-activate is not on this machine")
+    host = project.hosts[0]
+    deployment = project.deployment()
+    await deployment.bootstrap()
+    await deployment.deploy(await project.release("1.0"))
+    program = host.app / "bin" / "host.pyz"
+    stop = await asyncio.create_subprocess_exec(sys.executable, program, "stop", host.app)
+    await stop.wait()
+    host.web = free_port()
+    async with asyncio.timeout(20):
+        while await running(program, host.app):  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
+    process = await asyncio.create_subprocess_exec(
+        activate, "-l", f"127.0.0.1:{host.web}", sys.executable, program, "run", host.app,
+        stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        env={**os.environ},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(20):
+            while await answer(host) != "1.0":  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.05)
+        status = await running(program, host.app)
+        assert status and status["systemd"]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def running(program: Path, folder: Path) -> dict[str, object] | None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, program, "status", folder, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    told: dict[str, dict[str, object] | None] = json.loads(output)
+    return told["running"]
