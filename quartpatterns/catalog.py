@@ -301,7 +301,6 @@ PATTERNS: tuple[Pattern, ...] = (
             ),
         ),
         extra="sqlalchemy",
-        planned=True,
     ),
     Pattern(
         "sqlalchemy",

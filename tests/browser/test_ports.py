@@ -302,3 +302,18 @@ async def test_deployment(visit: Visit) -> None:
     await visit.open("/deployment/")
     await page.get_by_role("link", name="what a deployment runs").click()
     await expect(page.locator("ol.plan")).to_contain_text("--require-hashes")
+
+
+async def test_sqlite3(visit: Visit) -> None:
+    """A user is added, is there, and an injection is a name like others."""
+    page = await visit.open("/sqlite3/")
+    for name in (f"user {secrets.token_hex(4)}", f"'; DROP TABLE users; -- {secrets.token_hex(4)}"):
+        await page.fill("[name=name]", name)
+        await page.fill("[name=email]", "ada@localhost")
+        await page.click("text=Add")
+        await expect(page.get_by_role("link", name=name)).to_be_visible()
+    await page.get_by_role("link", name=name).click()
+    await expect(page.locator("body")).to_contain_text("ada@localhost")
+    await visit.open("/sqlite3/")
+    await page.get_by_role("link", name="On", exact=True).click()
+    await expect(page.get_by_role("link", name="Back")).to_be_visible()

@@ -1,0 +1,184 @@
+"""However contexts interleave: each sees what is committed and its own, and loses the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from quart import Quart
+
+from quartpatterns.sqlite3 import Connection
+from quartpatterns.sqlite3 import query_db
+from quartpatterns.sqlite3 import stream_query
+from tests.sqlite3.shop import database
+from tests.sqlite3.shop import make_app
+from tests.sqlite3.shop import pool
+from tests.sqlite3.shop import registration
+
+CONTEXTS = 4
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, CONTEXTS - 1),
+        st.sampled_from(
+            ["read", "write", "commit", "rollback", "leave", "fail", "cancel", "kept", "stream"]
+        ),
+    ),
+    max_size=25,
+)
+
+
+@dataclass
+class Model:
+    """What the database should hold, and what each context has written and not committed."""
+
+    committed: set[int] = field(default_factory=set[int])
+    writer: int | None = None
+    pending: set[int] = field(default_factory=set[int])
+
+    def seen_by(self, number: int) -> set[int]:
+        return self.committed | (self.pending if self.writer == number else set())
+
+    def end(self, number: int, *, keep: bool) -> None:
+        if self.writer == number:
+            self.committed |= self.pending if keep else set()
+            self.writer, self.pending = None, set()
+
+
+class Actor:
+    """A context that lives in a task of its own, and does what it is told."""
+
+    def __init__(self, app: Quart) -> None:
+        self.app = app
+        self.orders: asyncio.Queue[str] = asyncio.Queue()
+        self.answers: asyncio.Queue[object] = asyncio.Queue()
+        self.connections: set[Connection] = set()
+        self.task = asyncio.create_task(self.live())
+
+    async def live(self) -> None:
+        async with self.app.app_context():
+            while (order := await self.orders.get()) != "leave":
+                if order == "fail":
+                    raise LookupError
+                self.connections.add(await database(self.app).get_db())
+                self.answers.put_nowait(await self.obey(order))
+
+    async def obey(self, order: str) -> object:
+        if order == "read":
+            return {row[0] for row in await query_db("SELECT n FROM item")}
+        if order == "stream":
+            return {row[0] async for row in stream_query("SELECT n FROM item", batch_size=2)}
+        if order in ("commit", "rollback"):
+            return await getattr(await database(self.app).get_db(), order)()
+        if order == "kept":
+            (await database(self.app).get_db()).row_factory = None
+            return None
+        return await query_db("INSERT INTO item VALUES (?)", [int(order)])
+
+    async def tell(self, order: str) -> object:
+        self.orders.put_nowait(order)
+        return await asyncio.wait_for(self.answers.get(), 10)
+
+    async def end(self, how: str) -> None:
+        if how == "cancel":
+            self.task.cancel()
+        else:
+            self.orders.put_nowait(how)
+        await asyncio.wait([self.task], timeout=10)
+        assert self.task.done()
+        if not self.task.cancelled():
+            assert isinstance(self.task.exception(), LookupError | None)
+
+
+async def play(steps: list[tuple[int, str]], file: Path) -> None:
+    app = make_app(Quart, file, SQLITE_POOL_SIZE=CONTEXTS)
+    async with app.app_context(), database(app).transaction():
+        await query_db("CREATE TABLE item (n)")
+    model, actors, used = Model(), dict[int, Actor](), set[Connection]()
+    for value, (number, order) in enumerate(steps):
+        actor = actors.setdefault(number, Actor(app)) if number not in actors else actors[number]
+        if order in ("leave", "fail", "cancel"):
+            await actors.pop(number).end(order)
+            model.end(number, keep=False)
+            assert len(actor.connections) <= 1
+            assert all(one.is_closed for one in actor.connections)
+            assert not used & actor.connections
+            used |= actor.connections
+        elif order in ("read", "stream"):
+            assert await actor.tell(order) == model.seen_by(number)
+        elif order == "write":
+            if model.writer in (None, number):  # Any other waits, as SQLite has one writer.
+                await actor.tell(str(value))
+                model.writer = number
+                model.pending.add(value)
+        else:
+            await actor.tell(order)
+            if order != "kept":
+                model.end(number, keep=order == "commit")
+    for actor in actors.values():
+        await actor.end("leave")
+    assert pool(app).in_use == 0
+    async with app.app_context():
+        assert {row["n"] for row in await query_db("SELECT n FROM item")} == model.committed
+    await registration(app).close()
+
+
+# The guard on the loop is a fixture of a function, and does not mind many examples.
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=STEPS)
+def test_isolation(steps: list[tuple[int, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(play(steps, Path(folder, "test.db")))
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    works=st.lists(
+        st.tuples(st.integers(1, 4), st.integers(0, 3), st.booleans()), min_size=2, max_size=8
+    )
+)
+def test_transactions_of_tasks(works: list[tuple[int, int, bool]]) -> None:
+    """Tasks that share a connection: each transaction is there as a whole, or not at all."""
+
+    async def play(file: Path) -> None:
+        app = make_app(Quart, file)
+        db = database(app)
+
+        async def work(number: int, count: int, pause: int, fail: bool) -> None:
+            for _ in range(pause):
+                await asyncio.sleep(0)
+            async with db.transaction():
+                for part in range(count):
+                    await query_db("INSERT INTO item VALUES (?, ?)", [number, part])
+                    assert await query_db("SELECT DISTINCT n FROM item WHERE n = ?", [number])
+                if fail:
+                    raise LookupError
+
+        async with app.app_context():
+            async with db.transaction():
+                await query_db("CREATE TABLE item (n, part)")
+            await asyncio.gather(
+                *(work(number, *one) for number, one in enumerate(works)), return_exceptions=True
+            )
+            rows = await query_db("SELECT n, count(*) FROM item GROUP BY n")
+            expected = {n: count for n, (count, _, fail) in enumerate(works) if not fail}
+            assert {row[0]: row[1] for row in rows} == expected
+        await registration(app).close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(play(Path(folder, "test.db")))

@@ -1,0 +1,161 @@
+"""Queries and their rows, by the page's names."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import pytest
+from quart import Quart
+
+from quartpatterns.sqlite3 import SQLite
+from quartpatterns.sqlite3 import get_db
+from quartpatterns.sqlite3 import make_dicts
+from quartpatterns.sqlite3 import query_db
+from quartpatterns.sqlite3.pooled import Pooled
+from tests.sqlite3.shop import database
+from tests.sqlite3.shop import names
+from tests.sqlite3.shop import registration
+
+INSERT = "INSERT INTO item (name) VALUES (?)"
+BAD = ["'; DROP TABLE item; --", "x' OR '1'='1", '" OR ""="', "a\0b", "%", "\\", "?", ":name", ""]
+
+
+@pytest.mark.checks("SQ-6")
+async def test_query_db(app: Quart) -> None:
+    """All rows, the first row, or none; by position and by name."""
+    async with app.app_context():
+        for name in "abc":
+            await query_db(INSERT, [name])
+        every = await query_db("SELECT name FROM item ORDER BY name")
+        assert [row[0] for row in every] == ["a", "b", "c"]
+        assert await query_db("SELECT * FROM item WHERE name = ?", ["x"]) == []
+        assert await query_db("SELECT * FROM item WHERE name = ?", ("x",), one=True) is None
+        first = await query_db("SELECT name FROM item WHERE name > :n ORDER BY 1", {"n": "a"}, True)
+        assert first["name"] == "b"
+        assert await database(app).query_db("SELECT 1", one=True)
+
+
+@pytest.mark.checks("SQ-6")
+@pytest.mark.parametrize("value", BAD)
+async def test_injection(app: Quart, value: str) -> None:
+    """A value is data, whatever it looks like."""
+    async with app.app_context():
+        await query_db(INSERT, [value])
+        await query_db(INSERT, ["other"])
+        found = await query_db("SELECT name FROM item WHERE name = ?", [value])
+        assert [row[0] for row in found] == [value]
+
+
+@pytest.mark.checks("SQ-6")
+async def test_two_statements(app: Quart) -> None:
+    """What somebody appends to a statement is not executed."""
+    async with app.app_context():
+        with pytest.raises((sqlite3.Warning, sqlite3.ProgrammingError)):
+            await query_db("SELECT 1; DROP TABLE item")
+        assert await query_db("SELECT * FROM item") == []
+
+
+@pytest.mark.checks("SQ-5")
+async def test_rows(app: Quart) -> None:
+    """A row has values by index and by name, and is iterable; or it is a dict."""
+    query = "SELECT 1 AS number, 'x' AS text"
+    async with app.app_context():
+        row = await query_db(query, one=True)
+        assert (row[0], row["text"], list(row), row.keys()) == (
+            1,
+            "x",
+            [1, "x"],
+            ["number", "text"],
+        )
+        (await get_db()).row_factory = make_dicts  # type: ignore[assignment]
+        assert await query_db(query) == [{"number": 1, "text": "x"}]
+
+
+@pytest.mark.checks("SQ-5")
+async def test_factory_of_the_application(app_class: type[Quart], file: Path) -> None:
+    app = app_class(__name__)
+    app.config["DATABASE"] = file
+    db = SQLite(app, row_factory=make_dicts)
+    plain = app_class(__name__)
+    plain.config["DATABASE"] = file
+    tuples = SQLite(plain, row_factory=None)
+    async with app.app_context():
+        assert await db.query_db("SELECT 1 AS a") == [{"a": 1}]
+    async with plain.app_context():
+        assert await tuples.query_db("SELECT 1 AS a") == [(1,)]
+    await registration(app).close()
+    await registration(plain).close()
+
+
+@pytest.mark.checks("SQ-1", "SQ-8")
+async def test_cursor(app: Quart) -> None:
+    """The connection is aiosqlite's, with all that it can do."""
+    async with app.app_context():
+        db = await get_db()
+        assert isinstance(db, aiosqlite.Connection)
+        cursor = await db.cursor()
+        await cursor.execute(INSERT, ["a"])
+        await cursor.close()
+        async with db.execute("SELECT name FROM item") as rows:
+            assert [row["name"] async for row in rows] == ["a"]
+        await db.executemany(INSERT, [["b"], ["c"]])
+        assert len(list(await db.execute_fetchall("SELECT * FROM item"))) == 3
+        inserted = await db.execute_insert(INSERT, ["d"])
+        assert inserted is not None and inserted[0] == 4
+        assert db.total_changes >= 4
+        await db.commit()
+        assert [line async for line in db.iterdump()][-1] == "COMMIT;"
+        async with aiosqlite.connect(":memory:") as copy:
+            await db.backup(copy)
+            assert len(list(await copy.execute_fetchall("SELECT * FROM item"))) == 4
+
+
+async def test_trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query with its rows is one trip to the thread; to take and give back is none."""
+    trips: list[Any] = []
+    submit = Pooled.submit
+
+    def counted(self: Pooled, function: Any) -> Any:
+        trips.append(function)
+        return submit(self, function)
+
+    async with app.app_context():
+        await get_db()
+    monkeypatch.setattr(Pooled, "submit", counted)
+    async with app.app_context():
+        await query_db("SELECT 1", one=True)
+        await query_db("SELECT * FROM item")
+    assert len(trips) == 2
+
+
+async def test_run(app: Quart) -> None:
+    """Several statements in one trip."""
+
+    def move(connection: sqlite3.Connection, name: str, *, to: str) -> int:
+        connection.execute(INSERT, [name])
+        return connection.execute("UPDATE item SET name = ?", [to]).rowcount
+
+    async with app.app_context(), database(app).transaction() as db:
+        assert await db.run(move, "a", to="b") == 1
+    assert await names(app) == ["b"]
+
+
+async def test_side_by_side(app: Quart) -> None:
+    """Many queries of one context at once: each gets its own rows."""
+    async with app.app_context():
+        found = await asyncio.gather(
+            *(query_db("SELECT ? AS n, ? AS m", [n, -n], one=True) for n in range(300))
+        )
+        assert [tuple(row) for row in found] == [(n, -n) for n in range(300)]
+
+
+@pytest.mark.parametrize("value", [2**63, 10**30, "\ud800"])
+async def test_value_that_does_not_fit(app: Quart, value: object) -> None:
+    async with app.app_context():
+        with pytest.raises(sqlite3.DataError):
+            await query_db("SELECT ?", [value])
+        assert await query_db("SELECT 1", one=True)

@@ -1,0 +1,57 @@
+"""What README.md tells people to paste works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import quartpatterns.sqlite3
+
+README = Path(quartpatterns.sqlite3.__file__).with_name("README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+TRIAL = """
+import asyncio
+from quart import stream_with_context
+
+
+async def main():
+    client = app.test_client()
+    async with app.app_context():
+        await db.init_db()
+        CONNECTION
+    assert (await client.post("/users/grace")).status_code == 201
+    assert await (await client.get("/users/grace")).get_json() == {"id": 2, "name": "grace"}
+    assert (await client.get("/users/nobody")).status_code == 404
+    response = await client.get("/users.csv")
+    assert await response.get_data() == b"1,ada\\n2,grace\\n"
+
+
+asyncio.run(main())
+print("done")
+"""
+
+
+def test_blocks(tmp_path: Path) -> None:
+    use, connection, stream = BLOCKS
+    trial = TRIAL.replace("CONNECTION", connection.replace("\n", "\n        ").strip())
+    (tmp_path / "schema.sql").write_text("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)")
+    (tmp_path / "trial.py").write_text(f"{use}\n{stream}\n{trial}")
+    done = subprocess.run(
+        [sys.executable, "trial.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_settings() -> None:
+    """Every configuration key is explained."""
+    for key in quartpatterns.sqlite3.DEFAULTS:
+        assert f"| `{key}` |" in README
+
+
+def test_names() -> None:
+    """Every exported name is mentioned."""
+    for name in set(quartpatterns.sqlite3.__all__) - {"DEFAULTS", "Transaction"}:
+        assert f"`{name}" in README or f".{name}" in README, name

@@ -1,0 +1,109 @@
+"""Rows that are streamed: few in memory, from a connection that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from contextlib import aclosing
+
+import pytest
+from quart import Quart
+
+from quartpatterns.sqlite3 import get_db
+from quartpatterns.sqlite3 import query_db
+from quartpatterns.sqlite3 import stream_query
+from tests.sqlite3.shop import database
+from tests.sqlite3.shop import none_in_use
+from tests.sqlite3.shop import numbers
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 35])
+async def test_rows(app: Quart, count: int) -> None:
+    """All rows, in order, whatever the size of a batch; then the cursor is closed."""
+    async with app.app_context():
+        rows = [row["i"] async for row in stream_query(numbers(max(count, 1)), batch_size=10)]
+        assert rows == list(range(1, max(count, 1) + 1))
+        nothing = stream_query("SELECT * FROM item WHERE name = ?", ["x"])
+        assert [row async for row in nothing] == []
+        assert not list((await get_db())._cursors or ())
+
+
+async def test_memory(app: Quart) -> None:
+    """Many rows take no more memory than few."""
+
+    async def peak(count: int) -> int:
+        tracemalloc.reset_peak()
+        async for _ in stream_query(numbers(count)):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+
+    async with app.app_context():
+        tracemalloc.start()
+        try:
+            await peak(1000)
+            few, many = await peak(1000), await peak(100_000)
+        finally:
+            tracemalloc.stop()
+    assert many < few + 100_000
+
+
+async def test_left_early(app: Quart) -> None:
+    """A stream that is left closes its cursor."""
+    async with app.app_context():
+        async with aclosing(stream_query(numbers(1000), batch_size=10)) as rows:
+            async for row in rows:
+                if row["i"] == 25:
+                    break
+        assert not list((await get_db())._cursors or ())
+        # A table under an open cursor can't be dropped.
+        async with aclosing(stream_query("SELECT * FROM item")):
+            pass
+        await query_db("DROP TABLE item")
+
+
+async def test_abandoned(app: Quart) -> None:
+    """A stream that nobody closes ends with the context."""
+    async with app.app_context():
+        rows = stream_query(numbers(1000), batch_size=10)
+        assert (await anext(rows))["i"] == 1
+    assert await none_in_use(app)
+    await rows.aclose()
+
+
+async def test_beside(app: Quart) -> None:
+    """Streams and queries of one context go on side by side."""
+
+    async def total() -> int:
+        return sum([row["i"] async for row in stream_query(numbers(500), batch_size=7)])
+
+    async with app.app_context():
+        queries = (query_db("SELECT ?", [n], one=True) for n in range(50))
+        found = await asyncio.gather(total(), total(), *queries)
+    assert found[:2] == [125250, 125250]
+    assert [row[0] for row in found[2:]] == list(range(50))
+
+
+async def test_beside_a_transaction(app: Quart) -> None:
+    """A stream waits while another task is in a transaction, and can be closed meanwhile."""
+    async with app.app_context():
+        rows = stream_query(numbers(100), batch_size=10)
+        await anext(rows)
+        go, begun = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            async with database(app).transaction():
+                begun.set()
+                await go.wait()
+
+        task = asyncio.create_task(hold())
+        await begun.wait()
+        async with asyncio.timeout(0.5):
+            await rows.aclose()
+        go.set()
+        await task
+
+
+async def test_no_batch(app: Quart) -> None:
+    async with app.app_context():
+        with pytest.raises(ValueError, match="batch_size is 1 or more"):
+            await anext(stream_query("SELECT 1", batch_size=0))
