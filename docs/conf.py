@@ -39,5 +39,4 @@ PAGE = """\
 pages = Path(__file__).with_name("patterns")
 pages.mkdir(exist_ok=True)
 for pattern in catalog.PATTERNS:
-    if not pattern.planned:
-        (pages / f"{pattern.name}.md").write_text(PAGE.format(name=pattern.name))
+    (pages / f"{pattern.name}.md").write_text(PAGE.format(name=pattern.name))

@@ -43,7 +43,6 @@ class Pattern:
         extra: The extra that installs what its helper needs; ``None`` where Quart is enough.
         services: Servers that its port needs, such as ``redis``.
         uses: Other patterns whose helpers its own helpers import.
-        planned: Not built yet.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Pattern:
     extra: str | None = None
     services: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
-    planned: bool = False
 
 
 PATTERNS: tuple[Pattern, ...] = (

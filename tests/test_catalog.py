@@ -15,10 +15,11 @@ PACKAGE = Path(catalog.__file__).parent
 TESTS = Path(__file__).parent
 ROOMS = ("__init__.py", "port.py", "original.py", "cases.py", "README.md")
 OTHER = {"cli", "compare", "gallery", "alembic"}
-BUILT = [pattern for pattern in catalog.PATTERNS if not pattern.planned]
 CHECK = re.compile(r"^\|\s*`?([A-Z]+-\d+)`?\s*\|", re.MULTILINE)
 
-each_built = pytest.mark.parametrize("pattern", BUILT, ids=lambda pattern: pattern.name)
+each_pattern = pytest.mark.parametrize(
+    "pattern", catalog.PATTERNS, ids=lambda pattern: pattern.name
+)
 
 
 def test_there_are_26() -> None:
@@ -26,12 +27,12 @@ def test_there_are_26() -> None:
 
 
 def test_folders() -> None:
-    """A folder a pattern: none is missing, none is unknown, and what is planned has none."""
+    """A folder a pattern: none is missing, none is unknown."""
     folders = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
-    assert folders - OTHER == {pattern.name for pattern in BUILT}
+    assert folders - OTHER == {pattern.name for pattern in catalog.PATTERNS}
 
 
-@each_built
+@each_pattern
 def test_rooms(pattern: catalog.Pattern) -> None:
     """Every pattern's folder has the same rooms, and tests."""
     missing = [room for room in ROOMS if not (PACKAGE / pattern.name / room).exists()]
@@ -39,7 +40,7 @@ def test_rooms(pattern: catalog.Pattern) -> None:
     assert list((TESTS / pattern.name).glob("test_*.py"))
 
 
-@each_built
+@each_pattern
 def test_exports(pattern: catalog.Pattern) -> None:
     """``__all__`` is sorted and true."""
     package = importlib.import_module(f"quartpatterns.{pattern.name}")
@@ -49,14 +50,14 @@ def test_exports(pattern: catalog.Pattern) -> None:
     assert all(hasattr(package, name) for name in package.__all__)
 
 
-@each_built
+@each_pattern
 def test_case_names(pattern: catalog.Pattern) -> None:
     cases = importlib.import_module(f"quartpatterns.{pattern.name}.cases").CASES
     names = [case.name for case in cases]
     assert len(names) == len(set(names))
 
 
-@each_built
+@each_pattern
 def test_every_check_is_proven(pattern: catalog.Pattern) -> None:
     """A check of the README.md has a case or a test, and nothing cites one that is not there."""
     listed = set(CHECK.findall((PACKAGE / pattern.name / "README.md").read_text()))
@@ -82,7 +83,7 @@ def test_unknown_name() -> None:
         catalog.get("streeming")
 
 
-@each_built
+@each_pattern
 def test_shown_in_a_browser(pattern: catalog.Pattern) -> None:
     """Each port does its one thing in a browser."""
     text = (TESTS / "browser" / "test_ports.py").read_text()

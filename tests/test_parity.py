@@ -14,10 +14,10 @@ from quartpatterns.compare.subject import compare_subject
 from quartpatterns.compare.subject import pattern_subject
 from tests.conftest import unavailable
 
-BUILT = [pattern.name for pattern in catalog.PATTERNS if not pattern.planned]
+NAMES = [pattern.name for pattern in catalog.PATTERNS]
 
 
-@pytest.fixture(params=BUILT)
+@pytest.fixture(params=NAMES)
 def subject(request: pytest.FixtureRequest) -> Subject:
     """Each pattern; imported here, before there is an event loop to block."""
     return pattern_subject(request.param)

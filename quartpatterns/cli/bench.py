@@ -69,7 +69,7 @@ def server(name: str, servers: Sequence[str], default: str, text: str) -> Callab
 @number("--workers", DEFAULTS.workers, "Workers of each server.")
 @number("--threads", None, "Threads of a gthread worker; as many as connections by default.")
 @server("--original-server", SERVERS, DEFAULTS.original_server, "Serves the original.")
-@server("--port-server", SERVERS, DEFAULTS.port_server, "Serves the port.")
+@server("--port-server", ASGI_SERVERS, DEFAULTS.port_server, "Serves the port.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("--plot", type=PLOT, metavar="FILE.svg", help="Draw a picture too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the applications log.")

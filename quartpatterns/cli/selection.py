@@ -54,9 +54,9 @@ def select(
         return [_applications(patterns, flask, quart, requests, har)]
     if requests or har:
         raise UsageProblem("--requests and --har go with --flask and --quart")
-    built = [pattern.name for pattern in catalog.PATTERNS if not pattern.planned]
+    every = [pattern.name for pattern in catalog.PATTERNS]
     try:
-        return [pattern_subject(name) for name in patterns or built]
+        return [pattern_subject(name) for name in patterns or every]
     except LookupError as error:
         raise UsageProblem(str(error.args[0])) from error
 

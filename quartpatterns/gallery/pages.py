@@ -44,7 +44,7 @@ async def pattern(name: str) -> str:
         found = catalog.get(name)
     except LookupError as error:
         abort(404, description=str(error.args[0]))
-    shown = None if found.planned else await run_sync(exhibit)(found)
+    shown = await run_sync(exhibit)(found)
     return await render_template("gallery/pattern.html", pattern=found, exhibit=shown)
 
 

@@ -25,13 +25,12 @@ REMEDIES = {
 
 
 def mounts(config: Mapping[str, Any]) -> dict[str, Quart]:
-    """The port of each pattern that is built, by the path it is mounted at.
+    """The port of each pattern, by the path it is mounted at.
 
     Arguments:
         config: Settings that every port is created with.
     """
-    built = (pattern for pattern in catalog.PATTERNS if not pattern.planned)
-    return {f"/{pattern.name}": _port(pattern, config) for pattern in built}
+    return {f"/{pattern.name}": _port(pattern, config) for pattern in catalog.PATTERNS}
 
 
 def _port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:

@@ -7,7 +7,7 @@ import pytest
 from quartpatterns import catalog
 from tests.browser.conftest import Visit
 
-BUILT = [pattern.name for pattern in catalog.PATTERNS if not pattern.planned]
+NAMES = [pattern.name for pattern in catalog.PATTERNS]
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
@@ -23,14 +23,14 @@ async def test_index(visit: Visit) -> None:
     assert await fits(visit)
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", NAMES)
 async def test_pattern_page(visit: Visit, name: str) -> None:
     page = await visit.open(f"/gallery/{name}")
     assert await page.locator("#code pre").count() == 2
     assert await fits(visit)
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", NAMES)
 async def test_port(visit: Visit, name: str) -> None:
     """The first page of each port loads, fits and has no error."""
     page = await visit.open(f"/{name}/")

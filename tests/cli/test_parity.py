@@ -60,7 +60,6 @@ def test_alike(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         pytest.param(["streeming"], "no pattern 'streeming'; there is streaming", id="pattern"),
-        pytest.param(["deployment"], "planned, not built yet", id="planned"),
         pytest.param(["--flask", BEFORE], "name both", id="one side"),
         pytest.param(["--flask", "nope", "--quart", AFTER], "no module 'nope'", id="module"),
         pytest.param(["--flask", f"{BEFORE}:x", "--quart", AFTER], "it has create_app", id="app"),

@@ -17,8 +17,6 @@ from quartpatterns.gallery.ports import mounts
 from quartpatterns.gallery.sources import exhibit
 from quartpatterns.sqlalchemy.migrations import upgrade
 
-BUILT = [pattern for pattern in catalog.PATTERNS if not pattern.planned]
-
 
 @pytest.fixture
 def app(redis_url: str, mongodb_url: str, tmp_path: Path) -> Quart:
@@ -34,15 +32,14 @@ async def page(app: Quart, path: str) -> tuple[int, str]:
 
 
 async def test_index(app: Quart) -> None:
-    """Every pattern is named; those not built yet say so."""
+    """Every pattern is named, and its port."""
     status, text = await page(app, "/")
     assert status == 200
     assert all(f'href="/gallery/{pattern.name}"' in text for pattern in catalog.PATTERNS)
-    assert text.count('class="tag">planned<') == len(catalog.PATTERNS) - len(BUILT)
-    assert all(f'href="/{pattern.name}/"' in text for pattern in BUILT)
+    assert all(f'href="/{pattern.name}/"' in text for pattern in catalog.PATTERNS)
 
 
-@pytest.mark.parametrize("pattern", BUILT, ids=lambda pattern: pattern.name)
+@pytest.mark.parametrize("pattern", catalog.PATTERNS, ids=lambda pattern: pattern.name)
 async def test_pattern(app: Quart, pattern: catalog.Pattern) -> None:
     """A page has the README, both sources, the cases and every difference with its reason."""
     status, text = await page(app, f"/gallery/{pattern.name}")
@@ -54,12 +51,6 @@ async def test_pattern(app: Quart, pattern: catalog.Pattern) -> None:
     assert text.count("<tr>") >= len(shown.cases)
     differences = sum(len(case.differs) for case in shown.cases)
     assert text.count('<div class="difference">') == differences
-
-
-async def test_planned(app: Quart) -> None:
-    planned = next(pattern for pattern in catalog.PATTERNS if pattern.planned)
-    status, text = await page(app, f"/gallery/{planned.name}")
-    assert (status, "not built yet" in text) == (200, True)
 
 
 @pytest.mark.parametrize("path", ["/gallery/streeming", "/nothing", "/gallery/%3Cscript%3E"])
@@ -85,7 +76,7 @@ async def test_assets(app: Quart, path: str) -> None:
 async def test_ports_are_mounted(app: Quart) -> None:
     """Each port answers at its name; without the slash there is a redirect to it."""
     async with app.test_app():
-        for pattern in BUILT:
+        for pattern in catalog.PATTERNS:
             status, _ = await page(app, f"/{pattern.name}/")
             assert (pattern.name, status) == (pattern.name, 200)
             response = await app.test_client().get(f"/{pattern.name}")

@@ -24,7 +24,7 @@ from tests.packaging.building import run
 from tests.packaging.building import served
 
 PARTS = ("quartpatterns", "alembic", "tests", "docs")
-BUILT = [pattern.name for pattern in catalog.PATTERNS if not pattern.planned]
+NAMES = [pattern.name for pattern in catalog.PATTERNS]
 
 
 def copied(source: Path, folder: Path) -> Path:
@@ -67,7 +67,7 @@ def test_contents(wheel: Path, checkout: Path) -> None:
     assert {name for name in inside if ".dist-info/" not in name} == source
     for name in ("py.typed", "packaging/skeleton/base/.gitignore", "alembic/script.py.mako"):
         assert f"quartpatterns/{name}" in source
-    for name in BUILT:
+    for name in NAMES:
         assert f"quartpatterns/{name}/README.md" in source
     assert not [name for name in inside if re.match(r"tests|docs|conftest", name)]
 
@@ -120,9 +120,9 @@ def test_installed(wheel: Path, tmp_path: Path) -> None:
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
             assert client.get("/").status_code == 200
             assert "text/css" in client.get("/gallery/static/gallery.css").headers["content-type"]
-            answers = {name: client.get(f"/{name}/").status_code for name in BUILT}
+            answers = {name: client.get(f"/{name}/").status_code for name in NAMES}
     assert [path.name for path in folder.iterdir()] == ["instance"]
-    without = {name for name in BUILT if "mongodb" in catalog.get(name).services}
+    without = {name for name in NAMES if "mongodb" in catalog.get(name).services}
     assert {name: code for name, code in answers.items() if code != 200}.keys() <= without
     where = run(
         environment.python, "-c", "import quartpatterns as q; print(q.__file__)", cwd=folder
