@@ -95,7 +95,7 @@ def test_bootstrap_plan(tmp_path: Path) -> None:
 
 @pytest.mark.wire
 @pytest.mark.checks("FA-9")
-async def test_socket_activation(project: Project) -> None:
+async def test_activation(project: Project) -> None:
     """The supervisor serves on sockets that systemd has passed on."""
     activate = shutil.which("systemd-socket-activate")
     if not activate:
