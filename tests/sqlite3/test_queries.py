@@ -15,9 +15,11 @@ from quartpatterns.sqlite3 import SQLite
 from quartpatterns.sqlite3 import get_db
 from quartpatterns.sqlite3 import make_dicts
 from quartpatterns.sqlite3 import query_db
+from quartpatterns.sqlite3 import stream_query
 from quartpatterns.sqlite3.pooled import Pooled
 from tests.sqlite3.shop import database
 from tests.sqlite3.shop import names
+from tests.sqlite3.shop import numbers
 from tests.sqlite3.shop import registration
 
 INSERT = "INSERT INTO item (name) VALUES (?)"
@@ -130,6 +132,10 @@ async def test_trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
         await query_db("SELECT 1", one=True)
         await query_db("SELECT * FROM item")
     assert len(trips) == 2
+    async with app.app_context():
+        async for _ in stream_query(numbers(25), batch_size=10):
+            pass
+    assert len(trips) == 5
 
 
 async def test_run(app: Quart) -> None:

@@ -12,6 +12,7 @@ from quart import Quart
 from quartpatterns.sqlite3 import get_db
 from quartpatterns.sqlite3 import query_db
 from quartpatterns.sqlite3 import stream_query
+from tests.sqlite3.shop import ENDLESS
 from tests.sqlite3.shop import database
 from tests.sqlite3.shop import none_in_use
 from tests.sqlite3.shop import numbers
@@ -59,6 +60,19 @@ async def test_left_early(app: Quart) -> None:
         async with aclosing(stream_query("SELECT * FROM item")):
             pass
         await query_db("DROP TABLE item")
+
+
+async def test_left_beside_a_query(app: Quart) -> None:
+    """To leave a stream while another task's query is under way does not stop the loop."""
+    async with app.app_context():
+        rows = stream_query(numbers(1000), batch_size=10)
+        await anext(rows)
+        endless = asyncio.create_task(query_db(ENDLESS))
+        await asyncio.sleep(0.05)
+        leaving = asyncio.create_task(rows.aclose())
+        await asyncio.sleep(0.05)
+        endless.cancel()
+        await leaving
 
 
 async def test_abandoned(app: Quart) -> None:
