@@ -88,7 +88,7 @@ CASES: tuple[Case, ...] = (
         differs=tagged(0, 1, 2, 3, 4, 5),
     ),
     Case(
-        "kept for a second",
+        "kept for three seconds",
         Step("/short"),
         Step("/short"),
         Step("/short", until="made 2 times"),

@@ -72,7 +72,7 @@ def create_app(config=None):
         return f"search {made['search']} for {request.args.get('q')}"
 
     @app.get("/short")
-    @cache.cached(timeout=1)
+    @cache.cached(timeout=3)
     def short():
         made["short"] += 1
         return f"made {made['short']} times"

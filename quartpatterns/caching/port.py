@@ -81,7 +81,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         return f"search {made['search']} for {request.args.get('q')}"
 
     @app.get("/short")
-    @cache.cached(timeout=1)
+    @cache.cached(timeout=3)
     async def short() -> str:
         made["short"] += 1
         return f"made {made['short']} times"
