@@ -21,12 +21,18 @@ except ModuleNotFoundError as _missing:
         name=_missing.name,
     ) from _missing
 
+from quartpatterns.sqlalchemy.binds import ReadingError
+from quartpatterns.sqlalchemy.binds import RoutedSession
+from quartpatterns.sqlalchemy.cursors import CursorError
 from quartpatterns.sqlalchemy.errors import DatabaseUnavailable
 from quartpatterns.sqlalchemy.errors import diagnose
 from quartpatterns.sqlalchemy.errors import handle_database_error
 from quartpatterns.sqlalchemy.extension import SQLAlchemy
+from quartpatterns.sqlalchemy.keyset import KeysetPage
 from quartpatterns.sqlalchemy.models import Model
 from quartpatterns.sqlalchemy.pagination import Pagination
+from quartpatterns.sqlalchemy.recording import Query
+from quartpatterns.sqlalchemy.recording import get_recorded_queries
 from quartpatterns.sqlalchemy.registration import DEFAULTS
 from quartpatterns.sqlalchemy.sessions import ConcurrentUseError
 from quartpatterns.sqlalchemy.sessions import Session
@@ -35,13 +41,19 @@ from quartpatterns.sqlalchemy.urls import async_url
 __all__ = [
     "DEFAULTS",
     "ConcurrentUseError",
+    "CursorError",
     "DatabaseUnavailable",
+    "KeysetPage",
     "Model",
     "Pagination",
+    "Query",
+    "ReadingError",
+    "RoutedSession",
     "SQLAlchemy",
     "Session",
     "async_url",
     "diagnose",
+    "get_recorded_queries",
     "handle_database_error",
     "make_engine",
 ]

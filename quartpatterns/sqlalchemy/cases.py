@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from contextlib import asynccontextmanager
@@ -17,12 +19,15 @@ from quartpatterns.compare import Arrangement
 from quartpatterns.compare import Case
 from quartpatterns.compare import Difference
 from quartpatterns.compare import Step
+from quartpatterns.compare import services
+from quartpatterns.compare.processes import in_thread
 from quartpatterns.sqlalchemy import async_url
 from quartpatterns.sqlalchemy import make_engine
 from quartpatterns.sqlalchemy.migrations import upgrade
 
 USERS = 45
 TOO_LARGE = 10**30
+NEXT = r'"next":"([^"]+)"'
 NO_TEXTS: tuple[object, ...] = (1, None, [], {}, True)
 NO_OBJECTS: tuple[object, ...] = ([], "text", 1, True)
 
@@ -31,12 +36,20 @@ NO_OBJECTS: tuple[object, ...] = ([], "text", 1, True)
 async def arrange(folder: Path, *, postgres_url: str | None = None) -> AsyncIterator[Arrangement]:
     """Two databases with the same tables and users.
 
+    The environment may ask for others: ``QUARTPATTERNS_POSTGRES`` is the URL of a PostgreSQL, or
+    ``start`` for one that is started for this, and ``QUARTPATTERNS_USERS`` how many users there
+    are, such as a million to export.
+
     Arguments:
         folder: Where the SQLite files go.
         postgres_url: A PostgreSQL to make both databases on instead, as a user who may; they
             are dropped in the end.
     """
+    users = int(os.environ.get("QUARTPATTERNS_USERS", USERS))
     async with AsyncExitStack() as stack:
+        postgres_url = postgres_url or os.environ.get("QUARTPATTERNS_POSTGRES")
+        if postgres_url == "start":
+            postgres_url = await stack.enter_async_context(in_thread(services.postgres()))
         urls = {}
         for side in ("original", "port"):
             if postgres_url is None:
@@ -44,33 +57,44 @@ async def arrange(folder: Path, *, postgres_url: str | None = None) -> AsyncIter
             else:
                 urls[side] = await stack.enter_async_context(_database(postgres_url, side))
             await run_sync(upgrade)(urls[side])
-            await add_users(urls[side])
+            await add_users(urls[side], users)
         yield Arrangement(
             original={"SQLALCHEMY_DATABASE_URI": urls["original"]},
             port={"SQLALCHEMY_DATABASE_URI": urls["port"]},
         )
 
 
-async def add_users(url: str) -> None:
-    people = ["admin", *(f"user{number:02}" for number in range(2, USERS + 1))]
-    insert = text("INSERT INTO users (name, email) VALUES (:name, :email)")
-    rows = [{"name": name, "email": f"{name}@localhost"} for name in people]
+async def add_users(url: str, count: int = USERS) -> None:
+    """*count* users, of whom the first is ``admin``."""
+    insert = text(
+        "INSERT INTO users (name, email)"
+        " WITH RECURSIVE numbers (n) AS"
+        " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count),"
+        " names (n, name) AS (SELECT n, CASE WHEN n = 1 THEN 'admin'"
+        " WHEN n < 10 THEN 'user0' || n ELSE 'user' || n END FROM numbers)"
+        " SELECT name, name || '@localhost' FROM names ORDER BY n"
+    )
     engine = make_engine(async_url(url))
     async with engine.begin() as connection:
-        await connection.execute(insert, rows)
+        await connection.execute(insert, {"count": count})
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("ANALYZE"))
     await engine.dispose()
 
 
 @asynccontextmanager
 async def _database(url: str, side: str) -> AsyncIterator[str]:
     given = make_url(url)
-    name = f"{given.database}_{side}"
+    name = f"{given.database}_{side}_{secrets.token_hex(4)}"
     options = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"}
     engine = make_engine(async_url(given), options=options)
     async with engine.connect() as connection:
         await connection.execute(text(f'CREATE DATABASE "{name}"'))
-        yield given.set(database=name).render_as_string(hide_password=False)
-        await connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        try:
+            yield given.set(database=name).render_as_string(hide_password=False)
+        finally:
+            await connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 def _post(value: object) -> Step:
@@ -109,6 +133,21 @@ CASES: tuple[Case, ...] = (
         differs=_overflow(404),
     ),
     Case("an enormous size", Step(f"/users?per_page={TOO_LARGE}")),
+    Case("a page of fifty", Step("/users?per_page=50")),
+    Case("the newest", Step("/newest?per_page=50")),
+    Case(
+        "the newest, page by page",
+        # The lengths of cursors differ, and so those of the answers that hold one.
+        Step("/newest", capture={"cursor": NEXT}, ignore_headers=("content-length",)),
+        Step("/newest?cursor={cursor}", capture={"last": NEXT}, ignore_headers=("content-length",)),
+        Step("/newest?cursor={last}"),
+    ),
+    Case(
+        "cursors that are none",
+        *(Step(f"/newest?cursor={cursor}") for cursor in ("x", "%00", "WzFd.x.y", "n" * 2500)),
+        Step("/newest?cursor=&per_page=50"),
+    ),
+    Case("all users as CSV", Step("/users.csv")),
     Case("a user", Step("/users/1"), checks=("SA-4",)),
     Case("a user that is none", Step("/users/4711"), Step("/users/0"), Step("/users/-1")),
     Case("an id beyond all numbers", Step(f"/users/{TOO_LARGE}"), differs=_overflow(404)),

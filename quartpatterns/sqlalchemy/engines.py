@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from sqlalchemy import URL
+from sqlalchemy import AsyncAdaptedQueuePool
 from sqlalchemy import event
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Dialect
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import async_engine_from_config
 
+from quartpatterns.sqlalchemy import trips
+from quartpatterns.sqlalchemy.hops import OneHopConnection
+from quartpatterns.sqlalchemy.pools import HandoffPool
 from quartpatterns.sqlalchemy.sessions import completed
 
 if TYPE_CHECKING:
@@ -53,7 +58,7 @@ def make_engine(
     Raises:
         ImportError: The driver is not installed; the message says what to install.
     """
-    options = {**(options or {}), "url": url}
+    options = {**_pooled(url), **(options or {}), "url": url}
     if connect := _CONNECT.get(url.drivername):
         arguments = {"async_creator_fn": connect, **options.get("connect_args", {})}
         options["connect_args"] = arguments
@@ -66,6 +71,11 @@ def make_engine(
             name=missing.name,
         ) from missing
     event.listen(engine.sync_engine, "handle_error", _translate)
+    if url.drivername == "postgresql+asyncpg":
+        event.listen(engine.sync_engine, "checkin", _end_autocommit)
+        event.listen(engine.sync_engine, "do_connect", _connect_in_one_trip)
+    if url.drivername == "sqlite+aiosqlite":
+        event.listen(engine.sync_engine, "do_connect", _connect_in_one_hop)
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "handle_error", _abandon_cancelled)
         event.listen(engine.sync_engine, "savepoint", _begin_before_savepoint)
@@ -106,6 +116,34 @@ async def _connect_aiosqlite(*args: Any, **options: Any) -> aiosqlite.Connection
         # aiosqlite leaves the thread to itself; it would report to a loop that may be closed.
         await completed(lambda: asyncio.to_thread(thread.join))
         raise
+
+
+def _end_autocommit(connection: Any, record: object) -> None:
+    """What db.reading() has set ends with the use of the connection."""
+    if connection is not None:
+        connection.autocommit = False
+
+
+def _connect_in_one_trip(
+    dialect: Dialect, record: object, arguments: list[Any], options: dict[str, Any]
+) -> trips.OneTripConnection:
+    given = dict(options)
+    return trips.connect(dialect.loaded_dbapi, given.pop("async_creator_fn"), arguments, given)
+
+
+def _connect_in_one_hop(
+    dialect: Dialect, record: object, arguments: list[Any], options: dict[str, Any]
+) -> OneHopConnection:
+    dbapi: Any = dialect.loaded_dbapi
+    made = dbapi.connect(*arguments, **options)
+    return OneHopConnection(dbapi, made.driver_connection)
+
+
+def _pooled(url: URL) -> dict[str, Any]:
+    """The pool, where SQLAlchemy's choice would be the one that ours is better than."""
+    dialect: Any = url.get_dialect().get_async_dialect_cls(url)
+    choice = dialect.get_pool_class(url)
+    return {"poolclass": HandoffPool} if choice is AsyncAdaptedQueuePool else {}
 
 
 _CONNECT = {"postgresql+asyncpg": _connect_asyncpg, "sqlite+aiosqlite": _connect_aiosqlite}

@@ -14,7 +14,13 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import ServiceUnavailable
 
-__all__ = ["DatabaseUnavailable", "diagnose", "handle_database_error", "refuses_value"]
+__all__ = [
+    "DatabaseUnavailable",
+    "diagnose",
+    "handle_database_error",
+    "is_transient",
+    "refuses_value",
+]
 
 
 class DatabaseUnavailable(ServiceUnavailable):
@@ -47,6 +53,7 @@ _SQLSTATES: dict[str, tuple[str, int | None]] = {
     "55P03": (_BUSY, 1),
     "57P": (_LOST, 5),
 }
+_TRANSIENT = ("08", "40", "55P03", "57P")
 # By the primary result code; https://www.sqlite.org/rescode.html
 _SQLITE_CODES: dict[int, tuple[str, int | None]] = {
     sqlite3.SQLITE_BUSY: (_BUSY, 1),
@@ -88,6 +95,17 @@ def diagnose(error: SQLAlchemyError) -> HTTPException | None:
     return DatabaseUnavailable(text, retry_after=retry_after) if text else None
 
 
+def is_transient(error: DBAPIError) -> bool:
+    """Whether the same may succeed when it is done again, all of the transaction.
+
+    Such as after a serialization failure, a deadlock, a lock that was held for too long, or a
+    connection that was lost. Where it is lost in a ``COMMIT`` nobody knows whether that was done.
+    """
+    if error.connection_invalidated or _sqlstate(error).startswith(_TRANSIENT):
+        return True
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def refuses_value(error: DBAPIError) -> bool:
     """Whether a value was given that a column of its type never holds.
 
@@ -106,10 +124,15 @@ def _state(error: DBAPIError) -> tuple[str, int | None] | None:
 
 
 def _sqlite_code(error: DBAPIError) -> tuple[str, int | None] | None:
-    code: int = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    code = _primary_code(error)
     if code == sqlite3.SQLITE_ERROR and any(part in str(error.orig) for part in _SQLITE_SCHEMA):
         return _MIGRATE, None
     return _SQLITE_CODES.get(code)
+
+
+def _primary_code(error: DBAPIError) -> int:
+    code: int = getattr(error.orig, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 async def handle_database_error(error: SQLAlchemyError) -> ResponseReturnValue | HTTPException:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
 import sqlalchemy as sa
+from quart import Blueprint
 from quart import Quart
-from quart import has_app_context
+from quart.ctx import AppContext
 from quart.signals import appcontext_tearing_down
 from sqlalchemy import orm
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartpatterns.sqlalchemy.binds import RoutedSession
+from quartpatterns.sqlalchemy.loops import LoopEngines
 from quartpatterns.sqlalchemy.models import Model
 from quartpatterns.sqlalchemy.models import make_model
 from quartpatterns.sqlalchemy.queries import Queries
-from quartpatterns.sqlalchemy.registration import Registration
+from quartpatterns.sqlalchemy.reading import Reading
+from quartpatterns.sqlalchemy.reading import reader_of
 from quartpatterns.sqlalchemy.registration import configured
-from quartpatterns.sqlalchemy.registration import current_context
+from quartpatterns.sqlalchemy.retries import Retry
 from quartpatterns.sqlalchemy.sessions import Session
+from quartpatterns.sqlalchemy.shell import shell_names
+from quartpatterns.sqlalchemy.tables import Tables
 
 __all__ = ["SQLAlchemy"]
 
+_WIDGETS = "sqlalchemy_widgets"
 
-class SQLAlchemy(Queries):
+
+class SQLAlchemy(Tables, Queries):
     """SQLAlchemy in a Quart application: an asynchronous session for each context.
 
     ``db.session`` is the session of the request, the websocket, the background task, the stream
@@ -62,7 +69,6 @@ class SQLAlchemy(Queries):
         session_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.Model = make_model(model_class, metadata)
-        """The class that models are derived from."""
         self._engine_options = dict(engine_options or {})
         options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
         session_class: Any = options.pop("class_", Session)
@@ -70,8 +76,14 @@ class SQLAlchemy(Queries):
             raise TypeError(
                 "the class_ of sessions is a subclass of quartpatterns.sqlalchemy.Session"
             )
+        if not issubclass(options.get("sync_session_class", RoutedSession), RoutedSession):
+            raise TypeError(
+                "sync_session_class is a subclass of quartpatterns.sqlalchemy.RoutedSession"
+            )
         self._session_class: type[Session] = session_class
         self._session_options = options
+        self._reader_options = {**options, "autoflush": False, "reading": True}
+        self._family = self.metadatas
         if app is not None:
             self.init_app(app)
 
@@ -90,14 +102,14 @@ class SQLAlchemy(Queries):
         registration = configured(self, app, self._engine_options)
         app.extensions["sqlalchemy"] = registration
         app.after_serving(registration.close)
-        # Quart calls teardown functions in the order of their registration, so that those of the
-        # application come after this one, and may open a session anew. The signal comes last.
         app.teardown_appcontext(registration.discard_session)
-        appcontext_tearing_down.connect(_discard_session, app)
+        app.shell_context_processor(partial(shell_names, self))
+        if _WIDGETS not in app.blueprints:
+            app.register_blueprint(Blueprint(_WIDGETS, __name__, template_folder="widgets"))
 
     @property
     def session(self) -> AsyncSession:
-        """The session of the current context.
+        """The session of the current context; under :meth:`reading`, the one that reads.
 
         One task at a time may use it: tasks that run side by side in one context, as under
         :func:`asyncio.gather`, take a :meth:`new_session` each.
@@ -105,12 +117,15 @@ class SQLAlchemy(Queries):
         Raises:
             RuntimeError: There is no context, or this is a synchronous view.
         """
-        engine, context = self._registration("db.session").engine(), current_context()
-        if found := engine.session(context):
+        engines, context = self._found("db.session")
+        if (found := reader_of(self, context) or engines.session(context)) is not None:
             return found
-        # The context may have been torn down before: streams keep it, and tear it down again.
-        session = self._session_class(bind=engine.engine, **self._session_options)
-        engine.adopt(context, session)
+        if engines.late(context):
+            # Quart calls teardown functions in the order of their registration, so that those of
+            # the application come after ours. The signal comes behind all of them.
+            appcontext_tearing_down.connect(_discard_session, context.app)
+        session = self._make_session(engines)
+        engines.adopt(context, session)
         return session
 
     def new_session(self) -> AsyncSession:
@@ -122,70 +137,47 @@ class SQLAlchemy(Queries):
         Raises:
             RuntimeError: There is no context, or this is a synchronous view.
         """
-        return self._session_class(bind=self.engine, **self._session_options)
+        return self._make_session(self._found("db.new_session()")[0])
 
-    @property
-    def engine(self) -> AsyncEngine:
-        """The engine of the current application, for the running event loop.
+    def reading(self) -> Reading:
+        """Read, and nothing else: for ``async with``, or above a view as ``@db.reading()``.
 
-        Raises:
-            RuntimeError: There is no context, or this is a synchronous view.
+        ``db.session`` is then one that reads each statement for itself, without a transaction
+        around them: on PostgreSQL that spares two of three trips to the server. It reads from
+        the replica, where one is configured, and refuses to write.
         """
-        return self._registration("db.engine").engine().engine
+        return Reading(self, self._make_reader)
 
-    @property
-    def metadata(self) -> sa.MetaData:
-        """The tables of :attr:`Model` and :meth:`Table`."""
-        return self.Model.metadata
+    def retrying(
+        self, attempts: int = 3, *, first_wait: float = 0.05, longest_wait: float = 1.0
+    ) -> Retry:
+        """Do a function again whose transaction the database has undone: ``@db.retrying()``.
 
-    def Table(self, name: str, *args: Any, **options: Any) -> sa.Table:  # noqa: N802  as there
-        """A table in :attr:`metadata`, without naming it.
+        After a serialization failure, a deadlock, a lock that was held for too long, or a lost
+        connection, the session is rolled back, and the function begins anew after a short and
+        random wait. The last failure is raised. The function is the whole transaction, and does
+        no harm when it is done twice: nobody knows whether a ``COMMIT`` was done whose
+        connection was lost.
 
         Arguments:
-            name: The name of the table.
-            args: Columns and constraints.
-            options: For :class:`sqlalchemy.Table`.
+            attempts: How often it is done at most.
+            first_wait: Seconds before the second time, at most; twice as long each time.
+            longest_wait: The most seconds between two.
         """
-        if args and isinstance(args[0], sa.MetaData):
-            return sa.Table(name, *args, **options)
-        return sa.Table(name, self.metadata, *args, **options)
+        return Retry(lambda: self.session, attempts, first_wait, longest_wait)
 
-    async def create_all(self) -> None:
-        """Create the tables that don't exist. Existing ones are left alone: migrate those."""
-        async with self.engine.begin() as connection:
-            await connection.run_sync(self.metadata.create_all)
+    def _make_session(self, engines: LoopEngines) -> Session:
+        return self._session_of(engines.sync_engines, self._session_options)
 
-    async def drop_all(self) -> None:
-        """Drop all tables."""
-        async with self.engine.begin() as connection:
-            await connection.run_sync(self.metadata.drop_all)
+    def _make_reader(self) -> tuple[Session, AppContext]:
+        engines, context = self._found("db.reading()")
+        return self._session_of(engines.sync_readers, self._reader_options), context
 
-    async def reflect(self) -> None:
-        """Load the definitions of the tables that are in the database."""
-        async with self.engine.connect() as connection:
-            await connection.run_sync(self.metadata.reflect)
-
-    def _registration(self, what: str) -> Registration:
-        """The registration of the current application; *what* is the name for errors."""
-        if not has_app_context():
-            raise RuntimeError(
-                f"{what} needs a context: use it in a request, a websocket or a background task,"
-                " or inside `async with app.app_context():`"
-            )
-        registration = current_context().app.extensions.get("sqlalchemy")
-        if not isinstance(registration, Registration) or registration.db is not self:
-            raise RuntimeError(
-                f"{what}: the current application is not initialised with this SQLAlchemy object;"
-                " call db.init_app(app), and make one SQLAlchemy object only"
-            )
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError as error:
-            raise RuntimeError(
-                f"{what} needs the event loop, and synchronous code runs in a thread beside it:"
-                " write the function with `async def`"
-            ) from error
-        return registration
+    def _session_of(
+        self, engines: Mapping[str | None, sa.Engine], options: Mapping[str, Any]
+    ) -> Session:
+        alone = engines.get(None) if len(engines) == len(self._family) == 1 else None
+        return self._session_class(engines=engines, alone=alone, **options)
 
     if not TYPE_CHECKING:
 

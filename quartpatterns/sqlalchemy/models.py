@@ -15,6 +15,8 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import DeclarativeBaseNoMeta
 from sqlalchemy.orm import declared_attr
 
+from quartpatterns.sqlalchemy.binds import bound_metadata
+
 __all__ = ["Model", "make_model", "snake_case"]
 
 _BASES = (DeclarativeBase, DeclarativeBaseNoMeta)
@@ -35,6 +37,7 @@ class Model(AsyncAttrs):
 
     * A class without ``__tablename__`` is named after itself, in snake case. One without a
       primary key of its own shares the table of its parent.
+    * ``__bind_key__`` names the database of its table, one of ``SQLALCHEMY_BINDS``.
     * A lazy relationship can't be read as an attribute, since that would be I/O without an
       ``await``: it is ``await user.awaitable_attrs.posts``.
     """
@@ -43,8 +46,11 @@ class Model(AsyncAttrs):
         metadata: ClassVar[sa.MetaData]
         __table__: ClassVar[Any]
         __tablename__: Any
+        __bind_key__: ClassVar[str | None]
 
     def __init_subclass__(cls, **options: Any) -> None:
+        if "metadata" not in cls.__dict__ and hasattr(cls, "__bind_key__"):
+            cls.metadata = bound_metadata(cls.metadata, cls.__bind_key__)
         if _needs_name(cls):
             cls.__tablename__ = snake_case(cls.__name__)
         super().__init_subclass__(**options)

@@ -1,15 +1,21 @@
 """Users in a database: the four forms of the page."""
 
+import csv
+import io
 import unicodedata
 
 from flask import Blueprint
 from flask import Flask
+from flask import Response
 from flask import abort
+from flask import current_app
 from flask import redirect
 from flask import render_template
 from flask import request
 from flask import url_for
 from flask_sqlalchemy import SQLAlchemy
+from itsdangerous import BadSignature
+from itsdangerous import URLSafeSerializer
 from sqlalchemy import Column
 from sqlalchemy import Integer
 from sqlalchemy import String
@@ -64,7 +70,7 @@ users = Base.metadata.tables["users"]
 registry().map_imperatively(Person, users)
 
 
-views = Blueprint("users", __name__)
+views = Blueprint("users", __name__, template_folder="widgets")
 
 
 def as_dict(user):
@@ -100,6 +106,48 @@ def list_users():
         "next": page.next_num,
         "prev": page.prev_num,
     }
+
+
+def signer():
+    return URLSafeSerializer(current_app.secret_key, salt="newest")
+
+
+@views.route("/newest")
+def list_newest():
+    limit = min(request.args.get("per_page", 20, type=int), 100)
+    query = db.select(User).order_by(User.id.desc()).limit(limit + 1)
+    if cursor := request.args.get("cursor"):
+        try:
+            query = query.where(User.id < signer().loads(cursor))
+        except BadSignature:
+            abort(400, "This cursor is not one of ours. Start from the first page.")
+    found = db.session.scalars(query).all()
+    shown, more = found[:limit], found[limit:]
+    return {
+        "users": [as_dict(user) for user in shown],
+        "next": signer().dumps(shown[-1].id) if more else None,
+    }
+
+
+@views.route("/users.csv")
+def export_users():
+    columns = db.select(User.id, User.name, User.email).order_by(User.id)
+    engine = db.engine
+
+    def generate():
+        with engine.connect() as connection:
+            result = connection.execution_options(yield_per=1000).execute(columns)
+            yield write_csv([result.keys()])
+            for rows in result.partitions():
+                yield write_csv(rows)
+
+    return Response(generate(), content_type="text/csv; charset=utf-8")
+
+
+def write_csv(rows):
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 @views.route("/users", methods=["POST"])
@@ -165,7 +213,10 @@ def get_row_by_name(name):
 
 def create_app(config=None):
     app = Flask(__name__)
-    app.config.from_mapping(SQLALCHEMY_DATABASE_URI="sqlite:///sqlalchemy.db")
+    app.config.from_mapping(
+        SECRET_KEY="dev",
+        SQLALCHEMY_DATABASE_URI="sqlite:///sqlalchemy.db",
+    )
     app.config.from_mapping(config or {})
     db.init_app(app)
     with app.app_context():

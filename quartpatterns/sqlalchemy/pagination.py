@@ -63,10 +63,10 @@ class Pagination(Generic[T]):
         page: Its number, from 1.
         per_page: How many items a page has at most.
         max_per_page: The most that *per_page* may be; ``None`` is no limit.
-        total: How many items all pages have; ``None`` where they were not counted. It may be
-            set, such as to an estimate.
-        more: Whether at least one item follows this page.
+        total: How many items all pages have; ``None`` where they were not counted.
+        more: Whether at least one item follows this page; ``None`` where *total* says it.
         fetch: Fetches another page, given its number and whether it must exist.
+        estimated: *total* is an estimate; whether a page follows is known all the same.
     """
 
     items: list[T]
@@ -74,8 +74,9 @@ class Pagination(Generic[T]):
     per_page: int
     max_per_page: int | None
     total: int | None
-    more: bool = field(repr=False)
+    more: bool | None = field(repr=False)
     fetch: Callable[[int, bool], Awaitable[Pagination[T]]] = field(repr=False)
+    estimated: bool = False
 
     @property
     def first(self) -> int:
@@ -109,7 +110,7 @@ class Pagination(Generic[T]):
     @property
     def has_next(self) -> bool:
         """Whether there is a page after this one, also where items were not counted."""
-        return self.more if self.total is None else self.page < self.pages
+        return self.page < self.pages if self.more is None else self.more
 
     @property
     def next_num(self) -> int | None:
@@ -154,10 +155,24 @@ class Pagination(Generic[T]):
         if before < self.pages:
             yield None
 
+    def settle(self, offset: int) -> None:
+        """Hold an estimated total against what this page shows.
+
+        Arguments:
+            offset: How many items come before it.
+        """
+        seen = offset + len(self.items)
+        if self.more:
+            self.total = max(self.total or 0, seen + 1)
+        elif self.items or not offset:
+            self.total, self.estimated = seen, False
+
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
 
     async def _turn(self, page: int, error_out: bool) -> Pagination[T]:
         other = await self.fetch(page, error_out)
-        other.total = self.total
+        if self.total is not None:
+            other.total, other.estimated = self.total, self.estimated
+            other.more = other.more if self.estimated else None
         return other

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import AsyncGenerator
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any
 
 from quart import Blueprint
+from quart import Response
 from quart import ResponseReturnValue
 from quart import abort
 from quart import redirect
@@ -28,6 +31,7 @@ from quartpatterns.sqlalchemy import Model
 from quartpatterns.sqlalchemy import SQLAlchemy
 from quartpatterns.sqlalchemy import handle_database_error
 from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import stream_with_context
 
 # Migrations drop constraints by their names.
 NAMES = {
@@ -91,12 +95,14 @@ def read_text(fields: Mapping[str, Any], name: str, limit: int) -> str:
 
 
 @views.route("/")
+@db.reading()
 async def index() -> str:
     page = await db.paginate(select(User).order_by(User.id))
     return await render_template("users.html", page=page)
 
 
 @views.route("/users")
+@db.reading()
 async def list_users() -> dict[str, Any]:
     page = await db.paginate(select(User).order_by(User.id))
     return {
@@ -108,6 +114,25 @@ async def list_users() -> dict[str, Any]:
         "next": page.next_num,
         "prev": page.prev_num,
     }
+
+
+@views.route("/newest")
+@db.reading()
+async def list_newest() -> dict[str, Any]:
+    page = await db.keyset_paginate(select(User).order_by(User.id.desc()))
+    return {"users": [as_dict(user) for user in page], "next": page.next_cursor}
+
+
+@views.route("/users.csv")
+async def export_users() -> Response:
+    @stream_with_context
+    async def generate() -> AsyncGenerator[bytes]:
+        columns = select(User.id, User.name, User.email).order_by(User.id)
+        async with aclosing(db.csv(columns)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    return Response(generate(), content_type="text/csv; charset=utf-8")
 
 
 @views.route("/users", methods=["POST"])
@@ -127,16 +152,19 @@ async def create_user() -> ResponseReturnValue:
 
 
 @views.route("/users/<int:id>")
+@db.reading()
 async def get_user(id: int) -> dict[str, Any]:
     return as_dict(await db.get_or_404(User, id, description="There is no such user."))
 
 
 @views.route("/users/by-name/<name>")
+@db.reading()
 async def get_user_by_name(name: str) -> dict[str, Any]:
     return as_dict(await db.one_or_404(select(User).where(User.name == name)))
 
 
 @views.route("/declarative/users/<name>")
+@db.reading()
 async def get_declarative_user(name: str) -> dict[str, Any]:
     user = await db.session.scalar(select(User).where(User.name == name))
     if user is None:
@@ -145,6 +173,7 @@ async def get_declarative_user(name: str) -> dict[str, Any]:
 
 
 @views.route("/manual/users/<int:id>")
+@db.reading()
 async def get_person(id: int) -> dict[str, Any]:
     return as_dict(await db.get_or_404(Person, id))
 
@@ -171,7 +200,10 @@ async def get_row_by_name(name: str) -> dict[str, Any]:
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """Make the application; the tables are made by the migrations."""
     app = FaithfulQuart(__name__)
-    app.config.from_mapping(SQLALCHEMY_DATABASE_URI="sqlite:///sqlalchemy.db")
+    app.config.from_mapping(
+        SECRET_KEY="dev",
+        SQLALCHEMY_DATABASE_URI="sqlite:///sqlalchemy.db",
+    )
     app.config.from_mapping(config or {})
     db.init_app(app)
     app.register_error_handler(SQLAlchemyError, handle_database_error)

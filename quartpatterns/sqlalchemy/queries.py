@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC
 from abc import abstractmethod
+from collections.abc import AsyncGenerator
 from collections.abc import Awaitable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Literal
 from typing import TypeVar
 
-import sqlalchemy as sa
 from quart import abort
 from quart import has_request_context
 from quart import request
@@ -17,9 +20,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import lazyload
 
 from quartpatterns.sqlalchemy.errors import refuses_value
+from quartpatterns.sqlalchemy.estimates import count_rows
+from quartpatterns.sqlalchemy.estimates import estimate_rows
+from quartpatterns.sqlalchemy.exports import BATCH
+from quartpatterns.sqlalchemy.exports import batches
+from quartpatterns.sqlalchemy.exports import csv_chunks
+from quartpatterns.sqlalchemy.keyset import KeysetPage
+from quartpatterns.sqlalchemy.keyset import keyset_page
 from quartpatterns.sqlalchemy.pagination import MAX_PER_PAGE
 from quartpatterns.sqlalchemy.pagination import Pagination
 from quartpatterns.sqlalchemy.pagination import page_numbers
@@ -101,7 +110,7 @@ class Queries(ABC):
         per_page: int | None = None,
         max_per_page: int | None = MAX_PER_PAGE,
         error_out: bool = True,
-        count: bool = True,
+        count: bool | Literal["estimate"] = True,
     ) -> Pagination[T]:
         """One page of the results of *select*, which should be ordered.
 
@@ -113,7 +122,8 @@ class Queries(ABC):
             error_out: Answer 404 for a number below 1, for what is no number, and for a page
                 after the last.
             count: Count all items. Without, there is no total, and the next page is known from
-                one item more being fetched: large tables are slow to count.
+                one item more being fetched: large tables are slow to count. ``"estimate"`` asks
+                PostgreSQL about how many there are, and counts where that is fast.
 
         Raises:
             NotFound: There is no such page, and *error_out* is true.
@@ -136,26 +146,107 @@ class Queries(ABC):
                 count=False,
             )
 
+        session, offset = self.session, (page - 1) * per_page
+        # Counted first, so that the items wait for nothing: those of many requests that wait at a
+        # time would be what the garbage collector is busy with.
+        total = await count_rows(session, select) if count is True else None
         items: list[T] = []
-        if (offset := (page - 1) * per_page) <= MAX_OFFSET - per_page:
-            limited = select.limit(per_page + (not count)).offset(offset)
-            items = list((await self.session.scalars(limited)).unique())
+        if offset < total if total is not None else offset <= MAX_OFFSET - per_page:
+            limited = select.limit(per_page + (count is not True)).offset(offset)
+            items = list((await session.scalars(limited)).unique())
         if not items and page > 1 and error_out:
             abort(404)
-        return Pagination[T](
+        found = Pagination[T](
             items=items[:per_page],
             page=page,
             per_page=per_page,
             max_per_page=max_per_page,
-            total=await self._count(select) if count else None,
-            more=len(items) > per_page,
+            total=total,
+            more=None if count is True else len(items) > per_page,
+            fetch=fetch,
+        )
+        if count == "estimate":
+            found.total, found.estimated = await estimate_rows(session, select)
+            found.settle(offset)
+        return found
+
+    async def keyset_paginate(
+        self,
+        select: Select[T, *tuple[Any, ...]],
+        *,
+        cursor: str | None = None,
+        per_page: int | None = None,
+        max_per_page: int | None = MAX_PER_PAGE,
+        max_age: int | None = None,
+    ) -> KeysetPage[T]:
+        """The page of *select* at a cursor: rows that others add or delete don't move it.
+
+        The order of the statement is the order of the list: columns up or down, mixed, with
+        NULLs. The primary key is added behind them, so that rows with the same values have an
+        order, too. An index on these columns makes the last page as fast as the first.
+
+        Arguments:
+            select: A statement that selects a model, or a column of a table, and is ordered.
+            cursor: Where the page begins; ``cursor`` of the query string where none is given,
+                else the first page.
+            per_page: Its size; ``per_page`` of the query string where none is given, else 20.
+            max_per_page: The most that *per_page* may be; ``None`` is no limit.
+            max_age: Seconds for which a cursor is good; ``None`` is for ever.
+
+        Raises:
+            CursorError: The cursor is forged, too old, or of a list in another order: a 400.
+            NotFound: *per_page* is no positive number.
+            RuntimeError: ``SECRET_KEY`` is not set, by which cursors are signed.
+            ValueError: The statement has no order to page by; the message says why.
+        """
+        args: Mapping[str, str] = request.args if has_request_context() else {}
+        _, size = page_numbers(
+            args, page=1, per_page=per_page, max_per_page=max_per_page, error_out=True
+        )
+
+        def fetch(cursor: str) -> Awaitable[KeysetPage[T]]:
+            return self.keyset_paginate(
+                select, cursor=cursor, per_page=size, max_per_page=None, max_age=max_age
+            )
+
+        return await keyset_page(
+            self.session,
+            select,
+            per_page=size,
+            cursor=args.get("cursor") if cursor is None else cursor,
+            max_age=max_age,
             fetch=fetch,
         )
 
-    async def _count(self, select: Select[*tuple[Any, ...]]) -> int:
-        rows = select.options(lazyload("*")).order_by(None).subquery()
-        counted = sa.select(sa.func.count()).select_from(rows)
-        return (await self.session.execute(counted)).scalar_one()
+    def batches(
+        self, statement: TypedReturnsRows[*tuple[Any, ...]], *, size: int = BATCH
+    ) -> AsyncGenerator[Sequence[Any]]:
+        """The rows of *statement* as they come, in lists, while the database keeps the rest.
+
+        In a streamed response under ``stream_with_context``: the session of the context holds
+        its connection until the last row.
+
+        Arguments:
+            statement: Selects columns: whole objects would all stay in the session.
+            size: Rows in a list.
+        """
+        return batches(self.session, statement, size=size)
+
+    def csv(
+        self,
+        statement: TypedReturnsRows[*tuple[Any, ...]],
+        *,
+        header: bool = True,
+        size: int = BATCH,
+    ) -> AsyncGenerator[bytes]:
+        """The rows of *statement* as CSV in UTF-8 (RFC 4180), a batch at a time.
+
+        Arguments:
+            statement: Selects columns.
+            header: Begin with their names.
+            size: Rows in a chunk.
+        """
+        return csv_chunks(self.session, statement, header=header, size=size)
 
 
 def _found(value: T | None, description: str | None) -> T:

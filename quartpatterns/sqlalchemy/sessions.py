@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Coroutine
+from functools import partial
 from functools import wraps
 from typing import Any
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartpatterns.sqlalchemy.binds import RoutedSession
 
 __all__ = ["ConcurrentUseError", "Session", "completed"]
 
@@ -44,12 +47,21 @@ async def completed(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 async def _ended(task: asyncio.Task[Any]) -> asyncio.CancelledError | None:
     """Wait until *task* has ended; the cancellation that came meanwhile, if one has."""
     cancelled: asyncio.CancelledError | None = None
+    loop = asyncio.get_running_loop()
     while not task.done():
+        # asyncio.wait() does the same, and takes as long as a row from a database.
+        over = loop.create_future()
+        task.add_done_callback(partial(_set, over))
         try:
-            await asyncio.wait([task])
+            await over
         except asyncio.CancelledError as error:
             cancelled = error
     return cancelled
+
+
+def _set(future: asyncio.Future[None], task: object) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class Session(AsyncSession):
@@ -61,11 +73,16 @@ class Session(AsyncSession):
     allowed (:func:`asyncio.wait_for` runs its argument in another task, for one).
     """
 
+    sync_session_class = RoutedSession
+
+    sync_session: RoutedSession  # pyright: ignore[reportIncompatibleVariableOverride]
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._turn = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
         self._user: asyncio.Task[Any] | None = None
         self._under_way = ""
+        self._waiting: list[asyncio.Future[None]] = []
         self._discarded = False
 
     async def close(self) -> None:
@@ -73,47 +90,71 @@ class Session(AsyncSession):
 
         What another task has under way is waited for. The session can be used again.
         """
-        async with self._turn:
-            await super().close()
+        while self._user is not None:
+            self._waiting.append(over := self._loop.create_future())
+            await over
+        await self._use("close", AsyncSession.close)
 
     async def discard(self) -> None:
         """Close the session for good: its context has ended. To do so twice does no harm."""
         self._discarded = True
         await self.close()
 
-    async def exclusively(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def discarded(self) -> None:
+        """Discard the session to the end, also when the waiting task is cancelled meanwhile."""
+        if self._user is None and self.sync_session.at_rest:
+            # Nothing is waited for, so that nothing can be cancelled: a task, and a greenlet in
+            # it, would cost as much as a row.
+            self._discarded = True
+            self.sync_session.close()
+        else:
+            await completed(self.discard)
+
+    async def exclusively(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Await *work*, the operation called *name*, unless another task's is under way.
 
         Raises:
             ConcurrentUseError: One is.
-            RuntimeError: The context of this session has ended.
+            RuntimeError: The context of this session has ended, or its event loop is another.
         """
-        if self._user is (task := asyncio.current_task()):
-            return await work()
+        if self._user is not None:
+            if self._user is asyncio.current_task():
+                return await work(self, *args)
+            raise ConcurrentUseError(
+                f"session.{name}() was called while another task is in {self._under_way}() of the"
+                " same session, which is one conversation with the database: await one after"
+                " the other, or give each task its own, `async with db.new_session() as session:`"
+            )
         if self._discarded:
             raise RuntimeError(
                 f"session.{name}() came after the end of the context that the session belongs to:"
                 " ask for db.session when it is used; a task that outlives its request is started"
                 " with app.add_background_task()"
             )
-        if self._turn.locked():
-            raise ConcurrentUseError(
-                f"session.{name}() was called while another task is in {self._under_way}() of the"
-                " same session, which is one conversation with the database: await one after"
-                " the other, or give each task its own, `async with db.new_session() as session:`"
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(
+                f"session.{name}(): this session belongs to another event loop; in `quart shell`"
+                " write run(lambda: db.session...), so that it is asked for where it is used"
             )
-        async with self._turn:
-            self._user, self._under_way = task, name
-            try:
-                return await work()
-            finally:
-                self._user = None
+        return await self._use(name, work, *args)
+
+    async def _use(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
+        self._user, self._under_way = asyncio.current_task(), name
+        try:
+            return await work(self, *args)
+        finally:
+            self._user = None
+            while self._waiting:
+                _set(self._waiting.pop(), self)
 
 
 def _exclusive(method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    name = method.__name__
+
     @wraps(method)
     async def guarded(self: Session, *args: Any, **kwargs: Any) -> T:
-        return await self.exclusively(method.__name__, lambda: method(self, *args, **kwargs))
+        work = partial(method, **kwargs) if kwargs else method
+        return await self.exclusively(name, work, *args)
 
     return guarded
 

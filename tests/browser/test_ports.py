@@ -93,13 +93,25 @@ async def test_singlepageapplications(visit: Visit) -> None:
 
 
 async def test_sqlalchemy(visit: Visit) -> None:
-    """A user is added, and listed."""
+    """A user is added, and listed; the links lead from page to page."""
     page = await visit.open("/sqlalchemy/")
     name = f"user {secrets.token_hex(4)}"
     await page.fill("[name=name]", name)
     await page.fill("[name=email]", f"{name.replace(' ', '')}@example.com")
     await page.click("button")
     assert (await page.request.get(f"{visit.url}/sqlalchemy/users/by-name/{name}")).ok
+    for number in range(3):
+        person = {"name": f"{name} {number}", "email": f"{name.replace(' ', '')}{number}@localhost"}
+        assert (await page.request.post(f"{visit.url}/sqlalchemy/users", data=person)).ok
+    await page.goto(f"{visit.url}/sqlalchemy/?per_page=2")
+    pages = page.get_by_role("navigation", name="Pages")
+    current = pages.locator("[aria-current=page]")
+    await expect(current).to_have_text("1")
+    await pages.get_by_role("link", name="Next").click()
+    await expect(current).to_have_text("2")
+    await pages.get_by_role("link", name="Previous").click()
+    await expect(current).to_have_text("1")
+    await expect(page.locator("tbody tr")).to_have_count(2)
 
 
 async def test_streaming(visit: Visit) -> None:

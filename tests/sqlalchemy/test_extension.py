@@ -146,6 +146,22 @@ def test_loops(app_class: type[Quart], url: str) -> None:
     assert set(threading.enumerate()) <= before
 
 
+def test_loops_are_forgotten(app_class: type[Quart], url: str) -> None:
+    """What was closed with its event loop is not kept for as long as the application lives."""
+    app = make_app(app_class, url)
+    kept: list[weakref.ref[object]] = []
+
+    async def use() -> None:
+        async with app.app_context():
+            await db.session.execute(text("SELECT 1"))
+        kept.extend(weakref.ref(found) for found in registration(app).engines.values())
+
+    for _ in range(3):
+        asyncio.run(use())
+    gc.collect()
+    assert [found() is None for found in kept] == [True, True, False]
+
+
 async def test_serving_closes(app: Quart) -> None:
     """The end of serving closes all connections, also one that the shutdown itself has used."""
 

@@ -1,0 +1,159 @@
+"""SQLite in one hop: how often a statement crosses to the thread, and that it is still a DBAPI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiosqlite
+import pytest
+from quart import Quart
+from sqlalchemy import func
+from sqlalchemy import insert
+from sqlalchemy import select
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import OperationalError
+
+from tests.sqlalchemy.shop import Item
+from tests.sqlalchemy.shop import checked_out
+from tests.sqlalchemy.shop import db
+from tests.sqlalchemy.shop import make_app
+from tests.sqlalchemy.shop import names
+from tests.sqlalchemy.shop import registration
+
+
+@pytest.fixture
+async def app(app_class: type[Quart], sqlite_url: str) -> AsyncIterator[Quart]:
+    """An application on SQLite with one row, and a warm connection."""
+    app = make_app(app_class, sqlite_url)
+    async with app.app_context():
+        await db.create_all()
+        db.session.add(Item(name="one"))
+        await db.session.commit()
+    yield app
+    await registration(app).close()
+
+
+@pytest.fixture
+def hops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What connections have asked their threads for, as long as the test lasts."""
+    asked: list[str] = []
+    execute: Any = aiosqlite.Connection._execute
+
+    async def counted(self: aiosqlite.Connection, function: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(function.__name__)
+        return await execute(self, function, *args, **kwargs)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    return asked
+
+
+async def test_a_row(app: Quart, hops: list[str]) -> None:
+    """A row by its key is one hop, from the start of a request to its end."""
+
+    @app.get("/")
+    async def view() -> str:
+        return (await db.get_or_404(Item, 1)).name
+
+    assert await (await app.test_client().get("/")).get_data(as_text=True) == "one"
+    assert hops == ["_execute"]
+
+
+async def test_a_page(app: Quart, hops: list[str]) -> None:
+    """A page is two: its rows, and their number; one, where they are not counted."""
+    async with app.app_context():
+        await db.paginate(select(Item).order_by(Item.id))
+    assert hops == ["_execute"] * 2
+    hops.clear()
+    async with app.app_context():
+        await db.paginate(select(Item).order_by(Item.id), count=False)
+    assert hops == ["_execute"]
+
+
+async def test_a_change(app: Quart, hops: list[str]) -> None:
+    """A row that is stored is a statement and a commit; nothing is rolled back behind it."""
+    async with app.app_context():
+        db.session.add(Item(name="two"))
+        await db.session.commit()
+    assert hops == ["_execute", "commit"]
+    assert await names(app) == ["one", "two"]
+
+
+async def test_a_change_that_is_lost(app: Quart, hops: list[str]) -> None:
+    """What is not committed is rolled back, in the database too."""
+    async with app.app_context():
+        db.session.add(Item(name="lost"))
+        await db.session.flush()
+    assert hops == ["_execute", "rollback"]
+    assert await names(app) == ["one"]
+
+
+async def test_a_failure(app: Quart) -> None:
+    """An error in the thread is SQLAlchemy's, and leaves the connection in order."""
+    async with app.app_context():
+        db.session.add(Item(name="one"))
+        with pytest.raises(IntegrityError):
+            await db.session.commit()
+        await db.session.rollback()
+        with pytest.raises(OperationalError, match="no such table"):
+            await db.session.execute(text("SELECT * FROM missing"))
+        await db.session.rollback()
+        assert await db.session.scalar(select(func.count(Item.id))) == 1
+    assert checked_out(app) == 0
+
+
+async def test_results(app: Quart) -> None:
+    """Keys, numbers of rows and returned rows are those of the statement."""
+    async with app.app_context(), db.engine.begin() as connection:
+        made = await connection.execute(insert(Item), {"name": "two"})
+        assert made.inserted_primary_key == (2,)
+        assert made.lastrowid == 2
+        many = await connection.execute(insert(Item), [{"name": f"more {n}"} for n in range(5)])
+        assert many.rowcount == 5
+        changed = await connection.execute(text("UPDATE item SET name = name || '!' WHERE id > 2"))
+        assert changed.rowcount == 5
+        assert not changed.returns_rows
+        gone = await connection.execute(text("DELETE FROM item WHERE id > 2 RETURNING id"))
+        assert sorted(gone.scalars()) == [3, 4, 5, 6, 7]
+        none = await connection.execute(text("SELECT id, name FROM item WHERE id = 0"))
+        assert (list(none.keys()), none.fetchmany(2), none.first()) == (["id", "name"], [], None)
+        with pytest.raises(IntegrityError):
+            await connection.execute(insert(Item), [{"name": "same"}, {"name": "same"}])
+
+
+async def test_partial_reading(app: Quart) -> None:
+    """A result that is read in part holds nothing in the database."""
+    async with app.app_context():
+        async with db.engine.connect() as connection:
+            statement = text("SELECT 1 UNION SELECT 2 UNION SELECT 3")
+            result = await connection.execute(statement)
+            assert result.fetchmany(2) == [(1,), (2,)]
+            db.session.add(Item(name="beside"))
+            await db.session.commit()
+            assert result.fetchall() == [(3,)]
+
+
+async def test_side_by_side(app: Quart) -> None:
+    """Two tasks on one connection each get the rows of their own statement."""
+    async with app.app_context(), db.engine.connect() as connection:
+
+        async def ask(number: int) -> int:
+            rows = await connection.execute(text("SELECT :number"), {"number": number})
+            return int(rows.scalar_one())
+
+        assert await asyncio.gather(*(ask(n) for n in range(50))) == list(range(50))
+
+
+async def test_after_the_end(app: Quart) -> None:
+    """A connection whose thread has ended says so, instead of waiting for it."""
+    async with app.app_context():
+        async with db.engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver: Any = raw.driver_connection
+            await driver.close()
+            with pytest.raises(OperationalError, match="no active connection"):
+                async with asyncio.timeout(5):
+                    await connection.execute(text("SELECT 1"))
+        assert await db.session.scalar(select(func.count(Item.id))) == 1

@@ -1,0 +1,137 @@
+"""Tests that are rolled back: whatever is committed, nothing stays."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from quart import Quart
+from sqlalchemy import func
+from sqlalchemy import insert
+from sqlalchemy import select
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from quartpatterns.sqlalchemy.testing import rolled_back
+from tests.sqlalchemy.shop import Item
+from tests.sqlalchemy.shop import db
+from tests.sqlalchemy.shop import names
+from tests.sqlalchemy.shop import registration
+
+
+@pytest.fixture
+async def shop(app: Quart) -> AsyncIterator[Quart]:
+    """An application with an item, and a view that adds others."""
+
+    @app.post("/<name>")
+    async def add(name: str) -> str:
+        db.session.add(Item(name=name))
+        await db.session.commit()
+        return ""
+
+    @app.get("/")
+    async def count() -> str:
+        return str(await db.session.scalar(select(func.count(Item.id))))
+
+    async with app.app_context():
+        db.session.add(Item(name="kept"))
+        await db.session.commit()
+    yield app
+
+
+async def test_requests(shop: Quart) -> None:
+    """Requests see what others have committed; afterwards nothing of it is there."""
+    client = shop.test_client()
+    for _ in range(2):
+        async with rolled_back(shop):
+            assert (await client.post("/one")).status_code == 200
+            assert (await client.post("/two")).status_code == 200
+            assert await (await client.get("/")).get_data(as_text=True) == "3"
+            async with shop.app_context():
+                assert (await db.session.scalars(select(Item.name))).all() == ["kept", "one", "two"]
+        assert await names(shop) == ["kept"]
+
+
+async def test_every_way(shop: Quart) -> None:
+    """Sessions, engines, savepoints and what was rolled back do what they do elsewhere."""
+    async with rolled_back(shop), shop.app_context():
+        async with db.session.begin_nested():
+            db.session.add(Item(name="nested"))
+        with pytest.raises(LookupError):
+            async with db.session.begin_nested():
+                db.session.add(Item(name="undone"))
+                await db.session.flush()
+                raise LookupError
+        await db.session.commit()
+        db.session.add(Item(name="not committed"))
+        await db.session.flush()
+        await db.session.rollback()
+        async with db.engine.begin() as connection:
+            await connection.execute(insert(Item), [{"name": "core"}, {"name": "core 2"}])
+        async with db.engine.connect() as connection:
+            await connection.execute(insert(Item), {"name": "forgotten"})
+        async with db.new_session() as session:
+            session.add(Item(name="beside"))
+            await session.commit()
+        async with db.reading():
+            found = (await db.session.scalars(select(Item.name).order_by(Item.name))).all()
+        assert found == ["beside", "core", "core 2", "kept", "nested"]
+    assert await names(shop) == ["kept"]
+
+
+async def test_errors(shop: Quart) -> None:
+    """After an error the next transaction works, as each is a savepoint."""
+    client = shop.test_client()
+    async with rolled_back(shop):
+        assert (await client.post("/one")).status_code == 200
+        async with shop.app_context():
+            db.session.add(Item(name="one"))
+            with pytest.raises(IntegrityError):
+                await db.session.commit()
+        assert (await client.post("/two")).status_code == 200
+        assert await (await client.get("/")).get_data(as_text=True) == "3"
+    assert await names(shop) == ["kept"]
+
+
+async def test_a_test_that_fails(shop: Quart) -> None:
+    with pytest.raises(LookupError):
+        async with rolled_back(shop), shop.app_context():
+            db.session.add(Item(name="lost"))
+            await db.session.commit()
+            raise LookupError
+    assert await names(shop) == ["kept"]
+
+
+async def test_tables(shop: Quart) -> None:
+    """Tables that a test makes are gone, too."""
+    async with rolled_back(shop), shop.app_context():
+        await db.session.execute(text("CREATE TABLE other (id INTEGER)"))
+        await db.session.execute(text("INSERT INTO other VALUES (1)"))
+        await db.session.commit()
+        assert await db.session.scalar(text("SELECT count(*) FROM other")) == 1
+    async with shop.app_context(), db.engine.connect() as connection:
+        tables = await connection.run_sync(lambda sync: list(_tables(sync)))
+    assert tables == ["item"]
+
+
+def _tables(connection: object) -> list[str]:
+    import sqlalchemy as sa
+
+    inspector = sa.inspect(connection)
+    assert isinstance(inspector, sa.Inspector)
+    return inspector.get_table_names()
+
+
+async def test_engines_afterwards(shop: Quart) -> None:
+    """The engines of before are there again; those of the test are closed."""
+    before = registration(shop).engine()
+    async with rolled_back(shop):
+        inside = registration(shop).engine()
+        assert inside is not before
+    assert registration(shop).engine() is before
+
+
+async def test_without_an_extension(app_class: type[Quart]) -> None:
+    with pytest.raises(RuntimeError, match="init_app"):
+        async with rolled_back(app_class(__name__)):
+            pass
