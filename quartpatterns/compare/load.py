@@ -23,6 +23,7 @@ from quartpatterns.compare.usage import Watch
 __all__ = [
     "Load",
     "LoadError",
+    "UnansweredError",
     "WrkMissingError",
     "parse_result",
     "run_wrk",
@@ -60,6 +61,10 @@ class WrkMissingError(Exception):
 
 class LoadError(Exception):
     """The load could not be made; the message has what wrk said."""
+
+
+class UnansweredError(LoadError):
+    """Not one request was answered in the time there was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +189,8 @@ def parse_result(output: str, *, saturated: bool = False) -> Load:
     """The result in the *output* of wrk with a script of :func:`script`.
 
     Raises:
-        LoadError: There is no result in it, or no request was answered.
+        UnansweredError: No request was answered.
+        LoadError: There is no result in it.
     """
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
@@ -192,7 +198,7 @@ def parse_result(output: str, *, saturated: bool = False) -> Load:
     found = json.loads(lines[-1].removeprefix(MARK))
     broken = sum(found[kind] for kind in ("connect", "read", "write", "timeout"))
     if not found["requests"]:
-        raise LoadError(f"no request was answered: {broken} connections broke")
+        raise UnansweredError(f"no request was answered: {broken} connections broke")
     return Load(
         seconds=found["microseconds"] / 1e6,
         requests=found["requests"],

@@ -15,6 +15,7 @@ from quartpatterns.compare.case import Case
 from quartpatterns.compare.cores import Cores
 from quartpatterns.compare.inprocess import order
 from quartpatterns.compare.load import Load
+from quartpatterns.compare.load import UnansweredError
 from quartpatterns.compare.load import run_wrk
 from quartpatterns.compare.measurement import Run
 from quartpatterns.compare.measurement import Settings
@@ -109,7 +110,7 @@ def measure_served(
     with _served(original, place) as first, _served(port, place) as second:
         statuses = asyncio.run(_statuses(case, first.url, second.url))
         for server in (first, second):
-            _guarded(place, server, settings.warm_up)
+            _warm_up(place, server)
         found: dict[bool, list[tuple[Load, Run]]] = {False: [], True: []}
         for is_port in order(settings.runs):
             server = second if is_port else first
@@ -134,6 +135,13 @@ def _served(side: Contestant, place: _Range) -> AbstractContextManager[Running]:
         cores=place.cores.servers,
         folder=place.folder,
     )
+
+
+def _warm_up(place: _Range, server: Running) -> None:
+    try:
+        _guarded(place, server, place.settings.warm_up)
+    except UnansweredError:  # an answer takes longer than that
+        _guarded(place, server, place.settings.seconds)
 
 
 def _run(place: _Range, server: Running, status: int) -> tuple[Load, Run]:

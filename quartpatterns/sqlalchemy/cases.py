@@ -47,7 +47,7 @@ async def arrange(folder: Path, *, postgres_url: str | None = None) -> AsyncIter
     """
     users = int(os.environ.get("QUARTPATTERNS_USERS", USERS))
     async with AsyncExitStack() as stack:
-        postgres_url = postgres_url or os.environ.get("QUARTPATTERNS_POSTGRES")
+        postgres_url = postgres_url or os.environ.get("QUARTPATTERNS_POSTGRES") or None
         if postgres_url == "start":
             postgres_url = await stack.enter_async_context(in_thread(services.postgres()))
         urls = {}

@@ -16,6 +16,7 @@ import flask
 import quart
 
 SERVED = "QUARTPATTERNS_TARGET" in os.environ
+SLOW = 1.2 if SERVED else 0  # seconds that an answer takes behind a server
 BEARABLE = 50  # requests after which a view that is served breaks, or is warm
 
 
@@ -47,7 +48,7 @@ def original(config: Mapping[str, Any] | None = None) -> flask.Flask:
 
     @app.get("/slow")
     def slow() -> str:
-        time.sleep(0.2)
+        time.sleep(SLOW)
         return "slow"
 
     @app.get("/only-one-side")
@@ -125,7 +126,7 @@ def port(config: Mapping[str, Any] | None = None) -> quart.Quart:
 
     @app.get("/slow")
     async def slow() -> str:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(SLOW)
         return "slow"
 
     @app.get("/only-one-side")

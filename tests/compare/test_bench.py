@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -151,6 +152,13 @@ def test_warm_up() -> None:
     """What happens before a server is warm is not counted."""
     outcome = measure(Case("cold", Step("/cold")))
     assert outcome.passed and outcome.measured[0].errors == 0
+
+
+def test_slower_than_the_warm_up() -> None:
+    """A server whose answers take longer than the warm-up is warmed up with a run."""
+    settings = replace(QUICK, seconds=2)
+    outcome = measure(Case("slow", Step("/slow")), settings=settings)
+    assert outcome.passed and [run.requests for run in outcome.measured[0].port.runs] == [2]
 
 
 @pytest.mark.parametrize("server", ["gunicorn-gthread", "gunicorn-sync"])
