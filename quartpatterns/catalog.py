@@ -298,7 +298,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("Connect on Demand", "Easy Querying", "Initial Schemas"),
             ),
         ),
-        extra="sqlalchemy",
+        extra="sqlite3",
     ),
     Pattern(
         "sqlalchemy",

@@ -57,6 +57,7 @@ In the environment:
                  QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.port
   MONGODB_URL    Where documents are. Without it a mongod is started, where the machine has one.
   DATABASE_URL   The database, in place of an SQLite file in the data folder.
+  SQLITE_FILE    The file of the pattern sqlite3, in place of one in the data folder.
   UPLOAD_FOLDER  Where uploaded files go, in place of a folder in the data folder.
   SECRET_KEY     Signs sessions; by default it is new at every start.
 \b
@@ -94,6 +95,7 @@ def command(
     data = _folder(data)
     key = os.environ.get("SECRET_KEY") or secrets.token_hex()
     env = {**os.environ, APP: name, "SECRET_KEY": key}
+    env.setdefault("SQLITE_FILE", str(data / "sqlite3.db"))
     env.setdefault("UPLOAD_FOLDER", str(data / "uploads"))
     with _until_asked() as processes, contextlib.ExitStack() as stack:
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from hypercorn.config import Config
 
-import quartpatterns
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.processes import accepts
 from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.server_commands import hypercorn_file
 
 __all__ = ["answers", "configuration", "default_file", "url"]
 
@@ -32,11 +32,10 @@ def default_file() -> Path:
     Raises:
         UsageProblem: It is in neither.
     """
-    package = Path(quartpatterns.__file__).parent
-    for folder in (package, package.parent):
-        if (found := folder / "hypercorn.toml").is_file():
-            return found
-    raise UsageProblem(f"no hypercorn.toml in {package} nor in {package.parent}: give --config")
+    try:
+        return hypercorn_file()
+    except FileNotFoundError as error:
+        raise UsageProblem(f"{error}: give --config") from error
 
 
 def configuration(file: Path, *, bind: Sequence[str] = (), workers: int | None = None) -> Config:

@@ -36,6 +36,7 @@ __all__ = [
     "WSGIServer",
     "ensure_fits",
     "ensure_installed",
+    "hypercorn_file",
     "hypercorn_settings",
 ]
 
@@ -72,13 +73,22 @@ class Plan:
     folder: Path
 
 
-def hypercorn_settings() -> dict[str, Any]:
-    """The project's ``hypercorn.toml``: of the wheel, or of the checkout."""
+def hypercorn_file() -> Path:
+    """The project's ``hypercorn.toml``: of the wheel, or of the checkout.
+
+    Raises:
+        FileNotFoundError: It is in neither.
+    """
     package = Path(quartpatterns.__file__).parent
     for folder in (package, package.parent):
         if (found := folder / "hypercorn.toml").is_file():
-            return tomllib.loads(found.read_text())
+            return found
     raise FileNotFoundError(f"no hypercorn.toml in {package} nor in {package.parent}")
+
+
+def hypercorn_settings() -> dict[str, Any]:
+    """What is in the project's ``hypercorn.toml``."""
+    return tomllib.loads(hypercorn_file().read_text())
 
 
 def _hypercorn(plan: Plan) -> list[str]:

@@ -19,6 +19,7 @@ __all__ = ["ENVIRONMENT", "create_app"]
 
 # Settings of the ports, and the environment variables that people know them by.
 ENVIRONMENT = {
+    "DATABASE": "SQLITE_FILE",
     "MONGODB_URL": "MONGODB_URL",
     "REDIS_URL": "REDIS_URL",
     "SECRET_KEY": "SECRET_KEY",
@@ -32,8 +33,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
 
     Arguments:
         config: Settings for the gallery and every port. Those not given come from the
-            environment: ``REDIS_URL``, ``MONGODB_URL``, ``DATABASE_URL``, ``UPLOAD_FOLDER`` and
-            ``SECRET_KEY``.
+            environment: ``REDIS_URL``, ``MONGODB_URL``, ``DATABASE_URL``, ``SQLITE_FILE``,
+            ``UPLOAD_FOLDER`` and ``SECRET_KEY``.
     """
     app = FaithfulQuart(__name__, static_url_path="/gallery/static")
     # A key of this process alone: with several workers `quartpatterns serve` sets one for all.

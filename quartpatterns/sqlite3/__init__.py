@@ -20,7 +20,7 @@ try:
     from quartpatterns.sqlite3.connection import Connection
 except ModuleNotFoundError as _missing:
     raise ImportError(
-        f"quartpatterns.sqlite3 needs {_missing.name}: pip install 'quartpatterns[sqlalchemy]'",
+        f"quartpatterns.sqlite3 needs {_missing.name}: pip install 'quartpatterns[sqlite3]'",
         name=_missing.name,
     ) from _missing
 

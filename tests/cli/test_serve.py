@@ -369,13 +369,15 @@ def test_redis_down(serve: Serve) -> None:
 
 
 def test_gallery(serve: Serve) -> None:
-    """The gallery itself: a task is handed to the worker, and gives 65."""
+    """The gallery itself: a task is handed to the worker, and gives 65; data is in one folder."""
     served = serve(app=None).until_ready()
     with httpx.Client(base_url=served.url) as client:
         assert client.get("/").status_code == 200
         id = client.post("/tasks/add", data={"a": "23", "b": "42"}).json()["result_id"]
         served.until(lambda: client.get(f"/tasks/result/{id}").json()["ready"])
         assert client.get(f"/tasks/result/{id}").json()["value"] == 65
+        assert client.get("/sqlite3/").status_code == 200
+    assert (served.folder / "instance" / "sqlite3.db").stat().st_size > 0
 
 
 def test_addresses(serve: Serve, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ async def main():
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(60)
 
+# What runs in the background of a shell ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     asyncio.run(main())
 except KeyboardInterrupt:

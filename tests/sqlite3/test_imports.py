@@ -19,7 +19,7 @@ def test_missing_library() -> None:
         "import sys; sys.modules['aiosqlite'] = None\n"
         "try:\n import quartpatterns.sqlite3\nexcept ImportError as error:\n print(error)"
     )
-    assert said == "quartpatterns.sqlite3 needs aiosqlite: pip install 'quartpatterns[sqlalchemy]'"
+    assert said == "quartpatterns.sqlite3 needs aiosqlite: pip install 'quartpatterns[sqlite3]'"
 
 
 def test_nothing_more() -> None:
