@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Annotated
 from typing import Any
@@ -40,14 +39,12 @@ NAMES = ["Ada", "</script><script>alert(1)</script>", "O'Hara & Söhne"]
 Line = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-@dataclasses.dataclass
-class Numbers:
+class Numbers(BaseModel):
     a: int = 0
     b: int = 0
 
 
-@dataclasses.dataclass
-class Sum:
+class Sum(BaseModel):
     result: int
 
 

@@ -255,7 +255,8 @@ class Deployment:
     ) -> list[tuple[str, str, str]]:
         """What a command would do on hosts where nothing is done yet: host, step, and action.
 
-        Nobody is asked, and nothing is done.
+        Nobody is asked, and nothing is done; but files are read: call it in a thread where an event
+        loop runs.
 
         Arguments:
             command: ``bootstrap``, ``deploy`` or ``rollback``.

@@ -10,6 +10,7 @@ from typing import Any
 from quart import Quart
 from quart import abort
 from quart import render_template
+from quart.utils import run_sync
 
 from quartpatterns.deployment import Archive
 from quartpatterns.deployment import ConfigurationMissingError
@@ -75,7 +76,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
 
     @app.get("/plan")
     async def plan() -> str:
-        planned = deployment.plan("deploy", ["server1.example.com"], RELEASE)
+        # In a thread: the host's program is read from its files.
+        planned = await run_sync(deployment.plan)("deploy", ["server1.example.com"], RELEASE)
         return await render_template(
             "deployment/plan.html", lines=[action for _, _, action in planned]
         )

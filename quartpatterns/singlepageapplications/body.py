@@ -36,7 +36,7 @@ class FileBody(ResponseBody):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if self._file:
+        if self._file and not self._file.closed:
             # In a thread, as another one that was left alone may still be reading.
             await run_sync(self._file.close)()
 

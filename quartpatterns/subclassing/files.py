@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from typing import IO
 from typing import Any
@@ -136,7 +137,18 @@ async def _send(
     options["_root_path"] = current_app.root_path
     options["use_x_sendfile"] = current_app.config["USE_X_SENDFILE"]
     environ = conditions(request) | {"wsgi.file_wrapper": _wrapped}
-    made: WerkzeugResponse = await run_sync(send)(*args, environ=environ, **options)
+
+    def in_thread() -> WerkzeugResponse:
+        made = send(*args, environ=environ, **options)
+        if 0 < (made.content_length or 0) <= BLOCK:
+            # Small ones are read now: each block, the end and the closing cost a visit each.
+            body: Any = made.response
+            with closing(body):
+                made.response = [b"".join(body)]
+            made.direct_passthrough = False
+        return made
+
+    made = await run_sync(in_thread)()
     # An ASGI server dates its answers itself.
     made.headers.remove("Date")
     return _response_class().force_type(made)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from quart import Blueprint
 from quart import Quart
+from quart import Response
 from quart import current_app
+from quart import render_template_string
 from quart import request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -19,6 +24,7 @@ from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing import FaithfulResponse
 from quartpatterns.subclassing import FaithfulSessionInterface
 from quartpatterns.subclassing import flash
+from quartpatterns.subclassing import send_from_directory
 from quartpatterns.subclassing.port import create_app
 
 
@@ -173,6 +179,70 @@ async def test_static_of_blueprints(
     tag = {"If-None-Match": answer.headers["ETag"]}
     assert (await client.get("/b-static/a.txt", headers=tag)).status_code == 304
     assert (await client.get("/b-static/../secret")).status_code == 404
+
+
+class Visits(ThreadPoolExecutor):
+    """Counts what is done in a thread."""
+
+    count = 0
+
+    def submit(self, *args: Any, **options: Any) -> Future[Any]:
+        self.count += 1
+        return super().submit(*args, **options)
+
+
+@pytest.fixture
+async def visits() -> AsyncIterator[Visits]:
+    """The threads of this test."""
+    with Visits(2) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        yield threads
+
+
+async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
+    """A page of a blueprint, also of a nested one, is rendered on the event loop alone."""
+    outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__, url_prefix="/in")
+
+    @outer.context_processor
+    async def names() -> dict[str, str]:
+        return {"name": "outer"}
+
+    for blueprint in (outer, inner):
+
+        @blueprint.get("/")
+        async def page() -> str:
+            return await render_template_string("{{ name }}, {{ request.path }}")
+
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    for path in ("/", "/in/"):
+        answer = await app.test_client().get(path)
+        assert await answer.get_data(as_text=True) == f"outer, {path}"
+    assert visits.count == 0
+
+
+@pytest.mark.parametrize(("size", "count"), [(0, None), (1, 1), (64 * 1024, 1), (200_000, None)])
+async def test_small_files(
+    app: FaithfulQuart, visits: Visits, tmp_path: Path, size: int, count: int | None
+) -> None:
+    """A small file takes one visit to a thread; one of any size is sent as it is, and closed."""
+    (tmp_path / "a.bin").write_bytes(
+        content := bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    )
+
+    @app.get("/")
+    async def view() -> Response:
+        return await send_from_directory(tmp_path, "a.bin")
+
+    client = app.test_client()
+    answer = await client.get("/")
+    assert (await answer.get_data(), answer.content_length) == (content, size)
+    assert count is None or visits.count == count
+    if size > 1:
+        part = await client.get("/", headers={"Range": "bytes=1-1000"})
+        assert (part.status_code, await part.get_data()) == (206, content[1:1001])
+    head = await client.head("/")
+    assert (await head.get_data(), head.content_length) == (b"", size)
 
 
 async def test_threads_end(app: FaithfulQuart) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import flask.sansio.app
+import flask.templating
 import pytest
 import quart
 import quart.ctx
@@ -60,6 +61,7 @@ NAMES: list[tuple[object, str]] = [
     (APP.url_map, "_remap"),
     (APP, "_got_first_request"),
     (flask.sansio.app.App, "_check_setup_finished"),
+    (flask.templating, "_default_template_ctx_processor"),
     (QuartRequest, "_parsing_lock"),
 ]
 
