@@ -15,6 +15,8 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 from typing import ParamSpec
@@ -53,6 +55,7 @@ class Engine(DiskCache):
     """The disk of cashews, for use in one thread."""
 
     def __init__(self, settings: Settings) -> None:
+        _ensure_database(Path(settings.folder) / "cache.db")
         options: dict[str, Any] = {"timeout": settings.store_timeout, **settings.options}
         super().__init__(directory=settings.folder, shards=1, disk=PlainDisk, **options)
         self._disk: Any = self._cache
@@ -95,6 +98,13 @@ class Engine(DiskCache):
 
     def shut(self) -> None:
         self._disk.close()
+
+
+def _ensure_database(file: Path) -> None:
+    """Fail where *file* is none, as diskcache does, but without a connection that stays open."""
+    if file.exists():
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA schema_version")
 
 
 class Opened:
