@@ -40,7 +40,9 @@ def answer_file(asset: Asset, *, immutable: bool = False) -> ResponseTypes:
         head.cache_control.max_age = FOREVER
         head.cache_control.immutable = True
     start, stop = _part(head, asset.size)
-    return _response(head, FileBody(asset.path, start, stop) if start < stop else b"")
+    if asset.content is not None or start == stop:
+        return _response(head, (asset.content or b"")[start:stop])
+    return _response(head, FileBody(asset.path, start, stop))
 
 
 def answer_data(asset: Asset, data: bytes, tag: str) -> ResponseTypes:

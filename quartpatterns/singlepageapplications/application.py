@@ -114,7 +114,9 @@ class SinglePageApp:
         if root == "/":
             return answer_file(asset)
         base = f'<base href="{quote(root)}">'.encode()
-        data = await run_sync(Path(asset.path).read_bytes)()
+        data = asset.content
+        if data is None:
+            data = await run_sync(Path(asset.path).read_bytes)()
         data = BASE.sub(lambda _: base, data, count=1)
         return answer_data(asset, data, f"{zlib.adler32(base)}")
 

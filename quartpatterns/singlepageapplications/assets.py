@@ -20,6 +20,8 @@ __all__ = ["Asset", "choose", "find"]
 CODINGS = {"br": ".br", "gzip": ".gz"}
 # Seconds by which a compressed file may be older than its source: archives round times.
 SLACK = 2.0
+# Bytes up to which a file is read when it is found: each visit to a thread costs more than they.
+SMALL = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Asset:
         modified: When it was changed, in seconds since 1970.
         coding: The content coding that it has; ``None`` for none.
         negotiated: Whether there are other codings to choose from.
+        content: What is in it, where it is small.
     """
 
     path: str
@@ -43,6 +46,7 @@ class Asset:
     modified: float
     coding: str | None
     negotiated: bool
+    content: bytes | None = None
 
     @property
     def etag(self) -> str:
@@ -78,14 +82,16 @@ def find(
     accept = parse_accept_header(",".join(accept_encoding), Accept)
     coding = choose(accept, coded)
     taken = coded[coding] if coding else plain
+    name = path + CODINGS[coding] if coding else path
     return Asset(
-        path=path + CODINGS[coding] if coding else path,
+        path=name,
         name=os.path.basename(path),
         type=media_type(path),
         size=taken.st_size,
         modified=taken.st_mtime,
         coding=coding,
         negotiated=bool(coded),
+        content=_content(name, taken.st_size),
     )
 
 
@@ -101,6 +107,18 @@ def choose(accept: Accept, codings: Iterable[str]) -> str | None:
             best, quality = coding, liked
     named = [value.lower() for value in accept.values()]
     return None if "identity" in named and accept.quality("identity") > quality else best
+
+
+def _content(path: str, size: int) -> bytes | None:
+    """All of a small file; ``None`` for a large one, and one that has changed meanwhile."""
+    if size > SMALL:
+        return None
+    try:
+        with open(path, "rb") as file:
+            data = file.read(SMALL + 1)
+    except OSError:
+        return None
+    return data if len(data) == size else None
 
 
 def _regular(path: str) -> os.stat_result | None:

@@ -7,6 +7,8 @@ import importlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from contextvars import Context
+from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -110,12 +112,26 @@ async def _connect_aiosqlite(*args: Any, **options: Any) -> aiosqlite.Connection
     thread = connection._thread  # pyright: ignore[reportPrivateUsage]
     # A process that ends without closing its connections, such as by a crash, must not hang.
     thread.daemon = True
+    # In a task of its own: what is made while nobody waits for it any more has to be closed.
+    connecting = asyncio.create_task(_connected(connection))
     try:
-        return await connection
+        return await asyncio.shield(connecting)
     except BaseException:
-        # aiosqlite leaves the thread to itself; it would report to a loop that may be closed.
-        await completed(lambda: asyncio.to_thread(thread.join))
+        await completed(partial(_unmake, connecting, thread))
         raise
+
+
+async def _connected(connection: aiosqlite.Connection) -> aiosqlite.Connection:
+    return await connection
+
+
+async def _unmake(connecting: asyncio.Task[aiosqlite.Connection], thread: Thread) -> None:
+    """Leave nothing of a connection that is not wanted, however far it has come."""
+    await asyncio.wait([connecting])
+    if not connecting.cancelled() and connecting.exception() is None:
+        await connecting.result().close()
+    # aiosqlite leaves the thread to itself; it would report to a loop that may be closed.
+    await asyncio.to_thread(thread.join)
 
 
 def _end_autocommit(connection: Any, record: object) -> None:
