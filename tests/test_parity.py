@@ -16,7 +16,15 @@ from quartpatterns.compare.subject import compare_subject
 from quartpatterns.compare.subject import pattern_subject
 from tests.conftest import unavailable
 
-NAMES = [pattern.name for pattern in catalog.PATTERNS]
+# Werkzeug's parser leaves the files of a body that it refuses open, for the collector to find.
+# The port of this pattern has no such files.
+LEFT_OPEN = pytest.mark.filterwarnings(
+    "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
+)
+NAMES = [
+    pytest.param(pattern.name, marks=LEFT_OPEN if pattern.name == "fileuploads" else ())
+    for pattern in catalog.PATTERNS
+]
 
 
 @pytest.fixture(params=NAMES)
@@ -26,8 +34,6 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 @pytest.mark.wire
-# Werkzeug's parser leaves the files of a body that it refuses open, for the collector to find.
-@pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
 @pytest.mark.parametrize("transport", ["in process", "on the wire"])
 async def test_parity(subject: Subject, transport: Transport) -> None:
     """No difference is undeclared, and each that is declared holds."""
