@@ -24,7 +24,7 @@ from tests.appdispatch.wire import ask
 from tests.appdispatch.wire import echo
 from tests.appdispatch.wire import failing
 from tests.appdispatch.wire import lifespan
-from tests.appdispatch.wire import until
+from tests.serving import eventually
 
 
 class Factory:
@@ -232,7 +232,7 @@ async def test_bounded(factory: Factory) -> None:
     app = PathDispatcher(not_found, factory, max_instances=2)
     for name in ("a", "b", "a", "c"):
         await ask(app, f"/{name}/")
-    await until(lambda: "stop b" in factory.log)
+    await eventually(lambda: "stop b" in factory.log)
     assert len(app.instances) == 2
     assert "a" in app.instances and "c" in app.instances
     await ask(app, "/b/")
@@ -273,15 +273,15 @@ async def test_never_under_a_request() -> None:
 
     app = PathDispatcher(not_found, create_app, max_instances=1)
     busy = asyncio.create_task(ask(app, "/busy/"))
-    await until(lambda: "ask busy" in log)
+    await eventually(lambda: "ask busy" in log)
     await ask(app, "/a/")
     await ask(app, "/b/")
-    await until(lambda: "stop b" in log)
+    await eventually(lambda: "stop b" in log)
     assert "stop busy" not in log
     go.set()
     assert (await busy).status == 200
     await ask(app, "/c/")
-    await until(lambda: "stop busy" in log)
+    await eventually(lambda: "stop busy" in log)
     assert log.index("answer busy") < log.index("stop busy")
 
 
@@ -295,12 +295,12 @@ async def test_all_busy() -> None:
 
     app = PathDispatcher(not_found, create_app, max_instances=2)
     asking = [asyncio.create_task(ask(app, f"/{number}/")) for number in range(5)]
-    await until(lambda: len(log) == 10)
+    await eventually(lambda: len(log) == 10)
     assert len(app.instances) == 5
     go.set()
     await asyncio.gather(*asking)
     assert len(app.instances) == 2
-    await until(lambda: len([line for line in log if line.startswith("stop")]) == 3)
+    await eventually(lambda: len([line for line in log if line.startswith("stop")]) == 3)
 
 
 async def test_close_before_anew() -> None:
@@ -341,7 +341,9 @@ async def test_failed_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     app = PathDispatcher(not_found, create_app, max_instances=1)
     await ask(app, "/a/")
     await ask(app, "/b/")
-    await until(lambda: "shutdown of an unused application failed: a: still busy" in caplog.text)
+    await eventually(
+        lambda: "shutdown of an unused application failed: a: still busy" in caplog.text
+    )
 
 
 @pytest.mark.checks("AD-7")

@@ -21,7 +21,7 @@ from tests.appdispatch.wire import connected
 from tests.appdispatch.wire import echo
 from tests.appdispatch.wire import hear
 from tests.appdispatch.wire import served
-from tests.appdispatch.wire import until
+from tests.serving import eventually
 
 pytestmark = pytest.mark.wire
 
@@ -108,12 +108,12 @@ async def test_keeps_its_application() -> None:
                 b"Sec-WebSocket-Version: 13\r\n\r\n"
             )
             await reader.readuntil(b"\r\n\r\n")
-            await until(lambda: "open" in log)
+            await eventually(lambda: "open" in log)
             await hear(port, "/a/ws")
             await hear(port, "/b/ws")
-            await until(lambda: "stop b" in log)
+            await eventually(lambda: "stop b" in log)
             assert "stop busy" not in log
-        await until(lambda: len(dispatcher.instances) == 1 or "stop busy" in log)
+        await eventually(lambda: len(dispatcher.instances) == 1 or "stop busy" in log)
 
 
 async def test_routes() -> None:

@@ -30,7 +30,7 @@ from tests.appdispatch.wire import exchange
 from tests.appdispatch.wire import http_scope
 from tests.appdispatch.wire import lifespan
 from tests.appdispatch.wire import served
-from tests.appdispatch.wire import until
+from tests.serving import eventually
 
 pytestmark = [pytest.mark.wire, pytest.mark.checks("AD-8")]
 
@@ -198,7 +198,7 @@ async def test_disconnect(stream: Stream, request_line: bytes) -> None:
         async with connected(port) as (reader, writer):
             writer.write(request_line)
             await reader.readuntil(b"xxxx")
-        await until(lambda: stream.events == ["closed"])
+        await eventually(lambda: stream.events == ["closed"])
 
 
 async def test_disconnect_of_slow_reader(stream: Stream) -> None:
@@ -211,7 +211,7 @@ async def test_disconnect_of_slow_reader(stream: Stream) -> None:
             await asyncio.sleep(0.5)
             assert stream.events == []
             writer.transport.abort()
-        await until(lambda: stream.events == ["closed"])
+        await eventually(lambda: stream.events == ["closed"])
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ async def test_disconnect_in_body(stream: Stream, head: bytes) -> None:
         async with connected(port) as (_, writer):
             writer.write(b"POST /digest HTTP/1.1\r\nHost: h\r\n" + head)
             await asyncio.sleep(0.2)
-        await until(lambda: bool(errors))
+        await eventually(lambda: bool(errors))
     assert answers in ([400], [500])
 
 
@@ -267,7 +267,7 @@ async def test_shutdown(stream: Stream) -> None:
         async with lifespan(app):
             assert (await ask(app, "/slow")).body == b"done"
             assert set(threading.enumerate()) - before
-        await until(lambda: not set(threading.enumerate()) - before)
+        await eventually(lambda: not set(threading.enumerate()) - before)
 
 
 @pytest.mark.parametrize("blocks", [False, True])
@@ -287,7 +287,7 @@ async def test_cancelled_request(stream: Stream, blocks: bool) -> None:
     await sent.wait()
     answering.cancel()
     await asyncio.wait({answering})
-    await until(lambda: stream.events == ["closed"])
+    await eventually(lambda: stream.events == ["closed"])
 
 
 async def test_send_fails(stream: Stream) -> None:

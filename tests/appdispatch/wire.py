@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import AsyncGenerator
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from quart import websocket
 from quartpatterns.appdispatch import ASGIApp
 from quartpatterns.compare.processes import accepts
 from quartpatterns.compare.processes import free_port
+from tests.serving import eventually
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -64,13 +64,6 @@ async def exchange(port: int, request: bytes) -> bytes:
     async with connected(port) as (reader, writer):
         writer.write(request)
         return await asyncio.wait_for(reader.read(), 10)
-
-
-async def until(condition: Callable[[], bool], patience: float = 5.0) -> None:
-    """Wait until *condition* holds, *patience* seconds at most."""
-    async with asyncio.timeout(patience):
-        while not condition():  # noqa: ASYNC110  what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -192,11 +185,11 @@ async def lifespan(app: ASGIApp) -> AsyncIterator[list[dict[str, Any]]]:
     running = asyncio.ensure_future(_awaited(app(scope, incoming.get, send)))
     try:
         incoming.put_nowait({"type": "lifespan.startup"})
-        await until(lambda: bool(said) or running.done())
+        await eventually(lambda: bool(said) or running.done())
         yield said
         incoming.put_nowait({"type": "lifespan.shutdown"})
         if not said[0]["type"].endswith("failed"):
-            await until(lambda: len(said) > 1)
+            await eventually(lambda: len(said) > 1)
     finally:
         await asyncio.wait({running}, timeout=5)
         running.cancel()

@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import DeclarativeBase
 
 from quartpatterns.sqlalchemy import SQLAlchemy
+from tests.serving import eventually
 from tests.sqlalchemy.shop import Item
 from tests.sqlalchemy.shop import db
 from tests.sqlalchemy.shop import make_app
@@ -143,7 +144,9 @@ def test_loops(app_class: type[Quart], url: str) -> None:
     assert asyncio.run(add("second")) == ["first", "second"]
     assert engines[0] is not engines[1]
     assert len(registration(app).engines) == 1
-    assert set(threading.enumerate()) <= before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_loops_are_forgotten(app_class: type[Quart], url: str) -> None:
@@ -194,12 +197,8 @@ async def test_forgotten_app(app_class: type[Quart], url: str) -> None:
     del app
     gc.collect()
     assert forgotten() is None
-    for _ in range(100):
-        if engine.checkedin() == 0:
-            break
-        await asyncio.sleep(0.01)
-    assert engine.checkedin() == 0
-    assert threading.active_count() <= threads - url.startswith("sqlite")
+    await eventually(lambda: engine.checkedin() == 0)
+    await eventually(lambda: threading.active_count() <= threads - url.startswith("sqlite"))
 
 
 async def test_several_apps(app_class: type[Quart], tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from quartpatterns.sqlalchemy import ConcurrentUseError
 from quartpatterns.sqlalchemy import Session
 from quartpatterns.sqlalchemy import SQLAlchemy
 from quartpatterns.sqlalchemy.sessions import completed
+from tests.serving import PATIENCE
+from tests.serving import eventually
 from tests.sqlalchemy.shop import ENDLESS
 from tests.sqlalchemy.shop import SLOW
 from tests.sqlalchemy.shop import Item
@@ -372,14 +374,14 @@ async def test_cancelled_while_it_connects(app: Quart) -> None:
         await asyncio.gather(task, return_exceptions=True)
         assert checked_out(app) == 0
     await registration(app).close()
-    await asyncio.sleep(0.1)
     if registration(app).url.get_backend_name() == "sqlite":
-        assert [one.name for one in threading.enumerate() if "worker" in one.name] == []
+        await eventually(lambda: not any("worker" in one.name for one in threading.enumerate()))
     else:
-        others = "FROM pg_stat_activity WHERE datname = current_database()"
-        async with app.app_context():
-            count = await db.session.scalar(text(f"SELECT count(*) {others}"))
-        assert count == 1
+        here = "FROM pg_stat_activity WHERE datname = current_database()"
+        async with app.app_context(), asyncio.timeout(PATIENCE):
+            while await db.session.scalar(text(f"SELECT count(*) {here}")) != 1:
+                await db.session.rollback()
+                await asyncio.sleep(0.01)
 
 
 async def test_cancelled_twice(app: Quart) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from collections.abc import Callable
 
 import httpx
 from quart import Quart
 
 from quartpatterns.subclassing.rows.side import Side
 
-__all__ = ["GET", "chunk", "http2", "post", "served", "until"]
+__all__ = ["GET", "chunk", "http2", "post", "served"]
 
 GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -40,10 +38,3 @@ async def http2(port: int) -> AsyncIterator[httpx.AsyncClient]:
     base = f"http://127.0.0.1:{port}"
     async with httpx.AsyncClient(http1=False, http2=True, base_url=base, timeout=10) as client:
         yield client
-
-
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait until *condition* holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  what is waited for knows nothing of it
-            await asyncio.sleep(0.01)

@@ -16,11 +16,11 @@ from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing import FaithfulRequest
 from quartpatterns.subclassing.rows.wire import connected
 from quartpatterns.subclassing.rows.wire import read_answer
+from tests.serving import eventually
 from tests.subclassing.serving import chunk
 from tests.subclassing.serving import http2
 from tests.subclassing.serving import post
 from tests.subclassing.serving import served
-from tests.subclassing.serving import until
 
 MEGABYTE = 1_000_000
 
@@ -194,7 +194,7 @@ async def test_leaving_midway(app: FaithfulQuart) -> None:
         async with connected(port) as (_, writer):
             writer.write(post("/ends", "Content-Length: 10") + b"half")
             await asyncio.sleep(0.02)
-        await until(lambda: ends)
+        await eventually(lambda: bool(ends))
     assert ends == ["cancelled"]
 
 

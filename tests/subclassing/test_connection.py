@@ -23,11 +23,11 @@ from quartpatterns.subclassing.hosts import inner_path
 from quartpatterns.subclassing.rows.wire import connected
 from quartpatterns.subclassing.rows.wire import exchange
 from quartpatterns.subclassing.rows.wire import read_answer
+from tests.serving import eventually
 from tests.subclassing.serving import GET
 from tests.subclassing.serving import http2
 from tests.subclassing.serving import post
 from tests.subclassing.serving import served
-from tests.subclassing.serving import until
 
 
 def scope(**changes: Any) -> dict[str, Any]:
@@ -189,8 +189,8 @@ async def test_leaving_a_stream(app: FaithfulQuart) -> None:
             async with connected(port) as (reader, writer):
                 writer.write(GET % path)
                 await reader.readuntil(b"xxx")
-        await until(lambda: len(ended) == 2)
-        await until(lambda: len(asyncio.all_tasks()) == before)
+        await eventually(lambda: len(ended) == 2)
+        await eventually(lambda: len(asyncio.all_tasks()) == before)
     assert ended[0] == "async"
     assert ended[1] != threading.main_thread().name
 
@@ -219,11 +219,11 @@ async def test_many_leave(app: FaithfulQuart) -> None:
         clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
         for _, writer in clients:
             writer.write(GET % b"/")
-        await until(lambda: running == 200)
+        await eventually(lambda: running == 200)
         for _, writer in clients:
             writer.transport.abort()
-        await until(lambda: running == 0)
-        await until(lambda: len(asyncio.all_tasks()) <= before)
+        await eventually(lambda: running == 0)
+        await eventually(lambda: len(asyncio.all_tasks()) <= before)
 
 
 async def test_http2_leaving(app: FaithfulQuart) -> None:
