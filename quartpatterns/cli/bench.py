@@ -67,7 +67,7 @@ def server(name: str, servers: Sequence[str], default: str, text: str) -> Callab
 @number("--runs", DEFAULTS.runs, "Runs for each side.")
 @number("--connections", DEFAULTS.connections, "Connections that wrk keeps busy.")
 @number("--workers", DEFAULTS.workers, "Workers of each server.")
-@number("--threads", None, "Threads of a gthread worker; as many as connections by default.")
+@number("--threads", None, "Threads of a gthread or granian-wsgi worker; as many as connections.")
 @server("--original-server", SERVERS, DEFAULTS.original_server, "Serves the original.")
 @server("--port-server", ASGI_SERVERS, DEFAULTS.port_server, "Serves the port.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 ASGIServer = Literal["hypercorn", "uvicorn", "granian"]
-WSGIServer = Literal["gunicorn-gthread", "gunicorn-sync", "gunicorn-gevent"]
+WSGIServer = Literal["gunicorn-gthread", "gunicorn-sync", "gunicorn-gevent", "granian-wsgi"]
 Server = ASGIServer | WSGIServer
 ASGI_SERVERS: tuple[ASGIServer, ...] = get_args(ASGIServer)
 WSGI_SERVERS: tuple[WSGIServer, ...] = get_args(WSGIServer)
@@ -63,7 +63,7 @@ class Plan:
     Arguments:
         port: Its TCP port on 127.0.0.1.
         workers: Worker processes.
-        threads: Threads of each worker, for gunicorn's ``gthread``.
+        threads: Threads of each worker, for gunicorn's ``gthread`` and Granian's WSGI.
         folder: For a file of settings.
     """
 
@@ -116,12 +116,22 @@ def _uvicorn(plan: Plan) -> list[str]:
     return ["uvicorn", *arguments, APPLICATION]
 
 
-def _granian(plan: Plan) -> list[str]:
+def _granian(interface: Literal["asgi", "wsgi"]) -> Callable[[Plan], list[str]]:
     """Its keep-alive is on and has no limit of its own."""
-    arguments = ["--host", "127.0.0.1", "--port", str(plan.port), "--workers", str(plan.workers)]
-    arguments += ["--backlog", str(BACKLOG), "--interface", "asgi", "--loop", "uvloop"]
-    arguments += ["--no-access-log", "--workers-kill-timeout", "10"]
-    return ["granian", *arguments, APPLICATION]
+
+    def command(plan: Plan) -> list[str]:
+        arguments = ["--host", "127.0.0.1", "--port", str(plan.port)]
+        arguments += ["--workers", str(plan.workers), "--backlog", str(BACKLOG)]
+        arguments += ["--interface", interface]
+        arguments += (
+            ["--loop", "uvloop"]
+            if interface == "asgi"
+            else ["--blocking-threads", str(plan.threads)]
+        )
+        arguments += ["--no-access-log", "--workers-kill-timeout", "10"]
+        return ["granian", *arguments, APPLICATION]
+
+    return command
 
 
 def _gunicorn(worker_class: str) -> Callable[[Plan], list[str]]:
@@ -142,7 +152,8 @@ def _gunicorn(worker_class: str) -> Callable[[Plan], list[str]]:
 COMMANDS: Mapping[Server, Callable[[Plan], list[str]]] = {
     "hypercorn": _hypercorn,
     "uvicorn": _uvicorn,
-    "granian": _granian,
+    "granian": _granian("asgi"),
+    "granian-wsgi": _granian("wsgi"),
     "gunicorn-gthread": _gunicorn("gthread"),
     "gunicorn-sync": _gunicorn("sync"),
     "gunicorn-gevent": _gunicorn("gevent"),

@@ -1,6 +1,6 @@
 """The module that every server process imports: the application under comparison, as ``app``.
 
-One mechanism serves six servers: the name of the application and the :func:`repr` of its
+One mechanism serves all servers: the name of the application and the :func:`repr` of its
 configuration come in the environment. Nothing but the standard library is imported beside the
 application itself, so that the memory measured is the application's and its server's.
 """
