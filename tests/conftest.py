@@ -18,6 +18,7 @@ from quart import Quart
 from quartpatterns.compare import load
 from quartpatterns.compare import services
 from quartpatterns.subclassing import FaithfulQuart
+from tests.visits import visits as visits
 from tests.written import write as write
 
 

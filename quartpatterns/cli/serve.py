@@ -25,23 +25,24 @@ from hypercorn.config import Config
 from quartpatterns import __version__
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.errors import explained
+from quartpatterns.cli.needs import TASKS
+from quartpatterns.cli.needs import data_folder
+from quartpatterns.cli.needs import prepare_database
+from quartpatterns.cli.needs import prepare_mongodb
+from quartpatterns.cli.needs import prepare_redis
+from quartpatterns.cli.needs import tell
 from quartpatterns.cli.server_config import answers
 from quartpatterns.cli.server_config import configuration
 from quartpatterns.cli.server_config import default_file
 from quartpatterns.cli.server_config import url
 from quartpatterns.compare.loading import load
 from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.services import ServiceMissingError
-from quartpatterns.compare.services import mongod
-from quartpatterns.compare.services import valkey
 
 __all__ = ["command", "served"]
 
 Start = Callable[..., Process]
 
 GALLERY = "quartpatterns.gallery:create_app()"
-TASKS = "quartpatterns.tasks.port"
 APP = "QUARTPATTERNS_APP"  # names the application to the processes of Hypercorn
 PAUSE = 0.2  # seconds between two looks at the processes
 SHORT_LIFE = 5.0  # seconds; a worker that ends sooner would end again
@@ -92,7 +93,7 @@ def command(
     """
     file = (file or default_file()).absolute()
     config = configuration(file, bind=bind, workers=workers)
-    data = _folder(data)
+    data = data_folder(data)
     key = os.environ.get("SECRET_KEY") or secrets.token_hex()
     env = {**os.environ, APP: name, "SECRET_KEY": key}
     env.setdefault("SQLITE_FILE", str(data / "sqlite3.db"))
@@ -104,15 +105,15 @@ def command(
             return process
 
         click.echo(f"quartpatterns {__version__}")
-        _database(data, env, migrate=migrate)
-        start_worker = partial(_worker, start, data) if _redis(stack, data, env) else None
+        prepare_database(data, env, migrate=migrate)
+        start_worker = partial(_worker, start, data) if prepare_redis(stack, data, env) else None
         worker = start_worker() if start_worker else None
-        _mongodb(stack, data, env)
+        prepare_mongodb(stack, data, env)
         web = start(_hypercorn(file, config))
         stack.callback(_end_gently, web, config)
         _wait_for(web, config)
         for address in config.bind:
-            _tell("gallery", url(config, address))
+            tell("gallery", url(config, address))
         click.echo("Ctrl-C ends all of it.")
         _watch(web, worker, start_worker)
 
@@ -163,97 +164,10 @@ def _kill(process: Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _tell(what: str, text: str) -> None:
-    click.echo(f"  {what:9} {text}")
-
-
-def _folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageProblem(f"--data {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageProblem(f"--data {folder}: this user may not write there")
-    return folder.resolve()
-
-
-def _database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
-    """Name the database in *env*, and migrate it."""
-    from alembic.util import CommandError
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from quartpatterns.sqlalchemy.migrations import upgrade
-
-    given = env.get("DATABASE_URL")
-    address = given or f"sqlite:///{data / 'gallery.sqlite'}"
-    env["DATABASE_URL"] = address
-    try:
-        _tell("database", make_url(address).render_as_string(hide_password=True))
-        if migrate:
-            upgrade(address)
-    except (CommandError, OSError, SQLAlchemyError, ValueError) as error:
-        what = str(getattr(error, "orig", None) or error).splitlines()[0]
-        remedy = "correct DATABASE_URL" if given else f"move {data / 'gallery.sqlite'} away"
-        raise UsageProblem(f"the database can't be migrated ({what}): {remedy}") from error
-
-
-def _redis(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) -> bool:
-    """Name the Redis in *env*; whether it is ours, and so needs a worker of ours."""
-    if env.get("REDIS_URL"):
-        _tell("redis", _given_redis(env["REDIS_URL"]))
-        return False
-    try:
-        env["REDIS_URL"] = env["QUART_REDIS_URL"] = stack.enter_context(valkey(data))
-    except StartError as error:
-        _tell("redis", f"none, so that tasks answer 503: {error}")
-        return False
-    _tell("redis", f"{env['REDIS_URL']}, ends with this command")
-    return True
-
-
-def _given_redis(url: str) -> str:
-    """What to say of the Redis at *url*."""
-    import redis
-
-    from quartpatterns.tasks.settings import address
-
-    try:
-        with redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as client:
-            client.ping()
-    except ValueError as error:
-        raise UsageProblem(f"REDIS_URL is not like redis://host:6379/0: {error}") from error
-    except (redis.RedisError, OSError) as error:
-        return f"{address(url)} doesn't answer ({error}): tasks answer 503 until it does"
-    return f"{address(url)}; its worker: QUART_REDIS_URL=$REDIS_URL quartpatterns worker {TASKS}"
-
-
-def _mongodb(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) -> None:
-    """Name the MongoDB in *env*: the one that is given, or one that ends with this command."""
-    if env.get("MONGODB_URL"):
-        _tell("mongodb", _without_password(env["MONGODB_URL"]))
-        return
-    folder = data / "mongodb"
-    folder.mkdir(exist_ok=True)
-    try:
-        env["MONGODB_URL"] = stack.enter_context(mongod(folder))
-    except ServiceMissingError as error:
-        _tell("mongodb", f"none, so that mongodb answers 503: {error}")
-    except StartError:
-        _tell("mongodb", f"none, so that mongodb answers 503: see {folder / 'mongod.log'}")
-    else:
-        _tell("mongodb", f"{env['MONGODB_URL']}, ends with this command")
-
-
-def _without_password(address: str) -> str:
-    scheme, found, rest = address.partition("://")
-    return f"{scheme}{found}{rest.rpartition('@')[2]}"
-
-
 def _worker(start: Start, data: Path) -> Process:
     log = data / "worker.log"
     log.write_bytes(b"")
-    _tell("worker", f"its log is {log}")
+    tell("worker", f"its log is {log}")
     return start([sys.executable, "-m", "quartpatterns", "worker", TASKS], log)
 
 

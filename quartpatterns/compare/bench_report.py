@@ -198,7 +198,8 @@ def _how(outcome: Outcome) -> list[Text]:
 
 def _how_served(outcome: Outcome) -> list[str]:
     settings = outcome.settings
-    threads = f" of {settings.threads} threads" if "gthread" in settings.original_server else ""
+    threaded = settings.original_server in ("gunicorn-gthread", "granian-wsgi")
+    threads = f" of {settings.threads} threads" if threaded else ""
     closes = ", which sync closes after each answer" if "sync" in settings.original_server else ""
     return [
         f"Served: {settings.runs} runs of {settings.seconds} s for each side in the order A B B A,"

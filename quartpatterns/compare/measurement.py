@@ -25,7 +25,7 @@ class Settings:
         original_server: The server of the original.
         port_server: The server of the port.
         workers: Worker processes of each server.
-        threads: Threads of each worker of gunicorn's ``gthread``. As many as there are
+        threads: Threads of each worker of gunicorn's ``gthread`` and Granian's WSGI. As many as
             connections, by default, so that no request waits for a thread: Quart has no such
             limit.
         connections: Connections that wrk keeps busy.

@@ -86,7 +86,7 @@ def serve(
         server: An ASGI server for an ASGI application, a WSGI server for a WSGI application.
         config: The argument for the factory that *spec* names; its :func:`repr` must be a literal.
         workers: Worker processes.
-        threads: Threads of each worker, where the server is ``gunicorn-gthread``.
+        threads: Threads of each worker, of ``gunicorn-gthread`` and ``granian-wsgi``.
         cores: The cores it may use; all where none are given, or where the platform can't say.
         folder: Where its log and settings go; a temporary one where none is given.
 

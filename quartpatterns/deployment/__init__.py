@@ -42,11 +42,11 @@ from quartpatterns.deployment.events import Event
 from quartpatterns.deployment.events import Outcome
 from quartpatterns.deployment.inspection import Line
 from quartpatterns.deployment.inspection import Status
+from quartpatterns.deployment.reading import parse_settings
+from quartpatterns.deployment.reading import read_settings
 from quartpatterns.deployment.settings import Health
 from quartpatterns.deployment.settings import Host
 from quartpatterns.deployment.settings import Settings
-from quartpatterns.deployment.settings import parse_settings
-from quartpatterns.deployment.settings import read_settings
 from quartpatterns.deployment.units import units
 
 __all__ = [

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import getpass
+import io
 import json
 import os
 import shlex
@@ -13,67 +14,30 @@ import socket
 from collections.abc import AsyncGenerator
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from pathlib import PurePosixPath
-from typing import Any
+from typing import BinaryIO
 
 import asyncssh
 
-from quartpatterns.deployment.errors import DeploymentError
+from quartpatterns.deployment.actions import Command
+from quartpatterns.deployment.actions import Step
+from quartpatterns.deployment.actions import Upload
 from quartpatterns.deployment.errors import LockedError
 from quartpatterns.deployment.errors import StepFailedError
 from quartpatterns.deployment.errors import remedy
+from quartpatterns.deployment.logins import find_python
+from quartpatterns.deployment.logins import login
 from quartpatterns.deployment.program import session_source
-from quartpatterns.deployment.refusals import explain
-from quartpatterns.deployment.settings import VERSION
 from quartpatterns.deployment.settings import Host
 from quartpatterns.deployment.settings import Settings
-from quartpatterns.deployment.steps import Command
-from quartpatterns.deployment.steps import Step
-from quartpatterns.deployment.steps import Upload
 
-__all__ = ["Connection", "connected", "login"]
+__all__ = ["Connection", "connected"]
 
 HEARTBEAT = 10.0
-BLOCK = 65536
+BLOCK = 4 * 1024 * 1024  # bytes that are read and sent at a time
 START = "import base64,sys;exec(base64.b64decode(sys.stdin.readline()))"
-FIND = "{{ command -v {name} || command -v python3; }} 2> /dev/null"
-ASK = 'import sys; print(sys.executable, "%d.%d" % sys.version_info[:2])'
 AGAIN = "correct it, and run the same command again"
-
-
-@contextlib.asynccontextmanager
-async def login(
-    settings: Settings, host: Host, *, admin: bool = False
-) -> AsyncGenerator[asyncssh.SSHClientConnection]:
-    """Log in to *host*, whose key must be known.
-
-    Raises:
-        StepFailedError: The host is down, slow, has another key, or refuses ours.
-    """
-    options: dict[str, Any] = {}
-    if host.port:
-        options["port"] = host.port
-    if settings.identity:
-        options["client_keys"] = [str(settings.identity)]
-    user = settings.admin if admin and settings.admin else host.user
-    try:
-        if known := settings.known_hosts:
-            options["known_hosts"] = await asyncio.to_thread(asyncssh.read_known_hosts, str(known))
-        async with asyncio.timeout(settings.connect_timeout):
-            connection = await asyncssh.connect(
-                host.address, username=user, keepalive_interval=15, keepalive_count_max=3, **options
-            )
-    except (OSError, ValueError, asyncssh.Error) as error:
-        problem = await asyncio.to_thread(explain, error, settings, host, user)
-        raise StepFailedError(host.name, "connect", problem) from error
-    try:
-        yield connection
-    finally:
-        connection.close()
-        with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
-            async with asyncio.timeout(3):
-                await connection.wait_closed()
-        connection.abort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,29 +110,32 @@ class Connection:
 
     async def _put(self, name: str, upload: Upload) -> None:
         """Write a file beside its place, and move it there."""
-        if isinstance(upload.source, bytes):
-            content = upload.source
-        else:
-            try:
-                content = await asyncio.to_thread(upload.source.read_bytes)
-            except OSError as error:
-                raise StepFailedError(
-                    self.host.name,
-                    name,
-                    f"{upload.source} can't be read ({error.strerror}): put it there, or correct"
-                    " the settings",
-                ) from error
+        try:
+            content = await asyncio.to_thread(_opened, upload.source)
+        except OSError as error:
+            raise StepFailedError(
+                self.host.name,
+                name,
+                f"{upload.source!s} can't be read ({error.strerror}): put it there, or correct"
+                " the settings",
+            ) from error
+        with content:
+            await self._put_content(name, upload, content)
+
+    async def _put_content(self, name: str, upload: Upload, content: BinaryIO) -> None:
         partial = upload.target.with_name(f".{upload.target.name}.partial")
         begin = await self._size(partial) if upload.resume else 0
-        begin = begin if begin <= len(content) else 0
+        begin = begin if begin <= content.seek(0, os.SEEK_END) else 0
+        content.seek(begin)
         attributes = asyncssh.SFTPAttrs(permissions=upload.mode)
         try:
             async with self.sftp.open(
                 str(partial), "ab" if begin else "wb", attributes, encoding=None
             ) as file:
                 await file.setstat(attributes)
-                for start in range(begin, len(content), BLOCK * 64):
-                    await file.write(content[start : start + BLOCK * 64], start)
+                while block := await asyncio.to_thread(content.read, BLOCK):
+                    await file.write(block, begin)
+                    begin += len(block)
             await self.sftp.posix_rename(str(partial), str(upload.target))
         except asyncssh.SFTPError as error:
             if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
@@ -230,40 +197,6 @@ async def connected(
                     await process.wait()
 
 
-async def find_python(ssh: asyncssh.SSHClientConnection, host: Host) -> str:
-    """The path of the Python that the settings ask for.
-
-    Raises:
-        StepFailedError: The host has none, or another.
-    """
-    own = VERSION.fullmatch(host.python)
-    find = FIND.format(name=f"python{host.python}") if own else f"echo {shlex.quote(host.python)}"
-    command = f'p=$({find}) && "$p" -c {shlex.quote(ASK)}'
-    done = await ssh.run(command, errors="replace")
-    if done.exit_status is None:
-        raise ConnectionError("closed by the host")
-    said = str(done.stdout).split()
-    if done.exit_status or len(said) < 2:
-        raise StepFailedError(
-            host.name,
-            "python",
-            f"there is no Python {host.python}: install it there, or set python to what the host"
-            " has",
-            command=command,
-            output=str(done.stderr).strip(),
-        )
-    path, version = " ".join(said[:-1]), said[-1]
-    if own and version != host.python:
-        raise StepFailedError(
-            host.name,
-            "python",
-            f"there is Python {version}, and the wheels are for {host.python}: install"
-            f' python{host.python} there, or set python = "{version}" and pack again',
-            command=command,
-        )
-    return shlex.quote(path)
-
-
 async def _locked(
     ssh: asyncssh.SSHClientConnection, host: Host, python: str, what: str
 ) -> asyncssh.SSHClientProcess[str]:
@@ -289,6 +222,10 @@ async def _locked(
     raise StepFailedError(host.name, "lock", f"{host.folder}: {answer['error']}: {what}")
 
 
+def _opened(source: Path | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
 async def _answer(process: asyncssh.SSHClientProcess[str], limit: float) -> str:
     """The next line of the program that holds the lock."""
     async with asyncio.timeout(limit):
@@ -304,24 +241,3 @@ async def _beat(process: asyncssh.SSHClientProcess[str]) -> None:
     while not process.is_closing():
         process.stdin.write("\n")
         await asyncio.sleep(HEARTBEAT)
-
-
-def secrets_of(host: Host) -> list[str]:
-    """The values in the environment of *host*.
-
-    Raises:
-        DeploymentError: The file can't be used.
-    """
-    from quartpatterns.deployment.onhost.environment import parse
-
-    if not host.environment:
-        return []
-    try:
-        return list(parse(host.environment.read_text(encoding="utf-8")).values())
-    except OSError as error:
-        raise DeploymentError(
-            f"{host.environment} can't be read ({error.strerror}): put the environment of"
-            f" {host.name} there, or correct the setting environment"
-        ) from error
-    except ValueError as error:
-        raise DeploymentError(f"{host.environment}: {error}") from error

@@ -5,52 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
 from collections.abc import AsyncIterator
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Generator
-from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from typing import TypeVar
-
-import asyncssh
 
 from quartpatterns.deployment import steps
+from quartpatterns.deployment.actions import tool
 from quartpatterns.deployment.archives import Archive
 from quartpatterns.deployment.archives import newest_archive
 from quartpatterns.deployment.archives import pack
+from quartpatterns.deployment.bootstrap import bootstrap_steps
 from quartpatterns.deployment.connections import Connection
-from quartpatterns.deployment.connections import connected
-from quartpatterns.deployment.connections import secrets_of
+from quartpatterns.deployment.crew import Crew
+from quartpatterns.deployment.crew import batches
 from quartpatterns.deployment.errors import DeploymentError
-from quartpatterns.deployment.errors import FailedError
 from quartpatterns.deployment.errors import PackError
 from quartpatterns.deployment.errors import StepFailedError
-from quartpatterns.deployment.events import Event
 from quartpatterns.deployment.events import Observer
 from quartpatterns.deployment.events import Outcome
+from quartpatterns.deployment.events import unobserved
 from quartpatterns.deployment.inspection import Line
 from quartpatterns.deployment.inspection import Status
 from quartpatterns.deployment.inspection import ask_status
 from quartpatterns.deployment.inspection import read_logs
-from quartpatterns.deployment.program import program
-from quartpatterns.deployment.redaction import redactor
 from quartpatterns.deployment.settings import Host
 from quartpatterns.deployment.settings import Settings
-from quartpatterns.deployment.steps import Step
 from quartpatterns.deployment.steps import planned_steps
+from quartpatterns.deployment.switching import switch
 
 __all__ = ["Deployment"]
-
-T = TypeVar("T")
-
-
-def nobody(event: Event) -> None:
-    """Watch nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +55,7 @@ class Deployment:
     """
 
     settings: Settings
-    observe: Observer = nobody
+    observe: Observer = unobserved
     parallel: int = 10
 
     async def pack(self, folder: Path | None = None) -> Archive:
@@ -96,15 +80,14 @@ class Deployment:
             FailedError: A host can't be prepared.
         """
         begun = time.monotonic()
+        crew = Crew(self.settings, self.observe, self.parallel)
         hosts = self.settings.select(names)
         admin = self.settings.supervisor == "systemd"
-        async with self._connected(hosts, "bootstrapping it", admin=admin) as all_of_them:
-
-            async def prepare(one: Connection) -> None:
-                todo = steps.bootstrap_steps(self.settings, one.host, one.python)
-                await self._do(one, *todo)
-
-            await self._each(all_of_them, prepare)
+        async with crew.connected(hosts, "bootstrapping it", admin=admin) as all_of_them:
+            await crew.all_do(
+                all_of_them,
+                lambda one: bootstrap_steps(self.settings, one.host, one.python),
+            )
         return _outcome("", hosts, begun)
 
     async def deploy(
@@ -131,35 +114,32 @@ class Deployment:
             FailedError: It failed on a host.
         """
         begun = time.monotonic()
+        crew = Crew(self.settings, self.observe, self.parallel)
         hosts = self.settings.select(names)
         settings = self.settings
         packed = archive if archive else await asyncio.to_thread(newest_archive, settings)
         release = packed.release
         if packed.name != settings.name:
             raise PackError(f"{packed.path} is of {packed.name}, and this is {settings.name}")
-        async with self._connected(hosts, f"deploying {release}") as all_of_them:
-
-            async def prepare(one: Connection) -> None:
-                todo = steps.preparation_steps(settings, one.host, packed, one.python)
-                await self._do(one, *todo)
-
-            async def migrate(one: Connection) -> None:
-                todo = steps.migration_step(settings, one.host, release, one.python)
-                await self._do(one, todo)
-
-            async def attempt(one: Connection) -> None:
-                todo = steps.trial_step(settings, one.host, release, one.python)
-                await self._do(one, todo)
-
-            async def prune(one: Connection) -> None:
-                await self._do(one, steps.pruning_step(settings, one.host, one.python))
-
-            await self._each(all_of_them, prepare)
+        async with crew.connected(hosts, f"deploying {release}") as all_of_them:
+            await crew.all_do(
+                all_of_them,
+                lambda one: steps.preparation_steps(settings, one.host, packed, one.python),
+            )
             if settings.migrate:
-                await self._each(all_of_them[:1], migrate)
-            await self._each(all_of_them, attempt)
-            await self._switch(all_of_them, release, batch)
-            await self._each(all_of_them, prune)
+                await crew.all_do(
+                    all_of_them[:1],
+                    lambda one: [steps.migration_step(settings, one.host, release, one.python)],
+                )
+            await crew.all_do(
+                all_of_them,
+                lambda one: [steps.trial_step(settings, one.host, release, one.python)],
+            )
+            await switch(crew, all_of_them, release, batch)
+            await crew.all_do(
+                all_of_them,
+                lambda one: [steps.pruning_step(settings, one.host, one.python)],
+            )
         return _outcome(release, hosts, begun)
 
     async def rollback(
@@ -180,28 +160,28 @@ class Deployment:
             FailedError: It failed on a host, or the hosts were not all served the same.
         """
         begun = time.monotonic()
+        crew = Crew(self.settings, self.observe, self.parallel)
         hosts = self.settings.select(names)
-        async with self._connected(hosts, "rolling it back") as all_of_them:
+        async with crew.connected(hosts, "rolling it back") as all_of_them:
             targets: dict[str, str] = {}
 
             async def choose(one: Connection) -> None:
-                command = steps.tool(one.host, one.python, "choose", *([to] if to else []))
+                command = tool(one.host, one.python, "choose", *([to] if to else []))
                 targets[one.host.name] = await one.run("choose", command)
 
-            async def back(one: Connection) -> None:
-                release = targets[one.host.name]
-                await self._do(
-                    one, *steps.rollback_steps(self.settings, one.host, release, one.python)
-                )
-
-            await self._each(all_of_them, choose)
+            await crew.each(all_of_them, choose)
             if len(set(targets.values())) > 1:
                 said = ", ".join(f"{host} to {target}" for host, target in targets.items())
                 raise DeploymentError(
                     f"the hosts would go back to different releases ({said}): name one"
                 )
-            for some in _batches(all_of_them, batch or self.parallel):
-                await self._each(some, back)
+            for some in batches(all_of_them, batch or self.parallel):
+                await crew.all_do(
+                    some,
+                    lambda one: steps.rollback_steps(
+                        self.settings, one.host, targets[one.host.name], one.python
+                    ),
+                )
         return _outcome(next(iter(targets.values())), hosts, begun)
 
     async def status(self, names: Sequence[str] = ()) -> list[Status]:
@@ -273,102 +253,6 @@ class Deployment:
             for step in planned_steps(self.settings, command, host, archive, first=index == 0)
             for action in step.actions
         ]
-
-    @contextlib.asynccontextmanager
-    async def _connected(
-        self, hosts: Sequence[Host], what: str, *, admin: bool = False
-    ) -> AsyncGenerator[list[Connection]]:
-        """All *hosts*, locked for us; none where one of them can't be had."""
-        await asyncio.to_thread(program)  # read once, and kept
-        async with contextlib.AsyncExitStack() as stack:
-            found: dict[str, Connection] = {}
-
-            async def connect(host: Host) -> None:
-                with self._observed(host.name, "connect"):
-                    redact = redactor(await asyncio.to_thread(secrets_of, host))
-                    context = connected(self.settings, host, what=what, redact=redact, admin=admin)
-                    found[host.name] = await stack.enter_async_context(context)
-
-            await self._each(hosts, connect)
-            yield [found[host.name] for host in hosts]
-
-    async def _switch(self, all_of_them: list[Connection], release: str, batch: int | None) -> None:
-        """Switch to *release*, some hosts at a time; where it fails, all go back."""
-        switched: list[Connection] = []
-
-        async def switch(one: Connection) -> None:
-            await self._do(one, *steps.switching_steps(one.host, release, one.python))
-
-        for some in _batches(all_of_them, batch or self.parallel):
-            switched += some
-            try:
-                await self._each(some, switch)
-            except FailedError as error:
-                note = await asyncio.shield(self._go_back(switched, release))
-                raise FailedError(error.failures, note) from error
-
-    async def _go_back(self, switched: list[Connection], release: str) -> str:
-        """Serve what was served before *release*, and say which hosts do."""
-
-        async def back(one: Connection) -> str:
-            name = one.host.name
-            try:
-                with self._observed(name, "roll back"):
-                    command = steps.tool(one.host, one.python, "previous", release)
-                    before = await one.run("roll back", command)
-                    for step in steps.switching_steps(one.host, before, one.python):
-                        await one.do(step)
-            except (StepFailedError, asyncssh.Error, OSError) as error:
-                problem = (
-                    error.problem
-                    if isinstance(error, StepFailedError)
-                    else f"the connection is gone: {GONE}"
-                )
-                return f"{name} is not rolled back: {problem}"
-            return f"{name} serves {before} again"
-
-        return "; ".join(await asyncio.gather(*map(back, switched)))
-
-    async def _do(self, connection: Connection, *todo: Step) -> None:
-        for step in todo:
-            with self._observed(connection.host.name, step.name) as told:
-                if not await connection.do(step):
-                    told.append("was done")
-
-    async def _each(self, items: Sequence[T], function: Callable[[T], Awaitable[None]]) -> None:
-        """Await *function* of each, a few at a time; raise what failed when all have ended."""
-        limit = asyncio.Semaphore(self.parallel)
-
-        async def one(item: T) -> None:
-            async with limit:
-                await function(item)
-
-        results = await asyncio.gather(*map(one, items), return_exceptions=True)
-        failures = [result for result in results if isinstance(result, StepFailedError)]
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, StepFailedError):
-                raise result
-        if failures:
-            raise FailedError(failures)
-
-    @contextlib.contextmanager
-    def _observed(self, host: str, step: str) -> Generator[list[Any]]:
-        begun = time.monotonic()
-        told: list[Any] = []
-        self.observe(Event(host, step, "runs"))
-        try:
-            yield told
-        except StepFailedError as error:
-            self.observe(Event(host, step, "failed", time.monotonic() - begun, error.problem))
-            raise
-        self.observe(Event(host, step, (told or ["done"])[0], time.monotonic() - begun))
-
-
-GONE = "the connection is gone: run deploy status, and then the same command again"
-
-
-def _batches(items: list[Connection], size: int) -> Iterable[list[Connection]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _outcome(release: str, hosts: Sequence[Host], begun: float) -> Outcome:

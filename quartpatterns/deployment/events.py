@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Event", "Outcome", "Observer", "State"]
+__all__ = ["Event", "Observer", "Outcome", "State", "unobserved"]
 
 State = Literal["runs", "done", "was done", "failed", "would"]
 
@@ -31,6 +31,10 @@ class Event:
 
 
 Observer = Callable[[Event], None]
+
+
+def unobserved(event: Event) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True, slots=True)

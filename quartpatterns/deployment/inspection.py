@@ -12,14 +12,14 @@ from typing import Any
 
 import asyncssh
 
-from quartpatterns.deployment.connections import find_python
-from quartpatterns.deployment.connections import login
-from quartpatterns.deployment.connections import secrets_of
+from quartpatterns.deployment.actions import tool
 from quartpatterns.deployment.errors import StepFailedError
+from quartpatterns.deployment.logins import find_python
+from quartpatterns.deployment.logins import login
 from quartpatterns.deployment.redaction import redactor
+from quartpatterns.deployment.redaction import secrets_of
 from quartpatterns.deployment.settings import Host
 from quartpatterns.deployment.settings import Settings
-from quartpatterns.deployment.steps import tool
 
 __all__ = ["Line", "Status", "ask_status", "read_logs"]
 

@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
-__all__ = ["redactor"]
+from quartpatterns.deployment.errors import DeploymentError
+from quartpatterns.deployment.onhost.environment import parse
+from quartpatterns.deployment.settings import Host
+
+__all__ = ["redactor", "secrets_of"]
 
 SHORTEST = 4
 """A shorter value, such as ``1`` or ``yes``, would take every other word out of a text."""
@@ -24,6 +28,25 @@ def redactor(values: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return redact
+
+
+def secrets_of(host: Host) -> list[str]:
+    """The values in the environment of *host*.
+
+    Raises:
+        DeploymentError: The file can't be used.
+    """
+    if not host.environment:
+        return []
+    try:
+        return list(parse(host.environment.read_text(encoding="utf-8")).values())
+    except OSError as error:
+        raise DeploymentError(
+            f"{host.environment} can't be read ({error.strerror}): put the environment of"
+            f" {host.name} there, or correct the setting environment"
+        ) from error
+    except ValueError as error:
+        raise DeploymentError(f"{host.environment}: {error}") from error
 
 
 def _parts(value: str) -> Iterable[str]:

@@ -21,29 +21,19 @@ from markupsafe import Markup
 from quart import after_this_request
 from quart import has_request_context
 from quart import request
-from quart import session
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
-from wtforms.csrf.core import CSRF
-from wtforms.csrf.core import CSRFTokenField
 from wtforms.fields import Field
-from wtforms.form import BaseForm
-from wtforms.meta import DefaultMeta
 from wtforms.widgets import HiddenInput
 
 from quartpatterns.wtforms.awaiting import Pending
 from quartpatterns.wtforms.awaiting import close
 from quartpatterns.wtforms.formdata import SUBMIT_METHODS
-from quartpatterns.wtforms.formdata import FormData
 from quartpatterns.wtforms.formdata import submitted
-from quartpatterns.wtforms.languages import catalog
 from quartpatterns.wtforms.languages import load
 from quartpatterns.wtforms.languages import negotiated
 from quartpatterns.wtforms.languages import wanted_locales
-from quartpatterns.wtforms.settings import setting
-from quartpatterns.wtforms.tokens import generate_csrf
-from quartpatterns.wtforms.tokens import state
-from quartpatterns.wtforms.tokens import validate_csrf
+from quartpatterns.wtforms.meta import Meta
 from quartpatterns.wtforms.validation import AwaitedForm
 from quartpatterns.wtforms.validation import validate_fields
 
@@ -52,24 +42,6 @@ __all__ = ["QuartForm"]
 AUTO: Any = object()
 
 Validators = Mapping[str, Sequence[Any]]
-
-
-class _SessionToken(CSRF):
-    """The hidden field with the token of the session."""
-
-    def setup_form(self, form: BaseForm) -> list[tuple[str, Any]]:
-        self.meta = form.meta
-        return super().setup_form(form)
-
-    def generate_csrf_token(self, csrf_token_field: CSRFTokenField) -> str:
-        return generate_csrf(self.meta.csrf_secret, self.meta.csrf_field_name)
-
-    def validate_csrf_token(self, form: BaseForm, field: CSRFTokenField) -> None:
-        # CSRFProtect has looked already; and a query changes nothing.
-        if state().valid or getattr(form, "of_args", False):
-            return
-        meta = self.meta
-        validate_csrf(field.data, meta.csrf_secret, meta.csrf_time_limit, meta.csrf_field_name)
 
 
 class QuartForm(AwaitedForm):
@@ -106,53 +78,7 @@ class QuartForm(AwaitedForm):
         TypeError: *formdata* is a coroutine, or left out while a request is answered.
     """
 
-    class Meta(DefaultMeta):
-        """How the form is bound, protected and translated."""
-
-        csrf_class = _SessionToken
-
-        @property
-        def csrf_context(self) -> Any:  # type: ignore[override]
-            """The session, for a ``csrf_class`` of the reader's own."""
-            return session
-
-        @functools.cached_property
-        def csrf(self) -> bool:  # type: ignore[override]
-            """Whether there is a token: not outside of a request, nor within another form."""
-            nested = getattr(self, "_parent_form", None) is not None
-            return not nested and has_request_context() and setting("WTF_CSRF_ENABLED")
-
-        @functools.cached_property
-        def csrf_secret(self) -> Any:  # type: ignore[override]
-            """What signs the token."""
-            return setting("WTF_CSRF_SECRET_KEY")
-
-        @functools.cached_property
-        def csrf_field_name(self) -> str:  # type: ignore[override]
-            """The name of the hidden field."""
-            name: str = setting("WTF_CSRF_FIELD_NAME")
-            return name
-
-        @functools.cached_property
-        def csrf_time_limit(self) -> float | None:
-            """Seconds for which a token is valid."""
-            limit: float | None = setting("WTF_CSRF_TIME_LIMIT")
-            return limit
-
-        def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
-            """Keep files from fields that do not expect any."""
-            if isinstance(formdata, FormData):
-                return formdata
-            found = super().wrap_formdata(form, formdata)
-            return None if found is None else FormData(found)
-
-        def get_translations(self, form: BaseForm) -> Any:
-            """The messages in ``locales`` where they are set, else in the visitor's language."""
-            locales: Any = self.locales
-            if locales is None:  # whatever the process's environment says
-                return super().get_translations(form)
-            wanted = wanted_locales(locales)
-            return catalog(wanted) if wanted else None
+    Meta = Meta
 
     # Of a query, which needs no token.
     of_args = False

@@ -24,7 +24,7 @@ Projects = Callable[[int], AbstractAsyncContextManager[Project]]
 def set_up_may_block(no_blocking: BlockBuster) -> None:
     """Settings are read before a loop runs; tests read them in theirs."""
     for function in no_blocking.functions.values():
-        function.can_block_in("deployment/settings.py", "parse_settings")
+        function.can_block_in("deployment/reading.py", "parse_settings")
         function.can_block_in("deployment/test_bad_input.py", "fill")
 
 

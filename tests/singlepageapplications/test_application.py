@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.singlepageapplications import port
+from tests.visits import Visits
 
 INDEX = '<!doctype html><base href="/"><script src="assets/main.0a1b2c3d.js"></script>'
 HASHED = "assets/main.0a1b2c3d.js"
@@ -340,3 +341,27 @@ def test_shipped_build() -> None:
     assert gzip.decompress(Path(f"{main}.gz").read_bytes()) == data
     assert re.findall(r"main-\w+\.js", (folder / "index.html").read_text()) == [main.name]
     assert os.path.getsize(f"{main}.br") < os.path.getsize(f"{main}.gz") < len(data)
+
+
+@pytest.mark.parametrize(
+    ("path", "coding", "file", "count"),
+    [
+        ("/", "identity", "index.html", 1),
+        (f"/{HASHED}", "br", f"{HASHED}.br", 1),
+        ("/users/3", "gzip", "index.html.gz", 2),
+    ],
+)
+async def test_small_files(
+    app: Quart, dist: Path, visits: Visits, path: str, coding: str, file: str, count: int
+) -> None:
+    """A file takes one visit to a thread, in whatever coding; a client route, one more to look."""
+    answer = await app.test_client().get(path, headers={"Accept-Encoding": coding})
+    assert answer.headers.get("Content-Encoding", "identity") == coding
+    assert await body(answer) == (dist / file).read_bytes()
+    assert visits.count == count
+
+
+async def test_large_file(app: Quart, dist: Path) -> None:
+    """A file that is not read at once comes whole, too."""
+    (dist / "assets" / "large.bin").write_bytes(large := os.urandom(200_000))
+    assert await body(await app.test_client().get("/assets/large.bin")) == large

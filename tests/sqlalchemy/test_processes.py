@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
-
-ROOT = Path(__file__).parents[2]
+from tests.scripts import ROOT
+from tests.scripts import run
+from tests.scripts import serve_once
 
 APP = """
 import asyncio, os, signal, sys, threading
@@ -36,13 +32,6 @@ async def index():
 async def query():
     async with app.app_context():
         await db.session.execute(text("SELECT 1"))
-
-def left():
-    # A thread that has closed its connection may have a last step to go.
-    others = set(threading.enumerate()) - {threading.main_thread()}
-    for thread in others:
-        thread.join(1)
-    print([thread.name for thread in threading.enumerate()], flush=True)
 """
 
 SCRIPTS = {
@@ -114,24 +103,10 @@ except KeyboardInterrupt:
 }
 
 
-def run(script: str, url: str) -> tuple[str, str, int]:
-    """What *script* printed, said, and ended with; it is given twenty seconds."""
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", APP + script],
-        env={**os.environ, "URL": url},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    return done.stdout.strip(), done.stderr, done.returncode
-
-
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
 def test_nothing_is_left(url: str, script: str) -> None:
     """However a script ends, its threads end with its event loop, and it says nothing about it."""
-    printed, said, code = run(script, url)
+    printed, said, code = run(APP + script, URL=url)
     assert (printed, said, code) == ("['MainThread']", "", 0)
 
 
@@ -153,7 +128,7 @@ tasks = []
 asyncio.run(main())
 left()
 """
-    printed, said, code = run(script, url)
+    printed, said, code = run(APP + script, URL=url)
     assert (printed, code) == ("['MainThread']", 0)
     assert not said or said.startswith("Exception during reset or similar"), said
 
@@ -182,7 +157,7 @@ loop.close()
 )
 def test_no_hanging(url: str, script: str) -> None:
     """Also a process that does not end its event loop properly ends."""
-    assert run(script, url)[2] == 0
+    assert run(APP + script, URL=url)[2] == 0
 
 
 def test_connections_are_closed(postgres_url: str) -> None:
@@ -214,29 +189,6 @@ input()
 @pytest.mark.parametrize("worker", ["asyncio", "uvloop"])
 def test_server(url: str, tmp_path: Path, worker: str) -> None:
     """Hypercorn with the application ends when it is asked to, and says nothing about it."""
-    port = free_port()
-    (tmp_path / "application.py").write_text(APP)
-    process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-m", "hypercorn"]
-        + ["--bind", f"127.0.0.1:{port}", "--worker-class", worker, "--log-level", "warning"]
-        + ["application:app"],
-        env={**os.environ, "URL": url, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 20
-        while not accepts(port):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
-            assert response.read() == b"42"
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0
+    answer, said, code = serve_once(APP, tmp_path, worker, URL=url)
+    assert (answer, code) == (b"42", 0)
     assert "Error" not in said and "Warning" not in said and "Exception" not in said, said

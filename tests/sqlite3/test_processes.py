@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
-
-ROOT = Path(__file__).parents[2]
+from tests.scripts import run
+from tests.scripts import serve_once
 
 APP = """
 import asyncio, os, signal, sys, threading
@@ -34,13 +26,6 @@ async def query():
     async with app.app_context():
         await db.query_db("CREATE TABLE IF NOT EXISTS item (name)")
         await db.query_db("INSERT INTO item VALUES ('lost')")
-
-def left():
-    # A thread that has closed its connection may have a last step to go.
-    others = set(threading.enumerate()) - {threading.main_thread()}
-    for thread in others:
-        thread.join(1)
-    print([thread.name for thread in threading.enumerate()], flush=True)
 """
 
 SCRIPTS = {
@@ -144,25 +129,11 @@ left()
 }
 
 
-def run(script: str, file: Path) -> tuple[str, str, int]:
-    """What *script* printed, said, and ended with; it is given twenty seconds."""
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", APP + script],
-        env={**os.environ, "DATABASE": str(file)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    return done.stdout.strip(), done.stderr, done.returncode
-
-
 @pytest.mark.checks("SQ-2", "SQ-3")
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
 def test_nothing_is_left(file: Path, script: str) -> None:
     """However a script ends, its threads end with its event loop, and it says nothing about it."""
-    assert run(script, file) == ("['MainThread']", "", 0)
+    assert run(APP + script, DATABASE=str(file)) == ("['MainThread']", "", 0)
 
 
 @pytest.mark.parametrize(
@@ -201,43 +172,16 @@ os._exit(0)
 )
 def test_no_hanging(file: Path, script: str) -> None:
     """Also a process that does not end its event loop properly ends, and the next one works."""
-    assert run(script, file)[2] == 0
-    assert run("asyncio.run(query())", file) == ("", "", 0)
+    assert run(APP + script, DATABASE=str(file))[2] == 0
+    assert run(APP + "asyncio.run(query())", DATABASE=str(file)) == ("", "", 0)
 
 
 @pytest.mark.wire
 @pytest.mark.parametrize("worker", ["asyncio", "uvloop"])
 def test_server(file: Path, tmp_path: Path, worker: str) -> None:
     """Hypercorn with the application ends when it is asked to, and says nothing about it."""
-    port = free_port()
-    (tmp_path / "application.py").write_text(APP)
-    process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-m", "hypercorn"]
-        + ["--bind", f"127.0.0.1:{port}", "--worker-class", worker, "--log-level", "warning"]
-        + ["application:app"],
-        env={
-            **os.environ,
-            "DATABASE": str(file),
-            "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
-        },
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 20
-        while not accepts(port):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
-            assert response.read() == b"42"
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0
+    answer, said, code = serve_once(APP, tmp_path, worker, DATABASE=str(file))
+    assert (answer, code) == (b"42", 0)
     assert "Error" not in said and "Warning" not in said and "Exception" not in said, said
     # The last connection that is closed takes the write-ahead log with it.
     assert not Path(f"{file}-wal").exists()

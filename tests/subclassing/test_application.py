@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from concurrent.futures import Future
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from quartpatterns.subclassing import FaithfulSessionInterface
 from quartpatterns.subclassing import flash
 from quartpatterns.subclassing import send_from_directory
 from quartpatterns.subclassing.port import create_app
+from tests.visits import Visits
 
 
 @pytest.fixture
@@ -179,24 +177,6 @@ async def test_static_of_blueprints(
     tag = {"If-None-Match": answer.headers["ETag"]}
     assert (await client.get("/b-static/a.txt", headers=tag)).status_code == 304
     assert (await client.get("/b-static/../secret")).status_code == 404
-
-
-class Visits(ThreadPoolExecutor):
-    """Counts what is done in a thread."""
-
-    count = 0
-
-    def submit(self, *args: Any, **options: Any) -> Future[Any]:
-        self.count += 1
-        return super().submit(*args, **options)
-
-
-@pytest.fixture
-async def visits() -> AsyncIterator[Visits]:
-    """The threads of this test."""
-    with Visits(2) as threads:
-        asyncio.get_running_loop().set_default_executor(threads)
-        yield threads
 
 
 async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:

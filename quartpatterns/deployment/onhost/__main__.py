@@ -19,8 +19,8 @@ from . import releases
 from . import serving
 from . import supervisor
 from .environment import process_environment
-from .processes import PROGRAM
-from .processes import Services
+from .services import PROGRAM
+from .services import Services
 
 PATIENCE = 60.0
 ASKED = ("trial", "switch", "stop")

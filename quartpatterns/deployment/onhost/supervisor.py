@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from .probing import WellnessError
-from .processes import PROGRAM
 from .processes import Generation
-from .processes import Services
-from .processes import signature
+from .services import PROGRAM
+from .services import Services
+from .services import signature
 
 __all__ = ["Supervisor", "ask", "version"]
 
