@@ -35,7 +35,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
             language = request.accept_languages.best_match(LANGUAGES, "en")
 
             @after_this_request
-            def remember_language(response: Response) -> None:
+            async def remember_language(response: Response) -> None:
                 response.set_cookie("user_lang", language)
 
         g.language = language
@@ -51,7 +51,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     @app.get("/first-form")
     async def first_form() -> str:
         @after_this_request
-        def say_nothing(response: Response) -> None:
+        async def say_nothing(response: Response) -> None:
             response.headers["X-Deferred"] = "first form"
 
         return "deferred"
