@@ -154,14 +154,17 @@ async def test_releases(project: Project) -> None:
     assert await answer(project.hosts[0]) == "1.2"
 
 
-async def test_damaged_upload(project: Project) -> None:
+async def test_damaged_upload(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there of an upload is used; where it is damaged it is thrown away, and told."""
+    monkeypatch.setattr("quartpatterns.deployment.connections.BLOCK", 100_000)
     deployment = project.deployment()
     await deployment.bootstrap()
     archive = await project.release("1.0")
     incoming = project.hosts[0].app / "incoming"
     partial = incoming / f".{archive.release}.tar.partial"
-    partial.write_bytes(archive.path.read_bytes()[:-1000])
+    content = archive.path.read_bytes()
+    assert len(content) > 500_000
+    partial.write_bytes(content[: len(content) // 2])
     await deployment.deploy(archive)
     archive = await project.release("1.1")
     partial = incoming / f".{archive.release}.tar.partial"
