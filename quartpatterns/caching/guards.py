@@ -5,19 +5,46 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncGenerator
 from collections.abc import Awaitable
 from collections.abc import Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from quartpatterns.caching.errors import CacheUnavailableError
 from quartpatterns.caching.settings import Settings
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "patience"]
 
 T = TypeVar("T")
 log = logging.getLogger("quartpatterns.caching")
 # Seconds between two lines in the log about a store that is full.
 COMPLAINTS = 60.0
+# Looks at the clock until a time limit is over.
+LOOKS = 10
+
+
+@asynccontextmanager
+async def patience(seconds: float) -> AsyncGenerator[None]:
+    """Raise :exc:`TimeoutError` after *seconds* in which the event loop had time to look.
+
+    While it has not, an answer may have come: a store is not away because this process is busy.
+    """
+    loop = asyncio.get_running_loop()
+    next_look: list[asyncio.TimerHandle] = []
+
+    def look(left: int) -> None:
+        if left:
+            next_look[:] = [loop.call_later(seconds / LOOKS, look, left - 1)]
+        else:
+            limit.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as limit:
+        look(LOOKS)
+        try:
+            yield
+        finally:
+            next_look[0].cancel()
 
 
 class Guard:
@@ -61,7 +88,7 @@ class Guard:
                 raise CacheUnavailableError
             self._asked_again = now + self._pause  # the others wait for what this one finds
         try:
-            async with asyncio.timeout(self._timeout):
+            async with patience(self._timeout):
                 answer = await question()
         except self._errors as error:
             self._failed(error)

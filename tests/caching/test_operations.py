@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -122,6 +123,19 @@ async def test_waiting_is_no_failure(app: Quart, config: dict[str, Any]) -> None
     found = await asyncio.gather(*(cache.get("a") for _ in range(8000)))
     assert loop.time() - started > 0.5
     assert None not in found
+    await cache.shelf().store.close()
+
+
+async def test_busy_loop_is_no_failure(app: Quart) -> None:
+    """A store is not away because this process had no time to read what it has answered."""
+    cache = Cache(app, {"CACHE_STORE_TIMEOUT": 0.2})
+    await cache.set("a", 1)
+    loop = asyncio.get_running_loop()
+    for _ in range(3):
+        asking = asyncio.create_task(cache.get("a"))
+        await asyncio.sleep(0)  # It has begun to ask.
+        loop.call_soon(time.sleep, 0.4)
+        assert await asking == 1
     await cache.shelf().store.close()
 
 
