@@ -121,13 +121,20 @@ def test_no_matplotlib() -> None:
     assert "pip install 'quartpatterns[bench]'" in line
 
 
+def _heeding() -> None:
+    """Heed Ctrl-C, also where the tests run in the background of a shell, and so ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.usefixtures("wrk")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted(sign: signal.Signals, requests: list[str]) -> None:
     """Ctrl-C under load leaves no process behind, nor does a kill."""
     command = [sys.executable, "-m", "quartpatterns", "bench", *APPS, *requests]
     command += ["--case", "hello", "--seconds", "60"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_heeding
+    ) as process:
         assert process.stderr is not None
         while b"served" not in process.stderr.readline():
             assert process.poll() is None
