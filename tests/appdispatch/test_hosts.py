@@ -102,7 +102,7 @@ async def test_nested() -> None:
 async def test_targets() -> None:
     """A target in its absolute form, and a root_path that ends in a slash."""
     app = SubdomainDispatcher("example.com", create_app)
-    for path, root_path in [("http://h/x/", ""), ("/root/x/", "/root/"), ("/root/", "/root/")]:
+    for path, root_path in [("http://h/x/", ""), ("/mount/x/", "/mount/"), ("/mount/", "/mount/")]:
         answer = await ask(app, path, root_path=root_path, host="alice.example.com")
         assert answer.status == 200
 

@@ -120,20 +120,20 @@ async def test_nested(app_class: type[Quart]) -> None:
     middle = DispatcherMiddleware(echo("middle", app_class), {"/b": inner})
     outer = DispatcherMiddleware(echo("outer", app_class), {"/a": middle})
     for path, name in [("/", "outer"), ("/a/", "middle"), ("/a/b/", "inner"), ("/a/b/c/", "c")]:
-        seen = json.loads((await ask(outer, f"/root{path}", root_path="/root")).body)
-        root = f"/root{path}".rstrip("/")
+        seen = json.loads((await ask(outer, f"/mount{path}", root_path="/mount")).body)
+        root = f"/mount{path}".rstrip("/")
         assert seen == {"app": name, "root": root, "path": "/", "link": f"{root}/x/"}
         if path != "/":
-            answer = await ask(outer, root, root_path="/root")
+            answer = await ask(outer, root, root_path="/mount")
             assert (answer.status, answer.headers["location"]) == (308, f"http://localhost{root}/")
 
 
 @pytest.mark.parametrize(
     ("root_path", "path", "name"),
     [
-        pytest.param("/root/", "/root/a/x/", "a", id="slash at its end"),
-        pytest.param("/root", "/rootless/a/x/", "", id="half a segment"),
-        pytest.param("/root", "/a/x/", "", id="elsewhere"),
+        pytest.param("/mount/", "/mount/a/x/", "a", id="slash at its end"),
+        pytest.param("/mount", "/mountless/a/x/", "", id="half a segment"),
+        pytest.param("/mount", "/a/x/", "", id="elsewhere"),
     ],
 )
 async def test_root_path(root_path: str, path: str, name: str) -> None:
@@ -143,8 +143,8 @@ async def test_root_path(root_path: str, path: str, name: str) -> None:
 
 
 async def test_root_without_slash() -> None:
-    answer = await ask(dispatcher(), "/root", root_path="/root")
-    assert (answer.status, answer.headers["location"]) == (308, "http://localhost/root/")
+    answer = await ask(dispatcher(), "/mount", root_path="/mount")
+    assert (answer.status, answer.headers["location"]) == (308, "http://localhost/mount/")
 
 
 async def test_absolute_form() -> None:

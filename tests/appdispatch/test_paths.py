@@ -106,11 +106,11 @@ async def test_nested() -> None:
 
 async def test_root() -> None:
     """The server's root_path without its slash, and a path that doesn't lie under it."""
-    answer = await ask(dispatcher(), "/root", root_path="/root")
-    assert (answer.status, answer.headers["location"]) == (308, "http://localhost/root/")
+    answer = await ask(dispatcher(), "/mount", root_path="/mount")
+    assert (answer.status, answer.headers["location"]) == (308, "http://localhost/mount/")
     asked: list[str] = []
-    for path in ("/alice/x", "/rootalice/x"):
-        await ask(dispatcher(asked), path, root_path="/root")
+    for path in ("/alice/x", "/mountalice/x"):
+        await ask(dispatcher(asked), path, root_path="/mount")
     assert asked == []
 
 

@@ -39,7 +39,7 @@ SEGMENTS = st.one_of(
 )
 PATHS = st.lists(SEGMENTS, max_size=5).map(lambda segments: "/" + "/".join(segments))
 TARGETS = st.one_of(PATHS, st.text(st.characters(exclude_categories=["Cs"]), max_size=10))
-ROOTS = st.sampled_from(["", "/root", "/root/deep", "/é", "/root/"])
+ROOTS = st.sampled_from(["", "/mount", "/mount/deep", "/é", "/mount/"])
 PREFIXES = ("/a", "/a/b", "/a/b/c", "/b", "/é", "/aa/a")
 
 
