@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncGenerator
-from collections.abc import Callable
 from functools import partial
 from typing import Any
-from typing import Concatenate
-from typing import ParamSpec
 from typing import Self
-from typing import TypeVar
-from typing import cast
 
 from quartpatterns.sqlite3.lent import Lent
 from quartpatterns.sqlite3.transactions import Mode
 from quartpatterns.sqlite3.transactions import Transaction
 
 __all__ = ["Connection"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Connection(Lent):
@@ -43,7 +35,7 @@ class Connection(Lent):
         Returns:
             A list of rows, which may be empty; with *one* a row or ``None``.
         """
-        return await self._execute(self._fetch, query, args, one)
+        return await self.call(self._fetch, query, args, one)
 
     async def stream(
         self, query: str, args: Any = (), *, batch_size: int = 256
@@ -63,36 +55,18 @@ class Connection(Lent):
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is 1 or more, not {batch_size}")
-        cursor, rows = await self._execute(self._first, query, args, batch_size)
+        cursor, rows = await self.call(self._first, query, args, batch_size)
         try:
             while True:
                 for row in rows:
                     yield row
                 if len(rows) < batch_size:
                     return
-                rows = await self._execute(self._following, cursor, batch_size)
+                rows = await self.call(self._following, cursor, batch_size)
         finally:
             # Not in its turn: another task's transaction may have come, and the end is the end.
             if len(rows) == batch_size and not self.is_closed:
                 await self._submit(partial(self._dismiss, cursor))
-
-    async def run(
-        self,
-        function: Callable[Concatenate[sqlite3.Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Call *function* with the connection of :mod:`sqlite3`, in one trip to its thread.
-
-        For several statements that need no event loop between them. Leave nothing behind on the
-        connection: somebody else has it next.
-
-        Arguments:
-            function: A synchronous function.
-            args: What it is given after the connection.
-            kwargs: The same, by name.
-        """
-        return cast("T", await self._execute(self._call, function, args, kwargs))
 
     def transaction(self, mode: Mode = "IMMEDIATE") -> Transaction[Self]:
         """``async with connection.transaction():`` commits its block, or rolls it back.
@@ -108,18 +82,15 @@ class Connection(Lent):
 
     # In the thread.
 
-    def _call(self, function: Any, args: Any, kwargs: Any) -> Any:
-        return function(self._conn, *args, **kwargs)
-
     def _fetch(self, query: str, args: Any, one: bool) -> Any:
-        cursor = self._conn.execute(query, args)
+        cursor = self.raw.execute(query, args)
         try:
             return cursor.fetchone() if one else cursor.fetchall()
         finally:
             cursor.close()
 
     def _first(self, query: str, args: Any, size: int) -> tuple[sqlite3.Cursor, list[Any]]:
-        cursor = self._conn.execute(query, args)
+        cursor = self.raw.execute(query, args)
         self._keep(cursor)
         return cursor, self._following(cursor, size)
 

@@ -14,7 +14,7 @@ from quart.ctx import AppContext
 
 from quartpatterns.sqlite3.connection import Connection
 from quartpatterns.sqlite3.pool import Pool
-from quartpatterns.sqlite3.pooled import Pooled
+from quartpatterns.sqlite3.pooled import PooledConnection
 from quartpatterns.sqlite3.settings import Settings
 from quartpatterns.sqlite3.waiting import completed
 
@@ -108,7 +108,7 @@ class Lender:
             while under_way := self._cleaning | self.pool.stopping:
                 await completed(asyncio.ensure_future(asyncio.wait(under_way)))
 
-    def _adopt(self, key: Key, pooled: Pooled) -> Connection:
+    def _adopt(self, key: Key, pooled: PooledConnection) -> Connection:
         connection = Connection(self.pool, pooled, patience=self._patience)
         self._lent[key] = connection
         return connection

@@ -7,18 +7,15 @@ import re
 import sqlite3
 import weakref
 from collections.abc import Callable
-from collections.abc import Generator
 from functools import lru_cache
 from functools import partial
 from typing import Any
-from typing import Self
 
-import aiosqlite
-
+from quartpatterns._shared.sqlite_thread import SQLiteConnection
 from quartpatterns.sqlite3.errors import breaks
 from quartpatterns.sqlite3.errors import closed
 from quartpatterns.sqlite3.pool import Pool
-from quartpatterns.sqlite3.pooled import Pooled
+from quartpatterns.sqlite3.pooled import PooledConnection
 from quartpatterns.sqlite3.transactions import ENDED
 from quartpatterns.sqlite3.turns import Frame
 from quartpatterns.sqlite3.turns import Turns
@@ -43,10 +40,10 @@ _ENDED_BY_BLOCK = (
 )
 
 
-class Lent(aiosqlite.Connection):
+class Lent(SQLiteConnection):
     """A connection that belongs to one context, and is closed for good when that has ended.
 
-    All that aiosqlite does goes through :meth:`_execute`, and waits there for its turn.
+    All that aiosqlite does goes through :meth:`call`, and waits there for its turn.
 
     Arguments:
         pool: Where it comes from.
@@ -54,24 +51,15 @@ class Lent(aiosqlite.Connection):
         patience: Seconds to wait for another task's transaction on it.
     """
 
-    def __init__(self, pool: Pool, pooled: Pooled, *, patience: float) -> None:
-        # Not aiosqlite's, which makes a thread: there is one already.
-        self._iter_chunk_size = pooled._iter_chunk_size
+    def __init__(self, pool: Pool, pooled: PooledConnection, *, patience: float) -> None:
+        super().__init__(pooled)
         self._pool = pool
-        self._pooled: Pooled | None = pooled
+        self._pooled: PooledConnection | None = pooled
         self._turns = Turns(patience)
         self._pending: set[asyncio.Future[Any]] = set()
         self._cursors: weakref.WeakSet[sqlite3.Cursor] | None = None
         self._abandoned = False
         self._reusable = True
-
-    def __del__(self) -> None:
-        """Nothing: the connection belongs to the pool."""
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        """The connection is open already."""
-        return self
-        yield
 
     @property
     def is_closed(self) -> bool:
@@ -94,12 +82,12 @@ class Lent(aiosqlite.Connection):
     @property
     def isolation_level(self) -> str | None:
         """How a statement that writes begins a transaction; ``None`` where it doesn't."""
-        return self._conn.isolation_level
+        return self.raw.isolation_level
 
     @isolation_level.setter
     def isolation_level(self, value: Any) -> None:
         self.retire()
-        self._conn.isolation_level = value
+        self.raw.isolation_level = value
 
     def release(self) -> asyncio.Future[None] | None:
         """Roll back what is not committed, and give the connection back to the pool.
@@ -123,21 +111,32 @@ class Lent(aiosqlite.Connection):
         return cleaning
 
     @property
-    def _conn(self) -> sqlite3.Connection:
+    def raw(self) -> sqlite3.Connection:
+        """The connection of :mod:`sqlite3`. Outside of its thread, use its attributes only.
+
+        Raises:
+            sqlite3.ProgrammingError: The context has ended.
+        """
         if self._pooled is None:
             raise closed()
         return self._pooled.raw
 
-    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call *function* in the thread, when no other task is in a transaction.
+
+        Raises:
+            sqlite3.OperationalError: Another task's transaction takes too long.
+            sqlite3.ProgrammingError: The context or the transaction has ended.
+        """
         turns = self._turns
         if (frame := turns.mine()) is not turns.top:
             frame = await turns.wait()
-        name = getattr(fn, "__name__", "")
+        name = getattr(function, "__name__", "")
         if frame is not None and name in _ENDS:
             raise sqlite3.ProgrammingError(_ENDED_BY_BLOCK.format(name=name))
         if name not in _TRACELESS or (args and _is_lasting(args[0])):
             self._reusable = False
-        return await self._submit(partial(self._work, frame, fn, args, kwargs))
+        return await self._submit(partial(self._work, frame, function, args, kwargs))
 
     async def _submit(self, function: Callable[[], Any]) -> Any:
         if self._pooled is None:
@@ -166,7 +165,7 @@ class Lent(aiosqlite.Connection):
     # In the thread.
 
     def _work(self, frame: Frame | None, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if frame is not None and not self._conn.in_transaction:
+        if frame is not None and not self.raw.in_transaction:
             raise sqlite3.ProgrammingError(ENDED)
         try:
             result = fn(*args, **kwargs)
@@ -194,10 +193,10 @@ class Lent(aiosqlite.Connection):
 
     # On the event loop again.
 
-    def _cleaned(self, pooled: Pooled, cleaning: asyncio.Future[None]) -> None:
+    def _cleaned(self, pooled: PooledConnection, cleaning: asyncio.Future[None]) -> None:
         self._give(pooled, good=not cleaning.cancelled() and cleaning.exception() is None)
 
-    def _give(self, pooled: Pooled, *, good: bool) -> None:
+    def _give(self, pooled: PooledConnection, *, good: bool) -> None:
         pooled.reset()
         self._pool.give(pooled, reusable=good and self._reusable)
 

@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import cast
 
 from quartpatterns.sqlite3.errors import DatabaseUnavailable
 from quartpatterns.sqlite3.errors import unavailable
-from quartpatterns.sqlite3.pooled import Pooled
+from quartpatterns.sqlite3.pooled import PooledConnection
 from quartpatterns.sqlite3.settings import Settings
 
 __all__ = ["Pool"]
@@ -38,16 +37,15 @@ class Pool:
         self._settings = settings
         self._connect = connect
         self._loop = asyncio.get_running_loop()
-        self._idle: list[Pooled] = []
-        self._waiting: deque[asyncio.Future[Pooled]] = deque()
-        self._all: set[Pooled] = set()
+        self._idle: list[PooledConnection] = []
+        self._waiting: deque[asyncio.Future[PooledConnection]] = deque()
+        self._all: set[PooledConnection] = set()
         self._opening = 0
         self.stopping: set[asyncio.Future[None]] = set()
         """What is under way to close connections."""
-        self._anchor: Pooled | None = None
+        self._anchor: PooledConnection | None = None
+        self._anchored: asyncio.Future[None] | None = None
         self._closed = False
-        if settings.in_memory:
-            self._hold_memory()
 
     @property
     def size(self) -> int:
@@ -59,17 +57,19 @@ class Pool:
         """Connections that are lent, or about to be."""
         return len(self._all) - len(self._idle)
 
-    def take(self) -> Pooled | None:
+    def take(self) -> PooledConnection | None:
         """A connection that is ready, without waiting; ``None`` where there is none."""
         # The last one that came back: it is the warmest, and the fewest threads are at work.
         return self._idle.pop() if self._idle and self._idle[-1].is_fresh else None
 
-    async def acquire(self) -> Pooled:
+    async def acquire(self) -> PooledConnection:
         """A connection, for :meth:`give` to get back.
 
         Raises:
             DatabaseUnavailable: None came back in time, or none could be opened.
         """
+        if self._settings.in_memory:
+            await self._hold_memory()
         if self._closed:
             raise DatabaseUnavailable(_STOPPING)
         while self._idle:
@@ -78,7 +78,7 @@ class Pool:
             self._stop(pooled)
         return await self._wait()
 
-    def give(self, pooled: Pooled, *, reusable: bool = True) -> None:
+    def give(self, pooled: PooledConnection, *, reusable: bool = True) -> None:
         """Take *pooled* back, and lend it to whoever waits longest.
 
         Arguments:
@@ -103,12 +103,27 @@ class Pool:
             self._stop(self._anchor)
             self._anchor = None
 
-    def _hold_memory(self) -> None:
-        """Keep a connection that is never lent: the database ends with the last one."""
-        self._anchor = Pooled(self._connect)
-        self._anchor.open().add_done_callback(_seen)
+    async def _hold_memory(self) -> None:
+        """Open a connection that is never lent, before any other.
 
-    async def _is_good(self, pooled: Pooled) -> bool:
+        A database in memory ends with its last connection, and one that is lent may be closed at
+        any time.
+        """
+        if self._closed:
+            return
+        if self._anchor is None or self._anchored is None:
+            self._anchor = PooledConnection(self._connect)
+            self._anchored = self._anchor.open()
+        anchor, anchored = self._anchor, self._anchored
+        if not anchored.done():
+            await asyncio.wait([anchored])
+        if error := anchored.exception():
+            if self._anchor is anchor:
+                self._anchor = self._anchored = None
+                self._stop(anchor)
+            raise unavailable(error, self._settings.database)
+
+    async def _is_good(self, pooled: PooledConnection) -> bool:
         if pooled.is_fresh:
             return True
         try:
@@ -121,13 +136,13 @@ class Pool:
         """Open connections for those who wait, as far as that is allowed."""
         wanted = len(self._waiting) - self._opening
         for _ in range(min(wanted, self._settings.pool_size - len(self._all))):
-            pooled = Pooled(self._connect)
+            pooled = PooledConnection(self._connect)
             opening = pooled.open()
             self._all.add(pooled)
             self._opening += 1
             opening.add_done_callback(partial(self._opened, pooled))
 
-    def _opened(self, pooled: Pooled, future: asyncio.Future[None]) -> None:
+    def _opened(self, pooled: PooledConnection, future: asyncio.Future[None]) -> None:
         self._opening -= 1
         if (error := future.exception()) is None:
             self.give(pooled)
@@ -136,8 +151,8 @@ class Pool:
             waiter.set_exception(unavailable(error, self._settings.database))
         self._stop(pooled)
 
-    async def _wait(self) -> Pooled:
-        future: asyncio.Future[Pooled] = self._loop.create_future()
+    async def _wait(self) -> PooledConnection:
+        future: asyncio.Future[PooledConnection] = self._loop.create_future()
         self._waiting.append(future)
         self._open_more()
         try:
@@ -156,27 +171,22 @@ class Pool:
             raise DatabaseUnavailable(_STOPPING)
         return pooled
 
-    def _next(self) -> asyncio.Future[Pooled] | None:
+    def _next(self) -> asyncio.Future[PooledConnection] | None:
         """Whoever waits longest, and still does."""
         while self._waiting:
             if not (waiter := self._waiting.popleft()).done():
                 return waiter
         return None
 
-    def _stop(self, pooled: Pooled) -> None:
-        future = cast("asyncio.Future[None]", pooled.stop())  # pyright: ignore[reportUnknownMemberType]
+    def _stop(self, pooled: PooledConnection) -> None:
+        future = pooled.stop()
         self.stopping.add(future)
         future.add_done_callback(partial(self._stopped, pooled))
 
-    def _stopped(self, pooled: Pooled, future: asyncio.Future[None]) -> None:
+    def _stopped(self, pooled: PooledConnection, future: asyncio.Future[None]) -> None:
         self.stopping.discard(future)
         self._all.discard(pooled)
         if error := future.exception():
             log.warning("a connection could not be closed: %s", error)
         if not self._closed:
             self._open_more()
-
-
-def _seen(future: asyncio.Future[None]) -> None:
-    """Where it failed, so does the first connection that is lent, which says why."""
-    future.exception()

@@ -381,7 +381,7 @@ async def test_warm(app: Quart) -> None:
         async with app.app_context():
             db = await get_db()
             assert db._pooled is not None
-            threads.add(db._pooled._thread)
+            threads.add(db._pooled.worker)
             await query_db("SELECT 1")
     assert len(threads) == 1
     assert pool(app).size == 1
@@ -570,7 +570,7 @@ async def test_closing_when_it_is_his_turn(single: Quart) -> None:
     async with single.app_context():
         connection, task = await waiting(single)
         assert connection._pooled is not None
-        thread = connection._pooled._thread
+        thread = connection._pooled.worker
         assert connection.release() is None
         await registration(single).close()
         with pytest.raises(DatabaseUnavailable):

@@ -16,6 +16,7 @@ from quart import Quart
 from quartpatterns.sqlite3 import SQLite
 from quartpatterns.sqlite3 import get_db
 from quartpatterns.sqlite3 import init_db
+from quartpatterns.sqlite3 import opening
 from quartpatterns.sqlite3 import query_db
 from quartpatterns.sqlite3.settings import read_settings
 from tests.serving import eventually
@@ -276,7 +277,7 @@ async def test_serving_closes(app: Quart) -> None:
     async def view() -> str:
         pooled = (await get_db())._pooled
         assert pooled is not None
-        threads.add(pooled._thread)
+        threads.add(pooled.worker)
         await asyncio.sleep(0.01)
         return ""
 
@@ -313,3 +314,35 @@ async def test_size(app: Quart) -> None:
     for _ in range(3):
         await asyncio.gather(*(work() for _ in range(40)))
     assert await none_in_use(app)
+
+
+async def test_memory_is_held_first(
+    app_class: type[Quart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database in memory outlives its first connection, however slowly its keeper opens."""
+    gate, calls = threading.Event(), list[int]()
+
+    def connect(*args: Any) -> sqlite3.Connection:
+        calls.append(1)
+        if len(calls) == 1:
+            gate.wait(10)
+        return opening.connect(*args)
+
+    monkeypatch.setattr("quartpatterns.sqlite3.registration.connect", connect)
+    app = make_app(app_class, ":memory:")
+
+    async def create() -> None:
+        async with app.app_context():
+            db = await get_db()
+            await db.query("CREATE TABLE item (name TEXT)")
+            db.retire()
+            await db.close()
+        await eventually(lambda: not pool(app).stopping)
+
+    creating = asyncio.create_task(create())
+    await asyncio.wait([creating], timeout=0.2)
+    gate.set()
+    await creating
+    async with app.app_context():
+        assert await query_db("SELECT * FROM item") == []
+    await registration(app).close()

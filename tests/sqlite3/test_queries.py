@@ -16,7 +16,7 @@ from quartpatterns.sqlite3 import get_db
 from quartpatterns.sqlite3 import make_dicts
 from quartpatterns.sqlite3 import query_db
 from quartpatterns.sqlite3 import stream_query
-from quartpatterns.sqlite3.pooled import Pooled
+from quartpatterns.sqlite3.pooled import PooledConnection
 from tests.sqlite3.shop import database
 from tests.sqlite3.shop import names
 from tests.sqlite3.shop import numbers
@@ -119,15 +119,15 @@ async def test_cursor(app: Quart) -> None:
 async def test_trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query with its rows is one trip to the thread; to take and give back is none."""
     trips: list[Any] = []
-    submit = Pooled.submit
+    submit = PooledConnection.submit
 
-    def counted(self: Pooled, function: Any) -> Any:
+    def counted(self: PooledConnection, function: Any) -> Any:
         trips.append(function)
         return submit(self, function)
 
     async with app.app_context():
         await get_db()
-    monkeypatch.setattr(Pooled, "submit", counted)
+    monkeypatch.setattr(PooledConnection, "submit", counted)
     async with app.app_context():
         await query_db("SELECT 1", one=True)
         await query_db("SELECT * FROM item")
