@@ -7,9 +7,6 @@ import importlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from contextvars import Context
-from functools import partial
-from threading import Thread
-from typing import TYPE_CHECKING
 from typing import Any
 
 from sqlalchemy import URL
@@ -24,12 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import async_engine_from_config
 
 from quartpatterns.sqlalchemy import trips
-from quartpatterns.sqlalchemy.hops import OneHopConnection
 from quartpatterns.sqlalchemy.pools import HandoffPool
-from quartpatterns.sqlalchemy.sessions import completed
-
-if TYPE_CHECKING:
-    import aiosqlite
+from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
+from quartpatterns.sqlalchemy.sqlite import connect_sqlite
 
 __all__ = ["make_engine"]
 
@@ -77,7 +71,7 @@ def make_engine(
         event.listen(engine.sync_engine, "checkin", _end_autocommit)
         event.listen(engine.sync_engine, "do_connect", _connect_in_one_trip)
     if url.drivername == "sqlite+aiosqlite":
-        event.listen(engine.sync_engine, "do_connect", _connect_in_one_hop)
+        event.listen(engine.sync_engine, "do_connect", _connect_sqlite_adapter)
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "handle_error", _abandon_cancelled)
         event.listen(engine.sync_engine, "savepoint", _begin_before_savepoint)
@@ -105,35 +99,6 @@ def _terminate(connecting: asyncio.Task[Any]) -> None:
         connecting.result().terminate()
 
 
-async def _connect_aiosqlite(*args: Any, **options: Any) -> aiosqlite.Connection:
-    import aiosqlite
-
-    connection = aiosqlite.connect(*args, **options)
-    thread = connection._thread  # pyright: ignore[reportPrivateUsage]
-    # A process that ends without closing its connections, such as by a crash, must not hang.
-    thread.daemon = True
-    # In a task of its own: what is made while nobody waits for it any more has to be closed.
-    connecting = asyncio.create_task(_connected(connection))
-    try:
-        return await asyncio.shield(connecting)
-    except BaseException:
-        await completed(partial(_unmake, connecting, thread))
-        raise
-
-
-async def _connected(connection: aiosqlite.Connection) -> aiosqlite.Connection:
-    return await connection
-
-
-async def _unmake(connecting: asyncio.Task[aiosqlite.Connection], thread: Thread) -> None:
-    """Leave nothing of a connection that is not wanted, however far it has come."""
-    await asyncio.wait([connecting])
-    if not connecting.cancelled() and connecting.exception() is None:
-        await connecting.result().close()
-    # aiosqlite leaves the thread to itself; it would report to a loop that may be closed.
-    await asyncio.to_thread(thread.join)
-
-
 def _end_autocommit(connection: Any, record: object) -> None:
     """What db.reading() has set ends with the use of the connection."""
     if connection is not None:
@@ -147,12 +112,13 @@ def _connect_in_one_trip(
     return trips.connect(dialect.loaded_dbapi, given.pop("async_creator_fn"), arguments, given)
 
 
-def _connect_in_one_hop(
+def _connect_sqlite_adapter(
     dialect: Dialect, record: object, arguments: list[Any], options: dict[str, Any]
-) -> OneHopConnection:
+) -> AdaptedConnection | None:
+    if options.get("async_creator_fn") is not connect_sqlite:
+        return None  # The user's own function makes other connections, which SQLAlchemy adapts.
     dbapi: Any = dialect.loaded_dbapi
-    made = dbapi.connect(*arguments, **options)
-    return OneHopConnection(dbapi, made.driver_connection)
+    return SQLiteAdapter(dbapi, dbapi.connect(*arguments, **options).driver_connection)
 
 
 def _pooled(url: URL) -> dict[str, Any]:
@@ -162,7 +128,7 @@ def _pooled(url: URL) -> dict[str, Any]:
     return {"poolclass": HandoffPool} if choice is AsyncAdaptedQueuePool else {}
 
 
-_CONNECT = {"postgresql+asyncpg": _connect_asyncpg, "sqlite+aiosqlite": _connect_aiosqlite}
+_CONNECT = {"postgresql+asyncpg": _connect_asyncpg, "sqlite+aiosqlite": connect_sqlite}
 
 
 def _translate(context: ExceptionContext) -> DataError | None:
@@ -178,21 +144,17 @@ def _abandon_cancelled(context: ExceptionContext) -> None:
     if cancelled and context.connection is not None and not context.connection.invalidated:
         connection = context.connection.connection.dbapi_connection
         assert isinstance(connection, AdaptedConnection)
-        connection.run_async(_abandon)
+        connection.run_async(_roll_back)
 
 
-async def _abandon(driver: aiosqlite.Connection) -> None:
-    """End what *driver* has under way, and its transaction.
+async def _roll_back(driver: Any) -> None:
+    """End the transaction of *driver*, whose statement ends because it was cancelled.
 
-    SQLAlchemy is about to close the connection. That waits for the statement, and ends the
-    transaction only when the last cursor is gone: those that the error's traceback holds would
-    keep the database locked.
+    SQLAlchemy is about to close the connection. That ends the transaction only when the last
+    cursor is gone: those that the error's traceback holds would keep the database locked.
     """
     rollback = asyncio.ensure_future(driver.rollback())
-    while not rollback.done():
-        # More than once, as the thread may not have come to the statement yet.
-        await driver.interrupt()
-        await asyncio.wait([rollback], timeout=0.02)
+    await asyncio.wait([rollback])
     # Where it failed there was no transaction, or no connection any more.
     rollback.exception()
 

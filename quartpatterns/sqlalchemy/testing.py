@@ -19,9 +19,9 @@ from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quartpatterns.sqlalchemy.engines import make_engine
-from quartpatterns.sqlalchemy.hops import OneHopConnection
 from quartpatterns.sqlalchemy.loops import LoopEngines
 from quartpatterns.sqlalchemy.registration import Registration
+from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
 
 __all__ = ["rolled_back"]
 
@@ -126,7 +126,7 @@ class _InPostgreSQL(AsyncAdapt_asyncpg_connection):
         pass
 
 
-class _InSQLite(OneHopConnection):
+class _InSQLite(SQLiteAdapter):
     """A connection whose transactions are savepoints, each begun by its first statement."""
 
     __slots__ = ("_savepoint",)

@@ -1,4 +1,4 @@
-"""SQLite in one hop: how often a statement crosses to the thread, and that it is still a DBAPI."""
+"""SQLite: the number of round trips to the thread, and that the cursor is still a DBAPI's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiosqlite
 import pytest
 from quart import Quart
 from sqlalchemy import func
@@ -16,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import OperationalError
 
+from quartpatterns._shared.sqlite_thread import SQLiteConnection
 from tests.sqlalchemy.shop import Item
 from tests.sqlalchemy.shop import checked_out
 from tests.sqlalchemy.shop import db
@@ -37,56 +37,57 @@ async def app(app_class: type[Quart], sqlite_url: str) -> AsyncIterator[Quart]:
 
 
 @pytest.fixture
-def hops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What connections have asked their threads for, as long as the test lasts."""
     asked: list[str] = []
-    execute: Any = aiosqlite.Connection._execute
+    call: Any = SQLiteConnection.call
 
-    async def counted(self: aiosqlite.Connection, function: Any, *args: Any, **kwargs: Any) -> Any:
-        asked.append(function.__name__)
-        return await execute(self, function, *args, **kwargs)
+    async def counted(self: SQLiteConnection, function: Any, *args: Any, **kwargs: Any) -> Any:
+        # run() calls the function that is its first argument.
+        asked.append(args[0].__name__ if args else function.__name__)
+        return await call(self, function, *args, **kwargs)
 
-    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    monkeypatch.setattr(SQLiteConnection, "call", counted)
     return asked
 
 
-async def test_a_row(app: Quart, hops: list[str]) -> None:
-    """A row by its key is one hop, from the start of a request to its end."""
+async def test_a_row(app: Quart, trips: list[str]) -> None:
+    """A row by its key is one round trip, from the start of a request to its end."""
 
     @app.get("/")
     async def view() -> str:
         return (await db.get_or_404(Item, 1)).name
 
     assert await (await app.test_client().get("/")).get_data(as_text=True) == "one"
-    assert hops == ["_execute"]
+    assert trips == ["_execute"]
 
 
-async def test_a_page(app: Quart, hops: list[str]) -> None:
+async def test_a_page(app: Quart, trips: list[str]) -> None:
     """A page is two: its rows, and their number; one, where they are not counted."""
     async with app.app_context():
         await db.paginate(select(Item).order_by(Item.id))
-    assert hops == ["_execute"] * 2
-    hops.clear()
+    assert trips == ["_execute"] * 2
+    trips.clear()
     async with app.app_context():
         await db.paginate(select(Item).order_by(Item.id), count=False)
-    assert hops == ["_execute"]
+    assert trips == ["_execute"]
 
 
-async def test_a_change(app: Quart, hops: list[str]) -> None:
+async def test_a_change(app: Quart, trips: list[str]) -> None:
     """A row that is stored is a statement and a commit; nothing is rolled back behind it."""
     async with app.app_context():
         db.session.add(Item(name="two"))
         await db.session.commit()
-    assert hops == ["_execute", "commit"]
+    assert trips == ["_execute", "commit"]
     assert await names(app) == ["one", "two"]
 
 
-async def test_a_change_that_is_lost(app: Quart, hops: list[str]) -> None:
+async def test_a_change_that_is_lost(app: Quart, trips: list[str]) -> None:
     """What is not committed is rolled back, in the database too."""
     async with app.app_context():
         db.session.add(Item(name="lost"))
         await db.session.flush()
-    assert hops == ["_execute", "rollback"]
+    assert trips == ["_execute", "rollback"]
     assert await names(app) == ["one"]
 
 
@@ -157,3 +158,23 @@ async def test_after_the_end(app: Quart) -> None:
                 async with asyncio.timeout(5):
                     await connection.execute(text("SELECT 1"))
         assert await db.session.scalar(select(func.count(Item.id))) == 1
+
+
+async def test_isolation_level(app: Quart) -> None:
+    """A level that is set for one use of a connection is set in its thread, and reset."""
+    async with app.app_context():
+        async with db.engine.connect() as connection:
+            autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await autocommit.execute(insert(Item), {"name": "at once"})
+        assert await names(app) == ["at once", "one"]
+        async with db.engine.connect() as connection:
+            await connection.execute(insert(Item), {"name": "lost"})
+    assert await names(app) == ["at once", "one"]
+
+
+async def test_stream(app: Quart) -> None:
+    """Rows that are streamed are fetched when they are asked for."""
+    async with app.app_context(), db.engine.connect() as connection:
+        statement = text("SELECT 1 UNION SELECT 2 UNION SELECT 3")
+        async with connection.stream(statement) as result:
+            assert [row[0] async for row in result] == [1, 2, 3]
