@@ -18,7 +18,7 @@ from sqlalchemy import NullPool
 
 from quartpatterns.sqlalchemy import async_url
 from quartpatterns.sqlalchemy import make_engine
-from quartpatterns.sqlalchemy.port import db
+from quartpatterns.sqlalchemy.example.port import db
 
 LOCK = 0x71756172  # any number, as long as nobody else's application uses it
 

@@ -23,7 +23,7 @@ __all__ = [
     "tell",
 ]
 
-TASKS = "quartpatterns.tasks.port"
+TASKS = "quartpatterns.tasks.example.port"
 """Whose tasks the worker does."""
 
 

@@ -88,7 +88,7 @@ def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
     """The places where Quart answers otherwise, measured now, as Markdown or JSON."""
     if list(patterns) != ["subclassing"]:
         raise UsageProblem("--table goes with the pattern subclassing: parity subclassing --table")
-    from quartpatterns.subclassing import rows
+    from quartpatterns.subclassing.example import rows
 
     with warnings.catch_warnings(), Console(stderr=True).status("asking all three"):
         # What Quart leaves unawaited is in the table.

@@ -55,7 +55,7 @@ EPILOG = """
 In the environment:
   REDIS_URL      Where tasks are queued. Without it a Valkey and a worker are started, and end
                  with this command. With it, start a worker yourself:
-                 QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.port
+                 QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.example.port
   MONGODB_URL    Where documents are. Without it a mongod is started, where the machine has one.
   DATABASE_URL   The database, in place of an SQLite file in the data folder.
   SQLITE_FILE    The file of the pattern sqlite3, in place of one in the data folder.

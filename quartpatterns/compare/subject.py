@@ -66,9 +66,9 @@ def pattern_subject(name: str) -> Subject:
         LookupError: There is no such pattern.
     """
     catalog.get(name)  # raises where there is none
-    module = importlib.import_module(f"quartpatterns.{name}.cases")
+    module = importlib.import_module(f"quartpatterns.{name}.example.cases")
     arrange = getattr(module, "arrange", _defaults)
-    package = f"quartpatterns.{name}"
+    package = f"quartpatterns.{name}.example"
     original, port = f"{package}.original:create_app", f"{package}.port:create_app"
     return Subject(name, original, port, module.CASES, arrange)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from quartpatterns.ajax.port import create_app
+from quartpatterns.ajax.example.port import create_app
 from tests.serving import served
 
 

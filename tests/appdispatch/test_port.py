@@ -13,7 +13,7 @@ import pytest
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.appdispatch import not_found
-from quartpatterns.appdispatch.port import create_app
+from quartpatterns.appdispatch.example.port import create_app
 from quartpatterns.compare.processes import Process
 from quartpatterns.compare.processes import accepts
 from quartpatterns.compare.processes import free_port
@@ -25,7 +25,7 @@ from tests.appdispatch.wire import served
 async def test_development_server(tmp_path: Path) -> None:
     """``quart run`` finds the application, and serves all that is combined in it."""
     port = free_port()
-    command = [sys.executable, "-m", "quart", "--app", "quartpatterns.appdispatch.port"]
+    command = [sys.executable, "-m", "quart", "--app", "quartpatterns.appdispatch.example.port"]
 
     def hello() -> str:
         with Process([*command, "run", "--port", str(port)], log=tmp_path / "log") as process:

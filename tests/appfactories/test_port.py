@@ -16,14 +16,14 @@ from jinja2 import TemplateNotFound
 from quart import Quart
 
 from quartpatterns.appfactories import ConfigError
-from quartpatterns.appfactories import original
-from quartpatterns.appfactories import port
 from quartpatterns.appfactories import sources
+from quartpatterns.appfactories.example import original
+from quartpatterns.appfactories.example import port
 from quartpatterns.compare.processes import Process
 from quartpatterns.compare.processes import accepts
 from quartpatterns.compare.processes import free_port
 
-PORT = "quartpatterns.appfactories.port"
+PORT = "quartpatterns.appfactories.example.port"
 
 
 async def created(config: str | Mapping[str, Any] | None = None) -> Quart:

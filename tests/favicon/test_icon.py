@@ -17,7 +17,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.utils import send_file
 
 from quartpatterns.favicon import add_favicon
-from quartpatterns.favicon import port
+from quartpatterns.favicon.example import port
 from tests.serving import served
 
 ICON = Path(port.__file__).parent / "static/favicon.ico"

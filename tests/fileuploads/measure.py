@@ -34,8 +34,8 @@ HEAD = (
 TAIL = b"\r\n--" + BOUNDARY + b"--\r\n"
 PAUSE = 0.005  # seconds between two small requests
 SIDES: dict[str, tuple[str, Server]] = {
-    "original": ("quartpatterns.fileuploads.original:create_app", "gunicorn-gthread"),
-    "port": ("quartpatterns.fileuploads.port:create_app", "hypercorn"),
+    "original": ("quartpatterns.fileuploads.example.original:create_app", "gunicorn-gthread"),
+    "port": ("quartpatterns.fileuploads.example.port:create_app", "hypercorn"),
 }
 
 

@@ -213,7 +213,8 @@ def test_killed(tmp_path: Path) -> None:
     """A worker that is killed in the middle of an upload leaves nothing, on Linux."""
     folder = tmp_path / "uploads"
     config = {"UPLOAD_FOLDER": str(folder)}
-    with serve("quartpatterns.fileuploads.port:create_app", "hypercorn", config=config) as server:
+    port = "quartpatterns.fileuploads.example.port:create_app"
+    with serve(port, "hypercorn", config=config) as server:
         address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         body = form(file("a.txt", b"x" * 8 * MIB))
         with socket.create_connection(address) as client:

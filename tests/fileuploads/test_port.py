@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quartpatterns.fileuploads.port import create_app
+from quartpatterns.fileuploads.example.port import create_app
 from tests.fileuploads.forms import file
 from tests.fileuploads.forms import form
 from tests.fileuploads.forms import post

@@ -19,7 +19,7 @@ from quart import session
 
 from quartpatterns.flashing import Flashing
 from quartpatterns.flashing import flash
-from quartpatterns.flashing import original
+from quartpatterns.flashing.example import original
 from tests.serving import served
 
 PAGE = "{% for message in get_flashed_messages() %}[{{ message }}]{% endfor %}"

@@ -24,8 +24,8 @@ from quartpatterns.flashing import FlashTooLargeError
 from quartpatterns.flashing import cookies
 from quartpatterns.flashing import flash
 from quartpatterns.flashing import get_flashed_messages
-from quartpatterns.flashing import original
-from quartpatterns.flashing import port
+from quartpatterns.flashing.example import original
+from quartpatterns.flashing.example import port
 
 PAGE = "{% for message in get_flashed_messages() %}[{{ message }}]{% endfor %}"
 

@@ -22,9 +22,9 @@ from quart import Quart
 from quartpatterns.mongodb import Document
 from quartpatterns.mongodb import DocumentInvalid
 from quartpatterns.mongodb import MongoDB
-from quartpatterns.mongodb import port
 from quartpatterns.mongodb import read_document
 from quartpatterns.mongodb.documents import define
+from quartpatterns.mongodb.example import port
 from tests.mongodb.shop import Animal
 from tests.mongodb.shop import Cat
 from tests.mongodb.shop import Dog

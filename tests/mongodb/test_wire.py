@@ -18,7 +18,7 @@ from quart import Quart
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import free_port
 from quartpatterns.compare.processes import in_thread
-from quartpatterns.mongodb import port
+from quartpatterns.mongodb.example import port
 from tests.conftest import unavailable
 from tests.mongodb.shop import SLEEP
 from tests.mongodb.shop import Item

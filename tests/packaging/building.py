@@ -27,6 +27,7 @@ __all__ = ["ROOT", "Environment", "Kind", "build", "lay_out", "run", "served"]
 Kind = Literal["original", "port"]
 
 PACKAGE = Path(quartpatterns.__file__).parent / "packaging"
+EXAMPLE = PACKAGE / "example"
 ROOT = PACKAGE.parents[1]
 # Where this environment's packages are, and where quartpatterns itself is.
 DEPENDENCIES = [str(Path(quart.__file__).parents[1]), str(ROOT)]
@@ -54,11 +55,11 @@ def run(
 def lay_out(kind: Kind, folder: Path) -> Path:
     """The project of *kind* in *folder*: its declarations, and its application as a package."""
     package = folder / "yourapplication"
-    shutil.copytree(PACKAGE / "declarations" / kind, folder, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLE / "declarations" / kind, folder, dirs_exist_ok=True)
     for name in ("templates", "static"):
-        shutil.copytree(PACKAGE / name, package / name)
-    shutil.copy(PACKAGE / "notice.txt", package)
-    shutil.copy(PACKAGE / f"{kind}.py", package / "__init__.py")
+        shutil.copytree(EXAMPLE / name, package / name)
+    shutil.copy(EXAMPLE / "notice.txt", package)
+    shutil.copy(EXAMPLE / f"{kind}.py", package / "__init__.py")
     shutil.copy(PACKAGE / "versions.py", folder / "build_version.py")
     return folder
 

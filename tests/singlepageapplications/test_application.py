@@ -19,7 +19,7 @@ from quart import url_for
 from werkzeug.datastructures import Headers
 
 from quartpatterns.singlepageapplications import SinglePageApp
-from quartpatterns.singlepageapplications import port
+from quartpatterns.singlepageapplications.example import port
 from tests.visits import Visits
 
 INDEX = '<!doctype html><base href="/"><script src="assets/main.0a1b2c3d.js"></script>'

@@ -24,9 +24,9 @@ from sqlalchemy import text
 from sqlalchemy import type_coerce
 from sqlalchemy.types import Integer
 
-from quartpatterns.sqlalchemy import cases
+from quartpatterns.sqlalchemy.example import cases
+from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
-from quartpatterns.sqlalchemy.port import create_app
 from quartpatterns.streaming import stream_with_context
 from tests.serving import eventually
 from tests.serving import served

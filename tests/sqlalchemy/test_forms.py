@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 
 from quartpatterns.sqlalchemy import SQLAlchemy
-from quartpatterns.sqlalchemy.port import User
-from quartpatterns.sqlalchemy.port import db as port_db
+from quartpatterns.sqlalchemy.example.port import User
+from quartpatterns.sqlalchemy.example.port import db as port_db
 from tests.sqlalchemy.shop import registration
 
 

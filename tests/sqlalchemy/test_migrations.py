@@ -24,11 +24,11 @@ from quartpatterns.compare.processes import free_port
 from quartpatterns.sqlalchemy import async_url
 from quartpatterns.sqlalchemy import diagnose
 from quartpatterns.sqlalchemy import make_engine
+from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import MigrationsMissingError
 from quartpatterns.sqlalchemy.migrations import configuration
 from quartpatterns.sqlalchemy.migrations import find_migrations
 from quartpatterns.sqlalchemy.migrations import upgrade
-from quartpatterns.sqlalchemy.port import create_app
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(quartpatterns.__file__).parent

@@ -25,9 +25,9 @@ from quartpatterns.compare import services
 from quartpatterns.compare.processes import Process
 from quartpatterns.compare.processes import accepts
 from quartpatterns.compare.processes import in_thread
-from quartpatterns.sqlalchemy import cases
+from quartpatterns.sqlalchemy.example import cases
+from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
-from quartpatterns.sqlalchemy.port import create_app
 from tests.conftest import unavailable
 from tests.serving import Served
 from tests.serving import served

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartpatterns.sqlalchemy import port
+from quartpatterns.sqlalchemy.example import port
 from quartpatterns.sqlalchemy.migrations import upgrade
 from tests.serving import served
 from tests.sqlalchemy.shop import ENDLESS

@@ -13,9 +13,9 @@ from quart import websocket
 
 from quartpatterns.sqlite3 import Connection
 from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import port
 from quartpatterns.sqlite3 import query_db
 from quartpatterns.sqlite3 import stream_query
+from quartpatterns.sqlite3.example import port
 from tests.serving import served
 from tests.sqlite3.shop import ENDLESS
 from tests.sqlite3.shop import NUMBERS

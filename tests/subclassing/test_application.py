@@ -22,7 +22,7 @@ from quartpatterns.subclassing import FaithfulResponse
 from quartpatterns.subclassing import FaithfulSessionInterface
 from quartpatterns.subclassing import flash
 from quartpatterns.subclassing import send_from_directory
-from quartpatterns.subclassing.port import create_app
+from quartpatterns.subclassing.example.port import create_app
 from tests.visits import Visits
 
 

@@ -14,8 +14,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from quartpatterns.subclassing import FaithfulBody
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing import FaithfulRequest
-from quartpatterns.subclassing.rows.wire import connected
-from quartpatterns.subclassing.rows.wire import read_answer
+from quartpatterns.subclassing.example.rows.wire import connected
+from quartpatterns.subclassing.example.rows.wire import read_answer
 from tests.serving import eventually
 from tests.subclassing.serving import chunk
 from tests.subclassing.serving import http2

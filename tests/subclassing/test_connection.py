@@ -19,10 +19,10 @@ from quart import request
 from quart.testing import QuartClient
 
 from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing.example.rows.wire import connected
+from quartpatterns.subclassing.example.rows.wire import exchange
+from quartpatterns.subclassing.example.rows.wire import read_answer
 from quartpatterns.subclassing.hosts import inner_path
-from quartpatterns.subclassing.rows.wire import connected
-from quartpatterns.subclassing.rows.wire import exchange
-from quartpatterns.subclassing.rows.wire import read_answer
 from tests.serving import eventually
 from tests.subclassing.serving import GET
 from tests.subclassing.serving import http2

@@ -21,7 +21,7 @@ from quart.wrappers.request import Request as QuartRequest
 from werkzeug.datastructures import Headers
 
 from quartpatterns import subclassing
-from quartpatterns.subclassing.rows.side import Side
+from quartpatterns.subclassing.example.rows.side import Side
 from tests.subclassing.test_connection import scope
 
 REQUEST: Any = QuartRequest(

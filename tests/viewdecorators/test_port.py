@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from quartpatterns.viewdecorators.port import create_app
+from quartpatterns.viewdecorators.example.port import create_app
 from tests.serving import PATIENCE
 from tests.serving import served
 

@@ -24,8 +24,8 @@ from wtforms.validators import InputRequired
 from wtforms.validators import ValidationError
 
 from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms import original
-from quartpatterns.wtforms import port
+from quartpatterns.wtforms.example import original
+from quartpatterns.wtforms.example import port
 
 
 class Address(QuartForm):

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from quartpatterns.wtforms import port
-from quartpatterns.wtforms.users import TakenError
-from quartpatterns.wtforms.users import User
-from quartpatterns.wtforms.users import Users
+from quartpatterns.wtforms.example import port
+from quartpatterns.wtforms.example.users import TakenError
+from quartpatterns.wtforms.example.users import User
+from quartpatterns.wtforms.example.users import Users
 from tests.serving import Served
 from tests.serving import served
 
