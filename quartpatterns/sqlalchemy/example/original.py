@@ -70,7 +70,7 @@ users = Base.metadata.tables["users"]
 registry().map_imperatively(Person, users)
 
 
-views = Blueprint("users", __name__, template_folder="widgets")
+views = Blueprint("users", __name__, template_folder="../widgets")
 
 
 def as_dict(user):
