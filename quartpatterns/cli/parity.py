@@ -15,14 +15,10 @@ import click
 from rich.console import Console
 
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.cli.selection import select
-from quartpatterns.cli.selection import selection_options
-from quartpatterns.compare.parity import Result
-from quartpatterns.compare.parity import Transport
-from quartpatterns.compare.parity_report import as_data
-from quartpatterns.compare.parity_report import render
-from quartpatterns.compare.subject import Subject
-from quartpatterns.compare.subject import compare_subject
+from quartpatterns.cli.selection import select, selection_options
+from quartpatterns.compare.parity import Result, Transport
+from quartpatterns.compare.parity_report import as_data, render
+from quartpatterns.compare.subject import Subject, compare_subject
 
 __all__ = ["command"]
 

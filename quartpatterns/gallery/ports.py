@@ -7,8 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
-from quart import render_template
+from quart import Quart, render_template
 
 from quartpatterns import catalog
 from quartpatterns.appdispatch import StartupError

@@ -12,11 +12,8 @@ from types import CodeType
 from typing import Any
 
 from greenlet import getcurrent  # type: ignore[import-untyped]
-from quart import current_app
-from quart import g
-from quart import has_app_context
-from sqlalchemy import Engine
-from sqlalchemy import event
+from quart import current_app, g, has_app_context
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 __all__ = ["Query", "get_recorded_queries", "record"]

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import Any
-from typing import Concatenate
-from typing import ParamSpec
-from typing import Self
-from typing import TypeVar
-from typing import cast
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from quartpatterns.sqlite3.lent import Lent
-from quartpatterns.sqlite3.transactions import Mode
-from quartpatterns.sqlite3.transactions import Transaction
+from quartpatterns.sqlite3.transactions import Mode, Transaction
 
 __all__ = ["Connection"]
 

@@ -11,8 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import cast
 
-from quartpatterns.sqlite3.errors import DatabaseUnavailable
-from quartpatterns.sqlite3.errors import unavailable
+from quartpatterns.sqlite3.errors import DatabaseUnavailable, unavailable
 from quartpatterns.sqlite3.pooled import Pooled
 from quartpatterns.sqlite3.settings import Settings
 

@@ -11,12 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import not_found
+from quartpatterns.appdispatch import DispatcherMiddleware, not_found
 from quartpatterns.appdispatch.example.port import create_app
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, accepts, free_port
 from tests.appdispatch.wire import served
 
 

@@ -20,8 +20,7 @@ from typing import Any
 
 import psutil
 
-from quartpatterns.compare.servers import Server
-from quartpatterns.compare.servers import serve
+from quartpatterns.compare.servers import Server, serve
 
 __all__ = ["Measured", "measure", "send"]
 

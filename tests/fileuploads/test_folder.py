@@ -12,8 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,9 @@ from quartpatterns.fileuploads import Folder
 from quartpatterns.fileuploads import folder as folder_module
 from quartpatterns.fileuploads.storage import transfer
 from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import connected
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
+from tests.fileuploads.forms import connected, file, form, post
 from tests.fileuploads.test_uploads import files
-from tests.serving import eventually
-from tests.serving import served
+from tests.serving import eventually, served
 
 MIB = 1024 * 1024
 

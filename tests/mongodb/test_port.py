@@ -13,8 +13,7 @@ from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.compare.processes import free_port
 from quartpatterns.gallery.ports import kept_out
 from quartpatterns.mongodb.example.cases import movies
-from quartpatterns.mongodb.example.port import create_app
-from quartpatterns.mongodb.example.port import mongo
+from quartpatterns.mongodb.example.port import create_app, mongo
 from tests.mongodb.shop import registration
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, accepts, free_port
 from quartpatterns.packages.example.port import create_app
 from quartpatterns.packages.example.yourapplication import app
 from tests.written import Write

@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,9 +17,7 @@ import quart
 import uv
 
 import quartpatterns
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, accepts, free_port
 
 __all__ = ["ROOT", "Environment", "Kind", "build", "lay_out", "run", "served"]
 

@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import abort
-from quart import request
-from quart import url_for
+from quart import Blueprint, Quart, Response, abort, request, url_for
 from werkzeug.datastructures import Headers
 
 from quartpatterns.singlepageapplications import SinglePageApp

@@ -16,9 +16,7 @@ from click.testing import Result
 from quart import Quart
 from quart.utils import run_sync
 
-from quartpatterns.sqlite3 import SQLite
-from quartpatterns.sqlite3 import init_db
-from quartpatterns.sqlite3 import query_db
+from quartpatterns.sqlite3 import SQLite, init_db, query_db
 from quartpatterns.sqlite3.example import original
 from quartpatterns.sqlite3.example.port import create_app
 from tests.sqlite3.shop import registration

@@ -15,8 +15,7 @@ import pytest
 import quart
 import quart.ctx
 import quart.globals
-from quart.asgi import ASGIHTTPConnection
-from quart.asgi import ASGIWebsocketConnection
+from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.wrappers.request import Request as QuartRequest
 from werkzeug.datastructures import Headers
 

@@ -9,10 +9,8 @@ import pytest
 
 from quartpatterns import subclassing
 from quartpatterns.subclassing.example import rows
-from quartpatterns.subclassing.example.rows import ROWS
-from quartpatterns.subclassing.example.rows import Row
-from quartpatterns.subclassing.example.rows.side import Answer
-from quartpatterns.subclassing.example.rows.side import Side
+from quartpatterns.subclassing.example.rows import ROWS, Row
+from quartpatterns.subclassing.example.rows.side import Answer, Side
 
 pytestmark = [
     # Plain Quart drops coroutines: that is what some rows are about.

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.compare import services
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.processes import in_thread
+from quartpatterns.compare.processes import free_port, in_thread
 from quartpatterns.tasks import run_worker
 from quartpatterns.tasks.example.port import create_app
 

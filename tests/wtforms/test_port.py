@@ -10,11 +10,8 @@ import httpx
 import pytest
 
 from quartpatterns.wtforms.example import port
-from quartpatterns.wtforms.example.users import TakenError
-from quartpatterns.wtforms.example.users import User
-from quartpatterns.wtforms.example.users import Users
-from tests.serving import Served
-from tests.serving import served
+from quartpatterns.wtforms.example.users import TakenError, User, Users
+from tests.serving import Served, served
 
 FIELDS = {
     "username": "gracehop",

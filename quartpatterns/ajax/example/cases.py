@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import File
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, Difference, File, Step
 
 __all__ = ["CASES"]
 

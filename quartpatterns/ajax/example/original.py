@@ -1,13 +1,6 @@
 """The original: JavaScript, fetch and JSON with Flask."""
 
-from flask import Blueprint
-from flask import Flask
-from flask import abort
-from flask import jsonify
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import url_for
+from flask import Blueprint, Flask, abort, jsonify, redirect, render_template, request, url_for
 from xstatic.pkg import jquery
 
 FACTS = (

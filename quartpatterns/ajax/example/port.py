@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
-from pydantic import Field
-from quart import abort
-from quart import jsonify
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
+from pydantic import BaseModel, Field
+from quart import abort, jsonify, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
-from quart_schema import DataSource
-from quart_schema import Info
-from quart_schema import QuartSchema
-from quart_schema import document_querystring
-from quart_schema import document_response
-from quart_schema import hide
-from quart_schema import validate_request
-from quart_schema import validate_response
+from quart_schema import (
+    DataSource,
+    Info,
+    QuartSchema,
+    document_querystring,
+    document_response,
+    hide,
+    validate_request,
+    validate_response,
+)
 
-from quartpatterns.ajax import package_files
-from quartpatterns.ajax import require_json
-from quartpatterns.ajax import swagger_ui
+from quartpatterns.ajax import package_files, require_json, swagger_ui
 from quartpatterns.subclassing import FaithfulQuart
 
 FACTS = (

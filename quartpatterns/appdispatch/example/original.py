@@ -5,12 +5,7 @@ from threading import Lock
 from urllib.parse import urlsplit
 from wsgiref.util import shift_path_info
 
-from flask import Flask
-from flask import abort
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import url_for
+from flask import Flask, abort, redirect, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 

@@ -7,16 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from quart import abort
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
+from quart import abort, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import PathDispatcher
-from quartpatterns.appdispatch import SubdomainDispatcher
+from quartpatterns.appdispatch import DispatcherMiddleware, PathDispatcher, SubdomainDispatcher
 from quartpatterns.subclassing import FaithfulQuart
 
 DEFAULTS = {"DOMAIN": "localhost", "MAX_USERS": 100}

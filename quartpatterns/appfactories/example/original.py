@@ -2,14 +2,7 @@
 
 from collections import deque
 
-from flask import Blueprint
-from flask import Flask
-from flask import abort
-from flask import current_app
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import url_for
+from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, url_for
 
 LONGEST = 200  # characters of an entry
 

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from collections.abc import Coroutine
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from quart import Blueprint
-from quart import Quart
-from quart import abort
-from quart import current_app
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
+from quart import Blueprint, Quart, abort, current_app, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartpatterns.appfactories import configure
-from quartpatterns.appfactories import on_setup
+from quartpatterns.appfactories import configure, on_setup
 from quartpatterns.subclassing import FaithfulQuart
 
 DEFAULTS = {"INDEX_TEMPLATE": "admin/index.html", "MAX_ENTRIES": 100, "SITE": "Guestbook"}

@@ -2,12 +2,7 @@
 
 from collections import Counter
 
-from flask import Flask
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import session
-from flask import url_for
+from flask import Flask, redirect, render_template, request, session, url_for
 from flask_caching import Cache
 
 cache = Cache()

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import session
-from quart import url_for
+from quart import redirect, render_template, request, session, url_for
 from quart.typing import ResponseReturnValue
 
 from quartpatterns.caching import Cache

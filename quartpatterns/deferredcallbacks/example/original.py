@@ -1,12 +1,6 @@
 """The original: deferred request callbacks with Flask, in the page's older and newer form."""
 
-from flask import Flask
-from flask import after_this_request
-from flask import g
-from flask import jsonify
-from flask import make_response
-from flask import render_template
-from flask import request
+from flask import Flask, after_this_request, g, jsonify, make_response, render_template, request
 
 LANGUAGES = ["en", "de", "fr"]
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Response
-from quart import g
-from quart import jsonify
-from quart import make_response
-from quart import render_template
-from quart import request
-from quart.typing import ResponseReturnValue
-from quart.typing import ResponseTypes
+from quart import Response, g, jsonify, make_response, render_template, request
+from quart.typing import ResponseReturnValue, ResponseTypes
 
-from quartpatterns.deferredcallbacks import after_response
-from quartpatterns.deferredcallbacks import after_this_request
+from quartpatterns.deferredcallbacks import after_response, after_this_request
 from quartpatterns.subclassing import FaithfulQuart
 
 LANGUAGES = ["en", "de", "fr"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, Difference, Step
 
 __all__ = ["CASES"]
 

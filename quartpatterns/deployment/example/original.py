@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-from flask import Flask
-from flask import abort
-from flask import render_template
+from flask import Flask, abort, render_template
 
 FOLDER = Path(__file__).parent
 SETTINGS = ("GREETING", "ITEMS_PER_PAGE", "SUPPORT")

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quart import Quart
-from quart import abort
-from quart import render_template
+from quart import Quart, abort, render_template
 from quart.utils import run_sync
 
-from quartpatterns.deployment import Archive
-from quartpatterns.deployment import ConfigurationMissingError
-from quartpatterns.deployment import Deployment
-from quartpatterns.deployment import load_configuration
-from quartpatterns.deployment import parse_settings
+from quartpatterns.deployment import (
+    Archive,
+    ConfigurationMissingError,
+    Deployment,
+    load_configuration,
+    parse_settings,
+)
 from quartpatterns.subclassing import FaithfulQuart
 
 FOLDER = Path(__file__).parent

@@ -2,14 +2,7 @@
 
 import uuid
 
-from flask import Blueprint
-from flask import Flask
-from flask import abort
-from flask import g
-from flask import json
-from flask import jsonify
-from flask import render_template
-from flask import request
+from flask import Blueprint, Flask, abort, g, json, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 USERS = {"ada", "grace"}

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Blueprint
-from quart import Response
-from quart import abort
-from quart import jsonify
-from quart import render_template
-from quart import request
+from quart import Blueprint, Response, abort, jsonify, render_template, request
 
-from quartpatterns.errorpages import APIError
-from quartpatterns.errorpages import ErrorPages
+from quartpatterns.errorpages import APIError, ErrorPages
 from quartpatterns.subclassing import FaithfulQuart
 
 USERS = {"ada", "grace"}

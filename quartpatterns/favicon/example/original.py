@@ -2,9 +2,7 @@
 
 import os
 
-from flask import Flask
-from flask import render_template
-from flask import send_from_directory
+from flask import Flask, render_template, send_from_directory
 
 
 def create_app(config=None):

@@ -6,16 +6,11 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import AsyncIterator
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from quartpatterns.compare import Arrangement
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import File
-from quartpatterns.compare import Step
+from quartpatterns.compare import Arrangement, Case, Difference, File, Step
 
 __all__ = ["CASES", "arrange"]
 

@@ -6,22 +6,19 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from quart import abort
-from quart import flash
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
+from quart import abort, flash, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartpatterns.fileuploads import ALL
-from quartpatterns.fileuploads import Part
-from quartpatterns.fileuploads import UploadNotAllowed
-from quartpatterns.fileuploads import UploadProgress
-from quartpatterns.fileuploads import UploadSet
-from quartpatterns.fileuploads import configure_uploads
-from quartpatterns.fileuploads import send_upload
-from quartpatterns.fileuploads import stream_multipart
+from quartpatterns.fileuploads import (
+    ALL,
+    Part,
+    UploadNotAllowed,
+    UploadProgress,
+    UploadSet,
+    configure_uploads,
+    send_upload,
+    stream_multipart,
+)
 from quartpatterns.subclassing import FaithfulQuart
 
 ALLOWED_EXTENSIONS = {"txt", "pdf", "png", "jpg", "jpeg", "gif"}

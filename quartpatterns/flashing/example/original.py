@@ -1,11 +1,6 @@
 """The original: message flashing with Flask."""
 
-from flask import Flask
-from flask import flash
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import url_for
+from flask import Flask, flash, redirect, render_template, request, url_for
 
 
 def create_app(config=None):

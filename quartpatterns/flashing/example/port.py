@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import abort
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
+from quart import abort, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartpatterns.flashing import Flashing
-from quartpatterns.flashing import FlashTooLargeError
-from quartpatterns.flashing import flash
+from quartpatterns.flashing import Flashing, FlashTooLargeError, flash
 from quartpatterns.subclassing import FaithfulQuart
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, Step
 
 __all__ = ["CASES"]
 

@@ -1,9 +1,7 @@
 """The original: a central map of URLs, with Flask."""
 
-from flask import Flask
-from flask import g
-from werkzeug.utils import cached_property
-from werkzeug.utils import import_string
+from flask import Flask, g
+from werkzeug.utils import cached_property, import_string
 
 
 class LazyView:

@@ -1,7 +1,6 @@
 """The original's views, without decorators."""
 
-from flask import render_template
-from flask import request
+from flask import render_template, request
 from flask.views import MethodView
 
 

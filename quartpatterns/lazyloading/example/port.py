@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
-from quart import g
+from quart import Quart, g
 
 from quartpatterns.lazyloading import lazy_url
 from quartpatterns.subclassing import FaithfulQuart

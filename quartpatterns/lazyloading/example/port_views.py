@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from quart import render_template
-from quart import request
+from quart import render_template, request
 from quart.views import MethodView
 
 

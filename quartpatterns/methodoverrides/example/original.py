@@ -1,9 +1,6 @@
 """The original: HTTP method overrides with Flask."""
 
-from flask import Flask
-from flask import jsonify
-from flask import render_template
-from flask import request
+from flask import Flask, jsonify, render_template, request
 
 
 class HTTPMethodOverrideMiddleware:

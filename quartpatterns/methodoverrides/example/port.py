@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Response
-from quart import jsonify
-from quart import render_template
-from quart import request
+from quart import Response, jsonify, render_template, request
 
 from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware
 from quartpatterns.subclassing import FaithfulQuart

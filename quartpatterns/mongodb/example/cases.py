@@ -13,10 +13,7 @@ from urllib.parse import urlsplit
 from bson import ObjectId
 from pymongo import AsyncMongoClient
 
-from quartpatterns.compare import Arrangement
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import Step
+from quartpatterns.compare import Arrangement, Case, Difference, Step
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.services import mongodb
 

@@ -7,16 +7,8 @@ is PyMongo, as it was there.
 """
 
 import mongoengine as me
-from flask import Blueprint
-from flask import Flask
-from flask import abort
-from flask import json
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import url_for
-from werkzeug.exceptions import Conflict
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Flask, abort, json, redirect, render_template, request, url_for
+from werkzeug.exceptions import Conflict, HTTPException
 
 
 class Imdb(me.EmbeddedDocument):

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
-from typing import Any
+from typing import Annotated, Any
 
 from beanie import Indexed
-from beanie.operators import GTE
-from beanie.operators import Eq
-from beanie.operators import In
-from pydantic import BaseModel
-from pydantic import Field
-from quart import Blueprint
-from quart import ResponseReturnValue
-from quart import abort
-from quart import json
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
+from beanie.operators import GTE, Eq, In
+from pydantic import BaseModel, Field
+from quart import (
+    Blueprint,
+    ResponseReturnValue,
+    abort,
+    json,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartpatterns.mongodb import Document
-from quartpatterns.mongodb import DocumentInvalid
-from quartpatterns.mongodb import MongoDB
-from quartpatterns.mongodb import literal
-from quartpatterns.mongodb import read_document
-from quartpatterns.mongodb import register_error_handlers
+from quartpatterns.mongodb import (
+    Document,
+    DocumentInvalid,
+    MongoDB,
+    literal,
+    read_document,
+    register_error_handlers,
+)
 from quartpatterns.subclassing import FaithfulQuart
 
 mongo = MongoDB()

@@ -2,8 +2,7 @@
 
 from importlib import metadata
 
-from flask import Flask
-from flask import render_template
+from flask import Flask, render_template
 
 NAME = __name__.partition(".")[0]
 VERSION = metadata.version(NAME)

@@ -4,11 +4,7 @@ import base64
 import hashlib
 from collections import deque
 
-from flask import Flask
-from flask import abort
-from flask import jsonify
-from flask import render_template
-from flask import request
+from flask import Flask, abort, jsonify, render_template, request
 
 
 class ChecksumCalcStream:

@@ -6,14 +6,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Response
-from quart import jsonify
-from quart import render_template
-from quart import request
+from quart import Response, jsonify, render_template, request
 from quart.typing import ResponseReturnValue
 
-from quartpatterns.requestchecksum import generate_checksum
-from quartpatterns.requestchecksum import verify_digest
+from quartpatterns.requestchecksum import generate_checksum, verify_digest
 from quartpatterns.subclassing import FaithfulQuart
 
 

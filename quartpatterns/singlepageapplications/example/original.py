@@ -1,7 +1,6 @@
 """The original: a single-page application with Flask."""
 
-from flask import Flask
-from flask import jsonify
+from flask import Flask, jsonify
 
 
 def create_app(config=None):

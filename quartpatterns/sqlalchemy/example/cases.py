@@ -6,23 +6,15 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from quart.utils import run_sync
-from sqlalchemy import NullPool
-from sqlalchemy import make_url
-from sqlalchemy import text
+from sqlalchemy import NullPool, make_url, text
 
-from quartpatterns.compare import Arrangement
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import Step
-from quartpatterns.compare import services
+from quartpatterns.compare import Arrangement, Case, Difference, Step, services
 from quartpatterns.compare.processes import in_thread
-from quartpatterns.sqlalchemy import async_url
-from quartpatterns.sqlalchemy import make_engine
+from quartpatterns.sqlalchemy import async_url, make_engine
 from quartpatterns.sqlalchemy.migrations import upgrade
 
 USERS = 45

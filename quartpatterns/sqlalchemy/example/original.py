@@ -4,27 +4,22 @@ import csv
 import io
 import unicodedata
 
-from flask import Blueprint
-from flask import Flask
-from flask import Response
-from flask import abort
-from flask import current_app
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_sqlalchemy import SQLAlchemy
-from itsdangerous import BadSignature
-from itsdangerous import URLSafeSerializer
-from sqlalchemy import Column
-from sqlalchemy import Integer
-from sqlalchemy import String
-from sqlalchemy import text
+from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy import Column, Integer, String, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import declarative_base
-from sqlalchemy.orm import registry
-from sqlalchemy.orm import scoped_session
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import declarative_base, registry, scoped_session, sessionmaker
 
 # The extension.
 

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import AsyncGenerator
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from quart import Blueprint
-from quart import Response
-from quart import ResponseReturnValue
-from quart import abort
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
-from sqlalchemy import MetaData
-from sqlalchemy import String
-from sqlalchemy import select
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Mapped
-from sqlalchemy.orm import mapped_column
-from sqlalchemy.orm import registry
+from quart import (
+    Blueprint,
+    Response,
+    ResponseReturnValue,
+    abort,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from sqlalchemy import MetaData, String, select, text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
-from quartpatterns.sqlalchemy import Model
-from quartpatterns.sqlalchemy import SQLAlchemy
-from quartpatterns.sqlalchemy import handle_database_error
-from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing import stream_with_context
+from quartpatterns.sqlalchemy import Model, SQLAlchemy, handle_database_error
+from quartpatterns.subclassing import FaithfulQuart, stream_with_context
 
 # Migrations drop constraints by their names.
 NAMES = {

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from quart.utils import run_sync
 
-from quartpatterns.compare import Arrangement
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import Step
+from quartpatterns.compare import Arrangement, Case, Difference, Step
 
 __all__ = ["CASES", "arrange", "fill"]
 

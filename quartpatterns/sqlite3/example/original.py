@@ -4,17 +4,19 @@ import os
 import sqlite3
 import unicodedata
 
-from flask import Blueprint
-from flask import Flask
-from flask import Response
-from flask import abort
-from flask import current_app
-from flask import g
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import stream_with_context
-from flask import url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 
 PER_PAGE = 50
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import AsyncGenerator
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from quart import Blueprint
-from quart import Response
-from quart import ResponseReturnValue
-from quart import abort
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import url_for
+from quart import (
+    Blueprint,
+    Response,
+    ResponseReturnValue,
+    abort,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 
-from quartpatterns.sqlite3 import SQLite
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import make_dicts
-from quartpatterns.sqlite3 import query_db
-from quartpatterns.sqlite3 import stream_query
-from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing import stream_with_context
+from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
+from quartpatterns.subclassing import FaithfulQuart, stream_with_context
 
 PER_PAGE = 50
 

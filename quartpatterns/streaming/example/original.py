@@ -2,14 +2,16 @@
 
 import time
 
-from flask import Flask
-from flask import abort
-from flask import g
-from flask import render_template
-from flask import request
-from flask import session
-from flask import stream_template
-from flask import stream_with_context
+from flask import (
+    Flask,
+    abort,
+    g,
+    render_template,
+    request,
+    session,
+    stream_template,
+    stream_with_context,
+)
 from markupsafe import escape
 
 MOST_ROWS = 10_000_000

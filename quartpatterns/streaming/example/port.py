@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from collections.abc import Generator
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from typing import Any
 
 from markupsafe import escape
-from quart import abort
-from quart import g
-from quart import render_template
-from quart import request
-from quart import session
+from quart import abort, g, render_template, request, session
 
-from quartpatterns.streaming import coalesce
-from quartpatterns.streaming import stream_template
-from quartpatterns.streaming import stream_with_context
+from quartpatterns.streaming import coalesce, stream_template, stream_with_context
 from quartpatterns.subclassing import FaithfulQuart
 
 MOST_ROWS = 10_000_000

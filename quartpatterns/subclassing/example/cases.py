@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import Step
+from quartpatterns.compare.case import Case, Step
 
 __all__ = ["CASES"]
 

@@ -1,10 +1,6 @@
 """The page "Subclassing Flask" as it teaches it: a request class with ordered parameters."""
 
-from flask import Flask
-from flask import Request
-from flask import jsonify
-from flask import render_template
-from flask import request
+from flask import Flask, Request, jsonify, render_template, request
 from werkzeug.datastructures import MultiDict
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
-from quart import render_template
+from quart import Quart, render_template
 
 __all__ = ["create_app"]
 

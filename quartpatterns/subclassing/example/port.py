@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from quart import Quart
-from quart import Response
-from quart import jsonify
-from quart import render_template
-from quart import request
+from quart import Quart, Response, jsonify, render_template, request
 from werkzeug.datastructures import MultiDict
 
-from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing import FaithfulRequest
+from quartpatterns.subclassing import FaithfulQuart, FaithfulRequest
 
 
 class OrderedMultiDict(MultiDict[str, str]):

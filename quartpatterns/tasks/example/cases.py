@@ -7,16 +7,11 @@ import gc
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from quartpatterns.compare import Arrangement
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import Step
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import in_thread
+from quartpatterns.compare import Arrangement, Case, Difference, Step
+from quartpatterns.compare.processes import Process, in_thread
 from quartpatterns.compare.services import valkey
 
 __all__ = ["CASES", "arrange"]

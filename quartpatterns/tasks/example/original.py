@@ -2,14 +2,9 @@
 
 import time
 
-from celery import Celery
-from celery import Task
-from celery import shared_task
+from celery import Celery, Task, shared_task
 from celery.result import AsyncResult
-from flask import Flask
-from flask import abort
-from flask import render_template
-from flask import request
+from flask import Flask, abort, render_template, request
 
 USERS = {1: "ada", 2: "grace"}
 

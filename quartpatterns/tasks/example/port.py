@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from quart import abort
-from quart import render_template
-from quart import request
+from quart import abort, render_template, request
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.tasks import Tasks
-from quartpatterns.tasks import TasksUnavailableError
+from quartpatterns.tasks import Tasks, TasksUnavailableError
 
 USERS = {1: "ada", 2: "grace"}
 

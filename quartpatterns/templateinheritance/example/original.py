@@ -1,10 +1,6 @@
 """The original: template inheritance with Flask."""
 
-from flask import Flask
-from flask import abort
-from flask import get_template_attribute
-from flask import render_template
-from flask import request
+from flask import Flask, abort, get_template_attribute, render_template, request
 
 NEWS = [f"Item {number}" for number in range(1, 11)]
 PER_PAGE = 4

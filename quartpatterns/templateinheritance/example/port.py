@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import abort
-from quart import render_template
-from quart import request
+from quart import abort, render_template, request
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.templateinheritance import get_template_attribute
-from quartpatterns.templateinheritance import render_block
+from quartpatterns.templateinheritance import get_template_attribute, render_block
 
 NEWS = [f"Item {number}" for number in range(1, 11)]
 PER_PAGE = 4

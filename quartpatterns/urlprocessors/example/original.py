@@ -1,11 +1,6 @@
 """The original: the two sites of the page, with Flask."""
 
-from flask import Blueprint
-from flask import Flask
-from flask import g
-from flask import render_template
-from flask import request
-from flask import url_for
+from flask import Blueprint, Flask, g, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Blueprint
-from quart import Quart
-from quart import g
-from quart import render_template
+from quart import Blueprint, Quart, g, render_template
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.subclassing import FaithfulQuart

@@ -4,15 +4,7 @@ import time
 from collections import Counter
 from functools import wraps
 
-from flask import Blueprint
-from flask import Flask
-from flask import abort
-from flask import g
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import session
-from flask import url_for
+from flask import Blueprint, Flask, abort, g, redirect, render_template, request, session, url_for
 from werkzeug.routing import Rule
 
 USERS = {

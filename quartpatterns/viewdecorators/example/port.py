@@ -7,28 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Blueprint
-from quart import g
-from quart import redirect
-from quart import render_template
-from quart import request
-from quart import session
-from quart import url_for
+from quart import Blueprint, g, redirect, render_template, request, session, url_for
 from quart.typing import ResponseReturnValue
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.viewdecorators import LoginManager
-from quartpatterns.viewdecorators import UserMixin
-from quartpatterns.viewdecorators import cached
-from quartpatterns.viewdecorators import confirm_login
-from quartpatterns.viewdecorators import endpoint
-from quartpatterns.viewdecorators import fresh_login_required
-from quartpatterns.viewdecorators import login_required
-from quartpatterns.viewdecorators import login_user
-from quartpatterns.viewdecorators import logout_user
-from quartpatterns.viewdecorators import roles_required
-from quartpatterns.viewdecorators import safe_next
-from quartpatterns.viewdecorators import templated
+from quartpatterns.viewdecorators import (
+    LoginManager,
+    UserMixin,
+    cached,
+    confirm_login,
+    endpoint,
+    fresh_login_required,
+    login_required,
+    login_user,
+    logout_user,
+    roles_required,
+    safe_next,
+    templated,
+)
 
 
 @dataclass(frozen=True)

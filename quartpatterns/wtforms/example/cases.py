@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import File
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, Difference, File, Step
 
 __all__ = ["CASES"]
 

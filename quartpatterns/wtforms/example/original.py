@@ -2,30 +2,13 @@
 
 from collections import namedtuple
 
-from flask import Flask
-from flask import flash
-from flask import jsonify
-from flask import redirect
-from flask import render_template
-from flask import request
-from flask import url_for
+from flask import Flask, flash, jsonify, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
-from flask_wtf.csrf import CSRFProtect
-from flask_wtf.csrf import generate_csrf
-from flask_wtf.file import FileAllowed
-from flask_wtf.file import FileField
-from flask_wtf.file import FileRequired
-from flask_wtf.file import FileSize
-from werkzeug.security import check_password_hash
-from werkzeug.security import generate_password_hash
-from wtforms import BooleanField
-from wtforms import PasswordField
-from wtforms import SearchField
-from wtforms import StringField
-from wtforms.validators import DataRequired
-from wtforms.validators import EqualTo
-from wtforms.validators import Length
-from wtforms.validators import ValidationError
+from flask_wtf.csrf import CSRFProtect, generate_csrf
+from flask_wtf.file import FileAllowed, FileField, FileRequired, FileSize
+from werkzeug.security import check_password_hash, generate_password_hash
+from wtforms import BooleanField, PasswordField, SearchField, StringField
+from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 User = namedtuple("User", ["name", "email", "password"])
 

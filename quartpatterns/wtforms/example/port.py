@@ -5,36 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import current_app
-from quart import flash
-from quart import jsonify
-from quart import redirect
-from quart import render_template
-from quart import url_for
+from quart import current_app, flash, jsonify, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
 from quart.utils import run_sync
-from werkzeug.security import check_password_hash
-from werkzeug.security import generate_password_hash
-from wtforms import BooleanField
-from wtforms import PasswordField
-from wtforms import SearchField
-from wtforms import StringField
-from wtforms.validators import DataRequired
-from wtforms.validators import EqualTo
-from wtforms.validators import Length
-from wtforms.validators import ValidationError
+from werkzeug.security import check_password_hash, generate_password_hash
+from wtforms import BooleanField, PasswordField, SearchField, StringField
+from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.wtforms import CSRFProtect
-from quartpatterns.wtforms import FileAllowed
-from quartpatterns.wtforms import FileField
-from quartpatterns.wtforms import FileRequired
-from quartpatterns.wtforms import FileSize
-from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms import csrf_token_view
-from quartpatterns.wtforms.example.users import TakenError
-from quartpatterns.wtforms.example.users import User
-from quartpatterns.wtforms.example.users import Users
+from quartpatterns.wtforms import (
+    CSRFProtect,
+    FileAllowed,
+    FileField,
+    FileRequired,
+    FileSize,
+    QuartForm,
+    csrf_token_view,
+)
+from quartpatterns.wtforms.example.users import TakenError, User, Users
 
 
 def users() -> Users:

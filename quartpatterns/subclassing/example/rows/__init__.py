@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from collections.abc import Coroutine
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
-from quartpatterns.subclassing.example.rows import clients
-from quartpatterns.subclassing.example.rows import files
-from quartpatterns.subclassing.example.rows import limits
-from quartpatterns.subclassing.example.rows import routing
-from quartpatterns.subclassing.example.rows import views
-from quartpatterns.subclassing.example.rows.side import SIDES
-from quartpatterns.subclassing.example.rows.side import Side
+from quartpatterns.subclassing.example.rows import clients, files, limits, routing, views
+from quartpatterns.subclassing.example.rows.side import SIDES, Side
 
 __all__ = ["ROWS", "Line", "Row", "main", "markdown", "measure", "table"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quartpatterns.subclassing.example.rows.side import Side
-from quartpatterns.subclassing.example.rows.side import either
+from quartpatterns.subclassing.example.rows.side import Side, either
 
 __all__: list[str] = []
 

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quartpatterns.subclassing.example.rows.side import Answer
-from quartpatterns.subclassing.example.rows.side import Side
-from quartpatterns.subclassing.example.rows.side import either
+from quartpatterns.subclassing.example.rows.side import Answer, Side, either
 
 __all__: list[str] = []
 

@@ -9,11 +9,8 @@ import time
 import warnings
 from typing import Any
 
-from quartpatterns.subclassing.example.rows.side import Side
-from quartpatterns.subclassing.example.rows.side import either
-from quartpatterns.subclassing.example.rows.wire import connected
-from quartpatterns.subclassing.example.rows.wire import exchange
-from quartpatterns.subclassing.example.rows.wire import read_answer
+from quartpatterns.subclassing.example.rows.side import Side, either
+from quartpatterns.subclassing.example.rows.wire import connected, exchange, read_answer
 
 __all__: list[str] = []
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from werkzeug.routing import Rule
 
-from quartpatterns.subclassing.example.rows.side import Side
-from quartpatterns.subclassing.example.rows.side import either
+from quartpatterns.subclassing.example.rows.side import Side, either
 from quartpatterns.subclassing.example.rows.wire import exchange
 
 __all__: list[str] = []

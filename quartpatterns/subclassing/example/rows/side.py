@@ -12,10 +12,7 @@ import importlib
 import inspect
 import socket
 import threading
-from collections.abc import AsyncIterator
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -149,8 +146,7 @@ class Side:
 
     @contextlib.asynccontextmanager
     async def _flask_server(self, app: Any) -> AsyncIterator[int]:
-        from werkzeug.serving import WSGIRequestHandler
-        from werkzeug.serving import make_server
+        from werkzeug.serving import WSGIRequestHandler, make_server
 
         class Handler(WSGIRequestHandler):
             # Chunked answers, as behind any server for production.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-from quartpatterns.subclassing.example.rows.side import Side
-from quartpatterns.subclassing.example.rows.side import either
+from quartpatterns.subclassing.example.rows.side import Side, either
 from quartpatterns.subclassing.example.rows.wire import exchange
 
 __all__: list[str] = []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from quart import Blueprint
-from quart import abort
-from quart import render_template
+from quart import Blueprint, abort, render_template
 
 news = Blueprint("news", __name__, url_prefix="/news")
 

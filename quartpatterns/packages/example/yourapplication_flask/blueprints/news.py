@@ -1,8 +1,6 @@
 """The news."""
 
-from flask import Blueprint
-from flask import abort
-from flask import render_template
+from flask import Blueprint, abort, render_template
 
 news = Blueprint("news", __name__, url_prefix="/news")
 

@@ -1,8 +1,6 @@
 """The people."""
 
-from flask import Blueprint
-from flask import abort
-from flask import render_template
+from flask import Blueprint, abort, render_template
 
 users = Blueprint("users", __name__, url_prefix="/users")
 

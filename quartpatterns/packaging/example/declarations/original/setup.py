@@ -1,7 +1,6 @@
 """A Flask application with its templates and static files."""
 
-from setuptools import find_packages
-from setuptools import setup
+from setuptools import find_packages, setup
 
 setup(
     name="yourapplication",
