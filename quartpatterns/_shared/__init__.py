@@ -1,0 +1,1 @@
+"""Private mechanisms that several helpers share; import nothing of it in an application."""
