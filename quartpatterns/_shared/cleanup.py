@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
-from typing import TypeVar
-from typing import overload
+from typing import Any, TypeVar, overload
 
 __all__ = ["finish"]
 

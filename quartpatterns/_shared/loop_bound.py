@@ -16,16 +16,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import AsyncGenerator
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
-from typing import Any
-from typing import Generic
-from typing import TypeVar
-from typing import cast
+from typing import Any, Generic, TypeVar, cast
 
 from quart.ctx import AppContext
 from quart.globals import app_ctx

@@ -8,17 +8,12 @@ calls :func:`register_unavailable_handler`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from textwrap import shorten
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
-from quart import Quart
-from quart import ResponseReturnValue
-from quart import current_app
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import ServiceUnavailable
+from quart import Quart, ResponseReturnValue, current_app
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.wrappers import Response
 
 __all__ = ["ServiceUnavailableError", "redact", "register_unavailable_handler"]

@@ -14,9 +14,7 @@ import pytest
 from quart import Quart
 from quart.ctx import AppContext
 
-from quartpatterns._shared.loop_bound import ContextBound
-from quartpatterns._shared.loop_bound import LoopBound
-from quartpatterns._shared.loop_bound import current_context
+from quartpatterns._shared.loop_bound import ContextBound, LoopBound, current_context
 from tests.serving import eventually
 
 

@@ -8,8 +8,7 @@ import pytest
 from quart import Quart
 from werkzeug.exceptions import NotFound
 
-from quartpatterns._shared.pagination import Pagination
-from quartpatterns._shared.pagination import page_numbers
+from quartpatterns._shared.pagination import Pagination, page_numbers
 
 
 async def fetch(page: int, error_out: bool) -> Pagination[int]:

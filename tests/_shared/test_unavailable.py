@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 
 import pytest
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 from quart.testing import WebsocketResponseError
-from werkzeug.exceptions import Conflict
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import Conflict, HTTPException
 
-from quartpatterns._shared.unavailable import ServiceUnavailableError
-from quartpatterns._shared.unavailable import redact
-from quartpatterns._shared.unavailable import register_unavailable_handler
+from quartpatterns._shared.unavailable import (
+    ServiceUnavailableError,
+    redact,
+    register_unavailable_handler,
+)
 from quartpatterns.errorpages import ErrorPages
 
 SECRET = "redis://me:hunter2@db.internal/0 is away"
