@@ -1,5 +1,1 @@
-<<<<<<< HEAD
-"""What several helpers need, each thing once. Private: nothing here is public API."""
-=======
-"""Private mechanisms that several helpers share; import nothing of it in an application."""
->>>>>>> shared-a
+"""What several helpers need, each mechanism once. Private: nothing here is public API."""
