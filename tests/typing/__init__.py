@@ -1,1 +1,1 @@
-"""What the types of the helpers are to a user. mypy and pyright check these files; nothing runs them."""
+"""What users get to see as types. mypy and pyright check these files; nothing runs them."""
