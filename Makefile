@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# One process for each core; the tests of one file stay in one process.
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+NEWEST := 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format docs bench lock clean
+.PHONY: help serve test test-all lint check-newest format docs bench lock changes clean
 
 help:  ## List the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -21,8 +24,11 @@ $(READY): requirements.lock pyproject.toml
 serve: $(READY)  ## Run the gallery under Hypercorn, on http://127.0.0.1:5000
 	@$(BIN)/quartpatterns serve
 
-test: $(READY)  ## Run the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY)  ## Run the tests, without those that take long
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(READY)  ## Run every test and measure the coverage, as CI does
+	$(PYTEST) --cov=quartpatterns --cov-report=term:skip-covered $(ARGS)
 
 lint: $(READY)  ## Check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -30,6 +36,9 @@ lint: $(READY)  ## Check style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
+
+check-newest: $(READY)  ## Import everything and compare every port on the newest supported Python
+	@NEWEST=$(NEWEST) UV=$(BIN)/uv .ci/check-newest
 
 format: $(READY)  ## Write the code in the project's style
 	$(BIN)/ruff check --fix --select I,UP,RUF100 .
@@ -44,6 +53,9 @@ bench: $(READY)  ## Measure the ports against the originals
 lock: $(READY)  ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet --output-file requirements.lock
+
+changes: $(READY)  ## Show the changes since the last release, from the fragments in changes/
+	@$(BIN)/towncrier build --draft --version unreleased
 
 clean:  ## Remove what the other commands made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build dist

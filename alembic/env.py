@@ -12,13 +12,10 @@ from typing import cast
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import URL
-from sqlalchemy import Connection
-from sqlalchemy import NullPool
+from sqlalchemy import URL, Connection, NullPool
 
-from quartpatterns.sqlalchemy import async_url
-from quartpatterns.sqlalchemy import make_engine
-from quartpatterns.sqlalchemy.port import db
+from quartpatterns.sqlalchemy import async_url, make_engine
+from quartpatterns.sqlalchemy.example.port import db
 
 LOCK = 0x71756172  # any number, as long as nobody else's application uses it
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quartpatterns import __version__
-from quartpatterns import catalog
+from quartpatterns import __version__, catalog
 
 project = "quartpatterns"
 author = "The quartpatterns developers"

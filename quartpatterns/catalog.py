@@ -35,9 +35,9 @@ class Pattern:
     """One pattern.
 
     Arguments:
-        name: Its one name.
+        name: The name of its folder, URL prefix, tests and command-line argument.
         title: The name for people.
-        group: The shelf it stands on.
+        group: The group in which the gallery lists it.
         summary: One sentence.
         pages: The pages of Flask's documentation it covers.
         extra: The extra that installs what its helper needs; ``None`` where Quart is enough.

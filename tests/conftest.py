@@ -11,12 +11,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pymongo
 import pytest
-from blockbuster import BlockBuster
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster, blockbuster_ctx
 from quart import Quart
 
-from quartpatterns.compare import load
-from quartpatterns.compare import services
+from quartpatterns.compare import load, services
 from quartpatterns.subclassing import FaithfulQuart
 from tests.visits import visits as visits
 from tests.written import write as write

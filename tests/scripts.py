@@ -10,8 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import accepts, free_port
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20  # seconds

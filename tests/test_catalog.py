@@ -13,8 +13,15 @@ from quartpatterns import catalog
 
 PACKAGE = Path(catalog.__file__).parent
 TESTS = Path(__file__).parent
-ROOMS = ("__init__.py", "port.py", "original.py", "cases.py", "README.md")
-OTHER = {"cli", "compare", "gallery", "alembic"}
+PARTS = (
+    "__init__.py",
+    "README.md",
+    "example/__init__.py",
+    "example/port.py",
+    "example/original.py",
+    "example/cases.py",
+)
+OTHER = {"_shared", "cli", "compare", "gallery", "alembic"}
 CHECK = re.compile(r"^\|\s*`?([A-Z]+-\d+)`?\s*\|", re.MULTILINE)
 
 each_pattern = pytest.mark.parametrize(
@@ -33,9 +40,9 @@ def test_folders() -> None:
 
 
 @each_pattern
-def test_rooms(pattern: catalog.Pattern) -> None:
-    """Every pattern's folder has the same rooms, and tests."""
-    missing = [room for room in ROOMS if not (PACKAGE / pattern.name / room).exists()]
+def test_parts(pattern: catalog.Pattern) -> None:
+    """Every pattern's folder has the same parts, and tests."""
+    missing = [part for part in PARTS if not (PACKAGE / pattern.name / part).exists()]
     assert not missing
     assert list((TESTS / pattern.name).glob("test_*.py"))
 
@@ -52,7 +59,7 @@ def test_exports(pattern: catalog.Pattern) -> None:
 
 @each_pattern
 def test_case_names(pattern: catalog.Pattern) -> None:
-    cases = importlib.import_module(f"quartpatterns.{pattern.name}.cases").CASES
+    cases = importlib.import_module(f"quartpatterns.{pattern.name}.example.cases").CASES
     names = [case.name for case in cases]
     assert len(names) == len(set(names))
 
@@ -61,7 +68,7 @@ def test_case_names(pattern: catalog.Pattern) -> None:
 def test_every_check_is_proven(pattern: catalog.Pattern) -> None:
     """A check of the README.md has a case or a test, and nothing cites one that is not there."""
     listed = set(CHECK.findall((PACKAGE / pattern.name / "README.md").read_text()))
-    cases = importlib.import_module(f"quartpatterns.{pattern.name}.cases").CASES
+    cases = importlib.import_module(f"quartpatterns.{pattern.name}.example.cases").CASES
     cited = {check for case in cases for check in case.checks} | marked(TESTS / pattern.name)
     assert listed
     assert cited == listed

@@ -8,12 +8,9 @@ import pytest
 
 from quartpatterns import catalog
 from quartpatterns.compare import services
-from quartpatterns.compare.parity import Result
-from quartpatterns.compare.parity import Transport
+from quartpatterns.compare.parity import Result, Transport
 from quartpatterns.compare.parity_report import as_text
-from quartpatterns.compare.subject import Subject
-from quartpatterns.compare.subject import compare_subject
-from quartpatterns.compare.subject import pattern_subject
+from quartpatterns.compare.subject import Subject, compare_subject, pattern_subject
 from tests.conftest import unavailable
 
 # Werkzeug's parser leaves the files of a body that it refuses open, for the collector to find.

@@ -13,8 +13,6 @@ import pytest
 from hypercorn.config import Config
 from packaging.requirements import Requirement
 
-from quartpatterns import catalog
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -43,20 +41,6 @@ def test_extras(extra: str) -> None:
 def test_lock_names_no_place() -> None:
     """The lock says what, not where from."""
     assert "://" not in (ROOT / "requirements.lock").read_text()
-
-
-def test_contracts_name_every_pattern() -> None:
-    """A pattern that lint-imports does not know could import what it likes."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    built = {f"quartpatterns.{pattern.name}" for pattern in catalog.PATTERNS}
-    lists = [
-        set(contract.get("source_modules", contract.get("modules", ())))
-        for contract in contracts["contracts"]
-        if contract["name"].startswith(("Helpers need", "Helpers know", "Patterns"))
-    ]
-    assert len(lists) == 3
-    # All stand on subclassing; so it is in no contract of independence.
-    assert all(built - names <= {"quartpatterns.subclassing"} for names in lists)
 
 
 def test_wheel(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What several patterns need, each thing once. Private: import from the patterns instead."""
+"""What several helpers need, each mechanism once. Private: nothing here is public API."""

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any
-from typing import ParamSpec
-from typing import TypeVar
-from typing import cast
-from typing import overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from quart import current_app
-from quart import request
-from werkzeug.exceptions import BadRequest
-from werkzeug.exceptions import UnsupportedMediaType
+from quart import current_app, request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 __all__ = ["require_json"]
 

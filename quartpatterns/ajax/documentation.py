@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from quart import Quart
-from quart import render_template_string
+from quart import Quart, render_template_string
 from quart_schema import hide
 
 from quartpatterns.ajax.packages import package_files

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 from quart_schema import hide
 
 __all__ = ["package_files"]

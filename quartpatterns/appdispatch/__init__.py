@@ -11,19 +11,14 @@ Flask mounts beside Quart with :class:`WSGIMiddleware`, and moves to it route by
 :class:`RouteDispatcher`.
 """
 
-from .asgi import ASGIApp
-from .asgi import not_found
-from .children import LifespanError
-from .children import OnStartupFailure
-from .children import StartupError
-from .children import unavailable
+from .asgi import ASGIApp, not_found
+from .children import LifespanError, OnStartupFailure, StartupError, unavailable
 from .hosts import SubdomainDispatcher
 from .instances import CreateApp
 from .mounts import DispatcherMiddleware
 from .paths import PathDispatcher
 from .routes import RouteDispatcher
-from .wsgi import WSGIApp
-from .wsgi import WSGIMiddleware
+from .wsgi import WSGIApp, WSGIMiddleware
 
 __all__ = [
     "ASGIApp",

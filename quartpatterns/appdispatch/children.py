@@ -11,13 +11,7 @@ from quart.utils import run_sync
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response
 
-from .asgi import ASGIApp
-from .asgi import Receive
-from .asgi import Scope
-from .asgi import Send
-from .asgi import moved
-from .asgi import redirect_to_slash
-from .asgi import respond
+from .asgi import ASGIApp, Receive, Scope, Send, moved, redirect_to_slash, respond
 
 __all__ = ["Child", "LifespanError", "OnStartupFailure", "StartupError", "unavailable"]
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .asgi import ASGIApp
-from .asgi import Receive
-from .asgi import Scope
-from .asgi import Send
-from .asgi import header
-from .asgi import not_found
-from .asgi import tidy
-from .children import Child
-from .children import OnStartupFailure
-from .instances import CreateApp
-from .instances import Instances
+from .asgi import ASGIApp, Receive, Scope, Send, header, not_found, tidy
+from .children import Child, OnStartupFailure
+from .instances import CreateApp, Instances
 from .lifespans import serve_lifespan
 
 __all__ = ["SubdomainDispatcher"]

@@ -8,22 +8,16 @@ import contextvars
 import inspect
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
-from collections.abc import Awaitable
-from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from quart.utils import run_sync
 from werkzeug.exceptions import HTTPException
 
 from .asgi import ASGIApp
-from .children import Child
-from .children import LifespanError
-from .children import OnStartupFailure
+from .children import Child, LifespanError, OnStartupFailure
 from .lifespans import stop_all
 
 __all__ = ["CreateApp", "Instances"]

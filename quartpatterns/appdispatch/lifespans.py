@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from .asgi import Receive
-from .asgi import Send
-from .children import Child
-from .children import LifespanError
-from .children import OnStartupFailure
-from .children import StartupError
+from .asgi import Receive, Send
+from .children import Child, LifespanError, OnStartupFailure, StartupError
 
 __all__ = ["serve_lifespan", "start_all", "stop_all"]
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .asgi import ASGIApp
-from .asgi import Receive
-from .asgi import Scope
-from .asgi import Send
-from .asgi import local_path
-from .asgi import tidy
-from .children import Child
-from .children import OnStartupFailure
-from .lifespans import serve_lifespan
-from .lifespans import start_all
-from .lifespans import stop_all
+from .asgi import ASGIApp, Receive, Scope, Send, local_path, tidy
+from .children import Child, OnStartupFailure
+from .lifespans import serve_lifespan, start_all, stop_all
 
 __all__ = ["DispatcherMiddleware"]
 

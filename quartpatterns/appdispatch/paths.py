@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from .asgi import ASGIApp
-from .asgi import Receive
-from .asgi import Scope
-from .asgi import Send
-from .asgi import local_path
-from .asgi import tidy
-from .children import Child
-from .children import OnStartupFailure
-from .instances import CreateApp
-from .instances import Instances
+from .asgi import ASGIApp, Receive, Scope, Send, local_path, tidy
+from .children import Child, OnStartupFailure
+from .instances import CreateApp, Instances
 from .lifespans import serve_lifespan
 
 __all__ = ["PathDispatcher"]

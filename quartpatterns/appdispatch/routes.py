@@ -8,17 +8,9 @@ from quart import Quart
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from .asgi import ASGIApp
-from .asgi import Receive
-from .asgi import Scope
-from .asgi import Send
-from .asgi import header
-from .asgi import local_path
-from .asgi import tidy
+from .asgi import ASGIApp, Receive, Scope, Send, header, local_path, tidy
 from .children import Child
-from .lifespans import serve_lifespan
-from .lifespans import start_all
-from .lifespans import stop_all
+from .lifespans import serve_lifespan, start_all, stop_all
 
 __all__ = ["RouteDispatcher"]
 

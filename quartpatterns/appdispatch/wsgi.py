@@ -8,19 +8,13 @@ import contextlib
 import contextvars
 import io
 import queue
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-from .asgi import Receive
-from .asgi import Scope
-from .asgi import Send
-from .asgi import local_path
-from .asgi import not_found
-from .asgi import tidy
+from .asgi import Receive, Scope, Send, local_path, not_found, tidy
 from .environ import build_environ
 
 __all__ = ["WSGIApp", "WSGIMiddleware"]

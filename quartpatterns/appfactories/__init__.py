@@ -17,8 +17,6 @@ unknown and ill-typed settings refused and the source of every value known::
 from .hooks import on_setup
 from .known import Setting
 from .layers import Source
-from .settings import ConfigError
-from .settings import configure
-from .settings import sources
+from .settings import ConfigError, configure, sources
 
 __all__ = ["ConfigError", "Setting", "Source", "configure", "on_setup", "sources"]

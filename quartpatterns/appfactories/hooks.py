@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 from quart.blueprints import BlueprintSetupState
 
 __all__ = ["on_setup"]

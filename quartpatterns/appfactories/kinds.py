@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
-from collections.abc import Iterable
-from datetime import date
-from datetime import datetime
-from datetime import time
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from types import NoneType
-from types import UnionType
-from typing import Any
-from typing import Literal
-from typing import TypeGuard
-from typing import Union
-from typing import get_args
-from typing import get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
 
 __all__ = ["converted", "described", "is_kind", "is_list", "is_table", "parsed"]
 

@@ -8,8 +8,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from .kinds import converted
-from .kinds import is_kind
+from .kinds import converted, is_kind
 
 __all__ = ["Setting", "known_settings"]
 

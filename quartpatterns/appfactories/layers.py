@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
-from .kinds import converted
-from .kinds import is_list
-from .kinds import is_table
-from .kinds import parsed
+from .kinds import converted, is_list, is_table, parsed
 
 __all__ = ["Given", "Source", "caller", "copied", "environment", "toml"]
 

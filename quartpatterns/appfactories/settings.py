@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from quart import Quart
 
 from .kinds import described
-from .known import Setting
-from .known import known_settings
-from .layers import Given
-from .layers import Source
-from .layers import caller
-from .layers import copied
-from .layers import environment
-from .layers import toml
+from .known import Setting, known_settings
+from .layers import Given, Source, caller, copied, environment, toml
 
 __all__ = ["ConfigError", "configure", "sources"]
 

@@ -19,15 +19,16 @@
         return item
 """
 
-from quartpatterns.caching.errors import CacheUnavailableError
-from quartpatterns.caching.errors import UncacheableError
+from quartpatterns.caching.errors import CacheUnavailableError, UncacheableError
 from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import make_template_fragment_key
 from quartpatterns.caching.settings import DEFAULTS
-from quartpatterns.caching.signals import cache_memoize_hit
-from quartpatterns.caching.signals import cache_memoize_miss
-from quartpatterns.caching.signals import cache_view_hit
-from quartpatterns.caching.signals import cache_view_miss
+from quartpatterns.caching.signals import (
+    cache_memoize_hit,
+    cache_memoize_miss,
+    cache_view_hit,
+    cache_view_miss,
+)
 
 __all__ = [
     "DEFAULTS",

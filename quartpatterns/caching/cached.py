@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
-from functools import wraps
+from functools import partial, wraps
 from inspect import isawaitable
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import ParamSpec
-from typing import cast
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 from blinker import NamedSignal
-from quart import Quart
-from quart import Request
-from quart import has_request_context
-from quart import request
+from quart import Quart, Request, has_request_context, request
 
-from quartpatterns.caching.calling import ask
-from quartpatterns.caching.calling import call
+from quartpatterns.caching.calling import ask, call
 from quartpatterns.caching.entries import is_shared
-from quartpatterns.caching.keys import EVERY_QUERY
-from quartpatterns.caching.keys import QueryArgs
-from quartpatterns.caching.keys import checked
-from quartpatterns.caching.keys import code_digest
-from quartpatterns.caching.keys import name_of
-from quartpatterns.caching.keys import query_digest
-from quartpatterns.caching.lookup import Shelf
-from quartpatterns.caching.lookup import Wanted
+from quartpatterns.caching.keys import (
+    EVERY_QUERY,
+    QueryArgs,
+    checked,
+    code_digest,
+    name_of,
+    query_digest,
+)
+from quartpatterns.caching.lookup import Shelf, Wanted
 from quartpatterns.caching.protocols import CachedFunction
-from quartpatterns.caching.results import Keep
-from quartpatterns.caching.results import resulted
-from quartpatterns.caching.settings import Timeout
-from quartpatterns.caching.settings import seconds_of
-from quartpatterns.caching.signals import cache_view_hit
-from quartpatterns.caching.signals import cache_view_miss
-from quartpatterns.caching.signals import send
-from quartpatterns.caching.versions import Tags
-from quartpatterns.caching.versions import call_version
-from quartpatterns.caching.versions import versions_of
-from quartpatterns.caching.views import Rules
-from quartpatterns.caching.views import answered
-from quartpatterns.caching.views import is_around
-from quartpatterns.caching.views import is_dispatched
-from quartpatterns.caching.views import request_digest
+from quartpatterns.caching.results import Keep, resulted
+from quartpatterns.caching.settings import Timeout, seconds_of
+from quartpatterns.caching.signals import cache_view_hit, cache_view_miss, send
+from quartpatterns.caching.versions import Tags, call_version, versions_of
+from quartpatterns.caching.views import Rules, answered, is_around, is_dispatched, request_digest
 
 if TYPE_CHECKING:
     from quartpatterns.caching.decorators import Decorators

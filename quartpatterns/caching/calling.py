@@ -5,13 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
-from inspect import isawaitable
-from inspect import iscoroutinefunction
-from typing import Any
-from typing import ParamSpec
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any, ParamSpec
 
-from quart import current_app
-from quart import has_app_context
+from quart import current_app, has_app_context
 from quart.utils import run_sync
 
 __all__ = ["ask", "call"]

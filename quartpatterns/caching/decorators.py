@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Collection
-from typing import Any
-from typing import ParamSpec
+from collections.abc import Callable, Collection
+from typing import Any, ParamSpec
 
-from quartpatterns.caching.cached import CachedOptions
-from quartpatterns.caching.cached import make_cached
-from quartpatterns.caching.keys import EVERY_QUERY
-from quartpatterns.caching.keys import QueryArgs
-from quartpatterns.caching.memoized import MemoizedOptions
-from quartpatterns.caching.memoized import make_memoized
-from quartpatterns.caching.memoized import version_of
-from quartpatterns.caching.memoized import whole_call
+from quartpatterns.caching.cached import CachedOptions, make_cached
+from quartpatterns.caching.keys import EVERY_QUERY, QueryArgs
+from quartpatterns.caching.memoized import MemoizedOptions, make_memoized, version_of, whole_call
 from quartpatterns.caching.operations import Operations
-from quartpatterns.caching.protocols import CachedFunction
-from quartpatterns.caching.protocols import MemoizedFunction
+from quartpatterns.caching.protocols import CachedFunction, MemoizedFunction
 from quartpatterns.caching.results import refuse_generators
-from quartpatterns.caching.settings import Timeout
-from quartpatterns.caching.settings import seconds_of
+from quartpatterns.caching.settings import Timeout, seconds_of
 from quartpatterns.caching.versions import Tags
 
 __all__ = ["Decorators"]

@@ -10,17 +10,12 @@ import asyncio
 import re
 import sqlite3
 import time
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
-from typing import ParamSpec
-from typing import TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from cashews.backends.diskcache import DiskCache
 from diskcache import Disk
@@ -29,8 +24,7 @@ from diskcache.core import MODE_PICKLE
 
 from quartpatterns.caching.guards import Guard
 from quartpatterns.caching.loops import LoopBound
-from quartpatterns.caching.records import Packer
-from quartpatterns.caching.records import Record
+from quartpatterns.caching.records import Packer, Record
 from quartpatterns.caching.settings import Settings
 
 __all__ = ["DiskStore"]

@@ -6,17 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-from typing import Self
-from typing import cast
+from typing import Any, Self, cast
 
-from quart import Request
-from quart import Response
-from quart import current_app
+from quart import Request, Response, current_app
 from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers.response import DataBody

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
-from quart import current_app
-from quart import has_app_context
+from quart import Quart, current_app, has_app_context
 
 from quartpatterns.caching.decorators import Decorators
 from quartpatterns.caching.fragments import install

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from jinja2 import Environment
-from jinja2 import Undefined
-from jinja2 import nodes
-from jinja2.exceptions import TemplateSyntaxError
-from jinja2.exceptions import UndefinedError
+from jinja2 import Environment, Undefined, nodes
+from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from quartpatterns.caching.keys import make_template_fragment_key
 from quartpatterns.caching.lookup import Wanted
-from quartpatterns.caching.results import Keep
-from quartpatterns.caching.results import resulted
+from quartpatterns.caching.results import Keep, resulted
 from quartpatterns.caching.settings import seconds_of
 from quartpatterns.caching.versions import call_version
 

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from datetime import date
-from datetime import time
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from secrets import token_hex
-from types import BuiltinFunctionType
-from types import CodeType
-from types import FunctionType
-from types import MethodType
-from types import ModuleType
-from typing import Any
-from typing import cast
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
 from weakref import WeakKeyDictionary

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Generic
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from quart import Quart
 
 from quartpatterns.caching.flights import Flights
-from quartpatterns.caching.records import Payload
-from quartpatterns.caching.records import Record
+from quartpatterns.caching.records import Payload, Record
 from quartpatterns.caching.settings import Settings
-from quartpatterns.caching.stores import Store
-from quartpatterns.caching.stores import lenient
+from quartpatterns.caching.stores import Store, lenient
 
 __all__ = ["Kept", "Made", "Shelf", "Wanted", "look_up", "make_and_keep", "renew"]
 

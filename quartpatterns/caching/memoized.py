@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
-from functools import wraps
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import ParamSpec
-from typing import TypeVar
-from typing import cast
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from blinker import NamedSignal
 
-from quartpatterns.caching.calling import ask
-from quartpatterns.caching.calling import call
-from quartpatterns.caching.keys import code_digest
-from quartpatterns.caching.keys import digest
-from quartpatterns.caching.keys import fingerprint
-from quartpatterns.caching.keys import name_of
-from quartpatterns.caching.lookup import Shelf
-from quartpatterns.caching.lookup import Wanted
+from quartpatterns.caching.calling import ask, call
+from quartpatterns.caching.keys import code_digest, digest, fingerprint, name_of
+from quartpatterns.caching.lookup import Shelf, Wanted
 from quartpatterns.caching.protocols import MemoizedFunction
-from quartpatterns.caching.results import Keep
-from quartpatterns.caching.results import resulted
-from quartpatterns.caching.settings import Timeout
-from quartpatterns.caching.settings import seconds_of
-from quartpatterns.caching.signals import cache_memoize_hit
-from quartpatterns.caching.signals import cache_memoize_miss
-from quartpatterns.caching.signals import send
-from quartpatterns.caching.versions import MONTH
-from quartpatterns.caching.versions import Tags
-from quartpatterns.caching.versions import call_version
-from quartpatterns.caching.versions import versions_of
+from quartpatterns.caching.results import Keep, resulted
+from quartpatterns.caching.settings import Timeout, seconds_of
+from quartpatterns.caching.signals import cache_memoize_hit, cache_memoize_miss, send
+from quartpatterns.caching.versions import MONTH, Tags, call_version, versions_of
 
 if TYPE_CHECKING:
     from quartpatterns.caching.decorators import Decorators

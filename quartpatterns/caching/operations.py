@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Mapping
-from typing import Any
-from typing import TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 from quartpatterns.caching.keys import checked
 from quartpatterns.caching.lookup import Shelf
 from quartpatterns.caching.records import Record
-from quartpatterns.caching.settings import Timeout
-from quartpatterns.caching.settings import seconds_of
+from quartpatterns.caching.settings import Timeout, seconds_of
 from quartpatterns.caching.stores import lenient
-from quartpatterns.caching.values import Value
-from quartpatterns.caching.values import decode
-from quartpatterns.caching.values import encode
+from quartpatterns.caching.values import Value, decode, encode
 from quartpatterns.caching.versions import call_version
 
 __all__ = ["Operations"]

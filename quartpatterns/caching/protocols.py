@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
-from typing import Any
-from typing import ParamSpec
-from typing import Protocol
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from quartpatterns.caching.settings import Timeout
 

@@ -7,8 +7,7 @@ import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from quartpatterns.caching.entries import Entry
 from quartpatterns.caching.values import Value

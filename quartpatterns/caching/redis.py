@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
 from cashews.backends.redis import Redis
 from cashews.exceptions import CacheBackendInteractionError
-from redis.exceptions import RedisError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from quartpatterns.caching.guards import Guard
 from quartpatterns.caching.loops import LoopBound
-from quartpatterns.caching.records import Packer
-from quartpatterns.caching.records import Record
-from quartpatterns.caching.settings import Settings
-from quartpatterns.caching.settings import address
+from quartpatterns.caching.records import Packer, Record
+from quartpatterns.caching.settings import Settings, address
 
 __all__ = ["RedisStore"]
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from quartpatterns.caching.errors import UncacheableError
-from quartpatterns.caching.lookup import Kept
-from quartpatterns.caching.lookup import Made
-from quartpatterns.caching.lookup import Shelf
-from quartpatterns.caching.lookup import Wanted
-from quartpatterns.caching.lookup import look_up
-from quartpatterns.caching.lookup import make_and_keep
-from quartpatterns.caching.lookup import renew
-from quartpatterns.caching.values import Value
-from quartpatterns.caching.values import decode
-from quartpatterns.caching.values import encode
+from quartpatterns.caching.lookup import Kept, Made, Shelf, Wanted, look_up, make_and_keep, renew
+from quartpatterns.caching.values import Value, decode, encode
 
 __all__ = ["Keep", "refuse_generators", "resulted"]
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from blinker import NamedSignal
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
 from quart import Quart
 
 __all__ = [

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Collection
-from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import Protocol
-from typing import TypeVar
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from quartpatterns.caching.errors import CacheUnavailableError
-from quartpatterns.caching.records import Packer
-from quartpatterns.caching.records import Record
+from quartpatterns.caching.records import Packer, Record
 from quartpatterns.caching.settings import Settings
 
 __all__ = ["NullStore", "Store", "lenient", "open_store"]

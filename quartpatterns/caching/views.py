@@ -6,33 +6,24 @@ import asyncio
 import copy
 import hashlib
 import logging
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from quart import Request
-from quart import current_app
-from quart import has_request_context
-from quart import request
+from quart import Request, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 
-from quartpatterns.caching.entries import Entry
-from quartpatterns.caching.entries import body_of
-from quartpatterns.caching.entries import entity_tag
-from quartpatterns.caching.entries import is_error
-from quartpatterns.caching.entries import keepable
-from quartpatterns.caching.entries import session_watch
-from quartpatterns.caching.lookup import Kept
-from quartpatterns.caching.lookup import Made
-from quartpatterns.caching.lookup import Shelf
-from quartpatterns.caching.lookup import Wanted
-from quartpatterns.caching.lookup import look_up
-from quartpatterns.caching.lookup import make_and_keep
-from quartpatterns.caching.lookup import renew
+from quartpatterns.caching.entries import (
+    Entry,
+    body_of,
+    entity_tag,
+    is_error,
+    keepable,
+    session_watch,
+)
+from quartpatterns.caching.lookup import Kept, Made, Shelf, Wanted, look_up, make_and_keep, renew
 
 __all__ = ["Rules", "answered", "is_around", "is_dispatched", "made", "request_digest"]
 

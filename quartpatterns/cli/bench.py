@@ -8,8 +8,7 @@ import importlib.util
 import json
 import logging
 import sys
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,13 @@ import click
 from rich.console import Console
 
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.cli.selection import select
-from quartpatterns.cli.selection import selection_options
-from quartpatterns.compare.bench import bench
-from quartpatterns.compare.bench import estimate
-from quartpatterns.compare.bench_report import as_data
-from quartpatterns.compare.bench_report import render
+from quartpatterns.cli.selection import select, selection_options
+from quartpatterns.compare.bench import bench, estimate
+from quartpatterns.compare.bench_report import as_data, render
 from quartpatterns.compare.choice import choose
 from quartpatterns.compare.load import wrk_program
-from quartpatterns.compare.measurement import Outcome
-from quartpatterns.compare.measurement import Settings
-from quartpatterns.compare.server_commands import ASGI_SERVERS
-from quartpatterns.compare.server_commands import WSGI_SERVERS
-from quartpatterns.compare.server_commands import ensure_installed
+from quartpatterns.compare.measurement import Outcome, Settings
+from quartpatterns.compare.server_commands import ASGI_SERVERS, WSGI_SERVERS, ensure_installed
 from quartpatterns.compare.subject import Subject
 
 __all__ = ["command"]

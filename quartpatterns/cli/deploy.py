@@ -5,29 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.deployment import Archive
-from quartpatterns.deployment import Deployment
-from quartpatterns.deployment import DeploymentError
-from quartpatterns.deployment import FailedError
-from quartpatterns.deployment import Outcome
-from quartpatterns.deployment import StepFailedError
-from quartpatterns.deployment import read_archive
-from quartpatterns.deployment import read_settings
-from quartpatterns.deployment.report import Report
-from quartpatterns.deployment.report import failure_text
-from quartpatterns.deployment.report import result_data
-from quartpatterns.deployment.report import status_table
+from quartpatterns.deployment import (
+    Archive,
+    Deployment,
+    DeploymentError,
+    FailedError,
+    Outcome,
+    StepFailedError,
+    read_archive,
+    read_settings,
+)
+from quartpatterns.deployment.report import Report, failure_text, result_data, status_table
 
 __all__ = ["command"]
 

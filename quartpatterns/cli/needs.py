@@ -10,9 +10,7 @@ import click
 
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.services import ServiceMissingError
-from quartpatterns.compare.services import mongod
-from quartpatterns.compare.services import valkey
+from quartpatterns.compare.services import ServiceMissingError, mongod, valkey
 
 __all__ = [
     "TASKS",
@@ -23,7 +21,7 @@ __all__ = [
     "tell",
 ]
 
-TASKS = "quartpatterns.tasks.port"
+TASKS = "quartpatterns.tasks.example.port"
 """Whose tasks the worker does."""
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import click
 
-from quartpatterns.packaging import FEATURES
-from quartpatterns.packaging import Project
-from quartpatterns.packaging import new_project
+from quartpatterns.packaging import FEATURES, Project, new_project
 
 __all__ = ["command"]
 

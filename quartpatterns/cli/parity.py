@@ -15,14 +15,10 @@ import click
 from rich.console import Console
 
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.cli.selection import select
-from quartpatterns.cli.selection import selection_options
-from quartpatterns.compare.parity import Result
-from quartpatterns.compare.parity import Transport
-from quartpatterns.compare.parity_report import as_data
-from quartpatterns.compare.parity_report import render
-from quartpatterns.compare.subject import Subject
-from quartpatterns.compare.subject import compare_subject
+from quartpatterns.cli.selection import select, selection_options
+from quartpatterns.compare.parity import Result, Transport
+from quartpatterns.compare.parity_report import as_data, render
+from quartpatterns.compare.subject import Subject, compare_subject
 
 __all__ = ["command"]
 
@@ -88,7 +84,7 @@ def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
     """The places where Quart answers otherwise, measured now, as Markdown or JSON."""
     if list(patterns) != ["subclassing"]:
         raise UsageProblem("--table goes with the pattern subclassing: parity subclassing --table")
-    from quartpatterns.subclassing import rows
+    from quartpatterns.subclassing.example import rows
 
     with warnings.catch_warnings(), Console(stderr=True).status("asking all three"):
         # What Quart leaves unawaited is in the table.

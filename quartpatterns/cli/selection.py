@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.loading import load
-from quartpatterns.compare.requests_file import read_har
-from quartpatterns.compare.requests_file import read_toml
+from quartpatterns.compare.requests_file import read_har, read_toml
 from quartpatterns.compare.rules import get_rules
-from quartpatterns.compare.subject import Subject
-from quartpatterns.compare.subject import pattern_subject
+from quartpatterns.compare.subject import Subject, pattern_subject
 
 __all__ = ["select", "selection_options"]
 

@@ -13,8 +13,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,16 @@ import click
 from hypercorn.config import Config
 
 from quartpatterns import __version__
-from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.cli.errors import explained
-from quartpatterns.cli.needs import TASKS
-from quartpatterns.cli.needs import data_folder
-from quartpatterns.cli.needs import prepare_database
-from quartpatterns.cli.needs import prepare_mongodb
-from quartpatterns.cli.needs import prepare_redis
-from quartpatterns.cli.needs import tell
-from quartpatterns.cli.server_config import answers
-from quartpatterns.cli.server_config import configuration
-from quartpatterns.cli.server_config import default_file
-from quartpatterns.cli.server_config import url
+from quartpatterns.cli.errors import UsageProblem, explained
+from quartpatterns.cli.needs import (
+    TASKS,
+    data_folder,
+    prepare_database,
+    prepare_mongodb,
+    prepare_redis,
+    tell,
+)
+from quartpatterns.cli.server_config import answers, configuration, default_file, url
 from quartpatterns.compare.loading import load
 from quartpatterns.compare.processes import Process
 
@@ -55,7 +52,7 @@ EPILOG = """
 In the environment:
   REDIS_URL      Where tasks are queued. Without it a Valkey and a worker are started, and end
                  with this command. With it, start a worker yourself:
-                 QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.port
+                 QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.example.port
   MONGODB_URL    Where documents are. Without it a mongod is started, where the machine has one.
   DATABASE_URL   The database, in place of an SQLite file in the data folder.
   SQLITE_FILE    The file of the pattern sqlite3, in place of one in the data folder.

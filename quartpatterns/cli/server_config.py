@@ -16,8 +16,7 @@ from typing import Any
 from hypercorn.config import Config
 
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import accepts, free_port
 from quartpatterns.compare.server_commands import hypercorn_file
 
 __all__ = ["answers", "configuration", "default_file", "url"]

@@ -11,8 +11,7 @@ from redis.exceptions import RedisError
 
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.loading import load
-from quartpatterns.tasks import TasksUnavailableError
-from quartpatterns.tasks import run_worker
+from quartpatterns.tasks import TasksUnavailableError, run_worker
 
 __all__ = ["command"]
 

@@ -4,10 +4,6 @@ This package meets applications only as WSGI and ASGI callables or as URLs, so i
 What a pattern's ``cases.py`` needs is here; the machinery is in the modules.
 """
 
-from quartpatterns.compare.case import Arrangement
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import Difference
-from quartpatterns.compare.case import File
-from quartpatterns.compare.case import Step
+from quartpatterns.compare.case import Arrangement, Case, Difference, File, Step
 
 __all__ = ["Arrangement", "Case", "Difference", "File", "Step"]

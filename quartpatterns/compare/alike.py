@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from quartpatterns.compare.case import Case
-from quartpatterns.compare.parity import Transport
-from quartpatterns.compare.parity import compare_answers
+from quartpatterns.compare.parity import Transport, compare_answers
 from quartpatterns.compare.runner import play
 from quartpatterns.compare.transports import Client
 

@@ -12,43 +12,27 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from dataclasses import field
-from datetime import UTC
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
-from quartpatterns.compare.alike import NotAlikeError
-from quartpatterns.compare.alike import ensure_alike
+from quartpatterns.compare.alike import NotAlikeError, ensure_alike
 from quartpatterns.compare.case import Case
 from quartpatterns.compare.choice import Chosen
-from quartpatterns.compare.cores import Cores
-from quartpatterns.compare.cores import divide
-from quartpatterns.compare.inprocess import ROUND
-from quartpatterns.compare.inprocess import ROUNDS
-from quartpatterns.compare.inprocess import Sides
-from quartpatterns.compare.inprocess import measure_sides
+from quartpatterns.compare.cores import Cores, divide
+from quartpatterns.compare.inprocess import ROUND, ROUNDS, Sides, measure_sides
 from quartpatterns.compare.load import LoadError
 from quartpatterns.compare.loading import LoadError as ApplicationError
 from quartpatterns.compare.loading import load
-from quartpatterns.compare.measurement import Left
-from quartpatterns.compare.measurement import Measured
-from quartpatterns.compare.measurement import Outcome
-from quartpatterns.compare.measurement import Settings
-from quartpatterns.compare.measurement import Side
+from quartpatterns.compare.measurement import Left, Measured, Outcome, Settings, Side
 from quartpatterns.compare.prepared import prepare
-from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.processes import in_thread
-from quartpatterns.compare.served import Behind
-from quartpatterns.compare.served import Contestant
-from quartpatterns.compare.served import measure_served
+from quartpatterns.compare.processes import StartError, in_thread
+from quartpatterns.compare.served import Behind, Contestant, measure_served
 from quartpatterns.compare.server_commands import ensure_fits
 from quartpatterns.compare.servers import ServerDiedError
 from quartpatterns.compare.transports import client

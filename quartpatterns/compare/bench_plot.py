@@ -17,12 +17,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
-from matplotlib.ticker import NullLocator
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from quartpatterns.compare.measurement import Measured
-from quartpatterns.compare.measurement import Outcome
+from quartpatterns.compare.measurement import Measured, Outcome
 
 __all__ = ["plot", "write_plot"]
 

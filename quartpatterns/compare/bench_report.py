@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,16 +11,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.compare.machine import machine
-from quartpatterns.compare.machine import versions
-from quartpatterns.compare.measurement import Left
-from quartpatterns.compare.measurement import Measured
-from quartpatterns.compare.measurement import Outcome
-from quartpatterns.compare.measurement import Side
-from quartpatterns.compare.measurement import Spread
-from quartpatterns.compare.measurement import Winner
-from quartpatterns.compare.server_commands import BACKLOG
-from quartpatterns.compare.server_commands import KEEP_ALIVE
+from quartpatterns.compare.machine import machine, versions
+from quartpatterns.compare.measurement import Left, Measured, Outcome, Side, Spread, Winner
+from quartpatterns.compare.server_commands import BACKLOG, KEEP_ALIVE
 
 __all__ = ["FORMAT", "as_data", "render"]
 

@@ -11,8 +11,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -7,11 +7,9 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = ["LoadError", "interface", "load"]
 

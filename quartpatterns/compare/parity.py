@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
-from quartpatterns.compare.case import BodyForm
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import Difference
-from quartpatterns.compare.exchange import body_aspect
-from quartpatterns.compare.exchange import canonical_json
-from quartpatterns.compare.runner import Played
-from quartpatterns.compare.runner import play
-from quartpatterns.compare.transports import Client
-from quartpatterns.compare.transports import client
+from quartpatterns.compare.case import BodyForm, Case, Difference
+from quartpatterns.compare.exchange import body_aspect, canonical_json
+from quartpatterns.compare.runner import Played, play
+from quartpatterns.compare.transports import Client, client
 
 __all__ = ["Finding", "Result", "Side", "compare_answers", "compare_applications"]
 

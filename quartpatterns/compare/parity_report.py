@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.compare.parity import Finding
-from quartpatterns.compare.parity import Result
+from quartpatterns.compare.parity import Finding, Result
 
 __all__ = ["as_data", "as_text", "counts", "render"]
 

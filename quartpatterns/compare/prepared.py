@@ -10,9 +10,7 @@ import httpx
 
 from quartpatterns.compare.case import Step
 from quartpatterns.compare.runner import request_for
-from quartpatterns.compare.transports import TARGET
-from quartpatterns.compare.transports import client
-from quartpatterns.compare.transports import wsgi_environ
+from quartpatterns.compare.transports import TARGET, client, wsgi_environ
 
 __all__ = ["Prepared", "prepare"]
 

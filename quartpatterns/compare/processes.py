@@ -8,16 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-from typing import TypeVar
+from typing import Self, TypeVar
 
 __all__ = ["Process", "StartError", "accepts", "free_port", "in_thread"]
 

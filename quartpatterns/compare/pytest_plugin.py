@@ -11,12 +11,9 @@ It runs an event loop of its own: an async test calls it as
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -72,8 +69,7 @@ def _assert_parity(
     import asyncio
 
     from quartpatterns.compare.loading import load
-    from quartpatterns.compare.parity import Result
-    from quartpatterns.compare.parity import compare_applications
+    from quartpatterns.compare.parity import Result, compare_applications
     from quartpatterns.compare.parity_report import as_text
     from quartpatterns.compare.requests_file import read_requests
     from quartpatterns.compare.rules import get_rules

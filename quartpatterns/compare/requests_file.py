@@ -6,17 +6,12 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from quartpatterns.compare.case import BodyForm
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import Difference
-from quartpatterns.compare.case import Step
-from quartpatterns.compare.case import Where
+from quartpatterns.compare.case import BodyForm, Case, Difference, Step, Where
 
 __all__ = ["RequestsFileError", "read_har", "read_requests", "read_toml"]
 

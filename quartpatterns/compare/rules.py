@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import Step
+from quartpatterns.compare.case import Case, Step
 
 __all__ = ["get_rules"]
 

@@ -7,30 +7,18 @@ import io
 import json
 import re
 import string
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
-from werkzeug.datastructures import FileStorage
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import File
-from quartpatterns.compare.case import Pairs
-from quartpatterns.compare.case import Step
-from quartpatterns.compare.exchange import Answer
-from quartpatterns.compare.exchange import aspects
-from quartpatterns.compare.transports import ENDING
-from quartpatterns.compare.transports import TARGET
-from quartpatterns.compare.transports import Client
-from quartpatterns.compare.transports import Ending
+from quartpatterns.compare.case import Case, File, Pairs, Step
+from quartpatterns.compare.exchange import Answer, aspects
+from quartpatterns.compare.transports import ENDING, TARGET, Client, Ending
 
 __all__ = ["NoAnswerError", "Played", "play", "request_for"]
 

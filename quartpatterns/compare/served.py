@@ -14,16 +14,10 @@ from quartpatterns.compare.alike import ensure_alike
 from quartpatterns.compare.case import Case
 from quartpatterns.compare.cores import Cores
 from quartpatterns.compare.inprocess import order
-from quartpatterns.compare.load import Load
-from quartpatterns.compare.load import UnansweredError
-from quartpatterns.compare.load import run_wrk
-from quartpatterns.compare.measurement import Run
-from quartpatterns.compare.measurement import Settings
+from quartpatterns.compare.load import Load, UnansweredError, run_wrk
+from quartpatterns.compare.measurement import Run, Settings
 from quartpatterns.compare.prepared import Prepared
-from quartpatterns.compare.servers import Running
-from quartpatterns.compare.servers import Server
-from quartpatterns.compare.servers import ServerDiedError
-from quartpatterns.compare.servers import serve
+from quartpatterns.compare.servers import Running, Server, ServerDiedError, serve
 from quartpatterns.compare.transports import client
 from quartpatterns.compare.usage import Watch
 

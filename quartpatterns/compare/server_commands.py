@@ -11,13 +11,10 @@ import importlib.util
 import json
 import sys
 import tomllib
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from typing import Literal
-from typing import get_args
+from typing import Any, Literal, get_args
 
 import quartpatterns
 from quartpatterns.compare.loading import interface

@@ -8,22 +8,14 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from quartpatterns.compare.cores import pinned
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.server_commands import COMMANDS
-from quartpatterns.compare.server_commands import Plan
-from quartpatterns.compare.server_commands import Server
-from quartpatterns.compare.server_commands import ensure_installed
+from quartpatterns.compare.processes import Process, StartError, free_port
+from quartpatterns.compare.server_commands import COMMANDS, Plan, Server, ensure_installed
 
 __all__ = ["Running", "Server", "ServerDiedError", "serve"]
 

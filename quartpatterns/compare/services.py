@@ -16,10 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 
 __all__ = [
     "ServiceMissingError",

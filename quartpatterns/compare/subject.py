@@ -6,26 +6,18 @@ import asyncio
 import contextlib
 import importlib
 import tempfile
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from quartpatterns import catalog
-from quartpatterns.compare.case import Arrangement
-from quartpatterns.compare.case import Case
+from quartpatterns.compare.case import Arrangement, Case
 from quartpatterns.compare.loading import load
-from quartpatterns.compare.parity import Result
-from quartpatterns.compare.parity import Side
-from quartpatterns.compare.parity import Transport
-from quartpatterns.compare.parity import compare_applications
+from quartpatterns.compare.parity import Result, Side, Transport, compare_applications
 from quartpatterns.compare.processes import in_thread
-from quartpatterns.compare.servers import Server
-from quartpatterns.compare.servers import serve
+from quartpatterns.compare.servers import Server, serve
 
 __all__ = ["Subject", "compare_subject", "pattern_subject"]
 
@@ -66,9 +58,9 @@ def pattern_subject(name: str) -> Subject:
         LookupError: There is no such pattern.
     """
     catalog.get(name)  # raises where there is none
-    module = importlib.import_module(f"quartpatterns.{name}.cases")
+    module = importlib.import_module(f"quartpatterns.{name}.example.cases")
     arrange = getattr(module, "arrange", _defaults)
-    package = f"quartpatterns.{name}"
+    package = f"quartpatterns.{name}.example"
     original, port = f"{package}.original:create_app", f"{package}.port:create_app"
     return Subject(name, original, port, module.CASES, arrange)
 

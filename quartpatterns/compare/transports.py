@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import io
 import sys
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import httpx
-from asgi_lifespan import LifespanManager
-from asgi_lifespan import LifespanNotSupported
+from asgi_lifespan import LifespanManager, LifespanNotSupported
 from werkzeug.test import run_wsgi_app
 
 from quartpatterns.compare.loading import interface

@@ -16,8 +16,10 @@
         return "Thank you", 202
 """
 
-from quartpatterns.deferredcallbacks.callbacks import after_response
-from quartpatterns.deferredcallbacks.callbacks import after_this_request
-from quartpatterns.deferredcallbacks.callbacks import after_this_websocket
+from quartpatterns.deferredcallbacks.callbacks import (
+    after_response,
+    after_this_request,
+    after_this_websocket,
+)
 
 __all__ = ["after_response", "after_this_request", "after_this_websocket"]

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
-from functools import wraps
-from typing import Any
-from typing import ParamSpec
-from typing import TypeVar
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
-from quart import Response
+from quart import Response, current_app, has_request_context, has_websocket_context
 from quart import after_this_request as quart_after_this_request
-from quart import current_app
-from quart import has_request_context
-from quart import has_websocket_context
 from quart.ctx import after_this_websocket as quart_after_this_websocket
 from quart.globals import request_ctx
 from quart.typing import ResponseTypes

@@ -25,28 +25,21 @@ if find_spec("asyncssh") is None:
         name="asyncssh",
     )
 
-from quartpatterns.deployment.archives import Archive
-from quartpatterns.deployment.archives import newest_archive
-from quartpatterns.deployment.archives import pack
-from quartpatterns.deployment.archives import read_archive
-from quartpatterns.deployment.configuration import ConfigurationMissingError
-from quartpatterns.deployment.configuration import load_configuration
+from quartpatterns.deployment.archives import Archive, newest_archive, pack, read_archive
+from quartpatterns.deployment.configuration import ConfigurationMissingError, load_configuration
 from quartpatterns.deployment.deployment import Deployment
-from quartpatterns.deployment.errors import DeploymentError
-from quartpatterns.deployment.errors import FailedError
-from quartpatterns.deployment.errors import LockedError
-from quartpatterns.deployment.errors import PackError
-from quartpatterns.deployment.errors import SettingsError
-from quartpatterns.deployment.errors import StepFailedError
-from quartpatterns.deployment.events import Event
-from quartpatterns.deployment.events import Outcome
-from quartpatterns.deployment.inspection import Line
-from quartpatterns.deployment.inspection import Status
-from quartpatterns.deployment.reading import parse_settings
-from quartpatterns.deployment.reading import read_settings
-from quartpatterns.deployment.settings import Health
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.errors import (
+    DeploymentError,
+    FailedError,
+    LockedError,
+    PackError,
+    SettingsError,
+    StepFailedError,
+)
+from quartpatterns.deployment.events import Event, Outcome
+from quartpatterns.deployment.inspection import Line, Status
+from quartpatterns.deployment.reading import parse_settings, read_settings
+from quartpatterns.deployment.settings import Health, Host, Settings
 from quartpatterns.deployment.units import units
 
 __all__ = [

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from quartpatterns.deployment.settings import VERSION
-from quartpatterns.deployment.settings import Host
+from quartpatterns.deployment.settings import VERSION, Host
 
 __all__ = ["Command", "Step", "Upload", "exists", "python_command", "quoted", "tool"]
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from quartpatterns.deployment.errors import PackError
-from quartpatterns.deployment.settings import VERSION
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.settings import VERSION, Settings
 
 __all__ = ["Archive", "newest_archive", "pack", "read_archive"]
 

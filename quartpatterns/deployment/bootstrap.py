@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from quartpatterns.deployment.actions import Command
-from quartpatterns.deployment.actions import Step
-from quartpatterns.deployment.actions import Upload
-from quartpatterns.deployment.actions import quoted
-from quartpatterns.deployment.actions import tool
-from quartpatterns.deployment.program import program
-from quartpatterns.deployment.program import program_version
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.actions import Command, Step, Upload, quoted, tool
+from quartpatterns.deployment.program import program, program_version
+from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.units import units
 
 __all__ = ["bootstrap_steps", "environment_steps", "program_step", "start_step"]

@@ -11,26 +11,18 @@ import json
 import os
 import shlex
 import socket
-from collections.abc import AsyncGenerator
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import asyncssh
 
-from quartpatterns.deployment.actions import Command
-from quartpatterns.deployment.actions import Step
-from quartpatterns.deployment.actions import Upload
-from quartpatterns.deployment.errors import LockedError
-from quartpatterns.deployment.errors import StepFailedError
-from quartpatterns.deployment.errors import remedy
-from quartpatterns.deployment.logins import find_python
-from quartpatterns.deployment.logins import login
+from quartpatterns.deployment.actions import Command, Step, Upload
+from quartpatterns.deployment.errors import LockedError, StepFailedError, remedy
+from quartpatterns.deployment.logins import find_python, login
 from quartpatterns.deployment.program import session_source
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.settings import Host, Settings
 
 __all__ = ["Connection", "connected"]
 

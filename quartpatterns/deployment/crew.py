@@ -5,28 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Generator
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from quartpatterns.deployment.actions import Step
-from quartpatterns.deployment.connections import Connection
-from quartpatterns.deployment.connections import connected
-from quartpatterns.deployment.errors import FailedError
-from quartpatterns.deployment.errors import StepFailedError
-from quartpatterns.deployment.events import Event
-from quartpatterns.deployment.events import Observer
+from quartpatterns.deployment.connections import Connection, connected
+from quartpatterns.deployment.errors import FailedError, StepFailedError
+from quartpatterns.deployment.events import Event, Observer
 from quartpatterns.deployment.program import program
-from quartpatterns.deployment.redaction import redactor
-from quartpatterns.deployment.redaction import secrets_of
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.redaction import redactor, secrets_of
+from quartpatterns.deployment.settings import Host, Settings
 
 __all__ = ["Crew", "batches"]
 

@@ -5,32 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from quartpatterns.deployment import steps
 from quartpatterns.deployment.actions import tool
-from quartpatterns.deployment.archives import Archive
-from quartpatterns.deployment.archives import newest_archive
-from quartpatterns.deployment.archives import pack
+from quartpatterns.deployment.archives import Archive, newest_archive, pack
 from quartpatterns.deployment.bootstrap import bootstrap_steps
 from quartpatterns.deployment.connections import Connection
-from quartpatterns.deployment.crew import Crew
-from quartpatterns.deployment.crew import batches
-from quartpatterns.deployment.errors import DeploymentError
-from quartpatterns.deployment.errors import PackError
-from quartpatterns.deployment.errors import StepFailedError
-from quartpatterns.deployment.events import Observer
-from quartpatterns.deployment.events import Outcome
-from quartpatterns.deployment.events import unobserved
-from quartpatterns.deployment.inspection import Line
-from quartpatterns.deployment.inspection import Status
-from quartpatterns.deployment.inspection import ask_status
-from quartpatterns.deployment.inspection import read_logs
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.crew import Crew, batches
+from quartpatterns.deployment.errors import DeploymentError, PackError, StepFailedError
+from quartpatterns.deployment.events import Observer, Outcome, unobserved
+from quartpatterns.deployment.inspection import Line, Status, ask_status, read_logs
+from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.steps import planned_steps
 from quartpatterns.deployment.switching import switch
 

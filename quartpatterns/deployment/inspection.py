@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-from collections.abc import AsyncGenerator
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +13,9 @@ import asyncssh
 
 from quartpatterns.deployment.actions import tool
 from quartpatterns.deployment.errors import StepFailedError
-from quartpatterns.deployment.logins import find_python
-from quartpatterns.deployment.logins import login
-from quartpatterns.deployment.redaction import redactor
-from quartpatterns.deployment.redaction import secrets_of
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.logins import find_python, login
+from quartpatterns.deployment.redaction import redactor, secrets_of
+from quartpatterns.deployment.settings import Host, Settings
 
 __all__ = ["Line", "Status", "ask_status", "read_logs"]
 

@@ -12,9 +12,7 @@ import asyncssh
 
 from quartpatterns.deployment.errors import StepFailedError
 from quartpatterns.deployment.refusals import explain
-from quartpatterns.deployment.settings import VERSION
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.settings import VERSION, Host, Settings
 
 __all__ = ["find_python", "login"]
 

@@ -6,19 +6,12 @@ import getpass
 import platform
 import re
 import tomllib
-from collections.abc import Mapping
-from collections.abc import Sequence
-from pathlib import Path
-from pathlib import PurePosixPath
-from typing import Any
-from typing import Literal
-from typing import cast
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, cast
 
 from quartpatterns.deployment.errors import SettingsError
-from quartpatterns.deployment.settings import VERSION
-from quartpatterns.deployment.settings import Health
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.settings import VERSION, Health, Host, Settings
 from quartpatterns.deployment.tables import Table
 
 __all__ = ["parse_settings", "read_settings"]

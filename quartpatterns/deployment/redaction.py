@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from urllib.parse import unquote
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterable
+from urllib.parse import unquote, urlsplit
 
 from quartpatterns.deployment.errors import DeploymentError
 from quartpatterns.deployment.onhost.environment import parse

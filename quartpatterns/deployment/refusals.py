@@ -6,8 +6,7 @@ from pathlib import Path
 
 import asyncssh
 
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.settings import Host, Settings
 
 __all__ = ["explain"]
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.deployment.errors import DeploymentError
-from quartpatterns.deployment.errors import FailedError
-from quartpatterns.deployment.errors import StepFailedError
-from quartpatterns.deployment.events import Event
-from quartpatterns.deployment.events import Outcome
+from quartpatterns.deployment.errors import DeploymentError, FailedError, StepFailedError
+from quartpatterns.deployment.events import Event, Outcome
 from quartpatterns.deployment.inspection import Status
 
 __all__ = ["Report", "failure_text", "result_data", "status_table"]

@@ -10,21 +10,23 @@ import json
 import shlex
 from pathlib import PurePosixPath
 
-from quartpatterns.deployment.actions import Command
-from quartpatterns.deployment.actions import Step
-from quartpatterns.deployment.actions import Upload
-from quartpatterns.deployment.actions import exists
-from quartpatterns.deployment.actions import python_command
-from quartpatterns.deployment.actions import quoted
-from quartpatterns.deployment.actions import tool
-from quartpatterns.deployment.archives import Archive
-from quartpatterns.deployment.archives import newest_archive
-from quartpatterns.deployment.bootstrap import bootstrap_steps
-from quartpatterns.deployment.bootstrap import environment_steps
-from quartpatterns.deployment.bootstrap import program_step
-from quartpatterns.deployment.bootstrap import start_step
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.actions import (
+    Command,
+    Step,
+    Upload,
+    exists,
+    python_command,
+    quoted,
+    tool,
+)
+from quartpatterns.deployment.archives import Archive, newest_archive
+from quartpatterns.deployment.bootstrap import (
+    bootstrap_steps,
+    environment_steps,
+    program_step,
+    start_step,
+)
+from quartpatterns.deployment.settings import Host, Settings
 
 __all__ = [
     "migration_step",

@@ -8,10 +8,8 @@ import asyncssh
 
 from quartpatterns.deployment.actions import tool
 from quartpatterns.deployment.connections import Connection
-from quartpatterns.deployment.crew import Crew
-from quartpatterns.deployment.crew import batches
-from quartpatterns.deployment.errors import FailedError
-from quartpatterns.deployment.errors import StepFailedError
+from quartpatterns.deployment.crew import Crew, batches
+from quartpatterns.deployment.errors import FailedError, StepFailedError
 from quartpatterns.deployment.steps import switching_steps
 
 __all__ = ["switch"]

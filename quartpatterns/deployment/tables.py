@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from typing import cast
-from typing import overload
+from typing import Any, cast, overload
 
 from quartpatterns.deployment.errors import SettingsError
 

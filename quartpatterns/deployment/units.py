@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from quartpatterns.deployment.settings import Host
-from quartpatterns.deployment.settings import Settings
+from quartpatterns.deployment.settings import Host, Settings
 
 __all__ = ["units"]
 

@@ -11,9 +11,7 @@
         raise APIError("This view is gone", status_code=410)
 """
 
-from quartpatterns.errorpages.identity import DEFAULTS
-from quartpatterns.errorpages.identity import RequestIDFilter
-from quartpatterns.errorpages.identity import request_id
+from quartpatterns.errorpages.identity import DEFAULTS, RequestIDFilter, request_id
 from quartpatterns.errorpages.pages import ErrorPages
 from quartpatterns.errorpages.problems import APIError
 

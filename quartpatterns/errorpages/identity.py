@@ -8,9 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from quart import current_app
-from quart import has_request_context
-from quart import request
+from quart import current_app, has_request_context, request
 
 __all__ = ["DEFAULTS", "RequestIDFilter", "request_id"]
 

@@ -5,30 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
-from collections.abc import Mapping
-from typing import Any
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from jinja2 import TemplateNotFound
 from markupsafe import escape
-from quart import Quart
-from quart import current_app
-from quart import has_request_context
-from quart import render_template
-from quart import request
+from quart import Quart, current_app, has_request_context, render_template, request
 from quart.utils import run_sync
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError
 
-from quartpatterns.errorpages.identity import DEFAULTS
-from quartpatterns.errorpages.identity import RequestIDFilter
-from quartpatterns.errorpages.identity import id_header
-from quartpatterns.errorpages.identity import request_id
-from quartpatterns.errorpages.problems import PROBLEM
-from quartpatterns.errorpages.problems import APIError
-from quartpatterns.errorpages.problems import describe
-from quartpatterns.errorpages.problems import problem
+from quartpatterns.errorpages.identity import DEFAULTS, RequestIDFilter, id_header, request_id
+from quartpatterns.errorpages.problems import PROBLEM, APIError, describe, problem
 
 __all__ = ["ErrorPages", "Form"]
 

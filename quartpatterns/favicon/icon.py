@@ -6,12 +6,8 @@ import mimetypes
 from contextlib import closing
 from typing import Any
 
-from quart import Blueprint
-from quart import Quart
-from quart import current_app
+from quart import Blueprint, Quart, current_app, request, url_for
 from quart import redirect as redirect_to
-from quart import request
-from quart import url_for
 from quart.typing import ResponseTypes
 from quart.utils import run_sync
 from werkzeug.http import remove_entity_headers

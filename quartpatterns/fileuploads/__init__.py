@@ -31,29 +31,31 @@ if _missing := [name for name in ("filetype", "multipart") if find_spec(name) is
 from quartpatterns.fileuploads.boards import State
 from quartpatterns.fileuploads.content import content_matches
 from quartpatterns.fileuploads.downloads import send_upload
-from quartpatterns.fileuploads.errors import BadMultipartError
-from quartpatterns.fileuploads.errors import LimitExceededError
-from quartpatterns.fileuploads.errors import StorageFullError
-from quartpatterns.fileuploads.errors import StorageUnavailableError
-from quartpatterns.fileuploads.errors import UploadNotAllowed
+from quartpatterns.fileuploads.errors import (
+    BadMultipartError,
+    LimitExceededError,
+    StorageFullError,
+    StorageUnavailableError,
+    UploadNotAllowed,
+)
 from quartpatterns.fileuploads.folder import Folder
-from quartpatterns.fileuploads.names import SavedName
-from quartpatterns.fileuploads.names import secure_name
-from quartpatterns.fileuploads.parts import Part
-from quartpatterns.fileuploads.parts import stream_multipart
-from quartpatterns.fileuploads.presets import ALL
-from quartpatterns.fileuploads.presets import ARCHIVES
-from quartpatterns.fileuploads.presets import AUDIO
-from quartpatterns.fileuploads.presets import DATA
-from quartpatterns.fileuploads.presets import DEFAULTS
-from quartpatterns.fileuploads.presets import DOCUMENTS
-from quartpatterns.fileuploads.presets import EXECUTABLES
-from quartpatterns.fileuploads.presets import IMAGES
-from quartpatterns.fileuploads.presets import SCRIPTS
-from quartpatterns.fileuploads.presets import SOURCE
-from quartpatterns.fileuploads.presets import TEXT
-from quartpatterns.fileuploads.presets import VIDEO
-from quartpatterns.fileuploads.presets import AllExcept
+from quartpatterns.fileuploads.names import SavedName, secure_name
+from quartpatterns.fileuploads.parts import Part, stream_multipart
+from quartpatterns.fileuploads.presets import (
+    ALL,
+    ARCHIVES,
+    AUDIO,
+    DATA,
+    DEFAULTS,
+    DOCUMENTS,
+    EXECUTABLES,
+    IMAGES,
+    SCRIPTS,
+    SOURCE,
+    TEXT,
+    VIDEO,
+    AllExcept,
+)
 from quartpatterns.fileuploads.progress import UploadProgress
 from quartpatterns.fileuploads.registration import configure_uploads
 from quartpatterns.fileuploads.uploads import UploadSet

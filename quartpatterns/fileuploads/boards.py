@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from time import monotonic
-from typing import Any
-from typing import Literal
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 __all__ = ["Board", "LocalBoard", "RedisBoard", "State"]
 

@@ -6,10 +6,7 @@ from typing import Any
 
 import filetype  # type: ignore[import-untyped]
 
-from quartpatterns.fileuploads.presets import DATA
-from quartpatterns.fileuploads.presets import SCRIPTS
-from quartpatterns.fileuploads.presets import SOURCE
-from quartpatterns.fileuploads.presets import TEXT
+from quartpatterns.fileuploads.presets import DATA, SCRIPTS, SOURCE, TEXT
 
 __all__ = ["HEAD", "content_matches"]
 

@@ -7,8 +7,7 @@ import mimetypes
 from collections.abc import AsyncIterator
 from typing import Any
 
-from quart import current_app
-from quart import request
+from quart import current_app, request
 from quart.wrappers import Response
 from werkzeug.exceptions import NotFound
 from werkzeug.http import remove_entity_headers

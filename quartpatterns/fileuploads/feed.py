@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import multipart  # type: ignore[import-untyped]
 from quart import Request
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.exceptions import RequestTimeout
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, UnsupportedMediaType
 
-from quartpatterns.fileuploads.errors import BadMultipartError
-from quartpatterns.fileuploads.errors import LimitExceededError
+from quartpatterns.fileuploads.errors import BadMultipartError, LimitExceededError
 from quartpatterns.fileuploads.parser import Parser
 
 __all__ = ["END", "Feed", "OnProgress", "Source"]

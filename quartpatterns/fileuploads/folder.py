@@ -8,11 +8,8 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Generator
-from datetime import UTC
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISREG
@@ -22,13 +19,9 @@ from quart.utils import run_sync
 from werkzeug.security import safe_join
 
 from quartpatterns.fileuploads.errors import StorageFullError
-from quartpatterns.fileuploads.links import give_name
-from quartpatterns.fileuploads.links import nameless_file
-from quartpatterns.fileuploads.links import rename
+from quartpatterns.fileuploads.links import give_name, nameless_file, rename
 from quartpatterns.fileuploads.names import is_plain
-from quartpatterns.fileuploads.storage import Resolve
-from quartpatterns.fileuploads.storage import Stored
-from quartpatterns.fileuploads.storage import claim
+from quartpatterns.fileuploads.storage import Resolve, Stored, claim
 
 __all__ = ["Folder"]
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from datetime import timedelta
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
-from obstore.exceptions import BaseError
-from obstore.store import ObjectStore
-from obstore.store import from_url
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import ObjectStore, from_url
 from quart.utils import run_sync
 
 from quartpatterns.fileuploads.errors import StorageUnavailableError
-from quartpatterns.fileuploads.storage import Resolve
-from quartpatterns.fileuploads.storage import Stored
-from quartpatterns.fileuploads.storage import claim
+from quartpatterns.fileuploads.storage import Resolve, Stored, claim
 
 __all__ = ["Objects", "store_from_url"]
 

@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import sys
 from types import EllipsisType
-from typing import Any
-from typing import Self
-from typing import cast
+from typing import Any, Self, cast
 
-from quart import Request
-from quart import current_app
+from quart import Request, current_app
 from werkzeug.datastructures import Headers
 from werkzeug.http import parse_options_header
 
-from quartpatterns.fileuploads.errors import BadMultipartError
-from quartpatterns.fileuploads.errors import LimitExceededError
-from quartpatterns.fileuploads.feed import END
-from quartpatterns.fileuploads.feed import Feed
-from quartpatterns.fileuploads.feed import OnProgress
-from quartpatterns.fileuploads.feed import Source
+from quartpatterns.fileuploads.errors import BadMultipartError, LimitExceededError
+from quartpatterns.fileuploads.feed import END, Feed, OnProgress, Source
 
 __all__ = ["Part", "Parts", "stream_multipart"]
 

@@ -6,22 +6,16 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import asdict
 from time import monotonic
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
-from quart import Quart
-from quart import current_app
+from quart import Quart, current_app
 from quart.wrappers import Response
 from werkzeug.exceptions import BadRequest
 
-from quartpatterns.fileuploads.boards import Board
-from quartpatterns.fileuploads.boards import LocalBoard
-from quartpatterns.fileuploads.boards import RedisBoard
-from quartpatterns.fileuploads.boards import State
+from quartpatterns.fileuploads.boards import Board, LocalBoard, RedisBoard, State
 from quartpatterns.fileuploads.feed import OnProgress
 
 __all__ = ["UploadProgress"]

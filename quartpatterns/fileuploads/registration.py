@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
-from quart import Blueprint
-from quart import Quart
-from quart import abort
-from quart import current_app
+from quart import Blueprint, Quart, abort, current_app
 from quart.typing import ResponseReturnValue
 
 from quartpatterns.fileuploads.downloads import send_upload
 from quartpatterns.fileuploads.folder import Folder
-from quartpatterns.fileuploads.storage import KEY
-from quartpatterns.fileuploads.storage import Storage
-from quartpatterns.fileuploads.storage import UploadConfiguration
+from quartpatterns.fileuploads.storage import KEY, Storage, UploadConfiguration
 from quartpatterns.fileuploads.uploads import UploadSet
 
 __all__ = ["configure_uploads"]
@@ -85,8 +79,7 @@ def _storage(root: str, dest: str, config: dict[str, Any], prefix: str) -> Stora
         return Folder(Path(root, dest), fsync=bool(config.get(f"{prefix}FSYNC")))
     try:
         # Here, as a folder needs no obstore.
-        from quartpatterns.fileuploads.objects import Objects
-        from quartpatterns.fileuploads.objects import store_from_url
+        from quartpatterns.fileuploads.objects import Objects, store_from_url
     except ImportError as error:
         raise ImportError(
             f"{prefix}DEST is a URL, which needs obstore: pip install 'quartpatterns[fileuploads]'",

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Container
+from collections.abc import AsyncIterator, Callable, Container
 from secrets import token_hex
-from typing import IO
-from typing import Protocol
-from typing import cast
+from typing import IO, Protocol, cast
 
-from quart import Quart
-from quart import current_app
-from quart import url_for
+from quart import Quart, current_app, url_for
 from quart.utils import run_sync
 from werkzeug.datastructures import FileStorage
 
-from quartpatterns.fileuploads.content import HEAD
-from quartpatterns.fileuploads.content import content_matches
+from quartpatterns.fileuploads.content import HEAD, content_matches
 from quartpatterns.fileuploads.errors import UploadNotAllowed
 from quartpatterns.fileuploads.folder import Folder
-from quartpatterns.fileuploads.names import SavedName
-from quartpatterns.fileuploads.names import extension
-from quartpatterns.fileuploads.names import numbered
-from quartpatterns.fileuploads.names import secure_name
-from quartpatterns.fileuploads.names import secure_path
+from quartpatterns.fileuploads.names import SavedName, extension, numbered, secure_name, secure_path
 from quartpatterns.fileuploads.parts import Part
 from quartpatterns.fileuploads.presets import DEFAULTS
-from quartpatterns.fileuploads.storage import KEY
-from quartpatterns.fileuploads.storage import Storage
-from quartpatterns.fileuploads.storage import UploadConfiguration
-from quartpatterns.fileuploads.storage import transfer
+from quartpatterns.fileuploads.storage import KEY, Storage, UploadConfiguration, transfer
 
 __all__ = ["UploadSet"]
 

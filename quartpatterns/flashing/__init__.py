@@ -17,9 +17,7 @@ error where it is flashed.
 """
 
 from quartpatterns.flashing.cookies import FlashTooLargeError
-from quartpatterns.flashing.extension import DEFAULTS
-from quartpatterns.flashing.extension import Flashing
-from quartpatterns.flashing.messages import flash
-from quartpatterns.flashing.messages import get_flashed_messages
+from quartpatterns.flashing.extension import DEFAULTS, Flashing
+from quartpatterns.flashing.messages import flash, get_flashed_messages
 
 __all__ = ["DEFAULTS", "FlashTooLargeError", "Flashing", "flash", "get_flashed_messages"]

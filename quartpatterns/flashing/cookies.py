@@ -7,11 +7,9 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
-from itsdangerous import BadData
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeTimedSerializer
 from quart import Quart
 from quart.sessions import session_json_serializer
 from werkzeug.http import dump_cookie

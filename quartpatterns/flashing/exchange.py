@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from quart import Quart
-from quart import session
+from quart import Quart, session
 from quart.signals import message_flashed
 from quart.typing import ResponseTypes
 from quart.wrappers import Request

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-from typing import cast
-from weakref import WeakKeyDictionary
-from weakref import WeakSet
+from typing import Any, cast
+from weakref import WeakKeyDictionary, WeakSet
 
-from quart import Quart
-from quart import current_app
-from quart import request
+from quart import Quart, current_app, request
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
 from quartpatterns.flashing.exchange import Exchange
-from quartpatterns.flashing.messages import KEY
-from quartpatterns.flashing.messages import get_flashed_messages
+from quartpatterns.flashing.messages import KEY, get_flashed_messages
 
 __all__ = ["DEFAULTS", "Flashing"]
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
-from typing import Literal
-from typing import cast
-from typing import overload
+from typing import Any, Literal, cast, overload
 
-from quart import current_app
-from quart import has_request_context
-from quart import request
+from quart import current_app, has_request_context, request
 
-from quartpatterns.flashing.exchange import Exchange
-from quartpatterns.flashing.exchange import Flashed
+from quartpatterns.flashing.exchange import Exchange, Flashed
 
 __all__ = ["KEY", "flash", "get_flashed_messages"]
 

@@ -11,8 +11,7 @@ from quart import Quart
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.gallery.pages import pages
-from quartpatterns.gallery.ports import kept_out
-from quartpatterns.gallery.ports import mounts
+from quartpatterns.gallery.ports import kept_out, mounts
 from quartpatterns.subclassing import FaithfulQuart
 
 __all__ = ["ENVIRONMENT", "create_app"]

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from quart import Blueprint
-from quart import Response
-from quart import abort
-from quart import redirect
-from quart import render_template
-from quart import url_for
+from quart import Blueprint, Response, abort, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
 from quart.utils import run_sync
 
-from quartpatterns import __version__
-from quartpatterns import catalog
-from quartpatterns.gallery.sources import exhibit
-from quartpatterns.gallery.sources import stylesheet
+from quartpatterns import __version__, catalog
+from quartpatterns.gallery.sources import exhibit, stylesheet
 
 __all__ = ["pages"]
 

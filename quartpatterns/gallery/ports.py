@@ -7,8 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
-from quart import render_template
+from quart import Quart, render_template
 
 from quartpatterns import catalog
 from quartpatterns.appdispatch import StartupError
@@ -35,7 +34,7 @@ def mounts(config: Mapping[str, Any]) -> dict[str, Quart]:
 
 def _port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
     try:
-        module = importlib.import_module(f"quartpatterns.{pattern.name}.port")
+        module = importlib.import_module(f"quartpatterns.{pattern.name}.example.port")
         port: Quart = module.create_app(config)
     except ImportError as error:
         if not error.name or error.name.startswith("quartpatterns"):

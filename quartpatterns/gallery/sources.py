@@ -54,12 +54,12 @@ def exhibit(pattern: catalog.Pattern) -> Exhibit:
         return (folder / name).read_text(encoding="utf-8")
 
     package = importlib.import_module(f"quartpatterns.{pattern.name}")
-    cases = importlib.import_module(f"quartpatterns.{pattern.name}.cases")
+    cases = importlib.import_module(f"quartpatterns.{pattern.name}.example.cases")
     names = sorted(getattr(package, "__all__", ()))
     return Exhibit(
         readme=_markdown(read("README.md")),
-        port=_code(read("port.py")),
-        original=_code(read("original.py")),
+        port=_code(read("example/port.py")),
+        original=_code(read("example/original.py")),
         helpers=tuple((name, _summary(getattr(package, name))) for name in names),
         cases=tuple(cases.CASES),
     )

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 
-from .imports import absolute
-from .imports import ensure_importable
+from .imports import absolute, ensure_importable
 from .view import LazyView
 
 __all__ = ["lazy_url"]

@@ -10,13 +10,10 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
-from quart import current_app
-from quart import has_request_context
-from quart import request
+from quart import current_app, has_request_context, request
 from quart.utils import run_sync
 
-from .imports import imported
-from .imports import split
+from .imports import imported, split
 
 __all__ = ["LazyView"]
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data
-from werkzeug.sansio.multipart import Field
-from werkzeug.sansio.multipart import MultipartDecoder
-from werkzeug.sansio.multipart import NeedData
+from werkzeug.sansio.multipart import Data, Field, MultipartDecoder, NeedData
 
 __all__ = ["PEEK", "field_in_form", "peeked"]
 

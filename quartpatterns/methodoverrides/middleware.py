@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-from quartpatterns.methodoverrides.forms import PEEK
-from quartpatterns.methodoverrides.forms import field_in_form
-from quartpatterns.methodoverrides.forms import peeked
+from quartpatterns.methodoverrides.forms import PEEK, field_in_form, peeked
 
 __all__ = ["ALLOWED_METHODS", "BODYLESS_METHODS", "HTTPMethodOverrideMiddleware"]
 

@@ -22,12 +22,14 @@ except ModuleNotFoundError as _missing:
         name=_missing.name,
     ) from _missing
 
-from quartpatterns.mongodb.errors import DocumentInvalid
-from quartpatterns.mongodb.errors import MongoUnavailable
-from quartpatterns.mongodb.errors import diagnose
-from quartpatterns.mongodb.errors import handle_database_error
-from quartpatterns.mongodb.errors import read_document
-from quartpatterns.mongodb.errors import register_error_handlers
+from quartpatterns.mongodb.errors import (
+    DocumentInvalid,
+    MongoUnavailable,
+    diagnose,
+    handle_database_error,
+    read_document,
+    register_error_handlers,
+)
 from quartpatterns.mongodb.extension import MongoDB
 from quartpatterns.mongodb.pagination import Pagination
 from quartpatterns.mongodb.queries import literal

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from types import SimpleNamespace
-from typing import Any
-from typing import ClassVar
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import beanie
-from beanie.odm.actions import EventTypes
-from beanie.odm.actions import wrap_with_actions
+from beanie.odm.actions import EventTypes, wrap_with_actions
 from beanie.odm.settings.document import DocumentSettings
 from beanie.odm.utils.init import Initializer
 from beanie.odm.utils.parsing import merge_models
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import CollectionInvalid
-from pymongo.errors import OperationFailure
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from quartpatterns.mongodb.errors import validated
 from quartpatterns.mongodb.registration import current

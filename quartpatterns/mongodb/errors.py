@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from textwrap import shorten
-from typing import Any
-from typing import TypeVar
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from bson.errors import InvalidDocument
-from pydantic import BaseModel
-from pydantic import ValidationError
-from pymongo.errors import BulkWriteError
-from pymongo.errors import ConnectionFailure
-from pymongo.errors import DocumentTooLarge
-from pymongo.errors import NotPrimaryError
-from pymongo.errors import OperationFailure
-from pymongo.errors import PyMongoError
-from pymongo.errors import WaitQueueTimeoutError
-from quart import Quart
-from quart import ResponseReturnValue
-from quart import current_app
-from werkzeug.exceptions import BadRequest
-from werkzeug.exceptions import Conflict
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.exceptions import ServiceUnavailable
-from werkzeug.exceptions import UnprocessableEntity
+from pydantic import BaseModel, ValidationError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    WaitQueueTimeoutError,
+)
+from quart import Quart, ResponseReturnValue, current_app
+from werkzeug.exceptions import (
+    BadRequest,
+    Conflict,
+    HTTPException,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    UnprocessableEntity,
+)
 
 __all__ = [
     "DocumentInvalid",

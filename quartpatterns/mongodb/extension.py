@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from collections.abc import Generator
-from contextlib import asynccontextmanager
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from textwrap import shorten
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -18,13 +15,10 @@ from quart import Quart
 from quart.signals import appcontext_pushed
 
 from quartpatterns.mongodb.clients import LoopClient
-from quartpatterns.mongodb.documents import Document
-from quartpatterns.mongodb.documents import create_indexes
-from quartpatterns.mongodb.documents import define
+from quartpatterns.mongodb.documents import Document, create_indexes, define
 from quartpatterns.mongodb.errors import diagnose
 from quartpatterns.mongodb.queries import Queries
-from quartpatterns.mongodb.registration import Registration
-from quartpatterns.mongodb.registration import current
+from quartpatterns.mongodb.registration import Registration, current
 from quartpatterns.mongodb.settings import configured
 
 __all__ = ["MongoDB"]

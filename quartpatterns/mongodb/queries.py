@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable
-from typing import Any
-from typing import TypeVar
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from beanie.odm.queries.find import FindMany
-from pydantic import BaseModel
-from pydantic import TypeAdapter
-from pydantic import ValidationError
-from quart import abort
-from quart import has_request_context
-from quart import request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from quart import abort, has_request_context, request
 
 from quartpatterns.mongodb.documents import Document
 from quartpatterns.mongodb.errors import refuses_value
-from quartpatterns.mongodb.pagination import MAX_PER_PAGE
-from quartpatterns.mongodb.pagination import Pagination
-from quartpatterns.mongodb.pagination import page_numbers
+from quartpatterns.mongodb.pagination import MAX_PER_PAGE, Pagination, page_numbers
 
 __all__ = ["Queries", "literal"]
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from quart import has_app_context
 from quart.ctx import AppContext

@@ -10,8 +10,7 @@ import and a registration for each::
     register_blueprints(app, ".blueprints")
 """
 
-from .blueprints import DuplicateBlueprintError
-from .blueprints import register_blueprints
+from .blueprints import DuplicateBlueprintError, register_blueprints
 from .modules import BlueprintImportError
 
 __all__ = ["BlueprintImportError", "DuplicateBlueprintError", "register_blueprints"]

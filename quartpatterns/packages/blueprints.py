@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 # The base of Flask's blueprints and Quart's; a folder of Flask's without an __init__.py.
 from flask.sansio.blueprints import Blueprint as SansioBlueprint  # pyright: ignore[reportMissingTypeStubs]
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 
-from .modules import import_package
-from .modules import submodules
+from .modules import import_package, submodules
 
 __all__ = ["DuplicateBlueprintError", "register_blueprints"]
 

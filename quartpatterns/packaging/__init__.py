@@ -15,16 +15,14 @@
 """
 
 from quartpatterns.packaging.names import ProjectNameError
-from quartpatterns.packaging.projects import FEATURES
-from quartpatterns.packaging.projects import Project
-from quartpatterns.packaging.projects import ProjectError
-from quartpatterns.packaging.projects import new_project
-from quartpatterns.packaging.resources import MissingResource
-from quartpatterns.packaging.resources import MissingResourcesError
-from quartpatterns.packaging.resources import check_resources
-from quartpatterns.packaging.resources import require_resources
-from quartpatterns.packaging.versions import VersionError
-from quartpatterns.packaging.versions import dev_version
+from quartpatterns.packaging.projects import FEATURES, Project, ProjectError, new_project
+from quartpatterns.packaging.resources import (
+    MissingResource,
+    MissingResourcesError,
+    check_resources,
+    require_resources,
+)
+from quartpatterns.packaging.versions import VersionError, dev_version
 
 __all__ = [
     "FEATURES",

@@ -6,15 +6,11 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from jinja2 import Environment
-from jinja2 import StrictUndefined
+from jinja2 import Environment, StrictUndefined
 
 from quartpatterns import __version__
 from quartpatterns.packaging.names import check_name

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.resources.abc import Traversable
-from pathlib import Path
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from posixpath import join
 
 from jinja2 import TemplateNotFound
 from quart import Quart
 from quart.utils import run_sync
 
-from quartpatterns.packaging.references import Folder
-from quartpatterns.packaging.references import Kind
-from quartpatterns.packaging.references import Reference
-from quartpatterns.packaging.references import in_python
-from quartpatterns.packaging.references import in_template
+from quartpatterns.packaging.references import Folder, Kind, Reference, in_python, in_template
 
 __all__ = ["MissingResource", "MissingResourcesError", "check_resources", "require_resources"]
 

@@ -15,9 +15,7 @@
         await verify_digest(request)
 """
 
-from quartpatterns.requestchecksum.checksum import Checksum
-from quartpatterns.requestchecksum.checksum import generate_checksum
-from quartpatterns.requestchecksum.digests import DigestError
-from quartpatterns.requestchecksum.digests import verify_digest
+from quartpatterns.requestchecksum.checksum import Checksum, generate_checksum
+from quartpatterns.requestchecksum.digests import DigestError, verify_digest
 
 __all__ = ["Checksum", "DigestError", "generate_checksum", "verify_digest"]

@@ -12,7 +12,6 @@ is answered with ``dist/index.html``.
 """
 
 from quartpatterns.singlepageapplications.application import SinglePageApp
-from quartpatterns.singlepageapplications.names import has_hash
-from quartpatterns.singlepageapplications.names import is_client_route
+from quartpatterns.singlepageapplications.names import has_hash, is_client_route
 
 __all__ = ["SinglePageApp", "has_hash", "is_client_route"]

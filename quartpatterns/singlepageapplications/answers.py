@@ -6,8 +6,7 @@ import io
 from dataclasses import replace
 from typing import Any
 
-from quart import current_app
-from quart import request
+from quart import current_app, request
 from quart.typing import ResponseTypes
 from werkzeug.http import remove_entity_headers
 from werkzeug.utils import send_file

@@ -6,26 +6,18 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import quote
 
-from quart import Blueprint
-from quart import Quart
-from quart import abort
-from quart import current_app
-from quart import request
-from quart import url_for
+from quart import Blueprint, Quart, abort, current_app, request, url_for
 from quart.typing import ResponseTypes
 from quart.utils import run_sync
 from werkzeug.routing import PathConverter
 
 from quartpatterns.singlepageapplications import names
-from quartpatterns.singlepageapplications.answers import answer_data
-from quartpatterns.singlepageapplications.answers import answer_file
-from quartpatterns.singlepageapplications.assets import Asset
-from quartpatterns.singlepageapplications.assets import find
+from quartpatterns.singlepageapplications.answers import answer_data, answer_file
+from quartpatterns.singlepageapplications.assets import Asset, find
 
 __all__ = ["SinglePageApp"]
 

@@ -21,21 +21,16 @@ except ModuleNotFoundError as _missing:
         name=_missing.name,
     ) from _missing
 
-from quartpatterns.sqlalchemy.binds import ReadingError
-from quartpatterns.sqlalchemy.binds import RoutedSession
+from quartpatterns.sqlalchemy.binds import ReadingError, RoutedSession
 from quartpatterns.sqlalchemy.cursors import CursorError
-from quartpatterns.sqlalchemy.errors import DatabaseUnavailable
-from quartpatterns.sqlalchemy.errors import diagnose
-from quartpatterns.sqlalchemy.errors import handle_database_error
+from quartpatterns.sqlalchemy.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlalchemy.extension import SQLAlchemy
 from quartpatterns.sqlalchemy.keyset import KeysetPage
 from quartpatterns.sqlalchemy.models import Model
 from quartpatterns.sqlalchemy.pagination import Pagination
-from quartpatterns.sqlalchemy.recording import Query
-from quartpatterns.sqlalchemy.recording import get_recorded_queries
+from quartpatterns.sqlalchemy.recording import Query, get_recorded_queries
 from quartpatterns.sqlalchemy.registration import DEFAULTS
-from quartpatterns.sqlalchemy.sessions import ConcurrentUseError
-from quartpatterns.sqlalchemy.sessions import Session
+from quartpatterns.sqlalchemy.sessions import ConcurrentUseError, Session
 from quartpatterns.sqlalchemy.urls import async_url
 
 __all__ = [

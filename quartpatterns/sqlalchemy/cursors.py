@@ -7,14 +7,10 @@ import enum
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
-from typing import Literal
-from typing import cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
-from itsdangerous import BadData
-from itsdangerous import SignatureExpired
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 from quart import current_app
 from werkzeug.exceptions import BadRequest
 

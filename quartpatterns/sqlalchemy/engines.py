@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any
 
-from sqlalchemy import URL
-from sqlalchemy import AsyncAdaptedQueuePool
-from sqlalchemy import event
-from sqlalchemy.engine import AdaptedConnection
-from sqlalchemy.engine import Connection
-from sqlalchemy.engine import Dialect
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy import URL, AsyncAdaptedQueuePool, event
+from sqlalchemy.engine import AdaptedConnection, Connection, Dialect, ExceptionContext
 from sqlalchemy.exc import DataError
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.ext.asyncio import async_engine_from_config
+from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
 
 from quartpatterns.sqlalchemy import trips
 from quartpatterns.sqlalchemy.pools import HandoffPool
-from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
-from quartpatterns.sqlalchemy.sqlite import connect_sqlite
+from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter, connect_sqlite
 
 __all__ = ["make_engine"]
 

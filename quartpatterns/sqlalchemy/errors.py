@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from quart import ResponseReturnValue
-from quart import current_app
-from sqlalchemy.exc import DataError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import SQLAlchemyError
+from quart import ResponseReturnValue, current_app
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import BadRequest
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
 __all__ = [
     "DatabaseUnavailable",

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncGenerator
-from collections.abc import Iterable
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import cast
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartpatterns.sqlalchemy.binds import RoutedSession
 
 if TYPE_CHECKING:
-    from sqlalchemy import Executable
-    from sqlalchemy import Row
+    from sqlalchemy import Executable, Row
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
 __all__ = ["BATCH", "batches", "csv_chunks"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 from quart.ctx import AppContext
 from quart.signals import appcontext_tearing_down
 from sqlalchemy import orm
@@ -17,11 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartpatterns.sqlalchemy.binds import RoutedSession
 from quartpatterns.sqlalchemy.loops import LoopEngines
-from quartpatterns.sqlalchemy.models import Model
-from quartpatterns.sqlalchemy.models import make_model
+from quartpatterns.sqlalchemy.models import Model, make_model
 from quartpatterns.sqlalchemy.queries import Queries
-from quartpatterns.sqlalchemy.reading import Reading
-from quartpatterns.sqlalchemy.reading import reader_of
+from quartpatterns.sqlalchemy.reading import Reading, reader_of
 from quartpatterns.sqlalchemy.registration import configured
 from quartpatterns.sqlalchemy.retries import Retry
 from quartpatterns.sqlalchemy.sessions import Session

@@ -7,28 +7,16 @@ seen, which an index finds at once, and which nothing that happens before it can
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
-from typing import Generic
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartpatterns.sqlalchemy.cursors import Cursor
-from quartpatterns.sqlalchemy.cursors import Way
-from quartpatterns.sqlalchemy.cursors import read_cursor
-from quartpatterns.sqlalchemy.cursors import write_cursor
-from quartpatterns.sqlalchemy.order import Key
-from quartpatterns.sqlalchemy.order import order_of
-from quartpatterns.sqlalchemy.order import selects_objects
+from quartpatterns.sqlalchemy.cursors import Cursor, Way, read_cursor, write_cursor
+from quartpatterns.sqlalchemy.order import Key, order_of, selects_objects
 
 __all__ = ["KeysetPage", "keyset_page"]
 

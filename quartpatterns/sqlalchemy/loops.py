@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 
 from quart.ctx import AppContext
@@ -14,8 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quartpatterns.sqlalchemy.binds import unbound
-from quartpatterns.sqlalchemy.sessions import Session
-from quartpatterns.sqlalchemy.sessions import completed
+from quartpatterns.sqlalchemy.sessions import Session, completed
 
 __all__ = ["LoopEngines"]
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import re
 from types import new_class
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import ClassVar
-from typing import cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncAttrs
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import DeclarativeBaseNoMeta
-from sqlalchemy.orm import declared_attr
+from sqlalchemy.orm import DeclarativeBase, DeclarativeBaseNoMeta, declared_attr
 
 from quartpatterns.sqlalchemy.binds import bound_metadata
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import AsyncAdaptedQueuePool
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
-from sqlalchemy.util.queue import AsyncAdaptedQueue
-from sqlalchemy.util.queue import Empty
-from sqlalchemy.util.queue import Full
+from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty, Full
 
 __all__ = ["HandoffPool", "HandoffQueue"]
 

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC
-from abc import abstractmethod
-from collections.abc import AsyncGenerator
-from collections.abc import Awaitable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import Literal
-from typing import TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from quart import abort
-from quart import has_request_context
-from quart import request
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import MultipleResultsFound
-from sqlalchemy.exc import NoResultFound
+from quart import abort, has_request_context, request
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartpatterns.sqlalchemy.errors import refuses_value
-from quartpatterns.sqlalchemy.estimates import count_rows
-from quartpatterns.sqlalchemy.estimates import estimate_rows
-from quartpatterns.sqlalchemy.exports import BATCH
-from quartpatterns.sqlalchemy.exports import batches
-from quartpatterns.sqlalchemy.exports import csv_chunks
-from quartpatterns.sqlalchemy.keyset import KeysetPage
-from quartpatterns.sqlalchemy.keyset import keyset_page
-from quartpatterns.sqlalchemy.pagination import MAX_PER_PAGE
-from quartpatterns.sqlalchemy.pagination import Pagination
-from quartpatterns.sqlalchemy.pagination import page_numbers
+from quartpatterns.sqlalchemy.estimates import count_rows, estimate_rows
+from quartpatterns.sqlalchemy.exports import BATCH, batches, csv_chunks
+from quartpatterns.sqlalchemy.keyset import KeysetPage, keyset_page
+from quartpatterns.sqlalchemy.pagination import MAX_PER_PAGE, Pagination, page_numbers
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
-from contextvars import ContextVar
-from contextvars import Token
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from functools import wraps
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import ParamSpec
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from quart.ctx import AppContext
 

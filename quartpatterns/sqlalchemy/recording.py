@@ -12,11 +12,8 @@ from types import CodeType
 from typing import Any
 
 from greenlet import getcurrent  # type: ignore[import-untyped]
-from quart import current_app
-from quart import g
-from quart import has_app_context
-from sqlalchemy import Engine
-from sqlalchemy import event
+from quart import current_app, g, has_app_context
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 __all__ = ["Query", "get_recorded_queries", "record"]
@@ -26,7 +23,7 @@ MOST = 1000
 
 _KEY = "_sqlalchemy_queries"
 _PACKAGE = __name__.rpartition(".")[0]
-_SHOWN = {f"{_PACKAGE}.{name}" for name in ("port", "cases")}  # which use the helpers
+_EXAMPLE = f"{_PACKAGE}.example."  # it uses the helpers
 
 _log = logging.getLogger(_PACKAGE)
 
@@ -112,7 +109,7 @@ def _location() -> str:
     frame = parent.gr_frame if parent else currentframe()
     while frame is not None:
         name: str = frame.f_globals.get("__name__", "")
-        if name in _SHOWN or not name.startswith(("sqlalchemy.", f"{_PACKAGE}.")):
+        if name.startswith(_EXAMPLE) or not name.startswith(("sqlalchemy.", f"{_PACKAGE}.")):
             return f"{_path(frame.f_code)}:{frame.f_lineno} ({frame.f_code.co_qualname})"
         frame = frame.f_back
     return "?"

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from quart import Quart
 from quart.ctx import AppContext
 from quart.globals import _cv_app  # pyright: ignore[reportPrivateUsage]
-from sqlalchemy import URL
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from quartpatterns.sqlalchemy.binds import Database
-from quartpatterns.sqlalchemy.binds import databases
+from quartpatterns.sqlalchemy.binds import Database, databases
 from quartpatterns.sqlalchemy.engines import make_engine
 from quartpatterns.sqlalchemy.loops import LoopEngines
 from quartpatterns.sqlalchemy.recording import record

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
-from typing import Any
-from typing import Literal
-from typing import cast
+from typing import Annotated, Any, Literal, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
 
 try:
-    from pydantic import BaseModel
-    from pydantic import ConfigDict
-    from pydantic import Field
-    from pydantic import create_model
+    from pydantic import BaseModel, ConfigDict, Field, create_model
 except ModuleNotFoundError as missing:
     raise ImportError(
         f"quartpatterns.sqlalchemy.schemas needs {missing.name}: pip install"

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Coroutine
-from functools import partial
-from functools import wraps
-from typing import Any
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import TypeVar
-from typing import cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from quart import Quart
-from quart import current_app
+from quart import Quart, current_app
 
 if TYPE_CHECKING:
     from quartpatterns.sqlalchemy.extension import SQLAlchemy

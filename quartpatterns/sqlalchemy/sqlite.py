@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.util import await_only
@@ -32,8 +30,7 @@ async def connect_sqlite(*args: Any, **options: Any) -> SQLiteConnection:
         options: The same, by name.
     """
     # Here, as an application with another database needs no aiosqlite.
-    from quartpatterns._shared.sqlite_thread import SQLiteConnection
-    from quartpatterns._shared.sqlite_thread import SQLiteThread
+    from quartpatterns._shared.sqlite_thread import SQLiteConnection, SQLiteThread
 
     thread = SQLiteThread(partial(sqlite3.connect, *args, **options))
     try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,12 +10,9 @@ from quart.ctx import AppContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
-from quartpatterns.sqlalchemy.binds import bound_metadata
-from quartpatterns.sqlalchemy.binds import unbound
+from quartpatterns.sqlalchemy.binds import bound_metadata, unbound
 from quartpatterns.sqlalchemy.loops import LoopEngines
-from quartpatterns.sqlalchemy.registration import NoLoopError
-from quartpatterns.sqlalchemy.registration import Registration
-from quartpatterns.sqlalchemy.registration import current_context
+from quartpatterns.sqlalchemy.registration import NoLoopError, Registration, current_context
 
 __all__ = ["Tables"]
 

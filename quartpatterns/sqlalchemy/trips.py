@@ -7,13 +7,13 @@ trip, and what asyncpg returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
-from typing import Any
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_ss_cursor
+from sqlalchemy.dialects.postgresql.asyncpg import (
+    AsyncAdapt_asyncpg_connection,
+    AsyncAdapt_asyncpg_ss_cursor,
+)
 from sqlalchemy.util import await_only
 
 __all__ = ["OneTripConnection", "OneTripCursor", "connect"]

@@ -24,14 +24,9 @@ except ModuleNotFoundError as _missing:
         name=_missing.name,
     ) from _missing
 
-from quartpatterns.sqlite3.errors import DatabaseUnavailable
-from quartpatterns.sqlite3.errors import diagnose
-from quartpatterns.sqlite3.errors import handle_database_error
+from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlite3.extension import SQLite
-from quartpatterns.sqlite3.functions import get_db
-from quartpatterns.sqlite3.functions import init_db
-from quartpatterns.sqlite3.functions import query_db
-from quartpatterns.sqlite3.functions import stream_query
+from quartpatterns.sqlite3.functions import get_db, init_db, query_db, stream_query
 from quartpatterns.sqlite3.rows import make_dicts
 from quartpatterns.sqlite3.settings import DEFAULTS
 from quartpatterns.sqlite3.transactions import Transaction

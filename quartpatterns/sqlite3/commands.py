@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import click
 from quart import Quart
 
-from quartpatterns.sqlite3.errors import DatabaseUnavailable
-from quartpatterns.sqlite3.errors import diagnose
+from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose
 
 __all__ = ["add_init_db"]
 

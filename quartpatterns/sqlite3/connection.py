@@ -5,12 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import Any
-from typing import Self
+from typing import Any, Self
 
 from quartpatterns.sqlite3.lent import Lent
-from quartpatterns.sqlite3.transactions import Mode
-from quartpatterns.sqlite3.transactions import Transaction
+from quartpatterns.sqlite3.transactions import Mode, Transaction
 
 __all__ = ["Connection"]
 

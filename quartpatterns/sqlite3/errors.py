@@ -5,11 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from quart import ResponseReturnValue
-from quart import current_app
-from werkzeug.exceptions import BadRequest
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import ServiceUnavailable
+from quart import ResponseReturnValue, current_app
+from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
 __all__ = ["DatabaseUnavailable", "closed", "diagnose", "handle_database_error", "unavailable"]
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from contextlib import asynccontextmanager
-from typing import Any
-from typing import TypeVar
-from typing import cast
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeVar, cast
 
-from quart import Quart
-from quart import has_app_context
+from quart import Quart, has_app_context
 from quart.ctx import AppContext
 from quart.globals import app_ctx
 

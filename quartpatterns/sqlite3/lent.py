@@ -7,18 +7,15 @@ import re
 import sqlite3
 import weakref
 from collections.abc import Callable
-from functools import lru_cache
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from quartpatterns._shared.sqlite_thread import SQLiteConnection
-from quartpatterns.sqlite3.errors import breaks
-from quartpatterns.sqlite3.errors import closed
+from quartpatterns.sqlite3.errors import breaks, closed
 from quartpatterns.sqlite3.pool import Pool
 from quartpatterns.sqlite3.pooled import PooledConnection
 from quartpatterns.sqlite3.transactions import ENDED
-from quartpatterns.sqlite3.turns import Frame
-from quartpatterns.sqlite3.turns import Turns
+from quartpatterns.sqlite3.turns import Frame, Turns
 from quartpatterns.sqlite3.waiting import completed
 
 __all__ = ["Lent"]

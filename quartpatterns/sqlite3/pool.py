@@ -10,8 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from quartpatterns.sqlite3.errors import DatabaseUnavailable
-from quartpatterns.sqlite3.errors import unavailable
+from quartpatterns.sqlite3.errors import DatabaseUnavailable, unavailable
 from quartpatterns.sqlite3.pooled import PooledConnection
 from quartpatterns.sqlite3.settings import Settings
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from quart.globals import app_ctx
 
 from quartpatterns.sqlite3.lending import Lender
-from quartpatterns.sqlite3.opening import Configure
-from quartpatterns.sqlite3.opening import connect
+from quartpatterns.sqlite3.opening import Configure, connect
 from quartpatterns.sqlite3.settings import Settings
 
 __all__ = ["Registration"]

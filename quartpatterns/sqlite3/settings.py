@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-from typing import cast
-from urllib.parse import quote
-from urllib.parse import unquote
+from typing import Any, cast
+from urllib.parse import quote, unquote
 
 from quart import Quart
 

@@ -8,13 +8,9 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Generic
-from typing import Literal
-from typing import TypeVar
-from typing import get_args
+from typing import Generic, Literal, TypeVar, get_args
 
-from quartpatterns.sqlite3.turns import Frame
-from quartpatterns.sqlite3.turns import Turns
+from quartpatterns.sqlite3.turns import Frame, Turns
 from quartpatterns.sqlite3.waiting import completed
 
 __all__ = ["ENDED", "Mode", "Transaction"]

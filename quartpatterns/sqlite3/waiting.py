@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["completed"]
 

@@ -13,7 +13,6 @@ Wrap the generator, or put the decorator on the function, and return the result 
 
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.context import stream_with_context
-from quartpatterns.streaming.template import stream_template
-from quartpatterns.streaming.template import stream_template_string
+from quartpatterns.streaming.template import stream_template, stream_template_string
 
 __all__ = ["coalesce", "stream_template", "stream_template_string", "stream_with_context"]

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from contextlib import AsyncExitStack, suppress
 from contextvars import copy_context
 from time import monotonic
 

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterable
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
-from contextvars import Context
-from contextvars import ContextVar
-from contextvars import copy_context
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from functools import wraps
 from types import TracebackType
-from typing import Any
-from typing import ParamSpec
-from typing import TypeGuard
-from typing import TypeVar
-from typing import overload
+from typing import Any, ParamSpec, TypeGuard, TypeVar, overload
 
-from quart import Quart
-from quart import Response
-from quart import after_this_request
-from quart import current_app
-from quart import has_app_context
-from quart import has_request_context
+from quart import (
+    Quart,
+    Response,
+    after_this_request,
+    current_app,
+    has_app_context,
+    has_request_context,
+)
 from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
-from quartpatterns.streaming.steps import async_steps
-from quartpatterns.streaming.steps import sync_steps
-from quartpatterns.streaming.steps import within
+from quartpatterns.streaming.steps import async_steps, sync_steps, within
 
 __all__ = ["stream_with_context"]
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterable
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Coroutine
-from collections.abc import Generator
-from collections.abc import Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+)
 from contextlib import asynccontextmanager
 from contextvars import Context
 from threading import Lock
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["async_steps", "sync_steps", "threaded", "within"]
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterable
-from contextlib import AsyncExitStack
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import AsyncExitStack, aclosing
 from inspect import isasyncgen
 from typing import Any
 
 from blinker import NamedSignal
 from jinja2 import Template
-from quart import Quart
-from quart import before_render_template
-from quart import current_app
-from quart import template_rendered
+from quart import Quart, before_render_template, current_app, template_rendered
 from quart.globals import app_ctx
 
 from quartpatterns.streaming.context import stream_with_context

@@ -19,8 +19,7 @@ from quartpatterns.subclassing.application import FaithfulQuart
 from quartpatterns.subclassing.blueprint import FaithfulBlueprint
 from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.connection import FaithfulHTTPConnection
-from quartpatterns.subclassing.files import send_file
-from quartpatterns.subclassing.files import send_from_directory
+from quartpatterns.subclassing.files import send_file, send_from_directory
 from quartpatterns.subclassing.messages import flash
 from quartpatterns.subclassing.request import FaithfulRequest
 from quartpatterns.subclassing.response import FaithfulResponse

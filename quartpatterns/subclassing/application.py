@@ -8,16 +8,11 @@ from quartpatterns.subclassing.commands import Commands
 from quartpatterns.subclassing.connection import FaithfulHTTPConnection
 from quartpatterns.subclassing.context import Contexts
 from quartpatterns.subclassing.dispatch import Dispatch
-from quartpatterns.subclassing.files import FileDefaults
-from quartpatterns.subclassing.files import StaticFiles
-from quartpatterns.subclassing.hooks import FirstRequest
-from quartpatterns.subclassing.hooks import TeardownOrder
-from quartpatterns.subclassing.hooks import UrlProcessors
-from quartpatterns.subclassing.hosts import FaithfulMap
-from quartpatterns.subclassing.hosts import Hosts
+from quartpatterns.subclassing.files import FileDefaults, StaticFiles
+from quartpatterns.subclassing.hooks import FirstRequest, TeardownOrder, UrlProcessors
+from quartpatterns.subclassing.hosts import FaithfulMap, Hosts
 from quartpatterns.subclassing.messages import FlashChecks
-from quartpatterns.subclassing.request import FaithfulRequest
-from quartpatterns.subclassing.request import FaithfulWebsocket
+from quartpatterns.subclassing.request import FaithfulRequest, FaithfulWebsocket
 from quartpatterns.subclassing.rules import FaithfulRule
 from quartpatterns.subclassing.sessions import FaithfulSessionInterface
 from quartpatterns.subclassing.signposts import ApplicationSignposts

@@ -16,8 +16,7 @@ from typing import Any
 import click
 from flask.sansio.blueprints import Blueprint
 from quart import Quart
-from quart.cli import AppGroup
-from quart.cli import ScriptInfo
+from quart.cli import AppGroup, ScriptInfo
 
 __all__ = ["Commands", "FaithfulAppGroup", "awaited"]
 

@@ -17,21 +17,16 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from hypercorn.typing import ASGIReceiveCallable
-from hypercorn.typing import ASGISendCallable
-from hypercorn.typing import HTTPScope
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from quart import Quart
 from quart.asgi import ASGIHTTPConnection
 from quart.debug import traceback_response
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
-from quart.wrappers.response import DataBody
-from quart.wrappers.response import IterableBody
-from quart.wrappers.response import ResponseBody
+from quart.wrappers.response import DataBody, IterableBody, ResponseBody
 from werkzeug.exceptions import ClientDisconnected
 
-from quartpatterns.subclassing.headers import encode_headers
-from quartpatterns.subclassing.headers import request_headers
+from quartpatterns.subclassing.headers import encode_headers, request_headers
 from quartpatterns.subclassing.hosts import inner_path
 from quartpatterns.subclassing.incoming import Incoming
 from quartpatterns.subclassing.response import FaithfulResponse

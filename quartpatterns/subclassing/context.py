@@ -11,18 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 from quart import Quart
-from quart.ctx import AppContext
-from quart.ctx import RequestContext
-from quart.ctx import WebsocketContext
-from quart.globals import _cv_app  # pyright: ignore[reportPrivateUsage]
-from quart.globals import _cv_request  # pyright: ignore[reportPrivateUsage]
-from quart.globals import request_ctx
+from quart.ctx import AppContext, RequestContext, WebsocketContext
+from quart.globals import (
+    _cv_app,  # pyright: ignore[reportPrivateUsage]
+    _cv_request,  # pyright: ignore[reportPrivateUsage]
+    request_ctx,
+)
 from quart.sessions import SessionMixin
-from quart.signals import appcontext_popped
-from quart.signals import appcontext_pushed
+from quart.signals import appcontext_popped, appcontext_pushed
 from quart.typing import ResponseTypes
-from quart.wrappers import Request
-from quart.wrappers import Websocket
+from quart.wrappers import Request, Websocket
 from werkzeug.exceptions import HTTPException
 
 __all__ = ["FaithfulAppContext", "FaithfulRequestContext", "FaithfulWebsocketContext", "Contexts"]

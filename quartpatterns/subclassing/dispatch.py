@@ -11,15 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from quart import Quart
-from quart import Request
+from quart import Quart, Request
 from quart.ctx import RequestContext
 from quart.globals import request_ctx
-from quart.signals import request_finished
-from quart.signals import request_started
-from quart.signals import request_tearing_down
-from quart.typing import ResponseReturnValue
-from quart.typing import ResponseTypes
+from quart.signals import request_finished, request_started, request_tearing_down
+from quart.typing import ResponseReturnValue, ResponseTypes
 
 __all__ = ["Dispatch"]
 

@@ -15,21 +15,17 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
-from typing import IO
-from typing import Any
+from typing import IO, Any
 
 import werkzeug.utils
 import werkzeug.wsgi
-from quart import Blueprint
-from quart import Quart
-from quart.globals import current_app
-from quart.globals import request
+from quart import Blueprint, Quart
+from quart.globals import current_app, request
 from quart.utils import run_sync
 from quart.wrappers import Response
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartpatterns.subclassing.response import FaithfulResponse
-from quartpatterns.subclassing.response import conditions
+from quartpatterns.subclassing.response import FaithfulResponse, conditions
 
 __all__ = ["FileDefaults", "StaticFiles", "send_file", "send_from_directory", "send_static_file"]
 

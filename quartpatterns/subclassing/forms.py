@@ -8,22 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
-from typing import IO
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qsl
 
-from quart.formparser import FormDataParser
-from quart.formparser import MultiPartParser
+from quart.formparser import FormDataParser, MultiPartParser
 from quart.utils import run_sync
 from quart.wrappers.request import Body
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import Data
-from werkzeug.sansio.multipart import Epilogue
-from werkzeug.sansio.multipart import Field
-from werkzeug.sansio.multipart import File
-from werkzeug.sansio.multipart import MultipartDecoder
-from werkzeug.sansio.multipart import NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 __all__ = ["FaithfulFormDataParser", "FaithfulMultiPartParser", "blocks"]
 

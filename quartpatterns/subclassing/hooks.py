@@ -6,21 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import isawaitable
-from inspect import iscoroutinefunction
-from typing import Any
-from typing import TypeVar
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any, TypeVar
 
 from flask.sansio.blueprints import Blueprint
 from flask.typing import URLDefaultCallable
 from quart import Quart
-from quart.ctx import RequestContext
-from quart.ctx import WebsocketContext
-from quart.globals import request_ctx
-from quart.globals import websocket_ctx
+from quart.ctx import RequestContext, WebsocketContext
+from quart.globals import request_ctx, websocket_ctx
 from quart.signals import appcontext_tearing_down
-from quart.typing import ResponseReturnValue
-from quart.typing import ResponseTypes
+from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers.base import BaseRequestWebsocket
 
 __all__ = ["FirstRequest", "TeardownOrder", "UrlProcessors", "refuse_async"]

@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 from quart import Quart
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import Map, MapAdapter
 
-from quartpatterns.subclassing.matching import PlainMap
-from quartpatterns.subclassing.matching import PlainMapAdapter
+from quartpatterns.subclassing.matching import PlainMap, PlainMapAdapter
 
 __all__ = ["FaithfulMap", "Hosts", "ascii_host", "inner_path"]
 

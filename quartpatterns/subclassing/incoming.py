@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from hypercorn.typing import ASGIReceiveCallable
 from quart.wrappers import Request

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from quart.routing import QuartMap
-from werkzeug.routing import MapAdapter
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 
 __all__ = ["PlainMap", "PlainMapAdapter"]
 

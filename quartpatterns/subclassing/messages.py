@@ -12,10 +12,12 @@ from typing import Any
 
 from quart import Quart
 from quart.ctx import RequestContext
-from quart.globals import _cv_request  # pyright: ignore[reportPrivateUsage]
-from quart.globals import current_app
-from quart.globals import request_ctx
-from quart.globals import session
+from quart.globals import (
+    _cv_request,  # pyright: ignore[reportPrivateUsage]
+    current_app,
+    request_ctx,
+    session,
+)
 from quart.signals import message_flashed
 from quart.typing import ResponseTypes
 

@@ -13,51 +13,50 @@ to be awaited in Quart. The names for websockets are here, too.
 
 from __future__ import annotations
 
-from quart import Config
-from quart import Websocket
-from quart import abort
-from quart import after_this_request
-from quart import appcontext_popped
-from quart import appcontext_pushed
-from quart import appcontext_tearing_down
-from quart import before_render_template
-from quart import copy_current_app_context
-from quart import copy_current_request_context
-from quart import copy_current_websocket_context
-from quart import current_app
-from quart import g
-from quart import get_flashed_messages
-from quart import get_template_attribute
-from quart import got_request_exception
-from quart import got_websocket_exception
-from quart import has_app_context
-from quart import has_request_context
-from quart import has_websocket_context
-from quart import json
-from quart import jsonify
-from quart import make_push_promise
-from quart import make_response
-from quart import message_flashed
-from quart import redirect
-from quart import render_template
-from quart import render_template_string
-from quart import request
-from quart import request_finished
-from quart import request_started
-from quart import request_tearing_down
-from quart import session
-from quart import signals
-from quart import template_rendered
-from quart import url_for
-from quart import websocket
+from quart import (
+    Config,
+    Websocket,
+    abort,
+    after_this_request,
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    before_render_template,
+    copy_current_app_context,
+    copy_current_request_context,
+    copy_current_websocket_context,
+    current_app,
+    g,
+    get_flashed_messages,
+    get_template_attribute,
+    got_request_exception,
+    got_websocket_exception,
+    has_app_context,
+    has_request_context,
+    has_websocket_context,
+    json,
+    jsonify,
+    make_push_promise,
+    make_response,
+    message_flashed,
+    redirect,
+    render_template,
+    render_template_string,
+    request,
+    request_finished,
+    request_started,
+    request_tearing_down,
+    session,
+    signals,
+    template_rendered,
+    url_for,
+    websocket,
+)
 
-from quartpatterns.streaming import stream_template
-from quartpatterns.streaming import stream_template_string
-from quartpatterns.streaming import stream_with_context
+from quartpatterns.streaming import stream_template, stream_template_string, stream_with_context
 from quartpatterns.subclassing.application import FaithfulQuart as Flask
 from quartpatterns.subclassing.blueprint import FaithfulBlueprint as Blueprint
-from quartpatterns.subclassing.files import send_file
-from quartpatterns.subclassing.files import send_from_directory
+from quartpatterns.subclassing.files import send_file, send_from_directory
 from quartpatterns.subclassing.messages import flash
 from quartpatterns.subclassing.request import FaithfulRequest as Request
 from quartpatterns.subclassing.response import FaithfulResponse as Response

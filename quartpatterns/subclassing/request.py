@@ -6,17 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-from typing import Literal
-from typing import overload
+from typing import Any, Literal, overload
 
 from quart import has_app_context
 from quart.globals import current_app
-from quart.wrappers import Request
-from quart.wrappers import Websocket
-from werkzeug.exceptions import BadRequest
-from werkzeug.exceptions import RequestTimeout
-from werkzeug.exceptions import UnsupportedMediaType
+from quart.wrappers import Request, Websocket
+from werkzeug.exceptions import BadRequest, RequestTimeout, UnsupportedMediaType
 
 from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.forms import FaithfulFormDataParser

@@ -5,18 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from inspect import isawaitable
-from typing import Any
-from typing import Self
+from typing import Any, Self
 
 from quart import Request
-from quart.wrappers.response import DataBody
-from quart.wrappers.response import Response
-from quart.wrappers.response import ResponseBody
+from quart.wrappers.response import DataBody, Response, ResponseBody
 from werkzeug.datastructures import Headers
 from werkzeug.http import remove_entity_headers
 from werkzeug.urls import iri_to_uri

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from quart import Quart
-from quart.sessions import SecureCookieSession
-from quart.sessions import SecureCookieSessionInterface
-from quart.sessions import SessionMixin
+from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.wrappers import Response
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse

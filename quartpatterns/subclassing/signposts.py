@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-from typing import NoReturn
+from typing import Any, NoReturn
 
 __all__ = ["ApplicationSignposts", "RequestSignposts"]
 

@@ -6,14 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextvars import copy_context
 from functools import partial
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from quart.wrappers.response import IterableBody
 

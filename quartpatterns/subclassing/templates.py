@@ -8,10 +8,11 @@ from typing import Any
 
 from flask.sansio.blueprints import Blueprint
 from flask.templating import _default_template_ctx_processor as _flasks  # pyright: ignore[reportPrivateUsage]
-from quart import Quart
-from quart import has_app_context
-from quart.globals import _cv_request  # pyright: ignore[reportPrivateUsage]
-from quart.globals import app_ctx
+from quart import Quart, has_app_context
+from quart.globals import (
+    _cv_request,  # pyright: ignore[reportPrivateUsage]
+    app_ctx,
+)
 
 __all__ = ["SessionInTemplates"]
 

@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Any
 
 from quart import Response
-from quart.globals import _cv_app  # pyright: ignore[reportPrivateUsage]
-from quart.globals import _cv_request  # pyright: ignore[reportPrivateUsage]
-from quart.testing import QuartClient
-from quart.testing import connections
+from quart.globals import (
+    _cv_app,  # pyright: ignore[reportPrivateUsage]
+    _cv_request,  # pyright: ignore[reportPrivateUsage]
+)
+from quart.testing import QuartClient, connections
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 

@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
-from collections.abc import Callable
-from concurrent.futures import Executor
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import partial
-from functools import wraps
+from functools import partial, wraps
 from inspect import CO_COROUTINE
-from typing import Any
-from typing import ParamSpec
-from typing import TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from quart import Quart
-from quart import has_app_context
+from quart import Quart, has_app_context
 from quart.globals import current_app
 from quart.utils import run_sync_iterable
 

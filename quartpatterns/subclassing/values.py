@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from quart import Quart
-from quart import has_request_context
+from quart import Quart, has_request_context
 from quart.globals import request
 from quart.typing import ResponseTypes
 from quart.wrappers import Response

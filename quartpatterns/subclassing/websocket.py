@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from hypercorn.typing import ASGISendCallable
 from quart.asgi import ASGIWebsocketConnection
 from quart.wrappers import Websocket
 
 from quartpatterns.subclassing.connection import error_response
-from quartpatterns.subclassing.headers import encode_headers
-from quartpatterns.subclassing.headers import request_headers
+from quartpatterns.subclassing.headers import encode_headers, request_headers
 from quartpatterns.subclassing.hosts import inner_path
 from quartpatterns.subclassing.response import FaithfulResponse
 

@@ -23,15 +23,12 @@ if find_spec("arq") is None:
         "quartpatterns.tasks needs arq: pip install 'quartpatterns[tasks]'", name="arq"
     )
 
-from quartpatterns.tasks.errors import TaskFailedError
-from quartpatterns.tasks.errors import TasksUnavailableError
+from quartpatterns.tasks.errors import TaskFailedError, TasksUnavailableError
 from quartpatterns.tasks.extension import Tasks
 from quartpatterns.tasks.functions import worker_settings
 from quartpatterns.tasks.queue import Job
 from quartpatterns.tasks.result import Result
-from quartpatterns.tasks.running import Retry
-from quartpatterns.tasks.running import RunningJob
-from quartpatterns.tasks.running import current_job
+from quartpatterns.tasks.running import Retry, RunningJob, current_job
 from quartpatterns.tasks.settings import DEFAULTS
 from quartpatterns.tasks.task import Task
 from quartpatterns.tasks.worker import run_worker

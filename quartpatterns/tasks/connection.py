@@ -6,8 +6,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
-from quartpatterns.tasks.codec import decode
-from quartpatterns.tasks.codec import encode
+from quartpatterns.tasks.codec import decode, encode
 from quartpatterns.tasks.settings import Settings
 
 __all__ = ["ERRORS", "connect"]

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-from typing import ParamSpec
-from typing import TypeVar
-from typing import overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from arq.cron import cron
-from quart import Quart
-from quart import current_app
+from quart import Quart, current_app
 
 from quartpatterns.tasks.functions import worker_settings
-from quartpatterns.tasks.queue import Job
-from quartpatterns.tasks.queue import Queue
-from quartpatterns.tasks.queue import queue_of
+from quartpatterns.tasks.queue import Job, Queue, queue_of
 from quartpatterns.tasks.result import Result
 from quartpatterns.tasks.settings import read_settings
-from quartpatterns.tasks.task import Options
-from quartpatterns.tasks.task import Task
+from quartpatterns.tasks.task import Options, Task
 
 __all__ = ["Tasks"]
 

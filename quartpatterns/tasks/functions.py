@@ -8,24 +8,16 @@ from collections.abc import Generator
 from typing import Any
 
 from arq.connections import RedisSettings
-from arq.cron import CronJob
-from arq.cron import cron
-from arq.worker import Function
+from arq.cron import CronJob, cron
+from arq.worker import Function, func
 from arq.worker import Retry as ArqRetry
-from arq.worker import func
 from quart import Quart
 from redis.asyncio.connection import parse_url
 
-from quartpatterns.tasks.codec import decode
-from quartpatterns.tasks.codec import encode
-from quartpatterns.tasks.codec import ensure_json
+from quartpatterns.tasks.codec import decode, encode, ensure_json
 from quartpatterns.tasks.connection import connect
-from quartpatterns.tasks.queue import Queue
-from quartpatterns.tasks.queue import queue_of
-from quartpatterns.tasks.running import Retry
-from quartpatterns.tasks.running import RunningJob
-from quartpatterns.tasks.running import backoff
-from quartpatterns.tasks.running import running
+from quartpatterns.tasks.queue import Queue, queue_of
+from quartpatterns.tasks.running import Retry, RunningJob, backoff, running
 from quartpatterns.tasks.task import Task
 
 __all__ = ["worker_settings"]

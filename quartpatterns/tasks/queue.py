@@ -6,34 +6,23 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from arq.connections import ArqRedis
-from arq.constants import abort_jobs_ss
-from arq.constants import job_key_prefix
-from arq.constants import result_key_prefix
+from arq.constants import abort_jobs_ss, job_key_prefix, result_key_prefix
 from arq.jobs import deserialize_result
 from arq.utils import timestamp_ms
-from quart import Quart
-from quart import current_app
-from quart import g
+from quart import Quart, current_app, g
 
 from quartpatterns.tasks.codec import decode
-from quartpatterns.tasks.connection import ERRORS
-from quartpatterns.tasks.connection import connect
-from quartpatterns.tasks.errors import TaskFailedError
-from quartpatterns.tasks.errors import TasksUnavailableError
+from quartpatterns.tasks.connection import ERRORS, connect
+from quartpatterns.tasks.errors import TaskFailedError, TasksUnavailableError
 from quartpatterns.tasks.result import Result
-from quartpatterns.tasks.settings import Settings
-from quartpatterns.tasks.settings import address
+from quartpatterns.tasks.settings import Settings, address
 
 if TYPE_CHECKING:
     from quartpatterns.tasks.task import Task

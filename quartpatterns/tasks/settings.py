@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from quart import Quart

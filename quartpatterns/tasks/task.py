@@ -6,23 +6,16 @@ import asyncio
 import functools
 import inspect
 import sys
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from typing import Generic
-from typing import ParamSpec
-from typing import TypeVar
-from typing import cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from arq.connections import ArqRedis
 from quart import current_app
 
 from quartpatterns.tasks.codec import ensure_json
-from quartpatterns.tasks.queue import Job
-from quartpatterns.tasks.queue import queue_of
+from quartpatterns.tasks.queue import Job, queue_of
 
 __all__ = ["Options", "Task"]
 

@@ -7,9 +7,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import redis

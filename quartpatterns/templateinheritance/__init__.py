@@ -13,7 +13,6 @@ function for, and what of Flask's does not work in Quart, is here:
 """
 
 from quartpatterns.templateinheritance.attributes import get_template_attribute
-from quartpatterns.templateinheritance.blocks import BlockNotFoundError
-from quartpatterns.templateinheritance.blocks import render_block
+from quartpatterns.templateinheritance.blocks import BlockNotFoundError, render_block
 
 __all__ = ["BlockNotFoundError", "get_template_attribute", "render_block"]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from difflib import get_close_matches
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 from jinja2 import Template
 from jinja2.runtime import Context
 from quart import current_app
-from quart.signals import before_render_template
-from quart.signals import template_rendered
+from quart.signals import before_render_template, template_rendered
 
 __all__ = ["BlockNotFoundError", "render_block"]
 

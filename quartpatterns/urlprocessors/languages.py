@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
-from quart import Blueprint
-from quart import Quart
-from quart import abort
-from quart import after_this_request
-from quart import g
-from quart import has_app_context
-from quart import has_request_context
-from quart import request
-from quart import url_for
-from quart import websocket
+from quart import (
+    Blueprint,
+    Quart,
+    abort,
+    after_this_request,
+    g,
+    has_app_context,
+    has_request_context,
+    request,
+    url_for,
+    websocket,
+)
 from quart.typing import ResponseTypes
 from werkzeug.routing import Map
 
-from .links import Alternate
-from .links import as_html
+from .links import Alternate, as_html
 from .negotiation import lookup
 from .websockets import serve_websockets
 

@@ -24,23 +24,14 @@
 The decorator of the route is always the uppermost.
 """
 
-from quartpatterns.viewdecorators.access import fresh_login_required
-from quartpatterns.viewdecorators.access import login_required
-from quartpatterns.viewdecorators.access import roles_required
-from quartpatterns.viewdecorators.caching import StreamNotCachedError
-from quartpatterns.viewdecorators.caching import cached
+from quartpatterns.viewdecorators.access import fresh_login_required, login_required, roles_required
+from quartpatterns.viewdecorators.caching import StreamNotCachedError, cached
 from quartpatterns.viewdecorators.endpoints import endpoint
-from quartpatterns.viewdecorators.login import confirm_login
-from quartpatterns.viewdecorators.login import login_fresh
-from quartpatterns.viewdecorators.login import login_user
-from quartpatterns.viewdecorators.login import logout_user
-from quartpatterns.viewdecorators.manager import DEFAULTS
-from quartpatterns.viewdecorators.manager import LoginManager
-from quartpatterns.viewdecorators.manager import current_user
+from quartpatterns.viewdecorators.login import confirm_login, login_fresh, login_user, logout_user
+from quartpatterns.viewdecorators.manager import DEFAULTS, LoginManager, current_user
 from quartpatterns.viewdecorators.order import DecoratorOrderError
 from quartpatterns.viewdecorators.templating import templated
-from quartpatterns.viewdecorators.urls import own_path
-from quartpatterns.viewdecorators.urls import safe_next
+from quartpatterns.viewdecorators.urls import own_path, safe_next
 from quartpatterns.viewdecorators.users import UserMixin
 
 __all__ = [

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
-from typing import Any
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
-from quart import abort
-from quart import g
+from quart import abort, g
 
 from quartpatterns.viewdecorators.calling import call
 from quartpatterns.viewdecorators.login import login_fresh

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Collection
-from functools import partial
-from functools import wraps
-from typing import Any
-from typing import ParamSpec
-from typing import cast
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial, wraps
+from typing import Any, ParamSpec, cast
 from weakref import WeakKeyDictionary
 
-from quart import Quart
-from quart import Request
-from quart import Response
-from quart import current_app
-from quart import request
+from quart import Quart, Request, Response, current_app, request
 from quart.typing import ResponseTypes
 
 from quartpatterns.caching.entries import is_shared
-from quartpatterns.caching.lookup import Shelf
-from quartpatterns.caching.lookup import Wanted
+from quartpatterns.caching.lookup import Shelf, Wanted
 from quartpatterns.caching.settings import read_settings
 from quartpatterns.caching.stores import open_store
-from quartpatterns.caching.views import Rules
-from quartpatterns.caching.views import answered
-from quartpatterns.caching.views import made
-from quartpatterns.caching.views import request_digest
+from quartpatterns.caching.views import Rules, answered, made, request_digest
 from quartpatterns.viewdecorators.calling import call
-from quartpatterns.viewdecorators.entries import OwnStore
-from quartpatterns.viewdecorators.entries import Store
-from quartpatterns.viewdecorators.order import DecoratorOrderError
-from quartpatterns.viewdecorators.order import is_protected
+from quartpatterns.viewdecorators.entries import OwnStore, Store
+from quartpatterns.viewdecorators.order import DecoratorOrderError, is_protected
 
 __all__ = ["MOST_ENTRIES", "StreamNotCachedError", "cached"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import isawaitable
-from typing import Any
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from quart import current_app
 

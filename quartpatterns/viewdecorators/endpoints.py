@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Collection
-from typing import Any
-from typing import TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 
 __all__ = ["METHODS", "endpoint"]
 

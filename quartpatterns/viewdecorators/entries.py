@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Mapping
-from typing import Any
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
 
-from quartpatterns.caching.records import Record
-from quartpatterns.caching.records import pack_entry
-from quartpatterns.caching.records import unpack_entry
+from quartpatterns.caching.records import Record, pack_entry, unpack_entry
 from quartpatterns.caching.stores import NullStore
 
 __all__ = ["OwnStore", "Store"]

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
-from quart import current_app
-from quart import g
-from quart import has_request_context
-from quart import session
+from quart import current_app, g, has_request_context, session
 
 from quartpatterns.viewdecorators.manager import login_manager
-from quartpatterns.viewdecorators.sessions import CLIENT
-from quartpatterns.viewdecorators.sessions import FRESH
-from quartpatterns.viewdecorators.sessions import USER
-from quartpatterns.viewdecorators.sessions import client
-from quartpatterns.viewdecorators.sessions import now
-from quartpatterns.viewdecorators.sessions import same_client
+from quartpatterns.viewdecorators.sessions import CLIENT, FRESH, USER, client, now, same_client
 
 __all__ = ["confirm_login", "login_fresh", "login_user", "logout_user"]
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from quart import Quart
-from quart import current_app
-from quart import g
-from quart import session
+from quart import Quart, current_app, g, session
 from quart.typing import ResponseTypes
 from werkzeug.local import LocalProxy
 
 from quartpatterns.viewdecorators.order import guard
 from quartpatterns.viewdecorators.refusals import sent_to
-from quartpatterns.viewdecorators.sessions import USER
-from quartpatterns.viewdecorators.sessions import connection
-from quartpatterns.viewdecorators.sessions import same_client
+from quartpatterns.viewdecorators.sessions import USER, connection, same_client
 from quartpatterns.viewdecorators.users import Anonymous
 
 __all__ = ["DEFAULTS", "LoginManager", "current_user", "login_manager"]

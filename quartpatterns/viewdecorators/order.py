@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 
 __all__ = ["DecoratorOrderError", "guard", "is_protected", "protects"]
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from quart import has_websocket_context
-from quart import jsonify
-from quart import redirect
-from quart import request
-from quart import url_for
+from quart import has_websocket_context, jsonify, redirect, request, url_for
 from quart.typing import ResponseTypes
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized

@@ -6,10 +6,7 @@ import hashlib
 import time
 from typing import Any
 
-from quart import has_websocket_context
-from quart import request
-from quart import session
-from quart import websocket
+from quart import has_websocket_context, request, session, websocket
 
 __all__ = ["CLIENT", "FRESH", "USER", "client", "connection", "now", "same_client"]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
-from quart import render_template
-from quart import request
+from quart import render_template, request
 
 from quartpatterns.viewdecorators.calling import call
 

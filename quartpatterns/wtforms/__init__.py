@@ -32,22 +32,19 @@ except ModuleNotFoundError as _missing:
         name=_missing.name,
     ) from _missing
 
-from quartpatterns.wtforms.files import FileField
-from quartpatterns.wtforms.files import FileRequired
-from quartpatterns.wtforms.files import FileSize
-from quartpatterns.wtforms.files import MultipleFileField
-from quartpatterns.wtforms.files import file_allowed
-from quartpatterns.wtforms.files import file_required
-from quartpatterns.wtforms.files import file_size
+from quartpatterns.wtforms.files import (
+    FileField,
+    FileRequired,
+    FileSize,
+    MultipleFileField,
+    file_allowed,
+    file_required,
+    file_size,
+)
 from quartpatterns.wtforms.form import QuartForm
-from quartpatterns.wtforms.protection import CSRFError
-from quartpatterns.wtforms.protection import CSRFProtect
-from quartpatterns.wtforms.protection import csrf_token_view
+from quartpatterns.wtforms.protection import CSRFError, CSRFProtect, csrf_token_view
 from quartpatterns.wtforms.settings import DEFAULTS
-from quartpatterns.wtforms.tokens import TokenError
-from quartpatterns.wtforms.tokens import csrf_meta_tag
-from quartpatterns.wtforms.tokens import generate_csrf
-from quartpatterns.wtforms.tokens import validate_csrf
+from quartpatterns.wtforms.tokens import TokenError, csrf_meta_tag, generate_csrf, validate_csrf
 
 __all__ = [
     "DEFAULTS",

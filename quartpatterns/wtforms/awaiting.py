@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Coroutine
-from collections.abc import Generator
-from typing import Any
-from typing import Generic
-from typing import NoReturn
-from typing import TypeVar
-from typing import cast
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 __all__ = ["Pending", "close"]
 

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Generator
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
 from quart import Request
 from quart.wrappers.request import Body
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.exceptions import RequestTimeout
-from werkzeug.sansio.multipart import Data
-from werkzeug.sansio.multipart import Epilogue
-from werkzeug.sansio.multipart import Field
-from werkzeug.sansio.multipart import MultipartDecoder
-from werkzeug.sansio.multipart import NeedData
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
+from werkzeug.sansio.multipart import Data, Epilogue, Field, MultipartDecoder, NeedData
 
 __all__ = ["PeekedBody", "find_field"]
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from wtforms.fields import FieldList
 from wtforms.form import BaseForm
-from wtforms.validators import StopValidation
-from wtforms.validators import ValidationError
+from wtforms.validators import StopValidation, ValidationError
 
 __all__ = ["Chain", "Outcome"]
 

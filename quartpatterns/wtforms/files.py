@@ -7,21 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import SEEK_END
-from typing import Any
-from typing import Protocol
-from typing import runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import wtforms
 from werkzeug.datastructures import FileStorage
 from wtforms.fields import Field
 from wtforms.form import BaseForm
 from wtforms.utils import unset_value
-from wtforms.validators import DataRequired
-from wtforms.validators import StopValidation
-from wtforms.validators import ValidationError
+from wtforms.validators import DataRequired, StopValidation, ValidationError
 
 from quartpatterns.wtforms.formdata import FormData
 

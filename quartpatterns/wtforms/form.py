@@ -9,33 +9,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import Any
-from typing import Self
-from typing import cast
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from typing import Any, Self, cast
 
 from markupsafe import Markup
-from quart import after_this_request
-from quart import has_request_context
-from quart import request
+from quart import after_this_request, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 from wtforms.fields import Field
 from wtforms.widgets import HiddenInput
 
-from quartpatterns.wtforms.awaiting import Pending
-from quartpatterns.wtforms.awaiting import close
-from quartpatterns.wtforms.formdata import SUBMIT_METHODS
-from quartpatterns.wtforms.formdata import submitted
-from quartpatterns.wtforms.languages import load
-from quartpatterns.wtforms.languages import negotiated
-from quartpatterns.wtforms.languages import wanted_locales
+from quartpatterns.wtforms.awaiting import Pending, close
+from quartpatterns.wtforms.formdata import SUBMIT_METHODS, submitted
+from quartpatterns.wtforms.languages import load, negotiated, wanted_locales
 from quartpatterns.wtforms.meta import Meta
-from quartpatterns.wtforms.validation import AwaitedForm
-from quartpatterns.wtforms.validation import validate_fields
+from quartpatterns.wtforms.validation import AwaitedForm, validate_fields
 
 __all__ = ["QuartForm"]
 

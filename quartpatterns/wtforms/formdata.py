@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
-from typing import Protocol
+from typing import Any, Protocol
 
 from quart import Request
-from werkzeug.datastructures import CombinedMultiDict
-from werkzeug.datastructures import FileStorage
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import CombinedMultiDict, FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest
 
 __all__ = ["SUBMIT_METHODS", "FormData", "submitted"]

@@ -6,10 +6,7 @@ import gettext
 from collections.abc import Sequence
 from typing import Any
 
-from quart import has_request_context
-from quart import has_websocket_context
-from quart import request
-from quart import websocket
+from quart import has_request_context, has_websocket_context, request, websocket
 from quart.utils import run_sync
 from wtforms.i18n import messages_path
 

@@ -10,20 +10,15 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from quart import has_request_context
-from quart import session
-from wtforms.csrf.core import CSRF
-from wtforms.csrf.core import CSRFTokenField
+from quart import has_request_context, session
+from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.form import BaseForm
 from wtforms.meta import DefaultMeta
 
 from quartpatterns.wtforms.formdata import FormData
-from quartpatterns.wtforms.languages import catalog
-from quartpatterns.wtforms.languages import wanted_locales
+from quartpatterns.wtforms.languages import catalog, wanted_locales
 from quartpatterns.wtforms.settings import setting
-from quartpatterns.wtforms.tokens import generate_csrf
-from quartpatterns.wtforms.tokens import state
-from quartpatterns.wtforms.tokens import validate_csrf
+from quartpatterns.wtforms.tokens import generate_csrf, state, validate_csrf
 
 __all__ = ["Meta"]
 

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
-from typing import TypeVar
-from typing import cast
+from typing import Any, TypeVar, cast
 
-from quart import Quart
-from quart import current_app
-from quart import has_request_context
-from quart import jsonify
-from quart import request
-from quart import session
-from quart import websocket
+from quart import Quart, current_app, has_request_context, jsonify, request, session, websocket
 from quart.typing import ResponseTypes
-from quart.wrappers import Request
-from quart.wrappers import Response
+from quart.wrappers import Request, Response
 from werkzeug.exceptions import BadRequest
 
 from quartpatterns.wtforms import origins
 from quartpatterns.wtforms.awaiting import Pending
 from quartpatterns.wtforms.bodies import find_field
-from quartpatterns.wtforms.settings import DEFAULTS
-from quartpatterns.wtforms.settings import setting
-from quartpatterns.wtforms.tokens import Reason
-from quartpatterns.wtforms.tokens import TokenError
-from quartpatterns.wtforms.tokens import check
-from quartpatterns.wtforms.tokens import csrf_meta_tag
-from quartpatterns.wtforms.tokens import generate_csrf
-from quartpatterns.wtforms.tokens import state
+from quartpatterns.wtforms.settings import DEFAULTS, setting
+from quartpatterns.wtforms.tokens import (
+    Reason,
+    TokenError,
+    check,
+    csrf_meta_tag,
+    generate_csrf,
+    state,
+)
 
 __all__ = ["CSRFError", "CSRFProtect", "csrf_token_view"]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
-from quart import current_app
-from quart import has_app_context
+from quart import current_app, has_app_context
 
 __all__ = ["DEFAULTS", "setting"]
 

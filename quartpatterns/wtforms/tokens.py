@@ -6,23 +6,20 @@ import hashlib
 import hmac
 import os
 import time
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
-from typing import Literal
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
 from weakref import WeakKeyDictionary
 
-from itsdangerous import BadData
-from itsdangerous import URLSafeTimedSerializer
-from markupsafe import Markup
-from markupsafe import escape
-from quart import current_app
-from quart import has_request_context
-from quart import has_websocket_context
-from quart import request
-from quart import session
-from quart import websocket
+from itsdangerous import BadData, URLSafeTimedSerializer
+from markupsafe import Markup, escape
+from quart import (
+    current_app,
+    has_request_context,
+    has_websocket_context,
+    request,
+    session,
+    websocket,
+)
 from wtforms.validators import ValidationError
 
 from quartpatterns.wtforms.settings import setting

@@ -9,22 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
 import wtforms
-from wtforms.fields import Field
-from wtforms.fields import FieldList
-from wtforms.fields import FormField
+from wtforms.fields import Field, FieldList, FormField
 from wtforms.form import BaseForm
 
 from quartpatterns.wtforms.awaiting import close
 from quartpatterns.wtforms.chains import Chain
-from quartpatterns.wtforms.files import FileField
-from quartpatterns.wtforms.files import MultipleFileField
+from quartpatterns.wtforms.files import FileField, MultipleFileField
 
 __all__ = ["AwaitedForm", "validate_fields"]
 

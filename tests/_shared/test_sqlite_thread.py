@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
-from quartpatterns._shared.sqlite_thread import SQLiteConnection
-from quartpatterns._shared.sqlite_thread import SQLiteThread
+from quartpatterns._shared.sqlite_thread import SQLiteConnection, SQLiteThread
 from tests.serving import eventually
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
@@ -31,19 +28,6 @@ async def thread(tmp_path: Path) -> AsyncIterator[SQLiteThread]:
 
 def ask(connection: sqlite3.Connection, statement: str) -> list[tuple[object, ...]]:
     return connection.execute(statement).fetchall()
-
-
-def test_private_names() -> None:
-    """aiosqlite has the names that SQLiteConnection defines, and uses them."""
-    assert isinstance(inspect.getattr_static(aiosqlite.Connection, "_conn"), property)
-    assert list(inspect.signature(aiosqlite.Connection._execute).parameters) == [
-        "self",
-        "fn",
-        "args",
-        "kwargs",
-    ]
-    assert "conn._iter_chunk_size" in inspect.getsource(aiosqlite.Cursor)
-    assert "_conn._execute" in inspect.getsource(aiosqlite.Cursor)
 
 
 async def test_in_the_thread(thread: SQLiteThread) -> None:

@@ -7,12 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
-from quart import request
+from quart import Blueprint, Quart, request
 
 from quartpatterns.ajax import require_json
 

@@ -7,12 +7,10 @@ import sys
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import url_for
+from quart import Quart, url_for
 from quart_schema import QuartSchema
 
-from quartpatterns.ajax import package_files
-from quartpatterns.ajax import swagger_ui
+from quartpatterns.ajax import package_files, swagger_ui
 
 PAGES = {"swagger_ui_path": None, "redoc_ui_path": None, "scalar_ui_path": None}
 

@@ -8,11 +8,10 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quartpatterns.ajax.port import create_app
+from quartpatterns.ajax.example.port import create_app
 from tests.serving import served
 
 

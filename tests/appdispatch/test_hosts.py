@@ -8,13 +8,8 @@ import json
 import pytest
 from quart import Quart
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import SubdomainDispatcher
-from quartpatterns.appdispatch import not_found
-from tests.appdispatch.wire import ask
-from tests.appdispatch.wire import echo
-from tests.appdispatch.wire import exchange
-from tests.appdispatch.wire import served
+from quartpatterns.appdispatch import DispatcherMiddleware, SubdomainDispatcher, not_found
+from tests.appdispatch.wire import ask, echo, exchange, served
 
 USERS = {"", "alice", "a.b"}
 

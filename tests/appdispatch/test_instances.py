@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from quart import Quart
 from werkzeug.exceptions import NotFound
 
-from quartpatterns.appdispatch import ASGIApp
-from quartpatterns.appdispatch import PathDispatcher
-from quartpatterns.appdispatch import StartupError
-from quartpatterns.appdispatch import SubdomainDispatcher
-from quartpatterns.appdispatch import not_found
-from quartpatterns.appdispatch import unavailable
-from tests.appdispatch.wire import Log
-from tests.appdispatch.wire import ask
-from tests.appdispatch.wire import echo
-from tests.appdispatch.wire import failing
-from tests.appdispatch.wire import lifespan
+from quartpatterns.appdispatch import (
+    ASGIApp,
+    PathDispatcher,
+    StartupError,
+    SubdomainDispatcher,
+    not_found,
+    unavailable,
+)
+from tests.appdispatch.wire import Log, ask, echo, failing, lifespan
 from tests.serving import eventually
 
 

@@ -10,17 +10,8 @@ import pytest
 from hypercorn.utils import LifespanFailureError
 from quart import Quart
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import StartupError
-from quartpatterns.appdispatch import not_found
-from quartpatterns.appdispatch import unavailable
-from tests.appdispatch.wire import Log
-from tests.appdispatch.wire import ask
-from tests.appdispatch.wire import echo
-from tests.appdispatch.wire import exchange
-from tests.appdispatch.wire import failing
-from tests.appdispatch.wire import lifespan
-from tests.appdispatch.wire import served
+from quartpatterns.appdispatch import DispatcherMiddleware, StartupError, not_found, unavailable
+from tests.appdispatch.wire import Log, ask, echo, exchange, failing, lifespan, served
 
 
 def dispatcher(cls: type[Quart] = Quart) -> DispatcherMiddleware:

@@ -6,13 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import request
+from quart import Quart, request
 
-from quartpatterns.appdispatch import ASGIApp
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import PathDispatcher
-from quartpatterns.appdispatch import not_found
+from quartpatterns.appdispatch import ASGIApp, DispatcherMiddleware, PathDispatcher, not_found
 from tests.appdispatch.wire import ask
 
 USERS = {"alice", "é"}

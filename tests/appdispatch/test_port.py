@@ -11,12 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import not_found
-from quartpatterns.appdispatch.port import create_app
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.appdispatch import DispatcherMiddleware, not_found
+from quartpatterns.appdispatch.example.port import create_app
+from quartpatterns.compare.processes import Process, accepts, free_port
 from tests.appdispatch.wire import served
 
 
@@ -25,7 +22,7 @@ from tests.appdispatch.wire import served
 async def test_development_server(tmp_path: Path) -> None:
     """``quart run`` finds the application, and serves all that is combined in it."""
     port = free_port()
-    command = [sys.executable, "-m", "quart", "--app", "quartpatterns.appdispatch.port"]
+    command = [sys.executable, "-m", "quart", "--app", "quartpatterns.appdispatch.example.port"]
 
     def hello() -> str:
         with Process([*command, "run", "--port", str(port)], log=tmp_path / "log") as process:

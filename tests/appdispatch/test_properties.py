@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import unquote
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quart import Quart
-from quart import request
-from quart import url_for
+from quart import Quart, request, url_for
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import PathDispatcher
-from quartpatterns.appdispatch import SubdomainDispatcher
-from tests.appdispatch.wire import Answer
-from tests.appdispatch.wire import ask
+from quartpatterns.appdispatch import DispatcherMiddleware, PathDispatcher, SubdomainDispatcher
+from tests.appdispatch.wire import Answer, ask
 
 # The guard on the loop is a fixture of a function, and does not mind many examples.
 many = settings(

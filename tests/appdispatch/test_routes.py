@@ -7,27 +7,19 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from quart import Quart
-from quart import request
-from quart import url_for
+from quart import Quart, request, url_for
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import RouteDispatcher
-from quartpatterns.appdispatch import WSGIMiddleware
-from quartpatterns.appdispatch import not_found
-from quartpatterns.compare import Case
-from quartpatterns.compare import File
-from quartpatterns.compare import Step
+from quartpatterns.appdispatch import (
+    DispatcherMiddleware,
+    RouteDispatcher,
+    WSGIMiddleware,
+    not_found,
+)
+from quartpatterns.compare import Case, File, Step
 from quartpatterns.compare.pytest_plugin import AssertParity
 from quartpatterns.subclassing import FaithfulQuart
-from tests.appdispatch.twenty import create_flask
-from tests.appdispatch.twenty import create_ported
-from tests.appdispatch.wire import Log
-from tests.appdispatch.wire import ask
-from tests.appdispatch.wire import echo
-from tests.appdispatch.wire import exchange
-from tests.appdispatch.wire import lifespan
-from tests.appdispatch.wire import served
+from tests.appdispatch.twenty import create_flask, create_ported
+from tests.appdispatch.wire import Log, ask, echo, exchange, lifespan, served
 
 pytestmark = pytest.mark.checks("AD-9")
 

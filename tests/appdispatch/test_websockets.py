@@ -6,21 +6,18 @@ import asyncio
 
 import pytest
 from flask import Flask
-from quart import Quart
-from quart import websocket
+from quart import Quart, websocket
 
-from quartpatterns.appdispatch import ASGIApp
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import PathDispatcher
-from quartpatterns.appdispatch import RouteDispatcher
-from quartpatterns.appdispatch import SubdomainDispatcher
-from quartpatterns.appdispatch import WSGIMiddleware
-from quartpatterns.appdispatch import not_found
-from tests.appdispatch.wire import Log
-from tests.appdispatch.wire import connected
-from tests.appdispatch.wire import echo
-from tests.appdispatch.wire import hear
-from tests.appdispatch.wire import served
+from quartpatterns.appdispatch import (
+    ASGIApp,
+    DispatcherMiddleware,
+    PathDispatcher,
+    RouteDispatcher,
+    SubdomainDispatcher,
+    WSGIMiddleware,
+    not_found,
+)
+from tests.appdispatch.wire import Log, connected, echo, hear, served
 from tests.serving import eventually
 
 pytestmark = pytest.mark.wire

@@ -8,28 +8,16 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-from flask import Flask
-from flask import Response
-from flask import request
-from flask import url_for
+from flask import Flask, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import WSGIApp
-from quartpatterns.appdispatch import WSGIMiddleware
-from quartpatterns.appdispatch import not_found
-from tests.appdispatch.wire import ask
-from tests.appdispatch.wire import connected
-from tests.appdispatch.wire import exchange
-from tests.appdispatch.wire import http_scope
-from tests.appdispatch.wire import lifespan
-from tests.appdispatch.wire import served
+from quartpatterns.appdispatch import DispatcherMiddleware, WSGIApp, WSGIMiddleware, not_found
+from tests.appdispatch.wire import ask, connected, exchange, http_scope, lifespan, served
 from tests.serving import eventually
 
 pytestmark = [pytest.mark.wire, pytest.mark.checks("AD-8")]

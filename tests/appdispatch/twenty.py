@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import flask
 import quart
 from flask import Flask
 from quart import Quart
 
-from quartpatterns.appdispatch import RouteDispatcher
-from quartpatterns.appdispatch import WSGIMiddleware
+from quartpatterns.appdispatch import RouteDispatcher, WSGIMiddleware
 
 USERS = {1: "alice", 2: "bob"}
 

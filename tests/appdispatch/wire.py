@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from quart import Quart
-from quart import request
-from quart import url_for
-from quart import websocket
+from quart import Quart, request, url_for, websocket
 
 from quartpatterns.appdispatch import ASGIApp
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import accepts, free_port
 from tests.serving import eventually
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

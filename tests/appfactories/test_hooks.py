@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import current_app
+from quart import Blueprint, Quart, current_app
 
 from quartpatterns.appfactories import on_setup
 

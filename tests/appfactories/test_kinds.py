@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import date
-from datetime import datetime
-from datetime import time
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quartpatterns.appfactories.kinds import converted
-from quartpatterns.appfactories.kinds import described
-from quartpatterns.appfactories.kinds import parsed
+from quartpatterns.appfactories.kinds import converted, described, parsed
 
 pytestmark = pytest.mark.checks("AF-10")
 

@@ -15,15 +15,11 @@ import pytest
 from jinja2 import TemplateNotFound
 from quart import Quart
 
-from quartpatterns.appfactories import ConfigError
-from quartpatterns.appfactories import original
-from quartpatterns.appfactories import port
-from quartpatterns.appfactories import sources
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.appfactories import ConfigError, sources
+from quartpatterns.appfactories.example import original, port
+from quartpatterns.compare.processes import Process, accepts, free_port
 
-PORT = "quartpatterns.appfactories.port"
+PORT = "quartpatterns.appfactories.example.port"
 
 
 async def created(config: str | Mapping[str, Any] | None = None) -> Quart:

@@ -9,16 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
-from quartpatterns.appfactories import ConfigError
-from quartpatterns.appfactories import Setting
-from quartpatterns.appfactories import Source
-from quartpatterns.appfactories import configure
-from quartpatterns.appfactories import sources
+from quartpatterns.appfactories import ConfigError, Setting, Source, configure, sources
 
 DEFAULTS: dict[str, Any] = {
     "SITE": "Guestbook",

@@ -5,22 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
-from playwright.async_api import ConsoleMessage
-from playwright.async_api import Page
-from playwright.async_api import Request
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, accepts, free_port
 from tests.conftest import unavailable
 
 # Chromium as root needs no sandbox; the rest keeps it from calling home.

@@ -8,8 +8,7 @@ import secrets
 from pathlib import Path
 
 import pytest
-from playwright.async_api import FilePayload
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from tests.browser.conftest import Visit
 

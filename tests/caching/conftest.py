@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from quartpatterns.caching import Cache
-from quartpatterns.caching import disk
+from quartpatterns.caching import Cache, disk, redis
 from quartpatterns.caching import memory as in_memory
-from quartpatterns.caching import redis
 from quartpatterns.subclassing import FaithfulQuart
 
 # Imported before there is an event loop to block.

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import abort
-from quart import after_this_request
-from quart import g
-from quart import redirect
-from quart import request
-from quart import session
-from quart import websocket
-from quart.views import MethodView
-from quart.views import View
+from quart import (
+    Blueprint,
+    Quart,
+    Response,
+    abort,
+    after_this_request,
+    g,
+    redirect,
+    request,
+    session,
+    websocket,
+)
+from quart.views import MethodView, View
 from quart.wrappers.response import IOBody
 
-from quartpatterns.caching import Cache
-from quartpatterns.caching import cache_view_hit
-from quartpatterns.caching import cache_view_miss
+from quartpatterns.caching import Cache, cache_view_hit, cache_view_miss
 
 
 async def text(client: Any, path: str = "/a", **options: Any) -> str:

@@ -6,17 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import abort
-from quart import g
-from quart import request
-from quart import session
+from quart import Quart, abort, g, request, session
 
 from quartpatterns.caching import Cache
 from tests.caching.raw import get_many
 from tests.caching.test_cached import text
-from tests.serving import eventually
-from tests.serving import served
+from tests.serving import eventually, served
 
 
 class Slow:

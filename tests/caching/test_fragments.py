@@ -7,15 +7,10 @@ from typing import Any
 
 import pytest
 from jinja2 import DictLoader
-from jinja2.exceptions import TemplateSyntaxError
-from jinja2.exceptions import UndefinedError
-from quart import Quart
-from quart import render_template
-from quart import render_template_string
-from quart import stream_template
+from jinja2.exceptions import TemplateSyntaxError, UndefinedError
+from quart import Quart, render_template, render_template_string, stream_template
 
-from quartpatterns.caching import Cache
-from quartpatterns.caching import make_template_fragment_key
+from quartpatterns.caching import Cache, make_template_fragment_key
 
 
 class Count:

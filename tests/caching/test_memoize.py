@@ -15,15 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quart import Quart
-from quart import g
+from quart import Quart, g
 
-from quartpatterns.caching import Cache
-from quartpatterns.caching import UncacheableError
-from quartpatterns.caching import cache_memoize_hit
-from quartpatterns.caching import cache_memoize_miss
-from quartpatterns.caching.keys import code_digest
-from quartpatterns.caching.keys import fingerprint
+from quartpatterns.caching import Cache, UncacheableError, cache_memoize_hit, cache_memoize_miss
+from quartpatterns.caching.keys import code_digest, fingerprint
 
 
 @pytest.mark.checks("CA-6")

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from quartpatterns.caching import Cache
-from quartpatterns.caching import UncacheableError
+from quartpatterns.caching import Cache, UncacheableError
 
 
 @pytest.mark.checks("CA-1", "CA-2")

@@ -16,13 +16,10 @@ import pytest
 import redis
 from quart import Quart
 
-from quartpatterns.caching import Cache
-from quartpatterns.caching import CacheUnavailableError
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.processes import in_thread
+from quartpatterns.caching import Cache, CacheUnavailableError
+from quartpatterns.compare.processes import free_port, in_thread
 from quartpatterns.compare.services import valkey
-from tests.caching.raw import Answer
-from tests.caching.raw import get
+from tests.caching.raw import Answer, get
 from tests.caching.test_cached import text
 from tests.serving import served
 

@@ -15,11 +15,8 @@ from quart import Quart
 
 from quartpatterns.caching import Cache
 from quartpatterns.caching.entries import Entry
-from quartpatterns.caching.records import Packer
-from quartpatterns.caching.records import Record
-from quartpatterns.caching.records import unpack_entry
-from quartpatterns.caching.values import Value
-from quartpatterns.caching.values import encode
+from quartpatterns.caching.records import Packer, Record, unpack_entry
+from quartpatterns.caching.values import Value, encode
 
 ran: list[str] = []
 

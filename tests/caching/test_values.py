@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections import OrderedDict
-from collections import namedtuple
-from datetime import UTC
-from datetime import date
-from datetime import datetime
-from datetime import time
-from datetime import timedelta
-from datetime import timezone
+from collections import OrderedDict, namedtuple
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -22,9 +16,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from quartpatterns.caching import UncacheableError
-from quartpatterns.caching.values import Value
-from quartpatterns.caching.values import decode
-from quartpatterns.caching.values import encode
+from quartpatterns.caching.values import Value, decode, encode
 
 SCALARS = (
     st.none()

@@ -14,8 +14,7 @@ import pytest
 
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.servers import serve
-from tests.caching.raw import get
-from tests.caching.raw import get_many
+from tests.caching.raw import get, get_many
 
 SITE = "tests.caching.site:create_app"
 pytestmark = [pytest.mark.wire, pytest.mark.checks("CA-12")]

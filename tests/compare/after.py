@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from quart import Quart
-from quart import Response
-from quart import flash
-from quart import get_flashed_messages
-from quart import jsonify
-from quart import request
-from quart import session
+from quart import Quart, Response, flash, get_flashed_messages, jsonify, request, session
 
 
 def create_app() -> Quart:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flask import Flask
-from flask import Response
-from flask import flash
-from flask import get_flashed_messages
-from flask import jsonify
-from flask import request
-from flask import session
+from flask import Flask, Response, flash, get_flashed_messages, jsonify, request, session
 
 
 def create_app() -> Flask:

@@ -6,9 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from itertools import count
 from typing import Any
 

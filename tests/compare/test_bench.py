@@ -11,15 +11,10 @@ import psutil
 import pytest
 from blockbuster import BlockBuster
 
-from quartpatterns.compare.bench import bench
-from quartpatterns.compare.bench import estimate
-from quartpatterns.compare.case import Arrangement
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import Difference
-from quartpatterns.compare.case import Step
+from quartpatterns.compare.bench import bench, estimate
+from quartpatterns.compare.case import Arrangement, Case, Difference, Step
 from quartpatterns.compare.choice import Chosen
-from quartpatterns.compare.measurement import Outcome
-from quartpatterns.compare.measurement import Settings
+from quartpatterns.compare.measurement import Outcome, Settings
 from quartpatterns.compare.server_commands import WSGIServer
 from quartpatterns.compare.services import ServiceMissingError
 from quartpatterns.compare.subject import Subject

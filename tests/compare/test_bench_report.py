@@ -8,20 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from quartpatterns.compare.bench_plot import DARK
-from quartpatterns.compare.bench_plot import SVG
-from quartpatterns.compare.bench_plot import plot
-from quartpatterns.compare.bench_plot import write_plot
-from quartpatterns.compare.bench_report import as_data
-from quartpatterns.compare.bench_report import render
+from quartpatterns.compare.bench_plot import DARK, SVG, plot, write_plot
+from quartpatterns.compare.bench_report import as_data, render
 from quartpatterns.compare.cores import Cores
-from quartpatterns.compare.measurement import Left
-from quartpatterns.compare.measurement import Measured
-from quartpatterns.compare.measurement import Outcome
-from quartpatterns.compare.measurement import Run
-from quartpatterns.compare.measurement import Settings
-from quartpatterns.compare.measurement import Side
-from quartpatterns.compare.measurement import Spread
+from quartpatterns.compare.measurement import Left, Measured, Outcome, Run, Settings, Side, Spread
 
 
 def run(rate: float, errors: int = 0) -> Run:

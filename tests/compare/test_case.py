@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import File
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, Difference, File, Step
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.case import Step
-from quartpatterns.compare.choice import UnknownCaseError
-from quartpatterns.compare.choice import choose
-from quartpatterns.compare.choice import why_not
+from quartpatterns.compare.case import Case, Step
+from quartpatterns.compare.choice import UnknownCaseError, choose, why_not
 from quartpatterns.compare.subject import Subject
 
 FIRST = Case("first", Step("/1"), checks=("A-1",))

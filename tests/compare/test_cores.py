@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from quartpatterns.compare.cores import divide
-from quartpatterns.compare.cores import pinned
+from quartpatterns.compare.cores import divide, pinned
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins processes")
 

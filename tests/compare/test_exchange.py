@@ -6,9 +6,7 @@ import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
-from quartpatterns.compare.exchange import Answer
-from quartpatterns.compare.exchange import aspects
-from quartpatterns.compare.exchange import normal_html
+from quartpatterns.compare.exchange import Answer, aspects, normal_html
 
 
 def answer(*headers: tuple[str, str], body: bytes = b"", status: int = 200) -> Answer:

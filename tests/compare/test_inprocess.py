@@ -3,8 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
@@ -12,12 +11,9 @@ from typing import Any
 import pytest
 
 from quartpatterns.compare.case import Step
-from quartpatterns.compare.inprocess import Sides
-from quartpatterns.compare.inprocess import measure_sides
-from quartpatterns.compare.inprocess import order
+from quartpatterns.compare.inprocess import Sides, measure_sides, order
 from quartpatterns.compare.prepared import prepare
-from tests.compare.benched import original
-from tests.compare.benched import port
+from tests.compare.benched import original, port
 
 
 async def measure(

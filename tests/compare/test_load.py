@@ -11,13 +11,15 @@ import psutil
 import pytest
 
 from quartpatterns.compare.case import Step
-from quartpatterns.compare.load import Load
-from quartpatterns.compare.load import LoadError
-from quartpatterns.compare.load import WrkMissingError
-from quartpatterns.compare.load import parse_result
-from quartpatterns.compare.load import run_wrk
-from quartpatterns.compare.load import wrk_program
-from quartpatterns.compare.load import wrk_version
+from quartpatterns.compare.load import (
+    Load,
+    LoadError,
+    WrkMissingError,
+    parse_result,
+    run_wrk,
+    wrk_program,
+    wrk_version,
+)
 from quartpatterns.compare.prepared import prepare
 from quartpatterns.compare.processes import free_port
 from quartpatterns.compare.servers import serve

@@ -9,9 +9,7 @@ import pytest
 from flask import Flask
 from quart import Quart
 
-from quartpatterns.compare.loading import LoadError
-from quartpatterns.compare.loading import interface
-from quartpatterns.compare.loading import load
+from quartpatterns.compare.loading import LoadError, interface, load
 
 MODULE = """
 from flask import Flask, request

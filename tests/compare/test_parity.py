@@ -4,17 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask import Response
+from flask import Flask, Response
 from quart import Quart
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, Difference, Step
 from quartpatterns.compare.case import Where
-from quartpatterns.compare.parity import Result
-from quartpatterns.compare.parity import Transport
-from quartpatterns.compare.parity import compare_applications
+from quartpatterns.compare.parity import Result, Transport, compare_applications
 
 OLD, NEW = "<p>old</p>", "<p>new</p>"
 

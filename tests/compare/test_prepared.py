@@ -9,8 +9,7 @@ import pytest
 import quart
 from werkzeug.test import run_wsgi_app
 
-from quartpatterns.compare.case import File
-from quartpatterns.compare.case import Step
+from quartpatterns.compare.case import File, Step
 from quartpatterns.compare.prepared import prepare
 
 BODY = bytes(range(256))

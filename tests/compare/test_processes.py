@@ -13,10 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 
 # A parent with a child of its own; both ignore nothing and write their ids down.
 FAMILY = """

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import Difference
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, Difference, Step
 from quartpatterns.compare.pytest_plugin import AssertParity
-from tests.compare import after
-from tests.compare import before
+from tests.compare import after, before
 
 pytest_plugins = ["pytester"]
 ROOT = str(Path(__file__).parents[2])

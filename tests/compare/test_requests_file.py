@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.compare import Step
-from quartpatterns.compare.requests_file import RequestsFileError
-from quartpatterns.compare.requests_file import read_requests
+from quartpatterns.compare.requests_file import RequestsFileError, read_requests
 
 GOOD = """
 [[case]]

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from quartpatterns.compare import Case
-from quartpatterns.compare import File
-from quartpatterns.compare import Step
+from quartpatterns.compare import Case, File, Step
 from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.runner import NoAnswerError
-from quartpatterns.compare.runner import play
+from quartpatterns.compare.runner import NoAnswerError, play
 from quartpatterns.compare.servers import serve
-from quartpatterns.compare.transports import Client
-from quartpatterns.compare.transports import client
-from tests.compare import after
-from tests.compare import before
+from quartpatterns.compare.transports import Client, client
+from tests.compare import after, before
 
 
 @pytest.fixture(scope="module")

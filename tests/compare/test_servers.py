@@ -10,14 +10,14 @@ import pytest
 from hypercorn.config import Config
 
 from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.server_commands import ASGI_SERVERS
-from quartpatterns.compare.server_commands import WSGI_SERVERS
-from quartpatterns.compare.server_commands import ServerMissingError
-from quartpatterns.compare.server_commands import ensure_installed
-from quartpatterns.compare.server_commands import hypercorn_settings
-from quartpatterns.compare.servers import Running
-from quartpatterns.compare.servers import Server
-from quartpatterns.compare.servers import serve
+from quartpatterns.compare.server_commands import (
+    ASGI_SERVERS,
+    WSGI_SERVERS,
+    ServerMissingError,
+    ensure_installed,
+    hypercorn_settings,
+)
+from quartpatterns.compare.servers import Running, Server, serve
 
 pytestmark = pytest.mark.wire
 

@@ -8,8 +8,7 @@ import psutil
 import pytest
 
 from quartpatterns.compare.processes import Process
-from quartpatterns.compare.usage import Watch
-from quartpatterns.compare.usage import tree
+from quartpatterns.compare.usage import Watch, tree
 
 BURN = "import subprocess, sys, time\nwhile time.process_time() < 0.3: pass\n"
 CHILD = f"""

@@ -7,22 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import abort
-from quart import g
-from quart import redirect
-from quart import request
-from quart import websocket
+from quart import Blueprint, Quart, Response, abort, g, redirect, request, websocket
 from quart.typing import ResponseReturnValue
 
-from quartpatterns.deferredcallbacks import after_response
-from quartpatterns.deferredcallbacks import after_this_request
-from quartpatterns.deferredcallbacks import after_this_websocket
-from tests.serving import eventually
-from tests.serving import served
-from tests.serving import unread
+from quartpatterns.deferredcallbacks import after_response, after_this_request, after_this_websocket
+from tests.serving import eventually, served, unread
 
 
 @pytest.fixture

@@ -9,19 +9,12 @@ import hashlib
 import shutil
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quartpatterns.deployment import Archive
-from quartpatterns.deployment import Deployment
-from quartpatterns.deployment import Event
-from quartpatterns.deployment import Settings
-from quartpatterns.deployment import archives
-from quartpatterns.deployment import parse_settings
-from tests.deployment.hosts import Host
-from tests.deployment.hosts import Hosts
+from quartpatterns.deployment import Archive, Deployment, Event, Settings, archives, parse_settings
+from tests.deployment.hosts import Host, Hosts
 
 __all__ = ["SECRET", "Project", "answer"]
 

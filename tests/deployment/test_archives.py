@@ -9,11 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quartpatterns.deployment import PackError
-from quartpatterns.deployment import newest_archive
-from quartpatterns.deployment import pack
-from quartpatterns.deployment import parse_settings
-from quartpatterns.deployment import read_archive
+from quartpatterns.deployment import PackError, newest_archive, pack, parse_settings, read_archive
 
 PYPROJECT = """
 [build-system]

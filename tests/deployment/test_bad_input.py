@@ -14,14 +14,15 @@ import asyncssh
 import pytest
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.deployment import Deployment
-from quartpatterns.deployment import DeploymentError
-from quartpatterns.deployment import Event
-from quartpatterns.deployment import FailedError
-from quartpatterns.deployment import StepFailedError
+from quartpatterns.deployment import (
+    Deployment,
+    DeploymentError,
+    Event,
+    FailedError,
+    StepFailedError,
+)
 from tests.deployment.conftest import Projects
-from tests.deployment.project import Project
-from tests.deployment.project import answer
+from tests.deployment.project import Project, answer
 
 pytestmark = [pytest.mark.wire, pytest.mark.checks("FA-11")]
 

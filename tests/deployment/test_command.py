@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from quartpatterns.cli import main
 from tests.deployment.conftest import Projects
-from tests.deployment.project import SECRET
-from tests.deployment.project import Project
-from tests.deployment.project import answer
+from tests.deployment.project import SECRET, Project, answer
 
 PLANNED = ["space", "program", "environment", "upload", "unpack", "venv", "install", "load"]
 PLANNED += ["migrate", "trial", "switch", "verify", "prune"]

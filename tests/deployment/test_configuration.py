@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
-from quartpatterns.deployment import ConfigurationMissingError
-from quartpatterns.deployment import load_configuration
+from quartpatterns.deployment import ConfigurationMissingError, load_configuration
 
 DEFAULTS = "quartpatterns.deployment.default_config"
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
 
-from quartpatterns.deployment import Deployment
-from quartpatterns.deployment import Event
-from quartpatterns.deployment import FailedError
-from tests.deployment.project import Project
-from tests.deployment.project import answer
+from quartpatterns.deployment import Deployment, Event, FailedError
+from tests.deployment.project import Project, answer
 
 pytestmark = [pytest.mark.wire, pytest.mark.checks("FA-7")]
 

@@ -10,14 +10,10 @@ from typing import Any
 
 import pytest
 
-from quartpatterns.deployment import DeploymentError
-from quartpatterns.deployment import FailedError
-from quartpatterns.deployment import LockedError
+from quartpatterns.deployment import DeploymentError, FailedError, LockedError
 from tests.deployment.conftest import Projects
 from tests.deployment.hosts import Host
-from tests.deployment.project import SECRET
-from tests.deployment.project import Project
-from tests.deployment.project import answer
+from tests.deployment.project import SECRET, Project, answer
 from tests.serving import eventually
 
 pytestmark = pytest.mark.wire

@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.deployment.onhost import releases
-from quartpatterns.deployment.onhost.environment import parse
-from quartpatterns.deployment.onhost.environment import process_environment
-from quartpatterns.deployment.onhost.probing import WellnessError
-from quartpatterns.deployment.onhost.probing import until_well
+from quartpatterns.deployment.onhost.environment import parse, process_environment
+from quartpatterns.deployment.onhost.probing import WellnessError, until_well
 from quartpatterns.deployment.program import program
 from quartpatterns.deployment.redaction import redactor
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import quartpatterns.deployment
-from quartpatterns.deployment.original import PLAN  # type: ignore[attr-defined, unused-ignore]
+from quartpatterns.deployment.example.original import PLAN  # type: ignore[attr-defined, unused-ignore]
 from tests.conftest import unavailable
 
 

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from quartpatterns.deployment import SettingsError
-from quartpatterns.deployment import parse_settings
-from quartpatterns.deployment import read_settings
+from quartpatterns.deployment import SettingsError, parse_settings, read_settings
 
 HOSTS: dict[str, Any] = {"web1": "10.0.0.1", "web2": {"address": "10.0.0.2", "port": 2222}}
 

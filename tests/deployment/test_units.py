@@ -15,12 +15,8 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.deployment import Deployment
-from quartpatterns.deployment import Settings
-from quartpatterns.deployment import parse_settings
-from quartpatterns.deployment import units
-from tests.deployment.project import Project
-from tests.deployment.project import answer
+from quartpatterns.deployment import Deployment, Settings, parse_settings, units
+from tests.deployment.project import Project, answer
 
 HARDENED = {
     "ProtectSystem": "strict",

@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import abort
+from quart import Quart, abort
 
-from quartpatterns.errorpages import ErrorPages
-from quartpatterns.errorpages import RequestIDFilter
-from quartpatterns.errorpages import request_id
+from quartpatterns.errorpages import ErrorPages, RequestIDFilter, request_id
 
 
 @pytest.fixture

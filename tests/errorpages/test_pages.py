@@ -8,23 +8,19 @@ from typing import Any
 import httpx
 import pytest
 from blockbuster import BlockBuster
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import DictLoader
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import abort
-from quart import redirect
-from quart import websocket
+from quart import Blueprint, Quart, Response, abort, redirect, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import InternalServerError
-from werkzeug.exceptions import NotFound
-from werkzeug.exceptions import TooManyRequests
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import (
+    HTTPException,
+    InternalServerError,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+)
 
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.subclassing import FaithfulQuart

@@ -4,14 +4,11 @@ import decimal
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import websocket
+from quart import Blueprint, Quart, websocket
 from quart.signals import got_websocket_exception
 from quart.testing.connections import WebsocketDisconnectError
 
-from quartpatterns.errorpages import APIError
-from quartpatterns.errorpages import ErrorPages
+from quartpatterns.errorpages import APIError, ErrorPages
 
 PROBLEM = "application/problem+json"
 

@@ -8,16 +8,14 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.utils import send_file
 
 from quartpatterns.favicon import add_favicon
-from quartpatterns.favicon import port
+from quartpatterns.favicon.example import port
 from tests.serving import served
 
 ICON = Path(port.__file__).parent / "static/favicon.ico"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import secrets
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,14 +12,15 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 import pytest
 from moto.server import ThreadedMotoServer
-from quart import Quart
-from quart import request
+from quart import Quart, request
 
-from quartpatterns.fileuploads import ALL
-from quartpatterns.fileuploads import UploadSet
-from quartpatterns.fileuploads import configure_uploads
-from quartpatterns.fileuploads import send_upload
-from quartpatterns.fileuploads import stream_multipart
+from quartpatterns.fileuploads import (
+    ALL,
+    UploadSet,
+    configure_uploads,
+    send_upload,
+    stream_multipart,
+)
 
 FEW: Mapping[str, Any] = {}
 MakeApp = Callable[..., Quart]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from quart import Quart
-from quart import request
+from quart import Quart, request
 
 from quartpatterns.fileuploads import stream_multipart
 

@@ -20,8 +20,7 @@ from typing import Any
 
 import psutil
 
-from quartpatterns.compare.servers import Server
-from quartpatterns.compare.servers import serve
+from quartpatterns.compare.servers import Server, serve
 
 __all__ = ["Measured", "measure", "send"]
 
@@ -34,8 +33,8 @@ HEAD = (
 TAIL = b"\r\n--" + BOUNDARY + b"--\r\n"
 PAUSE = 0.005  # seconds between two small requests
 SIDES: dict[str, tuple[str, Server]] = {
-    "original": ("quartpatterns.fileuploads.original:create_app", "gunicorn-gthread"),
-    "port": ("quartpatterns.fileuploads.port:create_app", "hypercorn"),
+    "original": ("quartpatterns.fileuploads.example.original:create_app", "gunicorn-gthread"),
+    "port": ("quartpatterns.fileuploads.example.port:create_app", "hypercorn"),
 }
 
 

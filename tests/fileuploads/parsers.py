@@ -8,20 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import multipart  # type: ignore[import-untyped]
 from python_multipart.multipart import MultipartParser
-from werkzeug.sansio.multipart import Data
-from werkzeug.sansio.multipart import Epilogue
-from werkzeug.sansio.multipart import MultipartDecoder
-from werkzeug.sansio.multipart import NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
 from quartpatterns.fileuploads.parser import Parser
-from tests.fileuploads.forms import BOUNDARY
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
+from tests.fileuploads.forms import BOUNDARY, file, form
 
 __all__ = ["PARSERS", "contents", "pieces"]
 

@@ -6,19 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import url_for
+from quart import Quart, url_for
 from werkzeug.routing import Rule
 
-from quartpatterns.fileuploads import ALL
-from quartpatterns.fileuploads import Folder
-from quartpatterns.fileuploads import UploadSet
-from quartpatterns.fileuploads import send_upload
-from tests.fileuploads.conftest import Bucket
-from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
+from quartpatterns.fileuploads import ALL, Folder, UploadSet, send_upload
+from tests.fileuploads.conftest import Bucket, MakeApp
+from tests.fileuploads.forms import file, form, post
 from tests.serving import served
 
 CONTENT = b"0123456789"

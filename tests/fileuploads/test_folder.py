@@ -12,8 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,9 @@ from quartpatterns.fileuploads import Folder
 from quartpatterns.fileuploads import folder as folder_module
 from quartpatterns.fileuploads.storage import transfer
 from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import connected
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
+from tests.fileuploads.forms import connected, file, form, post
 from tests.fileuploads.test_uploads import files
-from tests.serving import eventually
-from tests.serving import served
+from tests.serving import eventually, served
 
 MIB = 1024 * 1024
 
@@ -213,7 +208,8 @@ def test_killed(tmp_path: Path) -> None:
     """A worker that is killed in the middle of an upload leaves nothing, on Linux."""
     folder = tmp_path / "uploads"
     config = {"UPLOAD_FOLDER": str(folder)}
-    with serve("quartpatterns.fileuploads.port:create_app", "hypercorn", config=config) as server:
+    port = "quartpatterns.fileuploads.example.port:create_app"
+    with serve(port, "hypercorn", config=config) as server:
         address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         body = form(file("a.txt", b"x" * 8 * MIB))
         with socket.create_connection(address) as client:

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.utils import secure_filename
 
-from quartpatterns.fileuploads import UploadNotAllowed
-from quartpatterns.fileuploads import secure_name
+from quartpatterns.fileuploads import UploadNotAllowed, secure_name
 
 DEVICES = {"con", "prn", "aux", "nul", "com1", "lpt9", "conin", "conout", "clock"}
 

@@ -11,17 +11,11 @@ import pytest
 from quart import Quart
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.fileuploads import ALL
-from quartpatterns.fileuploads import UploadSet
+from quartpatterns.fileuploads import ALL, UploadSet
 from quartpatterns.fileuploads.objects import PIECE
-from tests.fileuploads.conftest import Bucket
-from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import connected
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
-from tests.serving import eventually
-from tests.serving import served
+from tests.fileuploads.conftest import Bucket, MakeApp
+from tests.fileuploads.forms import connected, file, form, post
+from tests.serving import eventually, served
 
 MIB = 1024 * 1024
 LARGE = PIECE + 3 * MIB

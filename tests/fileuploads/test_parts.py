@@ -7,28 +7,15 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Quart
-from quart import request
+from quart import Quart, request
 from werkzeug.exceptions import HTTPException
 
-from quartpatterns.fileuploads import BadMultipartError
-from quartpatterns.fileuploads import Part
-from quartpatterns.fileuploads import stream_multipart
+from quartpatterns.fileuploads import BadMultipartError, Part, stream_multipart
 from quartpatterns.subclassing import FaithfulQuart
-from tests.fileuploads.forms import BOUNDARY
-from tests.fileuploads.forms import TYPE
-from tests.fileuploads.forms import connected
-from tests.fileuploads.forms import field
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
-from tests.fileuploads.forms import teller
-from tests.serving import PATIENCE
-from tests.serving import eventually
-from tests.serving import served
+from tests.fileuploads.forms import BOUNDARY, TYPE, connected, field, file, form, post, teller
+from tests.serving import PATIENCE, eventually, served
 
 MIB = 1024 * 1024
 

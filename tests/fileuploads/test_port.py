@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from quartpatterns.fileuploads.port import create_app
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
+from quartpatterns.fileuploads.example.port import create_app
+from tests.fileuploads.forms import file, form, post
 from tests.fileuploads.test_folder import small_disk
 from tests.fileuploads.test_uploads import files
 from tests.serving import served

@@ -12,23 +12,15 @@ from typing import Any
 import httpx
 import pytest
 import redis  # noqa: F401 - before the loop runs, as it reads the disk
-from quart import Quart
-from quart import request
+from quart import Quart, request
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.fileuploads import State
-from quartpatterns.fileuploads import UploadProgress
-from quartpatterns.fileuploads import boards
+from quartpatterns.fileuploads import State, UploadProgress, boards, stream_multipart
 from quartpatterns.fileuploads import progress as progress_module
-from quartpatterns.fileuploads import stream_multipart
 from quartpatterns.fileuploads.boards import LocalBoard
 from quartpatterns.fileuploads.progress import INTERVAL
-from tests.fileuploads.forms import connected
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
-from tests.serving import PATIENCE
-from tests.serving import served
+from tests.fileuploads.forms import connected, file, form, post
+from tests.serving import PATIENCE, served
 
 BODY = form(file("a.dat", b"x" * 1_000_000))
 

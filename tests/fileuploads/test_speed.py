@@ -12,12 +12,8 @@ from statistics import median
 
 import pytest
 
-from tests.fileuploads.measure import MIB
-from tests.fileuploads.measure import Measured
-from tests.fileuploads.measure import measure
-from tests.fileuploads.parsers import PARSERS
-from tests.fileuploads.parsers import contents
-from tests.fileuploads.parsers import pieces
+from tests.fileuploads.measure import MIB, Measured, measure
+from tests.fileuploads.parsers import PARSERS, contents, pieces
 
 GIVEN = os.environ.get("UPLOAD_MIB")
 

@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import request
+from quart import Quart, request
 
-from quartpatterns.fileuploads import ALL
-from quartpatterns.fileuploads import EXECUTABLES
-from quartpatterns.fileuploads import IMAGES
-from quartpatterns.fileuploads import SCRIPTS
-from quartpatterns.fileuploads import TEXT
-from quartpatterns.fileuploads import AllExcept
-from quartpatterns.fileuploads import SavedName
-from quartpatterns.fileuploads import UploadNotAllowed
-from quartpatterns.fileuploads import UploadSet
-from quartpatterns.fileuploads import configure_uploads
+from quartpatterns.fileuploads import (
+    ALL,
+    EXECUTABLES,
+    IMAGES,
+    SCRIPTS,
+    TEXT,
+    AllExcept,
+    SavedName,
+    UploadNotAllowed,
+    UploadSet,
+    configure_uploads,
+)
 from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import file
-from tests.fileuploads.forms import form
-from tests.fileuploads.forms import post
+from tests.fileuploads.forms import file, form, post
 
 Spooled = Callable[[bytes, str], Any]
 

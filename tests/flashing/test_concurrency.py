@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 
 import pytest
 from flask import Flask
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Quart
-from quart import render_template_string
-from quart import session
+from quart import Quart, render_template_string, session
 
-from quartpatterns.flashing import Flashing
-from quartpatterns.flashing import flash
-from quartpatterns.flashing import original
+from quartpatterns.flashing import Flashing, flash
+from quartpatterns.flashing.example import original
 from tests.serving import served
 
 PAGE = "{% for message in get_flashed_messages() %}[{{ message }}]{% endfor %}"

@@ -8,24 +8,27 @@ from typing import Any
 import pytest
 import quart
 from markupsafe import Markup
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import render_template_string
-from quart import request
-from quart import session
-from quart import stream_template_string
+from quart import (
+    Blueprint,
+    Quart,
+    Response,
+    render_template_string,
+    request,
+    session,
+    stream_template_string,
+)
 from quart import typing as quart_typing
 from quart.signals import message_flashed
 from quart.typing import ResponseReturnValue
 
-from quartpatterns.flashing import Flashing
-from quartpatterns.flashing import FlashTooLargeError
-from quartpatterns.flashing import cookies
-from quartpatterns.flashing import flash
-from quartpatterns.flashing import get_flashed_messages
-from quartpatterns.flashing import original
-from quartpatterns.flashing import port
+from quartpatterns.flashing import (
+    Flashing,
+    FlashTooLargeError,
+    cookies,
+    flash,
+    get_flashed_messages,
+)
+from quartpatterns.flashing.example import original, port
 
 PAGE = "{% for message in get_flashed_messages() %}[{{ message }}]{% endfor %}"
 

@@ -9,11 +9,9 @@ import pytest
 from quart import Quart
 
 from quartpatterns import catalog
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.appdispatch import StartupError
+from quartpatterns.appdispatch import DispatcherMiddleware, StartupError
 from quartpatterns.gallery import create_app
-from quartpatterns.gallery.ports import kept_out
-from quartpatterns.gallery.ports import mounts
+from quartpatterns.gallery.ports import kept_out, mounts
 from quartpatterns.gallery.sources import exhibit
 from quartpatterns.sqlalchemy.migrations import upgrade
 

@@ -10,16 +10,16 @@ import sys
 import pytest
 from quart import Quart
 
-from quartpatterns.lazyloading import original
+from quartpatterns.lazyloading.example import original
 
 LOADED = """
 import asyncio, sys
-from quartpatterns.lazyloading.port import create_app
+from quartpatterns.lazyloading.example.port import create_app
 
 app = create_app()
-before = "quartpatterns.lazyloading.port_views" in sys.modules
+before = "quartpatterns.lazyloading.example.port_views" in sys.modules
 response = asyncio.run(app.test_client().get("/"))
-print(before, response.status_code, "quartpatterns.lazyloading.port_views" in sys.modules)
+print(before, response.status_code, "quartpatterns.lazyloading.example.port_views" in sys.modules)
 """
 
 
@@ -36,7 +36,7 @@ def test_not_loaded() -> None:
 async def test_page_on_quart() -> None:
     """The page's class fails with a coroutine function on Quart: what LazyView is there for."""
     app = Quart(__name__)
-    view = original.LazyView("quartpatterns.lazyloading.port_views.index")  # type: ignore[no-untyped-call]
+    view = original.LazyView("quartpatterns.lazyloading.example.port_views.index")  # type: ignore[no-untyped-call]
     await asyncio.to_thread(getattr, view, "view")
     app.add_url_rule("/", view_func=view)
     assert (await app.test_client().get("/")).status_code == 500

@@ -9,12 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
-from quart import url_for
+from quart import Blueprint, Quart, url_for
 
-from quartpatterns.lazyloading import LazyImportError
-from quartpatterns.lazyloading import lazy_url
+from quartpatterns.lazyloading import LazyImportError, lazy_url
 from quartpatterns.lazyloading.imports import split
 from tests.written import Write
 

@@ -12,13 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import g
+from quart import Blueprint, Quart, g
 from quart.app import iscoroutinefunction
 
-from quartpatterns.lazyloading import LazyImportError
-from quartpatterns.lazyloading import LazyView
+from quartpatterns.lazyloading import LazyImportError, LazyView
 from tests.written import Write
 
 # Notes each import in a file beside it, and what it was imported in.

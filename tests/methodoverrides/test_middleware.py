@@ -3,19 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Quart
-from quart import Response
-from quart import jsonify
-from quart import request
-from quart import websocket
+from quart import Quart, Response, jsonify, request, websocket
 from werkzeug.test import encode_multipart
 
 from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware
-from quartpatterns.methodoverrides.middleware import ALLOWED_METHODS
-from quartpatterns.methodoverrides.middleware import BODYLESS_METHODS
+from quartpatterns.methodoverrides.middleware import ALLOWED_METHODS, BODYLESS_METHODS
 
 METHODS = [*ALLOWED_METHODS, "TRACE"]
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}

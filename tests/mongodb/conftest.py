@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ from quart import Quart
 
 from quartpatterns.compare import services
 from tests.conftest import unavailable
-from tests.mongodb.shop import make_app
-from tests.mongodb.shop import mongo
-from tests.mongodb.shop import registration
+from tests.mongodb.shop import make_app, mongo, registration
 
 
 # PyMongo 4.20 leaves a socket to the garbage collector where it is cancelled while it connects:

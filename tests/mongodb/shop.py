@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from typing import Any
-from typing import cast
+from typing import Annotated, Any, cast
 
 from beanie import Indexed
 from pydantic import BaseModel
 from pymongo.asynchronous.pool import Pool
 from quart import Quart
 
-from quartpatterns.mongodb import Document
-from quartpatterns.mongodb import MongoDB
+from quartpatterns.mongodb import Document, MongoDB
 from quartpatterns.mongodb.registration import Registration
 
 mongo = MongoDB()

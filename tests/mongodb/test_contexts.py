@@ -11,19 +11,11 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from pymongo import MongoClient
-from quart import Quart
-from quart import ResponseReturnValue
-from quart import stream_with_context
-from quart import websocket
+from quart import Quart, ResponseReturnValue, stream_with_context, websocket
 from quart.utils import run_sync
 
-from quartpatterns.mongodb import Document
-from quartpatterns.mongodb import MongoDB
-from tests.mongodb.shop import Item
-from tests.mongodb.shop import make_app
-from tests.mongodb.shop import mongo
-from tests.mongodb.shop import names
-from tests.mongodb.shop import registration
+from quartpatterns.mongodb import Document, MongoDB
+from tests.mongodb.shop import Item, make_app, mongo, names, registration
 
 
 async def test_everywhere(app: Quart) -> None:

@@ -5,35 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import uuid
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import beanie
 import pytest
 from beanie import Link
-from beanie.operators import GTE
-from beanie.operators import In
+from beanie.operators import GTE, In
 from bson import ObjectId
 from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 from quart import Quart
 
-from quartpatterns.mongodb import Document
-from quartpatterns.mongodb import DocumentInvalid
-from quartpatterns.mongodb import MongoDB
-from quartpatterns.mongodb import port
-from quartpatterns.mongodb import read_document
+from quartpatterns.mongodb import Document, DocumentInvalid, MongoDB, read_document
 from quartpatterns.mongodb.documents import define
-from tests.mongodb.shop import Animal
-from tests.mongodb.shop import Cat
-from tests.mongodb.shop import Dog
-from tests.mongodb.shop import Item
-from tests.mongodb.shop import Size
-from tests.mongodb.shop import make_app
-from tests.mongodb.shop import mongo
-from tests.mongodb.shop import names
-from tests.mongodb.shop import registration
+from quartpatterns.mongodb.example import port
+from tests.mongodb.shop import Animal, Cat, Dog, Item, Size, make_app, mongo, names, registration
 
 
 @pytest.mark.checks("ME-2", "ME-3", "ME-4")

@@ -9,24 +9,19 @@ from typing import Any
 
 import pytest
 from pymongo import InsertOne
-from pymongo.errors import BulkWriteError
-from pymongo.errors import ConnectionFailure
-from pymongo.errors import ExecutionTimeout
-from pymongo.errors import OperationFailure
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+)
 from quart import Quart
 from werkzeug.exceptions import HTTPException
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.mongodb import MongoUnavailable
-from quartpatterns.mongodb import diagnose
-from quartpatterns.mongodb import register_error_handlers
-from tests.mongodb.shop import SLEEP
-from tests.mongodb.shop import Item
-from tests.mongodb.shop import make_app
-from tests.mongodb.shop import mongo
-from tests.mongodb.shop import pool
-from tests.mongodb.shop import registration
+from quartpatterns.mongodb import MongoUnavailable, diagnose, register_error_handlers
+from tests.mongodb.shop import SLEEP, Item, make_app, mongo, pool, registration
 
 
 async def told(work: Any) -> HTTPException:

@@ -12,9 +12,8 @@ from quart import Quart
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.compare.processes import free_port
 from quartpatterns.gallery.ports import kept_out
-from quartpatterns.mongodb.cases import movies
-from quartpatterns.mongodb.port import create_app
-from quartpatterns.mongodb.port import mongo
+from quartpatterns.mongodb.example.cases import movies
+from quartpatterns.mongodb.example.port import create_app, mongo
 from tests.mongodb.shop import registration
 
 

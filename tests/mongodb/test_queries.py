@@ -8,10 +8,8 @@ import pytest
 from quart import Quart
 from werkzeug.exceptions import NotFound
 
-from quartpatterns.mongodb import Pagination
-from quartpatterns.mongodb import literal
-from tests.mongodb.shop import Item
-from tests.mongodb.shop import mongo
+from quartpatterns.mongodb import Pagination, literal
+from tests.mongodb.shop import Item, mongo
 
 NOBODY = "0" * 24
 

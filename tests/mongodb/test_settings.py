@@ -8,8 +8,7 @@ import pytest
 from pymongo import ReadPreference
 from quart import Quart
 
-from quartpatterns.mongodb import DEFAULTS
-from quartpatterns.mongodb import MongoDB
+from quartpatterns.mongodb import DEFAULTS, MongoDB
 from quartpatterns.mongodb.settings import configured
 
 MONGODB_HOST = "127.0.0.7"

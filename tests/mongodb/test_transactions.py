@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 from pymongo.errors import OperationFailure
-from quart import Quart
-from quart import ResponseReturnValue
-from quart import stream_with_context
+from quart import Quart, ResponseReturnValue, stream_with_context
 
-from quartpatterns.mongodb import MongoUnavailable
-from quartpatterns.mongodb import diagnose
-from quartpatterns.mongodb import register_error_handlers
-from tests.mongodb.shop import Item
-from tests.mongodb.shop import make_app
-from tests.mongodb.shop import mongo
-from tests.mongodb.shop import names
-from tests.mongodb.shop import pool
-from tests.mongodb.shop import registration
-from tests.serving import eventually
-from tests.serving import served
+from quartpatterns.mongodb import MongoUnavailable, diagnose, register_error_handlers
+from tests.mongodb.shop import Item, make_app, mongo, names, pool, registration
+from tests.serving import eventually, served
 
 
 @pytest_asyncio.fixture

@@ -16,16 +16,11 @@ import pytest
 from quart import Quart
 
 from quartpatterns.compare import services
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.processes import in_thread
-from quartpatterns.mongodb import port
+from quartpatterns.compare.processes import free_port, in_thread
+from quartpatterns.mongodb.example import port
 from tests.conftest import unavailable
-from tests.mongodb.shop import SLEEP
-from tests.mongodb.shop import Item
-from tests.mongodb.shop import mongo
-from tests.mongodb.shop import pool
-from tests.serving import eventually
-from tests.serving import served
+from tests.mongodb.shop import SLEEP, Item, mongo, pool
+from tests.serving import eventually, served
 
 pytestmark = pytest.mark.wire
 

@@ -7,16 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 
-from quartpatterns.packages import BlueprintImportError
-from quartpatterns.packages import DuplicateBlueprintError
-from quartpatterns.packages import register_blueprints
+from quartpatterns.packages import (
+    BlueprintImportError,
+    DuplicateBlueprintError,
+    register_blueprints,
+)
 from tests.written import Write
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
-from quartpatterns.packages.port import create_app
-from quartpatterns.packages.yourapplication import app
+from quartpatterns.compare.processes import Process, accepts, free_port
+from quartpatterns.packages.example.port import create_app
+from quartpatterns.packages.example.yourapplication import app
 from tests.written import Write
 
 PAGE = {
@@ -79,5 +77,5 @@ def test_port() -> None:
     """The port is the application of its package, with what was found in it."""
     assert create_app({"SITE": "x"}) is app
     assert app.config["SITE"] == "x"
-    assert app.import_name == "quartpatterns.packages.yourapplication"
+    assert app.import_name == "quartpatterns.packages.example.yourapplication"
     assert list(app.blueprints) == ["news", "users"]

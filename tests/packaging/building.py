@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,15 +17,14 @@ import quart
 import uv
 
 import quartpatterns
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, accepts, free_port
 
 __all__ = ["ROOT", "Environment", "Kind", "build", "lay_out", "run", "served"]
 
 Kind = Literal["original", "port"]
 
 PACKAGE = Path(quartpatterns.__file__).parent / "packaging"
+EXAMPLE = PACKAGE / "example"
 ROOT = PACKAGE.parents[1]
 # Where this environment's packages are, and where quartpatterns itself is.
 DEPENDENCIES = [str(Path(quart.__file__).parents[1]), str(ROOT)]
@@ -54,11 +52,11 @@ def run(
 def lay_out(kind: Kind, folder: Path) -> Path:
     """The project of *kind* in *folder*: its declarations, and its application as a package."""
     package = folder / "yourapplication"
-    shutil.copytree(PACKAGE / "declarations" / kind, folder, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLE / "declarations" / kind, folder, dirs_exist_ok=True)
     for name in ("templates", "static"):
-        shutil.copytree(PACKAGE / name, package / name)
-    shutil.copy(PACKAGE / "notice.txt", package)
-    shutil.copy(PACKAGE / f"{kind}.py", package / "__init__.py")
+        shutil.copytree(EXAMPLE / name, package / name)
+    shutil.copy(EXAMPLE / "notice.txt", package)
+    shutil.copy(EXAMPLE / f"{kind}.py", package / "__init__.py")
     shutil.copy(PACKAGE / "versions.py", folder / "build_version.py")
     return folder
 

@@ -6,8 +6,7 @@ import re
 import sys
 import tarfile
 import zipfile
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.parser import Parser
 from pathlib import Path
 from textwrap import dedent
@@ -18,12 +17,7 @@ from packaging.version import Version
 
 from quartpatterns.compare.processes import StartError
 from quartpatterns.packaging import check_resources
-from tests.packaging.building import Environment
-from tests.packaging.building import Kind
-from tests.packaging.building import build
-from tests.packaging.building import lay_out
-from tests.packaging.building import run
-from tests.packaging.building import served
+from tests.packaging.building import Environment, Kind, build, lay_out, run, served
 
 RESOURCES = {
     "yourapplication/notice.txt",

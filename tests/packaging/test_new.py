@@ -17,23 +17,20 @@ from pathlib import Path
 import httpx
 import pytest
 from hypercorn.config import Config
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 import quartpatterns
-from quartpatterns.packaging import FEATURES
-from quartpatterns.packaging import ProjectError
-from quartpatterns.packaging import ProjectNameError
-from quartpatterns.packaging import check_resources
-from quartpatterns.packaging import new_project
+from quartpatterns.packaging import (
+    FEATURES,
+    ProjectError,
+    ProjectNameError,
+    check_resources,
+    new_project,
+)
 from quartpatterns.packaging.names import check_name
-from tests.packaging.building import Environment
-from tests.packaging.building import build
-from tests.packaging.building import clean
-from tests.packaging.building import run
-from tests.packaging.building import served
+from tests.packaging.building import Environment, build, clean, run, served
 
 CHOICES = [
     pytest.param(chosen, id="+".join(chosen) or "bare")

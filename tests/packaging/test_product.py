@@ -17,11 +17,7 @@ import pytest
 from quartpatterns import catalog
 from quartpatterns.packaging import check_resources
 from tests.conftest import unavailable
-from tests.packaging.building import ROOT
-from tests.packaging.building import Environment
-from tests.packaging.building import build
-from tests.packaging.building import run
-from tests.packaging.building import served
+from tests.packaging.building import ROOT, Environment, build, run, served
 
 PARTS = ("quartpatterns", "alembic", "tests", "docs")
 NAMES = [pattern.name for pattern in catalog.PATTERNS]

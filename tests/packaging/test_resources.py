@@ -9,15 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 
 import quartpatterns
-from quartpatterns.packaging import MissingResourcesError
-from quartpatterns.packaging import check_resources
-from quartpatterns.packaging import require_resources
-from quartpatterns.packaging.references import in_python
-from quartpatterns.packaging.references import in_template
+from quartpatterns.packaging import MissingResourcesError, check_resources, require_resources
+from quartpatterns.packaging.references import in_python, in_template
 from tests.written import Write
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
-from quartpatterns.packaging import VersionError
-from quartpatterns.packaging import dev_version
+from quartpatterns.packaging import VersionError, dev_version
 from tests.packaging.building import run
 
 pytestmark = pytest.mark.checks("DI-5")

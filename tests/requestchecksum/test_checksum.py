@@ -2,30 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
-from quart import g
-from quart import jsonify
-from quart import request
-from quart import websocket
+from quart import Blueprint, Quart, g, jsonify, request, websocket
 from quart.wrappers.request import Body
 
 from quartpatterns.requestchecksum import generate_checksum
 from quartpatterns.requestchecksum.observed import ObservedBody
-from quartpatterns.subclassing import FaithfulBody
-from quartpatterns.subclassing import FaithfulQuart
-from tests.serving import eventually
-from tests.serving import served
+from quartpatterns.subclassing import FaithfulBody, FaithfulQuart
+from tests.serving import eventually, served
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"

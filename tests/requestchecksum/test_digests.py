@@ -8,19 +8,13 @@ from typing import Any
 import http_sf
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
-from quart import abort
-from quart import request
+from quart import Blueprint, Quart, abort, request
 from quart.wrappers import Request
 from werkzeug.datastructures import Headers
 
-from quartpatterns.requestchecksum import DigestError
-from quartpatterns.requestchecksum import generate_checksum
-from quartpatterns.requestchecksum import verify_digest
+from quartpatterns.requestchecksum import DigestError, generate_checksum, verify_digest
 from tests.serving import served
 
 BODY = b"a=b&c=%FC"

@@ -10,16 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import abort
-from quart import request
-from quart import url_for
+from quart import Blueprint, Quart, Response, abort, request, url_for
 from werkzeug.datastructures import Headers
 
 from quartpatterns.singlepageapplications import SinglePageApp
-from quartpatterns.singlepageapplications import port
+from quartpatterns.singlepageapplications.example import port
 from tests.visits import Visits
 
 INDEX = '<!doctype html><base href="/"><script src="assets/main.0a1b2c3d.js"></script>'

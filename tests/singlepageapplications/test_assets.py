@@ -6,15 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 
-from quartpatterns.singlepageapplications.assets import choose
-from quartpatterns.singlepageapplications.assets import find
+from quartpatterns.singlepageapplications.assets import choose, find
 
 
 @pytest.fixture

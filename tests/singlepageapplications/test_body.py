@@ -7,15 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.singlepageapplications.body import FileBody
-from tests.serving import eventually
-from tests.serving import served
+from tests.serving import eventually, served
 
 SIZE = 20_000_000
 

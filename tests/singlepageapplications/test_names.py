@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quartpatterns.singlepageapplications import has_hash
-from quartpatterns.singlepageapplications import is_client_route
+from quartpatterns.singlepageapplications import has_hash, is_client_route
 from quartpatterns.singlepageapplications.names import media_type
 
 words = st.text(string.ascii_lowercase, min_size=1, max_size=12)

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import db, make_app, registration
 
 
 @pytest.fixture

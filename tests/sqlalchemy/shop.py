@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Mapping
-from typing import Any
-from typing import cast
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, cast
 
 import pytest
 import quart
 from quart import Quart
-from sqlalchemy import Pool
-from sqlalchemy import QueuePool
-from sqlalchemy import String
-from sqlalchemy import text
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Mapped
-from sqlalchemy.orm import mapped_column
+from sqlalchemy import Pool, QueuePool, String, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartpatterns import streaming
-from quartpatterns import subclassing
-from quartpatterns.sqlalchemy import Model
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns import streaming, subclassing
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.sqlalchemy.registration import Registration
 from tests.serving import eventually
 

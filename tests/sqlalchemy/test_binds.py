@@ -9,24 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from quart import Quart
-from sqlalchemy import ForeignKey
-from sqlalchemy import MetaData
-from sqlalchemy import delete
-from sqlalchemy import func
-from sqlalchemy import insert
-from sqlalchemy import select
-from sqlalchemy import text
-from sqlalchemy import update
+from sqlalchemy import ForeignKey, MetaData, delete, func, insert, select, text, update
 from sqlalchemy.exc import UnboundExecutionError
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from sqlalchemy.orm import Session as SyncSession
-from sqlalchemy.orm import aliased
-from sqlalchemy.orm import mapped_column
 
-from quartpatterns.sqlalchemy import Model
-from quartpatterns.sqlalchemy import RoutedSession
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy import Model, RoutedSession, SQLAlchemy
 
 
 class Base(Model, DeclarativeBase):

@@ -15,25 +15,17 @@ from contextvars import Context
 from pathlib import Path
 
 import pytest
-from quart import Quart
-from quart import jsonify
+from quart import Quart, jsonify
 from quart.typing import ResponseReturnValue
 from quart.utils import run_sync
-from sqlalchemy import make_url
-from sqlalchemy import select
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import make_url, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import free_port
-from quartpatterns.sqlalchemy import DatabaseUnavailable
-from quartpatterns.sqlalchemy import handle_database_error
+from quartpatterns.sqlalchemy import DatabaseUnavailable, handle_database_error
 from tests.conftest import unavailable
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, db, make_app, registration
 
 
 def with_views(app: Quart) -> Quart:

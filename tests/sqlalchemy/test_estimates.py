@@ -6,16 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from quart import Quart
-from sqlalchemy import func
-from sqlalchemy import literal
-from sqlalchemy import select
-from sqlalchemy import text
+from sqlalchemy import func, literal, select, text
 
 from quartpatterns.sqlalchemy import get_recorded_queries
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, db, make_app, registration
 
 ROWS = 30_000
 

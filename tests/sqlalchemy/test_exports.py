@@ -5,38 +5,23 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import psutil
 import pytest
-from quart import Quart
-from quart import Response
+from quart import Quart, Response
 from quart.utils import run_sync
-from sqlalchemy import Select
-from sqlalchemy import column
-from sqlalchemy import func
-from sqlalchemy import literal
-from sqlalchemy import select
-from sqlalchemy import text
-from sqlalchemy import type_coerce
+from sqlalchemy import Select, column, func, literal, select, text, type_coerce
 from sqlalchemy.types import Integer
 
-from quartpatterns.sqlalchemy import cases
+from quartpatterns.sqlalchemy.example import cases
+from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
-from quartpatterns.sqlalchemy.port import create_app
 from quartpatterns.streaming import stream_with_context
-from tests.serving import eventually
-from tests.serving import served
-from tests.serving import unread
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import checked_out
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import none_checked_out
-from tests.sqlalchemy.shop import registration
+from tests.serving import eventually, served, unread
+from tests.sqlalchemy.shop import Item, checked_out, db, make_app, none_checked_out, registration
 
 MIB = 1024 * 1024
 ROWS = 200_000

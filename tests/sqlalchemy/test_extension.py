@@ -13,19 +13,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from quart import Quart
-from sqlalchemy import StaticPool
-from sqlalchemy import select
-from sqlalchemy import text
+from sqlalchemy import StaticPool, select, text
 from sqlalchemy.orm import DeclarativeBase
 
 from quartpatterns.sqlalchemy import SQLAlchemy
 from tests.serving import eventually
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import names
-from tests.sqlalchemy.shop import pool
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, db, make_app, names, pool, registration
 
 MEMORY = "sqlite://"
 

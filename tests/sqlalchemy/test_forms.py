@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import pytest
 from quart import Quart
-from sqlalchemy import Column
-from sqlalchemy import ForeignKey
-from sqlalchemy import Integer
-from sqlalchemy import MetaData
-from sqlalchemy import String
-from sqlalchemy import Table
-from sqlalchemy import insert
-from sqlalchemy import select
-from sqlalchemy import text
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 
 from quartpatterns.sqlalchemy import SQLAlchemy
-from quartpatterns.sqlalchemy.port import User
-from quartpatterns.sqlalchemy.port import db as port_db
+from quartpatterns.sqlalchemy.example.port import User
+from quartpatterns.sqlalchemy.example.port import db as port_db
 from tests.sqlalchemy.shop import registration
 
 

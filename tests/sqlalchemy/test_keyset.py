@@ -15,23 +15,11 @@ import pytest
 import sqlalchemy as sa
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart
-from sqlalchemy import Select
-from sqlalchemy import delete
-from sqlalchemy import select
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Mapped
-from sqlalchemy.orm import aliased
-from sqlalchemy.orm import joinedload
-from sqlalchemy.orm import mapped_column
-from sqlalchemy.orm import relationship
+from sqlalchemy import Select, delete, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, joinedload, mapped_column, relationship
 
-from quartpatterns.sqlalchemy import CursorError
-from quartpatterns.sqlalchemy import KeysetPage
-from quartpatterns.sqlalchemy import Model
-from quartpatterns.sqlalchemy import SQLAlchemy
-from quartpatterns.sqlalchemy.cursors import Cursor
-from quartpatterns.sqlalchemy.cursors import read_cursor
-from quartpatterns.sqlalchemy.cursors import write_cursor
+from quartpatterns.sqlalchemy import CursorError, KeysetPage, Model, SQLAlchemy
+from quartpatterns.sqlalchemy.cursors import Cursor, read_cursor, write_cursor
 
 
 class Base(Model, DeclarativeBase):

@@ -15,20 +15,19 @@ from alembic import command
 from alembic.util import CommandError
 from quart import Quart
 from quart.utils import run_sync
-from sqlalchemy import inspect
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 import quartpatterns
 from quartpatterns.compare.processes import free_port
-from quartpatterns.sqlalchemy import async_url
-from quartpatterns.sqlalchemy import diagnose
-from quartpatterns.sqlalchemy import make_engine
-from quartpatterns.sqlalchemy.migrations import MigrationsMissingError
-from quartpatterns.sqlalchemy.migrations import configuration
-from quartpatterns.sqlalchemy.migrations import find_migrations
-from quartpatterns.sqlalchemy.migrations import upgrade
-from quartpatterns.sqlalchemy.port import create_app
+from quartpatterns.sqlalchemy import async_url, diagnose, make_engine
+from quartpatterns.sqlalchemy.example.port import create_app
+from quartpatterns.sqlalchemy.migrations import (
+    MigrationsMissingError,
+    configuration,
+    find_migrations,
+    upgrade,
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(quartpatterns.__file__).parent

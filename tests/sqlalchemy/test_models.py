@@ -8,22 +8,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
-from sqlalchemy import ForeignKey
-from sqlalchemy import MetaData
-from sqlalchemy import select
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import DeclarativeBaseNoMeta
-from sqlalchemy.orm import Mapped
-from sqlalchemy.orm import declared_attr
-from sqlalchemy.orm import mapped_column
-from sqlalchemy.orm import relationship
+from sqlalchemy import ForeignKey, MetaData, select
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    DeclarativeBaseNoMeta,
+    Mapped,
+    declared_attr,
+    mapped_column,
+    relationship,
+)
 
-from quartpatterns.sqlalchemy import Model
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.sqlalchemy.models import snake_case
 
 

@@ -9,10 +9,8 @@ import shlex
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -22,17 +20,13 @@ from quart.utils import run_sync
 from sqlalchemy import make_url
 
 from quartpatterns.compare import services
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import in_thread
-from quartpatterns.sqlalchemy import cases
+from quartpatterns.compare.processes import Process, accepts, in_thread
+from quartpatterns.sqlalchemy.example import cases
+from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
-from quartpatterns.sqlalchemy.port import create_app
 from tests.conftest import unavailable
-from tests.serving import Served
-from tests.serving import served
-from tests.sqlalchemy.shop import none_checked_out
-from tests.sqlalchemy.shop import registration
+from tests.serving import Served, served
+from tests.sqlalchemy.shop import none_checked_out, registration
 
 pytestmark = pytest.mark.wire
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy as FlaskSQLAlchemy
 from flask_sqlalchemy.pagination import Pagination as FlaskPagination
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
-from sqlalchemy import event
-from sqlalchemy import select
+from sqlalchemy import event, select
 from werkzeug.exceptions import NotFound
 
 from quartpatterns.sqlalchemy import Pagination
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, db, make_app, registration
 
 TOTAL = 23
 ITEMS = select(Item).order_by(Item.id)

@@ -7,24 +7,14 @@ from contextvars import Context
 
 import pytest
 from quart import Quart
-from sqlalchemy import AsyncAdaptedQueuePool
-from sqlalchemy import NullPool
-from sqlalchemy import event
-from sqlalchemy import select
-from sqlalchemy import text
+from sqlalchemy import AsyncAdaptedQueuePool, NullPool, event, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.sqlalchemy import async_url
-from quartpatterns.sqlalchemy import make_engine
+from quartpatterns.sqlalchemy import async_url, make_engine
 from quartpatterns.sqlalchemy.pools import HandoffPool
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import checked_out
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import pool
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, checked_out, db, make_app, pool, registration
 
 
 async def query(app: Quart, statement: str = "SELECT 1") -> None:

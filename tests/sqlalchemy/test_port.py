@@ -13,10 +13,9 @@ from quart import Quart
 from quart.utils import run_sync
 
 from quartpatterns.compare.parity import compare_applications
-from quartpatterns.sqlalchemy import cases
-from quartpatterns.sqlalchemy import original
+from quartpatterns.sqlalchemy.example import cases, original
+from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
-from quartpatterns.sqlalchemy.port import create_app
 from tests.sqlalchemy.shop import registration
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.scripts import ROOT
-from tests.scripts import run
-from tests.scripts import serve_once
+from tests.scripts import ROOT, run, serve_once
 
 APP = """
 import asyncio, os, signal, sys, threading

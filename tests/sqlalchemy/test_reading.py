@@ -7,20 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import current_app
-from sqlalchemy import insert
-from sqlalchemy import select
-from sqlalchemy import text
+from quart import Quart, current_app
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from quartpatterns.sqlalchemy import ReadingError
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import checked_out
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import names
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
 
 async def in_transaction() -> bool:

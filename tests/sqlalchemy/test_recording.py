@@ -9,18 +9,11 @@ import re
 
 import pytest
 from quart import Quart
-from sqlalchemy import insert
-from sqlalchemy import select
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from quartpatterns.sqlalchemy import get_recorded_queries
-from quartpatterns.sqlalchemy import recording
-from tests.sqlalchemy.shop import SLOW
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import registration
+from quartpatterns.sqlalchemy import get_recorded_queries, recording
+from tests.sqlalchemy.shop import SLOW, Item, db, make_app, registration
 
 
 def line() -> int:

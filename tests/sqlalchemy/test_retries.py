@@ -10,20 +10,11 @@ from pathlib import Path
 
 import pytest
 from quart import Quart
-from sqlalchemy import select
-from sqlalchemy import text
-from sqlalchemy import update
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from quartpatterns.sqlalchemy import handle_database_error
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import checked_out
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import names
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
 NUMBER = text("SELECT value FROM counter WHERE id = :id")
 SET = text("UPDATE counter SET value = :value WHERE id = :id")

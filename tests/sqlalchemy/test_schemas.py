@@ -12,18 +12,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pydantic import BaseModel
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from quart import Quart
-from quart_schema import QuartSchema
-from quart_schema import validate_request
-from quart_schema import validate_response
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Mapped
-from sqlalchemy.orm import mapped_column
+from quart_schema import QuartSchema, validate_request, validate_response
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartpatterns.sqlalchemy import Model
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.sqlalchemy.schemas import schema_of
 
 

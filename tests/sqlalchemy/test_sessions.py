@@ -5,34 +5,29 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
-from quart import Quart
-from quart import current_app
-from quart import websocket
-from sqlalchemy import select
-from sqlalchemy import text
+from quart import Quart, current_app, websocket
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartpatterns.sqlalchemy import ConcurrentUseError
-from quartpatterns.sqlalchemy import Session
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy import ConcurrentUseError, Session, SQLAlchemy
 from quartpatterns.sqlalchemy.sessions import completed
-from tests.serving import PATIENCE
-from tests.serving import eventually
-from tests.sqlalchemy.shop import ENDLESS
-from tests.sqlalchemy.shop import SLOW
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import Stream
-from tests.sqlalchemy.shop import checked_out
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import names
-from tests.sqlalchemy.shop import none_checked_out
-from tests.sqlalchemy.shop import registration
-from tests.sqlalchemy.shop import streams
+from tests.serving import PATIENCE, eventually
+from tests.sqlalchemy.shop import (
+    ENDLESS,
+    SLOW,
+    Item,
+    Stream,
+    checked_out,
+    db,
+    make_app,
+    names,
+    none_checked_out,
+    registration,
+    streams,
+)
 
 
 @pytest.mark.checks("SA-3")

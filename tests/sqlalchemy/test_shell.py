@@ -6,8 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,7 @@ from quart import Quart
 from sqlalchemy import select
 
 from quartpatterns.sqlalchemy.shell import run
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
+from tests.sqlalchemy.shop import Item, db, make_app
 
 APP = """
 from quart import Quart

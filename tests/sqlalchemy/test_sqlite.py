@@ -8,20 +8,11 @@ from typing import Any
 
 import pytest
 from quart import Quart
-from sqlalchemy import func
-from sqlalchemy import insert
-from sqlalchemy import select
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from quartpatterns._shared.sqlite_thread import SQLiteConnection
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import checked_out
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import names
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
 
 @pytest.fixture

@@ -6,17 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from quart import Quart
-from sqlalchemy import func
-from sqlalchemy import insert
-from sqlalchemy import select
-from sqlalchemy import text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from quartpatterns.sqlalchemy.testing import rolled_back
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import names
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, db, names, registration
 
 
 @pytest.fixture

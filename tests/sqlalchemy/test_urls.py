@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from quartpatterns.sqlalchemy import async_url
 from quartpatterns.sqlalchemy.urls import sqlite_file

@@ -7,14 +7,10 @@ from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import pytest
-from quart import Quart
-from quart import render_template_string
+from quart import Quart, render_template_string
 from sqlalchemy import select
 
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import make_app
-from tests.sqlalchemy.shop import registration
+from tests.sqlalchemy.shop import Item, db, make_app, registration
 
 PAGES = '{% from "sqlalchemy/pagination.html" import pages with context %}{{ pages(page) }}'
 CURSORS = (

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
-from quart import Quart
-from quart import websocket
+from quart import Quart, websocket
 from quart.utils import run_sync
-from sqlalchemy import select
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartpatterns.sqlalchemy import port
+from quartpatterns.sqlalchemy.example import port
 from quartpatterns.sqlalchemy.migrations import upgrade
 from tests.serving import served
-from tests.sqlalchemy.shop import ENDLESS
-from tests.sqlalchemy.shop import Item
-from tests.sqlalchemy.shop import Stream
-from tests.sqlalchemy.shop import checked_out
-from tests.sqlalchemy.shop import db
-from tests.sqlalchemy.shop import names
-from tests.sqlalchemy.shop import none_checked_out
-from tests.sqlalchemy.shop import registration
-from tests.sqlalchemy.shop import streams
+from tests.sqlalchemy.shop import (
+    ENDLESS,
+    Item,
+    Stream,
+    checked_out,
+    db,
+    names,
+    none_checked_out,
+    registration,
+    streams,
+)
 
 pytestmark = pytest.mark.wire
 

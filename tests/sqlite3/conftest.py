@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
-from tests.sqlite3.shop import database
-from tests.sqlite3.shop import make_app
-from tests.sqlite3.shop import registration
+from tests.sqlite3.shop import database, make_app, registration
 
 
 @pytest.fixture

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import quart
 from quart import Quart
 from quart.utils import run_sync
 
-from quartpatterns import streaming
-from quartpatterns import subclassing
+from quartpatterns import streaming, subclassing
 from quartpatterns.sqlite3 import SQLite
 from quartpatterns.sqlite3.pool import Pool
 from quartpatterns.sqlite3.registration import Registration

@@ -11,24 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from quart import Quart
-from quart import websocket
+from quart import Quart, websocket
 from quart.globals import _cv_app
 from quart.utils import run_sync
 
-from quartpatterns.sqlite3 import Connection
-from quartpatterns.sqlite3 import DatabaseUnavailable
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import make_dicts
-from quartpatterns.sqlite3 import query_db
+from quartpatterns.sqlite3 import Connection, DatabaseUnavailable, get_db, make_dicts, query_db
 from tests.serving import eventually
-from tests.sqlite3.shop import ENDLESS
-from tests.sqlite3.shop import make_app
-from tests.sqlite3.shop import names
-from tests.sqlite3.shop import none_in_use
-from tests.sqlite3.shop import pool
-from tests.sqlite3.shop import registration
-from tests.sqlite3.shop import together
+from tests.sqlite3.shop import ENDLESS, make_app, names, none_in_use, pool, registration, together
 
 INSERT = "INSERT INTO item (name) VALUES (?)"
 

@@ -9,26 +9,18 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import closing
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import request
+from quart import Quart, request
 from quart.utils import run_sync
 
-from quartpatterns.sqlite3 import SQLite
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import handle_database_error
-from quartpatterns.sqlite3 import query_db
-from tests.sqlite3.shop import make_app
-from tests.sqlite3.shop import none_in_use
-from tests.sqlite3.shop import registration
+from quartpatterns.sqlite3 import SQLite, get_db, handle_database_error, query_db
+from tests.sqlite3.shop import make_app, none_in_use, registration
 
 INSERT = "INSERT INTO item (name) VALUES (?)"
 ROOT = Path(__file__).parents[2]

@@ -13,18 +13,10 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from quartpatterns.sqlite3 import SQLite
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import init_db
-from quartpatterns.sqlite3 import opening
-from quartpatterns.sqlite3 import query_db
+from quartpatterns.sqlite3 import SQLite, get_db, init_db, opening, query_db
 from quartpatterns.sqlite3.settings import read_settings
 from tests.serving import eventually
-from tests.sqlite3.shop import database
-from tests.sqlite3.shop import make_app
-from tests.sqlite3.shop import none_in_use
-from tests.sqlite3.shop import pool
-from tests.sqlite3.shop import registration
+from tests.sqlite3.shop import database, make_app, none_in_use, pool, registration
 
 MEMORY = ":memory:"
 

@@ -11,8 +11,8 @@ import pytest
 from quart import Quart
 from quart.utils import run_sync
 
-from quartpatterns.sqlite3 import cases
-from quartpatterns.sqlite3.port import create_app
+from quartpatterns.sqlite3.example import cases
+from quartpatterns.sqlite3.example.port import create_app
 from tests.sqlite3.shop import registration
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts import run
-from tests.scripts import serve_once
+from tests.scripts import run, serve_once
 
 APP = """
 import asyncio, os, signal, sys, threading

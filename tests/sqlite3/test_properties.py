@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
-from quartpatterns.sqlite3 import Connection
-from quartpatterns.sqlite3 import query_db
-from quartpatterns.sqlite3 import stream_query
-from tests.sqlite3.shop import database
-from tests.sqlite3.shop import make_app
-from tests.sqlite3.shop import pool
-from tests.sqlite3.shop import registration
+from quartpatterns.sqlite3 import Connection, query_db, stream_query
+from tests.sqlite3.shop import database, make_app, pool, registration
 
 CONTEXTS = 4
 

@@ -11,16 +11,9 @@ import aiosqlite
 import pytest
 from quart import Quart
 
-from quartpatterns.sqlite3 import SQLite
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import make_dicts
-from quartpatterns.sqlite3 import query_db
-from quartpatterns.sqlite3 import stream_query
+from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
 from quartpatterns.sqlite3.pooled import PooledConnection
-from tests.sqlite3.shop import database
-from tests.sqlite3.shop import names
-from tests.sqlite3.shop import numbers
-from tests.sqlite3.shop import registration
+from tests.sqlite3.shop import database, names, numbers, registration
 
 INSERT = "INSERT INTO item (name) VALUES (?)"
 BAD = ["'; DROP TABLE item; --", "x' OR '1'='1", '" OR ""="', "a\0b", "%", "\\", "?", ":name", ""]

@@ -16,11 +16,9 @@ from click.testing import Result
 from quart import Quart
 from quart.utils import run_sync
 
-from quartpatterns.sqlite3 import SQLite
-from quartpatterns.sqlite3 import init_db
-from quartpatterns.sqlite3 import original
-from quartpatterns.sqlite3 import query_db
-from quartpatterns.sqlite3.port import create_app
+from quartpatterns.sqlite3 import SQLite, init_db, query_db
+from quartpatterns.sqlite3.example import original
+from quartpatterns.sqlite3.example.port import create_app
 from tests.sqlite3.shop import registration
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +155,7 @@ def test_command_without_folder(make: Make, tmp_path: Path) -> None:
 def test_quart_command(tmp_path: Path) -> None:
     """The command of a real shell, on the port made by its factory."""
     (tmp_path / "shop.py").write_text(
-        "from quartpatterns.sqlite3.port import create_app as make\n"
+        "from quartpatterns.sqlite3.example.port import create_app as make\n"
         f"def create_app():\n    return make({{'DATABASE': {str(tmp_path / 'app.db')!r}}})\n"
     )
     done = subprocess.run(

@@ -9,13 +9,8 @@ from contextlib import aclosing
 import pytest
 from quart import Quart
 
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import query_db
-from quartpatterns.sqlite3 import stream_query
-from tests.sqlite3.shop import ENDLESS
-from tests.sqlite3.shop import database
-from tests.sqlite3.shop import none_in_use
-from tests.sqlite3.shop import numbers
+from quartpatterns.sqlite3 import get_db, query_db, stream_query
+from tests.sqlite3.shop import ENDLESS, database, none_in_use, numbers
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 35])

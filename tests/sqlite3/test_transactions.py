@@ -11,15 +11,16 @@ import pytest
 from quart import Quart
 from quart.utils import run_sync
 
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import query_db
-from tests.sqlite3.shop import ENDLESS
-from tests.sqlite3.shop import database
-from tests.sqlite3.shop import make_app
-from tests.sqlite3.shop import names
-from tests.sqlite3.shop import none_in_use
-from tests.sqlite3.shop import registration
-from tests.sqlite3.shop import together
+from quartpatterns.sqlite3 import get_db, query_db
+from tests.sqlite3.shop import (
+    ENDLESS,
+    database,
+    make_app,
+    names,
+    none_in_use,
+    registration,
+    together,
+)
 
 INSERT = "INSERT INTO item (name) VALUES (?)"
 

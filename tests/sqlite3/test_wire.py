@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
-from quart import Quart
-from quart import websocket
+from quart import Quart, websocket
 
-from quartpatterns.sqlite3 import Connection
-from quartpatterns.sqlite3 import get_db
-from quartpatterns.sqlite3 import port
-from quartpatterns.sqlite3 import query_db
-from quartpatterns.sqlite3 import stream_query
+from quartpatterns.sqlite3 import Connection, get_db, query_db, stream_query
+from quartpatterns.sqlite3.example import port
 from tests.serving import served
-from tests.sqlite3.shop import ENDLESS
-from tests.sqlite3.shop import NUMBERS
-from tests.sqlite3.shop import Stream
-from tests.sqlite3.shop import database
-from tests.sqlite3.shop import names
-from tests.sqlite3.shop import none_in_use
-from tests.sqlite3.shop import numbers
-from tests.sqlite3.shop import pool
-from tests.sqlite3.shop import streams
+from tests.sqlite3.shop import (
+    ENDLESS,
+    NUMBERS,
+    Stream,
+    database,
+    names,
+    none_in_use,
+    numbers,
+    pool,
+    streams,
+)
 
 pytestmark = pytest.mark.wire
 INSERT = "INSERT INTO item (name) VALUES (?)"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from quart import Quart
-from quart import g
-from quart import request
+from quart import Quart, g, request
 
 __all__ = ["Log", "teardown"]
 

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import current_app
-from quart import g
-from quart import request
-from quart import session
-from quart import url_for
-from quart import websocket
+from quart import Quart, current_app, g, request, session, url_for, websocket
 
-from quartpatterns.streaming import coalesce
-from quartpatterns.streaming import stream_with_context
+from quartpatterns.streaming import coalesce, stream_with_context
 from tests.serving import served
 
 pytestmark = pytest.mark.wire

@@ -6,26 +6,16 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import AsyncGenerator
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import httpx
 import pytest
-from quart import Quart
-from quart import current_app
-from quart import g
-from quart import make_response
-from quart import request
+from quart import Quart, current_app, g, make_response, request
 
-from quartpatterns.streaming import coalesce
-from quartpatterns.streaming import stream_with_context
-from tests.serving import PATIENCE
-from tests.serving import eventually
-from tests.serving import served
-from tests.serving import unread
-from tests.streaming.log import Log
-from tests.streaming.log import teardown
+from quartpatterns.streaming import coalesce, stream_with_context
+from tests.serving import PATIENCE, eventually, served, unread
+from tests.streaming.log import Log, teardown
 
 pytestmark = pytest.mark.wire
 

@@ -8,8 +8,7 @@ import time
 import pytest
 from quart import Quart
 
-from quartpatterns.streaming.port import MOST_ROWS
-from quartpatterns.streaming.port import create_app
+from quartpatterns.streaming.example.port import MOST_ROWS, create_app
 from tests.serving import served
 
 pytestmark = pytest.mark.wire

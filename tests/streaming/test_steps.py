@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Generator
-from contextvars import Context
-from contextvars import ContextVar
-from contextvars import copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 import pytest
 from quart.utils import run_sync
 
-from quartpatterns.streaming.steps import async_steps
-from quartpatterns.streaming.steps import threaded
-from quartpatterns.streaming.steps import within
-from tests.serving import PATIENCE
-from tests.serving import eventually
+from quartpatterns.streaming.steps import async_steps, threaded, within
+from tests.serving import PATIENCE, eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="outside")
 

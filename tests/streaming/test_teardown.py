@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncGenerator
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import flask
 import pytest
-from quart import Quart
-from quart import g
+from quart import Quart, g
 
-from quartpatterns.streaming import coalesce
-from quartpatterns.streaming import stream_with_context
+from quartpatterns.streaming import coalesce, stream_with_context
 from tests.serving import served
-from tests.streaming.log import Log
-from tests.streaming.log import teardown
+from tests.streaming.log import Log, teardown
 
 pytestmark = pytest.mark.wire
 

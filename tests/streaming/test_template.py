@@ -8,17 +8,10 @@ from typing import Any
 
 import jinja2
 import pytest
-from quart import Quart
-from quart import before_render_template
-from quart import g
-from quart import session
-from quart import template_rendered
+from quart import Quart, before_render_template, g, session, template_rendered
 
-from quartpatterns.streaming import stream_template
-from quartpatterns.streaming import stream_template_string
-from tests.serving import PATIENCE
-from tests.serving import eventually
-from tests.serving import served
+from quartpatterns.streaming import stream_template, stream_template_string
+from tests.serving import PATIENCE, eventually, served
 
 ROWS = "<ul>{% for row in rows %}<li>{{ row }}</li>{% endfor %}</ul>"
 PAGE = ROWS + "{{ g.mark }} {{ session.mark }} {{ request.path }} {{ url_for('view') }} {{ extra }}"

@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import psutil
-from quart import Quart
-from quart import Response
-from quart import request
+from quart import Quart, Response, request
 
 from quartpatterns.subclassing import FaithfulQuart
 

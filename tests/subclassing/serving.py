@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 from quart import Quart
 
-from quartpatterns.subclassing.rows.side import Side
+from quartpatterns.subclassing.example.rows.side import Side
 
 __all__ = ["GET", "chunk", "http2", "post", "served"]
 

@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import current_app
-from quart import render_template_string
-from quart import request
+from quart import Blueprint, Quart, Response, current_app, render_template_string, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartpatterns.subclassing import FaithfulBlueprint
-from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing import FaithfulResponse
-from quartpatterns.subclassing import FaithfulSessionInterface
-from quartpatterns.subclassing import flash
-from quartpatterns.subclassing import send_from_directory
-from quartpatterns.subclassing.port import create_app
+from quartpatterns.subclassing import (
+    FaithfulBlueprint,
+    FaithfulQuart,
+    FaithfulResponse,
+    FaithfulSessionInterface,
+    flash,
+    send_from_directory,
+)
+from quartpatterns.subclassing.example.port import create_app
 from tests.visits import Visits
 
 

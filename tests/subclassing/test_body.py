@@ -11,16 +11,10 @@ from quart import request
 from quart.wrappers.request import Body
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from quartpatterns.subclassing import FaithfulBody
-from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing import FaithfulRequest
-from quartpatterns.subclassing.rows.wire import connected
-from quartpatterns.subclassing.rows.wire import read_answer
+from quartpatterns.subclassing import FaithfulBody, FaithfulQuart, FaithfulRequest
+from quartpatterns.subclassing.example.rows.wire import connected, read_answer
 from tests.serving import eventually
-from tests.subclassing.serving import chunk
-from tests.subclassing.serving import http2
-from tests.subclassing.serving import post
-from tests.subclassing.serving import served
+from tests.subclassing.serving import chunk, http2, post, served
 
 MEGABYTE = 1_000_000
 

@@ -6,12 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from quart import current_app
-from quart import g
-from quart import redirect
-from quart import request
-from quart import session
-from quart import url_for
+from quart import current_app, g, redirect, request, session, url_for
 from quart.datastructures import FileStorage
 
 from quartpatterns.subclassing import FaithfulQuart

@@ -6,28 +6,20 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from blockbuster import BlockBuster
-from quart import Response
-from quart import make_push_promise
-from quart import request
+from quart import Response, make_push_promise, request
 from quart.testing import QuartClient
 
 from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing.example.rows.wire import connected, exchange, read_answer
 from quartpatterns.subclassing.hosts import inner_path
-from quartpatterns.subclassing.rows.wire import connected
-from quartpatterns.subclassing.rows.wire import exchange
-from quartpatterns.subclassing.rows.wire import read_answer
 from tests.serving import eventually
-from tests.subclassing.serving import GET
-from tests.subclassing.serving import http2
-from tests.subclassing.serving import post
-from tests.subclassing.serving import served
+from tests.subclassing.serving import GET, http2, post, served
 
 
 def scope(**changes: Any) -> dict[str, Any]:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import abort
-from quart import copy_current_websocket_context
-from quart import current_app
-from quart import g
-from quart import make_response
-from quart import render_template_string
-from quart import request
-from quart import session
-from quart import stream_with_context
-from quart import websocket
+from quart import (
+    Quart,
+    abort,
+    copy_current_websocket_context,
+    current_app,
+    g,
+    make_response,
+    render_template_string,
+    request,
+    session,
+    stream_with_context,
+    websocket,
+)
 from quart.testing import WebsocketResponseError
 from werkzeug.datastructures import Headers
 

@@ -15,8 +15,7 @@ import pytest
 
 from quartpatterns.compare.servers import serve
 from tests.subclassing.loaded import LIMIT
-from tests.subclassing.serving import chunk
-from tests.subclassing.serving import post
+from tests.subclassing.serving import chunk, post
 
 pytestmark = pytest.mark.wire
 

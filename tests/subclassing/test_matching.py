@@ -6,15 +6,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from quart import Quart
-from quart import request
+from quart import Quart, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.hosts import FaithfulMap
-from quartpatterns.subclassing.matching import PlainMap
-from quartpatterns.subclassing.matching import PlainMapAdapter
+from quartpatterns.subclassing.matching import PlainMap, PlainMapAdapter
 from quartpatterns.subclassing.rules import FaithfulRule
 
 RULES: list[dict[str, Any]] = [

@@ -8,18 +8,14 @@ from typing import Any
 
 import pytest
 import quart
-from quart import Quart
-from quart import Request
-from quart import Response
+from quart import Quart, Request, Response
 from quart.asgi import ASGIHTTPConnection
-from quart.routing import QuartMap
-from quart.routing import QuartRule
+from quart.routing import QuartMap, QuartRule
 from quart.testing import QuartClient
 
-from quartpatterns.subclassing import rows
-from quartpatterns.subclassing.rows import ROWS
-from quartpatterns.subclassing.rows import Row
-from quartpatterns.subclassing.rows.side import Side
+from quartpatterns.subclassing.example import rows
+from quartpatterns.subclassing.example.rows import ROWS, Row
+from quartpatterns.subclassing.example.rows.side import Side
 
 # The attribute of an application that takes a class of that kind.
 PLACES: tuple[tuple[type, str], ...] = (

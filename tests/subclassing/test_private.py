@@ -15,13 +15,12 @@ import pytest
 import quart
 import quart.ctx
 import quart.globals
-from quart.asgi import ASGIHTTPConnection
-from quart.asgi import ASGIWebsocketConnection
+from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.wrappers.request import Request as QuartRequest
 from werkzeug.datastructures import Headers
 
 from quartpatterns import subclassing
-from quartpatterns.subclassing.rows.side import Side
+from quartpatterns.subclassing.example.rows.side import Side
 from tests.subclassing.test_connection import scope
 
 REQUEST: Any = QuartRequest(

@@ -10,12 +10,8 @@ from typing import Any
 import flask
 import pytest
 import quart
-from hypothesis import example
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies
-from werkzeug.test import create_environ
-from werkzeug.test import run_wsgi_app
+from hypothesis import example, given, settings, strategies
+from werkzeug.test import create_environ, run_wsgi_app
 
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.names import Response

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from quartpatterns import subclassing
-from quartpatterns.subclassing import rows
-from quartpatterns.subclassing.rows import ROWS
-from quartpatterns.subclassing.rows import Row
-from quartpatterns.subclassing.rows.side import Answer
-from quartpatterns.subclassing.rows.side import Side
+from quartpatterns.subclassing.example import rows
+from quartpatterns.subclassing.example.rows import ROWS, Row
+from quartpatterns.subclassing.example.rows.side import Answer, Side
 
 pytestmark = [
     # Plain Quart drops coroutines: that is what some rows are about.

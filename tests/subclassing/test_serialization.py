@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import example
-from hypothesis import given
-from hypothesis import strategies
+from hypothesis import example, given, strategies
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 

@@ -6,8 +6,7 @@ import contextlib
 import os
 import secrets
 import sys
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 

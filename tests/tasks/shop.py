@@ -9,8 +9,7 @@ from pathlib import Path
 
 from quart import Quart
 
-from quartpatterns.tasks import Tasks
-from quartpatterns.tasks import current_job
+from quartpatterns.tasks import Tasks, current_job
 
 tasks = Tasks()
 

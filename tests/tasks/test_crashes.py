@@ -12,14 +12,10 @@ import pytest
 from quart import Quart
 
 from quartpatterns.compare import services
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.processes import in_thread
-from quartpatterns.tasks import Job
-from quartpatterns.tasks import run_worker
+from quartpatterns.compare.processes import Process, free_port, in_thread
+from quartpatterns.tasks import Job, run_worker
 from tests.tasks import shop
-from tests.tasks.conftest import MakeApp
-from tests.tasks.conftest import StartWorker
+from tests.tasks.conftest import MakeApp, StartWorker
 from tests.tasks.proxy import breaking_proxy
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.compare import services
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.processes import in_thread
+from quartpatterns.compare.processes import free_port, in_thread
 from quartpatterns.tasks import run_worker
-from quartpatterns.tasks.port import create_app
+from quartpatterns.tasks.example.port import create_app
 
 
 async def test_mounted(redis_url: str) -> None:

@@ -6,19 +6,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from quart import Quart
-from quart import current_app
-from quart import websocket
+from quart import Quart, current_app, websocket
 
 from quartpatterns.compare import services
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.processes import in_thread
-from quartpatterns.tasks import Job
-from quartpatterns.tasks import Result
-from quartpatterns.tasks import Task
-from quartpatterns.tasks import Tasks
-from quartpatterns.tasks import TasksUnavailableError
-from quartpatterns.tasks import run_worker
+from quartpatterns.compare.processes import free_port, in_thread
+from quartpatterns.tasks import Job, Result, Task, Tasks, TasksUnavailableError, run_worker
 from quartpatterns.tasks.queue import queue_of
 from tests.tasks.conftest import MakeApp
 from tests.tasks.proxy import breaking_proxy

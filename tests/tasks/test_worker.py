@@ -2,25 +2,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import current_app
-from quart import g
-from quart import url_for
+from quart import Quart, current_app, g, url_for
 
-from quartpatterns.tasks import Job
-from quartpatterns.tasks import Result
-from quartpatterns.tasks import Retry
-from quartpatterns.tasks import TaskFailedError
-from quartpatterns.tasks import Tasks
-from quartpatterns.tasks import current_job
-from quartpatterns.tasks import run_worker
-from quartpatterns.tasks import running
+from quartpatterns.tasks import (
+    Job,
+    Result,
+    Retry,
+    TaskFailedError,
+    Tasks,
+    current_job,
+    run_worker,
+    running,
+)
 from tests.tasks.conftest import MakeApp
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from jinja2 import DictLoader
-from jinja2 import TemplateNotFound
+from jinja2 import DictLoader, TemplateNotFound
 from markupsafe import Markup
 from quart import Quart
 from quart import get_template_attribute as of_quart

@@ -8,21 +8,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from jinja2 import DictLoader
-from jinja2 import TemplateNotFound
-from quart import Blueprint
-from quart import Quart
-from quart import current_app
-from quart import g
-from quart import render_template
-from quart.signals import before_render_template
-from quart.signals import template_rendered
+from jinja2 import DictLoader, TemplateNotFound
+from quart import Blueprint, Quart, current_app, g, render_template
+from quart.signals import before_render_template, template_rendered
 
-from quartpatterns.templateinheritance import BlockNotFoundError
-from quartpatterns.templateinheritance import render_block
+from quartpatterns.templateinheritance import BlockNotFoundError, render_block
 
 TEMPLATES = {
     "base": "{% set top = 'T' %}<a>{% block one %}base one{% endblock %}{{ count() }}</a>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quartpatterns.templateinheritance.port import create_app
+from quartpatterns.templateinheritance.example.port import create_app
 
 
 @pytest.mark.checks("TI-3")

@@ -8,19 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Blueprint
-from quart import Quart
-from quart import abort
-from quart import g
-from quart import request
-from quart import url_for
+from quart import Blueprint, Quart, abort, g, request, url_for
 from werkzeug.routing import BuildError
 
-from quartpatterns.compare.transports import TARGET
-from quartpatterns.compare.transports import client
+from quartpatterns.compare.transports import TARGET, client
 from quartpatterns.urlprocessors import LanguageURLs
 
 LANGUAGES = ("en", "de", "pt-BR")

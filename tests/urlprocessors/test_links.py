@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import render_template_string
+from quart import Blueprint, Quart, render_template_string
 
-from quartpatterns.urlprocessors import Alternate
-from quartpatterns.urlprocessors import LanguageURLs
+from quartpatterns.urlprocessors import Alternate, LanguageURLs
 
 pytestmark = pytest.mark.checks("URL-10")
 

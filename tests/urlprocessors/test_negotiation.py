@@ -7,14 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quart import Quart
-from quart import Response
-from werkzeug.datastructures import Headers
-from werkzeug.datastructures import LanguageAccept
+from quart import Quart, Response
+from werkzeug.datastructures import Headers, LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from quartpatterns.urlprocessors import LanguageURLs
-from quartpatterns.urlprocessors import lookup
+from quartpatterns.urlprocessors import LanguageURLs, lookup
 
 pytestmark = pytest.mark.checks("URL-9")
 

@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import g
-from quart import url_for
-from quart import websocket
+from quart import Blueprint, Quart, g, url_for, websocket
 from quart.testing.connections import WebsocketResponseError
 
-from quartpatterns.compare.processes import Process
-from quartpatterns.compare.processes import accepts
-from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.processes import Process, accepts, free_port
 from quartpatterns.urlprocessors import LanguageURLs
 
 pytestmark = pytest.mark.checks("URL-11")

@@ -8,23 +8,18 @@ from functools import wraps
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import ResponseReturnValue
-from quart import g
-from quart import request
-from quart import session
-from quart import websocket
+from quart import Blueprint, Quart, ResponseReturnValue, g, request, session, websocket
 from quart.testing import WebsocketResponseError
-from quart.views import MethodView
-from quart.views import View
+from quart.views import MethodView, View
 
-from quartpatterns.viewdecorators import LoginManager
-from quartpatterns.viewdecorators import UserMixin
-from quartpatterns.viewdecorators import fresh_login_required
-from quartpatterns.viewdecorators import login_required
-from quartpatterns.viewdecorators import login_user
-from quartpatterns.viewdecorators import roles_required
+from quartpatterns.viewdecorators import (
+    LoginManager,
+    UserMixin,
+    fresh_login_required,
+    login_required,
+    login_user,
+    roles_required,
+)
 from tests.serving import served
 
 

@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
 from typing import Any
 
 import pytest
 from cashews import Cache
-from quart import Blueprint
-from quart import Quart
-from quart import Response
-from quart import abort
-from quart import after_this_request
-from quart import flash
-from quart import g
-from quart import redirect
-from quart import render_template_string
-from quart import request
-from quart import session
+from quart import (
+    Blueprint,
+    Quart,
+    Response,
+    abort,
+    after_this_request,
+    flash,
+    g,
+    redirect,
+    render_template_string,
+    request,
+    session,
+)
 from quart.views import MethodView
 from quart.wrappers.response import IOBody
 
-from quartpatterns.viewdecorators import LoginManager
-from quartpatterns.viewdecorators import StreamNotCachedError
-from quartpatterns.viewdecorators import UserMixin
-from quartpatterns.viewdecorators import cached
-from quartpatterns.viewdecorators import current_user
-from quartpatterns.viewdecorators import login_required
-from quartpatterns.viewdecorators import login_user
-from quartpatterns.viewdecorators import templated
-from tests.serving import eventually
-from tests.serving import served
+from quartpatterns.viewdecorators import (
+    LoginManager,
+    StreamNotCachedError,
+    UserMixin,
+    cached,
+    current_user,
+    login_required,
+    login_user,
+    templated,
+)
+from tests.serving import eventually, served
 
 of_cashews = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 

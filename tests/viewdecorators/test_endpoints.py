@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import request
+from quart import Blueprint, Quart, request
 from quart.cli import routes_command
 
 from quartpatterns.viewdecorators import endpoint

@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import g
-from quart import render_template_string
-from quart import request
-from quart import session
-from quart import websocket
+from quart import Quart, g, render_template_string, request, session, websocket
 
-from quartpatterns.viewdecorators import LoginManager
-from quartpatterns.viewdecorators import UserMixin
-from quartpatterns.viewdecorators import confirm_login
-from quartpatterns.viewdecorators import current_user
-from quartpatterns.viewdecorators import fresh_login_required
-from quartpatterns.viewdecorators import login_fresh
-from quartpatterns.viewdecorators import login_user
-from quartpatterns.viewdecorators import logout_user
+from quartpatterns.viewdecorators import (
+    LoginManager,
+    UserMixin,
+    confirm_login,
+    current_user,
+    fresh_login_required,
+    login_fresh,
+    login_user,
+    logout_user,
+)
 
 
 @dataclass

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
+from quart import Blueprint, Quart
 from quart.views import View
 
-from quartpatterns.viewdecorators import DecoratorOrderError
-from quartpatterns.viewdecorators import LoginManager
-from quartpatterns.viewdecorators import cached
-from quartpatterns.viewdecorators import fresh_login_required
-from quartpatterns.viewdecorators import login_required
-from quartpatterns.viewdecorators import roles_required
-from quartpatterns.viewdecorators import templated
+from quartpatterns.viewdecorators import (
+    DecoratorOrderError,
+    LoginManager,
+    cached,
+    fresh_login_required,
+    login_required,
+    roles_required,
+    templated,
+)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from quartpatterns.viewdecorators.port import create_app
-from tests.serving import PATIENCE
-from tests.serving import served
+from quartpatterns.viewdecorators.example.port import create_app
+from tests.serving import PATIENCE, served
 
 CLOSE = b"\r\nConnection: close\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import redirect
+from quart import Blueprint, Quart, redirect
 from quart.views import MethodView
 
-from quartpatterns.viewdecorators import login_required
-from quartpatterns.viewdecorators import templated
+from quartpatterns.viewdecorators import login_required, templated
 
 
 @pytest.fixture

@@ -6,15 +6,12 @@ from urllib.parse import unquote
 
 import pytest
 from ada_url import URL
-from hypothesis import example
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 from werkzeug.utils import redirect
 
-from quartpatterns.viewdecorators import own_path
-from quartpatterns.viewdecorators import safe_next
+from quartpatterns.viewdecorators import own_path, safe_next
 
 HOSTS = ["http://localhost/", "https://example.org:8443/", "http://[::1]:5000/"]
 

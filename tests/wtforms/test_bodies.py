@@ -10,25 +10,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from quart import Quart
-from quart import Request
-from quart import request
+from quart import Quart, Request, request
 from quart.wrappers.request import Body
-from werkzeug.datastructures import Headers
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.wtforms.bodies import PeekedBody
-from quartpatterns.wtforms.bodies import find_field
-from tests.serving import PATIENCE
-from tests.serving import eventually
-from tests.serving import served
-from tests.wtforms.test_tokens import make
-from tests.wtforms.test_tokens import text
+from quartpatterns.wtforms.bodies import PeekedBody, find_field
+from tests.serving import PATIENCE, eventually, served
+from tests.wtforms.test_tokens import make, text
 
 pytestmark = pytest.mark.checks("WT-11")
 

@@ -12,22 +12,21 @@ import wtforms
 from quart import Quart
 from quart.datastructures import FileStorage
 from quart.typing import ResponseReturnValue
-from werkzeug.datastructures import CombinedMultiDict
-from werkzeug.datastructures import MultiDict
-from wtforms import FieldList
-from wtforms import FormField
-from wtforms import StringField
+from werkzeug.datastructures import CombinedMultiDict, MultiDict
+from wtforms import FieldList, FormField, StringField
 from wtforms.validators import ValidationError
 
-from quartpatterns.wtforms import FileAllowed
-from quartpatterns.wtforms import FileField
-from quartpatterns.wtforms import FileRequired
-from quartpatterns.wtforms import FileSize
-from quartpatterns.wtforms import MultipleFileField
-from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms import file_allowed
-from quartpatterns.wtforms import file_required
-from quartpatterns.wtforms import file_size
+from quartpatterns.wtforms import (
+    FileAllowed,
+    FileField,
+    FileRequired,
+    FileSize,
+    MultipleFileField,
+    QuartForm,
+    file_allowed,
+    file_required,
+    file_size,
+)
 
 pytestmark = pytest.mark.checks("WT-7")
 

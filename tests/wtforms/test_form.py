@@ -8,24 +8,15 @@ from typing import Any
 
 import pytest
 import wtforms
-from quart import Quart
-from quart import render_template_string
-from quart import request
+from quart import Quart, render_template_string, request
 from quart.typing import ResponseReturnValue
 from quart.typing import TestClientProtocol as Client
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField
-from wtforms import FieldList
-from wtforms import FormField
-from wtforms import HiddenField
-from wtforms import IntegerField
-from wtforms import StringField
-from wtforms.validators import InputRequired
-from wtforms.validators import ValidationError
+from wtforms import BooleanField, FieldList, FormField, HiddenField, IntegerField, StringField
+from wtforms.validators import InputRequired, ValidationError
 
 from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms import original
-from quartpatterns.wtforms import port
+from quartpatterns.wtforms.example import original, port
 
 
 class Address(QuartForm):

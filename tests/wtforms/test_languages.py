@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from quart import Quart
-from quart import jsonify
+from quart import Quart, jsonify
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
-from wtforms import FormField
-from wtforms import StringField
-from wtforms.validators import DataRequired
-from wtforms.validators import Length
+from wtforms import FormField, StringField
+from wtforms.validators import DataRequired, Length
 
 from quartpatterns.wtforms import QuartForm
 from quartpatterns.wtforms.languages import catalog

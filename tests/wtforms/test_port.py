@@ -9,12 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from quartpatterns.wtforms import port
-from quartpatterns.wtforms.users import TakenError
-from quartpatterns.wtforms.users import User
-from quartpatterns.wtforms.users import Users
-from tests.serving import Served
-from tests.serving import served
+from quartpatterns.wtforms.example import port
+from quartpatterns.wtforms.example.users import TakenError, User, Users
+from tests.serving import Served, served
 
 FIELDS = {
     "username": "gracehop",

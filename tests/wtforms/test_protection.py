@@ -8,27 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quart import Blueprint
-from quart import Quart
-from quart import jsonify
-from quart import request
-from quart import websocket
+from quart import Blueprint, Quart, jsonify, request, websocket
 from quart.typing import ResponseReturnValue
 from quart.typing import TestClientProtocol as Client
-from quart.views import MethodView
-from quart.views import View
+from quart.views import MethodView, View
 
-from quartpatterns.wtforms import CSRFError
-from quartpatterns.wtforms import CSRFProtect
-from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms import csrf_token_view
-from quartpatterns.wtforms import generate_csrf
+from quartpatterns.wtforms import CSRFError, CSRFProtect, QuartForm, csrf_token_view, generate_csrf
 from tests.serving import served
-from tests.wtforms.test_tokens import KEY
-from tests.wtforms.test_tokens import aged
-from tests.wtforms.test_tokens import make
-from tests.wtforms.test_tokens import post
-from tests.wtforms.test_tokens import text
+from tests.wtforms.test_tokens import KEY, aged, make, post, text
 
 
 @pytest.fixture

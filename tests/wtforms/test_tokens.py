@@ -10,23 +10,19 @@ from typing import Any
 import flask
 import flask_wtf.csrf  # type: ignore[import-untyped]
 import pytest
-from itsdangerous import TimestampSigner
-from itsdangerous import URLSafeTimedSerializer
-from quart import Quart
-from quart import Response
-from quart import render_template_string
-from quart import session
-from quart import stream_template_string
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+from quart import Quart, Response, render_template_string, session, stream_template_string
 from quart.typing import TestClientProtocol as Client
-from wtforms import StringField
-from wtforms import ValidationError
+from wtforms import StringField, ValidationError
 
-from quartpatterns.wtforms import CSRFProtect
-from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms import TokenError
-from quartpatterns.wtforms import csrf_meta_tag
-from quartpatterns.wtforms import generate_csrf
-from quartpatterns.wtforms import validate_csrf
+from quartpatterns.wtforms import (
+    CSRFProtect,
+    QuartForm,
+    TokenError,
+    csrf_meta_tag,
+    generate_csrf,
+    validate_csrf,
+)
 
 KEY = "a key for both"
 

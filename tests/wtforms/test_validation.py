@@ -8,18 +8,13 @@ from typing import Any
 
 import pytest
 import wtforms
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import abort
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ServiceUnavailable
-from wtforms import Field
-from wtforms import FieldList
-from wtforms import FormField
-from wtforms import StringField
-from wtforms.validators import StopValidation
-from wtforms.validators import ValidationError
+from wtforms import Field, FieldList, FormField, StringField
+from wtforms.validators import StopValidation, ValidationError
 
 from quartpatterns.wtforms import QuartForm
 from tests.serving import PATIENCE

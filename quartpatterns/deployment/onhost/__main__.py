@@ -9,18 +9,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import probing
-from . import releases
-from . import serving
-from . import supervisor
+from . import probing, releases, serving, supervisor
 from .environment import process_environment
-from .services import PROGRAM
-from .services import Services
+from .services import PROGRAM, Services
 
 PATIENCE = 60.0
 ASKED = ("trial", "switch", "stop")

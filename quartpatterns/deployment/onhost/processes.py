@@ -13,13 +13,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
-from typing import Any
+from typing import IO, Any
 
-from .probing import WellnessError
-from .probing import until_well
-from .services import Services
-from .services import signature
+from .probing import WellnessError, until_well
+from .services import Services, signature
 
 __all__ = ["Generation"]
 

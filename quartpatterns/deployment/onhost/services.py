@@ -6,8 +6,7 @@ import hashlib
 import json
 import sys
 import tomllib
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-    from hypercorn.config import Config
-    from hypercorn.config import Sockets
+    from hypercorn.config import Config, Sockets
 
 __all__ = ["main"]
 

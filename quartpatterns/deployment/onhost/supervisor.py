@@ -20,9 +20,7 @@ from typing import Any
 
 from .probing import WellnessError
 from .processes import Generation
-from .services import PROGRAM
-from .services import Services
-from .services import signature
+from .services import PROGRAM, Services, signature
 
 __all__ = ["Supervisor", "ask", "version"]
 

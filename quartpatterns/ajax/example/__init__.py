@@ -1,0 +1,1 @@
+"""The javaScript, fetch and JSON example: port, original and cases."""

@@ -1,0 +1,1 @@
+"""The application dispatching example: port, original and cases."""

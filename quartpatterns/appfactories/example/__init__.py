@@ -1,0 +1,1 @@
+"""The application factories example: port, original and cases."""

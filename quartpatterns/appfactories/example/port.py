@@ -1,0 +1,111 @@
+"""The port: a guestbook made by a factory, with Quart."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from quart import Blueprint, Quart, abort, current_app, redirect, render_template, request, url_for
+from quart.typing import ResponseReturnValue
+
+from quartpatterns.appfactories import configure, on_setup
+from quartpatterns.subclassing import FaithfulQuart
+
+DEFAULTS = {"INDEX_TEMPLATE": "admin/index.html", "MAX_ENTRIES": 100, "SITE": "Guestbook"}
+LONGEST = 200  # characters of an entry
+
+ASGIApp = Callable[..., Coroutine[Any, Any, None]]
+
+
+class Guestbook:
+    """An extension without state of its own: made once, bound to each application."""
+
+    def init_app(self, app: Quart) -> None:
+        """Give *app* its entries."""
+        app.extensions["guestbook"] = deque[str](maxlen=app.config["MAX_ENTRIES"])
+
+    @property
+    def entries(self) -> deque[str]:
+        """The entries of the application that handles the request."""
+        entries: deque[str] = current_app.extensions["guestbook"]
+        return entries
+
+
+guestbook = Guestbook()
+frontend = Blueprint("frontend", __name__)
+admin = Blueprint("admin", __name__, url_prefix="/admin")
+
+
+def create_app(config: str | Mapping[str, Any] | None = None) -> Quart:
+    """An application of its own, with each call.
+
+    Arguments:
+        config: The name of a file in the folder ``config``, under the environment; or settings,
+            which are then all there is: neither file nor environment change what a test sees.
+    """
+    app = FaithfulQuart(__name__)
+    if isinstance(config, Mapping):
+        # Who mounts this application beside others hands down the settings of all of them.
+        own = {key: config[key] for key in config if key in DEFAULTS or key in app.config}
+        configure(app, DEFAULTS, environ={}, overrides=own)
+    else:
+        configure(app, DEFAULTS, file=f"config/{config}.toml" if config else None)
+    guestbook.init_app(app)
+    app.register_blueprint(frontend)
+    app.register_blueprint(admin)
+    app.asgi_app = nosniff(app.asgi_app)  # type: ignore[method-assign]
+    return app
+
+
+@frontend.get("/")
+async def index() -> str:
+    """The guestbook."""
+    return await render_template("frontend/index.html", entries=guestbook.entries, longest=LONGEST)
+
+
+@frontend.post("/entries")
+async def add() -> ResponseReturnValue:
+    """One more entry."""
+    text = (await request.form).get("text", "").strip()
+    if not 1 <= len(text) <= LONGEST:
+        abort(400, f"An entry has 1 to {LONGEST} characters.")
+    guestbook.entries.append(text)
+    return redirect(url_for("frontend.index"), 303)
+
+
+@admin.get("/")
+async def overview() -> str:
+    """The page that ``INDEX_TEMPLATE`` names."""
+    name = current_app.config["INDEX_TEMPLATE"]
+    return await render_template(name, entries=guestbook.entries)
+
+
+@on_setup(admin)
+def show_site(app: Quart) -> None:
+    """Let every template show the name of the site."""
+
+    @app.context_processor
+    async def site() -> dict[str, str]:
+        return {"site": app.config["SITE"]}
+
+
+@on_setup(admin)
+async def ensure_template(app: Quart) -> None:
+    """Fail at start-up, not at the first visit, where ``INDEX_TEMPLATE`` names no template."""
+    app.jinja_env.get_template(app.config["INDEX_TEMPLATE"])
+
+
+def nosniff(app: ASGIApp) -> ASGIApp:
+    """Middleware that forbids browsers to guess the types of answers."""
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                header = (b"x-content-type-options", b"nosniff")
+                message = {**message, "headers": [*message["headers"], header]}
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return middleware

@@ -1,0 +1,1 @@
+"""The caching example: port, original and cases."""

@@ -1,0 +1,277 @@
+"""What original and port must answer alike, and where Flask-Caching gives too much away."""
+
+from __future__ import annotations
+
+import re
+
+from quartpatterns.compare import Case, Difference, Step
+
+__all__ = ["CASES"]
+
+TAG = "what is kept has an ETag, so that clients that have it already are told so"
+METHODS = "only GET and HEAD are answered from what is kept, and only GET is kept"
+HOST = "a page with links to one host is not given to those who asked another"
+PRIVATE = "what is one visitor's is not kept, and nobody gets another one's cookie"
+SESSION = "who brings a session is answered by the view, which may know the visitor"
+VARY = "an answer that varies by a header is kept for each of its values"
+ERROR = "an error is not kept"
+STREAM = "a stream passes as it is; it is not collected to be kept"
+ANY_TAG = re.compile(r'"[0-9a-f]{32}"')
+
+
+def tagged(*steps: int) -> list[Difference]:
+    """The ``ETag`` of the answers to *steps*."""
+    return [Difference("header:etag", None, ANY_TAG, TAG, step) for step in steps or (0,)]
+
+
+def unequal(original: str, port: str, reason: str, step: int = 0) -> list[Difference]:
+    """Two bodies, and their lengths where those differ."""
+    found = [Difference("body", original, port, reason, step)]
+    lengths = str(len(original)), str(len(port))
+    if lengths[0] != lengths[1]:
+        found.append(Difference("header:content-length", *lengths, reason, step))
+    return found
+
+
+def posted(path: str) -> Step:
+    return Step(path, method="POST", compare="json")
+
+
+CASES: tuple[Case, ...] = (
+    Case("index", Step("/", compare="html"), Step("/", compare="html"), checks=("CA-3",)),
+    Case("an item", Step("/item", compare="json"), checks=("CA-2",)),
+    Case(
+        "an item, forgotten",
+        Step("/item", compare="json"),
+        Step("/item", compare="json"),
+        Step("/item/forget", method="POST"),
+        Step("/item", compare="json"),
+        Step("/", compare="html"),
+        checks=("CA-2", "CA-3"),
+    ),
+    Case("values by key", Step("/values", compare="json"), checks=("CA-1", "CA-2")),
+    Case(
+        "a document of 10 kB",
+        Step("/document", compare="html"),
+        checks=("CA-4",),
+        differs=tagged(),
+    ),
+    Case("a page", Step("/page/a"), Step("/page/a"), checks=("CA-4",), differs=tagged(0, 1)),
+    Case(
+        "pages by path",
+        Step("/page/b"),
+        Step("/page/c"),
+        Step("/page/%C3%A4"),
+        Step("/page/%25s"),
+        Step("/page/b"),
+        checks=("CA-4",),
+        differs=tagged(0, 1, 2, 3, 4),
+    ),
+    Case(
+        "the query makes no difference",
+        Step("/page/d"),
+        Step("/page/d?for=ada"),
+        checks=("CA-4",),
+        differs=tagged(0, 1),
+    ),
+    Case(
+        "the query makes a difference, its order does not",
+        Step("/search?q=tea&page=1"),
+        Step("/search?page=1&q=tea"),
+        Step("/search?q=tea&page=2"),
+        Step("/search?q=tea"),
+        Step("/search?q=tea&q="),
+        Step("/search"),
+        checks=("CA-4",),
+        differs=tagged(0, 1, 2, 3, 4, 5),
+    ),
+    Case(
+        "kept for three seconds",
+        Step("/short"),
+        Step("/short"),
+        Step("/short", until="made 2 times"),
+        checks=("CA-2", "CA-4"),
+        differs=tagged(0, 1, 2),
+    ),
+    Case(
+        "a page, forgotten",
+        Step("/page/e"),
+        posted("/page/e/forget"),
+        posted("/page/e/forget"),
+        Step("/page/e"),
+        checks=("CA-5",),
+        differs=tagged(0, 3),
+    ),
+    Case(
+        "a memoized function",
+        Step("/square/3", compare="json"),
+        Step("/square/3", compare="json"),
+        Step("/square/4", compare="json"),
+        Step("/cube/3", compare="json"),
+        Step("/cube/3", compare="json"),
+        Step("/square/-3", compare="json"),
+        checks=("CA-6",),
+    ),
+    Case(
+        "a memoized function, forgotten",
+        Step("/square/5", compare="json"),
+        Step("/square/6", compare="json"),
+        Step("/square/forget?number=5", method="POST"),
+        Step("/square/5", compare="json"),
+        Step("/square/6", compare="json"),
+        Step("/square/forget", method="POST"),
+        Step("/square/6", compare="json"),
+        Step("/square/5", compare="json"),
+        checks=("CA-6",),
+    ),
+    Case(
+        "a fragment of a template",
+        Step("/fragment/tea", compare="html"),
+        Step("/fragment/tea", compare="html"),
+        Step("/fragment/coffee", compare="html"),
+        Step("/fragment/%3Cb%3E", compare="html"),
+        checks=("CA-7",),
+    ),
+    Case(
+        "unless",
+        Step("/unless"),
+        Step("/unless?fresh"),
+        Step("/unless"),
+        checks=("CA-4",),
+        differs=tagged(0, 2),
+    ),
+    Case(
+        "a hit that says so",
+        Step("/hit"),
+        Step("/hit"),
+        checks=("CA-4",),
+        differs=tagged(0, 1),
+    ),
+    Case(
+        "a redirect",
+        Step("/moved"),
+        Step("/moved"),
+        checks=("CA-4",),
+    ),
+    Case(
+        "HEAD after GET",
+        Step("/page/f"),
+        Step("/page/f", method="HEAD"),
+        Step("/page/f"),
+        checks=("CA-8",),
+        differs=tagged(0, 1, 2),
+    ),
+    Case(
+        "HEAD before GET",
+        Step("/page/g", method="HEAD"),
+        Step("/page/g"),
+        checks=("CA-8",),
+        differs=[
+            *unequal("g, made 1 times, for nobody", "g, made 2 times, for nobody", METHODS, 1),
+            *tagged(1),
+        ],
+    ),
+    Case(
+        "POST to a kept page",
+        Step("/page/h"),
+        Step("/page/h", method="POST"),
+        Step("/page/h"),
+        checks=("CA-8",),
+        differs=[
+            *tagged(0, 2),
+            *unequal("h, made 1 times, for nobody", "h, made 2 times, for nobody", METHODS, 1),
+        ],
+    ),
+    Case("another method", Step("/page/a", method="DELETE"), Step("/page/a", method="OPTIONS")),
+    Case(
+        "another host",
+        Step("/page/i"),
+        Step("/page/i", headers={"Host": "evil.example"}),
+        checks=("CA-8",),
+        differs=[
+            *tagged(0, 1),
+            *unequal("i, made 1 times, for nobody", "i, made 2 times, for nobody", HOST, 1),
+        ],
+    ),
+    Case(
+        "of a session",
+        Step("/visits"),
+        Step("/visits"),
+        checks=("CA-9",),
+        differs=[
+            Difference(
+                "header:set-cookie",
+                None,
+                'session=signed({"visits":2}); HttpOnly; Path=/',
+                PRIVATE,
+                1,
+            ),
+            Difference("header:vary", None, "Cookie", PRIVATE, 1),
+            *unequal("visit 1", "visit 2", PRIVATE, 1),
+        ],
+    ),
+    Case(
+        "of the cache, for one with a session",
+        Step("/page/j"),
+        Step("/page/j", headers={"Cookie": "session=somebody"}),
+        Step("/page/j", headers={"Authorization": "Basic YTpi"}),
+        checks=("CA-9",),
+        differs=[
+            *tagged(0),
+            *unequal("j, made 1 times, for nobody", "j, made 2 times, for nobody", SESSION, 1),
+            *unequal("j, made 1 times, for nobody", "j, made 3 times, for nobody", SESSION, 2),
+        ],
+    ),
+    Case(
+        "a cookie is not shared",
+        Step("/cookie"),
+        Step("/cookie"),
+        checks=("CA-9",),
+        differs=[
+            Difference("header:set-cookie", "visitor=1; Path=/", "visitor=2; Path=/", PRIVATE, 1),
+            *unequal("visitor 1", "visitor 2", PRIVATE, 1),
+        ],
+    ),
+    Case(
+        "by language",
+        Step("/language", headers={"Accept-Language": "de"}),
+        Step("/language", headers={"Accept-Language": "en"}),
+        Step("/language", headers={"Accept-Language": "de"}),
+        checks=("CA-9",),
+        differs=[*tagged(0, 1, 2), *unequal("de", "en", VARY, 1)],
+    ),
+    Case(
+        "an error",
+        Step("/gone"),
+        Step("/gone"),
+        checks=("CA-10",),
+        differs=unequal("gone 1", "gone 2", ERROR, 1),
+    ),
+    Case("not found", Step("/nothing"), Step("/square/x"), checks=("CA-10",)),
+    Case(
+        "a stream",
+        Step("/stream"),
+        checks=("CA-10",),
+        differs=[Difference("header:content-length", "36", None, STREAM)],
+    ),
+    Case(
+        "a client that has it already",
+        Step("/page/k"),
+        Step("/page/k", headers={"If-None-Match": "*"}),
+        checks=("CA-11",),
+        differs=[
+            *tagged(0, 1),
+            Difference("status", 200, 304, TAG, 1),
+            Difference("header:content-length", "27", None, TAG, 1),
+            Difference("header:content-type", "text/html; charset=utf-8", None, TAG, 1),
+            Difference("body", "k, made 1 times, for nobody", "", TAG, 1),
+        ],
+    ),
+    Case(
+        "a client that has another one",
+        Step("/page/l"),
+        Step("/page/l", headers={"If-None-Match": '"other"'}),
+        checks=("CA-11",),
+        differs=tagged(0, 1),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The deferred request callbacks example: port, original and cases."""

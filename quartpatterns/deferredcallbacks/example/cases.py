@@ -1,0 +1,49 @@
+"""What original and port must answer alike."""
+
+from __future__ import annotations
+
+from quartpatterns.compare import Case, Step
+
+__all__ = ["CASES"]
+
+CASES = (
+    Case("index", Step("/")),
+    Case(
+        "language is guessed once",
+        Step("/language", headers={"Accept-Language": "fr;q=0.9, de"}),
+        Step("/language", headers={"Accept-Language": "fr"}),
+        checks=("DC-3",),
+    ),
+    Case("no language is accepted", Step("/language"), checks=("DC-3",)),
+    Case(
+        "language of nobody",
+        Step("/language", headers={"Accept-Language": "tlh"}),
+        checks=("DC-3",),
+    ),
+    Case(
+        "language in the cookie",
+        Step("/language", headers={"Cookie": "user_lang=de"}),
+        checks=("DC-3",),
+    ),
+    Case(
+        "hostile cookie",
+        Step("/language", headers={"Cookie": 'user_lang="; Path=/evil"'}),
+        checks=("DC-3",),
+    ),
+    Case("callback that returns nothing", Step("/first-form"), checks=("DC-1",)),
+    Case("callback that replaces the response", Step("/replaced"), checks=("DC-2",)),
+    Case(
+        "in their order, and for one request",
+        Step("/order-of-callbacks"),
+        Step("/language"),
+        checks=("DC-4",),
+    ),
+    Case("for a page that is not there", Step("/nowhere"), checks=("DC-4",)),
+    Case("for a wrong method", Step("/language", method="POST"), checks=("DC-4",)),
+    Case(
+        "after the response",
+        Step("/orders", method="POST", form={"name": "a book"}),
+        Step("/orders", until="a book"),
+    ),
+    Case("order without a name", Step("/orders", method="POST", form={})),
+)

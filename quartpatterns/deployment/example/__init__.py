@@ -1,0 +1,1 @@
+"""The deployment example: port, original and cases."""

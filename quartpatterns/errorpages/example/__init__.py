@@ -1,0 +1,1 @@
+"""The error pages and API errors example: port, original and cases."""

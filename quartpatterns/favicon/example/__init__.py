@@ -1,0 +1,1 @@
+"""The a favicon example: port, original and cases."""

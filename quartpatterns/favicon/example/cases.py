@@ -1,0 +1,99 @@
+"""What original and port must answer alike."""
+
+from __future__ import annotations
+
+import re
+
+from quartpatterns.compare import Case, Difference, Step
+
+__all__ = ["CASES"]
+
+PAST = "Sat, 01 Jan 2000 00:00:00 GMT"
+FUTURE = "Wed, 01 Jan 2200 00:00:00 GMT"
+RELATIVE = "a Host header that a client made up can't become part of the target"
+
+
+def icon(
+    name: str, *, method: str = "GET", checks: tuple[str, ...] = ("FV-3",), **headers: str
+) -> Case:
+    """A case that asks for the icon."""
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    return Case(name, Step("/favicon.ico", method=method, headers=named), checks=checks)
+
+
+CASES: tuple[Case, ...] = (
+    Case("the page names its icon", Step("/"), checks=("FV-1",)),
+    icon("the icon"),
+    icon("HEAD", method="HEAD"),
+    icon("OPTIONS", method="OPTIONS"),
+    icon("another method", method="POST"),
+    Case("with a query", Step("/favicon.ico?v=2"), checks=("FV-3",)),
+    Case("with a slash", Step("/favicon.ico/"), checks=("FV-3",)),
+    icon("changed since", If_Modified_Since=PAST),
+    icon("not changed since", If_Modified_Since=FUTURE),
+    icon("not changed, HEAD", method="HEAD", If_Modified_Since=FUTURE),
+    icon("a date that is none", If_Modified_Since="yesterday"),
+    icon("another tag", If_None_Match='"other"'),
+    icon("any tag", If_None_Match="*"),
+    icon("must match another tag", If_Match='"other"'),
+    icon("the first bytes", Range="bytes=0-3"),
+    icon("the last bytes", Range="bytes=-2"),
+    icon("all from a place", Range="bytes=1000-"),
+    icon("beyond the end", Range="bytes=5000-"),
+    icon("a range of HEAD", method="HEAD", Range="bytes=0-3"),
+    icon("ranges that are none", Range="bytes=b-a"),
+    icon("another unit", Range="lines=1-2"),
+    icon("two ranges", Range="bytes=0-1,4-5"),
+    icon("a range of another version", Range="bytes=0-3", If_Range='"other"'),
+    Case(
+        "the redirect",
+        # The body has the target in it.
+        Step("/redirect/favicon.ico", compare="ignore", ignore_headers=("content-length",)),
+        checks=("FV-2",),
+        differs=[
+            Difference(
+                "header:location",
+                "http://localhost/static/favicon.ico",
+                "/static/favicon.ico",
+                RELATIVE,
+            )
+        ],
+    ),
+    Case(
+        "the redirect of a host that is made up",
+        Step(
+            "/redirect/favicon.ico",
+            headers={"Host": "evil.example"},
+            compare="ignore",
+            ignore_headers=("content-length",),
+        ),
+        checks=("FV-2",),
+        differs=[
+            Difference(
+                "header:location",
+                "http://evil.example/static/favicon.ico",
+                "/static/favicon.ico",
+                RELATIVE,
+            )
+        ],
+    ),
+    Case(
+        "another method for the redirect",
+        Step("/redirect/favicon.ico", method="POST"),
+        checks=("FV-2",),
+    ),
+    Case(
+        "OPTIONS of the redirect",
+        Step(
+            "/redirect/favicon.ico",
+            method="OPTIONS",
+            compare="ignore",
+            ignore_headers=("content-length", "location"),
+        ),
+        checks=("FV-2",),
+        differs=[
+            Difference("status", 308, 200, "OPTIONS says which methods there are"),
+            Difference("header:allow", None, re.compile("GET, HEAD, OPTIONS"), "as above"),
+        ],
+    ),
+)

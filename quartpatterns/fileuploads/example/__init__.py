@@ -1,0 +1,1 @@
+"""The uploading files example: port, original and cases."""

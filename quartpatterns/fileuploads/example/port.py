@@ -1,0 +1,91 @@
+"""The port: uploading files with Quart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from quart import abort, flash, redirect, render_template, request, url_for
+from quart.typing import ResponseReturnValue
+
+from quartpatterns.fileuploads import (
+    ALL,
+    Part,
+    UploadNotAllowed,
+    UploadProgress,
+    UploadSet,
+    configure_uploads,
+    send_upload,
+    stream_multipart,
+)
+from quartpatterns.subclassing import FaithfulQuart
+
+ALLOWED_EXTENSIONS = {"txt", "pdf", "png", "jpg", "jpeg", "gif"}
+
+documents = UploadSet("documents", ALLOWED_EXTENSIONS)
+anything = UploadSet("anything", ALL)
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
+    """The application of the page: a form, and the files that came through it."""
+    app = FaithfulQuart(__name__)
+    app.config.from_mapping(
+        SECRET_KEY="dev",
+        UPLOAD_FOLDER=os.path.join(app.instance_path, "uploads"),
+        MAX_CONTENT_LENGTH=16 * 1000 * 1000,
+        PROGRESS_MAX_CONTENT_LENGTH=1024 * 1000 * 1000,
+    )
+    app.config.from_mapping(config or {})
+    for one in (documents, anything):
+        app.config.setdefault(f"UPLOADED_{one.name.upper()}_DEST", app.config["UPLOAD_FOLDER"])
+    configure_uploads(app, documents, anything)
+    progress = UploadProgress(app)
+
+    @app.route("/", methods=["GET", "POST"])
+    async def upload_file() -> ResponseReturnValue:
+        if request.method != "POST":
+            return await render_template("index.html")
+        if request.mimetype == "multipart/form-data":
+            async for part in stream_multipart(request):
+                if part.name == "file" and part.filename is not None:
+                    return await upload(part)
+        await flash("No file part")
+        return redirect(request.url)
+
+    async def upload(part: Part) -> ResponseReturnValue:
+        if not part.filename:
+            await flash("No selected file")
+            return redirect(request.url)
+        try:
+            name = await documents.save(part)
+        except UploadNotAllowed:
+            return await render_template("index.html")
+        return redirect(url_for("download_file", name=name))
+
+    @app.get("/uploads/<name>")
+    async def download_file(name: str) -> ResponseReturnValue:
+        return await send_upload(documents, name)
+
+    app.add_url_rule("/files/<name>", endpoint="served_elsewhere", build_only=True)
+
+    @app.route("/progress", methods=["GET", "POST"])
+    async def upload_with_progress() -> ResponseReturnValue:
+        if request.method != "POST":
+            return await render_template("progress.html")
+        limit = app.config["PROGRESS_MAX_CONTENT_LENGTH"]
+        async with progress.track(request.args.get("upload")) as report:
+            async for part in stream_multipart(
+                request, max_content_length=limit, on_progress=report
+            ):
+                if part.name == "file" and part.filename:
+                    name = await anything.save(part)
+                    url = url_for("download_file", name=name)
+                    return {"name": name, "size": name.size, "sha256": name.sha256, "url": url}
+        abort(400)
+
+    @app.get("/progress/<upload_id>")
+    async def upload_progress(upload_id: str) -> ResponseReturnValue:
+        return progress.events(upload_id)
+
+    return app

@@ -1,0 +1,1 @@
+"""The message flashing example: port, original and cases."""

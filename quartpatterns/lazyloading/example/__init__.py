@@ -1,0 +1,1 @@
+"""The lazily loaded views example: port, original and cases."""

@@ -1,0 +1,37 @@
+"""What original and port must answer alike."""
+
+from __future__ import annotations
+
+from quartpatterns.compare import Case, Step
+
+__all__ = ["CASES"]
+
+
+def shouted(name: str, **sent: str) -> Case:
+    """A case that sends a form to the class of views."""
+    return Case(name, Step("/shout", method="POST", form=sent), checks=("LL-6",))
+
+
+CASES: tuple[Case, ...] = (
+    Case("the index", Step("/"), checks=("LL-1", "LL-4")),
+    Case("again, when it is loaded", Step("/"), Step("/"), checks=("LL-1",)),
+    Case("a view without its argument", Step("/user/"), checks=("LL-3",)),
+    Case("a view with its argument", Step("/user/Ada"), checks=("LL-1", "LL-3")),
+    Case("without the slash", Step("/user"), checks=("LL-3",)),
+    Case("an argument that is not ASCII", Step("/user/%D0%96%3Cb%3E"), checks=("LL-3",)),
+    Case("an argument with a backslash", Step("/user/..%5C..%5Cetc"), checks=("LL-3",)),
+    Case("a long argument", Step(f"/user/{'x' * 3000}"), checks=("LL-3",)),
+    Case("two segments", Step("/user/a/b"), checks=("LL-3",)),
+    Case("HEAD", Step("/user/Ada", method="HEAD"), checks=("LL-1",)),
+    Case("OPTIONS", Step("/user/Ada", method="OPTIONS"), checks=("LL-1",)),
+    Case("POST to a view of GET", Step("/user/Ada", method="POST"), checks=("LL-1",)),
+    Case("the form", Step("/shout"), checks=("LL-6",)),
+    Case("HEAD of the form", Step("/shout", method="HEAD"), checks=("LL-6",)),
+    Case("PUT to the form", Step("/shout", method="PUT"), checks=("LL-6",)),
+    Case("OPTIONS of the form", Step("/shout", method="OPTIONS"), checks=("LL-6",)),
+    shouted("a text", text="hello"),
+    shouted("a text that is not ASCII", text="stra\N{LATIN SMALL LETTER SHARP S}e <b>"),
+    shouted("no text"),
+    Case("a view that is not there", Step("/broken"), Step("/broken"), checks=("LL-5",)),
+    Case("an unknown path", Step("/nope"), checks=("LL-1",)),
+)

@@ -1,0 +1,1 @@
+"""The hTTP method overrides example: port, original and cases."""

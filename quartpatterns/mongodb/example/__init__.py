@@ -1,0 +1,1 @@
+"""The mongoDB example: port, original and cases."""

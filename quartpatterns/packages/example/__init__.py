@@ -1,0 +1,1 @@
+"""The large applications as packages example: port, original and cases."""

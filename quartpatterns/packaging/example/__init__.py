@@ -1,0 +1,1 @@
+"""The packaging example: port, original and cases."""

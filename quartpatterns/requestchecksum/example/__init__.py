@@ -1,0 +1,1 @@
+"""The request content checksums example: port, original and cases."""

@@ -1,0 +1,1 @@
+"""The single-page applications example: port, original and cases."""

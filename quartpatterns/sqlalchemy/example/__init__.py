@@ -1,0 +1,1 @@
+"""The sQLAlchemy example: port, original and cases."""

@@ -1,0 +1,1 @@
+"""The sQLite 3 example: port, original and cases."""

@@ -1,0 +1,1 @@
+"""The streaming contents example: port, original and cases."""

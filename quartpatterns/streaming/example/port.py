@@ -1,0 +1,88 @@
+"""The port: streaming contents with Quart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from typing import Any
+
+from markupsafe import escape
+from quart import abort, g, render_template, request, session
+
+from quartpatterns.streaming import coalesce, stream_template, stream_with_context
+from quartpatterns.subclassing import FaithfulQuart
+
+MOST_ROWS = 10_000_000
+
+Row = tuple[str, str, str]
+Streamed = Any  # Quart takes asynchronous generators from views; its types leave them out.
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
+    """The application, with ``TIMELINE_PAUSE`` in seconds among its settings."""
+    app = FaithfulQuart(__name__)
+    app.config.from_mapping(SECRET_KEY="dev", TIMELINE_PAUSE=0.1)
+    app.config.from_mapping(config or {})
+
+    def wanted_rows() -> int:
+        rows = request.args.get("rows", "1000")
+        if not rows.isascii() or not rows.isdecimal() or len(rows) > 8 or int(rows) > MOST_ROWS:
+            abort(400, f"rows is a whole number from 0 to {MOST_ROWS}")
+        return int(rows)
+
+    def iter_all_rows(count: int) -> Iterator[Row]:
+        for number in range(count):
+            yield str(number), f"item {number}", f"{number * 7 % 10_000 / 100:.2f}"
+
+    @app.get("/")
+    async def index() -> str:
+        return await render_template("index.html", most_rows=MOST_ROWS)
+
+    @app.get("/large.csv")
+    async def large_csv() -> Streamed:
+        rows = wanted_rows()
+
+        # The original's own generator: read in a thread, and its rows sent many at a time.
+        def generate() -> Generator[str]:
+            for row in iter_all_rows(rows):
+                yield f"{','.join(row)}\n"
+
+        return stream_with_context(coalesce(generate())), {"Content-Type": "text/csv"}
+
+    @app.get("/my-large-page.html")
+    async def my_large_page() -> Streamed:
+        rows = iter_all_rows(wanted_rows())
+        # A table has seven pieces in a row: more of them together than the five of the original.
+        return await stream_template("the_template.html", buffering=100, rows=rows)
+
+    @app.get("/timeline")
+    async def timeline() -> Streamed:
+        async def events() -> AsyncGenerator[str]:
+            for hour in range(8, 18):
+                await asyncio.sleep(app.config["TIMELINE_PAUSE"])
+                yield f"{hour}:00"
+
+        return await stream_template("timeline.html", buffering=1, events=events())
+
+    @app.get("/stream")
+    async def stream() -> Streamed:
+        @stream_with_context
+        async def generate() -> AsyncGenerator[str]:
+            yield "<p>Hello "
+            yield escape(request.args["name"])
+            yield "!</p>"
+
+        return generate()
+
+    @app.get("/visits")
+    async def visits() -> Streamed:
+        g.user = request.args.get("user", "nobody")
+        session["visits"] = session.get("visits", 0) + 1
+
+        async def generate() -> AsyncGenerator[str]:
+            yield f"<p>Hello {escape(g.user)}, "
+            yield f"this is visit {session['visits']}.</p>"
+
+        return stream_with_context(generate())
+
+    return app

@@ -1,0 +1,1 @@
+"""The subclassing the application example: port, original and cases."""

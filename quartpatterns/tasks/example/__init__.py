@@ -1,0 +1,1 @@
+"""The background tasks example: port, original and cases."""

@@ -1,0 +1,1 @@
+"""The template inheritance example: port, original and cases."""

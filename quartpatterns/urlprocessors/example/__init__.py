@@ -1,0 +1,1 @@
+"""The uRL processors example: port, original and cases."""

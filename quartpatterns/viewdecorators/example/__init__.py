@@ -1,0 +1,1 @@
+"""The view decorators example: port, original and cases."""

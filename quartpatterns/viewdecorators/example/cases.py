@@ -1,0 +1,254 @@
+"""What original and port must answer alike, and where the page's decorators are wrong."""
+
+from __future__ import annotations
+
+import re
+
+from quartpatterns.compare import Case, Difference, Step
+
+__all__ = ["CASES"]
+
+HERE = "http://localhost"
+THEIR_SESSION = re.compile(r'session=signed\(\{"since":\d+,"user_id":"\w+"\}\); HttpOnly; Path=/')
+OUR_SESSION = re.compile(
+    r'session=signed\(\{"_user_id":"\w+","_fresh":\d+,"_id":"[0-9a-f]{64}"\}\); HttpOnly; Path=/'
+)
+KEYS = "the session has the keys of Flask-Login, and tells the browser that has logged in"
+OWN_SITE = "a login leads back to a path of the own site, whatever next says"
+PROGRAM = "a program can't log in on a page, and is told so"
+DIGEST = "the answer depends on more than the path"
+SAID = "caches on the way are told what the answer depends on"
+PRIVATE = "what the view made of one visitor's session is not for another"
+ERROR = "an error is not kept"
+NAMED = "the methods are named, as rules without methods are no rules for Quart"
+
+
+def login(name: str = "ada", password: str = "engine") -> Step:
+    form = {"username": name, "password": password}
+    return Step("/login", method="POST", form=form)
+
+
+def wrong(name: str) -> Step:
+    form = {"username": name, "password": "guess", "next": '"><b>'}
+    return Step("/login", method="POST", form=form, compare="html")
+
+
+def logged_in(step: int = 0) -> Difference:
+    """The session's contents differ, its cookie does not."""
+    return Difference("header:set-cookie", THEIR_SESSION, OUR_SESSION, KEYS, step)
+
+
+def back(target: str, *, original: str | None = None, port: str) -> Case:
+    """A login that is told to lead to *target*, and where it leads on either side."""
+    form = {"username": "ada", "password": "engine", "next": target}
+    differs = [logged_in()]
+    if original is not None:
+        differs.append(Difference("header:location", original, port, OWN_SITE))
+    # The body repeats the location.
+    ignored: tuple[str, ...] = ("content-length",)
+    step = Step("/login", method="POST", form=form, compare="ignore", ignore_headers=ignored)
+    return Case(f"next is {target!r}", step, checks=("VD-2",), differs=differs)
+
+
+def unequal(original: str, port: str, reason: str, step: int = 0) -> list[Difference]:
+    """Two bodies, and their lengths where those differ."""
+    found = [Difference("body", original, port, reason, step)]
+    lengths = str(len(original)), str(len(port))
+    if lengths[0] != lengths[1]:
+        found.append(Difference("header:content-length", *lengths, reason, step))
+    return found
+
+
+CASES: tuple[Case, ...] = (
+    Case("index", Step("/", compare="html")),
+    Case("index of somebody", login(), Step("/", compare="html"), differs=[logged_in()]),
+    Case("secret page of nobody", Step("/secret_page"), checks=("VD-1",)),
+    Case(
+        "next is the whole URL",
+        Step("/secret_page?a=1&b=2"),
+        Step("/secret_page?n=%C3%A4%20%26&x=%2F%2Fevil.example"),
+        Step("/secret_page", method="HEAD"),
+        checks=("VD-1", "VD-2"),
+    ),
+    Case("secret page, wrong method", Step("/secret_page", method="POST"), checks=("VD-1",)),
+    Case("secret page, OPTIONS", Step("/secret_page", method="OPTIONS"), checks=("VD-1",)),
+    Case(
+        "a program asks",
+        Step("/secret_page", headers={"Accept": "application/json"}),
+        checks=("VD-1",),
+        differs=[
+            Difference("status", 302, 401, PROGRAM),
+            Difference("header:content-length", "267", "50", PROGRAM),
+            Difference(
+                "header:content-type", "text/html; charset=utf-8", "application/json", PROGRAM
+            ),
+            Difference("header:location", f"/login?next={HERE}/secret_page", None, PROGRAM),
+            Difference("header:www-authenticate", None, "Cookie", PROGRAM),
+            Difference(
+                "body",
+                re.compile("<!doctype html>.*", re.DOTALL),
+                '{"error":"unauthorized","message":"log in first"}\n',
+                PROGRAM,
+            ),
+        ],
+    ),
+    Case(
+        "login and back",
+        Step("/login?next=/secret_page%3Fa%3D1", compare="html"),
+        login(),
+        Step("/secret_page?a=1", compare="html"),
+        checks=("VD-1", "VD-2", "VD-3"),
+        differs=[logged_in(1)],
+    ),
+    Case("login without next", login(), checks=("VD-2",), differs=[logged_in()]),
+    back("", port="/"),
+    back("/admin?a=b&c=%C3%A4#d", port="/admin?a=b&c=%C3%A4#d"),
+    back(
+        f"{HERE}/secret_page?a=1&b=2",
+        original=f"{HERE}/secret_page?a=1&b=2",
+        port="/secret_page?a=1&b=2",
+    ),
+    back("/%2F/evil.example/", port="/%2F/evil.example/"),
+    back("https://evil.example/", original="https://evil.example/", port="/"),
+    back("//evil.example/", original="//evil.example/", port="/"),
+    back("/\\evil.example/", original="/%5Cevil.example/", port="/"),
+    back("\\\\evil.example/", original="%5C%5Cevil.example/", port="/"),
+    back("/\t/evil.example/", original="//evil.example/", port="/"),
+    back(f"{HERE}.evil.example/", original=f"{HERE}.evil.example/", port="/"),
+    back(f"{HERE}@evil.example/", original=f"{HERE}@evil.example/", port="/"),
+    back(f"{HERE}//evil.example/", original=f"{HERE}//evil.example/", port="/"),
+    Case("login, wrong password", wrong("ada"), checks=("VD-1",)),
+    Case("login of nobody", wrong("eve"), checks=("VD-1",)),
+    Case("login without a form", Step("/login", method="POST", compare="html")),
+    Case(
+        "login with JSON",
+        Step("/login", method="POST", json={"username": "ada"}, compare="html"),
+    ),
+    Case("hostile query", Step("/login", query={"next": '"><script>'}, compare="html")),
+    Case(
+        "a session of nobody's making",
+        Step("/secret_page", headers={"Cookie": "session=forged.e30.x"}),
+        checks=("VD-1",),
+    ),
+    Case(
+        "log out",
+        login(),
+        Step("/logout", method="POST"),
+        Step("/secret_page"),
+        checks=("VD-1",),
+        differs=[logged_in()],
+    ),
+    Case("admins only, nobody", Step("/admin"), checks=("VD-1",)),
+    Case(
+        "admins only, no admin",
+        login("bob", "builder"),
+        Step("/admin"),
+        checks=("VD-1",),
+        differs=[logged_in()],
+    ),
+    Case("admins only", login(), Step("/admin"), checks=("VD-1",), differs=[logged_in()]),
+    Case(
+        "a fresh login",
+        Step("/password"),
+        login(),
+        Step("/password"),
+        Step("/confirm", method="POST", form={"password": "guess"}),
+        Step("/confirm", method="POST", form={"password": "engine"}),
+        checks=("VD-1",),
+        differs=[logged_in(1), logged_in(4)],
+    ),
+    Case("cached", Step("/cached/a"), Step("/cached/a"), checks=("VD-4",)),
+    Case(
+        "cached by query",
+        Step("/cached/b"),
+        Step("/cached/b?name=ada"),
+        Step("/cached/b"),
+        Step("/cached/b?name=ada"),
+        checks=("VD-4", "VD-5"),
+        differs=[
+            *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", DIGEST, 1),
+            *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", DIGEST, 3),
+        ],
+    ),
+    Case(
+        "cached by host",
+        Step("/cached/c"),
+        Step("/cached/c", headers={"Host": "other.example"}),
+        checks=("VD-5",),
+        differs=unequal("c, made 1 times, for nobody", "c, made 2 times, for nobody", DIGEST, 1),
+    ),
+    Case(
+        "cached by method",
+        Step("/cached/d", method="HEAD"),
+        Step("/cached/d"),
+        checks=("VD-5",),
+        differs=unequal("d, made 1 times, for nobody", "d, made 2 times, for nobody", DIGEST, 1),
+    ),
+    Case(
+        "cached by language",
+        Step("/cached/language", headers={"Accept-Language": "de"}),
+        Step("/cached/language", headers={"Accept-Language": "en"}),
+        checks=("VD-5",),
+        differs=[
+            Difference("header:vary", "Cookie", "Accept-Language, Cookie", SAID),
+            Difference("header:vary", "Cookie", "Accept-Language, Cookie", SAID, 1),
+            *unequal("de", "en", DIGEST, 1),
+        ],
+    ),
+    Case(
+        "cached, of a session",
+        Step("/cached/visits"),
+        Step("/cached/visits"),
+        checks=("VD-5",),
+        differs=[
+            Difference(
+                "header:set-cookie",
+                None,
+                'session=signed({"visits":2}); HttpOnly; Path=/',
+                PRIVATE,
+                1,
+            ),
+            *unequal("visit 1", "visit 2", PRIVATE, 1),
+        ],
+    ),
+    Case(
+        "cached error",
+        Step("/cached/gone"),
+        Step("/cached/gone"),
+        checks=("VD-5",),
+        differs=unequal("gone 1", "gone 2", ERROR, 1),
+    ),
+    Case("template of the view", Step("/rendered", compare="html"), checks=("VD-6",)),
+    Case("template by name", Step("/named", compare="html"), checks=("VD-6",)),
+    Case("template by endpoint", Step("/value", compare="html"), checks=("VD-6",)),
+    Case(
+        "template by endpoint of a blueprint",
+        Step("/pages/value", compare="html"),
+        checks=("VD-6",),
+    ),
+    Case("template without variables", Step("/templated/nothing", compare="html")),
+    Case("text through templated", Step("/templated/text"), checks=("VD-6",)),
+    Case("redirect through templated", Step("/templated/redirect"), checks=("VD-6",)),
+    Case("tuple through templated", Step("/templated/other"), checks=("VD-6",)),
+    Case(
+        "endpoint, every method",
+        *(
+            Step("/endpoint", method=method)
+            for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+        ),
+        checks=("VD-7",),
+    ),
+    Case(
+        "endpoint, unknown method",
+        Step("/endpoint", method="BREW"),
+        checks=("VD-7",),
+        differs=[
+            Difference("status", 200, 405, NAMED),
+            Difference(
+                "header:allow", None, "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE", NAMED
+            ),
+            Difference("header:content-length", "11", "153", NAMED),
+            Difference("body", "Hello world", re.compile(".*405.*", re.DOTALL), NAMED),
+        ],
+    ),
+)

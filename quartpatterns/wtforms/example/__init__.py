@@ -1,0 +1,1 @@
+"""The form validation with WTForms example: port, original and cases."""

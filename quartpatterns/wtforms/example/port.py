@@ -1,0 +1,136 @@
+"""The port: form validation on Quart, with validators that ask an asynchronous store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quart import current_app, flash, jsonify, redirect, render_template, url_for
+from quart.typing import ResponseReturnValue
+from quart.utils import run_sync
+from werkzeug.security import check_password_hash, generate_password_hash
+from wtforms import BooleanField, PasswordField, SearchField, StringField
+from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
+
+from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.wtforms import (
+    CSRFProtect,
+    FileAllowed,
+    FileField,
+    FileRequired,
+    FileSize,
+    QuartForm,
+    csrf_token_view,
+)
+from quartpatterns.wtforms.example.users import TakenError, User, Users
+
+
+def users() -> Users:
+    """The store of the current application."""
+    store: Users = current_app.extensions["users"]
+    return store
+
+
+async def name_is_free(form: QuartForm, field: StringField) -> None:
+    """A validator that waits for the store, while others wait for theirs."""
+    if await users().get(field.data):
+        raise ValidationError("This name is taken.")
+
+
+class RegistrationForm(QuartForm):
+    username = StringField("Username", [Length(min=4, max=25), name_is_free])
+    email = StringField("Email Address", [Length(min=6, max=35)])
+    password = PasswordField(
+        "New Password",
+        [DataRequired(), EqualTo("confirm", message="Passwords must match")],
+    )
+    confirm = PasswordField("Repeat Password")
+    accept_tos = BooleanField("I accept the TOS", [DataRequired()])
+
+    async def validate_email(self, field: StringField) -> None:
+        if await users().has_email(field.data):
+            raise ValidationError("Somebody has registered with this address.")
+
+
+class LoginForm(QuartForm):
+    username = StringField("Username", [DataRequired()])
+    password = PasswordField("Password", [DataRequired()])
+
+    async def validate_password(self, field: PasswordField) -> None:
+        user = await users().get(self.username.data)
+        # Hashing takes long on purpose, and would keep everybody waiting on the event loop.
+        if user is None or not await run_sync(check_password_hash)(user.password, field.data):
+            raise ValidationError("Unknown name, or wrong password.")
+
+
+class PictureForm(QuartForm):
+    picture = FileField(
+        "Picture", [FileRequired(), FileAllowed(["png", "jpg"]), FileSize(max_size=10_000)]
+    )
+
+
+class NameForm(QuartForm):
+    username = StringField("Username", [Length(min=4, max=25), name_is_free])
+
+
+class SearchForm(QuartForm):
+    class Meta:
+        csrf = False
+
+    q = SearchField("Users whose name contains", [Length(max=25)])
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
+    """The application of the page: a registration form, and what belongs to it."""
+    app = FaithfulQuart(__name__)
+    app.config.from_mapping(SECRET_KEY="dev", MAX_CONTENT_LENGTH=1_000_000)
+    app.config.from_mapping(WTF_LOCALES=["en", "de", "es", "fr"])
+    app.config.from_mapping(config or {})
+    app.extensions["users"] = Users()
+    CSRFProtect(app)
+
+    @app.get("/")
+    async def index() -> str:
+        form = await SearchForm.create(args=True)
+        found: list[str] = []
+        if await form.validate():
+            found = await users().names(form.q.data or "")
+        return await render_template("index.html", form=form, users=found)
+
+    @app.route("/register", methods=["GET", "POST"])
+    async def register() -> ResponseReturnValue:
+        form = await RegistrationForm.create()
+        if await form.validate_on_submit():
+            password = await run_sync(generate_password_hash)(form.password.data)
+            try:
+                await users().add(User(str(form.username.data), str(form.email.data), password))
+            except TakenError:
+                form.username.errors = ["This name is taken."]
+            else:
+                await flash("Thanks for registering")
+                return redirect(url_for("login"))
+        return await render_template("register.html", form=form)
+
+    @app.route("/login", methods=["GET", "POST"])
+    async def login() -> ResponseReturnValue:
+        form = await LoginForm.create()
+        if await form.validate_on_submit():
+            await flash(f"Welcome, {form.username.data}")
+            return redirect(url_for("index"))
+        return await render_template("login.html", form=form)
+
+    @app.route("/picture", methods=["GET", "POST"])
+    async def picture() -> ResponseReturnValue:
+        form = await PictureForm.create()
+        if await form.validate_on_submit():
+            await flash(f"Received {form.picture.data.filename}")
+            return redirect(url_for("index"))
+        return await render_template("picture.html", form=form)
+
+    @app.post("/check")
+    async def check() -> ResponseReturnValue:
+        form = await NameForm.create()
+        return jsonify(free=await form.validate(), errors=form.username.errors)
+
+    app.add_url_rule("/csrf-token", "csrf_token", csrf_token_view)
+    return app
