@@ -25,7 +25,7 @@ from quartpatterns.compare.servers import Server, serve
 __all__ = ["Measured", "measure", "send"]
 
 MIB = 1024 * 1024
-BOUNDARY = b"----frontier0123456789"
+BOUNDARY = b"----boundary0123456789"
 HEAD = (
     b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n'
     b"Content-Type: application/octet-stream\r\n\r\n"

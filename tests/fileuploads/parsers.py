@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 
 import multipart  # type: ignore[import-untyped]
-from python_multipart.multipart import MultipartParser
+import python_multipart.multipart
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
-from quartpatterns.fileuploads.parser import Parser
-from tests.fileuploads.forms import BOUNDARY, file, form
+from quartpatterns.fileuploads.multipart_form import MultipartParser
+from tests.fileuploads.multipart_bodies import BOUNDARY, file, form
 
 __all__ = ["PARSERS", "contents", "pieces"]
 
@@ -25,7 +25,7 @@ Chunks = Sequence[bytes]
 
 def ours(chunks: Chunks) -> int:
     """The parser of this project: the next one, and parts without a body."""
-    return pushed(Parser(BOUNDARY, 4096, 8), chunks)
+    return pushed(MultipartParser(BOUNDARY, 4096, 8), chunks)
 
 
 def multipart_push(chunks: Chunks) -> int:
@@ -50,7 +50,7 @@ def python_multipart(chunks: Chunks) -> int:
         nonlocal found
         found += len(data[start:end])
 
-    parser = MultipartParser(BOUNDARY, {"on_part_data": on_part_data})
+    parser = python_multipart.multipart.MultipartParser(BOUNDARY, {"on_part_data": on_part_data})
     for chunk in chunks:
         parser.write(chunk)
     return found

@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 
 from quartpatterns.fileuploads import ALL, Folder, UploadSet, send_upload
 from tests.fileuploads.conftest import Bucket, MakeApp
-from tests.fileuploads.forms import file, form, post
+from tests.fileuploads.multipart_bodies import file, form, post
 from tests.serving import served
 
 CONTENT = b"0123456789"

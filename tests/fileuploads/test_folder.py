@@ -22,9 +22,9 @@ from quart import Quart
 from quartpatterns.compare.servers import serve
 from quartpatterns.fileuploads import Folder
 from quartpatterns.fileuploads import folder as folder_module
-from quartpatterns.fileuploads.storage import transfer
+from quartpatterns.fileuploads.storage import write_chunks
 from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import connected, file, form, post
+from tests.fileuploads.multipart_bodies import connected, file, form, post
 from tests.fileuploads.test_uploads import files
 from tests.serving import eventually, served
 
@@ -87,12 +87,12 @@ async def test_cancelled(folder: Path, nameless: bool, after: int) -> None:
     """Cancelled at any moment, twice if need be, a file is whole or not there."""
 
     async def save() -> None:
-        sink = Folder(folder).open("a.dat", None)
+        writer = Folder(folder).open("a.dat", None)
         try:
-            await transfer(chunks(), sink.write)
-            await sink.finish()
+            await write_chunks(chunks(), writer)
+            await writer.finish()
         except BaseException:
-            await sink.discard()
+            await writer.discard()
             raise
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -118,12 +118,12 @@ async def test_discarded_while_it_is_made(folder: Path, monkeypatch: pytest.Monk
     def slow(path: Path) -> None:
         time.sleep(0.2)
 
-    monkeypatch.setattr(folder_module, "nameless_file", slow)
-    sink = Folder(folder).open("a.dat", None)
-    writing = asyncio.create_task(sink.write(b"x" * MIB))
+    monkeypatch.setattr(folder_module, "_open_unnamed", slow)
+    writer = Folder(folder).open("a.dat", None)
+    writing = asyncio.create_task(writer.write(b"x" * MIB))
     await asyncio.sleep(0.1)
     writing.cancel()
-    await sink.discard()
+    await writer.discard()
     await asyncio.sleep(0.3)
     assert names(folder) == opened(folder) == []
 
@@ -131,16 +131,16 @@ async def test_discarded_while_it_is_made(folder: Path, monkeypatch: pytest.Monk
 @pytest.mark.checks("UP-13")
 async def test_failure_of_the_source(make_app: MakeApp, folder: Path, nameless: bool) -> None:
     """An error of whoever gives the bytes takes the file back."""
-    sink = Folder(folder).open("a.dat", None)
+    writer = Folder(folder).open("a.dat", None)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"x" * MIB
         raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        await transfer(chunks(), sink.write)
-    await sink.discard()
-    await sink.write(b"late")
+        await write_chunks(chunks(), writer)
+    await writer.discard()
+    await writer.write(b"late")
     assert names(folder) == []
 
 
@@ -164,7 +164,7 @@ async def test_full_disk(make_app: MakeApp, folder: Path, nameless: bool) -> Non
     with small_disk(folder, 3):
         response = await post(client, form(file("large.dat", b"x" * 8 * MIB)))
         assert response.status_code == 507
-        assert "There is no room left" in await response.get_data(as_text=True)
+        assert "There is no space left" in await response.get_data(as_text=True)
         assert names(folder) == []
         small = await post(client, form(file("small.dat", b"x" * 2 * MIB)))
         assert small.status_code == 200
@@ -180,14 +180,14 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 
 async def main():
-    sink = Folder(Path(sys.argv[1])).open("a.dat", None)
+    writer = Folder(Path(sys.argv[1])).open("a.dat", None)
     try:
         for _ in range(4):
-            await sink.write(b"x" * 400_000)
-        await sink.finish()
+            await writer.write(b"x" * 400_000)
+        await writer.finish()
     except StorageFullError as error:
         print(error.code)
-    await sink.discard()
+    await writer.discard()
 
 asyncio.run(main())
 """
@@ -214,7 +214,7 @@ def test_killed(tmp_path: Path) -> None:
         body = form(file("a.txt", b"x" * 8 * MIB))
         with socket.create_connection(address) as client:
             head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\nContent-Type: "
-            client.sendall(head.encode() + b"multipart/form-data; boundary=----frontier\r\n\r\n")
+            client.sendall(head.encode() + b"multipart/form-data; boundary=----boundary\r\n\r\n")
             client.sendall(body[: 4 * MIB])
             deadline = time.monotonic() + 20
             while not folder.exists() and time.monotonic() < deadline:
@@ -249,9 +249,9 @@ async def test_no_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return "other.txt"
 
     for content in (b"one", b"two"):
-        sink = Folder(folder).open("a.txt", resolve)
-        await sink.write(content)
-        await sink.finish()
+        writer = Folder(folder).open("a.txt", resolve)
+        await writer.write(content)
+        await writer.finish()
     assert files(folder) == {"a.txt": b"one", "other.txt": b"two"}
 
 

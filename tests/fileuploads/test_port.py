@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.fileuploads.example.port import create_app
-from tests.fileuploads.forms import file, form, post
+from tests.fileuploads.multipart_bodies import file, form, post
 from tests.fileuploads.test_folder import small_disk
 from tests.fileuploads.test_uploads import files
 from tests.serving import served
@@ -50,5 +50,5 @@ async def test_full_disk(tmp_path: Path) -> None:
     with small_disk(folder, 2):
         response = await post(client, form(file("a.bin", b"x" * 8 * MIB)), "/progress")
         assert response.status_code == 507
-        assert "no room left" in await response.get_data(as_text=True)
+        assert "no space left" in await response.get_data(as_text=True)
         assert files(folder) == {}

@@ -15,11 +15,10 @@ import redis  # noqa: F401 - before the loop runs, as it reads the disk
 from quart import Quart, request
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.fileuploads import State, UploadProgress, boards, stream_multipart
+from quartpatterns.fileuploads import State, UploadProgress, stream_multipart
 from quartpatterns.fileuploads import progress as progress_module
-from quartpatterns.fileuploads.boards import LocalBoard
-from quartpatterns.fileuploads.progress import INTERVAL
-from tests.fileuploads.forms import connected, file, form, post
+from quartpatterns.fileuploads.progress import UPDATE_INTERVAL, MemoryStateStore
+from tests.fileuploads.multipart_bodies import connected, file, form, post
 from tests.serving import PATIENCE, served
 
 BODY = form(file("a.dat", b"x" * 1_000_000))
@@ -84,7 +83,9 @@ async def test_events(app_class: type[Quart], config: dict[str, Any]) -> None:
         ):
             async for state in told(telling.client, upload_id):
                 seen.append(state)
-                await asyncio.sleep(2 * INTERVAL)  # states are written no more often than read
+                await asyncio.sleep(
+                    2 * UPDATE_INTERVAL
+                )  # states are written no more often than read
                 sent = len(BODY) * (len(seen) - 1) // 3
                 writer.write(BODY[sent : len(BODY) * len(seen) // 3])
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
@@ -116,7 +117,7 @@ async def test_told_later(app_class: type[Quart], config: dict[str, Any]) -> Non
     """Who asks when an upload is over learns how it ended."""
     upload_id, app = new_id(), make(app_class, **config)
     async with served(app) as server:
-        headers = {"Content-Type": "multipart/form-data; boundary=----frontier"}
+        headers = {"Content-Type": "multipart/form-data; boundary=----boundary"}
         response = await server.client.post(f"/{upload_id}", content=BODY, headers=headers)
         assert response.text == "done"
         assert [state["status"] async for state in told(server.client, upload_id)] == ["done"]
@@ -143,32 +144,32 @@ async def test_redis_that_is_down(app_class: type[Quart], caplog: pytest.LogCapt
         response = await post(app.test_client(), BODY, f"/{new_id()}")
     assert response.status_code == 200
     assert time.monotonic() - begun < 5
-    assert len([one for one in caplog.records if "Redis fails" in one.getMessage()]) == 1
+    assert len([one for one in caplog.records if "Redis failed" in one.getMessage()]) == 1
 
 
 @pytest.mark.checks("UP-9")
 async def test_silence(app_class: type[Quart], monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream without news says that it is alive, and ends when nothing ever comes."""
-    monkeypatch.setattr(progress_module, "SILENCE", 0.3)
-    monkeypatch.setattr(progress_module, "PATIENCE", 1.5)
+    monkeypatch.setattr(progress_module, "KEEPALIVE_INTERVAL", 0.3)
+    monkeypatch.setattr(progress_module, "IDLE_TIMEOUT", 1.5)
     response = await make(app_class).test_client().get(f"/{new_id()}")
     text = await response.get_data(as_text=True)
     assert text.count("data: ") == 1
-    assert text.count(": alive") >= 2
+    assert text.count(": keep-alive") >= 2
 
 
 async def test_board_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one process remembers has a limit, in time and number."""
-    board = LocalBoard()
-    monkeypatch.setattr(boards, "MOST", 3)
+    store = MemoryStateStore()
+    monkeypatch.setattr(progress_module, "MAX_STATES", 3)
     for number in range(5):
-        await board.put(str(number), State("done", number))
-    forgotten = [await board.get(str(number)) == State() for number in range(5)]
+        await store.put(str(number), State("done", number))
+    forgotten = [await store.get(str(number)) == State() for number in range(5)]
     assert forgotten == [True, True, False, False, False]
-    monkeypatch.setattr(boards, "KEEP", -1)
+    monkeypatch.setattr(progress_module, "STATE_LIFETIME", -1)
     for number in (5, 6):
-        await board.put(str(number), State("done"))
-    assert await board.get("4") == await board.get("5") == State()
+        await store.put(str(number), State("done"))
+    assert await store.get("4") == await store.get("5") == State()
 
 
 async def test_not_prepared(app_class: type[Quart]) -> None:

@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 TRIAL = """
 import asyncio
-from tests.fileuploads.forms import file, form, post
+from tests.fileuploads.multipart_bodies import file, form, post
 
 
 async def main():

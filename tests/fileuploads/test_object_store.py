@@ -12,13 +12,13 @@ from quart import Quart
 
 from quartpatterns.compare.processes import free_port
 from quartpatterns.fileuploads import ALL, UploadSet
-from quartpatterns.fileuploads.objects import PIECE
+from quartpatterns.fileuploads.object_store import PART_SIZE
 from tests.fileuploads.conftest import Bucket, MakeApp
-from tests.fileuploads.forms import connected, file, form, post
+from tests.fileuploads.multipart_bodies import connected, file, form, post
 from tests.serving import eventually, served
 
 MIB = 1024 * 1024
-LARGE = PIECE + 3 * MIB
+LARGE = PART_SIZE + 3 * MIB
 
 each_size = pytest.mark.parametrize(
     "size",
@@ -67,10 +67,10 @@ async def test_overwrite(make_app: MakeApp, bucket: Bucket, size: int) -> None:
 @pytest.mark.checks("UP-14")
 async def test_disconnect(make_app: MakeApp, bucket: Bucket) -> None:
     """A client that leaves takes its upload with it: its parts, and the name it had taken."""
-    body = form(file("a.dat", b"x" * 4 * PIECE))
+    body = form(file("a.dat", b"x" * 4 * PART_SIZE))
     async with served(make_app(**bucket.config)) as server:
         async with connected(server.port, length=len(body)) as (_, writer):
-            writer.write(body[: 3 * PIECE])
+            writer.write(body[: 3 * PART_SIZE])
             await writer.drain()
             await eventually(lambda: bucket.unfinished == ["pre/a.dat"])
             assert bucket.files == {"pre/a.dat": b""}
@@ -83,7 +83,7 @@ async def test_cut_off(make_app: MakeApp, bucket: Bucket) -> None:
     """A form that ends too soon, or contradicts its extension, leaves nothing behind."""
     client = make_app(UploadSet("files", ALL), **bucket.config).test_client()
     body = form(file("a.dat", b"x" * LARGE))
-    assert (await post(client, body[: PIECE + 2 * MIB])).status_code == 400
+    assert (await post(client, body[: PART_SIZE + 2 * MIB])).status_code == 400
     assert (await post(client, body[: 2 * MIB])).status_code == 400
     assert (await post(client, form(file("a.png", b"x" * LARGE)))).status_code == 415
     assert (bucket.files, bucket.unfinished) == ({}, [])
@@ -101,26 +101,26 @@ async def test_store_that_is_gone(make_app: MakeApp, bucket: Bucket, size: int) 
     client = make_app(**config).test_client()
     response = await post(client, form(file("a.dat", b"x" * size)))
     assert response.status_code == 503
-    assert "The storage of files" in await response.get_data(as_text=True)
+    assert "The file storage is not available" in await response.get_data(as_text=True)
     assert (await client.get("/a.dat")).status_code == 503
 
 
 @pytest.mark.checks("UP-14")
 async def test_bucket_that_is_gone(make_app: MakeApp, bucket: Bucket) -> None:
     """A store that fails in the middle of an upload ends it, and keeps nobody waiting."""
-    body = form(file("a.dat", b"x" * 4 * PIECE))
+    body = form(file("a.dat", b"x" * 4 * PART_SIZE))
     async with (
         served(make_app(**bucket.config)) as server,
         connected(server.port, length=len(body)) as (reader, writer),
     ):
-        writer.write(body[: 2 * PIECE])
+        writer.write(body[: 2 * PART_SIZE])
         await writer.drain()
         await eventually(lambda: bool(bucket.unfinished))
         found = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"][0]
         bucket.client.abort_multipart_upload(
             Bucket=bucket.name, Key=found["Key"], UploadId=found["UploadId"]
         )
-        writer.write(body[2 * PIECE :])
+        writer.write(body[2 * PART_SIZE :])
         assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 503")
     await eventually(lambda: not bucket.files)
 

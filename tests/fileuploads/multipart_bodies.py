@@ -11,9 +11,9 @@ from quart import Quart, request
 
 from quartpatterns.fileuploads import stream_multipart
 
-__all__ = ["BOUNDARY", "TYPE", "connected", "field", "file", "form", "post", "teller"]
+__all__ = ["BOUNDARY", "TYPE", "connected", "field", "file", "form", "post", "echo_app"]
 
-BOUNDARY = "----frontier"
+BOUNDARY = "----boundary"
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 
 
@@ -27,11 +27,11 @@ def file(name: str, content: bytes = b"", kind: str = "text/plain", field: str =
 
 
 def form(*parts: bytes, end: bytes = b"--\r\n") -> bytes:
-    frontier = f"--{BOUNDARY}".encode()
-    return b"".join(frontier + b"\r\n" + part + b"\r\n" for part in parts) + frontier + end
+    boundary = f"--{BOUNDARY}".encode()
+    return b"".join(boundary + b"\r\n" + part + b"\r\n" for part in parts) + boundary + end
 
 
-def teller(app_class: type[Quart], **limits: Any) -> Quart:
+def echo_app(app_class: type[Quart], **limits: Any) -> Quart:
     """An application that answers with the parts it was sent."""
     app = app_class(__name__)
 
