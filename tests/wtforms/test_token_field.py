@@ -18,7 +18,7 @@ from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.wtforms.bodies import PeekedBody, find_field
+from quartpatterns.wtforms.token_field import PeekedBody, find_field
 from tests.serving import PATIENCE, eventually, served
 from tests.wtforms.test_tokens import make, text
 
@@ -211,16 +211,24 @@ async def test_limit_of_the_application(app: Quart) -> None:
     assert (await client.post("/read", form=form)).status_code == 200
 
 
-async def test_counted_by_quart() -> None:
-    """Quart's body counts what it holds; what has been looked at still counts."""
-    inner = Body(None, 1000)
-    body = PeekedBody(inner)
-    body.append(b"x" * 600)
-    await body.peek()
-    body.append(b"x" * 600)
-    body.set_complete()
-    with pytest.raises(RequestEntityTooLarge):
-        await body
+@pytest.mark.parametrize(("limit", "allowed"), [(1200, True), (1199, False), (None, True)])
+async def test_limit_counts_the_head(limit: int | None, allowed: bool) -> None:
+    """Quart's body counts only its buffer; the bytes that were peeked at count as well."""
+    app = Quart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = limit
+    async with app.test_request_context("/", method="POST"):
+        one: Request = request._get_current_object()  # type: ignore[attr-defined]
+        one.body = Body(None, limit)
+        body = PeekedBody(one)
+        one.body.append(b"x" * 600)
+        assert await body.peek() == b"x" * 600
+        one.body.append(b"y" * 600)
+        one.body.set_complete()
+        if allowed:
+            assert await body == b"x" * 600 + b"y" * 600
+        else:
+            with pytest.raises(RequestEntityTooLarge):
+                await body
 
 
 @pytest.mark.wire

@@ -12,7 +12,7 @@ from wtforms import FormField, StringField
 from wtforms.validators import DataRequired, Length
 
 from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms.languages import catalog
+from quartpatterns.wtforms.translations import translations
 
 pytestmark = pytest.mark.checks("WT-13")
 
@@ -124,4 +124,4 @@ async def test_outside_of_a_request() -> None:
 
 def test_once() -> None:
     """Each language is read from disk once."""
-    assert catalog(("de",)) is catalog(("de",))
+    assert translations(("de",)) is translations(("de",))
