@@ -1,4 +1,4 @@
-"""What README.md tells people to paste works as it stands there."""
+"""The examples in README.md work as they stand."""
 
 from __future__ import annotations
 
