@@ -184,14 +184,16 @@ async def test_exact_limits(app_class: type[Quart], extra: int) -> None:
 
 @pytest.mark.checks("UP-12")
 @pytest.mark.parametrize("extra", [0, 1])
-async def test_exact_length_without_declaration(extra: int) -> None:
-    """A body without a declared length may be exactly as long as the limit."""
+@pytest.mark.parametrize("declared", [True, False])
+async def test_exact_length(extra: int, declared: bool) -> None:
+    """A body may be exactly as long as the limit, with a declared length or without one."""
     body = form(field("a", b"x" * 200_000))
     limit = len(body) - extra
     app = Quart(__name__)
-    async with app.test_request_context("/", method="POST", headers={"Content-Type": TYPE}):
+    headers = {"Content-Type": TYPE} | ({"Content-Length": str(len(body))} if declared else {})
+    async with app.test_request_context("/", method="POST", headers=headers):
         request.body = in_chunks(body, [1000])
-        assert request.content_length is None
+        assert request.content_length == (len(body) if declared else None)
         parts = stream_multipart(request, max_content_length=limit, max_field_size=None)
         if extra:
             with pytest.raises(LimitExceededError, match="max_content_length"):
