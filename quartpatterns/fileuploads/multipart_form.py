@@ -33,15 +33,7 @@ MAX_BOUNDARY = 70  # characters (RFC 2046, section 5.1.1)
 BLOCK_SIZE = 64 * 1024  # bytes that are parsed at once, however many have arrived
 
 # Python has codecs that take hours for some inputs, so only those that browsers use are allowed.
-CHARSETS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "ascii",
-    "ascii": "ascii",
-    "iso-8859-1": "latin-1",
-    "latin1": "latin-1",
-    "windows-1252": "cp1252",
-}
+CHARSETS = frozenset("utf-8 utf8 us-ascii ascii iso-8859-1 latin1 windows-1252".split())
 
 
 def stream_multipart(
@@ -72,8 +64,8 @@ def stream_multipart(
     waits while nobody reads. Plain Quart receives the body into memory meanwhile, and compares the
     declared length with ``MAX_CONTENT_LENGTH`` before the view runs.
 
-    The limits count bytes as they arrive; ``None`` means no limit. The iteration ends at the first
-    byte above a limit, so code that writes a file must be able to remove it again.
+    The limits count bytes as they arrive; ``None`` means no limit. The first byte above a limit
+    raises an error.
 
     Arguments:
         request: The request. Its body must be unread.
@@ -305,9 +297,11 @@ class Part:
         """
         data = await self.read()
         try:
-            return data.decode(CHARSETS[self.charset.lower()])
-        except (LookupError, UnicodeDecodeError) as error:
-            raise BadMultipartError(f"{self.name!r} is not valid {self.charset} text.") from error
+            if self.charset.lower() in CHARSETS:
+                return data.decode(self.charset)
+        except UnicodeDecodeError:
+            pass
+        raise BadMultipartError(f"{self.name!r} is not valid {self.charset} text.")
 
     async def skip(self) -> None:
         """Read and discard the rest of the part, which can't be read afterwards."""

@@ -26,8 +26,6 @@ from quartpatterns.fileuploads.storage import (
     reserve_name,
 )
 
-__all__ = ["PART_SIZE", "ObjectStorage", "store_from_url"]
-
 log = logging.getLogger(__name__)
 
 PART_SIZE = 8 * 1024 * 1024  # bytes of one part of a multipart upload; S3 requires 5 MiB
@@ -38,11 +36,8 @@ RETRY = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 def store_from_url(url: str, options: dict[str, Any]) -> ObjectStore:
     """Return the store at *url*: ``s3://bucket/prefix``, ``gs://``, ``az://`` or ``memory:///``.
 
-    Arguments:
-        url: The address of the store.
-        options: More arguments of :func:`obstore.store.from_url`: ``endpoint``, ``region``, keys,
-            ``client_options``. Missing ones come from the environment. Without a ``retry_config``,
-            a request is retried for 20 seconds; the default of obstore is three minutes.
+    The options are those of :func:`obstore.store.from_url`; missing ones come from the environment.
+    Without a ``retry_config``, a request is retried for 20 seconds, not for three minutes.
     """
     if not url.startswith("memory:"):
         options = {"retry_config": RETRY} | options

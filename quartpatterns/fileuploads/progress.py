@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from time import monotonic
 from typing import Any, Literal
@@ -133,13 +133,22 @@ class UploadProgress:
         if upload_id is None:
             yield None
             return
-        recorder = _Recorder(self._store, _valid_id(upload_id))
+        store, key = self._store, _valid_id(upload_id)
+        last, next_update = State("receiving"), 0.0
+
+        async def report(received: int, total: int | None) -> None:
+            nonlocal last, next_update
+            last = State("receiving", received, total)
+            if (now := monotonic()) >= next_update:
+                next_update = now + UPDATE_INTERVAL
+                await store.put(key, last)
+
         try:
-            yield recorder.report
+            yield report
         except BaseException:
-            await finish(lambda: recorder.end("failed"))
+            await finish(lambda: store.put(key, replace(last, status="failed")))
             raise
-        await recorder.end("done")
+        await store.put(key, replace(last, status="done"))
 
     def watch(self, upload_id: str) -> AsyncIterator[State | None]:
         """Iterate over the states of an upload as they change, until it is over.
@@ -197,26 +206,6 @@ async def _watch(store: StateStore, upload_id: str) -> AsyncIterator[State | Non
 async def _server_sent_events(states: AsyncIterator[State | None]) -> AsyncIterator[bytes]:
     async for state in states:
         yield f"data: {json.dumps(asdict(state))}\n\n".encode() if state else b": keep-alive\n\n"
-
-
-class _Recorder:
-    """Stores the states of one upload, at most once in each update interval."""
-
-    def __init__(self, store: StateStore, upload_id: str) -> None:
-        self._store = store
-        self._upload_id = upload_id
-        self._received = 0
-        self._total: int | None = None
-        self._next_update = 0.0
-
-    async def report(self, received: int, total: int | None) -> None:
-        self._received, self._total = received, total
-        if (now := monotonic()) >= self._next_update:
-            self._next_update = now + UPDATE_INTERVAL
-            await self._store.put(self._upload_id, State("receiving", received, total))
-
-    async def end(self, status: Status) -> None:
-        await self._store.put(self._upload_id, State(status, self._received, self._total))
 
 
 class MemoryStateStore:

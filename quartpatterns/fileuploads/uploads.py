@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import IO, Protocol, cast
+from typing import IO, cast
 
 from quart import Quart, current_app, url_for
 from quart.utils import run_sync
@@ -34,28 +34,12 @@ MAX_NUMBER = 9  # the last number that is tried before a random suffix
 
 @dataclass(frozen=True, slots=True)
 class UploadConfiguration:
-    """The configuration of an upload set in one application.
-
-    Arguments:
-        storage: Where the files are stored.
-        base_url: The prefix of URLs, or ``None`` if the application serves the files itself.
-        allow: Extensions to allow in addition to those of the set.
-        deny: Extensions of the set to refuse.
-    """
+    """The configuration of an upload set in one application; see ``configure_uploads``."""
 
     storage: Storage
-    base_url: str | None = None
-    allow: Container[str] = ()
-    deny: Container[str] = ()
-
-
-class HasFilename(Protocol):
-    """A part of a stream, or a file of Quart's form parser."""
-
-    @property
-    def filename(self) -> str | None:
-        """The name that the client sent."""
-        ...
+    base_url: str | None
+    allow: Container[str]
+    deny: Container[str]
 
 
 class UploadSet:
@@ -155,7 +139,7 @@ class UploadSet:
             )
         return str(storage.path(_join(folder, filename)))
 
-    def file_allowed(self, storage: HasFilename, basename: str) -> bool:
+    def file_allowed(self, storage: Part | FileStorage, basename: str) -> bool:
         """Return whether a file may be saved as *basename*. Subclasses may override it.
 
         Arguments:
@@ -231,7 +215,7 @@ class UploadSet:
             raise
 
     def _target(
-        self, storage: HasFilename, folder: str | None, name: str | None
+        self, storage: Part | FileStorage, folder: str | None, name: str | None
     ) -> tuple[str, str]:
         """Return the safe folder and the safe name of a file."""
         if not storage.filename:
@@ -244,7 +228,7 @@ class UploadSet:
             basename = self._allowed_basename(storage, f"{name}{ending}") if name else basename
         return secure_path(folder) if folder else "", basename
 
-    def _allowed_basename(self, storage: HasFilename, filename: str) -> str:
+    def _allowed_basename(self, storage: Part | FileStorage, filename: str) -> str:
         basename = self.get_basename(filename)
         if not self.file_allowed(storage, basename):
             raise UploadNotAllowed(f"Files like {basename!r} are not allowed.")

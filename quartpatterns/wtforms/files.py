@@ -19,19 +19,6 @@ from wtforms.form import BaseForm
 from wtforms.utils import unset_value
 from wtforms.validators import DataRequired, StopValidation, ValidationError
 
-__all__ = [
-    "FileAllowed",
-    "FileField",
-    "FileRequired",
-    "FileSize",
-    "FormData",
-    "MultipleFileField",
-    "UploadSet",
-    "file_allowed",
-    "file_required",
-    "file_size",
-]
-
 LONG_NUMBER = re.compile(r"\d{19}")
 
 
@@ -165,18 +152,14 @@ class FileAllowed:
 
     def __call__(self, form: BaseForm, field: Field) -> None:
         """Validate *field*."""
+        message = "File does not have an approved extension"
         for file in _chosen(field):
             name = (file.filename or "").lower()
             if isinstance(self.upload_set, UploadSet):
                 if not self.upload_set.file_allowed(file, name):
-                    raise StopValidation(
-                        self.message or "File does not have an approved extension."
-                    )
+                    raise StopValidation(self.message or f"{message}.")
             elif not name.endswith(tuple(f".{one.lower()}" for one in self.upload_set)):
-                raise StopValidation(
-                    self.message
-                    or "File does not have an approved extension: " + ", ".join(self.upload_set)
-                )
+                raise StopValidation(self.message or f"{message}: {', '.join(self.upload_set)}")
 
 
 class FileSize:

@@ -25,11 +25,7 @@ from quartpatterns._shared.calling import maybe_await
 from quartpatterns.wtforms.files import FormData
 from quartpatterns.wtforms.meta import Meta
 from quartpatterns.wtforms.pending import Pending, close_awaitable
-from quartpatterns.wtforms.translations import (
-    depends_on_request,
-    form_locales,
-    load_translations,
-)
+from quartpatterns.wtforms.translations import depends_on_request, form_locales, load_translations
 from quartpatterns.wtforms.validation import AsyncForm, validate_form
 
 __all__ = ["QuartForm"]

@@ -19,12 +19,8 @@ async def find_field(request: Request, name: str, *, limit: int) -> str | None:
     """Return the value of the first form field whose name ends with *name* and that is not empty.
 
     It reads the body until it finds the field, the body ends, or *limit* bytes have been read. The
-    view can still read the whole body, as a form or as a stream, with a limit of its own.
-
-    Arguments:
-        request: The request itself, not Quart's proxy.
-        name: The name of the field, without the prefix of the form.
-        limit: The number of bytes to search.
+    view can still read the whole body, as a form or as a stream, with a limit of its own. The
+    request must be the object itself, not Quart's proxy.
 
     Raises:
         RequestTimeout: The bytes did not arrive within ``BODY_TIMEOUT`` seconds.

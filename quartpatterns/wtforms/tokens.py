@@ -25,17 +25,6 @@ from wtforms.validators import ValidationError
 from quartpatterns.wtforms.settings import secret_keys, settings
 from quartpatterns.wtforms.settings import time_limit as default_limit
 
-__all__ = [
-    "Reason",
-    "RequestState",
-    "TokenError",
-    "check_token",
-    "csrf_meta_tag",
-    "generate_csrf",
-    "request_state",
-    "validate_csrf",
-]
-
 Reason = Literal["missing", "session", "expired", "invalid", "mismatch", "origin", "referrer"]
 
 # The first sentences are those of Flask-WTF, which programs and tests may look for.

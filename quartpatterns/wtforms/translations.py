@@ -12,13 +12,6 @@ from wtforms.i18n import messages_path
 
 from quartpatterns.wtforms.settings import settings
 
-__all__ = [
-    "depends_on_request",
-    "form_locales",
-    "load_translations",
-    "translations",
-]
-
 # The keys are locales of the application's configuration, never what a client sent.
 _cache: dict[tuple[str, ...], gettext.NullTranslations] = {}
 
@@ -42,10 +35,9 @@ async def load_translations(locales: tuple[str, ...]) -> None:
 
 
 def form_locales(own: Any) -> tuple[str, ...] | None:
-    """Return the locales of a form, or ``None`` if its messages need no translation.
+    """Return the locales of a form, from its ``Meta.locales`` or the language of the visitor.
 
-    Arguments:
-        own: ``Meta.locales`` of the form. Without it, the visitor's language counts.
+    ``None`` means that its messages need no translation.
     """
     found = own or _visitor_locale()
     locales = (found,) if isinstance(found, str) else tuple(found or ())

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from werkzeug.utils import secure_filename
 
 from quartpatterns.fileuploads import UploadNotAllowed, content_matches, secure_name
+from quartpatterns.fileuploads.filetypes import is_safe_path
 
 DEVICES = {"con", "prn", "aux", "nul", "com1", "lpt9", "conin", "conout", "clock"}
 
@@ -67,6 +68,15 @@ def test_any_name(sent: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}", name)
     assert name.partition(".")[0].lower() not in DEVICES
     assert secure_name(name) in {name, name.lstrip("_")} or name.startswith("_")
+
+
+@pytest.mark.checks("UP-4", "UP-13")
+def test_safe_paths() -> None:
+    """A path in a storage has no empty, hidden or parent segments, and no NUL."""
+    for path in ("a.txt", "a/b.txt", "a/b/c"):
+        assert is_safe_path(path), path
+    for path in ("", ".", "..", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a/.b", "a\0"):
+        assert not is_safe_path(path), path
 
 
 @settings(deadline=None)

@@ -237,11 +237,28 @@ def test_killed(tmp_path: Path) -> None:
 
 @pytest.mark.checks("UP-13")
 @pytest.mark.parametrize("overwrite", [True, False])
-async def test_fsync(make_app: MakeApp, folder: Path, unnamed: bool, overwrite: bool) -> None:
+@pytest.mark.parametrize("fsync", [True, False])
+async def test_fsync(
+    make_app: MakeApp,
+    folder: Path,
+    unnamed: bool,
+    overwrite: bool,
+    fsync: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """With ``UPLOADED_X_FSYNC`` the file and its folder are synced to the disk."""
-    app = make_app(options={"overwrite": overwrite}, UPLOADED_FILES_FSYNC=True)
+    synced: list[bool] = []
+    real_fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        real_fsync(descriptor)
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(os, "fsync", record)
+    app = make_app(options={"overwrite": overwrite}, UPLOADED_FILES_FSYNC=fsync)
     assert (await post(app.test_client(), form(file("a.txt", b"x")))).status_code == 200
     assert files(folder) == {"a.txt": b"x"}
+    assert synced == ([False, True] if fsync else [])
 
 
 @pytest.mark.checks("UP-13")

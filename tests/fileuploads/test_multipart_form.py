@@ -264,7 +264,7 @@ async def test_chunked_too_large(app_class: type[Quart]) -> None:
 
 MALFORMED = [
     pytest.param(b"", id="empty"),
-    pytest.param(b"\0" * 1000, id="junk"),
+    pytest.param(b"\0" * 1000, id="random bytes"),
     pytest.param(form(field("a", b"x"))[:-4], id="cut before the end"),
     pytest.param(form(field("a", b"x"))[:40], id="cut in a header"),
     pytest.param(form(file("a", b"x" * 100_000))[:50_000], id="cut in a file"),
