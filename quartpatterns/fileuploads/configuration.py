@@ -51,10 +51,9 @@ def configure_uploads(app: Quart, *upload_sets: UploadSet) -> None:
     configurations: dict[str, UploadConfiguration] = app.extensions.setdefault(EXTENSION_KEY, {})
     for upload_set in upload_sets:
         configurations[upload_set.name] = _read_configuration(app, upload_set)
-    if SettingsReader(app.config, SHARED).boolean("UPLOADS_AUTOSERVE"):
-        served = any(one.base_url is None for one in configurations.values())
-        if served and "_uploads" not in app.blueprints:
-            app.register_blueprint(_blueprint())
+    autoserve = SettingsReader(app.config, SHARED).boolean("UPLOADS_AUTOSERVE")
+    if autoserve and "_uploads" not in app.blueprints:
+        app.register_blueprint(_blueprint())
 
 
 def _read_configuration(app: Quart, upload_set: UploadSet) -> UploadConfiguration:

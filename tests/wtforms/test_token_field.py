@@ -377,3 +377,15 @@ async def test_limit() -> None:
     assert await search(body, URLENCODED, [body], limit=len(body) + 1) == "t"
     assert await search(body, URLENCODED, [body], limit=len(body)) is None
     assert await search(body, URLENCODED, [body[:1010], body[1010:]], limit=1012) is None
+
+
+async def test_does_not_wait_beyond_the_limit() -> None:
+    """After as many bytes as the limit, the search ends although the body goes on."""
+    async with Quart(__name__).test_request_context(
+        "/", method="POST", headers={"Content-Type": URLENCODED}
+    ):
+        one: Request = request._get_current_object()  # type: ignore[attr-defined]
+        one.body = Body(None, None)
+        one.body.append(b"a=" + b"x" * 998)
+        async with asyncio.timeout(PATIENCE):
+            assert await find_field(one, "csrf_token", limit=1000) is None
