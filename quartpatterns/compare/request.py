@@ -91,7 +91,7 @@ class PreparedRequest:
     """A request that is built once and sent many times; each byte is as in a comparison."""
 
     request: httpx.Request  # with its body
-    chunks: tuple[bytes, ...]  # of the body
+    chunks: tuple[bytes, ...]  # of a chunked body
 
     @property
     def target(self) -> bytes:
@@ -143,14 +143,6 @@ async def prepare_request(step: Step) -> PreparedRequest:
     """Return the request of *step*, with the headers of every comparison."""
     async with client("http://localhost") as http:
         request = build_request(step, http)
-    assert isinstance(request.stream, httpx.AsyncByteStream)
-    chunks = tuple([chunk async for chunk in request.stream])
-    complete = httpx.Request(
-        request.method,
-        request.url,
-        headers=request.headers,
-        stream=httpx.ByteStream(b"".join(chunks)),
-        extensions=request.extensions,
-    )
-    complete.read()
-    return PreparedRequest(complete, chunks)
+    await request.aread()
+    chunks = () if step.body is None or isinstance(step.body, bytes) else tuple(step.body)
+    return PreparedRequest(request, chunks)

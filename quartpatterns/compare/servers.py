@@ -209,27 +209,21 @@ def _hypercorn(options: _Options) -> list[str]:
 
 
 def _uvicorn(options: _Options) -> list[str]:
-    arguments = ["--host", "127.0.0.1", "--port", str(options.port)]
-    arguments += ["--workers", str(options.workers), "--backlog", str(BACKLOG)]
-    arguments += ["--timeout-keep-alive", str(KEEP_ALIVE), "--timeout-graceful-shutdown", "10"]
-    arguments += ["--loop", "uvloop", "--interface", "asgi3", "--lifespan", "auto"]
-    return ["uvicorn", *arguments, "--no-access-log", "--no-use-colors", _APPLICATION]
+    return (
+        f"uvicorn --host 127.0.0.1 --port {options.port} --workers {options.workers}"
+        f" --backlog {BACKLOG} --timeout-keep-alive {KEEP_ALIVE} --timeout-graceful-shutdown 10"
+        " --loop uvloop --interface asgi3 --lifespan auto --no-access-log --no-use-colors"
+        f" {_APPLICATION}"
+    ).split()
 
 
-def _granian(options: _Options, *loop_or_threads: str) -> list[str]:
+def _granian(interface_options: str) -> Callable[[_Options], list[str]]:
     """Granian always keeps connections alive and has no time-out for idle ones."""
-    arguments = ["--host", "127.0.0.1", "--port", str(options.port)]
-    arguments += ["--workers", str(options.workers), "--backlog", str(BACKLOG)]
-    arguments += ["--no-access-log", "--workers-kill-timeout", "10"]
-    return ["granian", *arguments, *loop_or_threads, _APPLICATION]
-
-
-def _granian_asgi(options: _Options) -> list[str]:
-    return _granian(options, "--interface", "asgi", "--loop", "uvloop")
-
-
-def _granian_wsgi(options: _Options) -> list[str]:
-    return _granian(options, "--interface", "wsgi", "--blocking-threads", str(options.threads))
+    return lambda options: (
+        f"granian --host 127.0.0.1 --port {options.port} --workers {options.workers}"
+        f" --backlog {BACKLOG} --no-access-log --workers-kill-timeout 10"
+        f" {interface_options.format(threads=options.threads)} {_APPLICATION}"
+    ).split()
 
 
 def _gunicorn(worker_class: str) -> Callable[[_Options], list[str]]:
@@ -238,11 +232,13 @@ def _gunicorn(worker_class: str) -> Callable[[_Options], list[str]]:
         # Without a file gunicorn reads gunicorn.conf.py of the current folder. All gunicorns of a
         # user share one control socket; older versions ignore this setting.
         settings.write_text("control_socket_disable = True\n")
-        arguments = ["--config", str(settings), "--bind", f"127.0.0.1:{options.port}"]
-        arguments += ["--worker-class", worker_class, "--workers", str(options.workers)]
-        arguments += ["--threads", str(options.threads)] if worker_class == "gthread" else []
-        arguments += ["--backlog", str(BACKLOG), "--keep-alive", str(KEEP_ALIVE)]
-        return ["gunicorn", *arguments, "--graceful-timeout", "10", _APPLICATION]
+        threads = f"--threads {options.threads} " if worker_class == "gthread" else ""
+        arguments = (
+            f"--bind 127.0.0.1:{options.port} --worker-class {worker_class}"
+            f" --workers {options.workers} {threads}--backlog {BACKLOG} --keep-alive {KEEP_ALIVE}"
+            f" --graceful-timeout 10 {_APPLICATION}"
+        )
+        return ["gunicorn", "--config", str(settings), *arguments.split()]
 
     return command
 
@@ -250,8 +246,8 @@ def _gunicorn(worker_class: str) -> Callable[[_Options], list[str]]:
 _COMMANDS: Mapping[Server, Callable[[_Options], list[str]]] = {
     "hypercorn": _hypercorn,
     "uvicorn": _uvicorn,
-    "granian": _granian_asgi,
-    "granian-wsgi": _granian_wsgi,
+    "granian": _granian("--interface asgi --loop uvloop"),
+    "granian-wsgi": _granian("--interface wsgi --blocking-threads {threads}"),
     "gunicorn-gthread": _gunicorn("gthread"),
     "gunicorn-sync": _gunicorn("sync"),
     "gunicorn-gevent": _gunicorn("gevent"),

@@ -55,8 +55,8 @@ def valkey(folder: Path | None = None, *, port: int | None = None) -> Iterator[s
         program = valkey_program()
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        command: list[str | Path] = [program, "--port", str(port), "--bind", "127.0.0.1"]
-        command += ["--save", "", "--appendonly", "no", "--dir", folder]
+        options = f"--port {port} --bind 127.0.0.1 --appendonly no".split()
+        command = [str(program), *options, "--save", "", "--dir", str(folder)]
         process = stack.enter_context(Process(command, log=folder / "valkey.log"))
         process.wait_until(lambda: accepts(port))
         yield f"redis://127.0.0.1:{port}/0"
@@ -85,7 +85,7 @@ def postgres() -> Iterator[str]:
     as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     prefix = as_nobody if os.geteuid() == 0 else []
     password = secrets.token_hex(8)
-    port = str(free_port())
+    port = free_port()
     # The temporary folder, because nobody may not enter the home folder of root.
     with tempfile.TemporaryDirectory(prefix="quartpatterns-postgres-") as name:
         folder = Path(name)
@@ -93,18 +93,19 @@ def postgres() -> Iterator[str]:
         if prefix:
             shutil.chown(folder, "nobody", "nogroup")
             shutil.chown(folder / "password", "nobody", "nogroup")
-        initdb: list[str | Path] = [programs / "initdb", "-D", folder / "data", "-U", "app"]
-        initdb += ["-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "-E", "UTF8"]
-        initdb += ["--locale=C", "--no-sync"]
-        done = subprocess.run([*prefix, *initdb], capture_output=True, text=True, cwd="/")
+        options = "-U app -A scram-sha-256 -E UTF8 --locale=C --no-sync".split()
+        files = ["-D", str(folder / "data"), f"--pwfile={folder / 'password'}"]
+        initdb = [*prefix, str(programs / "initdb"), *options, *files]
+        done = subprocess.run(initdb, capture_output=True, text=True, cwd="/")
         if done.returncode:
             raise StartError(f"initdb failed\n{done.stderr.strip()}")
-        server: list[str | Path] = [programs / "postgres", "-D", folder / "data", "-h", "127.0.0.1"]
-        server += ["-p", port, "-k", folder, "-F", "-c", "max_connections=200"]
-        with Process([*prefix, *server], log=folder / "postgres.log", cwd=Path("/")) as process:
+        options = f"-h 127.0.0.1 -p {port} -F -c max_connections=200".split()
+        folders = ["-D", str(folder / "data"), "-k", str(folder)]
+        server = [*prefix, str(programs / "postgres"), *options, *folders]
+        with Process(server, log=folder / "postgres.log", cwd=Path("/")) as process:
             process.wait_until(lambda: "ready to accept connections" in process.output())
             subprocess.run(
-                [programs / "createdb", "-h", "127.0.0.1", "-p", port, "-U", "app", "app"],
+                [str(programs / "createdb"), *f"-h 127.0.0.1 -p {port} -U app app".split()],
                 check=True,
                 env={**os.environ, "PGPASSWORD": password},
             )
@@ -149,13 +150,15 @@ def mongod(
         program = mongod_program()
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        command: list[str | Path] = [program, "--dbpath", folder, "--port", str(port)]
-        command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet"]
-        # The defaults are half of the memory, and 300 MB of disk before the first document.
-        command += ["--wiredTigerCacheSizeGB", "0.25"]
-        command += ["--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)"]
-        command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
-        command += ["--replSet", "rs0"] if replica_set else []
+        # By default it uses half of the memory, and 300 MB of disk before the first document.
+        options = (
+            f"--port {port} --bind_ip 127.0.0.1 --nounixsocket --quiet"
+            " --wiredTigerCacheSizeGB 0.25"
+            " --wiredTigerEngineConfigString log=(prealloc=false,file_max=8MB)"
+            " --setParameter diagnosticDataCollectionEnabled=false"
+        ).split()
+        options += ["--replSet", "rs0"] if replica_set else []
+        command = [str(program), "--dbpath", str(folder), *options]
         process = stack.enter_context(Process(command, log=folder / "mongod.log"))
         process.wait_until(lambda: accepts(port))
         if replica_set:
