@@ -60,7 +60,7 @@ def test_equal(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         pytest.param(["streeming"], "no pattern 'streeming'; there is streaming", id="pattern"),
-        pytest.param(["--flask", ORIGINAL], "give both", id="one side"),
+        pytest.param(["--flask", ORIGINAL], "give both", id="original only"),
         pytest.param(["--flask", "nope", "--quart", PORT], "no module 'nope'", id="module"),
         pytest.param(["--flask", f"{ORIGINAL}:x", "--quart", PORT], "it has create_app", id="app"),
         pytest.param(["streaming", "--table"], "parity subclassing --table", id="table"),

@@ -122,7 +122,7 @@ def test_declared_difference() -> None:
 
 
 def test_expected_error_status() -> None:
-    """A status of 418 is no error if the comparison had the same status."""
+    """A status of 418 is not an error if the comparison had the same status."""
     result = measure(Case("teapot", Step("/teapot")))
     assert result.passed and result.cases[0].errors == 0
 

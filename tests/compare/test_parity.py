@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,33 @@ async def test_other_values_declared(wrong: Difference) -> None:
     result = await compare(wrong, HEADER)
     assert not result.passed
     assert kinds(result)["body"] == "undeclared"
+
+
+async def test_header_of_the_port_only() -> None:
+    """A header that only the port sends is found."""
+    case = Case("index", Step("/"))
+    results = [result async for result in compare_applications(port(OLD), original(), [case])]
+    assert kinds(results[0]) == {"header:x-old": "undeclared"}
+
+
+async def test_declared_json() -> None:
+    """A declared JSON body is a dict or a list."""
+    differs = Difference("body", {"a": 1, "b": [2]}, [3], "changed")
+    step = Step("/", compare="json", ignore_headers=("content-length",))
+    case = Case("index", step, differs=[HEADER, differs])
+    apps = original('{"b": [2], "a": 1}'), port("[3]")
+    (result,) = [result async for result in compare_applications(*apps, [case])]
+    assert result.passed
+
+
+async def test_declared_for_another_step() -> None:
+    """A difference applies only to its step."""
+    differs = [HEADER, Difference("body", OLD, NEW, "renamed"), replace(HEADER, step=1)]
+    case = Case("twice", Step("/"), Step("/"), differs=differs)
+    (result,) = [result async for result in compare_applications(original(), port(), [case])]
+    found = {(finding.step, finding.aspect): finding.kind for finding in result.findings}
+    assert found[0, "body"] == "declared"
+    assert found[1, "body"] == "undeclared"
 
 
 async def test_stale() -> None:

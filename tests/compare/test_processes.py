@@ -78,8 +78,8 @@ time.sleep(60)
     assert eventually(lambda: not any(map(alive, pids)))
 
 
-def test_ctrl_c_is_for_the_starter(tmp_path: Path) -> None:
-    """The interrupt of a terminal does not reach what is kept: its starter decides."""
+def test_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    """Ctrl-C in a terminal does not end the program; its parent decides when it ends."""
     log = tmp_path / "log"
     with Process([sys.executable, "-c", FAMILY], log=log) as process:
         pids = family(log)

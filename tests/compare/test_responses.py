@@ -83,6 +83,7 @@ def test_captured_values_are_replaced() -> None:
     )
     assert found["header:location"] == "/job/{id}"
     assert found["body"] == '{"id": {id}}'
+    assert aspects(response(body=b"a"), "text", captured={"id": ""})["body"] == "a"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,7 @@ def test_captured_values_are_replaced() -> None:
         pytest.param("<a b=1 c='2'>", '<a c="2" b="1">', True, id="attributes"),
         pytest.param("<p>a b</p>", "<p>ab</p>", False, id="words"),
         pytest.param("<pre>a  b</pre>", "<pre>a b</pre>", False, id="pre"),
+        pytest.param("<pre></pre> a  b", "<pre></pre>a b", True, id="after pre"),
         pytest.param("<p>&amp;</p>", "<p>&#38;</p>", True, id="references"),
         pytest.param("<p hidden>", "<p>", False, id="attribute"),
         pytest.param("<!-- a -->", "<!-- b -->", False, id="comment"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quartpatterns.compare import Case, File, Step
+from quartpatterns.compare import Case, File, Step, transports
 from quartpatterns.compare.parity import ServerUnreachableError, run_case
 from quartpatterns.compare.processes import free_port
 from quartpatterns.compare.responses import Response
@@ -149,6 +149,21 @@ async def test_failing_application(app: Any) -> None:
 async def test_unreachable_server() -> None:
     async with client(f"http://127.0.0.1:{free_port()}") as http:
         with pytest.raises(ServerUnreachableError, match="no response to GET .*ConnectError"):
+            await respond(http, Step())
+
+
+async def test_server_without_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not respond in time is unreachable."""
+    monkeypatch.setattr(transports, "TIMEOUT", 0.1)
+
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(wait, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, client(f"http://127.0.0.1:{port}") as http:
+        with pytest.raises(ServerUnreachableError, match="ReadTimeout"):
             await respond(http, Step())
 
 
