@@ -156,15 +156,20 @@ async def test_server_without_a_response(monkeypatch: pytest.MonkeyPatch) -> Non
     """A server that does not respond in time is unreachable."""
     monkeypatch.setattr(transports, "TIMEOUT", 0.1)
 
+    closed = asyncio.Event()
+
     async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        closed.set()
 
     server = await asyncio.start_server(wait, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, client(f"http://127.0.0.1:{port}") as http:
         with pytest.raises(ServerUnreachableError, match="ReadTimeout"):
             await respond(http, Step())
+        await closed.wait()
 
 
 async def test_connection_closed_before_a_response() -> None:
