@@ -11,9 +11,11 @@ import psutil
 import pytest
 from blockbuster import BlockBuster
 
-from quartpatterns.compare.bench import Selection, bench, estimated_seconds
+from quartpatterns.compare.bench import Selection, _case_result, bench, estimated_seconds
+from quartpatterns.compare.bench_in_process import CPUTimes
 from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
 from quartpatterns.compare.case import Arrangement, Case, Comparison, Difference, Step
+from quartpatterns.compare.load_test import LoadTestRuns
 from quartpatterns.compare.servers import WSGIServer
 from quartpatterns.compare.services import ServiceMissingError
 from tests.serving import eventually
@@ -119,6 +121,13 @@ def test_declared_difference() -> None:
     step = Step("/different", ignore_headers=("content-length",))
     [case] = measure(Case("one", step, differs=[difference]), settings=IN_PROCESS).cases
     assert case.notes == ("declared difference in body: for this test",)
+
+
+def test_saturated() -> None:
+    """If wrk used all of its CPU time, the case has a note."""
+    times = CPUTimes((1.0,), (2.0,), 1)
+    case = _case_result("bench_apps", HELLO, times, LoadTestRuns((), (), saturated=True))
+    assert "wrk used all of its CPU time" in case.notes[0]
 
 
 def test_expected_error_status() -> None:

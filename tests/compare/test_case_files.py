@@ -39,7 +39,7 @@ step = 1
 def test_toml(tmp_path: Path) -> None:
     """Steps and differences are read from TOML."""
     file = tmp_path / "requests.toml"
-    file.write_text(GOOD)
+    file.write_text(GOOD, encoding="utf-8-sig")
     first, second = read_cases(file)
     assert (first.name, first.steps) == ("GET /", (Step("/"),))
     assert second.steps[0] == Step("/login", method="POST", form={"name": "a", "tags": ["x", "y"]})
@@ -86,7 +86,7 @@ GET = {
 
 def test_har(tmp_path: Path) -> None:
     """A recording is one session, without the headers of the browser's connection."""
-    file = tmp_path / "recorded.har"
+    file = tmp_path / "recorded.HAR"
     post = {"method": "POST", "url": "https://shop.example", "headers": []}
     file.write_text(har(GET, post | {"postData": {"mimeType": "text/plain", "text": "hello"}}))
     (case,) = read_cases(file)
