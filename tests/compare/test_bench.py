@@ -11,6 +11,7 @@ import psutil
 import pytest
 from blockbuster import BlockBuster
 
+from quartpatterns.compare import transports
 from quartpatterns.compare.bench import Selection, _case_result, bench, estimated_seconds
 from quartpatterns.compare.bench_in_process import CPUTimes
 from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
@@ -121,6 +122,14 @@ def test_declared_difference() -> None:
     step = Step("/different", ignore_headers=("content-length",))
     [case] = measure(Case("one", step, differs=[difference]), settings=IN_PROCESS).cases
     assert case.notes == ("declared difference in body: for this test",)
+
+
+def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not respond in time is a failure of the case."""
+    monkeypatch.setattr(transports, "TIMEOUT", 0.2)
+    result = measure(Case("slow", Step("/slow")))
+    assert not result.cases
+    assert "no response to GET" in result.failed[0].reason
 
 
 def test_saturated() -> None:
