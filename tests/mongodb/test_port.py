@@ -11,7 +11,7 @@ from quart import Quart
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.compare.processes import free_port
-from quartpatterns.gallery.ports import kept_out
+from quartpatterns.gallery.ports import failed_port
 from quartpatterns.mongodb.example.cases import movies
 from quartpatterns.mongodb.example.port import create_app, mongo
 from tests.mongodb.shop import registration
@@ -147,7 +147,7 @@ async def test_in_the_gallery() -> None:
 
     mounts = {"/mongodb": create_app({"MONGODB_URL": url}), "/streaming": other}
     gallery.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        gallery.asgi_app, mounts, on_startup_failure=kept_out
+        gallery.asgi_app, mounts, on_startup_failure=failed_port
     )
     async with gallery.test_app():
         client = gallery.test_client()

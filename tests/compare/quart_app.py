@@ -1,4 +1,4 @@
-"""The same application after it is ported, with one difference planted at ``/planted``."""
+"""The Quart port of the same application, with a difference at ``/planted``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from quart import Quart, Response, flash, get_flashed_messages, jsonify, request
 def create_app() -> Quart:
     app = Quart(__name__)
     app.secret_key = "for the tests"
-    app.config["SEEN_LIFESPAN"] = []
+    app.config["LIFESPAN"] = []
 
     @app.before_serving
     async def started() -> None:
-        app.config["SEEN_LIFESPAN"].append("started")
+        app.config["LIFESPAN"].append("started")
 
     @app.after_serving
     async def stopped() -> None:
-        app.config["SEEN_LIFESPAN"].append("stopped")
+        app.config["LIFESPAN"].append("stopped")
 
     @app.get("/")
     async def index() -> str:
@@ -50,7 +50,7 @@ def create_app() -> Quart:
     async def broken() -> Response:
         async def body() -> AsyncIterator[str]:
             yield "half"
-            raise RuntimeError("the other half is missing")
+            raise RuntimeError("on purpose")
 
         return Response(body(), mimetype="text/plain")
 
@@ -64,6 +64,6 @@ def create_app() -> Quart:
 
     @app.get("/planted")
     async def planted() -> Response:
-        return Response("same", headers={"X-Planted": "after"})
+        return Response("same", headers={"X-Planted": "quart"})
 
     return app

@@ -1,4 +1,4 @@
-"""A small application before it is ported: the Flask side of the comparison's own tests."""
+"""A small Flask application, the original for the tests of the comparison."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def create_app() -> Flask:
     def broken() -> Response:
         def body() -> Iterator[str]:
             yield "half"
-            raise RuntimeError("the other half is missing")
+            raise RuntimeError("on purpose")
 
         return Response(body(), mimetype="text/plain")
 
@@ -54,6 +54,6 @@ def create_app() -> Flask:
 
     @app.get("/planted")
     def planted() -> Response:
-        return Response("same", headers={"X-Planted": "before"})
+        return Response("same", headers={"X-Planted": "flask"})
 
     return app

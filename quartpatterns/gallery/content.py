@@ -1,4 +1,4 @@
-"""What the pages show of a pattern: its README, its code and its cases, made ready once."""
+"""The content of the page about a pattern: its README, its code and its cases."""
 
 from __future__ import annotations
 
@@ -20,34 +20,25 @@ from pygments.util import ClassNotFound
 from quartpatterns import catalog
 from quartpatterns.compare import Case
 
-__all__ = ["Exhibit", "exhibit", "stylesheet"]
+__all__ = ["PatternContent", "code_stylesheet", "pattern_content"]
 
 LIGHT, DARK = "friendly", "github-dark"
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
-    """A pattern as its page shows it.
+class PatternContent:
+    """The content of the page about a pattern."""
 
-    Arguments:
-        readme: Its README.md as HTML, without the title.
-        port: The source of ``port.py`` as HTML.
-        original: The source of ``original.py`` as HTML.
-        helpers: The names that the pattern's package exports, with the first line of each
-            docstring.
-        cases: What port and original must answer alike.
-    """
-
-    readme: Markup
-    port: Markup
+    readme: Markup  # without its title
+    port: Markup  # the highlighted source code
     original: Markup
-    helpers: tuple[tuple[str, str], ...]
+    helpers: tuple[tuple[str, str], ...]  # public names, and the first lines of their docstrings
     cases: tuple[Case, ...]
 
 
 @functools.cache
-def exhibit(pattern: catalog.Pattern) -> Exhibit:
-    """The exhibit of a *pattern* that is built; reads files, so that it belongs into a thread."""
+def pattern_content(pattern: catalog.Pattern) -> PatternContent:
+    """Return the content of the page about *pattern*. It reads files, so call it in a thread."""
     folder = resources.files(f"quartpatterns.{pattern.name}")
 
     def read(name: str) -> str:
@@ -56,32 +47,33 @@ def exhibit(pattern: catalog.Pattern) -> Exhibit:
     package = importlib.import_module(f"quartpatterns.{pattern.name}")
     cases = importlib.import_module(f"quartpatterns.{pattern.name}.example.cases")
     names = sorted(getattr(package, "__all__", ()))
-    return Exhibit(
+    return PatternContent(
         readme=_markdown(read("README.md")),
-        port=_code(read("example/port.py")),
-        original=_code(read("example/original.py")),
+        port=_highlight(read("example/port.py")),
+        original=_highlight(read("example/original.py")),
         helpers=tuple((name, _summary(getattr(package, name))) for name in names),
         cases=tuple(cases.CASES),
     )
 
 
 def _summary(value: object) -> str:
-    """The first line of a docstring, without Sphinx's marks."""
+    """Return the first line of the docstring of *value*, without the markup of Sphinx."""
     doc = (inspect.getdoc(value) or "") if callable(value) else ""
     return re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", doc.partition("\n")[0]).replace("`", "")
 
 
 def _markdown(text: str) -> Markup:
-    parser = MarkdownIt("commonmark", {"html": False, "highlight": _fence}).enable("table")
+    options = {"html": False, "highlight": _highlight_fence}
+    parser = MarkdownIt("commonmark", options).enable("table")
     title, _, rest = text.partition("\n")
     return Markup(parser.render(rest if title.startswith("# ") else text))
 
 
-def _fence(code: str, language: str, _attributes: str) -> str:
-    return str(_code(code, language)) if language else escape(code)
+def _highlight_fence(code: str, language: str, _attributes: str) -> str:
+    return str(_highlight(code, language)) if language else escape(code)
 
 
-def _code(text: str, language: str = "python") -> Markup:
+def _highlight(text: str, language: str = "python") -> Markup:
     try:
         lexer = get_lexer_by_name(language)
     except ClassNotFound:
@@ -90,10 +82,10 @@ def _code(text: str, language: str = "python") -> Markup:
 
 
 @functools.cache
-def stylesheet() -> str:
-    """The colours of highlighted code, for light and for dark."""
+def code_stylesheet() -> str:
+    """Return the CSS of highlighted code, for light and dark mode."""
     light, dark = (
-        str(HtmlFormatter(style=style).get_style_defs("pre"))  # type: ignore[no-untyped-call]  # a stub's gap
+        str(HtmlFormatter(style=style).get_style_defs("pre"))  # type: ignore[no-untyped-call]  # incomplete stubs
         for style in (LIGHT, DARK)
     )
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"

@@ -1,10 +1,9 @@
 """Run a command that must not outlive the process which started it.
 
-``python keeper.py COMMAND ...`` starts the command in a session of its own and waits on standard
-input. When that closes (the starter stopped it, or was itself killed in whatever way) the
-command's process group is asked to end, and ended by force where it does not. The keeper uses
-only the standard library and works on every POSIX system, where Linux's parent-death signal
-would not.
+``python watchdog.py COMMAND ...`` starts the command in a session of its own and waits for the end
+of its standard input. The input ends when the parent closes it or dies, even by SIGKILL. The
+watchdog then terminates the process group of the command. It only needs the standard library and
+works on every POSIX system, unlike the parent-death signal of Linux.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import subprocess
 import sys
 import time
 
-GRACE = 10.0  # seconds between asking and ending by force
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 
 
 def stop_group(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child's process group to end; end it by force after :data:`GRACE` seconds."""
+    """Terminate the process group of *child*; kill it after :data:`GRACE` seconds."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + GRACE
         try:
@@ -34,27 +33,27 @@ def stop_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> int:
-    """Keep the command given as arguments; return its exit code, as a shell would."""
+    """Run the command in the arguments; return its exit code, as a shell does."""
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
-    asked: list[int] = []
-    signal.signal(signal.SIGTERM, lambda sign, _: asked.append(sign))
+    terminated: list[int] = []
+    signal.signal(signal.SIGTERM, lambda sign, _: terminated.append(sign))
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    # Ctrl-C reaches the whole foreground group; what is kept ends when its starter says so.
+    # Ctrl-C reaches the whole foreground group. The parent decides when the command ends.
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
         child = subprocess.Popen(
             sys.argv[1:], stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
         )
     except OSError as error:
-        print(f"{sys.argv[1]}: {error.strerror}", file=sys.stderr)  # noqa: T201  a program's last word
+        print(f"{sys.argv[1]}: {error.strerror}", file=sys.stderr)  # noqa: T201  for the log
         return 127
-    print(child.pid, flush=True)  # noqa: T201  the starter reads the process id from here
+    print(child.pid, flush=True)  # noqa: T201  the parent reads the process id
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)
         selector.register(wake_reader, selectors.EVENT_READ)
-        while child.poll() is None and not asked:
+        while child.poll() is None and not terminated:
             ready = {key.fd for key, _ in selector.select(timeout=1.0)}
             if wake_reader in ready:
                 os.read(wake_reader, 512)

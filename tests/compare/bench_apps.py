@@ -1,4 +1,4 @@
-"""One small application in Flask and in Quart, for servers to serve and benches to measure."""
+"""A small application in Flask and in Quart, for the tests of servers and benchmarks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import flask
 import quart
 
 SERVED = "QUARTPATTERNS_TARGET" in os.environ
-SLOW = 1.2 if SERVED else 0  # seconds that an answer takes behind a server
-BEARABLE = 50  # requests after which a view that is served breaks, or is warm
+SLOW = 1.2 if SERVED else 0  # seconds that a response takes behind a server
+LIMIT = 5  # requests after which a served view fails, or is warm
 
 
 def original(config: Mapping[str, Any] | None = None) -> flask.Flask:
-    """The original; ``/dies`` and ``/fails`` break under load."""
-    app = flask.Flask("benched", static_folder=None)
+    """The original; ``/dies`` and ``/fails`` fail under load."""
+    app = flask.Flask("bench_apps", static_folder=None)
     app.config.from_mapping(config or {})
-    asked = count()
+    requests = count()
 
     @app.get("/")
     def hello() -> str:
@@ -49,8 +49,8 @@ def original(config: Mapping[str, Any] | None = None) -> flask.Flask:
         time.sleep(SLOW)
         return "slow"
 
-    @app.get("/only-one-side")
-    def only_one_side() -> str:
+    @app.get("/different")
+    def different() -> str:
         return "original"
 
     @app.get("/teapot")
@@ -59,24 +59,24 @@ def original(config: Mapping[str, Any] | None = None) -> flask.Flask:
 
     @app.get("/dies")
     def dies() -> str:
-        if SERVED and next(asked) > BEARABLE:
-            sys.stderr.write("that was one too many\n")
+        if SERVED and next(requests) > LIMIT:
+            sys.stderr.write("no more requests\n")
             os._exit(1)
         return "alive"
 
     @app.get("/fails")
     def fails() -> tuple[str, int]:
-        return ("", 500) if SERVED and next(asked) > BEARABLE else ("fine", 200)
+        return ("", 500) if SERVED and next(requests) > LIMIT else ("fine", 200)
 
     @app.get("/cold")
     def cold() -> tuple[str, int]:
-        return ("", 500) if SERVED and 0 < next(asked) < BEARABLE else ("warm", 200)
+        return ("", 500) if SERVED and 0 < next(requests) < LIMIT else ("warm", 200)
 
     return app
 
 
 def immortal(config: Mapping[str, Any] | None = None) -> flask.Flask:
-    """An original that outlives the port."""
+    """An original that does not exit."""
     app = flask.Flask("immortal", static_folder=None)
 
     @app.get("/dies")
@@ -87,10 +87,10 @@ def immortal(config: Mapping[str, Any] | None = None) -> flask.Flask:
 
 
 def port(config: Mapping[str, Any] | None = None) -> quart.Quart:
-    """The port, which breaks under load as the original does."""
-    app = quart.Quart("benched", static_folder=None)
+    """The port; ``/dies`` and ``/fails`` fail under load."""
+    app = quart.Quart("bench_apps", static_folder=None)
     app.config.from_mapping(config or {})
-    asked = count()
+    requests = count()
     started: list[str] = []
 
     @app.before_serving
@@ -127,8 +127,8 @@ def port(config: Mapping[str, Any] | None = None) -> quart.Quart:
         await asyncio.sleep(SLOW)
         return "slow"
 
-    @app.get("/only-one-side")
-    async def only_one_side() -> str:
+    @app.get("/different")
+    async def different() -> str:
         return "port"
 
     @app.get("/teapot")
@@ -137,18 +137,18 @@ def port(config: Mapping[str, Any] | None = None) -> quart.Quart:
 
     @app.get("/dies")
     async def dies() -> str:
-        if SERVED and next(asked) > BEARABLE:
-            sys.stderr.write("that was one too many\n")
+        if SERVED and next(requests) > LIMIT:
+            sys.stderr.write("no more requests\n")
             os._exit(1)
         return "alive"
 
     @app.get("/fails")
     async def fails() -> tuple[str, int]:
-        return ("", 500) if SERVED and next(asked) > BEARABLE else ("fine", 200)
+        return ("", 500) if SERVED and next(requests) > LIMIT else ("fine", 200)
 
     @app.get("/cold")
     async def cold() -> tuple[str, int]:
-        return ("", 500) if SERVED and 0 < next(asked) < BEARABLE else ("warm", 200)
+        return ("", 500) if SERVED and 0 < next(requests) < LIMIT else ("warm", 200)
 
     return app
 
