@@ -92,16 +92,17 @@ def _given_redis(url: str) -> str:
     """What to say of the Redis at *url*."""
     import redis
 
-    from quartpatterns.tasks.settings import address
+    from quartpatterns._shared.urls import display_address
 
+    address = display_address(url, default_port=6379)
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as client:
             client.ping()
     except ValueError as error:
         raise UsageProblem(f"REDIS_URL is not like redis://host:6379/0: {error}") from error
     except (redis.RedisError, OSError) as error:
-        return f"{address(url)} doesn't answer ({error}): tasks answer 503 until it does"
-    return f"{address(url)}; its worker: QUART_REDIS_URL=$REDIS_URL quartpatterns worker {TASKS}"
+        return f"{address} doesn't answer ({error}): tasks answer 503 until it does"
+    return f"{address}; its worker: QUART_REDIS_URL=$REDIS_URL quartpatterns worker {TASKS}"
 
 
 def prepare_mongodb(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) -> None:
