@@ -113,7 +113,7 @@ def _servers(folder: Path) -> Iterator[Arrangement]:
             # Both print a line with this word when they look for their first job.
             worker.wait_until(lambda worker=worker: " ready" in worker.output(), timeout=60)  # type: ignore[misc]
         yield arrangement
-        # A Celery result that is garbage collected contacts the broker, so collect it before that ends.
+        # Celery's results contact the broker when they are collected: before it ends.
         gc.collect()
 
 
