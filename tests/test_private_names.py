@@ -52,8 +52,6 @@ PRIVATE = [
     ),
     Private("caching", "cashews.backends.diskcache:DiskCache", "_cache", "to review"),
     Private("caching", "quartpatterns.subclassing.request", "_counted_body", "to review"),
-    # mongodb
-    Private("mongodb", "beanie.odm.utils.init:Initializer", "_database_major_version", "to review"),
     # packages
     Private("packages", "quart:Blueprint", "_blueprints", "to review"),
     # requestchecksum
