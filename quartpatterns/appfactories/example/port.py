@@ -62,7 +62,7 @@ def create_app(config: str | Mapping[str, Any] | None = None) -> Quart:
 async def index() -> str:
     """Show the guestbook."""
     return await render_template(
-        "frontend/index.html", entries=guestbook.entries, longest=MAX_LENGTH
+        "frontend/index.html", entries=guestbook.entries, max_length=MAX_LENGTH
     )
 
 
