@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 import json
 import re
@@ -23,6 +24,8 @@ from tests.serving import eventually
 pytestmark = [pytest.mark.wire, pytest.mark.checks("AD-8")]
 
 MIB = 2**20
+
+variable = contextvars.ContextVar("variable", default="")
 
 
 class Stream:
@@ -396,6 +399,40 @@ async def test_environ(headers: list[tuple[bytes, bytes]], expected: dict[str, A
 
     await WSGIMiddleware(app)(scope, receive, send)
     assert {key: seen.get(key) for key in expected} == expected
+
+
+async def test_environ_of_the_request() -> None:
+    """Scheme, client, query string and a path that is not UTF-8 are in the WSGI environment."""
+    seen: dict[str, Any] = {}
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        seen.update(environ, variable=variable.get())
+        for _ in range(2):
+            with pytest.raises(ConnectionResetError):
+                environ["wsgi.input"].read(1)
+        start_response("200 OK", [])
+        return []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = http_scope("/\udcff", query=b"a=1") | {"raw_path": b"/%FF", "scheme": "https"}
+    variable.set("of the request")
+    await WSGIMiddleware(app)(scope, receive, send)
+    expected = {
+        "PATH_INFO": "/\xff",
+        "QUERY_STRING": "a=1",
+        "REQUEST_URI": "/%FF?a=1",
+        "wsgi.url_scheme": "https",
+        "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_PORT": "50000",
+        "SERVER_PORT": "80",
+        "variable": "of the request",
+    }
+    assert {key: seen[key] for key in expected} == expected
 
 
 def writes(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -246,6 +246,23 @@ async def test_retry_exhausted(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
     assert tries == [1, 2, 3]
 
 
+async def test_retry_in_an_except_block(make_app: MakeApp) -> None:
+    """Without tries left, a Retry without ``from`` fails with the error that is being handled."""
+    app, tasks = make_app()
+
+    @tasks.task(max_tries=1)
+    async def fail() -> None:
+        try:
+            raise ConnectionError("no answer")
+        except ConnectionError:
+            raise Retry()  # noqa: B904 - this is what the test needs
+
+    async with app.app_context():
+        job = await fail.delay()
+        await run_jobs(app)
+        assert (await job.result()).value == "ConnectionError: no answer"
+
+
 async def test_retry_with_countdown(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """``autoretry_for=(Exception,)`` does not replace a Retry that the task raises itself."""
     monkeypatch.setattr("quartpatterns.tasks.worker.retry_delay", lambda tries: 3600)
@@ -403,6 +420,20 @@ async def test_countdown_eta_expires(make_app: MakeApp) -> None:
         for job in jobs:
             assert await job.wait(timeout=60) - before >= 0.29
         assert (await late.result()).value == "JobExecutionFailed: job expired"
+
+
+async def test_expires_setting(make_app: MakeApp) -> None:
+    """``TASKS_EXPIRES`` is the default of ``expires``."""
+    app, tasks = make_app(TASKS_EXPIRES=0.01)
+
+    @tasks.task
+    async def late() -> None: ...
+
+    async with app.app_context():
+        job = await late.delay()
+        await asyncio.sleep(0.05)
+        await run_jobs(app)
+        assert (await job.result()).value == "JobExecutionFailed: job expired"
 
 
 async def test_task_id(make_app: MakeApp) -> None:
