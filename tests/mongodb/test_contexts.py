@@ -143,6 +143,7 @@ mongo = MongoDB(app)
 mongo.register(Item)
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 100  # development mode logs slow steps
     async with app.app_context():
         await Item(name="x").insert()
         print(await Item.find(Item.name == "x").count())

@@ -64,6 +64,9 @@ def test_host_and_port() -> None:
         ),
         pytest.param({"MONGODB_SETTINGS": {"host": ["h:7"]}}, ("h", 7), "test", id="list"),
         pytest.param({"MONGODB_SETTINGS": {"host": None}}, ("localhost", 27017), "test", id="None"),
+        pytest.param(
+            {"MONGODB_SETTINGS": {"tls": None}}, ("localhost", 27017), "test", id="None option"
+        ),
     ],
 )
 def test_address(config: dict[str, Any], address: tuple[str, int], database: str) -> None:

@@ -42,6 +42,14 @@ async def test_commit(app: Quart) -> None:
         assert await mongo.db["log"].count_documents({}) == 1
 
 
+async def test_retryable_writes(app: Quart, app_class: type[Quart], mongodb_url: str) -> None:
+    """Writes are retryable on a replica set, and not on a single server."""
+    single = make_app(app_class, mongodb_url)
+    async with app.test_app(), single.test_app():
+        assert "retryWrites" not in connection(app).settings.options
+        assert connection(single).settings.options["retryWrites"] is False
+
+
 async def test_error(app: Quart) -> None:
     """An error rolls the transaction back."""
     async with app.app_context():
