@@ -1,4 +1,4 @@
-"""Settings come from layers, and what is wrong is told."""
+"""``configure`` and ``sources``: layers of settings, and their errors."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ DEFAULTS: dict[str, Any] = {
 def configured(
     app: Quart | None = None, defaults: Mapping[str, Any] = DEFAULTS, **layers: Any
 ) -> Quart:
-    """An application with settings from *layers*, and nothing of this process's environment."""
+    """Return an application that is configured by *layers*, with an empty environment."""
     app = app or Quart(__name__)
     configure(app, defaults, **{"environ": {}, **layers})
     return app
 
 
 def problems(**layers: Any) -> str:
-    """What is wrong with *layers*."""
+    """Return the message of the error for *layers*."""
     with pytest.raises(ConfigError) as caught:
         configured(**layers)
     return str(caught.value)
@@ -41,7 +41,7 @@ def problems(**layers: Any) -> str:
 
 @pytest.fixture
 def toml(tmp_path: Path) -> Path:
-    """A file with settings."""
+    """A TOML file with settings."""
     path = tmp_path / "dev.toml"
     path.write_text('SITE = "File"\nMAX_ENTRIES = 10\nMAIL = {HOST = "example.com", PORT = 26}\n')
     return path
@@ -49,7 +49,7 @@ def toml(tmp_path: Path) -> Path:
 
 @pytest.mark.checks("AF-8")
 def test_layers(app_class: type[Quart], toml: Path) -> None:
-    """Each layer is above the one before, and each value knows its own."""
+    """Each layer overrides those before, and the source of each value is known."""
     app = configured(
         app_class(__name__),
         file=toml,
@@ -70,6 +70,7 @@ def test_layers(app_class: type[Quart], toml: Path) -> None:
 
 @pytest.mark.checks("AF-8")
 def test_defaults() -> None:
+    """Without other layers the settings have their defaults."""
     app = configured()
     assert {key: app.config[key] for key in DEFAULTS} == DEFAULTS
     assert sources(app)["SITE"] == Source("default")
@@ -78,7 +79,7 @@ def test_defaults() -> None:
 
 @pytest.mark.checks("AF-8")
 def test_assigned_later() -> None:
-    """What code assigns afterwards is said to come from there."""
+    """The source of a value that is assigned later is the code."""
     app = configured()
     app.config["SITE"] = "Code"
     app.config["OTHER"] = 1
@@ -86,14 +87,15 @@ def test_assigned_later() -> None:
 
 
 @pytest.mark.checks("AF-8")
-def test_no_layers() -> None:
+def test_not_configured() -> None:
+    """``sources`` needs a configured application."""
     with pytest.raises(LookupError, match="call configure"):
         sources(Quart(__name__))
 
 
 @pytest.mark.checks("AF-8")
 def test_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an environment of its own it is the process's, which stays as it is."""
+    """The default environment is that of the process."""
     monkeypatch.setenv("QUART_SITE", "Process")
     app = Quart(__name__)
     configure(app, DEFAULTS)
@@ -103,13 +105,14 @@ def test_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.checks("AF-8")
 def test_prefix() -> None:
+    """Only variables with the prefix and an underscore are read."""
     environ = {"QUART_SITE": "not this", "SHOP_SITE": "this", "SHOPPING_SITE": "nor this"}
     assert configured(prefix="SHOP", environ=environ).config["SITE"] == "this"
 
 
 @pytest.mark.checks("AF-8")
 def test_relative_file(tmp_path: Path) -> None:
-    """A relative path starts where the application's module is."""
+    """A relative path is relative to the folder of the application's module."""
     (tmp_path / "dev.toml").write_text('SITE = "File"')
     app = configured(Quart(__name__, root_path=str(tmp_path)), file="dev.toml")
     assert app.config["SITE"] == "File"
@@ -121,19 +124,20 @@ def test_relative_file(tmp_path: Path) -> None:
     [
         pytest.param({"environ": {"QUART_MAX_ENTRY": "1"}}, id="environment"),
         pytest.param({"overrides": {"MAX_ENTRY": 1}}, id="overrides"),
-        pytest.param({"overrides": {"max_entries": 1}}, id="small letters"),
+        pytest.param({"overrides": {"max_entries": 1}}, id="lower case"),
     ],
 )
 def test_unknown(layers: dict[str, Any]) -> None:
-    """An unknown setting is refused, with the one that was probably meant."""
-    assert "is no setting" in problems(**layers)
+    """An unknown setting is an error that suggests a similar name."""
+    assert "is not a setting" in problems(**layers)
     assert "did you mean MAX_ENTRIES?" in problems(**layers)
 
 
 @pytest.mark.checks("AF-9")
 def test_unknown_in_file(toml: Path) -> None:
+    """The error names the file."""
     toml.write_text("[tool.quart]\nsite = 1")
-    assert f"tool is no setting (file {toml}): add it to the defaults" in problems(file=toml)
+    assert f"tool is not a setting (file {toml}): add it to the defaults" in problems(file=toml)
 
 
 @pytest.mark.checks("AF-9")
@@ -148,39 +152,40 @@ def test_unknown_in_file(toml: Path) -> None:
         pytest.param("ADMINS", '{"ada": 1}', id="table for list"),
         pytest.param("MAIL", "[]", id="list for table"),
         pytest.param("MAIL__PORT", "smtp", id="text for number in table"),
-        pytest.param("SITE__NAME", "x", id="entry of a text"),
+        pytest.param("SITE__NAME", "x", id="entry of a string"),
         pytest.param("TESTING", "maybe", id="not a bool"),
         pytest.param("MAX_CONTENT_LENGTH", "16 MB", id="unit"),
         pytest.param("PERMANENT_SESSION_LIFETIME", "1e999", id="endless time"),
     ],
 )
-def test_ill_typed_text(name: str, text: str) -> None:
-    """A text that is not what its setting may be is refused, by the name of the variable."""
-    said = problems(environ={f"QUART_{name}": text})
-    assert "is to be" in said
-    assert f"(environment QUART_{name})" in said
+def test_invalid_text(name: str, text: str) -> None:
+    """A text that is invalid for the type is an error that names the variable."""
+    message = problems(environ={f"QUART_{name}": text})
+    assert "must be" in message
+    assert f"(environment QUART_{name})" in message
 
 
 @pytest.mark.checks("AF-9")
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
-        pytest.param("MAX_ENTRIES", "100", "a whole number, not a text", id="text for number"),
-        pytest.param("MAX_ENTRIES", True, "a whole number, not true or false", id="bool"),
-        pytest.param("SITE", 1, "a text, not a whole number", id="number for text"),
-        pytest.param("SITE", None, "a text, not nothing", id="none"),
-        pytest.param("TESTING", 1, "true or false, not a whole number", id="number for bool"),
-        pytest.param("SECRET_KEY", 1, "a text or of the type bytes or nothing", id="key"),
-        pytest.param("TRUSTED_HOSTS", ["a", 1], "each item a text", id="item"),
+        pytest.param("MAX_ENTRIES", "100", "a whole number, not a string", id="text for number"),
+        pytest.param("MAX_ENTRIES", True, "a whole number, not True or False", id="bool"),
+        pytest.param("SITE", 1, "a string, not a whole number", id="number for text"),
+        pytest.param("SITE", None, "a string, not None", id="none"),
+        pytest.param("TESTING", 1, "True or False, not a whole number", id="number for bool"),
+        pytest.param("SECRET_KEY", 1, "a string or a value of type bytes or None", id="key"),
+        pytest.param("TRUSTED_HOSTS", ["a", 1], "each item a string", id="item"),
     ],
 )
-def test_ill_typed_value(name: str, value: object, said: str) -> None:
-    assert said in problems(overrides={name: value})
+def test_invalid_value(name: str, value: object, message: str) -> None:
+    """A value of the wrong type is an error that names both types."""
+    assert message in problems(overrides={name: value})
 
 
 @pytest.mark.checks("AF-9")
 def test_all_at_once(toml: Path) -> None:
-    """All that is wrong is in one error, and the settings stay as they were."""
+    """One error has all problems, and the configuration is not changed."""
     toml.write_text('MAX_ENTRIES = "x"\nNOPE = 1')
     app = Quart(__name__)
     before = dict(app.config)
@@ -199,7 +204,7 @@ def test_all_at_once(toml: Path) -> None:
 
 @pytest.mark.checks("AF-9")
 def test_secrets() -> None:
-    """A message has no value, which may be a password."""
+    """The message does not contain values, which may be passwords."""
     defaults = {**DEFAULTS, "DATABASE": Setting(dict[str, int], {})}
     environ = {"QUART_MAX_ENTRIES": "hunter2", "QUART_DATABASE": "hunter2"}
     with pytest.raises(ConfigError) as caught:
@@ -211,73 +216,75 @@ def test_secrets() -> None:
 
 @pytest.mark.checks("AF-9")
 def test_required(toml: Path) -> None:
-    """What has no default must be somewhere, and the message says where it can be."""
+    """A required setting that is missing is an error that says how to set it."""
     defaults = {"MAIL_URL": Setting(str)}
-    with pytest.raises(ConfigError, match="MAIL_URL has no value.*QUART_MAIL_URL") as caught:
+    with pytest.raises(ConfigError, match="must be set to a string: set QUART_MAIL_URL") as caught:
         configured(defaults=defaults)
     assert len(caught.value.problems) == 1
     app = configured(defaults=defaults, environ={"QUART_MAIL_URL": "smtp://x"})
     assert app.config["MAIL_URL"] == "smtp://x"
     with pytest.raises(ConfigError) as caught:
         configured(defaults=defaults, overrides={"MAIL_URL": 1})
-    assert caught.value.problems == ("MAIL_URL is to be a text, not a whole number (override)",)
+    assert caught.value.problems == ("MAIL_URL must be a string, not a whole number (override)",)
 
 
 @pytest.mark.checks("AF-9")
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        pytest.param(b"SITE = ", "can't be read: Invalid value (at end of document)", id="TOML"),
-        pytest.param(b'SITE = "\xff"', "can't be read: 'utf-8' codec", id="UTF-8"),
-        pytest.param(b"SITE = 1\nSITE = 2", "can't be read: Cannot overwrite", id="twice"),
+        pytest.param(b"SITE = ", "cannot be read: Invalid value (at end of document)", id="TOML"),
+        pytest.param(b'SITE = "\xff"', "cannot be read: 'utf-8' codec", id="UTF-8"),
+        pytest.param(b"SITE = 1\nSITE = 2", "cannot be read: Cannot overwrite", id="twice"),
     ],
 )
-def test_unreadable_file(toml: Path, content: bytes, said: str) -> None:
+def test_unreadable_file(toml: Path, content: bytes, message: str) -> None:
+    """A file that cannot be read is an error with the reason."""
     toml.write_bytes(content)
-    assert said in problems(file=toml)
+    assert message in problems(file=toml)
 
 
 @pytest.mark.checks("AF-9")
 def test_no_file(toml: Path) -> None:
-    """A missing file is an error that has the names of those beside it."""
-    said = problems(file=toml.with_name("prod.toml"))
-    assert said.endswith("prod.toml; in that folder there is dev.toml")
-    assert "there is no file" in problems(file=toml.with_name("no") / "dev.toml")
+    """A missing file is an error that lists the files of its folder."""
+    message = problems(file=toml.with_name("prod.toml"))
+    assert message.endswith("prod.toml; the folder contains dev.toml")
+    assert "file not found" in problems(file=toml.with_name("no") / "dev.toml")
     assert "Is a directory" in problems(file=toml.parent)
 
 
 @pytest.mark.checks("AF-9")
 @pytest.mark.parametrize(
-    ("defaults", "said"),
+    ("defaults", "message"),
     [
-        pytest.param({"site": "x"}, "write 'SITE'", id="small letters"),
-        pytest.param({"SITE": None}, "None does not say what SITE may be", id="none"),
-        pytest.param({"SITE": Setting(str, 1)}, "the default of SITE is to be a text", id="other"),
-        pytest.param({"SITE": Setting(set[str])}, r"SITE can't be set\[str\]", id="kind"),
-        pytest.param({"SITE": Setting(str | list[set[str]])}, "SITE can't be", id="kind inside"),
-        pytest.param({"SITE": Setting("text", "")}, "SITE can't be 'text'", id="no kind"),
+        pytest.param({"site": "x"}, "write 'SITE'", id="lower case"),
+        pytest.param({"SITE": None}, "None does not show the type of SITE", id="none"),
+        pytest.param({"SITE": Setting(str, 1)}, "the default of SITE must be a string", id="other"),
+        pytest.param({"SITE": Setting(set[str])}, r"cannot have the type set\[str\]", id="type"),
+        pytest.param({"SITE": Setting(str | list[set[str]])}, "SITE cannot have", id="nested"),
+        pytest.param({"SITE": Setting("text", "")}, "cannot have the type 'text'", id="text"),
     ],
 )
-def test_wrong_defaults(defaults: dict[str, Any], said: str) -> None:
-    with pytest.raises(TypeError, match=said):
+def test_invalid_defaults(defaults: dict[str, Any], message: str) -> None:
+    """Invalid defaults are a TypeError."""
+    with pytest.raises(TypeError, match=message):
         configured(defaults=defaults)
 
 
 @pytest.mark.checks("AF-10")
-def test_text_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable is read as what its setting may be, not as what it looks like."""
+def test_string_stays_string(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The type of the setting decides, and not the look of the text."""
     monkeypatch.setenv("QUART_SECRET_KEY", "123")
     app = Quart(__name__)
     configure(app, DEFAULTS)
     assert app.config["SECRET_KEY"] == "123"
     app.config.from_prefixed_env()
-    # What Quart makes of it: a key that no session can be signed with.
+    # Quart makes it an int, which cannot sign a session.
     assert app.config["SECRET_KEY"] == 123
 
 
 @pytest.mark.checks("AF-10")
-def test_entry_of_a_table() -> None:
-    """Two underscores lead to one entry; the others stay, and keep their kind."""
+def test_entry_of_a_mapping() -> None:
+    """Two underscores select an entry; others are not changed, and types are kept."""
     environ = {
         "QUART_MAIL__PORT": "26",
         "QUART_MAIL__USER": "ada",
@@ -290,6 +297,7 @@ def test_entry_of_a_table() -> None:
 
 @pytest.mark.checks("AF-10")
 def test_underscores_in_a_name() -> None:
+    """A setting whose name has two underscores is not taken for an entry."""
     app = configured(defaults={"A__B": 1, "A": {"C": 1}}, environ={"QUART_A__B": "2"})
     assert app.config["A__B"] == 2
     assert app.config["A"] == {"C": 1}
@@ -297,7 +305,7 @@ def test_underscores_in_a_name() -> None:
 
 @pytest.mark.checks("AF-10")
 def test_variables_of_the_command() -> None:
-    """What Quart's command reads is no setting, unless the application has one of that name."""
+    """Variables of Quart's command are ignored, unless a setting has this name."""
     environ = {
         "QUART_APP": "x",
         "QUART_RUN_PORT": "1",
@@ -310,18 +318,19 @@ def test_variables_of_the_command() -> None:
     assert "APP" not in app.config
     app = configured(defaults={"RUN_PORT": 80}, environ={"QUART_RUN_PORT": "81"})
     assert app.config["RUN_PORT"] == 81
-    assert "RUNNER is no setting" in problems(environ={"QUART_RUNNER": "1"})
+    assert "RUNNER is not a setting" in problems(environ={"QUART_RUNNER": "1"})
 
 
 @pytest.mark.checks("AF-10")
 def test_debug() -> None:
+    """QUART_DEBUG is a setting too."""
     app = configured(environ={"QUART_DEBUG": "1"})
     assert app.debug is True
 
 
 @pytest.mark.checks("AF-3")
-def test_nothing_is_shared() -> None:
-    """Two applications with the same defaults have tables and lists of their own."""
+def test_copies() -> None:
+    """Two applications do not share lists and mappings."""
     overrides = {"MAIL": {"HOST": "x", "TLS": {"VERIFY": True}}}
     one, other = configured(overrides=overrides), configured(overrides=overrides)
     one.config["MAIL"]["TLS"]["VERIFY"] = False
@@ -333,7 +342,7 @@ def test_nothing_is_shared() -> None:
 
 @pytest.mark.checks("AF-10")
 def test_seconds() -> None:
-    """A time span is a number of seconds, in a file and in the environment."""
+    """A timedelta is set as a number of seconds."""
     for layers in (
         {"environ": {"QUART_PERMANENT_SESSION_LIFETIME": "60"}},
         {"overrides": {"PERMANENT_SESSION_LIFETIME": 60}},
@@ -356,7 +365,7 @@ keys = st.sampled_from([*DEFAULTS, "MAIL__PORT", "MAIL__X__Y", "TESTING", "NOPE"
     ),
 )
 def test_anything(environ: dict[str, str], overrides: dict[str, Any]) -> None:
-    """Settings are as they may be, or there is one error that says why not."""
+    """Any layers configure an application of the right types, or raise ConfigError."""
     app = Quart(__name__)
     before = dict(app.config)
     try:

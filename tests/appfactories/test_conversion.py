@@ -1,4 +1,4 @@
-"""What a setting may be."""
+"""Converting values and strings to the type of a setting."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quartpatterns.appfactories.kinds import converted, described, parsed
+from quartpatterns.appfactories.conversion import convert, describe, parse
 
 pytestmark = pytest.mark.checks("AF-10")
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "value"),
+    ("text", "type_", "value"),
     [
         pytest.param(" On ", bool, True, id="bool"),
-        pytest.param("0", bool, False, id="no bool"),
+        pytest.param("0", bool, False, id="false bool"),
         pytest.param("-5", int, -5, id="int"),
         pytest.param("5", float, 5.0, id="float"),
         pytest.param("", str, "", id="empty str"),
@@ -44,31 +44,33 @@ pytestmark = pytest.mark.checks("AF-10")
         pytest.param("null", Any, None, id="any"),
     ],
 )
-def test_parsed(text: str, kind: Any, value: object) -> None:
-    assert parsed(text, kind) == value
-    assert type(parsed(text, kind)) is type(value)
+def test_parse(text: str, type_: Any, value: object) -> None:
+    """An environment variable is parsed by the type of its setting."""
+    assert parse(text, type_) == value
+    assert type(parse(text, type_)) is type(value)
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"),
+    ("text", "type_"),
     [
         pytest.param("", bool, id="bool"),
         pytest.param("x", Literal["a", 3], id="literal"),
         pytest.param("[1, true]", list[int], id="items"),
         pytest.param('{"a": "b"}', dict[str, int], id="entries"),
         pytest.param("x", int | None, id="union"),
-        pytest.param("nan", timedelta, id="no time span"),
+        pytest.param("nan", timedelta, id="nan"),
         pytest.param("{", dict, id="JSON"),
         pytest.param('"1"', complex, id="another type"),
     ],
 )
-def test_not_parsed(text: str, kind: Any) -> None:
-    with pytest.raises(ValueError, match="is to be"):
-        parsed(text, kind)
+def test_parse_error(text: str, type_: Any) -> None:
+    """An invalid text is an error that names the type."""
+    with pytest.raises(ValueError, match="must be"):
+        parse(text, type_)
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "result"),
+    ("value", "type_", "result"),
     [
         pytest.param(5, float, 5.0, id="float"),
         pytest.param(5, int | float, 5, id="int first"),
@@ -80,42 +82,44 @@ def test_not_parsed(text: str, kind: Any) -> None:
         pytest.param(date(2026, 1, 1), date, date(2026, 1, 1), id="date"),
     ],
 )
-def test_converted(value: object, kind: Any, result: object) -> None:
-    assert converted(value, kind) == result
-    assert type(converted(value, kind)) is type(result)
+def test_convert(value: object, type_: Any, result: object) -> None:
+    """Values of a TOML file are converted."""
+    assert convert(value, type_) == result
+    assert type(convert(value, type_)) is type(result)
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "said"),
+    ("value", "type_", "message"),
     [
-        pytest.param(True, int, "a whole number, not true or false", id="bool for int"),
-        pytest.param(True, float, "a number, not true or false", id="bool for float"),
-        pytest.param(1, bool, "true or false, not a whole number", id="int for bool"),
-        pytest.param("1", int | None, "a whole number or nothing", id="union"),
-        pytest.param("c", Literal["a", "b"], "'a' or 'b', not a text", id="literal"),
-        pytest.param("ab", list[str], "a list, each item a text, not a text", id="text for list"),
-        pytest.param([1], dict[str, int], "a table, each value a whole number", id="table"),
-        pytest.param(1, complex, "of the type complex", id="another type"),
+        pytest.param(True, int, "a whole number, not True or False", id="bool for int"),
+        pytest.param(True, float, "a number, not True or False", id="bool for float"),
+        pytest.param(1, bool, "True or False, not a whole number", id="int for bool"),
+        pytest.param("1", int | None, "a whole number or None", id="union"),
+        pytest.param("c", Literal["a", "b"], "'a' or 'b', not a string", id="literal"),
+        pytest.param("ab", list[str], "a list, each item a string, not a string", id="text"),
+        pytest.param([1], dict[str, int], "a mapping, each value a whole number", id="table"),
+        pytest.param(1, complex, "a value of type complex", id="another type"),
     ],
 )
-def test_not_converted(value: object, kind: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=f"is to be {said}"):
-        converted(value, kind)
+def test_convert_error(value: object, type_: Any, message: str) -> None:
+    """A value of the wrong type is an error that names both types."""
+    with pytest.raises(ValueError, match=f"must be {message}"):
+        convert(value, type_)
 
 
 @given(st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text())
-def test_there_and_back(value: bool | int | float | str) -> None:
-    """What is written as a text is read as what it was."""
+def test_round_trip(value: bool | int | float | str) -> None:
+    """The text of a value is parsed to the same value."""
     text = value if isinstance(value, str) else json.dumps(value)
-    assert parsed(text, type(value)) == value
+    assert parse(text, type(value)) == value
 
 
 @given(st.text(), st.sampled_from([bool, int, float, list, dict, timedelta, Path, str | None]))
-def test_any_text(text: str, kind: Any) -> None:
-    """A text is read, or there is the one error that says what it is to be."""
+def test_any_text(text: str, type_: Any) -> None:
+    """A text is read, or there is the one error that says what it must be."""
     try:
-        value = parsed(text, kind)
+        value = parse(text, type_)
     except ValueError as error:
-        assert str(error) == f"is to be {described(kind)}"
+        assert str(error) == f"must be {describe(type_)}"
     else:
-        assert value is None or converted(value, kind) == value or math.isnan(value)
+        assert value is None or convert(value, type_) == value or math.isnan(value)
