@@ -2,7 +2,7 @@
 
 import uuid
 
-from flask import Blueprint, Flask, abort, g, json, jsonify, render_template, request
+from flask import Blueprint, abort, g, json, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 USERS = {"ada", "grace"}
@@ -48,7 +48,7 @@ def json_error(e):
 
 
 def create_app(config=None):
-    app = Flask(__name__)
+    app = Flrequest(__name__)
     app.config.from_mapping(config or {})
     app.register_blueprint(blog())
     app.register_blueprint(api())
@@ -75,7 +75,7 @@ def create_app(config=None):
 
     @app.get("/broken")
     def broken():
-        raise RuntimeError("nobody is told of this")
+        raise RuntimeError("this text is only in the log")
 
     @app.get("/unavailable")
     def unavailable():
@@ -126,6 +126,6 @@ def api():
 
     @api.get("/broken")
     def broken():
-        raise RuntimeError("nobody is told of this")
+        raise RuntimeError("this text is only in the log")
 
     return api
