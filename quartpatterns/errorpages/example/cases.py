@@ -109,7 +109,7 @@ CASES = (
     Case("OPTIONS", request("/gone", method="OPTIONS")),
     Case("handler of a blueprint", request("/blog/new"), checks=("EP-5",)),
     Case(
-        "status without a handler of the blueprint",
+        "status without a blueprint handler",
         request("/blog/old"),
         checks=("EP-5",),
         differs=[has_id()],

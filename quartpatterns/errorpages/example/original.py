@@ -48,7 +48,7 @@ def json_error(e):
 
 
 def create_app(config=None):
-    app = Flrequest(__name__)
+    app = Flask(__name__)
     app.config.from_mapping(config or {})
     app.register_blueprint(blog())
     app.register_blueprint(api())
