@@ -59,11 +59,10 @@ PRIVATE = [
     # requestchecksum
     Private(
         "requestchecksum",
-        "_hashlib",
-        "_hashlib",
-        "the type of hashlib's objects has no public name",
+        "quart:Request",
+        "_form",
+        "no public name tells that a multipart form was parsed, so that its bytes are gone",
     ),
-    Private("requestchecksum", "quart:Request", "_form", "to review"),
     # sqlalchemy
     Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_for_update_arg", "to review"),
     Private(

@@ -2,7 +2,7 @@
 
 import uuid
 
-from flask import Blueprint, abort, g, json, jsonify, render_template, request
+from flask import Blueprint, Flask, abort, g, json, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 USERS = {"ada", "grace"}
