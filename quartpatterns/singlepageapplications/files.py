@@ -200,7 +200,8 @@ def send_asset(
         body = (content or b"")[start:stop]
     else:
         body = FileBody(asset.path, start, stop)
-    response: Any = current_app.response_class(body, head.status_code)
+    response_class: Any = current_app.response_class
+    response = response_class(body, head.status_code)
     response.headers = head.headers
     # A large file may take long on a slow connection; Quart's limit would cut it off.
     response.timeout = None
