@@ -52,10 +52,22 @@ PRIVATE = [
     ),
     Private("caching", "cashews.backends.diskcache:DiskCache", "_cache", "to review"),
     Private("caching", "quartpatterns.subclassing.request", "_counted_body", "to review"),
+    # lazyloading
+    Private(
+        "lazyloading",
+        "asyncio.coroutines",
+        "_is_coroutine",
+        "Python 3.11 has no public way to mark an object; later ones have markcoroutinefunction",
+    ),
     # mongodb
     Private("mongodb", "beanie.odm.utils.init:Initializer", "_database_major_version", "to review"),
     # packages
-    Private("packages", "quart:Blueprint", "_blueprints", "to review"),
+    Private(
+        "packages",
+        "quart:Blueprint",
+        "_blueprints",
+        "no public name tells which blueprints a blueprint has nested before it is registered",
+    ),
     # requestchecksum
     Private(
         "requestchecksum",

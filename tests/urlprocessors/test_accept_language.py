@@ -42,9 +42,7 @@ def lookup_header(header: str, languages: tuple[str, ...] = LANGUAGES, default: 
         pytest.param("de-AT;q=0", "fr", id="excluded range is not shortened"),
         pytest.param("fr;q=0, *", "en", id="wildcard with excluded default"),
         pytest.param("de-AT, de;q=0, en;q=0.1", "en", id="not shortened to an excluded tag"),
-        pytest.param(
-            "zh;q=0, *;q=0.1, zh-Hant;q=0.5", "zh-Hant", id="longer range wins"
-        ),
+        pytest.param("zh;q=0, *;q=0.1, zh-Hant;q=0.5", "zh-Hant", id="longer range wins"),
         pytest.param("pt;q=0, pt-AO, en;q=0.1", "en", id="excluded tag excludes its regions"),
         pytest.param("en;q=0, de;q=0, pt;q=0, zh;q=0, fr;q=0", "fr", id="everything excluded"),
         pytest.param("d" * 10_000 + ", de;q=0.1", "de", id="very long"),

@@ -57,9 +57,7 @@ async def body_of(app: Quart, path: str, **options: Any) -> str:
         pytest.param("/de/list/2", "list/2", id="number"),
         pytest.param("/de/list?page=2&x=1", "list?page=2", id="query parameter"),
         pytest.param("/de/list?page=%22%3E", "list?page=%22%3E", id="hostile query parameter"),
-        pytest.param(
-            "/de/list?page=1&page=2", "list?page=1&amp;page=2", id="repeated parameter"
-        ),
+        pytest.param("/de/list?page=1&page=2", "list?page=1&amp;page=2", id="repeated parameter"),
     ],
 )
 async def test_links(app_class: type[Quart], path: str, rest: str) -> None:
