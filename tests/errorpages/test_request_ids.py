@@ -97,12 +97,18 @@ async def test_log_of_errors(app: Quart, caplog: pytest.LogCaptureFixture) -> No
     async def unavailable() -> tuple[str, int]:
         abort(503)
 
+    @app.get("/failed")
+    async def failed() -> str:
+        abort(500)
+
     client = app.test_client()
     await client.get("/no%0Awhere", headers={"X-Request-ID": "one"})
     await client.get("/unavailable", headers={"X-Request-ID": "two"})
+    await client.get("/failed", headers={"X-Request-ID": "three"})
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("INFO", "404 on request GET '/no\\nwhere' [request one]"),
         ("ERROR", "503 on request GET '/unavailable' [request two]"),
+        ("ERROR", "500 on request GET '/failed' [request three]"),
     ]
 
 

@@ -20,6 +20,7 @@ from quart import (
 from quart import typing as quart_typing
 from quart.signals import message_flashed
 from quart.typing import ResponseReturnValue
+from werkzeug.http import dump_cookie
 
 from quartpatterns._shared.settings import SettingError
 from quartpatterns.flashing import (
@@ -634,3 +635,47 @@ async def test_streamed_under_testing(app: Quart) -> None:
     await client.get("/flash/a")
     assert await body_of(client, "/streamed") == "done"
     assert "1 flashed messages are left for the next page" in errors[0]
+
+
+@pytest.mark.checks("FL-6")
+async def test_limit_of_one_cookie(app: Quart) -> None:
+    """A cookie may have exactly MAX_COOKIE_SIZE bytes; 0 means no limit."""
+    cookies = FlashCookies(app, "flash", 8192)
+    async with app.test_request_context("/"):
+        message = secrets.token_urlsafe(100)
+        cookie = cookies.encode("message", message)
+        size = len(dump_cookie(cookie.name, cookie.value, **cookies.attributes()))
+        app.config["MAX_COOKIE_SIZE"] = size
+        cookies.encode("message", message)
+        app.config["MAX_COOKIE_SIZE"] = size - 1
+        with pytest.raises(FlashTooLargeError, match=f"a cookie of {size} bytes"):
+            cookies.encode("message", message)
+        app.config["MAX_COOKIE_SIZE"] = 0
+        cookies.encode("message", secrets.token_urlsafe(10_000))
+
+
+@pytest.mark.checks("FL-6")
+async def test_limit_of_all_cookies(app: Quart) -> None:
+    """All cookies together may take exactly FLASHING_MAX_SIZE bytes."""
+    async with app.test_request_context("/"):
+        cookie = FlashCookies(app, "flash", 8192).encode("message", "a")
+    size = cookie.size
+    FlashCookies(app, "flash", 2 * size).check_total_size([cookie, cookie])
+    with pytest.raises(FlashTooLargeError, match="1 messages were not shown yet"):
+        FlashCookies(app, "flash", 2 * size - 1).check_total_size([cookie, cookie])
+
+
+@pytest.mark.checks("FL-7")
+async def test_same_moment_in_one_request(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of one request keep their order, even if the clock stands still."""
+
+    @app.get("/many")
+    async def many() -> str:
+        for number in range(9):
+            await flash(str(number))
+        return ""
+
+    monkeypatch.setattr("time.time_ns", lambda: 1_800_000_000_000_000_000)
+    client = app.test_client()
+    await client.get("/many")
+    assert await body_of(client) == "".join(f"[{number}]" for number in range(9))

@@ -86,6 +86,27 @@ async def test_other_processors(app_class: type[Quart]) -> None:
     assert endpoints == ["ws"]
 
 
+async def test_order_of_hooks(app_class: type[Quart]) -> None:
+    """Hooks of the application come first, then those of the outer and the inner blueprint."""
+    app = app_class(__name__)
+    site(app)
+    inner, outer = Blueprint("inner", __name__), Blueprint("outer", __name__)
+    calls: list[str] = []
+    for name, scaffold in (("inner", inner), ("app", app), ("outer", outer)):
+        scaffold.url_value_preprocessor(lambda *_, name=name: calls.append(f"{name} values"))
+        scaffold.before_websocket(lambda name=name: calls.append(name))  # type: ignore[misc]
+
+    @inner.websocket("/<lang_code>/nested")
+    async def nested() -> None:
+        await websocket.send(" ".join(calls))
+
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    async with app.test_client().websocket("/de/nested") as connection:
+        expected = "app values outer values inner values app outer inner"
+        assert await connection.receive() == expected
+
+
 async def test_overridden_method() -> None:
     """An application class that overrides the method is not changed."""
 
