@@ -199,3 +199,12 @@ async def test_methods(path: str) -> None:
     assert (await client.post(path)).status_code == 405
     options = await client.options(path)
     assert (options.status_code, set(options.allow)) == (200, {"GET", "HEAD", "OPTIONS"})
+
+
+@pytest.mark.checks("FV-3")
+async def test_media_type(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The media type of the icon does not depend on the tables of the operating system."""
+    monkeypatch.setattr("mimetypes.guess_type", lambda *_: ("image/x-icon", None))
+    add_favicon(app)
+    response = await app.test_client().get("/favicon.ico")
+    assert response.content_type == "image/vnd.microsoft.icon"

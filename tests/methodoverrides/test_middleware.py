@@ -295,3 +295,59 @@ async def test_body_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async with asyncio.timeout(20):
         await HTTPMethodOverrideMiddleware(respond)(delete_scope(), receive, send)
     assert sent == [(b"", False), (b"deleted", True), (b"", False)]
+
+
+@pytest.mark.checks("MO-2")
+async def test_empty_last_message() -> None:
+    """An empty last message of the response is sent once, after the body was read."""
+    events: list[Any] = []
+
+    async def receive() -> Any:
+        events.append("read")
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def respond_empty(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Any) -> None:
+        events.append(message)
+
+    await HTTPMethodOverrideMiddleware(respond_empty)(delete_scope(), receive, send)
+    assert events == ["read", {"type": "http.response.body", "body": b""}]
+
+
+@pytest.mark.checks("MO-2")
+async def test_disconnect_within_a_dropped_body() -> None:
+    """If the client disconnects within its body, the application gets the disconnect."""
+    messages = [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    received: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def read_twice(scope: Any, receive: Any, send: Any) -> None:
+        received.extend([await receive(), await receive(), await receive()])
+
+    async def send(message: Any) -> None: ...
+
+    await HTTPMethodOverrideMiddleware(read_twice)(delete_scope(), receive, send)
+    assert [message["type"] for message in received] == [
+        "http.request",
+        "http.disconnect",
+        "http.disconnect",
+    ]
+
+
+@pytest.mark.checks("MO-1")
+async def test_head(app_class: type[Quart]) -> None:
+    """The response to POST that means HEAD is empty and says so."""
+    app = app_class(__name__)
+    app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app)  # type: ignore[method-assign]
+    app.add_url_rule("/", "index", lambda: "index")
+    headers = {"X-HTTP-Method-Override": "HEAD"}
+    response = await app.test_client().post("/", headers=headers)
+    assert (response.status_code, response.headers["Content-Length"]) == (200, "0")
+    assert (await app.test_client().head("/")).headers["Content-Length"] == "5"
