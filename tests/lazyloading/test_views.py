@@ -1,4 +1,4 @@
-"""Views are imported late, once, and beside other requests."""
+"""Views are imported once, for their first request, beside other requests."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from quart import Blueprint, Quart, g
+from quart import Blueprint, Quart, g, request
 from quart.app import iscoroutinefunction
 
 from quartpatterns.lazyloading import LazyImportError, LazyView
+from tests.lazyloading import gate
+from tests.serving import eventually
 from tests.written import Write
 
-# Notes each import in a file beside it, and what it was imported in.
-NOTED = """
-    import asyncio, threading, time
+# Writes a line to a file for each import.
+LOGGED = """
+    import asyncio
     from pathlib import Path
     from quart import has_app_context, has_request_context
 
@@ -32,9 +34,9 @@ NOTED = """
 
     with Path(__file__).with_name("imports").open("a") as file:
         print(in_loop(), has_app_context(), has_request_context(), file=file)
-    time.sleep(SECONDS)
+    WAIT
 """
-VIEWS = f"""{NOTED}
+VIEWS = f"""{LOGGED}
     from quart import request, stream_with_context, websocket
     from quart.views import MethodView, View
 
@@ -62,10 +64,10 @@ VIEWS = f"""{NOTED}
         def dispatch_request(self, word="nothing"):
             return f"{{type(self).__name__}} {{word}}"
 
-    made = Single.as_view("made")
+    as_view = Single.as_view("as_view")
     number = 5
 
-    class NoView:
+    class NotAView:
         pass
 
     async def echo(word):
@@ -73,18 +75,28 @@ VIEWS = f"""{NOTED}
 """
 
 
-def views(seconds: float = 0) -> Mapping[str, str]:
-    """A module with views of all kinds, whose import takes a while."""
-    return {"late/__init__.py": "", "late/views.py": VIEWS.replace("SECONDS", str(seconds))}
+GATE = "from tests.lazyloading import gate; gate.wait()"
+
+
+def views(*, wait: bool = False) -> Mapping[str, str]:
+    """Return a module with all kinds of views, whose import waits for the test if *wait* is set."""
+    source = VIEWS.replace("WAIT", GATE if wait else "")
+    return {"late/__init__.py": "", "late/views.py": source}
+
+
+@pytest.fixture(autouse=True)
+def reset_gate() -> None:
+    gate.started.clear()
+    gate.proceed.clear()
 
 
 def imports(folder: Path) -> list[str]:
-    """A line for each import of the module: whether in a loop, a context, a request."""
-    noted = folder / "late" / "imports"
-    return noted.read_text().splitlines() if noted.exists() else []
+    """Return a line for each import: whether it ran in a loop, a context and a request."""
+    log = folder / "late" / "imports"
+    return log.read_text().splitlines() if log.exists() else []
 
 
-async def text(app: Quart, path: str, *, method: str = "GET") -> str:
+async def body_of(app: Quart, path: str, *, method: str = "GET") -> str:
     client = app.test_client()
     response = await getattr(client, method.lower())(path)
     assert response.status_code == 200
@@ -94,7 +106,7 @@ async def text(app: Quart, path: str, *, method: str = "GET") -> str:
 
 @pytest.mark.checks("LL-2", "LL-6")
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         pytest.param("plain", "plain Ada False", id="function"),
         pytest.param("coroutine", "coroutine Ada True", id="coroutine function"),
@@ -102,17 +114,17 @@ async def text(app: Quart, path: str, *, method: str = "GET") -> str:
         pytest.param("plain_generator", "plain_generator Ada", id="generator"),
         pytest.param("Methods", "get Ada", id="class of methods"),
         pytest.param("Single", "Single Ada", id="class"),
-        pytest.param("made", "Single Ada", id="view of a class"),
+        pytest.param("as_view", "Single Ada", id="view of a class"),
     ],
 )
-async def test_kinds(app_class: type[Quart], write: Write, name: str, said: str) -> None:
-    """A view of any kind is called with the URL's arguments, on the loop or in a thread."""
+async def test_kinds(app_class: type[Quart], write: Write, name: str, message: str) -> None:
+    """All kinds of views get the URL's arguments, on the event loop or in a thread."""
     folder = write(views())
     app = app_class(__name__)
     app.add_url_rule("/<word>", view_func=LazyView(f"late.views.{name}"))
     assert "late.views" not in sys.modules
-    assert await text(app, "/Ada") == said
-    assert await text(app, "/Ada") == said
+    assert await body_of(app, "/Ada") == message
+    assert await body_of(app, "/Ada") == message
     assert "late.views" in sys.modules
     assert imports(folder) == ["False False False"]
 
@@ -122,30 +134,30 @@ async def test_methods(app_class: type[Quart], write: Write) -> None:
     write(views())
     app = app_class(__name__)
     app.add_url_rule("/", view_func=LazyView("late.views.Methods"), methods=["GET", "POST"])
-    assert await text(app, "/", method="POST") == "post nothing"
-    assert await text(app, "/", method="GET") == "get nothing"
-    assert await text(app, "/", method="HEAD") in ("", "get nothing")
+    assert await body_of(app, "/", method="POST") == "post nothing"
+    assert await body_of(app, "/", method="GET") == "get nothing"
+    assert await body_of(app, "/", method="HEAD") in ("", "get nothing")
     assert (await app.test_client().put("/")).status_code == 405
 
 
 @pytest.mark.checks("LL-6")
-async def test_methods_that_no_rule_has(
+async def test_methods_without_a_rule(
     app_class: type[Quart], write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What a view answers and nobody can ask it is told once, with what to write."""
+    """If a view has methods that its rules don't have, a warning is logged once."""
     write(views())
     app = app_class(__name__)
     app.add_url_rule("/", view_func=LazyView("late.views.Methods"))
     app.add_url_rule("/all", "all", LazyView("late.views.Methods"), methods=["GET", "POST"])
-    await text(app, "/all")
+    await body_of(app, "/all")
     assert not caplog.records
-    await text(app, "/")
-    await text(app, "/")
+    await body_of(app, "/")
+    await body_of(app, "/")
     assert caplog.record_tuples == [
         (
-            "quartpatterns.lazyloading.view",
+            "quartpatterns.lazyloading.views",
             logging.WARNING,
-            "late.views.Methods has methods that no URL rule of it lets through: register it with"
+            "late.views.Methods has methods that none of its URL rules has: register it with"
             " methods=['GET', 'POST']",
         )
     ]
@@ -153,8 +165,8 @@ async def test_methods_that_no_rule_has(
 
 @pytest.mark.checks("LL-7")
 async def test_websocket(app_class: type[Quart], write: Write) -> None:
-    """A websocket is handled by a view that is imported while it waits."""
-    write(views(0.1))
+    """The view of a websocket is imported while the websocket waits."""
+    write(views())
     app = app_class(__name__)
     app.add_websocket("/<word>", view_func=LazyView("late.views.echo"))
     for word in ("one", "two"):
@@ -164,61 +176,64 @@ async def test_websocket(app_class: type[Quart], write: Write) -> None:
 
 
 @pytest.mark.checks("LL-8")
-async def test_once(app_class: type[Quart], write: Write) -> None:
-    """However many ask first, the module is imported once, in one thread, beside other requests."""
-    folder = write(views(1))
+async def test_concurrent_requests(app_class: type[Quart], write: Write) -> None:
+    """For concurrent requests the module is imported once, in a thread, beside other requests."""
+    folder = write(views(wait=True))
     app = app_class(__name__)
     app.add_url_rule("/<word>", view_func=LazyView("late.views.coroutine"))
 
     @app.get("/")
-    async def quick() -> str:
+    async def index() -> str:
         return "on the loop"
 
     @app.get("/thread/")
-    def quick_in_a_thread() -> str:
+    def sync_index() -> str:
         return "in a thread"
 
-    loop = asyncio.get_running_loop()
-    slow = [asyncio.create_task(text(app, f"/{number}")) for number in range(40)]
-    longest = 0.0
-    while not all(task.done() for task in slow):
-        start = loop.time()
-        assert await text(app, "/") == "on the loop"
-        assert await text(app, "/thread/") == "in a thread"
-        longest = max(longest, loop.time() - start)
-    assert [await task for task in slow] == [f"coroutine {number} True" for number in range(40)]
+    waiting = [asyncio.create_task(body_of(app, f"/{number}")) for number in range(40)]
+    await eventually(gate.started.is_set)
+    assert await body_of(app, "/") == "on the loop"
+    assert await body_of(app, "/thread/") == "in a thread"
+    assert not any(task.done() for task in waiting)
+    gate.proceed.set()
+    assert [await task for task in waiting] == [f"coroutine {number} True" for number in range(40)]
     assert imports(folder) == ["False False False"]
-    assert longest < 0.8
 
 
 @pytest.mark.checks("LL-8")
-async def test_the_first_goes_away(app_class: type[Quart], write: Write) -> None:
-    """A client that leaves does not take the import from those who wait with it."""
-    folder = write(views(0.3))
+async def test_first_request_is_cancelled(app_class: type[Quart], write: Write) -> None:
+    """If the first request is cancelled, the import goes on for the others."""
+    folder = write(views(wait=True))
     app = app_class(__name__)
     app.add_url_rule("/<word>", view_func=LazyView("late.views.coroutine"))
-    first = asyncio.create_task(text(app, "/first"))
-    await asyncio.sleep(0.1)
-    second = asyncio.create_task(text(app, "/second"))
-    await asyncio.sleep(0.05)
+    requests: list[str] = []
+
+    @app.before_request
+    async def count() -> None:
+        requests.append(request.path)
+
+    first = asyncio.create_task(body_of(app, "/first"))
+    await eventually(gate.started.is_set)
+    second = asyncio.create_task(body_of(app, "/second"))
+    await eventually(lambda: requests == ["/first", "/second"])
     first.cancel()
-    assert await second == "coroutine second True"
-    assert imports(folder) == ["False False False"]
     with pytest.raises(asyncio.CancelledError):
         await first
+    gate.proceed.set()
+    assert await second == "coroutine second True"
+    assert imports(folder) == ["False False False"]
 
 
 @pytest.mark.checks("LL-8")
-async def test_all_go_away(write: Write, caplog: pytest.LogCaptureFixture) -> None:
-    """An import that fails when nobody waits any more is no news; the next one has its own."""
-    write(
-        {"late/__init__.py": "", "late/views.py": "import time; time.sleep(0.2); raise ValueError"}
-    )
+async def test_all_requests_are_cancelled(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    """An error is not logged if no request waits for it; the next request imports again."""
+    write({"late/__init__.py": "", "late/views.py": f"{GATE}\nraise ValueError"})
     view = LazyView("late.views.coroutine")
     waiting = asyncio.create_task(view.load())
-    await asyncio.sleep(0.05)
+    await eventually(gate.started.is_set)
     waiting.cancel()
-    await asyncio.sleep(0.4)
+    gate.proceed.set()
+    await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
     gc.collect()
     assert not caplog.records
     with pytest.raises(LazyImportError):
@@ -227,56 +242,62 @@ async def test_all_go_away(write: Write, caplog: pytest.LogCaptureFixture) -> No
 
 @pytest.mark.checks("LL-8")
 def test_shutdown(write: Write, caplog: pytest.LogCaptureFixture) -> None:
-    """A loop that ends meanwhile ends the import silently; the next loop has its own."""
-    write(views(0.2))
+    """If the event loop ends during the import, nothing is logged; the next loop imports again."""
+    write(views(wait=True))
     view = LazyView("late.views.coroutine")
 
-    async def leave() -> None:
-        task = asyncio.create_task(view.load())
-        await asyncio.sleep(0.05)
-        assert not task.done()
+    async def proceed_at_shutdown() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gate.proceed.set()
 
-    asyncio.run(leave())
+    async def end_early() -> None:
+        tasks = {asyncio.create_task(view.load()), asyncio.create_task(proceed_at_shutdown())}
+        await eventually(gate.started.is_set)
+        assert not any(task.done() for task in tasks)
+
+    asyncio.run(end_early())
     assert not caplog.records
     assert asyncio.run(view.load()).__name__ == "coroutine"
 
 
 @pytest.mark.checks("LL-8")
 def test_several_loops(write: Write) -> None:
-    """One view may serve applications in several loops, one after the other and at once."""
-    folder = write(views(0.2))
+    """One view works in several event loops, one after the other and concurrently."""
+    folder = write(views(wait=True))
     app = Quart(__name__)
     app.add_url_rule("/<word>", view_func=LazyView("late.views.coroutine"))
 
-    def ask(word: str) -> str:
-        return asyncio.run(text(app, f"/{word}"))
+    def send_request(word: str) -> str:
+        return asyncio.run(body_of(app, f"/{word}"))
 
     with ThreadPoolExecutor(2) as threads:
-        assert list(threads.map(ask, ["one", "two"])) == [
-            "coroutine one True",
-            "coroutine two True",
-        ]
-    assert ask("three") == "coroutine three True"
+        results = threads.map(send_request, ["one", "two"])
+        assert gate.started.wait(20)
+        gate.proceed.set()
+        assert list(results) == ["coroutine one True", "coroutine two True"]
+    assert send_request("three") == "coroutine three True"
     assert imports(folder) == ["False False False"]
 
 
 @pytest.mark.checks("LL-5")
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         pytest.param("late.views.corutine", "did you mean coroutine", id="view"),
         pytest.param("late.view.coroutine", "No module named 'late.view'", id="module"),
         pytest.param("early.views.coroutine", "No module named 'early'", id="package"),
-        pytest.param("late.views.number", "late.views.number is int, and no view", id="number"),
-        pytest.param("late.views.NoView", "is a class, and not one of quart.views", id="class"),
+        pytest.param("late.views.number", "late.views.number is not a view", id="number"),
+        pytest.param("late.views.NotAView", "not a subclass of Quart's View", id="class"),
         pytest.param("late.broken.view", "ZeroDivisionError: division by zero", id="raises"),
-        pytest.param("late.flask.Old", "is a class, and not one of quart.views", id="Flask's"),
+        pytest.param("late.flask.Old", "not a subclass of Quart's View", id="Flask's"),
     ],
 )
-async def test_bad_path(
-    app_class: type[Quart], write: Write, caplog: pytest.LogCaptureFixture, name: str, said: str
+async def test_wrong_name(
+    app_class: type[Quart], write: Write, caplog: pytest.LogCaptureFixture, name: str, message: str
 ) -> None:
-    """A bad path is 500 at the first request; the log has the whole name, the page has not."""
+    """A wrong name is a 500 at the first request; the full name is only in the log."""
     write(
         {
             **views(),
@@ -293,24 +314,24 @@ async def test_bad_path(
         assert b"late" not in await response.get_data()
         (record,) = caplog.records
         assert record.exc_info and isinstance(record.exc_info[1], LazyImportError)
-        assert said in str(record.exc_info[1])
+        assert message in str(record.exc_info[1])
 
 
 @pytest.mark.checks("LL-5")
-async def test_repaired(app_class: type[Quart], write: Write) -> None:
+async def test_retry(app_class: type[Quart], write: Write) -> None:
     """After a failed import the next request tries again."""
     write({"late/__init__.py": "", "late/views.py": "1 / 0  # a longer text than the next"})
     app = app_class(__name__)
     app.add_url_rule("/", view_func=LazyView("late.views:index"))
-    answers = await asyncio.gather(*(app.test_client().get("/") for _ in range(5)))
-    assert [answer.status_code for answer in answers] == [500] * 5
-    write({"late/views.py": "def index(): return 'here'"})
-    assert await text(app, "/") == "here"
+    responses = await asyncio.gather(*(app.test_client().get("/") for _ in range(5)))
+    assert [response.status_code for response in responses] == [500] * 5
+    write({"late/views.py": "def index(): return 'repaired'"})
+    assert await body_of(app, "/") == "repaired"
 
 
 @pytest.mark.checks("LL-3")
 def test_sharing(app_class: type[Quart]) -> None:
-    """Several rules share one object; a second object for the same endpoint is refused."""
+    """Several rules share one object; a second object for the endpoint is an error."""
     app = app_class(__name__)
     user = LazyView("late.views.user")
     app.add_url_rule("/user/", view_func=user)
@@ -324,7 +345,7 @@ def test_sharing(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("LL-4")
 async def test_hooks(app_class: type[Quart], write: Write) -> None:
-    """A hook of eager code is there at the first request; one of the view's module is not."""
+    """A hook in code that is imported at startup applies to the first request."""
     write(
         {
             "late/__init__.py": "",
@@ -343,7 +364,7 @@ async def test_hooks(app_class: type[Quart], write: Write) -> None:
         g.eager = "seen"
 
     app.add_url_rule("/", view_func=LazyView("late.views.index"))
-    assert await text(app, "/") == "seen None"
+    assert await body_of(app, "/") == "seen None"
 
 
 @pytest.mark.checks("LL-6")
@@ -353,12 +374,12 @@ async def test_blueprint(app_class: type[Quart], write: Write) -> None:
     front.add_url_rule("/<word>", view_func=LazyView("late.views.coroutine"))
     app = app_class(__name__)
     app.register_blueprint(front)
-    assert await text(app, "/front/Ada") == "coroutine Ada True"
+    assert await body_of(app, "/front/Ada") == "coroutine Ada True"
 
 
 @pytest.mark.checks("LL-6")
 async def test_hook_and_handler(app_class: type[Quart], write: Write) -> None:
-    """It is a coroutine function to Quart, wherever that takes one."""
+    """Quart recognizes a LazyView as a coroutine function everywhere."""
     write(
         {
             "late/__init__.py": "",
@@ -380,14 +401,14 @@ async def test_hook_and_handler(app_class: type[Quart], write: Write) -> None:
 
 @pytest.mark.checks("LL-2")
 @pytest.mark.parametrize("name", ["", "view", "a.", ".a", "a..b", "a.b c", "a.1", "a:b:", 'a."b"'])
-def test_no_name(name: str) -> None:
-    with pytest.raises(ValueError, match="is no name of a view"):
+def test_invalid_name(name: str) -> None:
+    with pytest.raises(ValueError, match="is not the name of a view"):
         LazyView(name)
 
 
 @pytest.mark.checks("LL-6")
 async def test_in_a_stream(app_class: type[Quart], write: Write) -> None:
-    """A view that streams with its context does so from its first call."""
+    """A view that streams with its context works at its first request."""
     write(
         {
             "late/__init__.py": "",
@@ -404,4 +425,4 @@ async def test_in_a_stream(app_class: type[Quart], write: Write) -> None:
     )
     app = app_class(__name__)
     app.add_url_rule("/", view_func=LazyView("late.views.index"))
-    assert await text(app, "/") == "/"
+    assert await body_of(app, "/") == "/"

@@ -1,4 +1,4 @@
-"""The file that answers, in the coding that the client likes best."""
+"""Finding files and choosing their coding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 
-from quartpatterns.singlepageapplications.assets import choose, find
+from quartpatterns.singlepageapplications.files import choose_coding, find_asset
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_choice(header: str, expected: str | None) -> None:
     """RFC 9110, 12.5.3."""
-    assert choose(parse_accept_header(header, Accept), ["br", "gzip"]) == expected
+    assert choose_coding(parse_accept_header(header, Accept), ["br", "gzip"]) == expected
 
 
 codings = st.sampled_from(["br", "gzip", "identity", "deflate", "*"])
@@ -67,13 +67,13 @@ qualities = st.sampled_from(["", ";q=0", ";q=0.0", ";q=0.3", ";q=0.7", ";q=1", "
 @given(
     st.lists(st.tuples(codings, qualities), max_size=5), st.sets(st.sampled_from(["br", "gzip"]))
 )
-def test_choice_is_liked(wanted: list[tuple[str, str]], there: set[str]) -> None:
-    """What is chosen is there, is not refused, and nothing that is there is liked more."""
-    accept = parse_accept_header(", ".join(map("".join, wanted)), Accept)
-    chosen = choose(accept, sorted(there))
-    assert chosen is None or chosen in there
+def test_choice_has_best_quality(accepted: list[tuple[str, str]], available: set[str]) -> None:
+    """The chosen coding is available, is acceptable, and has the highest quality."""
+    accept = parse_accept_header(", ".join(map("".join, accepted)), Accept)
+    chosen = choose_coding(accept, sorted(available))
+    assert chosen is None or chosen in available
     if chosen:
-        assert accept.quality(chosen) == max(map(accept.quality, there)) > 0
+        assert accept.quality(chosen) == max(map(accept.quality, available)) > 0
         named = [value for value in accept.values() if value == "identity"]
         assert not named or accept.quality("identity") <= accept.quality(chosen)
 
@@ -82,41 +82,45 @@ def test_choice_is_liked(wanted: list[tuple[str, str]], there: set[str]) -> None
 @settings(max_examples=200)
 @given(st.text(max_size=60))
 def test_any_header(header: str) -> None:
-    """Whatever a client sends for a list of codings, there is an answer."""
-    assert choose(parse_accept_header(header, Accept), ["br", "gzip"]) in {None, "br", "gzip"}
+    """Every header is handled."""
+    assert choose_coding(parse_accept_header(header, Accept), ["br", "gzip"]) in {
+        None,
+        "br",
+        "gzip",
+    }
 
 
 @pytest.mark.checks("SP-8")
-def test_found_coded(folder: Path) -> None:
-    asset = find(str(folder), "a.js", ["deflate", "gzip"])
+def test_compressed(folder: Path) -> None:
+    asset = find_asset(str(folder), "a.js", ["deflate", "gzip"])
     assert asset
-    assert (asset.name, asset.type, asset.coding) == ("a.js", "text/javascript", "gzip")
+    assert (asset.name, asset.coding) == ("a.js", "gzip")
     assert (Path(asset.path).read_text(), asset.size) == ("plain.gz", 8)
-    plain = find(str(folder), "a.js")
+    plain = find_asset(str(folder), "a.js")
     assert plain
-    assert (plain.coding, plain.negotiated, plain.size) == (None, True, 5)
+    assert (plain.coding, plain.varies, plain.size) == (None, True, 5)
     assert plain.etag != asset.etag
 
 
 @pytest.mark.checks("SP-8")
-def test_stale(folder: Path) -> None:
-    """A compressed file that is older than its source is not sent in its place."""
+def test_old_compressed_file(folder: Path) -> None:
+    """A compressed file that is older than its source is not used."""
     os.utime(folder / "a.js", (2000, 2000))
     os.utime(folder / "a.js.br", (1000, 1000))
     os.utime(folder / "a.js.gz", (1999, 1999))
-    asset = find(str(folder), "a.js", ["br, gzip;q=0.5"])
+    asset = find_asset(str(folder), "a.js", ["br, gzip;q=0.5"])
     assert asset
     assert asset.coding == "gzip"
 
 
 @pytest.mark.checks("SP-8")
 def test_without_source(folder: Path) -> None:
-    """A compressed file without its source is not the source."""
+    """A compressed file without its source is not used."""
     (folder / "b.js.br").write_text("b")
     (folder / "a.js.br").unlink()
     (folder / "a.js.br").mkdir()
-    assert find(str(folder), "b.js", ["br"]) is None
-    asset = find(str(folder), "a.js", ["br"])
+    assert find_asset(str(folder), "b.js", ["br"]) is None
+    asset = find_asset(str(folder), "a.js", ["br"])
     assert asset
     assert asset.coding is None
 
@@ -145,16 +149,16 @@ def test_without_source(folder: Path) -> None:
         "\ud800",
     ],
 )
-def test_nothing_found(folder: Path, path: str) -> None:
-    """Neither folders nor anything outside is found, and no path is an error."""
-    assert find(str(folder), path) is None
+def test_not_found(folder: Path, path: str) -> None:
+    """Folders and files outside are not found, and no path raises an error."""
+    assert find_asset(str(folder), path) is None
 
 
 @pytest.mark.checks("SP-7")
 def test_special_file(folder: Path) -> None:
-    """A pipe, which would never end, is no file."""
+    """A pipe is not a regular file."""
     os.mkfifo(folder / "pipe.js")
-    assert find(str(folder), "pipe.js") is None
+    assert find_asset(str(folder), "pipe.js") is None
 
 
 parts = st.sampled_from(
@@ -166,6 +170,6 @@ parts = st.sampled_from(
 @settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.one_of(st.lists(parts, max_size=8).map("/".join), st.text(max_size=40)))
 def test_never_outside(folder: Path, path: str) -> None:
-    """What is found is a file below the folder."""
-    if asset := find(str(folder), path):
+    """Only files below the folder are found."""
+    if asset := find_asset(str(folder), path):
         assert folder in Path(asset.path).resolve().parents

@@ -1,4 +1,4 @@
-"""The icon is answered at the root, as Flask answers it."""
+"""The icon is served at the root as in Flask."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def app(app_class: type[Quart], folder: Path) -> Quart:
 
 @pytest.mark.checks("FV-1")
 def test_format() -> None:
-    """The icon is an ICO of one picture of 16 by 16 pixels."""
+    """The icon is an ICO with one image of 16 by 16 pixels."""
     data = ICON.read_bytes()
     reserved, kind, count = struct.unpack_from("<HHH", data)
     width, height, _, _, _, _, size, offset = struct.unpack_from("<BBBBHHII", data, 6)
@@ -47,13 +47,13 @@ def test_format() -> None:
 
 @pytest.mark.checks("FV-1", "FV-4")
 async def test_mounted() -> None:
-    """Under a prefix, the page, the link and the redirect name the icon below the prefix."""
+    """Below a mount prefix, page, link and redirect have the prefix."""
     client = port.create_app().test_client()
     page = await client.get("/mount/", root_path="/mount")
     link = '<link rel="shortcut icon" href="/mount/static/favicon.ico">'
     assert link in await page.get_data(as_text=True)
-    answer = await client.get("/mount/redirect/favicon.ico", root_path="/mount")
-    assert answer.headers["Location"] == "/mount/static/favicon.ico"
+    redirected = await client.get("/mount/redirect/favicon.ico", root_path="/mount")
+    assert redirected.headers["Location"] == "/mount/static/favicon.ico"
     icon = await client.get("/mount/favicon.ico", root_path="/mount")
     assert await icon.get_data(as_text=False) == ICON.read_bytes()
     assert (await client.get("/favicon.ico", root_path="/mount")).status_code == 404
@@ -73,16 +73,18 @@ async def test_view(app: Quart) -> None:
 
 @pytest.mark.checks("FV-3")
 async def test_conditions(app: Quart, folder: Path) -> None:
-    """Who has the icon hears 304, without a body; a changed icon is sent."""
+    """An unchanged icon is a 304 without a body, a changed one is sent."""
     add_favicon(app)
     client = app.test_client()
     first = await client.get("/favicon.ico")
     headers = {"If-None-Match": first.headers["ETag"]}
-    again = await client.get("/favicon.ico", headers=headers)
-    assert again.status_code == 304
-    assert await again.get_data() in (b"", "")
-    assert "Content-Length" not in again.headers or again.headers["Content-Length"] == "0"
-    assert again.headers["ETag"] == first.headers["ETag"]
+    revalidated = await client.get("/favicon.ico", headers=headers)
+    assert revalidated.status_code == 304
+    assert await revalidated.get_data() in (b"", "")
+    assert (
+        "Content-Length" not in revalidated.headers or revalidated.headers["Content-Length"] == "0"
+    )
+    assert revalidated.headers["ETag"] == first.headers["ETag"]
     os.utime(folder / "favicon.ico", (1, 1))
     assert (await client.get("/favicon.ico", headers=headers)).status_code == 200
 
@@ -90,7 +92,7 @@ async def test_conditions(app: Quart, folder: Path) -> None:
 @pytest.mark.wire
 @pytest.mark.checks("FV-3")
 async def test_on_the_wire(app: Quart) -> None:
-    """A real server sends what each answer may have, and no more."""
+    """A real server sends the right headers and bodies."""
     add_favicon(app)
     async with served(app) as server:
         icon = ICON.read_bytes()
@@ -118,7 +120,7 @@ async def test_on_the_wire(app: Quart) -> None:
 def test_ranges(value: str) -> None:
     """Any Range header is answered as Werkzeug answers it, and none is a server error."""
 
-    async def ask() -> tuple[int, bytes, str | None]:
+    async def request_icon() -> tuple[int, bytes, str | None]:
         app = Quart(__name__, static_folder=str(ICON.parent))
         add_favicon(app)
         response = await app.test_client().get("/favicon.ico", headers={"Range": value})
@@ -126,7 +128,7 @@ def test_ranges(value: str) -> None:
         assert isinstance(data, bytes)
         return response.status_code, data, response.headers.get("Content-Range")
 
-    status, data, content_range = asyncio.run(ask())
+    status, data, content_range = asyncio.run(request_icon())
     environ = {"REQUEST_METHOD": "GET", "HTTP_RANGE": value}
     try:
         expected = send_file(ICON, environ, conditional=True)
@@ -142,7 +144,7 @@ def test_ranges(value: str) -> None:
 
 @pytest.mark.checks("FV-3")
 async def test_other_files(app: Quart) -> None:
-    """Other small files of the root have their own types; a client may keep its copy."""
+    """Other files have their own media types and max_age."""
     add_favicon(app, "icon.svg", path="/icon.svg", endpoint="svg", max_age=60)
     add_favicon(app, "robots.txt", path="/robots.txt", endpoint="robots")
     client = app.test_client()
@@ -154,7 +156,7 @@ async def test_other_files(app: Quart) -> None:
 
 @pytest.mark.checks("FV-3")
 async def test_missing(app: Quart) -> None:
-    """A file that is not there, or not below the folder, is a 404."""
+    """A missing file and a file outside of the folder are a 404."""
     add_favicon(app, "nope.ico", path="/a", endpoint="a")
     add_favicon(app, "../secret.ico", path="/b", endpoint="b")
     client = app.test_client()
@@ -163,7 +165,7 @@ async def test_missing(app: Quart) -> None:
 
 @pytest.mark.checks("FV-5")
 async def test_blueprint(app_class: type[Quart], folder: Path) -> None:
-    """A blueprint answers with its own file, or redirects to it."""
+    """A blueprint sends its own file or redirects to it."""
     app = app_class(__name__, static_folder=None)
     blueprint = Blueprint("blue", __name__, static_folder=folder, static_url_path="/blue/static")
     add_favicon(blueprint)
@@ -184,7 +186,7 @@ def test_no_static_folder(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("FV-5")
 async def test_relative_folder(app_class: type[Quart], folder: Path) -> None:
-    """The folder is looked for where the application is, not where the process runs."""
+    """The static folder is relative to the application, not to the current folder."""
     app = app_class(__name__, static_folder=folder.name, root_path=str(folder.parent))
     add_favicon(app)
     assert (await app.test_client().get("/favicon.ico")).status_code == 200
@@ -197,3 +199,12 @@ async def test_methods(path: str) -> None:
     assert (await client.post(path)).status_code == 405
     options = await client.options(path)
     assert (options.status_code, set(options.allow)) == (200, {"GET", "HEAD", "OPTIONS"})
+
+
+@pytest.mark.checks("FV-3")
+async def test_media_type(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The media type of the icon does not depend on the tables of the operating system."""
+    monkeypatch.setattr("mimetypes.guess_type", lambda *_: ("image/x-icon", None))
+    add_favicon(app)
+    response = await app.test_client().get("/favicon.ico")
+    assert response.content_type == "image/vnd.microsoft.icon"

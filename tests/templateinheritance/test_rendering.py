@@ -1,4 +1,4 @@
-"""A block on its own is what the page has in its place."""
+"""A block alone is what the page has in its place; macros and variables."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import DictLoader, TemplateNotFound
+from markupsafe import Markup
 from quart import Blueprint, Quart, current_app, g, render_template
+from quart import get_template_attribute as quart_get_template_attribute
 from quart.signals import before_render_template, template_rendered
 
-from quartpatterns.templateinheritance import BlockNotFoundError, render_block
+from quartpatterns.templateinheritance import (
+    BlockNotFoundError,
+    get_template_attribute,
+    render_block,
+)
 
 TEMPLATES = {
     "base": "{% set top = 'T' %}<a>{% block one %}base one{% endblock %}{{ count() }}</a>"
@@ -32,11 +38,13 @@ TEMPLATES = {
     "loop": "{% for item in items %}{% block each scoped %}{{ item }}{% endblock %}{% endfor %}",
     "called": "{% extends 'base' %}{% block one %}{{ value() }}{% endblock %}",
     "first.html": "{% block b %}{{ value }}{% endblock %}",
+    "_cider.html": "{% set answer = 42 %}"
+    "{% macro hello(name, mark='!') %}Hello {{ name }}{{ mark }}{% endmacro %}",
 }
 
 
 def count() -> str:
-    """What a layout calls outside of its blocks."""
+    """Count the calls of a layout outside of its blocks."""
     current_app.config["CALLS"] += 1
     return ""
 
@@ -54,7 +62,7 @@ def app(app_class: type[Quart]) -> Quart:
 @pytest.mark.parametrize(
     ("template", "block", "expected"),
     [
-        pytest.param("base", "one", "base one", id="of the base"),
+        pytest.param("base", "one", "base one", id="base"),
         pytest.param("page", "one", "H base one <b>v</b>", id="super, set and import"),
         pytest.param("page", "two", "page middle base two T <b>x</b>Nv", id="super of super"),
         pytest.param("page", "only", "of the base", id="inherited"),
@@ -73,7 +81,7 @@ async def test_block(app: Quart, template: Any, block: str, expected: str) -> No
 
 @pytest.mark.checks("TI-4")
 async def test_escaping(app: Quart) -> None:
-    """Blocks are escaped by the name of their template, as pages are."""
+    """Autoescaping depends on the name of the template, as for pages."""
     async with app.app_context():
         assert await render_block("first.html", "b", value="<i>") == "&lt;i&gt;"
         assert await render_block("page", "nested", value="<i>") == "N<i>"
@@ -81,7 +89,7 @@ async def test_escaping(app: Quart) -> None:
 
 @pytest.mark.checks("TI-4")
 async def test_context(app_class: type[Quart]) -> None:
-    """Request, session, g and context processors are there, in blueprints and under a mount."""
+    """Request, session, g and context processors work in blueprints and below a mount prefix."""
     app = app_class(__name__)
     template = (
         "{% block b %}{{ request.args.a }} {{ g.x }} {{ who }} {{ url_for('blue.view') }}"
@@ -108,7 +116,7 @@ async def test_context(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("TI-4")
 async def test_awaited_in_template(app: Quart) -> None:
-    """A template awaits what it is given, as pages do."""
+    """A template awaits asynchronous functions, as for pages."""
 
     async def value() -> str:
         await asyncio.sleep(0)
@@ -120,28 +128,28 @@ async def test_awaited_in_template(app: Quart) -> None:
 
 @pytest.mark.checks("TI-5")
 async def test_signals(app: Quart) -> None:
-    """What records rendered templates records blocks, too."""
-    heard: list[tuple[str, str, Any]] = []
+    """The signals of rendering a template are sent."""
+    received: list[tuple[str, str, Any]] = []
 
     def before(sender: Quart, template: Any, context: dict[str, Any]) -> None:
-        heard.append(("before", template.name, context["value"]))
+        received.append(("before", template.name, context["value"]))
 
     async def after(sender: Quart, template: Any, context: dict[str, Any]) -> None:
-        heard.append(("after", template.name, context["value"]))
+        received.append(("after", template.name, context["value"]))
 
     with before_render_template.connected_to(before), template_rendered.connected_to(after):
         async with app.app_context():
             await render_block("page", "nested", value=1)
-    assert heard == [("before", "page", 1), ("after", "page", 1)]
+    assert received == [("before", "page", 1), ("after", "page", 1)]
 
 
 @pytest.mark.checks("TI-5")
 async def test_errors(app: Quart) -> None:
-    """An error names what there is, and has the template's lines in its traceback."""
+    """An error names the existing blocks and has the template's lines in its traceback."""
     async with app.app_context():
-        with pytest.raises(BlockNotFoundError, match="page has no block 'nestd'; there is nested"):
+        with pytest.raises(BlockNotFoundError, match="page has no block 'nestd'; it has nested"):
             await render_block("page", "nestd", value=1)
-        with pytest.raises(BlockNotFoundError, match="there is none"):
+        with pytest.raises(BlockNotFoundError, match="and no other block"):
             await render_block("plain", "one")
         with pytest.raises(TemplateNotFound):
             await render_block("nope", "one")
@@ -154,7 +162,7 @@ async def test_errors(app: Quart) -> None:
 
 @pytest.mark.checks("TI-4")
 async def test_nothing_around(app: Quart) -> None:
-    """Only the block is rendered: what stands around it has no effect and no value."""
+    """Nothing around the block is rendered."""
     async with app.app_context():
         assert await render_block("loop", "each", items="abc") == ""
         assert await render_block("base", "two") == "base two T"
@@ -162,8 +170,8 @@ async def test_nothing_around(app: Quart) -> None:
 
 
 @pytest.mark.checks("TI-4")
-async def test_at_once(app: Quart) -> None:
-    """Blocks that are rendered at the same time have their own variables."""
+async def test_concurrent_blocks(app: Quart) -> None:
+    """Blocks that are rendered concurrently have their own variables."""
 
     async def later(value: int) -> int:
         await asyncio.sleep(0.01)
@@ -182,8 +190,8 @@ level = st.dictionaries(st.sampled_from(BLOCKS), body)
 @pytest.mark.checks("TI-4")
 @settings(deadline=None, max_examples=150)
 @given(st.lists(level, max_size=4), level)
-def test_any_family(levels: list[dict[str, list[str]]], base: dict[str, list[str]]) -> None:
-    """Whatever templates extend and override, a block is the same alone and on its page."""
+def test_any_inheritance(levels: list[dict[str, list[str]]], base: dict[str, list[str]]) -> None:
+    """For any inheritance, a block is the same alone and on its page."""
     templates = {"t0": "{% set s = 'S0' %}"}
     for name in BLOCKS:
         inner = "".join(base.get(name, ())).replace("{{ super() }}", "-")
@@ -206,3 +214,36 @@ async def compare(templates: dict[str, str], name: str) -> None:
             match = re.search(f"<{block}>(.*)</{block}>", page)
             assert match
             assert await render_block(name, block, v="V") == match[1]
+
+
+@pytest.mark.checks("TI-6")
+async def test_macro(app: Quart) -> None:
+    """A macro is awaited and escapes its arguments."""
+    async with app.app_context():
+        hello = await get_template_attribute("_cider.html", "hello")
+        assert await hello("World") == "Hello World!"
+        assert await hello("<b>", mark="?") == "Hello &lt;b&gt;?"
+        assert isinstance(await hello("World"), Markup)
+
+
+@pytest.mark.checks("TI-6")
+async def test_variable(app: Quart) -> None:
+    async with app.app_context():
+        assert await get_template_attribute("_cider.html", "answer") == 42
+
+
+@pytest.mark.checks("TI-6")
+async def test_missing_attribute(app: Quart) -> None:
+    async with app.app_context():
+        with pytest.raises(AttributeError, match="_cider.html has neither .* 'helo'"):
+            await get_template_attribute("_cider.html", "helo")
+        with pytest.raises(TemplateNotFound):
+            await get_template_attribute("nope", "hello")
+
+
+@pytest.mark.checks("TI-6")
+async def test_function_of_quart(app: Quart) -> None:
+    """Quart's own function fails."""
+    async with app.app_context():
+        with pytest.raises(RuntimeError, match="async mode"):
+            quart_get_template_attribute("_cider.html", "hello")

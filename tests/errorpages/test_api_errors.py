@@ -17,7 +17,7 @@ class NotEnoughError(APIError):
     status_code = 402
 
 
-def make(app_class: type[Quart], error: Exception, **options: Any) -> Quart:
+def make_app(app_class: type[Quart], error: Exception, **options: Any) -> Quart:
     app = app_class(__name__)
     ErrorPages(app, **options)
     api = Blueprint("api", __name__, url_prefix="/api")
@@ -27,7 +27,7 @@ def make(app_class: type[Quart], error: Exception, **options: Any) -> Quart:
         raise error
 
     @api.get("/foo")
-    def in_a_thread() -> str:
+    def sync_view() -> str:
         raise error
 
     app.register_blueprint(api)
@@ -52,7 +52,7 @@ def test_to_dict() -> None:
 
 
 @pytest.mark.parametrize("status", [0, 200, 399, 600, -1])
-def test_no_error(status: int) -> None:
+def test_invalid_status(status: int) -> None:
     with pytest.raises(ValueError, match="from 400 to 599"):
         APIError("no", status)
 
@@ -61,7 +61,7 @@ def test_no_error(status: int) -> None:
 @pytest.mark.parametrize("accept", ["", "*/*", "text/html", "application/json", "image/png", "x"])
 @pytest.mark.parametrize("path", ["/foo", "/api/foo"])
 async def test_json(app_class: type[Quart], accept: str, path: str) -> None:
-    app = make(app_class, APIError("This view is gone", status_code=410))
+    app = make_app(app_class, APIError("This view is gone", status_code=410))
     found = await get(app, path, Accept=accept)
     assert found == (410, "application/json", {"message": "This view is gone"})
 
@@ -69,7 +69,7 @@ async def test_json(app_class: type[Quart], accept: str, path: str) -> None:
 @pytest.mark.checks("AE-3")
 @pytest.mark.parametrize("key", ["TESTING", "DEBUG", "PROPAGATE_EXCEPTIONS"])
 async def test_where_exceptions_propagate(app_class: type[Quart], key: str) -> None:
-    app = make(app_class, APIError("no"))
+    app = make_app(app_class, APIError("no"))
     app.config[key] = True
     assert (await get(app))[0] == 400
 
@@ -77,15 +77,15 @@ async def test_where_exceptions_propagate(app_class: type[Quart], key: str) -> N
 @pytest.mark.parametrize(
     ("path", "accept"),
     [
-        pytest.param("/foo", PROBLEM, id="asked for"),
-        pytest.param("/foo", f"application/json;q=0.5, {PROBLEM}", id="rather"),
-        pytest.param("/api/foo", "application/json", id="chosen for a blueprint"),
+        pytest.param("/foo", PROBLEM, id="accepted"),
+        pytest.param("/foo", f"application/json;q=0.5, {PROBLEM}", id="preferred"),
+        pytest.param("/api/foo", "application/json", id="configured for a blueprint"),
     ],
 )
 async def test_problem(app_class: type[Quart], path: str, accept: str) -> None:
-    """The payload becomes members, but for those that are not its own to say."""
+    """The payload becomes members, but can't overwrite status and detail."""
     payload = {"type": "https://example.org/limit", "status": 200, "detail": "lost", "limit": 3}
-    app = make(app_class, APIError("Too many", 429, payload), blueprints={"api": "problem"})
+    app = make_app(app_class, APIError("Too many", 429, payload), blueprints={"api": "problem"})
     status, content_type, document = await get(app, path, Accept=accept)
     assert (status, content_type) == (429, PROBLEM)
     assert document == {
@@ -98,15 +98,15 @@ async def test_problem(app_class: type[Quart], path: str, accept: str) -> None:
     }
 
 
-async def test_payload_of_the_applications_types(app_class: type[Quart]) -> None:
-    """The application's JSON provider writes it."""
-    app = make(app_class, APIError("no", payload={"price": decimal.Decimal("1.50")}))
+async def test_payload_with_decimal(app_class: type[Quart]) -> None:
+    """The application's JSON provider encodes the payload."""
+    app = make_app(app_class, APIError("no", payload={"price": decimal.Decimal("1.50")}))
     assert (await get(app))[2] == {"message": "no", "price": "1.50"}
 
 
-async def test_payload_that_json_does_not_know(app_class: type[Quart]) -> None:
-    """A mistake of the application's, which no client is told of."""
-    app = make(app_class, APIError("no", payload={"price": object()}))
+async def test_payload_that_is_not_json(app_class: type[Quart]) -> None:
+    """An invalid payload is a 500 that shows no details."""
+    app = make_app(app_class, APIError("no", payload={"price": object()}))
     response = await app.test_client().get("/foo")
     assert response.status_code == 500
     assert "object" not in str(await response.get_data(as_text=True))
@@ -144,23 +144,23 @@ async def test_own_handler(app_class: type[Quart], before: bool) -> None:
 
 
 async def test_websocket(app_class: type[Quart]) -> None:
-    """In a websocket there is no answer to make: the exception stays what it is."""
+    """In a websocket the exception is raised unchanged."""
     app = app_class(__name__)
     ErrorPages(app)
-    found: list[Exception] = []
+    errors: list[Exception] = []
 
     @app.websocket("/ws")
     async def ws() -> None:
         await websocket.send("hello")
         raise APIError("no")
 
-    async def note(sender: Quart, exception: Exception) -> None:
-        found.append(exception)
+    async def record(sender: Quart, exception: Exception) -> None:
+        errors.append(exception)
 
-    got_websocket_exception.connect(note, app)
+    got_websocket_exception.connect(record, app)
     async with app.test_client().websocket("/ws") as socket:
         assert await socket.receive() == "hello"
-        # The server's answer to an exception, or in a test the exception itself.
+        # FaithfulQuart raises the exception in tests, Quart closes the websocket.
         with pytest.raises((APIError, WebsocketDisconnectError)):
             await socket.receive()
-    assert [type(error) for error in found] == [APIError]
+    assert [type(error) for error in errors] == [APIError]

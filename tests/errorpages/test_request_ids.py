@@ -14,60 +14,60 @@ from quartpatterns.errorpages import ErrorPages, RequestIDFilter, request_id
 
 @pytest.fixture
 def app(app_class: type[Quart]) -> Quart:
-    made = app_class(__name__)
-    ErrorPages(made)
+    application = app_class(__name__)
+    ErrorPages(application)
 
-    @made.get("/")
+    @application.get("/")
     async def index() -> str:
-        made.logger.warning("seen %s by %(percent", "it")
+        application.logger.warning("logged %s with %(percent", "this")
         return request_id()
 
-    @made.get("/in-a-thread")
-    def in_a_thread() -> str:
-        made.logger.warning("seen %s", "it")
+    @application.get("/sync")
+    def sync_view() -> str:
+        application.logger.warning("logged %s", "this")
         return request_id()
 
-    return made
+    return application
 
 
-async def identity(app: Quart, path: str = "/in-a-thread", **headers: str) -> str:
+async def get_id(app: Quart, path: str = "/sync", **headers: str) -> str:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = await app.test_client().get(path, headers=named)
     assert response.status_code == 200
     return str(await response.get_data(as_text=True))
 
 
-@pytest.mark.parametrize("sent", ["one", "1-2_3.4~5+6/7=8:9@0", "x" * 128, "Root=1-67"])
-async def test_id_of_a_proxy(app: Quart, sent: str) -> None:
-    assert await identity(app, X_Request_ID=sent) == sent
+@pytest.mark.parametrize("value", ["one", "1-2_3.4~5+6/7=8:9@0", "x" * 128, "Root=1-67"])
+async def test_id_of_a_proxy(app: Quart, value: str) -> None:
+    assert await get_id(app, X_Request_ID=value) == value
 
 
 @pytest.mark.parametrize(
-    "sent", ["", " ", "x" * 129, "a b", "<b>", "%s", "é", "a,b", 'a"b', "a\tb", "${jndi}"]
+    "value", ["", " ", "x" * 129, "a b", "<b>", "%s", "é", "a,b", 'a"b', "a\tb", "${jndi}"]
 )
-async def test_id_that_is_none(app: Quart, sent: str) -> None:
-    """What would make a mess of a log or a page is not taken over."""
-    found = await identity(app, X_Request_ID=sent)
-    assert found != sent and len(found) == 32
+async def test_invalid_id(app: Quart, value: str) -> None:
+    """An id that could spoil a log or a page is not used."""
+    found = await get_id(app, X_Request_ID=value)
+    assert found != value and len(found) == 32
 
 
 async def test_another_header(app: Quart) -> None:
     app.config["REQUEST_ID_HEADER"] = "X-Trace"
-    assert await identity(app, X_Trace="one", X_Request_ID="two") == "one"
+    assert await get_id(app, X_Trace="one", X_Request_ID="two") == "one"
     response = await app.test_client().get("/nowhere", headers={"X-Trace": "one"})
     assert response.headers["X-Trace"] == "one"
 
 
 async def test_no_header(app: Quart) -> None:
-    """A server without a proxy believes nobody."""
+    """Without a header, no client can set the id."""
     app.config["REQUEST_ID_HEADER"] = None
-    assert await identity(app, X_Request_ID="one") != "one"
+    assert await get_id(app, X_Request_ID="one") != "one"
     response = await app.test_client().get("/nowhere")
     assert "X-Request-ID" not in response.headers
 
 
-async def test_each_its_own(app: Quart) -> None:
-    found = await asyncio.gather(*(identity(app) for _ in range(20)))
+async def test_ids_are_unique(app: Quart) -> None:
+    found = await asyncio.gather(*(get_id(app) for _ in range(20)))
     assert len(set(found)) == 20
 
 
@@ -77,70 +77,76 @@ async def test_no_request() -> None:
 
 
 async def test_log(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
-    """Every line of the application's log says whose it is, once, also where it has arguments."""
+    """Each message of the application's logger has the id once, also if it has arguments."""
     ErrorPages(app)
     ErrorPages(Quart(__name__))
-    await identity(app, X_Request_ID="one")
+    await get_id(app, X_Request_ID="one")
     app.logger.warning("outside")
     assert [record.getMessage() for record in caplog.records] == [
-        "seen it [request one]",
+        "logged this [request one]",
         "outside",
     ]
     assert [record.__dict__["request_id"] for record in caplog.records] == ["one", None]
 
 
 async def test_log_of_errors(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
-    """What a client is given an id of is in the log, with its path in one line."""
+    """Errors of views are logged, with the path in one line."""
     caplog.set_level(logging.INFO, app.name)
 
     @app.get("/unavailable")
     async def unavailable() -> tuple[str, int]:
         abort(503)
 
+    @app.get("/failed")
+    async def failed() -> str:
+        abort(500)
+
     client = app.test_client()
     await client.get("/no%0Awhere", headers={"X-Request-ID": "one"})
     await client.get("/unavailable", headers={"X-Request-ID": "two"})
+    await client.get("/failed", headers={"X-Request-ID": "three"})
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("INFO", "404 on request GET '/no\\nwhere' [request one]"),
         ("ERROR", "503 on request GET '/unavailable' [request two]"),
+        ("ERROR", "500 on request GET '/failed' [request three]"),
     ]
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[tuple[logging.Logger, io.StringIO]]:
-    """Another logger, with a handler and a format of its own."""
+def other() -> Iterator[tuple[logging.Logger, io.StringIO]]:
+    """Another logger with its own handler and format."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
     handler.addFilter(RequestIDFilter())
-    logger = logging.getLogger("tests.errorpages.elsewhere")
+    logger = logging.getLogger("tests.errorpages.other")
     logger.addHandler(handler)
     yield logger, stream
     logger.removeHandler(handler)
 
 
-async def test_other_loggers(app: Quart, elsewhere: Any) -> None:
-    logger, stream = elsewhere
+async def test_other_loggers(app: Quart, other: Any) -> None:
+    logger, stream = other
 
-    @app.get("/elsewhere")
+    @app.get("/other")
     async def view() -> str:
-        logger.warning("elsewhere")
+        logger.warning("other")
         return "logged"
 
-    await identity(app, "/elsewhere", X_Request_ID="one")
-    assert stream.getvalue() == "one elsewhere [request one]\n"
+    await get_id(app, "/other", X_Request_ID="one")
+    assert stream.getvalue() == "one other [request one]\n"
 
 
 async def test_two_filters(app: Quart) -> None:
-    """A line that passes a logger's filter and a handler's has the id once."""
-    record = logging.makeLogRecord({"msg": "seen"})
+    """A record that passes two filters has the id once."""
+    record = logging.makeLogRecord({"msg": "logged"})
     async with app.test_request_context("/", headers={"X-Request-ID": "one"}):
         assert RequestIDFilter().filter(record) and RequestIDFilter().filter(record)
-    assert record.getMessage() == "seen [request one]"
+    assert record.getMessage() == "logged [request one]"
 
 
-def test_logging_is_left_to_the_application() -> None:
-    """Set-up adds no handler, which the application's own configuration would double."""
-    app = Quart("tests.errorpages.untouched")
+def test_logging_is_not_configured() -> None:
+    """ErrorPages adds no logging handler, so the application can configure logging."""
+    app = Quart("tests.errorpages.unconfigured")
     ErrorPages(app)
-    assert logging.getLogger("tests.errorpages.untouched").handlers == []
+    assert logging.getLogger("tests.errorpages.unconfigured").handlers == []

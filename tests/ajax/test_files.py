@@ -1,4 +1,4 @@
-"""Files of packages, and the documentation made of them."""
+"""Files of packages, and the documentation page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def app(app_class: type[Quart]) -> Quart:
 
 @pytest.mark.checks("JQ-1")
 async def test_package(app: Quart) -> None:
-    """A file of a package is a static file, whose URL has the mount prefix."""
+    """A file of a package is a static file with the mount prefix in its URL."""
     package_files(app, "jquery", "xstatic.pkg.jquery", "data")
     async with app.test_request_context("/m/", root_path="/m"):
         url = url_for("jquery.static", filename="jquery.min.js")
@@ -44,16 +44,25 @@ async def test_only_its_files(app: Quart) -> None:
 
 
 @pytest.mark.checks("JQ-1")
-@pytest.mark.parametrize("package", ["nope_nope", "nope.nope", "xstatic.pkg.nope", "struct"])
-def test_missing_package(app: Quart, package: str) -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'quartpatterns\[ajax\]'") as caught:
+@pytest.mark.parametrize(
+    ("package", "message"),
+    [
+        ("nope_nope", "There is no package nope_nope: install it"),
+        ("nope.nope", "There is no package nope.nope: install it"),
+        ("struct", "There is no package struct: install it"),
+        ("xstatic.pkg.nope", r"pip install 'quartpatterns\[ajax\]'"),
+    ],
+)
+def test_missing_package(app: Quart, package: str, message: str) -> None:
+    """The error names the package, and the extra if the extra installs it."""
+    with pytest.raises(ModuleNotFoundError, match=message) as caught:
         package_files(app, "files", package)
     assert caught.value.name == package
 
 
 @pytest.mark.checks("JS-8")
 async def test_documentation(app: Quart) -> None:
-    """The page and all that it loads come from the application, below its prefix."""
+    """The page and its files come from the application, below its mount prefix."""
     QuartSchema(app, **PAGES)  # type: ignore[arg-type]
     swagger_ui(app, "/deep/docs", title="</title><script>")
     client = app.test_client()
@@ -86,7 +95,7 @@ async def test_only_the_api_is_documented(app: Quart) -> None:
 
 @pytest.mark.checks("JS-8")
 def test_wrong_order(app_class: type[Quart]) -> None:
-    with pytest.raises(RuntimeError, match="call that before"):
+    with pytest.raises(RuntimeError, match=r"call QuartSchema\(app\) before it"):
         swagger_ui(app_class(__name__))
     app = app_class(__name__)
     QuartSchema(app)
