@@ -43,7 +43,7 @@ with requires_extra("deployment", "asyncssh"):
         parse_settings,
         read_settings,
     )
-    from quartpatterns.deployment.status import Line, RunningRelease, Status
+    from quartpatterns.deployment.status import Line, SupervisorStatus, Status
 
 __all__ = [
     "Archive",
@@ -59,7 +59,7 @@ __all__ = [
     "LockedError",
     "Outcome",
     "PackError",
-    "RunningRelease",
+    "SupervisorStatus",
     "Settings",
     "Status",
     "StepFailedError",

@@ -123,8 +123,8 @@ async def _observed(observe: Observer, host: Host, step: str, work: Awaitable[T]
     except StepFailedError as error:
         observe(Event(host.name, step, "failed", time.monotonic() - started, error.problem))
         raise
-    state: State = "skipped" if result is False else "done"
-    observe(Event(host.name, step, state, time.monotonic() - started))
+    skipped = isinstance(result, bool) and not result
+    observe(Event(host.name, step, "skipped" if skipped else "done", time.monotonic() - started))
     return result
 
 

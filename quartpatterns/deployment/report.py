@@ -107,13 +107,13 @@ def status_table(statuses: Sequence[Status]) -> Table:
     for name in ("host", "serves", "since", "processes", "releases", "remarks"):
         table.add_column(name)
     for status in statuses:
-        running = status.running or {}
-        processes = running.get("processes", {})
+        running = status.running
+        processes = running["processes"].items() if running else ()
         table.add_row(
             escape(status.host),
-            running.get("release") or "nothing",
-            running.get("since", ""),
-            ", ".join(f"{count} {name}" for name, count in processes.items()),
+            (running and running["release"]) or "nothing",
+            running["since"] if running else "",
+            ", ".join(f"{count} {name}" for name, count in processes),
             str(len(status.releases)),
             escape("; ".join(_remarks(status))),
         )
@@ -126,7 +126,7 @@ def _remarks(status: Status) -> Iterator[str]:
         return
     if status.running is None:
         yield "the supervisor does not run. Run quartpatterns deploy bootstrap"
-    elif status.running.get("changed"):
+    elif status.running["changed"]:
         yield "the environment has changed. Deploy again to apply it"
     if status.locked:
         yield f"locked by {status.locked}"

@@ -15,7 +15,7 @@ from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.ssh import connection_errors, find_python, login
 from quartpatterns.deployment.steps import Target
 
-__all__ = ["Line", "RunningRelease", "Status", "fetch_status", "read_logs"]
+__all__ = ["Line", "SupervisorStatus", "Status", "fetch_status", "read_logs"]
 
 _STATUS_TIMEOUT = 30.0
 _QUEUED_LINES = 1000
@@ -36,15 +36,14 @@ class Line:
     text: str
 
 
-class RunningRelease(TypedDict, total=False):
-    """What a supervisor reports. If it serves no release, only the first five keys exist.
+class SupervisorStatus(TypedDict):
+    """What a supervisor reports.
 
-    ``version``, ``pid`` and ``systemd`` describe the supervisor: a hash of its program, its
-    process, and whether systemd passed the sockets to it. ``release`` is the release that it
-    serves or None, ``stopping`` the number of releases whose processes are still ending.
-    ``since`` is when the release started, ``bind`` its addresses, ``processes`` the number of
-    running processes by name, and ``expected`` how many there should be. ``changed`` tells
-    whether the environment on the host differs from the one that the processes have.
+    ``version`` is a hash of its program, ``pid`` its process, and ``systemd`` whether systemd
+    passed the sockets to it. ``release`` is the release that it serves or None, ``since`` its
+    start and ``bind`` its addresses. ``processes`` contains the number of running processes by
+    name, and ``expected`` how many there should be. ``changed`` tells whether the environment
+    on the host differs from that of the processes, and ``stopping`` how many releases are ending.
 
     .. versionadded:: 0.1
     """
@@ -79,7 +78,7 @@ class Status:
     host: str
     current: str | None = None
     releases: tuple[str, ...] = ()
-    running: RunningRelease | None = None
+    running: SupervisorStatus | None = None
     locked: str | None = None
     problem: str | None = None
 

@@ -223,7 +223,7 @@ class ReleaseProcesses:
             SupervisedProcess(release, "web", fds, run / f"{secrets.token_hex(4)}.sock")
             for _ in range(1 if trial else release.processes)
         ]
-        workers = [] if trial else release.workers
+        workers = release.workers if not trial else {}
         self.workers = [SupervisedProcess(release, name, (), None) for name in workers]
         self.processes = [*self.servers, *self.workers]
         self._restarts: set[asyncio.Task[None]] = set()

@@ -184,6 +184,11 @@ class _Supervisor:
             "systemd": bool(self.systemd_sockets),
             "stopping": len(self._stopping),
             "release": None,
+            "since": "",
+            "bind": [],
+            "processes": {},
+            "expected": 0,
+            "changed": False,
         }
         if self.serving:
             signature = release_signature(self.folder, self.serving.release.name)
