@@ -43,7 +43,7 @@ with requires_extra("deployment", "asyncssh"):
         parse_settings,
         read_settings,
     )
-    from quartpatterns.deployment.status import Line, SupervisorStatus, Status
+    from quartpatterns.deployment.status import Line, Status, SupervisorStatus
 
 __all__ = [
     "Archive",
