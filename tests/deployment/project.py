@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from quartpatterns.deployment import Archive, Deployment, Event, Settings, parse
 from quartpatterns.deployment.archives import write_archive
 from tests.deployment.hosts import Host, Hosts
 
-__all__ = ["SECRET", "Project", "answer"]
+__all__ = ["SECRET", "Project", "answer", "wait_until"]
 
 SECRET = "correct-horse-battery-staple"
 APP = """
@@ -156,6 +156,19 @@ def write_wheel(folder: Path, version: str, files: Mapping[str, str], requires: 
         for path, text in files.items():
             wheel.writestr(zipfile.ZipInfo(path), text)
     return name
+
+
+async def wait_until(
+    condition: Callable[[], bool], deploying: asyncio.Task[Any] | None = None
+) -> None:
+    """Wait until *condition* is true. Fail if the deployment ends before.
+
+    Only the timeout of the test limits the time, as a loaded machine can be very slow.
+    """
+    while not condition():
+        if deploying and deploying.done():
+            raise AssertionError(f"the deployment ended with {deploying.result()}")
+        await asyncio.sleep(0.02)
 
 
 async def answer(host: Host, path: str = "/") -> str | None:

@@ -25,7 +25,7 @@ from quartpatterns.deployment import (
 from tests.deployment.conftest import Projects
 from tests.deployment.project import Project, answer
 
-pytestmark = [pytest.mark.wire, pytest.mark.checks("FA-11")]
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(600), pytest.mark.checks("FA-11")]
 
 
 async def failure(deployment: Deployment, archive: Archive | None = None) -> StepFailedError:

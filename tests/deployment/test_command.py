@@ -44,6 +44,7 @@ def write_settings(project: Project, **changes: Any) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.wire
+@pytest.mark.timeout(600)
 @pytest.mark.checks("FA-2", "FA-8")
 async def test_commands(projects: Projects) -> None:
     """The commands bootstrap, deploy, status, logs and rollback."""
@@ -71,6 +72,7 @@ async def test_commands(projects: Projects) -> None:
 
 
 @pytest.mark.wire
+@pytest.mark.timeout(600)
 @pytest.mark.checks("FA-8")
 async def test_failure(project: Project) -> None:
     """A failure has exit code 1, and shows host, step, command and output."""

@@ -20,10 +20,9 @@ import pytest
 from quartpatterns.deployment import DeploymentError, FailedError, LockedError
 from tests.deployment.conftest import Projects
 from tests.deployment.hosts import Host
-from tests.deployment.project import SECRET, Project, answer
-from tests.serving import eventually
+from tests.deployment.project import SECRET, Project, answer, wait_until
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
 
 
 @dataclass
@@ -69,7 +68,7 @@ async def clients(*hosts: Host) -> AsyncIterator[list[Load]]:
     yield loads
     # Each client still has responses from the servers that run now.
     before = [load.requests for load in loads]
-    await eventually(
+    await wait_until(
         lambda: all(load.requests > count + 2 for load, count in zip(loads, before, strict=True))
     )
     for task in tasks:
@@ -97,6 +96,7 @@ async def test_no_request_fails(projects: Projects, hypercorn_wheels: Path) -> N
             await fail_at_public_address(project)
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-6", "FA-8")
 async def test_switched_back(project: Project) -> None:
     """A release that is only unhealthy at its public address is replaced by the old one."""
@@ -184,7 +184,7 @@ async def test_locked(project: Project) -> None:
     await deployment.bootstrap()
     archive = await project.release("1.0")
     first = asyncio.create_task(deployment.deploy(archive))
-    await eventually(lambda: "load" in project.steps())
+    await wait_until(lambda: "load" in project.steps(), first)
     (status,) = await deployment.status()
     assert status.locked and f"deploying {archive.release}" in status.locked
     with pytest.raises(FailedError, match=r"locked by .*@.*deploying.* since .*. Wait") as caught:
@@ -217,7 +217,7 @@ async def test_services(project: Project) -> None:
     assert status.running
     assert status.running["processes"] == {"web": 2, "mail": 1}
     mail = project.hosts[0].app / "log" / "mail.log"
-    await eventually(lambda: mail.stat().st_size > 0)
+    await wait_until(lambda: mail.stat().st_size > 0)
     lines = [line async for line in deployment.logs(service="mail")]
     assert [line.text for line in lines] == [str(len(SECRET))]
     with pytest.raises(
@@ -244,7 +244,7 @@ async def test_secrets(project: Project) -> None:
     assert await answer(host, "/secret") == "True"
     await answer(host, "/log")
     log = host.app / "log" / "web.log"
-    await eventually(lambda: "the key is" in log.read_text())
+    await wait_until(lambda: "the key is" in log.read_text())
     assert "the key is ***" in [line.text async for line in deployment.logs()]
     files_with_secret = [
         file.relative_to(host.app).as_posix()
@@ -304,9 +304,8 @@ async def test_new_supervisor(project: Project) -> None:
 
 async def wait_for_answer(host: Host, expected: str | None) -> None:
     """Wait until the application on *host* returns *expected*."""
-    async with asyncio.timeout(60):
-        while await answer(host) != expected:  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.05)
+    while await answer(host) != expected:  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.05)
 
 
 async def run(*command: str | Path) -> str:

@@ -11,10 +11,9 @@ import psutil
 import pytest
 
 from quartpatterns.deployment import Deployment, Event, FailedError
-from tests.deployment.project import Project, answer
-from tests.serving import eventually
+from tests.deployment.project import Project, answer, wait_until
 
-pytestmark = [pytest.mark.wire, pytest.mark.checks("FA-7")]
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(600), pytest.mark.checks("FA-7")]
 
 BEFORE_SWITCH = ["connect", "space", "program", "environment", "upload", "unpack", "venv"]
 BEFORE_SWITCH += ["install", "load", "migrate", "trial"]
@@ -123,7 +122,7 @@ async def test_command_ends(project: Project) -> None:
     await slow.bootstrap()
     archive = await project.release("1.0")
     deploying = asyncio.create_task(slow.deploy(archive))
-    await eventually(lambda: marker.exists() and marker.read_text().endswith("\n"))
+    await wait_until(lambda: marker.exists() and "\n" in marker.read_text(), deploying)
     project.hosts[0].disconnect()
     with pytest.raises(FailedError, match="migrate: the connection broke"):
         await deploying

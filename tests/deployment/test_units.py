@@ -88,7 +88,9 @@ def test_bootstrap_plan(tmp_path: Path) -> None:
     assert "sudo" not in repr(Deployment(other).plan("bootstrap"))
 
 
+@pytest.mark.slow
 @pytest.mark.wire
+@pytest.mark.timeout(600)
 @pytest.mark.checks("FA-9")
 async def test_activation(project: Project) -> None:
     """The supervisor serves on sockets that systemd passes to it."""
@@ -103,7 +105,7 @@ async def test_activation(project: Project) -> None:
     stop = await asyncio.create_subprocess_exec(sys.executable, program, "stop", host.app)
     await stop.wait()
     host.web = free_port()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(200):
         while await running(program, host.app):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
     process = await asyncio.create_subprocess_exec(
@@ -113,7 +115,7 @@ async def test_activation(project: Project) -> None:
         env={**os.environ},
     )  # fmt: skip
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while await answer(host) != "1.0":  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
         status = await running(program, host.app)

@@ -63,7 +63,9 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"MYPY_CACHE_DIR": str(tmp_path_factory.mktemp("mypy"))}
 
 
+@pytest.mark.slow
 @pytest.mark.wire
+@pytest.mark.timeout(600)
 @pytest.mark.checks("DI-8")
 @pytest.mark.parametrize("features", FEATURE_SETS)
 def test_complete(
