@@ -52,13 +52,6 @@ PRIVATE = [
     ),
     Private("caching", "cashews.backends.diskcache:DiskCache", "_cache", "to review"),
     Private("caching", "quartpatterns.subclassing.request", "_counted_body", "to review"),
-    # lazyloading
-    Private(
-        "lazyloading",
-        "asyncio.coroutines",
-        "_is_coroutine",
-        "Python 3.11 has no public way to mark an object; later ones have markcoroutinefunction",
-    ),
     # packages
     Private(
         "packages",

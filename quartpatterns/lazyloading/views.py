@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 from quart import Blueprint, Quart, current_app, has_request_context, request
 from quart.utils import run_sync
 
-from quartpatterns._shared.calling import call
+from quartpatterns._shared.calling import call, mark_async
 from quartpatterns.lazyloading.imports import absolute_name, check_view, import_view, split_name
 
 __all__ = ["LazyView", "lazy_url"]
@@ -52,12 +50,7 @@ class LazyView:
         self.import_name = f"{self.__module__}.{self.__name__}"
         self._view: Callable[..., Any] | None = None
         self._importing: asyncio.Task[Callable[..., Any]] | None = None
-        # Quart has to recognize this object as a coroutine function. Python 3.11 has no public way
-        # to mark it.
-        if sys.version_info >= (3, 12):
-            inspect.markcoroutinefunction(self)
-        else:
-            self._is_coroutine: object = vars(asyncio.coroutines)["_is_coroutine"]
+        mark_async(self)  # Quart must await the view.
 
     def __repr__(self) -> str:
         return f"<LazyView {self.import_name}>"

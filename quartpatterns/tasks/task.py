@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
@@ -13,7 +12,7 @@ from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast, ov
 from arq.connections import ArqRedis
 from quart import current_app
 
-from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.calling import is_async, mark_async
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import queue_of
@@ -71,7 +70,7 @@ class Task(Generic[P, R_co]):
             )
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
         if is_async(function):
-            _mark_async(self, function)
+            mark_async(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function directly."""
@@ -168,13 +167,3 @@ def require_json(value: object, what: str, advice: str) -> None:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"{what} is not JSON ({error}): {advice}") from error
-
-
-def _mark_async(task: Any, function: Any) -> None:
-    """Make ``app.ensure_async`` and its like recognize *task* as a coroutine function."""
-    if sys.version_info >= (3, 12):
-        inspect.markcoroutinefunction(task)
-    else:
-        # inspect.iscoroutinefunction() also accepts objects with the attributes of a function.
-        for name in ("__code__", "__defaults__", "__kwdefaults__"):
-            setattr(task, name, getattr(function, name))

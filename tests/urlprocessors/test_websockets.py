@@ -94,7 +94,7 @@ async def test_order_of_hooks(app_class: type[Quart]) -> None:
     calls: list[str] = []
     for name, scaffold in (("inner", inner), ("app", app), ("outer", outer)):
         scaffold.url_value_preprocessor(lambda *_, name=name: calls.append(f"{name} values"))
-        scaffold.before_websocket(lambda name=name: calls.append(name))  # type: ignore[misc]
+        scaffold.before_websocket(lambda name=name: calls.append(name))
 
     @inner.websocket("/<lang_code>/nested")
     async def nested() -> None:
