@@ -24,7 +24,9 @@ with requires_extra("mongodb", "beanie", "pydantic", "pymongo", "bson"):
         DocumentInvalid,
         MongoUnavailable,
         diagnose,
+        handle_database_error,
         read_document,
+        register_error_handlers,
     )
     from quartpatterns.mongodb.extension import MongoDB, literal
     from quartpatterns.mongodb.settings import DEFAULTS
@@ -39,6 +41,8 @@ __all__ = [
     "MongoUnavailable",
     "Pagination",
     "diagnose",
+    "handle_database_error",
     "literal",
     "read_document",
+    "register_error_handlers",
 ]

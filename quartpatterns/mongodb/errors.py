@@ -17,6 +17,7 @@ from pymongo.errors import (
     OperationFailure,
     WaitQueueTimeoutError,
 )
+from quart import Quart, ResponseReturnValue, current_app
 from werkzeug.exceptions import (
     BadRequest,
     Conflict,
@@ -25,14 +26,16 @@ from werkzeug.exceptions import (
     UnprocessableEntity,
 )
 
-from quartpatterns._shared.unavailable import ServiceUnavailableError
+from quartpatterns._shared.unavailable import ServiceUnavailableError, register_unavailable_handler
 
 __all__ = [
     "DocumentInvalid",
     "MongoUnavailable",
     "diagnose",
+    "handle_database_error",
     "is_unstorable_value",
     "read_document",
+    "register_error_handlers",
     "validate",
 ]
 
@@ -164,6 +167,32 @@ def diagnose(error: Exception) -> HTTPException | None:
     if isinstance(error, OperationFailure):
         return _diagnose_operation(error)
     return BadRequest(_UNSTORABLE) if is_unstorable_value(error) else None
+
+
+async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPException:
+    """Answer *error* with what :func:`diagnose` returns; raise it again if that is ``None``.
+
+    Call this function from a handler of your own. The answer goes through the application's
+    handlers for HTTP errors.
+
+    .. versionadded:: 0.1
+    """
+    if (answer := diagnose(error)) is None:
+        raise error
+    answer.__cause__ = error
+    return await current_app.handle_http_exception(answer)
+
+
+def register_error_handlers(app: Quart) -> None:
+    """Answer the errors of the driver with what :func:`diagnose` returns, and log each 503.
+
+    :meth:`MongoDB.init_app` calls this function. A handler that the application registers wins.
+
+    .. versionadded:: 0.1
+    """
+    register_unavailable_handler(
+        app, PyMongoError, InvalidDocument, OverflowError, UnicodeEncodeError, diagnose=diagnose
+    )
 
 
 def is_unstorable_value(error: Exception) -> bool:

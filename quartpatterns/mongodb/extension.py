@@ -9,7 +9,6 @@ from textwrap import shorten
 from typing import Any, TypeVar, cast
 
 from beanie.odm.queries.find import FindMany
-from bson.errors import InvalidDocument
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -19,10 +18,13 @@ from quart import Quart, abort
 from quart.signals import appcontext_pushed
 
 from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
-from quartpatterns._shared.unavailable import register_unavailable_handler
 from quartpatterns.mongodb.connection import Client, Connection, current_connection
 from quartpatterns.mongodb.documents import Document, create_indexes, initialize_classes
-from quartpatterns.mongodb.errors import diagnose, is_unstorable_value
+from quartpatterns.mongodb.errors import (
+    diagnose,
+    is_unstorable_value,
+    register_error_handlers,
+)
 from quartpatterns.mongodb.settings import read_settings
 
 __all__ = ["MongoDB", "literal"]
@@ -84,14 +86,7 @@ class MongoDB:
             raise RuntimeError("this application already has a MongoDB object: import that one")
         connection = Connection(self, read_settings(app), self._documents.keys())
         app.extensions["mongodb"] = connection
-        register_unavailable_handler(
-            app,
-            PyMongoError,
-            InvalidDocument,
-            OverflowError,
-            UnicodeEncodeError,
-            diagnose=diagnose,
-        )
+        register_error_handlers(app)
 
         async def initialize_documents(app: Quart, **values: Any) -> None:
             if not self._in_use:
