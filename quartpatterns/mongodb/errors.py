@@ -15,6 +15,7 @@ from pymongo.errors import (
     DocumentTooLarge,
     NotPrimaryError,
     OperationFailure,
+    PyMongoError,
     WaitQueueTimeoutError,
 )
 from quart import Quart, ResponseReturnValue, current_app
