@@ -56,20 +56,21 @@ def page_numbers(
 
 @dataclass(slots=True)
 class Pagination(Generic[T]):
-    """One page of the results of a query, with the attributes of Flask-SQLAlchemy's.
+    """One page of the results of a query, with the attributes of Flask-SQLAlchemy's class.
 
-    Iterating over it iterates over its items.
+    A loop over this object yields the items.
 
     Arguments:
-        items: What is on this page.
-        page: Its number, from 1.
-        per_page: How many items a page has at most.
-        max_per_page: The most that *per_page* may be; ``None`` is no limit.
-        total: How many items all pages have; ``None`` if they were not counted. It may be set,
-            such as to an estimate.
-        more: Whether at least one item follows this page; ``None`` if *total* says it.
-        fetch: Fetches another page, given its number and whether it must exist.
-        estimated: Whether *total* is an estimate. Then *more* says whether a page follows.
+        items: The items on this page.
+        page: The number of this page; the first is 1.
+        per_page: The maximum number of items on a page.
+        max_per_page: The maximum of *per_page*; ``None`` sets no limit.
+        total: The number of items on all pages; ``None`` if they were not counted. You may set it,
+            for example to an estimate.
+        more: Whether there are items after this page; ``None`` if *total* shows it.
+        fetch: A function that fetches another page. It takes the number of the page, and whether
+            to raise a 404 if there is no such page.
+        estimated: Whether *total* is an estimate. If it is, *more* determines ``has_next``.
     """
 
     items: list[T]
@@ -83,17 +84,17 @@ class Pagination(Generic[T]):
 
     @property
     def first(self) -> int:
-        """The number of the first item on this page, from 1; 0 where there is none."""
+        """The number of the first item on this page, counted from 1; 0 if the page is empty."""
         return (self.page - 1) * self.per_page + 1 if self.items else 0
 
     @property
     def last(self) -> int:
-        """The number of the last item on this page; 0 where there is none."""
+        """The number of the last item on this page; 0 if the page is empty."""
         return self.first + len(self.items) - 1 if self.items else 0
 
     @property
     def pages(self) -> int:
-        """How many pages there are; 0 where there is no item, or items were not counted."""
+        """The number of pages; 0 if there are no items, or if they were not counted."""
         return -(-(self.total or 0) // self.per_page)
 
     @property
@@ -103,7 +104,7 @@ class Pagination(Generic[T]):
 
     @property
     def prev_num(self) -> int | None:
-        """The number of the page before; ``None`` on the first."""
+        """The number of the page before this one; ``None`` on the first page."""
         return self.page - 1 if self.has_prev else None
 
     async def prev(self, *, error_out: bool = False) -> Pagination[T]:
@@ -112,14 +113,14 @@ class Pagination(Generic[T]):
 
     @property
     def has_next(self) -> bool:
-        """Whether there is a page after this one, also where items were not counted."""
+        """Whether there is a page after this one. It is known even if items were not counted."""
         if self.more is not None and (self.total is None or self.estimated):
             return self.more
         return self.page < self.pages
 
     @property
     def next_num(self) -> int | None:
-        """The number of the page after; ``None`` on the last."""
+        """The number of the page after this one; ``None`` on the last page."""
         return self.page + 1 if self.has_next else None
 
     async def next(self, *, error_out: bool = False) -> Pagination[T]:
@@ -134,15 +135,15 @@ class Pagination(Generic[T]):
         right_current: int = 4,
         right_edge: int = 2,
     ) -> Iterator[int | None]:
-        """The page numbers of a widget, with ``None`` where some are left out.
+        """Iterate over the page numbers that a page shows as links; ``None`` stands for a gap.
 
         Page 7 of 20 gives ``1, 2, None, 5, 6, 7, 8, 9, 10, 11, None, 19, 20``.
 
         Arguments:
-            left_edge: How many from the first page on.
-            left_current: How many before this page.
-            right_current: How many after this page.
-            right_edge: How many up to the last page.
+            left_edge: The number of page numbers at the beginning.
+            left_current: The number of page numbers before this page.
+            right_current: The number of page numbers after this page.
+            right_edge: The number of page numbers at the end.
         """
         end = self.pages + 1
         right = min(self.page + right_current + 1, end)
@@ -161,10 +162,10 @@ class Pagination(Generic[T]):
             yield None
 
     def settle(self, offset: int) -> None:
-        """Hold an estimated total against what this page shows.
+        """Correct an estimated ``total`` if the items of this page contradict it.
 
         Arguments:
-            offset: How many items come before it.
+            offset: The number of items before this page.
         """
         seen = offset + len(self.items)
         if self.more:

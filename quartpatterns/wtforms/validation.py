@@ -287,8 +287,8 @@ def _with_inner_fields(field: Any) -> Iterator[Field]:
     for name in ("pre_validate", "post_validate"):
         if inspect.iscoroutinefunction(getattr(field, name)):
             raise TypeError(
-                f"{name} of {type(field).__name__} can't be asynchronous: write an asynchronous"
-                " validator."
+                f"{name} of {type(field).__name__} can't be asynchronous: use an asynchronous"
+                " validator instead."
             )
     if isinstance(field, FieldList):
         for entry in field.entries:
