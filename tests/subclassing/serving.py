@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 from quart import Quart
 
-from quartpatterns.subclassing.example.rows.side import Side
+from quartpatterns.subclassing.example.differences.frameworks import Framework
 
 __all__ = ["GET", "chunk", "http2", "post", "served"]
 
@@ -28,7 +28,7 @@ def chunk(data: bytes) -> bytes:
 @contextlib.asynccontextmanager
 async def served(app: Quart) -> AsyncIterator[int]:
     """The port of a real Hypercorn that serves *app*."""
-    async with Side("FaithfulQuart").served(app) as port:
+    async with Framework("FaithfulQuart").served(app) as port:
         yield port
 
 

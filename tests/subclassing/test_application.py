@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 from quart import Blueprint, Quart, Response, current_app, render_template_string, request
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -19,6 +21,7 @@ from quartpatterns.subclassing import (
     flash,
     send_from_directory,
 )
+from quartpatterns.subclassing import flask as flask_names
 from quartpatterns.subclassing.example.port import create_app
 from tests.visits import Visits
 
@@ -279,3 +282,29 @@ async def test_blueprint_hooks(app: FaithfulQuart) -> None:
     await app.test_client().get("/")
     outward = ["after inner", "after outer", "after app"]
     assert log == ["before app", "before outer", "before inner", *outward]
+
+
+async def test_unsupported_attributes(app: FaithfulQuart) -> None:
+    """The error for an attribute of Flask's that does not exist names the replacement."""
+    for name, instead in [
+        ("ensure_sync", "ensure_async"),
+        ("async_to_sync", "await the coroutine"),
+        ("wsgi_app", "asgi_app"),
+    ]:
+        with pytest.raises(AttributeError, match=instead):
+            getattr(app, name)
+    async with app.test_request_context("/"):
+        for name, instead in [("environ", "scope"), ("stream", "body"), ("input_stream", "body")]:
+            with pytest.raises(AttributeError, match=instead):
+                getattr(request, name)
+
+
+def test_flask_names() -> None:
+    """``quartpatterns.subclassing.flask`` has all names of the module ``flask``."""
+    names = {
+        name
+        for name, value in vars(flask).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    } - {"annotations"}
+    assert names <= set(flask_names.__all__)
+    assert all(hasattr(flask_names, name) for name in flask_names.__all__)

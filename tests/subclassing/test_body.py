@@ -12,7 +12,7 @@ from quart.wrappers.request import Body
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulBody, FaithfulQuart, FaithfulRequest
-from quartpatterns.subclassing.example.rows.wire import connected, read_answer
+from quartpatterns.subclassing.example.differences.raw_http import connect, read_response
 from tests.serving import eventually
 from tests.subclassing.serving import chunk, http2, post, served
 
@@ -47,13 +47,13 @@ def app() -> FaithfulQuart:
 @pytest.mark.parametrize("path", ["/data", "/form", "/iterated"])
 async def test_chunked_limit(app: FaithfulQuart, path: str) -> None:
     """A limit holds for a chunked body however it is read, and the answer is whole."""
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         form = "Content-Type: multipart/form-data; boundary=b"
         writer.write(post(path, "Transfer-Encoding: chunked", form))
         writer.write(
             chunk(b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n')
         )
-        answering = asyncio.create_task(read_answer(reader))
+        answering = asyncio.create_task(read_response(reader))
         sent = 0
         while not answering.done() and sent < 50 * MEGABYTE:
             writer.write(chunk(b"x" * 50_000))
@@ -68,32 +68,32 @@ async def test_chunked_limit(app: FaithfulQuart, path: str) -> None:
 
 async def test_declared_limit(app: FaithfulQuart) -> None:
     """A body that declares too much is refused before any of it is sent."""
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", f"Content-Length: {20 * MEGABYTE}"))
-        answer = await read_answer(reader)
+        answer = await read_response(reader)
     assert (answer.status, answer.complete) == (413, True)
 
 
 async def test_deaf_client(app: FaithfulQuart) -> None:
     """A client that sends all before it reads gets the answer, not a reset connection."""
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", "Transfer-Encoding: chunked"))
         for _ in range(200):
             writer.write(chunk(b"x" * 100_000))
             await writer.drain()
         writer.write(chunk(b""))
         await writer.drain()
-        answer = await read_answer(reader)
+        answer = await read_response(reader)
     assert (answer.status, answer.complete) == (413, True)
 
 
 async def test_ignored_body(app: FaithfulQuart) -> None:
     """A large body that the view does not read neither blocks its answer nor the connection."""
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         for _ in range(2):
             writer.write(post("/ignored", f"Content-Length: {8 * MEGABYTE}") + bytes(8 * MEGABYTE))
             await writer.drain()
-            answer = await read_answer(reader)
+            answer = await read_response(reader)
             assert (answer.body, answer.complete) == (b"not read", True)
 
 
@@ -120,9 +120,9 @@ async def test_http2_ignored(app: FaithfulQuart) -> None:
 async def test_body_timeout(app: FaithfulQuart) -> None:
     """A body that stops coming is answered 408, whole, and the connection is closed."""
     app.config["BODY_TIMEOUT"] = 0.2
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", "Content-Length: 10") + b"half")
-        answer = await read_answer(reader)
+        answer = await read_response(reader)
         assert await reader.read() == b""
     assert (answer.status, answer.complete) == (408, True)
     assert answer.headers["connection"] == "close"
@@ -163,12 +163,12 @@ async def test_backpressure() -> None:
         return str(sum([len(data) async for data in body]))
 
     size = 32 * 1024 * 1024
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/", f"Content-Length: {size}") + bytes(size))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(writer.drain(), 0.5)
         reading.set()
-        assert (await read_answer(reader)).body == str(size).encode()
+        assert (await read_response(reader)).body == str(size).encode()
     assert buffered[0] <= 3 * FaithfulBody.high_water
 
 
@@ -185,7 +185,7 @@ async def test_leaving_midway(app: FaithfulQuart) -> None:
             raise
 
     async with served(app) as port:
-        async with connected(port) as (_, writer):
+        async with connect(port) as (_, writer):
             writer.write(post("/ends", "Content-Length: 10") + b"half")
             await asyncio.sleep(0.02)
         await eventually(lambda: bool(ends))
@@ -200,13 +200,13 @@ async def test_readers_at_once(app: FaithfulQuart) -> None:
         parts = [request.get_data(as_text=True) for _ in range(2)]
         return [str(part) for part in await asyncio.gather(*parts)]
 
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/twice", "Content-Length: 4"))
         for byte in (b"b", b"o", b"d", b"y"):
             writer.write(byte)
             await writer.drain()
             await asyncio.sleep(0.03)
-        assert (await read_answer(reader)).body == b'["body","body"]\n'
+        assert (await read_response(reader)).body == b'["body","body"]\n'
 
 
 async def test_limit_of_iteration() -> None:
@@ -234,11 +234,11 @@ async def test_own_body_class() -> None:
     async def view() -> bytes:
         return await request.data
 
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/", "Content-Length: 4"))
         await asyncio.sleep(0.05)
         writer.write(b"body")
-        assert (await read_answer(reader)).body == b"body"
+        assert (await read_response(reader)).body == b"body"
 
 
 async def test_wrapped_body(app: FaithfulQuart) -> None:

@@ -16,8 +16,8 @@ from quart import Response, make_push_promise, request
 from quart.testing import QuartClient
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing.example.rows.wire import connected, exchange, read_answer
-from quartpatterns.subclassing.hosts import inner_path
+from quartpatterns.subclassing.example.differences.raw_http import connect, exchange, read_response
+from quartpatterns.subclassing.routing import path_inside_mount
 from tests.serving import eventually
 from tests.subclassing.serving import GET, http2, post, served
 
@@ -178,7 +178,7 @@ async def test_leaving_a_stream(app: FaithfulQuart) -> None:
         await asyncio.sleep(0.05)
         before = len(asyncio.all_tasks())
         for path in (b"/async", b"/sync"):
-            async with connected(port) as (reader, writer):
+            async with connect(port) as (reader, writer):
                 writer.write(GET % path)
                 await reader.readuntil(b"xxx")
         await eventually(lambda: len(ended) == 2)
@@ -279,14 +279,14 @@ async def test_broken_in_a_test(app: FaithfulQuart) -> None:
 
 async def stuck(port: int, path: bytes) -> tuple[bytes, float]:
     """Ask for a large answer, read nothing for a while, then all there is."""
-    async with connected(port) as (reader, writer):
+    async with connect(port) as (reader, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(GET % path)
         started = time.monotonic()
         await asyncio.sleep(1.0)
         writer.transport.resume_reading()  # type: ignore[attr-defined]
         async with asyncio.timeout(5):
-            answer = await read_answer(reader)
+            answer = await read_response(reader)
         return (b"whole" if answer.complete else b"part"), time.monotonic() - started
 
 
@@ -527,10 +527,10 @@ async def test_next_request(app: FaithfulQuart) -> None:
     async def view() -> str:
         return "ok"
 
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         for _ in range(3):
             writer.write(post("/", "Content-Length: 5") + b"small")
-            assert (await read_answer(reader)).body == b"ok"
+            assert (await read_response(reader)).body == b"ok"
 
 
 @pytest.mark.parametrize(
@@ -548,7 +548,7 @@ async def test_next_request(app: FaithfulQuart) -> None:
 )
 def test_inner_path(path: str, root: str, inner: str | None) -> None:
     """The path inside of a mounted application (rows 30 and 31)."""
-    assert inner_path(path, root) == inner
+    assert path_inside_mount(path, root) == inner
 
 
 async def test_outside_of_the_mount(app: FaithfulQuart) -> None:

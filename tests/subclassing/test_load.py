@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from quartpatterns.compare.servers import serve
-from tests.subclassing.loaded import LIMIT
+from tests.subclassing.load_application import LIMIT
 from tests.subclassing.serving import chunk, post
 
 pytestmark = pytest.mark.wire
@@ -47,7 +47,7 @@ class Loaded:
 @pytest.fixture(params=["Quart", "FaithfulQuart"])
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     name: str = request.param
-    spec = f'tests.subclassing.loaded:create_app("{name}")'
+    spec = f'tests.subclassing.load_application:create_app("{name}")'
     with serve(spec, "hypercorn", folder=tmp_path) as running:
         loaded = Loaded(name, running.url)
         with loaded.client:

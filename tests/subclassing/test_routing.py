@@ -11,9 +11,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing.hosts import FaithfulMap
-from quartpatterns.subclassing.matching import PlainMap, PlainMapAdapter
-from quartpatterns.subclassing.rules import FaithfulRule
+from quartpatterns.subclassing.routing import (
+    CachingMap,
+    CachingMapAdapter,
+    FaithfulMap,
+    FaithfulRule,
+)
 
 RULES: list[dict[str, Any]] = [
     {"string": "/", "methods": ["GET"]},
@@ -30,7 +33,7 @@ RULES: list[dict[str, Any]] = [
 PATHS = ["", "/", "//", "/a", "//a", "/a/", "/a//", "/b", "/b/", "/page", "/page/", "/page/1", "/x"]
 
 
-def new_map() -> PlainMap:
+def new_map() -> CachingMap:
     rules = [FaithfulRule(**{"endpoint": rule["string"], **rule}) for rule in RULES]
     return FaithfulMap(rules, host_matching=False)
 
@@ -58,20 +61,20 @@ def test_as_werkzeug(path: str, method: str, scheme: str, subdomain: str) -> Non
     """Whatever is asked, the first and the second time: the answer is Werkzeug's own."""
     given = (MAP, "example.com", "/", subdomain, scheme, path, method)
     expected = outcome(MapAdapter(*given))
-    assert outcome(PlainMapAdapter(*given)) == expected
-    assert outcome(PlainMapAdapter(*given)) == expected
-    assert len(MAP.plain) <= sum(len(rule.methods or ()) for rule in MAP.iter_rules())
+    assert outcome(CachingMapAdapter(*given)) == expected
+    assert outcome(CachingMapAdapter(*given)) == expected
+    assert len(MAP.matches) <= sum(len(rule.methods or ()) for rule in MAP.iter_rules())
 
 
 def test_late_rule() -> None:
     """A rule that comes later is asked, too: what was found without it is forgotten."""
     rules = new_map()
-    adapter = PlainMapAdapter(rules, "example.com", "/", "", "http", "/a", "GET")
+    adapter = CachingMapAdapter(rules, "example.com", "/", "", "http", "/a", "GET")
     first: Any = adapter.match(return_rule=True)[0]
-    assert rules.plain
+    assert rules.matches
     rules.add(FaithfulRule("/c", endpoint="c", methods=["GET"]))
     assert adapter.match(return_rule=True)[0] is first
-    assert len(rules.plain) == 1
+    assert len(rules.matches) == 1
     adapter.path_info = "/c"
     found: Any = adapter.match(return_rule=True)[0]
     assert found.endpoint == "c"

@@ -1,14 +1,15 @@
-"""All of Flask's names, for code that comes from Flask: change the import, add the awaits.
+"""All names of the module ``flask``, for code that is ported from Flask.
 
 .. code-block:: python
 
-    from quartpatterns.subclassing.names import Flask, request, send_file
+    from quartpatterns.subclassing.flask import Flask, request, send_file
 
-``Flask`` is :class:`~quartpatterns.subclassing.FaithfulQuart`. What has to be awaited is what has
-to be awaited in Quart. The names for websockets are here, too.
+``Flask`` is :class:`~quartpatterns.subclassing.FaithfulQuart`. The other names are Quart's, except
+those that have a counterpart in this package. The functions that have to be awaited are the same
+as in Quart.
 """
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
+# Quart's annotations leave type arguments out.
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ from quart import (
 )
 
 from quartpatterns.streaming import stream_template, stream_template_string, stream_with_context
+from quartpatterns.subclassing.application import FaithfulBlueprint as Blueprint
 from quartpatterns.subclassing.application import FaithfulQuart as Flask
-from quartpatterns.subclassing.blueprint import FaithfulBlueprint as Blueprint
+from quartpatterns.subclassing.context import flash
 from quartpatterns.subclassing.files import send_file, send_from_directory
-from quartpatterns.subclassing.messages import flash
 from quartpatterns.subclassing.request import FaithfulRequest as Request
 from quartpatterns.subclassing.response import FaithfulResponse as Response
 

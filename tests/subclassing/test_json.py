@@ -19,7 +19,7 @@ from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing.serialization import FastJSONProvider
+from quartpatterns.subclassing.json import FastJSONProvider
 
 
 @dataclasses.dataclass
@@ -159,7 +159,7 @@ def test_fast_path() -> None:
     """An ordinary value is indeed written by orjson."""
     provider = QUART.json
     assert isinstance(provider, FastJSONProvider)
-    assert provider._fast({"a": [1, "b", 1.5]}) == '{"a":[1,"b",1.5]}'
+    assert provider._fast_dumps({"a": [1, "b", 1.5]}) == '{"a":[1,"b",1.5]}'
 
 
 def test_enum() -> None:
