@@ -168,7 +168,12 @@ class Receiver:
                 while self.unread and isinstance(body, FaithfulBody):
                     await body.wait_for_change()
 
-    async def close(self) -> None:
+    @property
+    def active(self) -> bool:
+        """Whether there is something to :meth:`stop`."""
+        return self._watcher is not None or self.unread
+
+    async def stop(self) -> None:
         """End the watching task. What has arrived of the body is dropped."""
         if self.unread and not self.disconnected:
             self.discard()
@@ -177,6 +182,9 @@ class Receiver:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
+
+    def release_body(self) -> None:
+        """Make later readers of the body receive :exc:`ClientDisconnected`."""
         if isinstance(self.body, FaithfulBody):
             self.body.receive = _raise_disconnected
 
@@ -225,7 +233,9 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 raise self._reason from None
         finally:
             self._timer.cancel()
-            await self._receiver.close()
+            if self._receiver.active:
+                await self._receiver.stop()
+            self._receiver.release_body()
             # Without this cycle, the objects of a request need no garbage collection.
             del self._receiver
 

@@ -48,7 +48,7 @@ class _FaithfulContext:
 
     app: Quart
     _session: SessionMixin | None = None
-    _mark_accessed = False
+    _mark_accessed = False  # Quart looks at the session when it has opened it: not access.
 
     def __init__(self, app: Quart, request: Any, session: SessionMixin | None = None) -> None:
         try:
@@ -69,13 +69,6 @@ class _FaithfulContext:
     @session.setter
     def session(self, session: SessionMixin | None) -> None:
         self._session = session
-
-    async def push(self) -> None:
-        """Make the context current, open its session and find its view."""
-        # Quart's own look at the session, right after it was opened, is not access.
-        self._mark_accessed = False
-        await super().push()  # type: ignore[misc]
-        self._mark_accessed = True
 
 
 def _no_adapter(request: object) -> None:
@@ -110,6 +103,7 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
         self.app_context = current
         self._pushed.append(pushed)
         await super().push()
+        self._mark_accessed = True
 
     async def pop(self, exc: BaseException | None = UNSET) -> None:
         """Run the teardown functions and make the previous context current."""
@@ -123,6 +117,11 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
 
 class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
     """The context of a websocket."""
+
+    async def push(self) -> None:
+        """Make the websocket current, open its session and find its handler."""
+        await super().push()
+        self._mark_accessed = True
 
 
 class Contexts(Quart):
@@ -180,7 +179,8 @@ class FaithfulSessionInterface(SecureCookieSessionInterface):
         """Return the session of the request's cookie, or ``None`` without a secret key."""
         if not app.secret_key:
             return None
-        if not request.cookies.get(self.get_cookie_name(app)):
+        name = self.get_cookie_name(app)
+        if "Cookie" not in request.headers or not request.cookies.get(name):
             return self.session_class()
         return await super().open_session(app, request)
 

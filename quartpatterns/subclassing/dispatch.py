@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial, wraps
 from inspect import CO_COROUTINE
@@ -21,9 +21,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask.sansio.blueprints import Blueprint
 from flask.typing import URLDefaultCallable
-from quart import Quart, Request, has_app_context
+from quart import Quart, Request
 from quart.ctx import RequestContext, WebsocketContext
-from quart.globals import current_app, request_ctx, websocket_ctx
+from quart.globals import request_ctx, websocket_ctx
 from quart.signals import (
     appcontext_tearing_down,
     request_finished,
@@ -44,7 +44,6 @@ __all__ = [
     "TeardownOrder",
     "URLProcessors",
     "refuse_async_url_defaults",
-    "sync_executor",
 ]
 
 P = ParamSpec("P")
@@ -253,14 +252,6 @@ def refuse_async_url_defaults(function: T_url_defaults) -> T_url_defaults:
 
 
 # Synchronous functions
-
-
-def sync_executor() -> Executor | None:
-    """Return the threads of the current application, or ``None`` for asyncio's default ones."""
-    if not has_app_context():
-        return None
-    executor: Executor | None = current_app.extensions.get(EXECUTOR)
-    return executor
 
 
 class AsyncCallables(Quart):

@@ -65,9 +65,9 @@ class RequestHeaders(Headers):
 
     def lacks(self, key: str) -> bool:
         """Return whether there is no header of that name."""
-        if len(self) != self._length:
-            self._length = len(self)
-            self._names = {name.lower() for name, _ in self}
+        if len(self._list) != self._length:
+            self._length = len(self._list)
+            self._names = {name.lower() for name, _ in self._list}
         return key.lower() not in self._names
 
     def __contains__(self, key: object) -> bool:

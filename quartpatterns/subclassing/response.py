@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from contextvars import copy_context
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from quart import Quart, Request, has_request_context
-from quart.globals import request
+from quart import Quart, Request, current_app, has_app_context, has_request_context, request
 from quart.typing import ResponseTypes
+from quart.utils import run_sync
 from quart.wrappers.response import DataBody, IterableBody, Response, ResponseBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
@@ -25,7 +23,7 @@ from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import maybe_await
-from quartpatterns.subclassing.dispatch import sync_executor
+from quartpatterns.streaming.iterators import ThreadIterator
 
 __all__ = [
     "CloseCallbacks",
@@ -36,15 +34,12 @@ __all__ = [
     "ResponseData",
     "ResponseJSON",
     "ReturnValues",
-    "ThreadIterator",
     "conditional_environ",
     "encode_headers",
 ]
 
-T = TypeVar("T")
 OnClose = Callable[[], Any]
 
-END: Any = object()
 # A union would be created at each call.
 BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 
@@ -63,48 +58,19 @@ def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
 # Bodies
 
 
-class ThreadIterator(AsyncIterator[T]):
-    """Iterates over *items* in the threads for synchronous views, and closes it there.
-
-    Quart leaves a generator to the garbage collector when the client disconnects, so its
-    ``finally`` runs at any time and in any thread. Here it is closed when the current step has
-    ended. A thread can't be interrupted.
-    """
-
-    def __init__(self, items: Iterable[T]) -> None:
-        self.source = items
-        self.items = iter(items)
-        # Looked up now, because no application is current while the body is sent.
-        self.executor = sync_executor()
-        self._step: asyncio.Future[Any] | None = None
-
-    async def __anext__(self) -> T:
-        self._step = self._in_thread(partial(next, self.items, END))
-        item: T = await asyncio.shield(self._step)
-        if item is END:
-            raise StopAsyncIteration
-        return item
-
-    async def aclose(self) -> None:
-        """Wait for the current step, then close the iterator and its iterable."""
-        if self._step is not None:
-            await asyncio.wait([self._step])
-            self._step.exception()
-        for closable in {id(each): each for each in (self.source, self.items)}.values():
-            if (close := getattr(closable, "close", None)) is not None:
-                await self._in_thread(close)
-
-    def _in_thread(self, func: Callable[[], Any]) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.executor, copy_context().run, func)
-
-
 class FaithfulIterableBody(IterableBody):
-    """A body from any iterable, which is closed at the end."""
+    """A body from any iterable, which is closed at the end.
+
+    A synchronous iterable is read in the threads for synchronous views. Quart leaves a generator
+    to the garbage collector when the client disconnects, so that its ``finally`` runs at any
+    time and in any thread.
+    """
 
     def __init__(self, iterable: AsyncIterable[Any] | Iterable[Any]) -> None:
         if isinstance(iterable, Iterable):
-            self.iter: AsyncIterator[Any] = ThreadIterator(iterable)
+            # Looked up now, because no application is current while the body is sent.
+            to_async: Any = current_app.sync_to_async if has_app_context() else run_sync
+            self.iter: AsyncIterator[Any] = ThreadIterator(iterable, to_async)
         else:
             self.iter = aiter(iterable)
 

@@ -337,8 +337,10 @@ async def test_any_iterable(chunks: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        pytest.param({"size": 0}, "size is a number of bytes, 1 or more, not 0", id="size"),
-        pytest.param({"delay": -1}, "delay is a number of seconds, 0 or more, not -1", id="delay"),
+        pytest.param({"size": 0}, "size must be a number of bytes, 1 or more, not 0", id="size"),
+        pytest.param(
+            {"delay": -1}, "delay must be a number of seconds, 0 or more, not -1", id="delay"
+        ),
         pytest.param({"delay": float("nan")}, "not nan", id="nan"),
     ],
 )
