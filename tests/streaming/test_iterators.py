@@ -1,4 +1,4 @@
-"""A coroutine in a context of its own, and an iterator in threads."""
+"""Awaiting and iterating in a context, and iterating in threads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def context() -> Context:
 
 
 async def test_await_in_context(context: Context) -> None:
-    """Before and after each wait the context is the given one, outside it is the caller's."""
+    """The coroutine has the given context before and after each wait, the caller its own."""
 
     async def step() -> list[str]:
         seen = [variable.get()]
@@ -40,7 +40,7 @@ async def test_await_in_context(context: Context) -> None:
     assert (variable.get(), context[variable]) == ("outside", "changed")
 
 
-async def test_within_same_task(context: Context) -> None:
+async def test_await_in_same_task(context: Context) -> None:
     async def step() -> Any:
         await asyncio.sleep(0)
         return asyncio.current_task()
@@ -48,7 +48,7 @@ async def test_within_same_task(context: Context) -> None:
     assert await await_in_context(context, step()) is asyncio.current_task()
 
 
-async def test_within_error(context: Context) -> None:
+async def test_await_error(context: Context) -> None:
     async def step() -> None:
         await asyncio.sleep(0)
         raise LookupError(variable.get())
@@ -57,8 +57,8 @@ async def test_within_error(context: Context) -> None:
         await await_in_context(context, step())
 
 
-async def test_within_cancelled(context: Context) -> None:
-    """A cancellation arrives inside, where it may be answered."""
+async def test_await_cancelled(context: Context) -> None:
+    """A cancellation reaches the coroutine, which can handle it."""
 
     async def step() -> str:
         try:
@@ -76,8 +76,8 @@ async def test_within_cancelled(context: Context) -> None:
     assert await task == "inside"
 
 
-def test_within_closed(context: Context) -> None:
-    """A coroutine that is thrown away is closed inside."""
+def test_await_closed(context: Context) -> None:
+    """A coroutine that is closed is closed in the context."""
     seen: list[str] = []
 
     class Forever:
@@ -116,8 +116,8 @@ async def test_iterator_without_close(context: Context) -> None:
     assert [item async for item in iterate_in_context(Letters(), context)] == ["ainside", "binside"]
 
 
-async def test_threaded_waits_for_the_call(context: Context) -> None:
-    """A generator that a thread is still in is closed when it has left it, not before."""
+async def test_closing_waits_for_the_step(context: Context) -> None:
+    """A generator that still runs in a thread is closed when the step has ended."""
     inside, go_on = threading.Event(), threading.Event()
     seen: list[str] = []
 
