@@ -1,4 +1,4 @@
-"""The application: hooks, errors, blueprints, commands, threads, messages."""
+"""The application: hooks, errors, blueprints, commands, threads and flashed messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.visits import Visits
 
 @pytest.fixture
 def app() -> FaithfulQuart:
-    """An empty application."""
+    """Return an empty application."""
     made = FaithfulQuart(__name__, static_folder=None)
     made.secret_key = "for these tests only"
     return made
@@ -36,37 +36,37 @@ def app() -> FaithfulQuart:
 
 @pytest.mark.checks("SC-1")
 async def test_ordered_parameters() -> None:
-    """Parameters and fields keep their order, several of one name at their places."""
+    """Parameters and form fields keep their order, including several values of one name."""
     client = create_app().test_client()
-    wanted = [["b", "2"], ["a", "1"], ["b", "3"]]
-    assert await (await client.get("/parameters?b=2&a=1&b=3")).get_json() == wanted
+    expected = [["b", "2"], ["a", "1"], ["b", "3"]]
+    assert await (await client.get("/parameters?b=2&a=1&b=3")).get_json() == expected
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = await client.post("/parameters", data=b"b=2&a=1&b=3", headers=kind)
-    assert await answer.get_json() == wanted
+    response = await client.post("/parameters", data=b"b=2&a=1&b=3", headers=kind)
+    assert await response.get_json() == expected
 
 
 async def test_teardown_error(app: FaithfulQuart) -> None:
-    """Teardown functions are told of an error that has become an answer, as in Flask."""
-    told: list[str] = []
+    """Teardown functions receive an error even if it was responseed, as in Flask."""
+    received: list[str] = []
 
     @app.get("/")
     async def view() -> str:
         raise LookupError
 
     @app.teardown_request
-    def torn_down(error: BaseException | None) -> None:
-        told.append(type(error).__name__)
+    def teardown_request(error: BaseException | None) -> None:
+        received.append(type(error).__name__)
 
     @app.teardown_appcontext
-    async def context_torn_down(error: BaseException | None) -> None:
-        told.append(type(error).__name__)
+    async def teardown_context(error: BaseException | None) -> None:
+        received.append(type(error).__name__)
 
     assert (await app.test_client().get("/")).status_code == 500
-    assert told == ["LookupError", "LookupError"]
+    assert received == ["LookupError", "LookupError"]
 
 
 async def test_session_error(app: FaithfulQuart) -> None:
-    """An error while the session is opened is handled as a view's is."""
+    """An error while the session is opened is handled like an error of a view."""
 
     class Broken(FaithfulSessionInterface):
         async def open_session(self, app: Quart, request: Any) -> Any:
@@ -78,12 +78,12 @@ async def test_session_error(app: FaithfulQuart) -> None:
     async def handler(error: Exception) -> tuple[str, int]:
         return "handled", 500
 
-    answer = await app.test_client().get("/")
-    assert (answer.status_code, await answer.get_data()) == (500, b"handled")
+    response = await app.test_client().get("/")
+    assert (response.status_code, await response.get_data()) == (500, b"handled")
 
 
 async def test_own_response_class(app: FaithfulQuart) -> None:
-    """Every answer that an after_request function sees has the application's own class."""
+    """Each response in an ``after_request`` function has the application's own class."""
     seen: list[tuple[type, bytes]] = []
 
     @app.after_request
@@ -104,7 +104,7 @@ async def test_own_response_class(app: FaithfulQuart) -> None:
 
 
 async def test_trusted_host_page(app: FaithfulQuart) -> None:
-    """A refused host can be given a page, and reaches no view."""
+    """A host that is not trusted reaches no view, and an error handler can response it."""
     app.config["TRUSTED_HOSTS"] = [".example.com"]
 
     @app.get("/")
@@ -116,13 +116,13 @@ async def test_trusted_host_page(app: FaithfulQuart) -> None:
         return "refused", 400
 
     client = app.test_client()
-    for host, told in [("a.example.com", b"a.example.com"), ("evil.example", b"refused")]:
-        answer = await client.get("/", headers={"Host": host})
-        assert await answer.get_data() == told
+    for host, expected in [("a.example.com", b"a.example.com"), ("evil.example", b"refused")]:
+        response = await client.get("/", headers={"Host": host})
+        assert await response.get_data() == expected
 
 
 def test_async_url_defaults(app: FaithfulQuart) -> None:
-    """URL defaults that can't be awaited are refused when they are registered (row 37)."""
+    """Asynchronous URL defaults are refused when they are registered."""
 
     async def defaults(endpoint: str, values: dict[str, Any]) -> None:
         """Never called."""
@@ -139,7 +139,7 @@ def test_async_url_defaults(app: FaithfulQuart) -> None:
 
 @pytest.mark.parametrize("blueprint_class", [Blueprint, FaithfulBlueprint])
 def test_async_commands(app: FaithfulQuart, blueprint_class: type[Blueprint]) -> None:
-    """Commands with ``async def`` run, in an application context (row 37)."""
+    """Asynchronous commands run in an application context."""
     blueprint = blueprint_class("group", __name__)
 
     @app.cli.command("alone")
@@ -165,22 +165,22 @@ def test_async_commands(app: FaithfulQuart, blueprint_class: type[Blueprint]) ->
 async def test_static_of_blueprints(
     app: FaithfulQuart, blueprint_class: type[Blueprint], tmp_path: Path
 ) -> None:
-    """Static files of a blueprint have Flask's headers (row 9)."""
+    """Static files of a blueprint have Flask's headers."""
     (tmp_path / "a.txt").write_text("hello")
     blueprint = blueprint_class(
         "b", __name__, static_folder=str(tmp_path), static_url_path="/b-static"
     )
     app.register_blueprint(blueprint)
     client = app.test_client()
-    answer = await client.get("/b-static/a.txt")
-    assert (await answer.get_data(), answer.headers["Cache-Control"]) == (b"hello", "no-cache")
-    tag = {"If-None-Match": answer.headers["ETag"]}
+    response = await client.get("/b-static/a.txt")
+    assert (await response.get_data(), response.headers["Cache-Control"]) == (b"hello", "no-cache")
+    tag = {"If-None-Match": response.headers["ETag"]}
     assert (await client.get("/b-static/a.txt", headers=tag)).status_code == 304
     assert (await client.get("/b-static/../secret")).status_code == 404
 
 
 async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
-    """A page of a blueprint, also of a nested one, is rendered on the event loop alone."""
+    """A page of a blueprint, or of a nested one, is rendered without a thread."""
     outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__, url_prefix="/in")
 
     @outer.context_processor
@@ -196,8 +196,8 @@ async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
     outer.register_blueprint(inner)
     app.register_blueprint(outer)
     for path in ("/", "/in/"):
-        answer = await app.test_client().get(path)
-        assert await answer.get_data(as_text=True) == f"outer, {path}"
+        response = await app.test_client().get(path)
+        assert await response.get_data(as_text=True) == f"outer, {path}"
     assert visits.count == 0
 
 
@@ -205,7 +205,7 @@ async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
 async def test_small_files(
     app: FaithfulQuart, visits: Visits, tmp_path: Path, size: int, count: int | None
 ) -> None:
-    """A small file takes one visit to a thread; one of any size is sent as it is, and closed."""
+    """A small file needs one call in a thread, and files of any size are sent completely."""
     (tmp_path / "a.bin").write_bytes(
         content := bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     )
@@ -215,8 +215,8 @@ async def test_small_files(
         return await send_from_directory(tmp_path, "a.bin")
 
     client = app.test_client()
-    answer = await client.get("/")
-    assert (await answer.get_data(), answer.content_length) == (content, size)
+    response = await client.get("/")
+    assert (await response.get_data(), response.content_length) == (content, size)
     assert count is None or visits.count == count
     if size > 1:
         part = await client.get("/", headers={"Range": "bytes=1-1000"})
@@ -226,7 +226,7 @@ async def test_small_files(
 
 
 async def test_threads_end(app: FaithfulQuart) -> None:
-    """The threads of SYNC_THREADS live from start-up to shutdown (row 18)."""
+    """The threads of ``SYNC_THREADS`` exist from start-up to shutdown."""
     app.config["SYNC_THREADS"] = 3
 
     @app.get("/")
@@ -234,14 +234,14 @@ async def test_threads_end(app: FaithfulQuart) -> None:
         return threading.current_thread().name
 
     async with app.test_app() as served:
-        answer = await served.test_client().get("/")
-        name = str(await answer.get_data(as_text=True))
+        response = await served.test_client().get("/")
+        name = str(await response.get_data(as_text=True))
         assert name.startswith(app.name)
     assert name not in {thread.name for thread in threading.enumerate()}
 
 
-async def test_forgotten_flash(app: FaithfulQuart) -> None:
-    """A flash that is not awaited is an error under TESTING, with the remedy (row 38)."""
+async def test_flash_without_await(app: FaithfulQuart) -> None:
+    """Under ``TESTING`` a flash that was not awaited is an error that names the remedy."""
 
     @app.get("/<int:awaited>")
     async def view(awaited: int) -> str:
@@ -258,7 +258,7 @@ async def test_forgotten_flash(app: FaithfulQuart) -> None:
 
 
 async def test_blueprint_hooks(app: FaithfulQuart) -> None:
-    """Hooks of nested blueprints run from the outside in, and back."""
+    """Hooks of nested blueprints run from the outermost to the innermost, and back."""
     log: list[str] = []
     outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__)
     for name, owner in (("app", app), ("outer", outer), ("inner", inner)):

@@ -1,9 +1,10 @@
-"""Look-ups of plain rules: the same answers as Werkzeug's, and nothing kept for strangers."""
+"""Routing: cached matches are the same as Werkzeug's, and paths of clients are not cached."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart, request
@@ -16,6 +17,7 @@ from quartpatterns.subclassing.routing import (
     CachingMapAdapter,
     FaithfulMap,
     FaithfulRule,
+    path_inside_mount,
 )
 
 RULES: list[dict[str, Any]] = [
@@ -42,7 +44,7 @@ MAP = new_map()
 
 
 def outcome(adapter: MapAdapter) -> object:
-    """What matching gives: rule and arguments, or the kind of error and where it leads."""
+    """Return rule and arguments, or the type of the error with its URL and methods."""
     try:
         rule, arguments = adapter.match(return_rule=True)
     except HTTPException as error:
@@ -58,7 +60,7 @@ def outcome(adapter: MapAdapter) -> object:
     subdomain=st.sampled_from(["", "other", "none"]),
 )
 def test_as_werkzeug(path: str, method: str, scheme: str, subdomain: str) -> None:
-    """Whatever is asked, the first and the second time: the answer is Werkzeug's own."""
+    """The result is Werkzeug's, the first and the second time."""
     given = (MAP, "example.com", "/", subdomain, scheme, path, method)
     expected = outcome(MapAdapter(*given))
     assert outcome(CachingMapAdapter(*given)) == expected
@@ -66,8 +68,8 @@ def test_as_werkzeug(path: str, method: str, scheme: str, subdomain: str) -> Non
     assert len(MAP.matches) <= sum(len(rule.methods or ()) for rule in MAP.iter_rules())
 
 
-def test_late_rule() -> None:
-    """A rule that comes later is asked, too: what was found without it is forgotten."""
+def test_new_rule() -> None:
+    """A new rule empties the cache."""
     rules = new_map()
     adapter = CachingMapAdapter(rules, "example.com", "/", "", "http", "/a", "GET")
     first: Any = adapter.match(return_rule=True)[0]
@@ -80,8 +82,8 @@ def test_late_rule() -> None:
     assert found.endpoint == "c"
 
 
-async def test_own_arguments() -> None:
-    """Each request has arguments of its own, though nothing had to be found for it."""
+async def test_arguments() -> None:
+    """Each request has its own arguments, also with a cached match."""
     app = FaithfulQuart(__name__, static_folder=None)
 
     @app.get("/")
@@ -100,13 +102,13 @@ async def test_own_arguments() -> None:
 
 
 async def test_hosts() -> None:
-    """Where the host decides, nothing is looked up by the path alone."""
+    """With host matching nothing is cached by the path alone."""
     app: Quart = FaithfulQuart(__name__, static_folder=None, host_matching=True)
     await check(app, host="one.example.com", other={"host": "two.example.com"})
 
 
 async def test_subdomains() -> None:
-    """Where the subdomain decides, neither."""
+    """With subdomain matching neither."""
     app: Quart = FaithfulQuart(__name__, static_folder=None, subdomain_matching=True)
     app.config["SERVER_NAME"] = "example.com"
     await check(app, subdomain="one", other={"subdomain": "two"})
@@ -116,5 +118,36 @@ async def check(app: Quart, *, other: dict[str, Any], **one: Any) -> None:
     app.add_url_rule("/", "one", lambda: "one", **one)
     app.add_url_rule("/", "two", lambda: "two", **other)
     for name in ("one", "two", "one"):
-        answer = await app.test_client().get("/", headers={"Host": f"{name}.example.com"})
-        assert await answer.get_data(as_text=True) == name
+        response = await app.test_client().get("/", headers={"Host": f"{name}.example.com"})
+        assert await response.get_data(as_text=True) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "inner"),
+    [
+        pytest.param("/x", "", "/x", id="no mount"),
+        pytest.param("/b/x", "/b", "/x", id="mounted"),
+        pytest.param("/b/x", "/b/", "/x", id="slash"),
+        pytest.param("/b", "/b", "", id="mount point"),
+        pytest.param("/bb/x", "/b", None, id="not a prefix"),
+        pytest.param("//", "", "", id="slashes"),
+        pytest.param("http://localhost/x", "", "/x", id="absolute"),
+        pytest.param("", "", "", id="empty"),
+    ],
+)
+def test_path_inside_mount(path: str, root: str, inner: str | None) -> None:
+    """The path below a mount point is as WSGI gives it."""
+    assert path_inside_mount(path, root) == inner
+
+
+async def test_outside_of_mount() -> None:
+    """A path outside of the mount point is answered 404, also by a rule for all paths."""
+    app = FaithfulQuart(__name__, static_folder=None)
+
+    @app.get("/<path:path>")
+    async def view(path: str) -> str:
+        return path
+
+    client = app.test_client()
+    assert (await client.get("/b/x", root_path="/b")).status_code == 200
+    assert (await client.get("/bb/x", root_path="/b")).status_code == 404
