@@ -13,6 +13,7 @@ import pytest
 from quart import Blueprint, Quart, Response, current_app, render_template_string, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.settings import SettingError
 from quartpatterns.subclassing import (
     FaithfulBlueprint,
     FaithfulQuart,
@@ -238,6 +239,14 @@ async def test_threads_end(app: FaithfulQuart) -> None:
         name = str(await response.get_data(as_text=True))
         assert name.startswith(app.name)
     assert name not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("count", [0, "8", 1.5, True])
+async def test_invalid_sync_threads(app: FaithfulQuart, count: Any) -> None:
+    """An invalid number of threads is an error at start-up."""
+    app.config["SYNC_THREADS"] = count
+    with pytest.raises(SettingError, match="SYNC_THREADS must be a whole number"):
+        await app.startup()
 
 
 async def test_flash_without_await(app: FaithfulQuart) -> None:
