@@ -52,9 +52,9 @@ async def test_signal(app: Quart) -> None:
         received.append((sender, message, category))
 
     flashed = FlashedMessage(app, "one", "error")
-    assert not flashed.awaited
+    assert flashed.awaited is False
     with message_flashed.connected_to(receive, app):
         for _ in range(2):
             await flashed
-    assert flashed.awaited
+    assert flashed.awaited is True
     assert received == [(app, "one", "error")]
