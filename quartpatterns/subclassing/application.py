@@ -8,31 +8,12 @@ from flask.typing import URLDefaultCallable
 from quart import Blueprint, Quart
 from quart.wrappers import Response
 
-from quartpatterns.subclassing.cli import AsyncCommands, FaithfulAppGroup
-from quartpatterns.subclassing.connection import (
-    FaithfulHTTPConnection,
-    FaithfulWebsocketConnection,
-)
-from quartpatterns.subclassing.context import (
-    Contexts,
-    FaithfulSessionInterface,
-    SessionInTemplates,
-)
-from quartpatterns.subclassing.dispatch import (
-    Dispatch,
-    SyncThreads,
-    TeardownOrder,
-    URLProcessors,
-    refuse_async_url_defaults,
-)
-from quartpatterns.subclassing.files import FileDefaults, StaticFiles, send_static_file
+from quartpatterns.subclassing import cli, connection, context, dispatch, files, response, routing
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
     FaithfulWebsocket,
     UnsupportedAttribute,
 )
-from quartpatterns.subclassing.response import ReturnValues
-from quartpatterns.subclassing.routing import FaithfulMap, FaithfulRule, Hosts
 from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = ["FaithfulBlueprint", "FaithfulQuart"]
@@ -41,17 +22,17 @@ T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
 class FaithfulQuart(
-    Dispatch,
-    ReturnValues,
-    URLProcessors,
-    TeardownOrder,
-    Contexts,
-    Hosts,
-    SyncThreads,
-    StaticFiles,
-    SessionInTemplates,
-    FileDefaults,
-    AsyncCommands,
+    dispatch.Dispatch,
+    response.ReturnValues,
+    dispatch.URLProcessors,
+    dispatch.TeardownOrder,
+    context.Contexts,
+    routing.Hosts,
+    dispatch.SyncThreads,
+    files.StaticFiles,
+    context.SessionInTemplates,
+    files.FileDefaults,
+    cli.AsyncCommands,
     Quart,
 ):
     """A :class:`quart.Quart` that behaves like Flask 3.1, and handles a request with less work.
@@ -73,13 +54,13 @@ class FaithfulQuart(
     .. versionadded:: 0.1
     """
 
-    asgi_http_class = FaithfulHTTPConnection
-    asgi_websocket_class = FaithfulWebsocketConnection
+    asgi_http_class = connection.FaithfulHTTPConnection
+    asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
-    session_interface = FaithfulSessionInterface()
+    session_interface = context.FaithfulSessionInterface()
     test_client_class = FaithfulClient  # type: ignore[assignment]
-    url_map_class = FaithfulMap
-    url_rule_class = FaithfulRule
+    url_map_class = routing.FaithfulMap
+    url_rule_class = routing.FaithfulRule
     websocket_class = FaithfulWebsocket
 
     ensure_sync = UnsupportedAttribute("use app.ensure_async()")
@@ -100,7 +81,7 @@ class FaithfulBlueprint(Blueprint):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cli = FaithfulAppGroup(self.name)
+        self.cli = cli.FaithfulAppGroup(self.name)
 
     async def send_static_file(self, filename: str) -> Response:
         """Send a file of the blueprint's static folder.
@@ -108,7 +89,7 @@ class FaithfulBlueprint(Blueprint):
         Raises:
             RuntimeError: The blueprint has no static folder.
         """
-        return await send_static_file(self, filename)
+        return await files.send_static_file(self, filename)
 
     def url_defaults(self, f: T_url_defaults) -> T_url_defaults:
         """Register a function that adds values to URLs of this blueprint.
@@ -116,7 +97,7 @@ class FaithfulBlueprint(Blueprint):
         Raises:
             TypeError: It is a coroutine function.
         """
-        return super().url_defaults(refuse_async_url_defaults(f))
+        return super().url_defaults(dispatch.refuse_async_url_defaults(f))
 
     def app_url_defaults(self, f: T_url_defaults) -> T_url_defaults:
         """Register a function that adds values to all URLs.
@@ -124,4 +105,4 @@ class FaithfulBlueprint(Blueprint):
         Raises:
             TypeError: It is a coroutine function.
         """
-        return super().app_url_defaults(refuse_async_url_defaults(f))
+        return super().app_url_defaults(dispatch.refuse_async_url_defaults(f))

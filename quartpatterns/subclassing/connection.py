@@ -198,10 +198,6 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
     .. versionadded:: 0.1
 
-    Arguments:
-        app: The application.
-        scope: The ASGI scope.
-
     Attributes:
         drain_timeout: Seconds to wait for a client that sends a body that nobody reads.
     """
@@ -282,8 +278,6 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             if response.on_close:
                 await response.close()
 
-    # Sending
-
     async def _send(
         self, request: Request, response: FaithfulResponse, send: ASGISendCallable
     ) -> None:
@@ -349,8 +343,6 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         if response.status_code in {408, 413} and self._receiver.unread:
             if request.http_version < "2":
                 response.headers["Connection"] = "close"
-
-    # Disconnection and time limits
 
     def abort(self, reason: BaseException) -> None:
         """Cancel the view or the sending because of *reason*, unless the response was sent."""

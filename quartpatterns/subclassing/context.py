@@ -164,9 +164,6 @@ class Contexts(Quart):
         return made  # type: ignore[no-any-return]
 
 
-# Sessions
-
-
 class FaithfulSessionInterface(SecureCookieSessionInterface):
     """Quart's cookie sessions, without creating a signer if there is no cookie.
 
@@ -222,9 +219,6 @@ class SessionInTemplates(Quart):
         super().register_blueprint(blueprint, **options)
         for processors in self.template_context_processors.values():
             processors[:] = [each for each in processors if each.__module__ != "flask.templating"]
-
-
-# Flashed messages
 
 
 def flash(message: str, category: str = "message") -> FlashedMessage:

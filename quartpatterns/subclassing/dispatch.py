@@ -251,9 +251,6 @@ def refuse_async_url_defaults(function: T_url_defaults) -> T_url_defaults:
     return function
 
 
-# Synchronous functions
-
-
 class AsyncCallables(Quart):
     """Views can be any callable that returns an awaitable.
 

@@ -70,13 +70,9 @@ async def send_file(
     Raises:
         TypeError: An argument is given by both of its names.
     """
-    flask_names: dict[str, Any] = {}
-    if download_name is not None:
-        flask_names["download_name"] = download_name
-    if etag is not True:
-        flask_names["etag"] = etag
-    if max_age is not None:
-        flask_names["max_age"] = max_age
+    flask_names: dict[str, Any] = {"download_name": download_name, "max_age": max_age}
+    flask_names["etag"] = None if etag is True else etag
+    given = {name: value for name, value in flask_names.items() if value is not None}
     if isinstance(path_or_file, bytes):
         path_or_file = os.fsdecode(path_or_file)
     return await _send(
@@ -86,7 +82,7 @@ async def send_file(
         as_attachment=as_attachment,
         conditional=conditional,
         last_modified=last_modified,
-        **_with_flask_names(quart_names | flask_names),
+        **_with_flask_names(quart_names | given),
     )
 
 

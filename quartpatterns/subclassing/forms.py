@@ -76,17 +76,7 @@ class FaithfulMultiPartParser(MultiPartParser):
     """
 
     async def parse(self, body: Body, boundary: bytes, content_length: int | None) -> Parsed:
-        """Parse *body*.
-
-        Arguments:
-            body: The body.
-            boundary: The boundary between the parts.
-            content_length: The declared length in bytes, or ``None``.
-
-        Raises:
-            RequestEntityTooLarge: A field, or the number of parts, is over its limit.
-            ValueError: It is not a multipart form.
-        """
+        """Parse *body*, whose parts are separated by *boundary*."""
         decoder = MultipartDecoder(
             boundary, self.max_form_memory_size, max_parts=self.max_form_parts
         )
@@ -150,11 +140,7 @@ class _Part:
             self.stream = parser.start_file_streaming(event, content_length)  # type: ignore[arg-type]
 
     async def write(self, event: Data) -> None:
-        """Write the next bytes.
-
-        Raises:
-            RequestEntityTooLarge: A field is longer than the limit of memory for fields.
-        """
+        """Write the next bytes, if a field stays below the limit of memory for fields."""
         self.size += len(event.data)
         limit = self.parser.max_form_memory_size
         if not self.is_file and limit is not None and self.size > limit:

@@ -41,9 +41,6 @@ __all__ = [
 ]
 
 
-# Headers
-
-
 @lru_cache(1024)
 def _decode_header_name(name: bytes) -> str:
     """Return ``X-Id`` for ``b"x-id"``, as WSGI spells it.
@@ -97,9 +94,6 @@ def client_address(scope: Any) -> str:
     """
     address: str = (scope.get("client") or ("<local>",))[0]
     return address
-
-
-# Body
 
 
 class FaithfulBody(Body):
@@ -224,9 +218,6 @@ class FaithfulBody(Body):
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-# Requests
 
 
 class UnsupportedAttribute:

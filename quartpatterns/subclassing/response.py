@@ -55,9 +55,6 @@ def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(_encode_header_name(name), value.encode()) for name, value in headers]
 
 
-# Bodies
-
-
 class FaithfulIterableBody(IterableBody):
     """A body from any iterable, which is closed at the end.
 
@@ -117,9 +114,6 @@ class RangeBody(ResponseBody):
                 return
 
 
-# Responses
-
-
 class ResponseData(Response):
     """A body from everything that Flask accepts: ``bytearray``, lists of parts, any iterator.
 
@@ -130,13 +124,7 @@ class ResponseData(Response):
 
     def __init__(
         self,
-        response: ResponseBody
-        | str
-        | bytes
-        | bytearray
-        | Iterable[Any]
-        | AsyncIterable[Any]
-        | None = None,
+        response: Any = None,
         status: int | str | None = None,
         headers: Any = None,
         mimetype: str | None = None,
@@ -242,21 +230,14 @@ def conditional_environ(request: Request) -> dict[str, Any]:
 
 
 class CloseCallbacks(Response):
-    """Functions that run when the response has been sent, or could not be sent."""
+    """Functions that run when the response ends, also if the client disconnects."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.on_close: list[OnClose] = []
 
     def call_on_close(self, func: OnClose) -> OnClose:
-        """Call *func* when the response ends, also if the client disconnects.
-
-        Arguments:
-            func: A function, which may be a coroutine function.
-
-        Returns:
-            The function, so that this can be a decorator.
-        """
+        """Call *func*, which can be asynchronous, when the response ends or can't be sent."""
         self.on_close.append(func)
         return func
 
@@ -318,9 +299,6 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
             made.on_close = getattr(response, "on_close", [])
         made.status = response.status
         return made
-
-
-# Return values of views
 
 
 class ReturnValues(Quart):
