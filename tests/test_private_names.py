@@ -167,12 +167,6 @@ PRIVATE = [
         "to review",
     ),
     Private(
-        "sqlalchemy",
-        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor",
-        "_adapt_connection",
-        "to review",
-    ),
-    Private(
         "sqlalchemy", "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor", "_rows", "to review"
     ),
     Private(
@@ -198,7 +192,6 @@ PRIVATE = [
     Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_dec_overflow", "to review"),
     Private("sqlite3", "aiosqlite:Connection", "_conn", "to review"),
     Private("sqlite3", "aiosqlite:Connection", "_execute", "to review"),
-    Private("sqlite3", "aiosqlite:Connection", "_iter_chunk_size", "to review"),
     Private("sqlite3", "aiosqlite:Connection", "_thread", "to review"),
     Private("sqlite3", "aiosqlite:Connection", "_connection", "to review"),
     Private("tasks", "arq.worker:Worker", "_poll_iteration", "to review"),

@@ -168,17 +168,8 @@ class Receiver:
                 while self.unread and isinstance(body, FaithfulBody):
                     await body.wait_for_change()
 
-    @property
-    def active(self) -> bool:
-        """Whether there is something to :meth:`stop`."""
-        return self._watcher is not None or self.unread
-
     async def stop(self) -> None:
-        """End the watching task. What has arrived of the body is dropped."""
-        if self.unread and not self.disconnected:
-            self.discard()
-            # The task receives a message that is there already. Servers wait for this.
-            await asyncio.sleep(0)
+        """End the watching task."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
@@ -229,8 +220,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 raise self._reason from None
         finally:
             self._timer.cancel()
-            if self._receiver.active:
-                await self._receiver.stop()
+            await self._receiver.stop()
             self._receiver.release_body()
             # Without this cycle, the objects of a request need no garbage collection.
             del self._receiver

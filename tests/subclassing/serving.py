@@ -36,5 +36,5 @@ async def served(app: Quart) -> AsyncIterator[int]:
 async def http2(port: int) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client that uses only HTTP/2."""
     base = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(http1=False, http2=True, base_url=base, timeout=10) as client:
+    async with httpx.AsyncClient(http1=False, http2=True, base_url=base, timeout=60) as client:
         yield client

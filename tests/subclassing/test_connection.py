@@ -14,8 +14,10 @@ import pytest
 from blockbuster import BlockBuster
 from quart import Response, make_push_promise, request
 from quart.testing import QuartClient
+from werkzeug.exceptions import ClientDisconnected
 
 from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing.connection import ResponseTimeoutError
 from quartpatterns.subclassing.example.differences.raw_http import connect, exchange, read_response
 from tests.serving import eventually
 from tests.subclassing.serving import GET, http2, post, served
@@ -67,7 +69,8 @@ def app() -> FaithfulQuart:
     return FaithfulQuart(__name__, static_folder=None)
 
 
-async def test_two_messages(app: FaithfulQuart) -> None:
+@pytest.mark.parametrize("version", ["1.1", "2"])
+async def test_two_messages(app: FaithfulQuart, version: str) -> None:
     """A response that is not streamed is two messages, without a task and without receiving."""
     tasks: list[int] = []
 
@@ -78,7 +81,7 @@ async def test_two_messages(app: FaithfulQuart) -> None:
 
     client = Client()
     before = len(asyncio.all_tasks())
-    await app(scope(), client.receive, client.send)  # type: ignore[arg-type]
+    await app(scope(http_version=version), client.receive, client.send)  # type: ignore[arg-type]
     assert [message["type"] for message in client.sent] == [
         "http.response.start",
         "http.response.body",
@@ -128,6 +131,118 @@ async def test_cancellation_by_the_server(app: FaithfulQuart) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_cancellation_by_both(app: FaithfulQuart) -> None:
+    """If the server cancels a request whose client has disconnected, it sees the cancellation."""
+    cleaning = asyncio.Event()
+
+    @app.get("/")
+    async def view() -> str:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            cleaning.set()
+            await asyncio.sleep(30)
+        return ""
+
+    client = Client()
+    task = asyncio.create_task(app(scope(), client.receive, client.send))  # type: ignore[arg-type]
+    client.disconnect()
+    await cleaning.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_disconnect_at_the_end(app: FaithfulQuart) -> None:
+    """A client that disconnects while the last message is sent does not cancel the sending."""
+    sent: list[str] = []
+
+    @app.get("/")
+    async def view() -> str:
+        await asyncio.sleep(0.1)  # until a task watches the client
+        return "hello"
+
+    client = Client()
+
+    async def send(message: Any) -> None:
+        if not message.get("more_body", True):
+            client.disconnect()
+            await eventually(client.queue.empty)
+            await asyncio.sleep(0.01)
+        sent.append(message["type"])
+
+    await app(scope(), client.receive, send)  # type: ignore[arg-type]
+    assert sent == ["http.response.start", "http.response.body"]
+
+
+async def test_last_message_is_stuck(app: FaithfulQuart) -> None:
+    """The time limit applies to the last message as well, and the server sees the error."""
+    app.config["RESPONSE_TIMEOUT"] = 0.1
+
+    @app.get("/")
+    async def view() -> str:
+        return "hello"
+
+    async def send(message: Any) -> None:
+        if not message.get("more_body", True):
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(20):
+        with pytest.raises(ResponseTimeoutError, match="did not take the response in 0.1 s"):
+            await app(scope(), Client().receive, send)  # type: ignore[arg-type]
+
+
+async def test_reading_too_late(app: FaithfulQuart) -> None:
+    """A task that reads the body after the response does not take messages of the server."""
+    bodies: list[Any] = []
+
+    @app.post("/")
+    async def view() -> str:
+        bodies.append(request.body)
+        return ""
+
+    client = Client({"type": "http.request", "body": b"half", "more_body": True})
+    headers = [(b"host", b"localhost"), (b"content-length", b"8")]
+    connection: Any = app.asgi_http_class(app, scope(method="POST", headers=headers))  # type: ignore[arg-type]
+    connection.drain_timeout = 0.01
+    await connection(client.receive, client.send)
+    async with asyncio.timeout(5):
+        with pytest.raises(ClientDisconnected):
+            await bodies[0]
+
+
+async def test_http_1_0(app: FaithfulQuart) -> None:
+    """A request without the header ``Host``, which HTTP/1.0 allows, has the server's name."""
+    app.config["SERVER_NAME"] = "server.example"
+
+    @app.get("/")
+    async def view() -> str:
+        return request.host
+
+    client = Client()
+    await app(scope(http_version="1.0", headers=[]), client.receive, client.send)  # type: ignore[arg-type]
+    assert client.sent[1]["body"] == b"server.example"
+
+
+@pytest.mark.parametrize(("version", "expected"), [("1.1", b"close"), ("2", None)])
+async def test_refused_body(app: FaithfulQuart, version: str, expected: bytes | None) -> None:
+    """A refused body ends the connection, except over HTTP/2, which has no such header."""
+    app.config["MAX_CONTENT_LENGTH"] = 1
+
+    @app.post("/")
+    async def view() -> str:
+        return str(await request.get_data())
+
+    client = Client({"type": "http.request", "body": b"x", "more_body": True})
+    headers = [(b"host", b"localhost"), (b"content-length", b"9")]
+    changed = scope(method="POST", http_version=version, headers=headers)
+    connection: Any = app.asgi_http_class(app, changed)  # type: ignore[arg-type]
+    connection.drain_timeout = 0.01
+    await connection(client.receive, client.send)
+    assert client.sent[0]["status"] == 413
+    assert dict(client.sent[0]["headers"]).get(b"connection") == expected
 
 
 async def test_failing_receive(app: FaithfulQuart) -> None:
