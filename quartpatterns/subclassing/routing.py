@@ -70,9 +70,8 @@ class CachingMapAdapter(MapAdapter):
         found = super().match(return_rule=True)
         rule: Rule = found[0]
         # A rule without methods matches any, and a client can invent methods.
-        if not rule.arguments and rule.methods is not None:
-            if rule.rule == self.path_info and rule.subdomain == self.subdomain:
-                cache[key] = rule
+        if rule.rule == self.path_info and not rule.arguments and rule.methods is not None:
+            cache[key] = rule
         return found
 
 

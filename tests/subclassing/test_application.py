@@ -241,6 +241,48 @@ async def test_threads_end(app: FaithfulQuart) -> None:
     assert name not in {thread.name for thread in threading.enumerate()}
 
 
+async def test_ignored_error() -> None:
+    """Teardown functions do not receive an error that the application ignores."""
+    received: list[BaseException | None] = []
+
+    class App(FaithfulQuart):
+        def should_ignore_error(self, error: BaseException | None) -> bool:
+            return isinstance(error, LookupError)
+
+    app = App(__name__, static_folder=None)
+    app.teardown_request(received.append)
+
+    @app.get("/<kind>")
+    async def view(kind: str) -> str:
+        raise LookupError if kind == "ignored" else ValueError
+
+    for kind in ("ignored", "other"):
+        await app.test_client().get(f"/{kind}")
+    assert received[0] is None
+    assert isinstance(received[1], ValueError)
+
+
+async def test_emptied_session(app: FaithfulQuart) -> None:
+    """A session that was emptied is removed from the client, even if it was not read."""
+    interface = FaithfulSessionInterface()
+    response = FaithfulResponse("")
+    session = interface.session_class()
+    await interface.save_session(app, session, response)
+    assert "Set-Cookie" not in response.headers
+    session.modified, session.accessed = True, False
+    await interface.save_session(app, session, response)
+    assert "session=;" in response.headers["Set-Cookie"]
+
+
+async def test_two_applications(app: FaithfulQuart) -> None:
+    """A request has the context of its own application inside the context of another one."""
+    app.add_url_rule("/", "view", lambda: current_app.name)
+    async with FaithfulQuart("other", static_folder=None).app_context():
+        response = await app.test_client().get("/")
+        assert await response.get_data(as_text=True) == app.name
+        assert current_app.name == "other"
+
+
 @pytest.mark.parametrize("count", [0, "8", 1.5, True])
 async def test_invalid_sync_threads(app: FaithfulQuart, count: Any) -> None:
     """An invalid number of threads is an error at start-up."""
