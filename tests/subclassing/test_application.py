@@ -10,7 +10,15 @@ from typing import Any
 
 import flask
 import pytest
-from quart import Blueprint, Quart, Response, current_app, render_template_string, request
+from quart import (
+    Blueprint,
+    Quart,
+    Response,
+    current_app,
+    render_template_string,
+    request,
+    websocket,
+)
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.settings import SettingError
@@ -239,6 +247,42 @@ async def test_threads_end(app: FaithfulQuart) -> None:
         name = str(await response.get_data(as_text=True))
         assert name.startswith(app.name)
     assert name not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_set_up_after_a_websocket(app: FaithfulQuart) -> None:
+    """Set-up after the first websocket is an error, as after the first request."""
+
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.send("hello")
+
+    async with app.test_client().websocket("/") as connection:
+        await connection.receive()
+    with pytest.raises(AssertionError):
+        app.add_url_rule("/late", "late", lambda: "late")
+
+
+async def test_teardown_order(app: FaithfulQuart) -> None:
+    """``teardown_request`` functions run in reverse order, those of the blueprint first."""
+    order: list[str] = []
+    blueprint = Blueprint("blueprint", __name__)
+    for name, owner in (("app", app), ("blueprint", blueprint)):
+        for number in (1, 2):
+            owner.teardown_request(lambda error, text=f"{name} {number}": order.append(text))
+    blueprint.add_url_rule("/", "view", lambda: "")
+    app.register_blueprint(blueprint)
+    await app.test_client().get("/")
+    assert order == ["blueprint 2", "blueprint 1", "app 2", "app 1"]
+
+
+async def test_generator_function(app: FaithfulQuart) -> None:
+    """A synchronous generator function becomes an asynchronous iterator, as in Quart."""
+
+    def numbers() -> Any:
+        yield from range(3)
+
+    items: Any = await app.ensure_async(numbers)()
+    assert [item async for item in items] == [0, 1, 2]
 
 
 async def test_ignored_error() -> None:
