@@ -159,7 +159,6 @@ PRIVATE = [
         " list may append it long after the outer form was created",
     ),
     # What classes override or take from base classes.
-    Private("mongodb", "beanie:Document", "_document_settings", "to review"),
     Private(
         "sqlalchemy",
         "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor",

@@ -28,6 +28,7 @@ from quartpatterns.subclassing import (
     FaithfulResponse,
     FaithfulSessionInterface,
     flash,
+    send_file,
     send_from_directory,
 )
 from quartpatterns.subclassing import flask as flask_names
@@ -232,6 +233,19 @@ async def test_small_files(
         assert (part.status_code, await part.get_data()) == (206, content[1:1001])
     head = await client.head("/")
     assert (await head.get_data(), head.content_length) == (b"", size)
+
+
+async def test_arguments_of_send_file(app: FaithfulQuart, tmp_path: Path) -> None:
+    """An argument has one name, a path can be bytes, and ``USE_X_SENDFILE`` is applied."""
+    (tmp_path / "a.txt").write_text("hello")
+    app.config["USE_X_SENDFILE"] = True
+    async with app.test_request_context("/"):
+        with pytest.raises(TypeError, match="'cache_timeout' is Quart's name of 'max_age'"):
+            await send_file(tmp_path / "a.txt", max_age=5, cache_timeout=5)
+        path: Any = bytes(tmp_path / "a.txt")
+        response = await send_file(path, cache_timeout=5)
+    assert response.headers["X-Sendfile"] == str(tmp_path / "a.txt")
+    assert response.headers["Cache-Control"] == "public, max-age=5"
 
 
 async def test_threads_end(app: FaithfulQuart) -> None:
