@@ -1,4 +1,4 @@
-"""JSON by orjson, byte for byte as Flask writes it: an option.
+"""A JSON provider that uses orjson and writes the same bytes as Flask.
 
 .. code-block:: python
 
@@ -14,30 +14,28 @@ from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
-try:
+from quartpatterns._shared.extras import requires_extra
+
+with requires_extra("json", "orjson", needed_by="FastJSONProvider"):
     import orjson
-except ImportError as error:
-    raise ImportError(
-        "FastJSONProvider needs orjson: pip install 'quartpatterns[json]'", name="orjson"
-    ) from error
 
 __all__ = ["FastJSONProvider"]
 
 COMPACT: dict[str, Any] = {"separators": (",", ":")}
-# What orjson would write in its own way goes through Flask's function for it.
+# Flask's own function writes what orjson would write differently.
 OPTIONS = (
     orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
-# A NaN, which is null for orjson; and 0.00001, which is 1e-05 for Python.
-SIGNS = (b"null", b"0.0000")
-# The look behind comes second: to look for one letter is quick.
+# orjson writes null for NaN, and 0.00001 where Python writes 1e-05.
+DIFFERENT = (b"null", b"0.0000")
+# The lookbehind comes second, because searching for one letter is fast.
 EXPONENT = re.compile(rb"e(?<=\de)")
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """The characters that ASCII does not have, as JSON escapes them."""
+    """Escape characters that ASCII does not have, as JSON does."""
     assert isinstance(error, UnicodeEncodeError)
     units = error.object[error.start : error.end].encode("utf-16-be")
     pairs = (units[i : i + 2].hex() for i in range(0, len(units), 2))
@@ -48,34 +46,37 @@ codecs.register_error("quartpatterns.json", _escape)
 
 
 class FastJSONProvider(DefaultJSONProvider):
-    """A provider that writes responses with orjson wherever that gives Flask's output.
+    """A provider that writes responses with orjson if that gives the same text as Flask.
 
-    Flask's own provider writes what remains: floats with an exponent (``1e+16`` here, ``1e16``
-    there), data with ``null`` (which may be a NaN for orjson), long integers, keys that are no
-    strings, subclasses of ``dict`` and ``list``. Texts that look like one of these only cost the
-    second attempt. The one thing it writes that Flask refuses is a member of an ``Enum``.
+    Otherwise Flask's own provider writes them: floats with an exponent (``1e+16`` in Python,
+    ``1e16`` in orjson), data with ``null`` (which orjson writes for NaN), long integers, keys
+    that are not strings, and subclasses of ``dict`` and ``list``. A text that looks like one of
+    these is written twice. The only difference: members of an ``Enum`` are written, and Flask
+    raises an error.
+
+    .. versionadded:: 0.1
     """
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """Write *obj* as JSON.
+        """Return *obj* as JSON.
 
         Arguments:
-            obj: What to write.
-            kwargs: What :func:`json.dumps` takes; with any but compact separators, which is what
-                responses have, it is that function that writes.
+            obj: The object.
+            kwargs: Arguments of :func:`json.dumps`. With any but compact separators, which
+                responses use, that function is used.
         """
-        if kwargs == COMPACT and (fast := self._fast(obj)) is not None:
+        if kwargs == COMPACT and (fast := self._fast_dumps(obj)) is not None:
             return fast
         return super().dumps(obj, **kwargs)
 
-    def _fast(self, obj: Any) -> str | None:
+    def _fast_dumps(self, obj: Any) -> str | None:
         options = OPTIONS | orjson.OPT_SORT_KEYS if self.sort_keys else OPTIONS
         try:
             data = orjson.dumps(obj, self.default, options)
         except (TypeError, ValueError, RecursionError):
-            # Flask's own provider writes it, or says in its own words why it can't.
+            # Flask's own provider writes it or raises Flask's error.
             return None
-        if any(sign in data for sign in SIGNS) or EXPONENT.search(data):
+        if any(text in data for text in DIFFERENT) or EXPONENT.search(data):
             return None
         if not self.ensure_ascii:
             return data.decode()

@@ -1,17 +1,18 @@
-"""A coroutine in a context of its own, and an iterator in threads."""
+"""Awaiting and iterating in a context, and iterating in threads."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Generator
+from contextlib import aclosing
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 import pytest
 from quart.utils import run_sync
 
-from quartpatterns.streaming.steps import async_steps, threaded, within
+from quartpatterns.streaming.iterators import ThreadIterator, await_in_context, iterate_in_context
 from tests.serving import PATIENCE, eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="outside")
@@ -24,8 +25,8 @@ def context() -> Context:
     return context
 
 
-async def test_within(context: Context) -> None:
-    """Before and after each wait the context is the given one, outside it is the caller's."""
+async def test_await_in_context(context: Context) -> None:
+    """The coroutine has the given context before and after each wait, the caller its own."""
 
     async def step() -> list[str]:
         seen = [variable.get()]
@@ -35,29 +36,29 @@ async def test_within(context: Context) -> None:
         variable.set("changed")
         return [*seen, variable.get()]
 
-    assert await within(context, step()) == ["inside", "inside", "changed"]
+    assert await await_in_context(context, step()) == ["inside", "inside", "changed"]
     assert (variable.get(), context[variable]) == ("outside", "changed")
 
 
-async def test_within_same_task(context: Context) -> None:
+async def test_await_in_same_task(context: Context) -> None:
     async def step() -> Any:
         await asyncio.sleep(0)
         return asyncio.current_task()
 
-    assert await within(context, step()) is asyncio.current_task()
+    assert await await_in_context(context, step()) is asyncio.current_task()
 
 
-async def test_within_error(context: Context) -> None:
+async def test_await_error(context: Context) -> None:
     async def step() -> None:
         await asyncio.sleep(0)
         raise LookupError(variable.get())
 
     with pytest.raises(LookupError, match="inside"):
-        await within(context, step())
+        await await_in_context(context, step())
 
 
-async def test_within_cancelled(context: Context) -> None:
-    """A cancellation arrives inside, where it may be answered."""
+async def test_await_cancelled(context: Context) -> None:
+    """A cancellation reaches the coroutine, which can handle it."""
 
     async def step() -> str:
         try:
@@ -67,7 +68,7 @@ async def test_within_cancelled(context: Context) -> None:
         return variable.get()
 
     async def whole() -> str:
-        return await within(context, step())
+        return await await_in_context(context, step())
 
     task = asyncio.create_task(whole())
     await asyncio.sleep(0)
@@ -75,8 +76,8 @@ async def test_within_cancelled(context: Context) -> None:
     assert await task == "inside"
 
 
-def test_within_closed(context: Context) -> None:
-    """A coroutine that is thrown away is closed inside."""
+def test_await_closed(context: Context) -> None:
+    """A coroutine that is closed is closed in the context."""
     seen: list[str] = []
 
     class Forever:
@@ -91,7 +92,7 @@ def test_within_closed(context: Context) -> None:
             seen.append(variable.get())
 
     async def whole() -> None:
-        await within(context, step())
+        await await_in_context(context, step())
 
     coroutine = whole()
     coroutine.send(None)
@@ -112,11 +113,11 @@ async def test_iterator_without_close(context: Context) -> None:
                 return letter + variable.get()
             raise StopAsyncIteration
 
-    assert [item async for item in async_steps(Letters(), context)] == ["ainside", "binside"]
+    assert [item async for item in iterate_in_context(Letters(), context)] == ["ainside", "binside"]
 
 
-async def test_threaded_waits_for_the_call(context: Context) -> None:
-    """A generator that a thread is still in is closed when it has left it, not before."""
+async def test_closing_waits_for_the_step(context: Context) -> None:
+    """A generator that still runs in a thread is closed when the step has ended."""
     inside, go_on = threading.Event(), threading.Event()
     seen: list[str] = []
 
@@ -130,8 +131,8 @@ async def test_threaded_waits_for_the_call(context: Context) -> None:
             seen.append(f"closed {variable.get()}")
 
     async def whole() -> None:
-        async with threaded(steps(), context, run_sync) as call:
-            await call(next)
+        async with aclosing(ThreadIterator(steps(), run_sync, context)) as iterator:
+            await iterator.call(next)
 
     task = asyncio.create_task(whole())
     await eventually(inside.is_set)

@@ -1,7 +1,7 @@
-"""One side of the comparison: Flask, Quart or FaithfulQuart, spoken to in the same words.
+"""Flask, Quart and FaithfulQuart behind the same interface.
 
-A probe is written once, in the dialect with ``async`` and ``await``. On Flask's side there is no
-event loop: a coroutine that awaits nothing but what is there already is run to its end by hand.
+A probe is written once, with ``async`` and ``await``. For Flask its views become plain functions,
+which run the coroutine to its end in one step.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import inspect
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -20,34 +19,31 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-__all__ = ["SIDES", "Answer", "Side", "either"]
+from quartpatterns._shared.calling import maybe_await
 
-# The module whose names a side's code imports, and the class of its application.
-SIDES = {
+__all__ = ["FRAMEWORKS", "ClientResponse", "Framework"]
+
+# The module that an application of the framework imports from, and its application class.
+FRAMEWORKS = {
     "Flask": ("flask", "Flask"),
     "Quart": ("quart", "Quart"),
-    "FaithfulQuart": ("quartpatterns.subclassing.names", "Flask"),
+    "FaithfulQuart": ("quartpatterns.subclassing.flask", "Flask"),
 }
 
 
-async def either(value: Any) -> Any:
-    """*value*, awaited where it is to be awaited."""
-    return await value if inspect.isawaitable(value) else value
-
-
-def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that waits for nothing."""
+def _run_in_one_step(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
         return stop.value
     coroutine.close()
-    raise RuntimeError("on Flask's side there is nothing to wait for")
+    raise RuntimeError("a probe can't wait in a view of Flask's")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back.
+class ClientResponse:
+    """A response of a test client.
 
     Arguments:
         status: The status code.
@@ -66,68 +62,73 @@ class Answer:
         return f"{self.status} {self.body.decode(errors='replace')}".strip()
 
 
-class Side:
-    """One of the three.
+class Framework:
+    """One of the three frameworks.
 
     Arguments:
-        name: A key of :data:`SIDES`.
+        name: A key of :data:`FRAMEWORKS`.
 
     Attributes:
-        seen: Every answer that a test client has received.
+        responses: All responses that a test client has received.
+        names: The module with the framework's names.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.seen: list[Answer] = []
-        module, self.class_name = SIDES[name]
+        self.responses: list[ClientResponse] = []
+        module, self.class_name = FRAMEWORKS[name]
         self.names: Any = importlib.import_module(module)
 
     @property
     def is_flask(self) -> bool:
-        """Whether this is the oracle."""
+        """Whether this is Flask, which says what is right."""
         return self.name == "Flask"
 
     def app(self, *args: Any, **options: Any) -> Any:
-        """A new application; without a static folder where none is given."""
+        """Return a new application, by default without a static folder."""
         options.setdefault("static_folder", None)
         return getattr(self.names, self.class_name)(*(args or (__name__,)), **options)
 
-    def dialect(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """*func*, a coroutine function, as this side wants it."""
+    def adapt(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a view for this framework that does what *func*, a coroutine function, does."""
         if not self.is_flask:
             return func
 
         @wraps(func)
         def plain(*args: Any, **kwargs: Any) -> Any:
-            return _finish(func(*args, **kwargs))
+            return _run_in_one_step(func(*args, **kwargs))
 
         return plain
 
     def view(self, app: Any, rule: str = "/", **options: Any) -> Callable[[Any], Any]:
-        """Register a coroutine function as a view."""
+        """Return a decorator that registers a coroutine function as a view."""
 
         def decorator(func: Callable[..., Any]) -> Callable[..., Any]:
-            app.add_url_rule(rule, view_func=self.dialect(func), **options)
+            app.add_url_rule(rule, view_func=self.adapt(func), **options)
             return func
 
         return decorator
 
-    async def call(self, app: Any, path: str = "/", method: str = "GET", **options: Any) -> Answer:
-        """Send a request with the side's own test client."""
-        return await self.answer(app.test_client().open(path, method=method, **options))
+    async def call(
+        self, app: Any, path: str = "/", method: str = "GET", **options: Any
+    ) -> ClientResponse:
+        """Send a request with the framework's own test client."""
+        return await self.response(app.test_client().open(path, method=method, **options))
 
-    async def answer(self, sent: Any) -> Answer:
-        """The answer of a test client."""
-        response = await either(sent)
+    async def response(self, sent: Any) -> ClientResponse:
+        """Return the response of a test client's call, which is awaited if necessary."""
+        response = await maybe_await(sent)
         headers = {name.lower(): value for name, value in response.headers}
-        answer = Answer(response.status_code, headers, await either(response.get_data()))
+        received = ClientResponse(
+            response.status_code, headers, await maybe_await(response.get_data())
+        )
         if self.is_flask:
             response.close()
-        self.seen.append(answer)
-        return answer
+        self.responses.append(received)
+        return received
 
     async def within(self, app: Any, func: Callable[[], Awaitable[Any]]) -> Any:
-        """Call *func* inside a view of its own, and give back what it gives."""
+        """Call *func* inside a view and return its result."""
         found: list[Any] = []
 
         async def view() -> str:
@@ -140,7 +141,7 @@ class Side:
 
     @contextlib.asynccontextmanager
     async def served(self, app: Any) -> AsyncIterator[int]:
-        """Serve *app* by a real server on a port of 127.0.0.1: Werkzeug's or Hypercorn."""
+        """Serve *app* with Werkzeug's server or Hypercorn; yield the port on 127.0.0.1."""
         async with self._flask_server(app) if self.is_flask else _hypercorn(app) as port:
             yield port
 
@@ -149,7 +150,7 @@ class Side:
         from werkzeug.serving import WSGIRequestHandler, make_server
 
         class Handler(WSGIRequestHandler):
-            # Chunked answers, as behind any server for production.
+            # Allows chunked responses, as servers for production do.
             protocol_version = "HTTP/1.1"
 
             def log(self, *args: Any) -> None:
@@ -175,7 +176,7 @@ async def _hypercorn(app: Any) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     config = Config()
-    # Handed over: the server closes it.
+    # The server closes the socket.
     config.bind = [f"fd://{listener.detach()}"]
     config.errorlog = None
     config.graceful_timeout = 0.5

@@ -1,4 +1,4 @@
-"""JSON by orjson: the same bytes as Flask's, case by case."""
+"""The JSON provider with orjson writes the same bytes as Flask's."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing.serialization import FastJSONProvider
+from quartpatterns.subclassing.json import FastJSONProvider
 
 
 @dataclasses.dataclass
 class Point:
-    """A dataclass with one inside."""
+    """A dataclass."""
 
     y: int
     x: Any
 
 
 class Html:
-    """What a template shows."""
+    """An object with its own HTML."""
 
     def __html__(self) -> str:
         return "<b>ü</b>"
@@ -57,7 +57,7 @@ UTC = datetime.UTC
 
 
 def outcome(app: Any, value: Any) -> Any:
-    """The body that a view's value becomes, or the kind of its error."""
+    """Return the body for the value of a view, or the type of the error."""
     try:
         return app.json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
@@ -98,7 +98,7 @@ def outcome(app: Any, value: Any) -> Any:
     ],
 )
 def test_as_flask(value: Any) -> None:
-    """Each kind of value is written as Flask writes it, or refused as Flask refuses it."""
+    """Each type of value is written as Flask writes it, or refused as Flask refuses it."""
     assert outcome(QUART, value) == outcome(FLASK, value)
 
 
@@ -118,7 +118,7 @@ VALUES = strategies.recursive(
 
 @given(VALUES)
 def test_anything(value: Any) -> None:
-    """Whatever is written, Flask writes the same."""
+    """Any value is written as Flask writes it."""
     assert outcome(QUART, value) == outcome(FLASK, value)
 
 
@@ -133,17 +133,17 @@ def test_floats(value: float) -> None:
 
 @pytest.mark.parametrize("name", ["sort_keys", "ensure_ascii"])
 def test_settings(name: str) -> None:
-    """The provider's attributes mean what they mean in Flask."""
+    """The provider's attributes have the same effect as in Flask."""
     value = {"b": "ü\x7f", "a": 1}
-    told = []
+    results = []
     for app in (Flask(__name__, static_folder=None), Fast(__name__, static_folder=None)):
         setattr(app.json, name, False)
-        told.append(app.json.dumps(value, separators=(",", ":")))
-    assert told[0] == told[1]
+        results.append(app.json.dumps(value, separators=(",", ":")))
+    assert results[0] == results[1]
 
 
 async def test_response() -> None:
-    """A view's dict is written by it; in debug mode it is indented."""
+    """The provider writes the dict of a view, and indents it in debug mode."""
     app = Fast(__name__, static_folder=None)
     flask = Flask(__name__, static_folder=None)
     value = {"b": [1, {"ü": 1.5}], "a": "x"}
@@ -151,19 +151,19 @@ async def test_response() -> None:
     flask.add_url_rule("/", "view", lambda: value)
     for debug in (False, True):
         app.debug = flask.debug = debug
-        answer = await (await app.test_client().get("/")).get_data()
-        assert answer == flask.test_client().get("/").data
+        response = await (await app.test_client().get("/")).get_data()
+        assert response == flask.test_client().get("/").data
 
 
 def test_fast_path() -> None:
-    """An ordinary value is indeed written by orjson."""
+    """An ordinary value is written by orjson."""
     provider = QUART.json
     assert isinstance(provider, FastJSONProvider)
-    assert provider._fast({"a": [1, "b", 1.5]}) == '{"a":[1,"b",1.5]}'
+    assert provider._fast_dumps({"a": [1, "b", 1.5]}) == '{"a":[1,"b",1.5]}'
 
 
 def test_enum() -> None:
-    """The one value that Flask refuses and this provider writes."""
+    """The only value that Flask refuses and this provider writes."""
 
     class Color(enum.Enum):
         RED = "red"

@@ -1,4 +1,4 @@
-"""What ``test_load.py`` serves in a process of its own: it counts, and says what it has counted."""
+"""The application that ``test_load.py`` serves in its own process, and what it counts."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from quart import Quart, Response, request
 from quartpatterns.subclassing import FaithfulQuart
 
 CLASSES = {"Quart": Quart, "FaithfulQuart": FaithfulQuart}
-LIMIT = 1_000_000  # bytes that /form may be sent
+LIMIT = 1_000_000  # of /form, in bytes
 
 
 def create_app(class_name: str) -> Quart:
-    """An application whose class is called *class_name*."""
+    """Return an application of one of the classes."""
     app = CLASSES[class_name](__name__)
     app.config["MAX_CONTENT_LENGTH"] = None
-    counts = {"received": 0, "begun": 0, "ended": 0}
+    counts = {"received": 0, "started": 0, "ended": 0}
 
     @app.post("/slow")
     async def slow() -> str:
-        """Begin to read when a client on this machine could have sent all."""
+        """Start to read when the client has had the time to send everything."""
         await asyncio.sleep(2)
         length = 0
         async for data in request.body:
@@ -40,11 +40,11 @@ def create_app(class_name: str) -> Quart:
     @app.get("/stream")
     async def stream() -> Response:
         async def generate() -> AsyncIterator[bytes]:
-            counts["begun"] += 1
+            counts["started"] += 1
             try:
                 while True:
                     yield b"x" * 1000
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(1)
             finally:
                 counts["ended"] += 1
 
@@ -53,26 +53,24 @@ def create_app(class_name: str) -> Quart:
         return response
 
     @app.get("/counts")
-    async def counted() -> dict[str, int]:
+    async def get_counts() -> dict[str, int]:
         gc.collect()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        tasks = len(asyncio.all_tasks())
         return {
             **counts,
-            "tasks": tasks,
+            "tasks": len(asyncio.all_tasks()),
             "resident": psutil.Process().memory_info().rss,
-            "peak": peak,
+            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
 
-    inside = app.asgi_app
+    asgi_app = app.asgi_app
 
     async def counting(scope: Any, receive: Any, send: Any) -> None:
-        async def counted_receive() -> Any:
+        async def counting_receive() -> Any:
             message = await receive()
             counts["received"] += len(message.get("body", b""))
             return message
 
-        await inside(scope, counted_receive if scope["type"] == "http" else receive, send)
+        await asgi_app(scope, counting_receive if scope["type"] == "http" else receive, send)
 
     app.asgi_app = counting  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""What a probe needs where a test client would hide the truth: a socket."""
+"""HTTP over a socket, for what a test client does not show."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-__all__ = ["WireAnswer", "connected", "exchange", "read_answer"]
+__all__ = ["RawResponse", "connect", "exchange", "read_response"]
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True, slots=True)
-class WireAnswer:
-    """An answer as it came over the wire.
+class RawResponse:
+    """A response as it was received.
 
     Arguments:
-        status: The status code; 0 where the connection ended before one came.
+        status: The status code; 0 if the connection ended before it.
         headers: The headers by lower-case name.
-        body: The body, or what there is of it.
-        complete: Whether the body came to the end that its framing promises.
+        body: The body, or the part that was received.
+        complete: Whether the body ended as its framing says.
     """
 
     status: int
@@ -30,8 +30,8 @@ class WireAnswer:
 
 
 @contextlib.asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Streams]:
-    """A connection to *port* of 127.0.0.1."""
+async def connect(port: int) -> AsyncIterator[Streams]:
+    """Connect to *port* on 127.0.0.1."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer
@@ -41,16 +41,16 @@ async def connected(port: int) -> AsyncIterator[Streams]:
             await writer.wait_closed()
 
 
-async def exchange(port: int, request: bytes, *, method: str = "GET") -> WireAnswer:
-    """Send the bytes of a request, and read its answer."""
-    async with connected(port) as (reader, writer):
+async def exchange(port: int, request: bytes, *, method: str = "GET") -> RawResponse:
+    """Send the bytes of a request and return the response."""
+    async with connect(port) as (reader, writer):
         writer.write(request)
         await writer.drain()
-        return await read_answer(reader, method=method)
+        return await read_response(reader, method=method)
 
 
-async def read_answer(reader: asyncio.StreamReader, *, method: str = "GET") -> WireAnswer:
-    """Read one answer, and whether it is complete.
+async def read_response(reader: asyncio.StreamReader, *, method: str = "GET") -> RawResponse:
+    """Read one response.
 
     Raises:
         TimeoutError: It took more than 15 seconds.
@@ -59,20 +59,20 @@ async def read_answer(reader: asyncio.StreamReader, *, method: str = "GET") -> W
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
-            return WireAnswer(0, {}, b"", False)
+            return RawResponse(0, {}, b"", False)
         lines = head.decode("latin1").split("\r\n")
         status = int(lines[0].split()[1])
         pairs = (line.partition(":") for line in lines[1:] if line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         body = bytearray()
         if method == "HEAD" or status in {204, 304}:
-            return WireAnswer(status, headers, b"", True)
+            return RawResponse(status, headers, b"", True)
         try:
             await _read_body(reader, headers, body)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             body += getattr(error, "partial", b"")
-            return WireAnswer(status, headers, bytes(body), False)
-        return WireAnswer(status, headers, bytes(body), True)
+            return RawResponse(status, headers, bytes(body), False)
+        return RawResponse(status, headers, bytes(body), True)
 
 
 async def _read_body(

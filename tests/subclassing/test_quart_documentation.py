@@ -1,4 +1,4 @@
-"""What Quart's documentation shows of streams, websockets, background tasks and serving."""
+"""Examples of Quart's documentation: streams, websockets, background tasks and serving."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from quartpatterns.subclassing import FaithfulQuart
 
 @pytest.fixture
 def app() -> FaithfulQuart:
-    """An empty application."""
+    """Return an empty application."""
     made = FaithfulQuart(__name__, static_folder=None)
     made.secret_key = "for these tests only"
     return made
 
 
 async def test_async_generator(app: FaithfulQuart) -> None:
-    """A view returns an asynchronous generator, with a status and headers."""
+    """A view returns an asynchronous generator with a status and headers."""
 
     @app.route("/")
     async def stream_time() -> Any:
@@ -47,14 +47,14 @@ async def test_async_generator(app: FaithfulQuart) -> None:
 
         return generate(), 200, {"X-Something": "value"}
 
-    answer = await app.test_client().get("/")
-    assert await answer.get_data() == b"0\n1\n2\n"
-    assert answer.headers["X-Something"] == "value"
-    assert "Content-Length" not in answer.headers
+    response = await app.test_client().get("/")
+    assert await response.get_data() == b"0\n1\n2\n"
+    assert response.headers["X-Something"] == "value"
+    assert "Content-Length" not in response.headers
 
 
 async def test_generator_view(app: FaithfulQuart) -> None:
-    """A view may be an asynchronous generator itself."""
+    """A view can be an asynchronous generator."""
 
     @app.route("/")
     async def view() -> AsyncIterator[str]:
@@ -84,8 +84,8 @@ async def test_context_in_stream(app: FaithfulQuart) -> None:
 
 
 async def test_chunk_by_chunk(app: FaithfulQuart) -> None:
-    """A test receives a stream by chunks, and may leave it."""
-    left = asyncio.Event()
+    """A test can receive a stream chunk by chunk, and disconnect."""
+    closed = asyncio.Event()
 
     @app.route("/")
     async def view() -> Any:
@@ -95,7 +95,7 @@ async def test_chunk_by_chunk(app: FaithfulQuart) -> None:
                     yield str(number).encode()
                     await asyncio.sleep(0.005)
             finally:
-                left.set()
+                closed.set()
 
         return generate()
 
@@ -104,18 +104,18 @@ async def test_chunk_by_chunk(app: FaithfulQuart) -> None:
         assert await connection.receive() == b"1"
         await connection.disconnect()
     async with asyncio.timeout(2):
-        await left.wait()
+        await closed.wait()
 
 
 @dataclass
 class ServerSentEvent:
-    """One event, as Quart's guide writes it."""
+    """An event, as Quart's guide writes it."""
 
     data: str
     event: str
 
     def encode(self) -> bytes:
-        """The event in its wire format."""
+        """Return the event in its wire format."""
         return f"data: {self.data}\nevent: {self.event}\n\n".encode()
 
 
@@ -138,8 +138,8 @@ async def test_server_sent_events(app: FaithfulQuart) -> None:
 
     client = app.test_client()
     assert (await client.get("/sse", headers={"Accept": "text/html"})).status_code == 400
-    answer = await client.get("/sse", headers={"Accept": "text/event-stream"})
-    assert str(await answer.get_data(as_text=True)).count("event: tick") == 2
+    response = await client.get("/sse", headers={"Accept": "text/event-stream"})
+    assert str(await response.get_data(as_text=True)).count("event: tick") == 2
 
 
 async def test_consuming(app: FaithfulQuart) -> None:
@@ -157,7 +157,7 @@ async def test_consuming(app: FaithfulQuart) -> None:
 
 
 async def test_echo(app: FaithfulQuart) -> None:
-    """A websocket that sends back, as text, bytes and JSON."""
+    """A websocket sends back text, bytes and JSON."""
 
     @app.websocket("/ws")
     async def ws() -> None:
@@ -179,7 +179,7 @@ async def test_echo(app: FaithfulQuart) -> None:
 
 
 async def test_broadcast(app: FaithfulQuart) -> None:
-    """Messages of one websocket reach all of them."""
+    """Messages of one websocket reach all websockets."""
     connected: set[asyncio.Queue[str]] = set()
 
     @app.websocket("/ws")
@@ -211,7 +211,7 @@ async def test_broadcast(app: FaithfulQuart) -> None:
 
 
 async def test_refused_websocket(app: FaithfulQuart) -> None:
-    """A websocket is refused with an answer before it is accepted, and accepted with headers."""
+    """A websocket is refused with a response before it is accepted, or accepted with headers."""
 
     @app.websocket("/refused")
     async def refused() -> None:
@@ -232,7 +232,7 @@ async def test_refused_websocket(app: FaithfulQuart) -> None:
 
 
 async def test_websocket_error_under_testing(app: FaithfulQuart) -> None:
-    """What a websocket raises reaches the test (row 22)."""
+    """Under ``TESTING`` an error of a websocket is raised."""
     app.testing = True
 
     @app.websocket("/ws")
@@ -245,7 +245,7 @@ async def test_websocket_error_under_testing(app: FaithfulQuart) -> None:
 
 
 async def test_background_task(app: FaithfulQuart) -> None:
-    """A background task runs after the answer, in an application context; shutdown waits for it."""
+    """A background task runs in an application context, and shutdown waits for it."""
     log: list[str] = []
 
     @app.route("/jobs/", methods=["POST"])
@@ -264,7 +264,7 @@ async def test_background_task(app: FaithfulQuart) -> None:
 
 
 async def test_lifespan(app: FaithfulQuart) -> None:
-    """Start-up and shut-down functions run in Quart's order, and a failure is raised."""
+    """Start-up and shutdown functions run in Quart's order."""
     log: list[str] = []
 
     @app.before_serving
@@ -287,7 +287,7 @@ async def test_lifespan(app: FaithfulQuart) -> None:
 
 
 async def test_template(app: FaithfulQuart) -> None:
-    """Templates have ``g``, ``request``, ``session``; one that reads no session does not vary."""
+    """A template has ``g``, ``request`` and ``session``; without the session it does not vary."""
 
     @app.route("/<read>")
     async def view(read: str) -> str:
@@ -306,5 +306,5 @@ async def test_template(app: FaithfulQuart) -> None:
 
 
 def test_it_is_a_quart(app: FaithfulQuart) -> None:
-    """Extensions that ask for a Quart get one."""
+    """Extensions that require a Quart accept the class."""
     assert isinstance(app, Quart)
