@@ -40,6 +40,14 @@ def test_settings_of_a_host() -> None:
     assert second.files == {"app.cfg": Path("/p/config/web2.cfg")}
 
 
+def test_longest_folder() -> None:
+    """The path of a folder has at most 70 characters."""
+    longest = "/srv/" + "x" * 65
+    assert str(parse(folder=longest).hosts[0].folder) == longest
+    with pytest.raises(DeployFileError, match="at most 70 characters"):
+        parse(folder=f"{longest}x")
+
+
 def test_select() -> None:
     settings = parse(groups={"all": ["web2", "web1"], "one": "web2"})
     assert [host.name for host in settings.select(["all"])] == ["web1", "web2"]
@@ -66,6 +74,7 @@ def test_select() -> None:
         ({"keep": 0}, "keep must be a whole number of 1 or more, not 0"),
         ({"keep": True}, "keep must be a whole number of 1 or more, not True"),
         ({"keep": "3"}, "keep must be a whole number of 1 or more, not '3'"),
+        ({"graceful": 0}, "graceful must be a number of seconds, more than 0, not 0"),
         ({"graceful": -1}, "graceful must be a number of seconds, more than 0, not -1"),
         ({"app": ["x"]}, "app must be a string of one line, not"),
         ({"user": "root; rm -rf /"}, "user must be a string that matches .* not 'root; rm -rf /'"),
