@@ -78,6 +78,12 @@ def test_winner(case: CaseResult, winner: str) -> None:
     assert case.winner("cpu") == "original"
 
 
+def test_no_winner() -> None:
+    """Equal lowest and highest values overlap."""
+    case = CaseResult("one", "touching", (), application(1, 10, 20), application(3, 20, 30))
+    assert case.winner("rate") == case.winner("cpu") == "neither"
+
+
 def test_verdicts() -> None:
     """Each case is listed under its winner."""
     lines = text(result(FLASK_WINS, QUART_WINS, CLOSE)).splitlines()
