@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from quartpatterns.caching import Cache, disk, redis
-from quartpatterns.caching import memory as in_memory
+from quartpatterns.caching import Cache, disk_store, redis_store
 from quartpatterns.subclassing import FaithfulQuart
 
-# Imported before there is an event loop to block.
-STORES = (disk, in_memory, redis)
-# Every store, and every class of application, but not every pair of them.
+# Imported here, because an import in a test would block its event loop.
+STORES = (disk_store, redis_store)
+# Every store and every class of application, but not every pair of them.
 PLACES = {
     "memory, Quart": ("SimpleCache", Quart),
     "memory, FaithfulQuart": ("SimpleCache", FaithfulQuart),
@@ -69,4 +68,4 @@ async def cache(app: Quart) -> AsyncIterator[Cache]:
     """The cache of *app*, closed at the end."""
     made = Cache(app)
     yield made
-    await made.shelf().store.close()
+    await made.app_cache().store.close()

@@ -136,7 +136,7 @@ async def test_two_workers(make_app: type[Quart], config: dict[str, Any]) -> Non
     assert sum(slow.calls for slow in slows) == expected
     assert set(answers) == {"a 1"}
     for _, cache in apps:
-        await cache.shelf().store.close()
+        await cache.app_cache().store.close()
 
 
 @pytest.mark.checks("CA-12")
@@ -144,7 +144,7 @@ async def test_slow_worker(
     make_app: type[Quart], config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock of a worker that lives is kept as long as it needs; one that died is given up."""
-    monkeypatch.setattr("quartpatterns.caching.lookup.LEASE", 0.5)
+    monkeypatch.setattr("quartpatterns.caching.lookup.LOCK_SECONDS", 0.5)
     one, two = Quart("name"), make_app("name")
     caches = []
     for app in (one, two):
@@ -156,15 +156,15 @@ async def test_slow_worker(
     shared = config["CACHE_TYPE"] != "SimpleCache"
     assert slow[0].calls + slow[1].calls == (1 if shared else 2)
     # A worker that is gone has left its lock behind.
-    store = caches[0].shelf().store
+    store = caches[0].app_cache().store
     keys: list[str] = []
-    lock = store.lock
+    lock = store.acquire_lock
 
     async def noted(key: str, owner: str, seconds: float) -> bool:
         keys.append(key)
         return await lock(key, owner, seconds)
 
-    store.lock = noted  # type: ignore[method-assign]
+    store.acquire_lock = noted  # type: ignore[method-assign]
     slow[0].pause = 0
     await text(one.test_client(), "/b")
     if shared:
@@ -172,7 +172,7 @@ async def test_slow_worker(
         assert await lock(keys[0], "somebody else", 0.5)
         assert await text(one.test_client(), "/b") == f"b {slow[0].calls}"
     for cache in caches:
-        await cache.shelf().store.close()
+        await cache.app_cache().store.close()
 
 
 @pytest.mark.checks("CA-12")
@@ -186,15 +186,15 @@ async def test_late_worker(make_app: type[Quart], config: dict[str, Any]) -> Non
         slow = Slow(app, cache, pause=0, timeout=0.4, stale_while_revalidate=30)
         sites.append((app, cache, slow))
     (one, _, first), (two, late, second) = sites
-    store = late.shelf().store
-    lock = store.lock
+    store = late.app_cache().store
+    lock = store.acquire_lock
 
     async def delayed(key: str, owner: str, seconds: float) -> bool:
         await text(one.test_client())
         await eventually(lambda: not one.background_tasks)
         return await lock(key, owner, seconds)
 
-    store.lock = delayed  # type: ignore[method-assign]
+    store.acquire_lock = delayed  # type: ignore[method-assign]
     await text(two.test_client())
     if store.shared:
         assert (first.calls, second.calls) == (1, 0)
@@ -203,7 +203,7 @@ async def test_late_worker(make_app: type[Quart], config: dict[str, Any]) -> Non
         await eventually(lambda: not two.background_tasks)
         assert (first.calls, second.calls) == (2, 0)
     for _, cache, _ in sites:
-        await cache.shelf().store.close()
+        await cache.app_cache().store.close()
 
 
 @pytest.mark.checks("CA-12")
@@ -211,14 +211,14 @@ async def test_impatience(app: Quart, config: dict[str, Any]) -> None:
     """Who has waited ``CACHE_LOCK_TIMEOUT`` for another worker makes it himself."""
     cache = Cache(app, {"CACHE_LOCK_TIMEOUT": 0.3})
     slow = Slow(app, cache, pause=0)
-    store = cache.shelf().store
-    lock = store.lock
+    store = cache.app_cache().store
+    lock = store.acquire_lock
 
     async def taken(key: str, owner: str, seconds: float) -> bool:
         await lock(key, "somebody else", 60)
         return await lock(key, owner, seconds)
 
-    store.lock = taken  # type: ignore[method-assign]
+    store.acquire_lock = taken  # type: ignore[method-assign]
     started = asyncio.get_running_loop().time()
     assert await text(app.test_client()) == "a 1"
     waited = asyncio.get_running_loop().time() - started
@@ -321,4 +321,4 @@ async def test_renewed_by_one_worker(make_app: type[Quart], config: dict[str, An
     await eventually(lambda: not any(app.background_tasks for app, _ in apps))
     assert sum(slow.calls for slow in slows) == (2 if shared else 6)
     for _, cache in apps:
-        await cache.shelf().store.close()
+        await cache.app_cache().store.close()

@@ -72,7 +72,7 @@ async def test_not_initialised(app_class: type[Quart]) -> None:
         with pytest.raises(RuntimeError, match=r"call cache.init_app\(app\)"):
             await cache.get("a")
     cache.init_app(app)
-    with pytest.raises(RuntimeError, match="has this cache already"):
+    with pytest.raises(RuntimeError, match="already initialized"):
         cache.init_app(app)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from quartpatterns.caching import UncacheableError
-from quartpatterns.caching.values import Value, decode, encode
+from quartpatterns.caching.records import StoredValue, decode_value, encode_value
 
 SCALARS = (
     st.none()
@@ -51,7 +51,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_round_trip(value: Any) -> None:
     """Whatever is in a value, it comes back equal, and of the same types."""
-    found = decode(encode(value))
+    found = decode_value(encode_value(value))
     assert found == value
     assert type(found) is type(value)
 
@@ -80,7 +80,7 @@ def test_round_trip(value: Any) -> None:
     ids=repr,
 )
 def test_kinds(value: Any) -> None:
-    found = decode(encode(value))
+    found = decode_value(encode_value(value))
     assert found == value and type(found) is type(value) and repr(found) == repr(value)
 
 
@@ -112,7 +112,7 @@ class Text(str): ...
 def test_refused(value: Any) -> None:
     """What would come back as something else is an error, not a surprise."""
     with pytest.raises(UncacheableError, match="CACHE_SERIALIZER = 'pickle'"):
-        encode(value)
+        encode_value(value)
 
 
 def test_too_deep() -> None:
@@ -120,16 +120,16 @@ def test_too_deep() -> None:
     for _ in range(100_000):
         value = [value]
     with pytest.raises(UncacheableError, match="too deep"):
-        encode(value)
+        encode_value(value)
 
 
 def test_pickle() -> None:
     """With it all that Python can copy is kept."""
     for value in (Colour.RED, Text("a"), OrderedDict(a=1), 10**5000, {1: {2}}):
-        found = decode(encode(value, pickled=True))
+        found = decode_value(encode_value(value, pickled=True))
         assert found == value and type(found) is type(value)
-    with pytest.raises(UncacheableError, match="can't be kept"):
-        encode(lambda: 0, pickled=True)
+    with pytest.raises(UncacheableError, match="can't be stored"):
+        encode_value(lambda: 0, pickled=True)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,6 @@ def test_pickle() -> None:
 def test_garbage(data: bytes) -> None:
     """What can't be read is a ValueError, whichever way it is broken."""
     with pytest.raises(ValueError, match="can't be read"):
-        decode(Value(data))
+        decode_value(StoredValue(data))
     with pytest.raises(ValueError, match="can't be read"):
-        decode(Value(data, pickled=True))
+        decode_value(StoredValue(data, pickled=True))
