@@ -1,4 +1,4 @@
-"""Nothing is believed, and nothing is run, that a stranger has put into a shared store."""
+"""Data that somebody else has written into a shared store is neither trusted nor run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def explode() -> None:
 
 
 class Bomb:
-    """Does something when it is unpickled."""
+    """Runs code when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return explode, ()
 
 
 def test_bomb() -> None:
-    """It would work, if somebody let it."""
+    """It does run code if it is unpickled."""
     pickle.loads(pickle.dumps(Bomb()))
     assert ran.pop() == "boom"
 
@@ -60,7 +60,7 @@ def test_round_trip(record: Record, secret: Any) -> None:
 @pytest.mark.checks("CA-15")
 @pytest.mark.parametrize("record", RECORDS)
 def test_tampered(record: Record) -> None:
-    """One bit, another key, another secret or none: it is no record."""
+    """A changed bit, another key, and another or no secret make the record invalid."""
     serializer = RecordSerializer(lambda: "key")
     data = serializer.dumps("k", record)
     for place in range(len(data)):
@@ -83,7 +83,7 @@ def test_garbage(data: Any) -> None:
 
 @pytest.mark.checks("CA-15")
 def test_pickles_need_a_signature() -> None:
-    """Without a secret a pickle is neither written nor read."""
+    """Without a secret key a pickle is neither written nor read."""
     record = Record(StoredValue(pickle.dumps(Bomb()), pickled=True))
     unsigned = RecordSerializer(lambda: None, pickles=True)
     with pytest.raises(RuntimeError, match="needs a SECRET_KEY"):
@@ -103,7 +103,7 @@ def test_pickles_need_a_signature() -> None:
 async def test_pickle_in_redis(
     redis_url: str, app_class: type[Quart], secret: str | None, serializer: str
 ) -> None:
-    """A pickle that somebody put there is a miss, and is not run."""
+    """A pickle that somebody else has written is a cache miss, and not loaded."""
     app = app_class(__name__)
     app.secret_key = secret
     cache = Cache(
@@ -144,7 +144,7 @@ async def test_pickle_in_redis(
 
 @pytest.mark.checks("CA-15")
 async def test_pickle_on_disk(tmp_path: Path, app_class: type[Quart]) -> None:
-    """Nor is one in the database of diskcache, as a value or by a file's name."""
+    """The same in the database of diskcache, as a value or as the name of a file."""
     app = app_class(__name__)
     cache = Cache(app, {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
     await cache.set_many({"a": 1, "b": 2, "c": 3})
@@ -166,7 +166,7 @@ async def test_pickle_on_disk(tmp_path: Path, app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("CA-15")
 async def test_new_secret(config: dict[str, Any], make_app: type[Quart]) -> None:
-    """After the secret has changed everything in a shared store is a miss."""
+    """After a change of the secret key everything in a shared store is a cache miss."""
     for secret, expected in (("key", None), ("key", 1), ("other", None)):
         app = make_app(__name__)
         app.config.from_mapping(config)

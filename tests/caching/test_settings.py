@@ -1,4 +1,4 @@
-"""What can't be used as a setting is named, when the application is made."""
+"""An invalid setting is an error that names it, when the cache is initialized."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def test_refused(key: str, value: Any, message: str) -> None:
         Cache(Quart(__name__), {key: value})
 
 
-@pytest.mark.parametrize("url", ["localhost:6379", "http://:secret@x", "", 7])
+@pytest.mark.parametrize("url", ["localhost:6379", "http://:pass123@x", "", 7])
 def test_refused_url(url: Any) -> None:
-    """The message does not show it, as it may hold a password."""
-    with pytest.raises(ValueError, match="CACHE_REDIS_URL must be a URL that starts with redis://") as caught:
+    """The message does not show the URL, because it may contain a password."""
+    with pytest.raises(
+        ValueError, match="CACHE_REDIS_URL must be a URL that starts with redis://"
+    ) as caught:
         Cache(Quart(__name__), {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url})
-    assert "secret" not in str(caught.value)
+    assert "pass123" not in str(caught.value)
 
 
 def test_no_folder() -> None:
@@ -55,7 +57,7 @@ def test_no_folder() -> None:
 
 
 def test_order() -> None:
-    """What ``init_app`` is given goes before the object's, and that before the application's."""
+    """Settings of ``init_app`` override those of the Cache, and these those of the application."""
     app = Quart(__name__)
     app.config.from_mapping(CACHE_THRESHOLD=1, CACHE_DEFAULT_TIMEOUT=1, CACHE_LOCK_TIMEOUT=1)
     cache = Cache(config={"CACHE_DEFAULT_TIMEOUT": 2, "CACHE_LOCK_TIMEOUT": 2})
@@ -73,7 +75,7 @@ def test_order() -> None:
     ],
 )
 def test_names_of_flask_caching(name: str) -> None:
-    """The pieces of an address are put together as it does."""
+    """The host, port, password and database make a URL, as in Flask-Caching."""
     config = {
         "CACHE_TYPE": name,
         "CACHE_REDIS_HOST": "example.org",
@@ -86,14 +88,14 @@ def test_names_of_flask_caching(name: str) -> None:
     assert settings.prefix == "cache:name:"
 
 
-def test_endless_default() -> None:
-    for endless in (0, None):
-        settings = read_settings({"CACHE_DEFAULT_TIMEOUT": endless}, "")
+def test_default_timeout_without_limit() -> None:
+    for no_limit in (0, None):
+        settings = read_settings({"CACHE_DEFAULT_TIMEOUT": no_limit}, "")
         assert settings.default_timeout > 10**8
 
 
 def test_documented() -> None:
-    """Every setting is in README.md, with its default, and no other."""
+    """README.md lists exactly these settings, with their defaults."""
     readme = Path(quartpatterns.caching.__file__).with_name("README.md").read_text()
     rows = dict(re.findall(r"^\| `(CACHE_\w+)` \| `(.*?)` \|", readme, re.MULTILINE))
     assert rows == {key: repr(value).replace("'", '"') for key, value in DEFAULTS.items()}
