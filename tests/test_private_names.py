@@ -46,12 +46,13 @@ PRIVATE = [
     ),
     Private("_shared", "aiosqlite:Connection", "_iter_chunk_size", "its cursors read it"),
     # caching
-    Private("caching", "werkzeug.datastructures:Headers", "_list", "copies headers without checks"),
     Private(
-        "caching", "cashews.backends.redis.client_side:BcastClientSide", "_client", "to review"
+        "caching",
+        "werkzeug.datastructures:Headers",
+        "_list",
+        "fills the headers of a cached response; checking each value again would take 3.6 of 24 µs"
+        " of a hit",
     ),
-    Private("caching", "cashews.backends.diskcache:DiskCache", "_cache", "to review"),
-    Private("caching", "quartpatterns.subclassing.request", "_counted_body", "to review"),
     # mongodb
     Private("mongodb", "beanie.odm.utils.init:Initializer", "_database_major_version", "to review"),
     # packages
@@ -131,8 +132,6 @@ PRIVATE = [
     # tasks
     Private("tasks", "arq.worker:Worker", "_release_sem_dec_counter_on_complete", "to review"),
     Private("tasks", "asyncio.coroutines", "_is_coroutine", "to review"),
-    # viewdecorators
-    Private("viewdecorators", "quart:Blueprint", "_got_registered_once", "to review"),
     # wtforms
     Private("wtforms", "quart.wrappers.request:Request", "_max_content_length", "to review"),
     Private("wtforms", "wtforms.form:BaseForm", "_parent_form", "to review"),

@@ -12,7 +12,6 @@ from typing import (
     Concatenate,
     ParamSpec,
     Protocol,
-    Self,
     TypeVar,
     overload,
 )
@@ -46,15 +45,17 @@ class CachedFunction(Protocol[P, R_co]):
             memoized function gets ``uncached`` and the arguments of a call.
     """
 
+    __name__: str
     uncached: Callable[..., Any]
     cache_timeout: Timeout
     make_cache_key: Callable[..., str]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
 
-    # For type checkers: as a method it gets its instance, as every function does.
+    # For type checkers: as a method it gets its instance, as every function does. Type checkers
+    # don't tell a class method from a method here.
     @overload
-    def __get__(self, instance: None, owner: type, /) -> Self: ...
+    def __get__(self, instance: None, owner: type, /) -> Any: ...
     @overload
     def __get__(
         self: CachedFunction[Concatenate[Any, Q], R], instance: object, owner: type, /
@@ -71,7 +72,7 @@ class MemoizedFunction(CachedFunction[P, R_co], Protocol[P, R_co]):
     delete_memoized: Callable[[], Awaitable[None]]
 
     @overload
-    def __get__(self, instance: None, owner: type, /) -> Self: ...
+    def __get__(self, instance: None, owner: type, /) -> Any: ...
     @overload
     def __get__(
         self: MemoizedFunction[Concatenate[Any, Q], R], instance: object, owner: type, /

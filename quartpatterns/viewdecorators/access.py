@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -18,7 +18,7 @@ __all__ = ["ProtectingDecorator", "fresh_login_required", "login_required", "rol
 
 P = ParamSpec("P")
 T = TypeVar("T")
-ProtectedView = Callable[P, Coroutine[Any, Any, T | ResponseTypes]]
+ProtectedView = Callable[P, Awaitable[T | ResponseTypes]]
 
 
 class ProtectingDecorator(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -24,11 +24,9 @@ class TemplatedDecorator(Protocol):
     """What :func:`templated` returns: it keeps the arguments of the view."""
 
     @overload
-    def __call__(
-        self, view: Callable[P, Awaitable[T]], /
-    ) -> Callable[P, Coroutine[Any, Any, T | str]]: ...
+    def __call__(self, view: Callable[P, Awaitable[T]], /) -> Callable[P, Awaitable[T | str]]: ...
     @overload
-    def __call__(self, view: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T | str]]: ...
+    def __call__(self, view: Callable[P, T], /) -> Callable[P, Awaitable[T | str]]: ...
 
 
 def templated(template: str | None = None) -> TemplatedDecorator:

@@ -78,7 +78,7 @@ async def test_kinds_of_views(app: Quart, cache: Cache, form: str) -> None:
 
     class Dispatched(View):
         @cache.cached(key_prefix="constant")
-        async def dispatch_request(self) -> str:
+        async def dispatch_request(self, **kwargs: Any) -> str:
             return sync_view()
 
     target = Blueprint("b", __name__) if form == "blueprint" else app
@@ -648,12 +648,14 @@ async def test_none(cache: Cache) -> None:
     calls: list[str] = []
 
     @cache.cached(key_prefix="a")
-    async def none_ignored() -> None:
+    async def none_ignored() -> object:
         calls.append("a")
+        return None
 
     @cache.cached(key_prefix="b", cache_none=True)
-    async def none_stored() -> None:
+    async def none_stored() -> object:
         calls.append("b")
+        return None
 
     for _ in range(3):
         assert await none_ignored() is None

@@ -10,6 +10,7 @@ import pytest
 from quart import Quart, abort, g, request, session
 
 from quartpatterns.caching import Cache
+from quartpatterns.caching.stores import Store
 from tests.caching.raw import get_many
 from tests.caching.test_cached import text
 from tests.serving import PATIENCE, eventually, served
@@ -267,7 +268,7 @@ async def test_result_before_the_lock(make_site: Any, monkeypatch: pytest.Monkey
     options = {"timeout": 60, "stale_while_revalidate": 600}
     (one, cache, first), (two, late_cache, second) = make_site(**options), make_site(**options)
     first.go_on.set()
-    store = late_cache.app_cache().store
+    store: Store = late_cache.app_cache().store
     acquire_lock = store.acquire_lock
 
     async def late(key: str, owner: str, seconds: float) -> bool:

@@ -23,7 +23,7 @@ async def calculate_value():
     calls.append("value")
     return "item"
 
-async def ask_the_bank(currency):
+async def fetch_rate(currency):
     calls.append(currency)
     return 1.5
 
