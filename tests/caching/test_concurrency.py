@@ -134,10 +134,16 @@ async def test_private_responses_at_the_same_time(app: Quart, cache: Cache) -> N
 
 @pytest.mark.checks("CA-10", "CA-12")
 async def test_failure(app: Quart, cache: Cache) -> None:
-    """An error is for the request that has called the view; those that waited call it again."""
-    calls = 0
+    """An error is for the request that has called the view; the others call it, all at once."""
+    calls = requests = 0
     go_on = asyncio.Event()
     failing = asyncio.Event()
+    others_called = asyncio.Event()
+
+    @app.before_request
+    async def count() -> None:
+        nonlocal requests
+        requests += 1
 
     @app.get("/a")
     @cache.cached()
@@ -148,14 +154,19 @@ async def test_failure(app: Quart, cache: Cache) -> None:
             failing.set()
             await go_on.wait()
             abort(503)
+        if calls == 1 + 4:
+            others_called.set()
+        await others_called.wait()
         return "well"
 
     first = asyncio.create_task(app.test_client().get("/a"))
     await failing.wait()
     others = [asyncio.create_task(app.test_client().get("/a")) for _ in range(4)]
-    await asyncio.sleep(0.1)
+    await eventually(lambda: requests == 5)
+    await asyncio.sleep(0.1)  # the lookups in the store
     go_on.set()
-    answers = await asyncio.gather(first, *others)
+    async with asyncio.timeout(PATIENCE):
+        answers = await asyncio.gather(first, *others)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 503]
     before = calls
     assert await text(app.test_client()) == "well"
