@@ -118,6 +118,16 @@ async def test_whole_answer(app: Quart, cache: Cache) -> None:
 
 
 @pytest.mark.checks("CA-4")
+async def test_headers_that_are_not_stored(app: Quart, cache: Cache) -> None:
+    """Headers of a single response or connection are not in the cached one."""
+    headers = {"Age": "1", "Date": "Thu, 01 Jan 2026 00:00:00 GMT", "Keep-Alive": "timeout=5"}
+    Counter(app, cache, lambda: Response("", headers={**headers, "X-A": "b"}))
+    first, second = [await app.test_client().get("/a") for _ in range(2)]
+    assert {*headers, "X-A"} <= set(first.headers.keys())
+    assert not {*headers} & set(second.headers.keys()) and second.headers["X-A"] == "b"
+
+
+@pytest.mark.checks("CA-4")
 @pytest.mark.parametrize(
     "make",
     [
@@ -362,6 +372,17 @@ async def test_vary_by_cookie(app: Quart, cache: Cache) -> None:
         for client, expected in ((ada, "ada"), (bob, "bob"), (app.test_client(), "nobody")):
             assert await text(client) == expected
     assert calls == ["ada", "bob", "nobody"]
+
+
+@pytest.mark.checks("CA-9")
+async def test_vary_by_credentials(app: Quart, cache: Cache) -> None:
+    """With ``Authorization`` in the key each user has own responses."""
+    counter = Counter(app, cache, vary=["Authorization"])
+    for _ in range(2):
+        for number, user in enumerate(("ada", "bob"), 1):
+            headers = {"Authorization": user}
+            assert await text(app.test_client(), headers=headers) == f"answer {number}"
+    assert counter.calls == 2
 
 
 @pytest.mark.checks("CA-9")

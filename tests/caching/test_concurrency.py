@@ -365,6 +365,29 @@ async def test_stale_response(app: Quart, cache: Cache, monkeypatch: pytest.Monk
 
 
 @pytest.mark.checks("CA-13")
+async def test_background_request_is_torn_down(
+    app: Quart, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test client that preserves its own context doesn't preserve that in the background."""
+    torn_down: list[str] = []
+    view = View(app, cache, timeout=60, stale_while_revalidate=600)
+    view.go_on.set()
+
+    @app.teardown_request
+    async def teardown(error: BaseException | None) -> None:
+        torn_down.append(request.path)
+
+    async with app.test_app():
+        await text(app.test_client())
+        advance_clock(monkeypatch, 61, cache)
+        torn_down.clear()
+        async with app.test_client() as client:
+            assert await text(client) == "a 1"
+            await eventually(lambda: view.calls == 2 and not app.background_tasks)
+            assert torn_down == ["/a"]
+
+
+@pytest.mark.checks("CA-13")
 async def test_stale_result_of_a_function(
     app: Quart, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
