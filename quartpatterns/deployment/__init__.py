@@ -28,11 +28,11 @@ with requires_extra("deployment", "asyncssh"):
     )
     from quartpatterns.deployment.deployment import Deployment, Outcome
     from quartpatterns.deployment.errors import (
-        DeployFileError,
         DeploymentError,
         FailedError,
         LockedError,
         PackError,
+        SettingsError,
         StepFailedError,
     )
     from quartpatterns.deployment.host_group import Event
@@ -48,7 +48,7 @@ with requires_extra("deployment", "asyncssh"):
 __all__ = [
     "Archive",
     "ConfigurationMissingError",
-    "DeployFileError",
+    "SettingsError",
     "Deployment",
     "DeploymentError",
     "Event",
