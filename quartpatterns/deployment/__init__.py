@@ -48,7 +48,6 @@ with requires_extra("deployment", "asyncssh"):
 __all__ = [
     "Archive",
     "ConfigurationMissingError",
-    "SettingsError",
     "Deployment",
     "DeploymentError",
     "Event",
@@ -60,6 +59,7 @@ __all__ = [
     "Outcome",
     "PackError",
     "Settings",
+    "SettingsError",
     "Status",
     "StepFailedError",
     "SupervisorStatus",
