@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from quartpatterns.compare.responses import Response
 from quartpatterns.compare.servers import serve
 from quartpatterns.compare.transports import ComparisonClient, client
 from tests.compare import flask_app, quart_app
+from tests.serving import eventually
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +174,27 @@ async def test_server_without_a_response(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(ServerUnreachableError, match="ReadTimeout"):
             await respond(http, Step())
         await closed.wait()
+
+
+async def test_connections() -> None:
+    """Each request has a connection of its own."""
+    connections = []
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        async with client(f"http://127.0.0.1:{port}") as http:
+            await run_case(Case("twice", Step(), Step()), http)
+        await eventually(lambda: all(writer.is_closing() for writer in connections))
+    assert len(connections) == 2
 
 
 async def test_connection_closed_before_a_response() -> None:
