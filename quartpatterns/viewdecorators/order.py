@@ -96,8 +96,6 @@ def is_protected(view: View) -> bool:
 def _is_cached_above_login(view: View) -> bool:
     """Return whether ``Cache.cached`` or ``Cache.memoize`` stands above a protection."""
     for inner in _chain(view):
-        if _contains(_protected, inner):
-            return False
         # Decorators copy attributes, so that others than the cached function have it as well.
         if getattr(inner, "uncached", None) is getattr(inner, "__wrapped__", inner):
             return is_protected(inner)

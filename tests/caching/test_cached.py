@@ -123,8 +123,9 @@ async def test_headers_that_are_not_stored(app: Quart, cache: Cache) -> None:
     headers = {"Age": "1", "Date": "Thu, 01 Jan 2026 00:00:00 GMT", "Keep-Alive": "timeout=5"}
     Counter(app, cache, lambda: Response("", headers={**headers, "X-A": "b"}))
     first, second = [await app.test_client().get("/a") for _ in range(2)]
-    assert {*headers, "X-A"} <= set(first.headers.keys())
-    assert not {*headers} & set(second.headers.keys()) and second.headers["X-A"] == "b"
+    assert all(name in first.headers for name in headers)
+    assert not any(name in second.headers for name in headers)
+    assert second.headers["X-A"] == "b"
 
 
 @pytest.mark.checks("CA-4")

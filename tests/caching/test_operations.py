@@ -34,13 +34,16 @@ async def test_none(cache: Cache) -> None:
 async def test_timeout(cache: Cache) -> None:
     """An expired value is missing for every method."""
     await cache.set("short", 1, timeout=0.05)
+    await cache.set("deleted", 1, timeout=0.05)
     await cache.set("delta", 1, timeout=timedelta(milliseconds=50))
     await cache.set("long", 1, timeout=60)
     await cache.set("days", 1, timeout=timedelta(days=1))
     await cache.set("no limit", 1, timeout=0)
+    assert await cache.set("very long", 1, timeout=1e300)
     await asyncio.sleep(0.1)
     values = await cache.get_many("short", "delta", "long", "days", "no limit")
     assert values == [None, None, 1, 1, 1]
+    assert not await cache.delete("deleted")
     assert not await cache.has("short")
     assert not await cache.delete("short")
     assert await cache.add("delta", 2)

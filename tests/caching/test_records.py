@@ -152,10 +152,13 @@ async def test_pickle_on_disk(tmp_path: Path, app_class: type[Quart]) -> None:
     (tmp_path / "bomb").write_bytes(pickle.dumps(Bomb()))
     with sqlite3.connect(tmp_path / "cache.db") as database:
         names = [row[0] for row in database.execute("SELECT key FROM Cache ORDER BY rowid")]
+        record = RecordSerializer(lambda: None).dumps(names[2], Record(encode_value(3)))
+        (tmp_path / "record").write_bytes(record)
         change = "UPDATE Cache SET mode = ?, filename = ?, value = ? WHERE key = ?"
         database.execute(change, (4, None, pickle.dumps(Bomb()), names[0]))
         database.execute(change, (4, "bomb", None, names[1]))
-        database.execute(change, (2, "../../../etc/passwd", None, names[2]))
+        # A valid record, in a file that is not one of diskcache.
+        database.execute(change, (2, "record", None, names[2]))
     database.close()
     assert await cache.get_many("a", "b", "c") == [None] * 3
     assert await cache.set("a", 5) and await cache.get("a") == 5

@@ -13,7 +13,7 @@ import pytest
 from quart import Blueprint, Quart, Response, abort, flash, g, render_template_string, session
 from quart.views import MethodView
 
-from quartpatterns.caching import Cache
+from quartpatterns.caching import Cache, cache_view_hit
 from quartpatterns.viewdecorators import (
     LoginManager,
     UserMixin,
@@ -273,6 +273,20 @@ async def test_memory_without_a_cache(app_class: type[Quart]) -> None:
         await client.get(f"/a?{number}")
     (app_cache,) = apps[0].extensions["cache"].values()
     assert len(app_cache.store.records) == 500
+
+
+async def test_signals(app: Quart) -> None:
+    """The application is the sender of the signals, also without a Cache."""
+    senders: list[Quart] = []
+
+    async def hit(sender: Quart, **_: Any) -> None:
+        senders.append(sender)
+
+    Counter(app)
+    with cache_view_hit.connected_to(hit, app):
+        for _ in range(2):
+            await text(app.test_client())
+    assert senders == [app]
 
 
 async def test_cache_of_the_application(app: Quart) -> None:

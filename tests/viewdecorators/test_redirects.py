@@ -128,3 +128,11 @@ async def test_hostile_host(app: Quart, host: str) -> None:
     assert response.status_code in (200, 400)
     if response.status_code == 200:
         assert await response.get_data(as_text=True) in ("//a", "//")
+
+
+@pytest.mark.checks("VD-2")
+def test_length() -> None:
+    """A target of more than 2048 characters is refused."""
+    target = "/" + "a" * 2047
+    assert own_path(target, "http://localhost/") == target
+    assert own_path(f"{target}a", "http://localhost/") is None
