@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
-from tests.sqlite3.shop import database, make_app, registration
+from tests.sqlite3.shop import app_database, database, make_app
 
 
 @pytest.fixture
@@ -28,4 +28,4 @@ async def app(app_class: type[Quart], file: Path) -> AsyncIterator[Quart]:
             "CREATE TABLE item (name TEXT UNIQUE, parent TEXT REFERENCES item (name))"
         )
     yield app
-    await registration(app).close()
+    await app_database(app).connections.close()

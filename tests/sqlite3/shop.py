@@ -15,8 +15,8 @@ from quart.utils import run_sync
 
 from quartpatterns import streaming, subclassing
 from quartpatterns.sqlite3 import SQLite
-from quartpatterns.sqlite3.pool import Pool
-from quartpatterns.sqlite3.registration import Registration
+from quartpatterns.sqlite3.extension import AppDatabase
+from quartpatterns.sqlite3.pool import ConnectionPool
 from tests.serving import eventually
 
 Stream = Callable[[Callable[[], AsyncIterator[bytes]]], Callable[[], AsyncIterator[bytes]]]
@@ -49,17 +49,17 @@ def make_app(app_class: type[Quart], database: object, **config: Any) -> Quart:
     return app
 
 
-def registration(app: Quart) -> Registration:
-    return cast("Registration", app.extensions["sqlite3"])
+def app_database(app: Quart) -> AppDatabase:
+    return cast("AppDatabase", app.extensions["sqlite3"])
 
 
 def database(app: Quart) -> SQLite:
-    return cast("SQLite", registration(app).db)
+    return app_database(app).db
 
 
-def pool(app: Quart) -> Pool:
+def pool(app: Quart) -> ConnectionPool:
     """The pool of *app* on the running event loop."""
-    return registration(app).lender().pool
+    return app_database(app).connections.get().pool
 
 
 async def none_in_use(app: Quart) -> bool:
@@ -76,7 +76,7 @@ def names_now(file: object) -> list[str]:
 
 async def names(app: Quart) -> list[str]:
     """The same, without blocking the loop."""
-    found: list[str] = await run_sync(names_now)(registration(app).settings.database)
+    found: list[str] = await run_sync(names_now)(app_database(app).settings.database)
     return found
 
 

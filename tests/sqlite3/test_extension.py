@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from quartpatterns.sqlite3 import SQLite, get_db, init_db, opening, query_db
+from quartpatterns.sqlite3 import SQLite, get_db, init_db, query_db, settings
 from quartpatterns.sqlite3.settings import read_settings
 from tests.serving import eventually
-from tests.sqlite3.shop import database, make_app, none_in_use, pool, registration
+from tests.sqlite3.shop import app_database, database, make_app, none_in_use, pool
 
 MEMORY = ":memory:"
 
@@ -38,6 +38,11 @@ def test_twice(app_class: type[Quart]) -> None:
         ("DATABASE", "sqlite:///app.db"),
         ("SQLITE_POOL_SIZE", 0),
         ("SQLITE_POOL_SIZE", "many"),
+        ("SQLITE_POOL_SIZE", "4"),
+        ("SQLITE_POOL_SIZE", 2.5),
+        ("SQLITE_POOL_SIZE", True),
+        ("SQLITE_POOL_SIZE", float("inf")),
+        ("SQLITE_POOL_TIMEOUT", float("inf")),
         ("SQLITE_POOL_TIMEOUT", -1),
         ("SQLITE_BUSY_TIMEOUT", None),
         ("SQLITE_BUSY_TIMEOUT", float("nan")),
@@ -49,13 +54,6 @@ def test_bad_setting(app_class: type[Quart], key: str, value: object) -> None:
     """A setting that can't be used is an error at the start, which names its key."""
     with pytest.raises(ValueError, match=key):
         make_app(app_class, MEMORY, config={key: value})
-
-
-def test_settings_as_text(app_class: type[Quart]) -> None:
-    """As they come from environment variables."""
-    config = {"SQLITE_POOL_SIZE": "4", "SQLITE_POOL_TIMEOUT": "0.5"}
-    settings = registration(make_app(app_class, MEMORY, **config)).settings
-    assert (settings.pool_size, settings.pool_timeout) == (4, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +82,7 @@ async def test_relative_file(app_class: type[Quart], tmp_path: Path) -> None:
     async with app.app_context():
         await db.query_db("SELECT 1")
     assert (tmp_path / "instance/data/app.db").exists()
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_pragmas(app_class: type[Quart], file: Path) -> None:
@@ -104,8 +102,8 @@ async def test_pragmas(app_class: type[Quart], file: Path) -> None:
         assert await pragma("foreign_keys") == 0
         assert await pragma("cache_size") == -4000
         assert await pragma("synchronous") == 1
-    await registration(app).close()
-    await registration(other).close()
+    await app_database(app).connections.close()
+    await app_database(other).connections.close()
 
 
 async def test_many_open_at_once(app_class: type[Quart], file: Path) -> None:
@@ -121,7 +119,7 @@ async def test_many_open_at_once(app_class: type[Quart], file: Path) -> None:
     found = await asyncio.gather(*(ask(app) for app in apps for _ in range(5)))
     assert found == ["wal"] * 20
     for app in apps:
-        await registration(app).close()
+        await app_database(app).connections.close()
 
 
 async def test_on_connect(app_class: type[Quart], file: Path) -> None:
@@ -140,7 +138,7 @@ async def test_on_connect(app_class: type[Quart], file: Path) -> None:
     async with app.app_context(), app.app_context():
         assert (await db.query_db("SELECT half(5)", one=True))[0] == 2.5
     assert threading.main_thread() not in threads
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_on_connect_fails(app_class: type[Quart], file: Path) -> None:
@@ -159,7 +157,7 @@ async def test_on_connect_fails(app_class: type[Quart], file: Path) -> None:
         async with app.app_context():
             with pytest.raises(LookupError, match="no such thing"):
                 await db.get_db()
-    await registration(app).close()
+    await app_database(app).connections.close()
     await eventually(lambda: set(threading.enumerate()) <= before)
 
 
@@ -171,7 +169,7 @@ async def test_adapters(app_class: type[Quart], file: Path) -> None:
     async with app.app_context():
         row = await query_db("SELECT 'a b' AS 'x [words]'", one=True)
         assert row[0] == ["a", "b"]
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_memory(app_class: type[Quart]) -> None:
@@ -188,8 +186,8 @@ async def test_memory(app_class: type[Quart]) -> None:
     async with other.app_context():
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
             await query_db("SELECT * FROM item")
-    await registration(app).close()
-    await registration(other).close()
+    await app_database(app).connections.close()
+    await app_database(other).connections.close()
 
 
 async def test_one_object_for_two(app_class: type[Quart], tmp_path: Path) -> None:
@@ -205,14 +203,14 @@ async def test_one_object_for_two(app_class: type[Quart], tmp_path: Path) -> Non
     for app, name in zip(apps, "ab", strict=True):
         async with app.app_context():
             assert (await db.query_db("SELECT name FROM whose", one=True))[0] == name
-        await registration(app).close()
+        await app_database(app).connections.close()
 
 
 async def test_foreign_object(app: Quart, app_class: type[Quart]) -> None:
     """An object of another application, and an application without one, are errors that say so."""
     other = SQLite()
     async with app.app_context():
-        with pytest.raises(RuntimeError, match="make one SQLite object only"):
+        with pytest.raises(RuntimeError, match="create one SQLite object only"):
             await other.get_db()
     async with app_class(__name__).app_context():
         with pytest.raises(RuntimeError, match="call SQLite\\(app\\)"):
@@ -235,7 +233,6 @@ def test_loops(app_class: type[Quart], file: Path) -> None:
 
     assert asyncio.run(add("first")) == ["first"]
     assert asyncio.run(add("second")) == ["first", "second"]
-    assert len(registration(app).lenders) == 1
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
         assert not thread.is_alive()
@@ -318,9 +315,9 @@ async def test_memory_is_held_first(
         calls.append(1)
         if len(calls) == 1:
             gate.wait(10)
-        return opening.connect(*args)
+        return settings.connect(*args)
 
-    monkeypatch.setattr("quartpatterns.sqlite3.registration.connect", connect)
+    monkeypatch.setattr("quartpatterns.sqlite3.extension.connect", connect)
     app = make_app(app_class, ":memory:")
 
     async def create() -> None:
@@ -337,4 +334,4 @@ async def test_memory_is_held_first(
     await creating
     async with app.app_context():
         assert await query_db("SELECT * FROM item") == []
-    await registration(app).close()
+    await app_database(app).connections.close()

@@ -13,7 +13,7 @@ from quart.utils import run_sync
 
 from quartpatterns.sqlite3.example import cases
 from quartpatterns.sqlite3.example.port import create_app
-from tests.sqlite3.shop import registration
+from tests.sqlite3.shop import app_database
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def port(file: Path) -> AsyncIterator[Quart]:
     await run_sync(cases.fill)(str(file))
     app = create_app({"DATABASE": file})
     yield app
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def count(app: Quart) -> int:
@@ -50,7 +50,7 @@ async def test_no_tables(file: Path) -> None:
         response = await app.test_client().get(path)
         assert response.status_code == 503
         assert "quart init-db" in await response.get_data(as_text=True)
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 BAD: list[Any] = [

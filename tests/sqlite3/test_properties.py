@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from quartpatterns.sqlite3 import Connection, query_db, stream_query
-from tests.sqlite3.shop import database, make_app, pool, registration
+from tests.sqlite3.shop import app_database, database, make_app, pool
 
 CONTEXTS = 4
 
@@ -119,7 +119,7 @@ async def play(steps: list[tuple[int, str]], file: Path) -> None:
     assert pool(app).in_use == 0
     async with app.app_context():
         assert {row["n"] for row in await query_db("SELECT n FROM item")} == model.committed
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 # The guard on the loop is a fixture of a function, and does not mind many examples.
@@ -170,7 +170,7 @@ def test_transactions_of_tasks(works: list[tuple[int, int, bool]]) -> None:
             rows = await query_db("SELECT n, count(*) FROM item GROUP BY n")
             expected = {n: count for n, (count, _, fail) in enumerate(works) if not fail}
             assert {row[0]: row[1] for row in rows} == expected
-        await registration(app).close()
+        await app_database(app).connections.close()
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(Path(folder, "test.db")))

@@ -12,8 +12,8 @@ import pytest
 from quart import Quart
 
 from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
-from quartpatterns.sqlite3.pooled import PooledConnection
-from tests.sqlite3.shop import database, names, numbers, registration
+from quartpatterns.sqlite3.pool import PooledConnection
+from tests.sqlite3.shop import app_database, database, names, numbers
 
 INSERT = "INSERT INTO item (name) VALUES (?)"
 BAD = ["'; DROP TABLE item; --", "x' OR '1'='1", '" OR ""="', "a\0b", "%", "\\", "?", ":name", ""]
@@ -82,8 +82,8 @@ async def test_factory_of_the_application(app_class: type[Quart], file: Path) ->
         assert await db.query_db("SELECT 1 AS a") == [{"a": 1}]
     async with plain.app_context():
         assert await tuples.query_db("SELECT 1 AS a") == [(1,)]
-    await registration(app).close()
-    await registration(plain).close()
+    await app_database(app).connections.close()
+    await app_database(plain).connections.close()
 
 
 @pytest.mark.checks("SQ-1", "SQ-8")

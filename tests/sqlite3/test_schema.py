@@ -19,7 +19,7 @@ from quart.utils import run_sync
 from quartpatterns.sqlite3 import SQLite, init_db, query_db
 from quartpatterns.sqlite3.example import original
 from quartpatterns.sqlite3.example.port import create_app
-from tests.sqlite3.shop import registration
+from tests.sqlite3.shop import app_database
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ def make(app_class: type[Quart], tmp_path: Path) -> Make:
 
 
 def users(app: Quart) -> list[str]:
-    with closing(sqlite3.connect(registration(app).settings.database)) as connection:
+    with closing(sqlite3.connect(app_database(app).settings.database)) as connection:
         return [name for (name,) in connection.execute("SELECT name FROM user")]
 
 
@@ -70,7 +70,7 @@ async def test_init_db(make: Make) -> None:
             assert await init_db()
             found = await query_db("SELECT name FROM user ORDER BY name")
             assert [row["name"] for row in found] == ["LAST", "ÜNïCODE; TOO"]
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 @pytest.mark.checks("SQ-7")
@@ -82,7 +82,7 @@ async def test_own_transaction(make: Make, own: str) -> None:
         assert await init_db()
         assert len(await query_db("SELECT * FROM user")) == 2
         assert (await query_db("PRAGMA foreign_keys", one=True))[0] == 1
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 @pytest.mark.checks("SQ-7")
@@ -95,7 +95,7 @@ async def test_all_or_nothing(make: Make) -> None:
         with pytest.raises(sqlite3.OperationalError, match="SELEKT"):
             await app.extensions["sqlite3"].db.init_db(app)
         assert len(await query_db("SELECT * FROM user")) == 2
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_if_empty(make: Make) -> None:
@@ -105,15 +105,15 @@ async def test_if_empty(make: Make) -> None:
     found = await asyncio.gather(*(db.init_db(app, if_empty=True) for _ in range(6)))
     assert sorted(found) == [False] * 5 + [True]
     assert len(await run_sync(users)(app)) == 2
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_no_schema(make: Make) -> None:
     app = make("")
     async with app.app_context():
-        with pytest.raises(FileNotFoundError, match="write the statements that make the tables"):
+        with pytest.raises(FileNotFoundError, match="write the statements that create the tables"):
             await init_db(schema="nowhere.sql")
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 @pytest.mark.checks("SQ-7")
@@ -124,7 +124,7 @@ def test_command(make: Make) -> None:
     assert (result.exit_code, result.output) == (0, "Initialized the database.\n")
     assert len(users(app)) == 2
     result = invoke(app, "--if-empty")
-    assert (result.exit_code, result.output) == (0, "There are tables; nothing was done.\n")
+    assert (result.exit_code, result.output) == (0, "The database has tables: unchanged.\n")
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,6 @@ async def test_same_as_the_original(tmp_path: Path) -> None:
     for _ in range(2):
         async with app.app_context():
             await init_db()
-    await registration(app).close()
+    await app_database(app).connections.close()
     made = await run_sync(dump)(str(tmp_path / "port.db"))
     assert made == await run_sync(by_original)(str(tmp_path / "original.db"))

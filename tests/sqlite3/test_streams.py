@@ -114,5 +114,5 @@ async def test_beside_a_transaction(app: Quart) -> None:
 
 async def test_no_batch(app: Quart) -> None:
     async with app.app_context():
-        with pytest.raises(ValueError, match="batch_size is 1 or more"):
+        with pytest.raises(ValueError, match="batch_size must be 1 or more"):
             await anext(stream_query("SELECT 1", batch_size=0))

@@ -14,11 +14,11 @@ from quart.utils import run_sync
 from quartpatterns.sqlite3 import get_db, query_db
 from tests.sqlite3.shop import (
     ENDLESS,
+    app_database,
     database,
     make_app,
     names,
     none_in_use,
-    registration,
     together,
 )
 
@@ -330,4 +330,4 @@ async def test_two_databases(app: Quart, app_class: type[Quart], tmp_path: Path)
                         await first.query(INSERT, ["b"])
                     raise LookupError
     assert await names(app) == ["a", "b"]
-    await registration(other).close()
+    await app_database(other).connections.close()
