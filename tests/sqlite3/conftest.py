@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,27 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def app(app_class: type[Quart], file: Path) -> AsyncIterator[Quart]:
-    """An application with a pool of three, and an empty table ``item``."""
-    app = make_app(
-        app_class, file, SQLITE_POOL_SIZE=3, SQLITE_POOL_TIMEOUT=0.3, SQLITE_BUSY_TIMEOUT=1
-    )
+    """An application with three connections at most, and an empty table ``item``.
+
+    It waits long for a connection and for a transaction, so that a loaded machine changes nothing.
+    """
+    async with application(app_class, file, timeout=30) as app:
+        yield app
+
+
+@pytest.fixture
+async def app_with_short_timeouts(app_class: type[Quart], file: Path) -> AsyncIterator[Quart]:
+    """The same application, for tests in which it waits in vain."""
+    async with application(app_class, file, timeout=0.3) as app:
+        yield app
+
+
+@asynccontextmanager
+async def application(
+    app_class: type[Quart], file: Path, *, timeout: float
+) -> AsyncIterator[Quart]:
+    waits = {"SQLITE_POOL_TIMEOUT": timeout, "SQLITE_BUSY_TIMEOUT": timeout}
+    app = make_app(app_class, file, SQLITE_POOL_SIZE=3, **waits)
     async with app.app_context(), database(app).transaction() as connection:
         await connection.execute(
             "CREATE TABLE item (name TEXT UNIQUE, parent TEXT REFERENCES item (name))"

@@ -186,7 +186,8 @@ async def test_websocket_cut(app: Quart) -> None:
 @pytest.mark.checks("SQ-1", "SQ-2")
 async def test_two_hundred_at_once(tmp_path: Path) -> None:
     """200 requests at once on a pool of five: none fails, none sees the transaction of another."""
-    app = port.create_app({"DATABASE": tmp_path / "test.db", "SQLITE_POOL_SIZE": 5})
+    waits = {"SQLITE_POOL_TIMEOUT": 60, "SQLITE_BUSY_TIMEOUT": 60}
+    app = port.create_app({"DATABASE": tmp_path / "test.db", "SQLITE_POOL_SIZE": 5, **waits})
     seen: dict[str, set[Connection]] = {}
     held: list[int] = []
 
