@@ -396,8 +396,9 @@ async def test_wait(app: Quart) -> None:
     assert (pool(app).size, pool(app).in_use) == (3, 0)
 
 
-async def test_exhausted(app: Quart) -> None:
+async def test_exhausted(app_with_short_timeouts: Quart) -> None:
     """A client that waited in vain is told to try again; the next one is served."""
+    app = app_with_short_timeouts
 
     @app.get("/")
     async def view() -> str:

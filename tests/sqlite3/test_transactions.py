@@ -123,8 +123,9 @@ async def test_transactions_beside(app: Quart) -> None:
     assert await names(app) == list("abcdef")
 
 
-async def test_patience(app: Quart) -> None:
-    """A task that waits too long for another one's transaction is told what to do."""
+async def test_wait_for_another_transaction(app_with_short_timeouts: Quart) -> None:
+    """A task that waits too long for another task's transaction gets an error with the remedy."""
+    app = app_with_short_timeouts
     async with app.app_context():
         begun, go = asyncio.Event(), asyncio.Event()
 
@@ -287,8 +288,9 @@ async def test_cancelled_while_it_begins(app: Quart, file: Path) -> None:
     assert await names(app) == ["a"]
 
 
-async def test_locked_by_a_stranger(app: Quart, file: Path) -> None:
+async def test_locked_by_another_process(app_with_short_timeouts: Quart, file: Path) -> None:
     """A transaction that can't begin leaves the connection as it was."""
+    app = app_with_short_timeouts
     async with app.app_context():
         with closing(await run_sync(lock)(file)):
             for _ in range(2):
