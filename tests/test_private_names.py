@@ -134,9 +134,13 @@ PRIVATE = [
     # viewdecorators
     Private("viewdecorators", "quart:Blueprint", "_got_registered_once", "to review"),
     # wtforms
-    Private("wtforms", "quart.wrappers.request:Request", "_max_content_length", "to review"),
-    Private("wtforms", "wtforms.form:BaseForm", "_parent_form", "to review"),
-    Private("wtforms", "wtforms.fields:Field", "_run_validation_chain", "to review"),
+    Private(
+        "wtforms",
+        "wtforms.form:BaseForm",
+        "_parent_form",
+        "the only sign by which a nested form can know that it needs no token of its own: a field"
+        " list may append it long after the outer form was created",
+    ),
 ]
 
 # Names that start with an underscore and are not private names of another package.

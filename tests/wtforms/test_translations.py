@@ -1,4 +1,4 @@
-"""Messages are in a language that the visitor reads and the application speaks."""
+"""Messages are in a language that both the visitor and the application have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wtforms import FormField, StringField
 from wtforms.validators import DataRequired, Length
 
 from quartpatterns.wtforms import QuartForm
-from quartpatterns.wtforms.languages import catalog
+from quartpatterns.wtforms.translations import translations
 
 pytestmark = pytest.mark.checks("WT-13")
 
@@ -44,7 +44,7 @@ def make(cls: type[Quart], **config: Any) -> Quart:
     return app
 
 
-async def said(app: Quart, accept: str | None) -> str:
+async def message_of(app: Quart, accept: str | None) -> str:
     headers = {} if accept is None else {"Accept-Language": accept}
     response = await app.test_client().post("/", headers=headers)
     (message,) = await response.get_json()
@@ -74,22 +74,22 @@ async def said(app: Quart, accept: str | None) -> str:
     ],
 )
 async def test_negotiated(app_class: type[Quart], accept: str | None, message: str) -> None:
-    """The visitor's wishes in their order, of what the application has, else its first."""
+    """The best language of the visitor that the application has, else its first."""
     app = make(app_class, WTF_LOCALES=["en", "de", "fr", "pt_BR", "zh_TW", "zh"])
-    assert await said(app, accept) == message
+    assert await message_of(app, accept) == message
 
 
-async def test_not_asked_for(app_class: type[Quart]) -> None:
-    """Pages in one language have messages in that."""
-    assert await said(make(app_class), "de") == ENGLISH
-    assert await said(make(app_class, WTF_LOCALES=["de"]), "fr") == GERMAN
+async def test_without_negotiation(app_class: type[Quart]) -> None:
+    """An application with one language has messages in this language."""
+    assert await message_of(make(app_class), "de") == ENGLISH
+    assert await message_of(make(app_class, WTF_LOCALES=["de"]), "fr") == GERMAN
     off = make(app_class, WTF_LOCALES=["de"], WTF_I18N_ENABLED=False)
-    assert await said(off, "de") == ENGLISH
-    assert await said(make(app_class, WTF_LOCALES=["xx"]), "de") == ENGLISH
+    assert await message_of(off, "de") == ENGLISH
+    assert await message_of(make(app_class, WTF_LOCALES=["xx"]), "de") == ENGLISH
 
 
-async def test_of_the_form(app_class: type[Quart]) -> None:
-    """A form may say its language, as in WTForms, and a call may."""
+async def test_locales_of_a_form(app_class: type[Quart]) -> None:
+    """A form or a call may set the language, as in WTForms."""
 
     class German(QuartForm):
         class Meta:
@@ -108,7 +108,7 @@ async def test_of_the_form(app_class: type[Quart]) -> None:
 
 
 async def test_vary(app_class: type[Quart]) -> None:
-    """An answer that a cache may keep, and that has messages, says what it depends on."""
+    """A response that a cache may store names the header that it depends on."""
     app = make(app_class, WTF_LOCALES=["en", "de"])
     response = await app.test_client().get("/?text=")
     assert "Accept-Language" in response.headers["Vary"]
@@ -122,6 +122,6 @@ async def test_outside_of_a_request() -> None:
     assert form.text.errors == [ENGLISH]
 
 
-def test_once() -> None:
-    """Each language is read from disk once."""
-    assert catalog(("de",)) is catalog(("de",))
+def test_translations_are_cached() -> None:
+    """Each translation is read from the disk once."""
+    assert translations(("de",)) is translations(("de",))

@@ -1,4 +1,4 @@
-"""Multipart forms as bytes, and an application that tells what it got of them."""
+"""Multipart forms as bytes, and an application that returns their parts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from quart import Quart, request
 
 from quartpatterns.fileuploads import stream_multipart
 
-__all__ = ["BOUNDARY", "TYPE", "connected", "field", "file", "form", "post", "teller"]
+__all__ = ["BOUNDARY", "TYPE", "connected", "field", "file", "form", "post", "echo_app"]
 
-BOUNDARY = "----frontier"
+BOUNDARY = "----boundary"
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 
 
@@ -27,16 +27,16 @@ def file(name: str, content: bytes = b"", kind: str = "text/plain", field: str =
 
 
 def form(*parts: bytes, end: bytes = b"--\r\n") -> bytes:
-    frontier = f"--{BOUNDARY}".encode()
-    return b"".join(frontier + b"\r\n" + part + b"\r\n" for part in parts) + frontier + end
+    boundary = f"--{BOUNDARY}".encode()
+    return b"".join(boundary + b"\r\n" + part + b"\r\n" for part in parts) + boundary + end
 
 
-def teller(app_class: type[Quart], **limits: Any) -> Quart:
-    """An application that answers with the parts it was sent."""
+def echo_app(app_class: type[Quart], **limits: Any) -> Quart:
+    """Create an application that returns the parts of a form as JSON."""
     app = app_class(__name__)
 
     @app.post("/")
-    async def tell() -> Any:
+    async def echo() -> Any:
         return [
             [part.name, part.filename, part.content_type, (await part.read()).decode("latin1")]
             async for part in stream_multipart(request, **limits)
@@ -46,7 +46,7 @@ def teller(app_class: type[Quart], **limits: Any) -> Quart:
 
 
 async def post(client: Any, body: bytes, path: str = "/", kind: str = TYPE) -> Any:
-    """Send *body*, and return the answer."""
+    """Send *body* and return the response."""
     return await client.post(path, data=body, headers={"Content-Type": kind})
 
 
@@ -54,7 +54,7 @@ async def post(client: Any, body: bytes, path: str = "/", kind: str = TYPE) -> A
 async def connected(
     port: int, path: str = "/", *, length: int | None = None, lines: Iterable[str] = ()
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection on which the head of a form has been sent, chunked where it has no length."""
+    """Connect and send the headers of a form, which is chunked if *length* is None."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
     head = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {TYPE}", size, *lines]

@@ -1,20 +1,35 @@
-"""The parts of a form as they arrive: what they are, what is refused, and who waits for whom."""
+"""The parts of a form while they arrive: their content, limits, errors and backpressure."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestTimeout
 
-from quartpatterns.fileuploads import BadMultipartError, Part, stream_multipart
+from quartpatterns.fileuploads import (
+    BadMultipartError,
+    LimitExceededError,
+    Part,
+    stream_multipart,
+)
 from quartpatterns.subclassing import FaithfulQuart
-from tests.fileuploads.forms import BOUNDARY, TYPE, connected, field, file, form, post, teller
+from tests.fileuploads.multipart_bodies import (
+    BOUNDARY,
+    TYPE,
+    connected,
+    echo_app,
+    field,
+    file,
+    form,
+    post,
+)
 from tests.serving import PATIENCE, eventually, served
 
 MIB = 1024 * 1024
@@ -22,9 +37,9 @@ MIB = 1024 * 1024
 
 @pytest.mark.checks("UP-11")
 async def test_parts(app_class: type[Quart]) -> None:
-    """Fields and files come in their order, with what the client says of them."""
+    """Fields and files come in their order, with their headers."""
     body = form(field("a", b"1"), file("x.txt", b"\r\n--\r\n"), file("", b""), field("a", b"2"))
-    response = await post(teller(app_class).test_client(), body)
+    response = await post(echo_app(app_class).test_client(), body)
     assert await response.get_json() == [
         ["a", None, None, "1"],
         ["file", "x.txt", "text/plain", "\r\n--\r\n"],
@@ -33,32 +48,32 @@ async def test_parts(app_class: type[Quart]) -> None:
     ]
 
 
-async def test_names_of_all_kinds(app_class: type[Quart]) -> None:
-    """Quoted, percent-encoded as browsers do, and RFC 8187's form that some clients use."""
+async def test_file_name_encodings(app_class: type[Quart]) -> None:
+    """Quoted, percent-encoded as in browsers, and the form of RFC 8187 that some clients use."""
     parts = [
         b'Content-Disposition: form-data; name="a"; filename="\xc3\xa4.txt"\r\n\r\n',
         b'Content-Disposition: form-data; name="a"; filename="%22q%22.txt"\r\n\r\n',
         b"Content-Disposition: form-data; name=a; filename*=UTF-8''%e2%82%ac.txt\r\n\r\n",
     ]
-    response = await post(teller(app_class).test_client(), form(*parts))
+    response = await post(echo_app(app_class).test_client(), form(*parts))
     assert [name for _, name, *_ in await response.get_json()] == ["ä.txt", '"q".txt', "€.txt"]
 
 
 async def test_form_without_parts(app_class: type[Quart]) -> None:
-    response = await post(teller(app_class).test_client(), form())
+    response = await post(echo_app(app_class).test_client(), form())
     assert await response.get_json() == []
 
 
-async def test_nested(app_class: type[Quart]) -> None:
-    """A form in a form is the content of a part, as RFC 7578 has it."""
-    inner = form(file("in.txt", b"inner")).replace(b"frontier", b"inside")
-    response = await post(teller(app_class).test_client(), form(file("out", inner), field("b")))
+async def test_nested_form(app_class: type[Quart]) -> None:
+    """A form in a part is only content (RFC 7578)."""
+    inner = form(file("in.txt", b"inner")).replace(b"boundary", b"inside")
+    response = await post(echo_app(app_class).test_client(), form(file("out", inner), field("b")))
     assert [len(text) for *_, text in await response.get_json()] == [len(inner), 0]
 
 
 @pytest.mark.checks("UP-11")
-async def test_unread(app_class: type[Quart]) -> None:
-    """What is not read is skipped, all or some of it, and can't be read later."""
+async def test_unread_parts(app_class: type[Quart]) -> None:
+    """Unread parts and the rest of a part are skipped, and can't be read later."""
     app = app_class(__name__)
 
     @app.post("/")
@@ -68,7 +83,7 @@ async def test_unread(app_class: type[Quart]) -> None:
             seen.append(part)
             if part.name == "file":
                 await anext(part)
-        with pytest.raises(RuntimeError, match="is over: read a part before"):
+        with pytest.raises(RuntimeError, match="can't be read any more: read a part before"):
             await seen[0].read()
         return [(part.name, part.complete) for part in seen]
 
@@ -78,8 +93,8 @@ async def test_unread(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.checks("UP-11")
-async def test_left_early(app_class: type[Quart]) -> None:
-    """A part stays readable when nobody asks for the next one."""
+async def test_part_after_the_loop(app_class: type[Quart]) -> None:
+    """A part stays readable if no other part is requested."""
     app = app_class(__name__)
 
     async def first() -> Part:
@@ -96,7 +111,7 @@ async def test_left_early(app_class: type[Quart]) -> None:
 
 
 async def test_text(app_class: type[Quart]) -> None:
-    """Text is decoded as the part says; what can't be is the client's fault."""
+    """Text is decoded in the declared encoding; invalid text is a 400."""
     app = app_class(__name__)
 
     @app.post("/")
@@ -114,7 +129,7 @@ async def test_text(app_class: type[Quart]) -> None:
     for bad in (field("b", b"\xfc"), *others):
         response = await post(app.test_client(), form(bad))
         assert response.status_code == 400
-        assert "is no text in" in await response.get_data(as_text=True)
+        assert "is not valid" in await response.get_data(as_text=True)
 
 
 @pytest.mark.checks("UP-12")
@@ -139,8 +154,8 @@ async def test_limits(
     limits: dict[str, int],
     body: list[bytes],
 ) -> None:
-    """Each limit is a 413 with its name; a body that is just within it is taken."""
-    client = teller(app_class, **limits).test_client()
+    """A value above a limit is a 413 that names the limit; smaller values are accepted."""
+    client = echo_app(app_class, **limits).test_client()
     response = await post(client, form(*body))
     assert response.status_code == 413
     assert next(iter(limits)) in await response.get_data(as_text=True)
@@ -149,13 +164,63 @@ async def test_limits(
 
 
 @pytest.mark.checks("UP-12")
+@pytest.mark.parametrize("extra", [0, 1])
+async def test_exact_limits(app_class: type[Quart], extra: int) -> None:
+    """A value that is exactly the limit is accepted, one more is refused."""
+    header = b"X-Extra: " + b"x" * 80
+    body = form(field("a", b"x" * 9), header + b"\r\n" + file("b", b"x" * 9, "text/plain"))
+    limits = {
+        "max_content_length": len(body),
+        "max_part_size": 9,
+        "max_field_size": 9,
+        "max_parts": 2,
+        "max_header_size": len(header),
+        "max_headers": 3,
+    }
+    for name, limit in limits.items():
+        client = echo_app(app_class, **{name: limit - extra}).test_client()
+        assert (name, (await post(client, body)).status_code) == (name, 413 if extra else 200)
+
+
+@pytest.mark.checks("UP-12")
+@pytest.mark.parametrize("extra", [0, 1])
+@pytest.mark.parametrize("declared", [True, False])
+async def test_exact_length(extra: int, declared: bool) -> None:
+    """A body may be exactly as long as the limit, with a declared length or without one."""
+    body = form(field("a", b"x" * 200_000))
+    limit = len(body) - extra
+    app = Quart(__name__)
+    headers = {"Content-Type": TYPE} | ({"Content-Length": str(len(body))} if declared else {})
+    async with app.test_request_context("/", method="POST", headers=headers):
+        request.body = in_chunks(body, [1000])
+        assert request.content_length == (len(body) if declared else None)
+        parts = stream_multipart(request, max_content_length=limit, max_field_size=None)
+        if extra:
+            with pytest.raises(LimitExceededError, match="max_content_length"):
+                [await part.read() async for part in parts]
+        else:
+            assert [len(await part.read()) async for part in parts] == [200_000]
+
+
+@pytest.mark.checks("UP-12")
+async def test_longest_boundary(app_class: type[Quart]) -> None:
+    """A boundary may have 70 characters (RFC 2046), and not more."""
+    client = echo_app(app_class).test_client()
+    for length, status in ((1, 200), (70, 200), (71, 400)):
+        boundary = "b" * length
+        body = form(field("a", b"1")).replace(BOUNDARY.encode(), boundary.encode())
+        response = await post(client, body, kind=f"multipart/form-data; boundary={boundary}")
+        assert (length, response.status_code) == (length, status)
+
+
+@pytest.mark.checks("UP-12")
 async def test_limits_of_the_request(app_class: type[Quart]) -> None:
-    """Without an argument the configuration and the request set the limits, as in Flask."""
-    app = teller(app_class)
+    """The default limits are those of the configuration and the request, as in Flask."""
+    app = echo_app(app_class)
     app.config.update(MAX_FORM_MEMORY_SIZE=9, MAX_FORM_PARTS=2, MAX_CONTENT_LENGTH=1000)
 
     @app.before_request
-    async def raise_them() -> None:
+    async def raise_limits() -> None:
         if "more" in request.args:
             request.max_form_memory_size = 10
             request.max_form_parts = 3
@@ -167,18 +232,18 @@ async def test_limits_of_the_request(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.checks("UP-12")
-async def test_one_view_takes_more() -> None:
-    """A view may take more than the application, or anything."""
+async def test_view_with_a_higher_limit() -> None:
+    """A view may allow more than the application, or have no limit."""
     for limit in (2000, None):
-        app = teller(FaithfulQuart, max_content_length=limit)
+        app = echo_app(FaithfulQuart, max_content_length=limit)
         app.config["MAX_CONTENT_LENGTH"] = 100
         assert (await post(app.test_client(), form(file("a", b"x" * 1000)))).status_code == 200
 
 
 @pytest.mark.checks("UP-12")
 async def test_declared_too_large(app_class: type[Quart]) -> None:
-    """What is declared to be too large is refused before it is sent."""
-    app = teller(app_class, max_content_length=1000)
+    """A declared length above the limit is refused before the body is sent."""
+    app = echo_app(app_class, max_content_length=1000)
     app.config["MAX_CONTENT_LENGTH"] = None
     async with served(app) as server, connected(server.port, length=10**6) as (reader, _):
         assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 413")
@@ -186,9 +251,9 @@ async def test_declared_too_large(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("UP-12")
 async def test_chunked_too_large(app_class: type[Quart]) -> None:
-    """What declares no length is counted: the answer comes while the client still sends."""
+    """A body without a declared length is refused while the client still sends."""
     async with (
-        served(teller(app_class, max_content_length=MIB)) as server,
+        served(echo_app(app_class, max_content_length=MIB)) as server,
         connected(server.port) as (reader, writer),
     ):
         for piece in itertools.islice(itertools.repeat(b"x" * 65536), 20):
@@ -199,7 +264,7 @@ async def test_chunked_too_large(app_class: type[Quart]) -> None:
 
 MALFORMED = [
     pytest.param(b"", id="empty"),
-    pytest.param(b"\0" * 1000, id="junk"),
+    pytest.param(b"\0" * 1000, id="random bytes"),
     pytest.param(form(field("a", b"x"))[:-4], id="cut before the end"),
     pytest.param(form(field("a", b"x"))[:40], id="cut in a header"),
     pytest.param(form(file("a", b"x" * 100_000))[:50_000], id="cut in a file"),
@@ -209,7 +274,7 @@ MALFORMED = [
     pytest.param(form(b"Content-Disposition: attachment\r\n\r\nx"), id="no form-data"),
     pytest.param(form(b"Content-Disposition: form-data; name=\xff\r\n\r\nx"), id="no UTF-8"),
     pytest.param(form(b"Content-Length: 5\r\n" + field("a", b"x" * 9)), id="a length that lies"),
-    pytest.param(form(field("a")).replace(b"frontier", b"other"), id="another boundary"),
+    pytest.param(form(field("a")).replace(b"boundary", b"other"), id="another boundary"),
     pytest.param(form(field("a")).replace(b"\r\n", b"\n"), id="other line ends"),
 ]
 
@@ -217,8 +282,8 @@ MALFORMED = [
 @pytest.mark.checks("UP-12")
 @pytest.mark.parametrize("body", MALFORMED)
 async def test_malformed(app_class: type[Quart], body: bytes) -> None:
-    """A form that can't be read is a 400 that says why."""
-    response = await post(teller(app_class).test_client(), body)
+    """A malformed form is a 400 that says why."""
+    response = await post(echo_app(app_class).test_client(), body)
     assert response.status_code == 400
     assert "The form is malformed" in await response.get_data(as_text=True)
 
@@ -236,8 +301,10 @@ async def test_malformed(app_class: type[Quart], body: bytes) -> None:
         pytest.param({"Content-Type": TYPE, "Content-Encoding": "gzip"}, 415, id="gzip"),
     ],
 )
-async def test_not_a_form(app_class: type[Quart], headers: dict[str, str], status: int) -> None:
-    client = teller(app_class).test_client()
+async def test_unsupported_bodies(
+    app_class: type[Quart], headers: dict[str, str], status: int
+) -> None:
+    client = echo_app(app_class).test_client()
     assert (await client.post("/", data=form(field("a")), headers=headers)).status_code == status
 
 
@@ -259,9 +326,9 @@ CONTENTS = st.lists(
     sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8),
 )
 def test_any_chunks(contents: list[bytes], merged: bool, cut: int, sizes: list[int]) -> None:
-    """However a form was cut on its way, also short of its end, the same parts come out of it.
+    """The parts and errors do not depend on how the network splits the form.
 
-    Where *merged*, parts that are empty have one line break, not two, after their headers.
+    With *merged*, empty parts have one line break after their headers, not two.
     """
     parts = [file(str(number), content) for number, content in enumerate(contents)]
     if merged:
@@ -275,7 +342,7 @@ def test_any_chunks(contents: list[bytes], merged: bool, cut: int, sizes: list[i
 
 
 async def read_in_chunks(body: bytes, sizes: list[int]) -> list[tuple[str, bytes]]:
-    """The parts of *body*, and the error that ends them."""
+    """Return the parts of *body*, and the message of the error that ends them."""
     app = Quart(__name__)
     async with app.test_request_context("/", method="POST", headers={"Content-Type": TYPE}):
         found: list[tuple[str, bytes]] = []
@@ -287,7 +354,7 @@ async def read_in_chunks(body: bytes, sizes: list[int]) -> list[tuple[str, bytes
                     found[-1] = (part.name, found[-1][1] + chunk)
         except HTTPException as error:
             assert isinstance(error, BadMultipartError)
-            # How much of a part was given before the error is the network's affair.
+            # How much of a part comes before the error depends on the chunks.
             found[-1:] = [(str(error.description), b"")]
         return found
 
@@ -302,7 +369,7 @@ async def in_chunks(body: bytes, sizes: list[int]) -> Any:
 
 @pytest.mark.checks("UP-11")
 async def test_parts_before_an_error(app_class: type[Quart]) -> None:
-    """Parts that are whole are given, also where what comes after them is malformed."""
+    """Complete parts are returned before the error of a malformed one."""
     app, seen = app_class(__name__), []
 
     @app.post("/")
@@ -318,31 +385,58 @@ async def test_parts_before_an_error(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("UP-11")
 async def test_empty_parts_of_test_clients(app_class: type[Quart]) -> None:
-    """A part without a body, as Quart's own test client writes an empty file."""
+    """A part without a body, which Quart's test client writes for an empty file."""
     tail = form(field("b", b"x"))
     for part in (file("a"), field("a")):
         body = b"--" + BOUNDARY.encode() + b"\r\n" + part + tail
-        response = await post(teller(app_class).test_client(), body)
+        response = await post(echo_app(app_class).test_client(), body)
         assert [text for *_, text in await response.get_json()] == ["", "x"]
 
 
 @pytest.mark.checks("UP-12")
-async def test_client_that_stops(app_class: type[Quart]) -> None:
-    """A client that sends nothing more is told so after a while, however long it sent before."""
+async def test_body_timeout(app_class: type[Quart]) -> None:
+    """A client that stops sending gets a 408; the time counts from the last bytes."""
     body = form(file("a", b"x" * 1000))
     async with (
-        served(teller(app_class, body_timeout=0.3)) as server,
+        served(echo_app(app_class, body_timeout=0.1)) as server,
         connected(server.port, length=len(body)) as (reader, writer),
     ):
-        for at in range(0, 500, 100):
-            writer.write(body[at : at + 100])
-            await asyncio.sleep(0.1)
+        writer.write(body[:500])
         assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.checks("UP-12")
+@pytest.mark.parametrize(("seconds", "timed_out"), [(9, False), (11, True)])
+async def test_body_timeout_counts_from_the_last_bytes(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, timed_out: bool
+) -> None:
+    """A slow client may take longer than the timeout in all, but not between two chunks."""
+    loop = asyncio.get_running_loop()
+    real_time, passed = loop.time, 0
+    monkeypatch.setattr(loop, "time", lambda: real_time() + passed)
+
+    async def slow() -> AsyncIterator[bytes]:
+        nonlocal passed
+        async for chunk in in_chunks(form(field("a", b"x" * 90)), [50]):
+            passed += seconds
+            for _ in range(3):
+                await asyncio.sleep(0)
+            yield chunk
+
+    app = Quart(__name__)
+    async with app.test_request_context("/", method="POST", headers={"Content-Type": TYPE}):
+        request.body = slow()  # type: ignore[assignment]
+        parts = stream_multipart(request, body_timeout=10)
+        if timed_out:
+            with pytest.raises(RequestTimeout, match="Nothing arrived for 10 s"):
+                await anext(parts)
+        else:
+            assert await (await anext(parts)).read() == b"x" * 90
 
 
 @pytest.mark.checks("UP-11")
 async def test_backpressure() -> None:
-    """While nobody reads a part its client waits; it goes on when somebody does."""
+    """The client waits while nobody reads a part, and goes on when somebody does."""
     app = FaithfulQuart(__name__)
     app.config["MAX_CONTENT_LENGTH"] = None
     go, arrived = asyncio.Event(), asyncio.Event()
@@ -374,26 +468,26 @@ async def test_backpressure() -> None:
         sending = asyncio.create_task(send())
         await arrived.wait()
         await asyncio.sleep(0.5)
-        # What fits into the sockets' buffers and the server's queue, not the file.
+        # The buffers of the sockets and the queue of the server are full; the file is larger.
         assert sent < 24 * MIB
         go.set()
         await asyncio.wait_for(sending, PATIENCE)
         assert (await reader.read(4096)).endswith(str(64 * MIB).encode())
 
 
-async def test_progress_is_told(app_class: type[Quart]) -> None:
-    """``on_progress`` hears of all that was received, in order, and of what is declared."""
-    told: list[tuple[int, int | None]] = []
+async def test_on_progress(app_class: type[Quart]) -> None:
+    """``on_progress`` gets all received bytes, in order, and the declared length."""
+    reported: list[tuple[int, int | None]] = []
 
     async def note(received: int, total: int | None) -> None:
-        told.append((received, total))
+        reported.append((received, total))
 
     body = form(file("a", b"x" * 500_000))
     async with (
-        served(teller(app_class, on_progress=note)) as server,
+        served(echo_app(app_class, on_progress=note)) as server,
         connected(server.port, length=len(body)) as (reader, writer),
     ):
         writer.write(body)
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        await eventually(lambda: told[-1] == (len(body), len(body)))
-    assert [received for received, _ in told] == sorted(received for received, _ in told)
+        await eventually(lambda: reported[-1] == (len(body), len(body)))
+    assert [received for received, _ in reported] == sorted(received for received, _ in reported)

@@ -1,4 +1,4 @@
-"""The token is found at the head of a body; what has none is refused before it is here."""
+"""The token is found at the start of a body; a body without one is refused unread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.wtforms.bodies import PeekedBody, find_field
+from quartpatterns.wtforms.token_field import PeekedBody, find_field
 from tests.serving import PATIENCE, eventually, served
 from tests.wtforms.test_tokens import make, text
 
@@ -35,39 +35,39 @@ def app(app_class: type[Quart]) -> Quart:
 
 
 def part(name: str, value: bytes, filename: str | None = None) -> bytes:
-    """One part of a multipart body with the boundary ``b``."""
+    """Return a part of a multipart body with the boundary ``b``."""
     file = f'; filename="{filename}"' if filename else ""
     head = f'--b\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
     return head.encode() + value + b"\r\n"
 
 
 async def chunked(port: int, head: dict[str, str], pieces: AsyncIterator[bytes]) -> tuple[int, int]:
-    """Send *pieces* in chunks until there is an answer; its status, and the bytes sent before."""
+    """Send *pieces* in chunks until a response comes; return its status and the bytes sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     lines = ["POST / HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked"]
     lines += [f"{name}: {value}" for name, value in head.items()]
     writer.write("\r\n".join([*lines, "", ""]).encode())
-    answer = asyncio.create_task(reader.readline())
+    response = asyncio.create_task(reader.readline())
     sent = 0
     async for piece in pieces:
-        if answer.done():
+        if response.done():
             break
         writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         sent += len(piece)
-        with contextlib.suppress(ConnectionError):  # the server has answered and left
+        with contextlib.suppress(ConnectionError):  # after an early response
             await writer.drain()
         await asyncio.sleep(0)
     else:
         writer.write(b"0\r\n\r\n")
     async with asyncio.timeout(PATIENCE):
-        line = await answer
+        line = await response
     writer.transport.abort()
     return int(line.split()[1]), sent
 
 
 async def upload(first: bytes, *, mib: int = 64) -> AsyncIterator[bytes]:
-    """A multipart form with a large file behind *first*."""
-    if first:  # nothing would be the end of a chunked body
+    """Iterate over a multipart form with a large file after *first*."""
+    if first:  # an empty chunk would end the body
         yield first
     yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
     for _ in range(mib * 16):
@@ -80,12 +80,12 @@ async def upload(first: bytes, *, mib: int = 64) -> AsyncIterator[bytes]:
     "kind", ["no session", "no token", "wrong header", "wrong field", "urlencoded", "text", "late"]
 )
 async def test_refused_early(app: Quart, kind: str) -> None:
-    """Of 64 MiB without a right token next to nothing is read, whatever kind of body it is."""
+    """Almost nothing is read of 64 MiB without a valid token, whatever the body is."""
     received: list[int] = []
     app.config["MAX_CONTENT_LENGTH"] = 100 * MIB
 
     @app.after_request
-    async def note(response: Any) -> Any:
+    async def record(response: Any) -> Any:
         received.append(getattr(request.body, "received", 0))
         return response
 
@@ -109,7 +109,7 @@ async def test_refused_early(app: Quart, kind: str) -> None:
     assert status == 400
     assert sent < 16 * MIB
     if isinstance(app, FaithfulQuart):
-        # Plain Quart receives whatever comes; here it is what somebody has asked for.
+        # Plain Quart receives everything; FaithfulQuart receives what the application reads.
         most = {"no session": 0, "text": 0, "wrong header": 0, "wrong field": 65_536}
         assert received[-1] <= most.get(kind, 500_000 + 65_536)
         assert kind in most or received[-1] >= 500_000
@@ -117,7 +117,7 @@ async def test_refused_early(app: Quart, kind: str) -> None:
 
 @pytest.mark.wire
 async def test_large_with_token(app: Quart) -> None:
-    """With its token first, an upload passes, and the view streams it as it comes."""
+    """An upload that begins with a valid token is accepted, and the view can stream it."""
     app.config["MAX_CONTENT_LENGTH"] = 100 * MIB
     seen: list[Any] = []
 
@@ -143,8 +143,8 @@ async def test_large_with_token(app: Quart) -> None:
 
 
 @pytest.mark.parametrize("kind", [MULTIPART, URLENCODED])
-async def test_untouched(app: Quart, kind: str) -> None:
-    """What the check has looked at, the view reads as it was: as a form, or as bytes, or both."""
+async def test_view_reads_the_whole_body(app: Quart, kind: str) -> None:
+    """The view reads the body as if nobody had: as a form, as bytes, or twice."""
 
     @app.post("/form")
     async def form() -> Any:
@@ -156,7 +156,7 @@ async def test_untouched(app: Quart, kind: str) -> None:
         first = await request.get_data(cache=True, as_text=False, parse_form_data=False)
         again = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         assert first == again
-        # As without a token, what is not kept is gone; the form is not parsed from it.
+        # As in Quart, a body that is not cached can be read once.
         assert not await request.get_data(cache=True, as_text=False, parse_form_data=False)
         return first
 
@@ -169,15 +169,15 @@ async def test_untouched(app: Quart, kind: str) -> None:
     else:
         body = f"csrf_token={token}&a=1".encode()
     headers = {"Content-Type": kind}
-    said = await (await client.post("/form", data=body, headers=headers)).get_json()
-    assert said["form"] == {"csrf_token": token, "a": "1"}
-    assert said["files"] == ({"f": "f"} if kind == MULTIPART else {})
+    result = await (await client.post("/form", data=body, headers=headers)).get_json()
+    assert result["form"] == {"csrf_token": token, "a": "1"}
+    assert result["files"] == ({"f": "f"} if kind == MULTIPART else {})
     answer = await client.post("/data", data=body, headers=headers)
     assert await answer.get_data(as_text=False) == body
 
 
 async def test_limit_of_the_view() -> None:
-    """A view may raise or lower the limit for itself: the check has not judged the body."""
+    """A view may raise or lower the limit after the check."""
     app = make(FaithfulQuart, MAX_CONTENT_LENGTH=1000)
 
     @app.post("/limit/<int:limit>")
@@ -196,7 +196,7 @@ async def test_limit_of_the_view() -> None:
 
 
 async def test_limit_of_the_application(app: Quart) -> None:
-    """What is too large is so though a part of it has been looked at."""
+    """The limit of the application counts the bytes that the check has read."""
     app.config["MAX_CONTENT_LENGTH"] = 1000
 
     @app.post("/read")
@@ -211,21 +211,29 @@ async def test_limit_of_the_application(app: Quart) -> None:
     assert (await client.post("/read", form=form)).status_code == 200
 
 
-async def test_counted_by_quart() -> None:
-    """Quart's body counts what it holds; what has been looked at still counts."""
-    inner = Body(None, 1000)
-    body = PeekedBody(inner)
-    body.append(b"x" * 600)
-    await body.peek()
-    body.append(b"x" * 600)
-    body.set_complete()
-    with pytest.raises(RequestEntityTooLarge):
-        await body
+@pytest.mark.parametrize(("limit", "allowed"), [(1200, True), (1199, False), (None, True)])
+async def test_limit_counts_the_head(limit: int | None, allowed: bool) -> None:
+    """Quart's body counts only its buffer; the bytes that were peeked at count as well."""
+    app = Quart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = limit
+    async with app.test_request_context("/", method="POST"):
+        one: Request = request._get_current_object()  # type: ignore[attr-defined]
+        one.body = Body(None, limit)
+        body = PeekedBody(one)
+        one.body.append(b"x" * 600)
+        assert await body.peek() == b"x" * 600
+        one.body.append(b"y" * 600)
+        one.body.set_complete()
+        if allowed:
+            assert await body == b"x" * 600 + b"y" * 600
+        else:
+            with pytest.raises(RequestEntityTooLarge):
+                await body
 
 
 @pytest.mark.wire
-async def test_slow(app: Quart) -> None:
-    """A client that never comes to the token is told that it took too long."""
+async def test_slow_client(app: Quart) -> None:
+    """A client that sends no token within ``BODY_TIMEOUT`` gets a 408."""
     app.config["BODY_TIMEOUT"] = 0.2
 
     async def drip() -> AsyncIterator[bytes]:
@@ -243,8 +251,8 @@ async def test_slow(app: Quart) -> None:
 
 
 @pytest.mark.wire
-async def test_client_leaves(app: Quart) -> None:
-    """A client that goes while its body is looked at leaves nothing behind."""
+async def test_client_disconnects(app: Quart) -> None:
+    """After a client disconnects during the search, no task is left."""
     async with served(app) as server:
         got = await server.client.get("/token")
         cookie = got.headers["Set-Cookie"].partition(";")[0]
@@ -263,13 +271,13 @@ async def test_client_leaves(app: Quart) -> None:
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """*data* in pieces."""
+    """Cut *data* at *places*."""
     ends = [*sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-async def found(body: bytes, kind: str, pieces: list[bytes], limit: int = 100_000) -> Any:
-    """What is found in *body*, and what is left of it for the view."""
+async def search(body: bytes, kind: str, pieces: list[bytes], limit: int = 100_000) -> Any:
+    """Return what is found in *body*, and check that the view can read all of it."""
     one = Request(
         "POST",
         "http",
@@ -309,8 +317,10 @@ fields = st.lists(
 
 @settings(deadline=None, max_examples=300)
 @given(fields, st.lists(st.integers(0, 5000), max_size=6), st.booleans())
-def test_as_the_parser(pairs: list[tuple[str, str]], places: list[int], multipart: bool) -> None:
-    """However a network cuts the body: what is found is what the parser of forms would find."""
+def test_finds_what_the_parser_finds(
+    pairs: list[tuple[str, str]], places: list[int], multipart: bool
+) -> None:
+    """However the network splits the body, the search finds what the form parser would find."""
     form = MultiDict(pairs)
     if multipart:
         body = b"".join(part(name, value.encode()) for name, value in pairs) + b"--b--\r\n"
@@ -318,7 +328,7 @@ def test_as_the_parser(pairs: list[tuple[str, str]], places: list[int], multipar
     else:
         body, kind = urlencode(pairs).encode(), URLENCODED
     expected = [form[name] for name in form if name.endswith("csrf_token") and form[name]]
-    value = asyncio.run(found(body, kind, cut(body, places)))
+    value = asyncio.run(search(body, kind, cut(body, places)))
     assert (value in expected) if expected else value is None
 
 
@@ -330,8 +340,8 @@ def test_as_the_parser(pairs: list[tuple[str, str]], places: list[int], multipar
     st.lists(st.integers(0, 400), max_size=4),
 )
 def test_any_bytes(body: bytes, kind: str, places: list[int]) -> None:
-    """Whatever is sent: nothing fails, and nothing is lost."""
-    asyncio.run(found(body, kind, cut(body, places)))
+    """For any bytes, the search raises no error and loses no data."""
+    asyncio.run(search(body, kind, cut(body, places)))
 
 
 @pytest.mark.checks("WT-14")
@@ -345,22 +355,37 @@ def test_any_bytes(body: bytes, kind: str, places: list[int]) -> None:
         b"\x00",
     ],
 )
-async def test_odd_parts(head: bytes) -> None:
-    """A part without a name, or with a broken head."""
+async def test_malformed_parts(head: bytes) -> None:
+    """A part without a name, or with malformed headers."""
     body = b"--b\r\n" + head + b"\r\n\r\nx\r\n" + part("csrf_token", b"t") + b"--b--"
-    assert await found(body, MULTIPART, [body]) in {"t", None}
+    assert await search(body, MULTIPART, [body]) in {"t", None}
 
 
 async def test_every_cut() -> None:
-    """Wherever a network cuts the body in two, the token is whole."""
+    """Wherever the network splits the body in two, the token is complete."""
     body = part("csrf_token", b"t.o.k") + b"--b--\r\n"
     for place in range(len(body)):
-        assert await found(body, MULTIPART, cut(body, [place])) == "t.o.k"
+        assert await search(body, MULTIPART, cut(body, [place])) == "t.o.k"
 
 
 async def test_limit() -> None:
-    """No more than the limit is looked at."""
+    """The search stops at the limit."""
     body = b"a=" + b"x" * 1000 + b"&csrf_token=t"
-    assert await found(body, URLENCODED, [body], limit=2000) == "t"
-    assert await found(body, URLENCODED, [body], limit=1000) is None
-    assert await found(body, URLENCODED, [body[:1010], body[1010:]], limit=1012) is None
+    assert await search(body, URLENCODED, [body], limit=2000) == "t"
+    assert await search(body, URLENCODED, [body], limit=1000) is None
+    # A value counts as complete if the body ends within the limit.
+    assert await search(body, URLENCODED, [body], limit=len(body) + 1) == "t"
+    assert await search(body, URLENCODED, [body], limit=len(body)) is None
+    assert await search(body, URLENCODED, [body[:1010], body[1010:]], limit=1012) is None
+
+
+async def test_does_not_wait_beyond_the_limit() -> None:
+    """After as many bytes as the limit, the search ends although the body goes on."""
+    async with Quart(__name__).test_request_context(
+        "/", method="POST", headers={"Content-Type": URLENCODED}
+    ):
+        one: Request = request._get_current_object()  # type: ignore[attr-defined]
+        one.body = Body(None, None)
+        one.body.append(b"a=" + b"x" * 998)
+        async with asyncio.timeout(PATIENCE):
+            assert await find_field(one, "csrf_token", limit=1000) is None

@@ -1,28 +1,28 @@
-"""What has to be awaited, and says so where it was not."""
+"""Results that must be awaited, with an error that says so if they are not."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
-__all__ = ["Pending", "close"]
+__all__ = ["Pending", "close_awaitable"]
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Pending(Awaitable[T_co], Generic[T_co]):
-    """A coroutine that is an error to test for truth, to iterate over or to ask for attributes.
+    """An awaitable that raises :exc:`TypeError` when it is used without ``await``.
 
-    Of a bare coroutine each of these is true, or an ``AttributeError`` that names neither the call
-    nor the remedy: a form that was never validated would count as valid.
+    A bare coroutine is true, so that a form that was never validated would count as valid. Its
+    missing attributes raise an error that names neither the call nor the remedy.
 
     Arguments:
-        coroutine: What is awaited.
-        call: How the reader wrote it, for the error.
+        coroutine: The coroutine to await.
+        call: The call as the developer wrote it, for the error message.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, T_co], call: str) -> None:
-        # The name stands in the warning that Python gives of a coroutine that nobody awaits.
+        # Python shows this name in its warning about a coroutine that was never awaited.
         cast(Any, coroutine).__qualname__ = call.removesuffix("()")
         self._coroutine = coroutine
         self._call = call
@@ -43,12 +43,12 @@ class Pending(Awaitable[T_co], Generic[T_co]):
         self._refuse()
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # asked for by Python itself
+        if name.startswith("__"):  # Python itself looks for special methods
             raise AttributeError(name)
         self._refuse()
 
     def close(self) -> None:
-        """Give the coroutine up, without a warning that nobody awaited it."""
+        """Close the coroutine, so that Python does not warn that it was never awaited."""
         self._coroutine.close()
 
     def _refuse(self) -> NoReturn:
@@ -56,9 +56,9 @@ class Pending(Awaitable[T_co], Generic[T_co]):
         raise TypeError(f"{self._call} was not awaited: write `await {self._call}`")
 
 
-def close(awaitable: Awaitable[Any]) -> None:
-    """Give *awaitable* up, whether it is a coroutine, a future or neither."""
+def close_awaitable(awaitable: Awaitable[Any]) -> None:
+    """Close a coroutine or cancel a future that nobody will await."""
     for name in ("close", "cancel"):
-        if (end := getattr(awaitable, name, None)) is not None:
-            end()
+        if (method := getattr(awaitable, name, None)) is not None:
+            method()
             return
