@@ -15,6 +15,13 @@ from quartpatterns.compare.processes import accepts, free_port
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20  # seconds
 
+QUIET = """
+import logging
+
+# Python's development mode turns on the debug mode of asyncio, which warns of slow callbacks.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+"""
+
 LEFT = """
 import threading
 
@@ -36,7 +43,7 @@ def run(script: str, **variables: str) -> tuple[str, str, int]:
         variables: Of its environment.
     """
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", LEFT + script],
+        [sys.executable, "-X", "dev", "-c", QUIET + LEFT + script],
         env={**os.environ, **variables},
         cwd=ROOT,
         capture_output=True,
@@ -57,7 +64,7 @@ def serve_once(script: str, folder: Path, worker: str, **variables: str) -> tupl
         variables: Of the environment.
     """
     port = free_port()
-    (folder / "application.py").write_text(script)
+    (folder / "application.py").write_text(QUIET + script)
     process = subprocess.Popen(
         [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-m", "hypercorn"]
         + ["--bind", f"127.0.0.1:{port}", "--worker-class", worker, "--log-level", "warning"]

@@ -1,4 +1,4 @@
-"""The initial schema, from a program and from the command line."""
+"""``init_db`` and ``quart init-db``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEMA = """
 DROP TABLE IF EXISTS user;
 CREATE TABLE user (name TEXT);  -- a comment; with a semicolon
 INSERT INTO user VALUES ('Ünïcode; too');
-CREATE TRIGGER shout AFTER INSERT ON user BEGIN
+CREATE TRIGGER to_upper_case AFTER INSERT ON user BEGIN
     UPDATE user SET name = upper(name);
     DELETE FROM user WHERE name = '';
 END;
@@ -39,7 +39,7 @@ Make = Callable[[str], Quart]
 
 @pytest.fixture
 def make(app_class: type[Quart], tmp_path: Path) -> Make:
-    """Makes an application with a ``schema.sql``."""
+    """Create an application with a ``schema.sql``."""
 
     def make(schema: str) -> Quart:
         (tmp_path / "schema.sql").write_text(schema, encoding="utf-8")
@@ -63,7 +63,7 @@ def invoke(app: Quart, *arguments: str) -> Result:
 
 @pytest.mark.checks("SQ-4", "SQ-7")
 async def test_init_db(make: Make) -> None:
-    """The statements of the file are executed, in UTF-8, and once more where that is asked for."""
+    """The statements of the file, in UTF-8, are executed each time."""
     app = make(SCHEMA)
     async with app.app_context():
         for _ in range(2):
@@ -76,7 +76,7 @@ async def test_init_db(make: Make) -> None:
 @pytest.mark.checks("SQ-7")
 @pytest.mark.parametrize("own", ["", "PRAGMA foreign_keys = OFF;\nBEGIN TRANSACTION;\n"])
 async def test_own_transaction(make: Make, own: str) -> None:
-    """A dump, with a transaction of its own, is executed too."""
+    """A script with a transaction of its own, such as a dump, is executed as it is."""
     app = make(own + SCHEMA.rstrip() + ";" + ("\nCOMMIT;" if own else ""))
     async with app.app_context():
         assert await init_db()
@@ -87,7 +87,7 @@ async def test_own_transaction(make: Make, own: str) -> None:
 
 @pytest.mark.checks("SQ-7")
 async def test_all_or_nothing(make: Make) -> None:
-    """A statement that fails leaves the database as it was."""
+    """If a statement fails, none has an effect."""
     app = make(SCHEMA)
     async with app.app_context():
         await init_db()
@@ -99,7 +99,7 @@ async def test_all_or_nothing(make: Make) -> None:
 
 
 async def test_if_empty(make: Make) -> None:
-    """Many workers that start at the same time make the tables once."""
+    """Workers that start at the same time create the tables once."""
     app = make(SCHEMA)
     db: SQLite = app.extensions["sqlite3"].db
     found = await asyncio.gather(*(db.init_db(app, if_empty=True) for _ in range(6)))
@@ -112,13 +112,13 @@ async def test_no_schema(make: Make) -> None:
     app = make("")
     async with app.app_context():
         with pytest.raises(FileNotFoundError, match="write the statements that create the tables"):
-            await init_db(schema="nowhere.sql")
+            await init_db(schema="missing.sql")
     await app_database(app).connections.close()
 
 
 @pytest.mark.checks("SQ-7")
 def test_command(make: Make) -> None:
-    """``quart init-db`` makes the tables, and says so."""
+    """``quart init-db`` creates the tables and prints what it did."""
     app = make(SCHEMA)
     result = invoke(app)
     assert (result.exit_code, result.output) == (0, "Initialized the database.\n")
@@ -128,23 +128,23 @@ def test_command(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "arguments", "said"),
+    ("schema", "arguments", "message"),
     [
         pytest.param("SELEKT 1;", (), 'near "SELEKT": syntax error', id="statement"),
         pytest.param("", ("--schema", "no.sql"), "write the statements", id="no file"),
     ],
 )
-def test_command_fails(make: Make, schema: str, arguments: tuple[str, ...], said: str) -> None:
-    """What is wrong is one line, and the exit code is not 0."""
+def test_command_fails(make: Make, schema: str, arguments: tuple[str, ...], message: str) -> None:
+    """The error is one line, and the exit code is 1."""
     result = invoke(make(schema), *arguments)
     assert result.exit_code == 1
-    assert result.output.startswith("Error: ") and said in result.output
+    assert result.output.startswith("Error: ") and message in result.output
     assert result.output.count("\n") == 1
 
 
 def test_command_without_folder(make: Make, tmp_path: Path) -> None:
     app = make(SCHEMA)
-    app.config["DATABASE"] = str(tmp_path / "nowhere" / "app.db")
+    app.config["DATABASE"] = str(tmp_path / "missing" / "app.db")
     del app.extensions["sqlite3"]
     SQLite(app)
     result = invoke(app)
@@ -153,7 +153,7 @@ def test_command_without_folder(make: Make, tmp_path: Path) -> None:
 
 @pytest.mark.checks("SQ-7")
 def test_quart_command(tmp_path: Path) -> None:
-    """The command of a real shell, on the port made by its factory."""
+    """The command in a process of its own, with an application factory."""
     (tmp_path / "shop.py").write_text(
         "from quartpatterns.sqlite3.example.port import create_app as make\n"
         f"def create_app():\n    return make({{'DATABASE': {str(tmp_path / 'app.db')!r}}})\n"
@@ -174,7 +174,7 @@ def test_quart_command(tmp_path: Path) -> None:
 
 @pytest.mark.checks("SQ-7")
 async def test_same_as_the_original(tmp_path: Path) -> None:
-    """Both make the same database of the same schema, anew each time."""
+    """Port and original create the same database from the same schema."""
 
     def by_original(file: str) -> list[str]:
         app = original.create_app({"DATABASE": file})  # type: ignore[no-untyped-call]
@@ -191,5 +191,5 @@ async def test_same_as_the_original(tmp_path: Path) -> None:
         async with app.app_context():
             await init_db()
     await app_database(app).connections.close()
-    made = await run_sync(dump)(str(tmp_path / "port.db"))
-    assert made == await run_sync(by_original)(str(tmp_path / "original.db"))
+    by_port = await run_sync(dump)(str(tmp_path / "port.db"))
+    assert by_port == await run_sync(by_original)(str(tmp_path / "original.db"))
