@@ -82,3 +82,20 @@ async def other_connection(file: object, script: str = "") -> AsyncIterator[sqli
         yield connection
     finally:
         await run_sync(connection.close)()
+
+
+@asynccontextmanager
+async def transaction_of_another_task(app: Quart) -> AsyncIterator[None]:
+    """A task of the current context is in a transaction until the end of the block."""
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def begin() -> None:
+        async with database(app).transaction():
+            begun.set()
+            await end.wait()
+
+    task = asyncio.create_task(begin())
+    await begun.wait()
+    yield
+    end.set()
+    await task

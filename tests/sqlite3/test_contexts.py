@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import threading
 import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from quartpatterns.sqlite3 import (
     make_dicts,
     query_db,
 )
+from quartpatterns.sqlite3.pool import PooledConnection
 from tests.serving import PATIENCE, eventually
 from tests.sqlite3.shop import (
     ENDLESS,
@@ -437,6 +441,24 @@ async def test_order_of_waiting_contexts(app: Quart) -> None:
     assert (pool(app).size, pool(app).in_use) == (3, 0)
 
 
+@asynccontextmanager
+async def all_connections_in_use(app: Quart) -> AsyncIterator[None]:
+    """Contexts of other tasks use the three connections of *app* until the end of the block."""
+    barrier, end = asyncio.Barrier(4), asyncio.Event()
+
+    async def use() -> None:
+        async with app.app_context():
+            await get_db()
+            await barrier.wait()
+            await end.wait()
+
+    tasks = [asyncio.create_task(use()) for _ in range(3)]
+    await barrier.wait()
+    yield
+    end.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_exhausted(app: Quart) -> None:
     """A client that waits too long for a connection gets a 503; a later one is served."""
 
@@ -445,24 +467,13 @@ async def test_exhausted(app: Quart) -> None:
         await get_db()
         return "served"
 
-    barrier, go = asyncio.Barrier(4), asyncio.Event()
-
-    async def hold() -> None:
-        async with app.app_context():
-            await get_db()
-            await barrier.wait()
-            await go.wait()
-
-    tasks = [asyncio.create_task(hold()) for _ in range(3)]
-    await barrier.wait()
-    pool(app)._settings = replace(pool(app)._settings, pool_timeout=0.05)
     client = app.test_client()
-    response = await client.get("/")
+    async with all_connections_in_use(app):
+        pool(app)._settings = replace(pool(app)._settings, pool_timeout=0.05)
+        response = await client.get("/")
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
     assert "raise SQLITE_POOL_SIZE" in await response.get_data(as_text=True)
-    go.set()
-    await asyncio.gather(*tasks)
     assert (await client.get("/")).status_code == 200
 
 
@@ -523,6 +534,54 @@ async def test_file_of_another_identity(
                 await query_db("SELECT * FROM item")
         else:
             assert [row["name"] for row in await query_db("SELECT * FROM item")] == ["new"]
+        await eventually(lambda: pool(app).size == 1)  # The old connection is closed.
+
+
+async def idle_connection(app: Quart) -> PooledConnection:
+    """Return the idle connection of *app*, as if its file was checked long ago."""
+    async with app.app_context():
+        pooled = (await get_db())._pooled
+    assert pooled is not None and pool(app)._idle == [pooled]
+    pooled._checked_at -= 10
+    return pooled
+
+
+async def test_file_check(app: Quart) -> None:
+    """A connection whose file is the same is used again, without another check at once."""
+    pooled = await idle_connection(app)
+    assert not pooled.is_fresh
+    async with app.app_context():
+        assert (await get_db())._pooled is pooled
+        assert pooled.is_fresh
+
+
+async def test_no_file_check_in_memory(app_class: type[Quart]) -> None:
+    """A connection to a database in memory is always used again."""
+    app = make_app(app_class, ":memory:")
+    pooled = await idle_connection(app)
+    async with app.app_context():
+        assert (await get_db())._pooled is pooled
+    await app_database(app).connections.close()
+
+
+async def test_cancelled_file_check(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that is cancelled during the check returns the connection to the pool."""
+    started, end = threading.Event(), threading.Event()
+
+    def check(pooled: PooledConnection) -> bool:
+        started.set()
+        return end.wait(PATIENCE)
+
+    await idle_connection(app)
+    monkeypatch.setattr(PooledConnection, "_is_same_file", check)
+    async with app.app_context():
+        task = asyncio.create_task(get_db())
+        await eventually(started.is_set)
+        task.cancel()
+        await outcomes(task)
+        end.set()
+    assert task.cancelled()
+    assert pool(app).in_use == 0
 
 
 async def test_broken_connection(app: Quart, file: Path) -> None:
@@ -547,33 +606,32 @@ async def test_closing(app: Quart) -> None:
     async with app.app_context():
         db = await get_db()
         await db.query(INSERT, ["lost"])
+        assert db._pooled is not None
+        thread = db._pooled.worker
         await app_database(app).connections.close()
+        await eventually(lambda: not thread.is_alive())
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             await db.query("SELECT 1")
         # The application may be served again.
         assert await query_db("SELECT * FROM item") == []
 
 
+async def test_closed_pool(app: Quart) -> None:
+    """A closed pool gives out no connection."""
+    closed = pool(app)
+    await app_database(app).connections.close()
+    with pytest.raises(DatabaseUnavailable, match="about to stop"):
+        await closed.acquire()
+
+
 async def test_closing_while_tasks_wait(app: Quart) -> None:
     """Tasks that wait for a connection while the pool is closed get an error."""
-    barrier, go = asyncio.Barrier(4), asyncio.Event()
-
-    async def hold() -> None:
-        async with app.app_context():
-            await get_db()
-            await barrier.wait()
-            await go.wait()
-
-    holding = [asyncio.create_task(hold()) for _ in range(3)]
-    await barrier.wait()
-    async with app.app_context():
+    async with all_connections_in_use(app), app.app_context():
         waiting = asyncio.create_task(get_db())
         await eventually(lambda: len(pool(app)._waiting) == 1)
         await app_database(app).connections.close()
         with pytest.raises(DatabaseUnavailable, match="about to stop"):
             await waiting
-    go.set()
-    await asyncio.gather(*holding)
 
 
 async def connection_and_waiting_task(app: Quart) -> tuple[Connection, asyncio.Task[None]]:

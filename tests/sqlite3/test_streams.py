@@ -11,7 +11,7 @@ from quart import Quart
 
 from quartpatterns.sqlite3 import get_db, query_db, stream_query
 from tests.serving import PATIENCE, eventually
-from tests.sqlite3.shop import ENDLESS, database, none_in_use, numbers
+from tests.sqlite3.shop import ENDLESS, none_in_use, numbers, transaction_of_another_task
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 35])
@@ -99,19 +99,8 @@ async def test_closed_during_a_transaction(app: Quart) -> None:
     async with app.app_context():
         rows = stream_query(numbers(100), batch_size=10)
         await anext(rows)
-        go, begun = asyncio.Event(), asyncio.Event()
-
-        async def hold() -> None:
-            async with database(app).transaction():
-                begun.set()
-                await go.wait()
-
-        task = asyncio.create_task(hold())
-        await begun.wait()
-        async with asyncio.timeout(PATIENCE):
+        async with transaction_of_another_task(app), asyncio.timeout(PATIENCE):
             await rows.aclose()
-        go.set()
-        await task
 
 
 async def test_invalid_batch_size(app: Quart) -> None:

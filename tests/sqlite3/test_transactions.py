@@ -21,6 +21,7 @@ from tests.sqlite3.shop import (
     none_in_use,
     other_connection,
     outcomes,
+    transaction_of_another_task,
 )
 
 
@@ -126,19 +127,9 @@ async def test_wait_for_another_transaction(app_with_short_timeout: Quart) -> No
     """A task that waits too long for another task's transaction gets an error with the remedy."""
     app = app_with_short_timeout
     async with app.app_context():
-        begun, go = asyncio.Event(), asyncio.Event()
-
-        async def hold() -> None:
-            async with database(app).transaction():
-                begun.set()
-                await go.wait()
-
-        task = asyncio.create_task(hold())
-        await begun.wait()
-        with pytest.raises(sqlite3.OperationalError, match="a context of its own"):
-            await query_db("SELECT 1")
-        go.set()
-        await task
+        async with transaction_of_another_task(app):
+            with pytest.raises(sqlite3.OperationalError, match="a context of its own"):
+                await query_db("SELECT 1")
         assert await query_db("SELECT 1", one=True)
 
 
