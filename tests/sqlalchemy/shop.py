@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
-import pytest
-import quart
 from quart import Quart
 from sqlalchemy import Pool, QueuePool, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartpatterns import streaming, subclassing
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.sqlalchemy.registration import Registration
 from tests.serving import eventually
@@ -27,18 +24,6 @@ class Item(Base):
 
 
 db = SQLAlchemy(model_class=Base)
-
-Stream = Callable[[Callable[[], AsyncIterator[bytes]]], Callable[[], AsyncIterator[bytes]]]
-
-streams = pytest.mark.parametrize(
-    "stream_with_context",
-    [
-        pytest.param(quart.stream_with_context, id="quart's"),
-        pytest.param(streaming.stream_with_context, id="streaming's"),
-        pytest.param(subclassing.stream_with_context, id="subclassing's"),
-    ],
-)
-"""Each way there is to keep a context in a stream."""
 
 ENDLESS = {
     "sqlite": text(

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import databases
 from tests.scripts import ROOT, run, serve_once
 
 APP = """
@@ -27,56 +28,19 @@ db.init_app(app)
 async def index():
     return str((await db.session.execute(text("SELECT 42"))).scalar_one())
 
-async def query():
-    async with app.app_context():
-        await db.session.execute(text("SELECT 1"))
-"""
-
-SCRIPTS = {
-    "a script": """
-asyncio.run(query())
-left()
-""",
-    "a script with two loops": """
-asyncio.run(query())
-asyncio.run(query())
-left()
-""",
-    "requests without lifespan": """
-async def main():
-    client = app.test_client()
-    for _ in range(20):
-        await client.get("/")
-
-asyncio.run(main())
-left()
-""",
-    "contexts that are never left": """
-async def main():
-    async with app.test_client() as client:
-        for _ in range(5):
-            await client.get("/")
-    await app.app_context().push()
+async def select():
     await db.session.execute(text("SELECT 1"))
 
-asyncio.run(main())
-left()
-""",
-    "a crash in a context": """
-async def main():
+async def query():
     async with app.app_context():
-        await db.session.execute(text("SELECT 1"))
-        raise LookupError
+        await select()
+"""
 
-try:
-    asyncio.run(main())
-except LookupError:
-    left()
-""",
+SCRIPTS = databases.SCRIPTS | {
     "an exit in a context": """
 async def main():
     async with app.app_context():
-        await db.session.execute(text("SELECT 1"))
+        await select()
         sys.exit()
 
 try:
@@ -87,7 +51,7 @@ finally:
     "Ctrl-C in a context": """
 async def main():
     async with app.app_context():
-        await db.session.execute(text("SELECT 1"))
+        await select()
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(60)
 
@@ -113,46 +77,12 @@ def test_task_left_behind(url: str) -> None:
 
     SQLAlchemy logs it where the cancellation hits a rollback, and closes the connection.
     """
-    script = """
-async def main():
-    tasks.append(asyncio.create_task(forever()))
-    await asyncio.sleep(0.1)
-
-async def forever():
-    while True:
-        await query()
-
-tasks = []
-asyncio.run(main())
-left()
-"""
-    printed, said, code = run(APP + script, URL=url)
+    printed, said, code = run(APP + databases.CANCELLED_TASK, URL=url)
     assert (printed, code) == ("['MainThread']", 0)
     assert not said or said.startswith("Exception during reset or similar"), said
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        pytest.param(
-            """
-loop = asyncio.new_event_loop()
-loop.run_until_complete(query())
-""",
-            id="a loop that nobody closes",
-        ),
-        pytest.param(
-            """
-loop = asyncio.new_event_loop()
-loop.run_until_complete(app.app_context().push())
-loop.run_until_complete(query())
-loop.close()
-""",
-            id="a loop closed by hand",
-        ),
-        pytest.param("threading.Thread(target=asyncio.run, args=[query()]).start()", id="a thread"),
-    ],
-)
+@pytest.mark.parametrize("script", databases.OPEN_LOOPS)
 def test_no_hanging(url: str, script: str) -> None:
     """Also a process that does not end its event loop properly ends."""
     assert run(APP + script, URL=url)[2] == 0

@@ -14,19 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartpatterns.sqlalchemy import ConcurrentUseError, Session, SQLAlchemy
 from quartpatterns.sqlalchemy.sessions import completed
+from tests.databases import Stream, streams
 from tests.serving import PATIENCE, eventually
 from tests.sqlalchemy.shop import (
     ENDLESS,
     SLOW,
     Item,
-    Stream,
     checked_out,
     db,
     make_app,
     names,
     none_checked_out,
     registration,
-    streams,
 )
 
 
