@@ -8,12 +8,12 @@ from typing import Any, cast
 import pytest
 import quart
 from quart import Quart
-from sqlalchemy import Pool, QueuePool, String, text
+from sqlalchemy import URL, Pool, QueuePool, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from quartpatterns import streaming, subclassing
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
-from quartpatterns.sqlalchemy.registration import Registration
+from quartpatterns.sqlalchemy.extension import Registration
 from tests.serving import eventually
 
 
@@ -59,7 +59,7 @@ SLOW = {
 
 
 def make_app(
-    app_class: type[Quart], url: str, options: Mapping[str, Any] | None = None, **config: Any
+    app_class: type[Quart], url: str | URL, options: Mapping[str, Any] | None = None, **config: Any
 ) -> Quart:
     """An application with the database at *url*."""
     app = app_class(__name__)
@@ -76,7 +76,7 @@ def registration(app: Quart) -> Registration:
 
 def pool(app: Quart) -> Pool:
     """The pool of *app* on the running event loop."""
-    return registration(app).engine().engine.pool
+    return registration(app).engines().engine.pool
 
 
 def checked_out(app: Quart) -> int:

@@ -145,7 +145,7 @@ async def test_rollback_of_both(app: Quart) -> None:
         assert await shop.session.scalar(select(func.count(Visit.id))) == 0
         for engine in shop.engines.values():
             assert engine.pool.checkedout() <= 1  # type: ignore[attr-defined]
-    for engine in app.extensions["sqlalchemy"].engine().engines.values():
+    for engine in app.extensions["sqlalchemy"].engines().engines.values():
         assert engine.pool.checkedout() == 0
 
 
@@ -195,7 +195,7 @@ async def test_binds_alone(app_class: type[Quart], sqlite_url: str) -> None:
 def test_bad_bind(app_class: type[Quart], bind: Any) -> None:
     app = app_class(__name__)
     app.config["SQLALCHEMY_BINDS"] = {"statistics": bind}
-    with pytest.raises(TypeError, match=r"SQLALCHEMY_BINDS\['statistics'\]"):
+    with pytest.raises(ValueError, match=r"SQLALCHEMY_BINDS\['statistics'\]"):
         shop.init_app(app)
 
 

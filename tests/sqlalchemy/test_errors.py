@@ -15,7 +15,7 @@ from contextvars import Context
 from pathlib import Path
 
 import pytest
-from quart import Quart, jsonify
+from quart import Blueprint, Quart, jsonify
 from quart.typing import ResponseReturnValue
 from quart.utils import run_sync
 from sqlalchemy import make_url, select, text
@@ -27,10 +27,11 @@ from quartpatterns.sqlalchemy import DatabaseUnavailable, handle_database_error
 from tests.conftest import unavailable
 from tests.sqlalchemy.shop import Item, db, make_app, registration
 
+LOCKED = "Another transaction is writing to the database. Try again in a moment."
+
 
 def with_views(app: Quart) -> Quart:
-    """Views that read, write, fail and name their value, and the handler of errors."""
-    app.register_error_handler(SQLAlchemyError, handle_database_error)
+    """Add views that read, write, fail, and use a value of the client's."""
 
     @app.get("/")
     async def read() -> str:
@@ -82,7 +83,7 @@ async def test_no_tables(
     assert (status, retry_after) == (503, None)
     assert "Run `alembic upgrade head`" in body
     assert "item" not in body
-    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(records) == 1
     assert re.fullmatch(r".*alembic upgrade head.* \(.*item.*\)", records[0].getMessage())
     assert records[0].exc_info is None
@@ -96,8 +97,10 @@ async def test_old_tables(app_class: type[Quart], url: str) -> None:
         assert "alembic upgrade head" in (await answer(app, "/write"))[1]
 
 
-async def test_locked(app_class: type[Quart], tmp_path: Path) -> None:
-    """A file that somebody else writes to is a reason to come back, after a short wait."""
+async def test_locked(
+    app_class: type[Quart], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that another process writes to answers 503 with Retry-After, and logs no value."""
     file = tmp_path / "locked.db"
     async with on(app_class, f"sqlite:///{file}", connect_args={"timeout": 0.05}) as app:
         async with app.app_context():
@@ -107,6 +110,7 @@ async def test_locked(app_class: type[Quart], tmp_path: Path) -> None:
         status, body, retry_after = await answer(app, "/write")
         assert (status, retry_after) == (503, "1")
         assert "Try again" in body
+        assert caplog.messages == [f"{LOCKED} (OperationalError: database is locked)"]
         assert (await answer(app))[0] == 200
         other.rollback()
         other.close()
@@ -230,6 +234,45 @@ async def test_handler_of_the_application(app_class: type[Quart], sqlite_url: st
         response = await app.test_client().get("/")
         assert response.status_code == 503
         assert await response.get_json() == {"cause": "OperationalError"}
+
+
+async def test_own_handler(app_class: type[Quart], sqlite_url: str) -> None:
+    """The application's own handler for errors of SQLAlchemy wins, before and after init_app."""
+
+    async def own(error: SQLAlchemyError) -> ResponseReturnValue:
+        return "own", 418
+
+    app = app_class(__name__)
+    app.register_error_handler(SQLAlchemyError, own)
+    app.config["SQLALCHEMY_DATABASE_URI"] = sqlite_url
+    db.init_app(app)
+    assert (await answer(with_views(app)))[:2] == (418, "own")
+    async with on(app_class, sqlite_url) as other:
+        other.register_error_handler(SQLAlchemyError, own)
+        assert (await answer(other))[:2] == (418, "own")
+    await registration(app).close()
+
+
+async def test_handler_of_a_blueprint(app_class: type[Quart], sqlite_url: str) -> None:
+    """``handle_database_error`` may be registered where the extension registers nothing."""
+    views = Blueprint("views", __name__)
+    views.register_error_handler(SQLAlchemyError, handle_database_error)
+
+    @views.get("/table")
+    async def table() -> str:
+        await db.session.execute(text("SELECT * FROM missing"))
+        return ""
+
+    @views.get("/mistake")
+    async def mistake() -> str:
+        await db.session.execute(text("SELEKT 1"))
+        return ""
+
+    app = make_app(app_class, sqlite_url)
+    app.register_blueprint(views)
+    assert (await answer(app, "/table"))[0] == 503
+    assert (await answer(app, "/mistake"))[0] == 500
+    await registration(app).close()
 
 
 async def test_server_stops(app_class: type[Quart]) -> None:

@@ -166,7 +166,7 @@ async def test_restart_under_load(
         assert load.unexplained == []
         assert set(load.codes) == {200, 201, 503}
         assert await none_checked_out(app)
-        assert registration(app).engine().open_sessions == 0
+        assert len(registration(app).engines().sessions) == 0
         found = await run_sync(state)(server.url)
         assert found.connections <= POOL
         assert found.in_transaction == 0

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quartpatterns.compare.processes import free_port
 from quartpatterns.sqlalchemy import async_url, make_engine
-from quartpatterns.sqlalchemy.pools import HandoffPool
+from quartpatterns.sqlalchemy.pools import FairPool
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, pool, registration
 
 
@@ -37,7 +37,7 @@ async def test_no_connection_is_closed(app_class: type[Quart], url: str) -> None
     assert len(made) <= 20
     assert checked_out(app) == 0
     found = pool(app)
-    assert isinstance(found, HandoffPool)
+    assert isinstance(found, FairPool)
     assert found.checkedin() == 2
     await registration(app).close()
 

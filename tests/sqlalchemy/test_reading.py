@@ -153,9 +153,9 @@ async def test_replica(app_class: type[Quart], tmp_path: Path) -> None:
         async with db.reading():
             assert (await db.session.scalars(select(Item.name))).all() == ["in 1"]
         assert (await db.session.scalars(select(Item.name))).all() == ["in 0"]
-    engines = registration(app).engine()
+    engines = registration(app).engines()
     await registration(app).close()
-    for engine in (*engines.engines.values(), *engines.readers.values()):
+    for engine in engines.reading_engines.values():
         assert engine.pool.checkedin() == 0  # type: ignore[attr-defined]
 
 

@@ -70,11 +70,11 @@ async def test_contexts(app_class: type[Quart], url: str) -> None:
     """A context knows its own statements, the last thousand of them; others none."""
     app = make_app(app_class, url, SQLALCHEMY_RECORD_QUERIES=True)
     async with app.app_context():
-        for number in range(recording.MOST + 5):
+        for number in range(recording.MAX_RECORDED + 5):
             await db.session.execute(text(f"SELECT {number}"))
         found = get_recorded_queries()
-        assert len(found) == recording.MOST
-        assert found[-1].statement.endswith(str(recording.MOST + 4))
+        assert len(found) == recording.MAX_RECORDED
+        assert found[-1].statement.endswith(str(recording.MAX_RECORDED + 4))
     async with app.app_context():
         assert get_recorded_queries() == []
     await registration(app).close()

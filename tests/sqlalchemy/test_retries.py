@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from quart import Quart
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from quartpatterns.sqlalchemy import handle_database_error
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
 NUMBER = text("SELECT value FROM counter WHERE id = :id")
@@ -63,7 +62,6 @@ async def test_serialization(strict: Quart) -> None:
 
 async def test_without_a_retry(strict: Quart) -> None:
     """Without one, the same is a 503 that asks to come back; no work is lost or done twice."""
-    strict.register_error_handler(SQLAlchemyError, handle_database_error)
     both = asyncio.Barrier(2)
 
     @strict.post("/")

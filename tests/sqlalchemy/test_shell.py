@@ -14,7 +14,7 @@ from blockbuster import BlockBuster
 from quart import Quart
 from sqlalchemy import select
 
-from quartpatterns.sqlalchemy.shell import run
+from quartpatterns.sqlalchemy.extension import run
 from tests.sqlalchemy.shop import Item, db, make_app
 
 APP = """

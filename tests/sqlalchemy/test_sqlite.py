@@ -11,7 +11,7 @@ from quart import Quart
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from quartpatterns._shared.sqlite_thread import SQLiteConnection
+from quartpatterns._shared.sqlite_thread import SQLiteThread
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
 
@@ -28,21 +28,20 @@ async def app(app_class: type[Quart], sqlite_url: str) -> AsyncIterator[Quart]:
 
 
 @pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What connections have asked their threads for, as long as the test lasts."""
-    asked: list[str] = []
-    call: Any = SQLiteConnection.call
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the functions that are called in the threads of connections."""
+    functions: list[str] = []
+    submit: Any = SQLiteThread.submit
 
-    async def counted(self: SQLiteConnection, function: Any, *args: Any, **kwargs: Any) -> Any:
-        # run() calls the function that is its first argument.
-        asked.append(args[0].__name__ if args else function.__name__)
-        return await call(self, function, *args, **kwargs)
+    def record(thread: SQLiteThread, function: Any) -> Any:
+        functions.append(function.func.__name__)
+        return submit(thread, function)
 
-    monkeypatch.setattr(SQLiteConnection, "call", counted)
-    return asked
+    monkeypatch.setattr(SQLiteThread, "submit", record)
+    return functions
 
 
-async def test_a_row(app: Quart, trips: list[str]) -> None:
+async def test_a_row(app: Quart, round_trips: list[str]) -> None:
     """A row by its key is one round trip, from the start of a request to its end."""
 
     @app.get("/")
@@ -50,35 +49,35 @@ async def test_a_row(app: Quart, trips: list[str]) -> None:
         return (await db.get_or_404(Item, 1)).name
 
     assert await (await app.test_client().get("/")).get_data(as_text=True) == "one"
-    assert trips == ["_execute"]
+    assert round_trips == ["_execute"]
 
 
-async def test_a_page(app: Quart, trips: list[str]) -> None:
+async def test_a_page(app: Quart, round_trips: list[str]) -> None:
     """A page is two: its rows, and their number; one, where they are not counted."""
     async with app.app_context():
         await db.paginate(select(Item).order_by(Item.id))
-    assert trips == ["_execute"] * 2
-    trips.clear()
+    assert round_trips == ["_execute"] * 2
+    round_trips.clear()
     async with app.app_context():
         await db.paginate(select(Item).order_by(Item.id), count=False)
-    assert trips == ["_execute"]
+    assert round_trips == ["_execute"]
 
 
-async def test_a_change(app: Quart, trips: list[str]) -> None:
+async def test_a_change(app: Quart, round_trips: list[str]) -> None:
     """A row that is stored is a statement and a commit; nothing is rolled back behind it."""
     async with app.app_context():
         db.session.add(Item(name="two"))
         await db.session.commit()
-    assert trips == ["_execute", "commit"]
+    assert round_trips == ["_execute", "commit"]
     assert await names(app) == ["one", "two"]
 
 
-async def test_a_change_that_is_lost(app: Quart, trips: list[str]) -> None:
+async def test_a_change_that_is_lost(app: Quart, round_trips: list[str]) -> None:
     """What is not committed is rolled back, in the database too."""
     async with app.app_context():
         db.session.add(Item(name="lost"))
         await db.session.flush()
-    assert trips == ["_execute", "rollback"]
+    assert round_trips == ["_execute", "rollback"]
     assert await names(app) == ["one"]
 
 

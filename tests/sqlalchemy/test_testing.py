@@ -118,11 +118,11 @@ def _tables(connection: object) -> list[str]:
 
 async def test_engines_afterwards(shop: Quart) -> None:
     """The engines of before are there again; those of the test are closed."""
-    before = registration(shop).engine()
+    before = registration(shop).engines()
     async with rolled_back(shop):
-        inside = registration(shop).engine()
+        inside = registration(shop).engines()
         assert inside is not before
-    assert registration(shop).engine() is before
+    assert registration(shop).engines() is before
 
 
 async def test_without_an_extension(app_class: type[Quart]) -> None:

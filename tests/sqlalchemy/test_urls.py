@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from quartpatterns.sqlalchemy import async_url
-from quartpatterns.sqlalchemy.urls import sqlite_file
+from quartpatterns.sqlalchemy.settings import sqlite_file
 
 
 @pytest.mark.parametrize(
