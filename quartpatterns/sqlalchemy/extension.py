@@ -146,9 +146,6 @@ class SQLAlchemy(Queries):
     .. versionadded:: 0.1
     """
 
-    Model: type[DeclarativeBase]
-    """The base class of models."""
-
     def __init__(
         self,
         app: Quart | None = None,
@@ -158,7 +155,7 @@ class SQLAlchemy(Queries):
         engine_options: Mapping[str, Any] | None = None,
         session_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.Model = make_model(model_class, metadata)
+        self.Model: type[DeclarativeBase] = make_model(model_class, metadata)
         self._engine_options = dict(engine_options or {})
         options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
         session_class: Any = options.pop("class_", Session)
@@ -266,11 +263,7 @@ class SQLAlchemy(Queries):
 
     @property
     def engines(self) -> Mapping[str | None, AsyncEngine]:
-        """The engines by bind key, on the running event loop.
-
-        Raises:
-            RuntimeError: There is no context, or the view is synchronous.
-        """
+        """The engines by bind key, on the running event loop; see :attr:`engine`."""
         return self._find("db.engines")[1].engines
 
     @property
@@ -300,36 +293,21 @@ class SQLAlchemy(Queries):
         return sa.Table(name, bound_metadata(self.metadata, bind_key), *args, **options)
 
     async def create_all(self, bind_key: BindKeys = ALL) -> None:
-        """Create the missing tables. It does not change existing ones: use migrations for those.
+        """Create the missing tables in the databases with one or several bind keys, or in all.
 
-        Arguments:
-            bind_key: One or several bind keys; all databases by default.
+        It does not change existing tables: use migrations for those.
         """
-        for engine, metadata in self._bound(bind_key):
-            async with engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+        await self._run_on_tables(bind_key, sa.MetaData.create_all)
 
     async def drop_all(self, bind_key: BindKeys = ALL) -> None:
-        """Drop all tables.
-
-        Arguments:
-            bind_key: One or several bind keys; all databases by default.
-        """
-        for engine, metadata in self._bound(bind_key):
-            async with engine.begin() as connection:
-                await connection.run_sync(metadata.drop_all)
+        """Drop all tables of the databases with one or several bind keys, or of all."""
+        await self._run_on_tables(bind_key, sa.MetaData.drop_all)
 
     async def reflect(self, bind_key: BindKeys = ALL) -> None:
-        """Load the definitions of the tables in the database.
+        """Load the definitions of the tables in the databases with these bind keys, or in all."""
+        await self._run_on_tables(bind_key, sa.MetaData.reflect)
 
-        Arguments:
-            bind_key: One or several bind keys; all databases by default.
-        """
-        for engine, metadata in self._bound(bind_key):
-            async with engine.connect() as connection:
-                await connection.run_sync(metadata.reflect)
-
-    def _bound(self, keys: BindKeys) -> list[tuple[AsyncEngine, sa.MetaData]]:
+    async def _run_on_tables(self, keys: BindKeys, function: Callable[..., None]) -> None:
         engines = self.engines
         if keys == ALL:
             keys = [*engines, *(key for key in self.metadatas if self.metadatas[key].tables)]
@@ -338,7 +316,10 @@ class SQLAlchemy(Queries):
         for key in keys:
             if key not in engines:
                 raise unknown_bind(key)
-        return [(engines[key], bound_metadata(self.metadata, key)) for key in dict.fromkeys(keys)]
+        for key in dict.fromkeys(keys):
+            async with engines[key].begin() as connection:
+                metadata = bound_metadata(self.metadata, key)
+                await connection.run_sync(partial(_call, function, metadata))
 
     def _make_session(
         self, engines: Mapping[str | None, sa.Engine], options: Mapping[str, Any]
@@ -379,6 +360,10 @@ class SQLAlchemy(Queries):
                 if not name.startswith("_") and hasattr(module, name):
                     return getattr(module, name)
             raise AttributeError(f"neither SQLAlchemy nor this object has {name!r}")
+
+
+def _call(function: Callable[..., None], metadata: sa.MetaData, connection: sa.Connection) -> None:
+    function(metadata, connection)
 
 
 async def _discard_session(app: Quart, **values: Any) -> None:

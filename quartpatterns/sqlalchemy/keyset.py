@@ -124,20 +124,7 @@ async def keyset_page(
     max_age: int | None,
     fetch: Callable[[str], Awaitable[KeysetPage[T]]],
 ) -> KeysetPage[T]:
-    """Return the page of *select* at *cursor*, or the first page without one.
-
-    Arguments:
-        session: The session that executes the statement.
-        select: An ordered statement.
-        per_page: The maximum number of items on the page.
-        cursor: The text that the client has sent.
-        max_age: The age in seconds at which a cursor expires; ``None`` means never.
-        fetch: Returns another page, given its cursor.
-
-    Raises:
-        CursorError: The cursor is invalid, has expired, or belongs to another list.
-        ValueError: The statement can't be paged by its order.
-    """
+    """Return a page, as :meth:`SQLAlchemy.keyset_paginate` does; *fetch* returns another page."""
     dialect = session.get_bind(clause=select).dialect.name
     columns = _sort_columns(select, dialect)
     order = "; ".join(map(str, columns))
@@ -256,21 +243,13 @@ def _after(
 
 @dataclass(frozen=True, slots=True)
 class _SortColumn:
-    """A column that a list is ordered by.
-
-    Arguments:
-        expression: The column.
-        descending: Whether the largest value comes first.
-        nulls_first: Whether NULL comes first.
-        explicit: Whether the statement says where NULL comes; otherwise it is the default of the
-            database.
-        nullable: Whether NULL may occur.
-    """
+    """A column that a list is ordered by."""
 
     expression: ColumnElement[Any]
     descending: bool
     nulls_first: bool
     explicit: bool
+    """Whether the statement says where NULL comes; otherwise it is the database's default."""
     nullable: bool
 
     def __str__(self) -> str:
@@ -396,11 +375,7 @@ _PLAIN_TYPES: dict[type, Callable[[Any], Any]] = {
 
 
 def write_cursor(cursor: Cursor, order: str) -> str:
-    """Return *cursor* as text for URLs, which is signed but not encrypted.
-
-    Arguments:
-        cursor: A position.
-        order: The order of the list. The cursor is valid only for a list with this order.
+    """Return *cursor* as text for URLs, which is signed, and valid only for a list in *order*.
 
     Raises:
         RuntimeError: The application has no ``SECRET_KEY``.
@@ -415,12 +390,7 @@ def write_cursor(cursor: Cursor, order: str) -> str:
 
 
 def read_cursor(text: str, order: str, *, max_age: int | None = None) -> Cursor:
-    """Return the cursor that :func:`write_cursor` has written.
-
-    Arguments:
-        text: The text that a client has sent.
-        order: The order of the list.
-        max_age: The age in seconds at which a cursor expires; ``None`` means never.
+    """Return the cursor that :func:`write_cursor` has written for a list in *order*.
 
     Raises:
         CursorError: The text is invalid, has expired, or belongs to another list.

@@ -66,14 +66,10 @@ def upgrade(
     :func:`quart.utils.run_sync`.
 
     Arguments:
-        url: A URL as in ``SQLALCHEMY_DATABASE_URI``.
-        folder: The folder of the migrations; by default that of this project.
-        files: The folder of relative SQLite files; by default the working directory.
+        url: As for :func:`configuration`, like *folder* and *files*.
         revision: The revision to stop at.
 
     Raises:
-        MigrationsMissingError: The folder does not exist.
-        ValueError: The URL can't be used.
         SQLAlchemyError: The migration failed; :func:`~quartpatterns.sqlalchemy.diagnose` explains
             why.
     """

@@ -66,7 +66,7 @@ class FairQueue(AsyncAdaptedQueue[ConnectionPoolEntry]):
     def put(
         self, item: ConnectionPoolEntry, block: bool = True, timeout: float | None = None
     ) -> None:
-        """Call :meth:`put_nowait`; a pool never waits for room."""
+        """Call :meth:`put_nowait`; the pool never waits for room."""
         self.put_nowait(item)
 
     def get_nowait(self) -> ConnectionPoolEntry:

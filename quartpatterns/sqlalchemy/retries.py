@@ -28,17 +28,7 @@ _log = logging.getLogger(__name__.rpartition(".")[0])
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The decorator that ``db.retrying()`` returns.
-
-    Arguments:
-        session: Returns the session to roll back.
-        attempts: The maximum number of calls.
-        first_wait: The longest wait before the second call, in seconds. It doubles each time.
-        longest_wait: The longest wait between two calls, in seconds.
-
-    Raises:
-        ValueError: *attempts* is less than 1.
-    """
+    """The decorator that ``db.retrying()`` returns; *session* returns the session to roll back."""
 
     session: Callable[[], AsyncSession]
     attempts: int

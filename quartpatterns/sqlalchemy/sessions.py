@@ -303,12 +303,7 @@ def reading_session(db: object, context: AppContext) -> Session | None:
 
 
 class Reading:
-    """A context manager and decorator under which ``db.session`` only reads.
-
-    Arguments:
-        db: The object whose ``session`` it replaces.
-        make_session: Returns a session that reads, and the current context.
-    """
+    """The context manager and decorator that ``db.reading()`` returns."""
 
     _session: Session
     _token: Token[_ReadingSession | None]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from quart import Quart
 from sqlalchemy import URL, make_url
@@ -62,13 +62,7 @@ _DRIVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database that the configuration names.
-
-    Arguments:
-        url: Its URL, with an asynchronous driver.
-        replica_url: The URL of a copy to read from, or ``None``.
-        engine_options: The options of its engines.
-    """
+    """A database that the configuration names, with URLs that name an asynchronous driver."""
 
     url: URL
     replica_url: URL | None
@@ -77,16 +71,10 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The validated settings of an application.
-
-    Arguments:
-        databases: The databases by bind key; ``SQLALCHEMY_DATABASE_URI`` has the key ``None``.
-        pragmas: The pragmas of each connection to SQLite.
-        record_queries: Whether to record queries.
-        slow_query_seconds: The duration from which a query is logged, or ``None``.
-    """
+    """The validated settings of an application."""
 
     databases: Mapping[str | None, Database]
+    """The databases by bind key; that of ``SQLALCHEMY_DATABASE_URI`` has the key ``None``."""
     pragmas: Mapping[str, str | int]
     record_queries: bool
     slow_query_seconds: float | None
@@ -106,7 +94,7 @@ def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
     """
     # Its default in Flask-SQLAlchemy, which many applications set to avoid a warning of version 2.
     known = {*DEFAULTS}
-    if not app.config.get("SQLALCHEMY_TRACK_MODIFICATIONS"):
+    if not cast("dict[str, Any]", app.config).get("SQLALCHEMY_TRACK_MODIFICATIONS"):
         known.add("SQLALCHEMY_TRACK_MODIFICATIONS")
     refuse_unknown(app.config, "SQLALCHEMY_", known, _UNSUPPORTED)
     apply_defaults(app, DEFAULTS)
@@ -138,14 +126,15 @@ def _read_databases(
     if uri := settings.value("SQLALCHEMY_DATABASE_URI"):
         binds[None] = {"url": uri, "replica": settings.value("SQLALCHEMY_REPLICA_URI")}
     for key, value in settings.mapping("SQLALCHEMY_BINDS", secret=True).items():
-        binds[key] = {"url": value} if isinstance(value, str | URL) else value
-        if not isinstance(binds[key], Mapping) or "url" not in binds[key]:
+        bind: Any = {"url": value} if isinstance(value, str | URL) else value
+        if not isinstance(bind, Mapping) or "url" not in bind:
             raise SettingError(
                 "SQLALCHEMY_BINDS",
                 f"SQLALCHEMY_BINDS[{key!r}] must be a URL, or a mapping with one, for example"
                 ' {"url": "sqlite:///name.db", "pool_size": 2}, not a value of type'
                 f" {type(value).__name__}.",
             )
+        binds[key] = cast("Mapping[str, Any]", bind)
     if not binds:
         raise RuntimeError(
             "SQLALCHEMY_DATABASE_URI is not set: set it before init_app(), for example to"

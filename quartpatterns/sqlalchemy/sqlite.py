@@ -41,12 +41,7 @@ def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
 
 
 async def connect_sqlite(*args: Any, **options: Any) -> SQLiteConnection:
-    """Open a connection in a new thread; an ``async_creator_fn`` for SQLAlchemy's dialect.
-
-    Arguments:
-        args: The arguments of :func:`sqlite3.connect`.
-        options: Its keyword arguments.
-    """
+    """Call :func:`sqlite3.connect` in a new thread; an ``async_creator_fn`` for SQLAlchemy."""
     # Imported here, because applications with other databases don't need aiosqlite.
     from quartpatterns._shared.sqlite_thread import SQLiteConnection, SQLiteThread
 
@@ -65,9 +60,6 @@ class BufferedCursor:
 
     All rows are fetched at once, as by SQLAlchemy's own cursor. A statement whose rows are
     streamed has a server-side cursor of SQLAlchemy instead.
-
-    Arguments:
-        driver: The connection.
     """
 
     server_side = False
