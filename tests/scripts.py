@@ -16,11 +16,7 @@ ROOT = Path(__file__).parents[1]
 PATIENCE = 20  # seconds
 
 LEFT = """
-import logging
 import threading
-
-# -X dev logs steps of tasks that take more than 0.1 s, as all do on a busy machine.
-logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 def left():
     # A thread that has closed its connection may have a last step to go.

@@ -69,12 +69,7 @@ def make_engine(
 
 
 class LoopEngines:
-    """The engines of an application on the running event loop, and the sessions that use them.
-
-    Arguments:
-        engines: The engines by bind key.
-        replicas: The engines of replicas by bind key.
-    """
+    """The engines of an application on the running event loop, and the sessions that use them."""
 
     def __init__(
         self,

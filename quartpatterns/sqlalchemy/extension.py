@@ -47,12 +47,7 @@ _WIDGETS = "sqlalchemy_widgets"
 
 
 class Registration:
-    """The value of ``app.extensions["sqlalchemy"]``: what one application has of the extension.
-
-    Arguments:
-        db: The object that the application is initialised with.
-        settings: The settings of the application.
-    """
+    """The value of ``app.extensions["sqlalchemy"]``: the settings and engines of an application."""
 
     def __init__(self, db: SQLAlchemy, settings: Settings) -> None:
         self.db = db

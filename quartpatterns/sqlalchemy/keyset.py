@@ -53,13 +53,7 @@ class CursorError(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A position in a list.
-
-    Arguments:
-        comparison: How the rows of the page compare to the values: after or before them, and
-            whether equal rows are included.
-        values: The values of a row, one for each column of the order.
-    """
+    """A position in a list: the rows that compare so to the values of a row that it sorts by."""
 
     comparison: Comparison
     values: tuple[Any, ...]

@@ -24,12 +24,7 @@ def snake_case(name: str) -> str:
 
 
 def bound_metadata(metadata: sa.MetaData, key: str | None) -> sa.MetaData:
-    """Return the metadata of the tables with a bind *key* and of the same models.
-
-    Arguments:
-        metadata: The metadata of the models, with any bind key.
-        key: The bind key, or ``None`` for tables without one.
-    """
+    """Return the metadata of the tables of the same models with a bind *key*, or without one."""
     metadatas: dict[str | None, sa.MetaData]
     metadatas = metadata.info.setdefault("binds", {metadata.info.get(BIND_KEY): metadata})
     if key not in metadatas:
@@ -110,15 +105,7 @@ def _needs_table_name(cls: type) -> bool:
 
 
 def make_model(base: type[Any], metadata: sa.MetaData | None = None) -> type[DeclarativeBase]:
-    """Return the class ``db.Model``.
-
-    Arguments:
-        base: A declarative base, whose metadata and registry it shares, or a mixin.
-        metadata: The metadata of a base that is made of a mixin.
-
-    Raises:
-        ValueError: *metadata* was given with a declarative base, which has its own.
-    """
+    """Return the class ``db.Model``; the arguments are those of :class:`SQLAlchemy`."""
     if not issubclass(base, _BASES):
         names: dict[str, Any] = {} if metadata is None else {"metadata": metadata}
         mixins = (base,) if issubclass(base, Model) else (base, Model)

@@ -52,11 +52,7 @@ class FairQueue(AsyncAdaptedQueue[ConnectionPoolEntry]):
         return any(not waiter.done() for waiter in self._waiters)
 
     def put_nowait(self, item: ConnectionPoolEntry) -> None:
-        """Give *item* to the first waiting task, or keep it idle.
-
-        Raises:
-            Full: No task waits, and the maximum number of connections is idle.
-        """
+        """Give *item* to the first waiting task, or keep it idle, or raise ``Full``."""
         if self._give(item):
             return
         if self.full():
@@ -70,21 +66,16 @@ class FairQueue(AsyncAdaptedQueue[ConnectionPoolEntry]):
         self.put_nowait(item)
 
     def get_nowait(self) -> ConnectionPoolEntry:
-        """Return an idle connection.
-
-        Raises:
-            Empty: No connection is idle.
-        """
+        """Return an idle connection, or raise ``Empty``."""
         if not self._idle:
             raise Empty
         return self._idle.pop() if self.use_lifo else self._idle.popleft()
 
     def get(self, block: bool = True, timeout: float | None = None) -> ConnectionPoolEntry:
-        """Return an idle connection, or wait until one is returned to the pool.
+        """Return an idle connection, or with *block* wait until one is returned to the pool.
 
         Raises:
-            Empty: No connection is idle and *block* is false, the time is up, or
-                :meth:`notify` was called.
+            Empty: None is idle and *block* is false, the time is up, or :meth:`notify` was called.
         """
         if self._idle or not block:
             return self.get_nowait()

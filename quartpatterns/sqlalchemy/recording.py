@@ -65,14 +65,7 @@ def get_recorded_queries() -> list[Query]:
 
 
 def record_queries(engine: Engine, *, keep: bool, slow: float | None) -> None:
-    """Record the queries of *engine*.
-
-    Arguments:
-        engine: The synchronous half of an asynchronous engine.
-        keep: Whether to keep them for :func:`get_recorded_queries`.
-        slow: The duration in seconds from which a query is logged as a warning, without its
-            parameters; ``None`` logs none.
-    """
+    """Record the queries of *engine*: *keep* them, and log those of *slow* seconds or more."""
 
     def before(
         connection: object, cursor: object, statement: str, values: object, context: Any, many: bool

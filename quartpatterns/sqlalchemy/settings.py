@@ -83,14 +83,9 @@ class Settings:
 def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
     """Return the settings of *app*, and create the folders of SQLite files in its instance path.
 
-    Arguments:
-        app: The application.
-        engine_options: Options for all engines; those of the configuration override them.
-
     Raises:
         RuntimeError: No database is configured.
-        SettingError: A setting is invalid or unknown.
-        ValueError: A URL can't be used.
+        ValueError: A setting or a URL is invalid.
     """
     # Its default in Flask-SQLAlchemy, which many applications set to avoid a warning of version 2.
     known = {*DEFAULTS}

@@ -26,12 +26,7 @@ __all__ = ["BufferedCursor", "SQLiteAdapter", "configure_sqlite", "connect_sqlit
 
 
 def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
-    """Register the event handlers of this module.
-
-    Arguments:
-        engine: An engine for SQLite.
-        pragmas: The pragmas to set on each new connection.
-    """
+    """Register the event handlers of this module on an engine for SQLite."""
     if engine.url.drivername == "sqlite+aiosqlite":
         event.listen(engine, "do_connect", _connect_adapter)
     event.listen(engine, "handle_error", _roll_back_cancelled)
@@ -65,11 +60,8 @@ class BufferedCursor:
     server_side = False
     arraysize = 1
     description: Any = None
-    """The columns of the rows, or None if the statement returns none."""
     rowcount = -1
-    """The number of rows that the statement has changed, or -1."""
     lastrowid: int | None = None
-    """The key of the row that was inserted last."""
 
     def __init__(self, driver: SQLiteConnection) -> None:
         self._driver = driver
@@ -120,12 +112,7 @@ class BufferedCursor:
 
 
 class SQLiteAdapter(AsyncAdapt_aiosqlite_connection):
-    """SQLAlchemy's adapter of a connection, without round trips that have no effect.
-
-    Arguments:
-        dbapi: SQLAlchemy's adapter of aiosqlite.
-        driver: A connection of :func:`connect_sqlite`.
-    """
+    """SQLAlchemy's adapter of a connection, without round trips that have no effect."""
 
     __slots__ = ()
 
