@@ -1,4 +1,4 @@
-"""Files of any size, read as they arrive, limited, named safely, kept whole, and sent back.
+"""Uploading files of any size: read as they arrive, within limits, stored safely, and sent back.
 
 .. code-block:: python
 
@@ -20,16 +20,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from quartpatterns._shared.extras import requires_extra
 
-if _missing := [name for name in ("filetype", "multipart") if find_spec(name) is None]:
-    raise ModuleNotFoundError(
-        f"quartpatterns.fileuploads needs {_missing[0]}: pip install 'quartpatterns[fileuploads]'",
-        name=_missing[0],
-    )
+with requires_extra("fileuploads", "filetype", "multipart"):
+    from quartpatterns.fileuploads.configuration import configure_uploads
 
-from quartpatterns.fileuploads.boards import State
-from quartpatterns.fileuploads.content import content_matches
 from quartpatterns.fileuploads.downloads import send_upload
 from quartpatterns.fileuploads.errors import (
     BadMultipartError,
@@ -38,10 +33,7 @@ from quartpatterns.fileuploads.errors import (
     StorageUnavailableError,
     UploadNotAllowed,
 )
-from quartpatterns.fileuploads.folder import Folder
-from quartpatterns.fileuploads.names import SavedName, secure_name
-from quartpatterns.fileuploads.parts import Part, stream_multipart
-from quartpatterns.fileuploads.presets import (
+from quartpatterns.fileuploads.filetypes import (
     ALL,
     ARCHIVES,
     AUDIO,
@@ -55,9 +47,13 @@ from quartpatterns.fileuploads.presets import (
     TEXT,
     VIDEO,
     AllExcept,
+    SavedName,
+    content_matches,
+    secure_name,
 )
-from quartpatterns.fileuploads.progress import UploadProgress
-from quartpatterns.fileuploads.registration import configure_uploads
+from quartpatterns.fileuploads.folder import Folder
+from quartpatterns.fileuploads.multipart_form import Part, stream_multipart
+from quartpatterns.fileuploads.progress import State, UploadProgress
 from quartpatterns.fileuploads.uploads import UploadSet
 
 __all__ = [

@@ -1,4 +1,11 @@
-"""What can be wrong with an upload, as answers for the client."""
+"""The errors of uploads. All are HTTP exceptions, which Quart answers without a handler.
+
+* :exc:`BadMultipartError`: 400
+* :exc:`LimitExceededError`: 413
+* :exc:`UploadNotAllowed`: 415
+* :exc:`StorageUnavailableError`: 503
+* :exc:`StorageFullError`: 507
+"""
 
 from __future__ import annotations
 
@@ -6,9 +13,10 @@ from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
     RequestEntityTooLarge,
-    ServiceUnavailable,
     UnsupportedMediaType,
 )
+
+from quartpatterns._shared.unavailable import ServiceUnavailableError
 
 __all__ = [
     "BadMultipartError",
@@ -20,16 +28,21 @@ __all__ = [
 
 
 class BadMultipartError(BadRequest):
-    """The body is no multipart form, or it ends too soon: 400."""
+    """400: the body is not a valid multipart form, or it ends too early.
+
+    .. versionadded:: 0.1
+    """
 
 
 class LimitExceededError(RequestEntityTooLarge):
-    """Something is larger than is allowed: 413, with the limit's name.
+    """413: the body, a part or a header is larger than a limit, which the message names.
 
     Arguments:
-        limit: The name of the argument of ``stream_multipart`` that sets it.
-        allowed: The most that is allowed.
-        what: What was measured, such as ``bytes in the body``.
+        limit: The argument of ``stream_multipart`` that sets the limit.
+        allowed: The value of the limit.
+        what: What the limit counts, such as ``bytes in the body``.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, limit: str, allowed: int, what: str) -> None:
@@ -39,22 +52,31 @@ class LimitExceededError(RequestEntityTooLarge):
 
 
 class UploadNotAllowed(UnsupportedMediaType):
-    """A file is not of a kind that is taken here, or has no usable name: 415."""
+    """415: the extension, the content or the name of a file is not allowed.
+
+    .. versionadded:: 0.1
+    """
+
+
+class StorageUnavailableError(ServiceUnavailableError):
+    """503: the object store failed. The log has the cause.
+
+    .. versionadded:: 0.1
+    """
+
+    description = "The file storage is not available. Try again later."
 
 
 class StorageFullError(HTTPException):
-    """There is no room for the file: 507 (RFC 4918, section 11.5)."""
+    """507: there is no space for the file (RFC 4918, section 11.5).
+
+    .. versionadded:: 0.1
+    """
 
     code = 507
-    description = "There is no room left for this file. Nothing of it was kept."
+    description = "There is no space left for this file. No part of it was saved."
 
     @property
     def name(self) -> str:
-        """The status in words; Werkzeug has none for 507."""
+        """The reason phrase, which Werkzeug does not have for 507."""
         return "Insufficient Storage"
-
-
-class StorageUnavailableError(ServiceUnavailable):
-    """The storage did not do its work: 503, with the cause for the log."""
-
-    description = "The storage of files can't be reached. Try again later."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
-import hashlib
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Generator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISREG
@@ -18,29 +17,38 @@ from typing import IO
 from quart.utils import run_sync
 from werkzeug.security import safe_join
 
+from quartpatterns._shared.cleanup import finish
 from quartpatterns.fileuploads.errors import StorageFullError
-from quartpatterns.fileuploads.links import give_name, nameless_file, rename
-from quartpatterns.fileuploads.names import is_plain
-from quartpatterns.fileuploads.storage import Resolve, Stored, claim
+from quartpatterns.fileuploads.filetypes import is_safe_path
+from quartpatterns.fileuploads.storage import (
+    READ_SIZE,
+    FileWriter,
+    ResolveConflict,
+    StoredFile,
+    reserve_name,
+)
 
 __all__ = ["Folder"]
 
-
-BLOCK = 256 * 1024  # bytes that are read at once
+FILE_DESCRIPTORS = "/proc/self/fd"
+# Errors of file systems that don't support files without a name, or hard links.
+UNSUPPORTED = {errno.EISDIR, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Folder:
-    """A folder for files, written beside the event loop.
+    """A storage in a folder of this machine. Threads read and write the files.
 
-    A file that is not finished has no name on Linux, so that the kernel removes it when its
-    process dies; elsewhere its name begins with a dot. It gets its name in one step, which fails
-    where the name is taken.
+    On Linux a file has no name before it is complete, so the kernel removes it if the process
+    dies. On other systems its name begins with a dot. The file gets its final name in one step,
+    which fails if the name is in use.
 
     Arguments:
-        root: The folder; it is made when a file is.
-        fsync: Wait until the disk has a file before it is called finished: a power failure
-            then takes no upload that was confirmed, and each takes longer.
+        root: The folder. It is created with the first file.
+        fsync: Whether to wait until the disk has stored the file. A power failure then loses no
+            upload that was confirmed, but each upload takes longer.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, root: Path, *, fsync: bool = False) -> None:
@@ -48,147 +56,136 @@ class Folder:
         self.fsync = fsync
 
     def path(self, name: str) -> Path:
-        """Where the file called *name* is.
+        """Return the path of the file *name*.
 
         Raises:
-            ValueError: That would be outside of the folder.
+            ValueError: The path is outside of the folder or hidden.
         """
-        found = safe_join(str(self.root), name) if is_plain(name) else None
-        if found is None:
-            raise ValueError(f"{name!r} is no name of a file in {self.root}")
-        return Path(found)
+        path = safe_join(str(self.root), name) if is_safe_path(name) else None
+        if path is None:
+            raise ValueError(f"{name!r} is not a valid name of a file in {self.root}")
+        return Path(path)
 
-    def open(self, name: str, resolve: Resolve | None) -> _FolderSink:
-        return _FolderSink(self, name, resolve)
+    def open(self, name: str, resolve: ResolveConflict | None) -> _FolderWriter:
+        return _FolderWriter(self, name, resolve)
 
-    async def stat(self, name: str) -> Stored | None:
+    async def stat(self, name: str) -> StoredFile | None:
         try:
-            path = self.path(name)
-            found = await run_sync(os.stat)(path)
+            found = await run_sync(os.stat)(self.path(name))
         except (OSError, ValueError):
             return None
         if not S_ISREG(found.st_mode):
             return None
         modified = datetime.fromtimestamp(found.st_mtime, UTC)
-        return Stored(found.st_size, modified, f"{found.st_mtime_ns:x}-{found.st_size:x}")
+        return StoredFile(found.st_size, modified, f"{found.st_mtime_ns:x}-{found.st_size:x}")
 
     async def read(self, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
         file = await run_sync(_open_at)(self.path(name), start)
         try:
-            while start < stop and (data := await _read(file, min(BLOCK, stop - start))):
+            while start < stop:
+                data: bytes = await run_sync(file.read)(min(READ_SIZE, stop - start))
+                if not data:
+                    return
                 start += len(data)
                 yield data
         finally:
-            # In a thread, as another one that was left alone may still be reading.
+            # In a thread: after a cancellation another thread may still be reading.
             await run_sync(file.close)()
 
     async def delete(self, name: str) -> None:
         await run_sync(self.path(name).unlink)(missing_ok=True)
 
 
-def _open_at(path: Path, start: int) -> IO[bytes]:
+def _open_at(path: Path, position: int) -> IO[bytes]:
     file = path.open("rb")
-    file.seek(start)
+    file.seek(position)
     return file
 
 
-async def _read(file: IO[bytes], size: int) -> bytes:
-    data: bytes = await run_sync(file.read)(size)
-    return data
+class _FolderWriter(FileWriter):
+    """Writes a file, which gets its name when it is complete.
 
-
-class _FolderSink:
-    """A file that gets its name when it is whole.
-
-    Everything is done in threads, which a cancellation leaves alone: the lock keeps the next one
-    waiting until the last has ended.
+    Everything happens in threads, which go on after a cancellation. The lock makes the next thread
+    wait for them.
     """
 
-    def __init__(self, folder: Folder, name: str, resolve: Resolve | None) -> None:
+    def __init__(self, folder: Folder, name: str, resolve: ResolveConflict | None) -> None:
+        super().__init__(name, resolve)
         self._folder = folder
-        self._name = name
-        self._resolve = resolve
-        self.size = 0
-        self._digest = hashlib.sha256()
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
-        self._hidden: Path | None = None
-        self._over = False
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
+        self._temporary: Path | None = None
+        self._closed = False
 
     async def write(self, block: bytes) -> None:
         await self._in_thread(self._write, block)
 
     async def finish(self) -> str:
-        await self._in_thread(self._complete)
-        if self._resolve is None:
+        await self._in_thread(self._flush)
+        if self.resolve is None:
             await self._in_thread(self._replace)
         else:
-            self._name = await claim(self._name, self._resolve, self._take)
+            link = partial(self._in_thread, self._link)
+            self.name = await reserve_name(self.name, self.resolve, link)
         await self._in_thread(self._close)
-        return self._name
+        return self.name
 
     async def discard(self) -> None:
-        # A second cancellation may not be what leaves a file behind.
-        await asyncio.shield(asyncio.ensure_future(self._in_thread(self._close)))
-
-    async def _take(self, name: str) -> None:
-        await self._in_thread(self._link, name)
+        await finish(lambda: self._in_thread(self._close))
 
     async def _in_thread(self, function: Callable[..., None], *args: object) -> None:
         def locked() -> None:
-            with self._lock, _room():
+            with self._lock, _disk_errors():
                 function(*args)
 
         await run_sync(locked)()
 
-    # In threads
+    # The following methods run in threads.
 
     def _write(self, block: bytes) -> None:
-        if self._over:
-            return  # It was discarded while this was on its way.
+        if self._closed:
+            return  # The file was discarded before this thread got the lock.
         self._open().write(block)
         self.size += len(block)
-        self._digest.update(block)
+        self.digest.update(block)
 
     def _open(self) -> IO[bytes]:
         if self._file is None:
-            folder = self._folder.path(self._name).parent
+            folder = self._folder.path(self.name).parent
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = nameless_file(folder)
+            self._file = _open_unnamed(folder)
             if self._file is None:
-                self._hidden = folder / f".{token_hex(16)}.part"
-                self._file = self._hidden.open("xb")
+                self._temporary = _temporary_path(folder)
+                self._file = self._temporary.open("xb")
         return self._file
 
-    def _complete(self) -> None:
+    def _flush(self) -> None:
         file = self._open()
         file.flush()
         if self._folder.fsync:
             os.fsync(file.fileno())
 
     def _link(self, name: str) -> None:
+        """Give the file its name, unless another file has it."""
         target = self._folder.path(name)
-        if self._hidden is None:
-            give_name(self._open(), target)
+        if self._temporary is None:
+            _link_unnamed(self._open(), target)
         else:
-            rename(self._hidden, target)
-        self._settle(target.parent)
+            _rename_exclusively(self._temporary, target)
+        self._sync_folder(target.parent)
 
     def _replace(self) -> None:
-        target = self._folder.path(self._name)
-        if self._hidden is None:
-            hidden = target.with_name(f".{token_hex(16)}.part")
-            give_name(self._open(), hidden)
-            self._hidden = hidden
-        os.replace(self._hidden, target)
-        self._settle(target.parent)
+        """Give the file its name, in place of another file."""
+        target = self._folder.path(self.name)
+        if self._temporary is None:
+            temporary = _temporary_path(target.parent)
+            _link_unnamed(self._open(), temporary)
+            self._temporary = temporary
+        os.replace(self._temporary, target)
+        self._sync_folder(target.parent)
 
-    def _settle(self, folder: Path) -> None:
-        """Have the disk keep the name, too."""
+    def _sync_folder(self, folder: Path) -> None:
+        """Wait until the disk has stored the name of the file, too."""
         if self._folder.fsync:
             descriptor = os.open(folder, os.O_RDONLY)
             try:
@@ -197,20 +194,56 @@ class _FolderSink:
                 os.close(descriptor)
 
     def _close(self) -> None:
-        self._over = True
+        self._closed = True
         if self._file is not None:
-            with contextlib.suppress(OSError):  # what was not written before is not wanted
+            with contextlib.suppress(OSError):  # of bytes that are still in the buffer
                 self._file.close()
-        if self._hidden is not None:
-            self._hidden.unlink(missing_ok=True)
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _room() -> Generator[None]:
-    """Say it in the client's words when the disk is full."""
+def _disk_errors() -> Generator[None]:
+    """Raise :exc:`StorageFullError` if the disk is full."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise StorageFullError from error
         raise
+
+
+def _temporary_path(folder: Path) -> Path:
+    return folder / f".{token_hex(16)}.part"
+
+
+def _open_unnamed(folder: Path) -> IO[bytes] | None:
+    """Open a new file without a name in *folder*; return ``None`` if that is not supported."""
+    flag = getattr(os, "O_TMPFILE", 0)
+    if not flag or not os.path.isdir(FILE_DESCRIPTORS):
+        return None
+    try:
+        return os.fdopen(os.open(folder, flag | os.O_WRONLY, 0o666), "wb")
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return None
+        raise
+
+
+def _link_unnamed(file: IO[bytes], target: Path) -> None:
+    """Give a file without a name its first name, unless it is in use, as open(2) describes."""
+    # Any src_dir_fd makes Python call linkat, which can follow the symbolic link.
+    source = f"{FILE_DESCRIPTORS}/{file.fileno()}"
+    os.link(source, target, src_dir_fd=file.fileno(), follow_symlinks=True)
+
+
+def _rename_exclusively(source: Path, target: Path) -> None:
+    """Rename *source*; raise :exc:`FileExistsError` if *target* exists."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        # The file system has no hard links: reserve the name with an empty file first.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.replace(source, target)

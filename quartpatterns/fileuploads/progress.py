@@ -1,36 +1,74 @@
-"""How far an upload is, as the server sees it."""
+"""The progress of uploads, as the server sees it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Literal
 
 from quart import Quart, current_app
 from quart.wrappers import Response
 from werkzeug.exceptions import BadRequest
 
-from quartpatterns.fileuploads.boards import Board, LocalBoard, RedisBoard, State
-from quartpatterns.fileuploads.feed import OnProgress
+from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.extras import requires_extra
+from quartpatterns._shared.loop_bound import LoopBound
+from quartpatterns._shared.settings import SettingsReader
+from quartpatterns.fileuploads.multipart_form import OnProgress
 
-__all__ = ["UploadProgress"]
+__all__ = ["MemoryStateStore", "RedisStateStore", "State", "UploadProgress"]
 
-ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
-INTERVAL = 0.2  # seconds between two states of one upload
-SILENCE = 10.0  # seconds after which a comment tells that the stream is alive
-PATIENCE = 60.0  # seconds after which nobody waits for a change any more
+log = logging.getLogger(__name__)
+
+UPLOAD_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
+# All in seconds.
+UPDATE_INTERVAL = 0.2  # between two states of one upload
+KEEPALIVE_INTERVAL = 10.0  # after which a comment keeps a silent stream open
+IDLE_TIMEOUT = 60.0  # after which a stream without changes ends
+STATE_LIFETIME = 120  # for which the last state of an upload is stored
+REDIS_TIMEOUT = 1.0
+REDIS_RETRY_AFTER = 5.0  # for which Redis is not asked after a failure
+
+MAX_STATES = 10_000  # uploads that one process remembers
+
+Status = Literal["waiting", "receiving", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of an upload.
+
+    Arguments:
+        status: ``waiting`` until the first bytes arrive, then ``receiving``, then ``done`` or
+            ``failed``.
+        received: The bytes of the body that have arrived.
+        total: The declared length of the body in bytes, or ``None`` if it is not declared.
+
+    .. versionadded:: 0.1
+    """
+
+    status: Status = "waiting"
+    received: int = 0
+    total: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the upload is done or has failed."""
+        return self.status in {"done", "failed"}
 
 
 class UploadProgress:
-    """Follows uploads, and tells a browser by server-sent events.
+    """Records the progress of uploads, and sends it to browsers as server-sent events.
 
-    A page chooses an id, such as ``crypto.randomUUID()``, sends it with the upload and asks for
-    its events. Whoever knows the id can follow the upload, and nobody can guess it.
+    A page chooses an id, such as ``crypto.randomUUID()``, sends it with the upload, and requests
+    the events of this id. Only those who know the id can follow the upload.
 
     .. code-block:: python
 
@@ -46,11 +84,13 @@ class UploadProgress:
         async def events(id):
             return progress.events(id)
 
-    With ``REDIS_URL`` in the configuration the worker that tells need not be the one that
-    receives. Without it states are kept in the process.
+    With ``REDIS_URL`` in the configuration, any worker can send the events. Without it, the states
+    are in the memory of one process.
 
     Arguments:
-        app: The application; or call :meth:`init_app` later.
+        app: The application, or ``None`` to call :meth:`init_app` later.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, app: Quart | None = None) -> None:
@@ -59,70 +99,81 @@ class UploadProgress:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Prepare *app*, whose configuration is complete.
+        """Register with *app*, whose configuration must be complete.
 
         Raises:
-            ImportError: There is a ``REDIS_URL``, and no client for it.
+            SettingError: ``REDIS_URL`` is invalid.
+            MissingExtraError: There is a ``REDIS_URL``, and redis is not installed.
         """
-        config = cast("dict[str, Any]", app.config)
-        url = config.get("REDIS_URL")
-        app.extensions[self._key] = _redis(app, url) if url else LocalBoard()
+        reader = SettingsReader(app.config, {"REDIS_URL": None})
+        url = reader.optional(reader.url, "REDIS_URL", ("redis", "rediss", "unix"))
+        app.extensions[self._key] = RedisStateStore(app, url) if url else MemoryStateStore()
 
     @property
-    def _board(self) -> Board:
+    def _store(self) -> StateStore:
         try:
-            board: Board = current_app.extensions[self._key]
+            store: StateStore = current_app.extensions[self._key]
         except KeyError:
-            raise RuntimeError("call UploadProgress(app), or its init_app(app), first") from None
-        return board
+            raise RuntimeError("Call UploadProgress(app) or its init_app(app) first.") from None
+        return store
 
     @contextlib.asynccontextmanager
     async def track(self, upload_id: str | None) -> AsyncGenerator[OnProgress | None]:
-        """Write down how far the upload of this request is, until the block is left.
+        """Record the progress of the upload of the current request.
 
-        It yields what :func:`stream_multipart` takes as ``on_progress``. A block that is left
-        by an error, or by the client, has failed.
+        The context manager returns the function for ``on_progress`` of :func:`stream_multipart`.
+        The upload has failed if an exception or a disconnect ends the block, else it is done.
 
         Arguments:
-            upload_id: What the client calls it; ``None`` writes nothing.
+            upload_id: The id that the client chose. ``None`` records nothing.
 
         Raises:
-            BadRequest: That is no id.
+            BadRequest: The id is invalid.
         """
         if upload_id is None:
             yield None
             return
-        reporter = _Reporter(self._board, _checked(upload_id))
+        store, key = self._store, _valid_id(upload_id)
+        last, next_update = State("receiving"), 0.0
+
+        async def report(received: int, total: int | None) -> None:
+            nonlocal last, next_update
+            last = State("receiving", received, total)
+            if (now := monotonic()) >= next_update:
+                next_update = now + UPDATE_INTERVAL
+                await store.put(key, last)
+
         try:
-            yield reporter.report
+            yield report
         except BaseException:
-            # A second cancellation may not keep the end from those who wait for it.
-            await asyncio.shield(asyncio.ensure_future(reporter.end("failed")))
+            await finish(lambda: store.put(key, replace(last, status="failed")))
             raise
-        await reporter.end("done")
+        await store.put(key, replace(last, status="done"))
 
     def watch(self, upload_id: str) -> AsyncIterator[State | None]:
-        """The states of an upload as they change, until it is over.
+        """Iterate over the states of an upload as they change, until it is over.
 
-        ``None`` tells that nothing has changed for a while; after a minute of that it ends.
+        ``None`` means that the state has not changed for 10 seconds. After 60 seconds without a
+        change the iteration ends.
 
         Raises:
-            BadRequest: That is no id.
+            BadRequest: The id is invalid.
         """
-        return _watch(self._board, _checked(upload_id))
+        return _watch(self._store, _valid_id(upload_id))
 
     def events(self, upload_id: str) -> Response:
-        """Answer with the states of an upload as server-sent events of JSON.
+        """Return a response with the states of an upload as server-sent events.
 
-        Each is ``{"status": "receiving", "received": 65536, "total": 1048576}``.
+        The data of each event is JSON such as
+        ``{"status": "receiving", "received": 65536, "total": 1048576}``.
 
         Raises:
-            BadRequest: That is no id.
+            BadRequest: The id is invalid.
         """
-        cls: Any = current_app.response_class
-        response: Response = cls(
-            _sse(self.watch(upload_id)),
-            # The last is what keeps nginx from collecting events.
+        response_class: Any = current_app.response_class
+        response: Response = response_class(
+            _server_sent_events(self.watch(upload_id)),
+            # X-Accel-Buffering: without it nginx buffers the events.
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
             content_type="text/event-stream",
         )
@@ -130,62 +181,90 @@ class UploadProgress:
         return response
 
 
-async def _watch(board: Board, key: str) -> AsyncIterator[State | None]:
-    last: State | None = None
-    changed = told = monotonic()
-    while True:
-        state, now = await board.get(key), monotonic()
-        if state != last:
-            changed = told = now
-            yield (last := state)
-        elif now - told > SILENCE:
-            told = now
-            yield None
-        if state.over or now - changed > PATIENCE:
-            return
-        await asyncio.sleep(INTERVAL)
-
-
-class _Reporter:
-    """Writes states of one upload down, but not more often than anybody looks."""
-
-    def __init__(self, board: Board, key: str) -> None:
-        self.board = board
-        self.key = key
-        self.received = 0
-        self.total: int | None = None
-        self._next = 0.0
-
-    async def report(self, received: int, total: int | None) -> None:
-        """Note how far the upload is."""
-        self.received, self.total = received, total
-        if (now := monotonic()) >= self._next:
-            self._next = now + INTERVAL
-            await self.board.put(self.key, State("receiving", received, total))
-
-    async def end(self, status: Any) -> None:
-        """Note how it has ended."""
-        await self.board.put(self.key, State(status, self.received, self.total))
-
-
-def _checked(upload_id: str) -> str:
-    if not ID.fullmatch(upload_id):
-        raise BadRequest("The id of an upload is 16 to 64 letters, digits, - and _.")
+def _valid_id(upload_id: str) -> str:
+    if not UPLOAD_ID.fullmatch(upload_id):
+        raise BadRequest("The id of an upload must have 16 to 64 letters, digits, - and _.")
     return upload_id
 
 
-async def _sse(states: AsyncIterator[State | None]) -> AsyncIterator[bytes]:
+async def _watch(store: StateStore, upload_id: str) -> AsyncIterator[State | None]:
+    last: State | None = None
+    changed = sent = monotonic()
+    while True:
+        state, now = await store.get(upload_id), monotonic()
+        if state != last:
+            changed = sent = now
+            yield (last := state)
+        elif now - sent > KEEPALIVE_INTERVAL:
+            sent = now
+            yield None
+        if state.over or now - changed > IDLE_TIMEOUT:
+            return
+        await asyncio.sleep(UPDATE_INTERVAL)
+
+
+async def _server_sent_events(states: AsyncIterator[State | None]) -> AsyncIterator[bytes]:
     async for state in states:
-        yield f"data: {json.dumps(asdict(state))}\n\n".encode() if state else b": alive\n\n"
+        yield f"data: {json.dumps(asdict(state))}\n\n".encode() if state else b": keep-alive\n\n"
 
 
-def _redis(app: Quart, url: str) -> RedisBoard:
-    try:
-        from redis.asyncio import Redis
-    except ImportError as error:
-        raise ImportError(
-            "REDIS_URL needs a client: pip install 'quartpatterns[tasks]'", name="redis"
-        ) from error
-    client: Any = Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]  untyped
-    app.after_serving(client.aclose)
-    return RedisBoard(client, f"{app.name}:upload:")
+class MemoryStateStore:
+    """Stores the states of uploads by id, in the memory of one process."""
+
+    def __init__(self) -> None:
+        # The most recently updated upload is last.
+        self._states: dict[str, tuple[float, State]] = {}
+
+    async def put(self, upload_id: str, state: State) -> None:
+        now = monotonic()
+        self._states.pop(upload_id, None)
+        # Up to two old states are removed for each new one, so that no call takes long.
+        for oldest in list(islice(self._states, 2)):
+            if len(self._states) >= MAX_STATES or self._states[oldest][0] < now - STATE_LIFETIME:
+                del self._states[oldest]
+        self._states[upload_id] = now, state
+
+    async def get(self, upload_id: str) -> State:
+        return self._states.get(upload_id, (0.0, State()))[1]
+
+
+class RedisStateStore:
+    """Stores the states of uploads by id, in Redis, for several workers.
+
+    No upload waits for an unavailable Redis: states that can't be stored are dropped.
+    """
+
+    def __init__(self, app: Quart, url: str) -> None:
+        with requires_extra("tasks", "redis", needed_by="UploadProgress with REDIS_URL"):
+            from redis.asyncio import Redis
+        self._clients: LoopBound[Any] = LoopBound(
+            lambda: Redis.from_url(url),  # pyright: ignore[reportUnknownMemberType]  untyped
+            lambda client: client.aclose(),
+        )
+        self._prefix = f"{app.name}:upload:"
+        self._retry_at = 0.0
+        app.after_serving(self._clients.close)
+
+    async def put(self, upload_id: str, state: State) -> None:
+        await self._call("set", upload_id, json.dumps(asdict(state)), ex=STATE_LIFETIME)
+
+    async def get(self, upload_id: str) -> State:
+        data = await self._call("get", upload_id)
+        return State(**json.loads(data)) if data else State()
+
+    async def _call(self, command: str, upload_id: str, *args: Any, **options: Any) -> Any:
+        from redis.exceptions import RedisError
+
+        if monotonic() < self._retry_at:
+            return None
+        try:
+            async with asyncio.timeout(REDIS_TIMEOUT):
+                method = getattr(self._clients.get(), command)
+                return await method(self._prefix + upload_id, *args, **options)
+        except (RedisError, OSError) as error:  # OSError includes TimeoutError
+            log.warning("The progress of uploads is unknown because Redis failed: %s", error)
+            self._retry_at = monotonic() + REDIS_RETRY_AFTER
+            return None
+
+
+StateStore = MemoryStateStore | RedisStateStore

@@ -1,176 +1,134 @@
-"""What a place for files can do, whether it is a folder or a bucket."""
+"""What a storage of files must provide, and how a file is written to it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from quartpatterns.fileuploads.errors import UploadNotAllowed
 
-__all__ = [
-    "KEY",
-    "Resolve",
-    "Sink",
-    "Storage",
-    "Stored",
-    "UploadConfiguration",
-    "claim",
-    "transfer",
-]
+ResolveConflict = Callable[[str], Awaitable[str]]
+"""Takes a name that is in use and returns another one to try."""
 
-KEY = "quartpatterns.fileuploads"
-
-Resolve = Callable[[str], Awaitable[str]]
-"""Given a name that is taken, gives another one to try."""
-
-TRIES = 50  # names that are tried for a file
-BLOCK = 512 * 1024  # bytes that are written at once, in one visit to a thread
+MAX_ATTEMPTS = 50  # names that are tried for a file
+WRITE_SIZE = 512 * 1024  # bytes that are written at once, in one call of a thread
+READ_SIZE = 256 * 1024  # bytes that are read at once
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A file that is there.
-
-    Arguments:
-        size: In bytes.
-        modified: When it was put there.
-        etag: What tells this content from another, without quotes.
-    """
+class StoredFile:
+    """A file in a storage: its size in bytes, its time, and a string that changes with it."""
 
     size: int
     modified: datetime
     etag: str
 
 
-class Sink(Protocol):
-    """A file on its way: nobody sees it before it is finished."""
+class FileWriter(ABC):
+    """Writes a file, which is not visible before it is complete.
 
+    Arguments:
+        name: The name of the file.
+        resolve: Returns another name if the name is in use. ``None`` replaces the other file.
+    """
+
+    def __init__(self, name: str, resolve: ResolveConflict | None) -> None:
+        self.name = name
+        self.resolve = resolve
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    @abstractmethod
     async def write(self, block: bytes) -> None:
-        """Take the next bytes.
+        """Append *block*, and count it in ``size`` and ``digest``."""
 
-        Raises:
-            StorageFullError: There is no room for them.
-        """
-        ...
-
+    @abstractmethod
     async def finish(self) -> str:
-        """Make the file visible, whole, and return the name that it got."""
-        ...
+        """Make the complete file visible, and return its name."""
 
+    @abstractmethod
     async def discard(self) -> None:
-        """Leave nothing behind; also after a failure."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """The bytes that were written."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Their SHA-256 in hexadecimal."""
-        ...
+        """Release all resources, and remove the file unless it is finished."""
 
 
 class Storage(Protocol):
-    """A place for files. Names are relative, with ``/`` between folders."""
+    """Stores files. Names are relative paths with ``/`` between folders."""
 
-    def open(self, name: str, resolve: Resolve | None) -> Sink:
-        """A file to be written.
-
-        Arguments:
-            name: What it is to be called.
-            resolve: Asked for another name where that one is taken; ``None`` overwrites.
-        """
+    def open(self, name: str, resolve: ResolveConflict | None) -> FileWriter:
+        """Return a writer for a new file."""
         ...
 
-    async def stat(self, name: str) -> Stored | None:
-        """The file of that name, or ``None``."""
+    async def stat(self, name: str) -> StoredFile | None:
+        """Return what is known of a file, or ``None`` if it does not exist."""
         ...
 
     def read(self, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes of a file from *start* to before *stop*."""
+        """Iterate over the bytes of a file from *start* up to but not including *stop*."""
         ...
 
     async def delete(self, name: str) -> None:
-        """Remove a file; it may be gone already."""
+        """Delete a file if it exists."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class UploadConfiguration:
-    """What an application says of a set.
+async def reserve_name(
+    name: str, resolve: ResolveConflict, reserve: Callable[[str], Awaitable[None]]
+) -> str:
+    """Reserve *name*, or a name that *resolve* returns, and return the reserved name.
 
-    Arguments:
-        storage: Where the files are.
-        base_url: What :meth:`UploadSet.url` begins with; ``None`` for the application's own.
-        allow: Extensions that are allowed beside those of the set.
-        deny: Extensions of the set that are not allowed.
-    """
-
-    storage: Storage
-    base_url: str | None = None
-    allow: Container[str] = ()
-    deny: Container[str] = ()
-
-
-async def claim(name: str, resolve: Resolve, take: Callable[[str], Awaitable[None]]) -> str:
-    """*Take* a name that is free, *name* or what *resolve* gives in its place, and return it.
-
-    Whether a name is free is known only when it has been taken: two uploads may ask together.
+    *reserve* raises :exc:`FileExistsError` if a name is in use. The check and the reservation must
+    be one step, because two uploads may want one name.
 
     Raises:
-        UploadNotAllowed: *resolve* gives no name that is free.
+        UploadNotAllowed: All names that *resolve* returned are in use.
     """
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         try:
-            await take(name)
+            await reserve(name)
         except FileExistsError:
             name = await resolve(name)
         else:
             return name
-    raise UploadNotAllowed(f"There is a file called {name!r} already.")
+    raise UploadNotAllowed(f"A file named {name!r} already exists.")
 
 
-async def transfer(chunks: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> None:
-    """Write *chunks*, joined to blocks, each while the next is received.
+async def write_chunks(chunks: AsyncIterator[bytes], writer: FileWriter) -> None:
+    """Write *chunks* in larger blocks; receive the next block while one is written.
 
-    Two blocks are in memory, so that who sends waits for who writes. A write that is under way
-    has ended when this function has, however it ends.
+    At most two blocks are in memory: the client waits while the disk is slower. When this function
+    ends, also by an error or a cancellation, no write is running.
     """
-    pending: asyncio.Task[None] | None = None
+    writing: asyncio.Task[None] | None = None
     try:
-        async for block in _joined(chunks):
-            if pending is not None:
-                await pending
-            pending = asyncio.ensure_future(_task(write, block))
-        if pending is not None:
-            await pending
+        async for block in _blocks(chunks):
+            if writing is not None:
+                await writing
+            writing = asyncio.create_task(writer.write(block))
+        if writing is not None:
+            await writing
     except BaseException:
-        if pending is not None:
-            pending.cancel()
-            await asyncio.wait([pending])
-            # Asked for, lest asyncio complain that nobody did.
-            _ = pending.cancelled() or pending.exception()
+        if writing is not None:
+            writing.cancel()
+            await asyncio.wait([writing])
+            # asyncio logs an exception that nobody has retrieved.
+            _ = writing.cancelled() or writing.exception()
         raise
 
 
-async def _task(write: Callable[[bytes], Awaitable[None]], block: bytes) -> None:
-    await write(block)
-
-
-async def _joined(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    parts: list[bytes] = []
+async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    block: list[bytes] = []
     size = 0
     async for chunk in chunks:
-        parts.append(chunk)
+        block.append(chunk)
         size += len(chunk)
-        if size >= BLOCK:
-            yield b"".join(parts)
-            parts.clear()
+        if size >= WRITE_SIZE:
+            yield b"".join(block)
+            block.clear()
             size = 0
-    if parts:
-        yield b"".join(parts)
+    if block:
+        yield b"".join(block)

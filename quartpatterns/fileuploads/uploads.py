@@ -1,42 +1,49 @@
-"""A set of uploaded files: what it takes, where it keeps it, and how it is reached."""
+"""Upload sets: which files they accept, and where the files are stored."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Container
+from dataclasses import dataclass
 from secrets import token_hex
-from typing import IO, Protocol, cast
+from typing import IO, cast
 
 from quart import Quart, current_app, url_for
 from quart.utils import run_sync
 from werkzeug.datastructures import FileStorage
 
-from quartpatterns.fileuploads.content import HEAD, content_matches
 from quartpatterns.fileuploads.errors import UploadNotAllowed
+from quartpatterns.fileuploads.filetypes import (
+    DEFAULTS,
+    HEAD_SIZE,
+    SavedName,
+    add_suffix,
+    content_matches,
+    extension,
+    secure_name,
+    secure_path,
+)
 from quartpatterns.fileuploads.folder import Folder
-from quartpatterns.fileuploads.names import SavedName, extension, numbered, secure_name, secure_path
-from quartpatterns.fileuploads.parts import Part
-from quartpatterns.fileuploads.presets import DEFAULTS
-from quartpatterns.fileuploads.storage import KEY, Storage, UploadConfiguration, transfer
+from quartpatterns.fileuploads.multipart_form import Part
+from quartpatterns.fileuploads.storage import READ_SIZE, Storage, write_chunks
 
-__all__ = ["UploadSet"]
+__all__ = ["EXTENSION_KEY", "UploadConfiguration", "UploadSet"]
 
-NUMBERED = 10  # names with a number before one that is surely free
-BLOCK = 256 * 1024  # bytes that are read of a spooled file at once
-
-Matches = Callable[[str, bytes], bool]
+EXTENSION_KEY = "quartpatterns.fileuploads"
+MAX_NUMBER = 9  # the last number that is tried before a random suffix
 
 
-class Named(Protocol):
-    """What has a file name: a part of a stream, or a file of Quart's own form."""
+@dataclass(frozen=True, slots=True)
+class UploadConfiguration:
+    """The configuration of an upload set in one application; see ``configure_uploads``."""
 
-    @property
-    def filename(self) -> str | None:
-        """As the client sent it."""
-        ...
+    storage: Storage
+    base_url: str | None
+    allow: Container[str]
+    deny: Container[str]
 
 
 class UploadSet:
-    """A set of files of some kinds, as in Flask-Uploads; its methods that wait are awaited.
+    """A set of files of certain types, as in Flask-Uploads.
 
     .. code-block:: python
 
@@ -47,18 +54,21 @@ class UploadSet:
             if part.name == "photo":
                 name = await photos.save(part)
 
-    One set can serve several applications: what belongs to one is in its configuration.
+    One set can be used by several applications, each with its own configuration.
 
     Arguments:
-        name: Letters and digits; the keys of the configuration have it.
-        extensions: What is allowed, in lower case: presets added together, ``ALL``, or
+        name: The name of the set, in letters and digits. It is part of the configuration keys.
+        extensions: The allowed extensions in lower case: groups added together, ``ALL``, or
             ``AllExcept(...)``.
-        default_dest: Given the application, the destination where its configuration has none.
-        matches: Given an extension and the first bytes, whether they go together; ``None``
-            believes every name.
+        default_dest: A function that takes the application and returns the destination, for
+            applications that configure none.
+        matches: A function that takes an extension and the first bytes of a file, and returns
+            whether they match. ``None`` turns the check off.
 
     Raises:
         ValueError: The name has other characters.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -67,10 +77,12 @@ class UploadSet:
         extensions: Container[str] = DEFAULTS,
         default_dest: Callable[[Quart], str] | None = None,
         *,
-        matches: Matches | None = content_matches,
+        matches: Callable[[str, bytes], bool] | None = content_matches,
     ) -> None:
         if not name.isalnum():
-            raise ValueError(f"{name!r}: the name of an UploadSet has letters and digits only")
+            raise ValueError(
+                f"The name of an UploadSet must have letters and digits only: {name!r}"
+            )
         self.name = name
         self.extensions = extensions
         self.default_dest = default_dest
@@ -78,86 +90,87 @@ class UploadSet:
 
     @property
     def config(self) -> UploadConfiguration:
-        """What the current application says of this set.
+        """The configuration of this set in the current application.
 
         Raises:
-            RuntimeError: It does not know this set.
+            RuntimeError: ``configure_uploads`` was not called with this set.
         """
-        sets = cast("dict[str, UploadConfiguration]", current_app.extensions.get(KEY, {}))
-        if (found := sets.get(self.name)) is None:
+        sets = cast("dict[str, UploadConfiguration]", current_app.extensions.get(EXTENSION_KEY, {}))
+        if (config := sets.get(self.name)) is None:
             raise RuntimeError(
-                f"the application does not know the set {self.name!r}: call configure_uploads"
+                f"The upload set {self.name!r} is not configured: call configure_uploads."
             )
-        return found
+        return config
 
     @property
     def storage(self) -> Storage:
-        """Where the current application keeps the files of this set."""
+        """The storage of this set in the current application."""
         return self.config.storage
 
     def url(self, filename: str) -> str:
-        """The URL of a file, whether it is there or not.
+        """Return the URL of a file, whether the file exists or not.
 
         Raises:
-            RuntimeError: The files of this set are not served.
+            RuntimeError: Nothing serves the files of this set.
         """
-        base = self.config.base_url
-        if base is not None:
-            return base + filename
+        base_url = self.config.base_url
+        if base_url is not None:
+            return base_url + filename
         if "_uploads" not in current_app.blueprints:
             raise RuntimeError(
-                f"the set {self.name!r} has no URL: set UPLOADED_{self.name.upper()}_URL, or"
-                " UPLOADS_AUTOSERVE = True"
+                f"The upload set {self.name!r} has no URL: set UPLOADED_{self.name.upper()}_URL, or"
+                " UPLOADS_AUTOSERVE = True."
             )
         return url_for(
             "_uploads.uploaded_file", setname=self.name, filename=filename, _external=True
         )
 
     def path(self, filename: str, folder: str | None = None) -> str:
-        """The absolute path of a file, whether it is there or not.
+        """Return the absolute path of a file, whether the file exists or not.
 
         Raises:
-            ValueError: It would be outside of the destination.
-            RuntimeError: The set is not in a folder of this machine.
+            ValueError: The path is outside of the destination or hidden.
+            RuntimeError: The files are not in a folder of this machine.
         """
         storage = self.storage
         if not isinstance(storage, Folder):
             raise RuntimeError(
-                f"the set {self.name!r} is in a store of objects: no file has a path"
+                f"The upload set {self.name!r} is in an object store: its files have no path."
             )
-        return str(storage.path(f"{folder}/{filename}" if folder else filename))
+        return str(storage.path(_join(folder, filename)))
 
-    def file_allowed(self, storage: Named, basename: str) -> bool:
-        """Whether a file may be saved as *basename*; for subclasses with rules of their own.
+    def file_allowed(self, storage: Part | FileStorage, basename: str) -> bool:
+        """Return whether a file may be saved as *basename*. Subclasses may override it.
 
         Arguments:
-            storage: The file, of which nothing has been read.
-            basename: A name that is secure.
+            storage: The file, unread.
+            basename: A name that :func:`secure_name` has returned.
         """
         return self.extension_allowed(extension(basename))
 
     def extension_allowed(self, ext: str) -> bool:
-        """Whether files with an extension, given in lower case without its dot, are allowed."""
+        """Return whether an extension, in lower case and without the dot, is allowed."""
         config = self.config
         return ext in config.allow or (ext in self.extensions and ext not in config.deny)
 
     async def resolve_conflict(self, folder: str, basename: str) -> str:
-        """Another name for a file whose name is taken: with ``_1`` to ``_9``, then at random.
+        """Return another name for a file whose name is in use.
 
-        A subclass may raise :class:`UploadNotAllowed` instead.
+        It appends ``_1`` to ``_9``, and after that a random suffix. A subclass may raise
+        :class:`UploadNotAllowed` instead.
 
         Arguments:
             folder: The folder in the set, or an empty string.
-            basename: The name that is taken.
+            basename: The name that is in use.
         """
-        for count in range(1, NUMBERED):
-            name = numbered(basename, count)
-            if await self.storage.stat(_joined(folder, name)) is None:
+        for number in range(1, MAX_NUMBER + 1):
+            name = add_suffix(basename, number)
+            if await self.storage.stat(_join(folder, name)) is None:
                 return name
-        return numbered(basename, token_hex(8))
+        return add_suffix(basename, token_hex(8))
 
     def get_basename(self, filename: str) -> str:
-        """The secure name for what a client calls *filename*."""
+        """Return the safe name for a file that a client calls *filename*."""
         return secure_name(filename)
 
     async def save(
@@ -168,71 +181,74 @@ class UploadSet:
         *,
         overwrite: bool = False,
     ) -> SavedName:
-        """Keep a file, and return its name with its folder.
+        """Save a file, and return its name with its folder.
 
-        The file is there when it is whole, and not before. If the client leaves, the request is
-        cancelled, or anything fails, nothing of it is left.
+        The file is visible when it is complete. If the client disconnects, the request is
+        cancelled or an error occurs, nothing is left in the storage.
 
         Arguments:
             storage: A part of :func:`stream_multipart`, or a file of ``await request.files``.
             folder: A folder in this set.
-            name: What to call it. Where it ends with a dot the file's extension is added; what
-                stands before a ``/`` is the folder.
-            overwrite: Replace a file of the same name, in one step, instead of choosing another.
+            name: The name of the file. If it ends with a dot, the extension of the uploaded file
+                is added. Without *folder*, the text before the last ``/`` is the folder.
+            overwrite: Whether to replace a file of the same name, in one step. By default the new
+                file gets another name.
 
         Raises:
-            UploadNotAllowed: Its name, extension or content is not allowed.
+            UploadNotAllowed: The name, the extension or the content is not allowed.
             LimitExceededError: The part or the form is too large.
-            StorageFullError: There is no room for it.
-            StorageUnavailableError: The storage did not take it.
+            StorageFullError: There is no space for the file.
+            StorageUnavailableError: The storage failed.
         """
         folder, basename = self._target(storage, folder, name)
 
         async def resolve(taken: str) -> str:
-            return _joined(folder, await self.resolve_conflict(folder, basename))
+            return _join(folder, await self.resolve_conflict(folder, basename))
 
-        chunks = self._checked(_chunks(storage), extension(basename))
-        sink = self.storage.open(_joined(folder, basename), None if overwrite else resolve)
+        chunks = self._check_content(_chunks(storage), extension(basename))
+        writer = self.storage.open(_join(folder, basename), None if overwrite else resolve)
         try:
-            await transfer(chunks, sink.write)
-            return SavedName(await sink.finish(), sink.size, sink.sha256)
+            await write_chunks(chunks, writer)
+            return SavedName(await writer.finish(), writer.size, writer.digest.hexdigest())
         except BaseException:
-            await sink.discard()
+            await writer.discard()
             raise
 
-    def _target(self, storage: Named, folder: str | None, name: str | None) -> tuple[str, str]:
-        """The folder and the name that a file goes to, both secure."""
+    def _target(
+        self, storage: Part | FileStorage, folder: str | None, name: str | None
+    ) -> tuple[str, str]:
+        """Return the safe folder and the safe name of a file."""
         if not storage.filename:
             raise UploadNotAllowed("No file was chosen.")
-        basename = self._allowed(storage, storage.filename)
+        basename = self._allowed_basename(storage, storage.filename)
         if name:
             if not folder:
                 folder, _, name = name.rpartition("/")
             ending = extension(basename) if name.endswith(".") else ""
-            basename = self._allowed(storage, f"{name}{ending}") if name else basename
+            basename = self._allowed_basename(storage, f"{name}{ending}") if name else basename
         return secure_path(folder) if folder else "", basename
 
-    def _allowed(self, storage: Named, filename: str) -> str:
+    def _allowed_basename(self, storage: Part | FileStorage, filename: str) -> str:
         basename = self.get_basename(filename)
         if not self.file_allowed(storage, basename):
-            raise UploadNotAllowed(f"Files like {basename!r} are not allowed here.")
+            raise UploadNotAllowed(f"Files like {basename!r} are not allowed.")
         return basename
 
-    async def _checked(self, chunks: AsyncIterator[bytes], ext: str) -> AsyncIterator[bytes]:
-        """*Chunks*, once their beginning has been found to be what *ext* says."""
+    async def _check_content(self, chunks: AsyncIterator[bytes], ext: str) -> AsyncIterator[bytes]:
+        """Yield *chunks* after the first bytes have been compared with the extension."""
         head = b""
         async for chunk in chunks:
             head += chunk
-            if len(head) >= HEAD:
+            if len(head) >= HEAD_SIZE:
                 break
-        if self.matches is not None and not self.matches(ext, head[:HEAD]):
-            raise UploadNotAllowed(f"The content of the file is not what .{ext} says.")
+        if self.matches is not None and not self.matches(ext, head[:HEAD_SIZE]):
+            raise UploadNotAllowed(f"The content of the file does not match the extension .{ext}.")
         yield head
         async for chunk in chunks:
             yield chunk
 
 
-def _joined(folder: str, basename: str) -> str:
+def _join(folder: str | None, basename: str) -> str:
     return f"{folder}/{basename}" if folder else basename
 
 
@@ -242,5 +258,5 @@ async def _chunks(storage: Part | FileStorage) -> AsyncIterator[bytes]:
             yield chunk
         return
     stream: IO[bytes] = storage.stream
-    while block := await run_sync(stream.read)(BLOCK):
+    while block := await run_sync(stream.read)(READ_SIZE):
         yield block

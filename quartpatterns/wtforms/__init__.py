@@ -1,4 +1,4 @@
-"""Forms declared as classes, with validators that may wait, and tokens against forged requests.
+"""Forms with WTForms: asynchronous validators, file fields and CSRF protection.
 
 .. code-block:: python
 
@@ -21,17 +21,15 @@
             return redirect(url_for("index"))
         return await render_template("name.html", form=form)
 
-Names, settings and tokens are Flask-WTF's: pages of one can post to the other.
+Names, settings and tokens are those of Flask-WTF: a page of one can post to the other.
 """
 
-try:
-    from quartpatterns.wtforms.files import FileAllowed
-except ModuleNotFoundError as _missing:
-    raise ImportError(
-        f"quartpatterns.wtforms needs {_missing.name}: pip install 'quartpatterns[wtforms]'",
-        name=_missing.name,
-    ) from _missing
+from quartpatterns._shared.extras import requires_extra
 
+with requires_extra("wtforms", "wtforms"):
+    from quartpatterns.wtforms.files import FileAllowed
+
+from quartpatterns.wtforms.csrf import CSRFError, CSRFProtect, csrf_token_view
 from quartpatterns.wtforms.files import (
     FileField,
     FileRequired,
@@ -42,7 +40,6 @@ from quartpatterns.wtforms.files import (
     file_size,
 )
 from quartpatterns.wtforms.form import QuartForm
-from quartpatterns.wtforms.protection import CSRFError, CSRFProtect, csrf_token_view
 from quartpatterns.wtforms.settings import DEFAULTS
 from quartpatterns.wtforms.tokens import TokenError, csrf_meta_tag, generate_csrf, validate_csrf
 

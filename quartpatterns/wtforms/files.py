@@ -1,13 +1,14 @@
-"""File fields and their validators, by Flask-WTF's names."""
+"""File fields and their validators, with the names of Flask-WTF."""
 
-# WTForms' and Quart's annotations leave type arguments out.
+# WTForms' and Quart's annotations leave out type arguments.
 # pyright: reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from io import SEEK_END
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,71 +19,111 @@ from wtforms.form import BaseForm
 from wtforms.utils import unset_value
 from wtforms.validators import DataRequired, StopValidation, ValidationError
 
-from quartpatterns.wtforms.formdata import FormData
+LONG_NUMBER = re.compile(r"\d{19}")
 
-__all__ = [
-    "FileAllowed",
-    "FileField",
-    "FileRequired",
-    "FileSize",
-    "MultipleFileField",
-    "UploadSet",
-    "file_allowed",
-    "file_required",
-    "file_size",
-]
+
+class FormData:
+    """Submitted data in which text fields see only texts, and file fields only files.
+
+    A client can send a file under the name of a text field. Validators of texts would fail with a
+    ``TypeError``.
+
+    Arguments:
+        source: A MultiDict of texts and files.
+        files: Whether to show the files instead of the texts.
+    """
+
+    def __init__(self, source: Any, *, files: bool = False) -> None:
+        self._source = source
+        self._show_files = files
+
+    @property
+    def files(self) -> FormData:
+        """The same data, showing the files."""
+        return FormData(self._source, files=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return filter(_has_valid_index, self._source)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._source
+
+    def getlist(self, name: str) -> list[Any]:
+        """Return all values of the field *name* in their order."""
+        values = self._source.getlist(name)
+        return [value for value in values if isinstance(value, FileStorage) is self._show_files]
+
+
+def _has_valid_index(name: str) -> bool:
+    """Return whether ``FieldList`` can convert the digits in *name* to an index.
+
+    It fails for digits that are not decimal, such as a superscript two, and for very long numbers.
+    """
+    odd = not name.isascii() and any(char.isdigit() and not char.isdecimal() for char in name)
+    return not odd and LONG_NUMBER.search(name) is None
 
 
 @runtime_checkable
 class UploadSet(Protocol):
-    """What knows which files it takes, such as an upload set of Flask-Reuploaded's kind."""
+    """An upload set such as those of :mod:`quartpatterns.fileuploads` or Flask-Reuploaded."""
 
     def file_allowed(self, storage: Any, basename: str) -> bool:
-        """Whether *storage*, whose lower-case name is *basename*, is taken."""
+        """Return whether *storage*, whose name in lower case is *basename*, is allowed."""
         ...
 
 
-class _Uploads(Field):
-    """A field that sees files, and only those that somebody has chosen."""
+class _FilesOnly(Field):
+    """A field that sees only files, and only those that the user has chosen."""
 
     def process(
         self, formdata: Any, data: Any = unset_value, extra_filters: Sequence[Any] | None = None
     ) -> None:
-        """Take the files of *formdata*."""
-        found = formdata.files if isinstance(formdata, FormData) else formdata
-        super().process(found, data, extra_filters)
+        """Process the files of *formdata*."""
+        files = formdata.files if isinstance(formdata, FormData) else formdata
+        super().process(files, data, extra_filters)
 
-    def _take(self, values: Iterable[Any]) -> list[FileStorage]:
-        # The name is empty where nobody has chosen a file.
-        found = [value for value in values if isinstance(value, FileStorage) and value]
-        if not found:
+    def _chosen(self, values: Iterable[Any]) -> list[FileStorage]:
+        # A file whose name is empty is false: the user has chosen none.
+        files = [value for value in values if isinstance(value, FileStorage) and value]
+        if not files:
             self.raw_data = []
-        return found
+        return files
 
 
-class FileField(_Uploads, wtforms.FileField):
-    """A field for one file: its ``data`` is Quart's ``FileStorage``, or ``None``."""
+class FileField(_FilesOnly, wtforms.FileField):
+    """A field for one file. Its ``data`` is Quart's ``FileStorage`` or ``None``.
 
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        """Keep the first file."""
-        if found := self._take(valuelist):
-            self.data = found[0]
-
-
-class MultipleFileField(_Uploads, wtforms.MultipleFileField):
-    """A field for several files: its ``data`` is a list of Quart's ``FileStorage``, or ``None``."""
+    .. versionadded:: 0.1
+    """
 
     def process_formdata(self, valuelist: list[Any]) -> None:
-        """Keep all files."""
-        if found := self._take(valuelist):
-            self.data = found
+        """Store the first file."""
+        if files := self._chosen(valuelist):
+            self.data = files[0]
+
+
+class MultipleFileField(_FilesOnly, wtforms.MultipleFileField):
+    """A field for several files. Its ``data`` is a list of ``FileStorage`` or ``None``.
+
+    .. versionadded:: 0.1
+    """
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Store all files."""
+        if files := self._chosen(valuelist):
+            self.data = files
 
 
 class FileRequired(DataRequired):
     """Stops the validation of a field without a file.
 
     Arguments:
-        message: What is said then.
+        message: The error message.
+
+    .. versionadded:: 0.1
     """
 
     def __call__(self, form: BaseForm, field: Field) -> None:
@@ -92,13 +133,15 @@ class FileRequired(DataRequired):
 
 
 class FileAllowed:
-    """Stops the validation of a field with a file whose name has another extension.
+    """Stops the validation of a field with a file whose extension is not allowed.
 
-    It says nothing of what is in the file, which is the client's word as the name is.
+    The name is what the client sent. The content of the file is not examined.
 
     Arguments:
-        upload_set: Extensions, or an upload set.
-        message: What is said then.
+        upload_set: The allowed extensions, or an upload set.
+        message: The error message.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, upload_set: Iterable[str] | UploadSet, message: str | None = None) -> None:
@@ -109,30 +152,28 @@ class FileAllowed:
 
     def __call__(self, form: BaseForm, field: Field) -> None:
         """Validate *field*."""
+        message = "File does not have an approved extension"
         for file in _chosen(field):
             name = (file.filename or "").lower()
             if isinstance(self.upload_set, UploadSet):
                 if not self.upload_set.file_allowed(file, name):
-                    raise StopValidation(
-                        self.message or "File does not have an approved extension."
-                    )
+                    raise StopValidation(self.message or f"{message}.")
             elif not name.endswith(tuple(f".{one.lower()}" for one in self.upload_set)):
-                raise StopValidation(
-                    self.message
-                    or "File does not have an approved extension: " + ", ".join(self.upload_set)
-                )
+                raise StopValidation(self.message or f"{message}: {', '.join(self.upload_set)}")
 
 
 class FileSize:
     """Refuses files that are too large or too small.
 
-    The file is here already when it is measured: what limits the transfer is
-    ``MAX_CONTENT_LENGTH`` and ``request.max_content_length``.
+    It runs after the whole file has been received. ``MAX_CONTENT_LENGTH`` and
+    ``request.max_content_length`` limit what is received.
 
     Arguments:
-        max_size: The most that a file may have, in bytes.
-        min_size: The least, in bytes.
-        message: What is said then.
+        max_size: The maximum size in bytes.
+        min_size: The minimum size in bytes.
+        message: The error message.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, max_size: int, min_size: int = 0, message: str | None = None) -> None:
@@ -155,7 +196,7 @@ file_size = FileSize
 
 
 def _chosen(field: Field) -> list[FileStorage]:
-    """The files of *field*; what is no file, such as a default, is none."""
+    """Return the files of *field*, without values that are not files, such as defaults."""
     values = field.data if isinstance(field.data, list) else [field.data]
     return [value for value in values if isinstance(value, FileStorage) and value]
 
@@ -163,8 +204,8 @@ def _chosen(field: Field) -> list[FileStorage]:
 def _size(file: FileStorage) -> int:
     stream = file.stream
     if not stream.seekable():
-        raise TypeError(f"FileSize needs a stream that can seek, which {type(stream)} can't")
-    here = stream.tell()
+        raise TypeError(f"FileSize needs a seekable stream, not a {type(stream).__name__}")
+    position = stream.tell()
     size = stream.seek(0, SEEK_END)
-    stream.seek(here)
+    stream.seek(position)
     return size

@@ -1,6 +1,6 @@
 """Forms that read the request they are submitted with, and are validated with ``await``."""
 
-# WTForms' and Quart's annotations leave type arguments out.
+# WTForms' and Quart's annotations leave out type arguments.
 # pyright: reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
@@ -10,30 +10,34 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from markupsafe import Markup
 from quart import after_this_request, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
+from werkzeug.datastructures import CombinedMultiDict, MultiDict
+from werkzeug.exceptions import BadRequest
 from wtforms.fields import Field
 from wtforms.widgets import HiddenInput
 
-from quartpatterns.wtforms.awaiting import Pending, close
-from quartpatterns.wtforms.formdata import SUBMIT_METHODS, submitted
-from quartpatterns.wtforms.languages import load, negotiated, wanted_locales
+from quartpatterns._shared.calling import maybe_await
+from quartpatterns.wtforms.files import FormData
 from quartpatterns.wtforms.meta import Meta
-from quartpatterns.wtforms.validation import AwaitedForm, validate_fields
+from quartpatterns.wtforms.pending import Pending, close_awaitable
+from quartpatterns.wtforms.translations import depends_on_request, form_locales, load_translations
+from quartpatterns.wtforms.validation import AsyncForm, validate_form
 
 __all__ = ["QuartForm"]
 
-AUTO: Any = object()
+SUBMIT_METHODS = frozenset({"DELETE", "PATCH", "POST", "PUT"})
+FROM_REQUEST: Any = object()
 
 Validators = Mapping[str, Sequence[Any]]
 
 
-class QuartForm(AwaitedForm):
-    """A form of WTForms for Quart.
+class QuartForm(AsyncForm):
+    """A form of WTForms for Quart, with the interface of Flask-WTF's ``FlaskForm``.
 
     .. code-block:: python
 
@@ -50,37 +54,37 @@ class QuartForm(AwaitedForm):
             if await form.validate_on_submit():
                 ...
 
-    :meth:`create` reads the request; the constructor is for data that is there already. Names and
-    settings are those of Flask-WTF's ``FlaskForm``. Forms within other forms have no token of
-    their own, as one a request is enough.
+    :meth:`create` reads the request. The constructor is for data that is already available. A form
+    within another form has no CSRF token of its own.
 
     Arguments:
         formdata: A MultiDict, or ``None`` for a form that is not submitted.
         obj: An object whose attributes are the data of a form that is not submitted.
-        prefix: Put before the names of all fields, and a hyphen.
-        data: The same as *obj* as a mapping.
+        prefix: A prefix for the names of all fields, followed by a hyphen.
+        data: The same as *obj*, as a mapping.
         meta: Changes to the class ``Meta``, such as ``{"csrf": False}``.
         kwargs: More of *data*.
 
     Raises:
-        TypeError: *formdata* is a coroutine, or left out while a request is answered.
+        TypeError: *formdata* is a coroutine, or it is missing during a request.
+
+    .. versionadded:: 0.1
     """
 
     Meta = Meta
 
-    # Of a query, which needs no token.
-    of_args = False
+    from_query = False
+    """Whether the data comes from the query, which needs no token."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         validate = cls.__dict__.get("validate")
         if inspect.iscoroutinefunction(validate):
-            # type.__setattr__ of WTForms would look for fields.
-            cls.validate = _pending(validate)  # type: ignore[method-assign]
+            cls.validate = _pending_validate(validate)  # type: ignore[method-assign]
 
     def __init__(
         self,
-        formdata: Any = AUTO,
+        formdata: Any = FROM_REQUEST,
         obj: object | None = None,
         prefix: str = "",
         data: Mapping[str, Any] | None = None,
@@ -89,22 +93,24 @@ class QuartForm(AwaitedForm):
     ) -> None:
         name = type(self).__name__
         if inspect.isawaitable(formdata):
-            close(formdata)
+            close_awaitable(formdata)
             raise TypeError(
-                f"{name} was given something that is not awaited: write `await {name}.create()`,"
-                f" or {name}(await request.form)"
+                f"The formdata of {name} was not awaited: write `await {name}.create()`, or"
+                f" {name}(await request.form)."
             )
-        if formdata is AUTO and has_request_context():
-            raise TypeError(
-                f"{name}() can't read the request: write `await {name}.create()`, or"
-                f" {name}(formdata=None) for a form that is not submitted"
-            )
-        super().__init__(None if formdata is AUTO else formdata, obj, prefix, data, meta, **kwargs)
+        if formdata is FROM_REQUEST:
+            if has_request_context():
+                raise TypeError(
+                    f"{name}() can't read the request: write `await {name}.create()`, or"
+                    f" {name}(formdata=None) for a form that is not submitted."
+                )
+            formdata = None
+        super().__init__(formdata, obj, prefix, data, meta, **kwargs)
 
     @classmethod
     def create(
         cls,
-        formdata: Any = AUTO,
+        formdata: Any = FROM_REQUEST,
         obj: object | None = None,
         prefix: str = "",
         data: Mapping[str, Any] | None = None,
@@ -113,51 +119,51 @@ class QuartForm(AwaitedForm):
         args: bool = False,
         **kwargs: Any,
     ) -> Pending[Self]:
-        """A form with what the current request submits; to be awaited.
+        """Return a form with the data that the current request submits. It must be awaited.
 
-        That is its form and files, or its JSON, where the method is POST, PUT, PATCH or DELETE.
-        The other arguments are those of the constructor.
+        The data is the form with its files, or a JSON object, if the method is POST, PUT, PATCH or
+        DELETE. The other arguments are those of the constructor.
 
         Arguments:
-            formdata: What to take instead; it may be ``request.form``, not awaited.
-            obj: As in the constructor, as are *prefix*, *data*, *meta* and *kwargs*.
-            args: Take the query where nothing is submitted, as for a search by GET; no token is
-                asked for then. :meth:`validate` validates it.
+            formdata: Other data; it may be ``request.form`` without ``await``.
+            obj: As in the constructor, like *prefix*, *data*, *meta* and *kwargs*.
+            args: Whether to take the query if nothing is submitted, as for a search by GET. The
+                form then needs no token. Call :meth:`validate` to validate it.
 
         Raises:
-            BadRequest: JSON that is submitted is broken, or no flat object.
-            RequestEntityTooLarge: The body, or a part of it, is over its limit.
+            BadRequest: The JSON is malformed, or is not a flat object.
+            RequestEntityTooLarge: The body or a part of it exceeds its limit.
         """
-        call = cls._create(formdata, obj, prefix, data, meta, args=args, **kwargs)
-        return Pending(call, f"{cls.__name__}.create()")
+        coroutine = cls._create(formdata, obj, prefix, data, meta, args=args, **kwargs)
+        return Pending(coroutine, f"{cls.__name__}.create()")
 
     @classmethod
-    async def _create(cls, formdata: Any, *data: Any, args: bool, **kwargs: Any) -> Self:
-        of_args = args and formdata is AUTO and not _is_submitted()
-        if of_args:
+    async def _create(cls, formdata: Any, *options: Any, args: bool, **kwargs: Any) -> Self:
+        from_query = args and formdata is FROM_REQUEST and not _is_submitted()
+        if from_query:
             formdata = request.args
-        elif formdata is AUTO and has_request_context():
-            formdata = await submitted(cast(Request, cast(Any, request)._get_current_object()))
-        elif inspect.isawaitable(formdata):
-            formdata = await formdata
-        meta: Mapping[str, Any] = data[3] or {}
-        own = meta.get("locales", getattr(cls.Meta, "locales", None))
-        if (wanted := wanted_locales(own)) is not None:
-            await load(wanted)
-        form = cls(None if formdata is AUTO else formdata, *data, **kwargs)
-        form.of_args = of_args
+        elif formdata is FROM_REQUEST:
+            formdata = await _submitted_data() if _is_submitted() else None
+        else:
+            formdata = await maybe_await(formdata)
+        meta: Mapping[str, Any] = options[3] or {}
+        own_locales = meta.get("locales", getattr(cls.Meta, "locales", None))
+        if (locales := form_locales(own_locales)) is not None:
+            await load_translations(locales)
+        form = cls(formdata, *options, **kwargs)
+        form.from_query = from_query
         return form
 
     def is_submitted(self) -> bool:
-        """Whether the current request's method is POST, PUT, PATCH or DELETE."""
+        """Return whether the method of the current request is POST, PUT, PATCH or DELETE."""
         return _is_submitted()
 
     def validate(  # type: ignore[override]
         self, extra_validators: Validators | None = None
     ) -> Awaitable[bool]:
-        """Whether all fields are valid; to be awaited. Their errors are in ``errors``.
+        """Return whether all fields are valid. It must be awaited; ``errors`` has the errors.
 
-        A subclass may override it with ``async def``, and awaits ``super().validate()``.
+        A subclass may override it with ``async def`` and await ``super().validate()``.
 
         Arguments:
             extra_validators: More validators by the name of the field, synchronous or not.
@@ -165,16 +171,16 @@ class QuartForm(AwaitedForm):
         return Pending(self._validate(extra_validators), "form.validate()")
 
     async def _validate(self, extra_validators: Validators | None) -> bool:
-        if negotiated() and has_request_context() and request.method in {"GET", "HEAD"}:
-            after_this_request(_vary)
-        extra = {name: list(found) for name, found in (extra_validators or {}).items()}
+        if depends_on_request() and has_request_context() and request.method in {"GET", "HEAD"}:
+            after_this_request(_vary_by_language)
+        validators = {name: list(extra) for name, extra in (extra_validators or {}).items()}
         for name in self._fields:
             if (inline := getattr(type(self), f"validate_{name}", None)) is not None:
-                extra.setdefault(name, []).append(inline)
-        return await validate_fields(self, extra)
+                validators.setdefault(name, []).append(inline)
+        return await validate_form(self, validators)
 
     def validate_on_submit(self, extra_validators: Validators | None = None) -> Pending[bool]:
-        """Whether the form is submitted and valid; to be awaited.
+        """Return whether the form is submitted and valid. It must be awaited.
 
         Arguments:
             extra_validators: As in :meth:`validate`.
@@ -184,21 +190,20 @@ class QuartForm(AwaitedForm):
     async def _validate_on_submit(self, extra_validators: Validators | None) -> bool:
         if not self.is_submitted():
             return False
-        said: Any = self.validate(extra_validators=extra_validators)
-        return bool(await said if inspect.isawaitable(said) else said)
+        return bool(await maybe_await(self.validate(extra_validators=extra_validators)))
 
     def hidden_tag(self, *fields: Field | str) -> Markup:
-        """The hidden fields, the token among them, to be put first in a form.
+        """Return the hidden fields with the token, to be put first in a form.
 
         Arguments:
-            fields: Only these, by name or themselves; what is not hidden is left out.
+            fields: Only these fields or names. Fields that are not hidden are left out.
         """
         return Markup("\n").join(_hidden(self, fields or tuple(self)))
 
 
 def _hidden(form: QuartForm, fields: Sequence[Field | str]) -> Iterator[Markup]:
-    for one in fields:
-        field: Any = getattr(form, one, None) if isinstance(one, str) else one
+    for item in fields:
+        field: Any = getattr(form, item, None) if isinstance(item, str) else item
         if field is not None and isinstance(field.widget, HiddenInput):
             yield field()
 
@@ -207,16 +212,59 @@ def _is_submitted() -> bool:
     return has_request_context() and request.method in SUBMIT_METHODS
 
 
-def _pending(validate: Any) -> Any:
-    """*validate*, such that its result is an error to test for truth."""
+def _pending_validate(validate: Any) -> Any:
+    """Wrap an asynchronous ``validate()`` so that its result raises an error without ``await``."""
 
     @functools.wraps(validate)
-    def validated(self: QuartForm, *args: Any, **kwargs: Any) -> Pending[bool]:
+    def wrapper(self: QuartForm, *args: Any, **kwargs: Any) -> Pending[bool]:
         return Pending(validate(self, *args, **kwargs), "form.validate()")
 
-    return validated
+    return wrapper
 
 
-async def _vary(response: ResponseTypes) -> ResponseTypes:
+async def _vary_by_language(response: ResponseTypes) -> ResponseTypes:
     response.vary.add("Accept-Language")
     return response
+
+
+async def _submitted_data() -> FormData | None:
+    """Return the form with its files, or the JSON object, or ``None`` if the body is neither."""
+    if request.is_json:
+        return FormData(MultiDict(_pairs(await _json(request))))
+    form, files = await request.form, await request.files
+    if form or files or "form" in request.mimetype:
+        return FormData(CombinedMultiDict((files, form)))
+    return None
+
+
+async def _json(request: Request) -> Any:
+    # Quart's get_json() fails for text that is not UTF-8.
+    data = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    try:
+        return request.json_module.loads(data)
+    except (RecursionError, ValueError) as error:
+        raise BadRequest("The form can't be read: its JSON is malformed.") from error
+
+
+def _pairs(data: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(data, dict):
+        raise BadRequest("The form can't be read: its JSON is not an object.")
+    for name, value in data.items():
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None:
+                yield _as_text(name, name), _as_text(name, item)
+
+
+def _as_text(name: str, value: Any) -> str:
+    """Return *value* as a form would send it."""
+    if isinstance(value, str):
+        # JSON can contain half of a surrogate pair, which can't be encoded in a page.
+        return value.encode(errors="replace").decode()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    raise BadRequest(
+        f"The form can't be read: the value of {name!r} must be a string, a number, a boolean, or"
+        " a list of these."
+    )

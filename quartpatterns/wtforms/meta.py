@@ -1,6 +1,6 @@
-"""How forms are bound, protected and translated: the class ``Meta`` of every form."""
+"""The class ``Meta`` of every form: submitted data, CSRF token and translations."""
 
-# WTForms' annotations leave type arguments out.
+# WTForms' annotations leave out type arguments.
 # pyright: reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
@@ -15,15 +15,15 @@ from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.form import BaseForm
 from wtforms.meta import DefaultMeta
 
-from quartpatterns.wtforms.formdata import FormData
-from quartpatterns.wtforms.languages import catalog, wanted_locales
-from quartpatterns.wtforms.settings import setting
-from quartpatterns.wtforms.tokens import generate_csrf, state, validate_csrf
+from quartpatterns.wtforms.files import FormData
+from quartpatterns.wtforms.settings import settings, time_limit
+from quartpatterns.wtforms.tokens import generate_csrf, request_state, validate_csrf
+from quartpatterns.wtforms.translations import form_locales, translations
 
 __all__ = ["Meta"]
 
 
-class _SessionToken(CSRF):
+class _SessionCSRF(CSRF):
     """The hidden field with the token of the session."""
 
     def setup_form(self, form: BaseForm) -> list[tuple[str, Any]]:
@@ -34,57 +34,55 @@ class _SessionToken(CSRF):
         return generate_csrf(self.meta.csrf_secret, self.meta.csrf_field_name)
 
     def validate_csrf_token(self, form: BaseForm, field: CSRFTokenField) -> None:
-        # CSRFProtect has looked already; and a query changes nothing.
-        if state().valid or getattr(form, "of_args", False):
+        # CSRFProtect has already checked the request, or the data comes from the query.
+        if request_state().valid or getattr(form, "from_query", False):
             return
         meta = self.meta
         validate_csrf(field.data, meta.csrf_secret, meta.csrf_time_limit, meta.csrf_field_name)
 
 
 class Meta(DefaultMeta):
-    """How the form is bound, protected and translated."""
+    """The base of ``Meta`` in every form."""
 
-    csrf_class = _SessionToken
+    csrf_class = _SessionCSRF
 
     @property
     def csrf_context(self) -> Any:  # type: ignore[override]
-        """The session, for a ``csrf_class`` of the reader's own."""
+        """The session, for a ``csrf_class`` of the application."""
         return session
 
     @functools.cached_property
     def csrf(self) -> bool:  # type: ignore[override]
-        """Whether there is a token: not outside of a request, nor within another form."""
+        """Whether the form has a token: not outside of a request, and not within another form."""
         nested = getattr(self, "_parent_form", None) is not None
-        return not nested and has_request_context() and setting("WTF_CSRF_ENABLED")
+        return not nested and has_request_context() and settings().boolean("WTF_CSRF_ENABLED")
 
     @functools.cached_property
     def csrf_secret(self) -> Any:  # type: ignore[override]
-        """What signs the token."""
-        return setting("WTF_CSRF_SECRET_KEY")
+        """The key that signs the token."""
+        return settings().value("WTF_CSRF_SECRET_KEY")
 
     @functools.cached_property
     def csrf_field_name(self) -> str:  # type: ignore[override]
         """The name of the hidden field."""
-        name: str = setting("WTF_CSRF_FIELD_NAME")
-        return name
+        return settings().text("WTF_CSRF_FIELD_NAME")
 
     @functools.cached_property
     def csrf_time_limit(self) -> float | None:
         """Seconds for which a token is valid."""
-        limit: float | None = setting("WTF_CSRF_TIME_LIMIT")
-        return limit
+        return time_limit()
 
     def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
-        """Keep files from fields that do not expect any."""
+        """Return data that hides files from text fields."""
         if isinstance(formdata, FormData):
             return formdata
         found = super().wrap_formdata(form, formdata)
         return None if found is None else FormData(found)
 
     def get_translations(self, form: BaseForm) -> Any:
-        """The messages in ``locales`` where they are set, else in the visitor's language."""
-        locales: Any = self.locales
-        if locales is None:  # whatever the process's environment says
+        """Return the messages for ``locales`` if it is set, else for the visitor's language."""
+        own: Any = self.locales
+        if own is None:  # messages in the language of the process's environment
             return super().get_translations(form)
-        wanted = wanted_locales(locales)
-        return catalog(wanted) if wanted else None
+        locales = form_locales(own)
+        return translations(locales) if locales else None

@@ -1,4 +1,4 @@
-"""Tokens against requests that another site makes a browser send; the same as Flask-WTF's."""
+"""CSRF tokens, in the format of Flask-WTF."""
 
 from __future__ import annotations
 
@@ -22,23 +22,13 @@ from quart import (
 )
 from wtforms.validators import ValidationError
 
-from quartpatterns.wtforms.settings import setting
-
-__all__ = [
-    "Reason",
-    "RequestState",
-    "TokenError",
-    "check",
-    "csrf_meta_tag",
-    "generate_csrf",
-    "state",
-    "validate_csrf",
-]
+from quartpatterns.wtforms.settings import secret_keys, settings
+from quartpatterns.wtforms.settings import time_limit as default_limit
 
 Reason = Literal["missing", "session", "expired", "invalid", "mismatch", "origin", "referrer"]
 
-# Flask-WTF's sentences first, as programs and tests look for them.
-REMEDIES: dict[str, str] = {
+# The first sentences are those of Flask-WTF, which programs and tests may look for.
+MESSAGES: dict[str, str] = {
     "missing": (
         "The CSRF token is missing. Put {{{{ form.hidden_tag() }}}}, or a hidden field {field} with"
         " the value {{{{ csrf_token() }}}}, into the form of the template, before its other fields,"
@@ -47,100 +37,110 @@ REMEDIES: dict[str, str] = {
     "session": (
         "The CSRF session token is missing. No page of this session has rendered a token: put"
         " {{{{ form.hidden_tag() }}}} or {{{{ csrf_token() }}}} into the form of the template. If"
-        " it is there, the browser has not sent the session's cookie, or the session has ended:"
-        " allow cookies, load the page again and repeat."
+        " it is there, the browser has not sent the session cookie, or the session has ended: allow"
+        " cookies, load the page again, and repeat."
     ),
-    "expired": "The CSRF token has expired. Load the page again and repeat.",
-    "invalid": "The CSRF token is invalid. Load the page again and repeat.",
+    "expired": "The CSRF token has expired. Load the page again, and repeat.",
+    "invalid": "The CSRF token is invalid. Load the page again, and repeat.",
     "mismatch": (
-        "The CSRF tokens do not match. The page belongs to another session: load it again and"
-        " repeat."
+        "The CSRF tokens do not match. The page belongs to another session: load it again,"
+        " and repeat."
     ),
 }
 
 
 class TokenError(ValidationError):
-    """A token that is not valid.
+    """The token is not valid. The message names the remedy.
 
     Arguments:
-        reason: Why, in one word.
+        reason: The reason in one word.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, reason: Reason) -> None:
         self.reason: Reason = reason
-        header = next(iter(setting("WTF_CSRF_HEADERS")), "X-CSRFToken")
+        header = next(iter(settings().strings("WTF_CSRF_HEADERS")), "X-CSRFToken")
         super().__init__(
-            REMEDIES[reason].format(field=setting("WTF_CSRF_FIELD_NAME"), header=header)
+            MESSAGES[reason].format(field=settings().text("WTF_CSRF_FIELD_NAME"), header=header)
         )
 
 
 @dataclass(slots=True, eq=False)
 class RequestState:
-    """What is known of one request: never shared, as ``g`` would be within an outer context."""
+    """The state of CSRF protection in one request.
+
+    It is not kept on ``g``, which requests within one application context share.
+    """
 
     tokens: dict[tuple[Any, ...], str] = field(default_factory=dict[tuple[Any, ...], str])
     valid: bool = False
     refresh: bool = False
-    answered: bool = False
+    response_sent: bool = False
     unawaited: int = 0
 
 
 _states: WeakKeyDictionary[Any, RequestState] = WeakKeyDictionary()
 
 
-def state() -> RequestState:
-    """What is known of the current request or websocket.
+def request_state() -> RequestState:
+    """Return the state of the current request or websocket.
 
     Raises:
-        RuntimeError: There is none: a token belongs to somebody's session.
+        RuntimeError: There is no current request.
     """
     if has_request_context():
-        one = cast(Any, request)._get_current_object()
+        current = cast(Any, request)._get_current_object()
     elif has_websocket_context():
-        one = cast(Any, websocket)._get_current_object()
+        current = cast(Any, websocket)._get_current_object()
     else:
         raise RuntimeError(
-            "a CSRF token belongs to a session, and there is none outside of a request: make the"
-            ' form with meta={"csrf": False}'
+            "A CSRF token belongs to a session, and there is no session outside of a request:"
+            ' create the form with meta={"csrf": False}.'
         )
-    return _states.setdefault(one, RequestState())
+    return _states.setdefault(current, RequestState())
 
 
 def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -> str:
-    """A token for the current session; in templates it is called ``csrf_token()``.
+    """Return a token for the current session. In templates it is ``csrf_token()``.
 
     Within one request it is always the same.
 
     Arguments:
-        secret_key: What signs it; ``WTF_CSRF_SECRET_KEY`` or ``SECRET_KEY`` by default.
-        token_key: Its name in the session; ``WTF_CSRF_FIELD_NAME`` by default.
+        secret_key: The key that signs the token. The default is ``WTF_CSRF_SECRET_KEY`` or
+            ``SECRET_KEY``.
+        token_key: The key in the session. The default is ``WTF_CSRF_FIELD_NAME``.
 
     Raises:
-        RuntimeError: There is no secret key, no request, or the session's cookie is sent already.
+        RuntimeError: There is no secret key or no request, or the response, and with it the
+            session cookie, has been sent.
+
+    .. versionadded:: 0.1
     """
-    key = token_key or setting("WTF_CSRF_FIELD_NAME")
+    key = token_key or settings().text("WTF_CSRF_FIELD_NAME")
     keys = _secret_keys(secret_key)
-    current = state()
-    if (token := current.tokens.get((key, *keys))) is None:
-        signed = _serializer(keys).dumps(_session_token(key, current))
+    state = request_state()
+    if (token := state.tokens.get((key, *keys))) is None:
+        signed = _serializer(keys).dumps(_session_token(key, state))
         assert isinstance(signed, str)
-        token = current.tokens[key, *keys] = signed
+        token = state.tokens[key, *keys] = signed
     return token
 
 
-def _session_token(key: str, current: RequestState) -> str:
-    """The secret of the session, made when it is first wanted."""
-    found = session.get(key)
-    if isinstance(found, str):
-        return found
-    if current.answered:
+def _session_token(key: str, state: RequestState) -> str:
+    """Return the token of the session, which is created when it is first needed."""
+    token = session.get(key)
+    if isinstance(token, str):
+        return token
+    if state.response_sent:
         raise RuntimeError(
-            "the head of the answer is on its way, and the token's session travels in it: call"
-            " generate_csrf() in the view, before it returns its stream"
+            "The response headers with the session cookie have already been sent: call"
+            " generate_csrf() in the view, before it returns its stream."
         )
-    made = hashlib.sha1(os.urandom(64), usedforsecurity=False).hexdigest()
-    session[key] = made
-    return made
+    # The format of Flask-WTF.
+    token = hashlib.sha1(os.urandom(64), usedforsecurity=False).hexdigest()
+    session[key] = token
+    return token
 
 
 def validate_csrf(
@@ -149,40 +149,42 @@ def validate_csrf(
     time_limit: float | None = None,
     token_key: str | None = None,
 ) -> None:
-    """Check that *data* is a token of the current session.
+    """Check that *data* is a valid token of the current session.
 
     Arguments:
-        data: The token that came with the request.
-        secret_key: As in :func:`generate_csrf`, as is *token_key*.
-        time_limit: Seconds for which a token is valid; ``WTF_CSRF_TIME_LIMIT`` by default.
+        data: The token that the client sent.
+        secret_key: As in :func:`generate_csrf`, like *token_key*.
+        time_limit: Seconds for which a token is valid. The default is ``WTF_CSRF_TIME_LIMIT``.
 
     Raises:
-        TokenError: It is not; a ``ValidationError`` of WTForms that names reason and remedy.
-        RuntimeError: There is no secret key, or no request.
+        TokenError: The token is not valid. It is a ``ValidationError`` of WTForms.
+        RuntimeError: There is no secret key or no request.
+
+    .. versionadded:: 0.1
     """
-    check(data, secret_key, time_limit, token_key)
+    check_token(data, secret_key, time_limit, token_key)
 
 
-def check(
+def check_token(
     data: str | None,
     secret_key: str | None = None,
     time_limit: float | None = None,
     token_key: str | None = None,
 ) -> float:
-    """The age in seconds of the token *data*, which is checked as in :func:`validate_csrf`."""
+    """Return the age of a token in seconds, after the checks of :func:`validate_csrf`."""
     keys = _secret_keys(secret_key)
     if not data:
         raise TokenError("missing")
-    own = session.get(token_key or setting("WTF_CSRF_FIELD_NAME"))
+    own = session.get(token_key or settings().text("WTF_CSRF_FIELD_NAME"))
     if not isinstance(own, str):
         raise TokenError("session")
-    limit = setting("WTF_CSRF_TIME_LIMIT") if time_limit is None else time_limit
+    limit = default_limit() if time_limit is None else time_limit
     try:
-        token, made = _serializer(keys).loads(data, return_timestamp=True)
+        token, created = _serializer(keys).loads(data, return_timestamp=True)
     except BadData as error:
         raise TokenError("invalid") from error
-    # Not the serializer's own limit, for which a clock that is a second ahead is an error.
-    age: float = time.time() - made.timestamp()
+    # The limit of the serializer itself refuses tokens of a worker whose clock is a second ahead.
+    age: float = time.time() - created.timestamp()
     if limit is not None and age > limit:
         raise TokenError("expired")
     if not (isinstance(token, str) and hmac.compare_digest(own.encode(), token.encode())):
@@ -193,25 +195,27 @@ def check(
 def csrf_meta_tag(
     name: str | None = None, secret_key: str | None = None, token_key: str | None = None
 ) -> Markup:
-    """The token in a ``<meta>`` element, where scripts find it.
+    """Return a ``<meta>`` element with the token, for scripts.
 
     Arguments:
-        name: Its ``name``; ``WTF_CSRF_META_NAME`` by default, which is ``csrf-token``.
-        secret_key: As in :func:`generate_csrf`, as is *token_key*.
+        name: The ``name`` of the element. The default is ``WTF_CSRF_META_NAME``: ``csrf-token``.
+        secret_key: As in :func:`generate_csrf`, like *token_key*.
+
+    .. versionadded:: 0.1
     """
     token = generate_csrf(secret_key, token_key)
-    name = name or setting("WTF_CSRF_META_NAME")
+    name = name or settings().text("WTF_CSRF_META_NAME")
     return Markup(f'<meta name="{escape(name)}" content="{escape(token)}">')
 
 
 def _secret_keys(given: str | None) -> list[Any]:
-    """The keys that a token may be signed with, the one that signs last."""
-    if key := given or setting("WTF_CSRF_SECRET_KEY"):
-        return list(cast("list[Any]", key)) if isinstance(key, list | tuple) else [key]
+    """Return the keys that may have signed a token. The last one signs new tokens."""
+    if keys := secret_keys(given):
+        return keys
     if not current_app.secret_key:
         raise RuntimeError(
-            "CSRF tokens are signed: set SECRET_KEY (or WTF_CSRF_SECRET_KEY) to something unique"
-            " and secret"
+            "CSRF tokens are signed: set SECRET_KEY or WTF_CSRF_SECRET_KEY to something unique and"
+            " secret."
         )
     fallbacks = cast(dict[str, Any], current_app.config)["SECRET_KEY_FALLBACKS"]
     return [*(fallbacks or ()), current_app.secret_key]

@@ -1,6 +1,6 @@
-"""The validation of a form: what is synchronous first, then all the rest at once."""
+"""The validation of a form: synchronous validators first, then all asynchronous ones at once."""
 
-# WTForms' and Quart's annotations leave type arguments out.
+# WTForms' and Quart's annotations leave out type arguments.
 # pyright: reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
@@ -10,178 +10,292 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import wtforms
 from wtforms.fields import Field, FieldList, FormField
 from wtforms.form import BaseForm
+from wtforms.validators import StopValidation, ValidationError
 
-from quartpatterns.wtforms.awaiting import close
-from quartpatterns.wtforms.chains import Chain
 from quartpatterns.wtforms.files import FileField, MultipleFileField
+from quartpatterns.wtforms.pending import close_awaitable
 
-__all__ = ["AwaitedForm", "validate_fields"]
+__all__ = ["AsyncForm", "validate_form"]
 
-OWN = {Field.validate, FieldList.validate, FormField.validate}
-OWN_OF_FORMS = {BaseForm.validate, wtforms.Form.validate}
-
-
-class AwaitedForm(wtforms.Form):
-    """A form whose ``validate()`` is awaited, and looks after its own fields."""
+FIELD_VALIDATE = {Field.validate, FieldList.validate, FormField.validate}
+FORM_VALIDATE = {BaseForm.validate, wtforms.Form.validate}
 
 
-async def validate_fields(
+class AsyncForm(wtforms.Form):
+    """A form whose ``validate()`` is awaited, and validates its own fields."""
+
+
+async def validate_form(
     form: BaseForm, extra_validators: Mapping[str, Sequence[Any]] | None = None
 ) -> bool:
-    """Validate the fields of *form*, and of the forms and lists in it; whether all are valid.
+    """Validate the fields of *form*, with its nested forms and lists; return whether all are valid.
 
-    Validators that return an awaitable are awaited together, in tasks that end with this call:
-    where one fails with anything but WTForms' own errors, or the caller is cancelled, the others
-    are cancelled and waited for.
-
-    Arguments:
-        form: Any form of WTForms.
-        extra_validators: More validators by the name of the field.
-
-    Raises:
-        Exception: What a validator raised that is neither ``ValidationError`` nor
-            ``StopValidation``; of several the first.
+    Validators that return an awaitable are awaited at the same time, in tasks that end with this
+    call. The first error that is neither ``ValidationError`` nor ``StopValidation`` cancels the
+    others and is raised.
     """
-    validation = _Validation(form)
+    validation = _FormValidation(form)
     try:
-        validation.run(extra_validators or {})
-        await validation.settle()
+        validation.run_synchronous(extra_validators or {})
+        await validation.run_asynchronous()
     finally:
         validation.close()
-    return validation.finish()
+    return validation.write_errors()
 
 
-class _Validation:
-    """One validation of one form."""
+class _FormValidation:
+    """One validation of one form.
+
+    WTForms runs the synchronous part. For its time, the instance attributes ``validate`` and
+    ``post_validate`` of each field are replaced: :class:`_FieldValidation` runs the validators of
+    the field, and ``post_validate`` waits for the asynchronous ones.
+    """
 
     def __init__(self, form: BaseForm) -> None:
         self.form = form
-        self.chains = [Chain(field) for field in _walk(form)]
-        self.said: dict[str, bool] = {}
-        # Forms that validate themselves, by the field that holds them.
-        self.forms: dict[Any, Awaitable[bool]] = {}
-        self.valid: dict[Any, bool] = {}
+        self.fields = [_FieldValidation(field) for field in _all_fields(form)]
+        # What validate() of each field returned.
+        self.returned: dict[str, bool] = {}
+        # Nested forms with an awaitable validate(), by their field, and what it returned.
+        self.nested: dict[Any, Awaitable[bool]] = {}
+        self.nested_valid: dict[Any, bool] = {}
         self.postponed: set[Any] = set()
 
-    def run(self, extra_validators: Mapping[str, Sequence[Any]]) -> None:
-        """Run all that is synchronous."""
-        for chain in self.chains:
-            self._take_over(chain)
+    def run_synchronous(self, extra_validators: Mapping[str, Sequence[Any]]) -> None:
+        for validation in self.fields:
+            self._replace_methods(validation)
         try:
             for name, field in self.form._fields.items():
                 extra = list(extra_validators.get(name, ()))
-                self.said[name] = field.validate(self.form, extra)
+                self.returned[name] = field.validate(self.form, extra)
         finally:
-            for chain in self.chains:
-                _give_back(chain.field)
+            for validation in self.fields:
+                for name in ("validate", "post_validate"):
+                    vars(validation.field).pop(name, None)
 
-    def _take_over(self, chain: Chain) -> None:
-        """Have *chain* asked in the place of the field's own methods."""
-        field: Any = chain.field
-        post_validate = field.post_validate
+    def _replace_methods(self, validation: _FieldValidation) -> None:
+        field = validation.field
+        validate, post_validate = field.validate, field.post_validate
 
-        def later(form: BaseForm, stopped: bool) -> None:
-            if chain.waiting:
+        def validate_later(form: BaseForm, extra_validators: Sequence[Any] = ()) -> bool:
+            if isinstance(field, FormField):
+                returned = validate(form, extra_validators)
+                if not inspect.isawaitable(returned):
+                    return bool(returned)
+                self.nested[field] = returned
+                return True
+            validators = field.validators
+            every = (*validators, *extra_validators)
+
+            def run(form: BaseForm, field: Field) -> None:
+                if validation.run(form, every):
+                    raise StopValidation
+
+            field.validators = [run]
+            try:
+                return bool(validate(form))
+            finally:
+                field.validators = validators
+
+        def post_validate_later(form: BaseForm, validation_stopped: bool) -> None:
+            if validation.awaitables:
                 self.postponed.add(field)
             else:
-                post_validate(form, stopped)
+                post_validate(form, validation_stopped)
 
-        field._run_validation_chain = chain.run
-        field.post_validate = later
-        if isinstance(field, FormField):
-            self._take_form(chain.field)
+        field.validate, field.post_validate = validate_later, post_validate_later
 
-    def _take_form(self, field: Any) -> None:
-        validate = field.validate
-
-        def kept(form: BaseForm, extra_validators: Sequence[Any] = ()) -> bool:
-            said = validate(form, extra_validators)
-            if not inspect.isawaitable(said):
-                return bool(said)
-            self.forms[field] = said
-            return True
-
-        field.validate = kept
-
-    async def settle(self) -> None:
-        """Await all that is asynchronous."""
-        failed: BaseException | None = None
+    async def run_asynchronous(self) -> None:
+        first: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                for chain in self.chains:
-                    chain.start(group)
-                for field in self.forms:
-                    group.create_task(self._settle_form(field))
+                for validation in self.fields:
+                    validation.start(group)
+                for field in self.nested:
+                    group.create_task(self._run_nested(field))
         except BaseExceptionGroup as errors:
-            failed = errors.exceptions[0]
-        if failed is not None:
-            # The error itself, as handlers are registered for, not the group around it.
-            raise failed
+            first = errors.exceptions[0]
+        if first is not None:
+            # Error handlers are registered for the error itself, not for the group.
+            raise first
 
-    async def _settle_form(self, field: Any) -> None:
-        self.valid[field] = await self.forms[field]
+    async def _run_nested(self, field: Any) -> None:
+        self.nested_valid[field] = await self.nested[field]
 
     def close(self) -> None:
-        """Give up what nobody has awaited."""
-        for chain in self.chains:
-            for awaitable in chain.waiting.values():
-                close(awaitable)
-        for form in self.forms.values():
-            close(form)
+        """Close what was not awaited because of an error."""
+        for validation in self.fields:
+            for awaitable in validation.awaitables.values():
+                close_awaitable(awaitable)
+        for awaitable in self.nested.values():
+            close_awaitable(awaitable)
 
-    def finish(self) -> bool:
-        """Write the errors, those of what is inside first; whether there are none."""
-        for chain in self.chains:
-            listed = isinstance(chain.field, FieldList) and chain.form is not None
-            if chain.waiting or listed:
-                chain.finish(post_validate=chain.field in self.postponed)
-        return all(map(self._is_valid, self.form._fields.values(), self.said.values()))
+    def write_errors(self) -> bool:
+        """Write the errors of all fields, inner ones first; return whether there are none."""
+        for validation in self.fields:
+            is_list = isinstance(validation.field, FieldList) and validation.form is not None
+            if validation.awaitables or is_list:
+                validation.write_errors(post_validate=validation.field in self.postponed)
+        return all(map(self._is_valid, self.form._fields.values(), self.returned.values()))
 
-    def _is_valid(self, field: Any, said: bool) -> bool:
-        if field in self.valid:
-            return self.valid[field]
-        # A field or form that overrides validate() may refuse without an error of its own.
+    def _is_valid(self, field: Any, returned: bool) -> bool:
+        if field in self.nested_valid:
+            return self.nested_valid[field]
+        # An overridden validate() may return False without writing an error.
         form: Any = field.form if isinstance(field, FormField) else None
-        own = type(field).validate in OWN and (form is None or type(form).validate in OWN_OF_FORMS)
-        return not field.errors and (said or own)
+        overridden = type(field).validate not in FIELD_VALIDATE or (
+            form is not None and type(form).validate not in FORM_VALIDATE
+        )
+        return not field.errors and (returned or not overridden)
 
 
-def _walk(form: BaseForm) -> Iterator[Field]:
-    """The fields of *form*, those inside of others before these."""
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What one validator did to the errors of its field."""
+
+    messages: tuple[Any, ...] = ()  # that it added
+    stops: bool = False  # whether it stopped the validation of the field
+    clears: bool = False  # whether it removed all messages before it, as Optional does
+
+
+class _FieldValidation:
+    """The validators of one field.
+
+    :meth:`run` calls the validators in their order and collects what asynchronous ones return.
+    :meth:`start` awaits these. :meth:`write_errors` combines all outcomes in the order of the
+    validators, so the errors do not depend on which one was faster.
+
+    Arguments:
+        field: A bound field. WTForms' annotations of its attributes are too narrow.
+    """
+
+    def __init__(self, field: Any) -> None:
+        self.field = field
+        self.form: Any = None
+        self.awaitables: dict[int, Awaitable[Any]] = {}
+        self._errors_before: list[Any] = []
+        self._error_count = 0
+        self._outcomes: dict[int, _Outcome] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def run(self, form: BaseForm, validators: Sequence[Any]) -> bool:
+        """Run the synchronous validators; return whether one stopped the validation."""
+        self.form = form
+        self._errors_before = list(self.field.errors)
+        stopped = any(self._call(*numbered) for numbered in enumerate(validators))
+        self.field.errors = list(self.field.errors)
+        self._error_count = len(self.field.errors)
+        return stopped
+
+    def _call(self, position: int, validator: Any) -> bool:
+        before = list(self.field.errors)
+        self.field.errors = errors = _ErrorList(before)
+        stops = False
+        try:
+            returned = validator(self.form, self.field)
+            if inspect.isawaitable(returned):
+                self.awaitables[position] = returned
+        except StopValidation as stop:
+            stops = True
+            self.field.errors.extend(_message(stop))
+        except ValidationError as error:
+            self.field.errors.append(error.args[0])
+        clears = errors.removed or self.field.errors is not errors
+        added = tuple(self.field.errors[0 if clears else len(before) :])
+        self._outcomes[position] = _Outcome(added, stops, clears)
+        return stops
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Await the asynchronous validators in tasks of *group*."""
+        for position in self.awaitables:
+            self._tasks[position] = group.create_task(self._await(position))
+
+    async def _await(self, position: int) -> None:
+        try:
+            await self.awaitables[position]
+        except StopValidation as stop:
+            self._outcomes[position] = _Outcome(tuple(_message(stop)), stops=True)
+            for later in filter(position.__lt__, self._tasks):
+                self._tasks[later].cancel()
+        except ValidationError as error:
+            self._outcomes[position] = _Outcome((error.args[0],))
+
+    def write_errors(self, *, post_validate: bool) -> None:
+        """Write the errors of the field, and call the postponed ``post_validate``."""
+        field = self.field
+        # Messages that an asynchronous validator has added itself, without an exception.
+        direct = field.errors[self._error_count :] if self.awaitables else []
+        errors = list(self._errors_before)
+        if isinstance(field, FieldList):
+            errors = [entry.errors for entry in field.entries]
+            errors = errors if any(errors) else []
+        stopped = False
+        for outcome in self._outcomes.values():  # in the order of the validators
+            errors = ([] if outcome.clears else errors) + list(outcome.messages)
+            if stopped := outcome.stops:
+                break
+        field.errors = errors + list(direct)
+        if post_validate:
+            try:
+                field.post_validate(self.form, stopped)
+            except ValidationError as error:
+                field.errors.append(error.args[0])
+
+
+class _ErrorList(list[Any]):
+    """A list of errors that notices removals, which ``Optional`` does even to an empty list."""
+
+    removed = False
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.removed = True
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self.removed = True
+        super().__delitem__(key)
+
+    def clear(self) -> None:
+        self.removed = True
+        super().clear()
+
+
+def _message(stop: StopValidation) -> list[Any]:
+    return list(stop.args[:1]) if stop.args and stop.args[0] else []
+
+
+def _all_fields(form: BaseForm) -> Iterator[Field]:
+    """Iterate over the fields of *form*, inner fields before the outer ones."""
     for field in form._fields.values():
-        yield from _inside(field)
+        yield from _with_inner_fields(field)
 
 
-def _inside(field: Any) -> Iterator[Field]:
+def _with_inner_fields(field: Any) -> Iterator[Field]:
     if isinstance(field, wtforms.FileField) and not isinstance(
         field, FileField | MultipleFileField
     ):
         raise TypeError(
-            f"the field {field.name} would never see a file: take FileField or MultipleFileField"
-            " from quartpatterns.wtforms"
+            f"The field {field.name} would never see a file: use FileField or MultipleFileField"
+            " from quartpatterns.wtforms."
         )
     for name in ("pre_validate", "post_validate"):
         if inspect.iscoroutinefunction(getattr(field, name)):
             raise TypeError(
                 f"{name} of {type(field).__name__} can't be asynchronous: write an asynchronous"
-                " validator"
+                " validator."
             )
     if isinstance(field, FieldList):
         for entry in field.entries:
-            yield from _inside(entry)
-    elif isinstance(field, FormField) and not isinstance(field.form, AwaitedForm):
+            yield from _with_inner_fields(entry)
+    elif isinstance(field, FormField) and not isinstance(field.form, AsyncForm):
         if inspect.iscoroutinefunction(field.form.validate):
             name = type(field.form).__name__
-            raise TypeError(f"{name} has an asynchronous validate(): make it a QuartForm")
-        yield from _walk(field.form)
+            raise TypeError(f"{name} has an asynchronous validate(): make it a QuartForm.")
+        yield from _all_fields(field.form)
     yield field
-
-
-def _give_back(field: Any) -> None:
-    for name in ("_run_validation_chain", "post_validate", "validate"):
-        field.__dict__.pop(name, None)

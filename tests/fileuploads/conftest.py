@@ -1,4 +1,4 @@
-"""Applications that keep uploads, in a folder and in stores of objects."""
+"""Applications that store uploads, in a folder and in object stores."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from quartpatterns.fileuploads import (
     stream_multipart,
 )
 
-FEW: Mapping[str, Any] = {}
+NO_OPTIONS: Mapping[str, Any] = {}
 MakeApp = Callable[..., Quart]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where files go; it is made by the first of them."""
+    """The destination, which the first upload creates."""
     return tmp_path / "uploads"
 
 
 @pytest.fixture
 def make_app(app_class: type[Quart], folder: Path) -> MakeApp:
-    """Make an application that keeps every file it is sent, and sends it back."""
+    """Create an application that saves every file and sends it back."""
 
     def make(
-        uploads: UploadSet | None = None, options: Mapping[str, Any] = FEW, **config: Any
+        uploads: UploadSet | None = None, options: Mapping[str, Any] = NO_OPTIONS, **config: Any
     ) -> Quart:
         uploads = uploads or UploadSet("files", ALL)
         app = app_class(__name__)
@@ -60,13 +60,13 @@ def make_app(app_class: type[Quart], folder: Path) -> MakeApp:
     return make
 
 
-def one_at_a_time(server: ThreadedMotoServer) -> None:
-    """S3 looks whether a name is free and takes it in one step; moto does so in two."""
+def serialize_requests(server: ThreadedMotoServer) -> None:
+    """Make requests atomic: S3 checks and creates a name in one step, moto in two."""
     assert server._server is not None
     app, lock = server._server.app, Lock()
 
     def locked(environ: Any, start_response: Any) -> Any:
-        # What the client sends first is received first, so that a slow one keeps nobody waiting.
+        # Receive the body before the lock, so that a slow client does not block the others.
         length = int(environ.get("CONTENT_LENGTH") or 0)
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
         with lock:
@@ -77,10 +77,10 @@ def one_at_a_time(server: ThreadedMotoServer) -> None:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[dict[str, Any]]:
-    """A real HTTP server that speaks S3, as options for boto3."""
+    """Run an HTTP server with the API of S3; return options for boto3."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
-    one_at_a_time(server)
+    serialize_requests(server)
     host, port = server.get_host_and_port()
     yield {
         "endpoint_url": f"http://{host}:{port}",
@@ -92,7 +92,7 @@ def s3() -> Iterator[dict[str, Any]]:
 
 
 class Bucket:
-    """A bucket of its own, looked at from beside the application."""
+    """A new bucket, and a client of its own to look into it."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.name = f"test-{secrets.token_hex(6)}"
@@ -111,7 +111,7 @@ class Bucket:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What is in it."""
+        """The objects in the bucket by their keys."""
         found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
         return {one["Key"]: self._read(one["Key"]) for one in found}
 
@@ -121,7 +121,7 @@ class Bucket:
 
     @property
     def unfinished(self) -> list[str]:
-        """Uploads in parts that nobody has completed or aborted."""
+        """The keys of multipart uploads that are neither completed nor aborted."""
         found = self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
         return [one["Key"] for one in found]
 
@@ -133,7 +133,7 @@ def bucket(s3: dict[str, Any]) -> Bucket:
 
 @pytest.fixture
 def spooled() -> Callable[[bytes, str], Any]:
-    """Make a file as Quart's own form parser makes it."""
+    """Create a file like Quart's form parser."""
     from quart.datastructures import FileStorage
 
     return lambda content, name: FileStorage(io.BytesIO(content), filename=name)

@@ -1,4 +1,4 @@
-"""Measure a large upload: seconds, memory of the worker, and how long others wait meanwhile.
+"""Measure a large upload: seconds, memory of the worker, and latency of other requests.
 
 ``python -m tests.fileuploads.measure --mib 1024`` prints the numbers of original and port.
 """
@@ -25,7 +25,7 @@ from quartpatterns.compare.servers import Server, serve
 __all__ = ["Measured", "measure", "send"]
 
 MIB = 1024 * 1024
-BOUNDARY = b"----frontier0123456789"
+BOUNDARY = b"----boundary0123456789"
 HEAD = (
     b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n'
     b"Content-Type: application/octet-stream\r\n\r\n"
@@ -40,21 +40,21 @@ SIDES: dict[str, tuple[str, Server]] = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one upload cost.
+    """The cost of one upload.
 
     Arguments:
-        mib: Its size in MiB.
-        seconds: From the first byte to the answer.
+        mib: The size in MiB.
+        seconds: From the first byte to the response.
         cpu: CPU seconds of the worker.
-        grown: By how many bytes the worker's memory was larger at its peak than before.
-        p99: Seconds that 99 of 100 small requests beside it took at most.
-        worst: Seconds of the slowest of them.
+        growth: The peak memory of the worker minus its memory before, in bytes.
+        p99: The 99th percentile of the latency of small requests meanwhile, in seconds.
+        worst: The highest of these latencies.
     """
 
     mib: int
     seconds: float
     cpu: float
-    grown: int
+    growth: int
     p99: float
     worst: float
 
@@ -66,8 +66,8 @@ class Measured:
     def __str__(self) -> str:
         return (
             f"{self.mib} MiB in {self.seconds:.2f} s: {self.rate:.0f} MiB/s, CPU {self.cpu:.2f} s,"
-            f" memory +{self.grown / MIB:.1f} MiB,"
-            f" beside it p99 {self.p99 * 1000:.1f} ms, worst {self.worst * 1000:.1f} ms"
+            f" memory +{self.growth / MIB:.1f} MiB,"
+            f" other requests: p99 {self.p99 * 1000:.1f} ms, worst {self.worst * 1000:.1f} ms"
         )
 
 
@@ -77,19 +77,19 @@ def measure(side: str, mib: int, folder: Path) -> Measured:
     config: dict[str, Any] = {"UPLOAD_FOLDER": str(folder), "PROGRESS_MAX_CONTENT_LENGTH": 2**40}
     with serve(spec, server, config=config, threads=4) as running:
         port = int(running.url.rpartition(":")[2])
-        send(port, 32)  # What is made once is there before the measurement.
-        ask(port)
+        send(port, 32)  # warm up
+        request_page(port)
         worker = psutil.Process(running.pid)
         worker = max(
             [worker, *worker.children(recursive=True)], key=lambda one: one.memory_info().rss
         )
-        # Sets the peak back to what is used now, proc(5).
+        # Reset the recorded peak (proc(5)).
         Path(f"/proc/{worker.pid}/clear_refs").write_text("5")
         before, cpu = worker.memory_info().rss, sum(worker.cpu_times()[:2])
         with sending(port, mib) as client:
             waits = []
             while client.poll() is None:
-                waits.append(ask(port))
+                waits.append(request_page(port))
                 time.sleep(PAUSE)
             assert client.stdout is not None and client.returncode == 0
             seconds = float(client.stdout.read())
@@ -101,25 +101,25 @@ def measure(side: str, mib: int, folder: Path) -> Measured:
 
 
 def peak(pid: int) -> int:
-    """The most memory that process has used, in bytes."""
+    """Return the peak memory of the process in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise AssertionError("no VmHWM")
 
 
-def ask(port: int) -> float:
-    """Seconds that a small page takes."""
-    begun = time.perf_counter()
+def request_page(port: int) -> float:
+    """Request a small page; return the seconds until the response."""
+    started = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", "/")
         connection.getresponse().read()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def sending(port: int, mib: int) -> subprocess.Popen[str]:
-    """A process that sends a form, and prints how many seconds that took."""
+    """Start a process that sends a form and prints the seconds."""
     command = [
         sys.executable,
         "-m",
@@ -133,11 +133,11 @@ def sending(port: int, mib: int) -> subprocess.Popen[str]:
 
 
 def send(port: int, mib: int) -> float:
-    """Send a form with one file, and return the seconds until the answer."""
+    """Send a form with one file; return the seconds until the response."""
     block = os.urandom(MIB)
     length = len(HEAD) + mib * MIB + len(TAIL)
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         connection.sendall(
             b"POST /progress HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"Content-Type: multipart/form-data; boundary=%s\r\nContent-Length: %d\r\n\r\n%s"
@@ -146,9 +146,9 @@ def send(port: int, mib: int) -> float:
         for _ in range(mib):
             connection.sendall(block)
         connection.sendall(TAIL)
-        answer = connection.recv(65536)
-        seconds = time.perf_counter() - begun
-    assert answer.startswith(b"HTTP/1.1 200"), answer
+        response = connection.recv(65536)
+        seconds = time.perf_counter() - started
+    assert response.startswith(b"HTTP/1.1 200"), response
     return seconds
 
 

@@ -1,6 +1,6 @@
-"""Measure parsers of multipart forms on the same bytes.
+"""Measure multipart parsers on the same bytes.
 
-``python -m tests.fileuploads.parsers`` prints MiB for each second of CPU, best of three.
+``python -m tests.fileuploads.parsers`` prints MiB per CPU second, best of three.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 
 import multipart  # type: ignore[import-untyped]
-from python_multipart.multipart import MultipartParser
+import python_multipart.multipart
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
-from quartpatterns.fileuploads.parser import Parser
-from tests.fileuploads.forms import BOUNDARY, file, form
+from quartpatterns.fileuploads.multipart_form import MultipartParser
+from tests.fileuploads.multipart_bodies import BOUNDARY, file, form
 
 __all__ = ["PARSERS", "contents", "pieces"]
 
@@ -23,17 +23,17 @@ MIB = 1024 * 1024
 Chunks = Sequence[bytes]
 
 
-def ours(chunks: Chunks) -> int:
-    """The parser of this project: the next one, and parts without a body."""
-    return pushed(Parser(BOUNDARY, 4096, 8), chunks)
+def this_package(chunks: Chunks) -> int:
+    """The parser of fileuploads."""
+    return count_bytes(MultipartParser(BOUNDARY, 4096, 8), chunks)
 
 
 def multipart_push(chunks: Chunks) -> int:
-    """multipart's push parser."""
-    return pushed(multipart.PushMultipartParser(BOUNDARY), chunks)
+    """The push parser of multipart, which fileuploads extends."""
+    return count_bytes(multipart.PushMultipartParser(BOUNDARY), chunks)
 
 
-def pushed(parser: multipart.PushMultipartParser, chunks: Chunks) -> int:
+def count_bytes(parser: multipart.PushMultipartParser, chunks: Chunks) -> int:
     found = 0
     for chunk in (*chunks, b""):
         for event in parser.parse(chunk):
@@ -42,22 +42,22 @@ def pushed(parser: multipart.PushMultipartParser, chunks: Chunks) -> int:
     return found
 
 
-def python_multipart(chunks: Chunks) -> int:
-    """python-multipart's parser, which calls back."""
+def callback_parser(chunks: Chunks) -> int:
+    """The parser of python-multipart, which calls back."""
     found = 0
 
     def on_part_data(data: bytes, start: int, end: int) -> None:
         nonlocal found
         found += len(data[start:end])
 
-    parser = MultipartParser(BOUNDARY, {"on_part_data": on_part_data})
+    parser = python_multipart.multipart.MultipartParser(BOUNDARY, {"on_part_data": on_part_data})
     for chunk in chunks:
         parser.write(chunk)
     return found
 
 
 def werkzeug(chunks: Chunks) -> int:
-    """Werkzeug's sans-IO decoder, which Flask and Quart use."""
+    """The decoder of Werkzeug, which Flask and Quart use."""
     decoder = MultipartDecoder(BOUNDARY.encode())
     found = 0
     for chunk in (*chunks, None):
@@ -68,23 +68,28 @@ def werkzeug(chunks: Chunks) -> int:
     return found
 
 
-PARSERS: tuple[Callable[[Chunks], int], ...] = (ours, multipart_push, python_multipart, werkzeug)
+PARSERS: tuple[Callable[[Chunks], int], ...] = (
+    this_package,
+    multipart_push,
+    callback_parser,
+    werkzeug,
+)
 
 
-def contents(mib: int) -> dict[str, bytes]:
-    """Forms of about *mib* MiB."""
+def contents(mib: int, parts: int = 10_000) -> dict[str, bytes]:
+    """Return forms of about *mib* MiB, and one of small parts."""
     size = mib * MIB
     almost = b"\r\n--" + BOUNDARY[:-1].encode() + b"x"
     return {
         "random bytes": form(file("a", os.urandom(size))),
         "lines of text": form(file("a", (b"x" * 62 + b"\r\n") * (size // 64))),
         "almost boundaries": form(file("a", almost * (size // len(almost)))),
-        "10,000 small parts": form(*[file("a", b"x" * 100)] * 10_000),
+        "small parts": form(*[file("a", b"x" * 100)] * parts),
     }
 
 
 def pieces(body: bytes, size: int) -> list[bytes]:
-    """*body* cut into chunks of *size*."""
+    """Cut *body* into chunks of *size* bytes."""
     return [body[at : at + size] for at in range(0, len(body), size)]
 
 
@@ -101,9 +106,9 @@ def main() -> None:
 def rate(parser: Callable[[Chunks], int], chunks: Chunks) -> float:
     best = float("inf")
     for _ in range(3):
-        begun = time.process_time()
+        started = time.process_time()
         parser(chunks)
-        best = min(best, time.process_time() - begun)
+        best = min(best, time.process_time() - started)
     return sum(map(len, chunks)) / best / MIB
 
 

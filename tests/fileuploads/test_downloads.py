@@ -1,4 +1,4 @@
-"""Files that were uploaded, sent back."""
+"""Sending uploaded files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 
 from quartpatterns.fileuploads import ALL, Folder, UploadSet, send_upload
 from tests.fileuploads.conftest import Bucket, MakeApp
-from tests.fileuploads.forms import file, form, post
+from tests.fileuploads.multipart_bodies import file, form, post
 from tests.serving import served
 
 CONTENT = b"0123456789"
@@ -19,7 +19,7 @@ CONTENT = b"0123456789"
 
 @pytest.fixture(params=["folder", "s3"])
 async def client(request: pytest.FixtureRequest, make_app: MakeApp, bucket: Bucket) -> Any:
-    """A client of an application that has some files, in either kind of storage."""
+    """A client of an application with some files, in a folder or in S3."""
     config = bucket.config if request.param == "s3" else {}
     client = make_app(UploadSet("files", ALL, matches=None), **config).test_client()
     kinds = ("txt", "png", "pdf", "html", "svg", "js", "exe", "xyz")
@@ -29,7 +29,7 @@ async def client(request: pytest.FixtureRequest, make_app: MakeApp, bucket: Buck
 
 @pytest.mark.checks("UP-4")
 async def test_headers(client: Any) -> None:
-    """Type, length, name and tag; no guessing, and no copy that is used without asking."""
+    """The type, length, name and ETag; no sniffing, and no use of a copy without revalidation."""
     response = await client.get("/a.txt")
     assert await response.get_data() == CONTENT
     headers = response.headers
@@ -44,7 +44,7 @@ async def test_headers(client: Any) -> None:
 
 @pytest.mark.checks("UP-4")
 @pytest.mark.parametrize(
-    ("asked", "status", "sent"),
+    ("range_header", "status", "sent"),
     [
         pytest.param("bytes=0-0", 206, b"0", id="one"),
         pytest.param("bytes=2-4", 206, b"234", id="middle"),
@@ -55,8 +55,8 @@ async def test_headers(client: Any) -> None:
         pytest.param("lines=1-2", 416, None, id="another unit"),
     ],
 )
-async def test_ranges(client: Any, asked: str, status: int, sent: bytes | None) -> None:
-    response = await client.get("/a.txt", headers={"Range": asked})
+async def test_ranges(client: Any, range_header: str, status: int, sent: bytes | None) -> None:
+    response = await client.get("/a.txt", headers={"Range": range_header})
     assert response.status_code == status
     if sent is not None:
         assert await response.get_data() == sent
@@ -66,7 +66,7 @@ async def test_ranges(client: Any, asked: str, status: int, sent: bytes | None) 
 
 @pytest.mark.checks("UP-4")
 async def test_conditions(client: Any) -> None:
-    """304, 412 and ``If-Range`` as RFC 9110 has them."""
+    """304, 412 and ``If-Range`` as in RFC 9110."""
     first = (await client.get("/a.txt")).headers
     tag, time = first["ETag"], first["Last-Modified"]
     for headers, status in (
@@ -83,8 +83,8 @@ async def test_conditions(client: Any) -> None:
 
 
 @pytest.mark.checks("UP-4")
-async def test_nothing_runs(client: Any) -> None:
-    """What could run in the browser with the rights of this site is saved, not shown."""
+async def test_scripts_are_saved(client: Any) -> None:
+    """A browser saves files that could run scripts, and shows the others."""
     dispositions = {
         kind: (await client.get(f"/a.{kind}")).headers["Content-Disposition"].partition(";")[0]
         for kind in ("txt", "png", "pdf", "html", "svg", "js", "exe", "xyz")
@@ -96,15 +96,15 @@ async def test_nothing_runs(client: Any) -> None:
 
 
 @pytest.mark.checks("UP-4")
-async def test_not_there(client: Any) -> None:
-    """Files that are not there, outside or hidden are 404 alike."""
+async def test_missing_files(client: Any) -> None:
+    """Files that are missing, outside of the folder or hidden are all 404."""
     for path in ("b.txt", "../a.txt", "..%2fa.txt", "%2e%2e/a.txt", ".a.txt", "a.txt/", "%00"):
         assert (path, (await client.get(f"/{path}")).status_code) == (path, 404)
 
 
 @pytest.mark.checks("UP-4")
-async def test_names(app_class: type[Quart], tmp_path: Path) -> None:
-    """A name in any script is sent as RFC 8187 says; it is saved or kept as asked."""
+async def test_download_name(app_class: type[Quart], tmp_path: Path) -> None:
+    """A download name in any script is encoded as in RFC 8187; a copy may be cached if asked."""
     app = app_class(__name__)
 
     @app.get("/")
@@ -113,7 +113,7 @@ async def test_names(app_class: type[Quart], tmp_path: Path) -> None:
             Folder(tmp_path), "a.txt", as_attachment=True, download_name="Grüße 文.txt", max_age=60
         )
 
-    write(tmp_path / "a.txt")
+    write_file_and_folder(tmp_path / "a.txt")
     headers = (await app.test_client().get("/")).headers
     assert headers["Content-Disposition"] == (
         "attachment; filename=\"Grue .txt\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%E6%96%87.txt"
@@ -121,13 +121,13 @@ async def test_names(app_class: type[Quart], tmp_path: Path) -> None:
     assert headers["Cache-Control"] == "public, max-age=60"
 
 
-def write(path: Path) -> None:
+def write_file_and_folder(path: Path) -> None:
     path.write_text("hello")
     (path.parent / "folder").mkdir()
 
 
 @pytest.mark.checks("UP-4")
-async def test_folder_is_no_file(app_class: type[Quart], make_app: MakeApp, folder: Path) -> None:
+async def test_folders_are_404(app_class: type[Quart], make_app: MakeApp, folder: Path) -> None:
     client = make_app().test_client()
     await post(client, form(file("a.txt", b"x")))
     app = app_class(__name__)
@@ -141,7 +141,7 @@ async def test_folder_is_no_file(app_class: type[Quart], make_app: MakeApp, fold
 
 @pytest.mark.checks("UP-4")
 async def test_large_on_the_wire(make_app: MakeApp) -> None:
-    """A large file is streamed whole, and so is a range of it."""
+    """A large file and a large range of it are streamed completely."""
     app = make_app()
     content = b"0123456789abcdef" * 300_000
     await post(app.test_client(), form(file("a.bin", content)))
@@ -155,7 +155,7 @@ async def test_large_on_the_wire(make_app: MakeApp) -> None:
 
 @pytest.mark.checks("UP-5")
 async def test_build_only(app_class: type[Quart]) -> None:
-    """A rule that only makes URLs, in plain Quart too, by a rule of Werkzeug's."""
+    """A rule that only builds URLs, with a rule of Werkzeug on plain Quart."""
     app = app_class(__name__)
     app.url_map.add(Rule("/files/<name>", endpoint="served_elsewhere", build_only=True))
     async with app.test_request_context("/"):

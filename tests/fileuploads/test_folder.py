@@ -1,4 +1,4 @@
-"""A folder: nothing half-written is left in it, whatever happens on the way."""
+"""Files in a folder: no incomplete file is left in it, whatever fails."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from quart import Quart
 
 from quartpatterns.compare.servers import serve
 from quartpatterns.fileuploads import Folder
 from quartpatterns.fileuploads import folder as folder_module
-from quartpatterns.fileuploads.storage import transfer
+from quartpatterns.fileuploads.storage import write_chunks
 from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import connected, file, form, post
+from tests.fileuploads.multipart_bodies import connected, file, form, post
 from tests.fileuploads.test_uploads import files
-from tests.serving import eventually, served
+from tests.serving import PATIENCE, eventually, served
 
 MIB = 1024 * 1024
 
 
-@pytest.fixture(params=[pytest.param(True, id="nameless"), pytest.param(False, id="hidden")])
-def nameless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """With files that have no name until they are whole, and on systems that have none."""
+@pytest.fixture(params=[pytest.param(True, id="unnamed"), pytest.param(False, id="temporary")])
+def unnamed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the system has files without a name, or only temporary files."""
     if not request.param:
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     elif not hasattr(os, "O_TMPFILE"):
-        pytest.skip("files without a name exist on Linux only")
+        pytest.skip("only Linux has files without a name")
     return bool(request.param)
 
 
@@ -45,32 +47,32 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def opened(folder: Path) -> list[str]:
-    """What this process has open in *folder*."""
+def opened(folder: Path, pid: int | str = "self") -> list[str]:
+    """The files in *folder* that a process has open, by default this one."""
     found: list[str] = []
-    for link in Path("/proc/self/fd").iterdir():
+    for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):  # closed in the meantime
             found.append(os.readlink(link))
     return [name for name in found if name.startswith(str(folder))]
 
 
 @pytest.mark.checks("UP-13")
-async def test_disconnect(make_app: MakeApp, folder: Path, nameless: bool) -> None:
-    """A client that leaves in the middle of a file leaves nothing behind."""
+async def test_disconnect(make_app: MakeApp, folder: Path, unnamed: bool) -> None:
+    """If the client disconnects in the middle of a file, nothing is left."""
     body = form(file("a.dat", b"x" * 8 * MIB))
     async with served(make_app()) as server:
         async with connected(server.port, length=len(body)) as (_, writer):
             writer.write(body[: 4 * MIB])
             await writer.drain()
             await eventually(lambda: bool(opened(folder)))
-            assert names(folder) == [] if nameless else names(folder)[0].endswith(".part")
+            assert names(folder) == [] if unnamed else names(folder)[0].endswith(".part")
         await eventually(lambda: not opened(folder))
         await eventually(lambda: not names(folder))
 
 
 @pytest.mark.checks("UP-13")
-async def test_cut_off(make_app: MakeApp, folder: Path, nameless: bool) -> None:
-    """A form that ends in the middle of a file, or grows too large, leaves nothing behind."""
+async def test_cut_off(make_app: MakeApp, folder: Path, unnamed: bool) -> None:
+    """If a form ends in the middle of a file, or is too large, nothing is left."""
     client = make_app().test_client()
     body = form(file("whole.dat", b"x" * MIB), file("cut.dat", b"x" * 4 * MIB))
     assert (await post(client, body[: 3 * MIB])).status_code == 400
@@ -83,16 +85,16 @@ async def test_cut_off(make_app: MakeApp, folder: Path, nameless: bool) -> None:
 
 @pytest.mark.checks("UP-13")
 @pytest.mark.parametrize("after", [0, 1, 2, 5, 10, 20, 40])
-async def test_cancelled(folder: Path, nameless: bool, after: int) -> None:
-    """Cancelled at any moment, twice if need be, a file is whole or not there."""
+async def test_cancelled(folder: Path, unnamed: bool, after: int) -> None:
+    """After two cancellations at any moment, a file is complete or does not exist."""
 
     async def save() -> None:
-        sink = Folder(folder).open("a.dat", None)
+        writer = Folder(folder).open("a.dat", None)
         try:
-            await transfer(chunks(), sink.write)
-            await sink.finish()
+            await write_chunks(chunks(), writer)
+            await writer.finish()
         except BaseException:
-            await sink.discard()
+            await writer.discard()
             raise
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -112,41 +114,46 @@ async def test_cancelled(folder: Path, nameless: bool, after: int) -> None:
 
 
 @pytest.mark.checks("UP-13")
-async def test_discarded_while_it_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that a cancellation left alone leaves nothing behind either."""
+async def test_discarded_while_a_thread_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that goes on after the cancellation leaves nothing, either."""
+
+    started, go_on = threading.Event(), threading.Event()
 
     def slow(path: Path) -> None:
-        time.sleep(0.2)
+        started.set()
+        go_on.wait(PATIENCE)
 
-    monkeypatch.setattr(folder_module, "nameless_file", slow)
-    sink = Folder(folder).open("a.dat", None)
-    writing = asyncio.create_task(sink.write(b"x" * MIB))
-    await asyncio.sleep(0.1)
+    monkeypatch.setattr(folder_module, "_open_unnamed", slow)
+    writer = Folder(folder).open("a.dat", None)
+    writing = asyncio.create_task(writer.write(b"x" * MIB))
+    await eventually(started.is_set)
     writing.cancel()
-    await sink.discard()
-    await asyncio.sleep(0.3)
+    discarding = asyncio.create_task(writer.discard())
+    await asyncio.sleep(0)
+    go_on.set()
+    await discarding
     assert names(folder) == opened(folder) == []
 
 
 @pytest.mark.checks("UP-13")
-async def test_failure_of_the_source(make_app: MakeApp, folder: Path, nameless: bool) -> None:
-    """An error of whoever gives the bytes takes the file back."""
-    sink = Folder(folder).open("a.dat", None)
+async def test_failure_of_the_source(make_app: MakeApp, folder: Path, unnamed: bool) -> None:
+    """An error of the source removes the file."""
+    writer = Folder(folder).open("a.dat", None)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"x" * MIB
         raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        await transfer(chunks(), sink.write)
-    await sink.discard()
-    await sink.write(b"late")
+        await write_chunks(chunks(), writer)
+    await writer.discard()
+    await writer.write(b"late")
     assert names(folder) == []
 
 
 @contextlib.contextmanager
 def small_disk(folder: Path, mib: int) -> Iterator[None]:
-    """A disk of some MiB at *folder*, for who may mount one."""
+    """Mount a small disk at *folder*, which needs root."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
@@ -158,13 +165,13 @@ def small_disk(folder: Path, mib: int) -> Iterator[None]:
 
 
 @pytest.mark.checks("UP-13")
-async def test_full_disk(make_app: MakeApp, folder: Path, nameless: bool) -> None:
-    """On a disk that is full an upload is a 507 page, and leaves the room that it took."""
+async def test_full_disk(make_app: MakeApp, folder: Path, unnamed: bool) -> None:
+    """On a full disk an upload is a 507, and its space is free again."""
     client = make_app().test_client()
     with small_disk(folder, 3):
         response = await post(client, form(file("large.dat", b"x" * 8 * MIB)))
         assert response.status_code == 507
-        assert "There is no room left" in await response.get_data(as_text=True)
+        assert "There is no space left" in await response.get_data(as_text=True)
         assert names(folder) == []
         small = await post(client, form(file("small.dat", b"x" * 2 * MIB)))
         assert small.status_code == 200
@@ -180,14 +187,14 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 
 async def main():
-    sink = Folder(Path(sys.argv[1])).open("a.dat", None)
+    writer = Folder(Path(sys.argv[1])).open("a.dat", None)
     try:
         for _ in range(4):
-            await sink.write(b"x" * 400_000)
-        await sink.finish()
+            await writer.write(b"x" * 400_000)
+        await writer.finish()
     except StorageFullError as error:
         print(error.code)
-    await sink.discard()
+    await writer.discard()
 
 asyncio.run(main())
 """
@@ -195,7 +202,7 @@ asyncio.run(main())
 
 @pytest.mark.checks("UP-13")
 def test_limited_files(folder: Path) -> None:
-    """A limit of the system on the size of files counts as a full disk."""
+    """The limit of the system for the size of files counts as a full disk."""
     command = [sys.executable, "-c", LIMITED, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (done.stdout, done.stderr) == ("507\n", "")
@@ -205,7 +212,7 @@ def test_limited_files(folder: Path) -> None:
 @pytest.mark.wire
 @pytest.mark.checks("UP-13")
 def test_killed(tmp_path: Path) -> None:
-    """A worker that is killed in the middle of an upload leaves nothing, on Linux."""
+    """On Linux, a worker that is killed in the middle of an upload leaves nothing."""
     folder = tmp_path / "uploads"
     config = {"UPLOAD_FOLDER": str(folder)}
     port = "quartpatterns.fileuploads.example.port:create_app"
@@ -214,30 +221,49 @@ def test_killed(tmp_path: Path) -> None:
         body = form(file("a.txt", b"x" * 8 * MIB))
         with socket.create_connection(address) as client:
             head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\nContent-Type: "
-            client.sendall(head.encode() + b"multipart/form-data; boundary=----frontier\r\n\r\n")
+            client.sendall(head.encode() + b"multipart/form-data; boundary=----boundary\r\n\r\n")
             client.sendall(body[: 4 * MIB])
-            deadline = time.monotonic() + 20
-            while not folder.exists() and time.monotonic() < deadline:
+            leader = psutil.Process(server.pid)
+            workers = [leader, *leader.children(recursive=True)]
+            deadline = time.monotonic() + PATIENCE
+            while not any(opened(folder, worker.pid) for worker in workers):
+                assert time.monotonic() < deadline
                 time.sleep(0.01)
-            time.sleep(0.2)
             os.killpg(server.pid, signal.SIGKILL)
-        time.sleep(0.2)
+            psutil.wait_procs(workers, PATIENCE)
     assert folder.exists()
     assert names(folder) == []
 
 
 @pytest.mark.checks("UP-13")
 @pytest.mark.parametrize("overwrite", [True, False])
-async def test_fsync(make_app: MakeApp, folder: Path, nameless: bool, overwrite: bool) -> None:
-    """With ``UPLOADED_X_FSYNC`` a file is on the disk when it is confirmed; the result is alike."""
-    app = make_app(options={"overwrite": overwrite}, UPLOADED_FILES_FSYNC=True)
+@pytest.mark.parametrize("fsync", [True, False])
+async def test_fsync(
+    make_app: MakeApp,
+    folder: Path,
+    unnamed: bool,
+    overwrite: bool,
+    fsync: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With ``UPLOADED_X_FSYNC`` the file and its folder are synced to the disk."""
+    synced: list[bool] = []
+    real_fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        real_fsync(descriptor)
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(os, "fsync", record)
+    app = make_app(options={"overwrite": overwrite}, UPLOADED_FILES_FSYNC=fsync)
     assert (await post(app.test_client(), form(file("a.txt", b"x")))).status_code == 200
     assert files(folder) == {"a.txt": b"x"}
+    assert synced == ([False, True] if fsync else [])
 
 
 @pytest.mark.checks("UP-13")
-async def test_no_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without links takes files, and still none over another."""
+async def test_no_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system without hard links, no file replaces another one, either."""
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
 
     def no_link(*args: Any, **options: Any) -> None:
@@ -249,15 +275,15 @@ async def test_no_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return "other.txt"
 
     for content in (b"one", b"two"):
-        sink = Folder(folder).open("a.txt", resolve)
-        await sink.write(content)
-        await sink.finish()
+        writer = Folder(folder).open("a.txt", resolve)
+        await writer.write(content)
+        await writer.finish()
     assert files(folder) == {"a.txt": b"one", "other.txt": b"two"}
 
 
 @pytest.mark.checks("UP-13")
-async def test_modes(make_app: MakeApp, folder: Path, nameless: bool) -> None:
-    """A file may be read by whom the umask lets, such as a web server in front."""
+async def test_modes(make_app: MakeApp, folder: Path, unnamed: bool) -> None:
+    """The umask decides who may read a file, for example a web server in front."""
     before = os.umask(0o027)
     try:
         await post(make_app().test_client(), form(file("a.txt", b"x")))
@@ -271,8 +297,8 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.checks("UP-13")
-async def test_folder_that_is_none(make_app: MakeApp, folder: Path) -> None:
-    """Another error of the disk stays an error of the server."""
+async def test_folder_that_is_a_file(make_app: MakeApp, folder: Path) -> None:
+    """Any other error of the disk is a 500."""
     await asyncio.to_thread(folder.touch)
     app: Quart = make_app()
     app.testing = False

@@ -1,4 +1,4 @@
-"""What an import of the helper needs, and what it does not."""
+"""What an import of the helper needs, and what it does not need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def run(script: str) -> str:
-    """What *script* printed."""
+    """Run *script* and return what it printed."""
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
     ).stdout.strip()
@@ -17,7 +17,7 @@ def run(script: str) -> str:
 
 @pytest.mark.parametrize("library", ["filetype", "multipart"])
 def test_missing_library(library: str) -> None:
-    """Without a library the import says what to install."""
+    """Without a required library, the error says what to install."""
     said = run(
         f"import sys; sys.modules[{library!r}] = None\n"
         "try:\n import quartpatterns.fileuploads\nexcept ImportError as error:\n print(error)"
@@ -34,8 +34,8 @@ def test_missing_library(library: str) -> None:
         pytest.param("redis", "REDIS_URL='redis://a'", "tasks", id="redis"),
     ],
 )
-def test_missing_when_wanted(library: str, config: str, extra: str) -> None:
-    """A store and Redis are needed by who configures them, and by nobody else."""
+def test_missing_optional_library(library: str, config: str, extra: str) -> None:
+    """An object store and Redis need their libraries only if they are configured."""
     said = run(
         f"import sys; sys.modules[{library!r}] = None\n"
         "from quart import Quart\n"
@@ -49,8 +49,8 @@ def test_missing_when_wanted(library: str, config: str, extra: str) -> None:
     assert said.endswith(f"pip install 'quartpatterns[{extra}]'")
 
 
-def test_nothing_more() -> None:
-    """The helper needs no Flask extension, and no library for what is not used."""
+def test_nothing_else_is_imported() -> None:
+    """The helper imports no Flask extension, and no library for features that are not used."""
     script = "import sys, quartpatterns.fileuploads; print(*sys.modules)"
     loaded = {name.partition(".")[0] for name in run(script).split()}
     assert not loaded & {"boto3", "flask_uploads", "obstore", "pytest", "redis"}

@@ -1,4 +1,4 @@
-"""The port: what a comparison with the original can't show."""
+"""The port: what the comparison with the original can't show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.fileuploads.example.port import create_app
-from tests.fileuploads.forms import file, form, post
+from tests.fileuploads.multipart_bodies import file, form, post
 from tests.fileuploads.test_folder import small_disk
 from tests.fileuploads.test_uploads import files
 from tests.serving import served
@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 @pytest.mark.checks("UP-9")
 async def test_progress(tmp_path: Path) -> None:
-    """An upload that names an id can be followed; its file is whole, and has a digest."""
+    """An upload with an id can be followed; its file is complete."""
     upload_id = "0123456789abcdef"
     async with served(create_app({"UPLOAD_FOLDER": str(tmp_path)})) as server:
         answer = await server.client.post(
@@ -34,7 +34,7 @@ async def test_progress(tmp_path: Path) -> None:
 
 @pytest.mark.checks("UP-7")
 async def test_messages_need_a_key(tmp_path: Path) -> None:
-    """Without a secret key a message can't be flashed, and the error says so; uploads work."""
+    """Without a secret key, flashing raises an error that names it; uploads work."""
     client = create_app({"UPLOAD_FOLDER": str(tmp_path), "SECRET_KEY": None}).test_client()
     with pytest.raises(RuntimeError, match="secret key"):
         client.app.testing = True
@@ -44,11 +44,11 @@ async def test_messages_need_a_key(tmp_path: Path) -> None:
 
 @pytest.mark.checks("UP-13")
 async def test_full_disk(tmp_path: Path) -> None:
-    """A disk that is full is a page that says so."""
+    """A full disk is a 507 page."""
     folder = tmp_path / "uploads"
     client = create_app({"UPLOAD_FOLDER": str(folder)}).test_client()
     with small_disk(folder, 2):
         response = await post(client, form(file("a.bin", b"x" * 8 * MIB)), "/progress")
         assert response.status_code == 507
-        assert "no room left" in await response.get_data(as_text=True)
+        assert "no space left" in await response.get_data(as_text=True)
         assert files(folder) == {}

@@ -1,11 +1,11 @@
-"""How far an upload is, told to a browser by the server."""
+"""The progress of an upload, sent to a browser by the server."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,18 +15,17 @@ import redis  # noqa: F401 - before the loop runs, as it reads the disk
 from quart import Quart, request
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.fileuploads import State, UploadProgress, boards, stream_multipart
+from quartpatterns.fileuploads import State, UploadProgress, stream_multipart
 from quartpatterns.fileuploads import progress as progress_module
-from quartpatterns.fileuploads.boards import LocalBoard
-from quartpatterns.fileuploads.progress import INTERVAL
-from tests.fileuploads.forms import connected, file, form, post
+from quartpatterns.fileuploads.progress import UPDATE_INTERVAL, MemoryStateStore
+from tests.fileuploads.multipart_bodies import connected, file, form, post
 from tests.serving import PATIENCE, served
 
 BODY = form(file("a.dat", b"x" * 1_000_000))
 
 
 def make(app_class: type[Quart], **config: Any) -> Quart:
-    """An application that receives uploads, and tells of them."""
+    """Create an application that receives uploads and sends their progress."""
     app = app_class("tests.uploading")
     app.config.update(config)
     progress = UploadProgress(app)
@@ -56,8 +55,8 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-async def told(client: httpx.AsyncClient, upload_id: str) -> AsyncIterator[dict[str, Any]]:
-    """The events of an upload."""
+async def states_of(client: httpx.AsyncClient, upload_id: str) -> AsyncIterator[dict[str, Any]]:
+    """Iterate over the events of an upload."""
     async with client.stream("GET", f"/{upload_id}") as response:
         assert response.headers["Content-Type"] == "text/event-stream"
         assert response.headers["Cache-Control"] == "no-cache"
@@ -68,23 +67,23 @@ async def told(client: httpx.AsyncClient, upload_id: str) -> AsyncIterator[dict[
 
 @pytest.mark.checks("UP-9")
 async def test_events(app_class: type[Quart], config: dict[str, Any]) -> None:
-    """A watcher that was there first sees the upload wait, grow and end; then the stream ends.
+    """A client sees the upload wait, grow and end; then the stream ends.
 
-    With Redis it is another application, as another worker is, that tells.
+    With Redis, another application sends the events, as another worker would.
     """
     upload_id, seen = new_id(), []
     async with (
         served(make(app_class, **config)) as receiving,
         served(make(app_class, **config)) as other,
     ):
-        telling = other if config else receiving
+        watching_server = other if config else receiving
         async with (
             asyncio.timeout(PATIENCE),
             connected(receiving.port, f"/{upload_id}", length=len(BODY)) as (reader, writer),
         ):
-            async for state in told(telling.client, upload_id):
+            async for state in states_of(watching_server.client, upload_id):
                 seen.append(state)
-                await asyncio.sleep(2 * INTERVAL)  # states are written no more often than read
+                await asyncio.sleep(2 * UPDATE_INTERVAL)  # the interval between two states
                 sent = len(BODY) * (len(seen) - 1) // 3
                 writer.write(BODY[sent : len(BODY) * len(seen) // 3])
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
@@ -96,35 +95,35 @@ async def test_events(app_class: type[Quart], config: dict[str, Any]) -> None:
 
 
 @pytest.mark.checks("UP-9")
-@pytest.mark.parametrize("how", ["leaves", "sends nonsense"])
+@pytest.mark.parametrize("how", ["disconnects", "sends a malformed form"])
 async def test_failed(app_class: type[Quart], config: dict[str, Any], how: str) -> None:
-    """An upload whose client leaves, or that is refused, has failed for who watches."""
+    """If the client disconnects, or the form is malformed, the upload has failed."""
     upload_id, seen = new_id(), []
     async with served(make(app_class, **config)) as server, asyncio.timeout(PATIENCE):
         async with connected(server.port, f"/{upload_id}", length=len(BODY)) as (_, writer):
-            watching = told(server.client, upload_id)
+            watching = states_of(server.client, upload_id)
             seen.append(await anext(watching))
-            writer.write(BODY[:1000] if how == "leaves" else b"\0" * len(BODY))
-            if how == "leaves":
+            writer.write(BODY[:1000] if how == "disconnects" else b"\0" * len(BODY))
+            if how == "disconnects":
                 seen.append(await anext(watching))
         seen += [state async for state in watching]
     assert seen[-1]["status"] == "failed"
 
 
 @pytest.mark.checks("UP-9")
-async def test_told_later(app_class: type[Quart], config: dict[str, Any]) -> None:
-    """Who asks when an upload is over learns how it ended."""
+async def test_finished_upload(app_class: type[Quart], config: dict[str, Any]) -> None:
+    """A client that connects after the upload sees how it ended."""
     upload_id, app = new_id(), make(app_class, **config)
     async with served(app) as server:
-        headers = {"Content-Type": "multipart/form-data; boundary=----frontier"}
+        headers = {"Content-Type": "multipart/form-data; boundary=----boundary"}
         response = await server.client.post(f"/{upload_id}", content=BODY, headers=headers)
         assert response.text == "done"
-        assert [state["status"] async for state in told(server.client, upload_id)] == ["done"]
+        assert [state["status"] async for state in states_of(server.client, upload_id)] == ["done"]
 
 
 @pytest.mark.checks("UP-9")
-async def test_ids(app_class: type[Quart]) -> None:
-    """What could be guessed, or is no id, is refused; an upload without one is not followed."""
+async def test_invalid_ids(app_class: type[Quart]) -> None:
+    """An id that is too short or invalid is a 400; without an id nothing is recorded."""
     client = make(app_class).test_client()
     for upload_id in ("1", "x" * 65, "a%20b" * 8):
         assert (await client.get(f"/{upload_id}")).status_code == 400
@@ -135,43 +134,43 @@ async def test_ids(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.checks("UP-9")
-async def test_redis_that_is_down(app_class: type[Quart], caplog: pytest.LogCaptureFixture) -> None:
-    """Without its Redis an upload goes on, and waits for it no longer than a moment."""
+async def test_unavailable_redis(app_class: type[Quart], caplog: pytest.LogCaptureFixture) -> None:
+    """If Redis is unavailable, an upload goes on, and asks Redis only once."""
     app = make(app_class, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
-    begun = time.monotonic()
     async with app.test_app():
         response = await post(app.test_client(), BODY, f"/{new_id()}")
     assert response.status_code == 200
-    assert time.monotonic() - begun < 5
-    assert len([one for one in caplog.records if "Redis fails" in one.getMessage()]) == 1
+    assert len([one for one in caplog.records if "Redis failed" in one.getMessage()]) == 1
 
 
 @pytest.mark.checks("UP-9")
-async def test_silence(app_class: type[Quart], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream without news says that it is alive, and ends when nothing ever comes."""
-    monkeypatch.setattr(progress_module, "SILENCE", 0.3)
-    monkeypatch.setattr(progress_module, "PATIENCE", 1.5)
+async def test_keep_alive(app_class: type[Quart], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream without changes sends comments, and ends after a while."""
+    clock = itertools.count()
+    monkeypatch.setattr(progress_module, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_module, "UPDATE_INTERVAL", 0)
     response = await make(app_class).test_client().get(f"/{new_id()}")
     text = await response.get_data(as_text=True)
     assert text.count("data: ") == 1
-    assert text.count(": alive") >= 2
+    # A comment after each 10 seconds of silence, for 60 seconds.
+    assert text.count(": keep-alive") == 5
 
 
-async def test_board_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one process remembers has a limit, in time and number."""
-    board = LocalBoard()
-    monkeypatch.setattr(boards, "MOST", 3)
+async def test_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The states in memory are limited in time and number."""
+    store = MemoryStateStore()
+    monkeypatch.setattr(progress_module, "MAX_STATES", 3)
     for number in range(5):
-        await board.put(str(number), State("done", number))
-    forgotten = [await board.get(str(number)) == State() for number in range(5)]
+        await store.put(str(number), State("done", number))
+    forgotten = [await store.get(str(number)) == State() for number in range(5)]
     assert forgotten == [True, True, False, False, False]
-    monkeypatch.setattr(boards, "KEEP", -1)
+    monkeypatch.setattr(progress_module, "STATE_LIFETIME", -1)
     for number in (5, 6):
-        await board.put(str(number), State("done"))
-    assert await board.get("4") == await board.get("5") == State()
+        await store.put(str(number), State("done"))
+    assert await store.get("4") == await store.get("5") == State()
 
 
-async def test_not_prepared(app_class: type[Quart]) -> None:
+async def test_without_init_app(app_class: type[Quart]) -> None:
     async with app_class(__name__).app_context():
         with pytest.raises(RuntimeError, match="init_app"):
             UploadProgress().events(new_id())

@@ -1,4 +1,4 @@
-"""What README.md tells people to paste works as it stands there."""
+"""The examples in README.md work as they stand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 TRIAL = """
 import asyncio
-from tests.fileuploads.forms import file, form, post
+from tests.fileuploads.multipart_bodies import file, form, post
 
 
 async def main():

@@ -1,4 +1,4 @@
-"""Sets of uploads: what they take, what they call it, and where it goes."""
+"""Upload sets: which files they accept, under which names, and their configuration."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from quart import Quart, request
 
+from quartpatterns._shared.settings import SettingError
 from quartpatterns.fileuploads import (
     ALL,
     EXECUTABLES,
@@ -24,13 +25,13 @@ from quartpatterns.fileuploads import (
     configure_uploads,
 )
 from tests.fileuploads.conftest import MakeApp
-from tests.fileuploads.forms import file, form, post
+from tests.fileuploads.multipart_bodies import file, form, post
 
 Spooled = Callable[[bytes, str], Any]
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All files below *folder*, hidden ones too."""
+    """The contents of all files below *folder*, with hidden ones."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -45,7 +46,7 @@ def write(path: Path) -> None:
 
 @pytest.mark.checks("UP-3", "UP-10", "UP-13")
 async def test_saved(make_app: MakeApp, folder: Path) -> None:
-    """A file is kept as it was sent, under a secure name, with its size and digest known."""
+    """A file is saved unchanged, under a safe name, with its size and digest."""
     content = b"\0\xff" * 1_000_000
     response = await post(make_app().test_client(), form(file("../ä b.bin", content)))
     digest = hashlib.sha256(content).hexdigest()
@@ -53,8 +54,8 @@ async def test_saved(make_app: MakeApp, folder: Path) -> None:
     assert files(folder) == {"a_b.bin": content}
 
 
-async def test_empty(make_app: MakeApp, folder: Path) -> None:
-    """A file of 0 bytes is a file, unless its extension promises something."""
+async def test_empty_files(make_app: MakeApp, folder: Path) -> None:
+    """An empty file is saved, unless its type requires content."""
     app = make_app()
     response = await post(app.test_client(), form(file("a.txt"), file("b.dat")))
     assert response.status_code == 200
@@ -64,7 +65,7 @@ async def test_empty(make_app: MakeApp, folder: Path) -> None:
 
 @pytest.mark.checks("UP-13")
 async def test_no_overwriting(make_app: MakeApp, folder: Path) -> None:
-    """A name that is taken gets a number, then something random; the first file stays."""
+    """If a name is in use, the file gets a number, then a random suffix."""
     client = make_app().test_client()
     response = await post(client, form(*[file("a.tar.gz.txt", b"%d" % n) for n in range(13)]))
     names = [name for name, *_ in await response.get_json()]
@@ -74,8 +75,8 @@ async def test_no_overwriting(make_app: MakeApp, folder: Path) -> None:
 
 
 @pytest.mark.checks("UP-13")
-async def test_one_name_at_once(make_app: MakeApp, folder: Path) -> None:
-    """Of uploads of one name that run together each gets a name, and none is lost."""
+async def test_concurrent_uploads_of_one_name(make_app: MakeApp, folder: Path) -> None:
+    """Concurrent uploads of one name get different names, and none is lost."""
     client = make_app().test_client()
     contents = [bytes([number]) * 700_000 for number in range(20)]
     responses = await asyncio.gather(
@@ -87,7 +88,7 @@ async def test_one_name_at_once(make_app: MakeApp, folder: Path) -> None:
 
 @pytest.mark.checks("UP-13")
 async def test_overwrite(make_app: MakeApp, folder: Path) -> None:
-    """Who asks for it replaces a file, in one step and with nothing left of it."""
+    """With ``overwrite`` a file replaces another one, and nothing else is left."""
     client = make_app(options={"overwrite": True}).test_client()
     for content in (b"one", b"two"):
         response = await post(client, form(file("a.txt", content)))
@@ -111,7 +112,7 @@ async def test_overwrite(make_app: MakeApp, folder: Path) -> None:
 async def test_folders_and_names(
     make_app: MakeApp, folder: Path, options: dict[str, str], name: str
 ) -> None:
-    """What Flask-Uploads' ``folder`` and ``name`` mean."""
+    """The arguments ``folder`` and ``name`` of Flask-Uploads."""
     app = make_app(options=options)
     response = await post(app.test_client(), form(file("photo.TXT", b"x")))
     assert (await response.get_json())[0][0] == name
@@ -124,8 +125,8 @@ async def test_folders_and_names(
     [{"folder": ".."}, {"folder": "../.."}, {"folder": "a//b"}, {"name": "../."}],
     ids=repr,
 )
-async def test_no_way_out(make_app: MakeApp, tmp_path: Path, options: dict[str, str]) -> None:
-    """Neither the folder nor the name leads out of the set, or to another extension."""
+async def test_unsafe_targets(make_app: MakeApp, tmp_path: Path, options: dict[str, str]) -> None:
+    """Neither the folder nor the name leads out of the folder, or to another extension."""
     response = await post(make_app(options=options).test_client(), form(file("a.txt", b"x")))
     assert response.status_code == 415
     assert not files(tmp_path)
@@ -141,7 +142,7 @@ async def test_no_way_out(make_app: MakeApp, tmp_path: Path, options: dict[str, 
     "name", ["a.exe", "README", "a.txt.exe", "", "..", "a.", "photo\u202etxt.exe"]
 )
 async def test_not_allowed(make_app: MakeApp, folder: Path, name: str) -> None:
-    """What is not allowed is a 415 with its reason, and touches no disk."""
+    """A file that is not allowed is a 415, and nothing is written."""
     client = make_app(UploadSet("files", TEXT)).test_client()
     response = await post(client, form(file(name, b"x")))
     assert response.status_code == 415
@@ -150,14 +151,14 @@ async def test_not_allowed(make_app: MakeApp, folder: Path, name: str) -> None:
 
 @pytest.mark.checks("UP-13")
 async def test_content(make_app: MakeApp, folder: Path) -> None:
-    """The content is held against the extension, unless the set believes every name."""
+    """The content must match the extension, unless the set turns the check off."""
     body = form(file("a.png", b"PK\3\4" + bytes(100_000)))
     response = await post(make_app(UploadSet("files", IMAGES)).test_client(), body)
     assert response.status_code == 415
-    assert "not what .png says" in await response.get_data(as_text=True)
+    assert "does not match the extension .png" in await response.get_data(as_text=True)
     assert not files(folder.parent)
-    believing = UploadSet("files", IMAGES, matches=None)
-    assert (await post(make_app(believing).test_client(), body)).status_code == 200
+    unchecked = UploadSet("files", IMAGES, matches=None)
+    assert (await post(make_app(unchecked).test_client(), body)).status_code == 200
 
 
 @pytest.mark.checks("UP-10")
@@ -178,7 +179,7 @@ async def test_spooled_files(app_class: type[Quart], folder: Path) -> None:
 
 @pytest.mark.checks("UP-10")
 async def test_extensions(make_app: MakeApp, spooled: Spooled) -> None:
-    """Presets, ``ALL``, ``AllExcept``, and what the configuration adds and takes away."""
+    """Groups, ``ALL``, ``AllExcept``, and extensions that the configuration adds and removes."""
     config = {"UPLOADED_FILES_ALLOW": ("svg",), "UPLOADED_FILES_DENY": ("gif",)}
     images, harmless = (
         UploadSet("files", IMAGES),
@@ -197,7 +198,7 @@ async def test_extensions(make_app: MakeApp, spooled: Spooled) -> None:
 
 @pytest.mark.checks("UP-10")
 async def test_subclass(make_app: MakeApp, folder: Path) -> None:
-    """A subclass decides what is allowed and what becomes of a name that is taken."""
+    """A subclass decides which files are allowed, and what happens if a name is in use."""
 
     class Strict(UploadSet):
         def file_allowed(self, storage: Any, basename: str) -> bool:
@@ -213,12 +214,12 @@ async def test_subclass(make_app: MakeApp, folder: Path) -> None:
     ]
     assert statuses == [200, 415, 415]
 
-    class Stubborn(UploadSet):
+    class SameName(UploadSet):
         async def resolve_conflict(self, folder: str, basename: str) -> str:
             return basename
 
-    response = await post(make_app(Stubborn("files", TEXT)).test_client(), form(file("a.txt")))
-    assert "There is a file called" in await response.get_data(as_text=True)
+    response = await post(make_app(SameName("files", TEXT)).test_client(), form(file("a.txt")))
+    assert "A file named" in await response.get_data(as_text=True)
     assert files(folder) == {"a.txt": b""}
 
 
@@ -241,9 +242,9 @@ async def test_path_and_url(app_class: type[Quart], tmp_path: Path) -> None:
         assert rest.path("a.png") == str(tmp_path / "all" / "rest" / "a.png")
         assert rest.url("a.png") == "https://cdn.example/rest/a.png"
         for name in ("../a", "/a", ".a", "a/.b", "a/../../b"):
-            with pytest.raises(ValueError, match="is no name of a file"):
+            with pytest.raises(ValueError, match="is not a valid name"):
                 photos.path(name)
-        with pytest.raises(RuntimeError, match="store of objects"):
+        with pytest.raises(RuntimeError, match="object store"):
             objects.path("a.png")
         with pytest.raises(RuntimeError, match="UPLOADS_AUTOSERVE"):
             objects.url("a.png")
@@ -251,7 +252,7 @@ async def test_path_and_url(app_class: type[Quart], tmp_path: Path) -> None:
 
 @pytest.mark.checks("UP-10")
 async def test_autoserve(app_class: type[Quart], folder: Path) -> None:
-    """With ``UPLOADS_AUTOSERVE`` the files of sets without a URL are served, of others not."""
+    """``UPLOADS_AUTOSERVE`` serves the files of sets without a URL, and no others."""
     app = app_class(__name__)
     app.config.update(
         UPLOADED_FILES_DEST=str(folder),
@@ -271,9 +272,9 @@ async def test_autoserve(app_class: type[Quart], folder: Path) -> None:
 
 @pytest.mark.checks("UP-10")
 async def test_configuration(app_class: type[Quart], tmp_path: Path) -> None:
-    """Errors of a configuration name what to set; a destination may be made by a function."""
+    """Errors of the configuration name the setting; a function may return the destination."""
     app = app_class(__name__)
-    with pytest.raises(RuntimeError, match="UPLOADED_PHOTOS_DEST"):
+    with pytest.raises(SettingError, match="UPLOADED_PHOTOS_DEST"):
         configure_uploads(app, UploadSet("photos"))
     with pytest.raises(ValueError, match="letters and digits"):
         UploadSet("my_photos")
@@ -285,8 +286,35 @@ async def test_configuration(app_class: type[Quart], tmp_path: Path) -> None:
         assert photos.path("a.png") == str(Path(app.root_path, "relative", "a.png"))
 
 
+@pytest.mark.checks("UP-10")
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("UPLOADED_PHOTOS_DEST", 5, "must be a path"),
+        ("UPLOADED_PHOTOS_URL", "", "must be a string that is not empty"),
+        ("UPLOADED_PHOTOS_ALLOW", "svg", "must be a list or tuple of strings"),
+        ("UPLOADED_PHOTOS_DENY", [1], "must be a list or tuple of strings"),
+        ("UPLOADED_PHOTOS_FSYNC", "yes", "must be True or False"),
+        ("UPLOADED_PHOTOS_STORE", "key", "must be a mapping"),
+        ("UPLOADS_AUTOSERVE", 1, "must be True or False"),
+        ("UPLOADS_DEFAULT_DEST", "", "must be a path"),
+        ("UPLOADED_PHOTOS_ALOW", ["svg"], "did you mean UPLOADED_PHOTOS_ALLOW"),
+        ("UPLOADS_AUTOSERV", True, "did you mean UPLOADS_AUTOSERVE"),
+    ],
+)
+def test_invalid_settings(key: str, value: object, message: str) -> None:
+    """The error for an invalid or unknown setting names it."""
+    app = Quart(__name__)
+    app.config.update({"UPLOADED_PHOTOS_DEST": "photos", key: value})
+    if key == "UPLOADS_DEFAULT_DEST":
+        del app.config["UPLOADED_PHOTOS_DEST"]
+    with pytest.raises(SettingError, match=f"{key} .*{message}") as raised:
+        configure_uploads(app, UploadSet("photos"))
+    assert raised.value.key == key
+
+
 def test_saved_name() -> None:
-    """What ``save`` returns is a string that knows more."""
+    """``save`` returns a string with a size and a digest."""
     name = SavedName("a/b.txt", 3, "abc")
     assert name == "a/b.txt"
     assert (name.size, name.sha256) == (3, "abc")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
-import pytest
-import quart
 from quart import Quart
 from sqlalchemy import URL, Pool, QueuePool, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartpatterns import streaming, subclassing
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.sqlalchemy.extension import Registration
 from tests.serving import eventually
@@ -28,25 +25,13 @@ class Item(Base):
 
 db = SQLAlchemy(model_class=Base)
 
-Stream = Callable[[Callable[[], AsyncIterator[bytes]]], Callable[[], AsyncIterator[bytes]]]
-
-streams = pytest.mark.parametrize(
-    "stream_with_context",
-    [
-        pytest.param(quart.stream_with_context, id="quart's"),
-        pytest.param(streaming.stream_with_context, id="streaming's"),
-        pytest.param(subclassing.stream_with_context, id="subclassing's"),
-    ],
-)
-"""Each way there is to keep a context in a stream."""
-
 ENDLESS = {
     "sqlite": text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     ),
     "postgresql": text("SELECT pg_sleep(60)"),
 }
-"""Statements that nobody wants to wait for."""
+"""Statements that run for a minute or longer."""
 
 SLOW = {
     "sqlite": text(
@@ -55,7 +40,7 @@ SLOW = {
     ),
     "postgresql": text("SELECT pg_sleep(0.2)"),
 }
-"""Statements that take a moment."""
+"""Statements that run for a fraction of a second."""
 
 
 def make_app(

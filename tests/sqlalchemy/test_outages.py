@@ -1,4 +1,4 @@
-"""PostgreSQL ends and comes back while requests are served: what clients see, and what is left."""
+"""PostgreSQL stops and starts again while requests are served."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.conftest import unavailable
 from tests.serving import Served, served
 from tests.sqlalchemy.shop import none_checked_out, registration
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
 WORKERS = 30
 POOL = 10

@@ -13,19 +13,18 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartpatterns.sqlalchemy import ConcurrentUseError, Session, SQLAlchemy
-from tests.serving import PATIENCE, eventually
+from tests.databases import Stream, streams
+from tests.serving import TIMEOUT, eventually
 from tests.sqlalchemy.shop import (
     ENDLESS,
     SLOW,
     Item,
-    Stream,
     checked_out,
     db,
     make_app,
     names,
     none_checked_out,
     registration,
-    streams,
 )
 
 
@@ -372,7 +371,7 @@ async def test_cancelled_while_it_connects(app: Quart) -> None:
         await eventually(lambda: not any(one.name == "sqlite" for one in threading.enumerate()))
     else:
         here = "FROM pg_stat_activity WHERE datname = current_database()"
-        async with app.app_context(), asyncio.timeout(PATIENCE):
+        async with app.app_context(), asyncio.timeout(TIMEOUT):
             while await db.session.scalar(text(f"SELECT count(*) {here}")) != 1:
                 await db.session.rollback()
                 await asyncio.sleep(0.01)

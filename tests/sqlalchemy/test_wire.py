@@ -14,28 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartpatterns.sqlalchemy.example import port
 from quartpatterns.sqlalchemy.migrations import upgrade
+from tests.databases import Stream, send_get, send_message, streams
 from tests.serving import served
 from tests.sqlalchemy.shop import (
     ENDLESS,
     Item,
-    Stream,
     checked_out,
     db,
     names,
     none_checked_out,
     registration,
-    streams,
 )
 
 pytestmark = pytest.mark.wire
-
-
-async def start(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Send a request, and return before its answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-    await writer.drain()
-    return reader, writer
 
 
 @pytest.mark.checks("SA-3")
@@ -64,7 +55,7 @@ async def test_client_gone_in_a_query(app: Quart) -> None:
         for _ in range(8):
             running.clear()
             ended.clear()
-            _, writer = await start(server.port, "/endless")
+            _, writer = await send_get(server.port, "/endless")
             await running.wait()
             await asyncio.sleep(0.02)
             writer.transport.abort()
@@ -125,7 +116,7 @@ async def test_stream_cut_by_its_client(
     async with served(app) as server:
         for _ in range(8):
             began.clear()
-            reader, writer = await start(server.port, "/")
+            reader, writer = await send_get(server.port, "/")
             await began.wait()
             await reader.read(1000)
             writer.transport.abort()
@@ -146,15 +137,7 @@ async def test_websocket_cut_by_its_client(app: Quart) -> None:
     async with served(app) as server:
         for _ in range(8):
             flushed.clear()
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(
-                b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            )
-            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
-            # RFC 6455: a final text frame of one byte, masked with zeros.
-            writer.write(b"\x81\x81" + bytes(4) + b"x")
+            writer = await send_message(server.port)
             await flushed.wait()
             assert checked_out(app) == 1
             writer.transport.abort()

@@ -1,4 +1,4 @@
-"""File fields see files, and their validators say what is wrong with them."""
+"""File fields, their validators, and files in the place of texts."""
 
 from __future__ import annotations
 
@@ -52,51 +52,55 @@ def file(name: str, content: bytes = b"text") -> FileStorage:
     return FileStorage(io.BytesIO(content), filename=name)
 
 
-async def judged(**files: FileStorage | list[FileStorage]) -> dict[str, Any]:
-    """The errors of a form that submits *files*; ``__`` in a name is a hyphen."""
-    given = {"one": file("a.txt"), "inner__file": file("b.txt"), **files}
-    form = Upload(MultiDict({name.replace("__", "-"): value for name, value in given.items()}))
+async def errors_of(**files: FileStorage | list[FileStorage]) -> dict[str, Any]:
+    """Return the errors of a form with *files*; ``__`` in a name is a hyphen."""
+    files_by_name = {"one": file("a.txt"), "inner__file": file("b.txt"), **files}
+    form = Upload(
+        MultiDict({name.replace("__", "-"): value for name, value in files_by_name.items()})
+    )
     await form.validate()
     return dict(form.errors)
 
 
 async def test_valid() -> None:
-    assert await judged() == {}
-    assert await judged(one=file("A.TAR.GZ"), many=[file("a.txt"), file("b.TXT")]) == {}
+    assert await errors_of() == {}
+    assert await errors_of(one=file("A.TAR.GZ"), many=[file("a.txt"), file("b.TXT")]) == {}
 
 
 async def test_required() -> None:
-    said = {"one": ["This field is required."]}
-    assert await judged(one=file("")) == said
-    assert await judged(one=file("", b"")) == said
-    assert await judged(inner__file=file("")) == {"inner": {"file": said["one"]}}
+    message = {"one": ["This field is required."]}
+    assert await errors_of(one=file("")) == message
+    assert await errors_of(one=file("", b"")) == message
+    assert await errors_of(inner__file=file("")) == {"inner": {"file": message["one"]}}
 
 
 async def test_allowed() -> None:
-    said = "File does not have an approved extension: TXT, tar.gz"
+    message = "File does not have an approved extension: TXT, tar.gz"
     for name in ("a.exe", "txt", "a.txt.exe", "a.gz", "\u202etxt.exe", "a.txt\x00.exe"):
-        assert await judged(one=file(name)) == {"one": [said]}
-    errors = await judged(many=[file("a.txt"), file("b.exe")])
+        assert await errors_of(one=file(name)) == {"one": [message]}
+    errors = await errors_of(many=[file("a.txt"), file("b.exe")])
     assert errors == {"many": ["File does not have an approved extension: txt"]}
 
 
 async def test_size() -> None:
-    said = ["File must be between 1 and 10 bytes."]
-    assert await judged(one=file("a.txt", b"x" * 11)) == {"one": said}
-    assert await judged(one=file("a.txt", b"")) == {"one": said}
-    errors = await judged(many=[file("a.txt"), file("b.txt", b"x" * 11)])
+    message = ["File must be between 1 and 10 bytes."]
+    assert await errors_of(one=file("a.txt", b"x" * 11)) == {"one": message}
+    assert await errors_of(one=file("a.txt", b"")) == {"one": message}
+    assert await errors_of(one=file("a.txt", b"x" * 10)) == {}
+    assert await errors_of(one=file("a.txt", b"x")) == {}
+    errors = await errors_of(many=[file("a.txt"), file("b.txt", b"x" * 11)])
     assert errors == {"many": ["File must be between 0 and 10 bytes."]}
-    errors = await judged(listed__0=file("a"), listed__1=file("b", b"x" * 11))
+    errors = await errors_of(listed__0=file("a"), listed__1=file("b", b"x" * 11))
     assert errors == {"listed": [[], ["File must be between 0 and 10 bytes."]]}
 
 
-async def test_waiting() -> None:
-    """An asynchronous validator comes after the others, and may read the file."""
-    assert await judged(one=file("a.txt", b"bad")) == {"one": ["bad"]}
+async def test_asynchronous_validator() -> None:
+    """An asynchronous validator runs after the others, and may read the file."""
+    assert await errors_of(one=file("a.txt", b"bad")) == {"one": ["bad"]}
 
 
-async def test_place() -> None:
-    """Measuring a file leaves it where it was."""
+async def test_stream_position() -> None:
+    """``FileSize`` does not change the position of the stream."""
     stored = file("a.txt", b"0123456789")
     stored.stream.seek(4)
     form = Upload(MultiDict({"one": stored, "inner-file": file("b.txt")}))
@@ -106,24 +110,24 @@ async def test_place() -> None:
     assert stored.read() == b"456789"
 
 
-async def test_no_seeking() -> None:
+async def test_stream_without_seek() -> None:
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:
             return False
 
     stored = FileStorage(Pipe(b"x"), filename="a.txt")
     form = Upload(MultiDict({"one": stored}))
-    with pytest.raises(TypeError, match="needs a stream that can seek"):
+    with pytest.raises(TypeError, match="needs a seekable stream, not a Pipe"):
         FileSize(1)(form, form.one)
 
 
 async def test_upload_set() -> None:
-    """An upload set decides itself, file by file."""
-    asked: list[Any] = []
+    """An upload set is calls for each file."""
+    calls: list[Any] = []
 
     class Images:
         def file_allowed(self, storage: Any, basename: str) -> bool:
-            asked.append((storage.filename, basename))
+            calls.append((storage.filename, basename))
             return basename.endswith(".png")
 
     class Form(QuartForm):
@@ -132,14 +136,14 @@ async def test_upload_set() -> None:
     form = Form(MultiDict([("files", file("A.png")), ("files", file("b.gif"))]))
     assert not await form.validate()
     assert form.errors == {"files": ["File does not have an approved extension."]}
-    assert asked == [("A.png", "a.png"), ("b.gif", "b.gif")]
+    assert calls == [("A.png", "a.png"), ("b.gif", "b.gif")]
 
 
 async def test_optional() -> None:
-    """A field that nobody has filled in is empty for WTForms' validators, too."""
+    """A field without a file is empty for the validators of WTForms, too."""
 
     async def never(form: Any, field: Any) -> None:
-        raise ValidationError("asked")
+        raise ValidationError("calls")
 
     class Form(QuartForm):
         one = FileField(validators=[wtforms.validators.Optional(), never])
@@ -165,7 +169,7 @@ async def test_messages() -> None:
 
 @pytest.mark.checks("WT-14")
 async def test_files_in_the_place_of_texts() -> None:
-    """No validator of text is given a file, also in plain forms within this one."""
+    """No validator of a text gets a file, also in nested forms of WTForms."""
     form = Upload(MultiDict({"text": file("x" * 9), "inner-text": file("y" * 9)}))
     assert not await form.validate()
     assert set(form.errors) == {"one", "inner"}
@@ -175,8 +179,8 @@ async def test_files_in_the_place_of_texts() -> None:
     assert form.one.data is form.many.data is None
 
 
-async def test_as_flask_wtf_has_it() -> None:
-    """What a reader has combined himself is taken as well."""
+async def test_combined_data() -> None:
+    """Files and texts that the application has combined are accepted, too."""
     files: MultiDict[str, Any] = MultiDict({"one": file("a.txt")})
     both = CombinedMultiDict([files, MultiDict({"text": "t"})])
     form = Upload(both)
@@ -186,17 +190,17 @@ async def test_as_flask_wtf_has_it() -> None:
 
 @pytest.mark.checks("WT-6")
 async def test_field_of_wtforms() -> None:
-    """WTForms' own field would never see a file, and says so."""
+    """WTForms' own file field would never see a file, so it is an error."""
 
     class Form(QuartForm):
         one = wtforms.FileField()
 
-    with pytest.raises(TypeError, match="take FileField or MultipleFileField from quartpatterns"):
+    with pytest.raises(TypeError, match="use FileField or MultipleFileField from quartpatterns"):
         await Form(MultiDict()).validate()
 
 
 async def test_request(app_class: type[Quart], tmp_path: Path) -> None:
-    """Files come out of a request as Quart's, small or large, and can be saved."""
+    """Files of a request are Quart's, of any size, and can be saved."""
     app = app_class(__name__)
     app.config["WTF_CSRF_ENABLED"] = False
 
@@ -222,6 +226,6 @@ async def test_request(app_class: type[Quart], tmp_path: Path) -> None:
         "inner-file": file("inner"),
     }
     response = await app.test_client().post("/", files=files)
-    said = json.loads(await response.get_data())
-    assert said == {"valid": True, "listed": ["first", "second"], "inner": "inner"}
+    message = json.loads(await response.get_data())
+    assert message == {"valid": True, "listed": ["first", "second"], "inner": "inner"}
     assert (tmp_path / "saved").read_bytes() == b"text"

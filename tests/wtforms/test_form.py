@@ -1,4 +1,4 @@
-"""A form reads its request, once it is awaited, and says so where it was not."""
+"""Forms read the request, and raise an error if they are used without ``await``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def app(app_class: type[Quart]) -> Quart:
     return app
 
 
-async def ask(client: Client, method: str = "POST", **how: Any) -> Any:
+async def submit(client: Client, method: str = "POST", **how: Any) -> Any:
     response = await client.open("/", method=method, **how)
     assert response.status_code == 200, await response.get_data(as_text=True)
     return json.loads(await response.get_data())
@@ -54,7 +54,7 @@ async def ask(client: Client, method: str = "POST", **how: Any) -> Any:
 
 @pytest.mark.checks("WT-2", "WT-3")
 async def test_submitted(app: Quart) -> None:
-    """A form is read where one is submitted, with all that is in it."""
+    """A submitted form is read with its lists and nested forms."""
     fields = {
         "name": "Ada",
         "age": "36",
@@ -63,9 +63,9 @@ async def test_submitted(app: Quart) -> None:
         "address-street": "Dorset",
     }
     for method in ("POST", "PUT", "PATCH", "DELETE"):
-        said = await ask(app.test_client(), method, form=fields)
-        assert said["valid"]
-        assert said["data"] == {
+        result = await submit(app.test_client(), method, form=fields)
+        assert result["valid"]
+        assert result["data"] == {
             "name": "Ada",
             "age": 36,
             "ready": False,
@@ -75,37 +75,37 @@ async def test_submitted(app: Quart) -> None:
 
 
 async def test_not_submitted(app: Quart) -> None:
-    said = await ask(app.test_client(), "GET", query_string={"name": "Ada"})
-    assert not said["valid"]
-    assert said["data"]["name"] is None
-    assert said["data"]["ready"]
-    assert said["errors"] == {}
+    result = await submit(app.test_client(), "GET", query_string={"name": "Ada"})
+    assert not result["valid"]
+    assert result["data"]["name"] is None
+    assert result["data"]["ready"]
+    assert result["errors"] == {}
 
 
 async def test_empty_form(app: Quart) -> None:
-    """A box that is not ticked is not sent; where it is the only field, nothing is."""
+    """A form without any field is submitted: browsers don't send unchecked boxes."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    said = await ask(app.test_client(), headers=headers)
-    assert said["data"]["ready"] is False
-    assert set(said["errors"]) == {"name", "address"}
-    # What has no form at all is an object as it was.
-    assert (await ask(app.test_client()))["data"]["ready"] is True
+    result = await submit(app.test_client(), headers=headers)
+    assert result["data"]["ready"] is False
+    assert set(result["errors"]) == {"name", "address"}
+    # Without a form in the body, the defaults apply.
+    assert (await submit(app.test_client()))["data"]["ready"] is True
 
 
 @pytest.mark.checks("WT-14")
 async def test_json(app: Quart) -> None:
-    """A flat object counts as a form; its values are what a form would have sent."""
+    """A flat JSON object counts as a form; its values become texts."""
     sent = {"name": "Ada", "age": 36, "ready": False, "tags-0": "one", "address-street": ["a", "b"]}
-    said = await ask(app.test_client(), json=sent)
-    assert said["data"] == {
+    result = await submit(app.test_client(), json=sent)
+    assert result["data"] == {
         "name": "Ada",
         "age": 36,
         "ready": False,
         "tags": ["one"],
         "address": {"street": "a"},
     }
-    assert (await ask(app.test_client(), json={"name": None}))["data"]["name"] is None
-    assert (await ask(app.test_client(), json={"name": True}))["data"]["name"] == "true"
+    assert (await submit(app.test_client(), json={"name": None}))["data"]["name"] is None
+    assert (await submit(app.test_client(), json={"name": True}))["data"]["name"] == "true"
 
 
 @pytest.mark.checks("WT-14")
@@ -124,8 +124,8 @@ async def test_json(app: Quart) -> None:
         b'{"name": ' + b"1" * 5000 + b"}",
     ],
 )
-async def test_broken_json(app: Quart, body: bytes) -> None:
-    """What is no form is answered with 400, and says why."""
+async def test_invalid_json(app: Quart, body: bytes) -> None:
+    """JSON that is not a form is a 400 that says why."""
     headers = {"Content-Type": "application/json"}
     response = await app.test_client().post("/", data=body, headers=headers)
     assert response.status_code == 400
@@ -133,31 +133,31 @@ async def test_broken_json(app: Quart, body: bytes) -> None:
 
 
 @pytest.mark.checks("WT-14")
-async def test_half_a_character(app: Quart) -> None:
-    """JSON can say what no page can be written with."""
+async def test_half_of_a_surrogate_pair(app: Quart) -> None:
+    """JSON can contain characters that can't be encoded in a page."""
     body = b'{"name": "\\ud800", "\\udfff": "x"}'
     headers = {"Content-Type": "application/json"}
-    said = await ask(app.test_client(), data=body, headers=headers)
-    assert said["data"]["name"] == "?"
+    result = await submit(app.test_client(), data=body, headers=headers)
+    assert result["data"]["name"] == "?"
 
 
 @pytest.mark.checks("WT-14")
 @pytest.mark.parametrize("index", ["\u00b2", "\u2460", "9" * 5000])
-async def test_odd_indices(app: Quart, index: str) -> None:
-    """Names that look like an index of a list, and are no number, or one that is too long."""
-    said = await ask(app.test_client(), form={f"tags-{index}": "x", "tags-2": "y"})
-    assert said["data"]["tags"] == ["y"]
+async def test_invalid_indices(app: Quart, index: str) -> None:
+    """Names of list entries with digits that are not decimal, or with too many digits."""
+    result = await submit(app.test_client(), form={f"tags-{index}": "x", "tags-2": "y"})
+    assert result["data"]["tags"] == ["y"]
 
 
 @pytest.mark.checks("WT-14")
 async def test_many_entries(app: Quart) -> None:
-    said = await ask(app.test_client(), form={f"tags-{n}": "x" for n in range(5_000)})
-    assert len(said["data"]["tags"]) == 5_000
+    result = await submit(app.test_client(), form={f"tags-{n}": "x" for n in range(5_000)})
+    assert len(result["data"]["tags"]) == 5_000
 
 
 @pytest.mark.checks("WT-3")
 async def test_args(app: Quart) -> None:
-    """A search takes the query, and needs no token though other forms do."""
+    """A search takes the query and needs no token."""
     app.config["WTF_CSRF_ENABLED"] = True
 
     @app.route("/search", methods=["GET", "POST"])
@@ -167,16 +167,16 @@ async def test_args(app: Quart) -> None:
 
     client = app.test_client()
     query = {"name": "Ada", "address-street": "a"}
-    said = json.loads(await (await client.get("/search", query_string=query)).get_data())
-    assert said == {"valid": True, "errors": {}, "name": "Ada"}
+    result = json.loads(await (await client.get("/search", query_string=query)).get_data())
+    assert result == {"valid": True, "errors": {}, "name": "Ada"}
     posted = await client.post("/search", query_string=query, form={"name": "Grace"})
-    said = json.loads(await posted.get_data())
-    assert (said["valid"], said["name"]) == (False, "Grace")
-    assert "csrf_token" in said["errors"]
+    result = json.loads(await posted.get_data())
+    assert (result["valid"], result["name"]) == (False, "Grace")
+    assert "csrf_token" in result["errors"]
 
 
 async def test_data(app: Quart) -> None:
-    """Objects, mappings and keywords fill a form that is not submitted; prefixes keep two apart."""
+    """Objects, mappings and keywords fill a form that is not submitted; prefixes separate two."""
 
     class User:
         name = "Ada"
@@ -192,18 +192,18 @@ async def test_data(app: Quart) -> None:
         return {"names": names, "age": two.age.data, "fields": [one.name.name, two.name.name]}
 
     client = app.test_client()
-    said = json.loads(await (await client.get("/filled")).get_data())
-    assert said["names"] == ["Ada", "Grace", "Ida", "Edith", None]
-    assert said["age"] == 85
-    assert said["fields"] == ["one-name", "two-name"]
+    result = json.loads(await (await client.get("/filled")).get_data())
+    assert result["names"] == ["Ada", "Grace", "Ida", "Edith", None]
+    assert result["age"] == 85
+    assert result["fields"] == ["one-name", "two-name"]
     form = {"one-name": "1", "two-name": "2", "name": "5"}
-    said = json.loads(await (await client.post("/filled", form=form)).get_data())
-    assert said["names"] == ["1", "2", "Ida", "Edith", "5"]
+    result = json.loads(await (await client.post("/filled", form=form)).get_data())
+    assert result["names"] == ["1", "2", "Ida", "Edith", "5"]
 
 
 @pytest.mark.checks("WT-6")
 async def test_not_awaited(app: Quart) -> None:
-    """Each way to forget an await is a TypeError that names it."""
+    """Each use without ``await`` raises a TypeError that names it."""
 
     class Own(QuartForm):
         async def validate(  # type: ignore[override]
@@ -246,15 +246,15 @@ async def test_not_awaited(app: Quart) -> None:
 
 @pytest.mark.checks("WT-6")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_dropped() -> None:
-    """A call that nobody looks at is named in Python's warning."""
+async def test_ignored_call() -> None:
+    """Python's warning about a call without ``await`` names the call."""
     form = Form(MultiDict())
     with pytest.warns(RuntimeWarning, match=r"form.validate' was never awaited"):
         form.validate()
 
 
 async def test_outside_of_a_request() -> None:
-    """A form can be tested without an application."""
+    """A form can be validated without an application."""
     form = Form(MultiDict({"name": "Ada", "address-street": "a"}))
     assert await form.validate()
     assert not await form.validate_on_submit()
@@ -263,7 +263,7 @@ async def test_outside_of_a_request() -> None:
 
 
 async def test_hidden_tag(app: Quart) -> None:
-    """All hidden fields, or those that are named; nothing that shows."""
+    """All hidden fields, or only those that are named."""
     app.config["WTF_CSRF_ENABLED"] = True
 
     class Hidden(QuartForm):
@@ -278,7 +278,7 @@ async def test_hidden_tag(app: Quart) -> None:
         assert ids == ["one", "two", "csrf_token"]
         tag = '<input id="two" name="two" type="hidden" value="&#34;&lt;">'
         assert form.hidden_tag("two", form.name, "nothing") == tag
-        # One token is enough: none in forms within others.
+        # A nested form has no token.
         assert "csrf_token" not in form.inner.form
 
 
@@ -302,7 +302,7 @@ async def test_extra_validators(app: Quart) -> None:
 
 
 def test_fields_of_the_page() -> None:
-    """Port and original have the fields of Flask's page, with one token beside."""
+    """Port and original have the fields of Flask's page."""
     names = ["username", "email", "password", "confirm", "accept_tos"]
     for form in (port.RegistrationForm, original.RegistrationForm):
         found = [name for name in vars(form) if hasattr(vars(form)[name], "_formfield")]

@@ -1,4 +1,4 @@
-"""Without WTForms there is an error that names the extra, and nothing of Flask's is imported."""
+"""A missing WTForms is an error that names the extra; no Flask extension is imported."""
 
 from __future__ import annotations
 

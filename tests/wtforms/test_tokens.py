@@ -1,4 +1,4 @@
-"""Tokens are Flask-WTF's, and what is none is refused with what to do about it."""
+"""Tokens are compatible with Flask-WTF; invalid ones are refused with a remedy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = "a key for both"
 
 
 def make(cls: type[Quart] = Quart, **config: Any) -> Quart:
-    """An application with a token to get and a view that wants one."""
+    """Create an application with a view that returns a token and one that needs it."""
     app = cls(__name__)
     app.config.from_mapping({"SECRET_KEY": KEY, **config})
     CSRFProtect(app)
@@ -45,7 +45,7 @@ def make(cls: type[Quart] = Quart, **config: Any) -> Quart:
 
 
 def make_flask(**config: Any) -> flask.Flask:
-    """The same with Flask-WTF."""
+    """Create the same application with Flask-WTF."""
     app = flask.Flask(__name__)
     app.config.from_mapping({"SECRET_KEY": KEY, **config})
     flask_wtf.csrf.CSRFProtect(app)
@@ -70,7 +70,7 @@ async def text(client: Client, path: str = "/token") -> str:
 
 
 async def post(client: Client, token: str | None, **how: Any) -> tuple[int, str]:
-    """The status and body of the answer to a form with *token*."""
+    """Send a form with *token*; return the status and body of the response."""
     form = {} if token is None else {"csrf_token": token}
     response = await client.post("/", form=form, **how)
     body = await response.get_data(as_text=True)
@@ -82,7 +82,7 @@ async def post(client: Client, token: str | None, **how: Any) -> tuple[int, str]
 @pytest.mark.parametrize("header", [False, True])
 @pytest.mark.parametrize("own_key", [None, "another key"])
 async def test_from_flask(app_class: type[Quart], header: bool, own_key: str | None) -> None:
-    """What a page of Flask-WTF's holds is taken here, with its session."""
+    """A token and session of Flask-WTF are valid here."""
     config = {"WTF_CSRF_SECRET_KEY": own_key} if own_key else {}
     theirs = make_flask(**config).test_client()
     token = theirs.get("/token").text
@@ -93,7 +93,7 @@ async def test_from_flask(app_class: type[Quart], header: bool, own_key: str | N
     if header:
         headers["X-CSRFToken"] = token
     assert await post(client, None if header else token, headers=headers) == (200, "posted")
-    # And the token that is made here is of the same session.
+    # A token that is created here belongs to the same session.
     again = await client.get("/token", headers=headers)
     assert "Set-Cookie" not in again.headers
     data = {"csrf_token": await again.get_data(as_text=True)}
@@ -102,7 +102,7 @@ async def test_from_flask(app_class: type[Quart], header: bool, own_key: str | N
 
 @pytest.mark.checks("WT-15")
 async def test_to_flask(app: Quart) -> None:
-    """What a page made here holds is taken by Flask-WTF."""
+    """A token and session that are created here are valid in Flask-WTF."""
     response = await app.test_client().get("/token")
     token = await response.get_data(as_text=True)
     cookie = response.headers["Set-Cookie"].partition(";")[0]
@@ -115,8 +115,8 @@ async def test_to_flask(app: Quart) -> None:
 
 
 @pytest.mark.checks("WT-8")
-async def test_one_a_request(app: Quart) -> None:
-    """Templates, forms and views have the same token within a request, and another one later."""
+async def test_one_token_per_request(app: Quart) -> None:
+    """Templates, forms and views have the same token within a request."""
 
     class Form(QuartForm):
         name = StringField()
@@ -162,12 +162,12 @@ async def test_forged(app: Quart, token: str) -> None:
     client = app.test_client()
     await text(client)
     status, body = await post(client, token)
-    assert (status, "The CSRF token is invalid. Load the page again" in body) == (400, True)
+    assert (status, "The CSRF token is invalid. Load the page again," in body) == (400, True)
 
 
 @pytest.mark.checks("WT-9")
 async def test_missing(app: Quart) -> None:
-    """Who forgot the token in the template is told so."""
+    """The error for a missing token says what the template needs."""
     client = app.test_client()
     status, body = await post(client, None)
     assert status == 400
@@ -189,7 +189,7 @@ async def test_of_another_session(app: Quart) -> None:
 
 
 def aged(token: str, seconds: int) -> str:
-    """*token*, as if it were made *seconds* ago."""
+    """Return *token* as if it had been created *seconds* ago."""
 
     class Signer(TimestampSigner):
         def get_timestamp(self) -> int:
@@ -197,26 +197,40 @@ def aged(token: str, seconds: int) -> str:
 
     serializer = URLSafeTimedSerializer(KEY, salt="wtf-csrf-token", signer=Signer)
     payload = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
-    made = serializer.dumps(payload)
-    assert isinstance(made, str)
-    return made
+    token = serializer.dumps(payload)
+    assert isinstance(token, str)
+    return token
 
 
 @pytest.mark.checks("WT-9")
 async def test_expired(app: Quart) -> None:
-    """A token is valid for an hour, or as long as is set, or for ever."""
+    """A token is valid for an hour, for another time, or without a limit."""
     client = app.test_client()
     token = aged(await text(client), 7200)
     status, body = await post(client, token)
-    assert (status, "The CSRF token has expired. Load the page again" in body) == (400, True)
+    assert (status, "The CSRF token has expired. Load the page again," in body) == (400, True)
     for limit in (7300, None):
         app.config["WTF_CSRF_TIME_LIMIT"] = limit
         assert await post(client, token) == (200, "posted")
 
 
 @pytest.mark.checks("WT-9")
+async def test_exact_time_limit(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is valid for exactly as many seconds as the limit."""
+    async with app.test_request_context("/"):
+        token = generate_csrf()
+        created = URLSafeTimedSerializer(KEY, salt="wtf-csrf-token").loads(
+            token, return_timestamp=True
+        )[1]
+        monkeypatch.setattr(time, "time", lambda: created.timestamp() + 60)
+        validate_csrf(token, time_limit=60)
+        with pytest.raises(TokenError, match="expired"):
+            validate_csrf(token, time_limit=59)
+
+
+@pytest.mark.checks("WT-9")
 async def test_clock_ahead(app: Quart) -> None:
-    """A token of a server whose clock is a moment ahead has not expired."""
+    """A token of a server whose clock is a few seconds ahead is valid."""
     client = app.test_client()
     token = aged(await text(client), -5)
     assert await post(client, token) == (200, "posted")
@@ -224,7 +238,7 @@ async def test_clock_ahead(app: Quart) -> None:
 
 @pytest.mark.checks("WT-15")
 async def test_rotated_keys(app: Quart) -> None:
-    """Where the secret key is replaced, tokens of the old one stay valid as sessions do."""
+    """After the secret key changes, tokens of the fallback keys are valid, as sessions are."""
     client = app.test_client()
     token = await text(client)
     app.secret_key = "a new key"
@@ -249,8 +263,8 @@ async def test_no_request(app: Quart) -> None:
 
 
 @pytest.mark.checks("WT-8", "WT-9")
-async def test_own_names(app: Quart) -> None:
-    """Keys, names and limits may be said in the call, as in Flask-WTF."""
+async def test_arguments(app: Quart) -> None:
+    """Keys, names and limits can be arguments, as in Flask-WTF."""
     async with app.test_request_context("/"):
         token = generate_csrf("own key", "own name")
         validate_csrf(token, "own key", 60, "own name")
@@ -263,8 +277,8 @@ async def test_own_names(app: Quart) -> None:
             assert isinstance(caught.value, ValidationError)
 
 
-async def test_odd_session(app: Quart) -> None:
-    """What an application keeps under the same name in the session does not break it."""
+async def test_foreign_value_in_the_session(app: Quart) -> None:
+    """Another value under the same name in the session is replaced."""
     async with app.test_request_context("/"):
         session["csrf_token"] = {"not": "a token"}
         with pytest.raises(TokenError, match="session token is missing"):
@@ -274,7 +288,7 @@ async def test_odd_session(app: Quart) -> None:
 
 @pytest.mark.checks("WT-8")
 async def test_shared_context(app: Quart) -> None:
-    """Requests within one outer context are strangers: neither tokens nor verdicts pass over."""
+    """Requests within one application context share neither tokens nor results."""
     async with app.app_context():
         one, two = app.test_client(), app.test_client()
         token = await text(one)
@@ -285,7 +299,7 @@ async def test_shared_context(app: Quart) -> None:
 
 @pytest.mark.checks("WT-8")
 async def test_streamed(app: Quart) -> None:
-    """A stream that is the first to want a token is told that its session can't be sent."""
+    """The first token can't be created in a stream, after the session cookie was sent."""
 
     @app.get("/late")
     async def late() -> Any:
@@ -304,7 +318,7 @@ async def test_streamed(app: Quart) -> None:
 
 @pytest.mark.checks("WT-9")
 async def test_form_without_protection(app_class: type[Quart]) -> None:
-    """A form guards itself where the application does not, and its error names the template."""
+    """Without CSRFProtect a form checks its token itself, and the error names the template."""
 
     class Form(QuartForm):
         name = StringField()

@@ -28,7 +28,7 @@ anything = UploadSet("anything", ALL)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application of the page: a form, and the files that came through it."""
+    """Create an application with an upload form and downloads."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(
         SECRET_KEY="dev",
@@ -37,8 +37,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         PROGRESS_MAX_CONTENT_LENGTH=1024 * 1000 * 1000,
     )
     app.config.from_mapping(config or {})
-    for one in (documents, anything):
-        app.config.setdefault(f"UPLOADED_{one.name.upper()}_DEST", app.config["UPLOAD_FOLDER"])
+    for upload_set in (documents, anything):
+        app.config.setdefault(
+            f"UPLOADED_{upload_set.name.upper()}_DEST", app.config["UPLOAD_FOLDER"]
+        )
     configure_uploads(app, documents, anything)
     progress = UploadProgress(app)
 

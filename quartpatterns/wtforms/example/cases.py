@@ -1,4 +1,4 @@
-"""What original and port must answer alike, and where Flask-WTF is too trusting or fails."""
+"""The cases in which original and port must respond alike, and the declared differences."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from quartpatterns.compare import Case, Difference, File, Step
 
 __all__ = ["CASES"]
 
-REMEDY = "the answer says what to do about it"
+REMEDY = "the message names the remedy"
 LANGUAGES = "messages are in the visitor's language, which Flask-WTF leaves to Flask-Babel"
-ORIGIN = "browsers say that another site sends this; Flask-WTF does not ask them"
-SESSION_FIRST = "the session is asked first, as without its token no other can be right"
-EARLY = "without a token the body is not read, so that its size is not known"
-FILE = "a field of text sees no file, which Flask-WTF gives to its validators"
-NUMBER = "a number in JSON is a text in a form"
-JSON = "what is no form is refused, where Flask-WTF fails"
+ORIGIN = "the browser's headers name another site; Flask-WTF does not check them"
+SESSION_FIRST = "the session is checked first, because it must have a token"
+EARLY = "without a token the body is not read, so its size is unknown"
+FILE = "text fields see no files, which Flask-WTF passes to their validators"
+NUMBER = "a number in JSON becomes a text"
+JSON = "JSON that is not a form is refused; Flask-WTF fails"
 
 MISSING = "The CSRF token is missing."
 LENGTH = re.compile(r"\d+")
@@ -34,9 +34,9 @@ ADA = {
 }
 
 
-def page(path: str, **how: Any) -> Step:
+def page(path: str, **options: Any) -> Step:
     """The request for a page with a token."""
-    return Step(path, compare="html", capture=TOKEN, ignore_headers=SESSION, **how)
+    return Step(path, compare="html", capture=TOKEN, ignore_headers=SESSION, **options)
 
 
 def post(
@@ -44,32 +44,32 @@ def post(
     form: Mapping[str, str | Sequence[str]] = {},
     *,
     token: str | Sequence[str] = "{token}",
-    **how: Any,
+    **options: Any,
 ) -> Step:
-    """A form that is sent with the token of the page before, to be answered by a page."""
+    """A request with a form and the token of the page before; the response is a page."""
     fields: dict[str, str | Sequence[str]] = {"csrf_token": token, **form}
-    return page(path, method="POST", form=fields, **how)
+    return page(path, method="POST", form=fields, **options)
 
 
 def varies(step: int = 0) -> Difference:
-    """The answer depends on the visitor's language."""
+    """The response depends on the visitor's language."""
     return Difference("header:vary", "Cookie", "Accept-Language, Cookie", LANGUAGES, step)
 
 
-def refused(said: str, step: int) -> list[Difference]:
-    """Both refuse for the same reason, and the port says more of it."""
-    original = re.compile(rf".*<p>{re.escape(said)}</p>\n", re.DOTALL)
-    port = re.compile(rf".*<p>{re.escape(said)} \w.*</p>\n", re.DOTALL)
+def refused(message: str, step: int) -> list[Difference]:
+    """Both refuse for the same reason, and the message of the port is longer."""
+    original = re.compile(rf".*<p>{re.escape(message)}</p>\n", re.DOTALL)
+    port = re.compile(rf".*<p>{re.escape(message)} \w.*</p>\n", re.DOTALL)
     return [
         Difference("body", original, port, REMEDY, step),
         Difference("header:content-length", LENGTH, LENGTH, REMEDY, step),
     ]
 
 
-def bad_token(name: str, step: Step, said: str) -> Case:
-    """A request without a right token, after the page that has one."""
-    differs = refused(said, 1)
-    if said == MISSING:
+def bad_token(name: str, step: Step, message: str) -> Case:
+    """A request without a valid token, after the page that has one."""
+    differs = refused(message, 1)
+    if message == MISSING:
         differs.append(Difference("header:vary", None, "Cookie", SESSION_FIRST, 1))
     return Case(name, page("/register"), step, checks=("WT-9",), differs=differs)
 
@@ -79,11 +79,14 @@ def multipart(*parts: bytes) -> bytes:
     return b"".join(b"--b\r\n" + part for part in parts) + b"--b--\r\n"
 
 
-def sent(path: str, body: bytes, kind: str, *, ignore: Sequence[str] = (), **how: Any) -> Step:
-    """A body as it is, with the token in a header."""
+def raw(path: str, body: bytes, kind: str, *, ignore: Sequence[str] = (), **options: Any) -> Step:
+    """A request with a body as it is, and with the token in a header."""
+    if options.get("compare") == "html":
+        # A token contains the second in which it was signed, so each page has a token of its own.
+        options["capture"] = TOKEN
     headers = {"Content-Type": kind, "X-CSRFToken": "{token}"}
     ignored = (*SESSION, *ignore)
-    return Step(path, method="POST", body=body, headers=headers, ignore_headers=ignored, **how)
+    return Step(path, method="POST", body=body, headers=headers, ignore_headers=ignored, **options)
 
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -109,7 +112,7 @@ FORMS = (
         differs=[varies(3)],
     ),
     Case(
-        "a name and an address that are taken",
+        "a name and an address that are in use",
         page("/register"),
         post("/register", ADA),
         checks=("WT-5",),
@@ -137,7 +140,7 @@ FORMS = (
     ),
     Case("an empty form", page("/register"), post("/register"), checks=("WT-1", "WT-2", "WT-4")),
     Case(
-        "values that are wrong",
+        "invalid values",
         page("/register"),
         post(
             "/register",
@@ -178,7 +181,7 @@ FORMS = (
         differs=[varies(2)],
     ),
     Case(
-        "pictures that are none",
+        "invalid pictures",
         page("/picture"),
         post("/picture"),
         post("/picture", files={"picture": File(b"", "")}),
@@ -254,7 +257,7 @@ TOKENS = (
         "The CSRF token is invalid.",
     ),
     bad_token(
-        "a forged token before the right one",
+        "a forged token before a valid one",
         Step("/register", method="POST", form={"csrf_token": ["{token}x", "{token}"]}),
         "The CSRF token is invalid.",
     ),
@@ -274,7 +277,7 @@ TOKENS = (
         MISSING,
     ),
     bad_token(
-        "a token in a body that is no form",
+        "a token in a body that is not a form",
         Step(
             "/register",
             method="POST",
@@ -294,7 +297,7 @@ TOKENS = (
         MISSING,
     ),
     bad_token(
-        "multipart that is none",
+        "malformed multipart",
         Step(
             "/picture",
             method="POST",
@@ -312,7 +315,7 @@ TOKENS = (
     Case("another method", Step("/check", method="DELETE"), Step("/check", method="OPTIONS")),
     Case("no such page", Step("/nothing", method="POST", form=ADA)),
     Case(
-        "another site with the right token",
+        "another site with a valid token",
         page("/register"),
         Step(
             "/register",
@@ -344,7 +347,7 @@ BAD_INPUT = (
                 LANGUAGES,
                 1,
             ),
-            # Both say the page again, with a text of another length.
+            # The pages have different lengths.
             Difference("header:content-length", LENGTH, LENGTH, LANGUAGES, 1),
         ],
     ),
@@ -361,11 +364,11 @@ BAD_INPUT = (
         checks=("WT-14",),
     ),
     Case(
-        "zero bytes and broken text",
+        "zero bytes and invalid text",
         page("/login"),
         post("/login", {"username": "a\x00b", "password": "\x00"}),
-        sent("/login", b"username=\xff\xfe%ff%fe&password=%00", URLENCODED, compare="html"),
-        sent(
+        raw("/login", b"username=\xff\xfe%ff%fe&password=%00", URLENCODED, compare="html"),
+        raw(
             "/login",
             multipart(b'Content-Disposition: form-data; name="username"\r\n\r\n\xff\xfe\x00\r\n'),
             MULTIPART,
@@ -407,7 +410,7 @@ BAD_INPUT = (
         ],
     ),
     Case(
-        "a file in the place of a text",
+        "a file in place of a text",
         page("/register"),
         Step(
             "/register",
@@ -421,11 +424,11 @@ BAD_INPUT = (
         differs=[Difference("status", 500, 200, FILE, 1)],
     ),
     Case(
-        "JSON that is no form",
+        "JSON that is not a form",
         page("/register"),
         *(
-            # What Flask says of its own failure is of no interest.
-            sent("/check", body, "application/json", compare="ignore", ignore=("content-length",))
+            # The body is Flask's page for a 500.
+            raw("/check", body, "application/json", compare="ignore", ignore=("content-length",))
             for body in (b"[1]", b'{"username": {"a": 1}}', b'{"username": 5}', b'{"username": ')
         ),
         checks=("WT-14",),

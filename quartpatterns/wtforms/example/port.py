@@ -1,4 +1,4 @@
-"""The port: form validation on Quart, with validators that ask an asynchronous store."""
+"""The port: form validation on Quart, with asynchronous validators."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from quartpatterns.wtforms.example.users import TakenError, User, Users
 
 
 def users() -> Users:
-    """The store of the current application."""
+    """Return the user store of the current application."""
     store: Users = current_app.extensions["users"]
     return store
 
 
 async def name_is_free(form: QuartForm, field: StringField) -> None:
-    """A validator that waits for the store, while others wait for theirs."""
+    """A validator that queries the store."""
     if await users().get(field.data):
         raise ValidationError("This name is taken.")
 
@@ -58,7 +58,7 @@ class LoginForm(QuartForm):
 
     async def validate_password(self, field: PasswordField) -> None:
         user = await users().get(self.username.data)
-        # Hashing takes long on purpose, and would keep everybody waiting on the event loop.
+        # Hashing is slow on purpose, and would block the event loop.
         if user is None or not await run_sync(check_password_hash)(user.password, field.data):
             raise ValidationError("Unknown name, or wrong password.")
 
@@ -81,7 +81,7 @@ class SearchForm(QuartForm):
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application of the page: a registration form, and what belongs to it."""
+    """Create an application with a registration form, a login, a search and an upload."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev", MAX_CONTENT_LENGTH=1_000_000)
     app.config.from_mapping(WTF_LOCALES=["en", "de", "es", "fr"])

@@ -1,4 +1,4 @@
-"""The users of the port, in memory, behind the calls that a database would have."""
+"""The users of the port, in memory, with the methods that a database would have."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["TakenError", "User", "Users"]
 
 
 class TakenError(Exception):
-    """Somebody else has been faster."""
+    """The name is already in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who has registered; the password is a hash."""
+    """A registered user; the password is a hash."""
 
     name: str
     email: str
@@ -22,10 +22,10 @@ class User:
 
 
 class Users:
-    """A store of users. Each call takes a moment, as one over a network does.
+    """A store of users. Each call takes some time, like a query over a network.
 
     Arguments:
-        limit: Users that are kept; the oldest make room.
+        limit: The number of users; the oldest are removed.
     """
 
     latency = 0.001  # seconds
@@ -35,26 +35,26 @@ class Users:
         self._users: dict[str, User] = {}
 
     async def get(self, name: str | None) -> User | None:
-        """The user called *name*."""
+        """Return the user with this name."""
         await asyncio.sleep(self.latency)
         return self._users.get(name or "")
 
     async def has_email(self, email: str | None) -> bool:
-        """Whether somebody has registered with *email*."""
+        """Return whether a user has this address."""
         await asyncio.sleep(self.latency)
         return any(user.email == email for user in self._users.values())
 
     async def names(self, part: str) -> list[str]:
-        """The names that contain *part*, in order."""
+        """Return the sorted names that contain *part*."""
         await asyncio.sleep(self.latency)
         return sorted(name for name in self._users if part in name)
 
     async def add(self, user: User) -> None:
-        """Keep *user*.
+        """Add *user*.
 
         Raises:
-            TakenError: The name is in use. A validator has looked, but before this call somebody
-                else may have taken it: what decides is the store.
+            TakenError: The name is in use. The validator has checked it, but another request may
+                have added it since then. The store decides.
         """
         await asyncio.sleep(self.latency)
         if user.name in self._users:

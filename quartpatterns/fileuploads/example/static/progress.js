@@ -1,4 +1,4 @@
-// The browser knows what it has sent, the server what has arrived: one bar each.
+// One bar shows what the browser has sent, the other one what the server has received.
 const form = document.getElementById("upload");
 const cancel = document.getElementById("cancel");
 const sent = document.getElementById("sent");
@@ -12,16 +12,16 @@ form.addEventListener("submit", (event) => {
   const events = new EventSource(`${form.action}/${id}`);
   const stop = () => request.abort();
 
-  request.upload.addEventListener("progress", (told) => show(sent, told.loaded, told.total));
-  request.addEventListener("load", () => tell(request));
-  request.addEventListener("error", () => say("The connection is lost. Nothing was kept."));
-  request.addEventListener("abort", () => say("Cancelled. Nothing was kept."));
+  request.upload.addEventListener("progress", (event) => show(sent, event.loaded, event.total));
+  request.addEventListener("load", () => showResult(request));
+  request.addEventListener("error", () => showText("The connection is lost. Nothing was saved."));
+  request.addEventListener("abort", () => showText("Cancelled. Nothing was saved."));
   request.addEventListener("loadend", () => {
     cancel.disabled = true;
     cancel.removeEventListener("click", stop);
   });
-  events.addEventListener("message", (told) => {
-    const state = JSON.parse(told.data);
+  events.addEventListener("message", (event) => {
+    const state = JSON.parse(event.data);
     show(received, state.received, state.total);
     if (state.status === "done" || state.status === "failed") events.close();
   });
@@ -29,14 +29,14 @@ form.addEventListener("submit", (event) => {
 
   cancel.disabled = false;
   cancel.addEventListener("click", stop);
-  say("");
+  showText("");
   show(sent, 0, 1);
   show(received, 0, 1);
   request.open("POST", `${form.action}?upload=${id}`);
   request.send(new FormData(form));
 });
 
-// Not randomUUID, which browsers have only over HTTPS.
+// randomUUID is available only over HTTPS.
 function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -47,10 +47,10 @@ function show(bar, value, total) {
   bar.value = value;
 }
 
-function tell(request) {
+function showResult(request) {
   if (request.status !== 200) {
     const page = new DOMParser().parseFromString(request.responseText, "text/html");
-    say(page.querySelector("p")?.textContent ?? `The server answers ${request.status}.`);
+    showText(page.querySelector("p")?.textContent ?? `The server responded with ${request.status}.`);
     return;
   }
   const file = JSON.parse(request.responseText);
@@ -60,6 +60,6 @@ function tell(request) {
   result.replaceChildren(link, ` has ${file.size.toLocaleString()} bytes.`);
 }
 
-function say(text) {
+function showText(text) {
   result.textContent = text;
 }

@@ -1,11 +1,11 @@
-// Says whether a name is free while the rest of the form is filled in. The token is in the page;
-// where it has expired, the answer brings a new one, and the request is repeated with it.
+// Shows whether a name is free while the user fills in the form. The token is in the page. If it
+// has expired, the response has a new one, and the request is sent again.
 const form = document.querySelector("form[data-check]");
 const meta = document.querySelector("meta[name=csrf-token]");
 const free = document.getElementById("free");
 const name = form.elements.username;
 
-function ask() {
+function checkName() {
   return fetch(form.dataset.check, {
     method: "POST",
     headers: { "X-CSRFToken": meta.content },
@@ -14,13 +14,13 @@ function ask() {
 }
 
 name.addEventListener("change", async () => {
-  const asked = name.value;
-  let answer = await ask();
-  if (answer.headers.has("X-CSRFToken")) {
-    meta.content = answer.headers.get("X-CSRFToken");
-    if (answer.status === 400) answer = await ask();
+  const checked = name.value;
+  let response = await checkName();
+  if (response.headers.has("X-CSRFToken")) {
+    meta.content = response.headers.get("X-CSRFToken");
+    if (response.status === 400) response = await checkName();
   }
-  if (!answer.ok || asked !== name.value) return;
-  const said = await answer.json();
-  free.textContent = said.free ? `The name ${asked} is free.` : `Username: ${said.errors.join(" ")}`;
+  if (!response.ok || checked !== name.value) return;
+  const result = await response.json();
+  free.textContent = result.free ? `The name ${checked} is free.` : `Username: ${result.errors.join(" ")}`;
 });

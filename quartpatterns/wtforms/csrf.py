@@ -1,0 +1,288 @@
+"""Protection of an application against cross-site request forgery (CSRF)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from quart import Quart, current_app, has_request_context, jsonify, request, session, websocket
+from quart.typing import ResponseTypes
+from quart.wrappers import Request, Response
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import BadRequest
+
+from quartpatterns.wtforms.pending import Pending
+from quartpatterns.wtforms.settings import init_settings, settings, time_limit
+from quartpatterns.wtforms.token_field import find_field
+from quartpatterns.wtforms.tokens import (
+    Reason,
+    TokenError,
+    check_token,
+    csrf_meta_tag,
+    generate_csrf,
+    request_state,
+)
+
+__all__ = ["CSRFError", "CSRFProtect", "csrf_token_view"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class CSRFError(BadRequest):
+    """400: the request does not come from a page of this application.
+
+    Register an error handler for it to send another response.
+
+    Arguments:
+        description: The reason and the remedy.
+        reason: The reason in one word.
+
+    .. versionadded:: 0.1
+    """
+
+    description = "CSRF validation failed."
+
+    def __init__(self, description: str | None = None, *, reason: Reason = "invalid") -> None:
+        super().__init__(description)
+        self.reason: Reason = reason
+
+
+class CSRFProtect:
+    """Checks each request that changes something, before its body is parsed.
+
+    .. code-block:: python
+
+        csrf = CSRFProtect(app)
+
+    The checks, in this order:
+
+    1. ``Sec-Fetch-Site`` and ``Origin`` must not name another site, except those in
+       ``WTF_CSRF_TRUSTED_ORIGINS``. Over https one of these headers or, as in Flask-WTF, a
+       ``Referer`` must prove that the request comes from this site.
+    2. The session must have a token. Without it no token in the request can be valid.
+    3. The request must have a valid token in one of ``WTF_CSRF_HEADERS``, or else in a field
+       within the first ``WTF_CSRF_FORM_LIMIT`` bytes of a form. No more is read, and the view can
+       read the whole body.
+
+    For websockets, only ``Sec-Fetch-Site`` and ``Origin`` are checked. Their opening request
+    carries the cookies of the user, and browsers let other sites open them.
+
+    Arguments:
+        app: The application, or ``None`` to call :meth:`init_app` later.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, app: Quart | None = None) -> None:
+        self._exempt: set[Any] = set()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Quart) -> None:
+        """Register with *app*.
+
+        Raises:
+            RuntimeError: The application is already protected.
+            SettingError: A setting is invalid or unknown.
+        """
+        if "csrf" in app.extensions:
+            raise RuntimeError("This application already has a CSRFProtect: register it once.")
+        init_settings(app)
+        app.extensions["csrf"] = self
+        app.add_template_global(generate_csrf, "csrf_token")
+        app.add_template_global(csrf_meta_tag, "csrf_meta_tag")
+        app.before_request(self._before_request)
+        app.before_websocket(self._before_websocket)
+        app.after_request(self._after_request)
+
+    def exempt(self, view: T) -> T:
+        """Leave *view* unprotected. It can be used as a decorator.
+
+        Decorators around it must set ``__wrapped__``, as :func:`functools.wraps` does.
+
+        Arguments:
+            view: A view, a view class, or a blueprint with its nested blueprints. A string is a
+                module and the name of a view, separated by a dot.
+        """
+        self._exempt.add(view)
+        return view
+
+    def protect(self, apply_exemptions: bool = False) -> Pending[None]:
+        """Check the current request. It must be awaited.
+
+        It is for applications that set ``WTF_CSRF_CHECK_DEFAULT`` to false. The call itself checks
+        the headers. If it is not awaited, the response is an error.
+
+        Arguments:
+            apply_exemptions: Whether to skip exempt views.
+
+        Raises:
+            CSRFError: The request is refused.
+        """
+        current: Request = cast(Any, request)._get_current_object()
+        exempt = apply_exemptions and self._is_exempt(current)
+        checked = not exempt and current.method in settings().strings("WTF_CSRF_METHODS")
+        if checked:
+            _check_origin(current)
+            _check_referrer(current)
+        request_state().unawaited += 1
+        return Pending(self._protect(current, checked), "csrf.protect()")
+
+    async def _protect(self, current: Request, checked: bool) -> None:
+        state = request_state()
+        state.unawaited -= 1
+        if not checked:
+            return
+        header = next(
+            filter(None, map(current.headers.get, settings().strings("WTF_CSRF_HEADERS"))), None
+        )
+        try:
+            age = check_token(header or await _token_in_form(current))
+        except TokenError as error:
+            state.refresh = header is not None
+            raise _refused(str(error), error.reason) from error
+        limit = time_limit()
+        state.refresh = header is not None and limit is not None and age > limit / 2
+        state.valid = True
+
+    def _is_exempt(self, current: Any) -> bool:
+        if current.endpoint is None:
+            return True
+        if any(current_app.blueprints.get(name) in self._exempt for name in current.blueprints):
+            return True
+        view = current_app.view_functions.get(current.endpoint)
+        while view is not None:
+            name = f"{view.__module__}.{getattr(view, '__name__', '')}"
+            if not self._exempt.isdisjoint({view, name, getattr(view, "view_class", None)}):
+                return True
+            view = getattr(view, "__wrapped__", None)
+        return False
+
+    async def _before_request(self) -> None:
+        if settings().boolean("WTF_CSRF_ENABLED") and settings().boolean("WTF_CSRF_CHECK_DEFAULT"):
+            await self.protect(apply_exemptions=True)
+
+    async def _before_websocket(self) -> None:
+        current = cast(Any, websocket)._get_current_object()
+        if settings().boolean("WTF_CSRF_ENABLED") and not self._is_exempt(current):
+            _check_origin(current)
+
+    async def _after_request(self, response: ResponseTypes) -> ResponseTypes:
+        state = request_state()
+        if state.unawaited:
+            state.unawaited = 0
+            raise RuntimeError("csrf.protect() was not awaited: write `await csrf.protect()`")
+        names = settings().strings("WTF_CSRF_HEADERS")
+        if state.refresh and names and settings().boolean("WTF_CSRF_REFRESH"):
+            response.headers[names[0]] = generate_csrf()
+        state.response_sent = True
+        return response
+
+
+async def csrf_token_view() -> Response:
+    """Return a new token as JSON, for pages that stay open longer than a token is valid.
+
+    .. code-block:: python
+
+        app.add_url_rule("/csrf-token", view_func=csrf_token_view)
+
+    Scripts of other sites can't read the response, unless the application's CORS headers allow it.
+
+    .. versionadded:: 0.1
+    """
+    limit = time_limit()
+    response = jsonify(csrf_token=generate_csrf(), expires_in=None if limit is None else int(limit))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _refused(description: str, reason: Reason) -> CSRFError:
+    context = request if has_request_context() else websocket
+    log.info("%s refused: %s", context.path, description)
+    return CSRFError(description, reason=reason)
+
+
+async def _token_in_form(current: Request) -> str | None:
+    """Return the token in the form, if there is one and the session has a token."""
+    name = settings().text("WTF_CSRF_FIELD_NAME")
+    if not isinstance(session.get(name), str):
+        raise TokenError("session")
+    return await find_field(current, name, limit=settings().size("WTF_CSRF_FORM_LIMIT"))
+
+
+def _check_origin(current: Any) -> None:
+    if not settings().boolean("WTF_CSRF_CHECK_ORIGIN"):
+        return
+    trusted = settings().strings("WTF_CSRF_TRUSTED_ORIGINS")
+    if (other := _other_origin(current.headers, current.host, trusted)) is not None:
+        raise _refused(
+            f"The request comes from another site, {other}. To allow requests from that site, add"
+            " its origin to the setting WTF_CSRF_TRUSTED_ORIGINS.",
+            "origin",
+        )
+
+
+def _other_origin(headers: Headers, host: str, trusted: Collection[str]) -> str | None:
+    """Return the other site that a browser names as the sender of a request, if it names one.
+
+    Browsers send ``Sec-Fetch-Site`` over https and to localhost. It is right even behind a proxy
+    that changes ``Host``. Without it, the host of ``Origin`` is compared, but not the scheme,
+    because an application behind a proxy may not know its own.
+
+    A request with neither header comes from an old browser or from no browser. Pages with the
+    policy ``no-referrer`` send the origin ``null``. In both cases the token decides.
+    """
+    sent = headers.get("Origin", "")
+    if sent and any(_same_origin(sent, origin) for origin in trusted):
+        return None
+    if site := headers.get("Sec-Fetch-Site"):
+        return None if site in {"same-origin", "none"} else sent or f"a {site} page"
+    if not sent or sent == "null":
+        return None
+    origin = _origin(sent)
+    own = _origin(f"{origin[0]}://{host}") if origin else None
+    return None if own and own == origin else sent
+
+
+def _check_referrer(current: Request) -> None:
+    """Over https, refuse pages that an attacker on the network may have written.
+
+    Flask-WTF and Django have the same check.
+    """
+    if not (current.is_secure and settings().boolean("WTF_CSRF_SSL_STRICT")):
+        return
+    allowed = [f"https://{current.host}", *settings().strings("WTF_CSRF_TRUSTED_ORIGINS")]
+    if not current.referrer:
+        proven = current.headers.get("Sec-Fetch-Site") == "same-origin"
+        sent = current.headers.get("Origin", "")
+        if not proven and not any(_same_origin(sent, origin) for origin in allowed):
+            raise _refused(
+                "The referrer header is missing. Pages on https must let browsers send an Origin"
+                " or a Referer, for example with the Referrer-Policy same-origin.",
+                "referrer",
+            )
+    elif not any(_same_origin(current.referrer, origin) for origin in allowed):
+        raise _refused("The referrer does not match the host.", "referrer")
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port of *url*, or ``None`` if it is not a URL with a host."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, port or DEFAULT_PORTS.get(parts.scheme)
+
+
+def _same_origin(url: str, other: str) -> bool:
+    """Return whether two URLs have the same scheme, host and port (RFC 6454, section 5)."""
+    return (origin := _origin(url)) is not None and origin == _origin(other)

@@ -1,0 +1,79 @@
+"""WTForms' messages in the visitor's language, from the translations that come with WTForms."""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Sequence
+from typing import Any
+
+from quart import has_request_context, has_websocket_context, request, websocket
+from quart.utils import run_sync
+from wtforms.i18n import messages_path
+
+from quartpatterns.wtforms.settings import settings
+
+# The keys are locales of the application's configuration, never what a client sent.
+_cache: dict[tuple[str, ...], gettext.NullTranslations] = {}
+
+
+def translations(locales: tuple[str, ...]) -> gettext.NullTranslations:
+    """Return the messages in the first of *locales* that WTForms has, else in English.
+
+    Each translation is read from the disk once. :func:`load_translations` does so in a thread.
+    """
+    if locales not in _cache:
+        names = [name.replace("-", "_") for name in locales]
+        found = gettext.translation("wtforms", messages_path(), names, fallback=True)
+        _cache[locales] = found
+    return _cache[locales]
+
+
+async def load_translations(locales: tuple[str, ...]) -> None:
+    """Load :func:`translations` for *locales* without blocking the event loop."""
+    if locales not in _cache:
+        await run_sync(translations)(locales)
+
+
+def form_locales(own: Any) -> tuple[str, ...] | None:
+    """Return the locales of a form, from its ``Meta.locales`` or the language of the visitor.
+
+    ``None`` means that its messages need no translation.
+    """
+    found = own or _visitor_locale()
+    locales = (found,) if isinstance(found, str) else tuple(found or ())
+    # The untranslated messages are English.
+    return None if not locales or locales[0].lower().startswith("en") else locales
+
+
+def depends_on_request() -> bool:
+    """Return whether the language is negotiated with the client."""
+    return settings().boolean("WTF_I18N_ENABLED") and len(settings().strings("WTF_LOCALES")) > 1
+
+
+def _visitor_locale() -> str | None:
+    """Return the best of ``WTF_LOCALES`` by ``Accept-Language`` (RFC 9110, section 12.5.4).
+
+    Without a match it is the first one. ``None`` means that messages are not translated.
+    """
+    locales = settings().strings("WTF_LOCALES")
+    if not locales or not settings().boolean("WTF_I18N_ENABLED"):
+        return None
+    if not depends_on_request() or not (has_request_context() or has_websocket_context()):
+        return locales[0]
+    context: Any = request if has_request_context() else websocket
+    ranges = (name for name, quality in context.accept_languages if quality > 0)
+    return next(filter(None, (_lookup(name, locales) for name in ranges)), locales[0])
+
+
+def _lookup(language_range: str, locales: Sequence[str]) -> str | None:
+    """Return the locale for a language range, such as ``de`` for ``de-AT`` (RFC 4647, 3.4).
+
+    A range such as ``pt`` also matches the more specific ``pt-BR``. Werkzeug's ``best_match``
+    does not serve here: for ``de-AT, en;q=0.5`` it chooses English although there is ``de``.
+    """
+    names = {locale.replace("_", "-").lower(): locale for locale in locales}
+    parts = language_range.replace("_", "-").lower().split("-")
+    for length in range(len(parts), 0, -1):
+        if (found := names.get("-".join(parts[:length]))) is not None:
+            return found
+    return next((names[name] for name in names if name.split("-")[0] == parts[0]), None)
