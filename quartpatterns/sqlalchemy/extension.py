@@ -313,8 +313,7 @@ class SQLAlchemy(Queries):
                 raise unknown_bind(key)
         for key in dict.fromkeys(keys):
             async with engines[key].begin() as connection:
-                metadata = bound_metadata(self.metadata, key)
-                await connection.run_sync(partial(_call, function, metadata))
+                await connection.run_sync(partial(function, bound_metadata(self.metadata, key)))
 
     def _make_session(
         self, engines: Mapping[str | None, sa.Engine], options: Mapping[str, Any]
@@ -355,10 +354,6 @@ class SQLAlchemy(Queries):
                 if not name.startswith("_") and hasattr(module, name):
                     return getattr(module, name)
             raise AttributeError(f"neither SQLAlchemy nor this object has {name!r}")
-
-
-def _call(function: Callable[..., None], metadata: sa.MetaData, connection: sa.Connection) -> None:
-    function(metadata, connection)
 
 
 async def _discard_session(app: Quart, **values: Any) -> None:

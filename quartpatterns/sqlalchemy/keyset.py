@@ -290,8 +290,8 @@ def _sort_columns(select: Select[*tuple[Any, ...]], dialect: str) -> list[_SortC
     Raises:
         ValueError: The statement can't be paged by its order; the message says why.
     """
-    # SQLAlchemy has no public names for the clauses of a statement. A statement without a clause
-    # has fewer children, and the order is where another one takes its place.
+    # The clauses have no public names. A statement without a clause has fewer children, and the
+    # order is where another one takes its place.
     children = list(select.get_children())
     plain = select.limit(None).offset(None).group_by(None)
     if len(list(plain.get_children())) < len(children):

@@ -22,9 +22,6 @@ from sqlalchemy.util import await_only
 
 __all__ = ["BatchConnection", "BatchCursor", "configure_postgresql", "connect_asyncpg"]
 
-PREPARED_STATEMENTS = 100
-"""Prepared statements that a connection caches; SQLAlchemy documents this default."""
-
 
 def configure_postgresql(engine: Engine) -> None:
     """Register the event handlers of this module on an engine for asyncpg."""
@@ -33,11 +30,9 @@ def configure_postgresql(engine: Engine) -> None:
 
 
 async def connect_asyncpg(*args: Any, **options: Any) -> Any:
-    """Connect to a server; an ``async_creator_fn`` for SQLAlchemy's dialect.
+    """Call ``asyncpg.connect()``; an ``async_creator_fn`` for SQLAlchemy.
 
-    Raises:
-        ClientCannotConnectError: The server can't be reached. asyncpg raises an :exc:`OSError`,
-            which SQLAlchemy doesn't recognize.
+    An :exc:`OSError`, which SQLAlchemy doesn't recognize, becomes an error of asyncpg.
     """
     asyncpg: Any = importlib.import_module("asyncpg")  # It has no types.
     # The context is empty, because the connection would keep the current request alive.
@@ -77,7 +72,7 @@ def _connect_adapter(
 ) -> BatchConnection:
     options = dict(options)
     creator = options.pop("async_creator_fn")
-    cache_size = options.pop("prepared_statement_cache_size", PREPARED_STATEMENTS)
+    cache_size = options.pop("prepared_statement_cache_size", 100)  # SQLAlchemy's default
     name_function = options.pop("prepared_statement_name_func", None)
     connecting = BatchConnection.create(
         cast("Any", dialect.loaded_dbapi),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
@@ -284,21 +283,14 @@ for _name in (
         setattr(Session, _name, _exclusive(getattr(AsyncSession, _name)))
 
 
-@dataclass(frozen=True, slots=True)
-class _ReadingSession:
-    db: object
-    context: AppContext
-    session: Session
-
-
-_current: ContextVar[_ReadingSession | None] = ContextVar("sqlalchemy_reading", default=None)
+_Current = tuple[object, AppContext, Session]
+_current: ContextVar[_Current | None] = ContextVar("sqlalchemy_reading", default=None)
 
 
 def reading_session(db: object, context: AppContext) -> Session | None:
     """Return the session of the current ``db.reading()`` in *context*, or None."""
-    current = _current.get()
-    if current and current.db is db and current.context is context:
-        return current.session
+    if (current := _current.get()) and current[0] is db and current[1] is context:
+        return current[2]
     return None
 
 
@@ -306,7 +298,7 @@ class Reading:
     """The context manager and decorator that ``db.reading()`` returns."""
 
     _session: Session
-    _token: Token[_ReadingSession | None]
+    _token: Token[_Current | None]
 
     def __init__(self, db: object, make_session: Callable[[], tuple[Session, AppContext]]) -> None:
         self._db = db
@@ -315,7 +307,7 @@ class Reading:
     async def __aenter__(self) -> Session:
         """Make ``db.session`` a session that only reads, and return it."""
         self._session, context = self._make_session()
-        self._token = _current.set(_ReadingSession(self._db, context, self._session))
+        self._token = _current.set((self._db, context, self._session))
         return self._session
 
     async def __aexit__(

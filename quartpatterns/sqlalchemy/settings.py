@@ -41,13 +41,9 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 _ENGINE_OPTION = "pass it in SQLALCHEMY_ENGINE_OPTIONS, by the name that create_engine() gives it"
 _UNSUPPORTED = {
     "SQLALCHEMY_COMMIT_ON_TEARDOWN": "await db.session.commit() in the view",
-    "SQLALCHEMY_MAX_OVERFLOW": _ENGINE_OPTION,
     "SQLALCHEMY_POOL_RECYCLE": _ENGINE_OPTION,
     "SQLALCHEMY_POOL_SIZE": _ENGINE_OPTION,
-    "SQLALCHEMY_POOL_TIMEOUT": _ENGINE_OPTION,
-    "SQLALCHEMY_TRACK_MODIFICATIONS": (
-        "listen to the session events of SQLAlchemy, which need no setting"
-    ),
+    "SQLALCHEMY_TRACK_MODIFICATIONS": "listen to the session events of SQLAlchemy",
 }
 
 _DRIVERS = {

@@ -71,7 +71,7 @@ def checked_out(app: Quart) -> int:
     return found.checkedout()
 
 
-async def none_checked_out(app: Quart) -> bool:
+async def wait_for_connections(app: Quart) -> bool:
     """Wait until all connections are back in the pool."""
     await eventually(lambda: checked_out(app) == 0)
     return True

@@ -77,7 +77,7 @@ async def on(app_class: type[Quart], url: str, **options: object) -> AsyncIterat
 async def test_no_tables(
     app_class: type[Quart], url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Migrations that nobody has run are named with the command, in the answer and one log line."""
+    """If migrations have not run, the answer and one log line name the command."""
     async with on(app_class, url) as app:
         status, body, retry_after = await answer(app)
     assert (status, retry_after) == (503, None)
@@ -148,7 +148,7 @@ async def test_read_only(app_class: type[Quart], sqlite_url: str) -> None:
 
 
 async def test_no_server(app_class: type[Quart]) -> None:
-    """A server that is down is an error of SQLAlchemy with this driver as with others."""
+    """An unreachable server raises an error of SQLAlchemy with each driver."""
     url = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
     async with on(app_class, url) as app:
         status, body, retry_after = await answer(app)
@@ -179,7 +179,7 @@ async def test_no_such_database(app_class: type[Quart], postgres_url: str) -> No
 
 
 async def test_connection_lost(app_class: type[Quart], postgres_url: str) -> None:
-    """When the server has dropped its connections one request says so, and the next works."""
+    """After the server has dropped its connections, one request answers 503 and the next works."""
     async with on(app_class, postgres_url) as app:
         async with app.app_context():
             await db.create_all()
@@ -207,7 +207,7 @@ async def test_pool_exhausted(app_class: type[Quart], url: str) -> None:
 
 @pytest.mark.parametrize("value", ["1" + "0" * 30, "%ED%A0%80", "a%00b"])
 async def test_values(app_class: type[Quart], url: str, value: str) -> None:
-    """A value that no column holds is the client's fault, where it is not simply unknown."""
+    """A value that no column can store answers 400."""
     async with on(app_class, url) as app:
         async with app.app_context():
             await db.create_all()
@@ -215,8 +215,8 @@ async def test_values(app_class: type[Quart], url: str, value: str) -> None:
         assert status == 400 or (status == 200 and not value.isdecimal()), body
 
 
-async def test_mistakes_stay_mistakes(app: Quart) -> None:
-    """A fault of the program is a 500, as before."""
+async def test_program_errors(app: Quart) -> None:
+    """A fault of the program answers 500."""
     with_views(app)
     assert (await answer(app, "/write"))[0] == 200
     for path in ("/mistake", "/write"):
@@ -224,7 +224,7 @@ async def test_mistakes_stay_mistakes(app: Quart) -> None:
 
 
 async def test_handler_of_the_application(app_class: type[Quart], sqlite_url: str) -> None:
-    """An application that has pages of its own for 503 shows that one; the cause is there."""
+    """The application's own page for 503 is shown, and gets the cause."""
     async with on(app_class, sqlite_url) as app:
 
         @app.errorhandler(503)
@@ -276,7 +276,7 @@ async def test_handler_of_a_blueprint(app_class: type[Quart], sqlite_url: str) -
 
 
 async def test_server_stops(app_class: type[Quart]) -> None:
-    """A server that stops while its connections are in the pool is a 503, and no wait."""
+    """A server that stops while its connections are idle answers 503 at once."""
     with contextlib.ExitStack() as stack:
         try:
             url = await run_sync(stack.enter_context)(services.postgres())

@@ -31,7 +31,7 @@ async def port(url: str) -> AsyncIterator[Quart]:
 
 @pytest.mark.checks("SA-1", "SA-2", "SA-3", "SA-4", "SA-5", "SA-6", "SA-7")
 async def test_parity_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
-    """Port and original answer alike on PostgreSQL, but where its driver fails otherwise."""
+    """Port and original answer alike on PostgreSQL, except for values that drivers refuse."""
     async with cases.arrange(tmp_path, postgres_url=postgres_url) as arrangement:
         one = await run_sync(original.create_app)(arrangement.original)
         other = create_app(arrangement.port)
@@ -58,7 +58,7 @@ INVALID_USERS = [
 @pytest.mark.checks("SA-5")
 @pytest.mark.parametrize(("request_", "status"), INVALID_USERS)
 async def test_bad_input(port: Quart, request_: dict[str, Any], status: int) -> None:
-    """Bad input is refused in words, and leaves the database as it was."""
+    """Invalid input is refused and changes nothing."""
     client = port.test_client()
     response = await client.post("/users", **request_)
     assert response.status_code == status
@@ -81,7 +81,7 @@ async def test_odd_names(port: Quart, path: str, name: str) -> None:
 
 
 async def test_no_migration(url: str) -> None:
-    """Without its tables the port says what to run."""
+    """Without tables the port names the command to run."""
     app = create_app({"SQLALCHEMY_DATABASE_URI": url})
     for path in ("/", "/users", "/users/1", "/core/users/1"):
         response = await app.test_client().get(path)

@@ -42,7 +42,7 @@ def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_a_row(app: Quart, round_trips: list[str]) -> None:
-    """A row by its key is one round trip, from the start of a request to its end."""
+    """A request for a row by its key takes one round trip."""
 
     @app.get("/")
     async def view() -> str:
@@ -53,7 +53,7 @@ async def test_a_row(app: Quart, round_trips: list[str]) -> None:
 
 
 async def test_a_page(app: Quart, round_trips: list[str]) -> None:
-    """A page is two: its rows, and their number; one, where they are not counted."""
+    """A page takes two round trips, or one without a count."""
     async with app.app_context():
         await db.paginate(select(Item).order_by(Item.id))
     assert round_trips == ["_execute"] * 2
@@ -64,7 +64,7 @@ async def test_a_page(app: Quart, round_trips: list[str]) -> None:
 
 
 async def test_a_change(app: Quart, round_trips: list[str]) -> None:
-    """A row that is stored is a statement and a commit; nothing is rolled back behind it."""
+    """Inserting a row takes a statement and a commit, and no rollback."""
     async with app.app_context():
         db.session.add(Item(name="two"))
         await db.session.commit()
@@ -72,8 +72,8 @@ async def test_a_change(app: Quart, round_trips: list[str]) -> None:
     assert await names(app) == ["one", "two"]
 
 
-async def test_a_change_that_is_lost(app: Quart, round_trips: list[str]) -> None:
-    """What is not committed is rolled back, in the database too."""
+async def test_uncommitted_change(app: Quart, round_trips: list[str]) -> None:
+    """An uncommitted change is rolled back in the database."""
     async with app.app_context():
         db.session.add(Item(name="lost"))
         await db.session.flush()
@@ -82,7 +82,7 @@ async def test_a_change_that_is_lost(app: Quart, round_trips: list[str]) -> None
 
 
 async def test_a_failure(app: Quart) -> None:
-    """An error in the thread is SQLAlchemy's, and leaves the connection in order."""
+    """An error in the thread becomes SQLAlchemy's, and the connection works afterwards."""
     async with app.app_context():
         db.session.add(Item(name="one"))
         with pytest.raises(IntegrityError):
@@ -115,7 +115,7 @@ async def test_results(app: Quart) -> None:
 
 
 async def test_partial_reading(app: Quart) -> None:
-    """A result that is read in part holds nothing in the database."""
+    """A partly read result holds no lock."""
     async with app.app_context():
         async with db.engine.connect() as connection:
             statement = text("SELECT 1 UNION SELECT 2 UNION SELECT 3")
@@ -126,7 +126,7 @@ async def test_partial_reading(app: Quart) -> None:
             assert result.fetchall() == [(3,)]
 
 
-async def test_side_by_side(app: Quart) -> None:
+async def test_concurrent_statements(app: Quart) -> None:
     """Two tasks on one connection each get the rows of their own statement."""
     async with app.app_context(), db.engine.connect() as connection:
 
@@ -138,7 +138,7 @@ async def test_side_by_side(app: Quart) -> None:
 
 
 async def test_after_the_end(app: Quart) -> None:
-    """A connection whose thread has ended says so, instead of waiting for it."""
+    """A connection whose thread has ended raises an error."""
     async with app.app_context():
         async with db.engine.connect() as connection:
             raw = await connection.get_raw_connection()
@@ -151,7 +151,7 @@ async def test_after_the_end(app: Quart) -> None:
 
 
 async def test_isolation_level(app: Quart) -> None:
-    """A level that is set for one use of a connection is set in its thread, and reset."""
+    """An isolation level is set in the thread, and reset afterwards."""
     async with app.app_context():
         async with db.engine.connect() as connection:
             autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -57,7 +57,7 @@ def test_url_object() -> None:
     ],
 )
 def test_refused(given: str, remedy: str) -> None:
-    """A driver that blocks is refused, with the URL to write instead."""
+    """A driver that blocks is refused, and the error names the URL to write."""
     with pytest.raises(ValueError, match=remedy):
         async_url(given, "/instance")
 
