@@ -219,6 +219,7 @@ async def test_end_waits_for_a_query(app: Quart) -> None:
         await asyncio.sleep(0)
     assert checked_out(app) == 0
     await unawaited
+    assert checked_out(app) == 0
 
 
 async def test_cancelled_while_it_waits_for_a_query(app: Quart) -> None:
