@@ -46,12 +46,13 @@ PRIVATE = [
     ),
     Private("_shared", "aiosqlite:Connection", "_iter_chunk_size", "its cursors read it"),
     # caching
-    Private("caching", "werkzeug.datastructures:Headers", "_list", "copies headers without checks"),
     Private(
-        "caching", "cashews.backends.redis.client_side:BcastClientSide", "_client", "to review"
+        "caching",
+        "werkzeug.datastructures:Headers",
+        "_list",
+        "fills the headers of a cached response; checking each value again would take 3.6 of 24 µs"
+        " of a hit",
     ),
-    Private("caching", "cashews.backends.diskcache:DiskCache", "_cache", "to review"),
-    Private("caching", "quartpatterns.subclassing.request", "_counted_body", "to review"),
     # packages
     Private(
         "packages",
@@ -136,14 +137,6 @@ PRIVATE = [
         "Quart's test client reads it; handle_request() is replaced and has to set it",
     ),
     # tasks
-    Private(
-        "tasks",
-        "arq.worker:Worker",
-        "_poll_iteration",
-        "overridden to wait for a lost Redis: arq has no public hook around one poll of the queue",
-    ),
-    # viewdecorators
-    Private("viewdecorators", "quart:Blueprint", "_got_registered_once", "to review"),
     # wtforms
     Private(
         "wtforms",

@@ -28,11 +28,11 @@ with requires_extra("deployment", "asyncssh"):
     )
     from quartpatterns.deployment.deployment import Deployment, Outcome
     from quartpatterns.deployment.errors import (
-        DeployFileError,
         DeploymentError,
         FailedError,
         LockedError,
         PackError,
+        SettingsError,
         StepFailedError,
     )
     from quartpatterns.deployment.host_group import Event
@@ -48,7 +48,6 @@ with requires_extra("deployment", "asyncssh"):
 __all__ = [
     "Archive",
     "ConfigurationMissingError",
-    "DeployFileError",
     "Deployment",
     "DeploymentError",
     "Event",
@@ -60,6 +59,7 @@ __all__ = [
     "Outcome",
     "PackError",
     "Settings",
+    "SettingsError",
     "Status",
     "StepFailedError",
     "SupervisorStatus",

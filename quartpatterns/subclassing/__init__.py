@@ -8,7 +8,7 @@
 
 Everything else is imported from ``quart`` as before, except four functions that are not methods
 of the application: :func:`flash`, :func:`send_file`, :func:`send_from_directory` and
-:func:`stream_with_context`. For code that is ported from Flask, ``quartpatterns.subclassing.flask``
+:func:`stream_with_context`. For code that is ported from Flask, ``quartpatterns.subclassing.names``
 has all names of the module ``flask``.
 """
 

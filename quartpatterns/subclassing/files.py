@@ -129,9 +129,10 @@ async def _send(
 
     def in_thread() -> WerkzeugResponse:
         made = send(*args, environ=environ, **options)
-        if 0 < (made.content_length or 0) <= BLOCK_SIZE:
+        body: Any = made.response
+        # With USE_X_SENDFILE the body is an empty list, and the front server sends the file.
+        if 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
             # A small file is read now. Later each block, the end and closing need a thread each.
-            body: Any = made.response
             with closing(body):
                 made.response = [b"".join(body)]
             made.direct_passthrough = False

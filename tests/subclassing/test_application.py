@@ -31,7 +31,7 @@ from quartpatterns.subclassing import (
     send_file,
     send_from_directory,
 )
-from quartpatterns.subclassing import flask as flask_names
+from quartpatterns.subclassing import names as flask_names
 from quartpatterns.subclassing.example.port import create_app
 from tests.visits import Visits
 
@@ -409,7 +409,7 @@ async def test_unsupported_attributes(app: FaithfulQuart) -> None:
 
 
 def test_flask_names() -> None:
-    """``quartpatterns.subclassing.flask`` has all names of the module ``flask``."""
+    """``quartpatterns.subclassing.names`` has all names of the module ``flask``."""
     names = {
         name
         for name, value in vars(flask).items()

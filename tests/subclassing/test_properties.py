@@ -14,7 +14,7 @@ from hypothesis import example, given, settings, strategies
 from werkzeug.test import create_environ, run_wsgi_app
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing.flask import Response
+from quartpatterns.subclassing.names import Response
 
 FIVE = b"hello"
 SERVERS = {"date", "server", "connection"}

@@ -17,8 +17,8 @@ from quartpatterns.subclassing import (
     send_from_directory,
     stream_with_context,
 )
-from quartpatterns.subclassing import flask as flask_names
-from quartpatterns.subclassing.flask import Blueprint, Flask, Request, Response
+from quartpatterns.subclassing import names as flask_names
+from quartpatterns.subclassing.names import Blueprint, Flask, Request, Response
 
 
 async def files(path: Path) -> None:

@@ -27,7 +27,7 @@ __all__ = ["FRAMEWORKS", "ClientResponse", "Framework"]
 FRAMEWORKS = {
     "Flask": ("flask", "Flask"),
     "Quart": ("quart", "Quart"),
-    "FaithfulQuart": ("quartpatterns.subclassing.flask", "Flask"),
+    "FaithfulQuart": ("quartpatterns.subclassing.names", "Flask"),
 }
 
 

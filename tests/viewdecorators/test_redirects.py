@@ -1,4 +1,4 @@
-"""A login leads back to the own site, as a browser understands what is written."""
+"""A login redirects only to the own site, as browsers read URLs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TARGETS = (
 
 
 def followed(target: str, host_url: str) -> URL:
-    """Where a browser (WHATWG URL Standard) goes from the login page."""
+    """Return the URL that a browser (WHATWG URL Standard) opens from the login page."""
     return URL(target, base=f"{host_url}a/login?next=1")
 
 
@@ -50,7 +50,7 @@ def followed(target: str, host_url: str) -> URL:
 @given(target=TARGETS, host_url=st.sampled_from(HOSTS))
 @pytest.mark.checks("VD-2")
 def test_any_target(target: str, host_url: str) -> None:
-    """Whatever is said, also after the framework has written the header: the own origin."""
+    """Any accepted target stays on the own origin, also after Werkzeug has quoted it."""
     path = own_path(target, host_url)
     if path is None:
         return
@@ -67,7 +67,7 @@ def test_any_target(target: str, host_url: str) -> None:
 @given(path=st.text(st.characters(codec="utf-8"), max_size=30), host_url=st.sampled_from(HOSTS))
 @pytest.mark.checks("VD-2")
 def test_own_urls(path: str, host_url: str) -> None:
-    """What a browser makes of a path of the own site is accepted, and is the same place."""
+    """A URL of the own site, as a browser writes it, is accepted and stays the same."""
     wanted = URL(host_url)
     wanted.pathname = path
     if wanted.pathname.startswith("//"):
@@ -108,7 +108,7 @@ def test_targets(target: str, expected: str | None) -> None:
 
 @pytest.mark.checks("VD-2")
 async def test_safe_next(app: Quart) -> None:
-    """The host is that of the request; without a target, or with a bad one, the default counts."""
+    """The host is that of the request; an invalid or missing target gives the default."""
     async with app.test_request_context("/", headers={"Host": "example.org"}):
         assert safe_next("http://example.org/a") == "/a"
         assert safe_next("http://localhost/a") == "/"
@@ -118,7 +118,7 @@ async def test_safe_next(app: Quart) -> None:
 @pytest.mark.checks("VD-2")
 @pytest.mark.parametrize("host", ["evil.example", "", "a b", "localhost:x", "[", "//", "\xe4"])
 async def test_hostile_host(app: Quart, host: str) -> None:
-    """A host that a client invents makes no redirect to it, and no error."""
+    """An invented host causes no redirect to it, and no error."""
 
     @app.get("/")
     async def index() -> str:
@@ -128,3 +128,11 @@ async def test_hostile_host(app: Quart, host: str) -> None:
     assert response.status_code in (200, 400)
     if response.status_code == 200:
         assert await response.get_data(as_text=True) in ("//a", "//")
+
+
+@pytest.mark.checks("VD-2")
+def test_length() -> None:
+    """A target of more than 2048 characters is refused."""
+    target = "/" + "a" * 2047
+    assert own_path(target, "http://localhost/") == target
+    assert own_path(f"{target}a", "http://localhost/") is None

@@ -2,7 +2,7 @@
 
 .. code-block:: python
 
-    from quartpatterns.subclassing.flask import Flask, request, send_file
+    from quartpatterns.subclassing.names import Flask, request, send_file
 
 ``Flask`` is :class:`~quartpatterns.subclassing.FaithfulQuart`. The other names are Quart's, except
 those that this package has as well. The same functions have to be awaited as in Quart.
