@@ -44,7 +44,7 @@ def no_blocking() -> Iterator[BlockBuster]:
         guard.functions["os.path.abspath"].can_block_in(
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
         )
-        guard.functions["os.mkdir"].can_block_in("sqlalchemy/registration.py", {"configured"})
+        guard.functions["os.mkdir"].can_block_in("sqlalchemy/settings.py", {"read_settings"})
         # asyncpg reads certificates and passwords of the user for each connection.
         for name in ("os.path.abspath", "os.readlink", "os.stat"):
             guard.functions[name].can_block_in("asyncpg/connect_utils.py", {"_connect"})

@@ -15,6 +15,13 @@ from tests.serving import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
 
+QUIET = """
+import logging
+
+# Python's development mode turns on the debug mode of asyncio, which warns of slow callbacks.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+"""
+
 LEFT = """
 import threading
 
@@ -36,7 +43,7 @@ def run(script: str, **variables: str) -> tuple[str, str, int]:
         variables: Environment variables.
     """
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", LEFT + script],
+        [sys.executable, "-X", "dev", "-c", QUIET + LEFT + script],
         env={**os.environ, **variables},
         cwd=ROOT,
         capture_output=True,
@@ -59,7 +66,7 @@ def serve_once(script: str, folder: Path, worker: str, **variables: str) -> tupl
         variables: Environment variables.
     """
     port = free_port()
-    (folder / "application.py").write_text(script)
+    (folder / "application.py").write_text(QUIET + script)
     process = subprocess.Popen(
         [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-m", "hypercorn"]
         + ["--bind", f"127.0.0.1:{port}", "--worker-class", worker, "--log-level", "warning"]

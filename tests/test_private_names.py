@@ -46,12 +46,13 @@ PRIVATE = [
     ),
     Private("_shared", "aiosqlite:Connection", "_iter_chunk_size", "its cursors read it"),
     # caching
-    Private("caching", "werkzeug.datastructures:Headers", "_list", "copies headers without checks"),
     Private(
-        "caching", "cashews.backends.redis.client_side:BcastClientSide", "_client", "to review"
+        "caching",
+        "werkzeug.datastructures:Headers",
+        "_list",
+        "fills the headers of a cached response; checking each value again would take 3.6 of 24 µs"
+        " of a hit",
     ),
-    Private("caching", "cashews.backends.diskcache:DiskCache", "_cache", "to review"),
-    Private("caching", "quartpatterns.subclassing.request", "_counted_body", "to review"),
     # packages
     Private(
         "packages",
@@ -67,12 +68,17 @@ PRIVATE = [
         "no public name tells that a multipart form was parsed, so that its bytes are gone",
     ),
     # sqlalchemy
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_for_update_arg", "to review"),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.sql.selectable:Select",
+        "_for_update_arg",
+        "is read for each statement under db.reading(): get_children() takes 8 microseconds",
+    ),
     Private(
         "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_connection",
         "_transaction",
-        "to review",
+        "SQLAlchemy rolls it back; asyncpg's is_in_transaction() differs after a COMMIT as text",
     ),
     Private(
         "sqlalchemy",
@@ -80,65 +86,57 @@ PRIVATE = [
         "_async_soft_close",
         "SQLAlchemy calls it on every cursor of an asynchronous dialect",
     ),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_group_by_clauses", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.elements:ClauseElement", "_deannotate", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_limit_clause", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_offset_clause", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_order_by_clauses", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_pool", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_inc_overflow", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_create_connection", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_timeout", "to review"),
-    Private("sqlalchemy", "quart.globals", "_cv_app", "to review"),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.pool:QueuePool",
+        "_pool",
+        "the queue, whose waiting tasks are notified that the pool may open a connection",
+    ),
     Private(
         "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
         "_cursor",
-        "to review",
+        "a batch is one round trip, and a row of a CSV export takes 17 % less processor time",
     ),
     Private(
         "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
         "_rowbuffer",
-        "to review",
+        "fetchmany() of our cursor must not skip rows that the other methods have buffered",
     ),
     # subclassing
-    Private("subclassing", "quart.globals", "_cv_app", "to review"),
-    Private("subclassing", "quart.globals", "_cv_request", "to review"),
-    Private("subclassing", "quart.ctx:RequestContext", "_cv_tokens", "to review"),
-    Private("subclassing", "quart.ctx:RequestContext", "_after_request_functions", "to review"),
-    Private("subclassing", "quart.ctx:RequestContext", "_push", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_cached_json", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_form", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_files", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_load_form_data", "to review"),
-    Private("subclassing", "quart.wrappers.request:Request", "_max_content_length", "to review"),
-    Private("subclassing", "quart.wrappers.request:Request", "_parsing_lock", "to review"),
-    Private(
-        "subclassing", "quart.asgi:ASGIHTTPConnection", "_create_request_from_scope", "to review"
-    ),
-    Private("subclassing", "quart.asgi:ASGIHTTPConnection", "_send_push_promise", "to review"),
     Private(
         "subclassing",
-        "quart.asgi:ASGIWebsocketConnection",
-        "_create_websocket_from_scope",
-        "to review",
+        "quart.globals",
+        "_cv_app",
+        "the test client makes a context current in its own task; to push it would run the hooks",
     ),
-    Private("subclassing", "quart.asgi:ASGIWebsocketConnection", "_accepted", "to review"),
-    Private("subclassing", "quart.asgi:ASGIWebsocketConnection", "_closed", "to review"),
-    Private("subclassing", "werkzeug.datastructures:Headers", "_list", "to review"),
-    Private("subclassing", "werkzeug.routing:Map", "_remap", "to review"),
-    Private("subclassing", "quart:Quart", "_got_first_request", "to review"),
-    Private("subclassing", "flask.templating", "_default_template_ctx_processor", "to review"),
-    # tasks
+    Private("subclassing", "quart.globals", "_cv_request", "the same"),
     Private(
-        "tasks",
-        "arq.worker:Worker",
-        "_poll_iteration",
-        "overridden to wait for a lost Redis: arq has no public hook around one poll of the queue",
+        "subclassing",
+        "quart.ctx:RequestContext",
+        "_after_request_functions",
+        "process_response() has to be replaced, as Quart's reads the session, which is access",
     ),
-    # viewdecorators
-    Private("viewdecorators", "quart:Blueprint", "_got_registered_once", "to review"),
+    Private(
+        "subclassing",
+        "werkzeug.datastructures:Headers",
+        "_list",
+        "headers without checks save 13 of 65 microseconds per request; see the comments",
+    ),
+    Private(
+        "subclassing",
+        "quart:Quart",
+        "_got_first_request",
+        "Flask's check of late set-up reads it, Quart never sets it, and nothing public does",
+    ),
+    Private(
+        "subclassing",
+        "quart.app:Quart",
+        "_preserved_context",
+        "Quart's test client reads it; handle_request() is replaced and has to set it",
+    ),
+    # tasks
     # wtforms
     Private(
         "wtforms",
@@ -146,6 +144,27 @@ PRIVATE = [
         "_parent_form",
         "the only sign by which a nested form can know that it needs no token of its own: a field"
         " list may append it long after the outer form was created",
+    ),
+    # What classes override or take from base classes.
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_connection",
+        "_ss_cursor_cls",
+        "the only hook by which a connection can open another class of streaming cursor",
+    ),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.pool:QueuePool",
+        "_queue_class",
+        "the only hook by which a pool can hand connections to the tasks that have waited longest",
+    ),
+    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_do_get", "as _queue_class"),
+    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_dec_overflow", "as _queue_class"),
+    Private(
+        "tasks",
+        "arq.worker:Worker",
+        "_poll_iteration",
+        "the only place where a worker can wait for a Redis that is not available",
     ),
 ]
 

@@ -83,14 +83,14 @@ def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
     """Print where Quart differs from Flask, measured now, as Markdown or JSON."""
     if list(patterns) != ["subclassing"]:
         raise UsageProblem("--table only works with subclassing: parity subclassing --table")
-    from quartpatterns.subclassing.example import rows
+    from quartpatterns.subclassing.example import differences
 
     with warnings.catch_warnings(), Console(stderr=True).status("running all applications"):
         # Quart does not await some coroutines; the table shows it.
         warnings.simplefilter("ignore", RuntimeWarning)
-        lines = rows.main()
-    data = [dataclasses.asdict(line) for line in lines]
-    click.echo(json.dumps(data, indent=2) if as_json else rows.markdown(lines))
+        measurements = differences.main()
+    data = [dataclasses.asdict(measured) for measured in measurements]
+    click.echo(json.dumps(data, indent=2) if as_json else differences.markdown(measurements))
 
 
 async def _run(

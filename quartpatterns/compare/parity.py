@@ -27,7 +27,7 @@ from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.request import build_request
 from quartpatterns.compare.responses import Response, aspects, canonical_json, normalize_body
 from quartpatterns.compare.servers import Server, serve
-from quartpatterns.compare.transports import OUTCOME, Client, Outcome, client
+from quartpatterns.compare.transports import DELIVERY, ComparisonClient, Delivery, client
 
 POLL_INTERVAL = 0.05  # seconds between two requests of a step with `until`
 
@@ -144,7 +144,7 @@ async def compare_applications(
 
 
 async def ensure_equal_responses(
-    case: Case, original: Client, port: Client, transport: Transport
+    case: Case, original: ComparisonClient, port: ComparisonClient, transport: Transport
 ) -> tuple[int, int]:
     """Return the status of the last response of the original and of the port.
 
@@ -165,7 +165,7 @@ async def ensure_equal_responses(
     return original_steps[-1].response.status, port_steps[-1].response.status
 
 
-async def run_case(case: Case, client: Client) -> list[StepResult]:
+async def run_case(case: Case, client: ComparisonClient) -> list[StepResult]:
     """Send the steps of *case* in one session, and return the responses.
 
     An error of the application is a response, and so is a connection that is closed early
@@ -187,7 +187,7 @@ async def run_case(case: Case, client: Client) -> list[StepResult]:
     return results
 
 
-async def _run_step(step: Step, client: Client, captured: Mapping[str, str]) -> Response:
+async def _run_step(step: Step, client: ComparisonClient, captured: Mapping[str, str]) -> Response:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + step.timeout
     while True:
@@ -197,7 +197,7 @@ async def _run_step(step: Step, client: Client, captured: Mapping[str, str]) -> 
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def _send(client: Client, request: httpx.Request) -> Response:
+async def _send(client: ComparisonClient, request: httpx.Request) -> Response:
     try:
         received = await client.exchange(request)
     except (httpx.ConnectError, httpx.TimeoutException) as error:
@@ -209,19 +209,19 @@ async def _send(client: Client, request: httpx.Request) -> Response:
         cause = f"{type(error).__name__} {error}"
         return Response(0, (), b"", complete=False, error=f"no response: {cause}")
     body = bytearray()
-    outcome: Outcome = received.extensions.get(OUTCOME, Outcome())
+    delivery: Delivery = received.extensions.get(DELIVERY, Delivery())
     try:
         async for chunk in received.aiter_raw():
             body += chunk
     except httpx.TransportError as error:
-        outcome = Outcome(complete=False, error=str(error))
+        delivery = Delivery(complete=False, error=str(error))
     finally:
         await received.aclose()
     headers = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1"))
         for name, value in received.headers.raw
     )
-    return Response(received.status_code, headers, bytes(body), outcome.complete, outcome.error)
+    return Response(received.status_code, headers, bytes(body), delivery.complete, delivery.error)
 
 
 def _findings(

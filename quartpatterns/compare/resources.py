@@ -93,16 +93,14 @@ class UsageMonitor:
         self.pid = pid
         self.first = self.last = ProcessTree.of(pid)
         self.peak_rss = self.first.rss
+        self.cpu_seconds = 0.0
 
     def sample(self) -> None:
         """Measure again. A peak of memory between two samples is not seen."""
         self.last = ProcessTree.of(self.pid)
         self.peak_rss = max(self.peak_rss, self.last.rss)
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU time between the first and the last sample."""
-        return self.last.cpu_seconds - self.first.cpu_seconds
+        # A root process that has exited has no CPU time: keep that of the sample before.
+        self.cpu_seconds = max(self.cpu_seconds, self.last.cpu_seconds - self.first.cpu_seconds)
 
     @property
     def exited(self) -> frozenset[int]:

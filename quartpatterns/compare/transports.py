@@ -17,8 +17,8 @@ from werkzeug.test import run_wsgi_app
 
 from quartpatterns.compare.applications import Application, interface
 
-OUTCOME = "quartpatterns.outcome"
-"""The response extension of an application that is called in process, an :class:`Outcome`."""
+DELIVERY = "quartpatterns.delivery"
+"""The response extension of an application that is called in process, an :class:`Delivery`."""
 
 TARGET = "target"
 """The request extension of HTTPX for the request target: path and query, sent unchanged."""
@@ -36,14 +36,14 @@ Message = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Delivery:
     """Whether the whole body was produced, and the exception that the application raised."""
 
     complete: bool = True
     error: str | None = None
 
 
-class Client(httpx.AsyncClient):
+class ComparisonClient(httpx.AsyncClient):
     """An HTTPX client that can send a request without parsing the ``Location`` of the response.
 
     HTTPX parses ``Location`` even if it does not follow redirects, and fails if it is not a valid
@@ -61,7 +61,7 @@ class Client(httpx.AsyncClient):
 
 
 @contextlib.asynccontextmanager
-async def client(target: Application | str) -> AsyncIterator[Client]:
+async def client(target: Application | str) -> AsyncIterator[ComparisonClient]:
     """Yield a client for *target*: an ASGI or WSGI application, or the URL of a server.
 
     An ASGI application that supports lifespan is started first and shut down at the end. Every
@@ -78,7 +78,9 @@ async def client(target: Application | str) -> AsyncIterator[Client]:
         else:
             transport = _WSGITransport(target)
         base_url = target if isinstance(target, str) else "http://localhost"
-        http = Client(base_url=base_url, transport=transport, timeout=TIMEOUT, trust_env=False)
+        http = ComparisonClient(
+            base_url=base_url, transport=transport, timeout=TIMEOUT, trust_env=False
+        )
         http.transport = transport
         http.headers = httpx.Headers(HEADERS)
         yield await stack.enter_async_context(http)
@@ -126,7 +128,7 @@ class _ASGITransport(httpx.AsyncBaseTransport):
                 await send({"type": "http.response.body", "body": b""})
 
         response = await httpx.ASGITransport(server).handle_async_request(request)
-        response.extensions[OUTCOME] = Outcome(finished or not started, error)
+        response.extensions[DELIVERY] = Delivery(finished or not started, error)
         return response
 
 
@@ -144,21 +146,23 @@ class _WSGITransport(httpx.AsyncBaseTransport):
         try:
             chunks, status, headers = run_wsgi_app(self.app, wsgi_environ(request))
         except Exception as raised:  # as a server does, whatever the application raises
-            outcome = Outcome(error=f"{type(raised).__name__}: {raised}")
-            return httpx.Response(500, stream=httpx.ByteStream(b""), extensions={OUTCOME: outcome})
-        body, outcome = io.BytesIO(), Outcome()
+            delivery = Delivery(error=f"{type(raised).__name__}: {raised}")
+            return httpx.Response(
+                500, stream=httpx.ByteStream(b""), extensions={DELIVERY: delivery}
+            )
+        body, delivery = io.BytesIO(), Delivery()
         try:
             for chunk in chunks:
                 body.write(chunk)
         except Exception as raised:  # the same, but the status has been sent
-            outcome = Outcome(complete=False, error=f"{type(raised).__name__}: {raised}")
+            delivery = Delivery(complete=False, error=f"{type(raised).__name__}: {raised}")
         finally:
             getattr(chunks, "close", lambda: None)()
         return httpx.Response(
             int(status.split()[0]),
             headers=[(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers],
             stream=httpx.ByteStream(body.getvalue()),
-            extensions={OUTCOME: outcome},
+            extensions={DELIVERY: delivery},
         )
 
 

@@ -28,11 +28,11 @@ with requires_extra("deployment", "asyncssh"):
     )
     from quartpatterns.deployment.deployment import Deployment, Outcome
     from quartpatterns.deployment.errors import (
-        DeployFileError,
         DeploymentError,
         FailedError,
         LockedError,
         PackError,
+        SettingsError,
         StepFailedError,
     )
     from quartpatterns.deployment.host_group import Event
@@ -48,7 +48,6 @@ with requires_extra("deployment", "asyncssh"):
 __all__ = [
     "Archive",
     "ConfigurationMissingError",
-    "DeployFileError",
     "Deployment",
     "DeploymentError",
     "Event",
@@ -59,10 +58,11 @@ __all__ = [
     "LockedError",
     "Outcome",
     "PackError",
-    "SupervisorStatus",
     "Settings",
+    "SettingsError",
     "Status",
     "StepFailedError",
+    "SupervisorStatus",
     "load_configuration",
     "newest_archive",
     "pack",

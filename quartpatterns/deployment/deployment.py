@@ -57,7 +57,7 @@ class Deployment:
         await deployment.deploy(archive)
 
     Every command that takes ``names`` takes names of hosts or groups, and without names works on
-    all hosts. It raises :exc:`DeployFileError` if a name is unknown. A command that failed or
+    all hosts. It raises :exc:`SettingsError` if a name is unknown. A command that failed or
     was interrupted can run again, and continues where it stopped.
 
     Arguments:

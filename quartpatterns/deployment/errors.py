@@ -3,7 +3,7 @@
 .. code-block:: text
 
     DeploymentError
-    ├── DeployFileError      a setting is missing, unknown or invalid
+    ├── SettingsError      a setting is missing, unknown or invalid
     ├── PackError            an archive cannot be made or used
     ├── StepFailedError      a step failed on one host
     │   └── LockedError      another deployment is running on the host
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
-    "DeployFileError",
+    "SettingsError",
     "DeploymentError",
     "FailedError",
     "LockedError",
@@ -32,7 +32,7 @@ class DeploymentError(Exception):
     """
 
 
-class DeployFileError(DeploymentError):
+class SettingsError(DeploymentError):
     """A setting in ``deploy.toml`` or ``pyproject.toml`` is missing, unknown or invalid.
 
     It is also raised if a host or group is requested that the file does not define.

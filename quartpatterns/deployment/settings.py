@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar, cast
 
-from quartpatterns.deployment.errors import DeployFileError
+from quartpatterns.deployment.errors import SettingsError
 
 __all__ = ["VERSION", "Health", "Host", "Settings", "parse_settings", "read_settings"]
 
@@ -135,20 +135,20 @@ class Settings:
             names: Names of hosts or groups.
 
         Raises:
-            DeployFileError: A name is unknown, or the settings have no hosts.
+            SettingsError: A name is unknown, or the settings have no hosts.
         """
         hosts = {host.name for host in self.hosts}
         selected: set[str] = set()
         for name in names:
             if name not in self.groups and name not in hosts:
                 known = ", ".join([*(host.name for host in self.hosts), *self.groups])
-                raise DeployFileError(
+                raise SettingsError(
                     f"host or group {name!r} is unknown. The settings have {known or 'no hosts'}"
                 )
             selected |= set(self.groups.get(name, (name,)))
         result = tuple(host for host in self.hosts if not names or host.name in selected)
         if not result:
-            raise DeployFileError(
+            raise SettingsError(
                 'the settings have no hosts. Add [hosts] with lines like web1 = "web1.example.org"'
             )
         return result
@@ -163,7 +163,7 @@ def read_settings(path: Path) -> Settings:
         path: The folder of the project, or a file with settings.
 
     Raises:
-        DeployFileError: There are no settings, or one is invalid.
+        SettingsError: There are no settings, or one is invalid.
 
     .. versionadded:: 0.1
     """
@@ -181,7 +181,7 @@ def read_settings(path: Path) -> Settings:
         table = table.get(key, {})
     section = "[tool.quartpatterns.deploy]"
     if not table:
-        raise DeployFileError(f"{file} has no {section}, and deploy.toml is missing. Write one")
+        raise SettingsError(f"{file} has no {section}, and deploy.toml is missing. Write one")
     location = f"{file.name} {section}"
     return parse_settings(table, root=folder, name=_project_name(data), location=location)
 
@@ -190,12 +190,12 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DeployFileError(
+        raise SettingsError(
             f"{file} cannot be read ({error.strerror}). Write a deploy.toml, or run this in the"
             " folder of the project"
         ) from error
     except ValueError as error:
-        raise DeployFileError(f"{file} is not valid TOML: {error}") from error
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
 
 
 def _project_name(pyproject: Mapping[str, Any]) -> str | None:
@@ -215,7 +215,7 @@ def parse_settings(
         location: The name of the file, for messages.
 
     Raises:
-        DeployFileError: A key is unknown, or a value is invalid.
+        SettingsError: A key is unknown, or a value is invalid.
 
     .. versionadded:: 0.1
     """
@@ -268,7 +268,7 @@ class _Table:
 
     def __init__(self, location: str, data: object) -> None:
         if not isinstance(data, Mapping):
-            raise DeployFileError(f"{location} must be a table, not {data!r}")
+            raise SettingsError(f"{location} must be a table, not {data!r}")
         self.location = location
         self.data = cast(Mapping[str, Any], data)
         self.known: set[str] = set()
@@ -285,7 +285,7 @@ class _Table:
     ) -> str:
         value = self.value(key, default)
         if value is None:
-            raise DeployFileError(f"{self.location}: {key} is missing. Add {key} = ...")
+            raise SettingsError(f"{self.location}: {key} is missing. Add {key} = ...")
         if not isinstance(value, str) or not _LINE.fullmatch(value):
             raise self.invalid(key, value, "a string of one line")
         if not pattern.fullmatch(value):
@@ -325,8 +325,8 @@ class _Table:
             raise self.invalid(key, value, "a number of seconds, more than 0")
         return float(value)
 
-    def invalid(self, key: str, value: object, requirement: str) -> DeployFileError:
-        return DeployFileError(f"{self.location}: {key} must be {requirement}, not {value!r}")
+    def invalid(self, key: str, value: object, requirement: str) -> SettingsError:
+        return SettingsError(f"{self.location}: {key} must be {requirement}, not {value!r}")
 
     def refuse_unknown_keys(self) -> None:
         for key in self.data:
@@ -334,7 +334,7 @@ class _Table:
                 close = difflib.get_close_matches(key, self.known, n=1)
                 names = ", ".join(sorted(self.known))
                 hint = f"Did you mean {close[0]}?" if close else f"The settings are {names}"
-                raise DeployFileError(f"{self.location}: the setting {key!r} is unknown. {hint}")
+                raise SettingsError(f"{self.location}: the setting {key!r} is unknown. {hint}")
 
 
 def _hosts(table: _Table, root: Path, name: str) -> tuple[Host, ...]:

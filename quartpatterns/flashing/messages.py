@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Literal, cast, overload
 from weakref import WeakKeyDictionary
 
-from quart import Quart, current_app, has_request_context, request, session
-from quart.signals import message_flashed
+from quart import current_app, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
+from quartpatterns._shared.flash import FlashedMessage, pop_session_messages
 from quartpatterns.flashing.cookies import FlashCookie, FlashCookies
 
-__all__ = ["EXTENSION", "FlashStorage", "FlashedMessage", "flash", "get_flashed_messages"]
+__all__ = ["EXTENSION", "FlashStorage", "flash", "get_flashed_messages"]
 
 EXTENSION = "quartpatterns.flashing"
 """The key of the application's :class:`FlashStorage` in ``app.extensions``."""
-
-
-class FlashedMessage:
-    """A message that is stored; awaiting it sends the signal ``message_flashed``, once."""
-
-    def __init__(self, app: Quart, category: str, message: str) -> None:
-        self.app = app
-        self.category = category
-        self.message = message
-        self.signal_sent = False
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self.send_signal().__await__()
-
-    async def send_signal(self) -> None:
-        """Send Quart's signal ``message_flashed``, unless it was sent already."""
-        if not self.signal_sent:
-            self.signal_sent = True
-            await message_flashed.send_async(
-                self.app,
-                _sync_wrapper=self.app.ensure_async,  # type: ignore[arg-type]
-                message=self.message,
-                category=self.category,
-            )
 
 
 class RequestMessages:
@@ -91,7 +67,7 @@ class RequestMessages:
         cookie = self.cookies.encode(category, message, after=last[0].name if last else "")
         self.cookies.check_total_size([*self.pending, cookie])
         self._flashed.append(cookie)
-        flashed = FlashedMessage(self.cookies.app, category, message)
+        flashed = FlashedMessage(self.cookies.app, message, category)
         (self.awaitable if _in_event_loop() else self.not_awaitable).append(flashed)
         return flashed
 
@@ -101,10 +77,8 @@ class RequestMessages:
             if self.response_started:
                 self._warn_too_late()
                 return []
-            # Extensions flash with quart.flash, which stores messages in the session. Quart's own
-            # get_flashed_messages would change the session even if there are none.
-            stored: list[Any] = session.pop("_flashes") if "_flashes" in session else []
-            self._read = [(str(category), message) for category, message in stored]
+            # Extensions flash with quart.flash, which stores messages in the session.
+            self._read = [(str(category), text) for category, text in pop_session_messages()]
             self._read += [(cookie.category, cookie.message) for cookie in self.pending]
             if not self._keep:
                 self._shown = self.pending
@@ -160,7 +134,7 @@ class FlashStorage:
         messages = self.of_request()
         messages.response_started = True
         if messages.used:
-            not_awaited = [one for one in messages.awaitable if not one.signal_sent]
+            not_awaited = [one for one in messages.awaitable if not one.awaited]
             for flashed in messages.not_awaitable + not_awaited:
                 await flashed.send_signal()
             if not_awaited and current_app.testing:

@@ -13,13 +13,13 @@ from pymongo.asynchronous.collection import AsyncCollection
 from quartpatterns._shared.loop_bound import LoopBound, current_context
 from quartpatterns.mongodb.settings import Settings
 
-__all__ = ["Client", "Connection", "current_connection"]
+__all__ = ["LoopClient", "AppDatabase", "current_database"]
 
 CLOSE_TIMEOUT = 1.0
 """Seconds to tell the server that sessions have ended, which may be unreachable."""
 
 
-class Client:
+class LoopClient:
     """PyMongo's client for one event loop, the database, and the collections used so far."""
 
     def __init__(self, settings: Settings) -> None:
@@ -47,7 +47,7 @@ class Client:
             await self.client.close()
 
 
-class Connection:
+class AppDatabase:
     """The value of ``app.extensions["mongodb"]``.
 
     Arguments:
@@ -60,10 +60,10 @@ class Connection:
         self.mongo = mongo
         self.settings = settings
         self.documents = documents
-        self.clients = LoopBound(lambda: Client(settings), Client.close)
+        self.clients = LoopBound(lambda: LoopClient(settings), LoopClient.close)
         self.close = self.clients.close
 
-    def client(self, used_for: str) -> Client:
+    def client(self, used_for: str) -> LoopClient:
         """Return the client of the running event loop.
 
         Raises:
@@ -95,7 +95,7 @@ class Connection:
             await self.close()
 
 
-def current_connection(used_for: str) -> Connection:
+def current_database(used_for: str) -> AppDatabase:
     """Return the connection of the current application.
 
     Raises:
@@ -109,7 +109,7 @@ def current_connection(used_for: str) -> Connection:
             " or inside `async with app.app_context():`"
         )
     connection = context.app.extensions.get("mongodb")
-    if not isinstance(connection, Connection):
+    if not isinstance(connection, AppDatabase):
         raise RuntimeError(
             f"{used_for}: the current application has no MongoDB object; call mongo.init_app(app)"
         )

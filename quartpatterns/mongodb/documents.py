@@ -17,7 +17,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from quartpatterns.mongodb.connection import current_connection
+from quartpatterns.mongodb.connection import current_database
 from quartpatterns.mongodb.errors import validate
 
 __all__ = ["Document", "create_indexes", "initialize_classes"]
@@ -75,7 +75,7 @@ class Document(beanie.Document):
         Raises:
             RuntimeError: There is no context, or the class is not registered.
         """
-        connection = current_connection(cls.__name__)
+        connection = current_database(cls.__name__)
         if cls not in connection.documents:
             raise RuntimeError(
                 f"{cls.__name__} is not registered with the MongoDB object of this application:"

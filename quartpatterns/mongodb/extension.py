@@ -18,7 +18,7 @@ from quart import Quart, abort
 from quart.signals import appcontext_pushed
 
 from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
-from quartpatterns.mongodb.connection import Client, Connection, current_connection
+from quartpatterns.mongodb.connection import AppDatabase, LoopClient, current_database
 from quartpatterns.mongodb.documents import Document, create_indexes, initialize_classes
 from quartpatterns.mongodb.errors import (
     diagnose,
@@ -87,7 +87,7 @@ class MongoDB:
                 f"the application {app.name!r} already has a MongoDB object: call init_app() only"
                 " once"
             )
-        connection = Connection(self, read_settings(app), self._documents.keys())
+        connection = AppDatabase(self, read_settings(app), self._documents.keys())
         app.extensions["mongodb"] = connection
         register_error_handlers(app)
 
@@ -272,8 +272,8 @@ class MongoDB:
             fetch=fetch,
         )
 
-    def _client(self, used_for: str) -> Client:
-        connection = current_connection(used_for)
+    def _client(self, used_for: str) -> LoopClient:
+        connection = current_database(used_for)
         if connection.mongo is not self:
             raise RuntimeError(
                 f"{used_for}: the current application is initialized with another MongoDB object;"

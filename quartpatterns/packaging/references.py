@@ -11,7 +11,7 @@ from typing import Literal
 
 from jinja2 import Environment, TemplateSyntaxError
 
-__all__ = ["Folder", "Kind", "Reference", "find_in_python", "find_in_template"]
+__all__ = ["ResourceFolder", "Kind", "Reference", "find_in_python", "find_in_template"]
 
 Kind = Literal["template", "static", "data"]
 
@@ -51,14 +51,14 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class ResourceFolder:
     """A folder of templates or static files. *path* is ``/`` if the code computes it."""
 
     kind: Kind
     path: str
 
 
-def find_in_python(path: str, code: bytes) -> Iterator[Reference | Folder]:
+def find_in_python(path: str, code: bytes) -> Iterator[Reference | ResourceFolder]:
     """Yield the references in a module, and the folders of its applications and blueprints.
 
     A file that is not valid Python, such as a template of a module, has no references.
@@ -88,12 +88,12 @@ def _call_references(node: ast.Call, place: str) -> Iterator[Reference]:
 
 def _argument_references(
     keyword: ast.keyword, path: str, place: str
-) -> Iterator[Reference | Folder]:
+) -> Iterator[Reference | ResourceFolder]:
     """Yield what a keyword argument refers to, for any function."""
     strings = _strings(keyword.value)
     if keyword.arg in _FOLDER_ARGUMENTS and ast.unparse(keyword.value) != "None":
         folder = posixpath.join(posixpath.dirname(path), strings[0] if strings else "/")
-        yield Folder(_FOLDER_ARGUMENTS[keyword.arg], posixpath.normpath(folder))
+        yield ResourceFolder(_FOLDER_ARGUMENTS[keyword.arg], posixpath.normpath(folder))
     elif keyword.arg in _TEMPLATE_ARGUMENTS:
         values = keyword.value.values if isinstance(keyword.value, ast.Dict) else ()
         for names in (strings, *map(_strings, values)):

@@ -15,9 +15,9 @@ from quart import Quart
 from quart.utils import run_sync
 
 from quartpatterns.packaging.references import (
-    Folder,
     Kind,
     Reference,
+    ResourceFolder,
     find_in_python,
     find_in_template,
 )
@@ -201,11 +201,13 @@ def _read(package: Path) -> _Contents:
 
 def _contents(files: Mapping[str, Traversable], *, root: str = "") -> _Contents:
     references: list[Reference] = []
-    named: list[Folder] = []
+    named: list[ResourceFolder] = []
     for path, file in files.items():
         if path.endswith(".py"):
             for found in find_in_python(path, file.read_bytes()):
-                named.append(found) if isinstance(found, Folder) else references.append(found)
+                named.append(found) if isinstance(found, ResourceFolder) else references.append(
+                    found
+                )
     folders: dict[Kind, Sequence[str]] = {}
     for kind, default in _DEFAULT_FOLDERS.items():
         paths = {folder.path for folder in named if folder.kind == kind}

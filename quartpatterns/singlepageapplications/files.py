@@ -127,7 +127,7 @@ def find_asset(
         modified=chosen.st_mtime,
         coding=coding,
         varies=bool(available),
-        content=_read_small(chosen_path, chosen.st_size),
+        content=read_small(chosen_path, chosen.st_size),
     )
 
 
@@ -145,7 +145,7 @@ def choose_coding(accept: Accept, codings: Iterable[str]) -> str | None:
     return None if "identity" in named and accept.quality("identity") > quality else best
 
 
-def _read_small(path: str, size: int) -> bytes | None:
+def read_small(path: str, size: int) -> bytes | None:
     """Return the content of a small file that has not changed since it was found."""
     if size > _SMALL:
         return None

@@ -1,4 +1,4 @@
-"""SQLite for Quart: a connection for each context, opened on demand, without blocking the loop.
+"""SQLite for Quart: one connection per context, opened on demand, without blocking the event loop.
 
 .. code-block:: python
 
@@ -12,22 +12,20 @@
         found = await db.query_db("SELECT * FROM users WHERE name = ?", [name], one=True)
         ...
 
-The names are those of Flask's page, awaited. The connections are aiosqlite's, kept warm in a pool;
-a query is one trip to the connection's thread.
+The names are those of Flask's page, with ``await``. The connections are aiosqlite connections
+from a pool. A query takes one round trip to the thread of its connection.
+
+Errors: the errors are those of :mod:`sqlite3`. :exc:`DatabaseUnavailable` (503) is raised when no
+connection can be opened, or none is free in time.
 """
 
-try:
-    from quartpatterns.sqlite3.connection import Connection
-except ModuleNotFoundError as _missing:
-    raise ImportError(
-        f"quartpatterns.sqlite3 needs {_missing.name}: pip install 'quartpatterns[sqlite3]'",
-        name=_missing.name,
-    ) from _missing
+from quartpatterns._shared.extras import requires_extra
+
+with requires_extra("sqlite3", "aiosqlite"):
+    from quartpatterns.sqlite3.connection import Connection, make_dicts
 
 from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose, handle_database_error
-from quartpatterns.sqlite3.extension import SQLite
-from quartpatterns.sqlite3.functions import get_db, init_db, query_db, stream_query
-from quartpatterns.sqlite3.rows import make_dicts
+from quartpatterns.sqlite3.extension import SQLite, get_db, init_db, query_db, stream_query
 from quartpatterns.sqlite3.settings import DEFAULTS
 from quartpatterns.sqlite3.transactions import Transaction
 

@@ -1,44 +1,130 @@
-"""The extension: a connection for each context, by the names of Flask's page."""
+"""The extension, and the functions of Flask's page."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
 
-from quart import Quart, has_app_context
+from quart import Quart
 from quart.ctx import AppContext
-from quart.globals import app_ctx
+from quart.signals import appcontext_tearing_down
 
-from quartpatterns.sqlite3.commands import add_init_db
+from quartpatterns._shared.loop_bound import ContextBound, LoopBound, current_context
+from quartpatterns._shared.unavailable import register_unavailable_handler
 from quartpatterns.sqlite3.connection import Connection
-from quartpatterns.sqlite3.errors import handle_database_error
-from quartpatterns.sqlite3.opening import Configure
-from quartpatterns.sqlite3.registration import Registration
-from quartpatterns.sqlite3.schema import initialise
-from quartpatterns.sqlite3.settings import read_settings
+from quartpatterns.sqlite3.errors import diagnose
+from quartpatterns.sqlite3.pool import ConnectionPool
+from quartpatterns.sqlite3.schema import add_init_db_command, execute_schema
+from quartpatterns.sqlite3.settings import Configure, DatabaseSettings, connect, read_settings
 from quartpatterns.sqlite3.transactions import Mode
 
-__all__ = ["SQLite", "current_database"]
+__all__ = ["SQLite", "get_db", "init_db", "query_db", "stream_query"]
 
 F = TypeVar("F", bound=Configure)
 
 
-class SQLite:
-    """SQLite in a Quart application: a connection for each context, on demand, from a pool.
-
-    The connection is that of the request, the websocket, the background task, the stream or
-    the bare ``async with app.app_context()`` that the code runs in. At the end of its context what
-    is not committed is rolled back, and the connection goes back to the pool, also when the client
-    went away in the middle of a query. A request that asks for none takes none.
-
-    One object serves any number of applications.
+class LoopConnections:
+    """The connection pool of one event loop, and the connection of each context on that loop.
 
     Arguments:
-        app: An application to initialise at once.
-        row_factory: What makes a row of a tuple, for all connections; a context may set its own,
-            ``db.row_factory = make_dicts``. ``None`` leaves the tuples.
+        settings: The settings of the application.
+        connect: Opens a connection; it is called in the thread of the connection.
+    """
+
+    def __init__(
+        self, settings: DatabaseSettings, connect: Callable[[], sqlite3.Connection]
+    ) -> None:
+        self.pool = ConnectionPool(settings, connect)
+        self._timeout = settings.busy_timeout
+        self._contexts = ContextBound(Connection.release)
+
+    async def get(self, context: AppContext) -> Connection:
+        """Return the connection of *context*; take one from the pool if it has none.
+
+        Raises:
+            DatabaseUnavailable: No connection was free in time, or none could be opened.
+        """
+        contexts = self._contexts
+        if (found := contexts.get(context)) is not None:
+            if not found.is_closed:
+                return found
+            await contexts.release(context)
+        # acquire() lets one task of the context wait for the others. Without a wait there is
+        # nothing to take turns for.
+        if not contexts.is_acquiring(context) and (pooled := self.pool.take()) is not None:
+            connection = Connection(self.pool, pooled, transaction_timeout=self._timeout)
+            contexts.set(context, connection)
+            return connection
+        return await contexts.acquire(context, self._open)
+
+    async def release(self, context: AppContext) -> None:
+        """Release the connection of *context*, if it has one, even if the caller is cancelled."""
+        with suppress(sqlite3.Error):  # The connection is not used again.
+            await self._contexts.release(context)
+
+    async def close(self) -> None:
+        """Release and close all connections."""
+        self.pool.close()
+        await self._contexts.close()
+        while stopping := set(self.pool.stopping):
+            await asyncio.wait(stopping)
+
+    async def _open(self) -> Connection:
+        pooled = await self.pool.acquire()
+        return Connection(self.pool, pooled, transaction_timeout=self._timeout)
+
+
+class AppDatabase:
+    """The database of one application; the value of ``app.extensions["sqlite3"]``.
+
+    Arguments:
+        db: The extension object of the application.
+        settings: The settings of the application.
+        row_factory: Makes a row of a tuple.
+        functions: Called with each new connection.
+    """
+
+    def __init__(
+        self,
+        db: SQLite,
+        settings: DatabaseSettings,
+        row_factory: Any,
+        functions: Sequence[Configure],
+    ) -> None:
+        self.db = db
+        self.settings = settings
+        opener = partial(connect, settings, row_factory, functions)
+        self.connections = LoopBound(
+            partial(LoopConnections, settings, opener), LoopConnections.close
+        )
+
+    async def release(self, app: Quart, **_: object) -> None:
+        """Release the connection of the current context; the receiver of a signal of *app*."""
+        connections = self.connections.find()
+        if connections is not None and (context := current_context()) is not None:
+            await connections.release(context)
+
+
+class SQLite:
+    """SQLite in a Quart application: one connection per context, from a pool.
+
+    The connection belongs to the request, the websocket, the background task, the stream or the
+    ``async with app.app_context()`` block in which the code runs. At the end of the context,
+    everything that is not committed is rolled back and the connection returns to the pool, even
+    if the client has left in the middle of a query. A request that uses no connection takes none.
+
+    One object can serve several applications.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        app: The application; without it, call :meth:`init_app`.
+        row_factory: Makes a row of a tuple, on every connection. A context may set its own:
+            ``connection.row_factory = make_dicts``. ``None`` returns tuples.
     """
 
     def __init__(self, app: Quart | None = None, *, row_factory: Any = sqlite3.Row) -> None:
@@ -48,69 +134,73 @@ class SQLite:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Use the database that the configuration of *app* names, and add ``quart init-db``.
+        """Initialise *app*: read its settings, and add the error handler and ``quart init-db``.
 
-        The configuration is read now: later changes have no effect. The database is opened
-        when it is first used.
+        Later changes of the configuration have no effect. The database is opened on first use.
 
         Raises:
-            RuntimeError: No database is configured, or *app* has been initialised before.
-            ValueError: A setting can't be used.
+            RuntimeError: ``DATABASE`` is not set, or *app* has been initialised before.
+            ValueError: A setting is invalid.
         """
         if "sqlite3" in app.extensions:
-            raise RuntimeError("this application has an SQLite object: import that one")
-        registration = Registration(self, read_settings(app), self._row_factory, self._functions)
-        app.extensions["sqlite3"] = registration
-        app.after_serving(registration.close)
-        _take_back_last(app, registration)
-        if sqlite3.Error not in app.error_handler_spec[None][None]:
-            app.register_error_handler(sqlite3.Error, handle_database_error)
-        add_init_db(app, self.init_db)
+            raise RuntimeError("this application already has an SQLite object: import that one")
+        database = AppDatabase(self, read_settings(app), self._row_factory, self._functions)
+        app.extensions["sqlite3"] = database
+        app.after_serving(database.connections.close)
+        # The signal comes after all teardown functions, which may use the connection. If one of
+        # them fails, there is no signal, and the connection is released when the context is
+        # garbage collected. The signal keeps a weak reference to the method.
+        app.extensions["sqlite3.release"] = database.release
+        appcontext_tearing_down.connect(database.release, app)
+        register_unavailable_handler(app, sqlite3.Error, diagnose=diagnose)
+        add_init_db_command(app, self.init_db)
 
     def on_connect(self, function: F) -> F:
-        """Have *function* called with each new connection of :mod:`sqlite3`, in its thread.
+        """Register a function that is called with each new connection of :mod:`sqlite3`.
 
-        For what belongs to a connection: ``create_function``, ``create_collation``, extensions.
-        Adapters and converters belong to the process: :func:`sqlite3.register_adapter`.
+        It is called in the thread of the connection. Use it for what belongs to a connection:
+        ``create_function``, ``create_collation``, extensions. Adapters and converters belong to
+        the process: see :func:`sqlite3.register_adapter`.
         """
         self._functions.append(function)
         return function
 
     async def get_db(self) -> Connection:
-        """The connection of the current context, taken from the pool when it is first asked for.
+        """Return the connection of the current context.
+
+        The first call in a context takes the connection from the pool.
 
         Raises:
             DatabaseUnavailable: The database can't be opened, or all connections are in use.
             RuntimeError: There is no context.
         """
         context = _context("get_db")
-        lender = self._registration(context).lender()
-        return lender.lent(context) or await lender.lend(context)
+        return await self._database(context).connections.get().get(context)
 
     async def query_db(self, query: str, args: Any = (), one: bool = False) -> Any:
         """Execute *query* on the connection of the context, and fetch its rows.
 
         Arguments:
             query: One SQL statement, with ``?`` or ``:name`` for each value.
-            args: The values: a sequence, or a mapping. Never write them into the statement.
-            one: Return the first row, or ``None`` where there is none.
+            args: The values: a sequence or a mapping. Never write values into the statement.
+            one: Return the first row only.
 
         Returns:
-            A list of rows, which may be empty; with *one* a row or ``None``.
+            A list of rows, which may be empty. With *one*, a row, or ``None`` if there is none.
         """
         return await (await self.get_db()).query(query, args, one)
 
     async def stream_query(
         self, query: str, args: Any = (), *, batch_size: int = 256
     ) -> AsyncGenerator[Any, None]:
-        """The rows of *query*, however many, of which few are in memory at a time.
+        """Yield the rows of *query*, with few of them in memory at a time.
 
-        In a response that is streamed it wants ``stream_with_context`` around it.
+        In a streamed response, use it in a generator under ``stream_with_context``.
 
         Arguments:
             query: One SQL statement, with ``?`` or ``:name`` for each value.
-            args: The values: a sequence, or a mapping.
-            batch_size: Rows fetched in one trip to the thread of the connection.
+            args: The values: a sequence or a mapping.
+            batch_size: The number of rows fetched in one round trip to the thread.
         """
         connection = await self.get_db()
         async with aclosing(connection.stream(query, args, batch_size=batch_size)) as rows:
@@ -119,9 +209,9 @@ class SQLite:
 
     @asynccontextmanager
     async def transaction(self, mode: Mode = "IMMEDIATE") -> AsyncGenerator[Connection]:
-        """``async with db.transaction():`` commits its block, or rolls it back.
+        """Commit the block of ``async with``, or roll it back after an error.
 
-        In another one it is a savepoint. Tasks beside it in the same context wait.
+        In another transaction it is a savepoint. Other tasks of the same context wait.
 
         Arguments:
             mode: ``IMMEDIATE``, ``EXCLUSIVE``, or ``DEFERRED`` for a block that only reads.
@@ -132,69 +222,79 @@ class SQLite:
     async def init_db(
         self, app: Quart | None = None, *, schema: str = "schema.sql", if_empty: bool = False
     ) -> bool:
-        """Execute the statements of *schema*, all or none of them, in a context of its own.
+        """Execute the statements of *schema*, all or none of them, in a context of their own.
 
-        What happens to the data that is there, the schema says: ``DROP TABLE IF EXISTS``.
+        The schema decides what happens to existing data, for example by ``DROP TABLE IF EXISTS``.
 
         Arguments:
-            app: The application; the current one where none is given.
+            app: The application; by default the current one.
             schema: A file in the folder of the application.
-            if_empty: Do nothing where there is a table.
+            if_empty: Do nothing if the database has a table.
 
         Returns:
-            Whether they were executed.
+            Whether the statements were executed.
 
         Raises:
             FileNotFoundError: There is no such file.
-            sqlite3.Error: A statement is wrong.
+            sqlite3.Error: A statement is invalid.
         """
         app = app or _context("init_db").app
         async with app.app_context():
-            return await initialise(app, await self.get_db(), schema, if_empty=if_empty)
+            return await execute_schema(app, await self.get_db(), schema, if_empty=if_empty)
 
-    def _registration(self, context: AppContext) -> Registration:
-        registration = context.app.extensions.get("sqlite3")
-        if not isinstance(registration, Registration) or registration.db is not self:
+    def _database(self, context: AppContext) -> AppDatabase:
+        database = context.app.extensions.get("sqlite3")
+        if not isinstance(database, AppDatabase) or database.db is not self:
             raise RuntimeError(
                 "the current application is not initialised with this SQLite object: call"
-                " db.init_app(app), and make one SQLite object only"
+                " db.init_app(app), and create one SQLite object only"
             )
-        return registration
+        return database
 
 
-def current_database() -> SQLite:
-    """The SQLite object of the current application.
+async def get_db() -> Connection:
+    """Call :meth:`SQLite.get_db` of the current application.
 
-    Raises:
-        RuntimeError: There is no context, or the application has none.
+    .. versionadded:: 0.1
     """
-    registration = _context("get_db").app.extensions.get("sqlite3")
-    if not isinstance(registration, Registration):
+    return await _current_db().get_db()
+
+
+async def query_db(query: str, args: Any = (), one: bool = False) -> Any:
+    """Call :meth:`SQLite.query_db` of the current application.
+
+    .. versionadded:: 0.1
+    """
+    return await _current_db().query_db(query, args, one)
+
+
+def stream_query(query: str, args: Any = (), *, batch_size: int = 256) -> AsyncGenerator[Any, None]:
+    """Call :meth:`SQLite.stream_query` of the current application.
+
+    .. versionadded:: 0.1
+    """
+    return _current_db().stream_query(query, args, batch_size=batch_size)
+
+
+async def init_db(*, schema: str = "schema.sql", if_empty: bool = False) -> bool:
+    """Call :meth:`SQLite.init_db` of the current application.
+
+    .. versionadded:: 0.1
+    """
+    return await _current_db().init_db(schema=schema, if_empty=if_empty)
+
+
+def _current_db() -> SQLite:
+    database = _context("get_db").app.extensions.get("sqlite3")
+    if not isinstance(database, AppDatabase):
         raise RuntimeError("the current application has no database: call SQLite(app)")
-    return cast("SQLite", registration.db)
+    return database.db
 
 
-def _context(what: str) -> AppContext:
-    if not has_app_context():
+def _context(function: str) -> AppContext:
+    if (context := current_context()) is None:
         raise RuntimeError(
-            f"{what}() needs a context: use it in a request, a websocket or a background task, in a"
-            " stream under stream_with_context, or inside `async with app.app_context():`"
+            f"{function}() needs a context: use it in a request, a websocket or a background task,"
+            " in a stream under stream_with_context, or inside `async with app.app_context():`"
         )
-    return cast("AppContext", cast("Any", app_ctx)._get_current_object())
-
-
-def _take_back_last(app: Quart, registration: Registration) -> None:
-    """Take a context's connection back when all teardown functions are done, or one has failed.
-
-    As a teardown function it would come before others, which may open a connection anew, or not
-    at all: Quart calls them in the order of their registration, up to the first that fails.
-    """
-    tear_down = app.do_teardown_appcontext
-
-    async def do_teardown_appcontext(exc: BaseException | None) -> None:
-        try:
-            await tear_down(exc)
-        finally:
-            await registration.take_back()
-
-    app.do_teardown_appcontext = do_teardown_appcontext  # type: ignore[method-assign]
+    return context

@@ -1,36 +1,79 @@
-"""The initial schema: a file of statements beside the application."""
+"""``init_db`` and ``quart init-db``: execute a file of SQL statements."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import click
 from quart import Quart
 from quart.utils import run_sync
 
 from quartpatterns.sqlite3.connection import Connection
+from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose
 
-__all__ = ["initialise"]
+__all__ = ["add_init_db_command", "execute_schema"]
 
-# A script with transactions of its own, or what can't be in one, such as PRAGMA foreign_keys.
-_OWN = re.compile(
+# A script with transactions of its own, or with statements that can't be in a transaction, such
+# as PRAGMA foreign_keys.
+_NOT_ATOMIC = re.compile(
     r"^\s*(?:BEGIN(?:\s+\w+){0,2}\s*;|COMMIT|END\s+TRANSACTION|PRAGMA|VACUUM|ATTACH)",
     re.IGNORECASE | re.MULTILINE,
 )
 
 
-async def initialise(app: Quart, connection: Connection, schema: str, *, if_empty: bool) -> bool:
-    """Execute the statements in the file *schema* of *app*; return whether that was done.
+async def execute_schema(
+    app: Quart, connection: Connection, schema: str, *, if_empty: bool
+) -> bool:
+    """Execute the statements in the file *schema* of *app*; return whether they were executed.
 
     Raises:
         FileNotFoundError: There is no such file.
-        sqlite3.Error: A statement is wrong; none of them is kept.
+        sqlite3.Error: A statement is invalid. None of the statements has an effect.
     """
     script = await run_sync(_read)(Path(app.root_path, schema))
-    connection.retire()  # The script may have set what stays.
+    connection.retire()  # The script may have changed the connection.
     return await connection.run(_execute, script, if_empty)
+
+
+def add_init_db_command(app: Quart, init_db: Callable[..., Awaitable[bool]]) -> None:
+    """Add ``init-db`` to the commands of *app*.
+
+    The command is synchronous and runs an event loop of its own. Quart calls an ``async def``
+    command and drops the coroutine.
+
+    Arguments:
+        app: The application.
+        init_db: Executes the schema of the application that it is called with.
+    """
+
+    @app.cli.command("init-db")
+    @click.option(
+        "--schema", default="schema.sql", show_default=True, help="The file with the statements."
+    )
+    @click.option("--if-empty", is_flag=True, help="Do nothing if the database has a table.")
+    def init_db_command(schema: str, if_empty: bool) -> None:
+        """Create the tables: execute the statements of schema.sql."""
+
+        async def main() -> bool:
+            return await init_db(app, schema=schema, if_empty=if_empty)
+
+        try:
+            executed = asyncio.run(main())
+        except (DatabaseUnavailable, OSError, sqlite3.Error) as error:
+            raise click.ClickException(_explain(error)) from error
+        done = "Initialized the database." if executed else "The database has tables: unchanged."
+        click.echo(done)
+
+
+def _explain(error: DatabaseUnavailable | OSError | sqlite3.Error) -> str:
+    answer = diagnose(error) if isinstance(error, sqlite3.Error) else error
+    if isinstance(answer, DatabaseUnavailable):
+        return f"{answer.description} ({answer.__cause__ or error})"
+    return str(error)
 
 
 def _read(file: Path) -> str:
@@ -38,17 +81,17 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"there is no {file}: write the statements that make the tables there, or name the"
-            " file, init_db(schema=...)"
+            f"there is no {file}: write the statements that create the tables there, or name"
+            " another file, init_db(schema=...)"
         ) from error
 
 
 def _execute(connection: sqlite3.Connection, script: str, if_empty: bool) -> bool:
-    atomic = not _OWN.search(script)
+    atomic = not _NOT_ATOMIC.search(script)
     try:
         if atomic:
             connection.execute("BEGIN IMMEDIATE").close()
-        if empty := not (if_empty and _has_tables(connection)):
+        if wanted := not (if_empty and _has_tables(connection)):
             if atomic:
                 for statement in _statements(script):
                     connection.execute(statement).close()
@@ -58,7 +101,7 @@ def _execute(connection: sqlite3.Connection, script: str, if_empty: bool) -> boo
     except BaseException:
         connection.rollback()
         raise
-    return empty
+    return wanted
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
@@ -66,7 +109,7 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of *script*; a trigger is one, with those that are in it."""
+    """Yield the statements of *script*; a trigger with the statements in it is one."""
     statement = ""
     for part in re.split("(?<=;)", script):
         statement += part

@@ -289,13 +289,13 @@ async def test_fileuploads(visit: Visit, tmp_path: Path) -> None:
 
 
 async def test_caching(visit: Visit) -> None:
-    """A cached value stays the same until it is deleted."""
+    """A cached item stays the same when the page is loaded again, until it is deleted."""
     page = await visit.open("/caching/")
     item = page.locator("#item")
     number = int(await item.inner_text())
     await page.get_by_role("link", name="Load again").click()
     await expect(item).to_have_text(str(number))
-    await page.get_by_role("button", name="Forget it").click()
+    await page.get_by_role("button", name="Delete it").click()
     await expect(item).to_have_text(str(number + 1))
     name = secrets.token_hex(4)
     for rendered in (1, 2):

@@ -62,6 +62,12 @@ def test_spread() -> None:
     assert Spread.of([]) is None
 
 
+def test_cpu_served() -> None:
+    """CPU time is divided by the number of requests, even if there was none."""
+    assert run(1000).cpu_served == pytest.approx(2.9e6 / 3000)
+    assert run(0).cpu_served == 2.9e6
+
+
 def test_ratio() -> None:
     """A ratio is the median of the port divided by that of the original."""
     assert FLASK_WINS.ratio("rate") == pytest.approx(5000 / 6100)
@@ -76,6 +82,12 @@ def test_winner(case: CaseResult, winner: str) -> None:
     """More requests and less CPU time win; without a winner the values overlap."""
     assert case.winner("rate") == winner
     assert case.winner("cpu") == "original"
+
+
+def test_no_winner() -> None:
+    """Equal lowest and highest values overlap."""
+    case = CaseResult("one", "touching", (), application(1, 10, 20), application(3, 20, 30))
+    assert case.winner("rate") == case.winner("cpu") == "neither"
 
 
 def test_verdicts() -> None:

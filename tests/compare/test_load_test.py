@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from quartpatterns.compare import load_test
 from quartpatterns.compare.case import Step
 from quartpatterns.compare.load_test import (
     LoadTestError,
@@ -54,7 +55,7 @@ def test_parse_result() -> None:
     assert result.rate == pytest.approx(5983.02, rel=1e-5)
 
 
-@pytest.mark.parametrize(("status", "errors"), [(200, 11), (302, 11), (404, 5986), (500, 5986)])
+@pytest.mark.parametrize(("status", "errors"), [(200, 11), (399, 11), (400, 5986), (500, 5986)])
 def test_errors(status: int, errors: int) -> None:
     """If an error status is expected, the other responses are errors."""
     assert parse_result(PRINTED).errors(status) == errors
@@ -140,6 +141,16 @@ def test_samples(url: str, tmp_path: Path) -> None:
     )
     assert samples
     assert all(later - earlier > 0.09 for earlier, later in itertools.pairwise(samples))
+
+
+@pytest.mark.parametrize(("share", "saturated"), [(0, True), (1000, False)])
+def test_saturated(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, saturated: bool
+) -> None:
+    """wrk is saturated if it uses more than a share of its CPU time."""
+    monkeypatch.setattr(load_test, "SATURATION", share)
+    result = run_wrk(url, http(Step("/")), seconds=1, connections=1, folder=tmp_path)
+    assert result.saturated is saturated
 
 
 def test_unreachable_server(tmp_path: Path) -> None:

@@ -112,8 +112,9 @@ def test_no_program(tmp_path: Path) -> None:
 
 def test_exits_before_it_is_ready(tmp_path: Path) -> None:
     """The message contains the last lines of the log."""
-    process = Process([sys.executable, "-c", "raise SystemExit('bad setting')"], log=tmp_path / "l")
-    with pytest.raises(StartError, match=r"exited with code 1\n  bad setting"):
+    code = "print(*range(9), sep='\\n', flush=True); raise SystemExit('bad setting')"
+    process = Process([sys.executable, "-c", code], log=tmp_path / "l")
+    with pytest.raises(StartError, match=r"exited with code 1\n  5\n  6\n  7\n  8\n  bad setting"):
         process.wait_until(lambda: False)
 
 

@@ -35,6 +35,12 @@ async def test_chunks() -> None:
     assert b"Content-Length" not in prepared.http()
 
 
+async def test_repeated_headers() -> None:
+    """A WSGI environment joins repeated headers by a comma."""
+    prepared = await prepare_request(Step("/", headers=[("X-A", "1"), ("X-A", "2")]))
+    assert prepared.environ()["HTTP_X_A"] == "1,2"
+
+
 @pytest.mark.parametrize(
     "step",
     [

@@ -127,6 +127,17 @@ def test_exited_process() -> None:
     assert monitor.exited == {process.pid}
 
 
+def test_cpu_time_of_an_exited_process(tmp_path: Path) -> None:
+    """A monitor keeps the CPU time of a process that has exited."""
+    with start_parent(tmp_path, then="", after="child.wait()") as process:
+        monitor = UsageMonitor(process.pid)
+        process.wait_until(lambda: "ready" in process.output())
+        monitor.sample()
+        used = monitor.cpu_seconds
+    monitor.sample()
+    assert monitor.cpu_seconds == used > 0
+
+
 def test_monitor(tmp_path: Path) -> None:
     """A monitor starts at zero, keeps the peak, and reports workers that exited."""
     with start_parent(tmp_path) as process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,8 +14,9 @@ from quartpatterns.compare.parity import ServerUnreachableError, run_case
 from quartpatterns.compare.processes import free_port
 from quartpatterns.compare.responses import Response
 from quartpatterns.compare.servers import serve
-from quartpatterns.compare.transports import Client, client
+from quartpatterns.compare.transports import ComparisonClient, client
 from tests.compare import flask_app, quart_app
+from tests.serving import eventually
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,9 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(params=["wsgi", "asgi", "gunicorn", "hypercorn"])
-async def http(request: pytest.FixtureRequest, urls: dict[str, str]) -> AsyncIterator[Client]:
+async def http(
+    request: pytest.FixtureRequest, urls: dict[str, str]
+) -> AsyncIterator[ComparisonClient]:
     """A client for the application on each transport."""
     apps: dict[str, Any] = {"wsgi": flask_app.create_app, "asgi": quart_app.create_app}
     name = request.param
@@ -37,16 +41,16 @@ async def http(request: pytest.FixtureRequest, urls: dict[str, str]) -> AsyncIte
         yield http
 
 
-async def respond(http: Client, step: Step) -> Response:
+async def respond(http: ComparisonClient, step: Step) -> Response:
     (result,) = await run_case(Case("one", step), http)
     return result.response
 
 
-async def body(http: Client, step: Step) -> str:
+async def body(http: ComparisonClient, step: Step) -> str:
     return (await respond(http, step)).text
 
 
-async def test_bodies(http: Client) -> None:
+async def test_bodies(http: ComparisonClient) -> None:
     """Bytes, chunks, JSON and forms arrive unchanged."""
     assert await body(http, Step("/echo", body=b"bytes", method="POST")) == "bytes"
     assert await body(http, Step("/echo", body=(b"in ", b"chunks"), method="POST")) == "in chunks"
@@ -55,7 +59,7 @@ async def test_bodies(http: Client) -> None:
     assert await body(http, form) == '{"files":{},"form":{"a":["1","2"],"b":["\\u00fc &"]}}\n'
 
 
-async def test_files(http: Client) -> None:
+async def test_files(http: ComparisonClient) -> None:
     """A file is sent with its name, or with the empty name of a browser without a selection."""
     step = Step("/form", method="POST", form={"a": "1"}, files={"f": File(b"text", "n.txt")})
     assert await body(http, step) == '{"files":{"f":["n.txt","text"]},"form":{"a":["1"]}}\n'
@@ -72,17 +76,17 @@ async def test_files(http: Client) -> None:
         pytest.param("/path/a/../b", "a/../b", id="dots"),
     ],
 )
-async def test_paths(http: Client, path: str, rest: str) -> None:
+async def test_paths(http: ComparisonClient, path: str, rest: str) -> None:
     """A path is sent unchanged: dots are not resolved."""
     assert await body(http, Step(path)) == f'{{"query":"","rest":"{rest}"}}\n'
 
 
-async def test_query(http: Client) -> None:
+async def test_query(http: ComparisonClient) -> None:
     step = Step("/path/x?a=1", query={"b": "2 3"})
     assert await body(http, step) == '{"query":"a=1&b=2+3","rest":"x"}\n'
 
 
-async def test_session(http: Client) -> None:
+async def test_session(http: ComparisonClient) -> None:
     """The steps of a case share cookies; two cases do not."""
     case = Case("twice", Step("/count"), Step("/count"))
     for _ in range(2):
@@ -91,18 +95,18 @@ async def test_session(http: Client) -> None:
         assert second.response.text.startswith("2 ")
 
 
-async def test_incomplete_body(http: Client) -> None:
+async def test_incomplete_body(http: ComparisonClient) -> None:
     """If a body ends early, the response is incomplete and has the received part."""
     response = await respond(http, Step("/broken"))
     assert (response.status, response.text, response.complete) == (200, "half", False)
 
 
-async def test_failing_view(http: Client) -> None:
+async def test_failing_view(http: ComparisonClient) -> None:
     response = await respond(http, Step("/raises"))
     assert (response.status, response.complete) == (500, True)
 
 
-async def test_capture_and_until(http: Client) -> None:
+async def test_capture_and_until(http: ComparisonClient) -> None:
     """A captured value is inserted into the next request, and replaced in its response."""
     case = Case(
         "wait",
@@ -115,7 +119,7 @@ async def test_capture_and_until(http: Client) -> None:
     assert '"rest": "{count}"' in second.aspects["body"]
 
 
-async def test_until_timeout(http: Client) -> None:
+async def test_until_timeout(http: ComparisonClient) -> None:
     """After the time-out the last response is returned."""
     assert "Hello" in await body(http, Step("/", until="never", timeout=0.1))
 
@@ -170,6 +174,27 @@ async def test_server_without_a_response(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(ServerUnreachableError, match="ReadTimeout"):
             await respond(http, Step())
         await closed.wait()
+
+
+async def test_connections() -> None:
+    """Each request has a connection of its own."""
+    connections = []
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        async with client(f"http://127.0.0.1:{port}") as http:
+            await run_case(Case("twice", Step(), Step()), http)
+        await eventually(lambda: all(writer.is_closing() for writer in connections))
+    assert len(connections) == 2
 
 
 async def test_connection_closed_before_a_response() -> None:

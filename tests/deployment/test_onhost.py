@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from quartpatterns.deployment.onhost import releases
+from quartpatterns.deployment import FailedError, StepFailedError
+from quartpatterns.deployment.onhost import processes, releases
 from quartpatterns.deployment.onhost.__main__ import is_serving
 from quartpatterns.deployment.onhost.processes import HealthCheckError, wait_until_healthy
 from quartpatterns.deployment.onhost.releases import parse_environment, process_environment
@@ -39,17 +41,20 @@ def test_environment() -> None:
 
 
 @pytest.mark.checks("FA-10")
-def test_permissions(tmp_path: Path) -> None:
+def test_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that other users may read is refused."""
     (tmp_path / "shared").mkdir()
     file = tmp_path / "shared" / "env"
     file.write_text("A=1")
-    file.chmod(0o644)
-    with pytest.raises(ValueError, match="other users can read .*. Run chmod 600"):
-        process_environment(tmp_path, tmp_path / "releases" / "1")
+    for mode in (0o640, 0o604):
+        file.chmod(mode)
+        with pytest.raises(ValueError, match="other users can read .*. Run chmod 600"):
+            process_environment(tmp_path, tmp_path / "releases" / "1")
     file.chmod(0o600)
+    monkeypatch.setenv("LISTEN_FDS", "1")
     environment = process_environment(tmp_path, tmp_path / "releases" / "1")
     assert environment["A"] == "1"
+    assert "LISTEN_FDS" not in environment
     assert environment["PATH"].startswith(f"{tmp_path}/releases/1/venv/bin:")
 
 
@@ -61,6 +66,7 @@ def test_redaction() -> None:
         redact("a correct-horse of 1 with s3cr@t! and s3cr%40t!") == "a *** of 1 with *** and ***"
     )
     assert redact("postgresql://app:s3cr%40t!@db/x") == "***"
+    assert redact("two\nlines, in Python 'two\\nlines'") == "***, in Python '***'"
 
 
 @pytest.mark.checks("FA-5")
@@ -87,6 +93,65 @@ def test_releases(tmp_path: Path) -> None:
         releases.previous_release(tmp_path, "1")
     assert sorted(releases.prune(tmp_path, 2)) == ["1", "3"]
     assert releases.describe(tmp_path)["releases"] == ["failed", "2"]
+
+
+@pytest.mark.checks("FA-5")
+def test_rollback_target(tmp_path: Path) -> None:
+    """A rollback has the same target until the next deployment, unless a release is named."""
+    for index, name in enumerate(("1", "2", "3"), 1):
+        folder = tmp_path / "releases" / name
+        folder.mkdir(parents=True)
+        (folder / "installed").touch()
+        (folder / "activated").touch()
+        os.utime(folder / "activated", (index, index))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "current").symlink_to("releases/3")
+    assert releases.rollback_target(tmp_path, "") == "2"
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to("releases/2")
+    assert releases.rollback_target(tmp_path, "") == "2"
+    # The current release is not withdrawn if it is the target itself.
+    assert releases.rollback_target(tmp_path, "2") == "2"
+    assert releases.previous_release(tmp_path, "unknown") == "2"
+    assert releases.rollback_target(tmp_path, "1") == "1"
+    assert (tmp_path / "releases" / "2" / "withdrawn").exists()
+    releases.activate(tmp_path, "3")
+    assert releases.previous_release(tmp_path, "unknown") == "3"
+    assert releases.previous_release(tmp_path, "3") == "1"
+    # The new deployment has removed the record, and the release 2 is withdrawn.
+    assert releases.rollback_target(tmp_path, "") == "3"
+
+
+def test_tls(tmp_path: Path) -> None:
+    """A release uses TLS if its configuration of Hypercorn has a certificate and a key."""
+    app = tmp_path / "releases" / "1" / "app"
+    app.mkdir(parents=True)
+    services = dict.fromkeys(("app", "bind", "processes", "workers", "health", "graceful"))
+    (app.parent / "services.json").write_text(json.dumps(services))
+    release = releases.Release(tmp_path, "1")
+    assert not release.uses_tls()
+    (app / "hypercorn.toml").write_text('certfile = "a"\n')
+    assert not release.uses_tls()
+    (app / "hypercorn.toml").write_text('certfile = "a"\nkeyfile = "b"\n')
+    assert release.uses_tls()
+
+
+def test_log_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that is too long is renamed, and replaces the one before."""
+    monkeypatch.setattr(processes, "_LOG_LIMIT", 3)
+    for text in (b"12", b"34", b"5"):
+        with processes._open_log(tmp_path / "log" / "web.log") as log:
+            log.write(text)
+    assert (tmp_path / "log" / "web.log.1").read_bytes() == b"1234"
+    assert (tmp_path / "log" / "web.log").read_bytes() == b"5"
+
+
+def test_failed_error() -> None:
+    """The text contains all failures and the note."""
+    failures = [StepFailedError(host, "load", "no module") for host in ("a", "b")]
+    error = FailedError(failures, "a serves 1.0 again")
+    assert str(error) == "a: load: no module\nb: load: no module\na serves 1.0 again"
+    assert str(FailedError(failures[:1])) == "a: load: no module"
 
 
 async def test_health_check() -> None:

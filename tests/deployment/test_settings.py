@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quartpatterns.deployment import DeployFileError, parse_settings, read_settings
+from quartpatterns.deployment import SettingsError, parse_settings, read_settings
 
 HOSTS: dict[str, Any] = {"web1": "10.0.0.1", "web2": {"address": "10.0.0.2", "port": 2222}}
 
@@ -40,16 +40,24 @@ def test_settings_of_a_host() -> None:
     assert second.files == {"app.cfg": Path("/p/config/web2.cfg")}
 
 
+def test_longest_folder() -> None:
+    """The path of a folder has at most 70 characters."""
+    longest = "/srv/" + "x" * 65
+    assert str(parse(folder=longest).hosts[0].folder) == longest
+    with pytest.raises(SettingsError, match="at most 70 characters"):
+        parse(folder=f"{longest}x")
+
+
 def test_select() -> None:
     settings = parse(groups={"all": ["web2", "web1"], "one": "web2"})
     assert [host.name for host in settings.select(["all"])] == ["web1", "web2"]
     assert [host.name for host in settings.select(["one"])] == ["web2"]
     assert len(settings.select()) == 2
     with pytest.raises(
-        DeployFileError, match="'web9' is unknown. The settings have web1, web2, all, one"
+        SettingsError, match="'web9' is unknown. The settings have web1, web2, all, one"
     ):
         settings.select(["web9"])
-    with pytest.raises(DeployFileError, match=r"have no hosts. Add \[hosts\]"):
+    with pytest.raises(SettingsError, match=r"have no hosts. Add \[hosts\]"):
         parse(hosts={}).select()
 
 
@@ -66,6 +74,7 @@ def test_select() -> None:
         ({"keep": 0}, "keep must be a whole number of 1 or more, not 0"),
         ({"keep": True}, "keep must be a whole number of 1 or more, not True"),
         ({"keep": "3"}, "keep must be a whole number of 1 or more, not '3'"),
+        ({"graceful": 0}, "graceful must be a number of seconds, more than 0, not 0"),
         ({"graceful": -1}, "graceful must be a number of seconds, more than 0, not -1"),
         ({"app": ["x"]}, "app must be a string of one line, not"),
         ({"user": "root; rm -rf /"}, "user must be a string that matches .* not 'root; rm -rf /'"),
@@ -95,17 +104,17 @@ def test_select() -> None:
 )
 def test_invalid(data: dict[str, Any], text: str) -> None:
     """The error names the setting and says what is valid."""
-    with pytest.raises(DeployFileError, match=text.replace("?", r"\?")):
+    with pytest.raises(SettingsError, match=text.replace("?", r"\?")):
         parse(**data)
 
 
 def test_files(tmp_path: Path) -> None:
     """deploy.toml takes precedence. The name of the project comes from pyproject.toml."""
-    with pytest.raises(DeployFileError, match="cannot be read.*Write a deploy.toml"):
+    with pytest.raises(SettingsError, match="cannot be read.*Write a deploy.toml"):
         read_settings(tmp_path)
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text('[project]\nname = "shop"\n')
-    with pytest.raises(DeployFileError, match=r"has no \[tool.quartpatterns.deploy\]"):
+    with pytest.raises(SettingsError, match=r"has no \[tool.quartpatterns.deploy\]"):
         read_settings(tmp_path)
     pyproject.write_text('[project]\nname = "shop"\n[tool.quartpatterns.deploy]\nkeep = 2\n')
     assert (read_settings(tmp_path).name, read_settings(tmp_path).keep) == ("shop", 2)
@@ -113,10 +122,10 @@ def test_files(tmp_path: Path) -> None:
     assert (read_settings(tmp_path).name, read_settings(tmp_path).keep) == ("shop", 3)
     assert read_settings(tmp_path / "deploy.toml").root == tmp_path
     (tmp_path / "deploy.toml").write_text("keep = \n")
-    with pytest.raises(DeployFileError, match="deploy.toml is not valid TOML: .*line 1"):
+    with pytest.raises(SettingsError, match="deploy.toml is not valid TOML: .*line 1"):
         read_settings(tmp_path)
 
 
 def test_name_is_required() -> None:
-    with pytest.raises(DeployFileError, match="name is missing. Add name"):
+    with pytest.raises(SettingsError, match="name is missing. Add name"):
         parse_settings({}, root=Path("/p"))

@@ -10,7 +10,7 @@ from pymongo.asynchronous.pool import Pool
 from quart import Quart
 
 from quartpatterns.mongodb import Document, MongoDB
-from quartpatterns.mongodb.connection import Connection
+from quartpatterns.mongodb.connection import AppDatabase
 
 mongo = MongoDB()
 
@@ -58,8 +58,8 @@ def make_app(app_class: type[Quart], url: str, **config: Any) -> Quart:
     return app
 
 
-def connection(app: Quart) -> Connection:
-    return cast("Connection", app.extensions["mongodb"])
+def connection(app: Quart) -> AppDatabase:
+    return cast("AppDatabase", app.extensions["mongodb"])
 
 
 def pool(app: Quart) -> Pool:

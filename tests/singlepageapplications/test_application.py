@@ -324,6 +324,7 @@ async def test_relative_folder(app_class: type[Quart], dist: Path) -> None:
     client = app.test_client()
     assert (await client.get("/app/favicon.ico")).status_code == 200
     assert (await client.get("/favicon.ico")).status_code == 404
+    assert (await client.get("/app/nope")).status_code == 404
 
 
 @pytest.mark.checks("SP-5", "SP-8")

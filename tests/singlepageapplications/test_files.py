@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 
-from quartpatterns.singlepageapplications.files import choose_coding, find_asset
+from quartpatterns.singlepageapplications.files import choose_coding, find_asset, read_small
 
 
 @pytest.fixture
@@ -173,3 +173,26 @@ def test_never_outside(folder: Path, path: str) -> None:
     """Only files below the folder are found."""
     if asset := find_asset(str(folder), path):
         assert folder in Path(asset.path).resolve().parents
+
+
+@pytest.mark.checks("SP-6")
+@pytest.mark.parametrize(
+    ("size", "is_read"), [(0, True), (64 * 1024, True), (64 * 1024 + 1, False)]
+)
+def test_small_file_is_read(folder: Path, size: int, is_read: bool) -> None:
+    """Files up to 64 KB are read when they are found, larger ones are not."""
+    (folder / "file.bin").write_bytes(b"x" * size)
+    asset = find_asset(str(folder), "file.bin")
+    assert asset
+    assert asset.size == size
+    assert asset.content == (b"x" * size if is_read else None)
+
+
+@pytest.mark.checks("SP-6")
+def test_file_that_changed(folder: Path) -> None:
+    """Content is not used if it has another size than the file had when it was found."""
+    path = folder / "sub" / "a.txt"
+    size = path.stat().st_size
+    assert read_small(str(path), size) == b"inside"
+    for other in (size - 1, size + 1):
+        assert read_small(str(path), other) is None

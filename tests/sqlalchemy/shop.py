@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
-import pytest
-import quart
 from quart import Quart
-from sqlalchemy import Pool, QueuePool, String, text
+from sqlalchemy import URL, Pool, QueuePool, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartpatterns import streaming, subclassing
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
-from quartpatterns.sqlalchemy.registration import Registration
+from quartpatterns.sqlalchemy.extension import Registration
 from tests.serving import eventually
 
 
@@ -28,25 +25,13 @@ class Item(Base):
 
 db = SQLAlchemy(model_class=Base)
 
-Stream = Callable[[Callable[[], AsyncIterator[bytes]]], Callable[[], AsyncIterator[bytes]]]
-
-streams = pytest.mark.parametrize(
-    "stream_with_context",
-    [
-        pytest.param(quart.stream_with_context, id="quart's"),
-        pytest.param(streaming.stream_with_context, id="streaming's"),
-        pytest.param(subclassing.stream_with_context, id="subclassing's"),
-    ],
-)
-"""Each way there is to keep a context in a stream."""
-
 ENDLESS = {
     "sqlite": text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     ),
     "postgresql": text("SELECT pg_sleep(60)"),
 }
-"""Statements that nobody wants to wait for."""
+"""Statements that run for a minute or longer."""
 
 SLOW = {
     "sqlite": text(
@@ -55,11 +40,11 @@ SLOW = {
     ),
     "postgresql": text("SELECT pg_sleep(0.2)"),
 }
-"""Statements that take a moment."""
+"""Statements that run for a fraction of a second."""
 
 
 def make_app(
-    app_class: type[Quart], url: str, options: Mapping[str, Any] | None = None, **config: Any
+    app_class: type[Quart], url: str | URL, options: Mapping[str, Any] | None = None, **config: Any
 ) -> Quart:
     """An application with the database at *url*."""
     app = app_class(__name__)
@@ -76,7 +61,7 @@ def registration(app: Quart) -> Registration:
 
 def pool(app: Quart) -> Pool:
     """The pool of *app* on the running event loop."""
-    return registration(app).engine().engine.pool
+    return registration(app).engines().engine.pool
 
 
 def checked_out(app: Quart) -> int:
@@ -86,7 +71,7 @@ def checked_out(app: Quart) -> int:
     return found.checkedout()
 
 
-async def none_checked_out(app: Quart) -> bool:
+async def wait_for_connections(app: Quart) -> bool:
     """Wait until all connections are back in the pool."""
     await eventually(lambda: checked_out(app) == 0)
     return True

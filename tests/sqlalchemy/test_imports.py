@@ -1,31 +1,18 @@
-"""What an import of the helper needs, and what it does not."""
+"""The libraries that an import of the helper needs."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-
-def run(script: str) -> str:
-    """What *script* printed."""
-    return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
-    ).stdout.strip()
+from tests.databases import import_error, imported_packages
 
 
 def test_missing_library() -> None:
-    """Without SQLAlchemy the import says what to install."""
-    said = run(
-        "import sys; sys.modules['sqlalchemy'] = None\n"
-        "try:\n import quartpatterns.sqlalchemy\nexcept ImportError as error:\n print(error)"
-    )
-    assert said == (
+    """Without SQLAlchemy the error names the extra."""
+    assert import_error("quartpatterns.sqlalchemy", "sqlalchemy") == (
         "quartpatterns.sqlalchemy needs sqlalchemy: pip install 'quartpatterns[sqlalchemy]'"
     )
 
 
 def test_nothing_more() -> None:
-    """The helper needs no Flask extension, no migration tool and no driver that is not used."""
-    script = "import sys, quartpatterns.sqlalchemy; print(*sys.modules)"
-    loaded = {name.partition(".")[0] for name in run(script).split()}
+    """The helper imports no Flask extension, no migration tool and no driver."""
+    loaded = imported_packages("import quartpatterns.sqlalchemy")
     assert not loaded & {"alembic", "flask_sqlalchemy", "asyncpg", "aiosqlite", "psycopg", "pytest"}

@@ -1,4 +1,4 @@
-"""A database that can't answer: a clear 503 that names the remedy, never a traceback."""
+"""Responses to errors of the database: a 503 that names the remedy, a 400 or a 500."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import closing
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,22 @@ from quart import Quart, request
 from quart.utils import run_sync
 
 from quartpatterns.sqlite3 import SQLite, get_db, handle_database_error, query_db
-from tests.sqlite3.shop import make_app, none_in_use, registration
+from tests.sqlite3.shop import INSERT, app_database, make_app, none_in_use, other_connection
 
-INSERT = "INSERT INTO item (name) VALUES (?)"
 ROOT = Path(__file__).parents[2]
 
 
-Ask = Callable[..., Coroutine[None, None, tuple[int, str]]]
+Send = Callable[..., Coroutine[None, None, tuple[int, str]]]
 
 
 @pytest.fixture
-async def ask(app_class: type[Quart]) -> AsyncIterator[Ask]:
-    """Answers a statement that is sent to an application with some configuration."""
-    made: list[Quart] = []
+async def send(app_class: type[Quart]) -> AsyncIterator[Send]:
+    """Send a statement to an application; returns the status and the text of the response."""
+    apps: list[Quart] = []
 
-    async def ask(database: object, statement: str, *args: Any, **config: Any) -> tuple[int, str]:
+    async def send(database: object, statement: str, *args: Any, **config: Any) -> tuple[int, str]:
         app = make_app(app_class, database, **{"SQLITE_BUSY_TIMEOUT": 0.1, **config})
-        made.append(app)
+        apps.append(app)
 
         @app.post("/")
         async def view() -> str:
@@ -51,116 +49,113 @@ async def ask(app_class: type[Quart]) -> AsyncIterator[Ask]:
         assert await none_in_use(app)
         return response.status_code, text
 
-    yield ask
-    for app in made:
-        await registration(app).close()
+    yield send
+    for app in apps:
+        await app_database(app).connections.close()
 
 
 @pytest.fixture
-async def made(app: Quart, file: Path) -> Path:
+async def database_file(app: Quart, file: Path) -> Path:
     """A database with an empty table ``item``, closed."""
-    await registration(app).close()
+    await app_database(app).connections.close()
     return file
 
 
-async def test_missing_folder(ask: Ask, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The client is told what to do, the log where."""
-    status, text = await ask(tmp_path / "nowhere" / "app.db", "SELECT 1")
+async def test_missing_folder(send: Send, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The response names the remedy, and the log names the path."""
+    status, text = await send(tmp_path / "missing" / "app.db", "SELECT 1")
     assert status == 503 and "Create its folder" in text
-    assert "nowhere" in caplog.text
+    assert "missing" in caplog.text
 
 
-async def test_folder(ask: Ask, tmp_path: Path) -> None:
-    status, text = await ask(tmp_path, "SELECT 1")
+async def test_folder(send: Send, tmp_path: Path) -> None:
+    status, text = await send(tmp_path, "SELECT 1")
     assert status == 503 and "correct DATABASE" in text
 
 
-async def test_no_database(ask: Ask, file: Path) -> None:
-    """A file that is something else is not touched."""
+async def test_not_a_database(send: Send, file: Path) -> None:
+    """A file that is not a database is not changed."""
     await run_sync(file.write_text)("Dear diary, " * 100)
-    status, text = await ask(file, "SELECT 1")
+    status, text = await send(file, "SELECT 1")
     assert status == 503 and "not an SQLite database" in text
     assert (await run_sync(file.read_text)()).startswith("Dear diary")
 
 
-async def test_no_table(ask: Ask, file: Path) -> None:
-    status, text = await ask(file, "SELECT * FROM item")
+async def test_no_table(send: Send, file: Path) -> None:
+    status, text = await send(file, "SELECT * FROM item")
     assert status == 503 and "quart init-db" in text
 
 
-async def test_old_table(ask: Ask, made: Path) -> None:
-    status, text = await ask(made, "SELECT colour FROM item")
+async def test_missing_column(send: Send, database_file: Path) -> None:
+    status, text = await send(database_file, "SELECT colour FROM item")
     assert status == 503 and "quart init-db" in text
 
 
-async def test_locked(ask: Ask, made: Path) -> None:
-    """Somebody else's transaction is waited for, then the client is told to try again."""
-    with closing(await run_sync(sqlite3.connect)(made, check_same_thread=False)) as stranger:
-        await run_sync(stranger.execute)("BEGIN IMMEDIATE")
-        assert (await ask(made, "SELECT * FROM item"))[0] == 200
-        status, text = await ask(made, INSERT, "a")
+async def test_locked(send: Send, database_file: Path) -> None:
+    """A write waits for another connection's transaction; after the timeout, it is a 503."""
+    async with other_connection(database_file, "BEGIN IMMEDIATE"):
+        assert (await send(database_file, "SELECT * FROM item"))[0] == 200
+        status, text = await send(database_file, INSERT, "a")
         assert status == 503 and "Try again" in text
 
 
-async def test_locked_while_opened(ask: Ask, tmp_path: Path) -> None:
-    """A database that somebody holds for himself can't be opened, and then can."""
+async def test_locked_while_opened(send: Send, tmp_path: Path) -> None:
+    """A database with an exclusive lock can't be opened until the lock is released."""
     file = tmp_path / "held.db"
-    with closing(await run_sync(sqlite3.connect)(file, check_same_thread=False)) as stranger:
-        await run_sync(stranger.executescript)("CREATE TABLE item (name); BEGIN EXCLUSIVE")
-        status, text = await ask(file, "SELECT * FROM item")
+    async with other_connection(file, "CREATE TABLE item (name); BEGIN EXCLUSIVE"):
+        status, text = await send(file, "SELECT * FROM item")
         assert status == 503 and "Try again" in text
-    assert (await ask(file, "SELECT * FROM item"))[0] == 200
+    assert (await send(file, "SELECT * FROM item"))[0] == 200
 
 
-async def test_opened_beside_a_writer(ask: Ask, tmp_path: Path) -> None:
-    """A database without a write-ahead log gets it when a writer has ended, who is waited for."""
+async def test_opened_during_a_write(send: Send, tmp_path: Path) -> None:
+    """Turning on the write-ahead log waits for another connection's transaction."""
     file = tmp_path / "plain.db"
-    with closing(await run_sync(sqlite3.connect)(file, check_same_thread=False)) as stranger:
-        await run_sync(stranger.executescript)("CREATE TABLE item (name); BEGIN IMMEDIATE")
-        asking = asyncio.create_task(ask(file, "PRAGMA journal_mode", SQLITE_BUSY_TIMEOUT=5))
+    async with other_connection(file, "CREATE TABLE item (name); BEGIN IMMEDIATE") as writer:
+        task = asyncio.create_task(send(file, "PRAGMA journal_mode", SQLITE_BUSY_TIMEOUT=60))
         await asyncio.sleep(0.1)
-        assert not asking.done()
-        await run_sync(stranger.commit)()
-        assert await asking == (200, "1")
-        assert await ask(file, "SELECT * FROM pragma_journal_mode WHERE journal_mode = 'wal'") == (
+        assert not task.done()
+        await run_sync(writer.commit)()
+        assert await task == (200, "1")
+        assert await send(file, "SELECT * FROM pragma_journal_mode WHERE journal_mode = 'wal'") == (
             200,
             "1",
         )
 
 
-async def test_full(ask: Ask, made: Path) -> None:
-    """A disk that is full is named, and nothing is half written."""
+async def test_full(send: Send, database_file: Path) -> None:
+    """If the disk is full, the response says so, and nothing is stored."""
     full = {"SQLITE_PRAGMAS": {"journal_mode": "WAL", "max_page_count": 4}}
-    status, text = await ask(made, INSERT, "x" * 100_000, **full)
-    assert status == 503 and "Make room" in text
-    assert await ask(made, "SELECT * FROM item", **full) == (200, "0")
+    status, text = await send(database_file, INSERT, "x" * 100_000, **full)
+    assert status == 503 and "Free some space" in text
+    assert await send(database_file, "SELECT * FROM item", **full) == (200, "0")
 
 
-async def test_too_big(ask: Ask, made: Path) -> None:
-    """What no database holds is the client's fault."""
+async def test_value_that_no_column_can_store(send: Send, database_file: Path) -> None:
+    """The response is a 400."""
     for value in (2**64, "\ud800"):
-        assert (await ask(made, INSERT, value))[0] == 400
+        assert (await send(database_file, INSERT, value))[0] == 400
 
 
-async def test_read_only(ask: Ask, made: Path) -> None:
-    """A database that is only read is read; to write to it is a 503."""
-    assert (await ask(f"file:{made}?mode=ro", "SELECT * FROM item"))[0] == 200
-    status, text = await ask(f"file:{made}?mode=ro", INSERT, "a")
+async def test_read_only(send: Send, database_file: Path) -> None:
+    """A read-only database can be read; a write is a 503."""
+    assert (await send(f"file:{database_file}?mode=ro", "SELECT * FROM item"))[0] == 200
+    status, text = await send(f"file:{database_file}?mode=ro", INSERT, "a")
     assert status == 503 and "can't be written" in text
 
 
-async def test_read_only_journal(ask: Ask, tmp_path: Path) -> None:
-    """A database without a write-ahead log keeps the journal it has, where it is only read."""
+async def test_read_only_journal(send: Send, tmp_path: Path) -> None:
+    """A read-only database without a write-ahead log keeps its journal mode."""
     file = tmp_path / "plain.db"
-    with closing(await run_sync(sqlite3.connect)(file, check_same_thread=False)) as stranger:
-        await run_sync(stranger.executescript)("CREATE TABLE item (name)")
-    assert (await ask(f"file:{file}?mode=ro", "SELECT * FROM item"))[0] == 200
+    async with other_connection(file, "CREATE TABLE item (name)"):
+        pass
+    assert (await send(f"file:{file}?mode=ro", "SELECT * FROM item"))[0] == 200
 
 
 def test_no_permission() -> None:
-    """A file that another user owns: it is read, and to write to it is a 503."""
+    """A file of another user can be read; a write is a 503."""
     if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
+        pytest.skip("only root can become another user")
     script = f"""
 import asyncio, html, os, sqlite3
 from quart import Quart
@@ -175,14 +170,14 @@ db = SQLite(app)
 async def view(statement):
     return str(await db.query_db(statement))
 async def main():
-    await app.test_client().get("/")  # which imports what nobody may read
+    await app.test_client().get("/")  # imports modules that the other user may not read
     os.seteuid(65534)
     for statement in ("SELECT * FROM item", "{INSERT.replace("?", "1")}"):
         response = await app.test_client().get(f"/{{statement}}")
         print(response.status_code, html.unescape(await response.get_data(as_text=True)))
 asyncio.run(main())
 """
-    # Not below the folder of this run, which only its owner may enter.
+    # The other user may not enter the temporary folder of pytest.
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-c", script],
@@ -196,21 +191,21 @@ asyncio.run(main())
     assert "can't be written. Let the server's user write to it" in done.stdout
 
 
-async def test_faults_of_the_program(ask: Ask, made: Path) -> None:
-    """A statement that is wrong is a fault of the program, and stays a 500."""
-    assert (await ask(made, "SELEKT 1", PROPAGATE_EXCEPTIONS=False))[0] == 500
-    assert (await ask(made, "SELECT ?", PROPAGATE_EXCEPTIONS=False))[0] == 500
+async def test_invalid_statements(send: Send, database_file: Path) -> None:
+    """An invalid statement is a fault of the program: a 500."""
+    assert (await send(database_file, "SELEKT 1", PROPAGATE_EXCEPTIONS=False))[0] == 500
+    assert (await send(database_file, "SELECT ?", PROPAGATE_EXCEPTIONS=False))[0] == 500
 
 
 async def test_own_handler(app_class: type[Quart], tmp_path: Path) -> None:
-    """An application's own handler, and its own page for 503, go first."""
+    """An application's own handlers for ``sqlite3.Error`` and for 503 are called."""
     app = app_class(__name__)
     app.config["DATABASE"] = tmp_path / "test.db"
-    seen: list[sqlite3.Error] = []
+    errors: list[sqlite3.Error] = []
 
     @app.errorhandler(sqlite3.Error)
-    async def note(error: sqlite3.Error) -> Any:
-        seen.append(error)
+    async def record(error: sqlite3.Error) -> Any:
+        errors.append(error)
         return await handle_database_error(error)
 
     @app.errorhandler(503)
@@ -226,15 +221,17 @@ async def test_own_handler(app_class: type[Quart], tmp_path: Path) -> None:
     response = await app.test_client().get("/")
     assert response.status_code == 503
     assert (await response.get_data(as_text=True)).startswith("own page")
-    assert len(seen) == 1
-    await registration(app).close()
+    assert len(errors) == 1
+    await app_database(app).connections.close()
 
 
-async def test_disk_gone(ask: Ask, made: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A damaged file is named, and the error logged once."""
-    data = await run_sync(made.read_bytes)()
-    await run_sync(made.write_bytes)(data[:4096] + os.urandom(len(data) - 4096))
-    with caplog.at_level(logging.ERROR):
-        status, text = await ask(made, "SELECT * FROM item")
+async def test_damaged_file(
+    send: Send, database_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The response says that the file is damaged; the error is logged once."""
+    data = await run_sync(database_file.read_bytes)()
+    await run_sync(database_file.write_bytes)(data[:4096] + os.urandom(len(data) - 4096))
+    with caplog.at_level(logging.WARNING):
+        status, text = await send(database_file, "SELECT * FROM item")
     assert status == 503 and "damaged" in text
     assert caplog.text.count("damaged") == 1

@@ -1,4 +1,4 @@
-"""Configuration, pools, and one object for several applications and event loops."""
+"""Settings, pools, and one extension object for several applications and event loops."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from quartpatterns.sqlite3 import SQLite, get_db, init_db, opening, query_db
+from quartpatterns.sqlite3 import SQLite, get_db, init_db, query_db, settings
 from quartpatterns.sqlite3.settings import read_settings
-from tests.serving import eventually
-from tests.sqlite3.shop import database, make_app, none_in_use, pool, registration
+from tests.serving import TIMEOUT, eventually
+from tests.sqlite3.shop import app_database, database, make_app, none_in_use, pool
 
 MEMORY = ":memory:"
 
@@ -26,7 +26,7 @@ def test_no_database(app_class: type[Quart]) -> None:
         SQLite(app_class(__name__))
 
 
-def test_twice(app_class: type[Quart]) -> None:
+def test_second_object(app_class: type[Quart]) -> None:
     app = make_app(app_class, MEMORY)
     with pytest.raises(RuntimeError, match="import that one"):
         SQLite(app)
@@ -38,6 +38,11 @@ def test_twice(app_class: type[Quart]) -> None:
         ("DATABASE", "sqlite:///app.db"),
         ("SQLITE_POOL_SIZE", 0),
         ("SQLITE_POOL_SIZE", "many"),
+        ("SQLITE_POOL_SIZE", "4"),
+        ("SQLITE_POOL_SIZE", 2.5),
+        ("SQLITE_POOL_SIZE", True),
+        ("SQLITE_POOL_SIZE", float("inf")),
+        ("SQLITE_POOL_TIMEOUT", float("inf")),
         ("SQLITE_POOL_TIMEOUT", -1),
         ("SQLITE_BUSY_TIMEOUT", None),
         ("SQLITE_BUSY_TIMEOUT", float("nan")),
@@ -45,17 +50,10 @@ def test_twice(app_class: type[Quart]) -> None:
         ("SQLITE_PRAGMAS", {"x = 1; --": "1"}),
     ],
 )
-def test_bad_setting(app_class: type[Quart], key: str, value: object) -> None:
-    """A setting that can't be used is an error at the start, which names its key."""
+def test_invalid_setting(app_class: type[Quart], key: str, value: object) -> None:
+    """An invalid setting is an error in ``init_app`` that names its key."""
     with pytest.raises(ValueError, match=key):
-        make_app(app_class, MEMORY, config={key: value})
-
-
-def test_settings_as_text(app_class: type[Quart]) -> None:
-    """As they come from environment variables."""
-    config = {"SQLITE_POOL_SIZE": "4", "SQLITE_POOL_TIMEOUT": "0.5"}
-    settings = registration(make_app(app_class, MEMORY, **config)).settings
-    assert (settings.pool_size, settings.pool_timeout) == (4, 0.5)
+        make_app(app_class, MEMORY, **{key: value})
 
 
 @pytest.mark.parametrize(
@@ -69,14 +67,14 @@ def test_settings_as_text(app_class: type[Quart]) -> None:
         ("file:x?mode=memory&cache=shared", "file:x?mode=memory&cache=shared"),
     ],
 )
-def test_places(app_class: type[Quart], tmp_path: Path, given: str, expected: str) -> None:
+def test_database_names(app_class: type[Quart], tmp_path: Path, given: str, expected: str) -> None:
     app = app_class(__name__, instance_path=str(tmp_path))
     app.config["DATABASE"] = given
     assert read_settings(app).database == expected.format(instance=tmp_path)
 
 
 async def test_relative_file(app_class: type[Quart], tmp_path: Path) -> None:
-    """A relative file is in the instance folder, which is made when it is needed."""
+    """A relative path is in the instance folder, which is created on first use."""
     app = app_class(__name__, instance_path=str(tmp_path / "instance"))
     app.config["DATABASE"] = "data/app.db"
     db = SQLite(app)
@@ -84,11 +82,11 @@ async def test_relative_file(app_class: type[Quart], tmp_path: Path) -> None:
     async with app.app_context():
         await db.query_db("SELECT 1")
     assert (tmp_path / "instance/data/app.db").exists()
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_pragmas(app_class: type[Quart], file: Path) -> None:
-    """A connection keeps foreign keys, reads beside a writer, waits for one; or as configured."""
+    """By default foreign keys are enforced and the write-ahead log is on."""
 
     async def pragma(name: str) -> object:
         return (await query_db(f"PRAGMA {name}", one=True))[0]
@@ -98,34 +96,35 @@ async def test_pragmas(app_class: type[Quart], file: Path) -> None:
         assert await pragma("foreign_keys") == 1
         assert await pragma("journal_mode") == "wal"
         assert await pragma("busy_timeout") == 1500
-    own = {"cache_size": -4000, "synchronous": "NORMAL"}
-    other = make_app(app_class, file, SQLITE_PRAGMAS=own)
+    pragmas = {"cache_size": -4000, "synchronous": "NORMAL"}
+    other = make_app(app_class, file, SQLITE_PRAGMAS=pragmas)
     async with other.app_context():
         assert await pragma("foreign_keys") == 0
         assert await pragma("cache_size") == -4000
         assert await pragma("synchronous") == 1
-    await registration(app).close()
-    await registration(other).close()
+    await app_database(app).connections.close()
+    await app_database(other).connections.close()
 
 
 async def test_many_open_at_once(app_class: type[Quart], file: Path) -> None:
-    """A new file that many open at the same time gets its write-ahead log, and none fails."""
+    """Connections that open a new file at the same time all get the write-ahead log."""
     apps = [make_app(app_class, file, SQLITE_POOL_SIZE=5) for _ in range(4)]
+    barrier = asyncio.Barrier(20)
 
-    async def ask(app: Quart) -> Any:
+    async def journal_mode(app: Quart) -> Any:
         async with app.app_context():
             mode = await query_db("PRAGMA journal_mode", one=True)
-            await asyncio.sleep(0.02)
+            await barrier.wait()
             return mode[0]
 
-    found = await asyncio.gather(*(ask(app) for app in apps for _ in range(5)))
+    found = await asyncio.gather(*(journal_mode(app) for app in apps for _ in range(5)))
     assert found == ["wal"] * 20
     for app in apps:
-        await registration(app).close()
+        await app_database(app).connections.close()
 
 
 async def test_on_connect(app_class: type[Quart], file: Path) -> None:
-    """Each new connection is given to the functions that ask for it, in its thread."""
+    """Registered functions are called with each new connection, in its thread."""
     threads: list[threading.Thread] = []
     db = SQLite()
 
@@ -140,11 +139,11 @@ async def test_on_connect(app_class: type[Quart], file: Path) -> None:
     async with app.app_context(), app.app_context():
         assert (await db.query_db("SELECT half(5)", one=True))[0] == 2.5
     assert threading.main_thread() not in threads
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_on_connect_fails(app_class: type[Quart], file: Path) -> None:
-    """An error of theirs is raised, and leaves no thread behind."""
+    """An error in a registered function is raised, and its thread ends."""
     db = SQLite()
     before = set(threading.enumerate())
 
@@ -159,40 +158,40 @@ async def test_on_connect_fails(app_class: type[Quart], file: Path) -> None:
         async with app.app_context():
             with pytest.raises(LookupError, match="no such thing"):
                 await db.get_db()
-    await registration(app).close()
+    await app_database(app).connections.close()
     await eventually(lambda: set(threading.enumerate()) <= before)
 
 
 async def test_adapters(app_class: type[Quart], file: Path) -> None:
-    """Adapters and converters work as with sqlite3 itself."""
+    """Adapters and converters work as they do with :mod:`sqlite3`."""
     options = {"detect_types": sqlite3.PARSE_COLNAMES}
     app = make_app(app_class, file, SQLITE_CONNECT_OPTIONS=options)
     sqlite3.register_converter("words", lambda value: value.decode().split())
     async with app.app_context():
         row = await query_db("SELECT 'a b' AS 'x [words]'", one=True)
         assert row[0] == ["a", "b"]
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
 async def test_memory(app_class: type[Quart]) -> None:
-    """A database in memory is one for all contexts, as long as the application is served."""
+    """All contexts of an application share its database in memory."""
     app, other = make_app(app_class, MEMORY), make_app(app_class, MEMORY)
     async with app.app_context(), database(app).transaction():
         await query_db("CREATE TABLE item (name)")
         await query_db("INSERT INTO item VALUES ('a')")
     async with app.app_context():
-        await query_db("PRAGMA user_version")  # which has its connection replaced
+        await query_db("PRAGMA user_version")  # The connection is not used again.
     async with app.app_context(), app.app_context():
         assert len(await query_db("SELECT * FROM item")) == 1
         assert await query_db("SELECT 1")
     async with other.app_context():
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
             await query_db("SELECT * FROM item")
-    await registration(app).close()
-    await registration(other).close()
+    await app_database(app).connections.close()
+    await app_database(other).connections.close()
 
 
-async def test_one_object_for_two(app_class: type[Quart], tmp_path: Path) -> None:
+async def test_several_applications(app_class: type[Quart], tmp_path: Path) -> None:
     db = SQLite()
     apps = []
     for name in ("a", "b"):
@@ -201,18 +200,18 @@ async def test_one_object_for_two(app_class: type[Quart], tmp_path: Path) -> Non
         db.init_app(app)
         apps.append(app)
         async with app.app_context(), db.transaction() as connection:
-            await connection.execute("CREATE TABLE whose AS SELECT ? AS name", [name])
+            await connection.execute("CREATE TABLE owner AS SELECT ? AS name", [name])
     for app, name in zip(apps, "ab", strict=True):
         async with app.app_context():
-            assert (await db.query_db("SELECT name FROM whose", one=True))[0] == name
-        await registration(app).close()
+            assert (await db.query_db("SELECT name FROM owner", one=True))[0] == name
+        await app_database(app).connections.close()
 
 
-async def test_foreign_object(app: Quart, app_class: type[Quart]) -> None:
-    """An object of another application, and an application without one, are errors that say so."""
+async def test_object_of_another_application(app: Quart, app_class: type[Quart]) -> None:
+    """The errors for another application's object, and for an application without one."""
     other = SQLite()
     async with app.app_context():
-        with pytest.raises(RuntimeError, match="make one SQLite object only"):
+        with pytest.raises(RuntimeError, match="create one SQLite object only"):
             await other.get_db()
     async with app_class(__name__).app_context():
         with pytest.raises(RuntimeError, match="call SQLite\\(app\\)"):
@@ -221,8 +220,8 @@ async def test_foreign_object(app: Quart, app_class: type[Quart]) -> None:
             await init_db()
 
 
-def test_loops(app_class: type[Quart], file: Path) -> None:
-    """An application that runs on one event loop after another has a pool on each."""
+def test_consecutive_loops(app_class: type[Quart], file: Path) -> None:
+    """An application has a pool on each event loop, and its threads end with the loop."""
     app = make_app(app_class, file)
     before = set(threading.enumerate())
 
@@ -235,21 +234,20 @@ def test_loops(app_class: type[Quart], file: Path) -> None:
 
     assert asyncio.run(add("first")) == ["first"]
     assert asyncio.run(add("second")) == ["first", "second"]
-    assert len(registration(app).lenders) == 1
     for thread in set(threading.enumerate()) - before:
-        thread.join(5)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
 
 
-def test_loops_side_by_side(app_class: type[Quart], file: Path) -> None:
-    """Two event loops at the same time, in two threads."""
+def test_concurrent_loops(app_class: type[Quart], file: Path) -> None:
+    """An application can run on two event loops in two threads."""
     app = make_app(app_class, file)
-    both = threading.Barrier(2)
+    barrier = threading.Barrier(2)
     found: list[Any] = []
 
     async def work() -> None:
         async with app.app_context():
-            await asyncio.to_thread(both.wait, 10)
+            await asyncio.to_thread(barrier.wait, TIMEOUT)
             for number in range(50):
                 found.append((await query_db("SELECT ?", [number], one=True))[0])
 
@@ -257,46 +255,47 @@ def test_loops_side_by_side(app_class: type[Quart], file: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(TIMEOUT)
     assert sorted(found) == sorted([*range(50), *range(50)])
 
 
 async def test_serving_closes(app: Quart) -> None:
-    """The end of serving closes all connections, and ends their threads."""
+    """The end of serving closes all connections and ends their threads."""
     threads: set[threading.Thread] = set()
+    barrier = asyncio.Barrier(3)
 
     @app.get("/")
     async def view() -> str:
         pooled = (await get_db())._pooled
         assert pooled is not None
         threads.add(pooled.worker)
-        await asyncio.sleep(0.01)
+        await barrier.wait()
         return ""
 
     async with app.test_app() as test_app:
-        await asyncio.gather(*(test_app.test_client().get("/") for _ in range(5)))
-        assert len(threads) > 1 and all(thread.is_alive() for thread in threads)
+        await asyncio.gather(*(test_app.test_client().get("/") for _ in range(3)))
+        assert len(threads) == 3 and all(thread.is_alive() for thread in threads)
     await eventually(lambda: not any(thread.is_alive() for thread in threads))
 
 
-async def test_forgotten_application(app_class: type[Quart], file: Path) -> None:
-    """An application that is dropped while the loop runs on takes its connections along."""
+async def test_collected_application(app_class: type[Quart], file: Path) -> None:
+    """The connections of an application are closed when it is garbage collected."""
     before = set(threading.enumerate())
     app = make_app(app_class, file)
     async with app.app_context():
         await query_db("SELECT 1")
-    gone = weakref.ref(app)
+    reference = weakref.ref(app)
     del app
 
     def ended() -> bool:
         gc.collect()
-        return gone() is None and set(threading.enumerate()) <= before
+        return reference() is None and set(threading.enumerate()) <= before
 
     await eventually(ended)
 
 
 async def test_size(app: Quart) -> None:
-    """No more connections than allowed, whatever comes."""
+    """A pool has no more connections than its size."""
 
     async def work() -> None:
         async with app.app_context():
@@ -308,19 +307,19 @@ async def test_size(app: Quart) -> None:
     assert await none_in_use(app)
 
 
-async def test_memory_is_held_first(
+async def test_memory_holder_opens_first(
     app_class: type[Quart], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database in memory outlives its first connection, however slowly its keeper opens."""
-    gate, calls = threading.Event(), list[int]()
+    """A database in memory lasts longer than its first connection, also if opening is slow."""
+    gate, calls = threading.Event(), list[object]()
 
     def connect(*args: Any) -> sqlite3.Connection:
-        calls.append(1)
+        calls.append(args)
         if len(calls) == 1:
-            gate.wait(10)
-        return opening.connect(*args)
+            gate.wait(TIMEOUT)
+        return settings.connect(*args)
 
-    monkeypatch.setattr("quartpatterns.sqlite3.registration.connect", connect)
+    monkeypatch.setattr("quartpatterns.sqlite3.extension.connect", connect)
     app = make_app(app_class, ":memory:")
 
     async def create() -> None:
@@ -332,9 +331,10 @@ async def test_memory_is_held_first(
         await eventually(lambda: not pool(app).stopping)
 
     creating = asyncio.create_task(create())
-    await asyncio.wait([creating], timeout=0.2)
+    await eventually(lambda: len(calls) > 0)
+    await asyncio.wait([creating], timeout=0.1)
     gate.set()
     await creating
     async with app.app_context():
         assert await query_db("SELECT * FROM item") == []
-    await registration(app).close()
+    await app_database(app).connections.close()

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-
-def run(script: str) -> str:
-    """What *script* printed."""
-    return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
-    ).stdout.strip()
+from tests.databases import import_error, imported_packages
 
 
 def test_missing_library() -> None:
     """Without aiosqlite the import says what to install."""
-    said = run(
-        "import sys; sys.modules['aiosqlite'] = None\n"
-        "try:\n import quartpatterns.sqlite3\nexcept ImportError as error:\n print(error)"
+    assert import_error("quartpatterns.sqlite3", "aiosqlite") == (
+        "quartpatterns.sqlite3 needs aiosqlite: pip install 'quartpatterns[sqlite3]'"
     )
-    assert said == "quartpatterns.sqlite3 needs aiosqlite: pip install 'quartpatterns[sqlite3]'"
 
 
 def test_nothing_more() -> None:
-    """The helper needs no ORM, and is not taken for the module of the same name."""
-    script = (
-        "import sys, sqlite3, quartpatterns.sqlite3\n"
-        "assert sqlite3.connect and sqlite3 is not quartpatterns.sqlite3\n"
-        "print(*sys.modules)"
+    """The helper imports no ORM, and does not hide the module ``sqlite3``."""
+    imported = imported_packages(
+        "import sqlite3, quartpatterns.sqlite3\n"
+        "assert sqlite3.connect and sqlite3 is not quartpatterns.sqlite3"
     )
-    loaded = {name.partition(".")[0] for name in run(script).split()}
-    assert not loaded & {"sqlalchemy", "flask_sqlalchemy", "pytest", "hypothesis"}
+    assert "aiosqlite" in imported
+    assert not imported & {"sqlalchemy", "flask_sqlalchemy", "pytest", "hypothesis"}

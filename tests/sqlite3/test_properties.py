@@ -1,4 +1,4 @@
-"""However contexts interleave: each sees what is committed and its own, and loses the rest."""
+"""In any order of steps, a context sees committed rows and its own, and loses uncommitted ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from quartpatterns.sqlite3 import Connection, query_db, stream_query
-from tests.sqlite3.shop import database, make_app, pool, registration
+from tests.serving import TIMEOUT
+from tests.sqlite3.shop import app_database, database, make_app, pool
 
 CONTEXTS = 4
 
@@ -20,7 +21,17 @@ STEPS = st.lists(
     st.tuples(
         st.integers(0, CONTEXTS - 1),
         st.sampled_from(
-            ["read", "write", "commit", "rollback", "leave", "fail", "cancel", "kept", "stream"]
+            [
+                "read",
+                "write",
+                "commit",
+                "rollback",
+                "leave",
+                "fail",
+                "cancel",
+                "row_factory",
+                "stream",
+            ]
         ),
     ),
     max_size=25,
@@ -29,7 +40,7 @@ STEPS = st.lists(
 
 @dataclass
 class Model:
-    """What the database should hold, and what each context has written and not committed."""
+    """The committed rows, and the uncommitted rows of the context that writes."""
 
     committed: set[int] = field(default_factory=set[int])
     writer: int | None = None
@@ -38,52 +49,52 @@ class Model:
     def seen_by(self, number: int) -> set[int]:
         return self.committed | (self.pending if self.writer == number else set())
 
-    def end(self, number: int, *, keep: bool) -> None:
+    def end(self, number: int, *, commit: bool) -> None:
         if self.writer == number:
-            self.committed |= self.pending if keep else set()
+            self.committed |= self.pending if commit else set()
             self.writer, self.pending = None, set()
 
 
 class Actor:
-    """A context that lives in a task of its own, and does what it is told."""
+    """A context in a task of its own, which executes one step at a time."""
 
     def __init__(self, app: Quart) -> None:
         self.app = app
-        self.orders: asyncio.Queue[str] = asyncio.Queue()
-        self.answers: asyncio.Queue[object] = asyncio.Queue()
+        self.steps: asyncio.Queue[str] = asyncio.Queue()
+        self.results: asyncio.Queue[object] = asyncio.Queue()
         self.connections: set[Connection] = set()
-        self.task = asyncio.create_task(self.live())
+        self.task = asyncio.create_task(self.run())
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         async with self.app.app_context():
-            while (order := await self.orders.get()) != "leave":
-                if order == "fail":
+            while (step := await self.steps.get()) != "leave":
+                if step == "fail":
                     raise LookupError
                 self.connections.add(await database(self.app).get_db())
-                self.answers.put_nowait(await self.obey(order))
+                self.results.put_nowait(await self.execute(step))
 
-    async def obey(self, order: str) -> object:
-        if order == "read":
+    async def execute(self, step: str) -> object:
+        if step == "read":
             return {row[0] for row in await query_db("SELECT n FROM item")}
-        if order == "stream":
+        if step == "stream":
             return {row[0] async for row in stream_query("SELECT n FROM item", batch_size=2)}
-        if order in ("commit", "rollback"):
-            return await getattr(await database(self.app).get_db(), order)()
-        if order == "kept":
+        if step in ("commit", "rollback"):
+            return await getattr(await database(self.app).get_db(), step)()
+        if step == "row_factory":
             (await database(self.app).get_db()).row_factory = None
             return None
-        return await query_db("INSERT INTO item VALUES (?)", [int(order)])
+        return await query_db("INSERT INTO item VALUES (?)", [int(step)])
 
-    async def tell(self, order: str) -> object:
-        self.orders.put_nowait(order)
-        return await asyncio.wait_for(self.answers.get(), 10)
+    async def do(self, step: str) -> object:
+        self.steps.put_nowait(step)
+        return await asyncio.wait_for(self.results.get(), TIMEOUT)
 
     async def end(self, how: str) -> None:
         if how == "cancel":
             self.task.cancel()
         else:
-            self.orders.put_nowait(how)
-        await asyncio.wait([self.task], timeout=10)
+            self.steps.put_nowait(how)
+        await asyncio.wait([self.task], timeout=TIMEOUT)
         assert self.task.done()
         if not self.task.cancelled():
             assert isinstance(self.task.exception(), LookupError | None)
@@ -94,35 +105,35 @@ async def play(steps: list[tuple[int, str]], file: Path) -> None:
     async with app.app_context(), database(app).transaction():
         await query_db("CREATE TABLE item (n)")
     model, actors, used = Model(), dict[int, Actor](), set[Connection]()
-    for value, (number, order) in enumerate(steps):
+    for value, (number, step) in enumerate(steps):
         actor = actors.setdefault(number, Actor(app)) if number not in actors else actors[number]
-        if order in ("leave", "fail", "cancel"):
-            await actors.pop(number).end(order)
-            model.end(number, keep=False)
+        if step in ("leave", "fail", "cancel"):
+            await actors.pop(number).end(step)
+            model.end(number, commit=False)
             assert len(actor.connections) <= 1
             assert all(one.is_closed for one in actor.connections)
             assert not used & actor.connections
             used |= actor.connections
-        elif order in ("read", "stream"):
-            assert await actor.tell(order) == model.seen_by(number)
-        elif order == "write":
-            if model.writer in (None, number):  # Any other waits, as SQLite has one writer.
-                await actor.tell(str(value))
+        elif step in ("read", "stream"):
+            assert await actor.do(step) == model.seen_by(number)
+        elif step == "write":
+            if model.writer in (None, number):  # SQLite has one writer at a time.
+                await actor.do(str(value))
                 model.writer = number
                 model.pending.add(value)
         else:
-            await actor.tell(order)
-            if order != "kept":
-                model.end(number, keep=order == "commit")
+            await actor.do(step)
+            if step != "row_factory":
+                model.end(number, commit=step == "commit")
     for actor in actors.values():
         await actor.end("leave")
     assert pool(app).in_use == 0
     async with app.app_context():
         assert {row["n"] for row in await query_db("SELECT n FROM item")} == model.committed
-    await registration(app).close()
+    await app_database(app).connections.close()
 
 
-# The guard on the loop is a fixture of a function, and does not mind many examples.
+# A fixture reports calls that block the event loop; it may see several examples.
 @settings(
     max_examples=60,
     deadline=None,
@@ -145,7 +156,7 @@ def test_isolation(steps: list[tuple[int, str]]) -> None:
     )
 )
 def test_transactions_of_tasks(works: list[tuple[int, int, bool]]) -> None:
-    """Tasks that share a connection: each transaction is there as a whole, or not at all."""
+    """The transactions of tasks that share a connection are stored as a whole or not at all."""
 
     async def play(file: Path) -> None:
         app = make_app(Quart, file)
@@ -170,7 +181,7 @@ def test_transactions_of_tasks(works: list[tuple[int, int, bool]]) -> None:
             rows = await query_db("SELECT n, count(*) FROM item GROUP BY n")
             expected = {n: count for n, (count, _, fail) in enumerate(works) if not fail}
             assert {row[0]: row[1] for row in rows} == expected
-        await registration(app).close()
+        await app_database(app).connections.close()
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(Path(folder, "test.db")))

@@ -1,4 +1,4 @@
-"""Queries and their rows, by the page's names."""
+"""Queries and their rows."""
 
 from __future__ import annotations
 
@@ -12,21 +12,30 @@ import pytest
 from quart import Quart
 
 from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
-from quartpatterns.sqlite3.pooled import PooledConnection
-from tests.sqlite3.shop import database, names, numbers, registration
+from quartpatterns.sqlite3.pool import PooledConnection
+from tests.sqlite3.shop import INSERT, app_database, committed_names, database, numbers
 
-INSERT = "INSERT INTO item (name) VALUES (?)"
-BAD = ["'; DROP TABLE item; --", "x' OR '1'='1", '" OR ""="', "a\0b", "%", "\\", "?", ":name", ""]
+INJECTIONS = [
+    "'; DROP TABLE item; --",
+    "x' OR '1'='1",
+    '" OR ""="',
+    "a\0b",
+    "%",
+    "\\",
+    "?",
+    ":name",
+    "",
+]
 
 
 @pytest.mark.checks("SQ-6")
 async def test_query_db(app: Quart) -> None:
-    """All rows, the first row, or none; by position and by name."""
+    """Returns all rows, the first row or ``None``; values are given by position or by name."""
     async with app.app_context():
         for name in "abc":
             await query_db(INSERT, [name])
-        every = await query_db("SELECT name FROM item ORDER BY name")
-        assert [row[0] for row in every] == ["a", "b", "c"]
+        rows = await query_db("SELECT name FROM item ORDER BY name")
+        assert [row[0] for row in rows] == ["a", "b", "c"]
         assert await query_db("SELECT * FROM item WHERE name = ?", ["x"]) == []
         assert await query_db("SELECT * FROM item WHERE name = ?", ("x",), one=True) is None
         first = await query_db("SELECT name FROM item WHERE name > :n ORDER BY 1", {"n": "a"}, True)
@@ -35,9 +44,9 @@ async def test_query_db(app: Quart) -> None:
 
 
 @pytest.mark.checks("SQ-6")
-@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("value", INJECTIONS)
 async def test_injection(app: Quart, value: str) -> None:
-    """A value is data, whatever it looks like."""
+    """A value is never part of the statement."""
     async with app.app_context():
         await query_db(INSERT, [value])
         await query_db(INSERT, ["other"])
@@ -47,7 +56,7 @@ async def test_injection(app: Quart, value: str) -> None:
 
 @pytest.mark.checks("SQ-6")
 async def test_two_statements(app: Quart) -> None:
-    """What somebody appends to a statement is not executed."""
+    """A second statement is an error, and is not executed."""
     async with app.app_context():
         with pytest.raises((sqlite3.Warning, sqlite3.ProgrammingError)):
             await query_db("SELECT 1; DROP TABLE item")
@@ -56,7 +65,7 @@ async def test_two_statements(app: Quart) -> None:
 
 @pytest.mark.checks("SQ-5")
 async def test_rows(app: Quart) -> None:
-    """A row has values by index and by name, and is iterable; or it is a dict."""
+    """A row has values by index and by name; with ``make_dicts`` it is a dict."""
     query = "SELECT 1 AS number, 'x' AS text"
     async with app.app_context():
         row = await query_db(query, one=True)
@@ -82,13 +91,13 @@ async def test_factory_of_the_application(app_class: type[Quart], file: Path) ->
         assert await db.query_db("SELECT 1 AS a") == [{"a": 1}]
     async with plain.app_context():
         assert await tuples.query_db("SELECT 1 AS a") == [(1,)]
-    await registration(app).close()
-    await registration(plain).close()
+    await app_database(app).connections.close()
+    await app_database(plain).connections.close()
 
 
 @pytest.mark.checks("SQ-1", "SQ-8")
-async def test_cursor(app: Quart) -> None:
-    """The connection is aiosqlite's, with all that it can do."""
+async def test_methods_of_aiosqlite(app: Quart) -> None:
+    """The connection has the methods of :class:`aiosqlite.Connection`."""
     async with app.app_context():
         db = await get_db()
         assert isinstance(db, aiosqlite.Connection)
@@ -109,13 +118,13 @@ async def test_cursor(app: Quart) -> None:
             assert len(list(await copy.execute_fetchall("SELECT * FROM item"))) == 4
 
 
-async def test_trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A query with its rows is one trip to the thread; to take and give back is none."""
-    trips: list[Any] = []
+async def test_round_trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query is one round trip to the thread; taking and returning a connection is none."""
+    round_trips: list[Any] = []
     submit = PooledConnection.submit
 
     def counted(self: PooledConnection, function: Any) -> Any:
-        trips.append(function)
+        round_trips.append(function)
         return submit(self, function)
 
     async with app.app_context():
@@ -124,15 +133,15 @@ async def test_trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     async with app.app_context():
         await query_db("SELECT 1", one=True)
         await query_db("SELECT * FROM item")
-    assert len(trips) == 2
+    assert len(round_trips) == 2
     async with app.app_context():
         async for _ in stream_query(numbers(25), batch_size=10):
             pass
-    assert len(trips) == 5
+    assert len(round_trips) == 5
 
 
 async def test_run(app: Quart) -> None:
-    """Several statements in one trip."""
+    """``run`` executes several statements in one round trip."""
 
     def move(connection: sqlite3.Connection, name: str, *, to: str) -> int:
         connection.execute(INSERT, [name])
@@ -140,11 +149,11 @@ async def test_run(app: Quart) -> None:
 
     async with app.app_context(), database(app).transaction() as db:
         assert await db.run(move, "a", to="b") == 1
-    assert await names(app) == ["b"]
+    assert await committed_names(app) == ["b"]
 
 
-async def test_side_by_side(app: Quart) -> None:
-    """Many queries of one context at once: each gets its own rows."""
+async def test_concurrent_queries(app: Quart) -> None:
+    """Queries of one context at the same time get their own rows."""
     async with app.app_context():
         found = await asyncio.gather(
             *(query_db("SELECT ? AS n, ? AS m", [n, -n], one=True) for n in range(300))
@@ -153,7 +162,7 @@ async def test_side_by_side(app: Quart) -> None:
 
 
 @pytest.mark.parametrize("value", [2**63, 10**30, "\ud800"])
-async def test_value_that_does_not_fit(app: Quart, value: object) -> None:
+async def test_value_that_no_column_can_store(app: Quart, value: object) -> None:
     async with app.app_context():
         with pytest.raises(sqlite3.DataError):
             await query_db("SELECT ?", [value])

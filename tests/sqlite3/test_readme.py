@@ -1,4 +1,4 @@
-"""What README.md tells people to paste works as it stands there."""
+"""The examples of README.md work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import quartpatterns.sqlite3
 README = Path(quartpatterns.sqlite3.__file__).with_name("README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
-TRIAL = """
+PROGRAM = """
 import asyncio
 from quart import stream_with_context
 
@@ -36,22 +36,22 @@ print("done")
 
 def test_blocks(tmp_path: Path) -> None:
     use, connection, stream = BLOCKS
-    trial = TRIAL.replace("CONNECTION", connection.replace("\n", "\n        ").strip())
+    program = PROGRAM.replace("CONNECTION", connection.replace("\n", "\n        ").strip())
     (tmp_path / "schema.sql").write_text("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)")
-    (tmp_path / "trial.py").write_text(f"{use}\n{stream}\n{trial}")
+    (tmp_path / "program.py").write_text(f"{use}\n{stream}\n{program}")
     done = subprocess.run(
-        [sys.executable, "trial.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30
     )
     assert done.stdout == "done\n", done.stderr
 
 
 def test_settings() -> None:
-    """Every configuration key is explained."""
+    """README.md describes every setting."""
     for key in quartpatterns.sqlite3.DEFAULTS:
         assert f"| `{key}` |" in README
 
 
 def test_names() -> None:
-    """Every exported name is mentioned."""
+    """README.md mentions every public name."""
     for name in set(quartpatterns.sqlite3.__all__) - {"DEFAULTS", "Transaction"}:
         assert f"`{name}" in README or f".{name}" in README, name

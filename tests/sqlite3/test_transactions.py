@@ -1,28 +1,28 @@
-"""Transactions: all of a block or nothing of it, also among tasks of one context."""
+"""Transactions: a block is stored as a whole or not at all, also with several tasks."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from quart import Quart
-from quart.utils import run_sync
 
 from quartpatterns.sqlite3 import get_db, query_db
+from tests.serving import TIMEOUT, eventually
 from tests.sqlite3.shop import (
     ENDLESS,
+    INSERT,
+    app_database,
+    committed_names,
     database,
     make_app,
-    names,
     none_in_use,
-    registration,
-    together,
+    other_connection,
+    outcomes,
+    transaction_of_another_task,
 )
-
-INSERT = "INSERT INTO item (name) VALUES (?)"
 
 
 async def test_commit(app: Quart) -> None:
@@ -31,7 +31,7 @@ async def test_commit(app: Quart) -> None:
             assert connection is await get_db()
             await query_db(INSERT, ["a"])
             assert connection.in_transaction
-        assert await names(app) == ["a"]
+        assert await committed_names(app) == ["a"]
 
 
 async def test_rollback(app: Quart) -> None:
@@ -45,7 +45,7 @@ async def test_rollback(app: Quart) -> None:
 
 
 async def test_savepoints(app: Quart) -> None:
-    """A transaction in a transaction is a savepoint: what fails in it leaves the rest alone."""
+    """An inner transaction is a savepoint: if it fails, only its own changes are rolled back."""
     async with app.app_context():
         db = database(app)
         async with db.transaction():
@@ -60,34 +60,34 @@ async def test_savepoints(app: Quart) -> None:
                     async with db.transaction():
                         await query_db(INSERT, ["d"])
                         raise LookupError
-            assert await names(app) == []
-        assert await names(app) == ["a", "c"]
+            assert await committed_names(app) == []
+        assert await committed_names(app) == ["a", "c"]
 
 
-async def test_task_beside(app: Quart) -> None:
-    """What another task of the context writes is not in the transaction, and not rolled back."""
+async def test_other_task(app: Quart) -> None:
+    """A statement of another task of the context waits, and is not part of the transaction."""
     begun = asyncio.Event()
 
     async def in_transaction() -> None:
-        async with database(app).transaction():
+        async with database(app).transaction() as connection:
             await query_db(INSERT, ["lost"])
             begun.set()
-            await asyncio.sleep(0.05)
+            await eventually(lambda: len(connection._queue._waiting) == 1)
             raise LookupError
 
-    async def beside() -> None:
+    async def other() -> None:
         await begun.wait()
-        await query_db(INSERT, ["kept"])
+        await query_db(INSERT, ["committed"])
         await (await get_db()).commit()
 
     async with app.app_context():
-        found = await together(in_transaction(), beside())
+        found = await outcomes(in_transaction(), other())
         assert [type(one) for one in found] == [LookupError, type(None)]
-    assert await names(app) == ["kept"]
+    assert await committed_names(app) == ["committed"]
 
 
-async def test_tasks_within(app: Quart) -> None:
-    """Tasks that are started in a transaction are part of it, with savepoints one by one."""
+async def test_tasks_of_a_transaction(app: Quart) -> None:
+    """Tasks that are started in a transaction are part of it, each with its savepoint."""
 
     async def part(name: str, fail: bool) -> None:
         async with database(app).transaction():
@@ -99,14 +99,14 @@ async def test_tasks_within(app: Quart) -> None:
 
     async with app.app_context():
         async with database(app).transaction():
-            await asyncio.wait_for(query_db(INSERT, ["first"]), 1)
-            await together(*(part(name, name in "bd") for name in "abcd"))
-            assert await names(app) == []
-        assert await names(app) == ["a", "a'", "c", "c'", "first"]
+            await asyncio.wait_for(query_db(INSERT, ["first"]), TIMEOUT)
+            await outcomes(*(part(name, name in "bd") for name in "abcd"))
+            assert await committed_names(app) == []
+        assert await committed_names(app) == ["a", "a'", "c", "c'", "first"]
 
 
-async def test_transactions_beside(app: Quart) -> None:
-    """Transactions of one context come one after the other."""
+async def test_transactions_of_several_tasks(app: Quart) -> None:
+    """Transactions of one context follow each other."""
     inside = 0
 
     async def work(name: str) -> None:
@@ -120,30 +120,21 @@ async def test_transactions_beside(app: Quart) -> None:
 
     async with app.app_context():
         await asyncio.gather(*(work(name) for name in "abcdef"))
-    assert await names(app) == list("abcdef")
+    assert await committed_names(app) == list("abcdef")
 
 
-async def test_patience(app: Quart) -> None:
-    """A task that waits too long for another one's transaction is told what to do."""
+async def test_wait_for_another_transaction(app_with_short_timeout: Quart) -> None:
+    """A task that waits too long for another task's transaction gets an error with the remedy."""
+    app = app_with_short_timeout
     async with app.app_context():
-        begun, go = asyncio.Event(), asyncio.Event()
-
-        async def hold() -> None:
-            async with database(app).transaction():
-                begun.set()
-                await go.wait()
-
-        task = asyncio.create_task(hold())
-        await begun.wait()
-        with pytest.raises(sqlite3.OperationalError, match="a context of its own"):
-            await query_db("SELECT 1")
-        go.set()
-        await task
+        async with transaction_of_another_task(app):
+            with pytest.raises(sqlite3.OperationalError, match="a context of its own"):
+                await query_db("SELECT 1")
         assert await query_db("SELECT 1", one=True)
 
 
 async def test_task_that_outlives_its_transaction(app: Quart) -> None:
-    """It is refused: it believes to be in a transaction that there is no more."""
+    """Its statement is an error, because it would not be part of the transaction."""
     go = asyncio.Event()
 
     async def late() -> None:
@@ -158,21 +149,21 @@ async def test_task_that_outlives_its_transaction(app: Quart) -> None:
             await task
 
 
-async def test_half_way(app: Quart) -> None:
-    """Nothing is committed while a task that belongs to it is half way through."""
+async def test_task_in_an_open_savepoint(app: Quart) -> None:
+    """If a task of the transaction is in a savepoint when the block ends, all is rolled back."""
     begun, go = asyncio.Event(), asyncio.Event()
 
-    async def stray() -> None:
+    async def unawaited() -> None:
         async with database(app).transaction():
-            await query_db(INSERT, ["half"])
+            await query_db(INSERT, ["first"])
             begun.set()
             await go.wait()
-            await query_db(INSERT, ["whole"])
+            await query_db(INSERT, ["second"])
 
     async with app.app_context():
         with pytest.raises(sqlite3.ProgrammingError, match="await the task inside"):
             async with database(app).transaction():
-                task = asyncio.create_task(stray())
+                task = asyncio.create_task(unawaited())
                 await begun.wait()
         go.set()
         with pytest.raises(sqlite3.ProgrammingError):
@@ -183,14 +174,14 @@ async def test_half_way(app: Quart) -> None:
 
 @pytest.mark.parametrize("statement", ["COMMIT", "ROLLBACK"])
 async def test_ended_inside(app: Quart, statement: str) -> None:
-    """A statement that ends the transaction is noticed, by the next one and by the block."""
+    """After a statement that ends the transaction, the next one and the block raise an error."""
     async with app.app_context():
         with pytest.raises(sqlite3.ProgrammingError, match="has ended before its block"):
             async with database(app).transaction():
                 await query_db(statement)
                 with pytest.raises(sqlite3.ProgrammingError, match="has ended before its block"):
                     await query_db(INSERT, ["outside"])
-        assert await names(app) == []
+        assert await committed_names(app) == []
 
 
 @pytest.mark.parametrize("name", ["commit", "rollback"])
@@ -203,7 +194,7 @@ async def test_commit_inside(app: Quart, name: str) -> None:
 
 
 async def test_begun_before(app: Quart) -> None:
-    """A transaction that a statement has begun is not swallowed by one with a block."""
+    """A transaction that an earlier statement has begun does not become part of a block."""
     async with app.app_context():
         await query_db(INSERT, ["a"])
         with pytest.raises(sqlite3.ProgrammingError, match="commit\\(\\) or rollback\\(\\) before"):
@@ -212,22 +203,22 @@ async def test_begun_before(app: Quart) -> None:
         await (await get_db()).commit()
         async with database(app).transaction():
             await query_db(INSERT, ["b"])
-    assert await names(app) == ["a", "b"]
+    assert await committed_names(app) == ["a", "b"]
 
 
-async def test_constraint_at_the_end(app: Quart) -> None:
-    """A commit that fails rolls back."""
+async def test_failed_commit(app: Quart) -> None:
+    """If the commit fails, the transaction is rolled back."""
     async with app.app_context():
         with pytest.raises(sqlite3.IntegrityError):
             async with database(app).transaction():
                 await query_db("PRAGMA defer_foreign_keys = ON")
-                await query_db("INSERT INTO item VALUES ('child', 'nobody')")
+                await query_db("INSERT INTO item VALUES ('child', 'missing')")
         assert not (await get_db()).in_transaction
-    assert await names(app) == []
+    assert await committed_names(app) == []
 
 
-async def test_write_cancelled_inside(app: Quart) -> None:
-    """Where a cancelled statement took the transaction with it, the rest is refused."""
+async def test_cancelled_write(app: Quart) -> None:
+    """If a cancelled statement ends the transaction, later statements of the block are errors."""
     endless = f"INSERT INTO item (name) {ENDLESS}"
     async with app.app_context():
         with pytest.raises(sqlite3.ProgrammingError, match="has ended before its block"):
@@ -235,13 +226,13 @@ async def test_write_cancelled_inside(app: Quart) -> None:
                 await query_db(INSERT, ["lost"])
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(query_db(endless), 0.05)
-                await query_db(INSERT, ["alone"])
-        assert await names(app) == []
+                await query_db(INSERT, ["outside"])
+        assert await committed_names(app) == []
 
 
 @pytest.mark.parametrize("steps", range(14))
 async def test_cancelled_anywhere(app: Quart, steps: int) -> None:
-    """Cancelled at any step, it is all there or nothing, and the next one goes ahead."""
+    """After a cancellation at any step, all is stored or nothing, and the next one can begin."""
 
     async def work() -> None:
         async with database(app).transaction():
@@ -256,10 +247,10 @@ async def test_cancelled_anywhere(app: Quart, steps: int) -> None:
             await asyncio.sleep(0.0003)
         task.cancel()
         task.cancel()
-        await together(task)
+        await outcomes(task)
         async with database(app).transaction():
             await query_db(INSERT, ["c"])
-    assert await names(app) in (["c"], ["a", "b", "c"])
+    assert await committed_names(app) in (["c"], ["a", "b", "c"])
 
 
 async def test_unknown_mode(app: Quart) -> None:
@@ -268,29 +259,23 @@ async def test_unknown_mode(app: Quart) -> None:
             (await get_db()).transaction("NOW; DROP TABLE item")  # type: ignore[arg-type]
 
 
-def lock(file: Path) -> sqlite3.Connection:
-    """A stranger who writes."""
-    stranger = sqlite3.connect(file, check_same_thread=False)
-    stranger.execute("BEGIN IMMEDIATE")
-    return stranger
-
-
 async def test_cancelled_while_it_begins(app: Quart, file: Path) -> None:
-    """A transaction that was given up while it waited for its turn does not begin later."""
+    """A transaction that is cancelled while it waits for a lock does not begin later."""
     async with app.app_context():
-        with closing(await run_sync(lock)(file)):
+        async with other_connection(file, "BEGIN IMMEDIATE"):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05), database(app).transaction():
                     raise AssertionError
         async with database(app).transaction():
             await query_db(INSERT, ["a"])
-    assert await names(app) == ["a"]
+    assert await committed_names(app) == ["a"]
 
 
-async def test_locked_by_a_stranger(app: Quart, file: Path) -> None:
-    """A transaction that can't begin leaves the connection as it was."""
+async def test_locked_by_another_process(app_with_short_timeout: Quart, file: Path) -> None:
+    """If a transaction can't begin, the connection can be used afterwards."""
+    app = app_with_short_timeout
     async with app.app_context():
-        with closing(await run_sync(lock)(file)):
+        async with other_connection(file, "BEGIN IMMEDIATE"):
             for _ in range(2):
                 with pytest.raises(sqlite3.OperationalError, match="locked"):
                     async with database(app).transaction():
@@ -298,11 +283,11 @@ async def test_locked_by_a_stranger(app: Quart, file: Path) -> None:
             assert await query_db("SELECT * FROM item") == []
         async with database(app).transaction():
             await query_db(INSERT, ["a"])
-    assert await names(app) == ["a"]
+    assert await committed_names(app) == ["a"]
 
 
-async def test_writers_in_turn(app: Quart) -> None:
-    """Contexts that write at the same time wait for each other, and none is refused."""
+async def test_several_writers(app: Quart) -> None:
+    """Contexts that write at the same time wait for each other."""
 
     async def count_up() -> None:
         async with app.app_context(), database(app).transaction():
@@ -312,11 +297,11 @@ async def test_writers_in_turn(app: Quart) -> None:
 
     for _ in range(10):
         await asyncio.gather(*(count_up() for _ in range(3)))
-    assert await names(app) == [f"{number:02}" for number in range(30)]
+    assert await committed_names(app) == [f"{number:02}" for number in range(30)]
 
 
 async def test_two_databases(app: Quart, app_class: type[Quart], tmp_path: Path) -> None:
-    """Transactions on different databases don't know each other."""
+    """Transactions on two databases are independent of each other."""
     other = make_app(app_class, tmp_path / "other.db")
     async with app.app_context():
         first = await get_db()
@@ -329,5 +314,5 @@ async def test_two_databases(app: Quart, app_class: type[Quart], tmp_path: Path)
                     async with first.transaction():
                         await first.query(INSERT, ["b"])
                     raise LookupError
-    assert await names(app) == ["a", "b"]
-    await registration(other).close()
+    assert await committed_names(app) == ["a", "b"]
+    await app_database(other).connections.close()

@@ -1,4 +1,4 @@
-"""Connections under a real server: clients that go away, streams, and many at once."""
+"""Connections under a real server: disconnected clients, streams, many requests at once."""
 
 from __future__ import annotations
 
@@ -11,35 +11,26 @@ from quart import Quart, websocket
 
 from quartpatterns.sqlite3 import Connection, get_db, query_db, stream_query
 from quartpatterns.sqlite3.example import port
-from tests.serving import served
+from tests.databases import Stream, send_get, send_message, streams
+from tests.serving import TIMEOUT, served
 from tests.sqlite3.shop import (
     ENDLESS,
+    INSERT,
     NUMBERS,
-    Stream,
+    committed_names,
     database,
-    names,
     none_in_use,
     numbers,
     pool,
-    streams,
 )
 
 pytestmark = pytest.mark.wire
-INSERT = "INSERT INTO item (name) VALUES (?)"
-
-
-async def start(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Send a request, and return before its answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-    await writer.drain()
-    return reader, writer
 
 
 @pytest.mark.checks("SQ-2")
 @pytest.mark.parametrize("how", ["in a query", "in a write", "in a transaction"])
-async def test_client_gone(app: Quart, how: str) -> None:
-    """A client that goes away in the middle of a query takes it along, and costs no connection."""
+async def test_client_disconnects(app: Quart, how: str) -> None:
+    """If a client disconnects during a query, it is cancelled, and its connection returns."""
     running, ended = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -64,15 +55,14 @@ async def test_client_gone(app: Quart, how: str) -> None:
         return str(len(await query_db("SELECT * FROM item")))
 
     async with served(app) as server:
-        # More often than there are connections.
+        # More requests than the pool has connections.
         for _ in range(5):
             running.clear()
             ended.clear()
-            _, writer = await start(server.port, "/endless")
+            _, writer = await send_get(server.port, "/endless")
             await running.wait()
-            await asyncio.sleep(0.02)
             writer.transport.abort()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(TIMEOUT):
                 await ended.wait()
             assert await none_in_use(app)
         assert (await server.client.get("/count")).text == "0"
@@ -81,7 +71,7 @@ async def test_client_gone(app: Quart, how: str) -> None:
 @pytest.mark.checks("SQ-1", "SQ-2")
 @streams
 async def test_stream(app: Quart, stream_with_context: Stream) -> None:
-    """A stream has a connection of its own after the end of its request, and gives it back."""
+    """A stream has a connection of its own, which returns at the end of the stream."""
     found: list[Connection] = []
 
     @app.get("/")
@@ -105,10 +95,12 @@ async def test_stream(app: Quart, stream_with_context: Stream) -> None:
 
 
 @pytest.mark.checks("SQ-2")
-@pytest.mark.parametrize("pause", [pytest.param(0, id="in send"), pytest.param(60, id="in pause")])
+@pytest.mark.parametrize("pause", [pytest.param(0, id="sending"), pytest.param(60, id="sleeping")])
 @streams
-async def test_stream_cut(app: Quart, pause: float, stream_with_context: Stream) -> None:
-    """A stream whose client goes away closes its cursor, and gives its connection back."""
+async def test_client_disconnects_in_a_stream(
+    app: Quart, pause: float, stream_with_context: Stream
+) -> None:
+    """If the client of a stream disconnects, the connection of the stream returns."""
     began = asyncio.Event()
 
     @app.get("/")
@@ -125,7 +117,7 @@ async def test_stream_cut(app: Quart, pause: float, stream_with_context: Stream)
     async with served(app) as server:
         for _ in range(5):
             began.clear()
-            reader, writer = await start(server.port, "/")
+            reader, writer = await send_get(server.port, "/")
             await began.wait()
             await reader.read(1000)
             writer.transport.abort()
@@ -133,7 +125,7 @@ async def test_stream_cut(app: Quart, pause: float, stream_with_context: Stream)
 
 
 async def test_stream_without_context(app: Quart) -> None:
-    """A generator that has lost its context is told what it wants."""
+    """Without a context, the error names ``stream_with_context``."""
     failed: list[str] = []
 
     @app.get("/")
@@ -154,8 +146,8 @@ async def test_stream_without_context(app: Quart) -> None:
 
 
 @pytest.mark.checks("SQ-2")
-async def test_websocket_cut(app: Quart) -> None:
-    """A websocket whose client goes away gives its connection back; nothing of it stays."""
+async def test_client_disconnects_from_a_websocket(app: Quart) -> None:
+    """What the websocket has written is rolled back, and its connection returns."""
     written = asyncio.Event()
 
     @app.websocket("/")
@@ -167,58 +159,51 @@ async def test_websocket_cut(app: Quart) -> None:
     async with served(app) as server:
         for _ in range(5):
             written.clear()
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(
-                b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            )
-            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
-            # RFC 6455: a final text frame of one byte, masked with zeros.
-            writer.write(b"\x81\x81" + bytes(4) + b"x")
+            writer = await send_message(server.port)
             await written.wait()
             assert pool(app).in_use == 1
             writer.transport.abort()
             assert await none_in_use(app)
-        assert await names(app) == []
+        assert await committed_names(app) == []
 
 
 @pytest.mark.checks("SQ-1", "SQ-2")
 async def test_two_hundred_at_once(tmp_path: Path) -> None:
-    """200 requests at once on a pool of five: none fails, none sees the transaction of another."""
-    app = port.create_app({"DATABASE": tmp_path / "test.db", "SQLITE_POOL_SIZE": 5})
+    """With a pool of five, no request fails or sees the uncommitted rows of another."""
+    timeouts = {"SQLITE_POOL_TIMEOUT": 60, "SQLITE_BUSY_TIMEOUT": 60}
+    app = port.create_app({"DATABASE": tmp_path / "test.db", "SQLITE_POOL_SIZE": 5, **timeouts})
     seen: dict[str, set[Connection]] = {}
-    held: list[int] = []
+    in_use: list[int] = []
 
     @app.get("/transaction/<name>")
     async def transaction(name: str) -> dict[str, object]:
-        """What a request has written and not committed is seen by itself only."""
-        mine = seen.setdefault(name, set())
-        mine.add(await get_db())
+        """Write a row without a commit, and return the uncommitted rows that are visible."""
+        connections = seen.setdefault(name, set())
+        connections.add(await get_db())
         await query_db("INSERT INTO users (name, email) VALUES (?, '')", [name])
-        held.append(pool(app).in_use)
+        in_use.append(pool(app).in_use)
         await asyncio.sleep(0.002)
-        mine.add(await get_db())
+        connections.add(await get_db())
         rows = await query_db("SELECT name FROM users WHERE name LIKE 'pending%'")
         return {"pending": [row["name"] for row in rows]}
 
     async with served(app) as server:
         client = server.client
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(
                 client.post("/users", json={"name": f"new{n}", "email": f"{n}@localhost"})
                 for n in range(100)
             ),
             *(client.get(f"/transaction/pending{n}") for n in range(100)),
         )
-        assert sorted({answer.status_code for answer in answers}) == [200, 201]
-        for n, answer in enumerate(answers[100:]):
-            assert answer.json()["pending"] == [f"pending{n}"]
+        assert sorted({response.status_code for response in responses}) == [200, 201]
+        for n, response in enumerate(responses[100:]):
+            assert response.json()["pending"] == [f"pending{n}"]
         pages = [(await client.get(f"/users?page={page}")).json()["users"] for page in range(1, 7)]
         stored = {user["name"] for users in pages for user in users}
         assert {f"new{n}" for n in range(100)} < stored
         assert not [name for name in stored if name.startswith("pending")]
-        assert 1 <= max(held) <= 5
-        assert all(len(mine) == 1 for mine in seen.values())
+        assert 1 <= max(in_use) <= 5
+        assert all(len(connections) == 1 for connections in seen.values())
         assert len(set.union(*seen.values())) == 100
         assert await none_in_use(app)

@@ -157,7 +157,7 @@ def rollback_target(folder: Path, release: str) -> str:
         known = ", ".join(installed) or "none"
         raise ValueError(f"the release {target} does not exist. The releases are {known}")
     record.write_text(target)
-    if current and current != target:
+    if current:
         (folder / "releases" / current / "withdrawn").touch()
     (folder / "releases" / target / "withdrawn").unlink(missing_ok=True)
     return target

@@ -1,4 +1,4 @@
-"""Users in an SQLite database, on a connection for each context."""
+"""Users in an SQLite database, with one connection per context."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Users in an SQLite database, on a warm connection for each context."""
+"""Users in an SQLite database, with one connection per context."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def create_user() -> ResponseReturnValue:
 
 @views.route("/forgotten", methods=["POST"])
 async def forget_user() -> dict[str, Any]:
-    """What is not committed is gone with the request."""
+    """The end of the request rolls back what is not committed."""
     await query_db("INSERT INTO users (name, email) VALUES ('forgotten', '')")
     rows = await query_db("SELECT count(*) FROM users WHERE name = 'forgotten'")
     return {"users": rows[0][0]}
@@ -100,7 +100,7 @@ async def forget_user() -> dict[str, Any]:
 
 @views.route("/dicts")
 async def list_dicts() -> ResponseReturnValue:
-    (await get_db()).row_factory = make_dicts  # type: ignore[assignment]  # aiosqlite wants a class
+    (await get_db()).row_factory = make_dicts  # type: ignore[assignment]  # aiosqlite declares a class
     last = request.args.get("last", 3)
     rows: list[Any] = await query_db("SELECT name, email FROM users WHERE id <= ?", [last])
     return rows
@@ -117,7 +117,7 @@ async def export_users() -> Response:
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Make the application; its tables are made by ``quart init-db``, or when it starts."""
+    """Create the application. ``quart init-db`` or its start creates the tables."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(DATABASE="sqlite3.db")
     app.config.from_mapping(config or {})
