@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 from quartpatterns import __version__, catalog
@@ -32,10 +33,22 @@ PAGE = """\
 .. automodule:: quartpatterns.{name}
    :members:
    :imported-members:
+   :exclude-members: {excluded}
 ```
 """
 
 pages = Path(__file__).with_name("patterns")
 pages.mkdir(exist_ok=True)
+documented: set[str] = set()
 for pattern in catalog.PATTERNS:
-    (pages / f"{pattern.name}.md").write_text(PAGE.format(name=pattern.name))
+    package = importlib.import_module(f"quartpatterns.{pattern.name}")
+    # A class that several patterns export is documented once.
+    shared = {
+        name
+        for name in package.__all__
+        if getattr(getattr(package, name), "__module__", "").startswith("quartpatterns._shared")
+    }
+    excluded = ", ".join(sorted(shared & documented)) or "none"
+    documented |= shared
+    page = PAGE.format(name=pattern.name, excluded=excluded)
+    (pages / f"{pattern.name}.md").write_text(page)
