@@ -316,3 +316,33 @@ async def test_two_databases(app: Quart, app_class: type[Quart], tmp_path: Path)
                     raise LookupError
     assert await committed_names(app) == ["a", "b"]
     await app_database(other).connections.close()
+
+
+async def test_closed_while_a_transaction_begins(single: Quart, file: Path) -> None:
+    """The next context does not get the connection before the transaction is rolled back."""
+
+    async def begin() -> None:
+        async with database(single).transaction():
+            pass
+
+    async with single.app_context():
+        db = await get_db()
+        async with other_connection(file, "BEGIN IMMEDIATE"):
+            beginning = asyncio.create_task(begin())
+            await eventually(lambda: db._queue.innermost is not None)
+            closing = asyncio.create_task(db.close())
+            await asyncio.sleep(0)
+        await outcomes(closing, beginning)
+    async with single.app_context():
+        await query_db("SELECT 1")
+        assert not (await get_db()).in_transaction
+
+
+async def test_closed_in_a_transaction(app: Quart) -> None:
+    """If the connection is closed in the block, the transaction is rolled back, with an error."""
+    async with app.app_context():
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            async with database(app).transaction() as connection:
+                await query_db(INSERT, ["lost"])
+                await connection.close()
+    assert await committed_names(app) == []
