@@ -1,7 +1,8 @@
-"""How Alembic reaches the database: asynchronously, and one process at a time.
+"""Alembic's environment: it migrates with an asynchronous driver, one process at a time.
 
-The URL comes from the program that calls (``quartpatterns.sqlalchemy.migrations``), from
-``alembic -x url=...``, or from the environment: ``SQLALCHEMY_DATABASE_URI``, or ``DATABASE_URL``.
+The URL of the database comes from the calling program (``quartpatterns.sqlalchemy.migrations``),
+from ``alembic -x url=...``, or from the environment variable ``SQLALCHEMY_DATABASE_URI`` or
+``DATABASE_URL``.
 """
 
 from __future__ import annotations
@@ -17,28 +18,30 @@ from sqlalchemy import URL, Connection, NullPool
 from quartpatterns.sqlalchemy import async_url, make_engine
 from quartpatterns.sqlalchemy.example.port import db
 
-LOCK = 0x71756172  # any number, as long as nobody else's application uses it
+LOCK = 0x71756172
+"""The number of the advisory lock on PostgreSQL. No other application may use it."""
 
 
 def database_url() -> URL:
-    """The URL of the database to migrate, with its driver."""
-    if given := context.config.attributes.get("url"):
-        return cast("URL", given)
-    named = [context.get_x_argument(as_dictionary=True).get("url")]
-    named += [os.environ.get(name) for name in ("SQLALCHEMY_DATABASE_URI", "DATABASE_URL")]
-    for url in filter(None, named):
+    """Return the URL of the database to migrate, with an asynchronous driver."""
+    if url := context.config.attributes.get("url"):
+        return cast("URL", url)
+    urls = [context.get_x_argument(as_dictionary=True).get("url")]
+    urls += [os.environ.get(name) for name in ("SQLALCHEMY_DATABASE_URI", "DATABASE_URL")]
+    for url in filter(None, urls):
         return async_url(url)
     raise CommandError(
-        "which database? Set SQLALCHEMY_DATABASE_URI, or write alembic -x url=sqlite:///app.db"
+        "The URL of the database is not set: set SQLALCHEMY_DATABASE_URI, or write"
+        " alembic -x url=sqlite:///app.db"
     )
 
 
 def migrate(connection: Connection) -> None:
-    """Run the migrations in one transaction, which nobody else's runs beside."""
+    """Run the migrations in one transaction, while other processes wait."""
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
-        # The driver opens transactions for rows only. This one covers tables, too, and waits for
-        # other processes.
+        # The driver begins transactions for changes of rows only. This one covers changes of
+        # tables, too, and waits for other processes.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
@@ -55,8 +58,8 @@ def migrate(connection: Connection) -> None:
 
 async def run_online() -> None:
     """Migrate the database."""
-    # Without foreign_keys: to alter a table, SQLite makes it anew, and dropping the old one would
-    # delete the rows that refer to it.
+    # The pragma foreign_keys is off: to alter a table, SQLite copies it and drops the old one,
+    # which would delete the rows that refer to it.
     pragmas = {"journal_mode": "WAL"}
     engine = make_engine(database_url(), options={"poolclass": NullPool}, pragmas=pragmas)
     try:
@@ -67,7 +70,7 @@ async def run_online() -> None:
 
 
 def run_offline() -> None:
-    """Print the statements, for somebody who may change the database to run."""
+    """Print the SQL statements instead of executing them."""
     context.configure(url=database_url(), target_metadata=db.metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()

@@ -1,4 +1,8 @@
-"""What every test may ask for: real servers, both application classes, and a guard on the loop."""
+"""Fixtures of all tests: real services, both application classes, a check for blocking calls.
+
+A service starts when the first test needs it, and stops after the last test. With pytest-xdist,
+each worker process has services of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,55 +18,55 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from quart import Quart
 
-from quartpatterns.compare import load, services
+from quartpatterns.compare import load_test, services
 from quartpatterns.subclassing import FaithfulQuart
 from tests.visits import visits as visits
 from tests.written import write as write
 
 
 def unavailable(reason: str) -> NoReturn:
-    """Skip with *reason*; where ``CI=true`` promises that everything is there, fail."""
+    """Skip the test; fail if ``CI=true``, because then everything must be installed."""
     if os.environ.get("CI") == "true":
-        pytest.fail(f"missing on a CI machine: {reason}")
+        pytest.fail(f"not installed, but CI=true: {reason}")
     pytest.skip(reason)
 
 
 @pytest.fixture(autouse=True)
 def no_blocking() -> Iterator[BlockBuster]:
-    """Code of ours that blocks the event loop is an error, also in production's hot paths."""
+    """Raise an error if code of this package blocks the event loop."""
     with blockbuster_ctx("quartpatterns") as guard:
-        # Templates and URL rules are read from disk once, then cached: as in Quart itself.
+        # Templates are read from disk once and then cached, as in Quart itself.
         for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat"):
             guard.functions[name].can_block_in(
                 "jinja2/loaders.py", {"get_source", "up_to_date", "uptodate"}
             )
-        # Set-up, before anything is served: the path of an SQLite file, and its folder.
+        # At start: the path of an SQLite file, and its folder.
         guard.functions["os.path.abspath"].can_block_in(
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
         )
-        guard.functions["os.mkdir"].can_block_in("sqlalchemy/registration.py", {"configured"})
-        # asyncpg looks for certificates and passwords of the user, once a connection.
+        guard.functions["os.mkdir"].can_block_in("sqlalchemy/settings.py", {"read_settings"})
+        # asyncpg reads certificates and passwords of the user for each connection.
         for name in ("os.path.abspath", "os.readlink", "os.stat"):
             guard.functions[name].can_block_in("asyncpg/connect_utils.py", {"_connect"})
-        # A client of MongoDB looks once whether it is in a container.
+        # A client of MongoDB checks once whether it runs in a container.
         guard.functions["os.stat"].can_block_in(
             "pymongo/pool_options.py", {"get_container_env_info"}
         )
-        # Set-up reads the disk, too: an application finds its folders when it is made.
+        # An application looks up its folders when it is created.
         for function in guard.functions.values():
             function.can_block_in("quart/app.py", "__init__")
-            # A result of Celery's unsubscribes when it is collected, in whatever thread that is.
+            # A result of Celery unsubscribes when it is garbage collected, in any thread.
             function.can_block_in("celery/result.py", "__del__")
             function.can_block_in("quart/blueprints.py", "__init__")
-            # Quart's own parser writes large files on the event loop. FaithfulQuart's does not, and
-            # never comes through this function.
+            # The parser of Quart writes large files on the event loop. FaithfulQuart does not use
+            # it.
             function.can_block_in("quart/formparser.py", "_parse_multipart")
         yield guard
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A real Valkey, for the whole run; use keys of your own."""
+    """The URL of a Valkey server. All tests share it, so use unique keys."""
     try:
         with services.valkey() as url:
             yield url
@@ -72,7 +76,7 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """A real PostgreSQL, for the whole run."""
+    """The URL of a PostgreSQL server. All tests share it."""
     try:
         with services.postgres() as url:
             yield url
@@ -82,7 +86,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The driverless URL of an empty database on the real PostgreSQL."""
+    """The URL of an empty database on the PostgreSQL server, without a driver."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
@@ -92,7 +96,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mongodb_server() -> Iterator[str]:
-    """A real MongoDB, for the whole run."""
+    """The URL of a MongoDB server. All tests share it."""
     try:
         with services.mongodb() as url:
             yield url
@@ -102,7 +106,7 @@ def mongodb_server() -> Iterator[str]:
 
 @pytest.fixture
 def mongodb_url(mongodb_server: str) -> Iterator[str]:
-    """The URL of an empty database on the real MongoDB."""
+    """The URL of an empty database on the MongoDB server."""
     name = f"test_{secrets.token_hex(6)}"
     with pymongo.MongoClient[dict[str, object]](mongodb_server) as client:
         yield urlsplit(mongodb_server)._replace(path=f"/{name}").geturl()
@@ -113,15 +117,15 @@ def mongodb_url(mongodb_server: str) -> Iterator[str]:
     params=[pytest.param(Quart, id="Quart"), pytest.param(FaithfulQuart, id="FaithfulQuart")]
 )
 def app_class(request: pytest.FixtureRequest) -> type[Quart]:
-    """Each class of application that a helper must work on."""
+    """Both application classes that helpers support."""
     cls: type[Quart] = request.param
     return cls
 
 
 @pytest.fixture(scope="session")
 def wrk() -> str:
-    """The load generator wrk."""
+    """The program wrk."""
     try:
-        return str(load.wrk_program())
-    except load.WrkMissingError as missing:
+        return str(load_test.wrk_program())
+    except load_test.WrkMissingError as missing:
         unavailable(str(missing))

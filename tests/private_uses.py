@@ -1,8 +1,15 @@
-"""Finds the private names of other packages that this package uses, by reading its syntax trees."""
+"""Finds the private names of other packages that this package uses.
+
+Most are found in syntax trees. What a class overrides, or takes from a base class of another
+package as ``self._name``, is found by looking at the imported classes.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +21,8 @@ def private_uses(folder: Path) -> dict[str, set[str]]:
 
     A name counts as private if it starts with one underscore. Attributes of any object, names that
     are imported, modules that are imported, and names given to ``getattr`` and its relatives count.
-    A name that *folder* defines itself is taken for its own, whatever object it is read from.
+    A name that *folder* defines itself is taken for its own, whatever object it is read from,
+    unless a base class from another package has it as well.
     """
     trees = {
         file: ast.parse(file.read_text())
@@ -27,7 +35,31 @@ def private_uses(folder: Path) -> dict[str, set[str]]:
         for name in _used(tree):
             if name not in own:
                 uses.setdefault(name, set()).add(str(file.relative_to(folder)))
+        if any(isinstance(node, ast.ClassDef) for node in tree.body):
+            for name in _inherited(file, folder.parent):
+                uses.setdefault(name, set()).add(str(file.relative_to(folder)))
     return uses
+
+
+def _inherited(file: Path, package: Path) -> Iterator[str]:
+    """Yield the private names that classes of *file* share with base classes of other packages."""
+    parts = file.relative_to(package.parent).with_suffix("").parts
+    module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
+    for cls in vars(module).values():
+        if not inspect.isclass(cls) or cls.__module__ != module.__name__:
+            continue
+        try:
+            mentioned = set(re.findall(r"\b_\w+", inspect.getsource(cls)))
+        except (OSError, TypeError):
+            continue  # Made by a function, so that it has no source of its own.
+        for base in inspect.getmro(cls)[1:-1]:
+            if base.__module__.partition(".")[0] in {package.name, "abc", "typing"}:
+                continue
+            try:
+                assigned = set(re.findall(r"\bself\.(\w+)", inspect.getsource(base)))
+            except (OSError, TypeError):
+                assigned = set()
+            yield from filter(_is_private, mentioned & {*vars(base), *assigned})
 
 
 def _is_private(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Processes of their own that run a script, or serve it, and what they said when they ended."""
+"""Run a script, or serve one with Hypercorn, in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 
 from quartpatterns.compare.processes import accepts, free_port
+from tests.serving import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 20  # seconds
 
 QUIET = """
 import logging
@@ -26,21 +26,21 @@ LEFT = """
 import threading
 
 def left():
-    # A thread that has closed its connection may have a last step to go.
+    # A thread that has closed its connection may not have ended yet.
     others = set(threading.enumerate()) - {threading.main_thread()}
     for thread in others:
         thread.join(1)
     print([thread.name for thread in threading.enumerate()], flush=True)
 """
-"""What each script begins with: ``left()`` prints the threads that do not end by themselves."""
+"""The start of each script: ``left()`` prints the names of the threads that do not end."""
 
 
 def run(script: str, **variables: str) -> tuple[str, str, int]:
-    """What *script* printed, what it said on stderr, and the code it ended with.
+    """Run *script*, which may call ``left()``, and return its output, its errors and exit code.
 
     Arguments:
-        script: Its source; it may call ``left()``.
-        variables: Of its environment.
+        script: The source code.
+        variables: Environment variables.
     """
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", QUIET + LEFT + script],
@@ -48,20 +48,22 @@ def run(script: str, **variables: str) -> tuple[str, str, int]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     return done.stdout.strip(), done.stderr, done.returncode
 
 
 def serve_once(script: str, folder: Path, worker: str, **variables: str) -> tuple[bytes, str, int]:
-    """What the ``app`` of *script* answers under Hypercorn, what that said, and how it ended.
+    """Serve ``app`` of *script*, request ``/``, and terminate the server.
+
+    Return the response, the errors of the server and its exit code.
 
     Arguments:
-        script: The source of a module, written into *folder*.
-        folder: An empty one.
-        worker: The class of Hypercorn's workers.
-        variables: Of the environment.
+        script: The source code of a module.
+        folder: An empty folder for it.
+        worker: The worker class of Hypercorn.
+        variables: Environment variables.
     """
     port = free_port()
     (folder / "application.py").write_text(QUIET + script)
@@ -75,16 +77,16 @@ def serve_once(script: str, folder: Path, worker: str, **variables: str) -> tupl
         text=True,
     )
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not accepts(port):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
-            answer: bytes = response.read()
+            body: bytes = response.read()
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
         process.wait()
-    return answer, said, process.returncode
+    return body, errors, process.returncode

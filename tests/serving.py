@@ -1,5 +1,4 @@
-"""A real Hypercorn in the test's own loop, so that a test and what it serves can wait for each
-other, and a client that reads only when it is told to."""
+"""Serve an application with Hypercorn in the event loop of the test, and send requests to it."""
 
 from __future__ import annotations
 
@@ -14,15 +13,17 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
-__all__ = ["PATIENCE", "Served", "eventually", "served", "unread"]
+__all__ = ["PATIENCE", "TIMEOUT", "Served", "eventually", "served", "unread"]
 
-PATIENCE = 20.0
-"""Seconds after which a test gives up on what should come at once."""
+TIMEOUT = 60.0
+"""Seconds after which a test fails that waits for something; it usually takes milliseconds."""
+
+PATIENCE = TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An application under Hypercorn: a client of it, its port, and how it is told to stop."""
+    """An application under Hypercorn; setting *stop* shuts it down."""
 
     client: httpx.AsyncClient
     port: int
@@ -32,7 +33,7 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(app: Quart, *, graceful_timeout: float = 1.0) -> AsyncIterator[Served]:
-    """*app* on a free port of 127.0.0.1, for as long as the context lasts."""
+    """Serve *app* on a free port of 127.0.0.1 until the context is left."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     port: int = listener.getsockname()[1]
     config = Config()
@@ -44,7 +45,7 @@ async def served(app: Quart, *, graceful_timeout: float = 1.0) -> AsyncIterator[
     server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
     client = httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         trust_env=False,
         limits=httpx.Limits(max_connections=None),
     )
@@ -53,12 +54,12 @@ async def served(app: Quart, *, graceful_timeout: float = 1.0) -> AsyncIterator[
             yield Served(client, port, stop, server)
     finally:
         stop.set()
-        await asyncio.wait_for(server, PATIENCE)
+        await asyncio.wait_for(server, TIMEOUT)
 
 
 @contextlib.asynccontextmanager
 async def unread(port: int, path: str) -> AsyncIterator[asyncio.StreamReader]:
-    """Ask for *path*, and leave the answer in small buffers until somebody reads it."""
+    """Request *path*, and yield the response unread: it fills the small buffers of the client."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)
@@ -74,7 +75,11 @@ async def unread(port: int, path: str) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds, for as long as there is patience."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - of anything, not of an event of ours
+    """Wait until *condition* is true.
+
+    Raises:
+        TimeoutError: It is still false after :data:`TIMEOUT` seconds.
+    """
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():  # noqa: ASYNC110 - any condition, not an event
             await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -95,3 +96,18 @@ def test_shown_in_a_browser(pattern: catalog.Pattern) -> None:
     """Each port does its one thing in a browser."""
     text = (TESTS / "browser" / "test_ports.py").read_text()
     assert f"async def test_{pattern.name}(" in text
+
+
+@each_pattern
+def test_versionadded(pattern: catalog.Pattern) -> None:
+    """The docstring of each public class and function says since when it exists."""
+    package = importlib.import_module(f"quartpatterns.{pattern.name}")
+    public = [getattr(package, name) for name in package.__all__]
+    missing = [
+        value.__name__
+        for value in public
+        if (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__.startswith(package.__name__)
+        and ".. versionadded:: " not in (value.__doc__ or "")
+    ]
+    assert not missing

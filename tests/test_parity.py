@@ -1,4 +1,4 @@
-"""Port and original of every pattern answer alike: in process, and on real servers."""
+"""The original and the port of each pattern respond equally, in process and on real servers."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import pytest
 
 from quartpatterns import catalog
 from quartpatterns.compare import services
-from quartpatterns.compare.parity import Result, Transport
+from quartpatterns.compare.case import Comparison, Transport, pattern_comparison
+from quartpatterns.compare.parity import ParityResult, run_comparison
 from quartpatterns.compare.parity_report import as_text
-from quartpatterns.compare.subject import Subject, compare_subject, pattern_subject
 from tests.conftest import unavailable
 
-# Werkzeug's parser leaves the files of a body that it refuses open, for the collector to find.
+# Werkzeug does not close the files of a body that it rejects, so the garbage collector finds them.
 # The port of this pattern has no such files.
-LEFT_OPEN = pytest.mark.filterwarnings(
+UNCLOSED = pytest.mark.filterwarnings(
     "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
 )
 NAMES = [
-    pytest.param(pattern.name, marks=LEFT_OPEN if pattern.name == "fileuploads" else ())
+    pytest.param(pattern.name, marks=UNCLOSED if pattern.name == "fileuploads" else ())
     for pattern in catalog.PATTERNS
 ]
 
 
 @pytest.fixture(params=NAMES)
-def subject(request: pytest.FixtureRequest) -> Subject:
-    """Each pattern; imported here, before there is an event loop to block."""
-    return pattern_subject(request.param)
+def comparison(request: pytest.FixtureRequest) -> Comparison:
+    """The comparison of each pattern. Its modules are imported before the event loop runs."""
+    return pattern_comparison(request.param)
 
 
 @pytest.mark.wire
 @pytest.mark.parametrize("transport", ["in process", "on the wire"])
-async def test_parity(subject: Subject, transport: Transport) -> None:
-    """No difference is undeclared, and each that is declared holds."""
+async def test_parity(comparison: Comparison, transport: Transport) -> None:
+    """Every difference is declared, and every declared difference exists."""
     try:
-        results: list[Result] = [one async for one in compare_subject(subject, transport)]
+        results: list[ParityResult] = [one async for one in run_comparison(comparison, transport)]
     except services.ServiceMissingError as missing:
         unavailable(str(missing))
     finally:
         gc.collect()
-    assert len(results) == len(subject.cases)
-    assert all(result.passed for result in results), as_text({subject.name: results}, transport)
+    assert len(results) == len(comparison.cases)
+    assert all(result.passed for result in results), as_text({comparison.name: results}, transport)

@@ -46,31 +46,39 @@ PRIVATE = [
     ),
     Private("_shared", "aiosqlite:Connection", "_iter_chunk_size", "its cursors read it"),
     # caching
-    Private("caching", "werkzeug.datastructures:Headers", "_list", "copies headers without checks"),
     Private(
-        "caching", "cashews.backends.redis.client_side:BcastClientSide", "_client", "to review"
+        "caching",
+        "werkzeug.datastructures:Headers",
+        "_list",
+        "fills the headers of a cached response; checking each value again would take 3.6 of 24 µs"
+        " of a hit",
     ),
-    Private("caching", "cashews.backends.diskcache:DiskCache", "_cache", "to review"),
-    Private("caching", "quartpatterns.subclassing.request", "_counted_body", "to review"),
-    # mongodb
-    Private("mongodb", "beanie.odm.utils.init:Initializer", "_database_major_version", "to review"),
     # packages
-    Private("packages", "quart:Blueprint", "_blueprints", "to review"),
+    Private(
+        "packages",
+        "quart:Blueprint",
+        "_blueprints",
+        "no public name tells which blueprints a blueprint has nested before it is registered",
+    ),
     # requestchecksum
     Private(
         "requestchecksum",
-        "_hashlib",
-        "_hashlib",
-        "the type of hashlib's objects has no public name",
+        "quart:Request",
+        "_form",
+        "no public name tells that a multipart form was parsed, so that its bytes are gone",
     ),
-    Private("requestchecksum", "quart:Request", "_form", "to review"),
     # sqlalchemy
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_for_update_arg", "to review"),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.sql.selectable:Select",
+        "_for_update_arg",
+        "is read for each statement under db.reading(): get_children() takes 8 microseconds",
+    ),
     Private(
         "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_connection",
         "_transaction",
-        "to review",
+        "SQLAlchemy rolls it back; asyncpg's is_in_transaction() differs after a COMMIT as text",
     ),
     Private(
         "sqlalchemy",
@@ -78,61 +86,57 @@ PRIVATE = [
         "_async_soft_close",
         "SQLAlchemy calls it on every cursor of an asynchronous dialect",
     ),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_group_by_clauses", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.elements:ClauseElement", "_deannotate", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_limit_clause", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_offset_clause", "to review"),
-    Private("sqlalchemy", "sqlalchemy.sql.selectable:Select", "_order_by_clauses", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_pool", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_inc_overflow", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_create_connection", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_timeout", "to review"),
-    Private("sqlalchemy", "quart.globals", "_cv_app", "to review"),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.pool:QueuePool",
+        "_pool",
+        "the queue, whose waiting tasks are notified that the pool may open a connection",
+    ),
     Private(
         "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
         "_cursor",
-        "to review",
+        "a batch is one round trip, and a row of a CSV export takes 17 % less processor time",
     ),
     Private(
         "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
         "_rowbuffer",
-        "to review",
+        "fetchmany() of our cursor must not skip rows that the other methods have buffered",
     ),
     # subclassing
-    Private("subclassing", "quart.globals", "_cv_app", "to review"),
-    Private("subclassing", "quart.globals", "_cv_request", "to review"),
-    Private("subclassing", "quart.ctx:RequestContext", "_cv_tokens", "to review"),
-    Private("subclassing", "quart.ctx:RequestContext", "_after_request_functions", "to review"),
-    Private("subclassing", "quart.ctx:RequestContext", "_push", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_cached_json", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_form", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_files", "to review"),
-    Private("subclassing", "quart.wrappers:Request", "_load_form_data", "to review"),
-    Private("subclassing", "quart.wrappers.request:Request", "_max_content_length", "to review"),
-    Private("subclassing", "quart.wrappers.request:Request", "_parsing_lock", "to review"),
-    Private(
-        "subclassing", "quart.asgi:ASGIHTTPConnection", "_create_request_from_scope", "to review"
-    ),
-    Private("subclassing", "quart.asgi:ASGIHTTPConnection", "_send_push_promise", "to review"),
     Private(
         "subclassing",
-        "quart.asgi:ASGIWebsocketConnection",
-        "_create_websocket_from_scope",
-        "to review",
+        "quart.globals",
+        "_cv_app",
+        "the test client makes a context current in its own task; to push it would run the hooks",
     ),
-    Private("subclassing", "quart.asgi:ASGIWebsocketConnection", "_accepted", "to review"),
-    Private("subclassing", "quart.asgi:ASGIWebsocketConnection", "_closed", "to review"),
-    Private("subclassing", "werkzeug.datastructures:Headers", "_list", "to review"),
-    Private("subclassing", "werkzeug.routing:Map", "_remap", "to review"),
-    Private("subclassing", "quart:Quart", "_got_first_request", "to review"),
-    Private("subclassing", "flask.templating", "_default_template_ctx_processor", "to review"),
+    Private("subclassing", "quart.globals", "_cv_request", "the same"),
+    Private(
+        "subclassing",
+        "quart.ctx:RequestContext",
+        "_after_request_functions",
+        "process_response() has to be replaced, as Quart's reads the session, which is access",
+    ),
+    Private(
+        "subclassing",
+        "werkzeug.datastructures:Headers",
+        "_list",
+        "headers without checks save 13 of 65 microseconds per request; see the comments",
+    ),
+    Private(
+        "subclassing",
+        "quart:Quart",
+        "_got_first_request",
+        "Flask's check of late set-up reads it, Quart never sets it, and nothing public does",
+    ),
+    Private(
+        "subclassing",
+        "quart.app:Quart",
+        "_preserved_context",
+        "Quart's test client reads it; handle_request() is replaced and has to set it",
+    ),
     # tasks
-    Private("tasks", "arq.worker:Worker", "_release_sem_dec_counter_on_complete", "to review"),
-    Private("tasks", "asyncio.coroutines", "_is_coroutine", "to review"),
-    # viewdecorators
-    Private("viewdecorators", "quart:Blueprint", "_got_registered_once", "to review"),
     # wtforms
     Private(
         "wtforms",
@@ -141,12 +145,48 @@ PRIVATE = [
         "the only sign by which a nested form can know that it needs no token of its own: a field"
         " list may append it long after the outer form was created",
     ),
+    # What classes override or take from base classes.
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor",
+        "_async_soft_close",
+        "to review",
+    ),
+    Private(
+        "sqlalchemy", "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor", "_rows", "to review"
+    ),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor",
+        "_connection",
+        "to review",
+    ),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_connection",
+        "_cursor_cls",
+        "to review",
+    ),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_connection",
+        "_ss_cursor_cls",
+        "to review",
+    ),
+    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_queue_class", "to review"),
+    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_do_get", "to review"),
+    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_dec_overflow", "to review"),
+    Private("sqlite3", "aiosqlite:Connection", "_conn", "to review"),
+    Private("sqlite3", "aiosqlite:Connection", "_execute", "to review"),
+    Private("sqlite3", "aiosqlite:Connection", "_thread", "to review"),
+    Private("sqlite3", "aiosqlite:Connection", "_connection", "to review"),
+    Private("tasks", "arq.worker:Worker", "_poll_iteration", "to review"),
+    Private("wtforms", "wtforms.form:BaseForm", "_fields", "to review"),
 ]
 
 # Names that start with an underscore and are not private names of another package.
 NOT_PRIVATE = {
     "_get_current_object": "Werkzeug documents it for every proxy.",
-    "_tasks_redis": "A key of quart.g.",
 }
 
 

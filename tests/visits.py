@@ -1,4 +1,4 @@
-"""How often a test's event loop hands work to a thread; the fixture `visits` is everywhere."""
+"""The fixture `visits`: counts the calls that the event loop of a test hands to threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 class Visits(ThreadPoolExecutor):
-    """Counts what is done in a thread."""
+    """A thread pool that counts its calls."""
 
     count = 0
 
@@ -22,7 +22,7 @@ class Visits(ThreadPoolExecutor):
 
 @pytest.fixture
 async def visits() -> AsyncIterator[Visits]:
-    """The threads of this test's event loop."""
+    """The default executor of the event loop of this test."""
     with Visits(2) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
         yield threads

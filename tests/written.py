@@ -1,4 +1,4 @@
-"""Modules and packages that a test writes; the fixture `write` is in every test's reach."""
+"""The fixture `write`: modules and packages that a test writes and imports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Write = Callable[[Mapping[str, str]], Path]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Writes files, by path, into a folder of the import path, and returns it."""
+    """Return a function that writes files, by path, into a folder on the import path."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(tmp_path)
 

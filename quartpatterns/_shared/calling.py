@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 from quart import current_app, has_app_context
 from quart.utils import run_sync
 
-__all__ = ["call", "call_inline", "is_async", "maybe_await"]
+__all__ = ["call", "call_inline", "is_async", "mark_async", "maybe_await"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,6 +83,20 @@ async def maybe_await(value: T) -> T: ...
 async def maybe_await(value: Any) -> Any:
     """Return *value*, or its result if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
+
+
+def mark_async(instance: Any) -> None:
+    """Make ``app.ensure_async`` and its like treat *instance* as a coroutine function."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(instance)
+    else:
+        # inspect.iscoroutinefunction() accepts an object that has the attributes of a function.
+        for name in ("__code__", "__defaults__", "__kwdefaults__"):
+            setattr(instance, name, getattr(_async_function, name))
+
+
+async def _async_function() -> None:
+    """The function whose attributes mark an object before Python 3.12."""
 
 
 def _is_coroutine_function(function: Any) -> bool:

@@ -290,10 +290,12 @@ class ContextBound(Generic[T]):
 
 def current_context() -> AppContext | None:
     """Return the current application context, or ``None`` if there is none."""
+    proxy: Any = app_ctx
     try:
-        return cast("AppContext", cast("Any", app_ctx)._get_current_object())
+        context: AppContext = proxy._get_current_object()
     except RuntimeError:
         return None
+    return context
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

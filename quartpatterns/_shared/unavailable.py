@@ -8,7 +8,7 @@ calls :func:`register_unavailable_handler`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from textwrap import shorten
 from typing import Any, cast
 
@@ -16,7 +16,12 @@ from quart import Quart, ResponseReturnValue, current_app
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.wrappers import Response
 
-__all__ = ["ServiceUnavailableError", "redact", "register_unavailable_handler"]
+__all__ = [
+    "ServiceUnavailableError",
+    "redact",
+    "register_unavailable_handler",
+    "unavailable_handler",
+]
 
 _LOGGED = 160
 """Characters of a driver's message in the log: PyMongo's go on about the state of each server."""
@@ -59,6 +64,7 @@ def register_unavailable_handler(
     app: Quart,
     *error_types: type[Exception],
     diagnose: Callable[[Any], HTTPException | None] = _default,
+    describe: Callable[[Any], str] = str,
 ) -> None:
     """Answer errors of a driver with 503, or with what *diagnose* makes of them.
 
@@ -76,6 +82,7 @@ def register_unavailable_handler(
         error_types: The exceptions to answer, with their subclasses.
         diagnose: Returns the answer to an error, or ``None`` for a fault of the program, which
             stays a 500. Without it each error is a :exc:`ServiceUnavailableError`.
+        describe: Returns the message to log, if the ``str()`` of an error holds too much.
 
     Raises:
         TypeError: One of *error_types* is an HTTP exception, which Quart answers itself.
@@ -84,19 +91,28 @@ def register_unavailable_handler(
         if issubclass(error_type, HTTPException):
             raise TypeError(f"{error_type.__name__} is an HTTP exception: it needs no handler")
 
+    handle = unavailable_handler(diagnose, describe)
+    registered = cast("Mapping[Any, Any]", app.error_handler_spec[None][None])
+    for error_type in error_types:
+        if error_type not in registered:
+            app.register_error_handler(error_type, handle)
+
+
+def unavailable_handler(
+    diagnose: Callable[[Any], HTTPException | None], describe: Callable[[Any], str]
+) -> Callable[[Exception], Awaitable[ResponseReturnValue | HTTPException]]:
+    """Return the handler that :func:`register_unavailable_handler` registers."""
+
     async def handle(error: Exception) -> ResponseReturnValue | HTTPException:
         if (answer := diagnose(error)) is None:
             raise error
         answer.__cause__ = error
         if answer.code == 503:
-            name, text = type(error).__name__, shorten(redact(str(error)), _LOGGED)
+            name, text = type(error).__name__, shorten(redact(describe(error)), _LOGGED)
             current_app.logger.warning("%s (%s: %s)", answer.description, name, text)
         return await current_app.handle_http_exception(answer)
 
-    registered = cast("Mapping[Any, Any]", app.error_handler_spec[None][None])
-    for error_type in error_types:
-        if error_type not in registered:
-            app.register_error_handler(error_type, handle)
+    return handle
 
 
 def redact(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Pages that ask for JSON and send it, views that insist on it, and what both need served here.
+"""JavaScript, fetch and JSON: views that take JSON, and pages that need no third party.
 
 .. code-block:: python
 
@@ -13,7 +13,6 @@
 """
 
 from quartpatterns.ajax.decorators import require_json
-from quartpatterns.ajax.documentation import swagger_ui
-from quartpatterns.ajax.packages import package_files
+from quartpatterns.ajax.files import package_files, swagger_ui
 
 __all__ = ["package_files", "require_json", "swagger_ui"]

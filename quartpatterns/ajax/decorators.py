@@ -1,20 +1,22 @@
-"""Insist on JSON."""
+"""A decorator for views that take JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
-from quart import current_app, request
+from quart import request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from quartpatterns._shared.calling import call
 
 __all__ = ["require_json"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @overload
@@ -26,13 +28,14 @@ def require_json(view: Callable[P, T]) -> Callable[P, Awaitable[T]]: ...
 
 
 def require_json(view: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
-    """Answer 415 to a request that is not JSON by its ``Content-Type``, 400 to what is none.
+    """Answer 415 if the ``Content-Type`` is not JSON, and 400 if the body is not valid JSON.
 
-    Flask's ``request.json`` does so itself. Quart's ``await request.get_json()`` is ``None`` then,
-    and a view takes a form, or a request of another site's page, which may send text but no JSON
-    without being asked, for a client that has sent nothing.
+    Flask's ``request.json`` does this itself. Quart's ``await request.get_json()`` returns ``None``
+    for other types, which a view can't distinguish from a missing body. That is also a security
+    problem: pages of other sites may send forms and text with the user's cookies, but JSON only
+    after a CORS preflight request.
 
-    It goes below the route and above what reads the body:
+    Put it below the route and above decorators that read the body:
 
     .. code-block:: python
 
@@ -41,31 +44,32 @@ def require_json(view: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
         @validate_request(User)
         async def user_update(id, data): ...
 
-    ``application/json`` and what ends in ``+json`` are JSON. ``GET``, ``HEAD``, ``OPTIONS`` and
-    ``TRACE`` have no body and pass. The body is parsed once, however often it is read.
+    JSON types are ``application/json`` and those that end in ``+json``. Requests with ``GET``,
+    ``HEAD``, ``OPTIONS`` and ``TRACE`` are not checked.
 
     Arguments:
-        view: The view, asynchronous or synchronous.
+        view: A synchronous or asynchronous view.
+
+    .. versionadded:: 0.1
     """
 
     @wraps(view)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-        if request.method not in BODILESS:
-            await _parse()
-        ensure_async = cast(Any, current_app.ensure_async)
-        return await ensure_async(view)(*args, **kwargs)
+        if request.method not in _BODYLESS_METHODS:
+            await _parse_json()
+        return await call(view, *args, **kwargs)
 
     return wrapper
 
 
-async def _parse() -> None:
+async def _parse_json() -> None:
     if not request.is_json:
         raise UnsupportedMediaType(
             "Did not attempt to load JSON data because the request Content-Type was not"
             " 'application/json'."
         )
     try:
-        await request.get_json()
+        await request.get_json()  # Quart caches the result
     except (UnicodeDecodeError, RecursionError) as error:
-        # What is not UTF-8, and what is nested too deep: of those Quart makes a server error.
+        # Invalid UTF-8, or nested too deep: without this, Quart answers 500.
         raise BadRequest from error

@@ -1,23 +1,22 @@
-"""Several applications in one server, by path, by subdomain, by route, or made on demand.
+"""Several applications in one server: by path, by subdomain, by route, or created on demand.
 
-All of these are ASGI applications, for HTTP and websockets, that pass start-up and shutdown on
-to what they hold::
+All dispatchers are ASGI applications, for HTTP and websockets, which pass start-up and shutdown on
+to their applications::
 
     from quartpatterns.appdispatch import DispatcherMiddleware
 
     app.asgi_app = DispatcherMiddleware(app.asgi_app, {"/backend": backend})
 
-Flask mounts beside Quart with :class:`WSGIMiddleware`, and moves to it route by route with
-:class:`RouteDispatcher`.
+:class:`WSGIMiddleware` runs Flask beside Quart, and :class:`RouteDispatcher` moves a Flask
+application to Quart route by route.
+
+The errors are :exc:`LifespanError` and its subclass :exc:`StartupError`.
 """
 
 from .asgi import ASGIApp, not_found
-from .children import LifespanError, OnStartupFailure, StartupError, unavailable
-from .hosts import SubdomainDispatcher
-from .instances import CreateApp
-from .mounts import DispatcherMiddleware
-from .paths import PathDispatcher
-from .routes import RouteDispatcher
+from .dispatchers import DispatcherMiddleware, RouteDispatcher
+from .lifespan import LifespanError, OnStartupFailure, StartupError, unavailable
+from .on_demand import CreateApp, PathDispatcher, SubdomainDispatcher
 from .wsgi import WSGIApp, WSGIMiddleware
 
 __all__ = [

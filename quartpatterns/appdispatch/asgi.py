@@ -1,4 +1,4 @@
-"""What the dispatchers share: the shape of an application, scopes, and a few small answers."""
+"""Types, scopes and complete responses of ASGI."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "child_scope",
+    "encode_headers",
     "header",
     "local_path",
-    "moved",
+    "normalize",
     "not_found",
     "redirect_to_slash",
     "respond",
-    "tidy",
 ]
 
-# Hypercorn, Starlette and others have types of their own for these, which exclude each other.
+# Hypercorn, Starlette and others have their own types for these, which are incompatible.
 Scope = Any
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -34,21 +35,20 @@ Send = Callable[[Any], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application of any framework."""
 
-# Left as they are in a Location; anything else in a path is percent-encoded.
+# These characters are not percent-encoded in a Location header.
 _PATH_CHARACTERS = "/!$&'()*+,;=:@~"
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """The first header called *name*, in lower case; ``None`` where the client sent none."""
+    """Return the first header with this lower-case name, or None if the client sent none."""
     headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
     return next((value.decode("latin-1") for key, value in headers if key == name), None)
 
 
-def tidy(scope: Scope) -> Scope:
-    """The scope as dispatchers and Quart understand it; mostly it is that already.
+def normalize(scope: Scope) -> Scope:
+    """Return the scope with a path that starts with a slash and a root_path that ends without.
 
-    A ``root_path`` ends without a slash, and of a target as proxies are sent it
-    (``http://host/path``) only the path is left.
+    A request for a proxy has an absolute target, ``http://host/path``, of which the path remains.
     """
     target: str = scope["path"]
     root_path: str = scope.get("root_path", "")
@@ -56,14 +56,14 @@ def tidy(scope: Scope) -> Scope:
         return scope
     _, absolute, rest = target.partition("://")
     path = target if target[:1] == "/" else rest.partition("/")[2] if absolute else target
-    return moved(scope, root_path.rstrip("/"), f"/{path.removeprefix('/')}")
+    return child_scope(scope, root_path.rstrip("/"), f"/{path.removeprefix('/')}")
 
 
 def local_path(scope: Scope) -> str | None:
-    """The path of a tidy scope below ``root_path``: what a dispatcher at this depth looks at.
+    """Return the path of a normalized scope below its ``root_path``.
 
-    ASGI's ``path`` includes ``root_path``. The answer is ``""`` for the root without its slash,
-    and ``None`` for a path that lies elsewhere, which belongs to no mount.
+    In ASGI, ``path`` includes ``root_path``. The result is ``""`` for the root without its slash,
+    and None for a path that is not below ``root_path``.
     """
     path: str = scope["path"]
     root_path: str = scope.get("root_path", "")
@@ -73,11 +73,16 @@ def local_path(scope: Scope) -> str | None:
     return rest if len(rest) < len(path) and rest[:1] in ("", "/") else None
 
 
-def moved(scope: Scope, root_path: str, path: str, state: Mapping[str, Any] | None = None) -> Scope:
-    """A copy of *scope* for an application at *root_path*, asked for the whole *path*.
+def child_scope(
+    scope: Scope, root_path: str, path: str, state: Mapping[str, Any] | None = None
+) -> Scope:
+    """Return a copy of *scope* for an application below *root_path*.
 
     Arguments:
-        state: What the application's own lifespan left for its requests.
+        scope: The scope of the request.
+        root_path: The new ``root_path``.
+        path: The new ``path``, including *root_path*.
+        state: What the lifespan of the application has stored for its requests.
     """
     child = scope.copy()
     child["root_path"] = root_path
@@ -87,10 +92,16 @@ def moved(scope: Scope, root_path: str, path: str, state: Mapping[str, Any] | No
     return child
 
 
+def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI sends them."""
+    return [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers]
+
+
 async def respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """Send a Werkzeug response whose body is complete.
 
-    It refuses the handshake of a websocket where the server can send it, else that is closed.
+    A websocket gets it as the answer to its handshake, or is closed if the server cannot send
+    that.
     """
     kind = "http.response"
     if scope["type"] == "websocket":
@@ -98,34 +109,34 @@ async def respond(response: Response, scope: Scope, receive: Receive, send: Send
         if kind not in (scope.get("extensions") or {}):
             await send({"type": "websocket.close", "code": 1000, "reason": None})
             return
-    headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in response.headers]
     body = b"" if scope.get("method") == "HEAD" else response.get_data()
-    # Hypercorn's last send waits until somebody takes in what the client still sends.
-    discarding = asyncio.create_task(_discard(receive))
+    status, headers = response.status_code, encode_headers(response.headers)
+    # Hypercorn's last send blocks until the application has received the request body.
+    discarding = asyncio.create_task(_discard_body(receive))
     try:
-        await send({"type": f"{kind}.start", "status": response.status_code, "headers": headers})
+        await send({"type": f"{kind}.start", "status": status, "headers": headers})
         await send({"type": f"{kind}.body", "body": body, "more_body": False})
     finally:
         discarding.cancel()
         await asyncio.wait({discarding})
 
 
-async def _discard(receive: Receive) -> None:
+async def _discard_body(receive: Receive) -> None:
     while not (await receive())["type"].endswith(".disconnect"):
         pass
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    """An ASGI application that knows nothing: Flask's 404 page; websockets are closed."""
+    """Answer every request with Flask's 404 page, and refuse websockets. An ASGI application.
+
+    .. versionadded:: 0.1
+    """
     if scope["type"] != "lifespan":
         await respond(Response.force_type(NotFound().get_response()), scope, receive, send)
 
 
 async def redirect_to_slash(scope: Scope, path: str, receive: Receive, send: Send) -> None:
-    """Redirect to *path* and a slash, so that a page's relative links stay inside its mount.
-
-    It is the 308 that Flask gives for the root of a mount, with the same absolute ``Location``.
-    """
+    """Redirect to *path* with a slash, with the same 308 and absolute ``Location`` as Flask."""
     host = get_host(scope["scheme"], header(scope, b"host"), scope.get("server"))
     origin = f"{scope['scheme']}://{host}" if host else ""
     query = scope["query_string"].decode("latin-1")

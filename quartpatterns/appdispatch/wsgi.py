@@ -1,4 +1,4 @@
-"""A WSGI application as an ASGI one, so that Flask mounts beside Quart."""
+"""A WSGI application as an ASGI application, to run Flask beside Quart."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ import contextlib
 import contextvars
 import io
 import queue
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-from .asgi import Receive, Scope, Send, local_path, not_found, tidy
-from .environ import build_environ
+from .asgi import Receive, Scope, Send, encode_headers, local_path, normalize, not_found
 
 __all__ = ["WSGIApp", "WSGIMiddleware"]
 
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """A WSGI application, such as ``flask_app.wsgi_app``."""
 
-# Messages of a request body that are read ahead of the application, each at most 64 KiB or so.
 READ_AHEAD = 8
+"""How many chunks of a request body, each of about 64 KiB, are received before they are read."""
 
 
 class WSGIMiddleware:
     """Run a WSGI application, in threads, as an ASGI application.
 
-    Bodies pass in both directions as they come, whatever their size: the client waits where
-    the application reads slowly, and the application where the client does. When the client
-    goes away, reading its body raises ``ConnectionResetError``, and a streamed response is
-    closed at its next piece, so that no thread works for nobody. Websockets are refused: WSGI
-    has none.
+    Request and response bodies of any size are streamed, with backpressure in both directions.
+    When the client disconnects, reading the request body raises ``ConnectionResetError``, and the
+    response is closed at its next chunk. Websockets are refused, because WSGI does not have them.
 
     Arguments:
         app: The WSGI application.
-        threads: How many requests it answers at once; further ones wait.
+        threads: How many requests it answers at the same time; others wait.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, app: WSGIApp, *, threads: int = 32) -> None:
@@ -48,7 +48,7 @@ class WSGIMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
-        elif scope["type"] == "websocket" or local_path(scope := tidy(scope)) is None:
+        elif scope["type"] == "websocket" or local_path(scope := normalize(scope)) is None:
             await not_found(scope, receive, send)
         else:
             await self._answer(scope, receive, send)
@@ -58,7 +58,7 @@ class WSGIMiddleware:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if self._executor is not None:
-            # Idle threads end; one that still works for a request ends after it.
+            # Idle threads end now, the others after their requests.
             self._executor.shutdown(wait=False)
             self._executor = None
         await send({"type": "lifespan.shutdown.complete"})
@@ -66,119 +66,118 @@ class WSGIMiddleware:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="wsgi")
-        body = _Body(asyncio.get_running_loop())
-        response = _Response(asyncio.get_running_loop(), send)
-        environ = build_environ(scope, io.BufferedReader(body, 2**16))
+        loop = asyncio.get_running_loop()
+        body = _RequestBody(loop)
+        response = _Response(loop, send)
+        environ = _environ(scope, io.BufferedReader(body, 2**16))
         run = partial(response.run, self.app, environ)
-        listening = asyncio.create_task(_listen(receive, body, response))
+        receiving = asyncio.create_task(_receive_body(receive, body, response))
         try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._executor, contextvars.copy_context().run, run
-            )
-            # What is unread is still taken in: Hypercorn's last send waits for that.
+            await loop.run_in_executor(self._executor, contextvars.copy_context().run, run)
+            # Hypercorn's last send blocks until the rest of the request body is received.
             body.discard()
             await response.finish()
         finally:
-            # It hangs up as it ends: a thread that still runs, as we were cancelled, ends too.
-            listening.cancel()
-            await asyncio.wait({listening})
+            # If this was cancelled, the task disconnects, which ends the thread.
+            receiving.cancel()
+            await asyncio.wait({receiving})
 
 
-async def _listen(receive: Receive, body: _Body, response: _Response) -> None:
-    """Take in the request body until the client goes away."""
+async def _receive_body(receive: Receive, body: _RequestBody, response: _Response) -> None:
+    """Receive the request body, and then wait until the client disconnects."""
     try:
         while (message := await receive())["type"] == "http.request":
             await body.feed(message.get("body", b""), last=not message.get("more_body", False))
     finally:
-        body.hang_up()
-        response.hang_up()
+        body.disconnect()
+        response.disconnect()
 
 
-class _Body(io.RawIOBase):
-    """A request body: fed on the event loop, read in a thread."""
+class _RequestBody(io.RawIOBase):
+    """A request body, which is received on the event loop and read in a thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._room = asyncio.Semaphore(READ_AHEAD)
-        # Its end is an empty piece; None says that the client is gone.
-        self._pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._piece = memoryview(b"")
+        self._capacity = asyncio.Semaphore(READ_AHEAD)
+        # An empty chunk is the end of the body; None means that the client has disconnected.
+        self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._chunk = memoryview(b"")
         self._ended = False
         self._discarding = False
 
-    async def feed(self, piece: bytes, *, last: bool) -> None:
-        if piece and not self._discarding:
-            await self._room.acquire()
-            self._pieces.put(piece)
+    async def feed(self, chunk: bytes, *, last: bool) -> None:
+        if chunk and not self._discarding:
+            await self._capacity.acquire()
+            self._chunks.put(chunk)
         if last:
-            self._pieces.put(b"")
+            self._chunks.put(b"")
 
     def discard(self) -> None:
-        """Take in the rest for nobody."""
+        """Receive the rest of the body without storing it."""
         self._discarding = True
-        self._room.release()
+        self._capacity.release()
 
-    def hang_up(self) -> None:
-        self._pieces.put(None)
+    def disconnect(self) -> None:
+        self._chunks.put(None)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not self._piece and not self._ended:
-            self._next()
-        size = min(len(buffer), len(self._piece))
-        buffer[:size] = self._piece[:size]
-        self._piece = self._piece[size:]
+        if not self._chunk and not self._ended:
+            self._next_chunk()
+        size = min(len(buffer), len(self._chunk))
+        buffer[:size] = self._chunk[:size]
+        self._chunk = self._chunk[size:]
         return size
 
-    def _next(self) -> None:
-        piece = self._pieces.get()
-        if piece is None:
-            self._pieces.put(None)  # for whoever reads again
-            raise ConnectionResetError("the client went away before its request was complete")
-        self._piece = memoryview(piece)
-        self._ended = not piece
-        if piece:
-            self._loop.call_soon_threadsafe(self._room.release)
+    def _next_chunk(self) -> None:
+        chunk = self._chunks.get()
+        if chunk is None:
+            self._chunks.put(None)  # for the next call
+            raise ConnectionResetError("the client disconnected before its request was complete")
+        self._chunk = memoryview(chunk)
+        self._ended = not chunk
+        if chunk:
+            self._loop.call_soon_threadsafe(self._capacity.release)
 
 
-class _HungUp(Exception):  # noqa: N818  no error: it ends a response that nobody reads
-    """The client went away."""
+class _ClientDisconnected(Exception):  # noqa: N818 - not an error: it ends a response
+    """The client has disconnected."""
 
 
 class _Response:
-    """A response: made in a thread, sent on the event loop, a piece at a time."""
+    """A response, which is made in a thread and sent on the event loop, chunk by chunk."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
         self._loop = loop
         self._send = send
         self._start: dict[str, Any] | None = None
         self._started = False
-        self._gone = False
+        self._disconnected = False
         self._sending: concurrent.futures.Future[None] | None = None
 
     def run(self, app: WSGIApp, environ: dict[str, Any]) -> None:
-        """Call *app* and send what it yields. Runs in a thread."""
-        with contextlib.suppress(_HungUp):
-            pieces = app(environ, self._start_response)
+        """Call *app* and send its response. This runs in a thread."""
+        with contextlib.suppress(_ClientDisconnected):
+            chunks = app(environ, self._start_response)
             try:
-                for piece in pieces:
-                    self._write(piece)
+                for chunk in chunks:
+                    self._write(chunk)
             finally:
-                if close := getattr(pieces, "close", None):
+                if close := getattr(chunks, "close", None):
                     close()
 
-    def hang_up(self) -> None:
-        """End the response: nobody reads it."""
-        self._gone = True
+    def disconnect(self) -> None:
+        """End the response at its next chunk, or at the one that is being sent."""
+        self._disconnected = True
         if self._sending is not None:
             self._sending.cancel()
 
     async def finish(self) -> None:
-        """Send the end of the response, and its beginning where it has no body."""
-        if not self._gone:
-            await self._send_piece(b"", more=False)
+        """Send the end of the response, and its start if it has no body."""
+        if not self._disconnected:
+            await self._send_chunk(b"", more=False)
 
     def _start_response(
         self,
@@ -189,34 +188,82 @@ class _Response:
         if exc_info is not None and self._started:
             raise exc_info[1].with_traceback(exc_info[2])
         if exc_info is None and self._start is not None:
-            raise AssertionError("start_response was called twice, and without an exception")
+            raise AssertionError("start_response was called twice without an exception")
         self._start = {
             "type": "http.response.start",
             "status": int(status.split(" ", 1)[0]),
-            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers],
+            "headers": encode_headers(headers),
         }
         return self._write
 
-    def _write(self, piece: bytes) -> None:
-        """Send *piece* and wait until the server has taken it."""
-        if self._gone:
-            raise _HungUp
-        if not piece:
+    def _write(self, chunk: bytes) -> None:
+        """Send a chunk, and wait until the server has accepted it."""
+        if self._disconnected:
+            raise _ClientDisconnected
+        if not chunk:
             return
-        self._sending = asyncio.run_coroutine_threadsafe(self._send_piece(piece), self._loop)
-        if self._gone:  # set since it was asked above: hang_up() may have missed this one
+        self._sending = asyncio.run_coroutine_threadsafe(self._send_chunk(chunk), self._loop)
+        if self._disconnected:  # since the check above: disconnect() may have missed this one
             self._sending.cancel()
         try:
             self._sending.result()
         except (OSError, concurrent.futures.CancelledError) as error:
-            # OSError: how a server of ASGI 2.4 or newer says it.
-            self._gone = True
-            raise _HungUp from error
+            # Servers of ASGI 2.4 or newer raise OSError after a disconnect.
+            self._disconnected = True
+            raise _ClientDisconnected from error
 
-    async def _send_piece(self, piece: bytes, *, more: bool = True) -> None:
+    async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
         if self._start is None:
             raise RuntimeError("the WSGI application sent a body without calling start_response")
         if not self._started:
             self._started = True
             await self._send(self._start)
-        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+
+def _environ(scope: Scope, body: io.BufferedReader) -> dict[str, Any]:
+    """Return the WSGI environment of a request, as :pep:`3333` defines it."""
+    root_path: str = scope.get("root_path", "")
+    query = scope["query_string"].decode("latin-1")
+    target = (scope.get("raw_path") or b"").decode("latin-1") + (f"?{query}" if query else "")
+    server = scope.get("server") or ("localhost", 80)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": _latin1(root_path),
+        "PATH_INFO": _latin1(scope["path"].removeprefix(root_path)),
+        "QUERY_STRING": query,
+        "REQUEST_URI": target,
+        "RAW_URI": target,
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1] or 0),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "asgi.scope": scope,
+    }
+    if client := scope.get("client"):
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").upper(), raw_value.decode("latin-1")
+        if "_" in name:
+            continue  # X_Real_IP would become X-Real-IP, which a proxy filters
+        key = name.replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = f"HTTP_{key}"
+        # HTTP/2 may split the Cookie header, whose separator is a semicolon.
+        separator = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
+    if "CONTENT_LENGTH" not in environ:
+        # A chunked or HTTP/2 request: wsgi.input ends where the body does.
+        environ["wsgi.input_terminated"] = True
+    return environ
+
+
+def _latin1(text: str) -> str:
+    """Return a path as WSGI has it: each byte as one character."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")

@@ -1,7 +1,7 @@
-"""The settings of an application in layers, and set-up that blueprints take part in.
+"""The configuration of an application in layers, and set-up functions of blueprints.
 
-Defaults, a TOML file, the environment and what the caller says, each above the one before, with
-unknown and ill-typed settings refused and the source of every value known::
+:func:`configure` reads defaults, a TOML file, environment variables and arguments of the factory.
+Each layer overrides the one before. Unknown settings and settings of the wrong type are refused::
 
     from quart import Quart
     from quartpatterns.appfactories import configure
@@ -12,11 +12,11 @@ unknown and ill-typed settings refused and the source of every value known::
         app = Quart(__name__)
         configure(app, DEFAULTS, file=f"config/{name}.toml")
         return app
+
+The only error of the configuration is :exc:`ConfigError`.
 """
 
+from .config import ConfigError, Setting, Source, configure, sources
 from .hooks import on_setup
-from .known import Setting
-from .layers import Source
-from .settings import ConfigError, configure, sources
 
 __all__ = ["ConfigError", "Setting", "Source", "configure", "on_setup", "sources"]

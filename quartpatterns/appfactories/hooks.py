@@ -1,14 +1,15 @@
-"""What a blueprint does to the application that it is registered on."""
+"""Functions of a blueprint that set up the applications it is registered on."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from quart import Blueprint, Quart
 from quart.blueprints import BlueprintSetupState
+
+from quartpatterns._shared.calling import call, is_async
 
 __all__ = ["on_setup"]
 
@@ -16,12 +17,11 @@ Hook = TypeVar("Hook", bound=Callable[[Any], None] | Callable[[Any], Awaitable[N
 
 
 def on_setup(blueprint: Blueprint) -> Callable[[Hook], Hook]:
-    """Let a function set up each application that *blueprint* is registered on.
+    """Call a function with each application that *blueprint* is registered on.
 
-    The function is called with the application, once for each, whatever number of times the
-    blueprint is registered on it. A plain function runs at the registration, and can register
-    what it likes. A coroutine function runs when the application starts, in its context, after
-    all of the factory; what it raises keeps the application from starting::
+    It is called once for each application. A synchronous function is called at the registration,
+    like a function of :meth:`quart.Blueprint.record_once`. An asynchronous function is called when
+    the application starts, in its context; if it raises an error, the application does not start::
 
         @on_setup(admin)
         def show_site_name(app):
@@ -31,10 +31,10 @@ def on_setup(blueprint: Blueprint) -> Callable[[Hook], Hook]:
         async def connect(app):
             app.extensions["mailer"] = await connect_to(app.config["MAIL_URL"])
 
-    Flask's page asks for this; :meth:`quart.Blueprint.record_once` is the one half of it.
-
     Arguments:
-        blueprint: One that is not registered yet.
+        blueprint: A blueprint that is not registered yet.
+
+    .. versionadded:: 0.1
     """
 
     def decorator(function: Hook) -> Hook:
@@ -47,7 +47,12 @@ def on_setup(blueprint: Blueprint) -> Callable[[Hook], Hook]:
 def _set_up(function: Callable[[Any], Any], state: BlueprintSetupState) -> None:
     app: Any = state.app
     assert isinstance(app, Quart)
-    if iscoroutinefunction(function):
-        app.before_serving(partial(function, app))
+    if is_async(function):
+
+        @app.before_serving
+        async def set_up() -> None:
+            # Quart itself recognizes only functions as asynchronous.
+            await call(function, app)
+
     else:
         function(app)

@@ -1,4 +1,4 @@
-"""Values and answers kept for a while, and computed once however many ask.
+"""A cache for values, function results, responses of views and template fragments.
 
 .. code-block:: python
 
@@ -19,16 +19,12 @@
         return item
 """
 
+from quartpatterns.caching.cached import cache_view_hit, cache_view_miss
 from quartpatterns.caching.errors import CacheUnavailableError, UncacheableError
 from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import make_template_fragment_key
+from quartpatterns.caching.memoized import cache_memoize_hit, cache_memoize_miss
 from quartpatterns.caching.settings import DEFAULTS
-from quartpatterns.caching.signals import (
-    cache_memoize_hit,
-    cache_memoize_miss,
-    cache_view_hit,
-    cache_view_miss,
-)
 
 __all__ = [
     "DEFAULTS",

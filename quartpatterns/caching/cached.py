@@ -1,243 +1,176 @@
-"""``cached``: what a view answers, or a function without arguments returns."""
+"""``Cache.cached``: the responses of a view, or the value of a function."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial, wraps
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from blinker import NamedSignal
 from quart import Quart, Request, has_request_context, request
 
-from quartpatterns.caching.calling import ask, call
-from quartpatterns.caching.entries import is_shared
+from quartpatterns._shared.calling import call, maybe_await
+from quartpatterns.caching.decorators import Call, Decorated, Options
 from quartpatterns.caching.keys import (
-    EVERY_QUERY,
+    ALL_QUERIES,
     QueryArgs,
-    checked,
-    code_digest,
-    name_of,
+    call_version,
+    qualified_name,
     query_digest,
+    valid_key,
 )
-from quartpatterns.caching.lookup import Shelf, Wanted
-from quartpatterns.caching.protocols import CachedFunction
-from quartpatterns.caching.results import Keep, resulted
-from quartpatterns.caching.settings import Timeout, seconds_of
-from quartpatterns.caching.signals import cache_view_hit, cache_view_miss, send
-from quartpatterns.caching.versions import Tags, call_version, versions_of
-from quartpatterns.caching.views import Rules, answered, is_around, is_dispatched, request_digest
+from quartpatterns.caching.lookup import AppCache
+from quartpatterns.caching.responses import (
+    ResponsePolicy,
+    cached_response,
+    is_shareable_request,
+    is_view,
+    request_digest,
+    wraps_function,
+)
 
 if TYPE_CHECKING:
-    from quartpatterns.caching.decorators import Decorators
+    from quartpatterns.caching.extension import Cache
 
-__all__ = ["CachedOptions", "make_cached"]
+__all__ = ["CachedCallable", "CachedOptions", "cache_view_hit", "cache_view_miss"]
 
-P = ParamSpec("P")
+# Signals of Flask-Caching. The sender is the application; receivers get "cache", "cache_key",
+# "args" and "kwargs".
+cache_view_hit = NamedSignal("cache-view-hit")
+cache_view_miss = NamedSignal("cache-view-miss")
 
 
-@dataclass(frozen=True, slots=True)
-class CachedOptions:
-    """The options of ``cached``, which :meth:`Cache.cached` explains."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedOptions(Options):
+    """The options of :meth:`Cache.cached`."""
 
-    timeout: Timeout
     key_prefix: str | Callable[[], Any]
-    unless: Callable[..., Any] | None
-    forced_update: Callable[..., Any] | None
-    response_filter: Callable[..., Any] | None
     query_string: bool
-    cache_none: bool
     make_cache_key: Callable[..., Any] | None
-    source_check: bool | None
     response_hit_indication: bool
-    tags: Tags
-    stale_while_revalidate: float
     vary: Collection[str]
 
 
-def make_cached(cache: Decorators, function: Callable[P, Any], options: CachedOptions) -> Any:
-    """*function*, with its results kept by *cache*."""
-    cached = _Cached(cache, function, options)
+class CachedCallable(Decorated):
+    """Implements :meth:`Cache.cached` for one function; :attr:`wrapper` is the decorated function.
 
-    @wraps(function)
-    async def decorated(*args: P.args, **kwargs: P.kwargs) -> Any:
-        return await cached.result(args, kwargs)
+    Arguments:
+        cache: The cache.
+        function: The view or function.
+        options: The options of the decorator.
+    """
 
-    wrapper = cast("CachedFunction[P]", decorated)
-    wrapper.uncached = function
-    wrapper.cache_timeout = options.timeout
-    wrapper.make_cache_key = cached.key
-    cached.wrapper = wrapper
-    return wrapper
+    options: CachedOptions
+    hit_signal, miss_signal = cache_view_hit, cache_view_miss
 
-
-class _Cached:
-    """A decorated function, and how its results are found."""
-
-    wrapper: CachedFunction[...]
-
-    def __init__(
-        self, cache: Decorators, function: Callable[..., Any], options: CachedOptions
-    ) -> None:
-        self.cache = cache
-        self.function = function
-        self.options = options
-        self.vary = sorted({header.lower() for header in options.vary})
-        accepts = options.response_filter and partial(ask, options.response_filter)
-        self.rules = Rules(self.vary, tagged=True, accepts=accepts)
-        self.keep = Keep(none=options.cache_none, accepts=accepts)
-        self._code = code_digest(function)
-
-    async def result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the function returns, kept or called."""
-        shelf = self.cache.shelf()
-        options = self.options
-        if not shelf.store.keeps or (
-            options.unless is not None and await ask(options.unless, self.function, *args, **kwargs)
-        ):
-            return await call(self.function, *args, **kwargs)
+    def __init__(self, cache: Cache, function: Callable[..., Any], options: CachedOptions) -> None:
+        super().__init__(cache, function, options)
+        self._vary: list[str] = sorted({header.lower() for header in options.vary})
+        self._policy = ResponsePolicy(self._vary, self.accepts)
         prefix = options.key_prefix
-        if (isinstance(prefix, str) and "%s" in prefix) or is_dispatched(self.wrapper):
-            if not has_request_context():
-                self._prefixed(None)  # says what is missing
-            return await self._answer(shelf, args, kwargs)
-        forced = await ask(options.forced_update, *args, **kwargs)
-        asked: Request | None = cast(Any, request) if has_request_context() else None
-        key = await self._own_key(shelf, asked, args, kwargs)
-        wanted = self._wanted(shelf, key, None, args, kwargs)
-        make = self._make(shelf, key, args, kwargs)
-        result, hit = await resulted(shelf, wanted, make, self.keep, forced=forced)
-        if hit:
-            await self._tell(shelf, cache_view_hit, key, args, kwargs)
-        return result
+        self._has_path_in_key = isinstance(prefix, str) and "%s" in prefix
 
-    async def _answer(self, shelf: Shelf, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        asked: Request = cast(Any, request)._get_current_object()
-        if asked.method not in ("GET", "HEAD") or not is_shared(asked, self.vary):
-            return await call(self.function, *args, **kwargs)
-        base = await self._own_key(shelf, asked, args, kwargs)
-        key = f"{base}#{request_digest(asked, self.vary)}"
-        wanted = self._wanted(shelf, key, base, args, kwargs)
+    async def result(self, call_: Call) -> Any:
+        if self._has_path_in_key or is_view(self.wrapper):
+            if not has_request_context():
+                self._prefix(None)  # raises an error
+            return await self._response(call_)
+        current: Request | None = cast(Any, request) if has_request_context() else None
+        key = await self._base_key(call_, current)
+        return await self.function_result(call_, self.cache_request(call_, key, call_version(key)))
+
+    async def _response(self, call_: Call) -> Any:
+        current: Request = cast(Any, request)._get_current_object()
+        if current.method not in ("GET", "HEAD") or not is_shareable_request(current, self._vary):
+            return await call(self.function, *call_.args, **call_.kwargs)
+        # The base key is a version, too: deleting it deletes the responses to all hosts.
+        base_key = await self._base_key(call_, current)
+        versions = [base_key]
         if self.options.query_string:
-            wanted.versions[self._key(shelf, asked.path, None)] = wanted.lifetime
-        if asked.method == "HEAD" and not await _is_answer(shelf, wanted):
-            # A view may leave the body out, which others would miss.
-            return await call(self.function, *args, **kwargs)
-        forced = await ask(self.options.forced_update, *args, **kwargs)
-        make = self._make(shelf, base, args, kwargs)
-        response, hit = await answered(asked, shelf, wanted, make, self.rules, forced=forced)
-        if hit:
-            await self._tell(shelf, cache_view_hit, base, args, kwargs)
-            if self.options.response_hit_indication:
-                response.headers["hit_cache"] = "True"
-        if self.vary:
+            versions.append(self._key(call_.app_cache, current.path, None))
+        key = f"{base_key}#{request_digest(current, self._vary)}"
+        cache_request = self.cache_request(call_, key, *versions)
+        if current.method == "HEAD":
+            # A view may omit the body, so that its response must not be stored.
+            record = await call_.app_cache.find(cache_request)
+            if record is None or record.payload is None:
+                return await call(self.function, *call_.args, **call_.kwargs)
+        response, hit = await cached_response(
+            current,
+            call_.app_cache,
+            cache_request,
+            partial(self.call_function, call_, base_key),
+            self._policy,
+            forced=await self.is_forced(call_),
+        )
+        if hit and self.hit_signal.receivers:
+            await self.send(self.hit_signal, call_, base_key)
+        if hit and self.options.response_hit_indication:
+            response.headers["hit_cache"] = "True"
+        if self._vary:
             response.vary.update(self.options.vary)
         return response
 
-    def _wanted(
-        self,
-        shelf: Shelf,
-        key: str,
-        base: str | None,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Wanted:
-        seconds = seconds_of(self.wrapper.cache_timeout, shelf.settings.default_timeout)
-        stale = self.options.stale_while_revalidate
-        versions = {call_version(key) if base is None else base: seconds + stale}
-        versions |= versions_of(self.options.tags, seconds + stale, args, kwargs)
-        return Wanted(key, seconds, stale, versions)
-
-    def _make(
-        self, shelf: Shelf, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Callable[[], Awaitable[Any]]:
-        async def make() -> Any:
-            await self._tell(shelf, cache_view_miss, key, args, kwargs)
-            return await call(self.function, *args, **kwargs)
-
-        return make
-
-    async def _tell(
-        self,
-        shelf: Shelf,
-        signal: NamedSignal,
-        key: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        if signal.receivers:
-            told: dict[str, Any] = {"cache": self.cache, "cache_key": key}
-            await send(signal, shelf.app, **told, args=args, kwargs=kwargs)
-
-    async def _own_key(
-        self, shelf: Shelf, asked: Request | None, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> str:
-        """The key of this call, or of the path that is asked for."""
+    async def _base_key(self, call_: Call, current: Request | None) -> str:
+        """Return the key of this call, without what tells requests for one path apart."""
         if (make := self.options.make_cache_key) is not None:
-            made: Any = make(*args, **kwargs)
-            return checked(await made if isawaitable(made) else made)
-        if asked is None:
-            return self._key(shelf, None, None)
-        query = asked.args if self.options.query_string else None
-        return self._key(shelf, asked.path, query)
+            return valid_key(await maybe_await(make(*call_.args, **call_.kwargs)))
+        if current is None:
+            return self._key(call_.app_cache, None, None)
+        query = current.args if self.options.query_string else None
+        return self._key(call_.app_cache, current.path, query)
 
-    def key(
+    def make_cache_key(
         self,
         *args: Any,
         path: str | None = None,
         query_args: QueryArgs | None = None,
         **kwargs: Any,
     ) -> str:
-        """The key of an answer, or of a function's result, to be deleted for instance.
+        """Return the key of a response or value, for example to delete it.
 
         Arguments:
-            args: Arguments of the view, of which its path is built where that is not given.
-            path: The path that was asked for.
-            query_args: The query, with ``query_string=True``; by default that of the request.
-            kwargs: As *args*.
+            args: Arguments of the view, to build the path if it is not given.
+            path: The path of the request.
+            query_args: The query, if ``query_string`` is true; by default that of the current
+                request.
+            kwargs: Keyword arguments of the view.
         """
-        if path is None and "%s" in str(self.options.key_prefix):
+        app_cache = self.cache.app_cache()
+        if path is None and self._has_path_in_key:
             names = inspect.signature(self.function).parameters
             values = {**kwargs, **dict(zip(names, args, strict=False))}
-            path = _built_path(self.cache.shelf().app, self.wrapper, values)
-        if query_args is None and has_request_context():
-            query_args = request.args
-        return self._key(self.cache.shelf(), path, "" if query_args is None else query_args)
+            path = _build_path(app_cache.app, self.wrapper, values)
+        if query_args is None:
+            query_args = request.args if has_request_context() else ""
+        return self._key(app_cache, path, query_args)
 
-    def _key(self, shelf: Shelf, path: str | None, query: QueryArgs | None) -> str:
-        key = self._prefixed(path)
-        if self.options.query_string and query is not None and query is not EVERY_QUERY:
+    def _key(self, app_cache: AppCache, path: str | None, query: QueryArgs | None) -> str:
+        key = self._prefix(path)
+        if self.options.query_string and query is not None and query is not ALL_QUERIES:
             key += query_digest(query)
-        check = self.options.source_check
-        if shelf.settings.source_check if check is None else check:
-            key += self._code
-        return key
+        return key + self.source_suffix(app_cache)
 
-    def _prefixed(self, path: str | None) -> str:
+    def _prefix(self, path: str | None) -> str:
         prefix = self.options.key_prefix
         if callable(prefix):
-            return checked(prefix())
+            return valid_key(prefix())
         if "%s" not in prefix:
             return prefix
         if path is None:
             raise RuntimeError(
-                f"{name_of(self.function)} is cached by the path of a request, and there is none:"
-                " give it a key_prefix without %s, or use memoize"
+                f"the cache key of {qualified_name(self.function)} contains the path of a request,"
+                " and there is no request: use a key_prefix without %s, or memoize"
             )
         return prefix.replace("%s", path)
 
 
-async def _is_answer(shelf: Shelf, wanted: Wanted) -> bool:
-    record = await shelf.found(wanted)
-    return record is not None and record.payload is not None
-
-
-def _built_path(app: Quart, wrapper: Any, values: Mapping[str, Any]) -> str:
-    """The path that leads to the view that *wrapper* is, with *values* in it."""
+def _build_path(app: Quart, wrapper: Any, values: Mapping[str, Any]) -> str:
+    """Return the path that leads to the view that *wrapper* is, with *values* in it."""
     for endpoint, view in app.view_functions.items():
-        if is_around(view, wrapper):
+        if wraps_function(view, wrapper):
             path: str = app.url_map.bind("localhost").build(endpoint, values, force_external=False)
             return path
-    raise RuntimeError("the function is no view of this application: give the path=")
+    raise RuntimeError("the function is not a view of this application: give its path")

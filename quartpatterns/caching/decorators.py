@@ -1,215 +1,232 @@
-"""The decorators of a cache, and how what they have kept is deleted."""
+"""What ``Cache.cached`` and ``Cache.memoize`` have in common, and the types of what they return."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any, ParamSpec
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import lru_cache, partial, wraps
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    overload,
+)
 
-from quartpatterns.caching.cached import CachedOptions, make_cached
-from quartpatterns.caching.keys import EVERY_QUERY, QueryArgs
-from quartpatterns.caching.memoized import MemoizedOptions, make_memoized, version_of, whole_call
-from quartpatterns.caching.operations import Operations
-from quartpatterns.caching.protocols import CachedFunction, MemoizedFunction
-from quartpatterns.caching.results import refuse_generators
-from quartpatterns.caching.settings import Timeout, seconds_of
-from quartpatterns.caching.versions import Tags
+from blinker import NamedSignal
 
-__all__ = ["Decorators"]
+from quartpatterns._shared.calling import call, maybe_await
+from quartpatterns.caching.keys import Tags, code_digest, tag_versions
+from quartpatterns.caching.lookup import AppCache, CacheRequest, ResultPolicy, cached_result
+from quartpatterns.caching.settings import Timeout, timeout_seconds
+
+if TYPE_CHECKING:
+    from quartpatterns.caching.extension import Cache
+
+__all__ = ["CachedDecorator", "CachedFunction", "Decorated", "MemoizeDecorator"]
+__all__ += ["MemoizedFunction", "Options"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Decorators(Operations):
-    """The methods of a cache that decorate views and functions."""
+class CachedFunction(Protocol[P, R_co]):
+    """A function that :meth:`Cache.cached` has decorated.
 
-    def cached(
-        self,
-        timeout: Timeout = None,
-        key_prefix: str | Callable[[], Any] = "view/%s",
-        unless: Callable[..., Any] | None = None,
-        forced_update: Callable[..., Any] | None = None,
-        response_filter: Callable[..., Any] | None = None,
-        query_string: bool = False,
-        *,
-        cache_none: bool = False,
-        make_cache_key: Callable[..., Any] | None = None,
-        source_check: bool | None = None,
-        response_hit_indication: bool = False,
-        tags: Tags = (),
-        stale_while_revalidate: float = 0,
-        vary: Collection[str] = (),
-    ) -> Callable[[Callable[P, Any]], CachedFunction[P]]:
-        """Keep what a view answers; with another *key_prefix* also what a function returns.
+    Attributes:
+        uncached: The function itself.
+        cache_timeout: The timeout; it may be assigned.
+        make_cache_key: Returns the cache key for a path, or for the current request. That of a
+            memoized function gets ``uncached`` and the arguments of a call.
+    """
 
-        Of a view it is the answers to GET, and to HEAD where there is one to GET, apart for each
-        scheme, host and mount point. What is one visitor's is not kept: an answer that sets a
-        cookie, whose view has read or changed the session, or that is ``private`` or varies by
-        another header than those in *vary*. Requests with a session cookie or ``Authorization``
-        call the view. Errors and streams pass, and are not kept. An answer without an ``ETag``
-        gets one, and clients that have it are told so (304).
+    __name__: str
+    uncached: Callable[..., Any]
+    cache_timeout: Timeout
+    make_cache_key: Callable[..., str]
 
-        Where many ask at once for what is not there, one makes it; also among several workers,
-        where they share a store.
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
 
-        Arguments:
-            timeout: Seconds; 0 for no end, ``None`` for ``CACHE_DEFAULT_TIMEOUT``.
-            key_prefix: The key, in which ``%s`` is the path of the request; or a function that
-                makes it. Without ``%s``, and not on a view, it is the return value that is kept.
-            unless: Called with the function and its arguments, or without any; true means to
-                call the function and to keep nothing.
-            forced_update: Called with the arguments, or without any; true means to call the
-                function, and to keep what it returns.
-            response_filter: Called with what the function returned; false means not to keep it.
-            query_string: Whether each query is kept apart, whatever its order. Otherwise the
-                query makes no difference.
-            cache_none: Whether ``None`` is kept.
-            make_cache_key: Called with the arguments; makes the key in place of *key_prefix*.
-            source_check: Whether other code means another key (``CACHE_SOURCE_CHECK``).
-            response_hit_indication: Whether an answer that was kept says so: ``hit_cache: True``.
-            tags: Names by which :meth:`delete_tags` finds it; or a function of the arguments.
-            stale_while_revalidate: Seconds beyond *timeout* in which what is kept is still given,
-                and made anew meanwhile.
-            vary: Names of request headers that make another answer, such as ``Accept-Language``.
-                With ``Cookie`` each visitor has answers of his own.
+    # For type checkers: as a method it gets its instance, as every function does. Type checkers
+    # don't tell a class method from a method here.
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> Any: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[Any, Q], R], instance: object, owner: type, /
+    ) -> CachedFunction[Q, R]: ...
 
-        The decorated function has the attributes ``uncached``, ``cache_timeout`` and
-        ``make_cache_key``. Also where the function is synchronous it is awaited.
-        """
-        if callable(timeout):
-            raise TypeError("cached is called: @cache.cached(), or @cache.cached(timeout=60)")
-        if isinstance(vary, str):
-            raise TypeError('vary is a collection of names: vary=["Accept-Language"]')
-        options = CachedOptions(
-            timeout=_checked(timeout),
-            key_prefix=key_prefix,
-            unless=unless,
-            forced_update=forced_update,
-            response_filter=response_filter,
-            query_string=query_string,
-            cache_none=cache_none,
-            make_cache_key=make_cache_key,
-            source_check=source_check,
-            response_hit_indication=response_hit_indication,
-            tags=_tags(tags),
-            stale_while_revalidate=_stale(stale_while_revalidate),
-            vary=vary,
-        )
-        return lambda function: make_cached(self, function, options)
 
-    def memoize(
-        self,
-        timeout: Timeout = None,
-        make_name: Callable[[str], str] | None = None,
-        unless: Callable[..., Any] | None = None,
-        forced_update: Callable[..., Any] | None = None,
-        response_filter: Callable[..., Any] | None = None,
-        *,
-        cache_none: bool = False,
-        source_check: bool | None = None,
-        args_to_ignore: Collection[str] = (),
-        tags: Tags = (),
-        stale_while_revalidate: float = 0,
-    ) -> Callable[[Callable[P, Any]], MemoizedFunction[P, Any]]:
-        """Keep what a function returns, for each set of arguments.
+class MemoizedFunction(CachedFunction[P, R_co], Protocol[P, R_co]):
+    """A function that :meth:`Cache.memoize` has decorated.
 
-        Equal arguments are the same call, however they are passed; an instance counts by what
-        its ``__caching_id__()`` returns, by its ``__repr__``, or as itself.
+    Attributes:
+        delete_memoized: Deletes all results.
+    """
 
-        Arguments:
-            timeout: Seconds; 0 for no end, ``None`` for ``CACHE_DEFAULT_TIMEOUT``.
-            make_name: Given the name of the function, makes the one for the key.
-            unless: As for :meth:`cached`.
-            forced_update: As for :meth:`cached`.
-            response_filter: As for :meth:`cached`.
-            cache_none: Whether ``None`` is kept.
-            source_check: As for :meth:`cached`.
-            args_to_ignore: Names of arguments that make no difference.
-            tags: As for :meth:`cached`.
-            stale_while_revalidate: As for :meth:`cached`.
+    delete_memoized: Callable[[], Awaitable[None]]
 
-        The decorated function has the attributes ``uncached``, ``cache_timeout``,
-        ``make_cache_key`` and ``delete_memoized``. Also where the function is synchronous it is
-        awaited.
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> Any: ...
+    @overload
+    def __get__(
+        self: MemoizedFunction[Concatenate[Any, Q], R], instance: object, owner: type, /
+    ) -> MemoizedFunction[Q, R]: ...
 
-        Raises:
-            UncacheableError: When decorating: the function is a generator.
-        """
-        if callable(timeout):
-            raise TypeError("memoize is called: @cache.memoize(), or @cache.memoize(timeout=60)")
-        options = MemoizedOptions(
-            timeout=_checked(timeout),
-            make_name=make_name,
-            unless=unless,
-            forced_update=forced_update,
-            response_filter=response_filter,
-            cache_none=cache_none,
-            source_check=source_check,
-            args_to_ignore=frozenset(args_to_ignore),
-            tags=_tags(tags),
-            stale_while_revalidate=_stale(stale_while_revalidate),
-        )
 
-        def decorator(function: Callable[P, Any]) -> MemoizedFunction[P, Any]:
-            refuse_generators(function)
-            made: MemoizedFunction[P, Any] = make_memoized(self, function, options)
-            return made
+class CachedDecorator(Protocol):
+    """What ``Cache.cached()`` returns: it keeps the signature of the function."""
 
-        return decorator
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> CachedFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 
-    async def delete_cached(
-        self,
-        function: CachedFunction[...],
-        path: str | None = None,
-        query_args: QueryArgs | None = None,
-        **values: Any,
-    ) -> bool:
-        """Delete what is kept of a view or function; whether there was something.
 
-        Arguments:
-            function: The decorated one.
-            path: The path that was asked for.
-            query_args: One query, with ``query_string=True``; without it all of this path.
-            values: Arguments of the view, of which its path is built where that is not given.
-        """
-        if query_args is None:
-            query_args = EVERY_QUERY
-        return await self.delete(
-            function.make_cache_key(path=path, query_args=query_args, **values)
+class MemoizeDecorator(Protocol):
+    """What ``Cache.memoize()`` returns: it keeps the signature of the function."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> MemoizedFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> MemoizedFunction[P, R]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options that ``cached`` and ``memoize`` share; see :meth:`Cache.cached`."""
+
+    timeout: Timeout
+    unless: Callable[..., Any] | None
+    forced_update: Callable[..., Any] | None
+    response_filter: Callable[..., Any] | None
+    cache_none: bool
+    source_check: bool | None
+    tags: Tags
+    stale_while_revalidate: Timeout
+
+    def __post_init__(self) -> None:
+        timeout_seconds(self.timeout, default=0)
+        timeout_seconds(self.stale_while_revalidate, default=0)
+        if isinstance(self.tags, str):
+            raise TypeError(f"tags must be a list of names: tags=[{self.tags!r}]")
+        if not callable(self.tags):
+            object.__setattr__(self, "tags", tuple(self.tags))
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of a decorated function."""
+
+    app_cache: AppCache
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class Decorated:
+    """Implements for one function what ``cached`` and ``memoize`` have in common.
+
+    :attr:`wrapper` is the decorated function.
+    """
+
+    hit_signal: NamedSignal
+    miss_signal: NamedSignal
+    make_cache_key: Callable[..., str]
+
+    def __init__(self, cache: Cache, function: Callable[..., Any], options: Options) -> None:
+        self.cache = cache
+        self.function = function
+        self.options = options
+        self.stale_seconds = 0.0
+        if options.stale_while_revalidate:
+            self.stale_seconds = timeout_seconds(options.stale_while_revalidate, default=0)
+        self.accepts = options.response_filter and partial(_is_true, options.response_filter)
+        self.result_policy = ResultPolicy(options.cache_none, self.accepts)
+        self._code = code_digest(function)
+        self.wrapper = self._wrap()
+
+    def _wrap(self) -> Any:
+        @wraps(self.function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            call_ = Call(self.cache.app_cache(), args, kwargs)
+            if not call_.app_cache.store.enabled or (
+                self.options.unless is not None
+                and await _is_true(self.options.unless, self.function, *args, **kwargs)
+            ):
+                return await call(self.function, *args, **kwargs)
+            return await self.result(call_)
+
+        decorated: Any = wrapper
+        decorated.uncached = self.function
+        decorated.cache_timeout = self.options.timeout
+        decorated.make_cache_key = self.make_cache_key
+        return decorated
+
+    async def result(self, call_: Call) -> Any:
+        """Return the result from the cache, or call the function."""
+        raise NotImplementedError
+
+    async def is_forced(self, call_: Call) -> bool:
+        """Return whether to call the function, whatever is stored."""
+        return self.options.forced_update is not None and await _is_true(
+            self.options.forced_update, *call_.args, **call_.kwargs
         )
 
-    async def delete_memoized(self, function: Any, *args: Any, **kwargs: Any) -> None:
-        """Forget the results of a memoized function: all, or that for the arguments given.
+    def source_suffix(self, app_cache: AppCache) -> str:
+        """Return a hash of the function's code, or an empty string without source check."""
+        check = self.options.source_check
+        return self._code if (app_cache.settings.source_check if check is None else check) else ""
 
-        Of a method that is got from an instance, it is those of this instance.
+    def cache_request(self, call_: Call, key: str, *versions: str) -> CacheRequest:
+        """Return what to look up, with the timeout and tags of the options."""
+        default = call_.app_cache.settings.default_timeout
+        seconds = timeout_seconds(self.wrapper.cache_timeout, default)
+        ttl = seconds + self.stale_seconds
+        tags = tag_versions(self.options.tags, ttl, call_.args, call_.kwargs)
+        return CacheRequest(key, seconds, self.stale_seconds, dict.fromkeys(versions, ttl) | tags)
 
-        Raises:
-            TypeError: It is not memoized.
-        """
-        if not hasattr(function, "delete_memoized"):
-            raise TypeError(f"{function!r} is not memoized: give the decorated function itself")
-        if args or kwargs:
-            whole = whole_call(function, args)
-            await self.delete(function.make_cache_key(function.uncached, *whole, **kwargs))
-        else:
-            await self.delete(version_of(function))
+    async def function_result(self, call_: Call, cache_request: CacheRequest) -> Any:
+        """Return the value of the function, from the cache or by calling it."""
+        result, hit = await cached_result(
+            call_.app_cache,
+            cache_request,
+            partial(self.call_function, call_, cache_request.key),
+            self.result_policy,
+            forced=await self.is_forced(call_),
+        )
+        if hit and self.hit_signal.receivers:
+            await self.send(self.hit_signal, call_, cache_request.key)
+        return result
 
-    async def delete_memoized_verhash(self, function: Any) -> None:
-        """As :meth:`delete_memoized` of all results: there is a new version when it is needed."""
-        await self.delete_memoized(function)
+    async def call_function(self, call_: Call, key: str) -> Any:
+        """Call the function after a cache miss."""
+        if self.miss_signal.receivers:
+            await self.send(self.miss_signal, call_, key)
+        return await call(self.function, *call_.args, **call_.kwargs)
+
+    async def send(self, signal: NamedSignal, call_: Call, key: str, **more: Any) -> None:
+        """Send a signal to its synchronous and asynchronous receivers."""
+        app: Any = call_.app_cache.app
+        values = {"cache": self.cache, "cache_key": key, **more}
+        values |= {"args": call_.args, "kwargs": call_.kwargs}
+        await signal.send_async(app, _sync_wrapper=app.ensure_async, **values)
 
 
-def _checked(timeout: Timeout) -> Timeout:
-    seconds_of(timeout, default=0)
-    return timeout
+async def _is_true(condition: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+    """Return whether *condition* returns a true value; it gets the arguments if it takes any.
+
+    A synchronous condition does not run in a thread, because it is called for every request.
+    """
+    result = condition(*args, **kwargs) if _takes_arguments(condition) else condition()
+    return bool(await maybe_await(result))
 
 
-def _stale(seconds: float) -> float:
-    if seconds and not seconds_of(seconds, default=0) > 0:
-        raise ValueError("stale_while_revalidate takes seconds")
-    return float(seconds)
-
-
-def _tags(tags: Tags) -> Tags:
-    if isinstance(tags, str):
-        raise TypeError(f"tags is a collection of names: tags=[{tags!r}]")
-    return tags if callable(tags) else tuple(tags)
+@lru_cache(maxsize=1024)
+def _takes_arguments(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return any(one.kind is not one.KEYWORD_ONLY for one in parameters)

@@ -1,24 +1,40 @@
-"""The extension: a cache for applications, each with a store of its own."""
+"""The extension: values by key, and decorators for views and functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 from quart import Quart, current_app, has_app_context
 
-from quartpatterns.caching.decorators import Decorators
+from quartpatterns.caching.cached import CachedCallable, CachedOptions
+from quartpatterns.caching.decorators import CachedDecorator, CachedFunction, MemoizeDecorator
 from quartpatterns.caching.fragments import install
-from quartpatterns.caching.lookup import Shelf
-from quartpatterns.caching.records import Packer
-from quartpatterns.caching.settings import read_settings
-from quartpatterns.caching.stores import open_store
+from quartpatterns.caching.keys import ALL_QUERIES, QueryArgs, Tags, call_version, valid_key
+from quartpatterns.caching.lookup import AppCache
+from quartpatterns.caching.memoized import (
+    MemoizedCallable,
+    MemoizeOptions,
+    function_version,
+    with_instance,
+)
+from quartpatterns.caching.records import (
+    Record,
+    RecordSerializer,
+    StoredValue,
+    decode_value,
+    encode_value,
+)
+from quartpatterns.caching.settings import Timeout, read_settings, timeout_seconds
+from quartpatterns.caching.stores import default_if_unavailable, open_store
 
 __all__ = ["Cache"]
 
+T = TypeVar("T")
 
-class Cache(Decorators):
-    """A cache in a Quart application, with the names of Flask-Caching.
+
+class Cache:
+    """A cache for Quart applications, with the names of Flask-Caching.
 
     .. code-block:: python
 
@@ -33,15 +49,23 @@ class Cache(Decorators):
 
         @cache.memoize(timeout=600)
         async def rate(currency: str) -> Decimal:
-            return await ask_the_bank(currency)
+            return await fetch_rate(currency)
 
-    One object serves any number of applications, each with a store of its own. Without an
-    application context it is that of the one it was given last.
+    One object serves several applications, each with a store of its own. It uses the store of the
+    current application or, without an application context, that of the application that was
+    initialized last.
+
+    If the store is unavailable, ``get`` returns None and the other methods return false values.
+    With ``CACHE_IGNORE_ERRORS = False`` they raise
+    :exc:`~quartpatterns.caching.CacheUnavailableError`. Decorated functions are called in either
+    case.
 
     Arguments:
         app: The application; a factory calls :meth:`init_app` instead.
-        config: Settings that go before the application's.
-        with_jinja2_ext: Whether templates get ``{% cache %}``.
+        config: Settings that override those of the application.
+        with_jinja2_ext: Whether templates get the tag ``{% cache %}``.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -58,41 +82,337 @@ class Cache(Decorators):
             self.init_app(app)
 
     def init_app(self, app: Quart, config: Mapping[str, Any] | None = None) -> None:
-        """Give *app* a cache. Its configuration is read now, nothing is opened or asked yet.
+        """Initialize the cache of an application. It connects to the store when it is first used.
 
         Arguments:
             app: The application.
-            config: Settings that go before the application's.
+            config: Settings that override those of the application.
 
         Raises:
-            ValueError: A setting can't be used; the message names it.
-            RuntimeError: The application has this cache already.
-            ModuleNotFoundError: A library is missing; the message names the extra.
+            SettingError: A setting is invalid; the message names it.
+            RuntimeError: This object is initialized for the application already.
+            MissingExtraError: A library is not installed; the message names the extra.
         """
-        shelves: dict[Cache, Shelf] = app.extensions.setdefault("cache", {})
-        if self in shelves:
-            raise RuntimeError(f"the application {app.name!r} has this cache already")
-        given: dict[str, Any] = {**app.config, **self._config, **(config or {})}
-        settings = read_settings(given, app.name)
-        packer = Packer(lambda: app.secret_key, pickles=settings.pickled)
-        store = open_store(settings, packer)
-        shelves[self] = Shelf(app, settings, store)
+        app_caches: dict[Cache, AppCache] = app.extensions.setdefault("cache", {})
+        if self in app_caches:
+            raise RuntimeError(f"this Cache is already initialized for the application {app.name}")
+        settings = read_settings({**app.config, **self._config, **(config or {})}, app.name)
+        serializer = RecordSerializer(lambda: app.secret_key, pickles=settings.pickled)
+        store = open_store(settings, serializer)
+        app_caches[self] = AppCache(app, settings, store)
         app.after_serving(store.close)
         if self._with_jinja2_ext:
             install(app.jinja_env, self)
         self._app = app
 
-    def shelf(self) -> Shelf:
-        """The cache of the current application.
+    def app_cache(self) -> AppCache:
+        """Return the cache of the current application.
 
         Raises:
-            RuntimeError: It has none.
+            RuntimeError: The application is not initialized.
         """
         app: Any = current_app if has_app_context() else self._app
         try:
-            shelf: Shelf = app.extensions["cache"][self]
+            app_cache: AppCache = app.extensions["cache"][self]
         except (AttributeError, KeyError):
             raise RuntimeError(
-                "this application is not initialised with this Cache: call cache.init_app(app)"
+                "this application is not initialized for this Cache: call cache.init_app(app)"
             ) from None
-        return shelf
+        return app_cache
+
+    async def get(self, key: str) -> Any:
+        """Return the value, or None if it is missing; :meth:`has` tells a stored None apart."""
+        return (await self.get_many(key))[0]
+
+    async def get_many(self, *keys: str) -> list[Any]:
+        """Return the values of several keys, with None for each that is missing."""
+        app_cache = self.app_cache()
+        names = [valid_key(key) for key in keys]
+        missing: list[Record | None] = [None] * len(names)
+        records = await _result(app_cache, app_cache.store.get_many(names), missing)
+        return [_value(record) for record in records]
+
+    async def get_dict(self, *keys: str) -> dict[str, Any]:
+        """Return the values of several keys by key, with None for each that is missing."""
+        return dict(zip(keys, await self.get_many(*keys), strict=True))
+
+    async def set(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ASYNC109 - a time to live
+        """Store a value; return whether it was stored.
+
+        Arguments:
+            key: Any string.
+            value: The value; ``CACHE_SERIALIZER`` decides which types are supported.
+            timeout: Seconds to store it; 0 for no limit, ``None`` for ``CACHE_DEFAULT_TIMEOUT``.
+
+        Raises:
+            UncacheableError: The value can't be stored.
+            ValueError: The timeout is invalid.
+        """
+        return bool(await self.set_many({key: value}, timeout))
+
+    async def set_many(self, mapping: Mapping[str, Any], timeout: Timeout = None) -> list[str]:  # noqa: ASYNC109 - a time to live
+        """Store several values by key; return the keys of those that were stored."""
+        app_cache = self.app_cache()
+        records = {valid_key(key): _record(app_cache, value) for key, value in mapping.items()}
+        ttl = timeout_seconds(timeout, app_cache.settings.default_timeout)
+        storing = app_cache.store.set_many(records, ttl)
+        stored = await _result(app_cache, storing, [False] * len(records))
+        return [key for key, done in zip(records, stored, strict=True) if done]
+
+    async def add(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ASYNC109 - a time to live
+        """Store a value if the key is missing; return whether it was stored."""
+        app_cache = self.app_cache()
+        record = _record(app_cache, value)
+        ttl = timeout_seconds(timeout, app_cache.settings.default_timeout)
+        adding = app_cache.store.add(valid_key(key), record, ttl)
+        return await _result(app_cache, adding, default=False)
+
+    async def has(self, key: str) -> bool:
+        """Return whether there is a value under the key, even if it is None."""
+        app_cache = self.app_cache()
+        return await _result(app_cache, app_cache.store.has(valid_key(key)), default=False)
+
+    async def delete(self, key: str) -> bool:
+        """Delete the value under a key; return whether there was one.
+
+        The key of a cached view, for example ``"view//news"`` for the path ``/news``, stands for
+        its responses to all hosts and queries.
+        """
+        return bool(await self.delete_many(key))
+
+    async def delete_many(self, *keys: str) -> list[str]:
+        """Delete the values under several keys; return the keys that had one."""
+        app_cache = self.app_cache()
+        names = [valid_key(key) for key in keys]
+        # Also delete the versions of function results, which may be computed at this moment.
+        calls = [call_version(key) for key in names]
+        deleting = app_cache.store.delete(*names, *calls)
+        deleted = await _result(app_cache, deleting, (False,) * len(keys))
+        return [key for key, done in zip(names, deleted, strict=False) if done]
+
+    async def unlink(self, *keys: str) -> list[str]:
+        """Do the same as :meth:`delete_many`; the name is one of Flask-Caching."""
+        return await self.delete_many(*keys)
+
+    async def delete_tags(self, *tags: str) -> None:
+        """Delete everything that was stored with one of the tags."""
+        await self.delete_many(*(f"tag:{tag}" for tag in tags))
+
+    async def clear(self) -> bool:
+        """Delete all keys that start with ``CACHE_KEY_PREFIX``; return whether that worked."""
+        app_cache = self.app_cache()
+
+        async def clear() -> bool:
+            await app_cache.store.clear()
+            return True
+
+        return await _result(app_cache, clear(), default=False)
+
+    def cached(
+        self,
+        timeout: Timeout = None,
+        key_prefix: str | Callable[[], Any] = "view/%s",
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        response_filter: Callable[..., Any] | None = None,
+        query_string: bool = False,
+        *,
+        cache_none: bool = False,
+        make_cache_key: Callable[..., Any] | None = None,
+        source_check: bool | None = None,
+        response_hit_indication: bool = False,
+        tags: Tags = (),
+        stale_while_revalidate: Timeout = 0,
+        vary: Collection[str] = (),
+    ) -> CachedDecorator:
+        """Cache the responses of a view, or the value of a function without arguments.
+
+        Of a view it caches responses to GET. HEAD gets the stored response to GET, and is never
+        stored. Each scheme, host, mount point and path has its own response.
+
+        Responses for one visitor are not stored. Those are responses that set a cookie, whose view
+        accesses the session, that are ``private`` or ``no-store``, or whose ``Vary`` names a header
+        that is not in *vary*. A request with a session cookie or an ``Authorization`` header calls
+        the view. Errors and streams are passed on and not stored. A response without an ``ETag``
+        gets one, and a client that has the response already gets 304.
+
+        If the response is missing, one request calls the view and the others wait for it, also in
+        other workers that share the store.
+
+        A synchronous view or function runs in a thread; the decorated one is always awaited. It
+        has the attributes ``uncached``, ``cache_timeout`` and ``make_cache_key``. A view that is
+        called directly returns a response object, whatever type checkers infer.
+
+        Arguments:
+            timeout: Seconds to store the result; 0 for no limit, ``None`` for
+                ``CACHE_DEFAULT_TIMEOUT``.
+            key_prefix: The key, in which ``%s`` stands for the path of the request, or a function
+                that returns the key. Without ``%s``, a function that is not a view has its value
+                cached.
+            unless: Gets the function and its arguments, if it takes arguments. A true result
+                calls the function without the cache.
+            forced_update: Gets the arguments, if it takes any. A true result calls the function
+                and stores the result.
+            response_filter: Gets the result. A false value means not to store it.
+            query_string: Whether each query has its own response, whatever the order of its
+                arguments. Otherwise the query is ignored.
+            cache_none: Whether the value ``None`` is stored.
+            make_cache_key: Gets the arguments and returns the key, instead of *key_prefix*.
+            source_check: Whether the key contains a hash of the function's code;
+                ``CACHE_SOURCE_CHECK`` by default.
+            response_hit_indication: Whether a cached response has the header ``hit_cache: True``.
+            tags: Names for :meth:`delete_tags`, or a function of the arguments that returns them.
+            stale_while_revalidate: Seconds after *timeout* in which the stale response is served
+                while a new one is computed in the background (RFC 5861).
+            vary: Names of request headers that are part of the key, such as ``Accept-Language``.
+                With ``Cookie`` each visitor has own responses.
+
+        Raises:
+            ValueError: A timeout is invalid.
+            TypeError: *vary* or *tags* is a string.
+        """
+        if callable(timeout):
+            raise TypeError("cached takes arguments: @cache.cached() or @cache.cached(timeout=60)")
+        if isinstance(vary, str):
+            raise TypeError('vary must be a list of names: vary=["Accept-Language"]')
+        options = CachedOptions(
+            timeout=timeout,
+            key_prefix=key_prefix,
+            unless=unless,
+            forced_update=forced_update,
+            response_filter=response_filter,
+            query_string=query_string,
+            cache_none=cache_none,
+            make_cache_key=make_cache_key,
+            source_check=source_check,
+            response_hit_indication=response_hit_indication,
+            tags=tags,
+            stale_while_revalidate=stale_while_revalidate,
+            vary=vary,
+        )
+
+        def decorator(function: Callable[..., Any]) -> Any:
+            return CachedCallable(self, function, options).wrapper
+
+        return decorator
+
+    def memoize(
+        self,
+        timeout: Timeout = None,
+        make_name: Callable[[str], str] | None = None,
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        response_filter: Callable[..., Any] | None = None,
+        *,
+        cache_none: bool = False,
+        source_check: bool | None = None,
+        args_to_ignore: Collection[str] = (),
+        tags: Tags = (),
+        stale_while_revalidate: Timeout = 0,
+    ) -> MemoizeDecorator:
+        """Cache the results of a function for each set of arguments.
+
+        Equal arguments are the same call, whether they are passed by position or by name. An
+        instance is identified by its ``__caching_id__()``, by its ``__repr__``, or as itself.
+
+        A synchronous function runs in a thread; the decorated one is always awaited. It has the
+        attributes ``uncached``, ``cache_timeout``, ``make_cache_key`` and ``delete_memoized``.
+
+        Arguments:
+            timeout: As for :meth:`cached`.
+            make_name: Gets the name of the function and returns the name for the key.
+            unless: As for :meth:`cached`.
+            forced_update: As for :meth:`cached`.
+            response_filter: As for :meth:`cached`.
+            cache_none: Whether the value ``None`` is stored.
+            source_check: As for :meth:`cached`.
+            args_to_ignore: Names of arguments that are not part of the key.
+            tags: As for :meth:`cached`.
+            stale_while_revalidate: As for :meth:`cached`.
+
+        Raises:
+            UncacheableError: The function is a generator function.
+            ValueError: A timeout is invalid.
+            TypeError: *tags* is a string.
+        """
+        if callable(timeout):
+            raise TypeError(
+                "memoize takes arguments: @cache.memoize() or @cache.memoize(timeout=60)"
+            )
+        options = MemoizeOptions(
+            timeout=timeout,
+            make_name=make_name,
+            unless=unless,
+            forced_update=forced_update,
+            response_filter=response_filter,
+            cache_none=cache_none,
+            source_check=source_check,
+            args_to_ignore=frozenset(args_to_ignore),
+            tags=tags,
+            stale_while_revalidate=stale_while_revalidate,
+        )
+
+        def decorator(function: Callable[..., Any]) -> Any:
+            return MemoizedCallable(self, function, options).wrapper
+
+        return decorator
+
+    async def delete_cached(
+        self,
+        function: CachedFunction[..., Any],
+        path: str | None = None,
+        query_args: QueryArgs | None = None,
+        **values: Any,
+    ) -> bool:
+        """Delete the responses of a cached view, or a value; return whether there was one.
+
+        Arguments:
+            function: The decorated function.
+            path: The path of the request.
+            query_args: A query, if ``query_string`` is true; by default all queries of the path.
+            values: Arguments of the view, to build the path if it is not given.
+        """
+        if query_args is None:
+            query_args = ALL_QUERIES
+        return await self.delete(
+            function.make_cache_key(path=path, query_args=query_args, **values)
+        )
+
+    async def delete_memoized(self, function: Any, *args: Any, **kwargs: Any) -> None:
+        """Delete the results of a memoized function: all, or that for the given arguments.
+
+        For a bound method it deletes those of its instance.
+
+        Raises:
+            TypeError: The function is not memoized.
+        """
+        if not hasattr(function, "delete_memoized"):
+            raise TypeError(f"{function!r} is not memoized: give the decorated function")
+        if args or kwargs:
+            all_args = with_instance(function, args)
+            await self.delete(function.make_cache_key(function.uncached, *all_args, **kwargs))
+        else:
+            await self.delete(function_version(function))
+
+    async def delete_memoized_verhash(self, function: Any) -> None:
+        """Delete all results of a memoized function; the name is one of Flask-Caching."""
+        await self.delete_memoized(function)
+
+
+async def _result(app_cache: AppCache, result: Awaitable[T], default: T) -> T:
+    if app_cache.settings.ignore_errors:
+        return await default_if_unavailable(result, default)
+    return await result
+
+
+def _record(app_cache: AppCache, value: Any) -> Record:
+    return Record(encode_value(value, pickled=app_cache.settings.pickled))
+
+
+def _value(record: Record | None) -> Any:
+    if record is None or not isinstance(record.payload, StoredValue):
+        return None
+    try:
+        return decode_value(record.payload)
+    except ValueError:
+        return None

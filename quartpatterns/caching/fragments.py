@@ -1,4 +1,4 @@
-"""``{% cache %}`` in templates, also where templates are rendered asynchronously."""
+"""The tag ``{% cache %}`` for templates that are rendered asynchronously."""
 
 from __future__ import annotations
 
@@ -10,31 +10,29 @@ from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from quartpatterns.caching.keys import make_template_fragment_key
-from quartpatterns.caching.lookup import Wanted
-from quartpatterns.caching.results import Keep, resulted
-from quartpatterns.caching.settings import seconds_of
-from quartpatterns.caching.versions import call_version
+from quartpatterns.caching.keys import call_version, make_template_fragment_key
+from quartpatterns.caching.lookup import CacheRequest, ResultPolicy, cached_result
+from quartpatterns.caching.settings import timeout_seconds
 
 if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
 
 __all__ = ["CacheExtension", "install"]
 
-ATTRIBUTE = "_quartpatterns_cache"
+_CACHE = "_quartpatterns_cache"
 
 
 class CacheExtension(Extension):
-    """``{% cache timeout, key, more keys %} ... {% endcache %}``.
+    """``{% cache timeout, key, ... %} ... {% endcache %}``.
 
-    Without a key it is the name of the template and the line. With ``"del"`` as the timeout what
-    is kept is deleted, and the block rendered.
+    Without a key the name of the template and the line are the key. The timeout ``"del"`` deletes
+    the stored fragment and renders the block.
     """
 
     tags = {"cache"}
 
     def parse(self, parser: Parser) -> nodes.Node:
-        """Read the tag and its block."""
+        """Parse the tag and its block."""
         lineno = next(parser.stream).lineno
         timeout = parser.parse_expression()
         keys: list[nodes.Expr] = []
@@ -47,30 +45,35 @@ class CacheExtension(Extension):
                 )
             keys = [nodes.Const(f"{parser.name}:{lineno}")]
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
-        call = self.call_method("_cached", [timeout, *keys])
+        call = self.call_method("_fragment", [timeout, *keys])
         return nodes.CallBlock(call, [], [], body).set_lineno(lineno)
 
-    async def _cached(self, seconds: Any, *keys: Any, caller: Callable[[], Awaitable[str]]) -> str:
+    async def _fragment(
+        self,
+        timeout: Any,  # noqa: ASYNC109 - a time to live
+        *keys: Any,
+        caller: Callable[[], Awaitable[str]],
+    ) -> str:
         for number, key in enumerate(keys, 1):
             if isinstance(key, Undefined):
                 raise UndefinedError(f"key {number} of {{% cache %}} is undefined")
-        cache = cast("Cache", getattr(self.environment, ATTRIBUTE))
-        shelf = cache.shelf()
+        cache = cast("Cache", getattr(self.environment, _CACHE))
+        app_cache = cache.app_cache()
         name = make_template_fragment_key(str(keys[0]), keys[1:])
-        if seconds == "del" or not shelf.store.keeps:
+        if timeout == "del" or not app_cache.store.enabled:
             await cache.delete(name)
             return await caller()
 
-        async def make() -> str:
+        async def render() -> str:
             return str(await caller())
 
-        lasting = seconds_of(seconds, shelf.settings.default_timeout)
-        wanted = Wanted(name, lasting, versions={call_version(name): lasting})
-        text, _ = await resulted(shelf, wanted, make, Keep())
+        seconds = timeout_seconds(timeout, app_cache.settings.default_timeout)
+        cache_request = CacheRequest(name, seconds, versions={call_version(name): seconds})
+        text, _ = await cached_result(app_cache, cache_request, render, ResultPolicy())
         return cast("str", text)
 
 
 def install(environment: Environment, cache: Cache) -> None:
-    """Give the templates of *environment* the tag, with *cache* behind it."""
-    setattr(environment, ATTRIBUTE, cache)
+    """Add the tag to the templates of *environment*; fragments are stored in *cache*."""
+    setattr(environment, _CACHE, cache)
     environment.add_extension(CacheExtension)

@@ -1,4 +1,4 @@
-"""Keys: what tells two calls of a function, or two requests for a view, apart."""
+"""Cache keys, and the versions that make stored values invalid."""
 
 from __future__ import annotations
 
@@ -21,57 +21,67 @@ from werkzeug.datastructures import MultiDict
 from quartpatterns.caching.errors import UncacheableError
 
 __all__ = [
-    "EVERY_QUERY",
+    "ALL_QUERIES",
+    "VERSION_TTL",
     "QueryArgs",
-    "checked",
+    "Tags",
+    "call_version",
     "code_digest",
     "digest",
     "fingerprint",
     "make_template_fragment_key",
-    "name_of",
+    "qualified_name",
     "query_digest",
+    "tag_versions",
+    "valid_key",
 ]
 
 QueryArgs = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
-EVERY_QUERY: Any = object()
-"""In place of a query: all of them."""
+ALL_QUERIES: Any = object()
+"""In place of a query: the key that stands for all queries of a path."""
 
-_REPR = (date, time, timedelta, Decimal, UUID, PurePath)
-_NAMED = (type, FunctionType, BuiltinFunctionType, ModuleType)
-# An object without a name of its own is told from others for as long as it lives: its address
-# will be another object's, and is one in another process already.
-_tokens: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+Tags = Iterable[str] | Callable[..., Iterable[str]]
+"""Names under which stored values are deleted together, or a function of the arguments."""
+
+VERSION_TTL = 30 * 86400.0
+"""Seconds for which the version of a tag or function is stored after its last use, at least."""
+
+_IDENTIFIED_BY_REPR = (date, time, timedelta, Decimal, UUID, PurePath)
+_IDENTIFIED_BY_NAME = (type, FunctionType, BuiltinFunctionType, ModuleType)
+# A random identifier for each object that has no other identity. The address would not do: Python
+# gives it to another object later, and it is an unrelated object in another process.
+_identifiers: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+def valid_key(key: Any) -> str:
+    """Return *key*.
+
+    Raises:
+        TypeError: The key is not a string.
+        ValueError: The key can't be encoded as UTF-8.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"a cache key must be a string, not {key!r}")
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the cache key {key!r} can't be encoded as UTF-8") from error
+    return key
 
 
 def digest(*parts: object) -> str:
-    """A short name for *parts*, texts and numbers, of which each counts by itself."""
+    """Return a hash of strings and numbers; ``("ab", "c")`` and ``("a", "bc")`` differ."""
     text = repr(parts).encode(errors="surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-def checked(key: Any) -> str:
-    """*key*, if it is one.
-
-    Raises:
-        TypeError: It is no text.
-        ValueError: It has half a character in it, which no store can write.
-    """
-    if not isinstance(key, str):
-        raise TypeError(f"a key is a text, not {key!r}")
-    try:
-        key.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{key!r} is no key: it can't be written as UTF-8") from error
-    return key
-
-
-def name_of(function: Any) -> str:
-    """The name of *function*, with its module."""
+def qualified_name(function: Any) -> str:
+    """Return the name of a function or class, with its module."""
     return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def query_digest(query: QueryArgs) -> str:
-    """A digest of the arguments in *query*, in whatever order they are."""
+    """Return a hash of query arguments that does not depend on their order."""
     if isinstance(query, str):
         pairs: Iterable[tuple[str, Any]] = parse_qsl(query.lstrip("?"), keep_blank_values=True)
     elif isinstance(query, MultiDict):
@@ -84,20 +94,47 @@ def query_digest(query: QueryArgs) -> str:
 
 
 def make_template_fragment_key(fragment_name: str, vary_on: Iterable[object] = ()) -> str:
-    """The key of a fragment in a template: ``await cache.delete(make_template_fragment_key(...))``.
+    """Return the cache key of a template fragment, for example to delete it.
+
+    .. code-block:: python
+
+        await cache.delete(make_template_fragment_key("sidebar", [language]))
 
     Arguments:
-        fragment_name: What follows the timeout in ``{% cache %}``.
-        vary_on: What follows that.
+        fragment_name: The first key in ``{% cache timeout, key, ... %}``.
+        vary_on: The other keys.
+
+    .. versionadded:: 0.1
     """
-    varied = [fingerprint(value) for value in vary_on]
-    return f"_template_fragment_cache_{fragment_name}" + (f"_{digest(varied)}" if varied else "")
+    fingerprints = [fingerprint(value) for value in vary_on]
+    suffix = f"_{digest(fingerprints)}" if fingerprints else ""
+    return f"_template_fragment_cache_{fragment_name}{suffix}"
+
+
+def call_version(key: str) -> str:
+    """Return the name of the version of the single result under *key*."""
+    return f"call:{key}"
+
+
+def tag_versions(
+    tags: Tags, ttl: float, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, float]:
+    """Return the names of the versions of *tags*, and the seconds to store each.
+
+    Arguments:
+        tags: The tags.
+        ttl: The seconds that the tagged value is stored.
+        args: The arguments of the call, for *tags* that is a function.
+        kwargs: The keyword arguments of the call.
+    """
+    names = tags(*args, **kwargs) if callable(tags) else tags
+    return {f"tag:{name}": max(ttl, VERSION_TTL) for name in names}
 
 
 def code_digest(function: Callable[..., Any]) -> str:
-    """A digest of what *function* does: another one when its code was changed."""
+    """Return a hash of the code of a function, which changes if the code changes."""
     code = getattr(function, "__code__", None)
-    return digest(_code(code) if isinstance(code, CodeType) else name_of(function))
+    return digest(_code(code) if isinstance(code, CodeType) else qualified_name(function))
 
 
 def _code(code: CodeType) -> str:
@@ -106,15 +143,15 @@ def _code(code: CodeType) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """A text that is the same for equal values, and another for any other value.
+    """Return a string that is the same for equal values and different for other values.
 
-    Built-in values and containers count by what is in them, dictionaries and sets in any order,
-    dataclasses by their fields. Other objects count by what their ``__caching_id__()`` returns,
-    or their ``__repr__``; those without one, or with one that leaves something out, are told
-    apart for as long as they live.
+    Built-in values and containers are compared by their contents, with the type; the order of
+    dictionaries and sets does not matter. Dataclasses are compared by their fields, other objects
+    by the result of ``__caching_id__()`` or by their ``__repr__``. An object without a usable
+    ``__repr__`` equals only itself.
 
     Raises:
-        UncacheableError: The value contains itself, or can't be told from others.
+        UncacheableError: The value contains itself, or has no identity.
     """
     try:
         return _fingerprint(value)
@@ -133,8 +170,8 @@ def _fingerprint(value: Any) -> str:
     if isinstance(value, dict):
         pairs = cast("Any", value).items()
         items = (f"{_fingerprint(key)}={_fingerprint(item)}" for key, item in pairs)
-        return f"{name_of(kind)}({','.join(sorted(items))})"
-    return f"{name_of(kind)}<{_identity(value)}>"
+        return f"{qualified_name(kind)}({','.join(sorted(items))})"
+    return f"{qualified_name(kind)}<{_identity(value)}>"
 
 
 def _identity(value: Any) -> str:
@@ -143,25 +180,25 @@ def _identity(value: Any) -> str:
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, MethodType):
-        return f"{name_of(value)} {_fingerprint(value.__self__)}"
-    if isinstance(value, _NAMED):
-        return value.__name__ if isinstance(value, ModuleType) else name_of(value)
-    if isinstance(value, _REPR):
+        return f"{qualified_name(value)} {_fingerprint(value.__self__)}"
+    if isinstance(value, _IDENTIFIED_BY_NAME):
+        return value.__name__ if isinstance(value, ModuleType) else qualified_name(value)
+    if isinstance(value, _IDENTIFIED_BY_REPR):
         return repr(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return _fingerprint([getattr(value, field.name) for field in fields])
     own_repr: Any = type(value).__repr__
     shown = "" if own_repr is object.__repr__ else repr(value)
-    # numpy and pandas leave out the middle of what is long.
-    return repr(shown) if shown and "..." not in shown else _token(value)
+    # NumPy and pandas abbreviate long values with "..." in the middle.
+    return repr(shown) if shown and "..." not in shown else _identifier(value)
 
 
-def _token(value: Any) -> str:
+def _identifier(value: Any) -> str:
     try:
-        return _tokens.setdefault(value, token_hex(8))
+        return _identifiers.setdefault(value, token_hex(8))
     except TypeError as error:
         raise UncacheableError(
-            f"an argument of type {name_of(type(value))} can't be told from others: give it a"
-            " __caching_id__(), or name it in args_to_ignore"
+            f"an argument of type {qualified_name(type(value))} has no identity: define"
+            " __caching_id__() in its class, or name the argument in args_to_ignore"
         ) from error

@@ -1,34 +1,70 @@
-"""What a store keeps under a key, and how it is written where others could write, too."""
+"""What a store holds under a key, and its signed serialization."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from quartpatterns.caching.entries import Entry
-from quartpatterns.caching.values import Value
+from quartpatterns._shared import tagged_json
+from quartpatterns.caching.errors import UncacheableError
 
-__all__ = ["Packer", "Payload", "Record", "pack_entry", "unpack_entry"]
+__all__ = [
+    "Payload",
+    "Record",
+    "RecordSerializer",
+    "StoredResponse",
+    "StoredValue",
+    "decode_value",
+    "encode_value",
+]
 
-Payload = Entry | Value | None
-"""An answer, a value, or ``None``: what is made under this key is not for others."""
+_SIGNATURE_SIZE = 16  # bytes
+_REMEDY = (
+    "use strings, numbers, lists and dictionaries of these, or set CACHE_SERIALIZER = 'pickle' and"
+    " a SECRET_KEY"
+)
 
-_SIGNATURE = 16  # bytes
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A serialized value.
+
+    Arguments:
+        data: The value as tagged JSON or as a pickle.
+        pickled: Whether *data* is a pickle. A pickle is only loaded if its signature is valid.
+    """
+
+    data: bytes
+    pickled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response without the request that it was made for."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+Payload = StoredResponse | StoredValue | None
+"""A response, a value, or ``None`` as a marker: the result under this key is not shareable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Something that is kept.
+    """An entry of a store.
 
     Arguments:
-        payload: What it is.
-        tokens: What the versions it depends on were when it was made; it counts for as long as
-            they are still the same.
-        fresh_until: When it should be made anew, by the clock of its store.
+        payload: The result.
+        tokens: The tokens of the versions that the result depends on. The record is valid as long
+            as the store has the same tokens for these versions.
+        fresh_until: When the result becomes stale, on the clock of the store.
     """
 
     payload: Payload
@@ -36,95 +72,108 @@ class Record:
     fresh_until: float = 0.0
 
 
-class Packer:
-    """Records as bytes, signed where there is a secret.
+def encode_value(value: Any, *, pickled: bool = False) -> StoredValue:
+    """Serialize a value, as :mod:`tagged JSON <quartpatterns._shared.tagged_json>` or as a pickle.
 
-    The signature covers the key, so that an entry can't be moved to another one. What can't be
-    read, or was not signed by this application, is no record.
+    Raises:
+        UncacheableError: The serialization does not support the value.
+    """
+    try:
+        if pickled:
+            return StoredValue(pickle.dumps(value, pickle.HIGHEST_PROTOCOL), pickled=True)
+        return StoredValue(tagged_json.dumps(value).encode())
+    except RecursionError as error:
+        raise UncacheableError(f"the value is nested too deeply: {_REMEDY}") from error
+    except (TypeError, ValueError, AttributeError, pickle.PicklingError) as error:
+        raise UncacheableError(f"the value can't be stored ({error}): {_REMEDY}") from error
+
+
+def decode_value(value: StoredValue) -> Any:
+    """Return the value that :func:`encode_value` has serialized.
+
+    Raises:
+        ValueError: The data is invalid. The caller treats that as a cache miss.
+    """
+    try:
+        return pickle.loads(value.data) if value.pickled else tagged_json.loads(value.data)
+    except Exception as error:
+        # Loading a pickle can raise any error, for example if its class no longer exists.
+        raise ValueError(f"a stored value can't be read: {error}") from error
+
+
+class RecordSerializer:
+    """Serializes records, and signs them if the application has a secret key.
+
+    The signature covers the key, so that nobody can move a record to another key. Data with an
+    invalid signature or format is treated as missing.
 
     Arguments:
-        secret: Gives the secret, or nothing; asked when something is packed, as the
-            configuration may come late.
-        pickles: Whether values may be pickles; never without a secret.
+        secret_key: Returns the secret key, or a false value if there is none. It is called each
+            time, because an application may set its key late.
+        pickles: Whether pickles are loaded. Without a secret key they never are.
     """
 
-    def __init__(self, secret: Callable[[], str | bytes | None], *, pickles: bool = False) -> None:
-        self._secret = secret
+    def __init__(
+        self, secret_key: Callable[[], str | bytes | None], *, pickles: bool = False
+    ) -> None:
+        self._secret_key = secret_key
         self._pickles = pickles
 
-    def pack(self, key: str, record: Record) -> bytes:
-        """*record* as bytes, to be kept under *key*.
+    def dumps(self, key: str, record: Record) -> bytes:
+        """Return *record* as bytes, signed for *key*.
 
         Raises:
-            RuntimeError: It is a pickle, and there is no secret to sign it with.
+            RuntimeError: The value is a pickle, and there is no secret key to sign it with.
         """
-        body = _written(record)
-        signing = self._key()
-        if signing is None:
-            if isinstance(record.payload, Value) and record.payload.pickled:
+        body = _serialize(record)
+        signing_key = self._signing_key()
+        if signing_key is None:
+            if isinstance(record.payload, StoredValue) and record.payload.pickled:
                 raise RuntimeError("CACHE_SERIALIZER = 'pickle' needs a SECRET_KEY to sign with")
-            return bytes(_SIGNATURE) + body
-        return _signature(signing, key, body) + body
+            return bytes(_SIGNATURE_SIZE) + body
+        return _signature(signing_key, key, body) + body
 
-    def unpack(self, key: str, data: Any) -> Record | None:
-        """What :meth:`pack` made of a record, or ``None`` for anything else."""
-        if not isinstance(data, bytes) or len(data) < _SIGNATURE:
+    def loads(self, key: str, data: Any) -> Record | None:
+        """Return the record in *data*, or ``None`` if the data is invalid."""
+        if not isinstance(data, bytes) or len(data) < _SIGNATURE_SIZE:
             return None
-        given, body = data[:_SIGNATURE], data[_SIGNATURE:]
-        signing = self._key()
-        signed = bytes(_SIGNATURE) if signing is None else _signature(signing, key, body)
-        if not hmac.compare_digest(given, signed):
+        signature, body = data[:_SIGNATURE_SIZE], data[_SIGNATURE_SIZE:]
+        signing_key = self._signing_key()
+        expected = bytes(_SIGNATURE_SIZE)
+        if signing_key is not None:
+            expected = _signature(signing_key, key, body)
+        if not hmac.compare_digest(signature, expected):
             return None
-        record = _read(body)
-        if record and isinstance(record.payload, Value) and record.payload.pickled:
-            return record if self._pickles and signing is not None else None
+        record = _deserialize(body)
+        if record and isinstance(record.payload, StoredValue) and record.payload.pickled:
+            return record if self._pickles and signing_key is not None else None
         return record
 
-    def _key(self) -> bytes | None:
-        secret = self._secret()
+    def _signing_key(self) -> bytes | None:
+        secret = self._secret_key()
         if not secret:
             return None
         data = secret.encode() if isinstance(secret, str) else secret
         return hashlib.blake2b(data, person=b"quart cache", digest_size=64).digest()
 
 
-def pack_entry(payload: Payload) -> bytes:
-    """An answer as bytes, or the mark of one that could not be shared."""
-    if not isinstance(payload, Entry):
-        return b"own"
-    return json.dumps([payload.status, payload.headers]).encode() + b"\n" + payload.body
-
-
-def unpack_entry(packed: Any) -> Record | None:
-    """A record of what :func:`pack_entry` made, or ``None`` for anything else."""
-    if packed == b"own":
-        return Record(None)
-    if not isinstance(packed, bytes):
-        return None
-    head, found, body = packed.partition(b"\n")
-    try:
-        entry = _entry(*json.loads(head), body=body) if found else None
-    except (TypeError, ValueError):
-        return None
-    return None if entry is None else Record(entry)
-
-
-def _signature(signing: bytes, key: str, body: bytes) -> bytes:
+def _signature(signing_key: bytes, key: str, body: bytes) -> bytes:
     name = key.encode(errors="surrogatepass")
-    digest = hashlib.blake2b(key=signing, digest_size=_SIGNATURE)
-    digest.update(len(name).to_bytes(8, "big") + name)
-    digest.update(body)
-    return digest.digest()
+    signature = hashlib.blake2b(key=signing_key, digest_size=_SIGNATURE_SIZE)
+    signature.update(len(name).to_bytes(8, "big") + name)
+    signature.update(body)
+    return signature.digest()
 
 
-def _written(record: Record) -> bytes:
+def _serialize(record: Record) -> bytes:
+    """Return one line of JSON, and the bytes of the body or value after it."""
     head: list[Any] = [record.fresh_until, record.tokens]
     payload = record.payload
-    if isinstance(payload, Entry):
-        head += ["entry", payload.status, payload.headers]
+    if isinstance(payload, StoredResponse):
+        head += ["response", payload.status, payload.headers]
         data = payload.body
     elif payload is None:
-        head.append("own")
+        head.append("not shareable")
         data = b""
     else:
         head.append("pickle" if payload.pickled else "json")
@@ -132,22 +181,22 @@ def _written(record: Record) -> bytes:
     return json.dumps(head).encode() + b"\n" + data
 
 
-def _read(body: bytes) -> Record | None:
+def _deserialize(body: bytes) -> Record | None:
     head, _, data = body.partition(b"\n")
     try:
         fresh_until, tokens, kind, *rest = json.loads(head)
         payload: Payload = None
-        if kind == "entry":
-            payload = _entry(*rest, body=data)
-        elif kind != "own":
-            payload = Value(data, pickled=kind == "pickle")
+        if kind == "response":
+            payload = _response(*rest, body=data)
+        elif kind != "not shareable":
+            payload = StoredValue(data, pickled=kind == "pickle")
         return Record(payload, tuple(map(str, tokens)), float(fresh_until))
     except (TypeError, ValueError, RecursionError):
         return None
 
 
-def _entry(status: object, headers: object, *, body: bytes) -> Entry:
+def _response(status: object, headers: object, *, body: bytes) -> StoredResponse:
     pairs = cast("list[tuple[object, object]]", headers)
     if not isinstance(status, int):
-        raise TypeError("a status is a number")
-    return Entry(status, tuple((str(name), str(value)) for name, value in pairs), body)
+        raise TypeError("a status must be an integer")
+    return StoredResponse(status, tuple((str(name), str(value)) for name, value in pairs), body)

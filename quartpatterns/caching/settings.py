@@ -1,4 +1,4 @@
-"""The configuration of a cache, with one place for the defaults."""
+"""The settings of a cache and their defaults."""
 
 from __future__ import annotations
 
@@ -7,62 +7,78 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-__all__ = ["DEFAULTS", "Settings", "Timeout", "address", "read_settings", "seconds_of"]
+from quartpatterns._shared.settings import SettingsReader, invalid_setting, refuse_unknown
+
+__all__ = ["DEFAULTS", "Settings", "Timeout", "read_settings", "timeout_seconds"]
 
 Timeout = float | timedelta | None
-"""Seconds, 0 for no end; ``None`` for the default."""
+"""How long a value is stored: seconds, 0 for no limit, ``None`` for the default."""
 
 DEFAULTS: dict[str, Any] = {
-    # SimpleCache (memory), RedisCache, FileSystemCache, or NullCache, which keeps nothing.
+    # SimpleCache (memory), RedisCache, FileSystemCache, or NullCache, which stores nothing.
     "CACHE_TYPE": "SimpleCache",
-    # Seconds that a value is kept where nothing else is said; 0 is for ever.
+    # Seconds that a value is stored if no timeout is given; 0 is no limit.
     "CACHE_DEFAULT_TIMEOUT": 300,
-    # What keys begin with in a store that is shared; None is "cache:", app.name and ":".
+    # The start of every key in a shared store; None is "cache:<app.name>:".
     "CACHE_KEY_PREFIX": None,
-    # Values in memory at most; the one that was used the longest ago has to go.
+    # The number of values in memory; beyond it the least recently used value is evicted.
     "CACHE_THRESHOLD": 500,
     # The folder of a FileSystemCache.
     "CACHE_DIR": None,
-    # Where a RedisCache is: redis://, rediss:// or unix://; None puts it together from the rest.
+    # The server of a RedisCache: redis://, rediss:// or unix://; None uses the next four.
     "CACHE_REDIS_URL": None,
     "CACHE_REDIS_HOST": "localhost",
     "CACHE_REDIS_PORT": 6379,
     "CACHE_REDIS_PASSWORD": None,
     "CACHE_REDIS_DB": 0,
-    # Seconds to wait for Redis or the disk, whatever is asked of it.
+    # Seconds to wait for an answer of Redis or the disk.
     "CACHE_STORE_TIMEOUT": 1.0,
-    # Seconds for which a store that has failed is not asked again.
+    # Seconds for which a store that has failed is not called.
     "CACHE_RETRY_AFTER": 1.0,
-    # Connections to Redis that a process opens at most.
+    # The number of connections to Redis that a process opens on one event loop.
     "CACHE_MAX_CONNECTIONS": 20,
-    # Settings of the Redis client, or of diskcache.
+    # Options of the Redis client, or of diskcache.
     "CACHE_OPTIONS": None,
-    # A store that is away is a miss; False makes get, set and the others raise.
+    # Whether an unavailable store is a cache miss; False makes get, set and the others raise.
     "CACHE_IGNORE_ERRORS": True,
-    # Seconds that a worker waits for what another one is computing.
+    # Seconds that a worker waits for a result that another worker computes.
     "CACHE_LOCK_TIMEOUT": 30.0,
-    # "json", or "pickle", which is signed with SECRET_KEY.
+    # "json", or "pickle", which needs a SECRET_KEY.
     "CACHE_SERIALIZER": "json",
-    # Whether other code of a decorated function means other keys.
+    # Whether the code of a decorated function is part of its cache keys.
     "CACHE_SOURCE_CHECK": False,
 }
-KINDS = {
+_REDIS_URL = "Redis Sentinel and Redis Cluster are not supported; set CACHE_REDIS_URL to one server"
+_MEMCACHED = "Memcached is not supported; use CACHE_TYPE = 'RedisCache'"
+INSTEAD = {
+    "CACHE_ARGS": "use CACHE_OPTIONS",
+    "CACHE_NO_NULL_WARNING": "a NullCache gives no warning; remove it",
+    "CACHE_MEMCACHED_SERVERS": _MEMCACHED,
+    "CACHE_MEMCACHED_USERNAME": _MEMCACHED,
+    "CACHE_MEMCACHED_PASSWORD": _MEMCACHED,
+    "CACHE_REDIS_SENTINELS": _REDIS_URL,
+    "CACHE_REDIS_SENTINEL_MASTER": _REDIS_URL,
+    "CACHE_REDIS_CLUSTER": _REDIS_URL,
+}
+"""Settings of Flask-Caching that are not supported, and what to use instead."""
+
+BACKENDS = {
     "SimpleCache": "memory",
     "RedisCache": "redis",
     "FileSystemCache": "disk",
     "NullCache": "null",
 }
-# Instead of "no end", which no back end of cashews keeps apart from "as before": ten years.
-FOR_EVER = 10 * 365 * 86400.0
+# Redis and diskcache write "no limit" in different ways. Ten years are the same for every store.
+NO_LIMIT = 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration as it was read; :data:`DEFAULTS` says what each value means."""
+    """Validated settings; the comments of :data:`DEFAULTS` explain each value."""
 
-    kind: str
+    backend: str
     default_timeout: float
     prefix: str
     threshold: int
@@ -78,110 +94,75 @@ class Settings:
     source_check: bool
 
 
-def read_settings(config: Mapping[str, Any], name: str) -> Settings:
-    """The settings in *config*.
+def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
+    """Return the settings in *config*, with :data:`DEFAULTS` for those it doesn't have.
 
     Arguments:
-        config: A configuration, of which what is missing is as in :data:`DEFAULTS`.
-        name: The name of the application.
+        config: The configuration.
+        app_name: The name of the application, which the default key prefix contains.
 
     Raises:
-        ValueError: A value can't be used; the message names its key.
+        SettingError: A value is invalid, or a setting is unknown; the message names the setting.
     """
-    given = {**DEFAULTS, **config}
-    kind = _kind(given["CACHE_TYPE"])
-    prefix = given["CACHE_KEY_PREFIX"]
+    refuse_unknown(config, "CACHE_", DEFAULTS, INSTEAD)
+    reader = SettingsReader(config, DEFAULTS)
+    backend = _backend(reader)
+    prefix = reader.optional(reader.text, "CACHE_KEY_PREFIX", empty=True)
+    default = reader.optional(reader.seconds, "CACHE_DEFAULT_TIMEOUT", zero=True)
     return Settings(
-        kind=kind,
-        default_timeout=_timeout(given["CACHE_DEFAULT_TIMEOUT"]),
-        prefix=f"cache:{name}:" if prefix is None else str(prefix),
-        threshold=_count(given, "CACHE_THRESHOLD"),
-        folder=_folder(given["CACHE_DIR"]) if kind == "disk" else "",
-        redis_url=_url(given) if kind == "redis" else "",
-        store_timeout=_positive(given, "CACHE_STORE_TIMEOUT"),
-        retry_after=_positive(given, "CACHE_RETRY_AFTER"),
-        max_connections=_count(given, "CACHE_MAX_CONNECTIONS"),
-        options=dict(given["CACHE_OPTIONS"] or {}),
-        ignore_errors=bool(given["CACHE_IGNORE_ERRORS"]),
-        lock_timeout=_positive(given, "CACHE_LOCK_TIMEOUT"),
-        pickled=_pickled(given["CACHE_SERIALIZER"]),
-        source_check=bool(given["CACHE_SOURCE_CHECK"]),
+        backend=backend,
+        default_timeout=timeout_seconds(default or 0, default=NO_LIMIT),
+        prefix=f"cache:{app_name}:" if prefix is None else prefix,
+        threshold=reader.count("CACHE_THRESHOLD"),
+        folder=reader.path("CACHE_DIR", example="instance/cache") if backend == "disk" else "",
+        redis_url=_redis_url(reader) if backend == "redis" else "",
+        store_timeout=reader.seconds("CACHE_STORE_TIMEOUT"),
+        retry_after=reader.seconds("CACHE_RETRY_AFTER"),
+        max_connections=reader.count("CACHE_MAX_CONNECTIONS"),
+        options=reader.optional(reader.mapping, "CACHE_OPTIONS", secret=True) or {},
+        ignore_errors=reader.boolean("CACHE_IGNORE_ERRORS"),
+        lock_timeout=reader.seconds("CACHE_LOCK_TIMEOUT"),
+        pickled=reader.choice("CACHE_SERIALIZER", ("json", "pickle")) == "pickle",
+        source_check=reader.boolean("CACHE_SOURCE_CHECK"),
     )
 
 
-def seconds_of(timeout: object, default: float) -> float:
-    """The seconds that *timeout* stands for.
+def timeout_seconds(timeout: object, default: float) -> float:
+    """Return a timeout in seconds.
+
+    Arguments:
+        timeout: A :data:`Timeout`.
+        default: The seconds that ``None`` means.
 
     Raises:
-        ValueError: It is neither seconds, 0 or more, nor a ``timedelta``, nor ``None``.
+        ValueError: The timeout is invalid.
     """
     if timeout is None:
         return default
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if isinstance(seconds, int | float) and not isinstance(seconds, bool):
         if seconds == 0:
-            return FOR_EVER
+            return NO_LIMIT
         if 0 < seconds < math.inf:
-            return min(float(seconds), FOR_EVER)
-    raise ValueError(f"{timeout!r} is no time to keep a value for: give seconds, 0 for no end")
+            return min(float(seconds), NO_LIMIT)
+    raise ValueError(f"{timeout!r} is not a valid timeout: give seconds, or 0 for no limit")
 
 
-def address(url: str) -> str:
-    """Where *url* points to, without its password: for logs."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return parts.path
-    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+def _backend(reader: SettingsReader) -> str:
+    name = reader.value("CACHE_TYPE")
+    # Flask-Caching also takes the dotted path of a class.
+    if isinstance(name, str) and (backend := BACKENDS.get(name.rpartition(".")[2])):
+        return backend
+    raise invalid_setting("CACHE_TYPE", f"one of {', '.join(BACKENDS)}", name)
 
 
-def _kind(name: object) -> str:
-    # Flask-Caching takes the whole path of a class, too.
-    if isinstance(name, str) and (kind := KINDS.get(name.rpartition(".")[2])):
-        return kind
-    raise ValueError(f"CACHE_TYPE is {name!r}: it can be {', '.join(KINDS)}")
-
-
-def _timeout(value: object) -> float:
-    try:
-        return seconds_of(value, default=math.nan) if value is not None else FOR_EVER
-    except ValueError as error:
-        raise ValueError(f"CACHE_DEFAULT_TIMEOUT: {error}") from error
-
-
-def _folder(folder: object) -> str:
-    if not folder:
-        raise ValueError("CACHE_DIR is not set: name a folder of the FileSystemCache's own")
-    return str(folder)
-
-
-def _url(given: Mapping[str, Any]) -> str:
-    url = given["CACHE_REDIS_URL"]
-    if url is None:
-        password = given["CACHE_REDIS_PASSWORD"]
-        secret = f":{quote(str(password), safe='')}@" if password else ""
-        host, port = given["CACHE_REDIS_HOST"], given["CACHE_REDIS_PORT"]
-        return f"redis://{secret}{host}:{port}/{given['CACHE_REDIS_DB']}"
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-        # The value isn't shown, as it may hold a password.
-        raise ValueError("CACHE_REDIS_URL is not like redis://host:6379/0")
-    return url
-
-
-def _pickled(serializer: object) -> bool:
-    if serializer in ("json", "pickle"):
-        return serializer == "pickle"
-    raise ValueError(f"CACHE_SERIALIZER is {serializer!r}: it can be 'json' or 'pickle'")
-
-
-def _positive(given: Mapping[str, Any], key: str) -> float:
-    value = given[key]
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
-        return float(value)
-    raise ValueError(f"{key} is {value!r}: give seconds, more than 0")
-
-
-def _count(given: Mapping[str, Any], key: str) -> int:
-    value = given[key]
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    raise ValueError(f"{key} is {value!r}: give a whole number, 1 or more")
+def _redis_url(reader: SettingsReader) -> str:
+    if reader.value("CACHE_REDIS_URL") is not None:
+        schemes = ("redis", "rediss", "unix")
+        return reader.url("CACHE_REDIS_URL", schemes, example="redis://localhost:6379/0")
+    password = reader.optional(reader.text, "CACHE_REDIS_PASSWORD", empty=True, secret=True)
+    credentials = f":{quote(password, safe='')}@" if password else ""
+    host = reader.text("CACHE_REDIS_HOST")
+    port = reader.count("CACHE_REDIS_PORT", maximum=65535)
+    database = reader.count("CACHE_REDIS_DB", minimum=0)
+    return f"redis://{credentials}{host}:{port}/{database}"

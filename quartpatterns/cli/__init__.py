@@ -1,4 +1,4 @@
-"""The command ``quartpatterns``: one module a subcommand, imported when it is called."""
+"""The command ``quartpatterns``: one module for each subcommand."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import importlib
 import click
 
 from quartpatterns import __version__
-from quartpatterns.cli.errors import explained
+from quartpatterns.cli.errors import report_user_errors
 
 __all__ = ["main"]
 
 COMMANDS = {
-    "new": "Make a new application.",
-    "deploy": "Bring an application to its hosts.",
+    "new": "Create a new application.",
+    "deploy": "Deploy an application to its hosts.",
     "serve": "Run the gallery under Hypercorn.",
-    "worker": "Run the jobs of an application.",
-    "parity": "Compare a Quart port with its Flask original.",
-    "bench": "Measure a Quart port against its Flask original.",
+    "worker": "Run the background tasks of an application.",
+    "parity": "Compare the responses of a Quart port and its Flask original.",
+    "bench": "Compare the speed of a Quart port and its Flask original.",
 }
 EXAMPLES = """
 \b
-  quartpatterns new shop --with sqlalchemy  make an application of your own
-  quartpatterns serve                       run the gallery, on http://127.0.0.1:5000
+  quartpatterns new shop --with sqlalchemy  create an application
+  quartpatterns serve                       run the gallery on http://127.0.0.1:5000
   quartpatterns parity streaming --wire     compare a port with its Flask original
   quartpatterns parity --flask old:app --quart new:app
                                             compare two applications of your own
-  quartpatterns bench streaming             measure a port against its original
+  quartpatterns bench streaming             measure a port and its original
 """
 
 
 class _Commands(click.Group):
-    """Subcommands whose modules are imported only when they are called, not for ``--help``."""
+    """A group that imports the module of a subcommand only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -39,7 +39,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        with explained():
+        with report_user_errors():
             module = importlib.import_module(f"quartpatterns.cli.{cmd_name}")
         command: click.Command = module.command
         return command
@@ -49,7 +49,7 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        with explained():
+        with report_user_errors():
             return super().invoke(ctx)
 
 
@@ -58,4 +58,4 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="quartpatterns")
 def main() -> None:
-    """Flask's patterns, async-first on Quart: run them, compare them, measure them."""
+    """Flask's patterns, async-first on Quart: run, compare and measure them."""

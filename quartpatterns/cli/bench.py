@@ -1,4 +1,4 @@
-"""``quartpatterns bench``: what does a port cost, and what does its original?"""
+"""``quartpatterns bench``: compare the speed of two applications."""
 
 from __future__ import annotations
 
@@ -17,92 +17,103 @@ from rich.console import Console
 
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.selection import select, selection_options
-from quartpatterns.compare.bench import bench, estimate
+from quartpatterns.compare.bench import bench, estimated_seconds, select_cases
 from quartpatterns.compare.bench_report import as_data, render
-from quartpatterns.compare.choice import choose
-from quartpatterns.compare.load import wrk_program
-from quartpatterns.compare.measurement import Outcome, Settings
-from quartpatterns.compare.server_commands import ASGI_SERVERS, WSGI_SERVERS, ensure_installed
-from quartpatterns.compare.subject import Subject
+from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
+from quartpatterns.compare.case import Comparison
+from quartpatterns.compare.load_test import wrk_program
+from quartpatterns.compare.servers import ASGI_SERVERS, WSGI_SERVERS, ensure_installed
 
 __all__ = ["command"]
 
-DEFAULTS = Settings()
-SERVERS = (*WSGI_SERVERS, *ASGI_SERVERS)
-PLOT = click.Path(dir_okay=False, writable=True, path_type=Path)
-WIDTH = 100  # of a table that goes into a file or a pipe
+DEFAULTS = BenchmarkSettings()
+WIDTH = 100  # of a table that is written to a file or a pipe
 EPILOG = """
-Each case must pass the comparison (quartpatterns parity) before it is measured. By default it is
-one GET a check; sessions of several requests are not measured.
+Each case must pass the comparison (quartpatterns parity) before it is measured. By default the
+first GET of each check is measured; sessions of several requests cannot be measured.
 
-Exit code: 0 where all was measured, 1 where the sides differ or load brought errors, 2 for a
-wrong call or a missing tool.
+Exit code: 0 if everything was measured, 1 if responses differ or there were errors under load, 2
+for a usage error or a missing tool.
 """
-NUMBER = click.IntRange(min=1)
 
 
 def number(name: str, default: int | None, text: str) -> Callable[[Any], Any]:
-    """An option that takes a number from 1 on."""
-    return click.option(name, type=NUMBER, default=default, show_default=True, help=text)
+    """Return an option for a number of at least 1."""
+    return click.option(
+        name, type=click.IntRange(min=1), default=default, show_default=True, help=text
+    )
 
 
 def server(name: str, servers: Sequence[str], default: str, text: str) -> Callable[[Any], Any]:
-    """An option that takes one of *servers*."""
+    """Return an option for one of *servers*."""
     choice = click.Choice(servers)
     return click.option(name, type=choice, default=default, show_default=True, help=text)
 
 
 @click.command(epilog=EPILOG)
 @selection_options
-@click.option("--case", "cases", multiple=True, metavar="NAME", help="Only this; * and ? match.")
-@click.option("--in-process", is_flag=True, help="CPU time only, without servers and load.")
-@number("--seconds", DEFAULTS.seconds, "Length of a run.")
-@number("--runs", DEFAULTS.runs, "Runs for each side.")
-@number("--connections", DEFAULTS.connections, "Connections that wrk keeps busy.")
+@click.option(
+    "--case", "names", multiple=True, metavar="NAME", help="Only this case; * and ? are wildcards."
+)
+@click.option("--in-process", is_flag=True, help="Only CPU time, without servers and load.")
+@number("--seconds", DEFAULTS.seconds, "Duration of a run.")
+@number("--runs", DEFAULTS.runs, "Runs for each application.")
+@number("--connections", DEFAULTS.connections, "Connections of wrk.")
 @number("--workers", DEFAULTS.workers, "Workers of each server.")
-@number("--threads", None, "Threads of a gthread or granian-wsgi worker; as many as connections.")
-@server("--original-server", SERVERS, DEFAULTS.original_server, "Serves the original.")
-@server("--port-server", ASGI_SERVERS, DEFAULTS.port_server, "Serves the port.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@click.option("--plot", type=PLOT, metavar="FILE.svg", help="Draw a picture too.")
-@click.option("-v", "--verbose", is_flag=True, help="Show what the applications log.")
+@number("--threads", None, "Threads of a gthread or granian-wsgi worker; by default --connections.")
+@server(
+    "--original-server",
+    (*WSGI_SERVERS, *ASGI_SERVERS),
+    DEFAULTS.original_server,
+    "The server of the original.",
+)
+@server("--port-server", ASGI_SERVERS, DEFAULTS.port_server, "The server of the port.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE.svg",
+    help="Also draw a picture.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the logs of the applications.")
 def command(
     patterns: tuple[str, ...],
     flask: str | None,
     quart: str | None,
     requests: Path | None,
     har: Path | None,
-    cases: tuple[str, ...],
+    names: tuple[str, ...],
     in_process: bool,
     threads: int | None,
     as_json: bool,
     plot: Path | None,
     verbose: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
-    """Measure a Quart port against its Flask original: in process, and behind servers.
+    """Measure a Flask original and its Quart port: in process, and behind servers.
 
-    PATTERN is one of this project's (all that are built, by default). With --flask and --quart it
-    is two applications of yours: every GET rule without arguments, or what a file says. Both may
-    speak ASGI: --original-server hypercorn compares two ports.
+    PATTERN is a pattern of this project; all by default. --flask and --quart measure two
+    applications of your own: every GET rule without arguments, or the requests in a file. The
+    original can also be an ASGI application: --original-server hypercorn compares two ports.
     """
-    settings = Settings(served=not in_process, threads=threads or given["connections"], **given)
-    _ensure_ready(settings, plot)
+    threads = threads or options["connections"]
+    settings = BenchmarkSettings(served=not in_process, threads=threads, **options)
+    _check_requirements(settings, plot)
     if not verbose:
-        # With a handler on the root, Flask and Quart add none of their own.
+        # Flask and Quart only add a handler of their own if the root logger has none.
         logging.getLogger().addHandler(logging.NullHandler())
-    outcome = _measure(select(patterns, flask, quart, requests, har), cases, settings)
-    if plot and outcome.measured:
-        _draw(outcome, plot)
+    result = _measure(select(patterns, flask, quart, requests, har), names, settings)
+    if plot and result.cases:
+        _draw(result, plot)
     if as_json:
-        click.echo(json.dumps(as_data(outcome), indent=2))
+        click.echo(json.dumps(as_data(result), indent=2))
     else:
-        Console(width=None if sys.stdout.isatty() else WIDTH).print(render(outcome))
-    sys.exit(0 if outcome.passed else 1)
+        Console(width=None if sys.stdout.isatty() else WIDTH).print(render(result))
+    sys.exit(0 if result.passed else 1)
 
 
-def _ensure_ready(settings: Settings, plot: Path | None) -> None:
-    """Find out what is missing before minutes have gone by."""
+def _check_requirements(settings: BenchmarkSettings, plot: Path | None) -> None:
+    """Report what is missing before the measurements, which take minutes."""
     if settings.served:
         wrk_program()
         ensure_installed(settings.original_server)
@@ -113,22 +124,24 @@ def _ensure_ready(settings: Settings, plot: Path | None) -> None:
             raise UsageProblem(f"--plot {plot}: there is no folder {plot.parent}")
 
 
-def _measure(subjects: Sequence[Subject], cases: Sequence[str], settings: Settings) -> Outcome:
-    chosen, skipped = choose(subjects, cases)
-    count = sum(len(one.cases) for one in chosen)
-    seconds = round(estimate(chosen, settings))
+def _measure(
+    comparisons: Sequence[Comparison], names: Sequence[str], settings: BenchmarkSettings
+) -> BenchmarkResult:
+    selections, skipped = select_cases(comparisons, names)
+    count = sum(len(selection.cases) for selection in selections)
+    seconds = round(estimated_seconds(selections, settings))
     duration = f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
-    _tell(f"{count} case(s), about {duration}")
+    _print_progress(f"{count} case(s), about {duration}")
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(bench(chosen, settings, skipped=skipped, progress=_tell))
+        return runner.run(bench(selections, settings, skipped=skipped, progress=_print_progress))
 
 
-def _tell(line: str) -> None:
+def _print_progress(line: str) -> None:
     click.echo(line, err=True)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop, as in hypercorn.toml, where it is installed."""
+    """Return uvloop, as in hypercorn.toml, if it is installed."""
     if importlib.util.find_spec("uvloop") is None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module(
@@ -137,10 +150,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _draw(outcome: Outcome, file: Path) -> None:
-    from quartpatterns.compare.bench_plot import write_plot  # a second of import, for --plot only
+def _draw(result: BenchmarkResult, file: Path) -> None:
+    from quartpatterns.compare.bench_plot import write_plot  # takes a second to import
 
     try:
-        write_plot(outcome, file)
+        write_plot(result, file)
     except OSError as error:
         raise UsageProblem(f"--plot {file}: {error.strerror}") from error

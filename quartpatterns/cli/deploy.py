@@ -1,4 +1,4 @@
-"""``quartpatterns deploy``: from a folder to running servers."""
+"""``quartpatterns deploy``: deploy an application to its hosts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
@@ -28,53 +28,57 @@ from quartpatterns.deployment.report import Report, failure_text, result_data, s
 
 __all__ = ["command"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 EPILOG = """
 \b
-  quartpatterns deploy pack                 wheel, locked wheels, one archive in dist/
+  quartpatterns deploy pack                 build the archive of a release in dist/
   quartpatterns deploy bootstrap web1       prepare a new host
-  quartpatterns deploy deploy --batch 2     all hosts, two switch at a time
-  quartpatterns deploy rollback             what was served before
+  quartpatterns deploy deploy --batch 2     deploy to all hosts, two switch at a time
+  quartpatterns deploy rollback             serve the previous release again
   quartpatterns deploy status
   quartpatterns deploy logs web1 --follow
 \b
-deploy.toml, or [tool.quartpatterns.deploy] in pyproject.toml:
-  user = "demo"                             logs in, and runs the application
+The settings are in deploy.toml, or in [tool.quartpatterns.deploy] of pyproject.toml:
+  user = "demo"                             logs in and runs the application
   folder = "/srv/demo"
-  environment = "production.env"            kept apart from the code
-  migrate = "alembic upgrade head"          run once, on the first host
+  environment = "production.env"            environment variables, not in the release
+  migrate = "alembic upgrade head"          runs once, on the first host
   [hosts]
   web1 = "web1.example.org"
 \b
-A command that failed or was broken off can be run again: it goes on where it was.
-Exit code: 0, 1 where a host failed, 2 for a wrong call or wrong settings.
+If a command fails or is interrupted, run it again. It continues where it stopped.
+Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments or settings.
 """
 PATH = click.Path(path_type=Path, exists=True)
 hosts = click.argument("hosts", nargs=-1, metavar="[HOST|GROUP ...]")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-dry_run = click.option("--dry-run", is_flag=True, help="Print each command, and do nothing.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+dry_run = click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
 parallel = click.option(
     "--parallel",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="How many hosts are worked on at a time.",
+    help="Number of hosts to work on at the same time.",
 )
-batch = click.option("--batch", type=click.IntRange(min=1), help="How many hosts switch at a time.")
+batch = click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    help="Number of hosts that switch at the same time.  [default: --parallel]",
+)
 config = click.option(
     "-c",
     "--config",
     type=PATH,
     default=".",
-    help="The project's folder, or a deploy.toml elsewhere.",
+    help="Folder of the project, or path of a deploy.toml.  [default: current folder]",
 )
 
 
 @click.group(epilog=EPILOG)
 def command() -> None:
-    """Bring an application to its hosts, without an interruption of what they serve.
+    """Deploy an application to its hosts without interrupting their service.
 
-    HOST is a host or a group of the settings; all hosts, where none is named.
+    HOST is the name of a host or group in the settings. Without names, a command works on all
+    hosts.
     """
 
 
@@ -82,7 +86,7 @@ def command() -> None:
 @config
 @as_json
 def pack(config: Path, as_json: bool) -> None:
-    """Build the wheel, collect the locked wheels, make one archive of them."""
+    """Build an archive: the wheel of the project and all wheels that it needs."""
     deployment = Deployment(read_settings(config))
     with Console(stderr=True).status("packing"):
         archive = asyncio.run(deployment.pack())
@@ -100,14 +104,14 @@ def pack(config: Path, as_json: bool) -> None:
 @dry_run
 @as_json
 def bootstrap(hosts: tuple[str, ...], config: Path, **options: Any) -> None:
-    """Prepare hosts: folders, environment, and what keeps the application running."""
-    _run("bootstrap", config, hosts, lambda one: one.bootstrap(hosts), **options)
+    """Prepare hosts: folders, environment and supervisor."""
+    _run("bootstrap", config, hosts, lambda deployment: deployment.bootstrap(hosts), **options)
 
 
 @command.command()
 @hosts
 @config
-@click.option("--archive", "file", type=PATH, help="A release, in place of the last one packed.")
+@click.option("--archive", "file", type=PATH, help="Release to deploy.  [default: the newest]")
 @batch
 @parallel
 @dry_run
@@ -115,22 +119,19 @@ def bootstrap(hosts: tuple[str, ...], config: Path, **options: Any) -> None:
 def deploy(
     hosts: tuple[str, ...], config: Path, file: Path | None, batch: int | None, **options: Any
 ) -> None:
-    """Have hosts serve the release that was packed last."""
+    """Deploy the release that was packed last."""
     archive = read_archive(file) if file else None
-    _run(
-        "deploy",
-        config,
-        hosts,
-        lambda one: one.deploy(archive, hosts, batch=batch),
-        archive=archive,
-        **options,
-    )
+
+    def run(deployment: Deployment) -> Awaitable[Outcome]:
+        return deployment.deploy(archive, hosts, batch=batch)
+
+    _run("deploy", config, hosts, run, archive=archive, **options)
 
 
 @command.command()
 @hosts
 @config
-@click.option("--to", metavar="RELEASE", help="The release, in place of the one before.")
+@click.option("--to", metavar="RELEASE", help="Release to serve.  [default: the previous one]")
 @batch
 @parallel
 @dry_run
@@ -138,8 +139,12 @@ def deploy(
 def rollback(
     hosts: tuple[str, ...], config: Path, to: str | None, batch: int | None, **options: Any
 ) -> None:
-    """Have hosts serve the release again that they served before."""
-    _run("rollback", config, hosts, lambda one: one.rollback(hosts, to=to, batch=batch), **options)
+    """Serve the previous release again."""
+
+    def run(deployment: Deployment) -> Awaitable[Outcome]:
+        return deployment.rollback(hosts, to=to, batch=batch)
+
+    _run("rollback", config, hosts, run, **options)
 
 
 @command.command()
@@ -147,23 +152,35 @@ def rollback(
 @config
 @as_json
 def status(hosts: tuple[str, ...], config: Path, as_json: bool) -> None:
-    """What hosts serve, since when, and who deploys to them at this moment."""
-    found = asyncio.run(Deployment(read_settings(config)).status(hosts))
+    """Show which release each host serves, since when, and who deploys to it now."""
+    statuses = asyncio.run(Deployment(read_settings(config)).status(hosts))
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        click.echo(json.dumps([asdict(one) for one in statuses], indent=2))
     else:
-        Console().print(status_table(found))
-    sys.exit(1 if any(one.problem for one in found) else 0)
+        Console().print(status_table(statuses))
+    sys.exit(1 if any(one.problem for one in statuses) else 0)
 
 
 @command.command()
 @hosts
 @config
-@click.option("--service", default="web", show_default=True, help="web, supervisor, or a worker.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=20, show_default=True)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
+@click.option(
+    "--service",
+    default="web",
+    show_default=True,
+    help="Log to show: web, supervisor, or the name of a worker.",
+)
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Number of lines from each host.",
+)
+@click.option("-f", "--follow", is_flag=True, help="Also show new lines as they are written.")
 def logs(hosts: tuple[str, ...], config: Path, service: str, lines: int, follow: bool) -> None:
-    """The last lines of a log, without the secrets of the environment."""
+    """Show the last lines of a log, without the secrets in the environment."""
     deployment = Deployment(read_settings(config))
 
     async def show() -> None:
@@ -187,38 +204,41 @@ def _run(
     as_json: bool,
     archive: Archive | None = None,
 ) -> None:
+    """Run a command of a deployment, print its result, and exit."""
     settings = read_settings(config)
     if dry_run:
         _print_plan(Deployment(settings).plan(name, hosts, archive), as_json=as_json)
         return
     report = Report([host.name for host in settings.select(hosts)], f"{name} {settings.name}")
     deployment = Deployment(settings, report, parallel)
-    outcome, failed = None, None
+    outcome, failure = None, None
 
-    async def all_of_it() -> Outcome:
+    async def main() -> Outcome:
         return await function(deployment)
 
     try:
         if as_json:
-            outcome = asyncio.run(all_of_it())
+            outcome = asyncio.run(main())
         else:
             with report.shown(Console()):
-                outcome = asyncio.run(all_of_it())
+                outcome = asyncio.run(main())
     except FailedError as error:
-        failed = error
+        failure = error
     except DeploymentError as error:
         raise UsageProblem(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("Broken off. What is served goes on; run it again, and it goes on where it was.")
+        click.echo(
+            "Interrupted. The hosts still serve. Run the same command again to continue.", err=True
+        )
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(result_data(report.events, outcome, failed), indent=2))
-    elif failed:
-        Console(stderr=True, soft_wrap=True).print(failure_text(failed))
+        click.echo(json.dumps(result_data(report.events, outcome, failure), indent=2))
+    elif failure:
+        Console(stderr=True, soft_wrap=True).print(failure_text(failure))
     elif outcome:
-        what = f"{outcome.release} on " if outcome.release else ""
-        click.echo(f"{what}{len(outcome.hosts)} hosts, {outcome.seconds:.1f} s")
-    sys.exit(1 if failed else 0)
+        release = f"{outcome.release} on " if outcome.release else ""
+        click.echo(f"{release}{len(outcome.hosts)} hosts, {outcome.seconds:.1f} s")
+    sys.exit(1 if failure else 0)
 
 
 def _print_plan(plan: list[tuple[str, str, str]], *, as_json: bool) -> None:
@@ -226,9 +246,9 @@ def _print_plan(plan: list[tuple[str, str, str]], *, as_json: bool) -> None:
         keys = ("host", "step", "command")
         click.echo(json.dumps([dict(zip(keys, line, strict=True)) for line in plan], indent=2))
         return
-    last = ""
+    previous = ""
     for host, step, action in plan:
-        if host != last:
+        if host != previous:
             click.echo(f"# {host}")
         click.echo(f"{step:11} {action}")
-        last = host
+        previous = host

@@ -1,4 +1,4 @@
-"""What a person is told when something is wrong: one line that names the remedy, exit code 2."""
+"""Report errors of the user as one line that names the remedy, with the exit code 2."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import click
 
-__all__ = ["EXTRAS", "UsageProblem", "explained"]
+__all__ = ["UsageProblem", "report_user_errors"]
 
-# The extra that brings a module which a command misses.
+# The extra that installs a module which a command imports.
 EXTRAS = {
     "alembic": "sqlalchemy",
     "arq": "tasks",
-    "asyncssh": "deployment",
     "asgi_lifespan": "compare",
+    "asyncssh": "deployment",
     "celery": "originals",
     "flask_sqlalchemy": "originals",
     "httpx": "compare",
@@ -30,27 +30,25 @@ EXTRAS = {
 
 
 class UsageProblem(click.ClickException):
-    """Something that the person who called can put right; exit code 2."""
+    """An error that the user can correct; exit code 2."""
 
     exit_code = 2
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Turn the errors that people can put right into :class:`UsageProblem`."""
+def report_user_errors() -> Iterator[None]:
+    """Raise :exc:`UsageProblem` for every error of this package and for missing libraries."""
     try:
         yield
-    except ImportError as error:
-        package = (error.name or "").partition(".")[0]
+    except click.ClickException:
+        raise
+    except Exception as error:
+        if type(error).__module__.startswith("quartpatterns."):
+            raise UsageProblem(str(error)) from error
+        name = (error.name or "") if isinstance(error, ImportError) else ""
+        package = name.partition(".")[0]
         if package not in EXTRAS:
             raise
-        extra = EXTRAS[package]
         raise UsageProblem(
-            f"{package} is not installed: pip install 'quartpatterns[{extra}]'"
+            f"{package} is not installed: pip install 'quartpatterns[{EXTRAS[package]}]'"
         ) from error
-    except Exception as error:  # ours are told by their module, the rest goes on as it is
-        if type(error).__module__.startswith("quartpatterns.") and not isinstance(
-            error, click.ClickException
-        ):
-            raise UsageProblem(str(error)) from error
-        raise

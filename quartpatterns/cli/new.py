@@ -1,4 +1,4 @@
-"""``quartpatterns new``: a new application, ready to be changed."""
+"""``quartpatterns new``: create a new application."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["command"]
 EPILOG = f"""
 \b
   quartpatterns new shop                           pages, static files, error pages, tests
-  quartpatterns new shop --with sqlalchemy,tasks   and what these bring
-  quartpatterns new shop --in ~/projects           elsewhere
+  quartpatterns new shop --with sqlalchemy,tasks   also a database and background tasks
+  quartpatterns new shop --in ~/projects           in another folder
 \b
-What --with can add:
-{chr(10).join(f"  {name:12} {what}" for name, what in FEATURES.items())}
+Features for --with:
+{chr(10).join(f"  {name:12} {description}" for name, description in FEATURES.items())}
 \b
-What is made is one folder:
-  shop/pyproject.toml      what it needs, how it is built, its tools
-  shop/shop/               the package: a factory, blueprints, templates, static files
-  shop/shop/asgi.py        what a server serves: shop.asgi:app
-  shop/hypercorn.toml      how it is served
-  shop/tests/              its tests, which pass
-  shop/README.md           its two commands
+The new folder contains:
+  shop/pyproject.toml      dependencies, build and tools
+  shop/shop/               the package: factory, blueprints, templates, static files
+  shop/shop/asgi.py        the application for servers, shop.asgi:app
+  shop/hypercorn.toml      the configuration of the server
+  shop/tests/              tests, which pass
+  shop/README.md           how to test and run the application
 \b
-The folder is made as a whole or not at all, and nothing that exists is overwritten.
-Exit code: 0 when it is made, 2 where it can't be.
+The folder is created completely or not at all. Existing files are never overwritten.
+Exit code: 0 for success, 2 if the folder cannot be created.
 """
 
 
@@ -45,7 +45,7 @@ def _features(ctx: click.Context, parameter: click.Parameter, value: str) -> tup
     metavar="NAME,...",
     default="",
     callback=_features,
-    help=f"Add some of {', '.join(FEATURES)}.",
+    help=f"Features to add: {', '.join(FEATURES)}.",
 )
 @click.option(
     "--in",
@@ -53,29 +53,30 @@ def _features(ctx: click.Context, parameter: click.Parameter, value: str) -> tup
     metavar="FOLDER",
     default=".",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Make it in this folder, not in the current one.",
+    help="Parent of the new folder.  [default: current folder]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Tell programs what was made.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str, features: tuple[str, ...], parent: Path, as_json: bool) -> None:
-    """Make the folder NAME with an application in it: a package with its tests, ready to run.
+    """Create the folder NAME with an application: a package with tests, ready to run.
 
-    NAME is what the package is called in an import.
+    NAME is also the name of the package to import.
     """
-    made = new_project(name, parent, features=features)
-    click.echo(json.dumps(_as_data(made), indent=2) if as_json else _as_text(made))
+    project = new_project(name, parent, features=features)
+    click.echo(json.dumps(_as_data(project), indent=2) if as_json else _as_text(project))
 
 
-def _as_data(made: Project) -> dict[str, object]:
+def _as_data(project: Project) -> dict[str, object]:
     return {
-        "name": made.name,
-        "folder": str(made.folder),
-        "with": made.features,
-        "files": made.files,
-        "next": made.commands,
+        "name": project.name,
+        "folder": str(project.folder),
+        "with": project.features,
+        "files": project.files,
+        "next": project.commands,
     }
 
 
-def _as_text(made: Project) -> str:
-    added = f" with {', '.join(made.features)}" if made.features else ""
-    steps = "\n".join(f"  {command}" for command in made.commands)
-    return f"Made {made.folder}{added}: {len(made.files)} files. Next:\n\n{steps}\n"
+def _as_text(project: Project) -> str:
+    features = f" with {', '.join(project.features)}" if project.features else ""
+    commands = "\n".join(f"  {command}" for command in project.commands)
+    files = f"{len(project.files)} files"
+    return f"Created {project.folder}{features}: {files}. Next commands:\n\n{commands}\n"

@@ -1,4 +1,4 @@
-"""Options that name what is compared: patterns of ours, or two applications of the user's."""
+"""The options that select what is compared: patterns, or two applications of the user."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import click
 
 from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.compare.loading import load
-from quartpatterns.compare.requests_file import read_har, read_toml
-from quartpatterns.compare.rules import get_rules
-from quartpatterns.compare.subject import Subject, pattern_subject
+from quartpatterns.compare.applications import load_application
+from quartpatterns.compare.case import Comparison, pattern_comparison
+from quartpatterns.compare.case_files import cases_from_rules, read_har, read_toml
 
 __all__ = ["select", "selection_options"]
 
@@ -22,10 +21,10 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def selection_options(function: F) -> F:
-    """The argument and options that :func:`select` takes."""
+    """Add the argument and the options of :func:`select` to a command."""
     for decorate in (
-        click.option("--har", type=FILE, help="Requests recorded by a browser (HTTP Archive)."),
-        click.option("--requests", type=FILE, help="Requests in a TOML file of [[case]] tables."),
+        click.option("--har", type=FILE, help="A recording of a browser (HTTP Archive)."),
+        click.option("--requests", type=FILE, help="A TOML file of [[case]] tables."),
         click.option("--quart", metavar="MODULE:APP", help="Your port, instead of a pattern."),
         click.option("--flask", metavar="MODULE:APP", help="The original of your port."),
         click.argument("patterns", nargs=-1, metavar="[PATTERN ...]"),
@@ -40,39 +39,27 @@ def select(
     quart: str | None,
     requests: Path | None,
     har: Path | None,
-) -> list[Subject]:
-    """What to compare.
+) -> list[Comparison]:
+    """Return the selected comparisons; all patterns by default.
 
     Raises:
-        UsageProblem: The options contradict each other or name what is not there.
+        UsageProblem: The options contradict each other, or a pattern is unknown.
     """
-    if flask or quart:
-        return [_applications(patterns, flask, quart, requests, har)]
-    if requests or har:
-        raise UsageProblem("--requests and --har go with --flask and --quart")
-    every = [pattern.name for pattern in catalog.PATTERNS]
     try:
-        return [pattern_subject(name) for name in patterns or every]
+        if flask or quart:
+            if not flask or not quart or patterns:
+                raise UsageProblem(
+                    "give both --flask MODULE:APP and --quart MODULE:APP, and no pattern"
+                )
+            if requests and har:
+                raise UsageProblem("give --requests or --har, not both")
+            apps = load_application(flask), load_application(quart)
+            file_cases = read_toml(requests) if requests else read_har(har) if har else None
+            cases = file_cases or cases_from_rules(*apps)
+            return [Comparison(f"{flask} | {quart}", flask, quart, cases)]
+        if requests or har:
+            raise UsageProblem("--requests and --har need --flask and --quart")
+        names = patterns or [pattern.name for pattern in catalog.PATTERNS]
+        return [pattern_comparison(name) for name in names]
     except LookupError as error:
         raise UsageProblem(str(error.args[0])) from error
-
-
-def _applications(
-    patterns: Sequence[str],
-    flask: str | None,
-    quart: str | None,
-    requests: Path | None,
-    har: Path | None,
-) -> Subject:
-    if not flask or not quart or patterns:
-        raise UsageProblem("name both --flask MODULE:APP and --quart MODULE:APP, and no pattern")
-    if requests and har:
-        raise UsageProblem("name one of --requests and --har")
-    original, port = load(flask), load(quart)
-    try:
-        cases = (
-            read_toml(requests) if requests else read_har(har) if har else get_rules(original, port)
-        )
-    except LookupError as error:
-        raise UsageProblem(str(error.args[0])) from error
-    return Subject(f"{flask} | {quart}", flask, quart, cases)

@@ -1,7 +1,7 @@
-"""``quartpatterns serve``: the gallery under Hypercorn, with all that it needs.
+"""``quartpatterns serve``: run the gallery under Hypercorn, with its services.
 
-This process only watches. Valkey, the worker and Hypercorn are processes of their own, each with
-a keeper that ends it when this one is gone, in whatever way.
+Valkey, MongoDB, the worker and Hypercorn run in processes of their own. Each has a watchdog that
+ends it if this process dies. This process only supervises them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,59 +21,63 @@ import click
 from hypercorn.config import Config
 
 from quartpatterns import __version__
-from quartpatterns.cli.errors import UsageProblem, explained
-from quartpatterns.cli.needs import (
-    TASKS,
-    data_folder,
+from quartpatterns.cli.errors import UsageProblem, report_user_errors
+from quartpatterns.cli.gallery_services import (
+    TASKS_APP,
+    create_data_folder,
     prepare_database,
     prepare_mongodb,
     prepare_redis,
-    tell,
+    print_service,
 )
-from quartpatterns.cli.server_config import answers, configuration, default_file, url
-from quartpatterns.compare.loading import load
+from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_config
+from quartpatterns.compare.applications import load_application
 from quartpatterns.compare.processes import Process
+from quartpatterns.compare.servers import hypercorn_file
 
-__all__ = ["command", "served"]
-
-Start = Callable[..., Process]
+__all__ = ["application", "command"]
 
 GALLERY = "quartpatterns.gallery:create_app()"
-APP = "QUARTPATTERNS_APP"  # names the application to the processes of Hypercorn
-PAUSE = 0.2  # seconds between two looks at the processes
-SHORT_LIFE = 5.0  # seconds; a worker that ends sooner would end again
+APP = "QUARTPATTERNS_APP"  # the environment variable with the name of the application
+POLL_INTERVAL = 0.1  # seconds between two checks of a process
+MINIMUM_LIFETIME = 5.0  # seconds; a worker that exits sooner is not restarted
 EPILOG = """
 \b
   quartpatterns serve                            on http://127.0.0.1:5000, data in ./instance
   quartpatterns serve --bind 0.0.0.0:8080 --workers 4
-  REDIS_URL=redis://host/0 quartpatterns serve   with a Redis of yours
+  REDIS_URL=redis://host/0 quartpatterns serve   with your own Redis
 \b
-In the environment:
-  REDIS_URL      Where tasks are queued. Without it a Valkey and a worker are started, and end
-                 with this command. With it, start a worker yourself:
+Environment variables:
+  REDIS_URL      The Redis for tasks. If it is not set, a Valkey and a worker are started, and
+                 stop with this command. If it is set, start a worker yourself:
                  QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.example.port
-  MONGODB_URL    Where documents are. Without it a mongod is started, where the machine has one.
-  DATABASE_URL   The database, in place of an SQLite file in the data folder.
-  SQLITE_FILE    The file of the pattern sqlite3, in place of one in the data folder.
-  UPLOAD_FOLDER  Where uploaded files go, in place of a folder in the data folder.
-  SECRET_KEY     Signs sessions; by default it is new at every start.
+  MONGODB_URL    The MongoDB. If it is not set, mongod is started if it is installed.
+  DATABASE_URL   The database, instead of an SQLite file in the data folder.
+  SQLITE_FILE    The file of the pattern sqlite3, instead of one in the data folder.
+  UPLOAD_FOLDER  The folder for uploaded files, instead of one in the data folder.
+  SECRET_KEY     The key that signs sessions. By default each start creates a new one.
 \b
-Ctrl-C or SIGTERM lets requests under way end; a second one ends everything at once.
-Exit code: 0 after a signal, 1 where the server ended by itself, 2 where it could not start.
+Ctrl-C or SIGTERM stops the server when the current requests are finished. A second signal stops
+everything immediately.
+Exit code: 0 after a signal, 1 if the server exited by itself, 2 if it did not start.
 """
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(epilog=EPILOG)
-@click.option("--bind", multiple=True, metavar="HOST:PORT", help="Where to listen; more than once.")
-@click.option("--workers", type=click.IntRange(min=1), help="How many processes serve.")
-@click.option("--config", "file", type=FILE, help="Hypercorn's settings, in place of ours.")
+@click.option("--bind", multiple=True, metavar="HOST:PORT", help="An address; can be repeated.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of server processes.")
+@click.option("--config", "file", type=FILE, help="A configuration file of Hypercorn.")
 @click.option(
-    "--data", type=FOLDER, default="instance", show_default=True, help="For the database."
+    "--data",
+    type=FOLDER,
+    default="instance",
+    show_default=True,
+    help="The folder for databases, uploads and logs.",
 )
-@click.option("--migrate/--no-migrate", default=True, help="Bring the database up to date first.")
-@click.option("--app", "name", default=GALLERY, metavar="MODULE:APP", help="Serve that instead.")
+@click.option("--migrate/--no-migrate", default=True, help="Migrate the database first.")
+@click.option("--app", "name", default=GALLERY, metavar="MODULE:APP", help="Another application.")
 def command(
     bind: tuple[str, ...],
     workers: int | None,
@@ -83,74 +86,82 @@ def command(
     migrate: bool,
     name: str,
 ) -> None:
-    """Run the gallery of all patterns under Hypercorn, and what it needs.
+    """Run the gallery of all patterns under Hypercorn.
 
-    An SQLite database is migrated, a Valkey and a worker are started where REDIS_URL is not set,
-    and a mongod where MONGODB_URL is not.
+    This also migrates an SQLite database, starts a Valkey and a worker if REDIS_URL is not set, and
+    starts a MongoDB if MONGODB_URL is not set.
     """
-    file = (file or default_file()).absolute()
-    config = configuration(file, bind=bind, workers=workers)
-    data = data_folder(data)
-    key = os.environ.get("SECRET_KEY") or secrets.token_hex()
-    env = {**os.environ, APP: name, "SECRET_KEY": key}
+    try:
+        file = (file or hypercorn_file()).absolute()
+    except FileNotFoundError as error:
+        raise UsageProblem(f"{error}: use --config") from error
+    config = read_config(file, bind=bind, workers=workers)
+    data = create_data_folder(data)
+    env = {**os.environ, APP: name}
+    env["SECRET_KEY"] = env.get("SECRET_KEY") or secrets.token_hex()
     env.setdefault("SQLITE_FILE", str(data / "sqlite3.db"))
     env.setdefault("UPLOAD_FOLDER", str(data / "uploads"))
-    with _until_asked() as processes, contextlib.ExitStack() as stack:
+    with _until_signal() as processes, contextlib.ExitStack() as stack:
 
         def start(command: list[str], log: Path | None = None) -> Process:
             processes.append(process := stack.enter_context(Process(command, log=log, env=env)))
             return process
 
+        def start_worker() -> Process:
+            log = data / "worker.log"
+            log.write_bytes(b"")
+            print_service("worker", f"log file: {log}")
+            return start([sys.executable, "-m", "quartpatterns", "worker", TASKS_APP], log)
+
         click.echo(f"quartpatterns {__version__}")
         prepare_database(data, env, migrate=migrate)
-        start_worker = partial(_worker, start, data) if prepare_redis(stack, data, env) else None
-        worker = start_worker() if start_worker else None
+        worker = start_worker() if prepare_redis(stack, data, env) else None
         prepare_mongodb(stack, data, env)
-        web = start(_hypercorn(file, config))
-        stack.callback(_end_gently, web, config)
-        _wait_for(web, config)
+        server = start(_hypercorn_command(file, config))
+        stack.callback(_shut_down, server, config)
+        _wait_until_listening(server, config)
         for address in config.bind:
-            tell("gallery", url(config, address))
-        click.echo("Ctrl-C ends all of it.")
-        _watch(web, worker, start_worker)
+            print_service("gallery", display_bind(config, address))
+        click.echo("Press Ctrl-C to stop.")
+        _supervise(server, worker, start_worker)
 
 
-def served() -> Any:
-    """The application that this command serves: Hypercorn's processes load it by this name."""
+def application() -> Any:
+    """Return the application. The processes of Hypercorn load it by the name of this function."""
     if multiprocessing.parent_process() is not None:
-        # When one process has ended Hypercorn sends this to the others, which are about to let
-        # their requests end, too; it has told them by other means.
+        # When one worker exits, Hypercorn sends SIGTERM to the others, which are already shutting
+        # down and finish their requests.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with explained():
-            return load(os.environ[APP])
+        with report_user_errors():
+            return load_application(os.environ[APP])
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
 
 
-class _Asked(BaseException):
-    """A signal asks this command to end."""
+class _Stop(BaseException):
+    """The first signal."""
 
 
 @contextlib.contextmanager
-def _until_asked() -> Iterator[list[Process]]:
-    """Leave the block at the first signal; at the second end the processes in it by force."""
+def _until_signal() -> Iterator[list[Process]]:
+    """Leave the context at the first signal; kill the processes in the list at the second one."""
     processes: list[Process] = []
-    asked: list[int] = []
+    signals: list[int] = []
 
-    def ask(sign: int, _: object) -> None:
-        asked.append(sign)
-        if len(asked) == 1:
-            raise _Asked
+    def handle(sign: int, _: object) -> None:
+        signals.append(sign)
+        if len(signals) == 1:
+            raise _Stop
         for process in processes:
             _kill(process)
 
-    before = {sign: signal.signal(sign, ask) for sign in (signal.SIGINT, signal.SIGTERM)}
+    before = {sign: signal.signal(sign, handle) for sign in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield processes
-    except _Asked:
-        click.echo("All has ended.")
+    except _Stop:
+        click.echo("Stopped.")
     finally:
         for sign, handler in before.items():
             signal.signal(sign, handler)
@@ -161,54 +172,51 @@ def _kill(process: Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _worker(start: Start, data: Path) -> Process:
-    log = data / "worker.log"
-    log.write_bytes(b"")
-    tell("worker", f"its log is {log}")
-    return start([sys.executable, "-m", "quartpatterns", "worker", TASKS], log)
-
-
-def _hypercorn(file: Path, config: Config) -> list[str]:
-    # Without a process to look after it, a single one serves by itself.
-    alone = config.workers == 1 and not (config.max_requests or config.use_reloader)
+def _hypercorn_command(file: Path, config: Config) -> list[str]:
+    # With 0 workers Hypercorn serves in its main process, which then needs no supervisor.
+    single = config.workers == 1 and not (config.max_requests or config.use_reloader)
     command = [sys.executable, "-m", "hypercorn", "--config", str(file)]
-    command += ["--workers", "0" if alone else str(config.workers)]
+    command += ["--workers", "0" if single else str(config.workers)]
     for address in config.bind:
         command += ["--bind", address]
-    return [*command, f"{__name__}:served()"]
+    return [*command, f"{__name__}:application()"]
 
 
-def _wait_for(web: Process, config: Config) -> None:
-    """Wait until the server answers at each of its addresses."""
-    deadline = time.monotonic() + config.startup_timeout + 10
-    while not all(map(answers, config.bind)):
-        if web.returncode is not None:
-            sys.exit(2)  # It has told why.
+def _wait_until_listening(server: Process, config: Config) -> None:
+    deadline = time.monotonic() + config.startup_timeout + 30
+    while not all(map(is_listening, config.bind)):
+        if server.returncode is not None:
+            sys.exit(2)  # its messages are above
         if time.monotonic() > deadline:
-            raise UsageProblem("the server doesn't answer: see what it says above")
-        time.sleep(PAUSE / 4)
+            raise UsageProblem("the server does not respond: see its messages above")
+        time.sleep(POLL_INTERVAL)
 
 
-def _watch(
-    web: Process, worker: Process | None, start_worker: Callable[[], Process] | None
+def _supervise(
+    server: Process, worker: Process | None, start_worker: Callable[[], Process]
 ) -> None:
-    """Wait until the server ends; where the worker does, start it again."""
-    begun = time.monotonic()
-    while web.returncode is None:
-        time.sleep(PAUSE)
-        if start_worker and worker and worker.returncode is not None:
-            again = time.monotonic() - begun > SHORT_LIFE
-            what = "here is another" if again else "tasks wait until you start this command again"
-            click.echo(f"The worker ended with exit code {worker.returncode}; {what}.", err=True)
-            worker, begun = start_worker() if again else None, time.monotonic()
-    raise click.ClickException(f"the server ended with exit code {web.returncode}")
+    """Wait until the server exits, and restart the worker if it exits."""
+    while server.returncode is None:
+        time.sleep(POLL_INTERVAL)
+        if worker and worker.returncode is not None:
+            event = f"The worker exited with code {worker.returncode}"
+            if time.monotonic() - worker.started > MINIMUM_LIFETIME:
+                click.echo(f"{event} and is restarted.", err=True)
+                worker = start_worker()
+            else:
+                click.echo(f"{event}; tasks wait until you restart this command.", err=True)
+                worker = None
+    raise click.ClickException(f"the server exited with code {server.returncode}")
 
 
-def _end_gently(web: Process, config: Config) -> None:
-    """Let requests under way end: only Hypercorn is told, its workers would end at once."""
+def _shut_down(server: Process, config: Config) -> None:
+    """Let Hypercorn finish its requests. SIGTERM goes to its main process only: its workers would
+    exit immediately."""
+    if server.returncode is None:
+        click.echo("Stopping; press Ctrl-C again to stop immediately.")
     deadline = time.monotonic() + config.graceful_timeout + config.shutdown_timeout + 1
     with contextlib.suppress(ProcessLookupError):
-        os.kill(web.pid, signal.SIGTERM)
-    while web.returncode is None and time.monotonic() < deadline:
-        time.sleep(PAUSE / 4)
-    _kill(web)
+        os.kill(server.pid, signal.SIGTERM)
+    while server.returncode is None and time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL / 2)
+    _kill(server)

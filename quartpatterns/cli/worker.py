@@ -1,4 +1,4 @@
-"""``quartpatterns worker``: run the jobs of an application."""
+"""``quartpatterns worker``: run the background tasks of an application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quart import Quart
 from redis.exceptions import RedisError
 
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.compare.loading import load
+from quartpatterns.compare.applications import load_application
 from quartpatterns.tasks import TasksUnavailableError, run_worker
 
 __all__ = ["command"]
@@ -18,38 +18,39 @@ __all__ = ["command"]
 EPILOG = """
 \b
   quartpatterns worker shop:app                  an application
-  quartpatterns worker 'shop:create_app()'       what a factory makes
-  quartpatterns worker 'shop:create_app("dev")'  with literal arguments
-  quartpatterns worker shop:app --burst          run what is queued, then end
+  quartpatterns worker 'shop:create_app()'       a factory
+  quartpatterns worker 'shop:create_app("dev")'  a factory with literal arguments
+  quartpatterns worker shop:app --burst          run the queued jobs, then exit
 \b
-The application reads its configuration as it does under its server: REDIS_URL and
-TASKS_QUEUE_NAME must be the same in both. Its start-up and shutdown functions run in the
-worker too.
+The application reads its configuration as it does under its server. REDIS_URL and
+TASKS_QUEUE_NAME must be equal in both. The worker also runs the startup and shutdown
+functions of the application.
 \b
-Ctrl-C or SIGTERM: no job is begun any more, running ones have TASKS_SHUTDOWN_TIMEOUT seconds
-to end and are queued again after that. A second one ends the worker at once; its jobs are
-begun again by another worker, as after a crash, when TASKS_LEASE seconds have passed.
+Ctrl-C or SIGTERM: the worker starts no more jobs. Running jobs have
+TASKS_SHUTDOWN_TIMEOUT seconds to finish; then they are queued again. A second signal
+stops the worker immediately. As after a crash, another worker restarts its jobs when
+TASKS_LEASE seconds have passed.
 \b
-Exit code: 0 after a signal or a burst, 1 where the application or Redis failed, 2 for a
-wrong call.
+Exit code: 0 after a signal or a burst, 1 if the application or Redis failed, 2 for a
+usage error.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("name", metavar="MODULE:APP")
-@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+@click.option("--burst", is_flag=True, help="Exit when the queue is empty.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 def command(name: str, burst: bool, verbose: bool) -> None:
-    """Run the jobs that the application MODULE:APP has put into its queue.
+    """Run the jobs that the application MODULE:APP has queued.
 
-    Start as many workers as there is work for, on any machine that reaches the same Redis. They
-    wait for Redis while it isn't there.
+    You can start several workers, on any machine that reaches the same Redis. If Redis is not
+    available, they wait for it.
     """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(message)s",
     )
-    app = _application(name)
+    app = _load(name)
     try:
         asyncio.run(run_worker(app, burst=burst))
     except TasksUnavailableError as error:
@@ -58,16 +59,16 @@ def command(name: str, burst: bool, verbose: bool) -> None:
         raise click.ClickException(f"Redis: {error}") from error
 
 
-def _application(name: str) -> Quart:
-    app = load(name)
+def _load(name: str) -> Quart:
+    app = load_application(name)
     if not isinstance(app, Quart):
-        raise UsageProblem(f"{name} is no Quart application but {type(app).__name__}")
+        raise UsageProblem(f"{name} is not a Quart application but {type(app).__name__}")
     tasks = app.extensions.get("tasks")
     if tasks is None:
         raise UsageProblem(f"{name} has no tasks: call Tasks(app), or tasks.init_app(app)")
     if not tasks.tasks:
         raise UsageProblem(
             f"{name} has no task: decorate a function with @tasks.task, and import its module"
-            " where the application is made"
+            " where the application is created"
         )
     return app

@@ -1,7 +1,7 @@
-"""Compare two applications: what they answer, and how fast.
+"""Compare two applications: their responses (parity) and their speed (benchmark).
 
-This package meets applications only as WSGI and ASGI callables or as URLs, so it serves any two.
-What a pattern's ``cases.py`` needs is here; the machinery is in the modules.
+This package knows applications only as WSGI and ASGI callables or as URLs, so it compares any two.
+The names below are what the ``cases.py`` of a pattern, or your own tests, use.
 """
 
 from quartpatterns.compare.case import Arrangement, Case, Difference, File, Step

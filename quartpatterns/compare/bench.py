@@ -1,7 +1,7 @@
-"""Measure applications that answer alike: in process, and each behind its server.
+"""Run a benchmark: select cases, check that the responses are equal, measure in process and served.
 
-Both sides get the same cores, as many workers, the same connections that stay open, and turns in
-the order A B B A. What comes before the first counted request is not counted.
+Both applications get the same cores, the same number of workers and connections, and turns in the
+order A B B A. Each is warmed up before the first measured request.
 """
 
 from __future__ import annotations
@@ -16,168 +16,265 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
-
-from quartpatterns.compare.alike import NotAlikeError, ensure_alike
-from quartpatterns.compare.case import Case
-from quartpatterns.compare.choice import Chosen
-from quartpatterns.compare.cores import Cores, divide
-from quartpatterns.compare.inprocess import ROUND, ROUNDS, Sides, measure_sides
-from quartpatterns.compare.load import LoadError
-from quartpatterns.compare.loading import LoadError as ApplicationError
-from quartpatterns.compare.loading import load
-from quartpatterns.compare.measurement import Left, Measured, Outcome, Settings, Side
-from quartpatterns.compare.prepared import prepare
+from quartpatterns.compare.applications import ApplicationLoadError, load_application
+from quartpatterns.compare.bench_in_process import (
+    ROUND_SECONDS,
+    ROUNDS,
+    CPUTimes,
+    measure_cpu_times,
+)
+from quartpatterns.compare.bench_results import (
+    ApplicationResult,
+    BenchmarkResult,
+    BenchmarkSettings,
+    CaseResult,
+    UnmeasuredCase,
+)
+from quartpatterns.compare.case import Case, Comparison
+from quartpatterns.compare.load_test import (
+    LoadTestError,
+    LoadTestRuns,
+    ServedApplication,
+    ServerExitedError,
+    load_test,
+)
+from quartpatterns.compare.parity import (
+    ResponsesDifferError,
+    ServerUnreachableError,
+    ensure_equal_responses,
+)
 from quartpatterns.compare.processes import StartError, in_thread
-from quartpatterns.compare.served import Behind, Contestant, measure_served
-from quartpatterns.compare.server_commands import ensure_fits
-from quartpatterns.compare.servers import ServerDiedError
+from quartpatterns.compare.request import prepare_request
+from quartpatterns.compare.resources import CoreAllocation, allocate_cores
+from quartpatterns.compare.servers import ensure_compatible
 from quartpatterns.compare.transports import client
-
-__all__ = ["bench", "estimate"]
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
 
-AROUND = 4.0  # seconds to start and stop both servers and ask each once
-SATURATED = "wrk had no CPU time to spare: a server may be faster than this"
-# What can go wrong with one case and leaves the others as they are.
+SERVER_SECONDS = 4.0  # to start and stop both servers and to check the responses
+SATURATED = "wrk used all of its CPU time: a server may be faster than this"
+# Errors of one case, after which the next case is measured.
 FAILURES = (
-    ApplicationError,
-    LoadError,
-    NotAlikeError,
-    ServerDiedError,
+    ApplicationLoadError,
+    LoadTestError,
+    ResponsesDifferError,
+    ServerExitedError,
+    ServerUnreachableError,
     StartError,
-    httpx.TransportError,
 )
 
 
+class UnknownCaseError(Exception):
+    """No case has the requested name; the message lists the names."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Bench:
-    """What is told to every step, and where each writes what it finds."""
+class Selection:
+    """The cases of *comparison* to measure."""
 
-    settings: Settings
-    cores: Cores
-    progress: Progress
-    measured: list[Measured] = field(default_factory=list)
-    failed: list[Left] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def noting(
-        self, subject: str, case: str, errors: type[Exception] | tuple[type[Exception], ...]
-    ) -> Iterator[None]:
-        """Make a note of *errors*, and go on with the next case."""
-        try:
-            yield
-        except errors as error:
-            kind = "" if isinstance(error, FAILURES) and str(error) else f"{type(error).__name__} "
-            self.failed.append(Left(subject, case, f"{kind}{error}".strip()))
+    comparison: Comparison
+    cases: tuple[Case, ...]
 
 
-def estimate(chosen: Sequence[Chosen], settings: Settings) -> float:
-    """About how many seconds :func:`bench` will take."""
-    in_process = 2 * ROUNDS * ROUND
-    served = AROUND + 2 * (settings.warm_up + settings.runs * settings.seconds)
-    cases = sum(len(one.cases) for one in chosen)
+def reason_not_measurable(case: Case) -> str | None:
+    """Return why a load generator, which repeats one request, cannot measure *case*, or None."""
+    if len(case.steps) > 1:
+        return f"a session of {len(case.steps)} requests; a load test repeats one"
+    [step] = case.steps
+    if step.until is not None:
+        return "repeats its request until a condition is met"
+    if step.method.upper() == "HEAD":
+        return "wrk waits for a body in the response to HEAD"
+    return None
+
+
+def select_cases(
+    comparisons: Sequence[Comparison], names: Sequence[str] = ()
+) -> tuple[list[Selection], list[UnmeasuredCase]]:
+    """Return the cases to measure, and the others with the reason.
+
+    Arguments:
+        comparisons: The comparisons.
+        names: Names of cases, or wildcards like ``*large*``. By default, the first measurable GET
+            of each check; if no case names a check, each GET.
+
+    Raises:
+        UnknownCaseError: No case has such a name, or none can be measured.
+    """
+    _ensure_known(comparisons, names)
+    selections: list[Selection] = []
+    skipped: list[UnmeasuredCase] = []
+    for comparison in comparisons:
+        selected: list[Case] = []
+        for case in comparison.cases:
+            if reason := _reason_to_skip(case, comparison.cases, names):
+                measurable = not reason_not_measurable(case)
+                skipped.append(UnmeasuredCase(comparison.name, case.name, reason, measurable))
+            else:
+                selected.append(case)
+        selections += [Selection(comparison, tuple(selected))] if selected else []
+    if not selections:
+        reasons = "".join(f"\n  {case.comparison} · {case.case}: {case.reason}" for case in skipped)
+        raise UnknownCaseError(f"no case can be measured{reasons}")
+    return selections, skipped
+
+
+def _ensure_known(comparisons: Sequence[Comparison], names: Sequence[str]) -> None:
+    cases = [case for comparison in comparisons for case in comparison.cases]
+    for name in names:
+        if not any(_is_named(case, [name]) for case in cases):
+            known = [f"\n  {case.name}" for case in cases if not reason_not_measurable(case)]
+            raise UnknownCaseError(f"no case {name!r}; the cases are{''.join(known) or ' none'}")
+
+
+def _reason_to_skip(case: Case, cases: Sequence[Case], names: Sequence[str]) -> str | None:
+    if reason := reason_not_measurable(case):
+        return reason
+    if names:
+        return None if _is_named(case, names) else "not selected"
+    if not _is_get(case):
+        return f"{case.steps[0].method.upper()}, and not selected"
+    if any(each.checks for each in cases):
+        if not any(case is _first_of_check(check, cases) for check in case.checks):
+            return "its checks are measured with another case"
+    return None
+
+
+def _first_of_check(check: str, cases: Sequence[Case]) -> Case | None:
+    measurable = (case for case in cases if not reason_not_measurable(case) and _is_get(case))
+    return next((case for case in measurable if check in case.checks), None)
+
+
+def _is_get(case: Case) -> bool:
+    return case.steps[0].method.upper() == "GET"
+
+
+def _is_named(case: Case, names: Sequence[str]) -> bool:
+    return any(case.name == name or fnmatchcase(case.name, name) for name in names)
+
+
+def estimated_seconds(selections: Sequence[Selection], settings: BenchmarkSettings) -> float:
+    """Return about how many seconds :func:`bench` will take."""
+    in_process = 2 * ROUNDS * ROUND_SECONDS
+    served = SERVER_SECONDS + 2 * (settings.warm_up + settings.runs * settings.seconds)
+    cases = sum(len(selection.cases) for selection in selections)
     return cases * (in_process + (served if settings.served else 0))
 
 
 async def bench(
-    chosen: Sequence[Chosen],
-    settings: Settings,
+    selections: Sequence[Selection],
+    settings: BenchmarkSettings,
     *,
-    skipped: Sequence[Left] = (),
+    skipped: Sequence[UnmeasuredCase] = (),
     progress: Progress = lambda line: None,
-) -> Outcome:
-    """Measure all that is *chosen*; a case that fails is reported and leaves the others alone.
+) -> BenchmarkResult:
+    """Measure the *selections*. A case that fails is reported, and the next one is measured.
 
     Arguments:
-        chosen: The cases, by subject.
+        selections: The cases, by comparison.
         settings: How to measure.
-        skipped: What was not chosen, for the report.
-        progress: Told what is being done, a line at a time.
+        skipped: The cases that were not selected, for the report.
+        progress: Called with a line of text for each measurement.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
+    started, start = datetime.now(UTC), time.monotonic()
     load_before = os.getloadavg()[0]
-    shared = _Bench(settings, divide(settings.workers), progress)
-    for one in chosen:
-        with shared.noting(one.subject.name, "", FAILURES):
-            await _bench_subject(one, shared)
-    return Outcome(
+    benchmark = _Benchmark(settings, allocate_cores(settings.workers), progress)
+    for selection in selections:
+        with benchmark.record_failure(selection.comparison.name, "", FAILURES):
+            await benchmark.run(selection)
+    return BenchmarkResult(
         started.isoformat(timespec="seconds"),
         settings,
-        shared.cores,
+        benchmark.cores,
         type(asyncio.get_running_loop()).__module__.partition(".")[0],
-        tuple(shared.measured),
-        tuple(shared.failed),
+        tuple(benchmark.cases),
+        tuple(benchmark.failed),
         tuple(skipped),
-        seconds=time.monotonic() - clock,
+        seconds=time.monotonic() - start,
         load_before=load_before,
     )
 
 
-async def _bench_subject(chosen: Chosen, shared: _Bench) -> None:
-    subject, settings = chosen.subject, shared.settings
-    async with in_thread(_folder()) as folder, subject.arrange(folder) as given:
-        configs = (given.original, given.port) if given else (None, None)
-        original = Contestant(subject.original, settings.original_server, configs[0])
-        port = Contestant(subject.port, settings.port_server, configs[1])
-        for case, sides in await _in_process(chosen, original, port, shared):
-            if settings.served:
-                shared.progress(f"{subject.name} · {case.name}: served")
-            with shared.noting(subject.name, case.name, FAILURES):
-                behind = await _served(case, original, port, shared, folder)
-                shared.measured.append(_measured(subject.name, case, sides, behind))
+@dataclass(frozen=True, slots=True)
+class _Benchmark:
+    """The settings of all measurements, and the results so far."""
 
+    settings: BenchmarkSettings
+    cores: CoreAllocation
+    progress: Progress
+    cases: list[CaseResult] = field(default_factory=list)
+    failed: list[UnmeasuredCase] = field(default_factory=list)
 
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="quartpatterns-bench-") as name:
-        yield Path(name)
+    @contextlib.contextmanager
+    def record_failure(
+        self, comparison: str, case: str, errors: type[Exception] | tuple[type[Exception], ...]
+    ) -> Iterator[None]:
+        """Record *errors* as a failure instead of raising them."""
+        try:
+            yield
+        except errors as error:
+            kind = "" if isinstance(error, FAILURES) and str(error) else f"{type(error).__name__} "
+            self.failed.append(UnmeasuredCase(comparison, case, f"{kind}{error}".strip()))
 
-
-async def _in_process(
-    chosen: Chosen, original: Contestant, port: Contestant, shared: _Bench
-) -> list[tuple[Case, Sides]]:
-    """The cases that both sides answer alike, with their CPU time."""
-    name, found = chosen.subject.name, []
-    one, other = load(original.spec, original.config), load(port.spec, port.config)
-    if shared.settings.served:
-        ensure_fits(one, original.server)
-        ensure_fits(other, port.server)
-    async with (
-        in_thread(ThreadPoolExecutor(1)) as thread,
-        client(one) as ask,
-        client(other) as ask_port,
-    ):
-        for case in chosen.cases:
-            shared.progress(f"{name} · {case.name}: in process")
-            with shared.noting(name, case.name, Exception):  # whatever an application raises
-                await ensure_alike(case, ask, ask_port, "in process")
-                request = await prepare(case.steps[0])
-                found.append((case, await measure_sides(one, other, request, thread)))
-    return found
-
-
-async def _served(
-    case: Case, original: Contestant, port: Contestant, shared: _Bench, folder: Path
-) -> Behind | None:
-    settings = shared.settings
-    if not settings.served:
-        return None
-    request = await prepare(case.steps[0])
-    return await _stoppable(
-        lambda stop: measure_served(
-            case, request, original, port, settings, shared.cores, folder, stop
+    async def run(self, selection: Selection) -> None:
+        comparison, settings = selection.comparison, self.settings
+        temporary = await asyncio.to_thread(
+            tempfile.TemporaryDirectory, prefix="quartpatterns-bench-"
         )
-    )
+        async with in_thread(temporary) as name, comparison.configurations(Path(name)) as configs:
+            original = ServedApplication(comparison.original, settings.original_server, configs[0])
+            port = ServedApplication(comparison.port, settings.port_server, configs[1])
+            for case, times in await self.measure_in_process(selection, original, port):
+                with self.record_failure(comparison.name, case.name, FAILURES):
+                    runs = None
+                    if settings.served:
+                        self.progress(f"{comparison.name} · {case.name}: served")
+                        runs = await self.measure_served(case, original, port, Path(name))
+                    self.cases.append(_case_result(comparison.name, case, times, runs))
+
+    async def measure_in_process(
+        self, selection: Selection, original: ServedApplication, port: ServedApplication
+    ) -> list[tuple[Case, CPUTimes]]:
+        """Return the CPU times of each case with equal responses."""
+        name, found = selection.comparison.name, []
+        apps = (
+            load_application(original.name, original.config),
+            load_application(port.name, port.config),
+        )
+        if self.settings.served:
+            ensure_compatible(apps[0], original.server)
+            ensure_compatible(apps[1], port.server)
+        async with (
+            in_thread(ThreadPoolExecutor(1)) as thread,
+            client(apps[0]) as original_client,
+            client(apps[1]) as port_client,
+        ):
+            for case in selection.cases:
+                self.progress(f"{name} · {case.name}: in process")
+                with self.record_failure(name, case.name, Exception):  # of the application
+                    await ensure_equal_responses(case, original_client, port_client, "in process")
+                    request = await prepare_request(case.steps[0])
+                    found.append((case, await measure_cpu_times(*apps, request, thread)))
+        return found
+
+    async def measure_served(
+        self, case: Case, original: ServedApplication, port: ServedApplication, folder: Path
+    ) -> LoadTestRuns:
+        request = await prepare_request(case.steps[0])
+        return await _cancellable(
+            lambda stop: load_test(
+                case, request, original, port, self.settings, self.cores, folder, stop
+            )
+        )
 
 
-async def _stoppable(function: Callable[[threading.Event], T]) -> T:
-    """Run *function* in a thread; when cancelled, tell it to stop and wait until it has."""
+async def _cancellable(function: Callable[[threading.Event], T]) -> T:
+    """Run *function* in a thread. On cancellation, set its event and wait until it returns."""
     stop = threading.Event()
     work = asyncio.ensure_future(asyncio.to_thread(function, stop))
     try:
@@ -188,9 +285,11 @@ async def _stoppable(function: Callable[[threading.Event], T]) -> T:
         raise
 
 
-def _measured(subject: str, case: Case, sides: Sides, behind: Behind | None) -> Measured:
-    notes = [f"declared difference in {one.aspect}: {one.reason}" for one in case.differs]
-    notes += [SATURATED] if behind and behind.saturated else []
-    original = Side(sides.original, behind.original if behind else ())
-    port = Side(sides.port, behind.port if behind else ())
-    return Measured(subject, case.name, case.checks, original, port, tuple(notes))
+def _case_result(
+    comparison: str, case: Case, times: CPUTimes, runs: LoadTestRuns | None
+) -> CaseResult:
+    notes = [f"declared difference in {each.aspect}: {each.reason}" for each in case.differs]
+    notes += [SATURATED] if runs and runs.saturated else []
+    original = ApplicationResult(times.original, runs.original if runs else ())
+    port = ApplicationResult(times.port, runs.port if runs else ())
+    return CaseResult(comparison, case.name, case.checks, original, port, tuple(notes))

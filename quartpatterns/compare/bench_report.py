@@ -1,217 +1,263 @@
-"""The outcome of a benchmark, as a table for people and as data for programs."""
+"""Report a benchmark: as tables for people, and as data for programs."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import platform
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.compare.machine import machine, versions
-from quartpatterns.compare.measurement import Left, Measured, Outcome, Side, Spread, Winner
-from quartpatterns.compare.server_commands import BACKLOG, KEEP_ALIVE
-
-__all__ = ["FORMAT", "as_data", "render"]
+from quartpatterns.compare.bench_results import (
+    ApplicationResult,
+    BenchmarkResult,
+    CaseResult,
+    Spread,
+    UnmeasuredCase,
+    Winner,
+)
+from quartpatterns.compare.load_test import wrk_version
+from quartpatterns.compare.servers import BACKLOG, KEEP_ALIVE
 
 FORMAT = 1
-"""The version of the form of :func:`as_data`; it grows when a program must read it otherwise."""
+"""The version of the format of :func:`as_data`. An incompatible change increments it."""
 
 MIB = 1024 * 1024
 HYPERCORN = (
-    "Hypercorn: hypercorn.toml, but without its access log, with the others' backlog, and without"
-    " its limit of 1,000 requests a connection, which the others don't have."
+    "Hypercorn: hypercorn.toml, but without its access log, with the backlog of the other servers,"
+    " and without its limit of 1,000 requests for each connection, which the others do not have."
 )
-# The values of a side: name, heading, unit, and how one is written.
+PACKAGES = (
+    "quartpatterns quart flask werkzeug jinja2 hypercorn h11 uvicorn httptools granian gunicorn"
+    " gevent uvloop psutil"
+).split()
+# The values of an application: name, heading, unit, format.
 VALUES: dict[str, tuple[str, str, Callable[[float], str]]] = {
-    "rate": ("requests", "per second", lambda value: f"{value:,.0f}"),
-    "p50": ("p50", "ms", lambda value: f"{value:,.2f}"),
-    "p99": ("p99", "ms", lambda value: f"{value:,.1f}"),
-    "cpu_served": ("CPU served", "µs/request", lambda value: f"{value:,.0f}"),
-    "cpu": ("CPU alone", "µs/request", lambda value: f"{value:,.0f}"),
-    "cpu_seconds": ("CPU", "s/run", lambda value: f"{value:,.2f}"),
+    "rate": ("requests", "per second", "{:,.0f}".format),
+    "p50": ("p50", "ms", "{:,.2f}".format),
+    "p99": ("p99", "ms", "{:,.1f}".format),
+    "cpu_served": ("CPU served", "µs/request", "{:,.0f}".format),
+    "cpu": ("CPU in process", "µs/request", "{:,.0f}".format),
+    "cpu_seconds": ("CPU", "s/run", "{:,.2f}".format),
     "peak_rss": ("memory", "peak MiB", lambda value: f"{value / MIB:,.0f}"),
 }
-
-
-def as_data(outcome: Outcome) -> dict[str, Any]:
-    """All of *outcome* in the types of JSON, with versions and machine.
-
-    Rates are requests per second, latencies milliseconds, ``cpu`` CPU microseconds per request
-    in process and ``cpu_served`` of the server's process tree, ``cpu_seconds`` its CPU seconds in
-    a run, ``peak_rss`` bytes, ``load_before`` the load average of the minute before. A
-    spread is the median, the lowest and the highest value; a ratio is the port's median divided
-    by the original's.
-    """
-    return {
-        "format": FORMAT,
-        "started": outcome.started,
-        "seconds": round(outcome.seconds, 1),
-        "load_before": round(outcome.load_before, 2),
-        "passed": outcome.passed,
-        "settings": asdict(outcome.settings)
-        | {"loop": outcome.loop, "backlog": BACKLOG, "keep_alive": KEEP_ALIVE, "access_log": False},
-        "cores": asdict(outcome.cores),
-        "machine": machine(),
-        "versions": versions(),
-        "cases": [_case(one) for one in outcome.measured],
-        "failed": [asdict(left) for left in outcome.failed],
-        "skipped": [asdict(left) for left in outcome.skipped],
-    }
-
-
-def _case(one: Measured) -> dict[str, Any]:
-    return {
-        "subject": one.subject,
-        "case": one.case,
-        "checks": list(one.checks),
-        "original": _side(one.original),
-        "port": _side(one.port),
-        "ratio": {name: one.ratio(name) for name in VALUES},
-        "winner": {name: one.winner(name) for name in ("rate", "cpu")},
-        "errors": one.errors,
-        "notes": list(one.notes),
-    }
-
-
-def _side(side: Side) -> dict[str, Any]:
-    spreads = ((name, side.spread(name)) for name in VALUES)
-    return {
-        "median": {name: asdict(spread) if spread else None for name, spread in spreads},
-        "rounds": list(side.cpu),
-        "runs": [asdict(run) for run in side.runs],
-    }
-
-
-def render(outcome: Outcome) -> Group:
-    """A table for each subject, the verdict on each case, and what one must know to believe it."""
-    subjects = dict.fromkeys(one.subject for one in outcome.measured)
-    tables = [_table(subject, outcome) for subject in subjects]
-    return Group(*tables, *_verdicts(outcome), *_left(outcome), *_how(outcome))
-
-
-def _table(subject: str, outcome: Outcome) -> Table:
-    names = list(VALUES) if outcome.settings.served else ["cpu"]
-    table = Table(title=Text(subject), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("median (lowest–highest)", overflow="fold")
-    for name in ("original", "port", "port / original"):
-        table.add_column(name, justify="right")
-    for one in outcome.measured:
-        if one.subject == subject:
-            table.add_row(Text(one.case, "bold"))
-            for name in names:
-                table.add_row(*_row(one, name))
-            if outcome.settings.served:
-                table.add_row("  errors", _errors(one.original), _errors(one.port))
-            table.add_section()
-    return table
-
-
-def _row(one: Measured, name: str) -> list[Text]:
-    heading, unit, written = VALUES[name]
-    ratio = one.ratio(name)
-    return [
-        Text(f"  {heading}, {unit}"),
-        _cell(one.original.spread(name), written),
-        _cell(one.port.spread(name), written),
-        Text("-" if ratio is None else f"×{ratio:.2f}"),
-    ]
-
-
-def _cell(spread: Spread | None, written: Callable[[float], str]) -> Text:
-    if spread is None:
-        return Text("-")
-    text = Text(written(spread.median))
-    if spread.low == spread.high:
-        return text
-    return text.append(f" ({written(spread.low)}–{written(spread.high)})", style="dim")
-
-
-def _errors(side: Side) -> Text:
-    errors = sum(run.errors for run in side.runs)
-    return Text(str(errors), "bold red" if errors else "")
-
-
-WINS: dict[Winner, str] = {
+VERDICTS: dict[Winner, str] = {
     "original": "Flask wins",
     "port": "Quart wins",
     "neither": "Too close to call",
 }
 
 
-def _verdicts(outcome: Outcome) -> list[Text]:
-    lines = [line for name in ("rate", "cpu") for line in _verdict(outcome, name)]
-    explained = "The number is port / original. Too close: the values of both overlap."
-    return [*lines, Text(f"{explained}\n", "dim")] if lines else []
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of wrk, and of each installed package in :data:`PACKAGES`."""
+    found = {"python": f"{platform.python_version()} ({platform.python_implementation()})"}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found | ({"wrk": version} if (version := wrk_version()) else {})
 
 
-def _verdict(outcome: Outcome, name: str) -> list[Text]:
+def machine() -> dict[str, Any]:
+    """Return the processor, its cores, the memory in bytes, and the kernel."""
+    return {
+        "cpu": _processor(),
+        "cores": psutil.cpu_count(),
+        "memory": psutil.virtual_memory().total,
+        "system": platform.platform(),
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+    }
+
+
+def _processor() -> str:
+    """Return the name of the processor; on Linux the standard library does not have it."""
+    file = Path("/proc/cpuinfo")
+    if file.exists() and (match := re.search(r"(?m)^model name\s*:\s*(.+)$", file.read_text())):
+        return match[1]
+    return platform.processor() or os.uname().machine
+
+
+def as_data(result: BenchmarkResult) -> dict[str, Any]:
+    """Return all of *result* in the types of JSON, with versions and machine.
+
+    ``rate`` is in requests per second, latencies in milliseconds, ``cpu`` (in process) and
+    ``cpu_served`` (of the server's process tree) in CPU microseconds per request, ``cpu_seconds``
+    in CPU seconds of a run, ``peak_rss`` in bytes. ``load_before`` is the load average of the
+    minute before. A spread is the median, the lowest and the highest value. A ratio is the median
+    of the port divided by that of the original.
+    """
+    return {
+        "format": FORMAT,
+        "started": result.started,
+        "seconds": round(result.seconds, 1),
+        "load_before": round(result.load_before, 2),
+        "passed": result.passed,
+        "settings": asdict(result.settings)
+        | {"loop": result.loop, "backlog": BACKLOG, "keep_alive": KEEP_ALIVE, "access_log": False},
+        "cores": asdict(result.cores),
+        "machine": machine(),
+        "versions": versions(),
+        "cases": [_case_data(case) for case in result.cases],
+        "failed": [asdict(case) for case in result.failed],
+        "skipped": [asdict(case) for case in result.skipped],
+    }
+
+
+def _case_data(case: CaseResult) -> dict[str, Any]:
+    return {
+        "comparison": case.comparison,
+        "case": case.case,
+        "checks": list(case.checks),
+        "original": _application_data(case.original),
+        "port": _application_data(case.port),
+        "ratio": {name: case.ratio(name) for name in VALUES},
+        "winner": {name: case.winner(name) for name in ("rate", "cpu")},
+        "errors": case.errors,
+        "notes": list(case.notes),
+    }
+
+
+def _application_data(application: ApplicationResult) -> dict[str, Any]:
+    spreads = ((name, application.spread(name)) for name in VALUES)
+    return {
+        "median": {name: asdict(spread) if spread else None for name, spread in spreads},
+        "rounds": list(application.cpu),
+        "runs": [asdict(run) for run in application.runs],
+    }
+
+
+def render(result: BenchmarkResult) -> Group:
+    """Return a table for each comparison, a verdict for each case, and how it was measured."""
+    comparisons = dict.fromkeys(case.comparison for case in result.cases)
+    tables = [_table(name, result) for name in comparisons]
+    return Group(*tables, *_verdicts(result), *_unmeasured(result), *_method(result))
+
+
+def _table(comparison: str, result: BenchmarkResult) -> Table:
+    served = result.settings.served
+    table = Table(title=Text(comparison), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("median (lowest–highest)", overflow="fold")
+    for heading in ("original", "port", "port / original"):
+        table.add_column(heading, justify="right")
+    for case in result.cases:
+        if case.comparison == comparison:
+            table.add_row(Text(case.case, "bold"))
+            for name in VALUES if served else ["cpu"]:
+                table.add_row(*_row(case, name))
+            if served:
+                table.add_row("  errors", _errors(case.original), _errors(case.port))
+            table.add_section()
+    return table
+
+
+def _row(case: CaseResult, name: str) -> list[Text]:
+    heading, unit, format_value = VALUES[name]
+    ratio = case.ratio(name)
+    return [
+        Text(f"  {heading}, {unit}"),
+        _cell(case.original.spread(name), format_value),
+        _cell(case.port.spread(name), format_value),
+        Text("-" if ratio is None else f"×{ratio:.2f}"),
+    ]
+
+
+def _cell(spread: Spread | None, format_value: Callable[[float], str]) -> Text:
+    if spread is None:
+        return Text("-")
+    text = Text(format_value(spread.median))
+    if spread.low == spread.high:
+        return text
+    return text.append(f" ({format_value(spread.low)}–{format_value(spread.high)})", style="dim")
+
+
+def _errors(application: ApplicationResult) -> Text:
+    errors = sum(run.errors for run in application.runs)
+    return Text(str(errors), "bold red" if errors else "")
+
+
+def _verdicts(result: BenchmarkResult) -> list[Text]:
+    lines = [line for name in ("rate", "cpu") for line in _verdict(result, name)]
+    legend = "The number is port / original. Too close to call: the values of both overlap."
+    return [*lines, Text(f"{legend}\n", "dim")] if lines else []
+
+
+def _verdict(result: BenchmarkResult, name: str) -> list[Text]:
     heading, unit, _ = VALUES[name]
     lines = []
-    for winner, wins in WINS.items():
-        cases = [one for one in outcome.measured if one.winner(name) == winner]
-        lines += [Text(f"{wins} in {heading} {unit}", "bold")] if cases else []
-        lines += [Text(f"  {_name(one)}  ×{one.ratio(name) or 0:.2f}") for one in cases]
+    for winner, verdict in VERDICTS.items():
+        cases = [case for case in result.cases if case.winner(name) == winner]
+        lines += [Text(f"{verdict} in {heading} {unit}", "bold")] if cases else []
+        lines += [Text(f"  {_title(case)}  ×{case.ratio(name) or 0:.2f}") for case in cases]
     return lines
 
 
-def _left(outcome: Outcome) -> list[Text]:
-    lines = [Text(f"failed: {_name(one)}: {one.reason}", "red") for one in outcome.failed]
-    lines += [Text(f"note: {_name(one)}: {note}") for one in outcome.measured for note in one.notes]
-    reasons: dict[str, list[str]] = {}
-    for one in outcome.skipped:
-        reasons.setdefault("" if one.able else one.reason, []).append(_name(one))
-    able = reasons.pop("", [])
-    lines += [
-        Text(f"skipped ({reason}): {', '.join(cases)}", "dim") for reason, cases in reasons.items()
-    ]
-    more = f"{len(able)} more case(s) can be measured: --case NAME, --case '*' for all"
-    return lines + ([Text(more, "dim")] if able else [])
+def _unmeasured(result: BenchmarkResult) -> list[Text]:
+    lines = [Text(f"failed: {_title(case)}: {case.reason}", "red") for case in result.failed]
+    for case in result.cases:
+        lines += [Text(f"note: {_title(case)}: {note}") for note in case.notes]
+    by_reason: dict[str, list[str]] = {}
+    for skipped in result.skipped:
+        if not skipped.measurable:
+            by_reason.setdefault(skipped.reason, []).append(_title(skipped))
+    for reason, titles in by_reason.items():
+        lines.append(Text(f"skipped ({reason}): {', '.join(titles)}", "dim"))
+    if more := sum(skipped.measurable for skipped in result.skipped):
+        hint = f"{more} more case(s) can be measured: --case NAME, or --case '*' for all"
+        lines.append(Text(hint, "dim"))
+    return lines
 
 
-def _name(one: Measured | Left) -> str:
-    return f"{one.subject} · {one.case}" if one.case else one.subject
+def _title(case: CaseResult | UnmeasuredCase) -> str:
+    return f"{case.comparison} · {case.case}" if case.case else case.comparison
 
 
-def _how(outcome: Outcome) -> list[Text]:
-    found, settings = machine(), outcome.settings
-    lines = [f"CPU alone: of the callable in process, on {outcome.loop}, without a server."]
-    lines += _how_served(outcome) if settings.served else []
+def _method(result: BenchmarkResult) -> list[Text]:
+    found = machine()
+    lines = [f"CPU in process: the application alone, without a server, on {result.loop}."]
+    lines += _served_method(result) if result.settings.served else []
     lines.append(
         f"{found['cpu']}, {found['cores']} cores, {found['memory'] / MIB / 1024:.1f} GiB,"
-        f" {found['system']}; load average {outcome.load_before:.2f} before it began"
+        f" {found['system']}; load average before the start: {result.load_before:.2f}"
     )
     lines.append(", ".join(f"{name} {version}" for name, version in versions().items()))
     return [Text(line, "dim") for line in lines]
 
 
-def _how_served(outcome: Outcome) -> list[str]:
-    settings = outcome.settings
+def _served_method(result: BenchmarkResult) -> list[str]:
+    settings = result.settings
     threaded = settings.original_server in ("gunicorn-gthread", "granian-wsgi")
     threads = f" of {settings.threads} threads" if threaded else ""
-    closes = ", which sync closes after each answer" if "sync" in settings.original_server else ""
+    closes = ", which sync closes after each response" if "sync" in settings.original_server else ""
     return [
-        f"Served: {settings.runs} runs of {settings.seconds} s for each side in the order A B B A,"
-        f" after {settings.warm_up} s of warm-up; {settings.connections} connections kept open"
-        f"{closes}; no access log; backlog {BACKLOG}.",
+        f"Served: {settings.runs} runs of {settings.seconds} s for each application in the order"
+        f" A B B A, after {settings.warm_up} s of warm-up; {settings.connections} connections that"
+        f" stay open{closes}; no access log; backlog {BACKLOG}.",
         f"Original: {settings.original_server}, {settings.workers} worker(s){threads}."
         f" Port: {settings.port_server}, {settings.workers} worker(s).",
-        f"Cores: {_cores(outcome)}. What a pattern needs beside them, such as a database, is on"
-        " any. CPU and memory are of the server's whole process tree.",
+        f"Cores: {_cores(result)}. Services that a pattern needs, such as a database, use any core."
+        " CPU and memory are those of the server's whole process tree.",
         *([HYPERCORN] if settings.port_server == "hypercorn" else []),
     ]
 
 
-def _cores(outcome: Outcome) -> str:
-    cores = outcome.cores
+def _cores(result: BenchmarkResult) -> str:
+    cores = result.cores
     if cores.servers is None or cores.load is None:
         return cores.note or "not pinned"
     note = f" ({cores.note})" if cores.note else ""
-    return f"{_list(cores.servers)} for each server in its turn, {_list(cores.load)} for wrk{note}"
+    return f"{_join(cores.servers)} for the measured server, {_join(cores.load)} for wrk{note}"
 
 
-def _list(cores: Iterable[int]) -> str:
+def _join(cores: Iterable[int]) -> str:
     return ", ".join(map(str, cores))

@@ -1,19 +1,40 @@
-"""The vocabulary of a comparison: what is asked, what is compared, and what may differ."""
+"""The data of a comparison: which requests are sent, what is compared, and what may differ."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Arrangement", "BodyForm", "Case", "Difference", "File", "Pairs", "Step", "Where"]
+from quartpatterns import catalog
+
+__all__ = [
+    "Arrangement",
+    "BodyForm",
+    "Case",
+    "Comparison",
+    "Config",
+    "Difference",
+    "File",
+    "Pairs",
+    "Step",
+    "Transport",
+    "Where",
+    "pattern_comparison",
+]
 
 BodyForm = Literal["text", "json", "html", "ignore"]
+Config = Mapping[str, Any]
 Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
+Transport = Literal["in process", "on the wire"]
 Where = Literal["everywhere", "in process", "on the wire"]
 
-ASPECT = re.compile(r"status|complete|body|header:[!#$%&'*+.^_`|~0-9a-z-]+")
+_ASPECT = re.compile(r"status|complete|body|header:[!#$%&'*+.^_`|~0-9a-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +42,11 @@ class File:
     """A file in a multipart form.
 
     Arguments:
-        content: The bytes of the part.
-        name: The file name the client sends; the empty string is what a browser sends when
-            nothing was chosen.
-        content_type: The media type of the part.
+        content: The bytes of the file.
+        name: The file name. A browser sends an empty string if no file was selected.
+        content_type: The media type.
+
+    .. versionadded:: 0.1
     """
 
     content: bytes
@@ -34,33 +56,32 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request, and what is compared of its answer.
+    """One request, and what is compared of its response.
 
-    At most one of *form* (with or without *files*), *json* and *body* is given. In *path*,
-    *query*, *headers* and *form* a captured value is written as ``{name}``.
+    Give at most one of *form* (with or without *files*), *json* and *body*. ``{name}`` in *path*,
+    *query*, *headers* and *form* is replaced by the value that an earlier step captured.
 
     Arguments:
-        path: The path, and the query where it is part of the line, as they are to stand in the
-            request line.
+        path: The path, and optionally the query, exactly as in the request line.
         method: The HTTP method.
         query: Added to the path, percent-encoded.
-        headers: Headers to send; ``Host`` is ``localhost`` unless it is given here.
-        form: Fields of a form: urlencoded, or multipart where there are *files*.
-        files: Parts of a multipart form, by field name.
-        json: A value to send as JSON. ``None`` sends none: ``body=b"null"`` sends null.
-        body: Sent as it is: bytes with a ``Content-Length``, a sequence of bytes chunked, one
-            chunk an item.
-        compare: How bodies are compared. ``text`` is exact to the byte, ``json`` compares
-            values, ``html`` elements, attributes and words whatever the white space between
-            them; ``ignore`` compares nothing and wants a reason in the case's comment.
-        ignore_headers: Lower-case names of headers that are not compared, beyond those that
-            belong to the server.
-        capture: Values to take out of the answer for later steps: a name, and a regular
-            expression with one group that is searched in the body. As the two sides may make
-            different values, each is compared as ``{name}`` wherever it stands.
-        until: The request is repeated until the body has a match of this regular expression;
-            the last answer is the one that counts.
-        patience: Seconds that *until* may take.
+        headers: Request headers. ``Host`` is ``localhost`` by default.
+        form: Form fields: URL-encoded, or multipart if there are *files*.
+        files: Files of a multipart form, by field name.
+        json: A value to send as JSON. ``None`` sends no body; ``body=b"null"`` sends null.
+        body: Bytes, sent with a ``Content-Length``, or a sequence of bytes, sent as chunks.
+        compare: How bodies are compared. ``text`` compares every byte, ``json`` values, ``html``
+            elements, attributes and words but not white space. ``ignore`` compares no bodies;
+            say why in a comment.
+        ignore_headers: Lower-case names of response headers that are not compared.
+        capture: Values to take from the body for later steps: by name, a regular expression with
+            one group. The two applications may generate different values, so each is compared as
+            ``{name}`` wherever it occurs.
+        until: Repeat the request until the body matches this regular expression. Only the last
+            response is compared.
+        timeout: Seconds after which *until* gives up.
+
+    .. versionadded:: 0.1
     """
 
     path: str = "/"
@@ -75,7 +96,7 @@ class Step:
     ignore_headers: tuple[str, ...] = field(default=(), kw_only=True)
     capture: Mapping[str, str] = field(default_factory=dict[str, str], kw_only=True)
     until: str | None = field(default=None, kw_only=True)
-    patience: float = field(default=15.0, kw_only=True)
+    timeout: float = field(default=60.0, kw_only=True)
 
     def __post_init__(self) -> None:
         form = self.form is not None or self.files is not None
@@ -89,20 +110,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where the port answers otherwise than the original, on purpose.
+    """An intended difference between the responses of the original and the port.
 
-    Both answers are part of it: a difference that no longer holds fails the comparison, as an
-    undeclared one does.
+    It contains both values. If one of them no longer holds, the comparison fails, as it does for a
+    difference that is not declared.
 
     Arguments:
         aspect: ``status``, ``body``, ``header:<lower-case name>``, or ``complete`` (whether the
-            answer arrived whole).
-        original: What the original answers: a value, ``None`` for a header that is absent, or a
-            compiled regular expression that must match the whole text.
-        port: What the port answers, in the same way.
-        reason: One sentence, for the reader of the report.
+            whole response arrived).
+        original: The value of the original, ``None`` for a missing header, or a compiled regular
+            expression that must match the whole text.
+        port: The value of the port, in the same form.
+        reason: One sentence for the reader of the report.
         step: The index of the step.
-        where: The transport on which it holds.
+        where: The transport on which the difference occurs.
+
+    .. versionadded:: 0.1
     """
 
     aspect: str
@@ -113,24 +136,28 @@ class Difference:
     where: Where = "everywhere"
 
     def __post_init__(self) -> None:
-        if not ASPECT.fullmatch(self.aspect):
+        if not _ASPECT.fullmatch(self.aspect):
             raise ValueError(
                 f"{self.aspect!r} is not an aspect: write status, body, complete or"
                 " header:<lower-case name>"
             )
         if not self.reason:
-            raise ValueError("a difference has a reason")
+            raise ValueError("a difference needs a reason")
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Case:
-    """One exchange, or a session of several with one cookie jar, that both must answer alike.
+    """A request, or a session of several requests, with equal responses from both applications.
+
+    The requests of a session share their cookies.
 
     Arguments:
         name: A few words, unique in the pattern.
         steps: The requests, in order.
-        checks: The numbered demands of the pattern's README.md that this case proves.
-        differs: The differences that are meant.
+        checks: The ids of the checks in the pattern's README.md that this case proves.
+        differs: The intended differences.
+
+    .. versionadded:: 0.1
     """
 
     name: str
@@ -158,13 +185,62 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """The configuration that original and port are created with.
+    """The configuration that the original and the port are created with.
 
-    A ``cases.py`` whose applications need something to be there (a database, a broker, a
-    worker) has an asynchronous context manager ``arrange(folder)`` that yields one of these and
-    cleans up behind itself. The values must survive :func:`repr`, as servers are given them on
-    a command line.
+    If the applications of a ``cases.py`` need a database, a broker or a worker, it defines an
+    asynchronous context manager ``arrange(folder)``. It starts them, yields an ``Arrangement``, and
+    stops them. The :func:`repr` of each value must be a literal: servers receive it as text.
+
+    Arguments:
+        original: The configuration of the original.
+        port: The configuration of the port.
+
+    .. versionadded:: 0.1
     """
 
-    original: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    port: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    original: Config = field(default_factory=dict[str, Any])
+    port: Config = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two applications and the cases to compare them with.
+
+    Arguments:
+        name: The name in reports.
+        original: The name of the original, as
+            :func:`~quartpatterns.compare.applications.load_application` takes it.
+        port: The name of the port.
+        cases: The cases.
+        arrange: See :class:`Arrangement`. Without it, both are created without a configuration.
+    """
+
+    name: str
+    original: str
+    port: str
+    cases: Sequence[Case]
+    arrange: Callable[[Path], AbstractAsyncContextManager[Arrangement]] | None = None
+
+    @contextlib.asynccontextmanager
+    async def configurations(
+        self, folder: Path
+    ) -> AsyncIterator[tuple[Config | None, Config | None]]:
+        """Start what the applications need, and yield the configurations of original and port."""
+        if self.arrange is None:
+            yield None, None
+            return
+        async with self.arrange(folder) as arrangement:
+            yield arrangement.original, arrangement.port
+
+
+def pattern_comparison(name: str) -> Comparison:
+    """Return the comparison of the pattern *name*.
+
+    Raises:
+        LookupError: No such pattern.
+    """
+    catalog.get(name)
+    example = f"quartpatterns.{name}.example"
+    cases = importlib.import_module(f"{example}.cases")
+    original, port = f"{example}.original:create_app", f"{example}.port:create_app"
+    return Comparison(name, original, port, cases.CASES, getattr(cases, "arrange", None))

@@ -1,4 +1,4 @@
-"""The outcome of a comparison, as a table for people and as data for programs."""
+"""Report a comparison: as a table for people, and as data for programs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.compare.parity import Finding, Result
+from quartpatterns.compare.parity import Finding, ParityResult
 
-__all__ = ["as_data", "as_text", "counts", "render"]
+Results = Mapping[str, Sequence[ParityResult]]
+_DIFF_LINES = 12
+_VALUE_LENGTH = 300
 
-Outcome = Mapping[str, Sequence[Result]]
-_SHOWN = 12  # lines of a body's difference
 
-
-def counts(results: Sequence[Result]) -> dict[str, int]:
-    """How many cases there are, how many passed, and how many findings of each kind there are."""
+def counts(results: Sequence[ParityResult]) -> dict[str, int]:
+    """Return the number of cases, of passed cases, and of findings of each kind."""
     kinds = [finding.kind for result in results for finding in result.findings]
     return {
         "cases": len(results),
@@ -28,19 +27,19 @@ def counts(results: Sequence[Result]) -> dict[str, int]:
     }
 
 
-def as_data(outcome: Outcome, transport: str) -> dict[str, Any]:
-    """All of *outcome* in the types of JSON, by the name of what was compared."""
+def as_data(results: Results, transport: str) -> dict[str, Any]:
+    """Return *results*, by the name of the comparison, in the types of JSON."""
     return {
         "transport": transport,
-        "passed": all(result.passed for results in outcome.values() for result in results),
-        "subjects": {
-            name: counts(results) | {"results": [_result(result) for result in results]}
-            for name, results in outcome.items()
+        "passed": all(result.passed for each in results.values() for result in each),
+        "comparisons": {
+            name: counts(each) | {"results": [_result_data(result) for result in each]}
+            for name, each in results.items()
         },
     }
 
 
-def _result(result: Result) -> dict[str, Any]:
+def _result_data(result: ParityResult) -> dict[str, Any]:
     return {
         "case": result.case.name,
         "checks": list(result.case.checks),
@@ -53,38 +52,37 @@ def _result(result: Result) -> dict[str, Any]:
     }
 
 
-def render(outcome: Outcome, transport: str, *, verbose: bool = False) -> Group:
-    """The table, and under it each finding that nobody declared.
+def render(results: Results, transport: str, *, verbose: bool = False) -> Group:
+    """Return the table, and after it each unexpected finding.
 
     Arguments:
-        outcome: The results by the name of what was compared.
-        transport: How the sides were asked, for the title.
-        verbose: Show the declared differences with their reasons too.
+        results: The results by the name of the comparison.
+        transport: The transport, for the title.
+        verbose: Include the declared differences with their reasons.
     """
     table = Table(title=f"Parity {transport}", title_justify="left")
     table.add_column("compared", overflow="fold")
-    for name in ("cases", "passed", "declared", "undeclared", "stale"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    for name, results in outcome.items():
-        row = counts(results)
-        bad = "bold red" if row["passed"] < row["cases"] else ""
-        table.add_row(name, *map(str, row.values()), style=bad)
-    return Group(table, *_details(outcome, verbose=verbose))
+    for heading in ("cases", "passed", "declared", "undeclared", "stale"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    lines: list[Text] = []
+    for name, each in results.items():
+        row = counts(each)
+        style = "bold red" if row["passed"] < row["cases"] else ""
+        table.add_row(name, *map(str, row.values()), style=style)
+        for result in each:
+            lines += _findings(name, result, verbose=verbose)
+    return Group(table, *lines)
 
 
-def _details(outcome: Outcome, *, verbose: bool) -> list[Text]:
-    lines = []
-    for name, results in outcome.items():
-        for result in results:
-            found = [one for one in result.findings if verbose or one.kind != "declared"]
-            for finding in found:
-                lines.append(_finding(name, result, finding))
-            if found and not result.passed:
-                lines += [Text(f"    {error}", style="dim") for error in result.errors]
+def _findings(name: str, result: ParityResult, *, verbose: bool) -> list[Text]:
+    findings = [finding for finding in result.findings if verbose or finding.kind != "declared"]
+    lines = [_finding(name, result, finding) for finding in findings]
+    if findings and not result.passed:
+        lines += [Text(f"    {error}", style="dim") for error in result.errors]
     return lines
 
 
-def _finding(name: str, result: Result, finding: Finding) -> Text:
+def _finding(name: str, result: ParityResult, finding: Finding) -> Text:
     step = result.case.steps[finding.step]
     style = "" if finding.kind == "declared" else "red"
     text = Text(f"\n{finding.kind}: ", style=style)
@@ -100,25 +98,30 @@ def _finding(name: str, result: Result, finding: Finding) -> Text:
 
 
 def _values(finding: Finding) -> list[str]:
-    one, other = finding.original, finding.port
-    if isinstance(one, str) and isinstance(other, str) and "\n" in one + other and one != other:
-        lines = difflib.unified_diff(
-            one.splitlines(), other.splitlines(), "original", "port", lineterm="", n=1
+    """Return both values; a diff if they are different texts of several lines."""
+    original, port = finding.original, finding.port
+    texts = isinstance(original, str) and isinstance(port, str)
+    if not texts or original == port or "\n" not in original + port:
+        return [f"original  {_shorten(original)}", f"port      {_shorten(port)}"]
+    lines = list(
+        difflib.unified_diff(
+            original.splitlines(), port.splitlines(), "original", "port", lineterm="", n=1
         )
-        shown = list(lines)
-        more = [f"... {len(shown) - _SHOWN} more lines"] if len(shown) > _SHOWN else []
-        return shown[:_SHOWN] + more
-    return [f"original  {_short(one)}", f"port      {_short(other)}"]
+    )
+    more = len(lines) - _DIFF_LINES
+    return lines[:_DIFF_LINES] + ([f"... {more} more lines"] if more > 0 else [])
 
 
-def _short(value: Any) -> str:
-    text = "absent" if value is None else str(value)
-    return text if len(text) <= 300 else f"{text[:300]} ... ({len(text)} characters)"
+def _shorten(value: Any) -> str:
+    text = "missing" if value is None else str(value)
+    if len(text) <= _VALUE_LENGTH:
+        return text
+    return f"{text[:_VALUE_LENGTH]} ... ({len(text)} characters)"
 
 
-def as_text(outcome: Outcome, transport: str) -> str:
-    """What :func:`render` shows, without colour: for a failing assertion."""
+def as_text(results: Results, transport: str) -> str:
+    """Return the output of :func:`render` without colour, for a failing assertion."""
     console = Console(width=100, color_system=None, force_terminal=False)
     with console.capture() as capture:
-        console.print(render(outcome, transport))
+        console.print(render(results, transport))
     return capture.get()

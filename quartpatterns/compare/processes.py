@@ -1,9 +1,10 @@
-"""Start programs that end with us, and find out whether they are ready."""
+"""Start programs that end with this process, and wait until they are ready."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import subprocess
 import sys
@@ -15,19 +16,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-__all__ = ["Process", "StartError", "accepts", "free_port", "in_thread"]
-
 T = TypeVar("T")
-_KEEPER = Path(__file__).with_name("keeper.py")
+_WATCHDOG = Path(__file__).with_name("watchdog.py")
 
 
 class StartError(Exception):
-    """A program did not start; the message says which, why, and what to do."""
+    """A program did not start; the message says which one, why, and what to do."""
 
 
 @contextlib.asynccontextmanager
 async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """*context*, entered and left in a thread: starting a server takes a while."""
+    """Enter and exit *context* in a thread, so that starting a server does not block the loop."""
     value = await asyncio.to_thread(context.__enter__)
     try:
         yield value
@@ -36,31 +35,36 @@ async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that is free at this moment.
+
+    It is below the ports that systems assign to outgoing connections, so that no connection takes
+    it before a server does.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether somebody listens on *port* of *host*."""
+    """Return whether a program accepts connections on *port* of *host*."""
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1.0):
         return True
     return False
 
 
 class Process:
-    """A running program that ends when this object is stopped, or when this process dies.
+    """A running program that ends when :meth:`stop` is called or when this process dies.
 
     Arguments:
         command: The program and its arguments.
-        log: A file for what it prints; ``None`` lets it print where this process prints.
-        env: The whole environment; ``None`` hands on this process's own.
+        log: A file for its output; by default the output of this process.
+        env: The complete environment; by default the environment of this process.
         cwd: The folder to run in.
 
     Raises:
-        StartError: The program can't be executed.
+        StartError: The program cannot be executed.
     """
 
     def __init__(
@@ -71,23 +75,24 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
+        self.started = time.monotonic()
         self.command = [str(part) for part in command]
         self.log = log
         with log.open("ab") if log else contextlib.nullcontext() as output:
-            # -S -E: the keeper needs no installed package and no setting of Python's.
-            self._keeper = subprocess.Popen(
-                [sys.executable, "-S", "-E", str(_KEEPER), *self.command],
+            # -S -E: the watchdog needs no installed package and no setting of Python.
+            self._watchdog = subprocess.Popen(
+                [sys.executable, "-S", "-E", str(_WATCHDOG), *self.command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
                 env=env,
                 cwd=cwd,
             )
-        assert self._keeper.stdout is not None
-        line = self._keeper.stdout.readline()
+        assert self._watchdog.stdout is not None
+        line = self._watchdog.stdout.readline()
         if not line:
             self.stop()
-            raise StartError(self._message("can't be executed"))
+            raise StartError(self._message("cannot be executed"))
         self.pid = int(line)
 
     def __enter__(self) -> Self:
@@ -103,20 +108,20 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """The program's exit code, or ``None`` while it runs."""
-        return self._keeper.poll()
+        """The exit code of the program, or ``None`` while it runs."""
+        return self._watchdog.poll()
 
-    def wait_until(self, ready: Callable[[], bool], *, timeout: float = 30.0) -> Self:
+    def wait_until(self, ready: Callable[[], bool], *, timeout: float = 60.0) -> Self:
         """Wait until *ready* returns true.
 
         Raises:
-            StartError: The program ended, or *timeout* seconds went by; it is stopped then.
+            StartError: The program exited, or *timeout* seconds passed. It is stopped.
         """
         deadline = time.monotonic() + timeout
         while not ready():
             if self.returncode is not None:
                 self.stop()
-                raise StartError(self._message(f"ended with exit code {self.returncode}"))
+                raise StartError(self._message(f"exited with code {self.returncode}"))
             if time.monotonic() > deadline:
                 self.stop()
                 raise StartError(self._message(f"was not ready after {timeout:g} s"))
@@ -124,18 +129,18 @@ class Process:
         return self
 
     def output(self) -> str:
-        """What the program has printed into its log so far."""
+        """Return what the program has written to its log so far."""
         return self.log.read_text(errors="replace") if self.log else ""
 
     def stop(self) -> None:
-        """Ask the program and its children to end, and wait until they have."""
-        assert self._keeper.stdin is not None and self._keeper.stdout is not None
+        """Terminate the program and its children, and wait until they have exited."""
+        assert self._watchdog.stdin is not None and self._watchdog.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._keeper.stdin.close()
-        self._keeper.wait()
-        self._keeper.stdout.close()
+            self._watchdog.stdin.close()
+        self._watchdog.wait()
+        self._watchdog.stdout.close()
 
-    def _message(self, what: str) -> str:
+    def _message(self, event: str) -> str:
         name = Path(self.command[0]).name
-        said = self.output().strip().splitlines()[-5:]
-        return "\n".join([f"{name} {what}", *(f"  {line}" for line in said)])
+        last_lines = self.output().strip().splitlines()[-5:]
+        return "\n".join([f"{name} {event}", *(f"  {line}" for line in last_lines)])

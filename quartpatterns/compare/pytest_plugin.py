@@ -1,11 +1,11 @@
-"""A pytest plugin: two applications answer alike, in one assertion of the user's own tests.
+"""A pytest plugin: assert that two applications give equal responses.
 
-Installed with ``pip install 'quartpatterns[compare]'``; nothing is imported until it is used::
+``pip install 'quartpatterns[compare]'`` installs it. It imports nothing until it is used::
 
     def test_port(assert_parity):
         assert_parity("shop.old:app", "shop.new:create_app()")
 
-It runs an event loop of its own: an async test calls it as
+It runs an event loop of its own. In an async test, write
 ``await asyncio.to_thread(assert_parity, ...)``.
 """
 
@@ -26,7 +26,10 @@ App = Callable[..., Any] | str
 
 
 class AssertParity(Protocol):
-    """The type of the fixture ``assert_parity``."""
+    """The type of the fixture ``assert_parity``.
+
+    .. versionadded:: 0.1
+    """
 
     def __call__(
         self,
@@ -36,25 +39,28 @@ class AssertParity(Protocol):
         cases: Sequence[Case] | None = None,
         requests: str | Path | None = None,
     ) -> None:
-        """Fail unless both applications answer alike.
+        """Fail unless both applications give equal responses.
 
         Arguments:
-            original: The WSGI (or ASGI) application, or its name as ``module:app``.
-            port: The ASGI (or WSGI) application, or its name.
-            cases: What to ask; where neither these nor *requests* are given, every GET rule
-                without arguments.
-            requests: A file of requests, TOML or HAR.
+            original: A WSGI or ASGI application, or its name as ``module:app``.
+            port: A WSGI or ASGI application, or its name.
+            cases: The cases. Without *cases* and *requests*, every GET rule without arguments.
+            requests: A TOML or HAR file with the cases.
 
         Raises:
-            AssertionError: They differ where no case declares it; the message is the report.
-            LoadError: There is no application of that name.
-            RequestsFileError: The file is malformed.
+            AssertionError: The responses differ, and no case declares it; the message is the
+                report.
+            ApplicationLoadError: There is no application of that name.
+            CaseFileError: The file is malformed.
         """
 
 
 @pytest.fixture
 def assert_parity() -> AssertParity:
-    """An assertion that two applications answer alike."""
+    """Return a function that asserts equal responses of two applications.
+
+    .. versionadded:: 0.1
+    """
     return _assert_parity
 
 
@@ -65,22 +71,23 @@ def _assert_parity(
     cases: Sequence[Case] | None = None,
     requests: str | Path | None = None,
 ) -> None:
-    # Imported here, as pytest loads this module in every run of everybody.
+    # pytest imports this module in every run of every project that has this package installed.
     import asyncio
 
-    from quartpatterns.compare.loading import load
-    from quartpatterns.compare.parity import Result, compare_applications
+    from quartpatterns.compare.applications import load_application
+    from quartpatterns.compare.case_files import cases_from_rules, read_cases
+    from quartpatterns.compare.parity import ParityResult, compare_applications
     from quartpatterns.compare.parity_report import as_text
-    from quartpatterns.compare.requests_file import read_requests
-    from quartpatterns.compare.rules import get_rules
 
-    one = load(original) if isinstance(original, str) else original
-    other = load(port) if isinstance(port, str) else port
-    asked = cases or (read_requests(Path(requests)) if requests else get_rules(one, other))
+    apps = (
+        load_application(original) if isinstance(original, str) else original,
+        load_application(port) if isinstance(port, str) else port,
+    )
+    selected = cases or (read_cases(Path(requests)) if requests else cases_from_rules(*apps))
 
-    async def compared() -> list[Result]:
-        return [result async for result in compare_applications(one, other, asked)]
+    async def compare() -> list[ParityResult]:
+        return [result async for result in compare_applications(*apps, selected)]
 
-    results = asyncio.run(compared())
+    results = asyncio.run(compare())
     if not all(result.passed for result in results):
         pytest.fail(as_text({"applications": results}, "in process"), pytrace=False)

@@ -1,8 +1,8 @@
-"""The module that every server process imports: the application under comparison, as ``app``.
+"""The module that every server process imports: the compared application, as ``app``.
 
-One mechanism serves all servers: the name of the application and the :func:`repr` of its
-configuration come in the environment. Nothing but the standard library is imported beside the
-application itself, so that the memory measured is the application's and its server's.
+Two environment variables contain the name of the application and the :func:`repr` of its
+configuration. This module imports nothing else but the standard library, so that the measured
+memory belongs to the application and its server.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 import os
 
-from quartpatterns.compare.loading import load
-
-__all__ = ["CONFIG", "NAME", "app"]
+from quartpatterns.compare.applications import load_application
 
 NAME = "QUARTPATTERNS_TARGET"
 CONFIG = "QUARTPATTERNS_TARGET_CONFIG"
 
-app = load(os.environ[NAME], ast.literal_eval(os.environ[CONFIG]) if CONFIG in os.environ else None)
+app = load_application(
+    os.environ[NAME], ast.literal_eval(os.environ[CONFIG]) if CONFIG in os.environ else None
+)

@@ -1,4 +1,4 @@
-"""HTTPX clients for a WSGI callable, an ASGI callable with its lifespan, and a running server."""
+"""HTTPX clients for a WSGI callable, for an ASGI callable with its lifespan, and for a server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import io
 import sys
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -15,15 +15,13 @@ import httpx
 from asgi_lifespan import LifespanManager, LifespanNotSupported
 from werkzeug.test import run_wsgi_app
 
-from quartpatterns.compare.loading import interface
+from quartpatterns.compare.applications import Application, interface
 
-__all__ = ["ENDING", "TARGET", "Client", "Ending", "client", "wsgi_environ"]
-
-ENDING = "quartpatterns.ending"
-"""The response extension, an :class:`Ending`, of an application that is called in process."""
+DELIVERY = "quartpatterns.delivery"
+"""The response extension of an application that is called in process, an :class:`Delivery`."""
 
 TARGET = "target"
-"""HTTPX's request extension for the request target, sent to the byte: path and query."""
+"""The request extension of HTTPX for the request target: path and query, sent unchanged."""
 
 HEADERS = {
     "Host": "localhost",
@@ -31,85 +29,89 @@ HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
 }
-TIMEOUT = 30.0  # seconds for each of connect, read, write
-START = 60.0  # seconds for an application's start-up, and for its shutdown
+TIMEOUT = 60.0  # seconds for each of connect, read and write
+STARTUP_TIMEOUT = 60.0  # seconds for the start of an application, and for its shutdown
 
 Message = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How an answer ended: whether all of its body came, and what the application raised."""
+class Delivery:
+    """Whether the whole body was produced, and the exception that the application raised."""
 
     complete: bool = True
     error: str | None = None
 
 
-class Client(httpx.AsyncClient):
-    """HTTPX's client, and a way to send a request without a look at where it redirects.
+class ComparisonClient(httpx.AsyncClient):
+    """An HTTPX client that can send a request without parsing the ``Location`` of the response.
 
-    HTTPX parses each ``Location`` even where it follows none, and fails for one that is no URL to
-    it: an answer like any other here.
+    HTTPX parses ``Location`` even if it does not follow redirects, and fails if it is not a valid
+    URL. A comparison treats such a response as any other.
     """
 
-    wire: httpx.AsyncBaseTransport
+    transport: httpx.AsyncBaseTransport
 
     async def exchange(self, request: httpx.Request) -> httpx.Response:
-        """Send *request*, keep the cookies of the answer, and leave its body to be read."""
-        response = await self.wire.handle_async_request(request)
+        """Send *request* and store the cookies of the response; its body is not read yet."""
+        response = await self.transport.handle_async_request(request)
         response.request = request
         self.cookies.extract_cookies(response)
         return response
 
 
 @contextlib.asynccontextmanager
-async def client(target: Callable[..., Any] | str) -> AsyncIterator[Client]:
-    """A client for *target*: an ASGI or WSGI application, or the URL of a server.
+async def client(target: Application | str) -> AsyncIterator[ComparisonClient]:
+    """Yield a client for *target*: an ASGI or WSGI application, or the URL of a server.
 
-    An ASGI application is started before and shut down after, if it knows lifespan. Whichever
-    it is, the application sees the same headers, ``Host: localhost`` among them.
+    An ASGI application that supports lifespan is started first and shut down at the end. Every
+    application receives the same headers, including ``Host: localhost``.
     """
     async with contextlib.AsyncExitStack() as stack:
-        # A connection a request: what one answer leaves behind must not touch the next.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
-            limits=limits, trust_env=False
-        )
-        if callable(target) and interface(target) == "asgi":
-            transport = _ASGI(await _started(target, stack))
-        elif callable(target):
-            transport = _WSGI(target)
+        transport: httpx.AsyncBaseTransport
+        if isinstance(target, str):
+            # Each request has its own connection, so that no response affects the next one.
+            limits = httpx.Limits(max_keepalive_connections=0)
+            transport = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        elif interface(target) == "asgi":
+            transport = _ASGITransport(await _start(target, stack))
+        else:
+            transport = _WSGITransport(target)
         base_url = target if isinstance(target, str) else "http://localhost"
-        http = Client(base_url=base_url, transport=transport, timeout=TIMEOUT, trust_env=False)
-        http.wire = transport
+        http = ComparisonClient(
+            base_url=base_url, transport=transport, timeout=TIMEOUT, trust_env=False
+        )
+        http.transport = transport
         http.headers = httpx.Headers(HEADERS)
         yield await stack.enter_async_context(http)
 
 
-async def _started(app: Callable[..., Any], stack: contextlib.AsyncExitStack) -> Callable[..., Any]:
+async def _start(app: Application, stack: contextlib.AsyncExitStack) -> Application:
     with contextlib.suppress(LifespanNotSupported):
-        manager = LifespanManager(app, startup_timeout=START, shutdown_timeout=START)
+        manager = LifespanManager(
+            app, startup_timeout=STARTUP_TIMEOUT, shutdown_timeout=STARTUP_TIMEOUT
+        )
         return (await stack.enter_async_context(manager)).app
     return app
 
 
-class _ASGI(httpx.AsyncBaseTransport):
-    """HTTPX's own transport, and what a server does where the application fails."""
+class _ASGITransport(httpx.AsyncBaseTransport):
+    """The transport of HTTPX, with the behaviour of a server if the application fails."""
 
-    def __init__(self, app: Callable[..., Any]) -> None:
+    def __init__(self, app: Application) -> None:
         self.app = app
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         error: str | None = None
         started = finished = False
 
-        async def served(scope: Message, receive: Any, send: Any) -> None:
+        async def server(scope: Message, receive: Any, send: Any) -> None:
             nonlocal error
             raw_path, _, query = _target(request).partition(b"?")
             path = unquote_to_bytes(raw_path).decode(errors="replace")
             scope.update(path=path, raw_path=raw_path, query_string=query)
 
-            async def noted(message: Message) -> None:
+            async def observe(message: Message) -> None:
                 nonlocal started, finished
                 started = started or message["type"] == "http.response.start"
                 body = message["type"] == "http.response.body"
@@ -117,23 +119,23 @@ class _ASGI(httpx.AsyncBaseTransport):
                 await send(message)
 
             try:
-                await self.app(scope, receive, noted)
-            except Exception as raised:  # as a server: whatever an application raises
+                await self.app(scope, receive, observe)
+            except Exception as raised:  # as a server does, whatever the application raises
                 error = f"{type(raised).__name__}: {raised}"
             if not started:
                 await send({"type": "http.response.start", "status": 500, "headers": []})
             if not finished:
                 await send({"type": "http.response.body", "body": b""})
 
-        response = await httpx.ASGITransport(served).handle_async_request(request)
-        response.extensions[ENDING] = Ending(finished or not started, error)
+        response = await httpx.ASGITransport(server).handle_async_request(request)
+        response.extensions[DELIVERY] = Delivery(finished or not started, error)
         return response
 
 
-class _WSGI(httpx.AsyncBaseTransport):
-    """A WSGI application in a thread, as a threaded server runs it."""
+class _WSGITransport(httpx.AsyncBaseTransport):
+    """Calls a WSGI application in a thread, as a threaded server does."""
 
-    def __init__(self, app: Callable[..., Any]) -> None:
+    def __init__(self, app: Application) -> None:
         self.app = app
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -141,25 +143,26 @@ class _WSGI(httpx.AsyncBaseTransport):
         return await asyncio.to_thread(self._respond, request)
 
     def _respond(self, request: httpx.Request) -> httpx.Response:
-        body = io.BytesIO()
         try:
             chunks, status, headers = run_wsgi_app(self.app, wsgi_environ(request))
-        except Exception as raised:  # as a server: whatever an application raises
-            ending = Ending(error=f"{type(raised).__name__}: {raised}")
-            return httpx.Response(500, stream=httpx.ByteStream(b""), extensions={ENDING: ending})
-        ending = Ending()
+        except Exception as raised:  # as a server does, whatever the application raises
+            delivery = Delivery(error=f"{type(raised).__name__}: {raised}")
+            return httpx.Response(
+                500, stream=httpx.ByteStream(b""), extensions={DELIVERY: delivery}
+            )
+        body, delivery = io.BytesIO(), Delivery()
         try:
             for chunk in chunks:
                 body.write(chunk)
-        except Exception as raised:  # the same, when the status is already sent
-            ending = Ending(complete=False, error=f"{type(raised).__name__}: {raised}")
+        except Exception as raised:  # the same, but the status has been sent
+            delivery = Delivery(complete=False, error=f"{type(raised).__name__}: {raised}")
         finally:
             getattr(chunks, "close", lambda: None)()
         return httpx.Response(
             int(status.split()[0]),
             headers=[(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers],
             stream=httpx.ByteStream(body.getvalue()),
-            extensions={ENDING: ending},
+            extensions={DELIVERY: delivery},
         )
 
 
@@ -169,10 +172,10 @@ def _target(request: httpx.Request) -> bytes:
 
 
 def wsgi_environ(request: httpx.Request) -> dict[str, Any]:
-    """The WSGI environment of *request*, whose body has been read (PEP 3333).
+    """Return the WSGI environment of *request*, whose body has been read (PEP 3333).
 
-    Repeated headers are joined by a comma. ``wsgi.input`` is said to end by itself where the body
-    is chunked, as Werkzeug's server says it; gunicorn says it of every body.
+    Repeated headers are joined by a comma. If the body is chunked, ``wsgi.input_terminated`` is
+    set, as Werkzeug's server does; gunicorn sets it for every body.
     """
     target = _target(request)
     raw_path, _, query = target.partition(b"?")

@@ -1,4 +1,4 @@
-"""Work that waits for the response, or until after it is sent.
+"""Callbacks that run before a response is sent, or after it was sent.
 
 .. code-block:: python
 

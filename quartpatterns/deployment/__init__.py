@@ -1,4 +1,4 @@
-"""From a wheel to running servers, many at once, without an interruption.
+"""Deploy an application from a wheel to running servers, on many hosts, without interruption.
 
 .. code-block:: python
 
@@ -11,36 +11,39 @@
     await deployment.bootstrap()
     await deployment.deploy(archive, batch=2)
 
-``quartpatterns deploy pack`` and its siblings are the same as a command. ``deploy.toml``, or
-``[tool.quartpatterns.deploy]`` in ``pyproject.toml``, says what is deployed and where to.
+The command ``quartpatterns deploy`` does the same. The settings are in ``deploy.toml``, or in
+``[tool.quartpatterns.deploy]`` of ``pyproject.toml``.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from quartpatterns._shared.extras import requires_extra
 
-if find_spec("asyncssh") is None:
-    raise ModuleNotFoundError(
-        "quartpatterns.deployment needs asyncssh: pip install 'quartpatterns[deployment]'",
-        name="asyncssh",
+with requires_extra("deployment", "asyncssh"):
+    from quartpatterns.deployment.archives import Archive, newest_archive, pack, read_archive
+    from quartpatterns.deployment.bootstrap import units
+    from quartpatterns.deployment.configuration import (
+        ConfigurationMissingError,
+        load_configuration,
     )
-
-from quartpatterns.deployment.archives import Archive, newest_archive, pack, read_archive
-from quartpatterns.deployment.configuration import ConfigurationMissingError, load_configuration
-from quartpatterns.deployment.deployment import Deployment
-from quartpatterns.deployment.errors import (
-    DeploymentError,
-    FailedError,
-    LockedError,
-    PackError,
-    SettingsError,
-    StepFailedError,
-)
-from quartpatterns.deployment.events import Event, Outcome
-from quartpatterns.deployment.inspection import Line, Status
-from quartpatterns.deployment.reading import parse_settings, read_settings
-from quartpatterns.deployment.settings import Health, Host, Settings
-from quartpatterns.deployment.units import units
+    from quartpatterns.deployment.deployment import Deployment, Outcome
+    from quartpatterns.deployment.errors import (
+        DeploymentError,
+        FailedError,
+        LockedError,
+        PackError,
+        SettingsError,
+        StepFailedError,
+    )
+    from quartpatterns.deployment.host_group import Event
+    from quartpatterns.deployment.settings import (
+        Health,
+        Host,
+        Settings,
+        parse_settings,
+        read_settings,
+    )
+    from quartpatterns.deployment.status import Line, Status, SupervisorStatus
 
 __all__ = [
     "Archive",
@@ -59,6 +62,7 @@ __all__ = [
     "SettingsError",
     "Status",
     "StepFailedError",
+    "SupervisorStatus",
     "load_configuration",
     "newest_archive",
     "pack",

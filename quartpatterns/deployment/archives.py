@@ -1,4 +1,4 @@
-"""The archive of a release: the project's wheel, all that it needs, locked by hashes."""
+"""The archive of a release: the wheel of the project and the wheels that it needs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quartpatterns._shared.cleanup import finish
 from quartpatterns.deployment.errors import PackError
 from quartpatterns.deployment.settings import VERSION, Settings
 
-__all__ = ["Archive", "newest_archive", "pack", "read_archive"]
+__all__ = ["Archive", "newest_archive", "pack", "read_archive", "write_archive"]
 
-SKIPPED = {"__pycache__", ".git", ".venv", "node_modules"}
+_EXCLUDED = {"__pycache__", ".git", ".venv", "node_modules"}
+_SECRET_NAMES = re.compile(r"\.?env(\..*)?|.*\.env|.*\.pem")
+_THIS_PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,14 @@ class Archive:
     """A release as a file.
 
     Arguments:
-        path: The file.
-        name: The application's name.
-        release: What the release is called: its version, and a hash of all that is in it.
-        python: The version of Python that its wheels are for.
+        path: The path of the file.
+        name: The name of the application.
+        release: The name of the release: its version and a hash of its content.
+        python: The version of Python that the wheels are for.
         sha256: The hash of the file.
-        size: Its size, in bytes.
+        size: The size of the file in bytes.
+
+    .. versionadded:: 0.1
     """
 
     path: Path
@@ -48,53 +53,61 @@ class Archive:
 
 
 async def pack(settings: Settings, folder: Path | None = None) -> Archive:
-    """Make an archive of the project.
+    """Build the archive of a release.
 
-    The same project and the same locked wheels make the same archive, to the byte.
+    The build is reproducible: the same project and the same locked wheels make the same bytes.
 
     Arguments:
-        settings: What is packed.
-        folder: Where the archive goes; by default ``dist`` in the project.
+        settings: The settings of the deployment.
+        folder: The folder for the archive; by default ``dist`` in the project.
 
     Raises:
-        PackError: The wheel can't be built, or what it needs can't be had.
+        PackError: The wheel cannot be built, or a requirement cannot be installed.
+
+    .. versionadded:: 0.1
     """
     if importlib.util.find_spec("pip") is None:
-        raise PackError("pip is not installed here: python -m ensurepip, or uv pip install pip")
-    version = _python(settings)
-    await asyncio.to_thread(_included, settings)  # what is wrong there is told before pip begins
+        raise PackError("pip is not installed. Run python -m ensurepip, or uv pip install pip")
+    version = _python_version(settings)
+    await asyncio.to_thread(_included_files, settings)  # fail before pip takes its time
     scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="quartpatterns-pack-"))
     try:
-        own = await _build(settings, scratch / "own")
-        await _collect(settings, own, scratch / "wheels", version)
-        tools = ["--only-binary", ":all:", "--dest", str(scratch / "tools"), "pip"]
-        await _pip("download", "--no-deps", *tools)
+        own_wheel = await _build_wheel(settings, scratch / "own")
+        await _collect_wheels(settings, own_wheel, scratch / "wheels", version)
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(scratch / "tools")]
+        await _pip("download", *options, "pip")
         target = folder or settings.root / "dist"
-        return await asyncio.to_thread(_write, settings, scratch, own.name, version, target)
+        return await asyncio.to_thread(
+            write_archive, settings, scratch, own_wheel.name, version, target
+        )
     finally:
-        await asyncio.to_thread(shutil.rmtree, scratch)
+        await finish(lambda: asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
 
 def newest_archive(settings: Settings) -> Archive:
-    """The archive that was packed last.
+    """Return the archive in ``dist`` that was packed last.
 
     Raises:
-        PackError: There is none.
+        PackError: There is no archive.
+
+    .. versionadded:: 0.1
     """
-    found = sorted(
-        (settings.root / "dist").glob(f"{settings.name}-*.release.tar"),
-        key=lambda path: path.stat().st_mtime_ns,
+    dist = settings.root / "dist"
+    archives = sorted(
+        dist.glob(f"{settings.name}-*.release.tar"), key=lambda path: path.stat().st_mtime_ns
     )
-    if not found:
-        raise PackError(f"there is no archive in {settings.root / 'dist'}: deploy pack makes one")
-    return read_archive(found[-1])
+    if not archives:
+        raise PackError(f"{dist} contains no archive. Run quartpatterns deploy pack")
+    return read_archive(archives[-1])
 
 
 def read_archive(path: Path) -> Archive:
-    """The archive in the file *path*.
+    """Return the archive in the file *path*.
 
     Raises:
-        PackError: It is none.
+        PackError: The file is not the archive of a release.
+
+    .. versionadded:: 0.1
     """
     try:
         with tarfile.open(path, "r:") as tar:
@@ -102,41 +115,33 @@ def read_archive(path: Path) -> Archive:
             manifest: Any = json.loads(member.read()) if member else {}
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Archive(
-            path,
-            manifest["name"],
-            manifest["release"],
-            manifest["python"],
-            digest,
-            path.stat().st_size,
-        )
+        name, release, python = (manifest[key] for key in ("name", "release", "python"))
+        return Archive(path, name, release, python, digest, path.stat().st_size)
     except (OSError, KeyError, ValueError, tarfile.TarError) as error:
-        raise PackError(f"{path} is no archive of a release ({error}): pack it again") from error
+        raise PackError(
+            f"{path} is not the archive of a release ({error}). Run quartpatterns deploy pack"
+        ) from error
 
 
-def _python(settings: Settings) -> str:
+def _python_version(settings: Settings) -> str:
     versions = {host.python for host in settings.hosts if VERSION.fullmatch(host.python)}
     if len(versions) > 1:
         raise PackError(
-            f"the hosts have Python {' and '.join(sorted(versions))}, and an archive is for one:"
-            " give each kind a deploy.toml of its own"
+            f"the hosts have Python {' and '.join(sorted(versions))}, and an archive is for one"
+            " version. Write a deploy.toml for each version"
         )
-    return versions.pop() if versions else _this()
+    return versions.pop() if versions else _THIS_PYTHON
 
 
-def _this() -> str:
-    return ".".join(platform.python_version_tuple()[:2])
-
-
-async def _build(settings: Settings, folder: Path) -> Path:
+async def _build_wheel(settings: Settings, folder: Path) -> Path:
     await _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(settings.root))
     return await asyncio.to_thread(lambda: next(folder.glob("*.whl")))
 
 
-async def _collect(settings: Settings, own: Path, folder: Path, version: str) -> None:
-    """All wheels that the project needs, into *folder*."""
-    foreign = version != _this() or settings.platform is not None
-    if foreign:
+async def _collect_wheels(settings: Settings, own_wheel: Path, folder: Path, version: str) -> None:
+    """Write all wheels that the project needs into *folder*."""
+    if version != _THIS_PYTHON or settings.platform is not None:
+        # pip can't build for another Python or platform, it can only download.
         command = ["download", "--only-binary", ":all:", "--dest", str(folder)]
         command += ["--implementation", "cp", "--python-version", version]
         command += ["--platform", settings.platform] if settings.platform else []
@@ -145,7 +150,7 @@ async def _collect(settings: Settings, own: Path, folder: Path, version: str) ->
     if settings.lock:
         await _pip(*command, "--no-deps", "--require-hashes", "--requirement", str(settings.lock))
     else:
-        await _pip(*command, str(own))
+        await _pip(*command, str(own_wheel))
 
 
 async def _pip(*arguments: str) -> None:
@@ -157,25 +162,37 @@ async def _pip(*arguments: str) -> None:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
         process.terminate()
-        await process.wait()
+        await finish(process.wait)
         raise
     if process.returncode:
-        said = "\n  ".join(output.decode(errors="replace").strip().splitlines()[-15:])
-        raise PackError(f"pip {arguments[0]} failed: correct this and pack again\n  {said}")
+        last_lines = "\n  ".join(output.decode(errors="replace").strip().splitlines()[-15:])
+        raise PackError(f"pip {arguments[0]} failed. Correct this and pack again:\n  {last_lines}")
 
 
-def _write(settings: Settings, scratch: Path, own: str, version: str, folder: Path) -> Archive:
-    if (built := scratch / "own" / own).exists():
-        built.replace(scratch / "wheels" / own)
+def write_archive(
+    settings: Settings, scratch: Path, own_wheel: str, version: str, folder: Path
+) -> Archive:
+    """Write an archive of the files that were collected in *scratch*.
+
+    Arguments:
+        settings: The settings of the deployment.
+        scratch: A folder with ``wheels``, with ``tools`` that contains the wheel of pip, and
+            optionally with ``own`` that contains the wheel of the project.
+        own_wheel: The file name of the project's wheel.
+        version: The version of Python that the wheels are for.
+        folder: The folder for the archive.
+    """
+    if (built := scratch / "own" / own_wheel).exists():
+        built.replace(scratch / "wheels" / own_wheel)
     files = dict(_files(settings, scratch))
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    release = f"{own.split('-')[1]}-{digest.hexdigest()[:8]}"
-    # The pip that installs on the host, so that its Python needs none; the release isn't named
-    # after it.
-    (tool,) = (scratch / "tools").glob("pip-*.whl")
-    files["tools/pip.whl"] = tool.read_bytes()
+    release = f"{own_wheel.split('-')[1]}-{digest.hexdigest()[:8]}"
+    # The host installs with this pip, so its Python needs no pip. A newer pip is not a new
+    # release, so the hash above leaves it out.
+    (pip,) = (scratch / "tools").glob("pip-*.whl")
+    files["tools/pip.whl"] = pip.read_bytes()
     manifest = {"name": settings.name, "release": release, "python": version}
     files["manifest.json"] = json.dumps(manifest).encode()
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,7 +200,7 @@ def _write(settings: Settings, scratch: Path, own: str, version: str, folder: Pa
     partial = path.with_suffix(".partial")
     with tarfile.open(partial, "w:", format=tarfile.PAX_FORMAT) as tar:
         for name, content in sorted(files.items()):
-            # Nothing of this machine: no time, no user.
+            # To be reproducible, the entries contain no times and no users of this machine.
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(content), 0o644
             tar.addfile(info, io.BytesIO(content))
@@ -192,32 +209,33 @@ def _write(settings: Settings, scratch: Path, own: str, version: str, folder: Pa
 
 
 def _files(settings: Settings, scratch: Path) -> Iterator[tuple[str, bytes]]:
-    lines: list[str] = []
+    requirements: list[str] = []
     for wheel in sorted((scratch / "wheels").glob("*.whl")):
         content = wheel.read_bytes()
         name, version = wheel.name.split("-")[:2]
-        lines.append(f"{name}=={version} --hash=sha256:{hashlib.sha256(content).hexdigest()}")
-        yield f"wheels/{wheel.name}", content
-    yield "requirements.txt", "\n".join([*lines, ""]).encode()
-    for file in _included(settings):
-        yield f"app/{file.relative_to(settings.root).as_posix()}", file.read_bytes()
-    yield "app/.release", b""  # so that there is a folder app, whatever is included
-
-
-def _included(settings: Settings) -> list[Path]:
-    return [file for one in settings.include for file in _below(settings.root, one)]
-
-
-def _below(root: Path, included: str) -> list[Path]:
-    path = root / included
-    if not path.resolve().is_relative_to(root.resolve()) or not path.exists():
-        raise PackError(f"include names {included!r}, which is not in {root}: correct it")
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    found = [file for file in files if file.is_file() and not SKIPPED & set(file.parts)]
-    secret = [file for file in found if re.fullmatch(r"\.?env(\..*)?|.*\.env|.*\.pem", file.name)]
-    if secret:
-        raise PackError(
-            f"{secret[0]} looks like a secret, and a release holds none: name it as environment"
-            " or below [files], and don't include it"
+        requirements.append(
+            f"{name}=={version} --hash=sha256:{hashlib.sha256(content).hexdigest()}"
         )
-    return found
+        yield f"wheels/{wheel.name}", content
+    yield "requirements.txt", "\n".join([*requirements, ""]).encode()
+    for file in _included_files(settings):
+        yield f"app/{file.relative_to(settings.root).as_posix()}", file.read_bytes()
+    yield "app/.release", b""  # the folder app must exist even if no files are included
+
+
+def _included_files(settings: Settings) -> list[Path]:
+    root = settings.root
+    included: list[Path] = []
+    for name in settings.include:
+        path = root / name
+        if not path.resolve().is_relative_to(root.resolve()) or not path.exists():
+            raise PackError(f"include contains {name!r}, which is not in {root}. Correct it")
+        files = [path] if path.is_file() else sorted(path.rglob("*"))
+        included += [file for file in files if file.is_file() and not _EXCLUDED & set(file.parts)]
+    for file in included:
+        if _SECRET_NAMES.fullmatch(file.name):
+            raise PackError(
+                f"{file} looks like a secret, and a release must not contain secrets. Name the"
+                " file in environment or [files] instead of include"
+            )
+    return included

@@ -1,84 +1,118 @@
-"""The steps that prepare a host, and those of them that every deployment looks after."""
+"""Preparing a host: its folders, and a supervisor process or systemd units."""
 
 from __future__ import annotations
 
 import shlex
 
-from quartpatterns.deployment.actions import Command, Step, Upload, quoted, tool
-from quartpatterns.deployment.program import program, program_version
 from quartpatterns.deployment.settings import Host, Settings
-from quartpatterns.deployment.units import units
+from quartpatterns.deployment.steps import (
+    Command,
+    Step,
+    Target,
+    Upload,
+    environment_steps,
+    program_step,
+    quoted,
+    start_step,
+)
 
-__all__ = ["bootstrap_steps", "environment_steps", "program_step", "start_step"]
+__all__ = ["bootstrap_steps", "units"]
+
+_SOCKET = """\
+[Unit]
+Description={name}: the listening sockets, which stay open between releases
+
+[Socket]
+{listen}
+Backlog=2048
+NoDelay=true
+Service={name}.service
+
+[Install]
+WantedBy=sockets.target
+"""
+_SERVICE = """\
+[Unit]
+Description={name}: the application
+After=network-online.target
+Wants=network-online.target
+Requires={name}.socket
+
+[Service]
+Type=notify
+User={user}
+WorkingDirectory={folder}
+ExecStart={python} {folder}/bin/host.pyz run {folder}
+Sockets={name}.socket
+Restart=always
+RestartSec=1
+KillMode=mixed
+TimeoutStopSec={stop}
+UMask=0077
+
+# The application may write into its folder except the releases, and nowhere else.
+ProtectSystem=strict
+ReadWritePaths={folder}
+ReadOnlyPaths={folder}/releases {folder}/bin
+ProtectHome=true
+PrivateTmp=true
+PrivateDevices=true
+NoNewPrivileges=true
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectClock=true
+ProtectControlGroups=true
+ProtectHostname=true
+ProtectKernelLogs=true
+ProtectKernelModules=true
+ProtectKernelTunables=true
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=true
+RestrictRealtime=true
+RestrictSUIDSGID=true
+LockPersonality=true
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
-def bootstrap_steps(settings: Settings, host: Host, python: str) -> list[Step]:
-    """What prepares a new host: folders, program, environment, and what keeps it running."""
-    folder = host.folder
-    below = " ".join(
-        quoted(folder / name) for name in ("releases", "shared", "incoming", "run", "log", "bin")
-    )
-    private = " ".join(quoted(folder / name) for name in ("shared", "run", "log", "incoming"))
+def bootstrap_steps(target: Target) -> list[Step]:
+    """Create the folders, upload program and environment, and start the supervisor."""
+    folder = target.host.folder
+    private = [str(folder / name) for name in ("shared", "run", "log", "incoming")]
+    folders = [*private, *(str(folder / name) for name in ("releases", "bin"))]
     steps = [
-        Step("folders", (Command(f"mkdir -p {below} && chmod 700 {private}"),)),
-        program_step(host),
-        *environment_steps(host),
-    ]
-    if settings.supervisor == "process":
-        return [*steps, start_step(settings, host, python)]
-    return [*steps, *_systemd(settings, host, python)]
-
-
-def program_step(host: Host) -> Step:
-    """The program of the host is the one of this version."""
-    target = host.folder / "bin" / "host.pyz"
-    known = f'test "$(sha256sum < {quoted(target)} | cut -c -12)" = {program_version()}'
-    return Step("program", (Upload(program(), target, 0o644),), known)
-
-
-def environment_steps(host: Host) -> list[Step]:
-    """The environment, and other files of this host, which only its user may read."""
-    files = [(host.environment, "env")] if host.environment else []
-    files += [(source, target) for target, source in host.files.items()]
-    shared = host.folder / "shared"
-    folders = sorted({str(shared / target).rpartition("/")[0] for _, target in files})
-    uploads = [Upload(source, shared / target) for source, target in files]
-    if not files:
-        return []
-    return [Step("environment", (Command(f"mkdir -p {shlex.join(folders)}"), *uploads))]
-
-
-def start_step(settings: Settings, host: Host, python: str) -> Step:
-    """What keeps the application running is there."""
-    if settings.supervisor == "process":
-        return Step("start", (Command(tool(host, python, "start")),))
-    unit = shlex.quote(f"{settings.name}.service")
-    return Step(
-        "start",
-        (
-            Command(
-                f"systemctl is-active --quiet {unit}"
-                f" || {{ echo {unit} is not active: bootstrap the host; exit 1; }}"
-            ),
+        Step(
+            "folders",
+            (Command(f"mkdir -p {shlex.join(folders)} && chmod 700 {shlex.join(private)}"),),
         ),
-    )
+        program_step(target),
+        *environment_steps(target),
+    ]
+    if target.settings.supervisor == "process":
+        return [*steps, start_step(target)]
+    return [*steps, *_systemd_steps(target)]
 
 
-def _systemd(settings: Settings, host: Host, python: str) -> list[Step]:
+def _systemd_steps(target: Target) -> list[Step]:
+    settings, host = target.settings, target.host
     sudo = "" if (settings.admin or host.user) == "root" else "sudo -n "
     folder = host.folder / "units"
-    made = units(settings, host, python)
-    paths = shlex.join(str(folder / name) for name in made)
-    socket, service = (
-        shlex.quote(f"{settings.name}.socket"),
-        shlex.quote(f"{settings.name}.service"),
-    )
+    texts = units(settings, host, target.python)
+    paths = shlex.join(str(folder / name) for name in texts)
+    has_user = f"id -u {host.user} > /dev/null 2>&1"
+    add_user = f"{sudo}useradd --system --create-home --shell /bin/sh {host.user}"
     return [
         Step(
             "units",
             (
                 Command(f"mkdir -p {quoted(folder)}"),
-                *(Upload(text.encode(), folder / name, 0o644) for name, text in made.items()),
+                *(Upload(text.encode(), folder / name, 0o644) for name, text in texts.items()),
                 Command(
                     "! command -v systemd-analyze > /dev/null"
                     f" || systemd-analyze verify --man=no {paths}"
@@ -88,10 +122,7 @@ def _systemd(settings: Settings, host: Host, python: str) -> list[Step]:
         Step(
             "owner",
             (
-                Command(
-                    f"id -u {host.user} > /dev/null 2>&1"
-                    f" || {sudo}useradd --system --create-home --shell /bin/sh {host.user}"
-                ),
+                Command(f"{has_user} || {add_user}"),
                 Command(f"{sudo}chown -R {host.user}: {quoted(host.folder)}"),
             ),
         ),
@@ -100,7 +131,35 @@ def _systemd(settings: Settings, host: Host, python: str) -> list[Step]:
             (
                 Command(f"{sudo}install -m 644 {paths} /etc/systemd/system/"),
                 Command(f"{sudo}systemctl daemon-reload"),
-                Command(f"{sudo}systemctl enable --now {socket} {service}"),
+                Command(f"{sudo}systemctl enable --now {shlex.join(texts)}"),
             ),
         ),
     ]
+
+
+def units(settings: Settings, host: Host, python: str) -> dict[str, str]:
+    """Return the texts of the systemd units of *host*, by file name.
+
+    systemd holds the listening sockets. While the service restarts, new connections wait in the
+    queue of the socket, so that none is refused.
+
+    Arguments:
+        settings: The settings of the deployment.
+        host: The host.
+        python: The absolute path of Python on the host.
+
+    .. versionadded:: 0.1
+    """
+    name = settings.name
+    listen = "\n".join(f"ListenStream={address.removeprefix('unix:')}" for address in host.bind)
+    service = _SERVICE.format(
+        name=name,
+        user=host.user,
+        folder=host.folder,
+        python=python,
+        stop=round(settings.graceful + 30),
+    )
+    return {
+        f"{name}.socket": _SOCKET.format(name=name, listen=listen),
+        f"{name}.service": service,
+    }

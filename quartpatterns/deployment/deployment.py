@@ -1,4 +1,4 @@
-"""A deployment: its steps on all hosts at once, in the order that leaves nobody unserved."""
+"""A deployment: its steps run on all hosts concurrently, and the hosts serve all the time."""
 
 from __future__ import annotations
 
@@ -6,28 +6,48 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from quartpatterns._shared.cleanup import finish
 from quartpatterns.deployment import steps
-from quartpatterns.deployment.actions import tool
 from quartpatterns.deployment.archives import Archive, newest_archive, pack
 from quartpatterns.deployment.bootstrap import bootstrap_steps
-from quartpatterns.deployment.connections import Connection
-from quartpatterns.deployment.crew import Crew, batches
-from quartpatterns.deployment.errors import DeploymentError, PackError, StepFailedError
-from quartpatterns.deployment.events import Observer, Outcome, unobserved
-from quartpatterns.deployment.inspection import Line, Status, ask_status, read_logs
+from quartpatterns.deployment.errors import (
+    DeploymentError,
+    FailedError,
+    PackError,
+    StepFailedError,
+)
+from quartpatterns.deployment.host_group import HostGroup, Observer, connect_hosts, ignore_events
+from quartpatterns.deployment.sessions import HostSession
 from quartpatterns.deployment.settings import Host, Settings
-from quartpatterns.deployment.steps import planned_steps
-from quartpatterns.deployment.switching import switch
+from quartpatterns.deployment.status import Line, Status, fetch_status, read_logs
 
-__all__ = ["Deployment"]
+__all__ = ["Deployment", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of a command that succeeded.
+
+    Arguments:
+        release: The release that the hosts serve now; empty after a bootstrap.
+        hosts: The names of the hosts.
+        seconds: How long the command took.
+
+    .. versionadded:: 0.1
+    """
+
+    release: str
+    hosts: tuple[str, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The steps of a deployment, each awaited.
+    """The commands of a deployment, as coroutines.
 
     .. code-block:: python
 
@@ -36,47 +56,45 @@ class Deployment:
         await deployment.bootstrap()
         await deployment.deploy(archive)
 
+    Every command that takes ``names`` takes names of hosts or groups, and without names works on
+    all hosts. It raises :exc:`SettingsError` if a name is unknown. A command that failed or
+    was interrupted can run again, and continues where it stopped.
+
     Arguments:
-        settings: What is deployed, and where to.
-        observe: Called with an :class:`Event` whenever a step begins or ends on a host.
-        parallel: How many hosts are worked on at a time.
+        settings: The settings of the deployment.
+        observe: Called with an :class:`Event` whenever a step on a host starts or ends.
+        parallel: The number of hosts to work on at the same time.
+
+    .. versionadded:: 0.1
     """
 
     settings: Settings
-    observe: Observer = unobserved
+    observe: Observer = ignore_events
     parallel: int = 10
 
     async def pack(self, folder: Path | None = None) -> Archive:
-        """Make the archive of a release.
+        """Build the archive of a release.
 
         Arguments:
-            folder: Where it goes; by default ``dist`` in the project.
+            folder: The folder for the archive; by default ``dist`` in the project.
 
         Raises:
-            PackError: It can't be made.
+            PackError: The archive cannot be built.
         """
         return await pack(self.settings, folder)
 
     async def bootstrap(self, names: Sequence[str] = ()) -> Outcome:
-        """Prepare new hosts, or those whose set-up has changed.
-
-        Arguments:
-            names: Names of hosts or groups; all hosts where there is none.
+        """Prepare new hosts, or hosts whose settings have changed.
 
         Raises:
-            SettingsError: There is no such host.
-            FailedError: A host can't be prepared.
+            FailedError: A host cannot be prepared.
         """
-        begun = time.monotonic()
-        crew = Crew(self.settings, self.observe, self.parallel)
+        started = time.monotonic()
         hosts = self.settings.select(names)
         admin = self.settings.supervisor == "systemd"
-        async with crew.connected(hosts, "bootstrapping it", admin=admin) as all_of_them:
-            await crew.all_do(
-                all_of_them,
-                lambda one: bootstrap_steps(self.settings, one.host, one.python),
-            )
-        return _outcome("", hosts, begun)
+        async with self._connect(hosts, "bootstrapping the host", admin=admin) as group:
+            await group.run_steps(bootstrap_steps)
+        return _outcome("", hosts, started)
 
     async def deploy(
         self,
@@ -85,110 +103,86 @@ class Deployment:
         *,
         batch: int | None = None,
     ) -> Outcome:
-        """Have hosts serve a release.
+        """Serve a release.
 
-        All hosts are prepared first, and the release is tried on each where no client sees it;
-        then it is switched to, *batch* by *batch*. Where it is not well, the hosts that have
-        switched go back to what they served before.
+        First the release is installed on all hosts and tried on a private socket. Then the hosts
+        switch to it, *batch* hosts at a time. If the release is unhealthy on one of them, all
+        hosts that have switched go back to their previous release.
 
         Arguments:
             archive: The release; by default the one that was packed last.
-            names: Names of hosts or groups; all hosts where there is none.
-            batch: How many hosts switch at a time; by default as many as are worked on.
+            names: Names of hosts or groups.
+            batch: The number of hosts that switch at the same time; by default ``parallel``.
 
         Raises:
-            SettingsError: There is no such host.
-            PackError: There is no archive, or it is another application's.
-            FailedError: It failed on a host.
+            PackError: There is no archive, or it belongs to another application.
+            FailedError: A step failed on a host.
         """
-        begun = time.monotonic()
-        crew = Crew(self.settings, self.observe, self.parallel)
+        started = time.monotonic()
         hosts = self.settings.select(names)
-        settings = self.settings
-        packed = archive if archive else await asyncio.to_thread(newest_archive, settings)
-        release = packed.release
-        if packed.name != settings.name:
-            raise PackError(f"{packed.path} is of {packed.name}, and this is {settings.name}")
-        async with crew.connected(hosts, f"deploying {release}") as all_of_them:
-            await crew.all_do(
-                all_of_them,
-                lambda one: steps.preparation_steps(settings, one.host, packed, one.python),
-            )
-            if settings.migrate:
-                await crew.all_do(
-                    all_of_them[:1],
-                    lambda one: [steps.migration_step(settings, one.host, release, one.python)],
-                )
-            await crew.all_do(
-                all_of_them,
-                lambda one: [steps.trial_step(settings, one.host, release, one.python)],
-            )
-            await switch(crew, all_of_them, release, batch)
-            await crew.all_do(
-                all_of_them,
-                lambda one: [steps.pruning_step(settings, one.host, one.python)],
-            )
-        return _outcome(release, hosts, begun)
+        if archive is None:
+            archive = await asyncio.to_thread(newest_archive, self.settings)
+        packed, release = archive, archive.release
+        if packed.name != self.settings.name:
+            difference = f"{packed.name}, but the settings are of {self.settings.name}"
+            raise PackError(f"{packed.path} is an archive of {difference}")
+        async with self._connect(hosts, f"deploying {release}") as group:
+            await group.run_steps(lambda target: steps.preparation_steps(target, packed))
+            if self.settings.migrate:
+                (first, *_) = group.batches(1)
+                await first.run_steps(lambda target: [steps.migration_step(target, release)])
+            await group.run_steps(lambda target: [steps.trial_step(target, release)])
+            await _switch(group, release, batch or self.parallel)
+            await group.run_steps(lambda target: [steps.pruning_step(target)])
+        return _outcome(release, hosts, started)
 
     async def rollback(
         self, names: Sequence[str] = (), *, to: str | None = None, batch: int | None = None
     ) -> Outcome:
-        """Have hosts serve the release again that they served before.
+        """Serve the previous release again.
 
-        Called again, whether it was broken off or succeeded, it goes to the same release: one that
-        is older is named.
+        A second rollback goes to the same release, whether or not the first one was interrupted.
+        To go back further, name the release.
 
         Arguments:
-            names: Names of hosts or groups; all hosts where there is none.
+            names: Names of hosts or groups.
             to: The release; by default the one that was served before the current one.
-            batch: How many hosts switch at a time.
+            batch: The number of hosts that switch at the same time; by default ``parallel``.
 
         Raises:
-            SettingsError: There is no such host.
-            FailedError: It failed on a host, or the hosts were not all served the same.
+            FailedError: A step failed on a host.
+            DeploymentError: The hosts have different previous releases.
         """
-        begun = time.monotonic()
-        crew = Crew(self.settings, self.observe, self.parallel)
+        started = time.monotonic()
         hosts = self.settings.select(names)
-        async with crew.connected(hosts, "rolling it back") as all_of_them:
-            targets: dict[str, str] = {}
+        releases: dict[str, str] = {}
 
-            async def choose(one: Connection) -> None:
-                command = tool(one.host, one.python, "choose", *([to] if to else []))
-                targets[one.host.name] = await one.run("choose", command)
+        async def find_release(session: HostSession) -> None:
+            command = session.target.program("rollback-target", *([to] if to else []))
+            releases[session.host.name] = await session.run("rollback-target", command)
 
-            await crew.each(all_of_them, choose)
-            if len(set(targets.values())) > 1:
-                said = ", ".join(f"{host} to {target}" for host, target in targets.items())
+        async with self._connect(hosts, "rolling it back") as group:
+            await group.for_each(find_release)
+            if len(set(releases.values())) > 1:
+                listed = ", ".join(f"{host} to {release}" for host, release in releases.items())
                 raise DeploymentError(
-                    f"the hosts would go back to different releases ({said}): name one"
+                    f"the hosts would go back to different releases ({listed}). Name a release"
                 )
-            for some in batches(all_of_them, batch or self.parallel):
-                await crew.all_do(
-                    some,
-                    lambda one: steps.rollback_steps(
-                        self.settings, one.host, targets[one.host.name], one.python
-                    ),
+            for some in group.batches(batch or self.parallel):
+                await some.run_steps(
+                    lambda target: steps.rollback_steps(target, releases[target.host.name])
                 )
-        return _outcome(next(iter(targets.values())), hosts, begun)
+        return _outcome(releases[hosts[0].name], hosts, started)
 
     async def status(self, names: Sequence[str] = ()) -> list[Status]:
-        """How hosts are; one that can't be asked has a problem.
+        """Return the status of hosts. If it is unknown, the status contains the problem."""
+        semaphore = asyncio.Semaphore(self.parallel)
 
-        Raises:
-            SettingsError: There is no such host.
-        """
-        hosts = self.settings.select(names)
-        limit = asyncio.Semaphore(self.parallel)
+        async def fetch(host: Host) -> Status:
+            async with semaphore:
+                return await fetch_status(self.settings, host)
 
-        async def ask(host: Host) -> Status:
-            async with limit:
-                try:
-                    return await ask_status(self.settings, host)
-                except StepFailedError as error:
-                    return Status(host.name, problem=f"{error.step}: {error.problem}")
-
-        return list(await asyncio.gather(*map(ask, hosts)))
+        return list(await asyncio.gather(*map(fetch, self.settings.select(names))))
 
     async def logs(
         self,
@@ -198,50 +192,121 @@ class Deployment:
         lines: int = 20,
         follow: bool = False,
     ) -> AsyncIterator[Line]:
-        """The last lines of a log on hosts, without the secrets of their environment.
+        """Yield the last lines of a log, without the secrets in the environment of the hosts.
 
         Arguments:
-            names: Names of hosts or groups; all hosts where there is none.
+            names: Names of hosts or groups.
             service: ``web``, the name of a worker, or ``supervisor``.
-            lines: How many, of each host.
-            follow: Go on with what is added.
+            lines: The number of lines from each host.
+            follow: Whether to yield new lines as they are written.
 
         Raises:
-            DeploymentError: There is no such host or service.
-            StepFailedError: A host can't be asked.
+            DeploymentError: The service is unknown.
+            StepFailedError: A connection failed.
         """
-        known = ["web", "supervisor", *self.settings.workers]
-        if service not in known:
-            raise DeploymentError(f"there is no service {service!r}; there is {', '.join(known)}")
-        found = read_logs(self.settings, self.settings.select(names), service, lines, follow)
-        async with contextlib.aclosing(found):
+        services = ["web", "supervisor", *self.settings.workers]
+        if service not in services:
+            raise DeploymentError(
+                f"the service {service!r} is unknown. The services are {', '.join(services)}"
+            )
+        hosts = self.settings.select(names)
+        async with contextlib.aclosing(
+            read_logs(self.settings, hosts, service, lines, follow)
+        ) as found:
             async for line in found:
                 yield line
 
     def plan(
         self, command: str, names: Sequence[str] = (), archive: Archive | None = None
     ) -> list[tuple[str, str, str]]:
-        """What a command would do on hosts where nothing is done yet: host, step, and action.
+        """Return what a command does on new hosts, without connecting to them.
 
-        Nobody is asked, and nothing is done; but files are read: call it in a thread where an event
-        loop runs.
+        This method reads files. Call it in a thread if an event loop runs.
 
         Arguments:
             command: ``bootstrap``, ``deploy`` or ``rollback``.
-            names: Names of hosts or groups; all hosts where there is none.
-            archive: The release, for ``deploy``; by default the one that was packed last.
+            names: Names of hosts or groups.
+            archive: The release for ``deploy``; by default the one that was packed last.
+
+        Returns:
+            A list of host, step, and command or upload.
 
         Raises:
-            SettingsError: There is no such host.
             PackError: There is no archive.
         """
+        hosts = self.settings.select(names)
+        if command == "deploy" and archive is None:
+            archive = newest_archive(self.settings)
         return [
             (host.name, step.name, str(action))
-            for index, host in enumerate(self.settings.select(names))
-            for step in planned_steps(self.settings, command, host, archive, first=index == 0)
+            for host in hosts
+            for step in _planned_steps(
+                steps.local_target(self.settings, host), command, archive, host is hosts[0]
+            )
             for action in step.actions
         ]
 
+    def _connect(
+        self, hosts: Sequence[Host], purpose: str, *, admin: bool = False
+    ) -> AbstractAsyncContextManager[HostGroup]:
+        return connect_hosts(
+            self.settings,
+            hosts,
+            purpose,
+            observe=self.observe,
+            parallel=self.parallel,
+            admin=admin,
+        )
 
-def _outcome(release: str, hosts: Sequence[Host], begun: float) -> Outcome:
-    return Outcome(release, tuple(host.name for host in hosts), time.monotonic() - begun)
+
+async def _switch(group: HostGroup, release: str, batch: int) -> None:
+    """Switch all hosts to *release*. If it is unhealthy on one, switch all back."""
+    switched: list[HostSession] = []
+
+    async def switch_all_back() -> list[str]:
+        return await asyncio.gather(*(_switch_back(group, one, release) for one in switched))
+
+    for some in group.batches(batch):
+        switched += some.sessions
+        try:
+            await some.run_steps(lambda target: steps.switching_steps(target, release))
+        except FailedError as error:
+            # Even if the deployment is cancelled now, all hosts go back to one release.
+            results = await finish(switch_all_back)
+            raise FailedError(error.failures, "; ".join(results)) from error
+
+
+async def _switch_back(group: HostGroup, session: HostSession, release: str) -> str:
+    """Serve the release before *release*, and return what the host serves now."""
+    name, target = session.host.name, session.target
+
+    async def switch() -> str:
+        previous = await session.run("roll back", target.program("previous", release))
+        for step in steps.switching_steps(target, previous):
+            await session.run_step(step)
+        return previous
+
+    try:
+        previous = await group.observed(session.host, "roll back", switch())
+    except StepFailedError as error:
+        return f"{name} was not rolled back: {error.problem}. Run quartpatterns deploy status"
+    return f"{name} serves {previous} again"
+
+
+def _planned_steps(
+    target: steps.Target, command: str, archive: Archive | None, is_first: bool
+) -> list[steps.Step]:
+    if command == "bootstrap":
+        return bootstrap_steps(target)
+    if archive is None:
+        return steps.rollback_steps(target, "RELEASE")
+    release = archive.release
+    planned = steps.preparation_steps(target, archive)
+    if target.settings.migrate and is_first:
+        planned.append(steps.migration_step(target, release))
+    planned += [steps.trial_step(target, release), *steps.switching_steps(target, release)]
+    return [*planned, steps.pruning_step(target)]
+
+
+def _outcome(release: str, hosts: Sequence[Host], started: float) -> Outcome:
+    return Outcome(release, tuple(host.name for host in hosts), time.monotonic() - started)

@@ -1,30 +1,51 @@
-"""What can go wrong with a deployment, in words that name the remedy."""
+"""The errors of a deployment. Each message says what to do.
+
+.. code-block:: text
+
+    DeploymentError
+    ├── SettingsError      a setting is missing, unknown or invalid
+    ├── PackError            an archive cannot be made or used
+    ├── StepFailedError      a step failed on one host
+    │   └── LockedError      another deployment is running on the host
+    └── FailedError          a command failed on one or more hosts
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 __all__ = [
+    "SettingsError",
     "DeploymentError",
     "FailedError",
     "LockedError",
     "PackError",
-    "SettingsError",
     "StepFailedError",
     "remedy",
 ]
 
 
 class DeploymentError(Exception):
-    """Something that whoever deploys can put right; the message says how."""
+    """The base class of all errors of a deployment.
+
+    .. versionadded:: 0.1
+    """
 
 
 class SettingsError(DeploymentError):
-    """A setting is missing, unknown or of the wrong kind; the message names file and key."""
+    """A setting in ``deploy.toml`` or ``pyproject.toml`` is missing, unknown or invalid.
+
+    It is also raised if a host or group is requested that the file does not define.
+
+    .. versionadded:: 0.1
+    """
 
 
 class PackError(DeploymentError):
-    """No archive could be made of the project, or an archive can't be used."""
+    """The archive of a release cannot be made, or is invalid.
+
+    .. versionadded:: 0.1
+    """
 
 
 class StepFailedError(DeploymentError):
@@ -33,9 +54,11 @@ class StepFailedError(DeploymentError):
     Arguments:
         host: The name of the host.
         step: The name of the step.
-        problem: What is wrong, and what to do.
-        command: What was run there, where it was a command.
-        output: What it printed, without secrets.
+        problem: What failed and what to do.
+        command: The command that failed, if it was a command.
+        output: What the command printed, without secrets.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -50,15 +73,20 @@ class StepFailedError(DeploymentError):
 
 
 class LockedError(StepFailedError):
-    """Another deployment is under way on the host; the message names its owner."""
+    """Another deployment is running on the host; the message names its owner.
+
+    .. versionadded:: 0.1
+    """
 
 
 class FailedError(DeploymentError):
-    """A deployment failed on one host, or on several.
+    """A command failed on one or more hosts.
 
     Arguments:
-        failures: What failed, host by host.
-        note: What has become of the other hosts.
+        failures: The failures, one for each host that failed.
+        note: What the other hosts serve now.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, failures: Sequence[StepFailedError], note: str = "") -> None:
@@ -67,37 +95,28 @@ class FailedError(DeploymentError):
         self.note = note
 
 
-REMEDIES: tuple[tuple[str, str], ...] = (
-    ("No space left on device", "the disk is full: free space there, or keep fewer releases"),
-    ("Disk quota exceeded", "the quota is used up: free space there, or keep fewer releases"),
-    ("ensurepip is not available", "Python has no venv: install python3-venv there"),
-    ("No module named venv", "Python has no venv: install python3-venv there"),
-    (
-        "DO NOT MATCH THE HASHES",
-        "a wheel is not the one that was locked: pack again, and look who could change it",
-    ),
-    (
-        "is not a supported wheel",
-        "a wheel is not for this host: set python and platform to what it has, and pack again",
-    ),
-    (
-        "No matching distribution found",
-        "a wheel is missing, or not for this host: set python and platform to what it has, and"
-        " pack again",
-    ),
-    (
-        "ResolutionImpossible",
-        "the locked wheels contradict each other: resolve the lock anew, and pack again",
-    ),
-    ("it is not set up", "deploy bootstrap does it"),
-    ("host.pyz': [Errno 2]", "it is not set up: deploy bootstrap does it"),
-    ("Permission denied", "the user may not do this: bootstrap the host, or correct its owner"),
-    ("a password is required", "sudo asks for a password: give admin = 'root', or allow it"),
-    ("Address already in use", "the address is taken: stop what listens there, or set bind"),
-)
-"""What an output holds, and what to do about it."""
+_NO_SPACE = "free space on the host, or keep fewer releases"
+_VENV = "Python has no venv module. Install python3-venv on the host"
+_WHEEL = "set python and platform to those of the host, and pack again"
+
+_REMEDIES = {
+    "No space left on device": f"the disk is full. To continue, {_NO_SPACE}",
+    "Disk quota exceeded": f"the disk quota is used up. To continue, {_NO_SPACE}",
+    "ensurepip is not available": _VENV,
+    "No module named venv": _VENV,
+    "DO NOT MATCH THE HASHES": "a wheel is not the locked one. Find out why, and pack again",
+    "is not a supported wheel": f"a wheel is for another platform. To continue, {_WHEEL}",
+    "No matching distribution found": f"a wheel is missing or for another platform: {_WHEEL}",
+    "ResolutionImpossible": "the locked wheels conflict. Resolve the lock file, and pack again",
+    "the host is not set up": "run quartpatterns deploy bootstrap",
+    "host.pyz': [Errno 2]": "the host is not set up. Run quartpatterns deploy bootstrap",
+    "Permission denied": "the user lacks permission. Bootstrap the host, or correct the owner",
+    "a password is required": 'sudo asks for a password. Set admin = "root", or allow sudo',
+    "Address already in use": "another process uses the address. Stop it, or change bind",
+}
+"""Texts that commands print, and what to do about each."""
 
 
-def remedy(output: str, otherwise: str) -> str:
-    """What to do about a command that printed *output*."""
-    return next((what for sign, what in REMEDIES if sign in output), otherwise)
+def remedy(output: str, default: str) -> str:
+    """Return what to do about a command that printed *output*, or *default* if it is unknown."""
+    return next((advice for text, advice in _REMEDIES.items() if text in output), default)

@@ -1,4 +1,4 @@
-"""A table of hosts and steps that follows a deployment, and its result as data."""
+"""The output of ``quartpatterns deploy``: a table that follows the steps, and results as JSON."""
 
 from __future__ import annotations
 
@@ -12,128 +12,110 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.deployment.errors import DeploymentError, FailedError, StepFailedError
-from quartpatterns.deployment.events import Event, Outcome
-from quartpatterns.deployment.inspection import Status
+from quartpatterns.deployment.deployment import Outcome
+from quartpatterns.deployment.errors import FailedError, StepFailedError
+from quartpatterns.deployment.host_group import Event
+from quartpatterns.deployment.status import Status
 
 __all__ = ["Report", "failure_text", "result_data", "status_table"]
 
-SIGNS = {
-    "runs": ("…", "yellow"),
+_SYMBOLS = {
+    "running": ("…", "yellow"),
     "done": ("✓", "green"),
-    "was done": ("·", "dim"),
+    "skipped": ("·", "dim"),
     "failed": ("✗", "bold red"),
 }
+_OUTPUT_LINES = 30
 
 
 class Report:
-    """Collects events, and shows them while they come.
-
-    Arguments:
-        hosts: The names of the hosts, one a line.
-        title: What is done.
-    """
+    """Collects the events of a deployment, and shows them in a table with a column per host."""
 
     def __init__(self, hosts: Sequence[str], title: str) -> None:
         self.hosts = list(hosts)
         self.title = title
         self.events: list[Event] = []
-        self._last: dict[tuple[str, str], Event] = {}
+        self._latest: dict[tuple[str, str], Event] = {}
         self._live: Live | None = None
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Add an event, and update the table."""
         self.events.append(event)
-        self._last[event.host, event.step] = event
+        self._latest[event.host, event.step] = event
         if self._live:
             self._live.update(self.table())
 
     @contextlib.contextmanager
     def shown(self, console: Console) -> Generator[None]:
-        """Show the table while the context lasts: live on a terminal, else once at the end."""
+        """Show the table during the context: live on a terminal, otherwise once at the end."""
         with Live(self.table(), console=console, refresh_per_second=8) as self._live:
             yield
         self._live = None
 
     def table(self) -> Table:
-        """Hosts and steps, as they are now."""
-        steps = list(dict.fromkeys(event.step for event in self.events))
-        # A step a line where there are few hosts: a terminal has more lines than columns.
+        """Return the table: a row for each step, because most deployments have few hosts."""
         table = Table(title=self.title, title_justify="left", box=None, pad_edge=False)
-        table.add_column("step")
-        for host in self.hosts:
-            table.add_column(escape(host))
-        for step in steps:
+        for column in ("step", *self.hosts):
+            table.add_column(escape(column))
+        for step in dict.fromkeys(event.step for event in self.events):
             table.add_row(step, *(self._cell(host, step) for host in self.hosts))
         return table
 
     def _cell(self, host: str, step: str) -> Text:
-        event = self._last.get((host, step))
+        event = self._latest.get((host, step))
         if event is None:
             return Text("")
-        sign, style = SIGNS[event.state]
-        took = f" {event.seconds:.1f} s" if event.state in {"done", "failed"} else ""
-        return Text(f"{sign}{took}", style=style)
+        symbol, style = _SYMBOLS[event.state]
+        duration = f" {event.seconds:.1f} s" if event.state in {"done", "failed"} else ""
+        return Text(f"{symbol}{duration}", style=style)
 
 
-def failure_text(error: DeploymentError) -> Group | Text:
-    """What went wrong: host, step, what to do, and the command with what it printed."""
-    if isinstance(error, StepFailedError):
-        return Group(*_lines(error))
-    if not isinstance(error, FailedError):
-        return Text(str(error), style="red")
-    lines = [line for failure in error.failures for line in _lines(failure)]
+def failure_text(error: FailedError) -> Group:
+    """Return each failure: host, step, problem, and the command with its output."""
+    lines = [line for failure in error.failures for line in _failure_lines(failure)]
     return Group(*lines, *([Text(error.note)] if error.note else []))
 
 
 def result_data(
-    events: Sequence[Event], outcome: Outcome | None, error: DeploymentError | None = None
+    events: Sequence[Event], outcome: Outcome | None, error: FailedError | None = None
 ) -> dict[str, Any]:
-    """A deployment as JSON has it."""
-    failures = error.failures if isinstance(error, FailedError) else ()
+    """Return the result of a command for JSON."""
     return {
         "succeeded": error is None,
         "release": outcome.release if outcome else None,
         "seconds": round(outcome.seconds, 3) if outcome else None,
         "steps": [
-            {
-                "host": event.host,
-                "step": event.step,
-                "state": event.state,
-                "seconds": round(event.seconds, 3),
-            }
+            {**_fields(event, "host", "step", "state"), "seconds": round(event.seconds, 3)}
             for event in events
-            if event.state != "runs"
+            if event.state != "running"
         ],
         "error": str(error) if error else None,
         "failures": [
-            {
-                "host": failure.host,
-                "step": failure.step,
-                "problem": failure.problem,
-                "command": failure.command,
-                "output": failure.output,
-            }
-            for failure in failures
+            _fields(failure, "host", "step", "problem", "command", "output")
+            for failure in (error.failures if error else ())
         ],
     }
 
 
-def status_table(found: Sequence[Status]) -> Table:
-    """How hosts are."""
+def _fields(source: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in names}
+
+
+def status_table(statuses: Sequence[Status]) -> Table:
+    """Return a table with a row for each host."""
     table = Table(box=None, pad_edge=False)
     for name in ("host", "serves", "since", "processes", "releases", "remarks"):
         table.add_column(name)
-    for one in found:
-        running = one.running or {}
-        processes = ", ".join(f"{n} {name}" for name, n in running.get("processes", {}).items())
+    for status in statuses:
+        running = status.running
+        processes = running["processes"].items() if running else ()
         table.add_row(
-            escape(one.host),
-            running.get("release") or "nothing",
-            running.get("since", ""),
-            processes,
-            str(len(one.releases)),
-            escape("; ".join(_remarks(one))),
+            escape(status.host),
+            (running and running["release"]) or "nothing",
+            running["since"] if running else "",
+            ", ".join(f"{count} {name}" for name, count in processes),
+            str(len(status.releases)),
+            escape("; ".join(_remarks(status))),
         )
     return table
 
@@ -143,16 +125,16 @@ def _remarks(status: Status) -> Iterator[str]:
         yield status.problem
         return
     if status.running is None:
-        yield "no supervisor runs: deploy bootstrap starts it"
-    elif status.running.get("changed"):
-        yield "its environment has changed: deploy again, and it is read"
+        yield "the supervisor does not run. Run quartpatterns deploy bootstrap"
+    elif status.running["changed"]:
+        yield "the environment has changed. Deploy again to apply it"
     if status.locked:
         yield f"locked by {status.locked}"
 
 
-def _lines(failure: StepFailedError) -> Iterator[Text]:
+def _failure_lines(failure: StepFailedError) -> Iterator[Text]:
     yield Text.assemble((f"{failure.host}: {failure.step}: ", "bold red"), failure.problem)
     if failure.command:
         yield Text(f"  $ {failure.command}", style="dim")
-    for line in failure.output.splitlines()[-30:]:
+    for line in failure.output.splitlines()[-_OUTPUT_LINES:]:
         yield Text(f"  {line}")

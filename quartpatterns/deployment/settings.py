@@ -1,28 +1,44 @@
-"""The settings of a deployment, as they were read."""
+"""The settings of a deployment, and reading them from ``deploy.toml`` or ``pyproject.toml``."""
 
 from __future__ import annotations
 
+import difflib
+import getpass
+import platform
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from quartpatterns.deployment.errors import SettingsError
 
-__all__ = ["VERSION", "Health", "Host", "Settings"]
+__all__ = ["VERSION", "Health", "Host", "Settings", "parse_settings", "read_settings"]
 
 VERSION = re.compile(r"\d+\.\d+")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_ADDRESS = re.compile(r"unix:/\S+|(?:\[[0-9a-fA-F:.%]+\]|[^\[\]:\s/]+):\d{1,5}")
+_INCLUDED = ("hypercorn.toml", "alembic", "alembic.ini", "pyproject.toml")
+_HOST_KEYS = ("user", "folder", "python", "bind", "environment")
+"""Keys that apply to all hosts at the top level, and to one host in its own table."""
+_LINE = re.compile(r"(?=.*\S)[^\n\0]+")
+T = TypeVar("T")
+_LONGEST_FOLDER = 70
+"""Characters. The path of a Unix socket has at most 107 bytes, and sockets are in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a release is asked whether it is well.
+    """The health check of a release.
 
     Arguments:
-        path: What is asked for; any answer of 200 to 299 is well.
-        timeout: Seconds until it must be.
-        host: The ``Host`` header.
+        path: The path to request. Any status from 200 to 299 means healthy.
+        timeout: The seconds within which a release must become healthy.
+        host: The ``Host`` header of the request.
+
+    .. versionadded:: 0.1
     """
 
     path: str = "/health"
@@ -32,19 +48,20 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host, with all that is particular to it.
+    """A host to deploy to.
 
     Arguments:
-        name: What it is called here.
-        address: Its DNS name or IP address, or a name of ``~/.ssh/config``.
-        port: Its SSH port; ``None`` leaves it to ``~/.ssh/config``, or is 22.
-        user: Who logs in, owns the folder, and runs the application.
+        name: The name of the host in the settings.
+        address: A DNS name, an IP address or a name in ``~/.ssh/config``.
+        port: The SSH port; None means the one in ``~/.ssh/config``, or 22.
+        user: The user that logs in, owns the folder and runs the application.
         folder: The folder on the host.
-        python: The version of Python, ``3.12``, or the path of one on the host.
-        bind: Where the application listens: ``HOST:PORT`` or ``unix:PATH``.
-        environment: The file with the environment of the application, here; ``None`` has none.
-        files: Files that differ from host to host: the names under ``shared/``, and where they
-            are here.
+        python: A version of Python, such as ``3.12``, or the path of Python on the host.
+        bind: The addresses on which the application listens: ``HOST:PORT`` or ``unix:PATH``.
+        environment: The local file with the environment variables of the application.
+        files: Local files to upload, by their path below ``shared/`` on the host.
+
+    .. versionadded:: 0.1
     """
 
     name: str
@@ -60,31 +77,34 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is deployed, how, and where to.
+    """The settings of a deployment.
 
     Arguments:
-        name: The application's name.
+        name: The name of the application.
         root: The folder of the project.
-        app: What Hypercorn serves, ``module:name``.
-        hosts: The hosts, in the order in which they are served.
+        app: What Hypercorn serves, as ``module:name``.
+        hosts: The hosts, in the order in which they are deployed to.
         groups: Names of hosts, by the name of a group.
-        include: Files and folders of the project that a release has beside its wheels.
-        lock: The locked requirements, with hashes; ``None`` resolves them when packing.
-        platform: The platform of the wheels, such as ``manylinux_2_28_x86_64``; ``None`` is
-            this machine's.
-        processes: How many processes serve.
-        workers: Commands that run beside, by name.
-        migrate: The command that migrates, run once, on the first host.
-        health: How a release is asked whether it is well.
-        keep: How many releases stay on a host.
-        graceful: Seconds that requests under way may take when a process is to end.
-        supervisor: What keeps the application running: ``process`` is a process of its own,
-            for containers too; ``systemd`` are units of systemd.
-        admin: Who logs in to bootstrap a host with systemd; by default the user, by ``sudo``.
-        identity: A private key; ``None`` leaves it to the agent and ``~/.ssh``.
-        known_hosts: The file of host keys; ``None`` is ``~/.ssh/known_hosts``.
-        connect_timeout: Seconds until a host must have let us in.
-        step_timeout: Seconds that one command may take.
+        include: Files and folders of the project that a release contains beside its wheels.
+        lock: The locked requirements with hashes; None resolves the requirements when packing.
+        platform: The platform of the wheels, such as ``manylinux_2_28_x86_64``; None means the
+            platform of this machine.
+        processes: The number of server processes.
+        workers: Commands of background workers, by name.
+        migrate: The command of the database migration, which runs once on the first host.
+        health: The health check.
+        keep: The number of releases to keep on a host.
+        graceful: The seconds that a process has to finish its requests when it stops.
+        supervisor: What keeps the application running: ``process`` starts a supervisor process,
+            which also suits containers; ``systemd`` installs systemd units.
+        admin: The user that logs in to bootstrap a host with systemd; None means the user of the
+            host, with ``sudo``.
+        identity: The file of a private key; None means the SSH agent and the keys in ``~/.ssh``.
+        known_hosts: The file of host keys; None means ``~/.ssh/known_hosts``.
+        connect_timeout: The seconds within which the login must succeed.
+        step_timeout: The seconds that one command may take.
+
+    .. versionadded:: 0.1
     """
 
     name: str
@@ -109,18 +129,266 @@ class Settings:
     step_timeout: float
 
     def select(self, names: Sequence[str] = ()) -> tuple[Host, ...]:
-        """The hosts called *names*, or in groups so called; all where none is named.
+        """Return the hosts with *names*, or all hosts if there are no names.
+
+        Arguments:
+            names: Names of hosts or groups.
 
         Raises:
-            SettingsError: There is no such host or group, or no host at all.
+            SettingsError: A name is unknown, or the settings have no hosts.
         """
-        wanted: set[str] = set()
+        hosts = {host.name for host in self.hosts}
+        selected: set[str] = set()
         for name in names:
-            if name not in self.groups and name not in {host.name for host in self.hosts}:
+            if name not in self.groups and name not in hosts:
                 known = ", ".join([*(host.name for host in self.hosts), *self.groups])
-                raise SettingsError(f"no host or group {name!r}; there is {known or 'none'}")
-            wanted |= set(self.groups.get(name, (name,)))
-        chosen = tuple(host for host in self.hosts if not names or host.name in wanted)
-        if not chosen:
-            raise SettingsError('no hosts: add [hosts] with lines like web1 = "web1.example.org"')
-        return chosen
+                raise SettingsError(
+                    f"host or group {name!r} is unknown. The settings have {known or 'no hosts'}"
+                )
+            selected |= set(self.groups.get(name, (name,)))
+        result = tuple(host for host in self.hosts if not names or host.name in selected)
+        if not result:
+            raise SettingsError(
+                'the settings have no hosts. Add [hosts] with lines like web1 = "web1.example.org"'
+            )
+        return result
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the settings of a project. This function blocks, so call it before the loop runs.
+
+    A ``deploy.toml`` takes precedence over ``[tool.quartpatterns.deploy]`` in ``pyproject.toml``.
+
+    Arguments:
+        path: The folder of the project, or a file with settings.
+
+    Raises:
+        SettingsError: There are no settings, or one is invalid.
+
+    .. versionadded:: 0.1
+    """
+    folder, file = path.parent, path
+    if path.is_dir():
+        folder, file = path, path / "deploy.toml"
+        file = file if file.is_file() else folder / "pyproject.toml"
+    data = _read_toml(file)
+    if file.name != "pyproject.toml":
+        pyproject = folder / "pyproject.toml"
+        project = _read_toml(pyproject) if pyproject.is_file() else {}
+        return parse_settings(data, root=folder, name=_project_name(project), location=file.name)
+    table = data
+    for key in ("tool", "quartpatterns", "deploy"):
+        table = table.get(key, {})
+    section = "[tool.quartpatterns.deploy]"
+    if not table:
+        raise SettingsError(f"{file} has no {section}, and deploy.toml is missing. Write one")
+    location = f"{file.name} {section}"
+    return parse_settings(table, root=folder, name=_project_name(data), location=location)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be read ({error.strerror}). Write a deploy.toml, or run this in the"
+            " folder of the project"
+        ) from error
+    except ValueError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+
+
+def _project_name(pyproject: Mapping[str, Any]) -> str | None:
+    name: str | None = pyproject.get("project", {}).get("name")
+    return name
+
+
+def parse_settings(
+    data: Mapping[str, Any], *, root: Path, name: str | None = None, location: str = "deploy.toml"
+) -> Settings:
+    """Return validated settings.
+
+    Arguments:
+        data: The keys and values, as in ``deploy.toml``.
+        root: The folder of the project, to which paths are relative.
+        name: The name of the project, if *data* does not contain it.
+        location: The name of the file, for messages.
+
+    Raises:
+        SettingsError: A key is unknown, or a value is invalid.
+
+    .. versionadded:: 0.1
+    """
+    table = _Table(location, data)
+    name = table.text("name", name, pattern=_NAME)
+    hosts = _hosts(table, root, name)
+    lock = root / "requirements.lock"
+    workers, health = table.table("workers"), table.table("health")
+    settings = Settings(
+        name=name,
+        root=root,
+        app=table.text("app", f"{re.sub('[-.]', '_', name).lower()}.asgi:app"),
+        hosts=hosts,
+        groups=_groups(table.table("groups"), {host.name for host in hosts}),
+        include=table.texts("include", [file for file in _INCLUDED if (root / file).exists()]),
+        lock=table.path("lock", root) or (lock if lock.is_file() else None),
+        platform=table.optional_text("platform"),
+        processes=table.count("processes", 1),
+        workers={key: workers.text(key) for key in workers.data},
+        migrate=table.optional_text("migrate"),
+        health=Health(
+            path=health.text("path", "/health", pattern=re.compile(r"/\S*")),
+            timeout=health.seconds("timeout", 30.0),
+            host=health.text("host", "localhost", pattern=re.compile(r"[^\s/]+")),
+        ),
+        keep=table.count("keep", 5),
+        graceful=table.seconds("graceful", 30.0),
+        supervisor=cast(
+            Literal["process", "systemd"],
+            table.text("supervisor", "process", pattern=re.compile("process|systemd")),
+        ),
+        admin=table.optional_text("admin", pattern=_USER),
+        identity=table.path("identity", root),
+        known_hosts=table.path("known-hosts", root),
+        connect_timeout=table.seconds("connect-timeout", 15.0),
+        step_timeout=table.seconds("step-timeout", 600.0),
+    )
+    health.refuse_unknown_keys()
+    table.refuse_unknown_keys()
+    return settings
+
+
+class _Table:
+    """A table of a TOML file. Each method that reads a value raises an error if it is invalid.
+
+    Arguments:
+        location: The file and the table, for messages.
+        data: The keys and values.
+    """
+
+    def __init__(self, location: str, data: object) -> None:
+        if not isinstance(data, Mapping):
+            raise SettingsError(f"{location} must be a table, not {data!r}")
+        self.location = location
+        self.data = cast(Mapping[str, Any], data)
+        self.known: set[str] = set()
+
+    def value(self, key: str, default: T) -> Any | T:
+        self.known.add(key)
+        return self.data.get(key, default)
+
+    def table(self, key: str) -> _Table:
+        return _Table(f"{self.location} {key}", self.value(key, {}))
+
+    def text(
+        self, key: str, default: str | None = None, *, pattern: re.Pattern[str] = _LINE
+    ) -> str:
+        value = self.value(key, default)
+        if value is None:
+            raise SettingsError(f"{self.location}: {key} is missing. Add {key} = ...")
+        if not isinstance(value, str) or not _LINE.fullmatch(value):
+            raise self.invalid(key, value, "a string of one line")
+        if not pattern.fullmatch(value):
+            raise self.invalid(key, value, f"a string that matches {pattern.pattern}")
+        return value
+
+    def optional_text(self, key: str, *, pattern: re.Pattern[str] = _LINE) -> str | None:
+        return None if self.value(key, None) is None else self.text(key, pattern=pattern)
+
+    def texts(
+        self, key: str, default: Sequence[str], *, pattern: re.Pattern[str] = _LINE
+    ) -> tuple[str, ...]:
+        """Return a list of strings. A single string stands for a list of one."""
+        value = self.value(key, default)
+        strings: Any = [value] if isinstance(value, str) else value
+        if isinstance(strings, list | tuple) and all(
+            isinstance(item, str) and pattern.fullmatch(item)
+            for item in cast(list[object], strings)
+        ):
+            return tuple(cast(list[str], strings))
+        matching = "" if pattern is _LINE else f" that match {pattern.pattern}"
+        raise self.invalid(key, value, f"a list of strings{matching}")
+
+    def path(self, key: str, root: Path) -> Path | None:
+        text = self.optional_text(key)
+        return root / Path(text).expanduser() if text else None
+
+    def count(self, key: str, default: int) -> int:
+        value = self.value(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise self.invalid(key, value, "a whole number of 1 or more")
+        return value
+
+    def seconds(self, key: str, default: float) -> float:
+        value = self.value(key, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
+            raise self.invalid(key, value, "a number of seconds, more than 0")
+        return float(value)
+
+    def invalid(self, key: str, value: object, requirement: str) -> SettingsError:
+        return SettingsError(f"{self.location}: {key} must be {requirement}, not {value!r}")
+
+    def refuse_unknown_keys(self) -> None:
+        for key in self.data:
+            if key not in self.known:
+                close = difflib.get_close_matches(key, self.known, n=1)
+                names = ", ".join(sorted(self.known))
+                hint = f"Did you mean {close[0]}?" if close else f"The settings are {names}"
+                raise SettingsError(f"{self.location}: the setting {key!r} is unknown. {hint}")
+
+
+def _hosts(table: _Table, root: Path, name: str) -> tuple[Host, ...]:
+    hosts, files = table.table("hosts"), table.table("files")
+    for target in files.data:
+        if PurePosixPath(target).is_absolute() or ".." in target or target == "env":
+            raise files.invalid("a key", target, "a path below shared/ other than env")
+    # The values of all hosts. They are valid even if there are no hosts yet.
+    defaults = {key: table.data[key] for key in _HOST_KEYS if key in table.data}
+    table.known.update(_HOST_KEYS)
+    return tuple(_host(hosts, key, defaults, files, root, name) for key in hosts.data)
+
+
+def _host(
+    hosts: _Table, key: str, defaults: Mapping[str, Any], files: _Table, root: Path, name: str
+) -> Host:
+    if not _NAME.fullmatch(key):
+        raise hosts.invalid("a name", key, "letters, digits, dots and hyphens")
+    value = hosts.data[key]
+    own: object = {"address": value} if isinstance(value, str) else value
+    table = _Table(f"{hosts.location} {key}", own)
+    table.data = {**defaults, **table.data}
+    folder = table.text("folder", f"/srv/{name}")
+    parts = PurePosixPath(folder).parts
+    if folder[0] != "/" or len(parts) < 3 or ".." in parts or len(folder) > _LONGEST_FOLDER:
+        requirement = f'a path like "/srv/demo" of at most {_LONGEST_FOLDER} characters'
+        raise table.invalid("folder", folder, requirement)
+    python = table.text("python", ".".join(platform.python_version_tuple()[:2]))
+    if not VERSION.fullmatch(python) and not python.startswith("/"):
+        raise table.invalid("python", python, 'a version such as "3.12", or an absolute path')
+    host = Host(
+        name=key,
+        address=table.text("address", key),
+        port=table.count("port", 22) if table.value("port", None) is not None else None,
+        user=table.text("user", getpass.getuser(), pattern=_USER),
+        folder=PurePosixPath(folder),
+        python=python,
+        bind=table.texts("bind", ["127.0.0.1:8000"], pattern=_ADDRESS),
+        environment=table.path("environment", root),
+        files={
+            target: root / Path(files.text(target).format(host=key)).expanduser()
+            for target in files.data
+        },
+    )
+    table.refuse_unknown_keys()
+    return host
+
+
+def _groups(table: _Table, hosts: set[str]) -> dict[str, tuple[str, ...]]:
+    groups = {key: table.texts(key, []) for key in table.data}
+    for key, members in groups.items():
+        if key in hosts:
+            raise table.invalid("a name", key, "different from the names of hosts")
+        if unknown := sorted(set(members) - hosts):
+            known = ", ".join(sorted(hosts))
+            raise table.invalid(key, unknown[0], f"a list of hosts ({known})")
+    return groups

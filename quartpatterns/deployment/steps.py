@@ -1,213 +1,270 @@
-"""The steps of a deployment as data: what is run and uploaded on one host, in which order.
+"""Steps: the commands and uploads that deploy a release to one host, as data.
 
-Each can be done again: it says how to see that it is done, or does no harm a second time. So a
-deployment that was broken off goes on where it was.
+Every step can run again. It either has a command that tells whether it is done, or running it a
+second time has the same result. A deployment that was interrupted therefore continues where it
+stopped.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shlex
-from pathlib import PurePosixPath
+import zipfile
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
 
-from quartpatterns.deployment.actions import (
-    Command,
-    Step,
-    Upload,
-    exists,
-    python_command,
-    quoted,
-    tool,
-)
-from quartpatterns.deployment.archives import Archive, newest_archive
-from quartpatterns.deployment.bootstrap import (
-    bootstrap_steps,
-    environment_steps,
-    program_step,
-    start_step,
-)
-from quartpatterns.deployment.settings import Host, Settings
-
-__all__ = [
-    "migration_step",
-    "planned_steps",
-    "preparation_steps",
-    "pruning_step",
-    "rollback_steps",
-    "switching_steps",
-    "trial_step",
-]
+from quartpatterns.deployment.archives import Archive
+from quartpatterns.deployment.settings import VERSION, Host, Settings
 
 
-def planned_steps(
-    settings: Settings, command: str, host: Host, archive: Archive | None, *, first: bool
-) -> list[Step]:
-    """The steps of *command* on *host*, as far as they are known from here.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A shell command on the host. It contains no secrets."""
 
-    Arguments:
-        settings: The settings of the deployment.
-        command: ``bootstrap``, ``deploy`` or ``rollback``.
-        host: The host.
-        archive: The release, for ``deploy``; by default the one that was packed last.
-        first: Whether it is the host that migrates.
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A local file, or its content, to write by SFTP. It replaces *target* when it is complete.
+
+    If *resume* is true, an incomplete upload is continued.
     """
-    python = python_command(host)
-    if command == "bootstrap":
-        return bootstrap_steps(settings, host, python)
-    if command == "rollback":
-        return rollback_steps(settings, host, "RELEASE", python)
-    packed = archive or newest_archive(settings)
-    todo = preparation_steps(settings, host, packed, python)
-    if settings.migrate and first:
-        todo.append(migration_step(settings, host, packed.release, python))
-    todo.append(trial_step(settings, host, packed.release, python))
-    todo += switching_steps(host, packed.release, python)
-    return [*todo, pruning_step(settings, host, python)]
+
+    source: Path | bytes
+    target: PurePosixPath
+    mode: int = 0o600
+    resume: bool = False
+
+    def __str__(self) -> str:
+        source = self.source if isinstance(self.source, Path) else f"{len(self.source)} bytes"
+        return f"sftp put {source} {self.target} (mode {self.mode:o})"
 
 
-def preparation_steps(settings: Settings, host: Host, archive: Archive, python: str) -> list[Step]:
-    """What brings a release onto a host, and doesn't touch what is served."""
-    release = host.folder / "releases" / archive.release
-    arrived = host.folder / "incoming" / f"{archive.release}.tar"
-    unpacked, made, installed = (release / name for name in ("unpacked", "venv/made", "installed"))
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step on one host. The command *done* succeeds if the step is done already."""
+
+    name: str
+    actions: tuple[Command | Upload, ...]
+    done: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host to make steps for. *python* is the shell command of Python on the host."""
+
+    settings: Settings
+    host: Host
+    python: str
+
+    def program(self, command: str, *arguments: str) -> str:
+        """Return the shell command that runs *command* of ``host.pyz``."""
+        folder = self.host.folder
+        program = f"{self.python} {quoted(folder / 'bin' / 'host.pyz')}"
+        return f"{program} {command} {quoted(folder)} {shlex.join(arguments)}".rstrip()
+
+    def release(self, release: str) -> PurePosixPath:
+        """Return the folder of a release on the host."""
+        return self.host.folder / "releases" / release
+
+
+def local_target(settings: Settings, host: Host) -> Target:
+    """Return a target with the command of Python that the settings contain, without asking."""
+    version = VERSION.fullmatch(host.python)
+    return Target(settings, host, f"python{host.python}" if version else shlex.quote(host.python))
+
+
+def quoted(path: PurePosixPath) -> str:
+    """Return *path*, quoted for a shell."""
+    return shlex.quote(str(path))
+
+
+@cache
+def host_program() -> bytes:
+    """Return ``host.pyz``, the zipapp of the package ``onhost``. The build is reproducible."""
+    sources = {
+        f"onhost/{file.name}": file.read_text()
+        for file in files(f"{__package__}.onhost").iterdir()
+        if file.name.endswith(".py") and file.name != "session.py"
+    }
+    sources["__main__.py"] = (
+        "import sys\n\nfrom onhost.__main__ import main\n\nmain(sys.argv[1:])\n"
+    )
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in sorted(sources.items()):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
+    return content.getvalue()
+
+
+def program_step(target: Target) -> Step:
+    """Upload ``host.pyz`` if the host has another version."""
+    path = target.host.folder / "bin" / "host.pyz"
+    digest = hashlib.sha256(host_program()).hexdigest()
+    is_current = f'test "$(sha256sum < {quoted(path)} | cut -c -64)" = {digest}'
+    return Step("program", (Upload(host_program(), path, 0o644),), is_current)
+
+
+def environment_steps(target: Target) -> list[Step]:
+    """Upload the environment and the other files of the host, which only its user may read."""
+    host, shared = target.host, target.host.folder / "shared"
+    uploads = [Upload(source, shared / name) for name, source in host.files.items()]
+    if host.environment:
+        uploads.insert(0, Upload(host.environment, shared / "env"))
+    if not uploads:
+        return []
+    folders = sorted({str(upload.target.parent) for upload in uploads})
+    return [Step("environment", (Command(f"mkdir -p {shlex.join(folders)}"), *uploads))]
+
+
+def start_step(target: Target) -> Step:
+    """Start the supervisor if it does not run. With systemd, fail if the unit is not active."""
+    if target.settings.supervisor == "process":
+        return Step("start", (Command(target.program("start")),))
+    unit = shlex.quote(f"{target.settings.name}.service")
+    message = f"echo {unit} is not active. Run quartpatterns deploy bootstrap"
+    command = f"systemctl is-active --quiet {unit} || {{ {message}; exit 1; }}"
+    return Step("start", (Command(command),))
+
+
+def preparation_steps(target: Target, archive: Archive) -> list[Step]:
+    """Upload, unpack and install a release. The release that is served is not touched."""
+    release = target.release(archive.release)
+    upload = target.host.folder / "incoming" / f"{archive.release}.tar"
     venv = release / "venv"
-    checked = f"echo {archive.sha256}'  '{quoted(arrived)} | sha256sum -c -"
+    unpacked, created, installed = release / "unpacked", venv / "made", release / "installed"
     return [
-        Step("space", (Command(_space(host, archive)),), exists(installed)),
-        program_step(host),
-        *environment_steps(host),
-        Step("upload", (Upload(archive.path, arrived, resume=True),), exists(unpacked)),
+        Step("space", (Command(_check_space(target.host, archive)),), _exists(installed)),
+        program_step(target),
+        *environment_steps(target),
+        Step("upload", (Upload(archive.path, upload, resume=True),), _exists(unpacked)),
         Step(
             "unpack",
             (
-                Command(checked),
+                Command(f"echo {archive.sha256}'  '{quoted(upload)} | sha256sum -c -"),
                 Command(
                     f"rm -rf {quoted(release)} && mkdir {quoted(release)}"
-                    f" && tar -xf {quoted(arrived)} -C {quoted(release)}"
+                    f" && tar -xf {quoted(upload)} -C {quoted(release)}"
                     f" && touch {quoted(unpacked)}"
                 ),
             ),
-            exists(unpacked),
+            _exists(unpacked),
         ),
-        Step(
-            "venv",
-            (
-                Command(
-                    f"{python} -m venv --clear --without-pip {quoted(venv)} && touch {quoted(made)}"
-                ),
-            ),
-            exists(made),
-        ),
-        Step(
-            "install",
-            (Command(f"{_install(host, release, python)} && touch {quoted(installed)}"),),
-            exists(installed),
-        ),
+        Step("venv", (Command(_create_venv(target, venv, created)),), _exists(created)),
+        Step("install", (Command(_install(target, release, installed)),), _exists(installed)),
         Step(
             "load",
             (
-                Upload(_services(settings, host), release / "services.json", 0o644),
-                Command(
-                    tool(host, python, "exec", archive.release, "--", "python", "-c")
-                    + " "
-                    + shlex.quote(
-                        "from hypercorn.utils import load_application as load;"
-                        f" load({settings.app!r}, 0)"
-                    )
-                ),
+                Upload(_services(target), release / "services.json", 0o644),
+                Command(_load(target, archive.release)),
             ),
         ),
     ]
 
 
-def migration_step(settings: Settings, host: Host, release: str, python: str) -> Step:
-    """The migration, which one host runs."""
-    marker = host.folder / "releases" / release / "migrated"
-    command = tool(host, python, "exec", release, "--", "sh", "-c", settings.migrate or "true")
-    return Step("migrate", (Command(f"{command} && touch {quoted(marker)}"),), exists(marker))
+def migration_step(target: Target, release: str) -> Step:
+    """Run the database migration of a release."""
+    marker = target.release(release) / "migrated"
+    migrate = target.settings.migrate or "true"
+    command = target.program("exec", release, "--", "sh", "-c", migrate)
+    return Step("migrate", (Command(f"{command} && touch {quoted(marker)}"),), _exists(marker))
 
 
-def trial_step(settings: Settings, host: Host, release: str, python: str) -> Step:
-    """The release is started where no client sees it, and asked whether it is well."""
-    start = start_step(settings, host, python).actions
-    trial = Command(tool(host, python, "trial", release))
-    return Step("trial", (*start, trial), tool(host, python, "served", release))
+def trial_step(target: Target, release: str) -> Step:
+    """Start a release on a private socket, and check its health."""
+    trial = Command(target.program("trial", release))
+    actions = (*start_step(target).actions, trial)
+    return Step("trial", actions, target.program("is-serving", release))
 
 
-def switching_steps(host: Host, release: str, python: str) -> list[Step]:
-    """The release is served in place of the one before, and asked as clients ask it."""
+def switching_steps(target: Target, release: str) -> list[Step]:
+    """Serve a release instead of the current one, and check its health at its public address."""
     return [
-        Step("switch", (Command(tool(host, python, "switch", release)),)),
+        Step("switch", (Command(target.program("switch", release)),)),
         Step(
             "verify",
             (
-                Command(tool(host, python, "verify", release)),
-                Command(tool(host, python, "activate", release)),
+                Command(target.program("verify", release)),
+                Command(target.program("activate", release)),
             ),
         ),
     ]
 
 
-def rollback_steps(settings: Settings, host: Host, release: str, python: str) -> list[Step]:
-    """What serves a release again that is on the host."""
+def rollback_steps(target: Target, release: str) -> list[Step]:
+    """Serve a release again that is on the host."""
+    switch = Command(target.program("switch", release))
     return [
-        program_step(host),
-        *environment_steps(host),
-        Step(
-            "switch",
-            (
-                *start_step(settings, host, python).actions,
-                Command(tool(host, python, "switch", release)),
-            ),
-        ),
-        Step("verify", (Command(tool(host, python, "verify", release)),)),
+        program_step(target),
+        *environment_steps(target),
+        Step("switch", (*start_step(target).actions, switch)),
+        Step("verify", (Command(target.program("verify", release)),)),
     ]
 
 
-def pruning_step(settings: Settings, host: Host, python: str) -> Step:
-    """Old releases are removed."""
-    return Step("prune", (Command(tool(host, python, "prune", str(settings.keep))),))
+def pruning_step(target: Target) -> Step:
+    """Remove old releases."""
+    return Step("prune", (Command(target.program("prune", str(target.settings.keep))),))
 
 
-def _install(host: Host, release: PurePosixPath, python: str) -> str:
-    """Install the wheels by the pip of the archive, which is unpacked once for all releases.
+def _exists(path: PurePosixPath) -> str:
+    return f"test -e {quoted(path)}"
 
-    Python writes the byte code of what it imports in the next step, and of nothing else.
+
+def _check_space(host: Host, archive: Archive) -> str:
+    """Fail if the disk has no room for the archive, its wheels and their contents."""
+    needed = archive.size * 6 // 1024 + 1024
+    is_set_up = f"{_exists(host.folder / 'releases')} || {{ echo the host is not set up; exit 1; }}"
+    free = f"free=$(df -Pk {quoted(host.folder)} | awk 'NR == 2 {{print $4}}')"
+    message = f'echo "No space left on device: $free KB are free, about {needed} KB are needed"'
+    return f'{is_set_up}; {free}; test "$free" -ge {needed} || {{ {message}; exit 1; }}'
+
+
+def _create_venv(target: Target, venv: PurePosixPath, marker: PurePosixPath) -> str:
+    create = f"{target.python} -m venv --clear --without-pip {quoted(venv)}"
+    return f"{create} && touch {quoted(marker)}"
+
+
+def _install(target: Target, release: PurePosixPath, marker: PurePosixPath) -> str:
+    """Install the wheels with the pip in the archive, which is unpacked once for all releases.
+
+    Nothing is compiled here: Python writes the bytecode of what it imports in the step "load".
     """
-    wheel, tools = quoted(release / "tools" / "pip.whl"), quoted(host.folder / "tools")
+    wheel, tools = quoted(release / "tools" / "pip.whl"), quoted(target.host.folder / "tools")
     pip = f"pip={tools}/$(sha256sum < {wheel} | cut -c -12)"
-    unpack = f"rm -rf {tools} && {python} -m zipfile -e {wheel} {tools}/new && mv {tools}/new $pip"
+    unpack = f"{target.python} -m zipfile -e {wheel} {tools}/new && mv {tools}/new $pip"
     install = ["install", "--no-index", "--require-hashes", "--no-cache-dir", "--no-compile"]
     install += ["--quiet", "--disable-pip-version-check", "--find-links", str(release / "wheels")]
     install += ["--requirement", str(release / "requirements.txt")]
     return (
-        f"{pip}; {{ test -e $pip || {{ {unpack}; }}; }}"
+        f"{pip}; {{ test -e $pip || {{ rm -rf {tools} && {unpack}; }}; }}"
         f" && {quoted(release / 'venv' / 'bin' / 'python')} $pip/pip {shlex.join(install)}"
+        f" && touch {quoted(marker)}"
     )
 
 
-def _services(settings: Settings, host: Host) -> bytes:
-    return json.dumps(
-        {
-            "app": settings.app,
-            "bind": list(host.bind),
-            "processes": settings.processes,
-            "workers": dict(settings.workers),
-            "health": {
-                "path": settings.health.path,
-                "timeout": settings.health.timeout,
-                "host": settings.health.host,
-            },
-            "graceful": settings.graceful,
-        },
-        indent=2,
-    ).encode()
+def _load(target: Target, release: str) -> str:
+    """Import the application, so that a release that cannot be imported fails early."""
+    code = f"from hypercorn.utils import load_application as load; load({target.settings.app!r}, 0)"
+    return f"{target.program('exec', release, '--', 'python', '-c')} {shlex.quote(code)}"
 
 
-def _space(host: Host, archive: Archive) -> str:
-    """Fails where the disk has no room for the archive, its wheels, and what is in them."""
-    needed = archive.size * 6 // 1024 + 1024
-    ready = f"{exists(host.folder / 'releases')} || {{ echo it is not set up; exit 1; }}"
-    free = f"free=$(df -Pk {quoted(host.folder)} | awk 'NR == 2 {{print $4}}')"
-    said = f'echo "No space left on device: $free KB are free, about {needed} KB are needed"'
-    return f'{ready}; {free}; test "$free" -ge {needed} || {{ {said}; exit 1; }}'
+def _services(target: Target) -> bytes:
+    settings = target.settings
+    services = {
+        "app": settings.app,
+        "bind": list(target.host.bind),
+        "processes": settings.processes,
+        "workers": dict(settings.workers),
+        "health": asdict(settings.health),
+        "graceful": settings.graceful,
+    }
+    return json.dumps(services, indent=2).encode()

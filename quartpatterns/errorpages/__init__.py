@@ -1,4 +1,4 @@
-"""Errors as pages for people and as problem documents for programs, each with its request's id.
+"""Error pages for browsers and problem documents for programs, with the id of each request.
 
 .. code-block:: python
 
@@ -11,8 +11,7 @@
         raise APIError("This view is gone", status_code=410)
 """
 
-from quartpatterns.errorpages.identity import DEFAULTS, RequestIDFilter, request_id
-from quartpatterns.errorpages.pages import ErrorPages
-from quartpatterns.errorpages.problems import APIError
+from quartpatterns.errorpages.pages import APIError, ErrorPages
+from quartpatterns.errorpages.request_ids import DEFAULTS, RequestIDFilter, request_id
 
 __all__ = ["DEFAULTS", "APIError", "ErrorPages", "RequestIDFilter", "request_id"]

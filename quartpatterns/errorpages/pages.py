@@ -1,4 +1,4 @@
-"""One answer for every error: a page for people, a problem document for programs."""
+"""Error pages for browsers, and errors as JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from jinja2 import TemplateNotFound
 from markupsafe import escape
 from quart import Quart, current_app, has_request_context, render_template, request
 from quart.utils import run_sync
 from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.http import HTTP_STATUS_CODES
 
-from quartpatterns.errorpages.identity import DEFAULTS, RequestIDFilter, id_header, request_id
-from quartpatterns.errorpages.problems import PROBLEM, APIError, describe, problem
+from quartpatterns._shared.settings import SettingsReader, apply_defaults
+from quartpatterns.errorpages.request_ids import DEFAULTS, RequestIDFilter, id_header, request_id
 
-__all__ = ["ErrorPages", "Form"]
+__all__ = ["APIError", "ErrorFormat", "ErrorPages"]
 
-Form = Literal["html", "problem"]
+ErrorFormat = Literal["html", "problem"]
 
-FALLBACK = """\
+PROBLEM = "application/problem+json"
+"""The media type of a problem document (RFC 9457)."""
+
+# It needs neither a template nor the disk, because those may be what is broken.
+PLAIN_PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
@@ -38,32 +43,75 @@ FALLBACK = """\
 </html>
 """
 
+_FILTER = RequestIDFilter()
+
+
+class APIError(Exception):
+    """An error of an API, answered as JSON: raise it in a view.
+
+    A subclass may set ``status_code``. Without :class:`ErrorPages` the error is a 500, as any
+    other exception. See Flask's page "Implementing API Exceptions".
+
+    Arguments:
+        message: What is wrong, for the developer of the client.
+        status_code: The status, from 400 to 599; by default that of the class, 400.
+        payload: More members of the response, which must be valid in JSON.
+
+    Raises:
+        ValueError: The status is not one of an error.
+
+    .. versionadded:: 0.1
+    """
+
+    status_code = 400
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.payload = payload
+        if status_code is not None:
+            self.status_code = status_code
+        _check_status(self.status_code)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the payload with the message; ``message`` in the payload is overwritten."""
+        return {**(self.payload or {}), "message": self.message}
+
 
 class ErrorPages:
-    """Answer errors in the form that the client asks for, with the id of the request.
+    """Answers each error with a page or a problem document, and with the id of the request.
 
-    People get the template of the status, or a plain page; programs a problem document
-    (RFC 9457). What the ``Accept`` header decides is decided for a whole blueprint by
-    *blueprints*, and by *prefixes* for what belongs to no blueprint, such as a path that is not
-    there. :class:`APIError` is JSON for everybody, and a problem document for who asks for one.
+    Browsers get the template for the status, or a plain page. Programs get a problem document (RFC
+    9457). The ``Accept`` header decides, except where *blueprints* or *prefixes* do. An
+    :class:`APIError` is always JSON, and a problem document if the client prefers that.
 
-    Handlers that the application registers itself, before or after, win, and so do exceptions
-    that carry a response. Where exceptions propagate (``TESTING``, ``DEBUG``,
-    ``PROPAGATE_EXCEPTIONS``) those that are no HTTP errors do so as without this.
+    Handlers that the application registers, before or after, take precedence. So do exceptions
+    with a response of their own. Where exceptions propagate (``TESTING``, ``DEBUG``,
+    ``PROPAGATE_EXCEPTIONS``), exceptions that are not HTTP errors still do.
 
     Arguments:
         app: The application.
-        templates: Template names by status. Templates are rendered with ``error``, ``code``,
-            ``name``, ``description`` and ``request_id``, and looked up when the server starts.
-        default: The template for any other status; ``None`` for a plain page.
-        blueprints: ``"html"`` or ``"problem"`` by the name of a blueprint, for those in it too.
-        prefixes: The same by path, as ``"/api"``; the longest that fits counts.
-        patience: Seconds that a template may take, context processors included, until the plain
-            page is sent in its place.
+        templates: The names of templates by status. They are rendered with ``error``, ``code``,
+            ``name``, ``description`` and ``request_id``, and loaded when the server starts.
+        default: The template for other statuses; ``None`` for a plain page.
+        blueprints: ``"html"`` or ``"problem"`` by the name of a blueprint. Nested blueprints are
+            included, unless they have their own entry.
+        prefixes: ``"html"`` or ``"problem"`` by path prefix, such as ``"/api"``, for requests that
+            no blueprint handles; the longest matching prefix counts.
+        template_timeout: The seconds after which a template is given up, with its context
+            processors, and the plain page is sent.
 
     Raises:
-        ValueError: A form is neither, a prefix does not begin with a slash, or a status is none
-            of an error.
+        SettingError: ``REQUEST_ID_HEADER`` is invalid.
+        ValueError: A format is neither ``"html"`` nor ``"problem"``, a prefix doesn't start with a
+            slash, or a status is not one of an error.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -72,125 +120,148 @@ class ErrorPages:
         *,
         templates: Mapping[int, str] | None = None,
         default: str | None = None,
-        blueprints: Mapping[str, Form] | None = None,
-        prefixes: Mapping[str, Form] | None = None,
-        patience: float = 5.0,
+        blueprints: Mapping[str, ErrorFormat] | None = None,
+        prefixes: Mapping[str, ErrorFormat] | None = None,
+        template_timeout: float = 5.0,
     ) -> None:
         self.templates = dict(templates or {})
         self.default = default
-        self.blueprints: dict[str, Form] = dict(blueprints or {})
-        self.prefixes: dict[str, Form] = {
-            prefix.rstrip("/"): form for prefix, form in (prefixes or {}).items()
+        self.blueprints: dict[str, ErrorFormat] = dict(blueprints or {})
+        self.prefixes: dict[str, ErrorFormat] = {
+            prefix.rstrip("/"): name for prefix, name in (prefixes or {}).items()
         }
-        self.patience = patience
-        self._check()
-        config: Any = app.config
-        for key, value in DEFAULTS.items():
-            config.setdefault(key, value)
-        # By the name: app.logger would set logging up before the application can.
+        self.template_timeout = template_timeout
+        self._check_arguments()
+        apply_defaults(app, DEFAULTS)
+        reader = SettingsReader(app.config)
+        reader.optional(reader.text, "REQUEST_ID_HEADER", example=DEFAULTS["REQUEST_ID_HEADER"])
+        # By name, because app.logger would configure logging before the application does.
         logging.getLogger(app.name).addFilter(_FILTER)
         handlers = app.error_handler_spec[None][None]
         handlers.setdefault(HTTPException, self.handle_http_exception)
         handlers.setdefault(APIError, self.handle_api_error)
-        app.before_serving(self._load)
+        app.before_serving(self._load_templates)
 
-    def _check(self) -> None:
-        for form in {*self.blueprints.values(), *self.prefixes.values()}:
-            if form not in ("html", "problem"):
-                raise ValueError(f"{form!r} is no form of an error: use 'html' or 'problem'")
+    def _check_arguments(self) -> None:
+        for name in {*self.blueprints.values(), *self.prefixes.values()}:
+            if name not in ("html", "problem"):
+                raise ValueError(f"The format must be 'html' or 'problem', not {name!r}.")
         for prefix in self.prefixes:
             if prefix and not prefix.startswith("/"):
-                raise ValueError(f"the prefix {prefix!r} is no path: use {'/' + prefix!r}")
+                raise ValueError(f"The prefix {prefix!r} must start with a slash: '/{prefix}'.")
         for code in self.templates:
-            if not 400 <= code < 600:
-                raise ValueError(f"{code} is no status of an error: use one from 400 to 599")
+            _check_status(code)
 
-    async def _load(self) -> None:
-        """Find a misspelt name at start-up, and have the templates when the disk is gone."""
+    async def _load_templates(self) -> None:
+        """Find a misspelt name at startup, and fill Jinja's cache."""
         for name in {*self.templates.values(), *filter(None, [self.default])}:
             try:
                 await run_sync(current_app.jinja_env.get_template)(name)
             except TemplateNotFound as error:
                 raise RuntimeError(
-                    f"there is no template {name!r} for ErrorPages: add it, or leave it out"
+                    f"ErrorPages can't find the template {name!r}: add it, or remove its name."
                 ) from error
 
     async def handle_http_exception(self, error: HTTPException) -> Any:
-        """The handler for HTTP errors, and for all others as :class:`InternalServerError`."""
-        # A websocket has been accepted or not, and has no page; a response of its own is one.
+        """Handle HTTP errors, and other exceptions as :class:`InternalServerError`."""
+        # A websocket has no page; a redirect and an exception with a response are not errors.
         if not has_request_context() or error.response is not None or (error.code or 0) < 400:
             return error
-        self._log(error)
-        form, negotiated = self._form()
-        if form == "problem":
-            content, content_type = json.dumps(problem(error, request_id())), PROBLEM
+        _log(error)
+        error_format = self._configured_format()
+        negotiated = error_format is None
+        if negotiated:
+            offered = ["text/html", PROBLEM, "application/json"]
+            best = request.accept_mimetypes.best_match(offered, "text/html")
+            error_format = "html" if best == "text/html" else "problem"
+        if error_format == "problem":
+            content = json.dumps(_problem(error.code or 500, _description(error)))
+            content_type = PROBLEM
         else:
             content, content_type = await self._page(error), "text/html; charset=utf-8"
         response = current_app.response_class(content, content_type=content_type)
-        return _finished(response, error.code or 500, error.get_headers(), negotiated)
+        return _finish(response, error.code or 500, error.get_headers(), negotiated)
 
     async def handle_api_error(self, error: APIError) -> Any:
-        """The handler for :class:`APIError`."""
+        """Handle an :class:`APIError`."""
         if not has_request_context():
             raise error
-        form = self._chosen()
-        accepted = request.accept_mimetypes.best_match(["application/json", PROBLEM])
-        if form == "problem" or (form is None and accepted == PROBLEM):
-            content, content_type = problem(error, request_id()), PROBLEM
+        error_format = self._configured_format()
+        best = request.accept_mimetypes.best_match(["application/json", PROBLEM])
+        if error_format == "problem" or (error_format is None and best == PROBLEM):
+            content = _problem(error.status_code, error.message, error.payload)
+            content_type = PROBLEM
         else:
             content, content_type = error.to_dict(), "application/json"
         response = current_app.json.response(content)
         response.content_type = content_type
-        return _finished(response, error.status_code, (), form is None)
+        return _finish(response, error.status_code, (), error_format is None)
 
-    def _chosen(self) -> Form | None:
-        """The form that the application has chosen for this request."""
+    def _configured_format(self) -> ErrorFormat | None:
+        """Return the format that *blueprints* or *prefixes* have for this request."""
         for name in request.blueprints:
             if name in self.blueprints:
                 return self.blueprints[name]
         path = request.path
-        fitting = [p for p in self.prefixes if path == p or path.startswith(f"{p}/")]
-        return self.prefixes[max(fitting, key=len)] if fitting else None
-
-    def _form(self) -> tuple[Form, bool]:
-        """The form of the answer, and whether the client had a say in it."""
-        if chosen := self._chosen():
-            return chosen, False
-        best = request.accept_mimetypes.best_match(["text/html", PROBLEM, "application/json"])
-        return ("html" if best in (None, "text/html") else "problem"), True
+        matching = [p for p in self.prefixes if path == p or path.startswith(f"{p}/")]
+        return self.prefixes[max(matching, key=len)] if matching else None
 
     async def _page(self, error: HTTPException) -> str:
         code = error.code or 500
         context = {
             "code": code,
             "name": error.name,
-            "description": describe(error),
+            "description": _description(error),
             "request_id": request_id(),
         }
         if template := self.templates.get(code, self.default):
             try:
-                async with asyncio.timeout(self.patience):
+                async with asyncio.timeout(self.template_timeout):
                     return await render_template(template, error=error, **context)
             except Exception:
-                # Whatever a template, or a context processor, may raise: the page of an error
-                # is no place for another.
+                # A template or a context processor may raise anything; the client still gets a
+                # page for the first error.
                 current_app.logger.exception("The template %s can't be rendered", template)
-        return FALLBACK.format_map({key: escape(value) for key, value in context.items()})
-
-    def _log(self, error: HTTPException) -> None:
-        """Log what the client is given an id of; uncaught exceptions have been logged."""
-        if isinstance(error, InternalServerError) and error.original_exception is not None:
-            return
-        level = logging.ERROR if (error.code or 500) >= 500 else logging.INFO
-        current_app.logger.log(
-            level, "%s on request %s %r", error.code, request.method, request.path
-        )
+        return PLAIN_PAGE.format_map({key: escape(value) for key, value in context.items()})
 
 
-def _finished(
+def _check_status(code: int) -> None:
+    if not 400 <= code < 600:
+        raise ValueError(f"The status of an error must be from 400 to 599, not {code}.")
+
+
+def _problem(
+    status: int, detail: str, payload: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
+    """Return a problem document (RFC 9457, section 3.1) with *payload* as extension members."""
+    return {
+        "type": "about:blank",
+        "title": HTTP_STATUS_CODES.get(status, "Unknown Error"),
+        **(payload or {}),
+        "status": status,
+        "detail": detail,
+        "request_id": request_id(),
+    }
+
+
+def _description(error: HTTPException) -> str:
+    """Return the description as text, not as HTML."""
+    description = cast(object, error.description)
+    return "" if description is None else str(description)
+
+
+def _log(error: HTTPException) -> None:
+    """Log an error of a view; Quart has logged uncaught exceptions already."""
+    if isinstance(error, InternalServerError) and error.original_exception is not None:
+        return
+    level = logging.ERROR if (error.code or 500) >= 500 else logging.INFO
+    current_app.logger.log(level, "%s on request %s %r", error.code, request.method, request.path)
+
+
+def _finish(
     response: Any, status: int, headers: Iterable[tuple[str, str]], negotiated: bool
 ) -> Any:
-    """*response* with the *headers* of an error, such as ``Allow``, and the id of the request."""
+    """Add the error's *headers*, such as ``Allow``, and the id of the request to *response*."""
     response.status_code = status
     for name, value in headers:
         if name.lower() != "content-type":
@@ -200,6 +271,3 @@ def _finished(
     if header := id_header():
         response.headers[header] = request_id()
     return response
-
-
-_FILTER = RequestIDFilter()

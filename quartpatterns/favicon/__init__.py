@@ -1,4 +1,4 @@
-"""The icon that browsers ask for at the root.
+"""The icon that browsers request at the root of the site.
 
 .. code-block:: python
 
@@ -7,6 +7,6 @@
     add_favicon(app)
 """
 
-from quartpatterns.favicon.icon import add_favicon
+from quartpatterns.favicon.favicon import add_favicon
 
 __all__ = ["add_favicon"]

@@ -1,4 +1,4 @@
-"""Messages that are said at the end of one request and shown once, on the next page.
+"""Message flashing: a message at the end of one request that the next page shows once.
 
 .. code-block:: python
 
@@ -11,9 +11,9 @@
         await flash("You were successfully logged in")
         return redirect(url_for("index"))
 
-Templates call ``get_flashed_messages()`` as before. A message has a cookie of its own, so that no
-other request of the same user can overwrite it, and one that is too large for a cookie is an
-error where it is flashed.
+Templates call ``get_flashed_messages()`` as in Flask. Each message has a signed cookie of its own,
+so no other request of the same user can overwrite it. A message that is too large for a cookie
+raises an error when it is flashed.
 """
 
 from quartpatterns.flashing.cookies import FlashTooLargeError

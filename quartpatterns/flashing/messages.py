@@ -1,42 +1,172 @@
-"""Flash a message, and read those that were flashed."""
+"""Flashing messages, and reading those of the current request."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Literal, cast, overload
+from weakref import WeakKeyDictionary
 
 from quart import current_app, has_request_context, request
+from quart.typing import ResponseTypes
+from quart.wrappers import Request
 
-from quartpatterns.flashing.exchange import Exchange, Flashed
+from quartpatterns._shared.flash import FlashedMessage, pop_session_messages
+from quartpatterns.flashing.cookies import FlashCookie, FlashCookies
 
-__all__ = ["KEY", "flash", "get_flashed_messages"]
+__all__ = ["EXTENSION", "FlashStorage", "flash", "get_flashed_messages"]
 
-KEY = "quartpatterns.flashing"
+EXTENSION = "quartpatterns.flashing"
+"""The key of the application's :class:`FlashStorage` in ``app.extensions``."""
 
 
-def flash(message: str, category: str = "message") -> Flashed:
-    """Say *message* on the next page that is rendered for this user; to be awaited.
-
-    It is stored when this is called. Awaiting it sends the signal ``message_flashed``. Where the
-    ``await`` is forgotten in asynchronous code, the signal is sent at the end of the request, and
-    under ``TESTING`` the request fails. A synchronous view has nothing to await with, and calls it
-    as in Flask.
+class RequestMessages:
+    """The messages of one request and its response.
 
     Arguments:
-        message: What to say, as text or :class:`~markupsafe.Markup`.
-        category: What kind of message it is.
+        cookies: The cookies of the application.
+        request: The request.
+    """
+
+    def __init__(self, cookies: FlashCookies, request: Request) -> None:
+        self.cookies = cookies
+        self.used = False
+        self.response_started = False
+        self.awaitable: list[FlashedMessage] = []  # flashed in the event loop
+        self.not_awaitable: list[FlashedMessage] = []  # flashed in a thread
+        self._keep = request.method == "HEAD"
+        self._request_cookies = request.cookies
+        self._flashed: list[FlashCookie] = []
+        self._shown: list[FlashCookie] = []
+        self._read: list[tuple[str, str]] | None = None
+
+    @cached_property
+    def received(self) -> tuple[list[FlashCookie], list[str]]:
+        """The messages that the request has sent, and the names of its expired cookies."""
+        return self.cookies.decode(self._request_cookies)
+
+    @property
+    def pending(self) -> list[FlashCookie]:
+        """The messages that were not shown yet, oldest first."""
+        return [one for one in self.received[0] + self._flashed if one not in self._shown]
+
+    def add(self, category: str, message: str) -> FlashedMessage:
+        """Store a message.
+
+        Raises:
+            FlashTooLargeError: It doesn't fit.
+            RuntimeError: The head of the response is complete.
+        """
+        if self.response_started:
+            raise RuntimeError(
+                "The head of the response is complete, and messages are sent in it: call flash"
+                " before the view returns its stream."
+            )
+        last = (self.received[0] + self._flashed)[-1:]
+        cookie = self.cookies.encode(category, message, after=last[0].name if last else "")
+        self.cookies.check_total_size([*self.pending, cookie])
+        self._flashed.append(cookie)
+        flashed = FlashedMessage(self.cookies.app, message, category)
+        (self.awaitable if _in_event_loop() else self.not_awaitable).append(flashed)
+        return flashed
+
+    def read(self) -> list[tuple[str, str]]:
+        """Return the pending messages as pairs of category and text, and mark them as shown."""
+        if self._read is None:
+            if self.response_started:
+                self._warn_too_late()
+                return []
+            # Extensions flash with quart.flash, which stores messages in the session.
+            self._read = [(str(category), text) for category, text in pop_session_messages()]
+            self._read += [(cookie.category, cookie.message) for cookie in self.pending]
+            if not self._keep:
+                self._shown = self.pending
+        return self._read
+
+    def _warn_too_late(self) -> None:
+        if pending := self.pending:
+            reason = (
+                f"{len(pending)} flashed messages are left for the next page, because a stream"
+                " can't remove their cookies: call get_flashed_messages() in the view, before it"
+                " returns the stream."
+            )
+            if self.cookies.app.testing:
+                raise RuntimeError(reason)
+            self.cookies.app.logger.warning(reason)
+
+    def save(self, response: ResponseTypes) -> None:
+        """Set the cookies of pending messages, and delete those of shown and expired ones."""
+        response.vary.add("Cookie")
+        attributes = self.cookies.attributes()
+        received, expired = self.received
+        for name in expired + [cookie.name for cookie in self._shown if cookie in received]:
+            response.delete_cookie(name, **attributes)
+        for cookie in self._flashed:
+            if cookie not in self._shown:
+                response.set_cookie(cookie.name, cookie.value, **attributes)
+
+
+class FlashStorage:
+    """The messages of all current requests of an application.
+
+    Arguments:
+        cookies: The cookies of the application.
+    """
+
+    def __init__(self, cookies: FlashCookies) -> None:
+        self._cookies = cookies
+        self._requests: WeakKeyDictionary[Request, RequestMessages] = WeakKeyDictionary()
+
+    def of_request(self) -> RequestMessages:
+        """Return the messages of the current request."""
+        current: Request = cast(Any, request)._get_current_object()
+        if (messages := self._requests.get(current)) is None:
+            messages = self._requests[current] = RequestMessages(self._cookies, current)
+        return messages
+
+    async def save(self, response: ResponseTypes) -> ResponseTypes:
+        """Save the messages of the current request in the cookies of *response*.
+
+        Raises:
+            RuntimeError: Under ``TESTING``, a call of ``flash`` was not awaited.
+        """
+        messages = self.of_request()
+        messages.response_started = True
+        if messages.used:
+            not_awaited = [one for one in messages.awaitable if not one.awaited]
+            for flashed in messages.not_awaitable + not_awaited:
+                await flashed.send_signal()
+            if not_awaited and current_app.testing:
+                call = f"flash({not_awaited[0].message!r})"
+                raise RuntimeError(f"{call} was not awaited: write await flash(...).")
+            messages.save(response)
+        return response
+
+
+def flash(message: str, category: str = "message") -> FlashedMessage:
+    """Store *message*, to be shown on the next page that this user opens.
+
+    The message is stored by the call. Awaiting the result sends the signal ``message_flashed``.
+    If asynchronous code doesn't await it, the signal is sent at the end of the request, and under
+    ``TESTING`` the request fails. A synchronous view calls it as in Flask.
+
+    Arguments:
+        message: The text, or :class:`~markupsafe.Markup`.
+        category: The category of the message.
+
+    Returns:
+        What to await.
 
     Raises:
-        FlashTooLargeError: The message would be lost on its way.
-        RuntimeError: No request is active, its answer is on its way already, the application has
-            no secret key, or it has no :class:`~quartpatterns.flashing.Flashing`.
+        FlashTooLargeError: The message doesn't fit in a cookie, or in the request together with
+            the pending ones.
+        RuntimeError: There is no active request, the head of its response is complete, or the
+            application has no secret key or no :class:`~quartpatterns.flashing.Flashing`.
+
+    .. versionadded:: 0.1
     """
-    exchange = _exchange("flash")
-    exchange.add(category, message)
-    flashed = Flashed(exchange.app, category, message)
-    (exchange.to_await if _in_event_loop() else exchange.to_signal).append(flashed)
-    return flashed
+    return _current_messages("flash").add(category, message)
 
 
 @overload
@@ -54,45 +184,47 @@ def get_flashed_messages(
 def get_flashed_messages(
     with_categories: bool = False, category_filter: Iterable[str] = ()
 ) -> list[str] | list[tuple[str, str]]:
-    """The messages that were flashed and not shown yet, oldest first.
+    """Return the messages that were flashed and not shown yet, oldest first.
 
-    Whatever the filter, all of them count as shown then; later calls in the same request have
-    them again. In answer to ``HEAD``, which shows nobody anything, they are kept. Messages of
-    ``quart.flash`` are among them, so that extensions that use it need not know about this.
+    The call marks all of them as shown, whatever the filter; later calls in the same request
+    return them again. A ``HEAD`` request marks none. Messages of ``quart.flash`` are included,
+    because extensions may use it.
 
-    Call it before the answer's head is sent. A streamed template that is the first to ask gets
-    none, as they could not be taken away any more, and the next page shows them: call it in the
-    view, before the stream is returned.
+    Call it before the view returns. In a streamed template the first call returns nothing,
+    because a stream can't remove cookies; the next page shows the messages.
 
     Arguments:
-        with_categories: Return pairs of category and message.
-        category_filter: Only messages of these categories.
+        with_categories: Return pairs of category and text.
+        category_filter: Return only messages of these categories.
 
     Raises:
-        RuntimeError: No request is active, or the application has no
-            :class:`~quartpatterns.flashing.Flashing`. Under ``TESTING`` also where messages wait
-            that a stream is too late to ask for.
+        RuntimeError: There is no active request, or the application has no
+            :class:`~quartpatterns.flashing.Flashing`. Under ``TESTING`` also if a stream calls it
+            too late and there are pending messages.
+
+    .. versionadded:: 0.1
     """
-    wanted = frozenset(category_filter)
-    found = [
+    categories = frozenset(category_filter)
+    messages = [
         (category, message)
-        for category, message in _exchange("get_flashed_messages").take()
-        if not wanted or category in wanted
+        for category, message in _current_messages("get_flashed_messages").read()
+        if not categories or category in categories
     ]
-    return found if with_categories else [message for _, message in found]
+    return messages if with_categories else [message for _, message in messages]
 
 
-def _exchange(caller: str) -> Exchange:
+def _current_messages(caller: str) -> RequestMessages:
     if not has_request_context():
         raise RuntimeError(
-            f"{caller} belongs to a request: its messages travel with the answer, which neither"
-            " a websocket nor a task has"
+            f"{caller} needs an active request: messages are sent in the cookies of a response,"
+            " which websockets and background tasks don't have."
         )
-    extension = current_app.extensions.get(KEY)
-    if extension is None:
-        raise RuntimeError(f"{caller} needs Flashing(app), or quart's {caller}")
-    exchange: Exchange = extension.exchange(cast(Any, request)._get_current_object())
-    return exchange
+    storage: FlashStorage | None = current_app.extensions.get(EXTENSION)
+    if storage is None:
+        raise RuntimeError(f"{caller} needs Flashing(app); without it, use quart.{caller}.")
+    messages = storage.of_request()
+    messages.used = True
+    return messages
 
 
 def _in_event_loop() -> bool:

@@ -1,6 +1,6 @@
-"""The gallery: every port at ``/<pattern>/``, and a page about each.
+"""The gallery: every port at ``/<pattern>/``, and a page about each pattern.
 
-Hypercorn runs it as ``quartpatterns.gallery:create_app()``; ``quartpatterns serve`` does the rest.
+``quartpatterns serve`` runs ``quartpatterns.gallery:create_app()`` under Hypercorn.
 """
 
 from quartpatterns.gallery.application import create_app

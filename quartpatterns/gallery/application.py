@@ -11,12 +11,12 @@ from quart import Quart
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.gallery.pages import pages
-from quartpatterns.gallery.ports import kept_out, mounts
+from quartpatterns.gallery.ports import create_ports, failed_port
 from quartpatterns.subclassing import FaithfulQuart
 
 __all__ = ["ENVIRONMENT", "create_app"]
 
-# Settings of the ports, and the environment variables that people know them by.
+# Settings of the ports, and the environment variables that set them.
 ENVIRONMENT = {
     "DATABASE": "SQLITE_FILE",
     "MONGODB_URL": "MONGODB_URL",
@@ -28,23 +28,24 @@ ENVIRONMENT = {
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Quart:
-    """The gallery, with each port that is built mounted under its name.
+    """Return the gallery, with the port of each pattern mounted at its name.
 
     Arguments:
-        config: Settings for the gallery and every port. Those not given come from the
-            environment: ``REDIS_URL``, ``MONGODB_URL``, ``DATABASE_URL``, ``SQLITE_FILE``,
+        config: Settings of the gallery and of every port. By default they come from the environment
+            variables ``REDIS_URL``, ``MONGODB_URL``, ``DATABASE_URL``, ``SQLITE_FILE``,
             ``UPLOAD_FOLDER`` and ``SECRET_KEY``.
+
+    .. versionadded:: 0.1
     """
     app = FaithfulQuart(__name__, static_url_path="/gallery/static")
-    # A key of this process alone: with several workers `quartpatterns serve` sets one for all.
-    app.config.from_mapping(SECRET_KEY=secrets.token_hex())
-    settings = {
+    environment = {
         key: os.environ[variable] for key, variable in ENVIRONMENT.items() if variable in os.environ
     }
-    app.config.from_mapping(settings | dict(config or {}))
+    # A random key only works for one process; `quartpatterns serve` sets one key for all workers.
+    settings = {"SECRET_KEY": secrets.token_hex()} | environment | dict(config or {})
+    app.config.from_mapping(settings)
     app.register_blueprint(pages)
-    shared = {key: app.config[key] for key in {*settings, *(config or {}), "SECRET_KEY"}}
     app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        app.asgi_app, mounts(shared), on_startup_failure=kept_out
+        app.asgi_app, create_ports(settings), on_startup_failure=failed_port
     )
     return app

@@ -1,6 +1,8 @@
-"""Views that are imported when they are first asked for.
+"""Views that are imported for their first request.
 
-One map of the URLs names the views, and starting the application imports none of them::
+A central map of URLs names the views, and starting the application imports none of them:
+
+.. code-block:: python
 
     from quart import Quart
     from quartpatterns.lazyloading import lazy_url
@@ -10,8 +12,7 @@ One map of the URLs names the views, and starting the application imports none o
     lazy_url(app, "yourapplication.views.user", ["/user/", "/user/<username>"])
 """
 
-from .imports import LazyImportError
-from .rules import lazy_url
-from .view import LazyView
+from quartpatterns.lazyloading.imports import LazyImportError
+from quartpatterns.lazyloading.views import LazyView, lazy_url
 
 __all__ = ["LazyImportError", "LazyView", "lazy_url"]

@@ -1,4 +1,4 @@
-"""Views by their dotted names: imported, or looked for in the source."""
+"""Importing a view by its dotted name, or finding it in the source of its module."""
 
 from __future__ import annotations
 
@@ -8,107 +8,96 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
 from typing import Any
 
 from quart.views import View
 
-__all__ = ["LazyImportError", "absolute", "ensure_importable", "imported", "split"]
+__all__ = ["LazyImportError", "absolute_name", "check_view", "import_view", "split_name"]
 
 
 class LazyImportError(ImportError):
-    """A view can't be imported; the message has its whole name, ``__cause__`` what happened."""
+    """A view can't be imported; ``__cause__`` is the reason, if another error is.
+
+    .. versionadded:: 0.1
+    """
 
 
-def split(import_name: str) -> tuple[str, str]:
-    """The names of module and view in ``package.module.view`` or ``package.module:view``.
+def split_name(import_name: str) -> tuple[str, str]:
+    """Return module and view of ``package.module.view`` or ``package.module:view``.
 
     Raises:
-        ValueError: It is no such name.
+        ValueError: The name is not a dotted name.
     """
     module, _, name = import_name.replace(":", ".").rpartition(".")
     if not all(part.isidentifier() for part in (*module.split("."), name)):
-        raise ValueError(f"{import_name!r} is no name of a view: write 'package.module.view'")
+        raise ValueError(f"{import_name!r} is not the name of a view: write 'package.module.view'.")
     return module, name
 
 
-def absolute(import_name: str, relative_to: str) -> str:
-    """*import_name* in whole, where a dot in front starts at the package of *relative_to*.
+def absolute_name(import_name: str, relative_to: str) -> str:
+    """Return the full name; a leading dot stands for the package of the module *relative_to*.
 
     Raises:
-        ValueError: *relative_to* is in no package, or in none so deep.
+        ValueError: *relative_to* is not in a package, or has fewer packages than there are dots.
     """
     package = getattr(sys.modules.get(relative_to), "__package__", None)
     try:
         return importlib.util.resolve_name(import_name, package)
     except ImportError as error:
         message = f"{import_name!r} is relative to the package of {relative_to}: {error}"
-        raise ValueError(f"{message}; write the whole name") from error
+        raise ValueError(f"{message}; write the full name.") from error
 
 
-def imported(import_name: str) -> Callable[..., Any]:
-    """The view called *import_name*; for a class of views, the view that it makes.
+def import_view(import_name: str) -> Callable[..., Any]:
+    """Import the module of a view and return the view; of a class, its ``as_view``.
 
     Raises:
-        LazyImportError: Its module can't be imported, has no such name, or it is no view.
+        LazyImportError: The module can't be imported, doesn't have the name, or it is not a view.
     """
-    module_name, name = split(import_name)
+    module_name, name = split_name(import_name)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module raises while it runs
+    except Exception as error:  # a module may raise anything
         raise LazyImportError(
             f"{import_name} can't be imported: {type(error).__name__}: {error}", name=module_name
         ) from error
     try:
-        found = getattr(module, name)
+        view: Any = getattr(module, name)
     except AttributeError as error:
-        raise LazyImportError(_not_there(module, name), name=module_name) from error
-    return _as_view(found, import_name)
+        close = difflib.get_close_matches(name, vars(module), n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise LazyImportError(f"{module_name} has no {name!r}{hint}", name=module_name) from error
+    if isinstance(view, type):
+        if not issubclass(view, View):
+            raise LazyImportError(f"{import_name} is a class, but not a subclass of Quart's View")
+        return view.as_view(name)
+    if not callable(view):
+        raise LazyImportError(f"{import_name} is not a view but of type {type(view).__name__}")
+    function: Callable[..., Any] = view
+    return function
 
 
-def _not_there(module: ModuleType, name: str) -> str:
-    close = difflib.get_close_matches(name, vars(module), n=3)
-    remedy = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{module.__name__} has no {name!r}{remedy}"
+def check_view(import_name: str) -> None:
+    """Check that a view exists. Its module is imported only if its source doesn't show the name.
 
-
-def _as_view(found: Any, import_name: str) -> Callable[..., Any]:
-    if isinstance(found, type):
-        if issubclass(found, View):
-            return found.as_view(import_name.rpartition(".")[2])
-        raise LazyImportError(f"{import_name} is a class, and not one of quart.views")
-    if not callable(found):
-        raise LazyImportError(f"{import_name} is {type(found).__name__}, and no view")
-    view: Callable[..., Any] = found
-    return view
-
-
-def ensure_importable(import_name: str) -> None:
-    """Do nothing if *import_name* names something, without importing its module if possible.
-
-    The packages around the module are imported. The module itself is, where its source does
-    not show the name, as that of a module with ``from elsewhere import *``.
+    The packages that contain the module are always imported.
 
     Raises:
-        LazyImportError: It names nothing.
+        LazyImportError: The view doesn't exist.
     """
-    module, name = split(import_name)
-    if name not in _bound([_parsed(module)]):
-        imported(import_name)
-
-
-def _parsed(module: str) -> ast.Module:
-    """The source of *module*; nothing where there is none."""
+    module, name = split_name(import_name)
     try:
         spec = importlib.util.find_spec(module)
         loader: Any = spec.loader if spec else None
-        return ast.parse(loader.get_source(module) or "")
-    except Exception:  # whatever stands in the way: importing it will tell
-        return ast.Module(body=[], type_ignores=[])
+        tree = ast.parse(loader.get_source(module) or "")
+    except Exception:  # no module, no source, a syntax error: importing it gives the reason
+        tree = ast.Module(body=[], type_ignores=[])
+    if name not in _bound_names([tree]):
+        import_view(import_name)
 
 
-def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """The names that *nodes* bind, outside of the bodies of functions and classes."""
+def _bound_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names that *nodes* bind, without those inside of functions and classes."""
     for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -117,4 +106,4 @@ def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         else:
-            yield from _bound(ast.iter_child_nodes(node))
+            yield from _bound_names(ast.iter_child_nodes(node))

@@ -1,12 +1,12 @@
-"""Methods that a proxy, a firewall or an HTML form can't send, carried by one that they can.
+"""HTTP methods that a proxy, a firewall or an HTML form can't send.
 
-Wrap the application, before anything looks at the method:
+Wrap the application, so that the method is replaced before anything reads it:
 
 .. code-block:: python
 
     from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware
 
-    app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app, carriers={"POST"})
+    app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app, methods={"POST"})
 """
 
 from quartpatterns.methodoverrides.middleware import HTTPMethodOverrideMiddleware

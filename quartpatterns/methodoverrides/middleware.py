@@ -1,24 +1,30 @@
-"""The middleware: which method is meant, and what is left of the body."""
+"""The middleware: it replaces the method, and the body of a method that has none."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
+from urllib.parse import parse_qsl
 
-from quartpatterns.methodoverrides.forms import PEEK, field_in_form, peeked
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Field, MultipartDecoder, NeedData
 
 __all__ = ["ALLOWED_METHODS", "BODYLESS_METHODS", "HTTPMethodOverrideMiddleware"]
 
 ALLOWED_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
-"""The methods that may be meant; others are ignored."""
+"""The methods that a client may override to; others are ignored."""
 
 BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-"""Methods whose body is dropped where they are meant by an override."""
+"""The methods for which the middleware drops the body."""
+
+DRAIN_TIMEOUT = 2.0
+"""Seconds for reading the rest of a dropped body."""
 
 HEADER = b"x-http-method-override"
-LINGER = 2.0  # seconds that a client may take to stop sending what is thrown away
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -26,130 +32,184 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class HTTPMethodOverrideMiddleware:
-    """Take the request's method from ``X-HTTP-Method-Override`` where a client sends it.
+    """Replaces the method of a request with that in the header ``X-HTTP-Method-Override``.
 
-    As on Flask's page the value is compared in upper case, anything but :data:`ALLOWED_METHODS`
-    is ignored, and the body is dropped where the method meant has none. Websockets and lifespan
-    pass unchanged.
-
-    Restrict *carriers* to ``POST`` where you can: a link or an image on another site makes a
-    browser send ``GET``, caches answer it, and protections against forgery look at ``POST``.
+    As on Flask's page, the value is converted to upper case, values that are not in
+    :data:`ALLOWED_METHODS` are ignored, and the body is dropped for :data:`BODYLESS_METHODS`.
+    Websockets and lifespan events are not changed.
 
     Arguments:
         app: The ASGI application.
-        carriers: The methods that may carry another; ``None`` for any, as on the page.
-        form_field: The name of a form field, such as ``_method``, that says it too, for HTML
-            forms, whose only methods are GET and POST. It counts for ``POST`` alone, where the
-            header is absent, and only when it stands whole in the first *peek* bytes: put it
-            first in the form.
-        peek: How many bytes of a form are looked at, and kept, before the application reads it.
+        methods: The methods that may be overridden; ``None`` for all, as on Flask's page. Pass
+            ``{"POST"}`` if you can: links and images on other sites cause ``GET`` requests,
+            caches answer them, and protections against request forgery check only ``POST``.
+        form_field: The name of a form field with the method, such as ``_method``, for HTML forms,
+            which only send GET and POST. It is used for ``POST`` without the header, and only if
+            it is complete within the first *peek* bytes, so put it first in the form.
+        peek: The number of bytes of a form that are read and buffered before the application.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        carriers: Collection[str] | None = None,
+        methods: Collection[str] | None = None,
         form_field: str | None = None,
-        peek: int = PEEK,
+        peek: int = 4096,
     ) -> None:
         self.app = app
-        self.carriers = None if carriers is None else frozenset(map(str.upper, carriers))
+        self.methods = None if methods is None else frozenset(map(str.upper, methods))
         self.form_field = form_field
         self.peek = peek
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._carries(scope["method"]):
-            await self.app(scope, receive, send)
-            return
+        if scope["type"] == "http" and (self.methods is None or scope["method"] in self.methods):
+            method, receive = await self._read_override(scope, receive)
+            if method in ALLOWED_METHODS:
+                if method == "HEAD" and scope["method"] != "HEAD":
+                    send = _without_response_body(send)
+                if method in BODYLESS_METHODS:
+                    headers = [*_without_length(scope["headers"]), (b"content-length", b"0")]
+                    scope = scope | {"headers": headers}
+                    dropped = _DroppedBody(receive)
+                    receive, send = dropped.receive, dropped.drain_before_end(send)
+                scope = scope | {"method": method}
+        await self.app(scope, receive, send)
+
+    async def _read_override(self, scope: Any, receive: Receive) -> tuple[str, Receive]:
+        """Return the value of the header or the form field, and a *receive* for the application."""
         values = [value for name, value in scope["headers"] if name == HEADER]
-        # Repeated headers are one, as in WSGI: two methods are none.
-        meant = b",".join(values).decode("latin-1")
+        # As in WSGI, repeated headers are joined; the result is then not a valid method.
+        value = b",".join(values).decode("latin-1")
         if not values and self.form_field and scope["method"] == "POST":
-            receive, beginning = await peeked(scope, receive, self.peek)
-            meant = field_in_form(scope, beginning, self.form_field)
-        await self._call(meant.strip().upper(), scope, receive, send)
-
-    def _carries(self, method: str) -> bool:
-        return self.carriers is None or method in self.carriers
-
-    async def _call(self, meant: str, scope: Any, receive: Receive, send: Send) -> None:
-        if meant not in ALLOWED_METHODS:
-            await self.app(scope, receive, send)
-            return
-        if meant == "HEAD" and scope["method"] != "HEAD":
-            send = _headless(send)
-        if meant in BODYLESS_METHODS:
-            headers = [*_without_body(scope["headers"]), (b"content-length", b"0")]
-            dropped = _DroppedBody(receive)
-            scope, receive, send = scope | {"headers": headers}, dropped.receive, dropped.end(send)
-        await self.app(scope | {"method": meant}, receive, send)
+            receive, start = await _peek_form(scope, receive, self.peek)
+            value = _field_in_form(scope, start, self.form_field)
+        return value.strip().upper(), receive
 
 
-def _without_body(headers: Any) -> list[tuple[bytes, bytes]]:
+def _without_length(headers: Any) -> list[tuple[bytes, bytes]]:
     return [(k, v) for k, v in headers if k not in (b"content-length", b"transfer-encoding")]
 
 
 class _DroppedBody:
-    """An empty body for the application, while the real one is read and thrown away.
+    """Gives the application an empty body, and reads and discards the real one.
 
-    It is read to its end before the answer ends, for at most :data:`LINGER` seconds: a server that
-    closes a connection with bytes unread resets it, and the client may lose the answer.
+    The real body is read to its end before the response ends, for at most :data:`DRAIN_TIMEOUT`
+    seconds. If a server closes a connection with unread bytes, it resets the connection, and the
+    client may lose the response.
     """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._reading = asyncio.Lock()
-        self._told = False
-        self._after: Any = None  # what came behind the body
+        self._lock = asyncio.Lock()
+        self._started = False
         self._complete = False
+        self._disconnect: Any = None  # the message after the body
 
     async def receive(self) -> Any:
-        """The empty body, then what happens after the real one: the client goes away."""
-        if not self._told:
-            self._told = True
+        """Return the empty body, then the message that follows the real one."""
+        if not self._started:
+            self._started = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await self._drain()
-        if self._after is None:
-            self._after = await self._receive()
-        return self._after
+        if self._disconnect is None:
+            self._disconnect = await self._receive()
+        return self._disconnect
 
-    def end(self, send: Send) -> Send:
-        """*send*, with the real body read before the last message."""
+    def drain_before_end(self, send: Send) -> Send:
+        """Return a *send* that reads the real body before it sends the last message."""
 
-        async def sent(message: Any) -> None:
+        async def draining_send(message: Any) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 if not self._complete and message.get("body"):
+                    # The client gets all of the response before it has sent all of the request.
                     await send(message | {"more_body": True})
                     message = message | {"body": b""}
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER):
+                    async with asyncio.timeout(DRAIN_TIMEOUT):
                         await self._drain()
             await send(message)
 
-        return sent
+        return draining_send
 
     async def _drain(self) -> None:
-        async with self._reading:
+        async with self._lock:
             while not self._complete:
                 message = await self._receive()
-                gone = message["type"] != "http.request"
-                self._after = message if gone else None
-                self._complete = gone or not message.get("more_body", False)
+                disconnected = message["type"] != "http.request"
+                self._disconnect = message if disconnected else None
+                self._complete = disconnected or not message.get("more_body", False)
 
 
-def _headless(send: Send) -> Send:
-    """Send no body: the client, and the server, expect one in answer to the method on the wire.
+def _without_response_body(send: Send) -> Send:
+    """Return a *send* for the response to HEAD, where client and server expect one to POST.
 
-    With the ``Content-Length`` of the answer to GET the client would wait for bytes to come.
+    With the ``Content-Length`` of the response to GET, the client would wait for the body.
     """
 
-    async def sent(message: Any) -> None:
+    async def empty_send(message: Any) -> None:
         if message["type"] == "http.response.start":
-            headers = [*_without_body(message.get("headers", ())), (b"content-length", b"0")]
+            headers = [*_without_length(message.get("headers", ())), (b"content-length", b"0")]
             message = message | {"headers": headers}
         elif message["type"] == "http.response.body":
             message = message | {"body": b""}
         await send(message)
 
-    return sent
+    return empty_send
+
+
+async def _peek_form(scope: Any, receive: Receive, size: int) -> tuple[Receive, bytes]:
+    """Return a *receive* that repeats what was read, and the first *size* bytes of the form.
+
+    A body that is not a form is not read.
+    """
+    forms = ("application/x-www-form-urlencoded", "multipart/form-data")
+    if _content_type(scope)[0] not in forms:
+        return receive, b""
+    messages: deque[Any] = deque()
+    start = bytearray()
+    while len(start) < size:
+        messages.append(message := await receive())
+        start += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+
+    async def replay() -> Any:
+        return messages.popleft() if messages else await receive()
+
+    return replay, bytes(start[:size])
+
+
+def _field_in_form(scope: Any, start: bytes, name: str) -> str:
+    """Return the value of a field, or ``""`` if it is not complete in the *start* of the form."""
+    content_type, options = _content_type(scope)
+    if content_type == "multipart/form-data":
+        return _multipart_field(start, options.get("boundary", ""), name)
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    if not length.isdigit() or int(length) > len(start):
+        start = start.rpartition(b"&")[0]  # the field after the last & may be incomplete
+    return next((value for key, value in parse_qsl(start.decode("latin-1")) if key == name), "")
+
+
+def _multipart_field(start: bytes, boundary: str, name: str) -> str:
+    decoder = MultipartDecoder(boundary.encode("latin-1"))
+    value, is_field = b"", False
+    try:
+        decoder.receive_data(start)
+        while not isinstance(event := decoder.next_event(), NeedData):
+            if not isinstance(event, Data):
+                is_field = isinstance(event, Field) and event.name == name
+            elif is_field:
+                value += event.data
+                if not event.more_data:
+                    return value.decode("latin-1")
+    except (RequestEntityTooLarge, ValueError):
+        pass  # a malformed form: the application finds that when it reads it
+    return ""
+
+
+def _content_type(scope: Any) -> tuple[str, dict[str, str]]:
+    value = dict(scope["headers"]).get(b"content-type", b"")
+    return parse_options_header(value.decode("latin-1"))

@@ -1,6 +1,6 @@
-"""MongoDB for Quart: documents on beanie, collections on PyMongo's asynchronous client.
+"""MongoDB for Quart: documents with beanie, collections with PyMongo's asynchronous client.
 
-::
+.. code-block:: python
 
     mongo = MongoDB()
     mongo.register(Movie)                           # class Movie(Document): title: str
@@ -11,29 +11,27 @@
         movie = await mongo.get_or_404(Movie, id)
         return {"title": movie.title}
 
-A class of documents belongs to no database: each application finds it in its own.
+A document class does not belong to a database: each application uses its own database.
+
+The errors are :exc:`MongoUnavailable`, a 503, and :exc:`DocumentInvalid`, a 422.
 """
 
-try:
-    from quartpatterns.mongodb.documents import Document
-except ModuleNotFoundError as _missing:
-    raise ImportError(
-        f"quartpatterns.mongodb needs {_missing.name}: pip install 'quartpatterns[mongodb]'",
-        name=_missing.name,
-    ) from _missing
+from quartpatterns._shared.extras import requires_extra
 
-from quartpatterns.mongodb.errors import (
-    DocumentInvalid,
-    MongoUnavailable,
-    diagnose,
-    handle_database_error,
-    read_document,
-    register_error_handlers,
-)
-from quartpatterns.mongodb.extension import MongoDB
-from quartpatterns.mongodb.pagination import Pagination
-from quartpatterns.mongodb.queries import literal
-from quartpatterns.mongodb.settings import DEFAULTS
+with requires_extra("mongodb", "beanie", "pydantic", "pymongo", "bson"):
+    from quartpatterns.mongodb.documents import Document
+    from quartpatterns.mongodb.errors import (
+        DocumentInvalid,
+        MongoUnavailable,
+        diagnose,
+        handle_database_error,
+        read_document,
+        register_error_handlers,
+    )
+    from quartpatterns.mongodb.extension import MongoDB, literal
+    from quartpatterns.mongodb.settings import DEFAULTS
+
+from quartpatterns._shared.pagination import Pagination
 
 __all__ = [
     "DEFAULTS",

@@ -1,4 +1,4 @@
-"""Documents that are found in the database of the application which asks for them."""
+"""Document classes that belong to no database: each application uses its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import beanie
+from beanie.exceptions import CollectionWasNotInitialized
 from beanie.odm.actions import EventTypes, wrap_with_actions
 from beanie.odm.settings.document import DocumentSettings
 from beanie.odm.utils.init import Initializer
@@ -16,41 +17,41 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from quartpatterns.mongodb.errors import validated
-from quartpatterns.mongodb.registration import current
+from quartpatterns.mongodb.connection import current_database
+from quartpatterns.mongodb.errors import validate
 
-__all__ = ["Document", "create_indexes", "define"]
+__all__ = ["Document", "create_indexes", "initialize_classes"]
 
-# What beanie asks of a database when it reads a class.
-_NO_DATABASE = SimpleNamespace(client=SimpleNamespace(append_metadata=None))
+# The part of a database that beanie uses to initialize a class.
+_DATABASE_STUB = SimpleNamespace(client=SimpleNamespace(append_metadata=None))
 
-# Duplicates in a unique index; an index that is there with other options, or another name.
+# A duplicate in a unique index; an index that exists with other options, or another name.
 _INDEX_CODES = (11000, 85, 86)
 
 
 class Document(beanie.Document):
-    """beanie's document, in the database of the current application.
+    """beanie's document, stored in the database of the current application.
 
-    beanie ties a class to one database for the whole process. Here the class says only what its
-    documents are and what its collection is called; which database that is in is asked anew
-    each time, so that two applications, and any number of event loops, may share a class.
+    beanie stores the database in the class, for the whole process. This class looks it up for
+    each operation, so that several applications and event loops can share it.
 
-    Two defaults are MongoEngine's: the collection of ``class BlogPost`` is called ``blog_post``,
-    and attributes that were assigned are validated by ``save()``. ``class Settings`` inside of
-    the document changes both: ``name = "posts"`` and ``validate_on_save = False``.
+    Two defaults are MongoEngine's: the collection of ``class BlogPost`` is ``blog_post``, and
+    ``save()`` validates attributes that were assigned. ``class Settings`` in the document changes
+    both: ``name = "posts"`` and ``validate_on_save = False``.
+
+    .. versionadded:: 0.1
     """
 
-    # Whether beanie has read this class; from then on `Movie.title` is a part of a query.
-    _defined: ClassVar[bool] = False
-    _document_settings: ClassVar[DocumentSettings | None] = DocumentSettings()
+    # Whether beanie has initialized this class. From then on `Movie.title` is a query operand.
+    _initialized: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **fields: Any) -> None:
-        # beanie's would ask for the collection, and so for a context; a document alone needs none.
+        # Skip beanie's own, which needs the collection, and so a context.
         super(beanie.Document, self).__init__(*args, **fields)
 
     def __init_subclass__(cls, **options: Any) -> None:
         for base in cls.__mro__[1:]:
-            if vars(base).get("_defined"):
+            if vars(base).get("_initialized"):
                 raise TypeError(
                     f"{cls.__name__} is declared too late: {base.__name__} is in use already, and"
                     f" its fields would be taken for values. Import the module of {cls.__name__}"
@@ -59,81 +60,89 @@ class Document(beanie.Document):
         super().__init_subclass__(**options)
 
     @classmethod
+    def get_settings(cls) -> DocumentSettings:
+        """Return the settings of the class, or the defaults if it is not initialized."""
+        try:
+            return super().get_settings()
+        except CollectionWasNotInitialized:
+            return DocumentSettings()
+
+    @classmethod
     def get_pymongo_collection(cls) -> AsyncCollection[Any]:
-        """The collection, in the database of the current application.
+        """Return the collection in the database of the current application.
 
         Raises:
             RuntimeError: There is no context, or the class is not registered.
         """
-        registration = current(cls.__name__)
-        if cls not in registration.documents:
+        connection = current_database(cls.__name__)
+        if cls not in connection.documents:
             raise RuntimeError(
                 f"{cls.__name__} is not registered with the MongoDB object of this application:"
                 f" call mongo.register({cls.__name__})"
             )
-        return registration.client(cls.__name__).collection(cls.get_collection_name())
+        return connection.client(cls.__name__).collection(cls.get_collection_name())
 
     @wrap_with_actions(event_type=EventTypes.VALIDATE_ON_SAVE)
     async def validate_self(self, *args: Any, **options: Any) -> None:
-        """Validate what was assigned since the document was made, as ``save()`` does.
+        """Validate the attributes, as ``save()`` does.
 
         Raises:
-            DocumentInvalid: A value is not of its field.
+            DocumentInvalid: A value is not valid for its field.
         """
         if self.get_settings().validate_on_save:
-            # beanie's own has pydantic warn of what is about to be refused.
-            merge_models(self, validated(type(self), self.model_dump(warnings=False)))
+            # warnings=False: pydantic would warn about the values that are refused here.
+            merge_models(self, validate(type(self), self.model_dump(warnings=False)))
 
 
-def define(documents: Iterable[type[Document]]) -> None:
-    """Have beanie read the classes, once in the life of the process; it needs no database.
+def initialize_classes(documents: Iterable[type[Document]]) -> None:
+    """Have beanie read the classes, once in a process. It needs no database.
 
     Raises:
-        ValueError: A class has settings that can't be kept apart by application.
+        ValueError: A class has settings that several applications cannot share.
     """
     for document in documents:
-        if not vars(document).get("_defined"):
-            reader = _reader(document)
-            _run(reader.init_document(document))
-            for cls in reader.inited_classes:
-                cls._defined = True  # type: ignore[attr-defined]
+        if not vars(document).get("_initialized"):
+            initializer = _initializer(document)
+            _run_without_loop(initializer.init_document(document))
+            for cls in initializer.inited_classes:
+                cls._initialized = True  # type: ignore[attr-defined]
 
 
 async def create_indexes(
     documents: Iterable[type[Document]], database: AsyncDatabase[dict[str, Any]]
 ) -> None:
-    """Create the indexes of *documents* that are not there, and collections of time series.
+    """Create the indexes and time-series collections that do not exist.
 
     Raises:
-        RuntimeError: The database has an index, or documents, that stand against it.
+        RuntimeError: An index or a document in the database conflicts with a new index.
     """
     for document in documents:
         series = document.get_settings().timeseries
         try:
             if series is not None:
                 name = document.get_collection_name()
-                await _create_time_series(database, series.build_query(name))
-            await cast("Any", _reader(document)).init_indexes(document)
+                await _create_collection(database, series.build_query(name))
+            await cast("Any", _initializer(document)).init_indexes(document)
         except OperationFailure as error:
             if error.code not in _INDEX_CODES:
                 raise
             raise RuntimeError(
-                f"an index of {document.__name__} can't be created: drop the old index, or the"
-                f" documents that are there twice. MongoDB says: {error}"
+                f"an index of {document.__name__} can't be created: drop the old index, or remove"
+                f" the duplicate documents. MongoDB says: {error}"
             ) from error
 
 
-async def _create_time_series(
+async def _create_collection(
     database: AsyncDatabase[dict[str, Any]], options: dict[str, Any]
 ) -> None:
     try:
         await database.create_collection(**options)
     except CollectionInvalid:
-        pass  # It is there, perhaps made by another worker just now.
+        pass  # It exists, perhaps because another worker has just created it.
 
 
-class _Reader(Initializer):
-    """beanie's initialisation of a class, as far as it is of the class alone."""
+class _ClassInitializer(Initializer):
+    """The part of beanie's initialization that concerns the class and not the database."""
 
     def init_settings(self, cls: Any) -> None:
         super().init_settings(cls)
@@ -141,8 +150,8 @@ class _Reader(Initializer):
         for name in ("use_cache", "union_doc"):
             if getattr(settings, name):
                 raise ValueError(
-                    f"{cls.__name__}: Settings.{name} can't be used, as it keeps on the class what"
-                    " belongs to one database"
+                    f"{cls.__name__}: Settings.{name} is not supported, because it stores data of"
+                    " one database in the class"
                 )
         if settings.name is None:
             settings.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
@@ -150,31 +159,29 @@ class _Reader(Initializer):
             settings.validate_on_save = True
 
     async def init_document(self, cls: Any) -> Any:
-        # As beanie leaves out its own; otherwise no class could be derived from it any more.
+        # beanie skips its own base class; once initialized, no class can be derived from it.
         return None if cls is Document else await super().init_document(cls)
 
     async def init_document_collection(self, cls: Any) -> None:
-        """Nothing: the collection is asked for when it is used."""
+        """Do nothing: the collection is looked up when it is used."""
 
 
-def _reader(document: type[Document]) -> _Reader:
-    reader = _Reader(
-        database=cast("AsyncDatabase[Any]", _NO_DATABASE),
+def _initializer(document: type[Document]) -> _ClassInitializer:
+    initializer = _ClassInitializer(
+        database=cast("AsyncDatabase[Any]", _DATABASE_STUB),
         document_models=[document],
         skip_indexes=True,
     )
-    # The oldest syntax that beanie knows for links, as servers of any age may be asked.
-    reader._database_major_version = 4  # pyright: ignore[reportPrivateUsage]
-    # What has been read before is not read again: that would forget the classes derived from it.
-    reader.inited_classes = [cls for cls in document.__mro__ if vars(cls).get("_defined")]
-    return reader
+    # To initialize a base class again would forget the classes derived from it.
+    initializer.inited_classes = [c for c in document.__mro__ if vars(c).get("_initialized")]
+    return initializer
 
 
-def _run(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Run to its end what is a coroutine only because it might have asked a database."""
+def _run_without_loop(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Run a coroutine that awaits nothing, because it has no database."""
     try:
         coroutine.send(None)
     except StopIteration:
         return
     coroutine.close()
-    raise RuntimeError("beanie asked for a database while it read a class: report this, please")
+    raise RuntimeError("beanie used a database to initialize a class: please report this")

@@ -1,11 +1,10 @@
-"""What a database that can't answer, or must not store something, looks like to a client."""
+"""Errors of the database, and the HTTP errors that answer them."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from textwrap import shorten
 from typing import Any, TypeVar, cast
 
 from bson.errors import InvalidDocument
@@ -25,76 +24,81 @@ from werkzeug.exceptions import (
     Conflict,
     HTTPException,
     RequestEntityTooLarge,
-    ServiceUnavailable,
     UnprocessableEntity,
 )
+
+from quartpatterns._shared.unavailable import ServiceUnavailableError, register_unavailable_handler
 
 __all__ = [
     "DocumentInvalid",
     "MongoUnavailable",
     "diagnose",
     "handle_database_error",
+    "is_unstorable_value",
     "read_document",
-    "refuses_value",
     "register_error_handlers",
-    "validated",
+    "validate",
 ]
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class MongoUnavailable(ServiceUnavailable):
-    """503: the database can't answer; the description says why, and what to do.
+class MongoUnavailable(ServiceUnavailableError):  # noqa: N818 - like ServiceUnavailable
+    """503: the database cannot answer. The description says why, and what to do.
 
-    Its cause is PyMongo's error. It holds no query, no value and no address, so that it may be
-    shown to anybody.
+    Its cause is PyMongo's error. The description contains no query, no value and no address.
+
+    .. versionadded:: 0.1
     """
 
 
 class DocumentInvalid(UnprocessableEntity):
-    """422: what a client sent is no document of the class; the description says where and why.
+    """422: the data is not valid for the document class. The description says where and why.
 
     Arguments:
         error: pydantic's error.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, error: ValidationError) -> None:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        details = error.errors(include_url=False, include_context=False, include_input=False)
         self.fields: dict[str, str] = {
-            ".".join(map(str, one["loc"])) or "document": one["msg"] for one in found
+            ".".join(map(str, one["loc"])) or "document": one["msg"] for one in details
         }
-        """What is wrong, by field; a field of an embedded document is ``imdb.rating``."""
+        """What is wrong with each field; a field of an embedded document is ``imdb.rating``."""
         super().__init__("; ".join(f"{name}: {text}" for name, text in self.fields.items()))
 
 
-# What names a document, and so is not taken from a client.
-_OURS = frozenset({"_id", "id", "revision_id"})
+_ID_FIELDS = frozenset({"_id", "id", "revision_id"})
 
 
 def read_document(model: type[M], fields: object) -> M:
-    """A document of the class *model*, made of what a client sent.
+    """Return a document made of data from a client.
 
-    An id among the fields is left out: with one, ``save()`` would replace whatever document it
-    names.
+    An id among the fields is ignored. Otherwise ``save()`` would overwrite the document with
+    this id.
 
     Arguments:
-        model: The class, or that of an embedded document.
-        fields: Such as ``await request.get_json()``.
+        model: The class of the document, or of an embedded document.
+        fields: The data, for example ``await request.get_json()``.
 
     Raises:
-        DocumentInvalid: It is no such document.
+        DocumentInvalid: The data is not valid for the class.
+
+    .. versionadded:: 0.1
     """
     if isinstance(fields, Mapping):
-        given: dict[Any, Any] = dict(cast("Any", fields))
-        fields = {name: value for name, value in given.items() if name not in _OURS}
-    return validated(model, fields)
+        data: dict[Any, Any] = dict(cast("Any", fields))
+        fields = {name: value for name, value in data.items() if name not in _ID_FIELDS}
+    return validate(model, fields)
 
 
-def validated(model: type[M], fields: object) -> M:
-    """*fields* as a document of the class *model*, the id among them.
+def validate(model: type[M], fields: object) -> M:
+    """Return a document made of *fields*, including its id.
 
     Raises:
-        DocumentInvalid: They are no such document.
+        DocumentInvalid: The fields are not valid for the class.
     """
     try:
         return model.model_validate(fields)
@@ -103,119 +107,122 @@ def validated(model: type[M], fields: object) -> M:
 
 
 _LOST = "MongoDB can't be reached. Start it, or correct MONGODB_URL or MONGODB_SETTINGS."
-_ELECTING = "MongoDB is about to choose another primary server. Try again in a moment."
+_NO_PRIMARY = "MongoDB is electing a new primary server. Try again in a moment."
 _POOL = (
     "All connections to MongoDB are in use. Try again in a moment, or raise maxPoolSize in"
     " MONGODB_SETTINGS."
 )
-_REFUSED = "MongoDB refuses the user. Correct MONGODB_URL or MONGODB_SETTINGS."
+_LOGIN = "MongoDB refuses the user. Correct MONGODB_URL or MONGODB_SETTINGS."
 _REPLICA_SET = (
     "Transactions and change streams need a replica set. Start mongod with --replSet, and call"
     " rs.initiate()."
 )
-_BUSY = "Somebody else is writing the same document. Try again in a moment."
-_SLOW = "MongoDB took longer than it was given. Ask it for less."
+_CONFLICT = "Another request is writing the same document. Try again in a moment."
+_SLOW = "The operation exceeded its time limit. Request less data."
 _LARGE = (
-    "The document is larger than the 16 MiB that MongoDB stores. Keep large values in files, or in"
+    "The document is larger than 16 MiB, the limit of MongoDB. Store large values in files, or in"
     " GridFS."
 )
-_DEEP = "The document has more levels than MongoDB stores."
-_IMPOSSIBLE = "A value is too large for MongoDB, or of a kind that it can't store."
+_DEEP = "The document is nested more deeply than MongoDB allows."
+_UNSTORABLE = "A value is too large for MongoDB, or of a type that it can't store."
 
 # https://github.com/mongodb/mongo/blob/v8.0/src/mongo/base/error_codes.yml
 _CODES: Mapping[int, Callable[[], HTTPException]] = {
-    13: partial(MongoUnavailable, _REFUSED),
+    13: partial(MongoUnavailable, _LOGIN),
     15: partial(BadRequest, _DEEP),
-    18: partial(MongoUnavailable, _REFUSED),
+    18: partial(MongoUnavailable, _LOGIN),
     50: partial(MongoUnavailable, _SLOW, retry_after=5),
-    112: partial(MongoUnavailable, _BUSY, retry_after=1),
+    112: partial(MongoUnavailable, _CONFLICT, retry_after=1),
     121: partial(UnprocessableEntity, "The document breaks a rule of its collection."),
-    251: partial(MongoUnavailable, _BUSY, retry_after=1),
+    251: partial(MongoUnavailable, _CONFLICT, retry_after=1),
     10334: partial(RequestEntityTooLarge, _LARGE),
-    14031: partial(MongoUnavailable, "The disk of the database is full. Make room on it."),
+    14031: partial(MongoUnavailable, "The disk of the database is full. Free some space."),
     17419: partial(RequestEntityTooLarge, _LARGE),
     17420: partial(RequestEntityTooLarge, _LARGE),
     40573: partial(MongoUnavailable, _REPLICA_SET),
 }
-_DUPLICATE = 11000
-_ILLEGAL = 20
+_DUPLICATE_KEY = 11000
+_ILLEGAL_OPERATION = 20
 
 
 def diagnose(error: Exception) -> HTTPException | None:
-    """What a client is told of *error*; ``None`` where that is a fault of the program.
+    """Return the HTTP error that answers *error*, or None if it is a fault of the program.
 
-    * 503 where the database can't answer: :exc:`MongoUnavailable`.
-    * 409 for what a unique index holds already; the description names the fields.
-    * 413 for a document beyond 16 MiB, 400 for a value that MongoDB can't store.
+    * 503, :exc:`MongoUnavailable`: the database cannot answer.
+    * 409: a unique index already has the value; the description names the fields.
+    * 413 and 400: the document is larger than 16 MiB, or has a value that MongoDB cannot store.
+    * 422: the document breaks a rule of its collection.
+
+    .. versionadded:: 0.1
     """
     if isinstance(error, WaitQueueTimeoutError):
         return MongoUnavailable(_POOL, retry_after=1)
     if isinstance(error, NotPrimaryError):
-        return MongoUnavailable(_ELECTING, retry_after=1)
+        return MongoUnavailable(_NO_PRIMARY, retry_after=1)
     if isinstance(error, ConnectionFailure):
-        # Who was refused once is not tried again at once: the server counts as gone meanwhile.
-        refused = "Authentication failed" in str(error)
-        return MongoUnavailable(_REFUSED if refused else _LOST, retry_after=5)
-    if isinstance(error, DocumentTooLarge):  # before it is told apart as an InvalidDocument
+        # After a failed login PyMongo treats the server as unreachable for a while.
+        login = "Authentication failed" in str(error)
+        return MongoUnavailable(_LOGIN if login else _LOST, retry_after=5)
+    if isinstance(error, DocumentTooLarge):  # a subclass of InvalidDocument
         return RequestEntityTooLarge(_LARGE)
     if isinstance(error, OperationFailure):
-        return _refused(error)
-    return BadRequest(_IMPOSSIBLE) if refuses_value(error) else None
+        return _diagnose_operation(error)
+    return BadRequest(_UNSTORABLE) if is_unstorable_value(error) else None
 
 
-def refuses_value(error: Exception) -> bool:
-    """Whether the driver was given a value that MongoDB never stores, such as 10**30."""
-    # In names of fields a NUL can't be; other invalid documents are the program's fault.
+async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPException:
+    """Answer *error* with what :func:`diagnose` returns; raise it again if that is ``None``.
+
+    Call this function from a handler of your own. The answer goes through the application's
+    handlers for HTTP errors.
+
+    .. versionadded:: 0.1
+    """
+    if (answer := diagnose(error)) is None:
+        raise error
+    answer.__cause__ = error
+    return await current_app.handle_http_exception(answer)
+
+
+def register_error_handlers(app: Quart) -> None:
+    """Answer the errors of the driver with what :func:`diagnose` returns, and log each 503.
+
+    :meth:`MongoDB.init_app` calls this function. A handler that the application registers wins.
+
+    .. versionadded:: 0.1
+    """
+    register_unavailable_handler(
+        app, PyMongoError, InvalidDocument, OverflowError, UnicodeEncodeError, diagnose=diagnose
+    )
+
+
+def is_unstorable_value(error: Exception) -> bool:
+    """Return whether the driver refused a value that MongoDB cannot store, such as 10**30."""
+    # A NUL character in a field name comes from a client. Other invalid documents are a fault of
+    # the program.
     if isinstance(error, InvalidDocument):
         return "NULL byte" in str(error)
-    # What the driver raises for a number and for half a character is everybody's error.
+    # For large numbers and lone surrogates the driver raises built-in errors. Only the traceback
+    # tells them from the same errors of other code.
     frames = traceback.walk_tb(error.__traceback__)
     modules = [frame.f_globals.get("__name__", "") for frame, _ in frames]
     from_driver = bool(modules) and modules[-1].startswith(("bson", "pymongo"))
     return from_driver and isinstance(error, OverflowError | UnicodeEncodeError)
 
 
-def _refused(error: OperationFailure) -> HTTPException | None:
+def _diagnose_operation(error: OperationFailure) -> HTTPException | None:
     details: Mapping[str, Any] = error.details or {}
     code = error.code
     if isinstance(error, BulkWriteError) and details.get("writeErrors"):
         details = details["writeErrors"][0]
         code = details["code"]
-    if code == _DUPLICATE:
-        return _conflict(details)
-    if code == _ILLEGAL and "Transaction numbers" in str(error):
+    if code == _DUPLICATE_KEY:
+        fields: Iterable[str] = details.get("keyPattern") or ()
+        return Conflict(f"A document with this {' and '.join(fields) or 'value'} already exists.")
+    if code == _ILLEGAL_OPERATION and "Transaction numbers" in str(error):
         return MongoUnavailable(_REPLICA_SET)
     if code is not None and code in _CODES:
         return _CODES[code]()
     if error.has_error_label("TransientTransactionError"):
-        return MongoUnavailable(_BUSY, retry_after=1)
+        return MongoUnavailable(_CONFLICT, retry_after=1)
     return None
-
-
-def _conflict(details: Mapping[str, Any]) -> Conflict:
-    fields: Iterable[str] = details.get("keyPattern") or ()
-    names = " and ".join(fields) or "value"
-    return Conflict(f"There is a document with this {names} already.")
-
-
-async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPException:
-    """Answer what :func:`diagnose` finds; what it doesn't know stays a 500. A 503 is logged.
-
-    The answer goes through the application's own handlers for its status, where it has them.
-    """
-    if (answer := diagnose(error)) is None:
-        raise error
-    answer.__cause__ = error
-    if isinstance(answer, MongoUnavailable):
-        # PyMongo's text goes on about timeouts, servers and their state, for every request.
-        current_app.logger.error("%s (%s)", answer.description, shorten(str(error), 160))
-    return await current_app.handle_http_exception(answer)
-
-
-def register_error_handlers(app: Quart) -> None:
-    """Answer the errors of the database by :func:`handle_database_error`, in the whole of *app*.
-
-    They are PyMongo's, those of BSON, and what the driver raises for a value that it can't store.
-    """
-    for kind in (PyMongoError, InvalidDocument, OverflowError, UnicodeEncodeError):
-        app.register_error_handler(kind, handle_database_error)

@@ -1,32 +1,42 @@
-"""The extension: a client per event loop, and documents in the database of the application."""
+"""The extension: the database of the current application, and queries that answer 404."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+import copy
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from textwrap import shorten
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from beanie.odm.queries.find import FindMany
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
-from quart import Quart
+from quart import Quart, abort
 from quart.signals import appcontext_pushed
 
-from quartpatterns.mongodb.clients import LoopClient
-from quartpatterns.mongodb.documents import Document, create_indexes, define
-from quartpatterns.mongodb.errors import diagnose
-from quartpatterns.mongodb.queries import Queries
-from quartpatterns.mongodb.registration import Registration, current
-from quartpatterns.mongodb.settings import configured
+from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
+from quartpatterns.mongodb.connection import AppDatabase, LoopClient, current_database
+from quartpatterns.mongodb.documents import Document, create_indexes, initialize_classes
+from quartpatterns.mongodb.errors import (
+    diagnose,
+    is_unstorable_value,
+    register_error_handlers,
+)
+from quartpatterns.mongodb.settings import read_settings
 
-__all__ = ["MongoDB"]
+__all__ = ["MongoDB", "literal"]
 
 D = TypeVar("D", bound=Document)
+M = TypeVar("M", bound=BaseModel)
+
+MAX_SKIP = 2**31 - 1
+"""The largest number of documents that every server can skip; a page after it is empty."""
 
 
-class MongoDB(Queries):
+class MongoDB:
     """MongoDB in a Quart application: documents, and the collections under them.
 
     .. code-block:: python
@@ -45,59 +55,64 @@ class MongoDB(Queries):
             movie = await mongo.get_or_404(Movie, id)
             return {"title": movie.title}
 
-    It works in requests, websockets, background tasks, streams, and the bare
-    ``async with app.app_context()``. One object serves any number of applications: classes are
-    shared, clients and databases are not.
+    It works in requests, websockets, background tasks, streams, and in
+    ``async with app.app_context()``. One object serves any number of applications. They share the
+    document classes, but not clients and databases.
 
     Arguments:
-        app: An application to initialise at once.
+        app: The application. An application factory calls :meth:`init_app` instead.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, app: Quart | None = None) -> None:
-        # In the order of their registration; a dict, as a set has none.
-        self._documents: dict[type[Document], None] = {}
+        self._documents: dict[type[Document], None] = {}  # an ordered set
         self._in_use = False
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Use the database that the configuration of *app* names.
+        """Use the database that the settings of *app* name.
 
-        The configuration is read now. Indexes are created when *app* begins to serve, which it
-        doesn't where the database can't be reached; from then on it may come and go.
+        The settings are read now. When *app* starts it connects and creates indexes, and fails if
+        the database cannot be reached. Later the database may go away and come back: errors are
+        answered as :func:`diagnose` says, such as with 503.
 
         Raises:
-            RuntimeError: *app* has been initialised before.
-            ValueError: The configuration can't be used; the message names the key to correct.
+            RuntimeError: *app* is already initialized.
+            SettingError: A setting is invalid; a subclass of ``ValueError``.
         """
         if "mongodb" in app.extensions:
-            raise RuntimeError("this application has a MongoDB object: import that one")
-        registration = Registration(self, configured(app), self._documents.keys())
-        app.extensions["mongodb"] = registration
+            raise RuntimeError("this application already has a MongoDB object: import that one")
+        connection = AppDatabase(self, read_settings(app), self._documents.keys())
+        app.extensions["mongodb"] = connection
+        register_error_handlers(app)
 
-        async def define_documents(app: Quart, **values: Any) -> None:
+        async def initialize_documents(app: Quart, **values: Any) -> None:
             if not self._in_use:
-                define(self._documents)
+                initialize_classes(self._documents)
                 self._in_use = True
 
-        # Before the first context nobody needs `Movie.title` to be more than a declaration, and
-        # then all classes that are derived from others have been imported.
-        appcontext_pushed.connect(define_documents, app, weak=False)
+        # At the first context all classes that derive from others have been imported.
+        appcontext_pushed.connect(initialize_documents, app, weak=False)
 
         @app.before_serving
         async def open_database() -> None:
-            with _explained():
-                await registration.open()
-            if registration.settings.create_indexes:
+            with _start_up_errors():
+                await connection.open()
+            if connection.settings.create_indexes:
                 await self.create_indexes()
 
-        app.after_serving(registration.close)
+        app.after_serving(connection.close)
 
     def register(self, *documents: type[D]) -> type[D]:
-        """Make classes of documents known: ``@mongo.register``, or ``mongo.register(Movie, User)``.
+        """Register document classes: ``@mongo.register``, or ``mongo.register(Movie, User)``.
+
+        Returns:
+            The first class.
 
         Raises:
-            TypeError: One of them is no :class:`~quartpatterns.mongodb.Document`.
+            TypeError: A class is not derived from :class:`~quartpatterns.mongodb.Document`.
         """
         for document in documents:
             if Document not in getattr(document, "__mro__", ()):
@@ -107,26 +122,26 @@ class MongoDB(Queries):
                 )
             self._documents[document] = None
         if self._in_use:
-            define(documents)
+            initialize_classes(documents)
         return documents[0]
 
     async def create_indexes(self) -> None:
-        """Create the indexes of all documents, in the database of the current application.
+        """Create the indexes of all documents in the database of the current application.
 
-        A server does this before it serves; scripts and tests call it where they need a unique
-        index. What is there already is left alone.
+        A server does this at start-up. Scripts and tests call it if they need a unique index.
+        Existing indexes are not changed.
 
         Raises:
-            RuntimeError: The database has an index, or documents, that stand against it; or it
-                can't be reached.
+            RuntimeError: An index or a document in the database conflicts with a new index, or
+                the database cannot be reached.
         """
         client = self._client("mongo.create_indexes()")
-        with _explained():
+        with _start_up_errors():
             await create_indexes(self._documents, client.database)
 
     @property
     def client(self) -> AsyncMongoClient[dict[str, Any]]:
-        """PyMongo's client, of the current application and the running event loop.
+        """PyMongo's client of the current application for the running event loop.
 
         Raises:
             RuntimeError: There is no context, or this is a synchronous view.
@@ -135,7 +150,7 @@ class MongoDB(Queries):
 
     @property
     def db(self) -> AsyncDatabase[dict[str, Any]]:
-        """The database, as PyMongo has it: ``await mongo.db["users"].find_one({"name": "x"})``.
+        """PyMongo's database: ``await mongo.db["users"].find_one({"name": "x"})``.
 
         Raises:
             RuntimeError: There is no context, or this is a synchronous view.
@@ -144,32 +159,151 @@ class MongoDB(Queries):
 
     @asynccontextmanager
     async def transaction(self, **options: Any) -> AsyncGenerator[AsyncClientSession]:
-        """A transaction: ``async with mongo.transaction() as session:``.
+        """Run a transaction: ``async with mongo.transaction() as session:``.
 
-        Each operation in it is given the session: ``await movie.save(session=session)``. At the
-        end of the block it is committed; an error, also that of a client that went away, ends
-        it without a trace. It needs a replica set.
+        Pass the session to each operation in it: ``await movie.save(session=session)``. The end
+        of the block commits; an error or a cancellation rolls back. It needs a replica set.
 
         Arguments:
-            options: For :meth:`AsyncClientSession.start_transaction`, such as ``read_concern``.
+            options: Passed to :meth:`AsyncClientSession.start_transaction`, for example
+                ``read_concern``.
         """
         async with self._client("mongo.transaction()").client.start_session() as session:
             async with await session.start_transaction(**options):
                 yield session
 
-    def _client(self, what: str) -> LoopClient:
-        registration = current(what)
-        if registration.mongo is not self:
+    async def get_or_404(
+        self, document: type[D], ident: Any, *, description: str | None = None, **options: Any
+    ) -> D:
+        """Return the document with the id *ident*.
+
+        Arguments:
+            document: The class.
+            ident: The id, or its text.
+            description: The description of the 404 error.
+            options: Passed to beanie's ``find_one``, for example ``fetch_links=True``.
+
+        Raises:
+            NotFound: There is no such document, or *ident* is not a valid id.
+        """
+        try:
+            id = TypeAdapter(cast("Any", document.model_fields["id"].annotation))
+            query = document.find_one({"_id": literal(id.validate_python(ident))}, **options)
+            value: D | None = await query
+        except (OverflowError, ValidationError, ValueError) as error:
+            if not (isinstance(error, ValidationError) or is_unstorable_value(error)):
+                raise
+            value = None
+        return _or_404(value, description)
+
+    async def first_or_404(self, query: FindMany[M], *, description: str | None = None) -> M:
+        """Return the first document of *query*.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return _or_404(await query.first_or_none(), description)
+
+    async def one_or_404(self, query: FindMany[M], *, description: str | None = None) -> M:
+        """Return the only document of *query*.
+
+        Raises:
+            NotFound: There is none, or more than one.
+        """
+        found = await _slice(query, 0, 2).to_list()
+        return _or_404(found[0] if len(found) == 1 else None, description)
+
+    async def paginate(
+        self,
+        query: FindMany[M],
+        *,
+        page: int | None = None,
+        per_page: int | None = None,
+        max_per_page: int | None = MAX_PER_PAGE,
+        error_out: bool = True,
+        count: bool = True,
+    ) -> Pagination[M]:
+        """Return one page of the results of *query*, which should be sorted.
+
+        Arguments:
+            query: For example ``Movie.find(...).sort("title")``. Its skip and limit are replaced.
+            page: The page, from 1. If ``None``, ``page`` of the query string, or else 1.
+            per_page: The size. If ``None``, ``per_page`` of the query string, or else 20.
+            max_per_page: The largest *per_page*; ``None`` sets no limit.
+            error_out: Whether an invalid number, or a page after the last, is a 404 error.
+            count: Whether to count all documents, which takes long in large collections. Without
+                it ``total`` is None, and one more document is fetched for ``has_next``.
+
+        Raises:
+            NotFound: There is no such page, and *error_out* is true.
+        """
+        page, per_page = page_numbers(
+            page=page, per_page=per_page, max_per_page=max_per_page, error_out=error_out
+        )
+
+        def fetch(page: int, error_out: bool) -> Awaitable[Pagination[M]]:
+            return self.paginate(
+                query,
+                page=page,
+                per_page=per_page,
+                max_per_page=max_per_page,
+                error_out=error_out,
+                count=False,
+            )
+
+        items: list[M] = []
+        if (skip := (page - 1) * per_page) <= MAX_SKIP - per_page:
+            items = await _slice(query, skip, per_page + (not count)).to_list()
+        if not items and page > 1 and error_out:
+            abort(404)
+        return Pagination[M](
+            items=items[:per_page],
+            page=page,
+            per_page=per_page,
+            max_per_page=max_per_page,
+            total=await _slice(query, 0, 0).count() if count else None,
+            more=None if count else len(items) > per_page,
+            fetch=fetch,
+        )
+
+    def _client(self, used_for: str) -> LoopClient:
+        connection = current_database(used_for)
+        if connection.mongo is not self:
             raise RuntimeError(
-                f"{what}: the current application is initialised with another MongoDB object;"
+                f"{used_for}: the current application is initialized with another MongoDB object;"
                 " make one MongoDB object only"
             )
-        return registration.client(what)
+        return connection.client(used_for)
+
+
+def literal(value: Any) -> dict[str, Any]:
+    """Return a condition that only this value fulfils: ``{"$eq": value}``.
+
+    If a query contains data from a client directly, the client can send an operator such as
+    ``{"$ne": null}``, which matches everything.
+    ``mongo.db["users"].find_one({"name": literal(fields["name"])})`` matches the value only.
+
+    .. versionadded:: 0.1
+    """
+    return {"$eq": value}
+
+
+def _slice(query: FindMany[M], skip: int, limit: int) -> FindMany[M]:
+    """Return a copy of *query* for a part of its results."""
+    part = copy.copy(query)
+    part.skip_number, part.limit_number = skip, limit
+    return part
+
+
+def _or_404(value: M | None, description: str | None) -> M:
+    if value is None:
+        abort(404, description=description)
+    return value
 
 
 @contextmanager
-def _explained() -> Generator[None]:
-    """What a server that can't be used means for one who starts an application."""
+def _start_up_errors() -> Generator[None]:
+    """Raise errors of the database with a remedy, for the person who starts the application."""
     try:
         yield
     except PyMongoError as error:

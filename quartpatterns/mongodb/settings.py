@@ -1,11 +1,11 @@
-"""Where the database is, as the configuration says it."""
+"""The settings: which server and database an application uses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs
 
 from pymongo import AsyncMongoClient
@@ -13,22 +13,15 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from quart import Quart
 
-__all__ = ["DEFAULTS", "Settings", "configured"]
-
-DATABASE = "test"
-"""The database where none is named, as with MongoEngine."""
-
-OPTIONS: Mapping[str, Any] = MappingProxyType(
-    {
-        # PyMongo waits 30 s for a server that is gone, and for ever for a free connection.
-        "serverSelectionTimeoutMS": 3000,
-        "connectTimeoutMS": 3000,
-        "waitQueueTimeoutMS": 5000,
-        # PyMongo stores no UUID until it is told how.
-        "uuidRepresentation": "standard",
-    }
+from quartpatterns._shared.settings import (
+    SettingError,
+    SettingsReader,
+    apply_defaults,
+    invalid_setting,
+    refuse_unknown,
 )
-"""Options of the client, where neither the URL nor ``MONGODB_SETTINGS`` gives them."""
+
+__all__ = ["DEFAULTS", "Settings", "read_settings"]
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -39,120 +32,121 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "MONGODB_CREATE_INDEXES": True,
     }
 )
-"""The configuration keys, and what they are where an application doesn't set them."""
+"""The settings and their defaults; README.md explains each."""
 
+DEFAULT_DATABASE = "test"
+"""The database if none is named, as in MongoEngine."""
+
+DEFAULT_OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        # PyMongo's defaults are 30 s, 20 s, and no limit.
+        "serverSelectionTimeoutMS": 3000,
+        "connectTimeoutMS": 3000,
+        "waitQueueTimeoutMS": 5000,
+        # By default PyMongo refuses to store UUIDs.
+        "uuidRepresentation": "standard",
+    }
+)
+"""Options of the client that neither the URL nor ``MONGODB_SETTINGS`` sets."""
+
+# Settings of Flask-MongoEngine.
+_INSTEAD = {
+    f"MONGODB_{name.upper()}": f"set {name!r} in MONGODB_SETTINGS"
+    for name in ("db", "username", "password", "connect", "tz_aware", "alias")
+}
 # MongoEngine's names for options of PyMongo.
 _RENAMED = {
     "authentication_source": "authSource",
     "authentication_mechanism": "authMechanism",
     "authmechanismproperties": "authMechanismProperties",
 }
-# What MongoEngine does with a connection, and a client has no option for.
+# Options of MongoEngine's connections that mean nothing to a client of one application.
 _IGNORED = ("alias", "connect", "mongo_client_class")
 _ADDRESS = ("host", "port", "username", "password")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settings:
-    """What the configuration says.
+    """The validated settings.
 
     Arguments:
         hosts: A URL, or host names.
-        port: Where the names have none.
-        options: For the client.
-        database: Where the URL names none.
-        create_indexes: Whether the indexes of documents are created at start-up.
+        port: The port of host names without one.
+        options: The options of the client.
+        database: The database if the URL names none.
+        create_indexes: Whether to create the indexes of documents at start-up.
     """
 
     hosts: str | list[str]
     port: int
-    options: Mapping[str, Any]
+    options: dict[str, Any]
     database: str
     create_indexes: bool
 
-    def with_default(self, name: str, value: Any) -> Settings:
-        """These settings, with *value* for the option *name* where nobody has given it."""
-        options = _with_defaults(self.options, self.hosts, {name: value})
-        return replace(self, options=options)
+    def set_default_options(self, defaults: Mapping[str, Any]) -> bool:
+        """Set options that are not set, and return whether there were any.
+
+        Arguments of the client override the URL, so an option of the URL must not be among them.
+        Names are compared without case.
+        """
+        urls = [self.hosts] if isinstance(self.hosts, str) else self.hosts
+        in_urls = {name.lower() for url in urls for name in parse_qs(url.partition("?")[2])}
+        options = {k: v for k, v in self.options.items() if k.lower() not in in_urls}
+        names = in_urls.union(map(str.lower, options))
+        new = {name: value for name, value in defaults.items() if name.lower() not in names}
+        self.options = new | options
+        return bool(new)
 
     def client(self) -> AsyncMongoClient[dict[str, Any]]:
-        """A client that connects when it is first used; it belongs to one event loop."""
+        """Return a new client. It connects when it is first used."""
         return AsyncMongoClient(self.hosts, self.port, **self.options)
 
     def database_of(
         self, client: AsyncMongoClient[dict[str, Any]]
     ) -> AsyncDatabase[dict[str, Any]]:
-        """The database of *client* that the configuration names."""
+        """Return the database of the application."""
         return client.get_default_database(self.database)
 
 
-def configured(app: Quart) -> Settings:
-    """What the configuration of *app* says; nothing is connected.
+def read_settings(app: Quart) -> Settings:
+    """Return the settings of *app*, whose configuration gets the missing defaults.
 
     Raises:
-        ValueError: It can't be used; the message names the key to correct.
+        SettingError: A setting is invalid or unknown; the message names its key.
     """
-    config = cast("dict[str, Any]", app.config)
-    for key, value in DEFAULTS.items():
-        config.setdefault(key, value)
-    settings = _checked(config)
+    apply_defaults(app, DEFAULTS)
+    refuse_unknown(app.config, "MONGODB_", DEFAULTS, _INSTEAD)
+    settings = _read(SettingsReader(app.config))
+    settings.set_default_options(DEFAULT_OPTIONS)
     try:
         settings.database_of(settings.client())
     except (PyMongoError, TypeError, ValueError) as error:
-        key = "MONGODB_URL" if config["MONGODB_URL"] else "MONGODB_SETTINGS"
-        raise ValueError(f"{key} can't be used: {error}") from error
+        key = "MONGODB_URL" if app.config["MONGODB_URL"] else "MONGODB_SETTINGS"
+        raise SettingError(key, f"{key} is invalid: {error}") from error
     return settings
 
 
-def _checked(config: Mapping[str, Any]) -> Settings:
-    given: Any = config["MONGODB_SETTINGS"]
-    if not isinstance(given, Mapping):
-        raise ValueError(
-            'MONGODB_SETTINGS is not like {"db": "myapp", "host": "localhost"}: an application has'
-            " one database"
-        )
-    options = {_RENAMED.get(name, name): value for name, value in _items(cast("Any", given))}
+def _read(read: SettingsReader) -> Settings:
+    given = read.mapping("MONGODB_SETTINGS", secret=True)
+    options = {_RENAMED.get(k, k): v for k, v in given.items() if v is not None}
     for name in _IGNORED:
         options.pop(name, None)
-    database: str = options.pop("name", None) or options.pop("db", None) or DATABASE
-    options.pop("db", None)
+    # MongoEngine accepts both names.
+    names = [options.pop(name, None) for name in ("name", "db")]
     address = {name: options.pop(name) for name in _ADDRESS if name in options}
-    if config["MONGODB_URL"]:
-        address = {"host": config["MONGODB_URL"]}
-    host: Any = address.pop("host", None) or config["MONGODB_HOST"]
-    port: Any = address.pop("port", None) or config["MONGODB_PORT"]
-    hosts: str | list[str] = host if isinstance(host, str) else list(host)
+    host: Any = address.pop("host", None) or read.text("MONGODB_HOST")
+    port: Any = address.pop("port", None)
+    if read.value("MONGODB_URL"):
+        url = read.url("MONGODB_URL", ("mongodb", "mongodb+srv"))
+        address, host, port = {}, url, None
+    if not isinstance(host, str) and not issubclass(type(host), list | tuple):
+        requirement = "a mapping whose 'host' is a name, a URL or a list of names"
+        raise invalid_setting("MONGODB_SETTINGS", requirement, given, secret=True)
+    ports = read if port is None else SettingsReader({"MONGODB_PORT": port})
     return Settings(
-        hosts=hosts,
-        port=_number(port),
-        options=_with_defaults({**options, **address}, hosts, OPTIONS),
-        database=database,
-        create_indexes=bool(config["MONGODB_CREATE_INDEXES"]),
+        hosts=host if isinstance(host, str) else list(host),
+        port=ports.count("MONGODB_PORT", maximum=65535),
+        options={**options, **address},
+        database=names[0] or names[1] or DEFAULT_DATABASE,
+        create_indexes=read.boolean("MONGODB_CREATE_INDEXES"),
     )
-
-
-def _items(given: Mapping[Any, Any]) -> list[tuple[str, Any]]:
-    return [(str(name), value) for name, value in given.items() if value is not None]
-
-
-def _number(port: Any) -> int:
-    convert: Callable[[Any], int] = int
-    try:
-        return convert(port)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"MONGODB_PORT is {port!r}, it should be a number like 27017") from error
-
-
-def _with_defaults(
-    options: Mapping[str, Any], hosts: str | list[str], defaults: Mapping[str, Any]
-) -> dict[str, Any]:
-    """*options*, and those of *defaults* that neither they nor the URL set.
-
-    The client lets its arguments win over the URL, so that what the URL says must not be among
-    them. Names are the same in any case.
-    """
-    urls = [hosts] if isinstance(hosts, str) else hosts
-    in_urls = {name.lower() for url in urls for name in parse_qs(url.partition("?")[2])}
-    kept = {name: value for name, value in options.items() if name.lower() not in in_urls}
-    known = in_urls | {name.lower() for name in kept}
-    return {name: value for name, value in defaults.items() if name.lower() not in known} | kept

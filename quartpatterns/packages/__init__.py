@@ -1,7 +1,9 @@
 """The blueprints of a package, found and registered.
 
-A large application is a package, and its views stand in blueprints, one a module. Instead of an
-import and a registration for each::
+A large application is a package, with its views in blueprints, one in each module. This registers
+all of them:
+
+.. code-block:: python
 
     from quart import Quart
     from quartpatterns.packages import register_blueprints
@@ -10,7 +12,10 @@ import and a registration for each::
     register_blueprints(app, ".blueprints")
 """
 
-from .blueprints import DuplicateBlueprintError, register_blueprints
-from .modules import BlueprintImportError
+from quartpatterns.packages.blueprints import (
+    BlueprintImportError,
+    DuplicateBlueprintError,
+    register_blueprints,
+)
 
 __all__ = ["BlueprintImportError", "DuplicateBlueprintError", "register_blueprints"]

@@ -1,38 +1,53 @@
-"""The blueprints in the modules of a package, and their registration."""
+"""Finding the blueprints in the modules of a package, and registering them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
-# The base of Flask's blueprints and Quart's; a folder of Flask's without an __init__.py.
+# The common base class of Flask's and Quart's blueprints, in a folder without an __init__.py.
 from flask.sansio.blueprints import Blueprint as SansioBlueprint  # pyright: ignore[reportMissingTypeStubs]
 from quart import Blueprint, Quart
 
-from .modules import import_package, submodules
+__all__ = ["BlueprintImportError", "DuplicateBlueprintError", "register_blueprints"]
 
-__all__ = ["DuplicateBlueprintError", "register_blueprints"]
+
+class BlueprintImportError(ImportError):
+    """A module of the package can't be imported; ``__cause__`` is the reason.
+
+    ``name`` is the name of the module.
+
+    .. versionadded:: 0.1
+    """
 
 
 class DuplicateBlueprintError(ValueError):
-    """A blueprint, or its name, would be registered a second time; the message says where from."""
+    """Two blueprints have the same name, or one would be registered twice.
+
+    .. versionadded:: 0.1
+    """
 
 
 def register_blueprints(app: Quart | Blueprint, package: str | ModuleType) -> tuple[Blueprint, ...]:
-    """Register the blueprints that are variables of a package's modules, and return them.
+    """Import all modules of a package, and register the blueprints that are their variables.
 
-    The modules are imported and searched in the order of their names, a package before what is
-    in it, whatever order the file system has: where two routes match a request, the same one
-    answers on every machine. In a module, the order is that of the variables.
+    The modules are imported in the order of their names, a package before its modules; within a
+    module, the order is that of the variables. So if two routes match a request, the same one
+    handles it on every machine.
 
-    What has a name that starts with an underscore is left out: a module, a package with all that
-    is in it, a variable. So is a blueprint that another registers itself, and one from elsewhere
-    that a module has merely imported: its ``import_name`` is outside of *package*.
+    Modules, packages and variables whose name starts with an underscore are left out. So are
+    blueprints that another blueprint registers, and blueprints that a module has imported from
+    outside of *package*, which their ``import_name`` tells.
 
-    Nothing is registered unless everything can be. A prefix for all of them is that of a
-    blueprint to register them on::
+    If there is an error, nothing is registered. For a common prefix, register the blueprints on
+    another blueprint:
+
+    .. code-block:: python
 
         api = Blueprint("api", __name__, url_prefix="/api")
         register_blueprints(api, "yourapplication.resources")
@@ -40,25 +55,30 @@ def register_blueprints(app: Quart | Blueprint, package: str | ModuleType) -> tu
 
     Arguments:
         app: The application, or a blueprint that is not registered yet.
-        package: The package or its dotted name; ``.blueprints`` is one beside the module, or in
-            the package, that *app* was made for.
+        package: The package or its dotted name. A name that starts with a dot is relative to the
+            package of *app*.
+
+    Returns:
+        The blueprints in the order of registration.
 
     Raises:
-        BlueprintImportError: A module can't be imported; the error names it and has the cause.
-        DuplicateBlueprintError: Two blueprints have one name, or one is registered already.
+        BlueprintImportError: A module can't be imported.
+        DuplicateBlueprintError: Two blueprints have one name, or one is already registered.
         LookupError: There is no blueprint in the package.
-        TypeError: A blueprint is Flask's, or *package* is no package.
+        TypeError: A blueprint is one of Flask's, or *package* is not a package.
+
+    .. versionadded:: 0.1
     """
     if isinstance(package, str):
-        package = import_package(package, relative_to=app.import_name)
-    variables = _variables(submodules(package), within=package.__name__)
-    found = [one for one in _own(variables) if one.blueprint is not app]
+        name = _absolute_name(package, app.import_name) if package.startswith(".") else package
+        package = _import(name)
+    found = [one for one in _find_blueprints(package) if one.blueprint is not app]
     if not found:
         raise LookupError(
-            f"no module of {package.__name__} has a blueprint among its variables:"
-            " write 'name = Blueprint(\"name\", __name__)' in one"
+            f"No module of {package.__name__} has a blueprint as a variable: write"
+            " 'name = Blueprint(\"name\", __name__)' in one."
         )
-    _ensure_no_duplicates(found, _registered(app))
+    _check_duplicates(found, _registered(app))
     for one in found:
         app.register_blueprint(one.blueprint)
     return tuple(one.blueprint for one in found)
@@ -66,66 +86,89 @@ def register_blueprints(app: Quart | Blueprint, package: str | ModuleType) -> tu
 
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """A blueprint and its place, as ``module:variable``."""
+
     blueprint: Blueprint
     place: str
 
 
-def _variables(modules: Iterable[ModuleType], *, within: str) -> Iterator[_Found]:
-    for module in modules:
+def _find_blueprints(package: ModuleType) -> list[_Found]:
+    """Return the blueprints of *package*, each once, without the nested ones."""
+    found: dict[int, _Found] = {}
+    for module in _modules(package):
         for name, value in vars(module).items():
-            # The type alone: isinstance() would ask proxies such as current_app what they are.
+            # Not isinstance(): it would ask proxies such as current_app for their class.
             if name.startswith("_") or not issubclass(type(value), SansioBlueprint):
                 continue
-            if f"{value.import_name}.".startswith(f"{within}."):
-                yield _Found(_of_quart(value, place := f"{module.__name__}:{name}"), place)
-
-
-def _of_quart(blueprint: Any, place: str) -> Blueprint:
-    if isinstance(blueprint, Blueprint):
-        return blueprint
-    kind = type(blueprint).__module__.partition(".")[0]
-    raise TypeError(f"{place} is a blueprint of {kind}: import Blueprint from quart")
-
-
-def _own(found: Iterable[_Found]) -> list[_Found]:
-    """Each blueprint once, where it is met first, without those that are nested in others."""
-    first: dict[int, _Found] = {}
-    for one in found:
-        first.setdefault(id(one.blueprint), one)
-    nested = {id(inner) for one in first.values() for inner in _nested(one.blueprint)}
-    return [one for identity, one in first.items() if identity not in nested]
+            if f"{value.import_name}.".startswith(f"{package.__name__}."):
+                place = f"{module.__name__}:{name}"
+                if not isinstance(value, Blueprint):
+                    raise TypeError(f"{place} is a blueprint of Flask: import Blueprint from quart")
+                found.setdefault(id(value), _Found(value, place))
+    nested = {id(inner) for one in found.values() for inner in _nested(one.blueprint)}
+    return [one for key, one in found.items() if key not in nested]
 
 
 def _nested(blueprint: SansioBlueprint) -> Iterator[SansioBlueprint]:
-    # Flask has no public name for what register_blueprint() noted.
     for inner, _ in blueprint._blueprints:  # pyright: ignore[reportPrivateUsage]
         yield inner
         yield from _nested(inner)
 
 
 def _registered(app: Quart | Blueprint) -> dict[str, SansioBlueprint]:
-    """What is registered on *app*, by name."""
+    """Return the blueprints that are registered on *app*, by name."""
     if isinstance(app, Quart):
         return dict(app.blueprints)
-    nested = app._blueprints  # pyright: ignore[reportPrivateUsage]  # as above
+    nested = app._blueprints  # pyright: ignore[reportPrivateUsage]
     return {options.get("name", inner.name): inner for inner, options in nested}
 
 
-def _ensure_no_duplicates(found: Iterable[_Found], registered: dict[str, SansioBlueprint]) -> None:
-    places = {name: "registered already" for name in registered}
+def _check_duplicates(found: Iterable[_Found], registered: dict[str, SansioBlueprint]) -> None:
+    places = dict.fromkeys(registered, "one that is already registered")
     for one in found:
-        if _is_one_of(one.blueprint, registered.values()):
+        if any(one.blueprint is other for other in registered.values()):
             raise DuplicateBlueprintError(
-                f"{one.place} is registered already: register it by hand or let"
-                " register_blueprints do it, once, not both"
+                f"{one.place} is already registered: register it yourself or let"
+                " register_blueprints do it, but not both."
             )
         if (name := one.blueprint.name) in places:
             raise DuplicateBlueprintError(
-                f"two blueprints are called {name!r}: {places[name]}, and {one.place};"
-                " give one another name"
+                f"Two blueprints are called {name!r}: {places[name]}, and {one.place}. Rename one."
             )
         places[name] = one.place
 
 
-def _is_one_of(blueprint: Blueprint, others: Collection[SansioBlueprint]) -> bool:
-    return any(blueprint is other for other in others)
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    """Yield *package*, then its modules and packages at any depth, sorted by name."""
+    if not hasattr(package, "__path__"):
+        raise TypeError(f"{package.__name__} is a module: pass the package that contains it.")
+    yield package
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if not info.name.startswith("_"):
+            module = _import(f"{package.__name__}.{info.name}")
+            if info.ispkg:
+                yield from _modules(module)
+            else:
+                yield module
+
+
+def _absolute_name(name: str, relative_to: str) -> str:
+    package = getattr(sys.modules.get(relative_to), "__package__", None)
+    try:
+        return importlib.util.resolve_name(name, package)
+    except ImportError as error:
+        message = f"{name!r} is relative to the package of {relative_to}: {error}"
+        raise BlueprintImportError(f"{message}; write the full name.", name=name) from error
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a module may raise anything
+        message = f"Importing {name} failed: {type(error).__name__}: {error}"
+        if "partially initialized module" in str(error):
+            message += (
+                "\nThis is a circular import: call register_blueprints after everything that the"
+                " blueprints import, or use current_app in them."
+            )
+        raise BlueprintImportError(message, name=name) from error

@@ -1,21 +1,26 @@
-"""From a folder to a wheel with its templates inside.
+"""Package an application with its templates, and start new projects.
 
 .. code-block:: python
 
     from quartpatterns.packaging import check_resources, require_resources
 
-    check_resources("dist/shop-1.0-py3-none-any.whl")  # what the code refers to and isn't there
+    check_resources("dist/shop-1.0-py3-none-any.whl")  # files that the wheel lacks
 
     def create_app():
         app = Quart(__name__)
-        require_resources(app)  # starts with all of it, or not at all
+        require_resources(app)  # the application does not start without its files
         return app
 
-``quartpatterns new shop`` makes a project of this shape, :func:`dev_version` numbers its builds.
+The command ``quartpatterns new`` creates a project. :func:`dev_version` numbers its builds.
 """
 
-from quartpatterns.packaging.names import ProjectNameError
-from quartpatterns.packaging.projects import FEATURES, Project, ProjectError, new_project
+from quartpatterns.packaging.projects import (
+    FEATURES,
+    Project,
+    ProjectError,
+    ProjectNameError,
+    new_project,
+)
 from quartpatterns.packaging.resources import (
     MissingResource,
     MissingResourcesError,

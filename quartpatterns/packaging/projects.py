@@ -1,46 +1,67 @@
-"""A new project, made of the files in the folder ``skeleton``."""
+"""Creating a new project from the files in the folder ``skeleton``."""
 
 from __future__ import annotations
 
 import errno
+import functools
+import keyword
 import os
 import re
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from importlib import metadata
+from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
 from quartpatterns import __version__
-from quartpatterns.packaging.names import check_name
 
-__all__ = ["FEATURES", "Project", "ProjectError", "new_project"]
+__all__ = ["FEATURES", "Project", "ProjectError", "ProjectNameError", "check_name", "new_project"]
 
 FEATURES = {
     "caching": "a cache, in memory or in Redis",
-    "sqlalchemy": "a database, with models and migrations",
-    "tasks": "background tasks, run by a worker",
+    "sqlalchemy": "a database with models and migrations",
+    "tasks": "background tasks and a worker",
 }
-SKELETON = Path(__file__).parent / "skeleton"
-PLACEHOLDER = "yourapplication"
-LISTED = 10  # files that an error names before it counts the rest
+_SKELETON = Path(__file__).parent / "skeleton"
+_PLACEHOLDER = "yourapplication"
+_LISTED_FILES = 10
+_NAME = re.compile(r"[a-z](?:[a-z0-9_]*[a-z0-9])?")
+_LONGEST_NAME = 30
+"""Characters. With a longer name, some lines of the project would exceed 100 characters."""
+_RESERVED = {"build", "dist", "docs", "migrations", "static", "templates", "test", "tests"}
+_WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)\d")
+
+
+class ProjectNameError(ValueError):
+    """The name of a project is invalid. The message says why, and suggests a valid name.
+
+    .. versionadded:: 0.1
+    """
 
 
 class ProjectError(Exception):
-    """A project can't be made; the message says why, and nothing was written."""
+    """A project cannot be created. The message says why. Nothing was written.
+
+    .. versionadded:: 0.1
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project that was made.
+    """A project that was created.
 
     Arguments:
-        name: Its name.
-        folder: Where it is.
-        features: What it has beyond the base.
-        files: Its files, relative to the folder.
-        commands: What to do next, in a shell.
+        name: The name of the folder, the package and the distribution.
+        folder: The folder.
+        features: The optional features.
+        files: The files, relative to the folder.
+        commands: The next shell commands to run.
+
+    .. versionadded:: 0.1
     """
 
     name: str
@@ -51,64 +72,66 @@ class Project:
 
 
 def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] = ()) -> Project:
-    """Make the folder *name* in *parent*, with an application that is ready to be changed.
+    """Create the folder *name* in *parent* with a complete application.
 
-    It is made aside and renamed, so that it is there as a whole or not at all. What is there
-    already is never touched.
+    The project is written to a temporary folder and renamed. It is therefore created completely
+    or not at all, and existing files are never overwritten.
 
     Arguments:
-        name: Of the folder, the package and the distribution.
+        name: The name of the folder, the package and the distribution.
         parent: An existing folder.
-        features: Of :data:`FEATURES`.
+        features: Names in :data:`FEATURES`.
 
     Raises:
-        ProjectNameError: The name can't be imported everywhere, or hides something.
-        ProjectError: A feature is unknown, the folder is there and not empty, or it can't be
+        ProjectNameError: The name is invalid for a module, or conflicts with another module.
+        ProjectError: A feature is unknown, the folder exists and is not empty, or it cannot be
             written.
+
+    .. versionadded:: 0.1
     """
     check_name(name)
-    unknown = sorted(set(features) - FEATURES.keys())
-    if unknown:
-        raise ProjectError(f"there is no {unknown[0]!r} to add; there is {', '.join(FEATURES)}")
-    chosen = tuple(feature for feature in FEATURES if feature in features)
+    if unknown := sorted(set(features) - FEATURES.keys()):
+        known = ", ".join(FEATURES)
+        raise ProjectError(f"the feature {unknown[0]!r} is unknown. The features are {known}")
+    selected = tuple(feature for feature in FEATURES if feature in features)
     folder = Path(parent).absolute() / name
-    files = dict(_rendered(name, chosen))
+    files = dict(_render_files(name, selected))
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as aside:
-            _write(Path(aside, name), files)
-            # Refused by the system where there is anything, so nothing can come in between.
-            os.rename(Path(aside, name), folder)
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as temporary:
+            for path, text in files.items():
+                file = Path(temporary, name, path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8", newline="\n")
+            # The system refuses to replace a folder that is not empty, so there is no race.
+            os.rename(Path(temporary, name), folder)
     except OSError as error:
-        raise _refusal(folder, files, error) from error
-    return Project(name, folder, chosen, tuple(sorted(files)), _commands(name))
+        raise ProjectError(_problem(folder, files, error)) from error
+    commands = (f"cd {name}", "pip install --editable '.[dev]'", "pytest", f"python -m {name}")
+    return Project(name, folder, selected, tuple(sorted(files)), commands)
 
 
-def _refusal(folder: Path, files: Iterable[str], error: OSError) -> ProjectError:
+def _problem(folder: Path, files: Iterable[str], error: OSError) -> str:
     if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-        found = sorted(name for name in files if (folder / name).exists())
-        found = found or sorted(path.name for path in folder.iterdir())
-        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-        return ProjectError(
-            f"{folder} is not empty, and nothing in it is overwritten: it has"
-            f" {', '.join(found[:LISTED])}{more}. Choose another name, or another folder for it"
+        existing = sorted(name for name in files if (folder / name).exists())
+        existing = existing or sorted(path.name for path in folder.iterdir())
+        listed = ", ".join(existing[:_LISTED_FILES])
+        more = len(existing) - _LISTED_FILES
+        listed += f" and {more} more" if more > 0 else ""
+        return (
+            f"{folder} is not empty. It contains {listed}. Nothing was overwritten. Choose another"
+            " name or another folder"
         )
     if folder.exists() or folder.is_symlink():
-        return ProjectError(f"{folder} is there already: move it away, or choose another name")
-    return ProjectError(f"{folder} can't be made: {error.strerror or error}")
+        return f"{folder} exists already. Move it away, or choose another name"
+    return f"{folder} cannot be created: {error.strerror or error}"
 
 
-def _write(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _rendered(name: str, features: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The files of the project, by path."""
+def _render_files(name: str, features: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each file."""
     environment = Environment(
-        # Conditions are comments to Python and TOML, so that their tools read the skeleton as it
-        # is. Neither mark is Jinja's own, as the project has templates, nor Mako's, as Alembic has.
+        # Conditions look like comments, so that tools for Python and TOML can read the skeleton.
+        # The delimiters differ from those of Jinja, because the project contains templates, and
+        # from those of Mako, which Alembic uses.
         block_start_string="# {%",
         variable_start_string="@{",
         variable_end_string="}",
@@ -117,28 +140,71 @@ def _rendered(name: str, features: Sequence[str]) -> Iterator[tuple[str, str]]:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    values = _values(name, features)
-    for layer in ("base", *features):
-        for source in sorted((SKELETON / layer).rglob("*")):
-            if source.is_file() and "__pycache__" not in source.parts:
-                path = str(PurePosixPath(source.relative_to(SKELETON / layer)))
-                text = source.read_text(encoding="utf-8").replace(PLACEHOLDER, name)
-                yield path.replace(PLACEHOLDER, name), environment.from_string(text).render(values)
-    # Beside pyproject.toml, which asks it for the version: a copy needs nothing installed.
-    versions = Path(__file__).with_name("versions.py")
-    yield "build_version.py", versions.read_text(encoding="utf-8")
-
-
-def _values(name: str, features: Sequence[str]) -> dict[str, object]:
     major, minor = re.findall(r"\d+", __version__)[:2]
-    return {
+    values = {
         "title": name.replace("_", " ").capitalize(),
         "extras": f"[{','.join(features)}]" if features else "",
         "oldest": __version__,
         "newest": f"{major}.{int(minor) + 1}",
         **{feature: feature in features for feature in FEATURES},
     }
+    for layer in ("base", *features):
+        for source in sorted((_SKELETON / layer).rglob("*")):
+            if source.is_file() and "__pycache__" not in source.parts:
+                path = source.relative_to(_SKELETON / layer).as_posix()
+                text = source.read_text(encoding="utf-8").replace(_PLACEHOLDER, name)
+                yield path.replace(_PLACEHOLDER, name), environment.from_string(text).render(values)
+    # pyproject.toml gets the version from this copy, so that a build needs no installed package.
+    versions = Path(__file__).with_name("versions.py")
+    yield "build_version.py", versions.read_text(encoding="utf-8")
 
 
-def _commands(name: str) -> tuple[str, ...]:
-    return (f"cd {name}", "pip install --editable '.[dev]'", "pytest", f"python -m {name}")
+def check_name(name: str) -> None:
+    """Check that *name* is a valid name for a project.
+
+    The name is that of a module: lower-case ASCII letters, digits and underscores, as PEP 8
+    recommends. It must differ from keywords, from modules of the standard library and from
+    installed packages.
+
+    Raises:
+        ProjectNameError: The name is invalid. The message contains a suggestion.
+    """
+    if reason := _invalid_name(name):
+        raise ProjectNameError(f"{name!r} is not a valid name: {reason}. Try {_suggestion(name)!r}")
+
+
+def _invalid_name(name: str) -> str:
+    """Return why *name* is invalid, or an empty string."""
+    if not name.isascii():
+        return "the name of a module should be ASCII"
+    if "-" in name:
+        return "a module with a hyphen cannot be imported"
+    if keyword.iskeyword(name):
+        return "it is a keyword of Python"
+    if not _NAME.fullmatch(name):
+        return (
+            "it must consist of lower-case letters, digits and underscores, start with a letter,"
+            " and not end with an underscore"
+        )
+    if len(name) > _LONGEST_NAME:
+        return f"it must have at most {_LONGEST_NAME} characters"
+    if name in sys.stdlib_module_names:
+        return "it would hide a module of the standard library"
+    if name in _RESERVED or _WINDOWS_DEVICE.fullmatch(name):
+        return "the name is reserved"
+    if distributions := _installed_modules().get(name):
+        return f"it would hide a module of the installed package {distributions[0]}"
+    return ""
+
+
+@functools.cache
+def _installed_modules() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+def _suggestion(name: str) -> str:
+    """Return a valid name that is similar to *name*."""
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9_]+", "_", plain).lstrip("0123456789_")
+    plain = plain[: _LONGEST_NAME - 4].rstrip("_") or "my_app"
+    return f"{plain}_app" if _invalid_name(plain) else plain

@@ -1,4 +1,4 @@
-"""What the text of Python files and templates refers to; nothing is imported or executed."""
+"""Finding the files that Python code and templates refer to, without importing or running them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from typing import Literal
 
 from jinja2 import Environment, TemplateSyntaxError
 
-__all__ = ["Folder", "Kind", "Reference", "in_python", "in_template"]
+__all__ = ["ResourceFolder", "Kind", "Reference", "find_in_python", "find_in_template"]
 
 Kind = Literal["template", "static", "data"]
 
-RENDERERS = frozenset(
-    {
-        "get_or_select_template",
-        "get_template",
-        "render_template",
-        "select_template",
-        "stream_template",
-        "templated",
-    }
-)
-OPTIONS = frozenset({"template", "template_name", "templates"})
-FOLDERS: dict[str, Kind] = {"template_folder": "template", "static_folder": "static"}
-STATEMENTS = frozenset({"extends", "from", "import", "include"})
+_FUNCTIONS: dict[str, Kind] = {
+    "get_or_select_template": "template",
+    "get_template": "template",
+    "render_template": "template",
+    "select_template": "template",
+    "stream_template": "template",
+    "templated": "template",
+    "send_static_file": "static",
+    "open_resource": "data",
+}
+"""Functions whose first argument is the name of a file."""
+_TEMPLATE_ARGUMENTS = {"template", "template_name", "templates"}
+_FOLDER_ARGUMENTS: dict[str, Kind] = {"template_folder": "template", "static_folder": "static"}
+_JINJA_STATEMENTS = {"extends", "from", "import", "include"}
 
-# Only its lexer is used, which knows no tags and so takes those of every extension.
-_ENVIRONMENT = Environment(autoescape=True)
+# Only the lexer is used. It does not know the names of tags, so it accepts those of extensions.
+_LEXER = Environment(autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A file that is referred to.
+    """A reference to a file.
 
     Arguments:
-        kind: ``template`` and ``static`` are below a folder of that kind, ``data`` is below the
-            package.
-        names: The name, or several of which one is to be there.
-        place: Where, as ``demo/views.py:12``.
+        kind: The kind of the file: ``template`` or ``static`` in a folder of that kind, or
+            ``data`` in the package.
+        names: The name of the file, or several names of which one must exist.
+        place: The file and line of the reference, such as ``demo/views.py:12``.
     """
 
     kind: Kind
@@ -50,22 +51,17 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder of templates or static files, from the top.
-
-    Arguments:
-        kind: Which of the two.
-        path: Its path; ``/`` where it is computed.
-    """
+class ResourceFolder:
+    """A folder of templates or static files. *path* is ``/`` if the code computes it."""
 
     kind: Kind
     path: str
 
 
-def in_python(path: str, code: bytes) -> Iterator[Reference | Folder]:
-    """What the module *code* refers to, and the folders that its applications have.
+def find_in_python(path: str, code: bytes) -> Iterator[Reference | ResourceFolder]:
+    """Yield the references in a module, and the folders of its applications and blueprints.
 
-    A file that is no Python, such as a template for a module, refers to nothing.
+    A file that is not valid Python, such as a template of a module, has no references.
     """
     try:
         tree = ast.parse(code)
@@ -74,61 +70,59 @@ def in_python(path: str, code: bytes) -> Iterator[Reference | Folder]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             place = f"{path}:{node.lineno}"
-            yield from _called(_name(node.func), node, place)
-            yield from _options(node, path, place)
+            yield from _call_references(node, place)
+            for keyword in node.keywords:
+                yield from _argument_references(keyword, path, place)
 
 
-def _called(function: str, node: ast.Call, place: str) -> Iterator[Reference]:
-    first = _texts(node.args[0]) if node.args else ()
-    if function in RENDERERS:
-        yield from _reference("template", first, place)
-    elif function == "send_static_file":
-        yield from _reference("static", first, place)
-    elif function == "open_resource":
-        yield from _reference("data", first, place)
-    elif function == "url_for" and first and _is_static(first[0]):
+def _call_references(node: ast.Call, place: str) -> Iterator[Reference]:
+    name = _function_name(node.func)
+    first = _strings(node.args[0]) if node.args else ()
+    if first and name in _FUNCTIONS:
+        yield Reference(_FUNCTIONS[name], first, place)
+    elif first and name == "url_for" and _is_static(first[0]):
         for keyword in node.keywords:
-            if keyword.arg == "filename":
-                yield from _reference("static", _texts(keyword.value), place)
+            if keyword.arg == "filename" and (names := _strings(keyword.value)):
+                yield Reference("static", names, place)
 
 
-def _options(node: ast.Call, path: str, place: str) -> Iterator[Reference | Folder]:
-    """What keyword arguments say, whatever is called."""
-    for keyword in node.keywords:
-        texts = _texts(keyword.value)
-        if keyword.arg in FOLDERS and ast.unparse(keyword.value) != "None":
-            beside = posixpath.join(posixpath.dirname(path), texts[0] if texts else "/")
-            yield Folder(FOLDERS[keyword.arg], posixpath.normpath(beside))
-        elif keyword.arg in OPTIONS:
-            values = keyword.value.values if isinstance(keyword.value, ast.Dict) else ()
-            for names in (texts, *map(_texts, values)):
-                # template="dark" is no file.
-                if all(PurePosixPath(name).suffix for name in names):
-                    yield from _reference("template", names, place)
+def _argument_references(
+    keyword: ast.keyword, path: str, place: str
+) -> Iterator[Reference | ResourceFolder]:
+    """Yield what a keyword argument refers to, for any function."""
+    strings = _strings(keyword.value)
+    if keyword.arg in _FOLDER_ARGUMENTS and ast.unparse(keyword.value) != "None":
+        folder = posixpath.join(posixpath.dirname(path), strings[0] if strings else "/")
+        yield ResourceFolder(_FOLDER_ARGUMENTS[keyword.arg], posixpath.normpath(folder))
+    elif keyword.arg in _TEMPLATE_ARGUMENTS:
+        values = keyword.value.values if isinstance(keyword.value, ast.Dict) else ()
+        for names in (strings, *map(_strings, values)):
+            # A name without a suffix, such as template="dark", is not the name of a file.
+            if names and all(PurePosixPath(name).suffix for name in names):
+                yield Reference("template", names, place)
 
 
-def in_template(path: str, text: str) -> Iterator[Reference]:
-    """What the template *text* refers to; one that can't be read as Jinja refers to nothing."""
+def find_in_template(path: str, text: str) -> Iterator[Reference]:
+    """Yield the references in a template. One that is not valid Jinja has no references."""
     try:
-        lexed = list(_ENVIRONMENT.lex(text))
+        tokens = [token for token in _LEXER.lex(text) if token[1] != "whitespace"]
     except TemplateSyntaxError:
         return
-    tokens = [token for token in lexed if token[1] != "whitespace"]
     for index, (line, kind, value) in enumerate(tokens):
-        after = tokens[index + 1 : index + 7]
+        following = tokens[index + 1 : index + 7]
         place = f"{path}:{line}"
         if kind == "name" and value == "url_for":
-            yield from _static(after, place)
-        elif value in STATEMENTS and tokens[index - 1][1] == "block_begin":
-            optional = [token[2] for token in after[1:3]] == ["ignore", "missing"]
-            if after and after[0][1] == "string" and not optional:
-                yield Reference("template", (ast.literal_eval(after[0][2]),), place)
+            yield from _static_references(following, place)
+        elif value in _JINJA_STATEMENTS and tokens[index - 1][1] == "block_begin":
+            optional = [token[2] for token in following[1:3]] == ["ignore", "missing"]
+            if following and following[0][1] == "string" and not optional:
+                yield Reference("template", (ast.literal_eval(following[0][2]),), place)
 
 
-def _static(after: list[tuple[int, str, str]], place: str) -> Iterator[Reference]:
-    """``('static', filename='style.css'``, as tokens."""
-    values = [token[2] for token in after]
-    kinds = [token[1] for token in after]
+def _static_references(tokens: list[tuple[int, str, str]], place: str) -> Iterator[Reference]:
+    """Yield the reference in ``('static', filename='style.css'``."""
+    values = [token[2] for token in tokens]
+    kinds = [token[1] for token in tokens]
     if values[:1] + values[2:5] == ["(", ",", "filename", "="] and kinds[1] == kinds[5] == "string":
         if _is_static(ast.literal_eval(values[1])):
             yield Reference("static", (ast.literal_eval(values[5]),), place)
@@ -138,21 +132,16 @@ def _is_static(endpoint: str) -> bool:
     return endpoint.rpartition(".")[2] == "static"
 
 
-def _reference(kind: Kind, names: tuple[str, ...], place: str) -> Iterator[Reference]:
-    if names:
-        yield Reference(kind, names, place)
-
-
-def _name(function: ast.expr) -> str:
-    """``render_template`` of ``quart.render_template``."""
+def _function_name(function: ast.expr) -> str:
+    """Return ``render_template`` for ``quart.render_template``."""
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def _texts(node: ast.expr) -> tuple[str, ...]:
-    """The text that *node* is, or the texts of the list that it is."""
+def _strings(node: ast.expr) -> tuple[str, ...]:
+    """Return the string, or all strings of the list. A computed value has none."""
     nodes = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
-    texts = [one.value for one in nodes if isinstance(one, ast.Constant)]
-    found = tuple(text for text in texts if isinstance(text, str))
-    return found if len(found) == len(nodes) else ()
+    values = [item.value for item in nodes if isinstance(item, ast.Constant)]
+    strings = tuple(value for value in values if isinstance(value, str))
+    return strings if len(strings) == len(nodes) else ()

@@ -1,4 +1,4 @@
-"""The checksum of a request's body, computed while it is read, and held against a declared one.
+"""The checksum of a request's body, computed while it is read, and digests that clients declare.
 
 .. code-block:: python
 
@@ -15,7 +15,11 @@
         await verify_digest(request)
 """
 
-from quartpatterns.requestchecksum.checksum import Checksum, generate_checksum
-from quartpatterns.requestchecksum.digests import DigestError, verify_digest
+from quartpatterns.requestchecksum.checksum import (
+    Checksum,
+    DigestError,
+    generate_checksum,
+    verify_digest,
+)
 
 __all__ = ["Checksum", "DigestError", "generate_checksum", "verify_digest"]

@@ -1,4 +1,4 @@
-"""A single-page application beside its API: one index for every client route.
+"""A single-page application and its API: one index for all client routes.
 
 .. code-block:: python
 
@@ -6,12 +6,15 @@
 
     SinglePageApp(app, "dist", api=("api",))
 
-What a front end's build has written into ``dist`` is served with the caching that each file
-allows, compressed where the build has compressed it, and every other path outside of ``/api``
-is answered with ``dist/index.html``.
+The files that the build of a front end has written into ``dist`` are served with the right
+caching, and compressed if the build has compressed them. Every other path outside of ``/api`` is
+answered with ``dist/index.html``.
 """
 
-from quartpatterns.singlepageapplications.application import SinglePageApp
-from quartpatterns.singlepageapplications.names import has_hash, is_client_route
+from quartpatterns.singlepageapplications.application import (
+    SinglePageApp,
+    has_hash,
+    is_client_route,
+)
 
 __all__ = ["SinglePageApp", "has_hash", "is_client_route"]

@@ -1,4 +1,4 @@
-"""Serve a front end's build and its client routes beside an API."""
+"""The routes of a single-page application: its files, and the index for everything else."""
 
 from __future__ import annotations
 
@@ -15,43 +15,89 @@ from quart.typing import ResponseTypes
 from quart.utils import run_sync
 from werkzeug.routing import PathConverter
 
-from quartpatterns.singlepageapplications import names
-from quartpatterns.singlepageapplications.answers import answer_data, answer_file
-from quartpatterns.singlepageapplications.assets import Asset, find
+from quartpatterns.singlepageapplications.files import (
+    MEDIA_TYPES,
+    Asset,
+    find_asset,
+    send_asset,
+)
 
-__all__ = ["SinglePageApp"]
+__all__ = ["SinglePageApp", "has_hash", "is_client_route"]
 
-BASE = re.compile(rb'<base href="/" ?/?>')
+# A list of all media types would be wrong: "joe@example.ai" and "v1.2" are routes.
+_FILE_EXTENSIONS = frozenset(MEDIA_TYPES) | frozenset(
+    "bmp br cjs eot gif gz ico jpeg jpg json map mp3 mp4 ogg otf pdf png ttf txt wav webm xml"
+    " zip".split()
+)
+# index-DiwrgT4a.js (Vite, Rollup), main.073c9b0a.chunk.js (webpack), app-5IZB3KXJ.css (esbuild)
+_HASHED = re.compile(
+    r".*[.-](?:"
+    r"(?=[^.]*[0-9])(?=[^.]*[a-f])[0-9a-f]{8,64}"
+    r"|(?=[^.]*[0-9])(?=[^.]*[A-Z])[0-9A-Z]{8,32}"
+    r"|(?=[^.]*[0-9])(?=[^.]*[a-z])(?=[^.]*[A-Z])[0-9A-Za-z_-]{8}"
+    r")(?:\.[a-z0-9]{1,8}){1,2}",
+    re.DOTALL,
+)
+_BASE = re.compile(rb'<base href="/" ?/?>')
 _numbers = itertools.count()
 
 
+def has_hash(path: str) -> bool:
+    """Return whether the name of a file contains a hash of its content, as bundlers write it.
+
+    A hash has at least eight characters, letters as well as digits. In doubt the result is False:
+    that costs a request, while a wrong True keeps an old file in browsers for a year.
+
+    .. versionadded:: 0.1
+    """
+    return _HASHED.fullmatch(path.rpartition("/")[2]) is not None
+
+
+def is_client_route(path: str) -> bool:
+    """Return whether *path*, for which there is no file, may be a page of the front end.
+
+    It may, unless it ends with the extension of a script, a style sheet, an image or the like. A
+    browser would use the index in place of such a file.
+
+    .. versionadded:: 0.1
+    """
+    return "." not in path or path.rpartition("/")[2].rpartition(".")[2].lower() not in (
+        _FILE_EXTENSIONS
+    )
+
+
 class SinglePageApp:
-    """The files of *folder*, and its index for every other path that is not the API's.
+    """Serves the files of a front end's build, and its index for all client routes.
 
     .. code-block:: python
 
         SinglePageApp(app, "dist", api=("api",))
 
-    The application's own rules go before it. Paths below *api* are not its own: what is not there
-    is a 404 of the application. The index is asked for anew each time, as it names the files of
-    the current build; a file whose name has a hash is kept for a year; others are asked for, and
-    answered with 304 where they are the same. Of a file with a compressed one beside it (``.br``,
-    ``.gz``), the client gets what it likes best.
+    The application's own rules take precedence. Paths below *api* are left to the application. The
+    index is revalidated for each request, because it names the files of the current build. Clients
+    cache a file with a hash in its name for a year, and revalidate other files. If there is a
+    compressed file beside a file (``.br``, ``.gz``), the client gets the one it prefers.
 
-    An index with ``<base href="/">`` works below any mount prefix and in any blueprint: the
-    prefix is put there.
+    If the index has ``<base href="/">``, it works below a mount prefix and in a blueprint: the
+    prefix is inserted there.
 
     Arguments:
-        app: The application; or a blueprint, below whose prefix everything is then.
-        folder: What the build has written, relative to the ``root_path`` of *app*.
+        app: The application, or a blueprint, whose prefix then applies.
+        folder: The folder of the build, relative to the ``root_path`` of *app*.
         index: The file for client routes.
-        static_url_path: The path at which the files are. Below any but the root there are no
-            client routes, and what is missing is a 404.
-        api: Paths below which nothing is a client route.
+        static_url_path: The path of the files. If it is not the root, a missing file below it is
+            a 404.
+        api: Paths below which there are no client routes.
         endpoint: The endpoint of the rules.
-        is_client_route: Given a path at which there is no file, whether the front end may know
-            it; what it does not may know is a 404.
-        is_immutable: Given the path of a file, whether it can never change.
+        is_client_route: A function that returns whether a path without a file is a page of the
+            front end. If not, it is a 404.
+        is_immutable: A function that returns whether the file with a path never changes.
+
+    Raises:
+        TypeError: *api* is a string.
+        ValueError: *api* contains the root.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -63,75 +109,73 @@ class SinglePageApp:
         static_url_path: str = "/",
         api: Collection[str] = ("api",),
         endpoint: str = "single_page",
-        is_client_route: Callable[[str], bool] = names.is_client_route,
-        is_immutable: Callable[[str], bool] = names.has_hash,
+        is_client_route: Callable[[str], bool] = is_client_route,
+        is_immutable: Callable[[str], bool] = has_hash,
     ) -> None:
         self.folder = os.path.join(app.root_path, folder)
         self.index = index
-        self.files_at = f"{static_url_path.strip('/')}/".lstrip("/")
+        self.files_prefix = f"{static_url_path.strip('/')}/".lstrip("/")
         self.endpoint = endpoint
         self.is_client_route = is_client_route
         self.is_immutable = is_immutable
-        name, converter = f"single_page_{next(_numbers)}", _paths_outside(api)
+        name, converter = f"single_page_{next(_numbers)}", _converter_without(api)
         if isinstance(app, Blueprint):
             app.record(lambda state: state.app.url_map.converters.update({name: converter}))
         else:
             app.url_map.converters[name] = converter
-        app.add_url_rule("/", endpoint, self._answer, defaults={"path": ""}, methods=["GET"])
-        app.add_url_rule(f"/<{name}:path>", endpoint, self._answer, methods=["GET"])
+        app.add_url_rule("/", endpoint, self._view, defaults={"path": ""}, methods=["GET"])
+        app.add_url_rule(f"/<{name}:path>", endpoint, self._view, methods=["GET"])
 
-    async def _answer(self, path: str) -> ResponseTypes:
-        relative = path.removeprefix(self.files_at)
-        is_below = path.startswith(self.files_at)
-        if is_below and relative not in ("", self.index):
+    async def _view(self, path: str) -> ResponseTypes:
+        relative = path.removeprefix(self.files_prefix)
+        if path.startswith(self.files_prefix) and relative not in ("", self.index):
             if asset := await self._find(relative):
-                return answer_file(asset, immutable=self.is_immutable(relative))
-            if self.files_at:
+                return send_asset(asset, immutable=self.is_immutable(relative))
+            if self.files_prefix:
                 abort(404)
-        # A blank is what Quart makes of a mount's root without its slash.
+        # Quart makes a blank of the root of a mount without its slash.
         if path == " " or ".." in path.split("/") or not self.is_client_route(path):
             abort(404)
-        return await self._answer_index()
+        return await self._index()
 
-    async def _answer_index(self) -> ResponseTypes:
+    async def _index(self) -> ResponseTypes:
         root = url_for(f".{self.endpoint}")
-        asset = await self._find(self.index, as_it_is=root != "/")
+        # The prefix can't be inserted into a compressed index.
+        asset = await self._find(self.index, compressed=root == "/")
         if asset is None:
             current_app.logger.error(
-                "There is no %s in %s: build the front end, or name the folder of its build",
+                "There is no %s in %s: build the front end, or pass the folder of its build",
                 self.index,
                 self.folder,
             )
             abort(404)
         if root == "/":
-            return answer_file(asset)
+            return send_asset(asset)
         base = f'<base href="{quote(root)}">'.encode()
         data = asset.content
         if data is None:
             data = await run_sync(Path(asset.path).read_bytes)()
-        data = BASE.sub(lambda _: base, data, count=1)
-        return answer_data(asset, data, f"{zlib.adler32(base)}")
+        data = _BASE.sub(lambda _: base, data, count=1)
+        return send_asset(asset, replacement=(data, str(zlib.adler32(base))))
 
-    async def _find(self, relative: str, *, as_it_is: bool = False) -> Asset | None:
-        codings = () if as_it_is else request.headers.getlist("Accept-Encoding")
-        found: Asset | None = await run_sync(find)(self.folder, relative, codings, as_it_is)
+    async def _find(self, relative: str, *, compressed: bool = True) -> Asset | None:
+        accept_encoding = request.headers.getlist("Accept-Encoding")
+        found: Asset | None = await run_sync(find_asset)(
+            self.folder, relative, accept_encoding, compressed=compressed
+        )
         return found
 
 
-def _paths_outside(api: Collection[str]) -> type[PathConverter]:
-    """A converter for every path that is not one of *api*, nor below one.
+def _converter_without(api: Collection[str]) -> type[PathConverter]:
+    """Return a converter for every path that is neither in *api* nor below such a path.
 
-    As no rule of ours is there, the application alone says what is found and which methods are
-    allowed.
-
-    Raises:
-        TypeError: *api* is one string.
-        ValueError: One is empty.
+    For a path of the API no rule of this helper matches, so the application alone decides about
+    404 and 405.
     """
     if isinstance(api, str):
-        raise TypeError(f"api is a collection of paths: write api=({api!r},)")
+        raise TypeError(f"api must be a collection of paths: write api=({api!r},)")
     stripped = [path.strip("/") for path in api]
     if "" in stripped:
-        raise ValueError("an empty path in api leaves no path to the front end: leave it out")
-    others = "".join(rf"(?!{re.escape(path)}(?:/|\Z))" for path in stripped)
-    return type("PathsOutside", (PathConverter,), {"regex": others + PathConverter.regex})
+        raise ValueError("api must not contain the root: no path would be left for the front end")
+    excluded = "".join(rf"(?!{re.escape(path)}(?:/|\Z))" for path in stripped)
+    return type("ClientPathConverter", (PathConverter,), {"regex": excluded + PathConverter.regex})

@@ -10,28 +10,27 @@
         user = await db.get_or_404(User, id)
         return {"name": user.name}
 
-The names are those of Flask-SQLAlchemy, and what talks to the database is awaited.
+The names are those of Flask-SQLAlchemy. Methods that talk to the database are awaited.
 """
 
-try:
-    from quartpatterns.sqlalchemy.engines import make_engine
-except ModuleNotFoundError as _missing:
-    raise ImportError(
-        f"quartpatterns.sqlalchemy needs {_missing.name}: pip install 'quartpatterns[sqlalchemy]'",
-        name=_missing.name,
-    ) from _missing
+from quartpatterns._shared.extras import requires_extra
 
-from quartpatterns.sqlalchemy.binds import ReadingError, RoutedSession
-from quartpatterns.sqlalchemy.cursors import CursorError
+with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
+    from quartpatterns.sqlalchemy.engines import make_engine
+
+from quartpatterns._shared.pagination import Pagination
 from quartpatterns.sqlalchemy.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlalchemy.extension import SQLAlchemy
-from quartpatterns.sqlalchemy.keyset import KeysetPage
+from quartpatterns.sqlalchemy.keyset import CursorError, KeysetPage
 from quartpatterns.sqlalchemy.models import Model
-from quartpatterns.sqlalchemy.pagination import Pagination
 from quartpatterns.sqlalchemy.recording import Query, get_recorded_queries
-from quartpatterns.sqlalchemy.registration import DEFAULTS
-from quartpatterns.sqlalchemy.sessions import ConcurrentUseError, Session
-from quartpatterns.sqlalchemy.urls import async_url
+from quartpatterns.sqlalchemy.sessions import (
+    ConcurrentUseError,
+    ReadingError,
+    RoutedSession,
+    Session,
+)
+from quartpatterns.sqlalchemy.settings import DEFAULTS, async_url
 
 __all__ = [
     "DEFAULTS",

@@ -1,35 +1,39 @@
-"""What a database that can't answer looks like to a client."""
+"""What the errors of a database mean: try again, 503, 400, or a fault of the program."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from quart import ResponseReturnValue, current_app
+from quart import ResponseReturnValue
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from quartpatterns._shared.unavailable import ServiceUnavailableError, unavailable_handler
 
 __all__ = [
     "DatabaseUnavailable",
+    "describe",
     "diagnose",
     "handle_database_error",
+    "is_invalid_value",
     "is_transient",
-    "refuses_value",
 ]
 
 
-class DatabaseUnavailable(ServiceUnavailable):
-    """503: the database can't answer; the description says why, and what to do.
+class DatabaseUnavailable(ServiceUnavailableError):  # noqa: N818 - a public name
+    """503: the database can't answer. The description says why, and what to do.
 
-    Its cause is SQLAlchemy's error. It holds no statement, no value and no address, so that it
-    may be shown to anybody.
+    Its cause is SQLAlchemy's error. The description contains no statement, value or address.
+
+    .. versionadded:: 0.1
     """
 
 
 _MIGRATE = (
     "Tables of this application are missing or older than its code. Run `alembic upgrade head`."
 )
-_BUSY = "Somebody else is writing to the database. Try again in a moment."
+_BUSY = "Another transaction is writing to the database. Try again in a moment."
 _LOST = "The database server can't be reached. Start it, or correct SQLALCHEMY_DATABASE_URI."
 _POOL = (
     "All connections to the database are in use. Try again in a moment, or raise pool_size in"
@@ -44,7 +48,7 @@ _SQLSTATES: dict[str, tuple[str, int | None]] = {
     "40": (_BUSY, 1),
     "42703": (_MIGRATE, None),
     "42P01": (_MIGRATE, None),
-    "53": ("The database server has no room left for this. Give it more, or ask it for less.", 5),
+    "53": ("The database server is out of disk space, memory or connections. Give it more.", 5),
     "55P03": (_BUSY, 1),
     "57P": (_LOST, 5),
 }
@@ -57,7 +61,7 @@ _SQLITE_CODES: dict[int, tuple[str, int | None]] = {
         None,
     ),
     sqlite3.SQLITE_CORRUPT: ("The database file is damaged. Restore it from a backup.", None),
-    sqlite3.SQLITE_FULL: ("The disk of the database is full. Make room on it.", None),
+    sqlite3.SQLITE_FULL: ("The disk of the database is full. Free some space on it.", None),
     sqlite3.SQLITE_IOERR: ("The disk of the database has failed. See the server's log.", None),
     sqlite3.SQLITE_LOCKED: (_BUSY, 1),
     sqlite3.SQLITE_NOTADB: (
@@ -73,38 +77,42 @@ _SQLITE_SCHEMA = ("no such table", "no such column", "has no column named")
 
 
 def diagnose(error: SQLAlchemyError) -> HTTPException | None:
-    """What a client is told: 503 where the database can't answer, 400 for an impossible value.
+    """Return the answer to an error, or None for a fault of the program.
 
-    ``None`` where *error* is a fault of the program. Known are PostgreSQL's states and SQLite's
-    codes; a lost connection and an exhausted pool are known with every database.
+    The answer is a :exc:`DatabaseUnavailable` if the database can't answer, and a
+    :exc:`~werkzeug.exceptions.BadRequest` if a value can't be stored. PostgreSQL's states and
+    SQLite's codes are known; lost connections and an exhausted pool are recognized with every
+    database.
+
+    .. versionadded:: 0.1
     """
     if isinstance(error, PoolTimeoutError):
         return DatabaseUnavailable(_POOL, retry_after=1)
     if not isinstance(error, DBAPIError):
         return None
-    if refuses_value(error):
-        return BadRequest("A value is too large for the database, or holds what it can't store.")
-    text, retry_after = _state(error) or _sqlite_code(error) or ("", None)
+    if is_invalid_value(error):
+        return BadRequest("The database can't store a value: it is too large, or has invalid text.")
+    text, retry_after = _by_sqlstate(error) or _by_sqlite_code(error) or ("", None)
     if not text and error.connection_invalidated:
         text, retry_after = _LOST, 5
     return DatabaseUnavailable(text, retry_after=retry_after) if text else None
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """Whether the same may succeed when it is done again, all of the transaction.
+    """Return whether the same transaction may succeed if it is run again.
 
-    Such as after a serialization failure, a deadlock, a lock that was held for too long, or a
-    connection that was lost. Where it is lost in a ``COMMIT`` nobody knows whether that was done.
+    So it is after a serialization failure, a deadlock, a lock timeout and a lost connection. If
+    the connection was lost during ``COMMIT``, nobody knows whether it was done.
     """
     if error.connection_invalidated or _sqlstate(error).startswith(_TRANSIENT):
         return True
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def refuses_value(error: DBAPIError) -> bool:
-    """Whether a value was given that a column of its type never holds.
+def is_invalid_value(error: DBAPIError) -> bool:
+    """Return whether no column of its type can store a value.
 
-    Such as a number beyond 64 bits, or on PostgreSQL a text with a NUL in it.
+    Examples are a number of more than 64 bits, and on PostgreSQL a text with a NUL character.
     """
     return isinstance(error, DataError) or _sqlstate(error).startswith("22")
 
@@ -113,12 +121,12 @@ def _sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def _state(error: DBAPIError) -> tuple[str, int | None] | None:
+def _by_sqlstate(error: DBAPIError) -> tuple[str, int | None] | None:
     state = _sqlstate(error)
-    return next((say for start, say in _SQLSTATES.items() if state.startswith(start)), None)
+    return next((answer for start, answer in _SQLSTATES.items() if state.startswith(start)), None)
 
 
-def _sqlite_code(error: DBAPIError) -> tuple[str, int | None] | None:
+def _by_sqlite_code(error: DBAPIError) -> tuple[str, int | None] | None:
     code = _primary_code(error)
     if code == sqlite3.SQLITE_ERROR and any(part in str(error.orig) for part in _SQLITE_SCHEMA):
         return _MIGRATE, None
@@ -130,16 +138,23 @@ def _primary_code(error: DBAPIError) -> int:
     return code & 0xFF
 
 
-async def handle_database_error(error: SQLAlchemyError) -> ResponseReturnValue | HTTPException:
-    """Answer what :func:`diagnose` finds; what it doesn't know stays a 500. A 503 is logged.
+def describe(error: SQLAlchemyError) -> str:
+    """Return the driver's own message, without the statement and its parameters."""
+    message = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(message).split())
 
-    ``app.register_error_handler(SQLAlchemyError, handle_database_error)``. The answer goes
-    through the application's own handlers for 503 and 400, where it has them.
+
+async def handle_database_error(error: SQLAlchemyError) -> ResponseReturnValue | HTTPException:
+    """Answer an error with the result of :func:`diagnose`, or raise it again.
+
+    :meth:`SQLAlchemy.init_app` registers such a handler for the whole application. This function
+    is for a blueprint or an application without the extension:
+    ``blueprint.register_error_handler(SQLAlchemyError, handle_database_error)``. A 503 is logged
+    as a warning. The answer goes through the application's own handlers for 503 and 400.
+
+    .. versionadded:: 0.1
     """
-    if (answer := diagnose(error)) is None:
-        raise error
-    answer.__cause__ = error
-    if isinstance(answer, DatabaseUnavailable):
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        current_app.logger.error("%s (%s)", answer.description, " ".join(str(cause).split()))
-    return await current_app.handle_http_exception(answer)
+    return await _handle(error)
+
+
+_handle = unavailable_handler(diagnose, describe)

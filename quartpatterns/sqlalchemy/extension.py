@@ -1,58 +1,144 @@
-"""The extension: an asynchronous session per context, and what Flask-SQLAlchemy puts around it."""
+"""The extension: the engines, sessions and tables of the current application, and its shell."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
-from quart import Blueprint, Quart
+from quart import Blueprint, Quart, current_app
 from quart.ctx import AppContext
 from quart.signals import appcontext_tearing_down
-from sqlalchemy import orm
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import URL, orm
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import DeclarativeBase
 
-from quartpatterns.sqlalchemy.binds import RoutedSession
-from quartpatterns.sqlalchemy.loops import LoopEngines
-from quartpatterns.sqlalchemy.models import Model, make_model
+from quartpatterns._shared.loop_bound import LoopBound, current_context
+from quartpatterns._shared.unavailable import register_unavailable_handler
+from quartpatterns.sqlalchemy.engines import LoopEngines, make_engine
+from quartpatterns.sqlalchemy.errors import describe, diagnose
+from quartpatterns.sqlalchemy.models import Model, bound_metadata, make_model
 from quartpatterns.sqlalchemy.queries import Queries
-from quartpatterns.sqlalchemy.reading import Reading, reader_of
-from quartpatterns.sqlalchemy.registration import configured
+from quartpatterns.sqlalchemy.recording import record_queries
 from quartpatterns.sqlalchemy.retries import Retry
-from quartpatterns.sqlalchemy.sessions import Session
-from quartpatterns.sqlalchemy.shell import shell_names
-from quartpatterns.sqlalchemy.tables import Tables
+from quartpatterns.sqlalchemy.sessions import (
+    Reading,
+    RoutedSession,
+    Session,
+    reading_session,
+    unknown_bind,
+)
+from quartpatterns.sqlalchemy.settings import Settings, read_settings
 
-__all__ = ["SQLAlchemy"]
+__all__ = ["Registration", "SQLAlchemy", "run"]
 
+T = TypeVar("T")
+
+ALL = "__all__"
+BindKeys = str | Sequence[str | None] | None
+_Engines = Mapping[str | None, AsyncEngine]
+
+_TORN_DOWN = "_quartpatterns_sqlalchemy_torn_down"
 _WIDGETS = "sqlalchemy_widgets"
 
 
-class SQLAlchemy(Tables, Queries):
+class Registration:
+    """The value of ``app.extensions["sqlalchemy"]``: the settings and engines of an application."""
+
+    def __init__(self, db: SQLAlchemy, settings: Settings) -> None:
+        self.db = db
+        self.settings = settings
+        self.loop_engines = LoopBound(self._make_loop_engines, LoopEngines.close)
+        self.test_engines: dict[asyncio.AbstractEventLoop, LoopEngines] = {}
+        """Engines that tests use in place of the others, by event loop."""
+        # Making engines validates the options. The first event loop uses these.
+        self._unused = [self._make_engines()]
+
+    @property
+    def url(self) -> URL:
+        """The URL of ``SQLALCHEMY_DATABASE_URI``, with its driver."""
+        return self.settings.databases[None].url
+
+    def engines(self) -> LoopEngines:
+        """Return the engines of the running event loop.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        if self.test_engines and (engines := self.test_engines.get(asyncio.get_running_loop())):
+            return engines
+        return self.loop_engines.get()
+
+    def set_session(self, context: AppContext, engines: LoopEngines, session: Session) -> None:
+        """Make *session* that of *context*, until the context ends."""
+        if hasattr(context, _TORN_DOWN):
+            # A teardown function uses it that is called after ours. The signal comes after all.
+            appcontext_tearing_down.connect(_discard_session, context.app)
+        engines.sessions.set(context, session)
+
+    async def discard_session(self, error: BaseException | None = None) -> None:
+        """Discard the session of the current context, if it has one."""
+        if (context := current_context()) is not None:
+            setattr(context, _TORN_DOWN, True)
+            engines = self.test_engines.get(asyncio.get_running_loop()) or self.loop_engines.find()
+            if engines is not None:
+                await engines.sessions.release(context)
+
+    async def close(self) -> None:
+        """Close the engines of the running event loop, if it has any."""
+        await self.loop_engines.close()
+
+    def _make_loop_engines(self) -> LoopEngines:
+        return LoopEngines(*(self._unused.pop() if self._unused else self._make_engines()))
+
+    def _make_engines(self) -> tuple[_Engines, _Engines]:
+        engines: dict[str | None, AsyncEngine] = {}
+        replicas: dict[str | None, AsyncEngine] = {}
+        for key, database in self.settings.databases.items():
+            engines[key] = self._make_engine(database.url, database.engine_options)
+            if database.replica_url:
+                replicas[key] = self._make_engine(database.replica_url, database.engine_options)
+        return engines, replicas
+
+    def _make_engine(self, url: URL, options: Mapping[str, Any]) -> AsyncEngine:
+        engine = make_engine(url, options=options, pragmas=self.settings.pragmas)
+        keep, slow = self.settings.record_queries, self.settings.slow_query_seconds
+        if keep or slow is not None:
+            record_queries(engine.sync_engine, keep=keep, slow=slow)
+        return engine
+
+
+class SQLAlchemy(Queries):
     """SQLAlchemy in a Quart application: an asynchronous session for each context.
 
-    ``db.session`` is the session of the request, the websocket, the background task, the stream
-    or the bare ``async with app.app_context()`` that the code runs in. It begins when it is first
-    used; at the end of its context it is discarded: what is not committed is rolled back, and
-    the connection goes back to the pool, also when the client went away in the middle of a query.
+    ``db.session`` is the session of the current request, websocket, background task, stream or
+    ``async with app.app_context()``. It begins when it is first used. At the end of the context it
+    is discarded: what is not committed is rolled back, and the connection returns to the pool,
+    also if the client has disconnected during a query.
 
-    One object serves any number of applications: models and tables are shared, engines are not.
-    The names are those of Flask-SQLAlchemy; what talks to the database is awaited.
+    One object serves any number of applications. They share models and tables, but no engines.
+    The names are those of Flask-SQLAlchemy; methods that talk to the database are awaited.
 
     Arguments:
-        app: An application to initialise at once.
-        model_class: What models are derived from: a declarative base (``db.Model`` adds table
-            names to it and shares its metadata), or a mixin to make one of.
-        metadata: For a base that is made here, such as one with a naming convention.
-        engine_options: For :func:`~sqlalchemy.create_engine`; the configuration goes before them.
-        session_options: For each session. ``expire_on_commit`` is false unless it is given, as
-            reading an expired attribute would be I/O without an ``await``. ``class_`` replaces
-            :class:`~quartpatterns.sqlalchemy.Session`, of which it is a subclass.
+        app: An application to initialise.
+        model_class: A declarative base, to which ``db.Model`` adds table names and whose metadata
+            it shares, or a mixin for a new base.
+        metadata: The metadata of the new base, for example with a naming convention.
+        engine_options: Options of :func:`~sqlalchemy.create_engine`. Those of the configuration
+            override them.
+        session_options: Options of each session. ``expire_on_commit`` is false by default, because
+            reading an expired attribute would be I/O without an ``await``. ``class_`` is a subclass
+            of :class:`~quartpatterns.sqlalchemy.Session`.
 
     Raises:
-        ValueError: *metadata* was given beside a declarative base, which has its own.
-        TypeError: The class for sessions is none.
+        ValueError: *metadata* was given with a declarative base, which has its own.
+        TypeError: The class for sessions is invalid.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -64,121 +150,206 @@ class SQLAlchemy(Tables, Queries):
         engine_options: Mapping[str, Any] | None = None,
         session_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.Model = make_model(model_class, metadata)
+        self.Model: type[DeclarativeBase] = make_model(model_class, metadata)
         self._engine_options = dict(engine_options or {})
         options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
         session_class: Any = options.pop("class_", Session)
         if not issubclass(session_class, Session):
             raise TypeError(
-                "the class_ of sessions is a subclass of quartpatterns.sqlalchemy.Session"
+                "class_ in session_options must be a subclass of quartpatterns.sqlalchemy.Session"
             )
         if not issubclass(options.get("sync_session_class", RoutedSession), RoutedSession):
             raise TypeError(
-                "sync_session_class is a subclass of quartpatterns.sqlalchemy.RoutedSession"
+                "sync_session_class in session_options must be a subclass of"
+                " quartpatterns.sqlalchemy.RoutedSession"
             )
         self._session_class: type[Session] = session_class
         self._session_options = options
-        self._reader_options = {**options, "autoflush": False, "reading": True}
-        self._family = self.metadatas
+        self._reading_options = {**options, "autoflush": False, "reading": True}
+        self._metadatas = self.metadatas
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Use the database that the configuration of *app* names.
+        """Use the databases that the configuration of *app* names.
 
-        The configuration is read now: later changes have no effect. A folder for a relative
-        SQLite file is made; the database itself is opened when it is first used.
+        The configuration is read now, and later changes have no effect. The folder of a relative
+        SQLite file is created. A database is opened when it is first used. Database errors that
+        the application does not handle are answered by :func:`diagnose`.
 
         Raises:
-            RuntimeError: No database is configured, or *app* has been initialised before.
-            ValueError: The configured URL can't be used; the message names the one to write.
+            RuntimeError: No database is configured, or *app* is already initialised.
+            ValueError: A setting is invalid; the message says what to write.
         """
         if "sqlalchemy" in app.extensions:
-            raise RuntimeError("this application has a SQLAlchemy object: import that one")
-        registration = configured(self, app, self._engine_options)
+            raise RuntimeError("this application has a SQLAlchemy object already: import that one")
+        registration = Registration(self, read_settings(app, self._engine_options))
         app.extensions["sqlalchemy"] = registration
         app.after_serving(registration.close)
         app.teardown_appcontext(registration.discard_session)
-        app.shell_context_processor(partial(shell_names, self))
+        app.shell_context_processor(partial(_shell_names, self))
+        register_unavailable_handler(app, SQLAlchemyError, diagnose=diagnose, describe=describe)
         if _WIDGETS not in app.blueprints:
             app.register_blueprint(Blueprint(_WIDGETS, __name__, template_folder="widgets"))
 
     @property
     def session(self) -> AsyncSession:
-        """The session of the current context; under :meth:`reading`, the one that reads.
+        """The session of the current context; under :meth:`reading`, one that only reads.
 
-        One task at a time may use it: tasks that run side by side in one context, as under
-        :func:`asyncio.gather`, take a :meth:`new_session` each.
+        Only one task at a time may use it. Tasks that run concurrently, as under
+        :func:`asyncio.gather`, each need a :meth:`new_session`.
 
         Raises:
-            RuntimeError: There is no context, or this is a synchronous view.
+            RuntimeError: There is no context, or the view is synchronous.
         """
-        engines, context = self._found("db.session")
-        if (found := reader_of(self, context) or engines.session(context)) is not None:
-            return found
-        if engines.late(context):
-            # Quart calls teardown functions in the order of their registration, so that those of
-            # the application come after ours. The signal comes behind all of them.
-            appcontext_tearing_down.connect(_discard_session, context.app)
-        session = self._make_session(engines)
-        engines.adopt(context, session)
+        registration, engines, context = self._find("db.session")
+        if (session := reading_session(self, context) or engines.sessions.get(context)) is None:
+            session = self._make_session(engines.sync_engines, self._session_options)
+            registration.set_session(context, engines, session)
         return session
 
     def new_session(self) -> AsyncSession:
-        """A session beside that of the context: ``async with db.new_session() as session:``.
+        """Return another session: ``async with db.new_session() as session:``.
 
-        For tasks that run side by side. It is closed at the end of the block; nothing is
-        committed by itself.
+        It is for tasks that run concurrently. It is closed at the end of the block, which does not
+        commit.
 
         Raises:
-            RuntimeError: There is no context, or this is a synchronous view.
+            RuntimeError: There is no context, or the view is synchronous.
         """
-        return self._make_session(self._found("db.new_session()")[0])
+        engines = self._find("db.new_session()")[1]
+        return self._make_session(engines.sync_engines, self._session_options)
 
     def reading(self) -> Reading:
-        """Read, and nothing else: for ``async with``, or above a view as ``@db.reading()``.
+        """Return a context manager and decorator of views, ``@db.reading()``, for reading.
 
-        ``db.session`` is then one that reads each statement for itself, without a transaction
-        around them: on PostgreSQL that spares two of three trips to the server. It reads from
-        the replica, where one is configured, and refuses to write.
+        In it ``db.session`` runs each statement without a transaction, which saves two of three
+        round trips to PostgreSQL. It reads from the replica, if one is configured, and refuses to
+        write.
         """
-        return Reading(self, self._make_reader)
+        return Reading(self, self._make_reading_session)
 
     def retrying(
         self, attempts: int = 3, *, first_wait: float = 0.05, longest_wait: float = 1.0
     ) -> Retry:
-        """Do a function again whose transaction the database has undone: ``@db.retrying()``.
+        """Return a decorator that retries a transaction: ``@db.retrying()``.
 
-        After a serialization failure, a deadlock, a lock that was held for too long, or a lost
-        connection, the session is rolled back, and the function begins anew after a short and
-        random wait. The last failure is raised. The function is the whole transaction, and does
-        no harm when it is done twice: nobody knows whether a ``COMMIT`` was done whose
-        connection was lost.
+        After a serialization failure, a deadlock, a lock timeout or a lost connection it rolls the
+        session back, waits for a short random time and calls the function again. It raises the
+        last error. The function must be the whole transaction, and safe to run twice: if the
+        connection is lost during ``COMMIT``, nobody knows whether it was done.
 
         Arguments:
-            attempts: How often it is done at most.
-            first_wait: Seconds before the second time, at most; twice as long each time.
-            longest_wait: The most seconds between two.
+            attempts: The maximum number of calls.
+            first_wait: The longest wait before the second call, in seconds. It doubles each time.
+            longest_wait: The longest wait between two calls, in seconds.
         """
         return Retry(lambda: self.session, attempts, first_wait, longest_wait)
 
-    def _make_session(self, engines: LoopEngines) -> Session:
-        return self._session_of(engines.sync_engines, self._session_options)
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine of ``SQLALCHEMY_DATABASE_URI`` on the running event loop.
 
-    def _make_reader(self) -> tuple[Session, AppContext]:
-        engines, context = self._found("db.reading()")
-        return self._session_of(engines.sync_readers, self._reader_options), context
+        Raises:
+            RuntimeError: There is no context, or the view is synchronous.
+            UnboundExecutionError: Only ``SQLALCHEMY_BINDS`` is set.
+        """
+        return self._find("db.engine")[1].engine
 
-    def _session_of(
+    @property
+    def engines(self) -> Mapping[str | None, AsyncEngine]:
+        """The engines by bind key, on the running event loop; see :attr:`engine`."""
+        return self._find("db.engines")[1].engines
+
+    @property
+    def metadata(self) -> sa.MetaData:
+        """The tables of :attr:`Model` and :meth:`Table` that have no bind key."""
+        return bound_metadata(self.Model.metadata, None)
+
+    @property
+    def metadatas(self) -> Mapping[str | None, sa.MetaData]:
+        """The tables by bind key."""
+        metadatas: Mapping[str | None, sa.MetaData] = self.metadata.info["binds"]
+        return metadatas
+
+    def Table(  # noqa: N802 - Flask-SQLAlchemy's name
+        self, name: str, *args: Any, bind_key: str | None = None, **options: Any
+    ) -> sa.Table:
+        """Return a table in :attr:`metadata`.
+
+        Arguments:
+            name: The name of the table.
+            args: Columns and constraints; a ``MetaData`` may come first.
+            bind_key: The key of its database in ``SQLALCHEMY_BINDS``.
+            options: Options of :class:`sqlalchemy.Table`.
+        """
+        if args and isinstance(args[0], sa.MetaData):
+            return sa.Table(name, *args, **options)
+        return sa.Table(name, bound_metadata(self.metadata, bind_key), *args, **options)
+
+    async def create_all(self, bind_key: BindKeys = ALL) -> None:
+        """Create the missing tables in the databases with one or several bind keys, or in all.
+
+        It does not change existing tables: use migrations for those.
+        """
+        await self._run_on_tables(bind_key, sa.MetaData.create_all)
+
+    async def drop_all(self, bind_key: BindKeys = ALL) -> None:
+        """Drop all tables of the databases with one or several bind keys, or of all."""
+        await self._run_on_tables(bind_key, sa.MetaData.drop_all)
+
+    async def reflect(self, bind_key: BindKeys = ALL) -> None:
+        """Load the definitions of the tables in the databases with these bind keys, or in all."""
+        await self._run_on_tables(bind_key, sa.MetaData.reflect)
+
+    async def _run_on_tables(self, keys: BindKeys, function: Callable[..., None]) -> None:
+        engines = self.engines
+        if keys == ALL:
+            keys = [*engines, *(key for key in self.metadatas if self.metadatas[key].tables)]
+        elif keys is None or isinstance(keys, str):
+            keys = [keys]
+        for key in keys:
+            if key not in engines:
+                raise unknown_bind(key)
+        for key in dict.fromkeys(keys):
+            async with engines[key].begin() as connection:
+                await connection.run_sync(partial(function, bound_metadata(self.metadata, key)))
+
+    def _make_session(
         self, engines: Mapping[str | None, sa.Engine], options: Mapping[str, Any]
     ) -> Session:
-        alone = engines.get(None) if len(engines) == len(self._family) == 1 else None
-        return self._session_class(engines=engines, alone=alone, **options)
+        single_engine = engines.get(None) if len(engines) == len(self._metadatas) == 1 else None
+        return self._session_class(engines=engines, single_engine=single_engine, **options)
+
+    def _make_reading_session(self) -> tuple[Session, AppContext]:
+        _, engines, context = self._find("db.reading()")
+        return self._make_session(engines.sync_reading_engines, self._reading_options), context
+
+    def _find(self, name: str) -> tuple[Registration, LoopEngines, AppContext]:
+        """Return what the attribute *name* needs of the current application."""
+        if (context := current_context()) is None:
+            raise RuntimeError(
+                f"{name} needs an application context: use it in a request, a websocket or a"
+                " background task, or inside `async with app.app_context():`"
+            )
+        registration: Any = context.app.extensions.get("sqlalchemy")
+        if not isinstance(registration, Registration) or registration.db is not self:
+            raise RuntimeError(
+                f"{name}: the current application is not initialised with this SQLAlchemy object;"
+                " call db.init_app(app), and make one SQLAlchemy object only"
+            )
+        try:
+            return registration, registration.engines(), context
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{name} needs the event loop, but synchronous code runs in a thread:"
+                " write the function with `async def`"
+            ) from error
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """The names of SQLAlchemy, as in Flask-SQLAlchemy: ``db.Column``, ``db.select``."""
+            """Return a name of SQLAlchemy, as in Flask-SQLAlchemy: ``db.Column``, ``db.select``."""
             for module in (sa, orm):
                 if not name.startswith("_") and hasattr(module, name):
                     return getattr(module, name)
@@ -187,3 +358,35 @@ class SQLAlchemy(Tables, Queries):
 
 async def _discard_session(app: Quart, **values: Any) -> None:
     await app.extensions["sqlalchemy"].discard_session()
+
+
+def _shell_names(db: SQLAlchemy) -> dict[str, Any]:
+    models = (mapper.class_ for mapper in db.Model.registry.mappers)
+    return {**{model.__name__: model for model in models}, "db": db, "run": run}
+
+
+def run(work: Callable[[], Awaitable[T]] | Awaitable[T]) -> T:
+    """Return the result of *work*, in a prompt that can't await, such as ``quart shell``.
+
+    ::
+
+        >>> run(db.get_or_404(User, 1))
+        <User 'admin'>
+        >>> run(lambda: db.session.scalar(select(User.name)))
+        'admin'
+
+    Each call has a context of its own. To change something, write a coroutine that commits.
+
+    Arguments:
+        work: A coroutine, or a function to call on the event loop, because ``db.session`` needs
+            one.
+    """
+    app = cast("Quart", cast("Any", current_app)._get_current_object())
+
+    async def main() -> T:
+        async with app.app_context():
+            return await (work() if callable(work) else work)
+
+    # The prompt runs in an event loop itself, which blocks while it waits for input.
+    with ThreadPoolExecutor(1, "quart-shell") as thread:
+        return thread.submit(asyncio.run, main()).result()

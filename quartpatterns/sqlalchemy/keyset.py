@@ -1,44 +1,77 @@
-"""Pages that begin after a row instead of after a number of rows.
+"""Pages that begin after a row, instead of after a number of rows.
 
-A page with an offset reads all the rows before it, and shows one twice, or none, when others are
-added or deleted meanwhile. A keyset page asks for the rows that come after the last one that was
-seen, which an index finds at once, and which nothing that happens before it can move.
+A page with an offset reads all the rows before it, and repeats or skips a row when others are
+inserted or deleted meanwhile. A keyset page asks for the rows that come after the last one that
+was shown. An index finds them at once, and changes before it don't move it.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Generic, Literal, TypeVar, cast
+from uuid import UUID
 
 import sqlalchemy as sa
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+from quart import current_app
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql import operators
+from werkzeug.exceptions import BadRequest
 
-from quartpatterns.sqlalchemy.cursors import Cursor, Way, read_cursor, write_cursor
-from quartpatterns.sqlalchemy.order import Key, order_of, selects_objects
+from quartpatterns._shared import tagged_json
 
-__all__ = ["KeysetPage", "keyset_page"]
+__all__ = ["Cursor", "CursorError", "KeysetPage", "keyset_page", "read_cursor", "write_cursor"]
 
 T = TypeVar("T")
 
-_TUPLES = {"mariadb", "mysql", "postgresql", "sqlite"}
+Comparison = Literal[">", ">=", "<", "<="]
+
+MAX_CURSOR = 2048
+"""The maximum length of a cursor, because it is part of a URL."""
+
+_COMPARE_TUPLES = {"mariadb", "mysql", "postgresql", "sqlite"}
 """The databases that compare ``(a, b) > (1, 2)``, and use an index for it."""
-_BACK: dict[Way, Way] = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
+_NULLS_ARE_LARGE = {"oracle", "postgresql"}
+"""The databases that sort NULL as larger than all values; others sort it as smaller."""
+_OPPOSITE: dict[Comparison, Comparison] = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
+_END: ColumnElement[Any] = sa.literal_column("0")
+
+
+class CursorError(BadRequest):
+    """400: a cursor is invalid, has expired, or belongs to another list.
+
+    .. versionadded:: 0.1
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A position in a list: the rows that compare so to the values of a row that it sorts by."""
+
+    comparison: Comparison
+    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class KeysetPage(Generic[T]):
-    """One page of a list, made by ``await db.keyset_paginate(select)``.
+    """One page of a list, from ``await db.keyset_paginate(select)``. It has no number.
 
-    Iterating over it iterates over its items. There are no numbers: a page is found by its
-    cursor.
+    Iterating over it iterates over its items.
 
     Arguments:
-        items: What is on this page.
-        per_page: How many items a page has at most.
-        has_next: Whether a page comes after this one.
-        has_prev: Whether one comes before.
+        items: The items on this page.
+        per_page: The maximum number of items on a page.
+        has_next: Whether a page follows this one.
+        has_prev: Whether a page precedes this one.
+
+    .. versionadded:: 0.1
     """
 
     items: list[T]
@@ -46,34 +79,34 @@ class KeysetPage(Generic[T]):
     has_next: bool
     has_prev: bool
     _order: str = field(repr=False)
-    _ends: tuple[Cursor | None, Cursor | None] = field(repr=False)
+    _cursors: tuple[Cursor | None, Cursor | None] = field(repr=False)
     _fetch: Callable[[str], Awaitable[KeysetPage[T]]] = field(repr=False)
 
     @property
     def next_cursor(self) -> str | None:
         """The cursor of the page after this one; ``None`` on the last."""
-        return self._written(self._ends[1]) if self.has_next else None
+        return self._write(self._cursors[1]) if self.has_next else None
 
     @property
     def prev_cursor(self) -> str | None:
         """The cursor of the page before this one; ``None`` on the first."""
-        return self._written(self._ends[0]) if self.has_prev else None
+        return self._write(self._cursors[0]) if self.has_prev else None
 
     async def next(self) -> KeysetPage[T] | None:
-        """Fetch the page after this one; ``None`` where this is the last."""
+        """Return the page after this one, or ``None`` on the last."""
         cursor = self.next_cursor
         return await self._fetch(cursor) if cursor else None
 
     async def prev(self) -> KeysetPage[T] | None:
-        """Fetch the page before this one; ``None`` where this is the first."""
+        """Return the page before this one, or ``None`` on the first."""
         cursor = self.prev_cursor
         return await self._fetch(cursor) if cursor else None
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
 
-    def _written(self, end: Cursor | None) -> str | None:
-        return write_cursor(end, self._order) if end else None
+    def _write(self, cursor: Cursor | None) -> str | None:
+        return write_cursor(cursor, self._order) if cursor else None
 
 
 async def keyset_page(
@@ -85,131 +118,319 @@ async def keyset_page(
     max_age: int | None,
     fetch: Callable[[str], Awaitable[KeysetPage[T]]],
 ) -> KeysetPage[T]:
-    """The page of *select* at *cursor*, the first where there is none.
-
-    Arguments:
-        session: Where to execute it.
-        select: An ordered statement.
-        per_page: How many items a page has.
-        cursor: What the client has sent.
-        max_age: Seconds for which a cursor is good.
-        fetch: Fetches another page, given its cursor.
-
-    Raises:
-        CursorError: The cursor is none of this list's.
-        ValueError: The statement is not one that can be paged by its order.
-    """
+    """Return a page, as :meth:`SQLAlchemy.keyset_paginate` does; *fetch* returns another page."""
     dialect = session.get_bind(clause=select).dialect.name
-    keys = order_of(select, dialect)
-    order = "; ".join(map(str, keys))
-    place = read_cursor(cursor, order, max_age=max_age) if cursor else None
-    backwards = place is not None and place.way.startswith("<")
-    source = _Source(session, select, keys, backwards, tuples=dialect in _TUPLES)
-    rows = await source.rows(place, per_page + 1)
+    columns = _sort_columns(select, dialect)
+    order = "; ".join(map(str, columns))
+    position = read_cursor(cursor, order, max_age=max_age) if cursor else None
+    backwards = position is not None and position.comparison.startswith("<")
+    reader = _Reader(session, select, columns, backwards, dialect in _COMPARE_TUPLES)
+    rows = await reader.read(position, per_page + 1)
     more = len(rows) > per_page
     rows = rows[:per_page][:: -1 if backwards else 1]
     return KeysetPage(
         items=[row[0] for row in rows],
         per_page=per_page,
         has_next=backwards or more,
-        has_prev=more if backwards else place is not None,
+        has_prev=more if backwards else position is not None,
         _order=order,
-        _ends=_ends([source.keys_of(row) for row in rows], place),
+        _cursors=_page_cursors([reader.sort_values(row) for row in rows], position),
         _fetch=fetch,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """The rows of a statement, from some place on.
+def _page_cursors(
+    rows: Sequence[tuple[Any, ...]], position: Cursor | None
+) -> tuple[Cursor | None, Cursor | None]:
+    """Return the cursors of the previous and the next page of a page with *rows*."""
+    if rows:
+        return Cursor("<", rows[0]), Cursor(">", rows[-1])
+    if position is None:
+        return None, None
+    # The rows of this page have been deleted. The rows on the other side begin at its own cursor.
+    other = Cursor(_OPPOSITE[position.comparison], position.values)
+    return (position, other) if position.comparison.startswith("<") else (other, position)
 
-    Arguments:
-        session: Where to execute it.
-        select: The statement.
-        keys: Its order.
-        backwards: Read it from behind.
-        tuples: The database compares tuples.
-    """
+
+# Reading rows.
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads rows of a statement from a position on."""
 
     session: AsyncSession
     select: Select[*tuple[Any, ...]]
-    keys: Sequence[Key]
+    columns: Sequence[_SortColumn]
     backwards: bool
-    tuples: bool
+    compare_tuples: bool
 
-    async def rows(self, place: Cursor | None, count: int) -> list[Any]:
-        """*count* rows from *place* on, or all there are; each object once."""
+    async def read(self, position: Cursor | None, count: int) -> list[Any]:
+        """Return *count* rows, or fewer at the end, with each object once."""
         rows: list[Any] = []
         while len(rows) < count:
-            found, read = await self._read(place, wanted := count - len(rows))
-            rows += found
-            if read < wanted or len(found) == wanted:
+            limit = count - len(rows)
+            unique, fetched = await self._execute(position, limit)
+            rows += unique
+            if fetched < limit or len(unique) == limit:
                 break
-            # A join has an object several times: there may be more behind its last row.
-            place = Cursor("<" if self.backwards else ">", self.keys_of(rows[-1]))
+            # A join returns an object in several rows: there may be more objects.
+            position = Cursor("<" if self.backwards else ">", self.sort_values(rows[-1]))
         return rows
 
-    def keys_of(self, row: Any) -> tuple[Any, ...]:
-        """The values that *row* is ordered by."""
-        return tuple(row[-len(self.keys) :])
+    def sort_values(self, row: Any) -> tuple[Any, ...]:
+        """Return the values that *row* is ordered by."""
+        return tuple(row[-len(self.columns) :])
 
-    async def _read(self, place: Cursor | None, count: int) -> tuple[list[Any], int]:
-        """Rows, and how many the database has sent for them."""
-        keys = [key.reversed() for key in self.keys] if self.backwards else self.keys
-        page = self.select.order_by(None).order_by(*(key.clause() for key in keys)).limit(count)
-        if place is not None:
-            page = page.where(_beyond(keys, place, tuples=self.tuples))
+    async def _execute(self, position: Cursor | None, limit: int) -> tuple[list[Any], int]:
+        """Return the unique rows, and how many rows the database has returned."""
+        columns = [column.reverse() for column in self.columns] if self.backwards else self.columns
+        page = self.select.order_by(None).order_by(*(column.clause() for column in columns))
+        if position is not None:
+            page = page.where(_after(columns, position, self.compare_tuples))
         labelled = (
-            key.expression.label(f"keyset_{number}") for number, key in enumerate(self.keys)
+            column.expression.label(f"keyset_{number}")
+            for number, column in enumerate(self.columns)
         )
-        result = await self.session.execute(page.add_columns(*labelled))
-        if not selects_objects(self.select):
+        result = await self.session.execute(page.limit(limit).add_columns(*labelled))
+        first = self.select.column_descriptions[0]
+        if first.get("entity") is None or first["expr"] is not first["entity"]:
             rows: list[Any] = list(result.all())
             return rows, len(rows)
-        read: list[int] = []
+        identities: list[int] = []
 
         def identity(row: Any) -> int:
-            read.append(key := id(row[0]))
+            identities.append(key := id(row[0]))
             return key
 
         rows = list(result.unique(identity).all())
-        return rows, len(read)
+        return rows, len(identities)
 
 
-def _ends(
-    rows: Sequence[tuple[Any, ...]], place: Cursor | None
-) -> tuple[Cursor | None, Cursor | None]:
-    """The cursors of the pages before and after one with *rows*, that was found at *place*."""
-    if rows:
-        return Cursor("<", rows[0]), Cursor(">", rows[-1])
-    if place is None:
-        return None, None
-    # Nothing is left there: what was there before begins where this cursor is.
-    back = Cursor(_BACK[place.way], place.values)
-    return (place, back) if place.way.startswith("<") else (back, place)
-
-
-def _beyond(keys: Sequence[Key], place: Cursor, *, tuples: bool) -> ColumnElement[bool]:
-    """The condition for the rows that come after *place*, in the order of *keys*."""
-    inclusive = place.way.endswith("=")
-    pairs = list(zip(keys, place.values, strict=True))
-    alike = len({key.descending for key in keys}) == 1 and not any(key.nullable for key in keys)
-    if tuples and alike and len(keys) > 1:
-        return _tuples(pairs, inclusive)
+def _after(
+    columns: Sequence[_SortColumn], position: Cursor, compare_tuples: bool
+) -> ColumnElement[bool]:
+    """Return the condition for the rows after *position* in the order of *columns*."""
+    inclusive = position.comparison.endswith("=")
+    pairs = list(zip(columns, position.values, strict=True))
+    one_direction = len({column.descending for column in columns}) == 1
+    nullable = any(column.nullable for column in columns)
+    if compare_tuples and len(columns) > 1 and one_direction and not nullable:
+        left = sa.tuple_(*(column.expression for column in columns))
+        right = sa.tuple_(*(column.literal(value) for column, value in pairs))
+        if columns[0].descending:
+            return left <= right if inclusive else left < right
+        return left >= right if inclusive else left > right
     terms = [
-        sa.and_(*(key.equals(value) for key, value in pairs[:number]), key.beyond(value))
-        for number, (key, value) in enumerate(pairs)
+        sa.and_(*(other.equals(value) for other, value in pairs[:number]), column.after(value))
+        for number, (column, value) in enumerate(pairs)
     ]
     if inclusive:
-        terms.append(sa.and_(*(key.equals(value) for key, value in pairs)))
-    # The second half says the same again, in the way that an index of the first column is for.
-    key, value = pairs[0]
-    return sa.and_(sa.or_(*terms), sa.or_(key.equals(value), key.beyond(value)))
+        terms.append(sa.and_(*(column.equals(value) for column, value in pairs)))
+    # The second half is implied by the first. It lets the database use an index.
+    column, value = pairs[0]
+    return sa.and_(sa.or_(*terms), sa.or_(column.equals(value), column.after(value)))
 
 
-def _tuples(pairs: Sequence[tuple[Key, Any]], inclusive: bool) -> ColumnElement[bool]:
-    left = sa.tuple_(*(key.expression for key, _ in pairs))
-    right = sa.tuple_(*(key.bound(value) for key, value in pairs))
-    if pairs[0][0].descending:
-        return left <= right if inclusive else left < right
-    return left >= right if inclusive else left > right
+# The order of a statement.
+
+
+@dataclass(frozen=True, slots=True)
+class _SortColumn:
+    """A column that a list is ordered by."""
+
+    expression: ColumnElement[Any]
+    descending: bool
+    nulls_first: bool
+    explicit: bool
+    """Whether the statement says where NULL comes; otherwise it is the database's default."""
+    nullable: bool
+
+    def __str__(self) -> str:
+        direction = "DESC" if self.descending else "ASC"
+        return f"{self.expression} {self.expression.type!r} {direction} {self.nulls_first}"
+
+    def reverse(self) -> _SortColumn:
+        return replace(self, descending=not self.descending, nulls_first=not self.nulls_first)
+
+    def clause(self) -> ColumnElement[Any]:
+        """Return the element of the ``ORDER BY`` clause."""
+        clause = self.expression.desc() if self.descending else self.expression.asc()
+        if not self.explicit:
+            return clause
+        return clause.nulls_first() if self.nulls_first else clause.nulls_last()
+
+    def literal(self, value: Any) -> ColumnElement[Any]:
+        """Return *value* as a parameter with the type of the column."""
+        type_: Any = self.expression.type
+        if isinstance(type_, sa.Enum) and type_.enum_class is not None and isinstance(value, str):
+            value = type_.enum_class[value]
+        return sa.literal(value, type_)
+
+    def equals(self, value: Any) -> ColumnElement[bool]:
+        """Return the condition for rows with *value*."""
+        return (
+            self.expression.is_(None) if value is None else self.expression == self.literal(value)
+        )
+
+    def after(self, value: Any) -> ColumnElement[bool]:
+        """Return the condition for rows after those with *value*."""
+        if value is None:
+            return self.expression.is_not(None) if self.nulls_first else sa.false()
+        literal = self.literal(value)
+        after = self.expression < literal if self.descending else self.expression > literal
+        if self.nullable and not self.nulls_first:
+            return sa.or_(after, self.expression.is_(None))
+        return after
+
+
+def _sort_columns(select: Select[*tuple[Any, ...]], dialect: str) -> list[_SortColumn]:
+    """Return the columns that *select* is ordered by, and the primary key, which makes it unique.
+
+    Raises:
+        ValueError: The statement can't be paged by its order; the message says why.
+    """
+    # The clauses have no public names. A statement without a clause has fewer children, and the
+    # order is where another one takes its place.
+    children = list(select.get_children())
+    plain = select.limit(None).offset(None).group_by(None)
+    if len(list(plain.get_children())) < len(children):
+        raise ValueError(
+            "a keyset page has a limit of its own, and needs rows of a table: use limit(), offset()"
+            " and group_by() only in a subquery"
+        )
+    unordered = list(select.order_by(None).order_by(_END).get_children())
+    start = next(index for index, child in enumerate(unordered) if child is _END)
+    order_by = children[start : start + 1 + len(children) - len(unordered)]
+
+    table, primary_key = _table_and_primary_key(select)
+    columns = [_sort_column(clause, table, dialect) for clause in order_by]
+    if not primary_key and not columns:
+        raise ValueError("a keyset page needs an order: add order_by()")
+    descending = bool(columns) and columns[-1].descending
+    named = {column.expression for column in columns}
+    return columns + [
+        _SortColumn(column, descending, nulls_first=False, explicit=False, nullable=False)
+        for column in primary_key
+        if column not in named
+    ]
+
+
+def _table_and_primary_key(select: Any) -> tuple[Any, list[ColumnElement[Any]]]:
+    first = select.column_descriptions[0]
+    entity = first.get("entity")
+    if entity is None:
+        table = getattr(first["expr"], "table", None)
+        return table, list(getattr(table, "primary_key", ()))
+    inspected: Any = sa.inspect(entity)
+    mapper: Mapper[Any] = inspected.mapper
+    names = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    columns = [sa.inspect(getattr(entity, name)).__clause_element__() for name in names]
+    return inspected.selectable, columns
+
+
+def _sort_column(clause: Any, table: Any, dialect: str) -> _SortColumn:
+    descending, nulls_first = False, None
+    while clause.__visit_name__ in ("unary", "label_reference", "label"):
+        modifier = getattr(clause, "modifier", None)
+        if modifier in (operators.desc_op, operators.asc_op):
+            descending = modifier is operators.desc_op
+        elif modifier in (operators.nulls_first_op, operators.nulls_last_op):
+            nulls_first = modifier is operators.nulls_first_op
+        elif clause.__visit_name__ == "unary":
+            break  # such as -column
+        clause = clause.element
+    if clause.__visit_name__ in ("textclause", "textual_label_reference"):
+        raise ValueError(f"order by columns, not by the text {str(clause)!r}")
+    default = descending is (dialect in _NULLS_ARE_LARGE)
+    # An outer join adds NULL to other tables, also to columns that are NOT NULL.
+    own = table is not None and table.columns.contains_column(clause)
+    return _SortColumn(
+        clause,
+        descending,
+        nulls_first=default if nulls_first is None else nulls_first,
+        explicit=nulls_first is not None,
+        nullable=not own or clause.nullable,
+    )
+
+
+# Cursors as text.
+
+
+_PLAIN_TYPES: dict[type, Callable[[Any], Any]] = {
+    dt.datetime: lambda value: dt.datetime.fromisoformat(value.isoformat()),
+    dt.date: lambda value: dt.date.fromisoformat(value.isoformat()),  # after its subclass
+    dt.time: lambda value: dt.time.fromisoformat(value.isoformat()),
+    dt.timedelta: lambda value: dt.timedelta(value.days, value.seconds, value.microseconds),
+    Decimal: Decimal,
+    UUID: lambda value: UUID(int=value.int),
+    bytes: bytes,
+}
+
+
+def write_cursor(cursor: Cursor, order: str) -> str:
+    """Return *cursor* as text for URLs, which is signed, and valid only for a list in *order*.
+
+    Raises:
+        RuntimeError: The application has no ``SECRET_KEY``.
+        TypeError: A cursor can't contain a value of this type.
+        ValueError: The values are too long for a URL.
+    """
+    values = [_plain(value) for value in cursor.values]
+    text = str(_serializer().dumps([_digest(order), cursor.comparison, values]))
+    if len(text) > MAX_CURSOR:
+        raise ValueError("the values of a row are too long for a cursor: order by shorter columns")
+    return text
+
+
+def read_cursor(text: str, order: str, *, max_age: int | None = None) -> Cursor:
+    """Return the cursor that :func:`write_cursor` has written for a list in *order*.
+
+    Raises:
+        CursorError: The text is invalid, has expired, or belongs to another list.
+        RuntimeError: The application has no ``SECRET_KEY``.
+    """
+    if len(text) > MAX_CURSOR:
+        raise CursorError("This cursor is invalid. Start from the first page.")
+    try:
+        digest, comparison, values = cast(
+            "tuple[str, Comparison, list[Any]]", _serializer().loads(text, max_age=max_age)
+        )
+    except SignatureExpired as error:
+        raise CursorError("This cursor has expired. Start from the first page.") from error
+    except BadData as error:
+        raise CursorError("This cursor is invalid. Start from the first page.") from error
+    if digest != _digest(order):
+        raise CursorError(
+            "This cursor belongs to a list in another order. Start from the first page."
+        )
+    return Cursor(comparison, tuple(values))
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    if not (key := current_app.secret_key):
+        raise RuntimeError("cursors are signed: set SECRET_KEY")
+    config = cast("dict[str, Any]", current_app.config)
+    keys: Any = [*(config.get("SECRET_KEY_FALLBACKS") or ()), key]
+    return URLSafeTimedSerializer(
+        keys,
+        salt="quartpatterns.sqlalchemy.keyset",
+        serializer=tagged_json,
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )
+
+
+def _digest(order: str) -> str:
+    return hashlib.sha256(order.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* as a type of tagged JSON; drivers return subclasses of such types."""
+    if isinstance(value, enum.Enum):
+        return value.name  # The type of the column has the class.
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    for type_, convert in _PLAIN_TYPES.items():
+        if isinstance(value, type_):
+            return convert(value)
+    raise TypeError(f"a cursor can't contain {type(value).__name__}: order by another column")

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema, from a program instead of the command ``alembic``."""
+"""Migrating a database from a program instead of the command ``alembic``."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from quartpatterns.sqlalchemy.urls import async_url
+from quartpatterns.sqlalchemy.settings import async_url
 
 __all__ = ["MigrationsMissingError", "configuration", "find_migrations", "upgrade"]
 
 
 class MigrationsMissingError(FileNotFoundError):
-    """The folder with the migrations is not where it should be; the message says where."""
+    """The folder with the migrations is missing; the message says where it should be."""
 
 
 def find_migrations() -> Path:
-    """The folder with this project's migrations: beside the package, or in it when installed.
+    """Return the folder with the migrations of this project.
 
     Raises:
-        MigrationsMissingError: It is in neither place.
+        MigrationsMissingError: It is neither in the package nor beside it.
     """
     package = Path(__file__).parents[1]
-    # A checkout has it beside the package, a wheel carries it inside.
+    # A wheel has it in the package, a checkout beside it.
     for folder in (package / "alembic", package.parent / "alembic"):
         if (folder / "env.py").is_file():
             return folder
     raise MigrationsMissingError(
-        f"no migrations in {package / 'alembic'} or {package.parent / 'alembic'}: install"
-        " quartpatterns again, or name the folder"
+        f"there are no migrations in {package / 'alembic'} or {package.parent / 'alembic'}:"
+        " install quartpatterns again, or pass the folder"
     )
 
 
 def configuration(url: str, *, folder: Path | None = None, files: Path | None = None) -> Config:
-    """Alembic's configuration for the database at *url*.
+    """Return Alembic's configuration for the database at *url*.
 
     Arguments:
-        url: As in ``SQLALCHEMY_DATABASE_URI``.
-        folder: Holds ``env.py`` and ``versions/``; this project's where none is given. Its
-            ``env.py`` finds the URL, with its driver, in ``config.attributes["url"]``.
-        files: Where relative SQLite files are; the working directory where none is given.
+        url: A URL as in ``SQLALCHEMY_DATABASE_URI``.
+        folder: The folder of ``env.py`` and ``versions/``; by default that of this project. Its
+            ``env.py`` reads the URL, with its driver, from ``config.attributes["url"]``.
+        files: The folder of relative SQLite files; by default the working directory.
 
     Raises:
-        MigrationsMissingError: There is no such folder.
+        MigrationsMissingError: The folder does not exist.
         ValueError: The URL can't be used.
     """
     folder = folder or find_migrations()
     if not (folder / "env.py").is_file():
-        raise MigrationsMissingError(f"{folder} has no env.py: name the folder with migrations")
+        raise MigrationsMissingError(f"{folder} has no env.py: pass the folder with the migrations")
     config = Config()
-    # The percent sign is an interpolation to the configuration parser.
+    # The configuration parser interpolates percent signs.
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.attributes["url"] = async_url(url, files or "")
     return config
@@ -59,22 +59,18 @@ def configuration(url: str, *, folder: Path | None = None, files: Path | None = 
 def upgrade(
     url: str, *, folder: Path | None = None, files: Path | None = None, revision: str = "head"
 ) -> None:
-    """Bring the database at *url* to *revision*; what is up to date is left alone.
+    """Migrate the database at *url* to *revision*, unless it is up to date.
 
-    Processes that start at the same time wait for one another. It blocks, and makes an event loop
-    of its own: call it before the application is served, from a coroutine through
+    Processes that start at the same time wait for one another. The function blocks, and runs an
+    event loop of its own: call it before the application is served, or from a coroutine through
     :func:`quart.utils.run_sync`.
 
     Arguments:
-        url: As in ``SQLALCHEMY_DATABASE_URI``.
-        folder: Holds the migrations; this project's where none is given.
-        files: Where relative SQLite files are; the working directory where none is given.
-        revision: Where to stop.
+        url: As for :func:`configuration`, like *folder* and *files*.
+        revision: The revision to stop at.
 
     Raises:
-        MigrationsMissingError: There is no such folder.
-        ValueError: The URL can't be used.
-        SQLAlchemyError: The database can't be reached, or refuses;
-            :func:`~quartpatterns.sqlalchemy.errors.diagnose` explains.
+        SQLAlchemyError: The migration failed; :func:`~quartpatterns.sqlalchemy.diagnose` explains
+            why.
     """
     command.upgrade(configuration(url, folder=folder, files=files), revision)

@@ -1,4 +1,4 @@
-"""A pool that hands what comes back to who has waited longest, instead of closing it."""
+"""A connection pool that gives a returned connection to the task that has waited longest."""
 
 from __future__ import annotations
 
@@ -13,168 +13,143 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty, Full
 
-__all__ = ["HandoffPool", "HandoffQueue"]
+__all__ = ["FairPool", "FairQueue"]
+
+_Waiter = asyncio.Future[ConnectionPoolEntry | None]
 
 
-class HandoffQueue(AsyncAdaptedQueue[ConnectionPoolEntry]):
-    """The connections that nobody uses, and the tasks that wait for one, first come, first served.
+class FairQueue(AsyncAdaptedQueue[ConnectionPoolEntry]):
+    """The idle connections of a pool, and the tasks that wait for one, first come, first served.
 
-    Either there is nobody who waits, or there is no connection that nobody uses.
+    While a task waits, there is no idle connection.
 
     Arguments:
-        maxsize: How many unused connections are kept; 0 is no limit.
-        use_lifo: Take the one that came back last, so that those that a quiet time doesn't need
-            grow old.
+        maxsize: The maximum number of idle connections; 0 means no limit.
+        use_lifo: Whether to return the connection that was put last, so that surplus connections
+            stay idle and are recycled.
     """
 
     def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
         self.maxsize = maxsize
         self.use_lifo = use_lifo
-        self._unused: deque[ConnectionPoolEntry] = deque()
-        self._waiting: deque[asyncio.Future[ConnectionPoolEntry | None]] = deque()
+        self._idle: deque[ConnectionPoolEntry] = deque()
+        self._waiters: deque[_Waiter] = deque()
 
     def empty(self) -> bool:
-        """Whether every connection is in use."""
-        return not self._unused
+        """Return whether no connection is idle."""
+        return not self._idle
 
     def full(self) -> bool:
-        """Whether no further connection is kept."""
-        return 0 < self.maxsize <= len(self._unused)
+        """Return whether the maximum number of connections is idle."""
+        return 0 < self.maxsize <= len(self._idle)
 
     def qsize(self) -> int:
-        """How many connections are not in use."""
-        return len(self._unused)
+        """Return the number of idle connections."""
+        return len(self._idle)
 
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody waits."""
-        return any(not waiter.done() for waiter in self._waiting)
+    def has_waiters(self) -> bool:
+        """Return whether a task waits for a connection."""
+        return any(not waiter.done() for waiter in self._waiters)
 
     def put_nowait(self, item: ConnectionPoolEntry) -> None:
-        """Give *item* to who waits, or keep it.
-
-        Raises:
-            Full: Nobody waits, and there are enough.
-        """
-        if self._hand(item):
+        """Give *item* to the first waiting task, or keep it idle, or raise ``Full``."""
+        if self._give(item):
             return
         if self.full():
             raise Full
-        self._unused.append(item)
+        self._idle.append(item)
 
     def put(
         self, item: ConnectionPoolEntry, block: bool = True, timeout: float | None = None
     ) -> None:
-        """The same: pools never wait for room."""
+        """Call :meth:`put_nowait`; the pool never waits for room."""
         self.put_nowait(item)
 
     def get_nowait(self) -> ConnectionPoolEntry:
-        """A connection that nobody uses.
-
-        Raises:
-            Empty: There is none.
-        """
-        if not self._unused:
+        """Return an idle connection, or raise ``Empty``."""
+        if not self._idle:
             raise Empty
-        return self._unused.pop() if self.use_lifo else self._unused.popleft()
+        return self._idle.pop() if self.use_lifo else self._idle.popleft()
 
     def get(self, block: bool = True, timeout: float | None = None) -> ConnectionPoolEntry:
-        """The same: the pool waits by :meth:`wait`."""
-        return self.get_nowait()
-
-    def wait(self, seconds: float) -> ConnectionPoolEntry | None:
-        """A connection that comes back; ``None`` where one was lost, and so may be made.
+        """Return an idle connection, or with *block* wait until one is returned to the pool.
 
         Raises:
-            Empty: None has come in time.
+            Empty: None is idle and *block* is false, the time is up, or :meth:`notify` was called.
         """
+        if self._idle or not block:
+            return self.get_nowait()
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[ConnectionPoolEntry | None] = loop.create_future()
-        self._waiting.append(waiter)
-        timer = loop.call_later(seconds, _expire, waiter)
+        waiter: _Waiter = loop.create_future()
+        self._waiters.append(waiter)
+        timer = None if timeout is None else loop.call_later(timeout, _set_result, waiter, None)
         try:
-            return await_only(waiter)
+            connection = await_only(waiter)
         except asyncio.CancelledError:
-            # It may have been served in the same moment.
-            if not waiter.cancelled() and waiter.done() and not waiter.exception():
+            if not waiter.cancelled() and waiter.done():
                 self._pass_on(waiter.result())
             raise
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
+        if connection is None:
+            raise Empty
+        return connection
 
-    def wake(self) -> None:
-        """Tell who has waited longest that a connection may be made."""
-        self._hand(None)
+    def notify(self) -> None:
+        """Wake the first waiting task, because the pool may open another connection."""
+        self._give(None)
 
-    def _hand(self, item: ConnectionPoolEntry | None) -> bool:
-        while self._waiting:
-            if not (waiter := self._waiting.popleft()).done():
+    def _give(self, item: ConnectionPoolEntry | None) -> bool:
+        while self._waiters:
+            if not (waiter := self._waiters.popleft()).done():
                 waiter.set_result(item)
                 return True
         return False
 
     def _pass_on(self, item: ConnectionPoolEntry | None) -> None:
-        if not self._hand(item) and item is not None:
-            # Also where there are enough: to close one takes time, and this task has none left.
-            self._unused.append(item)
+        """Give *item* to the next task; the task that got it was cancelled at the same time."""
+        if not self._give(item) and item is not None:
+            # The limit is ignored: closing the connection would take time, and the task has ended.
+            self._idle.append(item)
 
 
-def _expire(waiter: asyncio.Future[ConnectionPoolEntry | None]) -> None:
+def _set_result(waiter: _Waiter, result: ConnectionPoolEntry | None) -> None:
     if not waiter.done():
-        waiter.set_exception(Empty())
+        waiter.set_result(result)
 
 
-class HandoffPool(AsyncAdaptedQueuePool):
-    """SQLAlchemy's pool for asynchronous engines, for more tasks than connections.
+class FairPool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's pool for asynchronous engines, with a :class:`FairQueue`.
 
-    SQLAlchemy's puts a connection that comes back into a queue, and closes it when there are
-    already ``pool_size`` in it, though as many tasks may wait to be woken: under load it makes
-    and closes connections all the time. It lets them wait, too, when a connection could not be
-    made, until their time is over. Here a connection goes straight to who has waited longest, and
-    so does the leave to make a new one.
+    SQLAlchemy's queue only wakes a waiting task when a connection is returned, and the pool closes
+    the connection if ``pool_size`` others are still in the queue. Under load it opens and closes
+    connections all the time. If a connection can't be opened, its waiting tasks wait until their
+    timeout. Here a task gets the connection itself, or permission to open one.
     """
 
-    _queue_class = HandoffQueue
+    _queue_class = FairQueue
 
     @property
-    def takes_back(self) -> bool:
-        """Whether a connection that comes back now is kept, and nobody wants to talk to it first.
-
-        Who listens to the end of its use may: the one listener that is ours does not.
-        """
-        queue = cast("HandoffQueue", self._pool)
-        quiet = not self.dispatch.reset and len(self.dispatch.checkin) <= 1
-        return quiet and (queue.wanted or not queue.full())
+    def keeps_returned_connection(self) -> bool:
+        """Whether a connection that is returned now stays open, and no event handler uses it."""
+        queue: Any = self._pool
+        # One handler of the checkin event is our own, and does no I/O.
+        no_handlers = not self.dispatch.reset and len(self.dispatch.checkin) <= 1
+        return no_handlers and (not queue.full() or queue.has_waiters())
 
     def _do_get(self) -> ConnectionPoolEntry:
-        queue = cast("HandoffQueue", self._pool)
-        deadline = 0.0
-        while queue.empty():
-            if self._inc_overflow():
-                return self._made()
-            deadline = deadline or monotonic() + self._timeout
+        start = monotonic()
+        while True:
             try:
-                if found := queue.wait(deadline - monotonic()):
-                    return found
-            except Empty:
-                raise self._exhausted() from None
-        return queue.get_nowait()
-
-    def _made(self) -> ConnectionPoolEntry:
-        try:
-            return self._create_connection()
-        except BaseException:
-            self._dec_overflow()
-            raise
+                return super()._do_get()
+            except PoolTimeoutError:
+                # It is raised early if another task has opened the connection that this task was
+                # notified of. The timers of uvloop may be early by a millisecond, too.
+                if monotonic() - start >= self.timeout() - 0.01:
+                    raise
 
     def _dec_overflow(self) -> Any:
-        done = super()._dec_overflow()
-        cast("HandoffQueue", self._pool).wake()
-        return done
-
-    def _exhausted(self) -> PoolTimeoutError:
-        return PoolTimeoutError(
-            f"QueuePool limit of size {self.size()} overflow {self.overflow()} reached, connection"
-            f" timed out, timeout {self._timeout:.2f}",
-            code="3o7r",
-        )
+        decremented = super()._dec_overflow()
+        cast("FairQueue", self._pool).notify()
+        return decremented

@@ -1,23 +1,30 @@
-"""Queries that answer 404 themselves, and pages."""
+"""Queries that answer 404, pages with numbers, and results of any size."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+import sqlalchemy as sa
 from quart import abort, has_request_context, request
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import lazyload
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
 
-from quartpatterns.sqlalchemy.errors import refuses_value
-from quartpatterns.sqlalchemy.estimates import count_rows, estimate_rows
-from quartpatterns.sqlalchemy.exports import BATCH, batches, csv_chunks
+from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
+from quartpatterns.sqlalchemy.errors import is_invalid_value
 from quartpatterns.sqlalchemy.keyset import KeysetPage, keyset_page
-from quartpatterns.sqlalchemy.pagination import MAX_PER_PAGE, Pagination, page_numbers
+from quartpatterns.sqlalchemy.sessions import RoutedSession
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
+    from sqlalchemy import Row, Select
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
 __all__ = ["Queries"]
@@ -25,58 +32,64 @@ __all__ = ["Queries"]
 T = TypeVar("T")
 
 MAX_OFFSET = 2**63 - 1
-"""The largest offset that databases understand; what lies beyond is an empty page."""
+"""The largest offset of a database. Pages beyond it are empty."""
+
+BATCH = 500
+"""Rows in a batch. With more, garbage collections and cache misses make a row slower."""
+
+EXACT = 10_000
+"""Estimates below this number are replaced by a count, which is fast then."""
 
 
 class Queries(ABC):
-    """The queries of Flask-SQLAlchemy's object, awaited, on the session of the context."""
+    """The queries of Flask-SQLAlchemy's extension object, with the session of the context."""
 
     @property
     @abstractmethod
     def session(self) -> AsyncSession:
-        """The session to query."""
+        """The session that executes the queries."""
 
     async def get_or_404(
         self, entity: type[T], ident: Any, *, description: str | None = None, **options: Any
     ) -> T:
-        """The row with the primary key *ident*.
+        """Return the row with the primary key *ident*.
 
         Arguments:
             entity: The model.
-            ident: Its primary key.
-            description: What the error page says.
-            options: For :meth:`AsyncSession.get`, such as ``with_for_update=True``.
+            ident: The primary key.
+            description: The text of the error page.
+            options: Options of :meth:`AsyncSession.get`, such as ``with_for_update=True``.
 
         Raises:
-            NotFound: There is none; also where the database can't hold such a key.
+            NotFound: There is no such row, or the database can't store such a key.
         """
         try:
             value = await self.session.get(entity, ident, **options)
         except DBAPIError as error:
-            if not refuses_value(error):
+            if not is_invalid_value(error):
                 raise
             value = None
-        return _found(value, description)
+        return _or_404(value, description)
 
     async def first_or_404(
         self, statement: Select[T, *tuple[Any, ...]], *, description: str | None = None
     ) -> T:
-        """The first result of *statement*, of which one row is fetched.
+        """Return the first result of *statement*, and fetch only one row.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is no result.
         """
         results = await self.session.scalars(statement.limit(1))
         value: T | None = results.unique().first()
-        return _found(value, description)
+        return _or_404(value, description)
 
     async def one_or_404(
         self, statement: TypedReturnsRows[T, *tuple[Any, ...]], *, description: str | None = None
     ) -> T:
-        """The only result of *statement*.
+        """Return the only result of *statement*.
 
         Raises:
-            NotFound: There is none, or more than one.
+            NotFound: There is no result, or more than one.
         """
         results = await self.session.scalars(statement)
         try:
@@ -95,28 +108,23 @@ class Queries(ABC):
         error_out: bool = True,
         count: bool | Literal["estimate"] = True,
     ) -> Pagination[T]:
-        """One page of the results of *select*, which should be ordered.
+        """Return one page of the results of *select*, which should be ordered.
 
         Arguments:
             select: A statement that selects a model or a column.
-            page: The page, from 1; ``page`` of the query string where none is given, else 1.
-            per_page: Its size; ``per_page`` of the query string where none is given, else 20.
-            max_per_page: The most that *per_page* may be; ``None`` is no limit.
-            error_out: Answer 404 for a number below 1, for what is no number, and for a page
-                after the last.
-            count: Count all items. Without, there is no total, and the next page is known from
-                one item more being fetched: large tables are slow to count. ``"estimate"`` asks
-                PostgreSQL about how many there are, and counts where that is fast.
+            page: The number of the page, from 1. By default ``page`` of the query string, or 1.
+            per_page: Its size. By default ``per_page`` of the query string, or 20.
+            max_per_page: The maximum of *per_page*; ``None`` means no limit.
+            error_out: Whether to answer 404 for a page after the last, and for an invalid number.
+            count: Whether to count all items, which is slow for large tables. Without a count
+                there is no total, and one more item is fetched to know whether a page follows.
+                ``"estimate"`` asks PostgreSQL for an estimate, and counts if that is fast.
 
         Raises:
-            NotFound: There is no such page, and *error_out* is true.
+            NotFound: The page does not exist, and *error_out* is true.
         """
         page, per_page = page_numbers(
-            request.args if has_request_context() else {},
-            page=page,
-            per_page=per_page,
-            max_per_page=max_per_page,
-            error_out=error_out,
+            page=page, per_page=per_page, max_per_page=max_per_page, error_out=error_out
         )
 
         def fetch(page: int, error_out: bool) -> Awaitable[Pagination[T]]:
@@ -130,16 +138,16 @@ class Queries(ABC):
             )
 
         session, offset = self.session, (page - 1) * per_page
-        # Counted first, so that the items wait for nothing: those of many requests that wait at a
-        # time would be what the garbage collector is busy with.
-        total = await count_rows(session, select) if count is True else None
+        # Counting comes first, so that the items of many waiting requests are not in memory, where
+        # each garbage collection would visit them.
+        total = await _count(session, select) if count is True else None
         items: list[T] = []
         if offset < total if total is not None else offset <= MAX_OFFSET - per_page:
             limited = select.limit(per_page + (count is not True)).offset(offset)
             items = list((await session.scalars(limited)).unique())
         if not items and page > 1 and error_out:
             abort(404)
-        found = Pagination[T](
+        pagination = Pagination[T](
             items=items[:per_page],
             page=page,
             per_page=per_page,
@@ -149,9 +157,9 @@ class Queries(ABC):
             fetch=fetch,
         )
         if count == "estimate":
-            found.total, found.estimated = await estimate_rows(session, select)
-            found.settle(offset)
-        return found
+            pagination.total, pagination.estimated = await _estimate(session, select)
+            pagination.settle(offset)
+        return pagination
 
     async def keyset_paginate(
         self,
@@ -162,30 +170,29 @@ class Queries(ABC):
         max_per_page: int | None = MAX_PER_PAGE,
         max_age: int | None = None,
     ) -> KeysetPage[T]:
-        """The page of *select* at a cursor: rows that others add or delete don't move it.
+        """Return the page of *select* at a cursor. Inserted and deleted rows don't move it.
 
-        The order of the statement is the order of the list: columns up or down, mixed, with
-        NULLs. The primary key is added behind them, so that rows with the same values have an
-        order, too. An index on these columns makes the last page as fast as the first.
+        The order of the statement is the order of the list. Columns may be ascending and
+        descending, and contain NULL. The primary key is added, so that equal rows have an order,
+        too. With an index on these columns the last page is as fast as the first.
 
         Arguments:
-            select: A statement that selects a model, or a column of a table, and is ordered.
-            cursor: Where the page begins; ``cursor`` of the query string where none is given,
-                else the first page.
-            per_page: Its size; ``per_page`` of the query string where none is given, else 20.
-            max_per_page: The most that *per_page* may be; ``None`` is no limit.
-            max_age: Seconds for which a cursor is good; ``None`` is for ever.
+            select: An ordered statement that selects a model, or a column of a table.
+            cursor: The cursor of the page. By default ``cursor`` of the query string, or the
+                first page.
+            per_page: Its size. By default ``per_page`` of the query string, or 20.
+            max_per_page: The maximum of *per_page*; ``None`` means no limit.
+            max_age: The age in seconds at which a cursor expires; ``None`` means never.
 
         Raises:
-            CursorError: The cursor is forged, too old, or of a list in another order: a 400.
-            NotFound: *per_page* is no positive number.
-            RuntimeError: ``SECRET_KEY`` is not set, by which cursors are signed.
-            ValueError: The statement has no order to page by; the message says why.
+            CursorError: 400: the cursor is invalid, has expired, or belongs to another list.
+            NotFound: *per_page* is not a positive number.
+            RuntimeError: ``SECRET_KEY`` is not set, which signs cursors.
+            ValueError: The statement can't be paged by its order; the message says why.
         """
-        args: Mapping[str, str] = request.args if has_request_context() else {}
-        _, size = page_numbers(
-            args, page=1, per_page=per_page, max_per_page=max_per_page, error_out=True
-        )
+        _, size = page_numbers(page=1, per_page=per_page, max_per_page=max_per_page)
+        if cursor is None and has_request_context():
+            cursor = request.args.get("cursor")
 
         def fetch(cursor: str) -> Awaitable[KeysetPage[T]]:
             return self.keyset_paginate(
@@ -193,27 +200,22 @@ class Queries(ABC):
             )
 
         return await keyset_page(
-            self.session,
-            select,
-            per_page=size,
-            cursor=args.get("cursor") if cursor is None else cursor,
-            max_age=max_age,
-            fetch=fetch,
+            self.session, select, per_page=size, cursor=cursor, max_age=max_age, fetch=fetch
         )
 
     def batches(
         self, statement: TypedReturnsRows[*tuple[Any, ...]], *, size: int = BATCH
     ) -> AsyncGenerator[Sequence[Any]]:
-        """The rows of *statement* as they come, in lists, while the database keeps the rest.
+        """Return the rows of *statement* in lists; the database keeps the rest until it is needed.
 
-        In a streamed response under ``stream_with_context``: the session of the context holds
-        its connection until the last row.
+        The session holds its connection until the last row. In a response, use it under
+        ``stream_with_context``.
 
         Arguments:
-            statement: Selects columns: whole objects would all stay in the session.
-            size: Rows in a list.
+            statement: A statement that selects columns; objects would all stay in the session.
+            size: The number of rows in a list. About twice as many are in memory.
         """
-        return batches(self.session, statement, size=size)
+        return _batches(self.session, statement, size)
 
     def csv(
         self,
@@ -222,17 +224,94 @@ class Queries(ABC):
         header: bool = True,
         size: int = BATCH,
     ) -> AsyncGenerator[bytes]:
-        """The rows of *statement* as CSV in UTF-8 (RFC 4180), a batch at a time.
+        """Return the rows of *statement* as CSV in UTF-8 (RFC 4180), in batches.
 
         Arguments:
-            statement: Selects columns.
-            header: Begin with their names.
-            size: Rows in a chunk.
+            statement: A statement that selects columns, or a model for all of its columns.
+            header: Whether to begin with the names of the columns.
+            size: The number of rows in a batch.
         """
-        return csv_chunks(self.session, statement, header=header, size=size)
+        return _csv(self.session, statement, header, size)
 
 
-def _found(value: T | None, description: str | None) -> T:
+def _or_404(value: T | None, description: str | None) -> T:
     if value is None:
         abort(404, description=description)
     return value
+
+
+# Counting and estimating.
+
+
+class _Explain(Executable, ClauseElement):
+    """The plan of a statement, as JSON: https://www.postgresql.org/docs/current/sql-explain.html"""
+
+    inherit_cache = False
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        self.statement = statement
+
+
+@compiles(_Explain)
+def _compile_explain(element: _Explain, compiler: Any, **options: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
+
+
+async def _count(session: AsyncSession, select: Select[*tuple[Any, ...]]) -> int:
+    rows = select.options(lazyload("*")).order_by(None).subquery()
+    counted = sa.select(sa.func.count()).select_from(rows)
+    return (await session.execute(counted)).scalar_one()
+
+
+async def _estimate(session: AsyncSession, select: Select[*tuple[Any, ...]]) -> tuple[int, bool]:
+    """Return the number of rows, and whether it is an estimate of PostgreSQL's planner."""
+    if session.get_bind(clause=select).dialect.name != "postgresql":
+        return await _count(session, select), False
+    explain = _Explain(select.options(lazyload("*")).order_by(None))
+    plans = (await session.execute(explain)).scalar_one()
+    [plan] = json.loads(plans) if isinstance(plans, str) else plans
+    if (rows := int(plan["Plan"]["Plan Rows"])) < EXACT:
+        return await _count(session, select), False
+    return rows, True
+
+
+# Results of any size.
+
+
+async def _batches(
+    session: AsyncSession, statement: TypedReturnsRows[*tuple[Any, ...]], size: int
+) -> AsyncGenerator[Sequence[Row[*tuple[Any, ...]]]]:
+    await _begin_for_cursor(session, statement)
+    result = await session.stream(statement, execution_options={"yield_per": size})
+    try:
+        async for rows in result.partitions():
+            yield rows
+    finally:
+        await result.close()
+
+
+async def _csv(
+    session: AsyncSession, statement: TypedReturnsRows[*tuple[Any, ...]], header: bool, size: int
+) -> AsyncGenerator[bytes]:
+    await _begin_for_cursor(session, statement)
+    # The connection executes it, because the session would look for objects in each row.
+    connection = await session.connection(bind_arguments={"clause": statement})
+    result = await connection.stream(statement, execution_options={"yield_per": size})
+    try:
+        if header:
+            yield _csv_lines([list(result.keys())])
+        async for rows in result.partitions():
+            yield _csv_lines(rows)
+    finally:
+        await result.close()
+
+
+def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+async def _begin_for_cursor(session: AsyncSession, statement: Any) -> None:
+    if isinstance(session.sync_session, RoutedSession):
+        await session.run_sync(lambda sync: cast("RoutedSession", sync).begin_for_cursor(statement))

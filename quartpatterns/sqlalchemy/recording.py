@@ -1,4 +1,4 @@
-"""The statements of a context, and those that take too long, with the line that asked."""
+"""Recording the queries of a context, and logging slow ones, with the line that executed them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ from quart import current_app, g, has_app_context
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-__all__ = ["Query", "get_recorded_queries", "record"]
+__all__ = ["Query", "get_recorded_queries", "record_queries"]
 
-MOST = 1000
-"""How many statements of a context are kept, the last ones: a websocket may live for days."""
+MAX_RECORDED = 1000
+"""The number of queries that a context keeps, because a websocket may live for days."""
 
 _KEY = "_sqlalchemy_queries"
 _PACKAGE = __name__.rpartition(".")[0]
-_EXAMPLE = f"{_PACKAGE}.example."  # it uses the helpers
+_EXAMPLE = f"{_PACKAGE}.example."  # The example is a caller, too.
 
 _log = logging.getLogger(_PACKAGE)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A statement that was executed.
+    """An executed statement.
 
     Arguments:
         statement: Its text.
-        parameters: Its values, or a sequence of them.
+        parameters: Its parameters, or a sequence of them.
         start_time: When it was sent, by :func:`time.perf_counter`.
-        end_time: When its answer, or the first rows of a stream, had come.
-        location: The line that asked: ``views.py:33 (list_users)``.
+        end_time: When its result, or the first rows of a stream, arrived.
+        location: The line that executed it: ``views.py:33 (list_users)``.
+
+    .. versionadded:: 0.1
     """
 
     statement: str
@@ -48,63 +50,59 @@ class Query:
 
     @property
     def duration(self) -> float:
-        """How long it took, in seconds."""
+        """The duration in seconds."""
         return self.end_time - self.start_time
 
 
 def get_recorded_queries() -> list[Query]:
-    """The statements that the current context has executed, the last thousand of them.
+    """Return the last thousand queries of the current context.
 
-    They are kept where ``SQLALCHEMY_RECORD_QUERIES`` is true.
+    They are recorded if ``SQLALCHEMY_RECORD_QUERIES`` is true.
+
+    .. versionadded:: 0.1
     """
     return list(g.get(_KEY, ()))
 
 
-def record(engine: Engine, *, keep: bool, slow: float | None) -> None:
-    """Watch the statements of *engine*.
+def record_queries(engine: Engine, *, keep: bool, slow: float | None) -> None:
+    """Record the queries of *engine*: *keep* them, and log those of *slow* seconds or more."""
 
-    Arguments:
-        engine: The synchronous half of an asynchronous engine.
-        keep: Keep them for :func:`get_recorded_queries`.
-        slow: Log a warning for each that takes as many seconds; values are not logged.
-    """
-
-    def begin(
+    def before(
         connection: object, cursor: object, statement: str, values: object, context: Any, many: bool
     ) -> None:
-        context.quartpatterns_began = perf_counter()
+        context.quartpatterns_start_time = perf_counter()
 
-    def end(
+    def after(
         connection: object, cursor: object, statement: str, values: object, context: Any, many: bool
     ) -> None:
-        note(statement, values, context, "")
+        add(statement, values, context, "")
 
-    def fail(error: ExceptionContext) -> None:
+    def failed(error: ExceptionContext) -> None:
         if error.execution_context is not None and error.statement is not None:
             cause = error.original_exception.__cause__ or error.original_exception
-            how = f", then {type(cause).__name__}"
-            note(error.statement, error.parameters, error.execution_context, how)
+            outcome = f", then {type(cause).__name__}"
+            add(error.statement, error.parameters, error.execution_context, outcome)
 
-    def note(statement: str, values: object, context: Any, how: str) -> None:
-        now = perf_counter()
-        taken = now - (began := getattr(context, "quartpatterns_began", now))
-        late = slow is not None and taken >= slow
-        if not late and not keep:
+    def add(statement: str, values: object, context: Any, outcome: str) -> None:
+        end = perf_counter()
+        start = getattr(context, "quartpatterns_start_time", end)
+        is_slow = slow is not None and end - start >= slow
+        if not is_slow and not keep:
             return
-        query = Query(statement, values, began, now, _location())
+        query = Query(statement, values, start, end, _location())
         if keep and has_app_context():
-            g.setdefault(_KEY, deque(maxlen=MOST)).append(query)
-        if late:
+            g.setdefault(_KEY, deque(maxlen=MAX_RECORDED)).append(query)
+        if is_slow:
             text = " ".join(statement.split())
-            _log.warning("slow query: %.3f s%s, %s: %s", taken, how, query.location, text)
+            _log.warning("slow query: %.3f s%s, %s: %s", end - start, outcome, query.location, text)
 
-    event.listen(engine, "before_cursor_execute", begin)
-    event.listen(engine, "after_cursor_execute", end)
-    event.listen(engine, "handle_error", fail)
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    event.listen(engine, "handle_error", failed)
 
 
 def _location() -> str:
-    # SQLAlchemy executes in a greenlet; who has asked is in the one that waits for it.
+    # SQLAlchemy executes in a greenlet; the caller is in its parent, which waits for it.
     parent = getcurrent().parent
     frame = parent.gr_frame if parent else currentframe()
     while frame is not None:

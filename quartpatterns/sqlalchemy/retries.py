@@ -1,19 +1,19 @@
-"""Do a piece of work again that the database has undone through no fault of its own."""
+"""Retrying a transaction that the database has rolled back for no fault of the program."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from quartpatterns.sqlalchemy.errors import is_transient
+from quartpatterns._shared.calling import is_async
+from quartpatterns.sqlalchemy.errors import describe, is_transient
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,59 +28,50 @@ _log = logging.getLogger(__name__.rpartition(".")[0])
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What ``db.retrying()`` returns, to be written above a function.
-
-    Arguments:
-        session: Finds the session to roll back.
-        attempts: How often the work is done at most.
-        first_wait: Seconds to wait before the second time, at most; twice as long each time.
-        longest_wait: The most seconds to wait between two.
-    """
+    """The decorator that ``db.retrying()`` returns; *session* returns the session to roll back."""
 
     session: Callable[[], AsyncSession]
-    attempts: int = 3
-    first_wait: float = 0.05
-    longest_wait: float = 1.0
+    attempts: int
+    first_wait: float
+    longest_wait: float
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise ValueError("attempts is at least 1")
+            raise ValueError(f"attempts must be at least 1, not {self.attempts}")
 
-    def __call__(self, work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-        """*work*, done again where the database says that it may succeed then.
+    def __call__(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Return *function*, which is called again after an error that may not happen again.
 
         Raises:
-            TypeError: It is no ``async def`` function.
+            TypeError: It is not an ``async def`` function.
         """
-        if not iscoroutinefunction(work):
-            raise TypeError(f"db.retrying() is for coroutines: write {work!r} with `async def`")
+        if not is_async(function):
+            raise TypeError(
+                f"db.retrying() needs a coroutine function: write {function!r} with `async def`"
+            )
 
-        @wraps(work)
-        async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-            self._ensure_all()
+        @wraps(function)
+        async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            if self.session().in_transaction():
+                raise RuntimeError(
+                    "A transaction has begun already, of which a retry would lose the first part:"
+                    " commit first, or move all of it into the function."
+                )
             for attempt in range(1, self.attempts):
                 try:
-                    return await work(*args, **kwargs)
+                    return await function(*args, **kwargs)
                 except DBAPIError as error:
                     if not is_transient(error):
                         raise
-                    await self._recover(error, attempt)
-            return await work(*args, **kwargs)
+                    _log.warning(
+                        "attempt %d of %d failed (%s)", attempt, self.attempts, describe(error)
+                    )
+                await self.session().rollback()
+                await asyncio.sleep(self._wait(attempt))
+            return await function(*args, **kwargs)
 
-        return retried
+        return wrapper
 
-    def _ensure_all(self) -> None:
-        if self.session().in_transaction():
-            raise RuntimeError(
-                "a transaction is under way, of which a retry would do a part again and lose the"
-                " other: commit first, or put all of it into the function"
-            )
-
-    async def _recover(self, error: DBAPIError, attempt: int) -> None:
-        """Leave nothing of the failed attempt, and wait a random while, as others fail, too."""
-        await self.session().rollback()
-        most = min(self.longest_wait, self.first_wait * 2 ** (attempt - 1))
-        wait = random.uniform(0, most)
-        cause = " ".join(str(error.orig).split())
-        _log.warning("attempt %d of %d failed (%s)", attempt, self.attempts, cause)
-        await asyncio.sleep(wait)
+    def _wait(self, attempt: int) -> float:
+        # Random, because the other transaction of a conflict is retried, too.
+        return random.uniform(0, min(self.longest_wait, self.first_wait * 2 ** (attempt - 1)))

@@ -1,4 +1,4 @@
-"""Pydantic models made of database models, for Quart-Schema: what comes in and what goes out."""
+"""Pydantic models of database models, to validate requests and responses with Quart-Schema."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
 
-try:
+from quartpatterns._shared.extras import requires_extra
+
+with requires_extra("ajax", "pydantic", needed_by="quartpatterns.sqlalchemy.schemas"):
     from pydantic import BaseModel, ConfigDict, Field, create_model
-except ModuleNotFoundError as missing:
-    raise ImportError(
-        f"quartpatterns.sqlalchemy.schemas needs {missing.name}: pip install"
-        " 'quartpatterns[ajax]', or pip install pydantic",
-        name=missing.name,
-    ) from missing
 
-__all__ = ["Way", "schema_of"]
+__all__ = ["SchemaKind", "schema_of"]
 
-Way = Literal["in", "out", "change"]
+SchemaKind = Literal["in", "out", "change"]
 
 _OUT = ConfigDict(from_attributes=True)
 _IN = ConfigDict(extra="forbid")
@@ -28,13 +24,13 @@ _IN = ConfigDict(extra="forbid")
 
 def schema_of(
     model: type[Any],
-    way: Way,
+    kind: SchemaKind,
     *,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] = (),
     name: str | None = None,
 ) -> type[BaseModel]:
-    """A Pydantic model with the columns of *model*, which keeps what the table demands.
+    """Return a Pydantic model with the columns of *model*.
 
     ::
 
@@ -48,20 +44,22 @@ def schema_of(
             await db.session.commit()
             return UserOut.model_validate(user), 201
 
-    Types, NULL and the lengths of texts are those of the columns.
+    Types, NULL and the maximum lengths of strings are those of the columns.
 
     Arguments:
         model: A mapped class.
-        way: ``in`` is a new row: without keys that the database makes, and what has a default
-            may be left out; unknown names are refused. ``change`` is the same with nothing
-            required, for ``model_dump(exclude_unset=True)``. ``out`` has all columns, and is
-            made of an object by ``model_validate()``.
-        include: The names of attributes; all, where none are named.
-        exclude: Those to leave out, such as a hash of a password.
-        name: Of the model that is made, and so in the OpenAPI document.
+        kind: ``in`` is for a new row: columns that the database computes are left out, columns
+            with a default are optional, and unknown names are refused. ``change`` is the same with
+            all optional, for ``model_dump(exclude_unset=True)``. ``out`` has all columns, and
+            ``model_validate()`` reads them from an object.
+        include: The names of attributes; all by default.
+        exclude: The names to leave out, such as that of a password hash.
+        name: The name of the Pydantic model, which is shown in the OpenAPI document.
 
     Raises:
-        ValueError: A name is no attribute with a column.
+        ValueError: A name is not that of an attribute with a column.
+
+    .. versionadded:: 0.1
     """
     attributes: Any = cast("Mapper[Any]", sa.inspect(model)).column_attrs
     columns: dict[str, Column[Any]] = {
@@ -69,42 +67,42 @@ def schema_of(
         for attribute in attributes
         if isinstance(attribute.columns[0], Column)
     }
-    wanted = list(columns) if include is None else list(include)
-    if unknown := {*wanted, *exclude} - set(columns):
+    names = list(columns) if include is None else list(include)
+    if unknown := {*names, *exclude} - set(columns):
         raise ValueError(f"{model.__name__} has no column {', '.join(sorted(unknown))}")
     fields: dict[str, Any] = {
-        key: _field(columns[key], way)
-        for key in wanted
-        if key not in set(exclude) and (way == "out" or include or not _made(columns[key]))
+        key: _field(columns[key], kind)
+        for key in names
+        if key not in set(exclude) and (kind == "out" or include or not _is_computed(columns[key]))
     }
-    title = name or f"{model.__name__}{way.capitalize()}"
-    return create_model(title, __config__=_OUT if way == "out" else _IN, **fields)
+    title = name or f"{model.__name__}{kind.capitalize()}"
+    return create_model(title, __config__=_OUT if kind == "out" else _IN, **fields)
 
 
-def _field(column: Column[Any], way: Way) -> tuple[Any, Any]:
-    kind = _type(column)
+def _field(column: Column[Any], kind: SchemaKind) -> tuple[Any, Any]:
+    type_ = _type(column)
     if column.nullable:
-        kind = kind | None
-    if way == "out" or (way == "in" and not _has_default(column)):
-        return kind, ...
-    return kind, None
+        type_ = type_ | None
+    if kind == "out" or (kind == "in" and not _has_default(column)):
+        return type_, ...
+    return type_, None
 
 
 def _type(column: Column[Any]) -> Any:
     try:
-        kind: Any = column.type.python_type
-    except NotImplementedError:  # a type that doesn't say
+        type_: Any = column.type.python_type
+    except NotImplementedError:
         return Any
     length = getattr(column.type, "length", None)
-    if kind is str and length and not isinstance(column.type, sa.Enum):
+    if type_ is str and length and not isinstance(column.type, sa.Enum):
         return Annotated[str, Field(max_length=length)]
-    return kind
+    return type_
 
 
 def _has_default(column: Column[Any]) -> bool:
     return column.nullable or column.default is not None or column.server_default is not None
 
 
-def _made(column: Column[Any]) -> bool:
-    """Whether the database makes the value: an automatic key, or a computed column."""
+def _is_computed(column: Column[Any]) -> bool:
+    """Return whether the database computes the value, as for an automatic primary key."""
     return column is column.table.autoincrement_column or column.computed is not None

@@ -1,72 +1,188 @@
-"""A session that one task at a time may use, and that is surely closed."""
+"""Sessions: one task at a time, a database for each statement, and reading without transactions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextvars import ContextVar, Token
 from functools import partial, wraps
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar, cast
 
+import sqlalchemy as sa
+from quart.ctx import AppContext
+from sqlalchemy import Connection, Engine, event, orm
+from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql import visitors
 
-from quartpatterns.sqlalchemy.binds import RoutedSession
+from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.cleanup import finish
+from quartpatterns.sqlalchemy.pools import FairPool
+from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
 
-__all__ = ["ConcurrentUseError", "Session", "completed"]
+__all__ = [
+    "BIND_KEY",
+    "ConcurrentUseError",
+    "Reading",
+    "ReadingError",
+    "RoutedSession",
+    "Session",
+    "reading_session",
+    "unknown_bind",
+]
 
+BIND_KEY = "bind_key"
+"""The key of the bind in ``MetaData.info``."""
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ConcurrentUseError(RuntimeError):
-    """Two tasks used one session at the same time; the message says how to give each its own."""
+    """Two tasks used one session at the same time; the message says how to give each its own.
+
+    .. versionadded:: 0.1
+    """
 
 
-async def completed(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do *work* to its end, also when the waiting task is cancelled meanwhile.
+class ReadingError(RuntimeError):
+    """Code under ``db.reading()`` tried to write or lock; the message says what to do.
 
-    A cancellation is raised once the work is done, so that what cleans up is never left half
-    done behind the back of its caller.
+    .. versionadded:: 0.1
+    """
+
+
+class RoutedSession(orm.Session):
+    """The synchronous half of a session, which chooses the database of each statement.
 
     Arguments:
-        work: What to await. It is done again where it is cancelled itself: at its end
-            :func:`asyncio.run` cancels every task that there is, also one that has not begun.
+        engines: The engines by bind key.
+        single_engine: The engine of all statements, if no model and no table has a bind key.
+        reading: Whether to run statements without a transaction, and to refuse to write or lock.
+
+    .. versionadded:: 0.1
     """
-    task = asyncio.create_task(work())
-    cancelled = await _ended(task)
-    if task.cancelled():
-        task = asyncio.create_task(work())
-        cancelled = await _ended(task) or cancelled
-    if cancelled is not None and not task.cancelled():
-        raise cancelled from task.exception()
-    return task.result()
+
+    def __init__(
+        self,
+        *,
+        engines: Mapping[str | None, Engine],
+        single_engine: Engine | None = None,
+        reading: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._engines = engines
+        self._single_engine = single_engine
+        self._reading = reading
+        self._connections: list[Connection] = []
+
+    def closes_without_io(self) -> bool:
+        """Return whether ``close()`` has nothing to wait for, because no transaction has begun."""
+        return all(map(_closes_without_io, self._connections))
+
+    def begin_for_cursor(self, statement: Any) -> None:
+        """Begin a transaction for a server-side cursor, which needs one, also when reading."""
+        if self._reading:
+            _set_autocommit(self.connection(bind_arguments={"clause": statement}), False)
+
+    def get_bind(
+        self, mapper: Any = None, *, clause: Any = None, bind: Any = None, **options: Any
+    ) -> Any:
+        """Return the engine for a statement: *bind* if given, else that of its first table.
+
+        Raises:
+            UnboundExecutionError: No database has the bind key of the table.
+            ReadingError: The statement writes or locks, and the session only reads.
+        """
+        if self._reading and clause is not None:
+            locks = getattr(clause, "_for_update_arg", None) is not None
+            if locks or getattr(clause, "is_dml", False):
+                raise ReadingError(
+                    "This statement writes or locks, and db.reading() has no transaction: execute"
+                    " it outside of db.reading()."
+                )
+        if bind is not None:
+            return bind
+        if self._single_engine is not None:
+            return self._single_engine
+        key = _bind_key(mapper, clause)
+        if key not in self._engines:
+            raise unknown_bind(key)
+        return self._engines[key]
+
+    def flush(self, objects: Any = None) -> None:
+        """Write the changes of objects to the database.
+
+        Raises:
+            ReadingError: There are changes, and the session only reads.
+        """
+        if self._reading and (self.new or self.dirty or self.deleted):
+            raise ReadingError(
+                "An object was added, changed or deleted under db.reading(): write outside of it."
+            )
+        super().flush(objects)
+
+    def _after_begin(self, connection: Connection) -> None:
+        self._connections = [other for other in self._connections if not other.closed]
+        self._connections.append(connection)
+        if self._reading:
+            _set_autocommit(connection, True)
 
 
-async def _ended(task: asyncio.Task[Any]) -> asyncio.CancelledError | None:
-    """Wait until *task* has ended; the cancellation that came meanwhile, if one has."""
-    cancelled: asyncio.CancelledError | None = None
-    loop = asyncio.get_running_loop()
-    while not task.done():
-        # asyncio.wait() does the same, and takes as long as a row from a database.
-        over = loop.create_future()
-        task.add_done_callback(partial(_set, over))
-        try:
-            await over
-        except asyncio.CancelledError as error:
-            cancelled = error
-    return cancelled
+@event.listens_for(RoutedSession, "after_begin")
+def _after_begin(session: RoutedSession, transaction: object, connection: Connection) -> None:
+    session._after_begin(connection)  # pyright: ignore[reportPrivateUsage]
 
 
-def _set(future: asyncio.Future[None], task: object) -> None:
-    if not future.done():
-        future.set_result(None)
+def _set_autocommit(connection: Connection, value: bool) -> None:
+    # Only asyncpg begins a transaction in a round trip of its own.
+    if connection.dialect.driver == "asyncpg":
+        adapter: Any = connection.connection.dbapi_connection
+        adapter.autocommit = value
+
+
+def _closes_without_io(connection: Connection) -> bool:
+    if connection.closed:
+        return True
+    pool: Any = connection.engine.pool
+    if connection.invalidated or not isinstance(pool, FairPool):
+        return False
+    if not pool.keeps_returned_connection:
+        return False
+    adapter: Any = connection.connection.dbapi_connection
+    if connection.dialect.driver == "asyncpg":
+        return adapter._transaction is None and not adapter.driver_connection.is_closed()
+    return isinstance(adapter, SQLiteAdapter) and not adapter.in_transaction
+
+
+def _bind_key(mapper: Any, clause: Any) -> str | None:
+    source = sa.inspect(mapper).local_table if mapper is not None else clause
+    if source is None:
+        return None
+    element: Any
+    for element in visitors.iterate(source):
+        if isinstance(element, sa.Table):
+            return cast("str | None", element.metadata.info.get(BIND_KEY))
+    return None
+
+
+def unknown_bind(key: str | None) -> UnboundExecutionError:
+    """Return the error for a bind *key* that no database has."""
+    setting = "SQLALCHEMY_DATABASE_URI" if key is None else f"SQLALCHEMY_BINDS[{key!r}]"
+    return UnboundExecutionError(f"no database has the bind key {key!r}: set {setting}")
 
 
 class Session(AsyncSession):
-    """SQLAlchemy's asynchronous session, which says so when two tasks use it at once.
+    """SQLAlchemy's asynchronous session, which raises an error if two tasks use it at once.
 
-    A session is one conversation with the database: SQLAlchemy's own is not safe to share
-    between tasks, and only sometimes notices. Here an operation that starts while another task's
-    is under way raises :exc:`ConcurrentUseError`; one after another, from whatever task, is
-    allowed (:func:`asyncio.wait_for` runs its argument in another task, for one).
+    A session is one conversation with the database. SQLAlchemy's own is not safe to share between
+    tasks, and only sometimes notices. Here a method that is called while another task awaits one
+    raises :exc:`ConcurrentUseError`. Tasks may use it one after another; for example,
+    :func:`asyncio.wait_for` runs its argument in another task on Python 3.11.
+
+    .. versionadded:: 0.1
     """
 
     sync_session_class = RoutedSession
@@ -76,83 +192,86 @@ class Session(AsyncSession):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._loop = asyncio.get_running_loop()
-        self._user: asyncio.Task[Any] | None = None
-        self._under_way = ""
-        self._waiting: list[asyncio.Future[None]] = []
+        self._task: asyncio.Task[Any] | None = None
+        self._method = ""
+        self._waiters: list[asyncio.Future[None]] = []
         self._discarded = False
 
     async def close(self) -> None:
-        """Roll back what is not committed, and give the connection back to the pool.
+        """Roll back what is not committed, and return the connection to the pool.
 
-        What another task has under way is waited for. The session can be used again.
+        It waits until the method that another task awaits has ended. The session can be used again.
         """
-        while self._user is not None:
-            self._waiting.append(over := self._loop.create_future())
-            await over
-        await self._use("close", AsyncSession.close)
+        while self._task is not None:
+            self._waiters.append(waiter := self._loop.create_future())
+            await waiter
+        await self._run("close", AsyncSession.close)
 
-    async def discard(self) -> None:
-        """Close the session for good: its context has ended. To do so twice does no harm."""
+    def discard(self) -> Coroutine[Any, Any, None] | None:
+        """Close the session for good, because its context has ended. A second call does no harm.
+
+        Returns:
+            A coroutine to await, or ``None`` if the session is closed already.
+        """
         self._discarded = True
-        await self.close()
-
-    async def discarded(self) -> None:
-        """Discard the session to the end, also when the waiting task is cancelled meanwhile."""
-        if self._user is None and self.sync_session.at_rest:
-            # Nothing is waited for, so that nothing can be cancelled: a task, and a greenlet in
-            # it, would cost as much as a row.
-            self._discarded = True
+        if self._task is None and self.sync_session.closes_without_io():
+            # A task, and a greenlet in it, would cost as much as reading a row.
             self.sync_session.close()
-        else:
-            await completed(self.discard)
+            return None
+        return self.close()
 
-    async def exclusively(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
-        """Await *work*, the operation called *name*, unless another task's is under way.
+    async def run_exclusively(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Await the method *work*, unless another task awaits one.
+
+        Arguments:
+            name: The name of the method, for errors.
+            work: A function that gets the session and *args*.
 
         Raises:
-            ConcurrentUseError: One is.
+            ConcurrentUseError: Another task awaits a method.
             RuntimeError: The context of this session has ended, or its event loop is another.
         """
-        if self._user is not None:
-            if self._user is asyncio.current_task():
+        if self._task is not None:
+            if self._task is asyncio.current_task():
                 return await work(self, *args)
             raise ConcurrentUseError(
-                f"session.{name}() was called while another task is in {self._under_way}() of the"
-                " same session, which is one conversation with the database: await one after"
-                " the other, or give each task its own, `async with db.new_session() as session:`"
+                f"session.{name}() was called while another task awaits {self._method}() of the"
+                " same session. Await one after the other, or give each task a session of its own:"
+                " `async with db.new_session() as session:`"
             )
         if self._discarded:
             raise RuntimeError(
-                f"session.{name}() came after the end of the context that the session belongs to:"
-                " ask for db.session when it is used; a task that outlives its request is started"
-                " with app.add_background_task()"
+                f"session.{name}() was called after the end of the context that the session belongs"
+                " to: use db.session instead of keeping its value, and start a task that outlives"
+                " its request with app.add_background_task()"
             )
         if self._loop is not asyncio.get_running_loop():
             raise RuntimeError(
                 f"session.{name}(): this session belongs to another event loop; in `quart shell`"
-                " write run(lambda: db.session...), so that it is asked for where it is used"
+                " write run(lambda: db.session...), so that db.session is evaluated in the loop"
             )
-        return await self._use(name, work, *args)
+        return await self._run(name, work, *args)
 
-    async def _use(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
-        self._user, self._under_way = asyncio.current_task(), name
+    async def _run(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
+        self._task, self._method = asyncio.current_task(), name
         try:
             return await work(self, *args)
         finally:
-            self._user = None
-            while self._waiting:
-                _set(self._waiting.pop(), self)
+            self._task = None
+            while self._waiters:
+                if not (waiter := self._waiters.pop()).done():
+                    waiter.set_result(None)
 
 
 def _exclusive(method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
     name = method.__name__
 
     @wraps(method)
-    async def guarded(self: Session, *args: Any, **kwargs: Any) -> T:
+    async def wrapper(self: Session, *args: Any, **kwargs: Any) -> T:
         work = partial(method, **kwargs) if kwargs else method
-        return await self.exclusively(name, work, *args)
+        return await self.run_exclusively(name, work, *args)
 
-    return guarded
+    return wrapper
 
 
 # Each coroutine of AsyncSession that may talk to the database.
@@ -162,3 +281,59 @@ for _name in (
 ).split():
     if hasattr(AsyncSession, _name):
         setattr(Session, _name, _exclusive(getattr(AsyncSession, _name)))
+
+
+_Current = tuple[object, AppContext, Session]
+_current: ContextVar[_Current | None] = ContextVar("sqlalchemy_reading", default=None)
+
+
+def reading_session(db: object, context: AppContext) -> Session | None:
+    """Return the session of the current ``db.reading()`` in *context*, or None."""
+    if (current := _current.get()) and current[0] is db and current[1] is context:
+        return current[2]
+    return None
+
+
+class Reading:
+    """The context manager and decorator that ``db.reading()`` returns."""
+
+    _session: Session
+    _token: Token[_Current | None]
+
+    def __init__(self, db: object, make_session: Callable[[], tuple[Session, AppContext]]) -> None:
+        self._db = db
+        self._make_session = make_session
+
+    async def __aenter__(self) -> Session:
+        """Make ``db.session`` a session that only reads, and return it."""
+        self._session, context = self._make_session()
+        self._token = _current.set((self._db, context, self._session))
+        return self._session
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Return the connection to the pool."""
+        _current.reset(self._token)
+        await finish(self._session.discard)
+
+    def __call__(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Return *function*, in which ``db.session`` only reads.
+
+        Raises:
+            TypeError: It is not an ``async def`` function.
+        """
+        if not is_async(function):
+            raise TypeError(
+                f"db.reading() needs a coroutine function: write {function!r} with `async def`"
+            )
+
+        @wraps(function)
+        async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            async with Reading(self._db, self._make_session):
+                return await function(*args, **kwargs)
+
+        return wrapper

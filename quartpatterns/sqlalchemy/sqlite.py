@@ -1,4 +1,4 @@
-"""SQLite for SQLAlchemy, with one round trip to the connection's thread for each statement.
+"""SQLite for SQLAlchemy: one round trip for each statement, cancellation, real savepoints.
 
 A SQLite connection lives in a thread of its own. SQLAlchemy asks that thread for a cursor, has it
 execute the statement, asks for the rows, closes the cursor and rolls back: five round trips for
@@ -7,36 +7,44 @@ one row, each of which takes longer than reading the row. Here it is one.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
+from sqlalchemy.engine import AdaptedConnection, Connection, Dialect, Engine, ExceptionContext
 from sqlalchemy.util import await_only
 
 if TYPE_CHECKING:
     from quartpatterns._shared.sqlite_thread import SQLiteConnection
 
-__all__ = ["BufferedCursor", "SQLiteAdapter", "connect_sqlite"]
+__all__ = ["BufferedCursor", "SQLiteAdapter", "configure_sqlite", "connect_sqlite"]
+
+
+def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
+    """Register the event handlers of this module on an engine for SQLite."""
+    if engine.url.drivername == "sqlite+aiosqlite":
+        event.listen(engine, "do_connect", _connect_adapter)
+    event.listen(engine, "handle_error", _roll_back_cancelled)
+    event.listen(engine, "savepoint", _begin_before_savepoint)
+    if pragmas:
+        event.listen(engine, "connect", partial(_set_pragmas, pragmas))
 
 
 async def connect_sqlite(*args: Any, **options: Any) -> SQLiteConnection:
-    """Open a connection in a new thread; what ``async_creator_fn`` of SQLAlchemy's dialect does.
-
-    Arguments:
-        args: For :func:`sqlite3.connect`.
-        options: The same, by name.
-    """
-    # Here, as an application with another database needs no aiosqlite.
+    """Call :func:`sqlite3.connect` in a new thread; an ``async_creator_fn`` for SQLAlchemy."""
+    # Imported here, because applications with other databases don't need aiosqlite.
     from quartpatterns._shared.sqlite_thread import SQLiteConnection, SQLiteThread
 
     thread = SQLiteThread(partial(sqlite3.connect, *args, **options))
     try:
         await thread.open()
     except BaseException:
-        # The thread closes what it has opened, also when nobody waits for that.
+        # The thread closes what it has opened, also if this task is cancelled again.
         await SQLiteConnection(thread).close()
         raise
     return SQLiteConnection(thread)
@@ -47,19 +55,13 @@ class BufferedCursor:
 
     All rows are fetched at once, as by SQLAlchemy's own cursor. A statement whose rows are
     streamed has a server-side cursor of SQLAlchemy instead.
-
-    Arguments:
-        driver: The connection.
     """
 
     server_side = False
     arraysize = 1
     description: Any = None
-    """The columns of the rows, or None if the statement returns none."""
     rowcount = -1
-    """The number of rows that the statement has changed, or -1."""
     lastrowid: int | None = None
-    """The key of the row that was inserted last."""
 
     def __init__(self, driver: SQLiteConnection) -> None:
         self._driver = driver
@@ -83,7 +85,7 @@ class BufferedCursor:
         return [self._rows.popleft() for _ in range(min(size, len(self._rows)))]
 
     def fetchall(self) -> list[Any]:
-        """Return all rows that are left."""
+        """Return the remaining rows."""
         rows = list(self._rows)
         self._rows.clear()
         return rows
@@ -103,17 +105,14 @@ class BufferedCursor:
         """Do nothing; SQLAlchemy calls it to close the cursor and keep its rows."""
 
     def _run(self, function: Callable[..., Any], operation: str, parameters: Any) -> None:
-        done = await_only(self._driver.run(function, operation, parameters))
-        self.description, self._rows, self.rowcount, self.lastrowid = done
+        # The thread's own method saves two coroutines of the connection's.
+        call = partial(function, self._driver.raw, operation, parameters)
+        result = await_only(self._driver.thread.submit(call))
+        self.description, self._rows, self.rowcount, self.lastrowid = result
 
 
 class SQLiteAdapter(AsyncAdapt_aiosqlite_connection):
-    """SQLAlchemy's view of a connection, which asks the thread only if there is something to do.
-
-    Arguments:
-        dbapi: SQLAlchemy's adapter of aiosqlite.
-        driver: A connection of :func:`connect_sqlite`.
-    """
+    """SQLAlchemy's adapter of a connection, without round trips that have no effect."""
 
     __slots__ = ()
 
@@ -133,15 +132,68 @@ class SQLiteAdapter(AsyncAdapt_aiosqlite_connection):
     def isolation_level(self, value: str | None) -> None:
         await_only(self.driver_connection.run(setattr, "isolation_level", value))
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction has begun."""
+        # aiosqlite's property says the same, through three others.
+        return bool(self.driver_connection.thread.raw.in_transaction)
+
     def rollback(self) -> None:
         """Roll back, if a transaction has begun: SQLite begins one to write."""
-        if self.driver_connection.in_transaction:
+        if self.in_transaction:
             await_only(self.driver_connection.rollback())
 
     def commit(self) -> None:
         """Commit, if a transaction has begun."""
-        if self.driver_connection.in_transaction:
+        if self.in_transaction:
             await_only(self.driver_connection.commit())
+
+
+# Event handlers.
+
+
+def _connect_adapter(
+    dialect: Dialect, record: object, arguments: list[Any], options: dict[str, Any]
+) -> AdaptedConnection | None:
+    if options.get("async_creator_fn") is not connect_sqlite:
+        return None  # SQLAlchemy adapts the connections of a user's own function.
+    dbapi: Any = dialect.loaded_dbapi
+    return SQLiteAdapter(dbapi, dbapi.connect(*arguments, **options).driver_connection)
+
+
+def _roll_back_cancelled(context: ExceptionContext) -> None:
+    cancelled = isinstance(context.original_exception, asyncio.CancelledError)
+    if cancelled and context.connection is not None and not context.connection.invalidated:
+        connection = context.connection.connection.dbapi_connection
+        assert isinstance(connection, AdaptedConnection)
+        connection.run_async(_roll_back)
+
+
+async def _roll_back(driver: Any) -> None:
+    """End the transaction of a connection whose statement was cancelled.
+
+    SQLAlchemy is about to close the connection. That ends the transaction only when the last
+    cursor is garbage collected: those that the error's traceback holds would keep the database
+    locked.
+    """
+    rollback = asyncio.ensure_future(driver.rollback())
+    await asyncio.wait([rollback])
+    # An error means that there is no transaction, or that the connection is closed.
+    rollback.exception()
+
+
+def _begin_before_savepoint(connection: Connection, name: str) -> None:
+    # IMMEDIATE, because a savepoint announces writing: this waits for other writers. A transaction
+    # that reads before it writes fails at once if another one has written in between.
+    if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _set_pragmas(pragmas: Mapping[str, str | int], connection: Any, record: object) -> None:
+    cursor = connection.cursor()
+    for name, value in pragmas.items():
+        cursor.execute(f"PRAGMA {name} = {value}")
+    cursor.close()
 
 
 # In the thread.

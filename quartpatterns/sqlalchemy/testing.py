@@ -1,4 +1,4 @@
-"""Tests that leave no trace in a database: all that they do is rolled back."""
+"""Tests whose changes to a database are rolled back."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from quartpatterns.sqlalchemy.engines import make_engine
-from quartpatterns.sqlalchemy.loops import LoopEngines
-from quartpatterns.sqlalchemy.registration import Registration
+from quartpatterns.sqlalchemy.engines import LoopEngines, make_engine
+from quartpatterns.sqlalchemy.extension import Registration
 from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
 
 __all__ = ["rolled_back"]
@@ -24,7 +23,7 @@ __all__ = ["rolled_back"]
 
 @asynccontextmanager
 async def rolled_back(app: Quart) -> AsyncGenerator[None]:
-    """Undo at the end what *app* does to its databases meanwhile, whatever it commits.
+    """Roll back at the end what *app* has changed in its databases, even if it has committed.
 
     ::
 
@@ -34,72 +33,72 @@ async def rolled_back(app: Quart) -> AsyncGenerator[None]:
             async with rolled_back(app):
                 yield app
 
-    Each database has one connection with one transaction. What the application takes for a
-    transaction, in whatever session, engine or request, is a savepoint in it: a commit releases
-    it, a rollback goes back to it. Requests see what others have committed, as they do
-    elsewhere. They run one after the other: transactions side by side need connections of their
-    own, and so tests without this.
+    Each database has one connection with one transaction. Each transaction of the application is a
+    savepoint in it, which a commit releases and a rollback rolls back to. Requests see what others
+    have committed, and run one after the other. A test of concurrent transactions can't use this.
 
     Arguments:
-        app: An application that is initialised, on the event loop of the test.
+        app: An initialised application, on the event loop of the test.
 
     Raises:
         RuntimeError: The application has no SQLAlchemy object.
         NotImplementedError: A driver is neither asyncpg nor aiosqlite.
+
+    .. versionadded:: 0.1
     """
     registration = app.extensions.get("sqlalchemy")
     if not isinstance(registration, Registration):
         raise RuntimeError("initialise the application first: db.init_app(app)")
     loop = asyncio.get_running_loop()
-    before = registration.engines.get(loop)
+    outer = registration.test_engines.get(loop)
     async with AsyncExitStack() as stack:
         engines = {
-            key: await stack.enter_async_context(_undone(database.url, registration))
-            for key, database in registration.databases.items()
+            key: await stack.enter_async_context(_nested_engine(database.url, registration))
+            for key, database in registration.settings.databases.items()
         }
-        registration.engines[loop] = inside = LoopEngines(engines)
+        registration.test_engines[loop] = test_engines = LoopEngines(engines, {})
         try:
             yield
         finally:
-            if before is None:
-                registration.engines.pop(loop, None)
+            if outer is None:
+                del registration.test_engines[loop]
             else:
-                registration.engines[loop] = before
-            await inside.close()
+                registration.test_engines[loop] = outer
+            await test_engines.close()
 
 
 @asynccontextmanager
-async def _undone(url: Any, registration: Registration) -> AsyncGenerator[AsyncEngine]:
-    """An engine whose connections are one, in a transaction that is rolled back."""
-    if (inside := _INSIDE.get(url.drivername)) is None:
+async def _nested_engine(url: Any, registration: Registration) -> AsyncGenerator[AsyncEngine]:
+    """An engine with one connection, in a transaction that is rolled back at the end."""
+    if (nested := _NESTED.get(url.drivername)) is None:
         raise NotImplementedError(
-            f"rolled_back() knows asyncpg and aiosqlite, not {url.drivername}"
+            f"rolled_back() supports asyncpg and aiosqlite, not {url.drivername}"
         )
     options: dict[str, Any] = {"poolclass": NullPool}
-    outer = make_engine(url, options=options, pragmas=registration.pragmas)
+    outer = make_engine(url, options=options, pragmas=registration.settings.pragmas)
     try:
         async with outer.connect() as connection:
             adapter: Any = (await connection.get_raw_connection()).dbapi_connection
             driver = adapter.driver_connection
 
             def connect() -> AdaptedConnection:
-                return inside(adapter.dbapi, driver)
+                return nested(adapter.dbapi, driver)
 
-            undo = await _begin(driver)
+            roll_back = await _begin(driver)
             inner = make_engine(url, options={**options, "creator": connect})
             try:
                 yield inner
             finally:
                 await inner.dispose()
-                await undo()
+                await roll_back()
     finally:
         await outer.dispose()
 
 
 async def _begin(driver: Any) -> Callable[[], Awaitable[object]]:
-    """Begin a transaction; the function that rolls it back."""
+    """Begin a transaction, and return the function that rolls it back."""
     if hasattr(driver, "transaction"):
-        # asyncpg takes a transaction for the outer one only where it was asked to begin it.
+        # asyncpg makes later transactions savepoints only if this one is begun by a method.
         transaction = driver.transaction()
         await transaction.start()
         return cast("Callable[[], Awaitable[object]]", transaction.rollback)
@@ -107,11 +106,8 @@ async def _begin(driver: Any) -> Callable[[], Awaitable[object]]:
     return cast("Callable[[], Awaitable[object]]", driver.rollback)
 
 
-class _InPostgreSQL(AsyncAdapt_asyncpg_connection):
-    """A connection that leaves the real one open.
-
-    asyncpg makes a transaction a savepoint where one is under way.
-    """
+class _NestedPostgreSQL(AsyncAdapt_asyncpg_connection):
+    """A connection that never closes. asyncpg makes its transactions savepoints."""
 
     __slots__ = ()
 
@@ -122,8 +118,8 @@ class _InPostgreSQL(AsyncAdapt_asyncpg_connection):
         pass
 
 
-class _InSQLite(SQLiteAdapter):
-    """A connection whose transactions are savepoints, each begun by its first statement."""
+class _NestedSQLite(SQLiteAdapter):
+    """A connection that never closes. Its transactions are savepoints."""
 
     __slots__ = ("_savepoint",)
     _numbers = itertools.count(1)
@@ -156,7 +152,7 @@ class _InSQLite(SQLiteAdapter):
             super().cursor().execute(statement.format(name))
 
 
-_INSIDE: dict[str, Callable[[Any, Any], AdaptedConnection]] = {
-    "postgresql+asyncpg": _InPostgreSQL,
-    "sqlite+aiosqlite": _InSQLite,
+_NESTED: dict[str, Callable[[Any, Any], AdaptedConnection]] = {
+    "postgresql+asyncpg": _NestedPostgreSQL,
+    "sqlite+aiosqlite": _NestedSQLite,
 }

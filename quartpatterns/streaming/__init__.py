@@ -1,6 +1,6 @@
-"""Stream a response while it is made, with request, session and ``g`` inside the generator.
+"""Streamed responses, with request, session and ``g`` in the generator.
 
-Wrap the generator, or put the decorator on the function, and return the result from the view:
+Wrap the generator, or decorate the function, and return the result from the view:
 
 .. code-block:: python
 

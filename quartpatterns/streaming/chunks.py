@@ -1,17 +1,17 @@
-"""Join small chunks into larger ones, without keeping anybody waiting."""
+"""Joining small chunks into larger ones."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import aclosing, suppress
 from contextvars import copy_context
 from time import monotonic
 
 from quart.utils import run_sync
 
-from quartpatterns.streaming.steps import threaded
+from quartpatterns.streaming.iterators import ThreadIterator
 
 __all__ = ["coalesce"]
 
@@ -23,9 +23,9 @@ def coalesce(
 ) -> AsyncGenerator[bytes, None]:
     """Join small *chunks* until they fill *size*, or until the first has waited for *delay*.
 
-    Each chunk of a response costs a trip through the server and some bytes on the wire. Rows of
-    a table are small: joined, they are sent many times faster, and the first still comes at
-    once. A synchronous iterable is read in a thread, many items at a time:
+    Each chunk of a response costs work in the server and some bytes on the wire. Rows of a table
+    are small: joined, they are sent many times faster, and the first is still sent at once. A
+    synchronous iterable is read in a thread, many items at a time:
 
     .. code-block:: python
 
@@ -37,58 +37,59 @@ def coalesce(
 
             return stream_with_context(coalesce(generate())), {"Content-Type": "text/csv"}
 
-    It reads ahead of a slow client, but by no more than *size* and one chunk. What the iterable
-    raises is raised when all that it gave before has been taken. Closing the generator closes
-    the iterable.
+    At most *size* and one chunk are read ahead of a slow client. An exception of the iterable is
+    raised after the chunks that came before it. Closing the generator closes the iterable.
+
+    .. versionadded:: 0.1
 
     Arguments:
-        chunks: A synchronous or asynchronous iterable of str or bytes; str is sent as UTF-8.
-        size: In bytes. A chunk that is longer by itself is passed on by itself, uncut.
-        delay: In seconds: how long a chunk may be held back for others to join it.
+        chunks: A synchronous or asynchronous iterable of str or bytes; str is encoded as UTF-8.
+        size: The most bytes in a joined chunk. A chunk that is longer is passed on unchanged.
+        delay: The seconds that a chunk can be held back for others to join it.
 
     Raises:
-        ValueError: *size* is less than 1, or *delay* less than 0.
+        ValueError: *size* is less than 1, or *delay* is less than 0.
     """
     if size < 1:
-        raise ValueError(f"size is a number of bytes, 1 or more, not {size}")
+        raise ValueError(f"size must be a number of bytes, 1 or more, not {size}")
     if not delay >= 0:
-        raise ValueError(f"delay is a number of seconds, 0 or more, not {delay}")
-    return _coalesced(chunks, size, delay)
+        raise ValueError(f"delay must be a number of seconds, 0 or more, not {delay}")
+    return _coalesce(chunks, size, delay)
 
 
-async def _coalesced(chunks: Chunks, size: int, delay: float) -> AsyncGenerator[bytes, None]:
-    basin = _Basin(size)
-    reader = asyncio.create_task(basin.fill(chunks))
+async def _coalesce(chunks: Chunks, size: int, delay: float) -> AsyncGenerator[bytes, None]:
+    buffer = _Buffer(size)
+    reader = asyncio.create_task(buffer.fill(chunks))
     try:
-        while await basin.due(delay):
-            yield basin.take()
+        while await buffer.wait_for_data(delay):
+            yield buffer.take()
     finally:
         finished = reader.done()
-        basin.closed = True
+        buffer.closed = True
         reader.cancel()
         await asyncio.wait([reader])
         if finished or not reader.cancelled():
-            reader.result()  # raises what the iterable raised
+            reader.result()  # raises the exception of the iterable
 
 
-class _Basin:
-    """Where one reader, a task or a thread, puts chunks, and one writer takes them.
+class _Buffer:
+    """A buffer between one reader of the source, a task or a thread, and one consumer.
 
-    It needs no lock, as one side alone writes each attribute, but for ``idle``: the writer sets
-    it and then looks for chunks once more; the reader adds a chunk and then looks at it. So one
-    of them sees the other.
+    It needs no lock. Each attribute is written by one side only, except ``waiting``: the consumer
+    sets it and then looks for chunks once more, and the reader adds a chunk and then looks at
+    it. So at least one of them notices the other.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.held: deque[tuple[float, bytes]] = deque()  # when it came, what came
+        self.chunks: deque[tuple[float, bytes]] = deque()  # with the time of arrival
         self.received = 0
         self.taken = 0
-        self.idle = False  # the writer waits, without a time limit
+        self.waiting = False  # The consumer waits for the first chunk.
         self.ended = False
         self.closed = False
-        self.news = asyncio.Event()
-        self.room = asyncio.Event()
+        self.changed = asyncio.Event()
+        self.emptied = asyncio.Event()
         self.loop = asyncio.get_running_loop()
 
     @property
@@ -96,33 +97,32 @@ class _Basin:
         return self.received - self.taken >= self.size
 
     async def fill(self, chunks: Chunks) -> None:
-        """Read all of *chunks*, with a pause whenever this is full."""
+        """Read all of *chunks*, and pause whenever the buffer is full."""
         try:
             if isinstance(chunks, AsyncIterable):
-                await self._fill_here(chunks)
+                await self._fill_on_loop(chunks)
             else:
-                await self._fill_in_threads(chunks)
+                iterator = ThreadIterator(chunks, run_sync, copy_context())
+                async with aclosing(iterator):
+                    while await iterator.call(self._fill_in_thread):
+                        await self._wait_for_room()
         finally:
             self.ended = True
-            self.news.set()
+            self.changed.set()
 
-    async def _fill_here(self, chunks: AsyncIterable[str | bytes]) -> None:
-        async with AsyncExitStack() as stack:
-            iterator = aiter(chunks)
-            if close := getattr(iterator, "aclose", None):
-                stack.push_async_callback(close)
+    async def _fill_on_loop(self, chunks: AsyncIterable[str | bytes]) -> None:
+        iterator = aiter(chunks)
+        try:
             async for chunk in iterator:
                 self._put(chunk)
                 if self.full:
-                    await self._drained()
+                    await self._wait_for_room()
+        finally:
+            if close := getattr(iterator, "aclose", None):
+                await close()
 
-    async def _fill_in_threads(self, chunks: Iterable[str | bytes]) -> None:
-        async with threaded(chunks, copy_context(), run_sync) as call:
-            while await call(self._fill_once):
-                await self._drained()
-
-    def _fill_once(self, iterator: Iterator[str | bytes]) -> bool:
-        """Read until this is full; returns whether there is more to read."""
+    def _fill_in_thread(self, iterator: Iterator[str | bytes]) -> bool:
+        """Read until the buffer is full, and return whether there is more to read."""
         for chunk in iterator:
             self._put(chunk)
             if self.full or self.closed:
@@ -133,42 +133,40 @@ class _Basin:
         data = chunk.encode() if isinstance(chunk, str) else chunk
         if not data:
             return
-        self.held.append((monotonic(), data))
+        self.chunks.append((monotonic(), data))
         self.received += len(data)
-        if self.idle or self.full:
-            self.idle = False
-            self.loop.call_soon_threadsafe(self.news.set)
+        if self.waiting or self.full:
+            self.waiting = False
+            self.loop.call_soon_threadsafe(self.changed.set)
 
-    async def _drained(self) -> None:
+    async def _wait_for_room(self) -> None:
         while self.full:
-            self.room.clear()
-            await self.room.wait()
+            self.emptied.clear()
+            await self.emptied.wait()
 
-    async def due(self, delay: float) -> bool:
-        """Wait until there is something to take; false when there never will be."""
+    async def wait_for_data(self, delay: float) -> bool:
+        """Wait until chunks have to be taken; return False if there are no more."""
         while not (self.full or self.ended):
-            self.news.clear()
-            self.idle = not self.held
-            if self.idle and not self.held:
-                await self.news.wait()
-            elif self.held and (left := self.held[0][0] + delay - monotonic()) > 0:
-                await self._news_within(left)
-            elif self.held:
-                break
-        return bool(self.held)
-
-    async def _news_within(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.news.wait()
+            self.changed.clear()
+            self.waiting = not self.chunks
+            if self.waiting and not self.chunks:
+                await self.changed.wait()
+            elif self.chunks:
+                seconds = self.chunks[0][0] + delay - monotonic()
+                if seconds <= 0:
+                    break
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self.changed.wait()
+        return bool(self.chunks)
 
     def take(self) -> bytes:
-        """The chunks that came first, as many as fit together, but at least one."""
-        parts = [self.held.popleft()[1]]
+        """Remove the oldest chunks, as many as fit together but at least one, and join them."""
+        parts = [self.chunks.popleft()[1]]
         length = len(parts[0])
-        while self.held and length + len(self.held[0][1]) <= self.size:
-            parts.append(self.held.popleft()[1])
+        while self.chunks and length + len(self.chunks[0][1]) <= self.size:
+            parts.append(self.chunks.popleft()[1])
             length += len(parts[-1])
         self.taken += length
-        self.room.set()
+        self.emptied.set()
         return b"".join(parts)

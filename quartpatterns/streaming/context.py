@@ -1,4 +1,7 @@
-"""Keep request, session and ``g`` while a response is streamed."""
+"""Keeping the context of a view while its response is streamed."""
+
+# What an iterable of any kind yields is not known.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from contextlib import aclosing
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from functools import wraps
-from types import TracebackType
-from typing import Any, ParamSpec, TypeGuard, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from quart import (
     Quart,
@@ -22,7 +24,7 @@ from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
-from quartpatterns.streaming.steps import async_steps, sync_steps, within
+from quartpatterns.streaming.iterators import ThreadIterator, await_in_context, iterate_in_context
 
 __all__ = ["stream_with_context"]
 
@@ -48,8 +50,8 @@ def stream_with_context(generator_or_function: Any) -> Any:
     """Keep the context of the view in a generator that runs after the view has returned.
 
     ``request``, ``session``, ``g`` (the same object), ``current_app`` and ``url_for`` work in
-    the generator as in the view. It is a decorator for a function that returns a generator, or
-    a wrapper around a generator:
+    the generator as in the view. This is a wrapper for a generator, or a decorator for a function
+    that returns one:
 
     .. code-block:: python
 
@@ -63,28 +65,28 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
             return generate()
 
-    The generator, or any other iterable, is asynchronous or synchronous. A synchronous one is
-    stepped in threads. It is closed when the client goes away, and when the server stops.
+    A synchronous generator runs in threads. The generator is closed when the client disconnects
+    and when the server stops.
 
-    The response that it makes is not cut by ``RESPONSE_TIMEOUT``, unless the view gives it a
-    ``timeout`` of its own; in answer to ``HEAD`` the generator is not run. When the stream ends,
-    the teardown functions run a second time, as in Flask 3.1.
+    ``RESPONSE_TIMEOUT`` does not limit the response, unless the view sets its ``timeout``. The
+    generator does not run for ``HEAD``. When the stream ends, the teardown functions run a second
+    time, as in Flask 3.1. A context of a websocket or an application is kept as well, and is torn
+    down by the code that has pushed it.
 
-    In a websocket handler or an application context the context is kept too; whoever pushed it
-    tears it down.
+    .. versionadded:: 0.1
 
     Arguments:
-        generator_or_function: The generator, or the function that makes one. As a decorator
-            it keeps the context in which the function is called.
+        generator_or_function: A generator or another iterable, or a function that returns one.
+            The context is that of the call.
 
     Raises:
-        RuntimeError: No context is active.
-        TypeError: There is nothing to iterate over.
+        RuntimeError: There is no current context.
+        TypeError: The argument, or the result of the function, can't be iterated over.
     """
-    if _is_async(generator_or_function) or _is_sync(generator_or_function):
+    if isinstance(generator_or_function, AsyncIterable | Iterable) or not callable(
+        generator_or_function
+    ):
         return _stream(generator_or_function)
-    if not callable(generator_or_function):
-        raise _not_iterable(generator_or_function)
 
     @wraps(generator_or_function)
     def decorated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
@@ -93,65 +95,50 @@ def stream_with_context(generator_or_function: Any) -> Any:
     return decorated
 
 
-def _stream(source: object) -> AsyncGenerator[Any, None]:
+def _stream(source: Any) -> AsyncGenerator[Any, None]:
     if not has_app_context():
         raise RuntimeError(
-            "stream_with_context keeps the context that is active: call it in a view function,"
-            " or in 'async with app.app_context():'"
+            "stream_with_context keeps the current context: call it in a view function, or in"
+            " 'async with app.app_context():'"
         )
     context = copy_context()
-    steps = _steps(source, context)
+    if isinstance(source, AsyncIterable):
+        chunks = iterate_in_context(source, context)
+    elif isinstance(source, Iterable):
+        chunks = _iterate_in_threads(ThreadIterator(source, current_app.sync_to_async, context))
+    else:
+        raise TypeError(
+            "stream_with_context takes a generator or another iterable, or a function that"
+            f" returns one, not {type(source).__name__}"
+        )
     if not has_request_context():
-        return steps
-    kept = _Kept(context, request_ctx.app, request_ctx.request)
-    after_this_request(kept.answer)
-    return _torn_down(steps, kept)
+        return chunks
+    request_stream = _RequestStream(context, request_ctx.app, request_ctx.request)
+    after_this_request(request_stream.prepare_response)
+    return request_stream.iterate(chunks)
 
 
-def _steps(source: object, context: Context) -> AsyncGenerator[Any, None]:
-    if _is_async(source):
-        return async_steps(source, context)
-    if _is_sync(source):
-        return sync_steps(source, context, current_app.sync_to_async)
-    raise _not_iterable(source)
-
-
-def _is_async(source: object) -> TypeGuard[AsyncIterable[Any]]:
-    return isinstance(source, AsyncIterable)
-
-
-def _is_sync(source: object) -> TypeGuard[Iterable[Any]]:
-    return isinstance(source, Iterable)
-
-
-def _not_iterable(given: object) -> TypeError:
-    return TypeError(
-        "stream_with_context takes a generator or another iterable, or a function that returns"
-        f" one, not {type(given).__name__}"
-    )
-
-
-async def _torn_down(steps: AsyncGenerator[Any, None], kept: _Kept) -> AsyncGenerator[Any, None]:
-    async with kept, aclosing(steps):
-        async for chunk in steps:
+async def _iterate_in_threads(iterator: ThreadIterator[Any]) -> AsyncGenerator[Any, None]:
+    async with aclosing(iterator):
+        async for chunk in iterator:
             yield chunk
 
 
 @dataclass(slots=True)
-class _Kept:
-    """A request and the context it had; left, it runs the teardown functions there.
+class _RequestStream:
+    """The stream of a request, whose teardown functions run when it ends.
 
-    Nothing is pushed or popped: that would fail as soon as another task takes the next step.
+    No context is pushed or popped, because that fails if another task takes the next step.
     """
 
     context: Context
     app: Quart
     request: Request
-    answered: bool = False
+    responded: bool = False
 
-    async def answer(self, response: ResponseTypes) -> ResponseTypes:
-        """Lift the time limit of a streamed response, and send no body in answer to ``HEAD``."""
-        self.answered = True
+    async def prepare_response(self, response: ResponseTypes) -> ResponseTypes:
+        """Remove the time limit of a streamed response, and the body for ``HEAD``."""
+        self.responded = True
         if not isinstance(response, Response):
             return response
         if not isinstance(response.response, response.iterable_body_class):
@@ -159,24 +146,28 @@ class _Kept:
         if response.timeout is Ellipsis:
             response.timeout = None
         if self.request.method == "HEAD":
-            async with response.response:  # leaving it closes the generator
+            async with response.response:  # Leaving it closes the generator.
                 response.response = response.iterable_body_class([])
         return response
 
-    async def __aenter__(self) -> None:
+    async def iterate(self, chunks: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        """Yield *chunks*, then run the teardown functions."""
         self.context.run(_streaming.set, True)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        consumed_in_view = not self.answered and has_request_context()
-        if consumed_in_view or _streaming.get():
-            return  # The teardown of the view, or of the stream around this one, is yet to come.
-        # A copy, as a thread that a cancellation left alone may still be in the context itself.
-        await within(self.context.copy(), self._tear_down(error))
+        failure: BaseException | None = None
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            # If the view itself takes the chunks, or another stream of this request does, the
+            # teardown functions run later anyway.
+            taken_in_view = not self.responded and has_request_context()
+            if not taken_in_view and not _streaming.get():
+                # A copy, because an abandoned thread can still be in the context itself.
+                await await_in_context(self.context.copy(), self._tear_down(failure))
 
     async def _tear_down(self, error: BaseException | None) -> None:
         try:

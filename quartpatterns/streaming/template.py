@@ -1,4 +1,4 @@
-"""Send a template while it is rendered."""
+"""Streaming a template while it is rendered."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ async def stream_template(
     buffering: int = 5,
     **context: Any,
 ) -> AsyncGenerator[str, None]:
-    """Render the template with this name as a stream that a view returns.
+    """Render a template by name as a stream that a view can return.
 
-    Values of the context may be asynchronous: ``{% for row in rows %}`` iterates over an
-    asynchronous generator, which is closed with the stream. Request, session and ``g`` are
-    there to the end, and ``RESPONSE_TIMEOUT`` does not cut it; see :func:`stream_with_context`.
+    Variables can be asynchronous: ``{% for row in rows %}`` iterates over an asynchronous
+    generator, which is closed with the stream. The context is kept until the end, and
+    ``RESPONSE_TIMEOUT`` does not limit the response; see :func:`stream_with_context`.
+
+    .. versionadded:: 0.1
 
     Arguments:
-        template_name_or_list: The name of the template. Of a list, the first that exists.
-        buffering: How many pieces of the template are sent together, as with Jinja's
-            ``enable_buffering()``. With 1 each goes at once, as in Flask's own function: what
-            a page wants that shows events as they come.
+        template_name_or_list: The name of the template, a template, or a list of them, of which
+            the first that exists is used.
+        buffering: The number of pieces of the template that are sent together, as with Jinja's
+            ``enable_buffering()``. With 1 each is sent at once, as in Flask's function; use it
+            for events that are shown as they happen.
         context: The variables of the template.
 
     Raises:
-        jinja2.TemplateNotFound: There is no such template; nothing has been sent then.
+        jinja2.TemplateNotFound: There is no such template. Nothing has been sent then.
         ValueError: *buffering* is less than 1.
     """
     template = current_app.jinja_env.get_or_select_template(template_name_or_list)
@@ -47,15 +50,17 @@ async def stream_template(
 async def stream_template_string(
     source: str, *, buffering: int = 5, **context: Any
 ) -> AsyncGenerator[str, None]:
-    """Render the template with this source as a stream that a view returns.
+    """Render the source of a template as a stream that a view can return.
+
+    .. versionadded:: 0.1
 
     Arguments:
         source: The source of the template.
-        buffering: How many pieces are sent together; see :func:`stream_template`.
+        buffering: The number of pieces that are sent together; see :func:`stream_template`.
         context: The variables of the template.
 
     Raises:
-        jinja2.TemplateSyntaxError: The source is not a template.
+        jinja2.TemplateSyntaxError: The source is not a valid template.
         ValueError: *buffering* is less than 1.
     """
     return await _stream(current_app.jinja_env.from_string(source), context, buffering)
@@ -65,39 +70,41 @@ async def _stream(
     template: Template, context: dict[str, Any], buffering: int
 ) -> AsyncGenerator[str, None]:
     if buffering < 1:
-        raise ValueError(f"buffering is a number of template pieces, 1 or more, not {buffering}")
+        raise ValueError(
+            f"buffering must be a number of template pieces, 1 or more, not {buffering}"
+        )
     app: Quart = app_ctx.app
     await app.update_template_context(context)  # pyright: ignore[reportUnknownMemberType] (Quart's)
-    await _announce(before_render_template, app, template, context)
-    return stream_with_context(_rendered(app, template, context, buffering))
+    await _send_signal(before_render_template, app, template, context)
+    return stream_with_context(_render(app, template, context, buffering))
 
 
-async def _rendered(
+async def _render(
     app: Quart, template: Template, context: dict[str, Any], buffering: int
 ) -> AsyncGenerator[str, None]:
     async with AsyncExitStack() as stack:
         for value in filter(isasyncgen, context.values()):
             stack.push_async_callback(value.aclose)
         pieces = await stack.enter_async_context(aclosing(template.generate_async(context)))
-        async for several in _joined(pieces, buffering):
-            yield several
-    await _announce(template_rendered, app, template, context)
+        async for joined in _join(pieces, buffering):
+            yield joined
+    await _send_signal(template_rendered, app, template, context)
 
 
-async def _announce(
+async def _send_signal(
     signal: NamedSignal, app: Quart, template: Template, context: dict[str, Any]
 ) -> None:
-    to_async: Any = app.ensure_async  # Its overloads are narrower than what signals ask for.
+    to_async: Any = app.ensure_async  # The overloads are too narrow for signals.
     await signal.send_async(app, _sync_wrapper=to_async, template=template, context=context)
 
 
-async def _joined(pieces: AsyncIterable[str], count: int) -> AsyncGenerator[str, None]:
-    held: list[str] = []
+async def _join(pieces: AsyncIterable[str], count: int) -> AsyncGenerator[str, None]:
+    buffer: list[str] = []
     async for piece in pieces:
         if piece:
-            held.append(piece)
-        if len(held) == count:
-            yield "".join(held)
-            held.clear()
-    if held:
-        yield "".join(held)
+            buffer.append(piece)
+        if len(buffer) == count:
+            yield "".join(buffer)
+            buffer.clear()
+    if buffer:
+        yield "".join(buffer)

@@ -1,68 +1,108 @@
-"""The application that is made of all the pieces."""
+"""The application class and the blueprint class."""
 
 from __future__ import annotations
 
-from quart import Quart
+from typing import Any, TypeVar
 
-from quartpatterns.subclassing.commands import Commands
-from quartpatterns.subclassing.connection import FaithfulHTTPConnection
-from quartpatterns.subclassing.context import Contexts
-from quartpatterns.subclassing.dispatch import Dispatch
-from quartpatterns.subclassing.files import FileDefaults, StaticFiles
-from quartpatterns.subclassing.hooks import FirstRequest, TeardownOrder, UrlProcessors
-from quartpatterns.subclassing.hosts import FaithfulMap, Hosts
-from quartpatterns.subclassing.messages import FlashChecks
-from quartpatterns.subclassing.request import FaithfulRequest, FaithfulWebsocket
-from quartpatterns.subclassing.rules import FaithfulRule
-from quartpatterns.subclassing.sessions import FaithfulSessionInterface
-from quartpatterns.subclassing.signposts import ApplicationSignposts
-from quartpatterns.subclassing.templates import SessionInTemplates
+from flask.typing import URLDefaultCallable
+from quart import Blueprint, Quart
+from quart.wrappers import Response
+
+from quartpatterns.subclassing import cli, connection, context, dispatch, files, response, routing
+from quartpatterns.subclassing.request import (
+    FaithfulRequest,
+    FaithfulWebsocket,
+    UnsupportedAttribute,
+)
 from quartpatterns.subclassing.testing import FaithfulClient
-from quartpatterns.subclassing.threads import SyncThreads
-from quartpatterns.subclassing.values import ReturnValues
-from quartpatterns.subclassing.websocket import FaithfulWebsocketConnection
 
-__all__ = ["FaithfulQuart"]
+__all__ = ["FaithfulBlueprint", "FaithfulQuart"]
+
+T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
 class FaithfulQuart(
-    FlashChecks,
-    FirstRequest,
-    Dispatch,
-    ReturnValues,
-    UrlProcessors,
-    TeardownOrder,
-    Contexts,
-    Hosts,
-    SyncThreads,
-    StaticFiles,
-    SessionInTemplates,
-    FileDefaults,
-    Commands,
-    ApplicationSignposts,
+    dispatch.Dispatch,
+    response.ReturnValues,
+    dispatch.URLProcessors,
+    dispatch.TeardownOrder,
+    context.Contexts,
+    routing.Hosts,
+    dispatch.SyncThreads,
+    files.StaticFiles,
+    context.SessionInTemplates,
+    files.FileDefaults,
+    cli.AsyncCommands,
     Quart,
 ):
-    """A :class:`quart.Quart` that answers as Flask 3.1 does, and with less work.
+    """A :class:`quart.Quart` that behaves like Flask 3.1, and handles a request with less work.
 
-    Each base class closes some of the places where Quart answers otherwise, and can be taken
-    alone; README.md has them in a table. It is used like Quart:
+    Each base class removes some of the differences between Quart and Flask and can be used
+    alone; the README has a table. It is used like Quart:
 
     .. code-block:: python
 
         app = FaithfulQuart(__name__)
 
-    Configuration beyond Quart's:
+    Settings beyond Quart's:
 
-    * ``SYNC_THREADS``: the number of threads for synchronous views; ``None`` shares asyncio's.
-    * ``RESPONSE_TIMEOUT``: seconds that a client may take for *one* message of an answer, so that
-      a stream may live as long as it is read.
+    * ``SYNC_THREADS``: The number of threads for synchronous views. With ``None``, the default,
+      they run in asyncio's.
+    * ``RESPONSE_TIMEOUT``: The seconds in which a client must take one message of a response.
+      Quart limits the whole response.
+
+    .. versionadded:: 0.1
     """
 
-    asgi_http_class = FaithfulHTTPConnection
-    asgi_websocket_class = FaithfulWebsocketConnection
+    asgi_http_class = connection.FaithfulHTTPConnection
+    asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
-    session_interface = FaithfulSessionInterface()
+    session_interface = context.FaithfulSessionInterface()
     test_client_class = FaithfulClient  # type: ignore[assignment]
-    url_map_class = FaithfulMap
-    url_rule_class = FaithfulRule
+    url_map_class = routing.FaithfulMap
+    url_rule_class = routing.FaithfulRule
     websocket_class = FaithfulWebsocket
+
+    ensure_sync = UnsupportedAttribute("use app.ensure_async()")
+    async_to_sync = UnsupportedAttribute(
+        "await the coroutine; for the other direction use app.sync_to_async()"
+    )
+    wsgi_app = UnsupportedAttribute("wrap app.asgi_app")
+
+
+class FaithfulBlueprint(Blueprint):
+    """A blueprint that refuses asynchronous ``url_defaults`` functions at once.
+
+    :class:`FaithfulQuart` works with Quart's own blueprints as well, and refuses such functions
+    when it registers the blueprint.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cli = cli.FaithfulAppGroup(self.name)
+
+    async def send_static_file(self, filename: str) -> Response:
+        """Send a file of the blueprint's static folder.
+
+        Raises:
+            RuntimeError: The blueprint has no static folder.
+        """
+        return await files.send_static_file(self, filename)
+
+    def url_defaults(self, f: T_url_defaults) -> T_url_defaults:
+        """Register a function that adds values to URLs of this blueprint.
+
+        Raises:
+            TypeError: It is a coroutine function.
+        """
+        return super().url_defaults(dispatch.refuse_async_url_defaults(f))
+
+    def app_url_defaults(self, f: T_url_defaults) -> T_url_defaults:
+        """Register a function that adds values to all URLs.
+
+        Raises:
+            TypeError: It is a coroutine function.
+        """
+        return super().app_url_defaults(dispatch.refuse_async_url_defaults(f))

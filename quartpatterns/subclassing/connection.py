@@ -1,94 +1,216 @@
-"""One HTTP request and its answer over ASGI: rows 19 to 22, 30 and 31, and the speed.
+"""One request and its response, or one websocket, over ASGI.
 
-Quart spends two tasks, an ``asyncio.wait``, a ``wait_for`` and three messages on every request.
-Here the view runs in the task that the server made, and an answer that is whole goes out in two
-messages. Whether the client is still there is asked only when the view is still at work after
-:data:`MOMENT`, or when the answer is due and the body of the request is not all here.
+For each request Quart starts two tasks, waits for them and sends three messages. Here the view
+runs in the task of the server, and a response that is not streamed is sent in two messages. A
+task that watches whether the client disconnects is started only if the view runs for longer
+than :data:`WATCH_DELAY`, or if the request's body has not been read when the response is sent.
 """
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
-# pyright: reportUnknownArgumentType=false
-# pyright: reportUnknownMemberType=false
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
 from quart import Quart
-from quart.asgi import ASGIHTTPConnection
+from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.debug import traceback_response
 from quart.typing import ResponseTypes
-from quart.wrappers import Request
-from quart.wrappers.response import DataBody, IterableBody, ResponseBody
+from quart.wrappers import Request, Websocket
+from quart.wrappers.response import DataBody, IterableBody
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
-from quartpatterns.subclassing.headers import encode_headers, request_headers
-from quartpatterns.subclassing.hosts import inner_path
-from quartpatterns.subclassing.incoming import Incoming
-from quartpatterns.subclassing.response import FaithfulResponse
+from quartpatterns.subclassing.request import FaithfulBody, client_address, parse_headers
+from quartpatterns.subclassing.response import FaithfulResponse, encode_headers
+from quartpatterns.subclassing.routing import path_inside_mount
 
-__all__ = ["FaithfulHTTPConnection", "ResponseTimeoutError", "error_response"]
+__all__ = ["FaithfulHTTPConnection", "FaithfulWebsocketConnection", "ResponseTimeoutError"]
 
-# Seconds that a view may take before a task watches whether the client leaves.
-MOMENT = 0.05
-# Bytes of an answer that a server is handed at once, to wait until the client has taken them.
-SLICE = 1024 * 1024
-# Seconds that a client may take to stop sending a body that nobody reads.
-LINGER = 2.0
+# Seconds that a view can run before a task watches whether the client disconnects.
+WATCH_DELAY = 0.05
+# Bytes in one message, so that RESPONSE_TIMEOUT limits the time for each MiB of a response.
+MAX_CHUNK = 1024 * 1024
+# Methods whose requests have no body unless they declare one, also over HTTP/2.
+BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class ResponseTimeoutError(TimeoutError):
-    """The client did not take the answer in time; its connection ends, visibly for it."""
+    """The client did not take the response in time. The connection ends without its end."""
 
 
-async def error_response(app: Quart, error: Exception) -> ResponseTypes:
-    """What a client is told of an error that nobody handled (row 22).
+async def _handle_error(app: Quart, error: Exception) -> ResponseTypes:
+    """Return Quart's traceback page in debug mode, else raise an error that nobody handled.
 
-    Under ``TESTING`` it is raised, so that the test sees it, as in Flask. In debug mode it is
-    Quart's traceback, otherwise the server's own answer.
+    Under ``TESTING`` it is raised, as in Flask, so that the test sees it.
     """
     if app.debug and not app.testing:
         return await traceback_response(error)
     raise error
 
 
-async def _close_unread(body: ResponseBody) -> None:
-    """Close a body whose bytes the method or the status forbids."""
-    if isinstance(body, IterableBody):
-        async with body:
-            pass
+class Receiver:
+    """Receives the messages of one request.
+
+    A reader of the body receives messages itself, in its own task. If nobody reads, a task can
+    watch for the client's disconnection. The lock lets both exist at the same time.
+
+    Arguments:
+        request: The request whose body is filled.
+        receive: The callable of the ASGI server.
+        abort: Called with the reason when no response is possible any more.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        receive: ASGIReceiveCallable,
+        abort: Callable[[BaseException], None],
+    ) -> None:
+        self.request = request
+        # A view can put a wrapper in the place of this body, and append() then goes to it.
+        self.body = request.body
+        self.disconnected = False
+        self._receive: Any = receive
+        self._abort = abort
+        self._lock: asyncio.Lock | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._has_body: bool | None = None
+        if isinstance(self.body, FaithfulBody):
+            self.body.receive = self._receive_for_body
+        else:
+            # A body of another class can't ask for data.
+            self.watch()
+
+    @property
+    def unread(self) -> bool:
+        """Whether the request has a body that has not been received completely."""
+        body = self.body
+        if not isinstance(body, FaithfulBody) or body.complete:
+            return False
+        if self._has_body is None:
+            request = self.request
+            if request.content_length or "Transfer-Encoding" in request.headers:
+                self._has_body = True
+            else:
+                self._has_body = request.http_version >= "2" and request.method not in BODILESS
+        return self._has_body or body.received > 0
+
+    async def _receive_for_body(self) -> None:
+        """Receive a message, unless another task does so.
+
+        Raises:
+            ClientDisconnected: The client has disconnected. The view is cancelled before that.
+        """
+        await self._receive_one()
+        if self.disconnected:
+            await asyncio.sleep(0)
+            raise ClientDisconnected
+
+    async def _receive_one(self) -> None:
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        before = self._progress()
+        async with self._lock:
+            if self.disconnected or before != self._progress():
+                return
+            message = await self._receive()
+            if message["type"] == "http.request":
+                self.request.body.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    self.request.body.set_complete()
+            elif message["type"] == "http.disconnect":
+                self.disconnected = True
+                self._abort(ClientDisconnected())
+
+    def _progress(self) -> tuple[int, bool]:
+        body = self.body
+        return (body.received, body.complete) if isinstance(body, FaithfulBody) else (0, False)
+
+    def watch(self) -> None:
+        """Start the task that watches for the client's disconnection."""
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            while not self.disconnected:
+                while isinstance(self.body, FaithfulBody) and self.body.full:
+                    await self.body.wait_for_change()
+                await self._receive_one()
+        except Exception as error:
+            # An error of the server's receive() ends the request, not only this task.
+            self._abort(error)
+
+    def discard(self) -> None:
+        """Receive and drop the rest of the body, so that the client comes to read the response."""
+        if isinstance(self.body, FaithfulBody):
+            self.body.discard()
+        self.watch()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until the client has sent the whole body, but not longer than *seconds*.
+
+        If the server closes a connection while the client sends, it is reset, and the client
+        may lose a response that it has not read yet (RFC 9112, section 9.6).
+        """
+        self.discard()
+        body = self.body
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.unread and isinstance(body, FaithfulBody):
+                    await body.wait_for_change()
+
+    async def stop(self) -> None:
+        """End the watching task."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+
+    def release_body(self) -> None:
+        """Make later readers of the body receive :exc:`ClientDisconnected`."""
+        if isinstance(self.body, FaithfulBody):
+            self.body.receive = _raise_disconnected
+
+
+async def _raise_disconnected() -> None:
+    raise ClientDisconnected
 
 
 class FaithfulHTTPConnection(ASGIHTTPConnection):
-    """A connection that answers in the server's own task.
+    """A connection that sends the response in the task of the server.
 
-    Arguments:
-        app: The application.
-        scope: ASGI's description of the request.
+    .. versionadded:: 0.1
+
+    Attributes:
+        drain_timeout: Seconds to wait for a client that sends a body that nobody reads.
     """
 
-    linger = LINGER
+    drain_timeout = 2.0
 
     def __init__(self, app: Quart, scope: HTTPScope) -> None:
         super().__init__(app, scope)
         self._reason: BaseException | None = None
         self._sent = False
-        self._watched = False
-        # Since when the client has been offered something, and how many seconds it may wait.
-        self._offered: float | None = None
-        self._patience: float | None = None
+        self._supervised = False
+        # When the message or response began whose time is limited, and the limit in seconds.
+        self._send_started: float | None = None
+        self._send_timeout: float | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer the request, or stop when the client leaves."""
+        """Answer the request, or stop when the client disconnects."""
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._loop = self._task.get_loop()
-        request = self._create_request_from_scope(send)
-        self._incoming = Incoming(request, receive, self.break_off)
-        self._timer = self._loop.call_later(MOMENT, self._supervise)
+        request = self._create_request(send)
+        self._receiver = Receiver(request, receive, self.abort)
+        self._timer = self._loop.call_later(WATCH_DELAY, self._supervise)
         try:
             await self.handle_request(request, send)
         except asyncio.CancelledError:
@@ -98,19 +220,18 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 raise self._reason from None
         finally:
             self._timer.cancel()
-            if not self._incoming.idle:
-                await self._incoming.close()
-            # No circle is left behind: the objects of a request go at once, without the collector.
-            self._incoming.forget()
-            del self._incoming
+            await self._receiver.stop()
+            self._receiver.release_body()
+            # Without this cycle, the objects of a request need no garbage collection.
+            del self._receiver
 
-    def _create_request_from_scope(self, send: ASGISendCallable) -> Request:
+    def _create_request(self, send: ASGISendCallable) -> Request:
         scope = self.scope
-        headers = request_headers(scope["headers"])
+        headers = parse_headers(scope["headers"])
         if scope["http_version"] < "1.1":
             headers.setdefault("Host", self.app.config["SERVER_NAME"] or "")
         root_path = scope.get("root_path", "")
-        path = inner_path(scope["path"], root_path)
+        path = path_inside_mount(scope["path"], root_path)
         request = self.app.request_class(
             scope["method"],
             scope["scheme"],
@@ -122,125 +243,177 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             scope,
             max_content_length=self.app.config["MAX_CONTENT_LENGTH"],
             body_timeout=self.app.config["BODY_TIMEOUT"],
-            send_push_promise=partial(self._send_push_promise, send),
+            send_push_promise=partial(self.send_push_promise, send),
         )
         request.path_info = path  # type: ignore[attr-defined]
-        # Quart reads it from a header that it adds, and that a client could add as well.
-        request.remote_addr = (scope.get("client") or ("<local>",))[0]
+        request.remote_addr = client_address(scope)
         return request
 
+    async def send_push_promise(self, send: ASGISendCallable, path: str, headers: Headers) -> None:
+        """Send a push promise, if the server supports it."""
+        if "http.response.push" in (self.scope.get("extensions") or {}):
+            push: Any = {"type": "http.response.push", "path": path}
+            await send(push | {"headers": encode_headers(headers)})
+
     async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
-        """Let the application answer, and send the answer."""
+        """Let the application handle the request, and send its response."""
         try:
             made = await self.app.handle_request(request)
         except Exception as error:
-            made = await error_response(self.app, error)
+            made = await _handle_error(self.app, error)
         response = FaithfulResponse.force_type(made)
         try:
-            await self._answer(request, response, send)
+            await self._send(request, response, send)
         finally:
             if response.on_close:
                 await response.close()
 
-    # Sending
-
-    async def _answer(
+    async def _send(
         self, request: Request, response: FaithfulResponse, send: ASGISendCallable
     ) -> None:
         status = response.status_code
         headers = response.wire_headers()
         body = response.response
-        whole: bytes | None = None
+        data: bytes | None = None  # of a body that is not streamed
         if request.method == "HEAD" or status in {204, 304} or 100 <= status < 200:
-            whole = b""
-            await _close_unread(body)
+            data = b""
+            if isinstance(body, IterableBody):
+                async with body:
+                    pass  # Leaving it closes the generator.
         elif type(body) is DataBody:
-            whole = body.data[body.begin : body.end]
-        if self._incoming.unread:
-            await self._make_way(request, response, whole)
-        self._set_patience(response)
+            data = body.data[body.begin : body.end]
+        if self._receiver.unread:
+            await self._continue_receiving(request, response, streamed=data is None)
+        self._limit_time(response)
         start: Any = {
             "type": "http.response.start",
             "status": status,
             "headers": encode_headers(headers),
         }
         await send(start)
-        if whole is None:
+        if data is None:
             async with body as items:
                 async for item in items:
-                    data = item.encode() if isinstance(item, str) else item
-                    await self._offer(send, data, more=True)
-            whole = b""
-        if len(whole) > SLICE:
-            for begin in range(0, len(whole), SLICE):
-                await self._offer(send, whole[begin : begin + SLICE], more=True)
-            whole = b""
-        if self._incoming.unread:
-            await self._offer(send, whole, more=True)
-            whole = b""
-            await self._incoming.linger(self.linger)
+                    chunk = item.encode() if isinstance(item, str) else item
+                    await self._send_chunk(send, chunk)
+            data = b""
+        if len(data) > MAX_CHUNK:
+            for begin in range(0, len(data), MAX_CHUNK):
+                await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
+            data = b""
+        if self._receiver.unread:
+            await self._send_chunk(send, data)
+            data = b""
+            await self._receiver.drain(self.drain_timeout)
         self._sent = True
-        if self._offered is None:
-            self._offered = self._loop.time()
-        end: Any = {"type": "http.response.body", "body": whole, "more_body": False}
+        if self._send_started is None:
+            self._send_started = self._loop.time()
+        end: Any = {"type": "http.response.body", "body": data, "more_body": False}
         await send(end)
-        self._patience = None
+        self._send_timeout = None
 
-    async def _offer(self, send: ASGISendCallable, data: bytes, *, more: bool) -> None:
-        whole_answer_limited = self._offered is not None
-        if not whole_answer_limited:
-            self._offered = self._loop.time()
-        part: Any = {"type": "http.response.body", "body": data, "more_body": more}
-        await send(part)
-        if not whole_answer_limited:
-            self._offered = None
-
-    async def _make_way(
-        self, request: Request, response: FaithfulResponse, whole: bytes | None
-    ) -> None:
-        """Go on receiving while the answer is sent, and tell a client that sends in vain."""
-        if whole is None:
-            self._incoming.watch()
+    async def _send_chunk(self, send: ASGISendCallable, data: bytes) -> None:
+        message: Any = {"type": "http.response.body", "body": data, "more_body": True}
+        if self._send_started is not None:  # The whole response has one time limit.
+            await send(message)
             return
-        self._incoming.discard()
+        self._send_started = self._loop.time()
+        await send(message)
+        self._send_started = None
+
+    async def _continue_receiving(
+        self, request: Request, response: FaithfulResponse, *, streamed: bool
+    ) -> None:
+        """Receive while the response is sent, and stop a client whose body is refused."""
+        if streamed:
+            self._receiver.watch()
+            return
+        self._receiver.discard()
         await asyncio.sleep(0)
-        if response.status_code in {408, 413} and self._incoming.unread:
+        if response.status_code in {408, 413} and self._receiver.unread:
             if request.http_version < "2":
                 response.headers["Connection"] = "close"
 
-    # Supervision
-
-    def break_off(self, reason: BaseException) -> None:
-        """Cancel the view, or the answer, because of *reason*; an answer that is sent stays."""
+    def abort(self, reason: BaseException) -> None:
+        """Cancel the view or the sending because of *reason*, unless the response was sent."""
         if self._reason is None and not self._sent:
             self._reason = reason
             self._task.cancel()
 
-    def _set_patience(self, response: FaithfulResponse) -> None:
+    def _limit_time(self, response: FaithfulResponse) -> None:
         if response.timeout is Ellipsis:
-            self._patience = self.app.config["RESPONSE_TIMEOUT"]
+            self._send_timeout = self.app.config["RESPONSE_TIMEOUT"]
         else:
-            self._patience = response.timeout
-            self._offered = self._loop.time()
-        if self._watched and self._patience is not None:
+            self._send_timeout = response.timeout
+            self._send_started = self._loop.time()
+        if self._supervised and self._send_timeout is not None:
             self._supervise()
 
     def _supervise(self) -> None:
-        """Watch the client from now on, and see to it that it takes what it is offered."""
-        self._watched = True
-        self._incoming.watch()
-        if self._patience is None:
+        """Watch for the client's disconnection, and check the time limit now and when it ends."""
+        self._supervised = True
+        self._receiver.watch()
+        if self._send_timeout is None:
             return
         now = self._loop.time()
-        due = (now if self._offered is None else self._offered) + self._patience
-        if self._offered is not None and due <= now:
-            self._break_off_sending()
-        else:
+        due = (now if self._send_started is None else self._send_started) + self._send_timeout
+        if self._send_started is None or due > now:
             self._timer = self._loop.call_at(due, self._supervise)
-
-    def _break_off_sending(self) -> None:
-        # Also the last message may be stuck: this is not the client's leaving, which is harmless.
+            return
+        # The last message can be stuck as well.
         self._sent = False
-        self.break_off(
-            ResponseTimeoutError(f"the client did not take the answer in {self._patience:g} s")
-        )
+        seconds = f"{self._send_timeout:g} s"
+        self.abort(ResponseTimeoutError(f"the client did not take the response in {seconds}"))
+
+
+class FaithfulWebsocketConnection(ASGIWebsocketConnection):
+    """A websocket whose errors reach a test, and whose refusal is a complete response.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, app: Quart, scope: WebsocketScope) -> None:
+        super().__init__(app, scope)
+        self.accepted = False
+        self.closed = False
+
+    async def accept_connection(
+        self, send: ASGISendCallable, headers: Headers, subprotocol: str | None
+    ) -> None:
+        """Accept the websocket."""
+        self.accepted = True
+        await super().accept_connection(send, headers, subprotocol)
+
+    async def close_connection(self, send: ASGISendCallable, code: int, reason: str) -> None:
+        """Close the websocket."""
+        await super().close_connection(send, code, reason)
+        self.closed = True
+
+    async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
+        """Let the application handle the websocket, then close it or refuse it."""
+        made: Any
+        try:
+            made = await self.app.handle_websocket(websocket)
+        except Exception as error:
+            made = await _handle_error(self.app, error)
+        extensions = self.scope.get("extensions") or {}
+        if made is not None and not self.accepted and "websocket.http.response" in extensions:
+            await self._refuse(FaithfulResponse.force_type(made), send)
+        elif (made is not None or self.accepted) and not self.closed:
+            close: Any = {"type": "websocket.close", "code": 1000}
+            await send(close)
+
+    async def _refuse(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
+        start: Any = {
+            "type": "websocket.http.response.start",
+            "status": response.status_code,
+            "headers": encode_headers(response.wire_headers()),
+        }
+        await send(start)
+        body: Any = {
+            "type": "websocket.http.response.body",
+            "body": await response.get_data(as_text=False),
+            "more_body": False,
+        }
+        await send(body)
+        await response.close()

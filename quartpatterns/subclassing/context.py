@@ -1,45 +1,68 @@
-"""What ``request``, ``session`` and ``g`` stand for: rows 12, 13 and 15."""
+"""Contexts of requests, the session, and flashed messages."""
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
-# pyright: reportPrivateUsage=false
-# pyright: reportUnknownArgumentType=false
-# pyright: reportUnknownMemberType=false
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportPrivateUsage=false, reportMissingTypeStubs=false
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
+import contextlib
+from types import SimpleNamespace
 from typing import Any
 
-from quart import Quart
+from flask.sansio.blueprints import Blueprint
+from quart import Quart, current_app, g, has_app_context, has_request_context, request
 from quart.ctx import AppContext, RequestContext, WebsocketContext
-from quart.globals import (
-    _cv_app,  # pyright: ignore[reportPrivateUsage]
-    _cv_request,  # pyright: ignore[reportPrivateUsage]
-    request_ctx,
-)
-from quart.sessions import SessionMixin
-from quart.signals import appcontext_popped, appcontext_pushed
+from quart.globals import app_ctx, request_ctx
+from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.typing import ResponseTypes
-from quart.wrappers import Request, Websocket
+from quart.wrappers import Request, Response, Websocket
+from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
 
-__all__ = ["FaithfulAppContext", "FaithfulRequestContext", "FaithfulWebsocketContext", "Contexts"]
+from quartpatterns._shared.flash import FlashedMessage, store_in_session
+
+__all__ = [
+    "Contexts",
+    "FaithfulRequestContext",
+    "FaithfulSessionInterface",
+    "FaithfulWebsocketContext",
+    "SessionInTemplates",
+    "flash",
+]
 
 UNSET: Any = object()
 
 
-class SessionAccess:
-    """``session`` notes that it was read, so that the answer varies by cookie (row 12).
+class _FaithfulContext:
+    """What the contexts of requests and websockets have in common.
 
-    Flask 3.1.3 moved that note from the session into the context, and Quart did not follow.
+    ``session`` marks the session as accessed, so that the response varies by cookie. Flask
+    3.1.3 does this in the context as well; Quart does it in some methods of the session.
+
+    An error while the URL adapter is created, such as a host that is not trusted, becomes the
+    routing error of the request. In Quart it is an error of the server.
     """
 
+    app: Quart
     _session: SessionMixin | None = None
+    _mark_accessed = False  # Quart looks at the session when it has opened it: not access.
+
+    def __init__(self, app: Quart, request: Any, session: SessionMixin | None = None) -> None:
+        try:
+            super().__init__(app, request, session)  # type: ignore[call-arg]
+        except HTTPException as error:
+            without_adapter = SimpleNamespace(json=app.json, create_url_adapter=_no_adapter)
+            super().__init__(without_adapter, request, session)  # type: ignore[call-arg]
+            self.app = app
+            request.routing_exception = error
 
     @property
     def session(self) -> SessionMixin | None:
-        """The session; asking for it counts as reading it."""
-        if self._session is not None:
+        """The session. Reading this attribute counts as access."""
+        if self._session is not None and self._mark_accessed:
             self._session.accessed = True
         return self._session
 
@@ -48,152 +71,86 @@ class SessionAccess:
         self._session = session
 
 
-class RefusedHosts:
-    """An error while the URL adapter is made is the request's own, not the server's (row 13)."""
-
-    app: Quart
-    url_adapter: Any
-
-    def __init__(self, app: Quart, request: Any, session: SessionMixin | None = None) -> None:
-        refused: HTTPException | None = None
-        try:
-            adapter = app.create_url_adapter(request)
-        except HTTPException as error:
-            adapter, refused = None, error
-        self._set_up(app, request, session, adapter)
-        request.routing_exception = refused
-
-    def _set_up(self, app: Quart, request: Any, session: Any, adapter: Any) -> None:
-        self.app = app
-        self.request_websocket = request
-        self.url_adapter = adapter
-        self.session = session
-        self.preserved = False
-        self._cv_tokens: list[Any] = []
-        request.json_module = app.json
+def _no_adapter(request: object) -> None:
+    return None
 
 
-class FaithfulAppContext(AppContext):
-    """An application context that asks for receivers before it sends a signal."""
+class FaithfulRequestContext(_FaithfulContext, RequestContext):
+    """The context of a request. Copies of it share ``g``."""
 
-    async def push(self) -> None:
-        """Make the application and its ``g`` the current ones."""
-        self._cv_tokens.append(_cv_app.set(self))
-        if appcontext_pushed.receivers:
-            await appcontext_pushed.send_async(self.app, _sync_wrapper=self.app.ensure_async)  # type: ignore[arg-type]
-
-    async def pop(self, exc: BaseException | None = UNSET) -> None:
-        """Tear down, then make the application before this one current again."""
-        if appcontext_popped.receivers or exc is UNSET or len(self._cv_tokens) != 1:
-            await (super().pop() if exc is UNSET else super().pop(exc))
-            return
-        try:
-            await self.app.do_teardown_appcontext(exc)
-        finally:
-            _cv_app.reset(self._cv_tokens.pop())
-
-
-class FaithfulRequestContext(SessionAccess, RefusedHosts, RequestContext):
-    """The context of a request; copies of it keep ``g`` (row 15)."""
-
-    _kept: AppContext | None = None
+    app_context: AppContext | None = None
+    """The application context, once this context has been pushed."""
 
     def __init__(self, app: Quart, request: Request, session: SessionMixin | None = None) -> None:
-        RefusedHosts.__init__(self, app, request, session)
-        self.flashes = None
-        self._after_request_functions = []
-
-    @property
-    def request(self) -> Request:
-        """The request."""
-        return self.request_websocket  # type: ignore[no-any-return]
+        super().__init__(app, request, session)
+        self._pushed: list[AppContext | None] = []
+        self.flashed: list[FlashedMessage] = []
 
     def copy(self) -> FaithfulRequestContext:
-        """The same request, session and ``g`` for a generator or a task that runs later."""
+        """Return a context with the same request, session and ``g``."""
         copied = type(self)(self.app, self.request, self._session)
-        copied._kept = self._kept
+        copied.app_context = self.app_context
         return copied
 
     async def push(self) -> None:
-        """Make the request current, open its session and find its view."""
-        current = _cv_app.get(None)
+        """Make the request and its application current, open the session and find the view."""
+        current: Any = app_ctx._get_current_object() if has_app_context() else None
         pushed: AppContext | None = None
         if current is None or current.app is not self.app:
-            pushed = self.app.app_context() if self._kept is None else self._kept.copy()
-            await pushed.push()
-            current = pushed
-        self._kept = current
-        self._cv_tokens.append((_cv_request.set(self), pushed))
-        await self._push()
+            original = self.app_context
+            current = pushed = self.app.app_context() if original is None else original.copy()
+            await current.push()
+        self.app_context = current
+        self._pushed.append(pushed)
+        await super().push()
+        self._mark_accessed = True
 
     async def pop(self, exc: BaseException | None = UNSET) -> None:
-        """Tear down, then make current what was so before."""
-        if exc is UNSET or len(self._cv_tokens) != 1 or _cv_request.get(None) is not self:
-            await (super().pop() if exc is UNSET else super().pop(exc))
-            return
-        token, pushed = self._cv_tokens[0]
+        """Run the teardown functions and make the previous context current."""
+        arguments = () if exc is UNSET else (exc,)
         try:
-            await self.app.do_teardown_request(exc, self)
-            if self.request._files:
-                await self.request.close()
+            await super().pop(*arguments)
         finally:
-            self._cv_tokens.clear()
-            _cv_request.reset(token)
-            if pushed is not None:
-                await pushed.pop(exc)
-
-    def adopt(self) -> None:
-        """Make a request that has ended current again, for a test that looks at it (row 35)."""
-        assert self._kept is not None
-        _cv_app.set(self._kept)
-        _cv_request.set(self)
-
-    async def finish(self) -> None:
-        """Tear down what :meth:`adopt` kept."""
-        await self.app.do_teardown_request(None, self)
-        await self.request.close()
-        await self.app.do_teardown_appcontext(None)
-
-    async def _push(self) -> None:
-        if self._session is None:
-            interface = self.app.session_interface
-            open_session = self.app.ensure_async(interface.open_session)
-            opened = await open_session(self.app, self.request)
-            if opened is None:
-                opened = await interface.make_null_session(self.app)
-            self._session = opened
-        if self.url_adapter is not None:
-            self.match_request()
+            if (pushed := self._pushed.pop()) is not None:
+                await pushed.pop(*arguments)
 
 
-class FaithfulWebsocketContext(SessionAccess, RefusedHosts, WebsocketContext):
+class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
     """The context of a websocket."""
 
-    def __init__(self, app: Quart, request: Websocket, session: SessionMixin | None = None) -> None:
-        RefusedHosts.__init__(self, app, request, session)
-        self._after_websocket_functions = []
+    async def push(self) -> None:
+        """Make the websocket current, open its session and find its handler."""
+        await super().push()
+        self._mark_accessed = True
 
 
 class Contexts(Quart):
     """An application that uses the contexts of this module."""
 
-    def app_context(self) -> FaithfulAppContext:
-        """A context for the application alone."""
-        return FaithfulAppContext(self)
-
     def request_context(self, request: Request) -> FaithfulRequestContext:
-        """A context for *request*."""
+        """Return a context for *request*."""
         return FaithfulRequestContext(self, request)
 
     def websocket_context(self, websocket: Websocket) -> FaithfulWebsocketContext:
-        """A context for *websocket*."""
+        """Return a context for *websocket*."""
         return FaithfulWebsocketContext(self, websocket)
 
     async def process_response(
         self, response: ResponseTypes, request_context: RequestContext | None = None
     ) -> ResponseTypes:
-        """Call the ``after_request`` functions, then save the session: that is not reading it."""
+        """Call the ``after_request`` functions and save the session.
+
+        Quart's method reads the session of the context, which would count as access.
+
+        Raises:
+            RuntimeError: Under ``TESTING``, a call of :func:`flash` was not awaited.
+        """
         context: Any = request_context or request_ctx._get_current_object()  # type: ignore[attr-defined]
+        for flashed in context.flashed:
+            if not flashed.awaited:
+                raise RuntimeError(
+                    f"flash({flashed.message!r}) was not awaited: write await flash(...)"
+                )
         made: Any = response
         for function in context._after_request_functions:
             made = await self.ensure_async(function)(made)
@@ -205,3 +162,82 @@ class Contexts(Quart):
             save = self.ensure_async(self.session_interface.save_session)
             await save(self, session, made)
         return made  # type: ignore[no-any-return]
+
+
+class FaithfulSessionInterface(SecureCookieSessionInterface):
+    """Quart's cookie sessions, without creating a signer if there is no cookie.
+
+    .. versionadded:: 0.1
+    """
+
+    async def open_session(
+        self, app: Quart, request: BaseRequestWebsocket
+    ) -> SecureCookieSession | None:
+        """Return the session of the request's cookie, or ``None`` without a secret key."""
+        if not app.secret_key:
+            return None
+        name = self.get_cookie_name(app)
+        if "Cookie" not in request.headers or not request.cookies.get(name):
+            return self.session_class()
+        return await super().open_session(app, request)
+
+    async def save_session(
+        self, app: Quart, session: SessionMixin, response: Response | WerkzeugResponse | None
+    ) -> None:
+        """Save the session, unless it is empty and was not accessed."""
+        if session or session.accessed or session.modified:
+            await super().save_session(app, session, response)
+
+
+async def _template_context() -> dict[str, Any]:
+    """Return ``g`` and ``request`` themselves, which are faster than their proxies."""
+    context: dict[str, Any] = {}
+    if has_app_context():
+        context["g"] = g._get_current_object()
+    if has_request_context():
+        context["request"] = request._get_current_object()  # type: ignore[attr-defined]
+    return context
+
+
+class SessionInTemplates(Quart):
+    """Rendering a template does not count as access to the session, as in Flask 3.1.3.
+
+    Quart passes the session itself to every template. The global proxy ``session`` is available
+    in templates anyway.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.template_context_processors[None] = [_template_context]
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Register *blueprint* without Flask's default template context processor.
+
+        Each blueprint has it. It is synchronous, so Quart runs it in a thread for every page,
+        where it finds no context of Flask's and returns nothing.
+        """
+        super().register_blueprint(blueprint, **options)
+        for processors in self.template_context_processors.values():
+            processors[:] = [each for each in processors if each.__module__ != "flask.templating"]
+
+
+def flash(message: str, category: str = "message") -> FlashedMessage:
+    """Flash *message* to the next request. The result has to be awaited, as with Quart's.
+
+    Quart's function loses the message if ``await`` is forgotten. This one stores the message
+    when it is called, and only the signal ``message_flashed`` needs the ``await``. Under
+    ``TESTING`` a forgotten ``await`` is an error at the end of the request.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        message: The text.
+        category: The kind of message.
+    """
+    store_in_session(message, category)
+    flashed = FlashedMessage(current_app._get_current_object(), message, category)  # type: ignore[attr-defined]
+    if current_app.testing:
+        with contextlib.suppress(RuntimeError, AttributeError):
+            # Outside of a request, or with Quart's own context, nothing is checked.
+            request_ctx.flashed.append(flashed)  # type: ignore[attr-defined]
+    return flashed

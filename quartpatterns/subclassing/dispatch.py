@@ -1,37 +1,70 @@
-"""From a request to its response: row 29, and the speed.
+"""From a request to its response: hooks, views, and threads for synchronous functions.
 
-The methods are Quart's, in Quart's order. A signal that nobody receives, and a hook that nobody
-registered, costs a look-up and no coroutine.
+The methods do what Quart's do, in Quart's order. Signals without receivers and hooks without
+functions cost no coroutine.
 """
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
-# pyright: reportUnknownMemberType=false
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial, wraps
+from inspect import CO_COROUTINE
+from typing import Any, ParamSpec, TypeVar
 
+from flask.sansio.blueprints import Blueprint
+from flask.typing import URLDefaultCallable
 from quart import Quart, Request
-from quart.ctx import RequestContext
-from quart.globals import request_ctx
-from quart.signals import request_finished, request_started, request_tearing_down
+from quart.ctx import RequestContext, WebsocketContext
+from quart.globals import request_ctx, websocket_ctx
+from quart.signals import (
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 from quart.typing import ResponseReturnValue, ResponseTypes
+from quart.utils import run_sync_iterable
+from quart.wrappers.base import BaseRequestWebsocket
 
-__all__ = ["Dispatch"]
+from quartpatterns._shared.calling import is_async, maybe_await
+from quartpatterns._shared.settings import SettingsReader
 
-# What a test client puts into the scope when it wants to look at a request that has ended.
-KEEP = "_quart._preserve_context"
+__all__ = [
+    "AsyncCallables",
+    "Dispatch",
+    "SyncThreads",
+    "TeardownOrder",
+    "URLProcessors",
+    "refuse_async_url_defaults",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
+
+# A test client sets this key of the scope to look at a request that has ended.
+PRESERVE_CONTEXT = "_quart._preserve_context"
+EXECUTOR = "sync_threads"
 
 
 class Dispatch(Quart):
-    """A request through the application, with as little as possible between the steps."""
+    """Handles a request with as little work as possible between the steps.
+
+    Set-up after the first request is an error, because it would hold for some requests only.
+    Errors while the session is opened are handled like those of a view, and the teardown
+    functions receive an error even if it was answered. All this is as in Flask.
+    """
 
     async def handle_request(self, request: Request) -> ResponseTypes:
-        """Answer *request*.
-
-        As in Flask an error while the session is opened is handled as a view's is, and the
-        teardown functions are given the error also where it has become an answer.
-        """
+        """Return the response to *request*."""
         context = self.request_context(request)
         failure: BaseException | None = None
         try:
@@ -45,23 +78,20 @@ class Dispatch(Quart):
                 failure = error
                 raise
         finally:
-            await self._leave(context, failure)
-
-    async def _leave(self, context: RequestContext, failure: BaseException | None) -> None:
-        keep: Any = context.request.scope.get(KEEP)
-        if keep:
-            # Quart's own test client asks for the copy, ours keeps the context itself.
-            self._preserved_context = context.copy()
-            if (append := getattr(keep, "append", None)) is not None:
-                append(context)
-        if failure is not None and self.should_ignore_error(failure):
-            failure = None
-        await context.auto_pop(failure)
+            if preserved := request.scope.get(PRESERVE_CONTEXT):
+                # Quart's test client reads the attribute; FaithfulClient passes a list.
+                self._preserved_context = context.copy()
+                if isinstance(preserved, list):
+                    preserved.append(context)
+            if failure is not None and self.should_ignore_error(failure):
+                failure = None
+            await context.auto_pop(failure)
 
     async def full_dispatch_request(
         self, request_context: RequestContext | None = None
     ) -> ResponseTypes:
-        """Preprocess the request, call its view, and make a response of what that returns."""
+        """Call the hooks and the view, and return the response."""
+        self._got_first_request = True
         result: Any
         try:
             if request_started.receivers:
@@ -73,10 +103,17 @@ class Dispatch(Quart):
             result = await self.handle_user_exception(error)
         return await self.finalize_request(result, request_context)
 
+    async def full_dispatch_websocket(
+        self, websocket_context: WebsocketContext | None = None
+    ) -> ResponseTypes | None:
+        """Call the hooks and the handler, and return a response if the websocket is refused."""
+        self._got_first_request = True
+        return await super().full_dispatch_websocket(websocket_context)
+
     async def dispatch_request(
         self, request_context: RequestContext | None = None
     ) -> ResponseReturnValue:
-        """Call the view; a rule of Werkzeug's own has no automatic ``OPTIONS`` (row 29)."""
+        """Call the view. A rule of Werkzeug's own class has no automatic ``OPTIONS``."""
         request = (request_context or request_ctx).request
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
@@ -92,7 +129,7 @@ class Dispatch(Quart):
         request_context: RequestContext | None = None,
         from_error_handler: bool = False,
     ) -> ResponseTypes:
-        """Make a response of *result* and let the ``after_request`` functions change it."""
+        """Make a response of *result* and call the ``after_request`` functions."""
         response = await self.make_response(result)
         try:
             response = await self.process_response(response, request_context)
@@ -103,7 +140,7 @@ class Dispatch(Quart):
                     response=response,
                 )
         except Exception:
-            # An error handler's own answer is better than none.
+            # The response of an error handler is sent without what failed here.
             if not from_error_handler:
                 raise
             self.logger.exception("Request finalizing errored")
@@ -122,3 +159,156 @@ class Dispatch(Quart):
                 _sync_wrapper=self.ensure_async,  # type: ignore[arg-type]
                 exc=exc,
             )
+
+
+class TeardownOrder(Quart):
+    """``teardown_appcontext`` functions run in reverse order, as in Flask.
+
+    What depends on something else is torn down before it.
+    """
+
+    async def do_teardown_appcontext(self, exc: BaseException | None) -> None:
+        """Call the teardown functions of the application context."""
+        for function in reversed(self.teardown_appcontext_funcs):
+            await self.ensure_async(function)(exc)
+        if appcontext_tearing_down.receivers:
+            await appcontext_tearing_down.send_async(
+                self,
+                _sync_wrapper=self.ensure_async,  # type: ignore[arg-type]
+                exc=exc,
+            )
+
+
+class URLProcessors(Quart):
+    """URL value preprocessors can be asynchronous, and work for websockets.
+
+    Quart reads ``request`` while it handles a websocket, and never awaits an ``async def``
+    preprocessor. ``url_defaults`` functions are called by ``url_for``, which can't await.
+    """
+
+    async def preprocess_request(
+        self, request_context: RequestContext | None = None
+    ) -> ResponseReturnValue | None:
+        """Call the URL value preprocessors, then the ``before_request`` functions."""
+        if not self.before_request_funcs and not self.url_value_preprocessors:
+            return None
+        request = (request_context or request_ctx).request
+        return await self._preprocess(request, self.before_request_funcs)
+
+    async def preprocess_websocket(
+        self, websocket_context: WebsocketContext | None = None
+    ) -> ResponseReturnValue | None:
+        """Call the URL value preprocessors, then the ``before_websocket`` functions."""
+        websocket = (websocket_context or websocket_ctx).websocket
+        return await self._preprocess(websocket, self.before_websocket_funcs)
+
+    async def _preprocess(
+        self, request: BaseRequestWebsocket, functions: Any
+    ) -> ResponseReturnValue | None:
+        names = (None, *reversed(request.blueprints))
+        for name in names:
+            for processor in self.url_value_preprocessors.get(name, ()):
+                await maybe_await(processor(request.endpoint, request.view_args))
+        for name in names:
+            for function in functions.get(name, ()):
+                result: ResponseReturnValue | None = await self.ensure_async(function)()
+                if result is not None:
+                    return result
+        return None
+
+    def url_defaults(self, f: T_url_defaults) -> T_url_defaults:
+        """Register a function that adds values to URLs.
+
+        Raises:
+            TypeError: It is a coroutine function.
+        """
+        return super().url_defaults(refuse_async_url_defaults(f))
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Register *blueprint*.
+
+        Raises:
+            TypeError: One of its ``url_defaults`` functions is a coroutine function.
+        """
+        super().register_blueprint(blueprint, **options)
+        for functions in self.url_default_functions.values():
+            for function in functions:
+                refuse_async_url_defaults(function)
+
+
+def refuse_async_url_defaults(function: T_url_defaults) -> T_url_defaults:
+    """Return *function*, unless it is a coroutine function.
+
+    Raises:
+        TypeError: It is one.
+    """
+    if is_async(function):
+        name = getattr(function, "__qualname__", function)
+        raise TypeError(
+            f"url_for() can't await the URL defaults of {name}(): write it with a plain def, and"
+            " await what it needs in an async url_value_preprocessor"
+        )
+    return function
+
+
+class AsyncCallables(Quart):
+    """Views can be any callable that returns an awaitable.
+
+    Quart runs an object with ``async def __call__``, and a plain function that returns a
+    coroutine, in a thread, and answers 500. Here the first is called on the event loop, and the
+    result of the second is awaited there.
+    """
+
+    def ensure_async(
+        self, func: Callable[P, Awaitable[T]] | Callable[P, T]
+    ) -> Callable[P, Awaitable[T]]:
+        """Return a function that can be awaited."""
+        # The quickest test comes first: this is called several times for each request.
+        code = getattr(func, "__code__", None)
+        if code is not None and code.co_flags & CO_COROUTINE:
+            return func  # type: ignore[return-value]
+        if inspect.iscoroutinefunction(type(func).__call__):
+            return func  # type: ignore[return-value]
+        return super().ensure_async(func)  # pyright: ignore[reportReturnType]
+
+    def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+        """Return a function that calls *func* in a thread and awaits an awaitable result."""
+
+        @wraps(func)
+        async def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
+            loop = asyncio.get_running_loop()
+            call = partial(copy_context().run, func, *args, **kwargs)
+            result: Any = await loop.run_in_executor(self.extensions.get(EXECUTOR), call)
+            return (
+                run_sync_iterable(result)
+                if inspect.isgenerator(result)
+                else await maybe_await(result)
+            )
+
+        return in_thread
+
+
+class SyncThreads(AsyncCallables):
+    """``SYNC_THREADS`` threads for synchronous views, hooks and generators.
+
+    Without the setting they share asyncio's default executor, which has ``min(32, CPUs + 4)``
+    threads, with everything else in the process. Threads cost memory, and a view that waits is
+    better written with ``async def``, so there is no other default.
+    """
+
+    async def startup(self) -> None:
+        """Create the threads, then start as Quart does.
+
+        Raises:
+            SettingError: ``SYNC_THREADS`` is invalid.
+        """
+        reader = SettingsReader(self.config, {"SYNC_THREADS": None})
+        if (size := reader.optional(reader.count, "SYNC_THREADS")) is not None:
+            self.extensions[EXECUTOR] = ThreadPoolExecutor(size, thread_name_prefix=self.name)
+        await super().startup()
+
+    async def shutdown(self) -> None:
+        """Stop as Quart does, then end the threads."""
+        await super().shutdown()
+        if (executor := self.extensions.pop(EXECUTOR, None)) is not None:
+            await asyncio.get_running_loop().run_in_executor(None, executor.shutdown)

@@ -1,12 +1,11 @@
-"""Files that are sent: rows 7 to 11 and 40.
+"""Sending files and static files.
 
-Werkzeug's own ``send_file`` makes the answer, in a thread as it asks the disk: the headers are
-Flask's to the letter, and so are ranges and conditions.
+Werkzeug's own functions create the response, so that headers, ranges and conditions are Flask's.
+They run in a thread, because they read the disk.
 """
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
-# pyright: reportUnknownMemberType=false
-# pyright: reportUnknownParameterType=false
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportUnknownMemberType=false, reportUnknownParameterType=false
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -25,33 +24,19 @@ from quart.utils import run_sync
 from quart.wrappers import Response
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartpatterns.subclassing.response import FaithfulResponse, conditions
+from quartpatterns.subclassing.response import FaithfulResponse, conditional_environ
 
 __all__ = ["FileDefaults", "StaticFiles", "send_file", "send_from_directory", "send_static_file"]
 
-# The names that Quart kept from Flask 1, and what Flask calls them now.
-OLD_NAMES = {
+# Quart's names of arguments, and Flask's.
+FLASK_NAMES = {
     "attachment_filename": "download_name",
     "cache_timeout": "max_age",
     "add_etags": "etag",
 }
-BLOCK = 64 * 1024
+BLOCK_SIZE = 64 * 1024
 
 Path = os.PathLike[str] | str
-
-
-def _names(options: dict[str, Any]) -> dict[str, Any]:
-    """*options* by Flask's names.
-
-    Raises:
-        TypeError: One is given by both of its names.
-    """
-    for old, name in OLD_NAMES.items():
-        if old in options:
-            if name in options:
-                raise TypeError(f"{old!r} is the old name of {name!r}: give one of them")
-            options[name] = options.pop(old)
-    return options
 
 
 async def send_file(
@@ -63,37 +48,31 @@ async def send_file(
     etag: bool | str = True,
     last_modified: datetime | int | float | None = None,
     max_age: int | Callable[[str | None], int | None] | None = None,
-    **old_names: Any,
+    **quart_names: Any,
 ) -> FaithfulResponse:
-    """Answer with a file, as :func:`flask.send_file` does.
+    """Send a file, as :func:`flask.send_file` does.
 
-    Ranges and conditions are answered, the client asks again before it uses its copy, and names
-    that are not ASCII are sent as RFC 5987 says. Never pass a path that a client made up: that is
-    what :func:`send_from_directory` is for.
+    Never pass a path that comes from a client; use :func:`send_from_directory` for that.
+
+    .. versionadded:: 0.1
 
     Arguments:
-        path_or_file: A path, relative to the application's ``root_path``; or a binary file.
-        mimetype: The media type; guessed from the name where it is not given.
-        as_attachment: Have a browser save the file instead of showing it.
-        download_name: The name to save it under.
-        conditional: Answer ranges and conditions.
-        etag: Make an entity tag of path, size and time; or the tag itself.
-        last_modified: When the file was changed, where its path does not tell.
-        max_age: Seconds that the client may use its copy for without asking.
-        old_names: Quart's names: ``attachment_filename``, ``cache_timeout``, ``add_etags``.
+        path_or_file: A path, relative to the application's ``root_path``, or a binary file.
+        mimetype: The media type; by default it is guessed from the name.
+        as_attachment: Whether a browser saves the file instead of showing it.
+        download_name: The name under which it is saved.
+        conditional: Whether ranges and conditions are answered.
+        etag: Whether to create an entity tag from path, size and time, or the tag itself.
+        last_modified: When the file was changed, if its path does not say.
+        max_age: Seconds for which the client can use its copy without asking.
+        quart_names: Quart's names: ``attachment_filename``, ``cache_timeout``, ``add_etags``.
+
+    Raises:
+        TypeError: An argument is given by both of its names.
     """
-    options = _names(
-        old_names
-        | {
-            name: value
-            for name, value in {
-                "download_name": download_name,
-                "etag": etag if etag is not True else None,
-                "max_age": max_age,
-            }.items()
-            if value is not None
-        }
-    )
+    flask_names: dict[str, Any] = {"download_name": download_name, "max_age": max_age}
+    flask_names["etag"] = None if etag is True else etag
+    given = {name: value for name, value in flask_names.items() if value is not None}
     if isinstance(path_or_file, bytes):
         path_or_file = os.fsdecode(path_or_file)
     return await _send(
@@ -103,26 +82,40 @@ async def send_file(
         as_attachment=as_attachment,
         conditional=conditional,
         last_modified=last_modified,
-        **options,
+        **_with_flask_names(quart_names | given),
     )
 
 
 async def send_from_directory(
     directory: Path, path: Path | None = None, **options: Any
 ) -> FaithfulResponse:
-    """Answer with a file below *directory*, as :func:`flask.send_from_directory` does.
+    """Send a file below *directory*, as :func:`flask.send_from_directory` does.
+
+    .. versionadded:: 0.1
 
     Arguments:
         directory: The folder, relative to the application's ``root_path``.
-        path: The file's path below it; a client may have made it up.
-        options: What :func:`send_file` takes; ``file_name`` is Quart's name for *path*.
+        path: The path below it, which can come from a client.
+        options: Arguments of :func:`send_file`; ``file_name`` is Quart's name for *path*.
 
     Raises:
         NotFound: There is no such file, or it is not below the folder.
     """
     if path is None:
         path = options.pop("file_name")
-    return await _send(werkzeug.utils.send_from_directory, directory, path, **_names(options))
+    options = _with_flask_names(options)
+    return await _send(werkzeug.utils.send_from_directory, directory, path, **options)
+
+
+def _with_flask_names(options: dict[str, Any]) -> dict[str, Any]:
+    for quart_name, name in FLASK_NAMES.items():
+        if quart_name in options:
+            if name in options:
+                raise TypeError(
+                    f"{quart_name!r} is Quart's name of {name!r}: pass only one of them"
+                )
+            options[name] = options.pop(quart_name)
+    return options
 
 
 async def _send(
@@ -132,36 +125,33 @@ async def _send(
         options["max_age"] = current_app.get_send_file_max_age
     options["_root_path"] = current_app.root_path
     options["use_x_sendfile"] = current_app.config["USE_X_SENDFILE"]
-    environ = conditions(request) | {"wsgi.file_wrapper": _wrapped}
+    environ = conditional_environ(request) | {"wsgi.file_wrapper": _file_wrapper}
 
     def in_thread() -> WerkzeugResponse:
         made = send(*args, environ=environ, **options)
-        if 0 < (made.content_length or 0) <= BLOCK:
-            # Small ones are read now: each block, the end and the closing cost a visit each.
-            body: Any = made.response
+        body: Any = made.response
+        # With USE_X_SENDFILE the body is an empty list, and the front server sends the file.
+        if 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
+            # A small file is read now. Later each block, the end and closing need a thread each.
             with closing(body):
                 made.response = [b"".join(body)]
             made.direct_passthrough = False
         return made
 
     made = await run_sync(in_thread)()
-    # An ASGI server dates its answers itself.
+    # An ASGI server adds the date itself.
     made.headers.remove("Date")
-    return _response_class().force_type(made)
-
-
-def _wrapped(file: IO[bytes], _: int = 0) -> werkzeug.wsgi.FileWrapper:
-    """Read in larger blocks than WSGI's 8 KiB, as each costs a visit to a thread."""
-    return werkzeug.wsgi.FileWrapper(file, BLOCK)
-
-
-def _response_class() -> type[FaithfulResponse]:
     cls: type[Any] = current_app.response_class
-    return cls if issubclass(cls, FaithfulResponse) else FaithfulResponse
+    return (cls if issubclass(cls, FaithfulResponse) else FaithfulResponse).force_type(made)
+
+
+def _file_wrapper(file: IO[bytes], _: int = 0) -> werkzeug.wsgi.FileWrapper:
+    """Read larger blocks than WSGI's 8 KiB, because each block needs a thread."""
+    return werkzeug.wsgi.FileWrapper(file, BLOCK_SIZE)
 
 
 class FileDefaults(Quart):
-    """Clients keep no file for half a day without asking (row 9)."""
+    """Clients ask before they use their copy of a file. Quart lets them use it for half a day."""
 
     default_config = type(Quart.default_config)(
         Quart.default_config | {"SEND_FILE_MAX_AGE_DEFAULT": None}
@@ -169,10 +159,10 @@ class FileDefaults(Quart):
 
 
 class StaticFiles(Quart):
-    """Static files, also those of blueprints, are sent by this module's functions (7, 9)."""
+    """Static files, also those of blueprints, are sent by :func:`send_from_directory`."""
 
     async def send_static_file(self, filename: str) -> Response:
-        """Answer with a file of the static folder.
+        """Send a file of the static folder.
 
         Raises:
             RuntimeError: There is no static folder.
@@ -187,7 +177,7 @@ class StaticFiles(Quart):
         provide_automatic_options: bool | None = None,
         **options: Any,
     ) -> None:
-        """Add a rule; that for the static files of a plain Quart blueprint becomes ours."""
+        """Add a rule. The view for static files of Quart's blueprint class is replaced."""
         if getattr(view_func, "__func__", None) is Blueprint.send_static_file:
             blueprint = view_func.__self__
 
@@ -199,7 +189,7 @@ class StaticFiles(Quart):
 
 
 async def send_static_file(owner: Any, filename: str) -> FaithfulResponse:
-    """Answer with a file of the static folder of *owner*, an application or a blueprint.
+    """Send a file of the static folder of *owner*, an application or a blueprint.
 
     Raises:
         RuntimeError: It has no static folder.

@@ -1,6 +1,6 @@
-"""Forms, with Flask's limits on what is kept in memory, and files written beside the loop."""
+"""Form parsers with Flask's limits. Files are written in a thread."""
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
+# Quart's and Werkzeug's annotations leave type arguments out.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -18,38 +18,31 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-__all__ = ["FaithfulFormDataParser", "FaithfulMultiPartParser", "blocks"]
+__all__ = ["FaithfulFormDataParser", "FaithfulMultiPartParser"]
 
-BLOCK = 64 * 1024
-# What Werkzeug's stream factory keeps of a file in memory.
-SPOOL = 500 * 1024
+# Bytes of a file that Werkzeug's stream factory keeps in memory.
+SPOOL_SIZE = 500 * 1024
 
 Parsed = tuple[MultiDict[str, Any], MultiDict[str, Any]]
 
 
-async def blocks(body: Body, size: int = BLOCK) -> AsyncIterator[bytes]:
-    """The bytes of *body* in blocks of *size*, however they were cut on their way."""
-    buffer = bytearray()
-    async for data in body:
-        buffer += data
-        while len(buffer) >= size:
-            yield bytes(buffer[:size])
-            del buffer[:size]
-    if buffer:
-        yield bytes(buffer)
-
-
 class FaithfulFormDataParser(FormDataParser):
-    """A form parser that answers as Flask's, however a network cuts the body.
+    """A form parser with Flask's results, whatever the size of the body's chunks.
 
-    Quart hands ``MAX_CONTENT_LENGTH`` to Werkzeug's multipart decoder in the place of
-    ``MAX_FORM_MEMORY_SIZE``. The decoder holds it against its own buffer, which says nothing of
-    the body: that is counted where it is received.
+    Quart passes ``MAX_CONTENT_LENGTH`` to Werkzeug's multipart decoder in the place of
+    ``MAX_FORM_MEMORY_SIZE``, and the decoder compares it with its own buffer. Here the body
+    itself counts what is received.
     """
 
-    async def _parse_multipart(
+    async def parse_multipart(
         self, body: Body, mimetype: str, content_length: int | None, options: dict[str, str]
     ) -> Parsed:
+        """Parse a multipart form.
+
+        Raises:
+            RequestEntityTooLarge: A field, or the number of parts, is over its limit.
+            ValueError: It is not a multipart form.
+        """
         if not (boundary := options.get("boundary", "").encode("ascii")):
             raise ValueError("Missing boundary")
         parser = FaithfulMultiPartParser(
@@ -61,58 +54,48 @@ class FaithfulFormDataParser(FormDataParser):
         )
         return await parser.parse(body, boundary, content_length)
 
-    async def _parse_urlencoded(
+    async def parse_urlencoded(
         self, body: Body, mimetype: str, content_length: int | None, options: dict[str, str]
     ) -> Parsed:
+        """Parse a URL-encoded form."""
         text = (await body).decode()
         fields = parse_qsl(text, keep_blank_values=True, errors="werkzeug.url_quote")
         cls: type[MultiDict[str, Any]] = self.cls or MultiDict
         return cls(fields), cls()
 
     parse_functions: dict[str, Any] = {
-        "multipart/form-data": _parse_multipart,
-        "application/x-www-form-urlencoded": _parse_urlencoded,
+        "multipart/form-data": parse_multipart,
+        "application/x-www-form-urlencoded": parse_urlencoded,
     }
 
 
 class FaithfulMultiPartParser(MultiPartParser):
-    """A parser of multipart forms that writes files in a thread, and closes them if it fails.
+    """A multipart parser that writes files in a thread, and closes them if parsing fails.
 
-    Quart's writes to the disk on the event loop, where everybody waits for it. The parts come
-    from Werkzeug's decoder.
+    Quart's parser writes to the disk on the event loop.
     """
 
     async def parse(self, body: Body, boundary: bytes, content_length: int | None) -> Parsed:
-        """Parse *body*.
-
-        Arguments:
-            body: What to parse.
-            boundary: What stands between the parts.
-            content_length: The declared length in bytes, if there is one.
-
-        Raises:
-            RequestEntityTooLarge: A field, or the number of parts, is over its limit.
-            ValueError: It is no multipart form.
-        """
+        """Parse *body*, whose parts are separated by *boundary*."""
         decoder = MultipartDecoder(
             boundary, self.max_form_memory_size, max_parts=self.max_form_parts
         )
         parts: list[_Part] = []
         try:
-            async for data in blocks(body, self.buffer_size):
-                await self._take(decoder, data, parts, content_length)
-            # The end is told, too: a form that was cut off is no form, as in Flask.
-            await self._take(decoder, None, parts, content_length)
+            async for block in _blocks(body, self.buffer_size):
+                await self._feed(decoder, block, parts, content_length)
+            # As in Flask, a form that was cut off is invalid: the decoder has to know the end.
+            await self._feed(decoder, None, parts, content_length)
         except BaseException:
-            # Nobody else knows of the files of a form that came in half.
             for part in parts:
                 part.stream.close()
             raise
-        whole = [part for part in parts if part.whole]
-        files = [(part.name, part.value) for part in whole if part.is_file]
-        return self.cls([(p.name, p.value) for p in whole if not p.is_file]), self.cls(files)
+        complete = [part for part in parts if part.complete]
+        fields = [(part.name, part.value) for part in complete if not part.is_file]
+        files = [(part.name, part.value) for part in complete if part.is_file]
+        return self.cls(fields), self.cls(files)
 
-    async def _take(
+    async def _feed(
         self,
         decoder: MultipartDecoder,
         data: bytes | None,
@@ -127,8 +110,20 @@ class FaithfulMultiPartParser(MultiPartParser):
                 await parts[-1].write(event)
 
 
+async def _blocks(body: Body, size: int) -> AsyncIterator[bytes]:
+    """Yield the body in blocks of *size* bytes, whatever the size of its chunks."""
+    buffer = bytearray()
+    async for data in body:
+        buffer += data
+        while len(buffer) >= size:
+            yield bytes(buffer[:size])
+            del buffer[:size]
+    if buffer:
+        yield bytes(buffer)
+
+
 class _Part:
-    """A field or a file while it arrives."""
+    """A field or a file that is being received."""
 
     def __init__(
         self, parser: FaithfulMultiPartParser, event: Field | File, content_length: int | None
@@ -138,18 +133,14 @@ class _Part:
         self.name = event.name
         self.size = 0
         self.value: Any = None
-        self.whole = False
+        self.complete = False
         self.is_file = isinstance(event, File)
         self.stream: IO[bytes] = BytesIO()
         if isinstance(event, File):
             self.stream = parser.start_file_streaming(event, content_length)  # type: ignore[arg-type]
 
     async def write(self, event: Data) -> None:
-        """Take the next bytes.
-
-        Raises:
-            RequestEntityTooLarge: A field has more than may be kept in memory.
-        """
+        """Write the next bytes, if a field stays below the limit of memory for fields."""
         self.size += len(event.data)
         limit = self.parser.max_form_memory_size
         if not self.is_file and limit is not None and self.size > limit:
@@ -164,11 +155,11 @@ class _Part:
     @property
     def _in_memory(self) -> bool:
         if isinstance(self.stream, SpooledTemporaryFile):
-            return self.size <= SPOOL
+            return self.size <= SPOOL_SIZE
         return isinstance(self.stream, BytesIO)
 
     async def _finish(self) -> None:
-        self.whole = True
+        self.complete = True
         if not self.is_file:
             charset = self.parser.get_part_charset(self.event.headers)
             self.value = self.stream.getvalue().decode(charset, "replace")  # type: ignore[attr-defined]

@@ -1,112 +1,75 @@
-"""All of Flask's names, for code that comes from Flask: change the import, add the awaits.
+"""All names of the module ``flask``, for code that is ported from Flask.
 
 .. code-block:: python
 
     from quartpatterns.subclassing.names import Flask, request, send_file
 
-``Flask`` is :class:`~quartpatterns.subclassing.FaithfulQuart`. What has to be awaited is what has
-to be awaited in Quart. The names for websockets are here, too.
+``Flask`` is :class:`~quartpatterns.subclassing.FaithfulQuart`. The other names are Quart's, except
+those that this package has as well. The same functions have to be awaited as in Quart.
 """
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
+# "as" makes a name public for type checkers. Ruff would write a statement for each.
+# ruff: noqa: I001
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
 from quart import (
-    Config,
-    Websocket,
-    abort,
-    after_this_request,
-    appcontext_popped,
-    appcontext_pushed,
-    appcontext_tearing_down,
-    before_render_template,
-    copy_current_app_context,
-    copy_current_request_context,
-    copy_current_websocket_context,
-    current_app,
-    g,
-    get_flashed_messages,
-    get_template_attribute,
-    got_request_exception,
-    got_websocket_exception,
-    has_app_context,
-    has_request_context,
-    has_websocket_context,
-    json,
-    jsonify,
-    make_push_promise,
-    make_response,
-    message_flashed,
-    redirect,
-    render_template,
-    render_template_string,
-    request,
-    request_finished,
-    request_started,
-    request_tearing_down,
-    session,
-    signals,
-    template_rendered,
-    url_for,
-    websocket,
+    Config as Config,
+    Websocket as Websocket,
+    abort as abort,
+    after_this_request as after_this_request,
+    appcontext_popped as appcontext_popped,
+    appcontext_pushed as appcontext_pushed,
+    appcontext_tearing_down as appcontext_tearing_down,
+    before_render_template as before_render_template,
+    copy_current_app_context as copy_current_app_context,
+    copy_current_request_context as copy_current_request_context,
+    copy_current_websocket_context as copy_current_websocket_context,
+    current_app as current_app,
+    g as g,
+    get_flashed_messages as get_flashed_messages,
+    get_template_attribute as get_template_attribute,
+    got_request_exception as got_request_exception,
+    got_websocket_exception as got_websocket_exception,
+    has_app_context as has_app_context,
+    has_request_context as has_request_context,
+    has_websocket_context as has_websocket_context,
+    json as json,
+    jsonify as jsonify,
+    make_push_promise as make_push_promise,
+    make_response as make_response,
+    message_flashed as message_flashed,
+    redirect as redirect,
+    render_template as render_template,
+    render_template_string as render_template_string,
+    request as request,
+    request_finished as request_finished,
+    request_started as request_started,
+    request_tearing_down as request_tearing_down,
+    session as session,
+    signals as signals,
+    template_rendered as template_rendered,
+    url_for as url_for,
+    websocket as websocket,
 )
 
-from quartpatterns.streaming import stream_template, stream_template_string, stream_with_context
-from quartpatterns.subclassing.application import FaithfulQuart as Flask
-from quartpatterns.subclassing.blueprint import FaithfulBlueprint as Blueprint
-from quartpatterns.subclassing.files import send_file, send_from_directory
-from quartpatterns.subclassing.messages import flash
-from quartpatterns.subclassing.request import FaithfulRequest as Request
-from quartpatterns.subclassing.response import FaithfulResponse as Response
+from quartpatterns.streaming import (
+    stream_template as stream_template,
+    stream_template_string as stream_template_string,
+    stream_with_context as stream_with_context,
+)
+from quartpatterns.subclassing import (
+    FaithfulBlueprint as FaithfulBlueprint,
+    FaithfulQuart as FaithfulQuart,
+    FaithfulRequest as FaithfulRequest,
+    FaithfulResponse as FaithfulResponse,
+    flash as flash,
+    send_file as send_file,
+    send_from_directory as send_from_directory,
+)
 
-__all__ = [
-    "Blueprint",
-    "Config",
-    "Flask",
-    "Request",
-    "Response",
-    "Websocket",
-    "abort",
-    "after_this_request",
-    "appcontext_popped",
-    "appcontext_pushed",
-    "appcontext_tearing_down",
-    "before_render_template",
-    "copy_current_app_context",
-    "copy_current_request_context",
-    "copy_current_websocket_context",
-    "current_app",
-    "flash",
-    "g",
-    "get_flashed_messages",
-    "get_template_attribute",
-    "got_request_exception",
-    "got_websocket_exception",
-    "has_app_context",
-    "has_request_context",
-    "has_websocket_context",
-    "json",
-    "jsonify",
-    "make_push_promise",
-    "make_response",
-    "message_flashed",
-    "redirect",
-    "render_template",
-    "render_template_string",
-    "request",
-    "request_finished",
-    "request_started",
-    "request_tearing_down",
-    "send_file",
-    "send_from_directory",
-    "session",
-    "signals",
-    "stream_template",
-    "stream_template_string",
-    "stream_with_context",
-    "template_rendered",
-    "url_for",
-    "websocket",
-]
+Blueprint = FaithfulBlueprint
+Flask = FaithfulQuart
+Request = FaithfulRequest
+Response = FaithfulResponse

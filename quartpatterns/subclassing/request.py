@@ -1,42 +1,265 @@
-"""What a view asks of its request: rows 1 and 23."""
+"""The request: its headers, its body, and the limits and errors of reading it."""
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportPrivateUsage=false
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal, overload
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from functools import lru_cache
+from typing import Any, Literal, NoReturn, overload
 
+from hypercorn.typing import WebsocketScope
 from quart import has_app_context
+from quart.formparser import FormDataParser
 from quart.globals import current_app
 from quart.wrappers import Request, Websocket
-from werkzeug.exceptions import BadRequest, RequestTimeout, UnsupportedMediaType
+from quart.wrappers.request import Body
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import (
+    BadRequest,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 
-from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
-from quartpatterns.subclassing.signposts import RequestSignposts
+from quartpatterns.subclassing.routing import path_inside_mount
 
-__all__ = ["FaithfulRequest", "FaithfulWebsocket", "JSONErrors", "RequestLimits"]
+__all__ = [
+    "FaithfulBody",
+    "FaithfulRequest",
+    "FaithfulWebsocket",
+    "JSONErrors",
+    "RequestHeaders",
+    "RequestLimits",
+    "UnsupportedAttribute",
+    "client_address",
+    "parse_headers",
+]
+
+
+@lru_cache(1024)
+def _decode_header_name(name: bytes) -> str:
+    """Return ``X-Id`` for ``b"x-id"``, as WSGI spells it.
+
+    A site receives a few dozen names, so the cache serves nearly all. It is bounded, because a
+    client can invent names.
+    """
+    return name.decode("latin1").title()
+
+
+class RequestHeaders(Headers):
+    """Headers that look up absent names in a set.
+
+    Most names that are looked up in a request are absent. For each of them Werkzeug searches
+    the list and creates an exception with an error page.
+    """
+
+    _length = -1
+
+    def lacks(self, key: str) -> bool:
+        """Return whether there is no header of that name."""
+        if len(self._list) != self._length:
+            self._length = len(self._list)
+            self._names = {name.lower() for name, _ in self._list}
+        return key.lower() not in self._names
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and not self.lacks(key) and super().__contains__(key)
+
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
+        """Return the first value of that name, or *default*."""
+        return default if self.lacks(key) else super().get(key, default, type)
+
+    def getlist(self, key: str, type: Any = None) -> Any:
+        """Return all values of that name."""
+        return [] if self.lacks(key) else super().getlist(key, type)
+
+
+def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
+    """Return the headers that the client sent. Quart would add a ``Remote-Addr``."""
+    headers = RequestHeaders()
+    # The server has checked the values for line breaks. Headers.add() would check them again.
+    headers._list = [(_decode_header_name(name), value.decode("latin1")) for name, value in raw]
+    return headers
+
+
+def client_address(scope: Any) -> str:
+    """Return the client's address from the ASGI scope.
+
+    Quart reads it from the header ``Remote-Addr``, which the client can send as well.
+    """
+    address: str = (scope.get("client") or ("<local>",))[0]
+    return address
+
+
+class FaithfulBody(Body):
+    """A request body that is received only as fast as it is read.
+
+    Quart receives as fast as the client sends, so a slow view fills the memory. Quart also
+    compares its limit with what is buffered at the moment, so a fast view reads more than the
+    limit. Here a reader asks the server for data when it needs some, the buffer holds about
+    :attr:`high_water` bytes beyond that, and the limit counts all bytes received.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        expected_content_length: The declared length in bytes, or ``None``.
+        max_content_length: The limit in bytes, or ``None``.
+    """
+
+    high_water = 64 * 1024
+
+    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
+        # Quart's __init__ is not called: it creates two events for each request.
+        self.declared = expected_content_length
+        self.limit = max_content_length
+        self.received = 0
+        self.complete = False
+        self.discarding = False
+        # Receives one message from the server. Without it, append() is called from outside.
+        self.receive: Callable[[], Awaitable[None]] | None = None
+        self._buffer = bytearray()
+        self._collectors = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def __aiter__(self) -> FaithfulBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.check_limit()
+        while not self._buffer:
+            if self.complete:
+                raise StopAsyncIteration
+            await self._receive_more()
+        data = bytes(self._buffer[: self.high_water])
+        del self._buffer[: self.high_water]
+        self._notify()
+        return data
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        return self._read_all().__await__()
+
+    async def _read_all(self) -> bytes:
+        """Return the whole body, which stays in the buffer for later calls."""
+        self.check_limit()
+        self._collectors += 1
+        self._notify()
+        try:
+            while not self.complete:
+                await self._receive_more()
+        finally:
+            self._collectors -= 1
+        return bytes(self._buffer)
+
+    async def _receive_more(self) -> None:
+        await (self.receive() if self.receive is not None else self.wait_for_change())
+        self.check_limit()
+
+    def check_declared_length(self) -> None:
+        """Compare the declared length with the limit.
+
+        Raises:
+            RequestEntityTooLarge: The declared length is over the limit.
+        """
+        if self.limit is not None and (self.declared or 0) > self.limit:
+            raise RequestEntityTooLarge
+
+    def check_limit(self) -> None:
+        """Compare the declared length and the bytes received with the limit.
+
+        Raises:
+            RequestEntityTooLarge: One of them is over the limit.
+        """
+        self.check_declared_length()
+        if self.limit is not None and self.received > self.limit:
+            raise RequestEntityTooLarge
+
+    @property
+    def full(self) -> bool:
+        """Whether no more should be received until something is read."""
+        return len(self._buffer) >= self.high_water and not self._collectors
+
+    def append(self, data: bytes) -> None:
+        """Add data from the server."""
+        self.received += len(data)
+        if not self.discarding:
+            self._buffer += data
+        self._notify()
+
+    def set_complete(self) -> None:
+        """Mark the end of the body."""
+        self.complete = True
+        self._notify()
+
+    def clear(self) -> None:
+        """Drop the data that has been received and not read."""
+        self._buffer.clear()
+        self._notify()
+
+    def discard(self) -> None:
+        """Drop all data, now and later, because it will not be read."""
+        self.discarding = True
+        self.clear()
+
+    async def wait_for_change(self) -> None:
+        """Wait until data is received, read or dropped."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.remove(waiter)
+
+    def _notify(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class UnsupportedAttribute:
+    """An attribute of Flask's that does not exist here; the error names the replacement.
+
+    Arguments:
+        instead: What to use.
+    """
+
+    def __init__(self, instead: str) -> None:
+        self.instead = instead
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError(
+            f"{owner.__name__!r} object has no attribute {self.name!r}: {self.instead}"
+        )
 
 
 class JSONErrors(Request):
-    """``get_json`` answers 415 for another content type, 400 for what is no JSON (row 1)."""
+    """``get_json`` answers 415 for another content type and 400 for invalid JSON."""
+
+    _parsed_json: dict[bool, Any] | None = None
 
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Parse the body as JSON, as :meth:`werkzeug.wrappers.Request.get_json` does.
 
         Arguments:
-            force: Parse whatever the content type is.
-            silent: Answer ``None`` where it can't be parsed.
+            force: Parse it whatever the content type is.
+            silent: Return ``None`` if it can't be parsed.
             cache: Keep the result for the next call.
 
         Raises:
-            UnsupportedMediaType: The content type is not JSON's.
-            BadRequest: The body is not JSON; bytes that are not UTF-8 count as that.
+            UnsupportedMediaType: The content type is not that of JSON.
+            BadRequest: The body is not valid JSON, or not UTF-8.
         """
-        if cache and self._cached_json[silent] is not Ellipsis:
-            return self._cached_json[silent]
+        if self._parsed_json is None:
+            self._parsed_json = {}
+        if cache and silent in self._parsed_json:
+            return self._parsed_json[silent]
         if not (force or self.is_json):
             return None if silent else self.on_json_loading_failed(None)
         data = await self.get_data(cache, as_text=False, parse_form_data=False)
@@ -45,14 +268,14 @@ class JSONErrors(Request):
         except ValueError as error:
             result = None if silent else self.on_json_loading_failed(error)
             if cache:
-                self._cached_json[silent] = result
+                self._parsed_json[silent] = result
         else:
             if cache:
-                self._cached_json = {False: result, True: result}
+                self._parsed_json = {False: result, True: result}
         return result
 
     def on_json_loading_failed(self, error: Exception | None) -> Any:
-        """Answer 415 where nothing was tried, else 400, with the reason in debug mode."""
+        """Answer 415 if *error* is ``None``, else 400, with the reason in debug mode."""
         if error is None:
             raise UnsupportedMediaType(
                 "Did not attempt to load JSON data because the request"
@@ -64,28 +287,28 @@ class JSONErrors(Request):
 
 
 class RequestLimits(Request):
-    """Limits that a view may set for its own request, on all bytes of the body (rows 23, 24)."""
+    """A limit that a view can set for its request, and that counts all bytes of the body."""
 
     body_class = FaithfulBody
     body: FaithfulBody
     form_data_parser_class = FaithfulFormDataParser
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A view can put a wrapper in the place of the body, for example to compute a checksum.
+        self._counted_body = self.body
+
     @property
     def max_content_length(self) -> int | None:
-        """The most that may be read of this body, in bytes; as in Flask it may be assigned."""
+        """The limit in bytes; as in Flask a view can assign it."""
         return super().max_content_length
 
     @max_content_length.setter
     def max_content_length(self, value: int | None) -> None:
-        self._max_content_length = value
-        self._set_limit()
+        Request.max_content_length.fset(self, value)  # type: ignore[attr-defined]
+        self._apply_limit()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # A view may put a wrapper in its place, one that computes a checksum for instance.
-        self._counted_body = self.body
-
-    def _set_limit(self) -> None:
+    def _apply_limit(self) -> None:
         self._counted_body.limit = self.max_content_length
 
     @overload
@@ -108,16 +331,16 @@ class RequestLimits(Request):
 
         Arguments:
             cache: Keep it for the next call.
-            as_text: Decode it; what is not UTF-8 becomes the replacement character, as in Flask.
-            parse_form_data: Parse it as a form first, and answer what that leaves.
+            as_text: Decode it; invalid UTF-8 becomes the replacement character, as in Flask.
+            parse_form_data: Parse it as a form first, and return what the parser left.
 
         Raises:
             RequestEntityTooLarge: It is longer than :attr:`max_content_length`.
             RequestTimeout: It did not arrive within ``BODY_TIMEOUT`` seconds.
         """
         if parse_form_data:
-            await self._load_form_data()
-        self._set_limit()
+            await self.form
+        self._apply_limit()
         try:
             async with asyncio.timeout(self.body_timeout):
                 data: bytes = await self.body
@@ -127,45 +350,57 @@ class RequestLimits(Request):
             self.body.clear()
         return data.decode(errors="replace") if as_text else data
 
-    async def _load_form_data(self) -> None:
-        self._set_limit()
-        async with self._parsing_lock:
-            if self._form is None:
-                await self._parse_form()
-
-    async def _parse_form(self) -> None:
+    def make_form_data_parser(self) -> FormDataParser:
+        """Return the parser, once the declared length has been compared with the limit."""
+        self._apply_limit()
         if self.content_type:
-            # As in Flask also where the parser finds nothing that it could read.
-            self._counted_body.check_declared()
-        parser = self.make_form_data_parser()
-        try:
-            # Not wait_for, which makes a task of it on Python 3.11.
-            async with asyncio.timeout(self.body_timeout):
-                self._form, self._files = await parser.parse(
-                    self.body, self.mimetype, self.content_length, self.mimetype_params
-                )
-        except TimeoutError as error:
-            raise RequestTimeout from error
+            # As in Flask this includes content types that the parser can't read.
+            self._counted_body.check_declared_length()
+        return super().make_form_data_parser()
 
 
-class FaithfulRequest(RequestSignposts, JSONErrors, RequestLimits):
+class FaithfulRequest(JSONErrors, RequestLimits):
     """The request class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
+    .. versionadded:: 0.1
+
     Attributes:
-        path_info: The path inside the application as it was sent; ``None`` where it is outside.
+        path_info: The path below the mount point as it was sent, or ``None`` if the request is
+            not for a path below it.
     """
 
     path_info: str | None
 
+    environ = UnsupportedAttribute("use request.scope")
+    stream: Any = UnsupportedAttribute(  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
+        "use request.body: 'async for data in request.body', or 'await request.body'"
+    )
+    input_stream = UnsupportedAttribute("use request.body")
+
     @property
     def blueprints(self) -> list[str]:
-        """The names of the blueprint and its parents; asked for three times a request."""
+        """The names of the blueprint and its parents. Each request needs them three times."""
         if self.url_rule is None or "." not in self.url_rule.endpoint:
             return []
         return super().blueprints
 
 
 class FaithfulWebsocket(Websocket):
-    """The websocket class of :class:`~quartpatterns.subclassing.FaithfulQuart`."""
+    """The websocket class: headers, path and address come from the ASGI scope unchanged."""
 
     path_info: str | None
+
+    def __init__(
+        self,
+        path: str,
+        query_string: bytes,
+        scheme: str,
+        headers: Headers,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        scope: WebsocketScope = kwargs["scope"]
+        self.path_info = path_inside_mount(scope["path"], scope.get("root_path", ""))
+        headers = parse_headers(scope["headers"])
+        super().__init__(self.path_info or "/", query_string, scheme, headers, *args, **kwargs)
+        self.remote_addr = client_address(scope)

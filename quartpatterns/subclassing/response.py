@@ -1,54 +1,130 @@
-"""What a view answers: rows 4, 5, 6, 33 and 41."""
+"""The response: what a view can return, bodies, ranges, and callbacks at the end."""
 
-# Quart's and Werkzeug's annotations leave type arguments out, and some names are private.
-# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from inspect import isawaitable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from functools import lru_cache
+from types import TracebackType
 from typing import Any, Self
 
-from quart import Request
-from quart.wrappers.response import DataBody, Response, ResponseBody
+from quart import Quart, Request, current_app, has_app_context, has_request_context, request
+from quart.typing import ResponseTypes
+from quart.utils import run_sync
+from quart.wrappers.response import DataBody, IterableBody, Response, ResponseBody
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import remove_entity_headers
 from werkzeug.urls import iri_to_uri
 from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartpatterns.subclassing.ranges import RangedBody
-from quartpatterns.subclassing.streams import FaithfulIterableBody
+from quartpatterns._shared.calling import maybe_await
+from quartpatterns.streaming.iterators import ThreadIterator
 
 __all__ = [
     "CloseCallbacks",
     "ConditionalResponse",
+    "FaithfulIterableBody",
     "FaithfulResponse",
+    "RangeBody",
     "ResponseData",
     "ResponseJSON",
-    "conditions",
+    "ReturnValues",
+    "conditional_environ",
+    "encode_headers",
 ]
 
 OnClose = Callable[[], Any]
 
+# A union would be created at each call.
+BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
+
+
+@lru_cache(1024)
+def _encode_header_name(name: str) -> bytes:
+    """Return ``b"x-id"`` for ``X-Id``. A site sends a few dozen names."""
+    return name.lower().encode()
+
+
+def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI needs them."""
+    return [(_encode_header_name(name), value.encode()) for name, value in headers]
+
+
+class FaithfulIterableBody(IterableBody):
+    """A body from any iterable, which is closed at the end.
+
+    A synchronous iterable is read in the threads for synchronous views. Quart leaves a generator
+    to the garbage collector when the client disconnects, so that its ``finally`` runs at any
+    time and in any thread.
+    """
+
+    def __init__(self, iterable: AsyncIterable[Any] | Iterable[Any]) -> None:
+        if isinstance(iterable, Iterable):
+            # Looked up now, because no application is current while the body is sent.
+            to_async: Any = current_app.sync_to_async if has_app_context() else run_sync
+            self.iter: AsyncIterator[Any] = ThreadIterator(iterable, to_async)
+        else:
+            self.iter = aiter(iterable)
+
+
+class RangeBody(ResponseBody):
+    """The bytes of *body* from *start* to before *stop*.
+
+    Quart's bodies for data and files can start at a position. Of other bodies the beginning is
+    read and dropped.
+    """
+
+    def __init__(self, body: Any, start: int, stop: int) -> None:
+        self.body = body
+        self.start = start
+        self.stop = stop
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        skip = self.start
+        if hasattr(self.body, "make_conditional"):
+            await self.body.make_conditional(self.start, self.stop)
+            skip = 0
+        return self._cut(await self.body.__aenter__(), skip)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.body.__aexit__(exc_type, exc_value, tb)
+
+    async def _cut(self, items: Any, skip: int) -> AsyncIterator[bytes]:
+        remaining = self.stop - self.start
+        async for item in items:
+            data = item.encode() if isinstance(item, str) else item
+            if len(data) <= skip:
+                skip -= len(data)
+                continue
+            data = data[skip : skip + remaining]
+            skip = 0
+            remaining -= len(data)
+            yield data
+            if not remaining:
+                return
+
 
 class ResponseData(Response):
-    """A body from all that Flask takes: ``bytearray``, lists of parts, any iterator (2, 4).
+    """A body from everything that Flask accepts: ``bytearray``, lists of parts, any iterator.
 
-    A list or tuple is joined at once and so has a ``Content-Length``, as in Flask.
+    A list or tuple is joined at once and has a ``Content-Length``, as in Flask.
     """
 
     iterable_body_class = FaithfulIterableBody
 
     def __init__(
         self,
-        response: ResponseBody
-        | str
-        | bytes
-        | bytearray
-        | Iterable[Any]
-        | AsyncIterable[Any]
-        | None = None,
+        response: Any = None,
         status: int | str | None = None,
         headers: Any = None,
         mimetype: str | None = None,
@@ -64,7 +140,7 @@ class ResponseData(Response):
         super().__init__(response, status, headers, mimetype, content_type)  # type: ignore[arg-type]
 
     def wire_headers(self) -> Headers:
-        """The headers as they are sent: completed, and without those the status forbids."""
+        """Return the headers to send: completed, and without those the status forbids."""
         status = self.status_code
         headers = self.headers
         names = {name.lower() for name, _ in headers}
@@ -82,14 +158,14 @@ class ResponseData(Response):
 
 
 class ResponseJSON(Response):
-    """``get_json(silent=)`` means what it says: Quart's raises when it is silent (row 33)."""
+    """``get_json(silent=True)`` returns ``None`` for invalid JSON; Quart has it reversed."""
 
     async def get_json(self, force: bool = False, silent: bool = False) -> Any:
         """Parse the body as JSON.
 
         Arguments:
-            force: Parse whatever the content type is.
-            silent: Answer ``None`` where it can't be parsed.
+            force: Parse it whatever the content type is.
+            silent: Return ``None`` if it can't be parsed.
 
         Raises:
             ValueError: It can't be parsed.
@@ -106,7 +182,7 @@ class ResponseJSON(Response):
 
 
 class ConditionalResponse(Response):
-    """Ranges and conditions as Werkzeug's own response judges them (rows 5 and 6)."""
+    """Ranges and conditions as in Werkzeug's own response."""
 
     async def make_conditional(
         self,
@@ -114,38 +190,38 @@ class ConditionalResponse(Response):
         accept_ranges: bool | str = False,
         complete_length: int | None = None,
     ) -> Self:
-        """Answer 206, 304 or 412 where the request's headers ask for it.
+        """Change this response to 206, 304 or 412 if the request's headers ask for it.
 
         A Werkzeug response with the same headers decides, so that suffix ranges, dates, entity
-        tags and errors are Flask's.
+        tags and errors are the same as in Flask.
 
         Arguments:
-            request: The request whose headers count.
-            accept_ranges: Whether ranges are served, or their unit.
-            complete_length: The length of the whole body in bytes; no ranges without it.
+            request: The request.
+            accept_ranges: Whether ranges are supported, or their unit.
+            complete_length: The length of the whole body in bytes; ranges need it.
 
         Raises:
-            RequestedRangeNotSatisfiable: The range lies outside; the answer carries the length.
+            RequestedRangeNotSatisfiable: The range is outside of the body.
         """
-        twin = WerkzeugResponse(status=self.status, headers=self.headers)
-        twin.automatically_set_content_length = False
-        dated = "date" in self.headers
-        twin.make_conditional(conditions(request), accept_ranges, complete_length)
-        if not dated:
-            # An ASGI server dates its answers itself.
+        model = WerkzeugResponse(status=self.status, headers=self.headers)
+        model.automatically_set_content_length = False
+        has_date = "date" in self.headers
+        model.make_conditional(conditional_environ(request), accept_ranges, complete_length)
+        if not has_date:
+            # An ASGI server adds the date itself.
             self.headers.remove("Date")
-        self.status = twin.status
+        self.status = model.status
         if self.status_code == 206:
-            start, stop = twin.content_range.start or 0, twin.content_range.stop or 0
+            start, stop = model.content_range.start or 0, model.content_range.stop or 0
             if isinstance(self.response, DataBody):
                 await self.response.make_conditional(start, stop)
             else:
-                self.response = RangedBody(self.response, start, stop)
+                self.response = RangeBody(self.response, start, stop)
         return self
 
 
-def conditions(request: Request) -> dict[str, Any]:
-    """The part of a WSGI environment that conditions are read from."""
+def conditional_environ(request: Request) -> dict[str, Any]:
+    """Return the part of a WSGI environment that ranges and conditions are read from."""
     environ: dict[str, Any] = {"REQUEST_METHOD": request.method}
     for name in ("Range", "If-Range", "If-Modified-Since", "If-None-Match", "If-Match"):
         if (value := request.headers.get(name)) is not None:
@@ -154,31 +230,29 @@ def conditions(request: Request) -> dict[str, Any]:
 
 
 class CloseCallbacks(Response):
-    """Functions that run when the answer has been sent, or could not be (row 41)."""
+    """Functions that run when the response ends, also if the client disconnects."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.on_close: list[OnClose] = []
 
     def call_on_close(self, func: OnClose) -> OnClose:
-        """Call *func*, which may be a coroutine function, at the end of the answer.
-
-        The callbacks run when the last byte has been sent, and also when the client left.
-        """
+        """Call *func*, which can be asynchronous, when the response ends or can't be sent."""
         self.on_close.append(func)
         return func
 
     async def close(self) -> None:
-        """Run what was registered; the connection calls this when the body has ended."""
+        """Call the functions. The connection calls this at the end."""
         callbacks, self.on_close = self.on_close, []
         for func in callbacks:
-            result: Awaitable[Any] | Any = func()
-            if isawaitable(result):
-                await result
+            await maybe_await(func())
 
 
 class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCallbacks):
-    """The response class of :class:`~quartpatterns.subclassing.FaithfulQuart`."""
+    """The response class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
+
+    .. versionadded:: 0.1
+    """
 
     def __init__(
         self,
@@ -188,10 +262,10 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        if type(response) is not str or headers is not None or content_type or not self._plain:
+        if type(response) is not str or headers is not None or content_type or self._customized:
             super().__init__(response, status, headers, mimetype, content_type)
             return
-        # Most answers are a text: its two headers are known, none has to be looked for.
+        # Most responses are a text with exactly these two headers.
         data = response.encode()
         kind = get_content_type(mimetype or self.default_mimetype or "", "utf-8")
         self.headers = Headers()
@@ -202,31 +276,97 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         self.on_close = []
 
     @property
-    def _plain(self) -> bool:
-        """Whether a subclass has left the headers alone."""
-        return self.automatically_set_content_length and self.default_mimetype is not None
+    def _customized(self) -> bool:
+        """Whether a subclass changes the default headers."""
+        return not self.automatically_set_content_length or self.default_mimetype is None
 
     @classmethod
     def force_type(cls, response: Response | WerkzeugResponse) -> FaithfulResponse:
-        """*response* as this class; a Werkzeug response hands over its body."""
+        """Return *response* as an instance of this class."""
         if isinstance(response, cls):
             return response
         if isinstance(response, WerkzeugResponse):
-            return cls._from_werkzeug(response)
-        made = cls(response.response, headers=response.headers)
+            body: Any
+            if response.is_sequence:
+                body = DataBody(b"".join(response.iter_encoded()))
+            else:
+                body = cls.iterable_body_class(response.response)
+            made = cls(body, headers=response.headers)
+            made.call_on_close(response.close)
+        else:
+            made = cls(response.response, headers=response.headers)
+            made.timeout = response.timeout
+            made.on_close = getattr(response, "on_close", [])
         made.status = response.status
-        made.timeout = response.timeout
-        made.on_close = getattr(response, "on_close", [])
         return made
 
-    @classmethod
-    def _from_werkzeug(cls, response: WerkzeugResponse) -> FaithfulResponse:
-        body: Any
-        if response.is_sequence:
-            body = DataBody(b"".join(response.iter_encoded()))
-        else:
-            body = cls.iterable_body_class(response.response)
-        made = cls(body, headers=response.headers)
-        made.status = response.status
-        made.call_on_close(response.close)
-        return made
+
+class ReturnValues(Quart):
+    """Views can return everything that Flask's can, except WSGI callables.
+
+    Any iterator is streamed, not only generators. A status can be a string. A ``bytearray`` is
+    a body. Each response is an instance of the application's ``response_class``, so that
+    ``after_request`` functions can use its methods.
+    """
+
+    response_class = FaithfulResponse
+
+    async def make_response(self, result: Any) -> ResponseTypes:
+        """Convert the return value of a view, as :meth:`flask.Flask.make_response` does.
+
+        Raises:
+            TypeError: A view can't return *result*.
+        """
+        value, status, headers = _unpack(result)
+        if value is None:
+            raise _invalid("returned None or ended without a return statement")
+        if isinstance(value, BODY_TYPES):
+            # The class sets the headers itself: several of one name stay several.
+            cls: Any = self.response_class
+            made: ResponseTypes = cls(value, status, headers)
+            return made
+        response: ResponseTypes = self._convert(value)
+        if status is not None:
+            response.status = status if isinstance(status, str) else int(status)
+        if headers:
+            response.headers.update(headers)
+        return response
+
+    def _convert(self, value: Any) -> Any:
+        cls = self.response_class
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, dict | list):
+            return self.json.response(value)
+        if isinstance(value, HTTPException):
+            value = value.get_response()
+        if isinstance(value, Response | WerkzeugResponse):
+            return cls.force_type(value) if issubclass(cls, FaithfulResponse) else value
+        raise _invalid(
+            f"returned a {type(value).__name__}, and not a string, bytes, dict, list, iterator,"
+            " response or HTTPException"
+        )
+
+
+def _invalid(what: str) -> TypeError:
+    endpoint = request.endpoint if has_request_context() else None
+    return TypeError(
+        f"The view function for {endpoint!r} did not return a valid response: it {what}"
+    )
+
+
+def _unpack(result: Any) -> tuple[Any, Any, Any]:
+    """Return body, status and headers of the return value of a view."""
+    if not isinstance(result, tuple):
+        return result, None, None
+    if len(result) == 3:
+        return result
+    if len(result) == 2:
+        value, second = result
+        if isinstance(second, Headers | dict | tuple | list):
+            return value, None, second
+        return value, second, None
+    raise TypeError(
+        "The view function did not return a valid response tuple: it has to be"
+        " (body, status, headers), (body, status), or (body, headers)"
+    )

@@ -1,4 +1,4 @@
-"""Tasks that a worker runs: what the page on Celery does, on asyncio and arq.
+"""Background tasks: what Flask's page on Celery does, with asyncio and arq.
 
 .. code-block:: python
 
@@ -9,29 +9,23 @@
     async def add_together(a: int, b: int) -> int:
         return a + b
 
-In a view ``job = await add_together.delay(23, 42)`` hands the call to a worker, and
-``await tasks.result(job.id)`` tells what has become of it. ``quartpatterns worker MODULE:APP``
-runs the worker.
+In a view ``job = await add_together.delay(23, 42)`` queues the call for a worker, and
+``await tasks.result(job.id)`` returns its state. ``quartpatterns worker MODULE:APP`` runs a worker.
+
+The errors are :exc:`TasksUnavailableError`, a 503, and :exc:`TaskFailedError`.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from quartpatterns._shared.extras import requires_extra
 
-if find_spec("arq") is None:
-    raise ModuleNotFoundError(
-        "quartpatterns.tasks needs arq: pip install 'quartpatterns[tasks]'", name="arq"
-    )
-
-from quartpatterns.tasks.errors import TaskFailedError, TasksUnavailableError
-from quartpatterns.tasks.extension import Tasks
-from quartpatterns.tasks.functions import worker_settings
-from quartpatterns.tasks.queue import Job
-from quartpatterns.tasks.result import Result
-from quartpatterns.tasks.running import Retry, RunningJob, current_job
-from quartpatterns.tasks.settings import DEFAULTS
-from quartpatterns.tasks.task import Task
-from quartpatterns.tasks.worker import run_worker
+with requires_extra("tasks", "arq", "redis"):
+    from quartpatterns.tasks.extension import Tasks
+    from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
+    from quartpatterns.tasks.queue import Result, TasksUnavailableError
+    from quartpatterns.tasks.settings import DEFAULTS
+    from quartpatterns.tasks.task import Task
+    from quartpatterns.tasks.worker import run_worker, worker_settings
 
 __all__ = [
     "DEFAULTS",

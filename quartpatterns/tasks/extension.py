@@ -1,18 +1,16 @@
-"""The extension: tasks are registered on it, applications are given to it."""
+"""The extension: tasks are registered on it, and it gives applications a queue."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Set
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
-from arq.cron import cron
 from quart import Quart, current_app
 
-from quartpatterns.tasks.functions import worker_settings
-from quartpatterns.tasks.queue import Job, Queue, queue_of
-from quartpatterns.tasks.result import Result
-from quartpatterns.tasks.settings import read_settings
+from quartpatterns.tasks.jobs import Job
+from quartpatterns.tasks.queue import Queue, Result, queue_of
 from quartpatterns.tasks.task import Options, Task
+from quartpatterns.tasks.worker import worker_settings
 
 __all__ = ["Tasks"]
 
@@ -21,7 +19,7 @@ R = TypeVar("R")
 
 
 class Tasks:
-    """Tasks that a worker runs in the application's context.
+    """Functions that a worker runs in the application's context.
 
     .. code-block:: python
 
@@ -40,7 +38,9 @@ class Tasks:
             return {"result_id": job.id}
 
     Arguments:
-        app: The application; a factory calls :meth:`init_app` instead.
+        app: The application. An application factory calls :meth:`init_app` instead.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(self, app: Quart | None = None) -> None:
@@ -50,29 +50,22 @@ class Tasks:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Give *app* a queue. Its configuration is read now, Redis is not asked.
+        """Give *app* a queue. The settings are read now; Redis is not contacted.
 
         Raises:
-            ValueError: A configuration value can't be used.
-            RuntimeError: The application has tasks already.
+            SettingError: A setting is invalid; a subclass of ``ValueError``.
+            RuntimeError: The application already has tasks.
         """
         if "tasks" in app.extensions:
-            raise RuntimeError(f"the application {app.name!r} has tasks already")
-        app.extensions["tasks"] = Queue(app, read_settings(app), self._tasks, self._schedule)
+            raise RuntimeError(f"the application {app.name!r} already has tasks")
+        app.extensions["tasks"] = Queue(app, self._tasks, self._schedule)
 
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
     @overload
     def task(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        timeout: float | None = None,
-        max_tries: int | None = None,
-        keep_result: float | None = None,
-        autoretry_for: tuple[type[Exception], ...] = (),
+        self, /, *, name: str | None = None, **options: Unpack[Options]
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
     def task(
@@ -81,27 +74,25 @@ class Tasks:
         /,
         *,
         name: str | None = None,
-        timeout: float | None = None,
-        max_tries: int | None = None,
-        keep_result: float | None = None,
-        autoretry_for: tuple[type[Exception], ...] = (),
+        **options: Unpack[Options],
     ) -> Any:
-        """Make a function a task; ``@tasks.task``, or with options ``@tasks.task(timeout=30)``.
+        """Make a function a task: ``@tasks.task``, or with options ``@tasks.task(timeout=30)``.
 
-        It may be ``async def``, or a plain function, which is run in a thread.
+        The function may be ``async def``. A worker runs a synchronous one in a thread.
 
         Arguments:
-            name: What the queue calls it; by default module and function, as in Celery. The web
-                process and the worker must agree on it.
-            timeout: The seconds it may run (``TASKS_TIMEOUT``).
-            max_tries: How often it is started at most (``TASKS_MAX_TRIES``).
-            keep_result: The seconds its result is kept, 0 for none (``TASKS_KEEP_RESULT``).
-            autoretry_for: Errors that mean another try, after a growing pause.
+            name: The name in the queue; by default module and function, as in Celery. It must be
+                the same in the web process and in the worker.
+            options: ``timeout``, the seconds that it may run; ``max_tries``, how often it is
+                started at most; ``keep_result``, the seconds that its result is stored, 0 for not
+                at all; ``autoretry_for``, a tuple of errors after which it is started again, as
+                after :exc:`Retry`. The defaults are the application's settings.
 
         Raises:
-            ValueError: Another task has this name, or an option makes no sense.
+            ValueError: Another task has this name, or an option is invalid.
         """
-        options = Options(timeout, max_tries, keep_result, autoretry_for)
+        if unknown := options.keys() - Options.__annotations__:
+            raise TypeError(f"unknown options of a task: {', '.join(sorted(unknown))}")
 
         def register(function: Callable[..., Any]) -> Task[..., Any]:
             return self._register(Task(function, name, options))
@@ -109,52 +100,68 @@ class Tasks:
         return register if function is None else register(function)
 
     def _register(self, task: Task[..., Any]) -> Task[..., Any]:
-        known = self._tasks.setdefault(task.name, task)
-        # A factory that is called twice defines its tasks twice.
-        if known.origin != task.origin:
+        # An application factory that is called twice defines its tasks twice.
+        registered = self._tasks.get(task.name, task)
+        if registered.origin != task.origin:
             raise ValueError(
-                f"{task.origin} and {known.origin} are both the task {task.name!r}: give one of"
+                f"{task.origin} and {registered.origin} are both named {task.name!r}: give one of"
                 " them another name="
             )
         self._tasks[task.name] = task
         return task
 
-    def cron(self, task: Task[[], Any], **when: Any) -> None:
-        """Have a worker queue *task* at set times; Celery's ``beat``, without a process of its own.
+    def cron(
+        self,
+        task: Task[[], Any],
+        *,
+        month: int | Set[int] | None = None,
+        day: int | Set[int] | None = None,
+        weekday: int | str | Set[int] | None = None,
+        hour: int | Set[int] | None = None,
+        minute: int | Set[int] | None = None,
+        second: int | Set[int] | None = 0,
+    ) -> None:
+        """Have a worker queue *task* at fixed times. It replaces Celery's ``beat`` process.
 
-        However many workers there are, it is queued once.
+        It is queued once, however many workers run. The times are in the worker's time zone.
+        ``hour=3, minute=30`` is every day at half past three. ``None`` matches every value.
 
         Arguments:
             task: A task without arguments.
-            when: ``month``, ``day``, ``weekday``, ``hour``, ``minute`` and ``second``, each a
-                number or a set of them, in the worker's time zone; ``hour=3, minute=30`` is every
-                day at half past three. What isn't given matches always, but for ``second=0``.
-
-        Raises:
-            TypeError: There is no such time.
+            month: 1 to 12.
+            day: The day of the month, 1 to 31.
+            weekday: 0 (Monday) to 6, or ``"mon"`` to ``"sun"``.
+            hour: 0 to 23.
+            minute: 0 to 59.
+            second: 0 to 59.
         """
-        cron(_nothing, **when)
-        self._schedule.append((task, when))
+        times = {"month": month, "day": day, "weekday": weekday}
+        times |= {"hour": hour, "minute": minute, "second": second}
+        self._schedule.append((task, times))
 
     async def result(self, id: str) -> Result:
-        """What is known of the job *id* now; needs an application context.
+        """Return the state of the job *id* now. It needs an application context.
 
         Raises:
-            TasksUnavailableError: Redis can't be reached.
+            TasksUnavailableError: Redis cannot be reached.
         """
         return await queue_of(current_app).result(id)
 
-    def job(self, id: str) -> Job:
-        """A handle on the job *id*, to wait for it or to revoke it."""
+    def job(self, id: str) -> Job[Any]:
+        """Return a handle for the job *id*, to wait for it or to revoke it.
+
+        The id does not tell which task it belongs to, so the type of the result is ``Any``.
+        """
         return Job(id)
 
     def worker_settings(self, app: Quart) -> dict[str, Any]:
-        """The settings with which arq's own command runs the tasks of *app*.
+        """Return the settings with which arq's own command runs the tasks of *app*.
 
-        Its argument is then the name of this value: ``arq module.WorkerSettings``. What
-        ``quartpatterns worker`` adds to arq is not in them.
+        .. code-block:: python
+
+            WorkerSettings = tasks.worker_settings(create_app())
+
+        Then ``arq module.WorkerSettings`` runs the tasks, without the additions of
+        ``quartpatterns worker``: leases, and waiting for a Redis that is away.
         """
         return worker_settings(app)
-
-
-async def _nothing(ctx: dict[Any, Any]) -> None: ...

@@ -1,4 +1,4 @@
-"""The queue of one application: its connections to Redis, and the jobs it keeps there."""
+"""The queue of an application in Redis: the jobs, their results and their progress."""
 
 from __future__ import annotations
 
@@ -16,94 +16,99 @@ from arq.connections import ArqRedis
 from arq.constants import abort_jobs_ss, job_key_prefix, result_key_prefix
 from arq.jobs import deserialize_result
 from arq.utils import timestamp_ms
-from quart import Quart, current_app, g
+from quart import Quart
+from redis.asyncio import BlockingConnectionPool
+from redis.exceptions import RedisError
 
-from quartpatterns.tasks.codec import decode
-from quartpatterns.tasks.connection import ERRORS, connect
-from quartpatterns.tasks.errors import TaskFailedError, TasksUnavailableError
-from quartpatterns.tasks.result import Result
-from quartpatterns.tasks.settings import Settings, address
+from quartpatterns._shared.loop_bound import LoopBound
+from quartpatterns._shared.unavailable import ServiceUnavailableError
+from quartpatterns._shared.urls import display_address
+from quartpatterns.tasks.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from quartpatterns.tasks.task import Task
 
-__all__ = ["Job", "Queue", "queue_of"]
-
-PROGRESS = "arq:progress:"
+__all__ = [
+    "REDIS_ERRORS",
+    "Queue",
+    "Result",
+    "TasksUnavailableError",
+    "connect",
+    "decode",
+    "encode",
+    "queue_of",
+]
 
 logger = logging.getLogger("quartpatterns.tasks")
 
+REDIS_ERRORS = (RedisError, OSError)
+"""What the client raises when it cannot reach Redis; a ``TimeoutError`` is an ``OSError``."""
+
+PROGRESS_KEY_PREFIX = "arq:progress:"
+
+
+class TasksUnavailableError(ServiceUnavailableError):
+    """Redis cannot be reached. A view that lets this error through answers 503.
+
+    Its cause is the error of the Redis client. The description, which clients see, has no address.
+
+    .. versionadded:: 0.1
+    """
+
+    description = (
+        "The task queue can't be reached. Start Redis or Valkey, or set REDIS_URL to one that runs."
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A handle on a job: hand its ``id`` to the client, who asks for the result with it."""
+class Result:
+    """The state of a job at one moment, with the names of Celery's ``AsyncResult``.
+
+    An unknown id looks like a pending one, as in Celery.
+
+    Arguments:
+        id: The id of the job.
+        ready: Whether the job has ended.
+        successful: Whether it has ended without an error.
+        value: What the task returned, or the text of its error, ``ValueError: too large``;
+            ``None`` while the job is pending.
+        progress: The last value that the task passed to ``current_job.update_progress()``.
+
+    .. versionadded:: 0.1
+    """
 
     id: str
-
-    async def result(self) -> Result:
-        """What is known of the job now."""
-        return await queue_of(current_app).result(self.id)
-
-    async def wait(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109  Celery's argument
-        """Wait until the task has ended, and return what it returned.
-
-        Without a worker that is never, so a request hardly wants this.
-
-        Arguments:
-            timeout: The seconds to wait at most; ``None`` is without end.
-
-        Raises:
-            TaskFailedError: The task failed; the message is the text of its error.
-            LookupError: The job is neither queued nor is its result kept.
-            TimeoutError: It took longer.
-        """
-        queue = queue_of(current_app)
-        async with asyncio.timeout(timeout):
-            while True:
-                result = await queue.result(self.id, must_exist=True)
-                if result.successful:
-                    return result.value
-                if result.ready:
-                    raise TaskFailedError(result.value)
-                await asyncio.sleep(queue.settings.poll_delay)
-
-    async def revoke(self) -> bool:
-        """Cancel the job, queued or running; false where it has ended or is unknown.
-
-        A worker does it, in its next look at the queue: the job then fails with a
-        ``CancelledError``. The thread of a synchronous task can't be stopped and runs to its end.
-        """
-        return await queue_of(current_app).revoke(self.id)
+    ready: bool = False
+    successful: bool = False
+    value: Any = None
+    progress: Any = None
 
 
 class Queue:
-    """The queue of one application, and the connections to it.
+    """The queue of one application, with one Redis client for each event loop.
 
-    While the application serves, one pool of connections is shared. Anywhere else, as in a
-    script, connections belong to the application context and end with it, for there is nobody
-    else to close them.
+    Its coroutines raise :exc:`TasksUnavailableError` if Redis cannot be reached.
 
     Arguments:
         app: The application.
-        settings: Its settings.
-        tasks: What its worker runs, by name.
-        schedule: What its worker queues at set times, each with the times as arq takes them.
+        tasks: The tasks that its worker runs, by name.
+        schedule: The tasks that its worker queues at fixed times, each with the arguments of
+            arq's ``cron()``.
     """
 
     def __init__(
         self,
         app: Quart,
-        settings: Settings,
         tasks: Mapping[str, Task[..., Any]],
         schedule: Sequence[tuple[Task[..., Any], dict[str, Any]]],
     ) -> None:
-        self.settings = settings
+        self.settings = settings = read_settings(app)
         self.tasks = tasks
         self.schedule = schedule
-        self._serving: tuple[asyncio.AbstractEventLoop, ArqRedis] | None = None
-        app.before_serving(self._open)
-        app.after_serving(self._close)
-        app.teardown_appcontext(self._close_context)
+        self._clients = LoopBound(
+            lambda: connect(settings), lambda client: client.aclose(close_connection_pool=True)
+        )
+        app.after_serving(self._clients.close)
 
     async def enqueue(
         self,
@@ -115,122 +120,140 @@ class Queue:
         countdown: float | None = None,
         eta: datetime | None = None,
         expires: float | None = None,
-    ) -> Job:
-        """Put a call of the task *name* into the queue.
-
-        Raises:
-            TasksUnavailableError: Redis can't be reached.
-        """
-        job = Job(task_id or str(uuid4()))
-        key = self.key(job.id)
-        async with self._reached() as redis:
+    ) -> str:
+        """Queue a call of the task *name*, and return the id of the job."""
+        id = task_id or str(uuid4())
+        arq_id = self.arq_id(id)
+        async with self._redis() as redis:
             queued = await redis.enqueue_job(
                 name,
                 *args,
-                _job_id=key,
+                _job_id=arq_id,
                 _defer_by=countdown,
                 _defer_until=eta,
                 _expires=expires,
                 **kwargs,
             )
-            # arq takes a connection that broke off for a job that was there already.
-            if not queued and not await redis.exists(job_key_prefix + key, result_key_prefix + key):
-                raise ConnectionError("the connection broke off before the job was queued")
-        return job
+            # arq returns None if the job exists, and also if the connection broke.
+            keys = job_key_prefix + arq_id, result_key_prefix + arq_id
+            if queued is None and not await redis.exists(*keys):
+                raise ConnectionError("the connection broke before the job was queued")
+        return id
 
     async def result(self, id: str, *, must_exist: bool = False) -> Result:
-        """What is known of the job *id*.
+        """Return the state of the job *id*.
 
         Raises:
-            TasksUnavailableError: Redis can't be reached.
-            LookupError: The job must exist, and doesn't.
+            LookupError: The job does not exist, and *must_exist* is true.
         """
-        key = self.key(id)
-        async with self._reached() as redis, redis.pipeline(transaction=True) as pipe:
-            pipe.mget(result_key_prefix + key, PROGRESS + key)
-            pipe.zscore(self.settings.queue_name, key)
-            (data, progress), score = cast(Any, await pipe.execute())
-        told = json.loads(progress) if progress else None
+        arq_id = self.arq_id(id)
+        async with self._redis() as redis, redis.pipeline(transaction=True) as pipe:
+            pipe.mget(result_key_prefix + arq_id, PROGRESS_KEY_PREFIX + arq_id)
+            pipe.zscore(self.settings.queue_name, arq_id)
+            (data, progress_data), score = cast("Any", await pipe.execute())
+        progress = json.loads(progress_data) if progress_data else None
         if data:
-            ended = deserialize_result(data, deserializer=decode)
-            return Result(id, True, ended.success, ended.result, told)
+            job = deserialize_result(data, deserializer=decode)
+            return Result(id, True, job.success, job.result, progress)
         if must_exist and score is None:
             raise LookupError(
-                f"no job {id!r}: the id is wrong, or the result was not kept so long"
-                " (TASKS_KEEP_RESULT)"
+                f"no job {id!r}: the id is wrong, or the result has expired (TASKS_KEEP_RESULT)"
             )
-        return Result(id, progress=told)
+        return Result(id, progress=progress)
 
     async def revoke(self, id: str) -> bool:
-        """Have the job *id* cancelled by a worker; false where it isn't in the queue.
-
-        Raises:
-            TasksUnavailableError: Redis can't be reached.
-        """
-        key, name = self.key(id), self.settings.queue_name
-        async with self._reached() as redis:
-            if await redis.zscore(name, key) is None:
+        """Ask the workers to cancel the job *id*; return False if it is not in the queue."""
+        arq_id, queue_name = self.arq_id(id), self.settings.queue_name
+        async with self._redis() as redis:
+            if await redis.zscore(queue_name, arq_id) is None:
                 return False
             async with redis.pipeline(transaction=True) as pipe:
-                pipe.zadd(abort_jobs_ss, {key: timestamp_ms()})
-                # One that waits for its time is looked at now.
-                pipe.zadd(name, {key: 1}, xx=True)
+                pipe.zadd(abort_jobs_ss, {arq_id: timestamp_ms()})
+                # A worker takes up a job with a countdown now, and finds that it is revoked.
+                pipe.zadd(queue_name, {arq_id: 1}, xx=True)
                 await pipe.execute()
         return True
 
     async def update_progress(self, id: str, value: object) -> None:
-        """Keep *value* as the progress of the job *id*.
-
-        Raises:
-            TasksUnavailableError: Redis can't be reached.
-        """
+        """Store *value* as the progress of the job *id*."""
         data = json.dumps(value, allow_nan=False)
-        async with self._reached() as redis:
-            await redis.set(PROGRESS + self.key(id), data, px=round(self.settings.expires * 1000))
+        key, milliseconds = PROGRESS_KEY_PREFIX + self.arq_id(id), self.settings.expires * 1000
+        async with self._redis() as redis:
+            await redis.set(key, data, px=round(milliseconds))
 
-    def key(self, id: str) -> str:
-        """The id under which arq knows the job: applications on one Redis don't meet in it."""
+    def arq_id(self, id: str) -> str:
+        """Return arq's id of the job *id*; it differs between applications on the same Redis."""
         return f"{self.settings.queue_name}:{id}"
 
     @contextlib.asynccontextmanager
-    async def _reached(self) -> AsyncGenerator[ArqRedis]:
+    async def _redis(self) -> AsyncGenerator[ArqRedis]:
         try:
             async with asyncio.timeout(self.settings.redis_timeout):
-                yield self._redis()
-        except ERRORS as error:
-            where = address(self.settings.redis_url)
-            logger.warning("Redis at %s: %s", where, str(error) or "no answer in time")
+                yield self._clients.get()
+        except REDIS_ERRORS as error:
+            address = display_address(self.settings.redis_url, default_port=6379)
+            logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
             raise TasksUnavailableError from error
-
-    def _redis(self) -> ArqRedis:
-        if self._serving and self._serving[0] is asyncio.get_running_loop():
-            return self._serving[1]
-        if "_tasks_redis" not in g:
-            g._tasks_redis = connect(self.settings)
-        return cast(ArqRedis, g._tasks_redis)
-
-    async def _open(self) -> None:
-        self._serving = asyncio.get_running_loop(), connect(self.settings)
-
-    async def _close(self) -> None:
-        if self._serving:
-            (_, redis), self._serving = self._serving, None
-            await redis.aclose(close_connection_pool=True)
-
-    async def _close_context(self, _: BaseException | None) -> None:
-        if redis := g.pop("_tasks_redis", None):
-            await redis.aclose(close_connection_pool=True)
 
 
 def queue_of(app: Quart) -> Queue:
-    """The queue of *app*.
+    """Return the queue of *app*.
 
     Raises:
-        RuntimeError: It has none.
+        RuntimeError: The application has no queue.
     """
     try:
-        return cast(Queue, app.extensions["tasks"])
+        return cast("Queue", app.extensions["tasks"])
     except KeyError:
         raise RuntimeError(
             f"the application {app.name!r} has no tasks: call Tasks(app), or tasks.init_app(app)"
         ) from None
+
+
+def connect(settings: Settings, *, max_connections: int = 0) -> ArqRedis:
+    """Return a client for Redis; it connects when it is first used.
+
+    It has no ``socket_timeout``: with one redis-py waits in ``asyncio.wait_for``, which swallows
+    cancellations before Python 3.12. The callers use ``asyncio.timeout`` instead.
+    """
+    pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
+        settings.redis_url,
+        max_connections=max(settings.max_connections, max_connections),
+        timeout=settings.redis_timeout,
+        socket_connect_timeout=settings.redis_timeout,
+        encoding_errors="surrogatepass",
+    )
+    return ArqRedis(
+        pool,
+        job_serializer=encode,
+        job_deserializer=decode,
+        default_queue_name=settings.queue_name,
+        expires_extra_ms=round(settings.expires * 1000),
+    )
+
+
+def encode(job: dict[str, Any]) -> bytes:
+    """Return arq's data of a job as JSON; an exception becomes its text.
+
+    arq's default is pickle, which runs code when it is read.
+    """
+    return json.dumps(job, default=_error_text, allow_nan=False).encode()
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """Return arq's data of a job from JSON."""
+    return cast("dict[str, Any]", json.loads(data))
+
+
+_REASONS: dict[type[BaseException], str] = {
+    asyncio.CancelledError: "the job was revoked",
+    TimeoutError: "the task ran longer than its timeout",
+}
+
+
+def _error_text(value: object) -> str:
+    """Return the value of a failed job: ``ValueError: too large``."""
+    if not isinstance(value, BaseException):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    text = str(value) or _REASONS.get(type(value), "")
+    return f"{type(value).__name__}: {text}" if text else type(value).__name__

@@ -1,97 +1,113 @@
-"""A function that can be called here, or handed to a worker."""
+"""A task: a function that can be called directly, or by a worker."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+import json
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from arq.connections import ArqRedis
 from quart import current_app
 
-from quartpatterns.tasks.codec import ensure_json
-from quartpatterns.tasks.queue import Job, queue_of
+from quartpatterns._shared.calling import is_async, mark_async
+from quartpatterns._shared.settings import SettingsReader
+from quartpatterns.tasks.jobs import Job
+from quartpatterns.tasks.queue import queue_of
 
-__all__ = ["Options", "Task"]
+__all__ = ["Options", "Task", "require_json"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 
-# These would be taken by arq and never reach the task.
-TAKEN = {"ctx", *inspect.signature(ArqRedis.enqueue_job).parameters} - {"args", "kwargs"}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a task is run; ``None`` leaves a value to the application's configuration.
-
-    Arguments:
-        timeout: The seconds it may run.
-        max_tries: How often it is started at most.
-        keep_result: The seconds its result is kept; 0 keeps none.
-        autoretry_for: Errors that mean another try, after a growing pause.
-
-    Raises:
-        ValueError: A number makes no sense.
-    """
-
-    timeout: float | None = None
-    max_tries: int | None = None
-    keep_result: float | None = None
-    autoretry_for: tuple[type[Exception], ...] = ()
-
-    def __post_init__(self) -> None:
-        least = {"timeout": 0.001, "max_tries": 1, "keep_result": 0}
-        for name, minimum in least.items():
-            value = getattr(self, name)
-            if value is not None and value < minimum:
-                raise ValueError(f"a task's {name} is {minimum} at least, not {value!r}")
+# arq would take arguments with these names for its own.
+RESERVED = {"ctx", *inspect.signature(ArqRedis.enqueue_job).parameters} - {"args", "kwargs"}
 
 
-class Task(Generic[P, R]):
-    """A function, and ways to have it called by a worker; ``Tasks.task`` makes one.
+class Options(TypedDict, total=False):
+    """The options of a task; one that is missing or ``None`` stands for the application's."""
 
-    A call is a call of the function, here and now. What goes to a worker is JSON: an id, not the
-    object, as the object may have changed until the task runs.
+    timeout: float | timedelta | None
+    max_tries: int | None
+    keep_result: float | timedelta | None
+    autoretry_for: tuple[type[Exception], ...]
+
+
+class _Schedule(TypedDict, total=False):
+    task_id: str | None
+    countdown: float | None
+    eta: datetime | None
+    expires: float | None
+
+
+class Task(Generic[P, R_co]):
+    """A function that a worker can call; ``@tasks.task`` makes one.
+
+    Calling the task calls the function directly. A worker gets the arguments as JSON. Pass the id
+    of an object and not the object, which may have changed when the task runs.
+
+    .. versionadded:: 0.1
     """
 
     __name__: str
 
-    def __init__(self, function: Callable[P, R], name: str | None, options: Options) -> None:
+    def __init__(self, function: Callable[P, R_co], name: str | None, options: Options) -> None:
         self.function = function
         self.origin = f"{function.__module__}.{function.__qualname__}"
         self.name = name or self.origin
-        self.options = options
+        read = SettingsReader(options, dict.fromkeys(Options.__annotations__))
+        self.timeout = read.optional(read.seconds, "timeout")
+        self.max_tries = read.optional(read.count, "max_tries")
+        self.keep_result = read.optional(read.seconds, "keep_result", zero=True)
+        self.autoretry_for = options.get("autoretry_for", ())
         self._signature = inspect.signature(function)
-        if taken := TAKEN & self._signature.parameters.keys():
+        if reserved := RESERVED & self._signature.parameters.keys():
             raise ValueError(
-                f"task {self.name}: rename the parameter {min(taken)!r}, arq has one too"
+                f"task {self.name}: rename the parameter {min(reserved)!r}; arq reserves this name"
             )
-        functools.update_wrapper(cast(Callable[P, R], self), function)
-        if inspect.iscoroutinefunction(function):
-            _mark_coroutine_function(self)
+        functools.update_wrapper(cast("Callable[P, R_co]", self), function)
+        if is_async(function):
+            mark_async(self)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself."""
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function directly."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
 
-    async def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job:
-        """Have a worker call the function; needs an application context.
+    @overload
+    async def delay(
+        self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+    @overload
+    async def delay(self: Task[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]: ...
+    async def delay(self: Task[P, Any], *args: P.args, **kwargs: P.kwargs) -> Job[Any]:
+        """Queue a call of the function. It needs an application context.
 
         Raises:
-            TypeError: The function takes no such arguments, or one isn't JSON.
-            TasksUnavailableError: Redis can't be reached.
+            TypeError: The arguments do not fit the function, or one is not JSON.
+            TasksUnavailableError: Redis cannot be reached.
         """
         return await self.apply_async(args, kwargs)
 
+    @overload
+    async def apply_async(
+        self: Task[P, Coroutine[Any, Any, T]],
+        args: Sequence[Any] = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **when: Unpack[_Schedule],
+    ) -> Job[T]: ...
+    @overload
+    async def apply_async(
+        self: Task[P, T],
+        args: Sequence[Any] = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **when: Unpack[_Schedule],
+    ) -> Job[T]: ...
     async def apply_async(
         self,
         args: Sequence[Any] = (),
@@ -101,27 +117,30 @@ class Task(Generic[P, R]):
         countdown: float | None = None,
         eta: datetime | None = None,
         expires: float | None = None,
-    ) -> Job:
-        """Have a worker call the function, with a say in how; needs an application context.
+    ) -> Job[Any]:
+        """Queue a call of the function with options. It needs an application context.
 
         Arguments:
-            args: Its positional arguments.
-            kwargs: Its keyword arguments.
-            task_id: The id of the job. While one of this id is queued or has a result, no second
-                one is queued, and the handle is on the first.
-            countdown: The seconds until it may start.
-            eta: The moment from which it may start, in place of *countdown*.
-            expires: The seconds after which it fails instead of starting.
+            args: The positional arguments of the function.
+            kwargs: The keyword arguments of the function.
+            task_id: The id of the job. If a job with this id is in the queue or has a stored
+                result, no second one is queued; the returned handle is for the first.
+            countdown: The seconds until the job may start.
+            eta: The time at which the job may start, instead of *countdown*.
+            expires: The seconds after which the job fails instead of starting.
 
         Raises:
-            TypeError: The function takes no such arguments, or one isn't JSON.
-            TasksUnavailableError: Redis can't be reached.
+            TypeError: The arguments do not fit the function, or one is not JSON.
+            TasksUnavailableError: Redis cannot be reached.
         """
         kwargs = kwargs or {}
         for name, value in self._signature.bind(*args, **kwargs).arguments.items():
-            advice = "pass an id, and load the object in the task"
-            ensure_json(value, f"argument {name!r} of task {self.name}", advice)
-        return await queue_of(current_app).enqueue(
+            require_json(
+                value,
+                f"argument {name!r} of task {self.name}",
+                "pass an id, and load the object in the task",
+            )
+        id = await queue_of(current_app).enqueue(
             self.name,
             args,
             kwargs,
@@ -130,11 +149,21 @@ class Task(Generic[P, R]):
             eta=eta,
             expires=expires,
         )
+        return Job(id)
 
 
-def _mark_coroutine_function(instance: object) -> None:
-    """Let ``app.ensure_async`` and its like see that calling *instance* makes a coroutine."""
-    if sys.version_info >= (3, 12):
-        inspect.markcoroutinefunction(instance)
-    else:
-        instance._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+def require_json(value: object, what: str, advice: str) -> None:
+    """Raise an error if *value* cannot be written as JSON. A tuple can: it becomes a list.
+
+    Arguments:
+        value: The value to check.
+        what: The name of the value, for the message.
+        advice: What to do instead, for the message.
+
+    Raises:
+        TypeError: The value cannot be written as JSON.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"{what} is not JSON ({error}): {advice}") from error

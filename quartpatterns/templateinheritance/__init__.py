@@ -1,7 +1,7 @@
-"""A base layout, pages that fill its blocks, and parts of those pages on their own.
+"""Parts of templates: one block of a page, and macros and variables for use in Python.
 
-Templates with ``{% extends %}`` and ``{% block %}`` are Flask's, unchanged. What Flask has no
-function for, and what of Flask's does not work in Quart, is here:
+Templates with ``{% extends %}`` and ``{% block %}`` work as in Flask. This adds a function that
+Flask doesn't have, and one that doesn't work in Quart:
 
 .. code-block:: python
 
@@ -12,7 +12,10 @@ function for, and what of Flask's does not work in Quart, is here:
         return await render_block("news.html", "items", news=await latest())
 """
 
-from quartpatterns.templateinheritance.attributes import get_template_attribute
-from quartpatterns.templateinheritance.blocks import BlockNotFoundError, render_block
+from quartpatterns.templateinheritance.rendering import (
+    BlockNotFoundError,
+    get_template_attribute,
+    render_block,
+)
 
 __all__ = ["BlockNotFoundError", "get_template_attribute", "render_block"]

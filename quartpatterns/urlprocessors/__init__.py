@@ -1,6 +1,6 @@
-"""The language in every URL, taken out of the views and put into every link.
+"""The language in every URL: read before the view, and added to each URL that is built.
 
-::
+.. code-block:: python
 
     from quart import Quart, g, url_for
     from quartpatterns.urlprocessors import LanguageURLs
@@ -13,8 +13,7 @@
         return f"{g.lang_code}: {url_for('about')}, {url_for('about', lang_code='de')}"
 """
 
-from .languages import LanguageURLs
-from .links import Alternate
-from .negotiation import lookup
+from quartpatterns.urlprocessors.accept_language import lookup
+from quartpatterns.urlprocessors.languages import Alternate, LanguageURLs
 
 __all__ = ["Alternate", "LanguageURLs", "lookup"]

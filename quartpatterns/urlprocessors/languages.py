@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MethodType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,28 +22,46 @@ from quart import (
     url_for,
     websocket,
 )
+from quart.ctx import WebsocketContext
+from quart.globals import websocket_ctx
 from quart.typing import ResponseTypes
 from werkzeug.routing import Map
 
-from .links import Alternate, as_html
-from .negotiation import lookup
-from .websockets import serve_websockets
+from quartpatterns._shared.calling import call
+from quartpatterns.urlprocessors.accept_language import lookup
 
-__all__ = ["LanguageURLs"]
+__all__ = ["Alternate", "LanguageURLs"]
 
-# What tasks that a request starts inherit from it: their g is a new one.
+# A background task has its own g, but inherits context variables from the request.
 _inherited: ContextVar[tuple[LanguageURLs, str | None] | None] = ContextVar(
     "quartpatterns.urlprocessors", default=None
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Alternate:
+    """The URL of a page in one language.
+
+    Arguments:
+        language: The tag of the language, or ``x-default`` for all other languages.
+        url: The absolute URL.
+
+    .. versionadded:: 0.1
+    """
+
+    language: str
+    url: str
+
+
 class LanguageURLs:
-    """Take the language out of every URL, and put it into every one that is built.
+    """Reads the language from each URL into ``g``, and adds it to each URL that is built.
 
-    Routes have ``<lang_code>`` in them and views have no such parameter: it is ``g.lang_code``,
-    and ``None`` where the URL has none. A language that is not among *languages* is 404.
+    Routes contain ``<lang_code>``. Views have no such parameter; they read ``g.lang_code``, which
+    is ``None`` if the URL has no language. A language that is not in *languages* is a 404.
 
-    ``url_for`` puts in the language of the request, unless another one is given::
+    ``url_for`` adds the language of the request, unless you pass another one:
+
+    .. code-block:: python
 
         languages = LanguageURLs(app, languages=["en", "de"], default="en")
 
@@ -49,23 +69,25 @@ class LanguageURLs:
         async def about():
             return url_for("index"), url_for("index", lang_code="de")
 
-    Where there is no request with a language, it is that of the request that started the task,
-    ``g.lang_code`` where code has set it, or *default*. URLs that need a host (outside of a
-    request) want ``SERVER_NAME``.
+    Outside of a request, ``url_for`` adds the language in ``g.lang_code``, or that of the request
+    that started the task, or *default*. URLs outside of a request need ``SERVER_NAME``.
 
-    Templates have ``language_links()``, see :meth:`links`.
+    Templates have the function ``language_links()``, see :meth:`links`.
 
     Arguments:
-        app_or_blueprint: The application, or a blueprint that is not registered yet; then its
-            own routes are meant, and those of blueprints in it.
-        languages: The tags of the languages (BCP 47), as they stand in URLs.
-        default: One of them, the first where none is given.
-        name: The name of the variable in the routes, and of the attribute of ``g``.
-        base_url: Scheme and host of canonical and alternate links, such as
-            ``https://example.com``. Without it they are the request's, which a client chooses.
+        app_or_blueprint: The application, or a blueprint that is not registered yet. With a
+            blueprint, only its routes and those of its nested blueprints have a language.
+        languages: The tags (BCP 47) of the languages as they are written in URLs.
+        default: The default language; without it, the first one.
+        name: The name of the variable in routes and of the attribute of ``g``.
+        base_url: Scheme and host of canonical and alternate URLs, such as ``https://example.com``.
+            Without it they come from the request, where a client can choose the host.
 
     Raises:
-        ValueError: There is no language, *default* is none, or *base_url* has a path.
+        ValueError: *languages* is empty or a string, *default* is not in it, or *base_url* has a
+            path.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -80,95 +102,112 @@ class LanguageURLs:
         self.languages = tuple(languages)
         self.default = default if default is not None else next(iter(self.languages), "")
         if isinstance(languages, str) or self.default not in self.languages:
-            raise ValueError(f"default is one of the languages {languages!r}, not {default!r}")
+            raise ValueError(f"default must be one of the languages {languages!r}, not {default!r}")
         if base_url and urlsplit(base_url)[2:] not in {("", "", ""), ("/", "", "")}:
-            raise ValueError(f"base_url is a scheme and a host, without the path in {base_url!r}")
+            raise ValueError(f"base_url must be a scheme and a host without a path: {base_url!r}")
         self.name = name
         self.base_url = base_url
-        self._maps: list[Map] = []
-        app_or_blueprint.url_value_preprocessor(self._pull)
-        app_or_blueprint.url_defaults(self._put)
+        self._url_maps: list[Map] = []
+        app_or_blueprint.url_value_preprocessor(self._read_language)
+        app_or_blueprint.url_defaults(self._add_language)
         app_or_blueprint.context_processor(self._template_context)
         if isinstance(app_or_blueprint, Quart):
-            self._bind(app_or_blueprint)
+            self._register(app_or_blueprint)
         else:
-            app_or_blueprint.record(lambda state: self._bind(state.app))
+            app_or_blueprint.record(lambda state: self._register(state.app))
 
     @property
     def current(self) -> str:
-        """The language that URLs get here, where none is given."""
-        own = g.get(self.name) if has_app_context() else None
+        """The language that ``url_for`` adds here."""
+        language = g.get(self.name) if has_app_context() else None
         inherited = _inherited.get()
-        if own is None and inherited is not None and inherited[0] is self:
-            own = inherited[1]
-        return own or self.default
+        if language is None and inherited is not None and inherited[0] is self:
+            language = inherited[1]
+        return language or self.default
 
     def negotiate(self) -> str:
-        """The language that the client prefers, by its ``Accept-Language``.
+        """Return the language that the client prefers, according to ``Accept-Language``.
 
-        The response says in ``Vary`` that it depends on that.
+        It adds ``Vary: Accept-Language`` to the response.
         """
-        asked = request if has_request_context() else websocket
-        if has_request_context():
-            after_this_request(_vary)
-        return lookup(asked.accept_languages, self.languages, self.default)
+        if not has_request_context():
+            return lookup(websocket.accept_languages, self.languages, self.default)
+        after_this_request(_add_vary)
+        return lookup(request.accept_languages, self.languages, self.default)
 
-    def canonical(self, *, keep: Collection[str] = ()) -> str | None:
-        """The absolute URL of the page that is asked for, or ``None`` where there is no page.
+    def canonical(self, *, query: Collection[str] = ()) -> str | None:
+        """Return the absolute URL of the current page, or ``None`` if there is no page.
 
         Arguments:
-            keep: Parameters of the query that make it another page, such as ``page``. The rest
-                of the query is left out.
+            query: The query parameters that belong to the URL, such as ``page``. All others are
+                left out.
         """
-        return self._url(g.get(self.name), keep) if self._is_page() else None
+        return self._url(g.get(self.name), query) if self._is_page() else None
 
-    def alternates(self, *, keep: Collection[str] = ()) -> tuple[Alternate, ...]:
-        """The page that is asked for in each language, then ``x-default``.
+    def alternates(self, *, query: Collection[str] = ()) -> tuple[Alternate, ...]:
+        """Return the URL of the current page in each language, then ``x-default``.
 
-        There are none where it has no language in its URL, or where there is no page.
+        The result is empty if the URL has no language or if there is no page.
 
         Arguments:
-            keep: As for :meth:`canonical`.
+            query: As for :meth:`canonical`.
         """
-        if not self._is_page() or not self._expected(request.endpoint):
+        if not self._is_page() or not self._has_language(request.endpoint):
             return ()
         tags = {tag: tag for tag in self.languages} | {"x-default": self.default}
-        return tuple(Alternate(tag, self._url(language, keep)) for tag, language in tags.items())
+        return tuple(Alternate(tag, self._url(language, query)) for tag, language in tags.items())
 
-    def links(self, *, keep: Collection[str] = ()) -> Markup:
-        """The ``<link>`` elements of :meth:`canonical` and :meth:`alternates`.
+    def links(self, *, query: Collection[str] = ()) -> Markup:
+        """Return the ``<link>`` elements for the head of the page (RFC 6596, HTML 4.6.7.1).
 
-        In templates it is called ``language_links``.
+        They are those of :meth:`canonical` and :meth:`alternates`. In templates the function is
+        called ``language_links``.
+
+        Arguments:
+            query: As for :meth:`canonical`.
         """
-        return as_html(self.canonical(keep=keep), self.alternates(keep=keep))
+        canonical = self.canonical(query=query)
+        lines = [Markup('<link rel="canonical" href="{}">').format(canonical)] if canonical else []
+        lines += (
+            Markup('<link rel="alternate" hreflang="{}" href="{}">').format(one.language, one.url)
+            for one in self.alternates(query=query)
+        )
+        return Markup("\n").join(lines)
 
-    def _bind(self, app: Any) -> None:
-        self._maps.append(app.url_map)
-        serve_websockets(app)
+    def _register(self, app: Any) -> None:
+        self._url_maps.append(app.url_map)
+        _fix_websockets(app)
 
-    def _expected(self, endpoint: str | None) -> bool:
-        """Whether the URLs of *endpoint* have a language in them."""
-        return any(_expects(map_, endpoint, self.name) for map_ in self._maps)
+    def _has_language(self, endpoint: str | None) -> bool:
+        """Return whether the URLs of *endpoint* contain a language."""
+        for url_map in self._url_maps:
+            try:
+                if url_map.is_endpoint_expecting(endpoint, self.name):
+                    return True
+            except KeyError:  # unknown endpoint: url_for raises the better error
+                pass
+        return False
 
-    def _pull(self, endpoint: str | None, values: dict[str, Any] | None) -> None:
+    def _read_language(self, endpoint: str | None, values: dict[str, Any] | None) -> None:
+        # Quart calls it also for URLs that match no rule, with None instead of the values.
         language = values.pop(self.name, None) if values else None
-        known = language if language in self.languages else g.get(self.name)
-        setattr(g, self.name, known)
-        _inherited.set((self, known))
+        valid = language if language in self.languages else g.get(self.name)
+        setattr(g, self.name, valid)
+        _inherited.set((self, valid))
         if language not in (None, *self.languages):
             abort(404)
 
-    def _put(self, endpoint: str, values: dict[str, Any]) -> None:
-        if self.name not in values and self._expected(endpoint):
+    def _add_language(self, endpoint: str, values: dict[str, Any]) -> None:
+        if self.name not in values and self._has_language(endpoint):
             values[self.name] = self.current
 
     def _is_page(self) -> bool:
-        """Whether the URL that is asked for has a view, and no language that there isn't."""
+        """Return whether the URL matches a rule, and its language is valid if it has one."""
         rule: Any = request.url_rule if has_request_context() else None
         return bool(rule) and (self.name not in rule.arguments or g.get(self.name) is not None)
 
-    def _url(self, language: str | None, keep: Collection[str]) -> str:
-        values: dict[str, Any] = {key: request.args.getlist(key) for key in keep}
+    def _url(self, language: str | None, query: Collection[str]) -> str:
+        values: dict[str, Any] = {key: request.args.getlist(key) for key in query}
         values |= request.view_args or {}
         values |= {self.name: language} if language else {}
         url = url_for(request.endpoint or "", **values, _external=not self.base_url)
@@ -178,13 +217,31 @@ class LanguageURLs:
         return {"language_links": self.links}
 
 
-def _expects(map_: Map, endpoint: str | None, name: str) -> bool:
-    try:
-        return map_.is_endpoint_expecting(endpoint, name)
-    except KeyError:  # there is no such endpoint, and url_for says so better
-        return False
-
-
-async def _vary(response: ResponseTypes) -> ResponseTypes:
+async def _add_vary(response: ResponseTypes) -> ResponseTypes:
     response.vary.add("Accept-Language")
     return response
+
+
+def _fix_websockets(app: Quart) -> None:
+    """Make *app* call its URL value preprocessors for websockets.
+
+    Quart 0.22 reads ``request`` there, which fails with a ``RuntimeError``. An application whose
+    class overrides the method is not changed.
+    """
+    if type(app).preprocess_websocket is Quart.preprocess_websocket:
+        app.preprocess_websocket = MethodType(_preprocess, app)  # type: ignore[method-assign]
+
+
+async def _preprocess(app: Quart, context: WebsocketContext | None = None) -> Any:
+    """Do what Quart's method does, with the websocket instead of the request."""
+    current = (context or websocket_ctx).websocket
+    names = (None, *reversed(current.blueprints))
+    for name in names:
+        for preprocessor in app.url_value_preprocessors[name]:
+            preprocessor(current.endpoint, current.view_args)
+    for name in names:
+        for function in app.before_websocket_funcs[name]:
+            result: Any = await call(function)
+            if result is not None:
+                return result
+    return None

@@ -1,4 +1,4 @@
-"""Login, caching, templates and endpoints, written above a view.
+"""Decorators for views: login, caching, templates and endpoints.
 
 .. code-block:: python
 
@@ -21,24 +21,21 @@
     async def slow():
         return {"rows": await query()}
 
-The decorator of the route is always the uppermost.
+The route is always the topmost decorator.
 """
 
 from quartpatterns.viewdecorators.access import fresh_login_required, login_required, roles_required
-from quartpatterns.viewdecorators.caching import StreamNotCachedError, cached
-from quartpatterns.viewdecorators.endpoints import endpoint
+from quartpatterns.viewdecorators.caching import cached
 from quartpatterns.viewdecorators.login import confirm_login, login_fresh, login_user, logout_user
-from quartpatterns.viewdecorators.manager import DEFAULTS, LoginManager, current_user
+from quartpatterns.viewdecorators.manager import DEFAULTS, LoginManager, UserMixin, current_user
 from quartpatterns.viewdecorators.order import DecoratorOrderError
-from quartpatterns.viewdecorators.templating import templated
-from quartpatterns.viewdecorators.urls import own_path, safe_next
-from quartpatterns.viewdecorators.users import UserMixin
+from quartpatterns.viewdecorators.redirects import own_path, safe_next
+from quartpatterns.viewdecorators.views import endpoint, templated
 
 __all__ = [
     "DEFAULTS",
     "DecoratorOrderError",
     "LoginManager",
-    "StreamNotCachedError",
     "UserMixin",
     "cached",
     "confirm_login",

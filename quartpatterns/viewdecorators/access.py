@@ -1,108 +1,134 @@
-"""Who may see a view: anybody who is logged in, with certain roles, or since a short while."""
+"""Decorators that protect views: login, fresh login, and roles."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from quart import abort, g
+from quart.typing import ResponseTypes
 
-from quartpatterns.viewdecorators.calling import call
+from quartpatterns._shared.calling import call
 from quartpatterns.viewdecorators.login import login_fresh
 from quartpatterns.viewdecorators.manager import login_manager
-from quartpatterns.viewdecorators.order import protects
+from quartpatterns.viewdecorators.order import protect
 
-__all__ = ["fresh_login_required", "login_required", "roles_required"]
+__all__ = ["ProtectingDecorator", "fresh_login_required", "login_required", "roles_required"]
 
 P = ParamSpec("P")
-View = Callable[P, Any]
-Decorated = Callable[P, Awaitable[Any]]
+T = TypeVar("T")
+ProtectedView = Callable[P, Awaitable[T | ResponseTypes]]
 
 
-def login_required(view: View[P]) -> Decorated[P]:
-    """Call *view* only for somebody who is logged in.
+class ProtectingDecorator(Protocol):
+    """What :func:`roles_required` returns: it keeps the arguments of the view."""
 
-    Anybody else is sent to the login page with ``next``, the URL that was asked for. A client
-    that prefers JSON gets 401 as JSON, a websocket is refused before it is accepted.
+    @overload
+    def __call__(self, view: Callable[P, Awaitable[T]], /) -> ProtectedView[P, T]: ...
+    @overload
+    def __call__(self, view: Callable[P, T], /) -> ProtectedView[P, T]: ...
+
+
+@overload
+def login_required(view: Callable[P, Awaitable[T]]) -> ProtectedView[P, T]: ...
+@overload
+def login_required(view: Callable[P, T]) -> ProtectedView[P, T]: ...
+def login_required(view: Callable[..., Any]) -> Any:
+    """Call the view only if the user is logged in.
+
+    Otherwise the response is a redirect to the login page, with the current URL in ``next``. A
+    client that prefers JSON gets 401 as JSON. A websocket is refused before it is accepted.
 
     Arguments:
-        view: A view or websocket handler, synchronous or not; for class views name the
+        view: A synchronous or asynchronous view or websocket handler. A class view names the
             decorator in ``View.decorators``.
 
     Raises:
-        DecoratorOrderError: *view* is registered already: the route belongs above.
+        DecoratorOrderError: The view is registered already: write the route above the decorator.
 
     See Flask's page "View Decorators", section "Login Required Decorator".
+
+    .. versionadded:: 0.1
     """
-    return _protected(view, _not_logged_in)
+    return _protected(view, _require_login)
 
 
-def fresh_login_required(view: View[P]) -> Decorated[P]:
-    """Call *view* only for somebody who has given the password within ``LOGIN_FRESH_LIFETIME``.
+@overload
+def fresh_login_required(view: Callable[P, Awaitable[T]]) -> ProtectedView[P, T]: ...
+@overload
+def fresh_login_required(view: Callable[P, T]) -> ProtectedView[P, T]: ...
+def fresh_login_required(view: Callable[..., Any]) -> Any:
+    """Call the view only if the user has given the password within ``LOGIN_FRESH_LIFETIME``.
 
-    For what a stolen or forgotten session should not allow: a change of the password, a payment.
-    Anybody else is sent to the ``refresh_view``, which asks again and calls
-    :func:`~quartpatterns.viewdecorators.confirm_login`.
+    It is for what a stolen session must not allow, such as changing the password or paying.
+    Otherwise the response is a redirect to the ``refresh_view``, which asks for the password and
+    calls :func:`~quartpatterns.viewdecorators.confirm_login`.
 
     Arguments:
         view: As for :func:`login_required`.
 
     Raises:
         DecoratorOrderError: As for :func:`login_required`.
+
+    .. versionadded:: 0.1
     """
-    return _protected(view, _not_fresh)
+    return _protected(view, _require_fresh_login)
 
 
-def roles_required(*roles: str) -> Callable[[View[P]], Decorated[P]]:
-    """Call the view only for somebody who has all of *roles*; others get 403.
+def roles_required(*roles: str) -> ProtectingDecorator:
+    """Call the view only if the user has all of the roles; other users get 403.
 
-    The roles of a user are ``user.roles``, a collection of strings. Who is not logged in is
-    treated as by :func:`login_required`.
+    The roles of a user are the strings in ``user.roles``. Somebody who is not logged in is treated
+    as by :func:`login_required`.
 
     Raises:
-        TypeError: There is no role, or it is no string: ``@roles_required`` without parentheses.
-        DecoratorOrderError: As for :func:`login_required`.
+        TypeError: There is no role, or one is not a string: ``@roles_required`` was written
+            without parentheses.
+        DecoratorOrderError: When decorating: as for :func:`login_required`.
+
+    .. versionadded:: 0.1
     """
     if not roles or not all(isinstance(role, str) for role in roles):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError('roles_required takes the names of roles: @roles_required("admin")')
 
-    def lacking() -> Any:
-        if (answer := _not_logged_in()) is None and not _roles_of(g.user).issuperset(roles):
+    def require_roles() -> ResponseTypes | None:
+        response = _require_login()
+        if response is None and not _roles_of(g.user).issuperset(roles):
             abort(403)
-        return answer
+        return response
 
-    def decorator(view: View[P]) -> Decorated[P]:
-        return _protected(view, lacking)
+    def decorator(view: Callable[..., Any]) -> Any:
+        return _protected(view, require_roles)
 
     return decorator
 
 
-def _protected(view: View[P], refusal: Callable[[], Any]) -> Decorated[P]:
-    """*view*, called where *refusal* returns ``None``; its answer stands otherwise."""
+def _protected(view: Callable[..., Any], require: Callable[[], ResponseTypes | None]) -> Any:
+    """Return the decorated view; *require* returns a response in place of that of the view."""
     if isinstance(view, type) or not callable(view):
         raise TypeError(
-            f"{view!r} is no view function; for a class view write decorators = [...] in the class"
+            f"{view!r} is not a view function; in a class view write decorators = [...]"
         )
 
     @wraps(view)
-    async def decorated(*args: P.args, **kwargs: P.kwargs) -> Any:
-        if (answer := refusal()) is not None:
-            return answer
+    async def decorated(*args: Any, **kwargs: Any) -> Any:
+        if (response := require()) is not None:
+            return response
         return await call(view, *args, **kwargs)
 
-    protects(decorated, view)
+    protect(decorated, view)
     return decorated
 
 
-def _not_logged_in() -> Any:
+def _require_login() -> ResponseTypes | None:
     manager = login_manager()
     return manager.unauthorized() if g.user is None else None
 
 
-def _not_fresh() -> Any:
-    if (answer := _not_logged_in()) is not None:
-        return answer
+def _require_fresh_login() -> ResponseTypes | None:
+    if (response := _require_login()) is not None:
+        return response
     return None if login_fresh() else login_manager().needs_refresh()
 
 
@@ -110,7 +136,7 @@ def _roles_of(user: Any) -> set[str]:
     roles: Collection[str] | None = getattr(user, "roles", None)
     if roles is None or isinstance(roles, str):
         raise TypeError(
-            f"roles_required looks for a collection of strings in the attribute roles of"
+            f"roles_required needs a collection of strings in the attribute roles of"
             f" {type(user).__name__}"
         )
     return set(roles)

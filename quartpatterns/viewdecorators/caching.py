@@ -1,149 +1,96 @@
-"""``cached``: the answer of a view, kept for a while and made once however many ask."""
+"""``cached``: the decorator of :mod:`quartpatterns.caching`, for an application with or without
+a cache of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from functools import partial, wraps
-from typing import Any, ParamSpec, cast
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Collection
+from typing import Any, cast
 
-from quart import Quart, Request, Response, current_app, request
-from quart.typing import ResponseTypes
+from quart import current_app
 
-from quartpatterns.caching.entries import is_shared
-from quartpatterns.caching.lookup import Shelf, Wanted
-from quartpatterns.caching.settings import read_settings
-from quartpatterns.caching.stores import open_store
-from quartpatterns.caching.views import Rules, answered, made, request_digest
-from quartpatterns.viewdecorators.calling import call
-from quartpatterns.viewdecorators.entries import OwnStore, Store
-from quartpatterns.viewdecorators.order import DecoratorOrderError, is_protected
+from quartpatterns.caching import Cache
+from quartpatterns.caching.decorators import CachedDecorator
+from quartpatterns.caching.keys import Tags
+from quartpatterns.caching.lookup import AppCache
+from quartpatterns.caching.settings import Timeout, read_settings
+from quartpatterns.caching.stores import MemoryStore
+from quartpatterns.viewdecorators.order import CACHED_ABOVE, DecoratorOrderError, is_protected
 
-__all__ = ["MOST_ENTRIES", "StreamNotCachedError", "cached"]
-
-MOST_ENTRIES = 1000
-"""Answers in the memory that an application has where it is given no other cache."""
-
-KEY = "quartpatterns.viewdecorators.cached"
-SETTINGS = read_settings({"CACHE_THRESHOLD": MOST_ENTRIES}, KEY)
-
-P = ParamSpec("P")
+__all__ = ["cached"]
 
 
-class StreamNotCachedError(TypeError):
-    """A view below ``cached`` has answered with a stream or a file, which is read but once."""
+class _CacheOfTheApplication(Cache):
+    """The first :class:`~quartpatterns.caching.Cache` of the application.
+
+    An application without one gets a memory cache with default settings.
+    """
+
+    def app_cache(self) -> AppCache:
+        app: Any = current_app
+        app_caches: dict[Cache, AppCache] = app.extensions.setdefault("cache", {})
+        if not app_caches:
+            settings = read_settings({}, app.name)
+            store = MemoryStore(settings.threshold)
+            app_caches[self] = AppCache(app._get_current_object(), settings, store)
+        return next(iter(app_caches.values()))
+
+
+_cache_of_the_application = _CacheOfTheApplication()
 
 
 def cached(
-    timeout: float = 300,
-    key: str = "view/{}",
+    timeout: Timeout = 300,
     *,
+    cache: Cache | None = None,
+    query_string: bool = True,
+    unless: Callable[..., Any] | None = None,
+    response_filter: Callable[..., Any] | None = None,
+    tags: Tags = (),
+    stale_while_revalidate: Timeout = 0,
     vary: Collection[str] = (),
-    cache: Store | None = None,
-) -> Callable[[Callable[P, Any]], Callable[P, Awaitable[Any]]]:
-    """Keep the answers of the view, for GET and HEAD.
+) -> CachedDecorator:
+    """Cache the responses of a view to GET.
 
-    There is one for each scheme, host, path, query and method, and for each value of the headers
-    in *vary*. Requests that come while the first is being answered wait for that.
-
-    What is one visitor's is not kept: an answer that sets a cookie, whose view has read or
-    changed the session, or that is ``private`` or varies by another header. Requests with a
-    session cookie or ``Authorization`` call the view, unless *vary* names that header. Errors
-    are not kept, raised or returned.
-
-    :mod:`quartpatterns.caching` has this and more, in a store that workers share.
+    It is :meth:`quartpatterns.caching.Cache.cached` with the same rules, which that method
+    describes. Only two defaults differ: *timeout* is that of Flask's page, and each query has its
+    own response.
 
     Arguments:
-        timeout: Seconds.
-        key: What the keys begin with; ``{}`` is the path.
-        vary: Names of request headers that make another answer, such as ``Accept-Language``. With
-            ``Cookie`` each visitor has answers of his own. A view that reads a cookie by its name
-            belongs here.
-        cache: A ``cashews.Cache`` that is set up, or anything with its ``get`` and ``set``; by
-            default a memory of 1000 answers in the application.
+        timeout: Seconds; 0 for no limit.
+        cache: The cache. By default it is the first one of the application, or a memory cache with
+            default settings if the application has none.
+        query_string: Whether each query has its own response.
+        unless: As for :meth:`~quartpatterns.caching.Cache.cached`, like the following arguments.
+        response_filter: Gets the result of the view. A false value means not to store it.
+        tags: Names for :meth:`~quartpatterns.caching.Cache.delete_tags`.
+        stale_while_revalidate: Seconds after *timeout* in which a stale response is served.
+        vary: Names of request headers that are part of the key, such as ``Accept-Language``.
 
     Raises:
-        DecoratorOrderError: It stands above ``login_required`` and would answer in its place.
-        ModuleNotFoundError: cashews is not installed, and no *cache* is given.
-        StreamNotCachedError: When called: the view has returned a stream or a file.
-        ValueError: *timeout* is no number of seconds above 0.
+        DecoratorOrderError: When decorating: it stands above ``login_required``, and would answer
+            instead of it.
+        TypeError: *vary* or *tags* is a string.
+        ValueError: A timeout is invalid.
 
     See Flask's page "View Decorators", section "Caching Decorator".
+
+    .. versionadded:: 0.1
     """
-    if callable(timeout) or not timeout > 0:
-        raise ValueError("cached takes the seconds to keep an answer for: @cached(timeout=300)")
-    if isinstance(vary, str):
-        raise TypeError('vary is a collection of names: @cached(vary=["Accept-Language"])')
-    if cache is None:
-        open_store(SETTINGS)  # now, not in a request, it is found out that a library is missing
-    headers = sorted({header.lower() for header in vary})
-    rules = Rules(headers, refuse_stream=_refuse)
-
-    def decorator(view: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
-        if is_protected(view):
-            raise DecoratorOrderError(
-                "cached stands above login_required, and would answer in its place: write"
-                " login_required above it"
-            )
-        name = f"{view.__module__}.{getattr(view, '__qualname__', type(view).__name__)}"
-        # Of this decorator, as another one may keep its answers elsewhere or for longer; and of
-        # one application, as two of one factory have the same view.
-        shelves: WeakKeyDictionary[Quart, Shelf] = WeakKeyDictionary()
-
-        @wraps(view)
-        async def decorated(*args: P.args, **kwargs: P.kwargs) -> Any:
-            make = partial(call, view, *args, **kwargs)
-            asked: Request = cast(Any, request)._get_current_object()
-            if asked.method not in ("GET", "HEAD"):
-                return await make()
-            app: Quart = cast(Any, current_app)._get_current_object()
-            if (shelf := shelves.get(app)) is None:
-                shelf = shelves[app] = _shelf(app, cache)
-            wanted = Wanted(_key(asked, key, name, headers), timeout)
-            response: ResponseTypes
-            if is_shared(asked, headers):
-                response, _ = await answered(asked, shelf, wanted, make, rules)
-            else:
-                response = (await made(make, rules)).result
-            response.vary.update(vary)
-            return response
-
-        return decorated
-
-    return decorator
-
-
-def _key(asked: Request, prefix: str, name: str, vary: Collection[str]) -> str:
-    """The key of the answer to the request *asked*.
-
-    It begins with *prefix*, in which ``{}`` is the path, so that the answers of a path can be
-    deleted by a pattern.
-    """
-    query = asked.query_string
-    digest = request_digest(asked, vary, name, asked.method, asked.path, query)
-    return f"{prefix.format(asked.path)}:{digest}"
-
-
-async def _refuse(response: ResponseTypes) -> None:
-    """Close a stream.
-
-    Raises:
-        StreamNotCachedError: In any case.
-    """
-    if isinstance(response, Response):
-        async with response.response:
-            pass  # leaving it closes the stream
-    raise StreamNotCachedError(
-        f"the view {request.endpoint!r} answers with a stream or a file, which is read but once:"
-        " take cached away, or return text or bytes"
+    if callable(timeout):
+        raise TypeError("cached takes arguments: @cached() or @cached(timeout=300)")
+    decorator = (cache or _cache_of_the_application).cached(
+        timeout,
+        query_string=query_string,
+        unless=unless,
+        response_filter=response_filter,
+        tags=tags,
+        stale_while_revalidate=stale_while_revalidate,
+        vary=vary,
     )
 
+    def decorate(view: Callable[..., Any]) -> Any:
+        if is_protected(view):
+            raise DecoratorOrderError(CACHED_ABOVE)
+        return decorator(view)
 
-def _shelf(app: Quart, cache: Store | None) -> Shelf:
-    """Where answers of *app* are kept: in *cache*, or in a memory that no two share."""
-    if cache is not None:
-        return Shelf(app, SETTINGS, OwnStore(cache))
-    extensions: dict[str, Any] = app.extensions
-    if KEY not in extensions:
-        extensions[KEY] = open_store(SETTINGS)
-    return Shelf(app, SETTINGS, extensions[KEY])
+    return cast("CachedDecorator", decorate)

@@ -1,14 +1,22 @@
-"""Log in, out, and in again."""
+"""Logging in and out, and confirming a login."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from quart import current_app, g, has_request_context, session
 
-from quartpatterns.viewdecorators.manager import login_manager
-from quartpatterns.viewdecorators.sessions import CLIENT, FRESH, USER, client, now, same_client
+from quartpatterns._shared.settings import SettingsReader
+from quartpatterns.viewdecorators.manager import (
+    CLIENT_KEY,
+    FRESH_KEY,
+    USER_KEY,
+    client_digest,
+    is_same_client,
+    login_manager,
+)
 
 __all__ = ["confirm_login", "login_fresh", "login_user", "logout_user"]
 
@@ -16,33 +24,35 @@ __all__ = ["confirm_login", "login_fresh", "login_user", "logout_user"]
 def login_user(
     user: Any, *, remember: bool = False, fresh: bool = True, force: bool = False
 ) -> bool:
-    """Log *user* in; whether that was done.
+    """Log a user in; return False if the user is not active.
 
-    What the session holds of another user is dropped. A session that is stored on the server
-    gets a new id where its interface has ``regenerate(session)``, so that nobody who planted the
-    old id shares the login.
+    What the session contains of another user is removed. A session that is stored on the server
+    gets a new id if its interface has a method ``regenerate(session)``, so that nobody who knows
+    the old id shares the login.
 
     Arguments:
         user: An object with ``get_id()``.
-        remember: Keep the login for ``PERMANENT_SESSION_LIFETIME``, not only until the browser
-            is closed.
-        fresh: The password was given just now.
-        force: Log in also somebody whose ``is_active`` is false.
+        remember: Whether the login outlives the browser, for ``PERMANENT_SESSION_LIFETIME``.
+        fresh: Whether the user has just given the password.
+        force: Whether to log in a user whose ``is_active`` is false.
 
     Raises:
-        RuntimeError: In a websocket, which can't set a cookie, or outside of a request.
-        TypeError: ``get_id()`` is missing or returns no string.
+        RuntimeError: There is no request, or it is a websocket, which can't set a cookie.
+        TypeError: ``get_id()`` is missing or does not return a string.
+
+    .. versionadded:: 0.1
     """
-    _check_request()
+    _require_request()
     if not force and not getattr(user, "is_active", True):
         return False
-    user_id = _id_of(user)
-    if session.get(USER) not in (None, user_id):
+    user_id = _get_id(user)
+    if session.get(USER_KEY) not in (None, user_id):
         session.clear()
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if regenerate is not None:
         regenerate(session)
-    session.update({USER: user_id, FRESH: now() if fresh else False, CLIENT: client()})
+    fresh_since = _now() if fresh else False
+    session.update({USER_KEY: user_id, FRESH_KEY: fresh_since, CLIENT_KEY: client_digest()})
     if remember or session.permanent:
         session.permanent = remember
     g.user = user
@@ -50,53 +60,65 @@ def login_user(
 
 
 def logout_user() -> None:
-    """Log out, and drop all that the session holds: the next person here is somebody else.
+    """Log the user out and remove everything from the session.
 
-    The cookie is taken from this browser. A copy of it stays valid, as with every session that
-    lives in a cookie, until it expires or ``get_id()`` returns another id.
+    A copy of a session cookie stays valid until it expires, or until ``get_id()`` of the user
+    returns another value.
 
     Raises:
-        RuntimeError: In a websocket, or outside of a request.
+        RuntimeError: There is no request, or it is a websocket.
+
+    .. versionadded:: 0.1
     """
-    _check_request()
+    _require_request()
     session.clear()
     g.user = None
 
 
 def login_fresh() -> bool:
-    """Whether somebody has logged in within ``LOGIN_FRESH_LIFETIME``, with this browser."""
-    since: Any = session.get(FRESH)
-    if not isinstance(since, int):  # True of Flask-Login's counts as the second after 1970.
+    """Return whether the user has given the password within ``LOGIN_FRESH_LIFETIME``.
+
+    .. versionadded:: 0.1
+    """
+    since: Any = session.get(FRESH_KEY)
+    if not isinstance(since, int):  # Flask-Login stores True, which is a time in 1970.
         return False
-    if current_app.config["SESSION_PROTECTION"] is not None and not same_client():
+    if current_app.config["SESSION_PROTECTION"] is not None and not is_same_client():
         return False
-    return 0 <= now() - since <= cast(float, current_app.config["LOGIN_FRESH_LIFETIME"])
+    lifetime = SettingsReader(current_app.config).seconds("LOGIN_FRESH_LIFETIME")
+    return 0 <= _now() - since <= lifetime
 
 
 def confirm_login() -> None:
-    """Make the login fresh: the user has given the password again.
+    """Make the login fresh, because the user has given the password again.
 
     Raises:
-        RuntimeError: Nobody is logged in; in a websocket, or outside of a request.
+        RuntimeError: Nobody is logged in, there is no request, or it is a websocket.
+
+    .. versionadded:: 0.1
     """
-    _check_request()
+    _require_request()
     if g.user is None:
-        raise RuntimeError("nobody is logged in whose login could be confirmed: use login_user")
-    session.update({FRESH: now(), CLIENT: client()})
+        raise RuntimeError("nobody is logged in, so there is no login to confirm: use login_user")
+    session.update({FRESH_KEY: _now(), CLIENT_KEY: client_digest()})
 
 
-def _check_request() -> None:
+def _now() -> int:
+    return int(time.time())
+
+
+def _require_request() -> None:
     login_manager()
     if not has_request_context():
-        raise RuntimeError("a login is kept in a cookie, which only a request can set")
+        raise RuntimeError("a login is stored in a cookie, which only a request can set")
 
 
-def _id_of(user: Any) -> str:
+def _get_id(user: Any) -> str:
     get_id: Callable[[], Any] | None = getattr(user, "get_id", None)
     user_id = get_id() if get_id is not None else None
     if not isinstance(user_id, str):
         raise TypeError(
-            f"{type(user).__name__} needs a method get_id() that returns a string, such as"
-            " UserMixin has"
+            f"{type(user).__name__} needs a method get_id() that returns a string; UserMixin has"
+            " one"
         )
     return user_id

@@ -1,35 +1,71 @@
-"""Who is logged in: a user in the session, loaded before every request."""
+"""``LoginManager``: loads the user of each request and websocket from the session."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from quart import Quart, current_app, g, session
+from quart import Quart, current_app, g, has_websocket_context, request, session, websocket
 from quart.typing import ResponseTypes
 from werkzeug.local import LocalProxy
 
+from quartpatterns._shared.calling import call
+from quartpatterns._shared.settings import SettingsReader, apply_defaults
 from quartpatterns.viewdecorators.order import guard
-from quartpatterns.viewdecorators.refusals import sent_to
-from quartpatterns.viewdecorators.sessions import USER, connection, same_client
-from quartpatterns.viewdecorators.users import Anonymous
+from quartpatterns.viewdecorators.redirects import redirect_to_login
 
-__all__ = ["DEFAULTS", "LoginManager", "current_user", "login_manager"]
+__all__ = ["CLIENT_KEY", "DEFAULTS", "FRESH_KEY", "USER_KEY", "LoginManager", "UserMixin"]
+__all__ += ["client_digest", "current_user", "is_same_client", "login_manager"]
 
 DEFAULTS: dict[str, Any] = {
+    # Seconds for which a login is fresh.
     "LOGIN_FRESH_LIFETIME": 3600,
+    # What a session from another address or browser is worth: "basic", "strong" or None.
     "SESSION_PROTECTION": "basic",
 }
-
-KEY = "quartpatterns.viewdecorators"
+EXTENSION = "quartpatterns.viewdecorators"
+# The session keys of Flask-Login, so that users stay logged in when an application is moved.
+USER_KEY, FRESH_KEY, CLIENT_KEY = "_user_id", "_fresh", "_id"
 
 Loader = TypeVar("Loader", bound=Callable[[str], Any])
 
-_ANONYMOUS = Anonymous()
+
+class UserMixin:
+    """Base of user classes, as in Flask-Login. A subclass has an ``id``.
+
+    .. versionadded:: 0.1
+    """
+
+    id: Any
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """Return the string that the session stores and the user loader gets."""
+        return str(self.id)
+
+
+class _AnonymousUser:
+    """What :data:`current_user` is if nobody is logged in."""
+
+    is_authenticated = False
+    is_active = False
+    is_anonymous = True
+
+    def __bool__(self) -> bool:
+        return False
+
+    def get_id(self) -> None:
+        """Return None."""
+
+
+_ANONYMOUS = _AnonymousUser()
 
 
 class LoginManager:
-    """Logins for an application, with the user's id in the session.
+    """Logins for an application, with the id of the user in the session.
 
     .. code-block:: python
 
@@ -39,20 +75,22 @@ class LoginManager:
         async def load_user(user_id):
             return await User.get(user_id)
 
-    Before each request and websocket, but not for static files, it sets ``g.user`` to the user or
-    to ``None``; as that depends on the cookie, all answers say ``Vary: Cookie``. It also makes
-    sure that no function below ``login_required`` is registered without it. The settings are:
+    Before each request and websocket, except for static files, it sets ``g.user`` to the user or
+    to ``None``. Because responses then depend on the cookie, it adds ``Vary: Cookie`` to them. It
+    refuses views that are registered without the decorator that protects them. The settings are:
 
-    * ``LOGIN_FRESH_LIFETIME``: seconds for which a login counts as fresh; 3600.
-    * ``SESSION_PROTECTION``: what a session is worth that comes from another address or browser
-      than that of the login. ``basic``: it is not fresh; ``strong``: it is no login; ``None``: no
-      matter.
+    * ``LOGIN_FRESH_LIFETIME``: seconds for which a login is fresh; 3600.
+    * ``SESSION_PROTECTION``: how to treat a session that comes from another address or browser
+      than the login. ``"basic"``: it is not fresh; ``"strong"``: nobody is logged in; ``None``:
+      it makes no difference.
 
     Arguments:
         app: The application, or ``None`` to call :meth:`init_app` later.
-        login_view: The endpoint of the login page; without one the answer is 401.
+        login_view: The endpoint of the login page; without one the response is 401.
         refresh_view: The endpoint of the page that asks for the password again; by default the
             login page.
+
+    .. versionadded:: 0.1
     """
 
     def __init__(
@@ -69,99 +107,119 @@ class LoginManager:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Register with *app*.
+        """Initialize the application.
 
         Raises:
             DecoratorOrderError: A view is registered without the decorator that protects it.
-            RuntimeError: It has a :class:`LoginManager` already.
-            ValueError: ``SESSION_PROTECTION`` is none of its values.
+            RuntimeError: The application has a :class:`LoginManager` already.
+            SettingError: A setting is invalid.
         """
-        if KEY in app.extensions:
-            raise RuntimeError("this application has a LoginManager already: register it once")
-        app.config.from_mapping({**DEFAULTS, **app.config})
-        if app.config["SESSION_PROTECTION"] not in ("basic", "strong", None):
-            raise ValueError("SESSION_PROTECTION is 'basic', 'strong' or None")
+        if EXTENSION in app.extensions:
+            raise RuntimeError("this application has a LoginManager already: create only one")
+        apply_defaults(app, DEFAULTS)
+        settings = SettingsReader(app.config)
+        settings.seconds("LOGIN_FRESH_LIFETIME")
+        settings.choice("SESSION_PROTECTION", ("basic", "strong", None))
         guard(app)
-        app.extensions[KEY] = self
-        # Before all others, which may want to know the user.
-        app.before_request_funcs[None].insert(0, self._load)
-        app.before_websocket_funcs[None].insert(0, self._load)
-        app.after_request(_varies)
-        app.context_processor(_in_templates)
+        app.extensions[EXTENSION] = self
+        # First, because the functions of the application may use the user.
+        app.before_request_funcs[None].insert(0, self._load_user)
+        app.before_websocket_funcs[None].insert(0, self._load_user)
+        app.after_request(_add_vary)
+        app.context_processor(_template_context)
 
     def user_loader(self, func: Loader) -> Loader:
-        """Use *func*, which may be asynchronous, to turn an id into a user.
+        """Register the function that returns the user with an id.
 
         Arguments:
-            func: It is given the id as a string, and returns the user, or ``None`` where there is
-                none with that id any longer.
+            func: A synchronous or asynchronous function. It gets the id as a string, and returns
+                the user, or ``None`` if there is no user with this id.
         """
         self._loader = func
         return func
 
     def unauthorized(self) -> ResponseTypes:
-        """What somebody is answered who is not logged in: the way to the login page.
+        """Return the response to somebody who is not logged in: a redirect to the login page.
 
         Raises:
-            Unauthorized: There is no login page, or the client is a program or a websocket.
+            Unauthorized: There is no login page, or the client is a websocket or prefers JSON.
         """
-        return sent_to(self.login_view, "log in first")
+        return redirect_to_login(self.login_view, "log in first")
 
     def needs_refresh(self) -> ResponseTypes:
-        """What somebody is answered whose login is not fresh.
+        """Return the response to somebody whose login is not fresh.
 
         Raises:
             Unauthorized: As for :meth:`unauthorized`.
         """
-        return sent_to(self.refresh_view or self.login_view, "log in again")
+        return redirect_to_login(self.refresh_view or self.login_view, "log in again")
 
-    async def _load(self) -> None:
+    async def _load_user(self) -> None:
         g.user = None if _is_static() else await self._user()
 
     async def _user(self) -> Any:
-        user_id = session.get(USER)
+        user_id = session.get(USER_KEY)
         if not isinstance(user_id, str):
             return None
-        if current_app.config["SESSION_PROTECTION"] == "strong" and not same_client():
+        if current_app.config["SESSION_PROTECTION"] == "strong" and not is_same_client():
             return None
         if self._loader is None:
-            raise RuntimeError("the LoginManager has no user_loader: decorate one with it")
-        return await current_app.ensure_async(self._loader)(user_id)
+            raise RuntimeError("the LoginManager has no user loader: register one with user_loader")
+        return await call(self._loader, user_id)
 
 
 def login_manager() -> LoginManager:
-    """The manager of the current application, where it has loaded the user of this request.
+    """Return the LoginManager of the current application.
 
     Raises:
-        RuntimeError: There is none, or no request.
+        RuntimeError: There is none, or it has not loaded the user of this request.
     """
-    manager: LoginManager | None = current_app.extensions.get(KEY)
+    manager: LoginManager | None = current_app.extensions.get(EXTENSION)
     if manager is None:
-        raise RuntimeError("this application has no LoginManager: make one, LoginManager(app)")
+        raise RuntimeError("this application has no LoginManager: create one, LoginManager(app)")
     if "user" not in g:
-        raise RuntimeError("g.user is not set: there is a user in requests and websockets only")
+        raise RuntimeError("g.user is not set: only requests and websockets have a user")
     return manager
 
 
-def _current() -> Any:
+def _get_current_user() -> Any:
     login_manager()
     return _ANONYMOUS if g.user is None else g.user
 
 
-current_user: Any = LocalProxy(_current)
-"""The user of this request or websocket: ``g.user``, or somebody false with
-``is_authenticated = False``. In templates, too."""
+current_user: Any = LocalProxy(_get_current_user)
+"""The user of this request or websocket, also in templates.
+
+It is ``g.user``, or a false object with ``is_authenticated = False`` if nobody is logged in. Its
+type is ``Any``, because the application's user class is not known here.
+"""
+
+
+def client_digest() -> str:
+    """Return a hash of the address and browser of the current request or websocket."""
+    current = _connection()
+    client = f"{current.remote_addr}|{current.headers.get('User-Agent', '')}"
+    return hashlib.sha256(client.encode(errors="surrogateescape")).hexdigest()
+
+
+def is_same_client() -> bool:
+    """Return whether the login came from the address and browser of the current request."""
+    return bool(session.get(CLIENT_KEY) == client_digest())
+
+
+def _connection() -> Any:
+    return websocket if has_websocket_context() else request
 
 
 def _is_static() -> bool:
-    return (connection().endpoint or "").rpartition(".")[2] == "static"
+    return (_connection().endpoint or "").rpartition(".")[2] == "static"
 
 
-async def _varies(response: ResponseTypes) -> ResponseTypes:
+async def _add_vary(response: ResponseTypes) -> ResponseTypes:
     if not _is_static():
         response.vary.add("Cookie")
     return response
 
 
-async def _in_templates() -> dict[str, Any]:
+async def _template_context() -> dict[str, Any]:
     return {"current_user": current_user}

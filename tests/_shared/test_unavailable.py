@@ -176,3 +176,11 @@ async def test_a_websocket(app: Quart) -> None:
 )
 def test_passwords_are_hidden(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+async def test_description(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
+    """``describe`` replaces the text of the error in the log."""
+    register_unavailable_handler(app, DriverError, describe=lambda error: "described")
+    assert (await app.test_client().get("/driver")).status_code == 503
+    [message] = caplog.messages
+    assert message.endswith("(DriverError: described)")

@@ -1,4 +1,4 @@
-"""Views that insist on JSON."""
+"""Views that require JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from quartpatterns.ajax import require_json
 
 @pytest.fixture
 def app(app_class: type[Quart]) -> Quart:
-    return make(app_class)
+    return make_app(app_class)
 
 
-def make(cls: type[Quart] = Quart) -> Quart:
+def make_app(cls: type[Quart] = Quart) -> Quart:
     app = cls(__name__)
 
     @app.route("/read", methods=["GET", "OPTIONS", "PUT"], provide_automatic_options=False)
@@ -30,7 +30,7 @@ def make(cls: type[Quart] = Quart) -> Quart:
     @app.post("/async/<word>")
     @require_json
     async def echo(word: str) -> dict[str, Any]:
-        """Says what it hears."""
+        """Return what was sent."""
         return {word: await request.get_json(), "again": await request.get_json()}
 
     @app.post("/sync")
@@ -76,23 +76,23 @@ async def test_content_type(app: Quart, path: str, content_type: str | None, sta
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b"", id="nothing"),
+        pytest.param(b"", id="empty"),
         pytest.param(b"{", id="cut"),
-        pytest.param(b"{'a': 1}", id="other quotes"),
-        pytest.param(b'"\xff"', id="no UTF-8"),
+        pytest.param(b"{'a': 1}", id="single quotes"),
+        pytest.param(b'"\xff"', id="not UTF-8"),
         pytest.param(b"[" * 200_000, id="too deep"),
         pytest.param(b"9" * 5000, id="too many digits"),
     ],
 )
-async def test_no_json(app: Quart, path: str, data: bytes) -> None:
-    """What can't be parsed is the client's mistake, whoever reads it."""
+async def test_invalid_json(app: Quart, path: str, data: bytes) -> None:
+    """Invalid JSON is a 400."""
     assert await post(app, path, data, "application/json") == 400
 
 
 @pytest.mark.checks("JS-3")
 async def test_parsed_once(app: Quart) -> None:
-    response = await app.test_client().post("/async/heard", json=[1, None])
-    assert await response.get_json() == {"heard": [1, None], "again": [1, None]}
+    response = await app.test_client().post("/async/sent", json=[1, None])
+    assert await response.get_json() == {"sent": [1, None], "again": [1, None]}
 
 
 @pytest.mark.checks("JS-3")
@@ -124,9 +124,9 @@ async def test_blueprint_and_mount(app: Quart) -> None:
 
 @pytest.mark.checks("JS-3")
 def test_metadata(app: Quart) -> None:
-    """Name and description of the view are kept for those who document it."""
+    """Name and docstring of the view do not change."""
     view = app.view_functions["echo"]
-    assert (view.__name__, view.__doc__) == ("echo", "Says what it hears.")
+    assert (view.__name__, view.__doc__) == ("echo", "Return what was sent.")
 
 
 values = st.recursive(
@@ -145,14 +145,14 @@ def test_any_json(value: Any) -> None:
 
     async def send() -> Any:
         response = (
-            await make()
+            await make_app()
             .test_client()
-            .post("/async/heard", data=data, headers={"Content-Type": "application/json"})
+            .post("/async/sent", data=data, headers={"Content-Type": "application/json"})
         )
         assert response.status_code == 200
         return json.loads(await response.get_data(as_text=True))
 
-    assert json.dumps(asyncio.run(send())["heard"], sort_keys=True) == json.dumps(
+    assert json.dumps(asyncio.run(send())["sent"], sort_keys=True) == json.dumps(
         json.loads(data), sort_keys=True
     )
 
@@ -161,5 +161,5 @@ def test_any_json(value: Any) -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=40))
 def test_any_bytes(data: bytes) -> None:
-    """Whatever calls itself JSON is JSON or a 400."""
-    assert asyncio.run(post(make(), "/async/a", data, "application/json")) in {200, 400}
+    """Any body is valid JSON or a 400."""
+    assert asyncio.run(post(make_app(), "/async/a", data, "application/json")) in {200, 400}

@@ -24,7 +24,7 @@ async def text(path: str, root: str = "") -> str:
 @pytest.mark.checks("JQ-2", "JS-2")
 @pytest.mark.parametrize("root", ["", "/mount", "/a/b"])
 async def test_script_root(root: str) -> None:
-    """Pages tell their scripts where the application is, and every link is below it."""
+    """Pages give their scripts the mount path, and every link starts with it."""
     for path, name in (("/", "$SCRIPT_ROOT"), ("/fetch", "const SCRIPT_ROOT")):
         page = await text(f"{root}{path}", root)
         assert f"{name} = {json.dumps(root)};" in page
@@ -35,7 +35,7 @@ async def test_script_root(root: str) -> None:
 
 @pytest.mark.checks("JQ-2", "JS-1")
 async def test_escaped() -> None:
-    """Nothing that is put into a script or an attribute ends it."""
+    """No data can end a script or an attribute."""
     root = "/</script><script>alert(1)</script>"
     page = await text(f"{root}/", root)
     assert '$SCRIPT_ROOT = "/\\u003c/script\\u003e' in page
@@ -49,7 +49,7 @@ async def test_escaped() -> None:
 
 @pytest.mark.checks("JQ-1", "JQ-4")
 async def test_page() -> None:
-    """jQuery is loaded before it is used, and what the script looks for is there."""
+    """jQuery is loaded before it is used, and the elements of the script exist."""
     page = await text("/")
     assert page.index("jquery.min.js") < page.index("$SCRIPT_ROOT") < page.index("add.js")
     for part in ("name=a", "name=b", "id=result", "id=calculate"):
@@ -60,9 +60,9 @@ async def test_page() -> None:
 @settings(deadline=None, max_examples=150)
 @given(st.one_of(st.integers().map(str), st.text(max_size=12)), st.integers())
 def test_sums(a: str, b: int) -> None:
-    """A sum is that of Python, where what is no whole number is 0."""
+    """The sum is Python's; an invalid number counts as 0."""
 
-    async def ask() -> Any:
+    async def request_sum() -> Any:
         query = {"a": a, "b": str(b)}
         response = await create_app().test_client().get("/_add_numbers", query_string=query)
         assert response.status_code == 200
@@ -72,13 +72,13 @@ def test_sums(a: str, b: int) -> None:
         number = int(a)
     except ValueError:
         number = 0
-    assert asyncio.run(ask()) == {"result": number + b}
+    assert asyncio.run(request_sum()) == {"result": number + b}
 
 
 @pytest.mark.checks("JQ-3")
 @pytest.mark.parametrize("digits", [3999, 4000, 4001, 4300, 4301, 10_000])
 async def test_many_digits(digits: int) -> None:
-    """A number too long to be written is none."""
+    """A number that Python can't write is not a server error."""
     response = await create_app().test_client().get(f"/_add_numbers?a={'9' * digits}&b=1")
     assert response.status_code == 200
     assert len(await response.get_data(as_text=True)) > 10
@@ -91,16 +91,16 @@ values = st.none() | st.booleans() | st.integers() | st.text(max_size=120) | st.
 @settings(deadline=None, max_examples=200)
 @given(st.dictionaries(st.sampled_from(["username", "email", "x"]), values) | values)
 def test_any_user(value: Any) -> None:
-    """A user is changed by what is valid, and by nothing else."""
+    """Only valid JSON changes a user."""
 
     async def change() -> tuple[int, Any, Any]:
         client = create_app().test_client()
         before = await (await client.get("/user/1")).get_json()
-        answer = await client.post(
+        response = await client.post(
             "/user/1", data=json.dumps(value), headers={"Content-Type": "application/json"}
         )
         after = await (await client.get("/user/1")).get_json()
-        return answer.status_code, before, after
+        return response.status_code, before, after
 
     status, before, after = asyncio.run(change())
     fields = [
@@ -115,7 +115,7 @@ def test_any_user(value: Any) -> None:
 
 @pytest.mark.checks("JS-6")
 async def test_pictures() -> None:
-    """The picture that a user has is there, also below a prefix."""
+    """Each user's picture exists, also below a mount prefix."""
     client = create_app().test_client()
     users = await (await client.get("/m/users", root_path="/m")).get_json()
     assert len(users) == 3
@@ -126,7 +126,7 @@ async def test_pictures() -> None:
 
 @pytest.mark.checks("JS-8")
 async def test_document() -> None:
-    """The document has every route of the API, its bodies and its answers."""
+    """The document has every route of the API with bodies and responses."""
     document = await (await create_app().test_client().get("/openapi.json")).get_json()
     methods = {path: set(found) for path, found in document["paths"].items()}
     assert methods == {
@@ -146,7 +146,7 @@ async def test_document() -> None:
 
 @pytest.mark.checks("JS-8")
 async def test_no_third_party() -> None:
-    """No page and no script of ours names another host."""
+    """No page and no script names another host."""
     for path in ("/", "/fetch", "/api", "/docs", "/static/add.js", "/static/fetch.js"):
         assert not re.search(r"(https?:)?//[a-z]", await text(path)), path
 
@@ -154,7 +154,7 @@ async def test_no_third_party() -> None:
 @pytest.mark.wire
 @pytest.mark.checks("JQ-1", "JS-3")
 async def test_on_the_wire() -> None:
-    """On a real server the scripts load, and a form, JSON and neither are told apart."""
+    """On a real server the scripts load, and forms and JSON are distinguished."""
     async with served(create_app()) as server:
         page = (await server.client.get("/")).text
         scripts = re.findall(r'src="([^"]+)"', page)
@@ -168,6 +168,6 @@ async def test_on_the_wire() -> None:
         room = await server.client.post("/room", files={"name": (None, "Flask Room")})
         assert room.json() == {"name": "Flask Room", "description": ""}
         login = {"username": "admin", "password": "secret"}
-        answer = await server.client.post("/login", data=login, follow_redirects=True)
-        assert (answer.url.path, len(answer.history)) == ("/", 1)
+        response = await server.client.post("/login", data=login, follow_redirects=True)
+        assert (response.url.path, len(response.history)) == ("/", 1)
         assert (await server.client.post("/user/1", data=login)).status_code == 415

@@ -1,4 +1,4 @@
-"""What the guard on the loop allows here."""
+"""What blockbuster allows in these tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from blockbuster import BlockBuster
 
 
 @pytest.fixture(autouse=True)
-def making_applications(no_blocking: BlockBuster) -> None:
-    """An asynchronous factory makes its Quart on the loop, which looks up its folders."""
+def allow_blocking_in_quart(no_blocking: BlockBuster) -> None:
+    """An asynchronous factory makes a Quart, which looks up its folders, on the event loop."""
     for name in ("os.path.abspath", "os.getcwd", "os.stat"):
         no_blocking.functions[name].can_block_in("quart/app.py", "__init__")

@@ -1,4 +1,4 @@
-"""``SubdomainDispatcher``: the subdomain decides."""
+"""``SubdomainDispatcher``: dispatching by subdomain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 
 from quartpatterns.appdispatch import DispatcherMiddleware, SubdomainDispatcher, not_found
-from tests.appdispatch.wire import ask, echo, exchange, served
+from tests.appdispatch.wire import echo, exchange, fetch, served
 
 USERS = {"", "alice", "a.b"}
 
@@ -53,7 +53,7 @@ async def create_app(name: str) -> Quart | None:
     ],
 )
 def test_subdomain(host: str, subdomain: str | None) -> None:
-    """Labels decide; case, ports and the dot of the root don't matter."""
+    """Labels are compared; case, ports and a final dot are ignored."""
     assert SubdomainDispatcher("Example.com", create_app).subdomain(host) == subdomain
 
 
@@ -63,47 +63,50 @@ def test_subdomain(host: str, subdomain: str | None) -> None:
     [("example.com", "bare"), ("alice.example.com", "alice"), ("A.B.example.com", "a.b")],
 )
 async def test_match(host: str, name: str) -> None:
-    """The application stands at the root, and is the same for each request."""
+    """The application of the subdomain answers, with the path unchanged."""
     app = SubdomainDispatcher("example.com", create_app)
-    answer = await ask(app, "/x/", host=host)
+    answer = await fetch(app, "/x/", host=host)
     assert json.loads(answer.body) == {"app": name, "root": "", "path": "/x/", "link": "/x/"}
 
 
 @pytest.mark.checks("AD-4", "AD-5")
-@pytest.mark.parametrize("host", ["nobody.example.com", "evilexample.com", "[::1]:80", "", None])
+@pytest.mark.parametrize("host", ["unknown.example.com", "evilexample.com", "[::1]:80", "", None])
 async def test_default(host: str | None) -> None:
-    """Nobody's subdomain and foreign hosts are 404, or answered by the default application."""
-    assert (await ask(SubdomainDispatcher("example.com", create_app), "/", host=host)).status == 404
+    """Unknown subdomains and other hosts get a 404, or the default application."""
+    assert (
+        await fetch(SubdomainDispatcher("example.com", create_app), "/", host=host)
+    ).status == 404
     app = SubdomainDispatcher("example.com", create_app, default_app=echo("default"))
-    assert json.loads((await ask(app, "/", host=host)).body)["app"] == "default"
+    assert json.loads((await fetch(app, "/", host=host)).body)["app"] == "default"
 
 
 @pytest.mark.checks("AD-3")
 async def test_nested() -> None:
-    """Below a mount, and above one."""
+    """The dispatcher works below and above a DispatcherMiddleware."""
     hosts = SubdomainDispatcher("example.com", create_app)
     app = DispatcherMiddleware(not_found, {"/users": hosts})
-    answer = await ask(app, "/users/x/", host="alice.example.com")
+    answer = await fetch(app, "/users/x/", host="alice.example.com")
     assert json.loads(answer.body)["link"] == "/users/x/"
 
     async def create_tree(name: str) -> DispatcherMiddleware:
         return DispatcherMiddleware(echo(name), {"/a": echo(f"{name}/a")})
 
     app_2 = SubdomainDispatcher("example.com", create_tree)
-    answer = await ask(app_2, "/a/x/", host="alice.example.com")
+    answer = await fetch(app_2, "/a/x/", host="alice.example.com")
     assert json.loads(answer.body)["app"] == "alice/a"
 
 
-async def test_targets() -> None:
-    """A target in its absolute form, and a root_path that ends in a slash."""
+async def test_normalized_scope() -> None:
+    """An absolute target, and a root_path that ends with a slash, are normalized."""
     app = SubdomainDispatcher("example.com", create_app)
     for path, root_path in [("http://h/x/", ""), ("/mount/x/", "/mount/"), ("/mount/", "/mount/")]:
-        answer = await ask(app, path, root_path=root_path, host="alice.example.com")
+        answer = await fetch(app, path, root_path=root_path, host="alice.example.com")
         assert answer.status == 200
 
 
 @pytest.mark.parametrize("domain", ["", "example.com:80", ".example.com", "bücher.de", "a b"])
-def test_bad_domain(domain: str) -> None:
+def test_invalid_domain(domain: str) -> None:
+    """A domain that is not a host name in ASCII is an error."""
     with pytest.raises(ValueError, match="written 'example.com'"):
         SubdomainDispatcher(domain, create_app)
 
@@ -111,11 +114,11 @@ def test_bad_domain(domain: str) -> None:
 @pytest.mark.wire
 @pytest.mark.checks("AD-3", "AD-4")
 async def test_on_the_wire() -> None:
-    """HTTP/1.1 with hosts of all kinds, and HTTP/1.0 without any."""
+    """Hypercorn passes every kind of host on, and none in HTTP/1.0."""
     async with served(SubdomainDispatcher("example.com", create_app)) as port:
         for host, status in [
             (b"Host: Alice.Example.com:1\r\n", b"200"),
-            (b"Host: nobody.example.com\r\n", b"404"),
+            (b"Host: unknown.example.com\r\n", b"404"),
             (b"Host: evilexample.com\r\n", b"404"),
             (b"Host: [::1]:80\r\n", b"404"),
             (b"Host:\r\n", b"404"),
@@ -126,13 +129,13 @@ async def test_on_the_wire() -> None:
 
 
 @pytest.mark.wire
-async def test_late_answer_to_a_big_body() -> None:
-    """A 404 that takes its time is no trap for a connection whose client still sends."""
+async def test_late_answer_to_a_large_body() -> None:
+    """A late 404 reaches a client that is still sending a large body."""
 
-    async def nobody(name: str) -> None:
+    async def no_app(name: str) -> None:
         await asyncio.sleep(0.2)
 
-    async with served(SubdomainDispatcher("example.com", nobody)) as port:
+    async with served(SubdomainDispatcher("example.com", no_app)) as port:
         request = b"POST / HTTP/1.1\r\nHost: a.example.com\r\nContent-Length: 33554432\r\n\r\n"
         answer = await exchange(port, request + bytes(2**25))
     assert answer.startswith(b"HTTP/1.1 404")

@@ -1,4 +1,4 @@
-"""``DispatcherMiddleware``: which application answers, and what it sees."""
+"""``DispatcherMiddleware``: dispatching by prefix, and the lifespans of mounted applications."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypercorn.utils import LifespanFailureError
 from quart import Quart
 
 from quartpatterns.appdispatch import DispatcherMiddleware, StartupError, not_found, unavailable
-from tests.appdispatch.wire import Log, ask, echo, exchange, failing, lifespan, served
+from tests.appdispatch.wire import Log, echo, exchange, failing, fetch, lifespan, served
 
 
 def dispatcher(cls: type[Quart] = Quart) -> DispatcherMiddleware:
@@ -36,8 +36,8 @@ def dispatcher(cls: type[Quart] = Quart) -> DispatcherMiddleware:
     ],
 )
 async def test_match(app_class: type[Quart], path: str, name: str, root: str) -> None:
-    """The longest prefix decides, and the application finds it in its root_path."""
-    answer = await ask(dispatcher(app_class), path)
+    """The longest prefix matches, and the application gets it in root_path."""
+    answer = await fetch(dispatcher(app_class), path)
     assert json.loads(answer.body) == {
         "app": name,
         "root": root,
@@ -49,20 +49,20 @@ async def test_match(app_class: type[Quart], path: str, name: str, root: str) ->
 @pytest.mark.checks("AD-2")
 @pytest.mark.parametrize("path", ["/ab", "/aab/", "/A/", "//a/", "/x/a/", "/a%2Fx/"])
 async def test_no_match(path: str) -> None:
-    """Half a segment is none: these belong to the first application, which has no such page."""
+    """A path that has a prefix only in part of a segment goes to the first application."""
     app, mounts = Quart("app"), {"/a": echo("a"), "/aa": echo("aa")}
 
     @app.get("/<path:rest>")
     async def rest(rest: str) -> str:
         return "app"
 
-    assert (await ask(DispatcherMiddleware(app, mounts), path)).body in (b"app", b"")
-    assert (await ask(DispatcherMiddleware(not_found, mounts), path)).status == 404
+    assert (await fetch(DispatcherMiddleware(app, mounts), path)).body in (b"app", b"")
+    assert (await fetch(DispatcherMiddleware(not_found, mounts), path)).status == 404
 
 
 @pytest.mark.checks("AD-2")
 async def test_catch_all(app_class: type[Quart]) -> None:
-    """A mount's catch-all never sees the path " " that Quart makes of the mount's prefix."""
+    """A catch-all route does not get the path " ", which Quart makes of an empty path."""
     child = app_class("child")
 
     @child.get("/", defaults={"rest": ""})
@@ -71,8 +71,8 @@ async def test_catch_all(app_class: type[Quart]) -> None:
         return f"[{rest}]"
 
     app = DispatcherMiddleware(not_found, {"/a": child})
-    assert (await ask(app, "/a")).status == 308
-    assert (await ask(app, "/a/")).body == b"[]"
+    assert (await fetch(app, "/a")).status == 308
+    assert (await fetch(app, "/a/")).body == b"[]"
 
 
 @pytest.mark.checks("AD-2")
@@ -84,71 +84,74 @@ async def test_catch_all(app_class: type[Quart]) -> None:
         pytest.param("/a", "[::1]:8000", "http://[::1]:8000/a/", id="IPv6"),
         pytest.param("/é", "localhost", "http://localhost/%C3%A9/", id="percent-encoded"),
         pytest.param("/a", None, "http://127.0.0.1/a/", id="no host"),
-        pytest.param("/a", "bad host", "/a/", id="no host name"),
+        pytest.param("/a", "bad host", "/a/", id="invalid host"),
     ],
 )
 async def test_redirect(path: str, host: str | None, location: str) -> None:
-    """The prefix alone is redirected to the prefix and a slash."""
-    answer = await ask(dispatcher(), path, host=host)
+    """A prefix without a slash is redirected to the prefix with a slash."""
+    answer = await fetch(dispatcher(), path, host=host)
     assert (answer.status, answer.headers["location"]) == (308, location)
 
 
 async def test_redirect_keeps_query() -> None:
-    answer = await ask(dispatcher(), "/a", query=b"b=%2F&c=1")
+    """The redirect keeps the query string."""
+    answer = await fetch(dispatcher(), "/a", query=b"b=%2F&c=1")
     assert answer.headers["location"] == "http://localhost/a/?b=%2F&c=1"
 
 
 async def test_head() -> None:
-    answer = await ask(dispatcher(), "/a", method="HEAD")
+    """The redirect of a HEAD request has no body."""
+    answer = await fetch(dispatcher(), "/a", method="HEAD")
     assert (answer.status, answer.body) == (308, b"")
     assert int(answer.headers["content-length"]) > 0
 
 
 @pytest.mark.checks("AD-2")
 async def test_nested(app_class: type[Quart]) -> None:
-    """Dispatchers in dispatchers, under a server's own root_path: url_for is right everywhere."""
+    """url_for works in nested dispatchers below the root_path of a server."""
     inner = DispatcherMiddleware(echo("inner", app_class), {"/c": echo("c", app_class)})
     middle = DispatcherMiddleware(echo("middle", app_class), {"/b": inner})
     outer = DispatcherMiddleware(echo("outer", app_class), {"/a": middle})
     for path, name in [("/", "outer"), ("/a/", "middle"), ("/a/b/", "inner"), ("/a/b/c/", "c")]:
-        seen = json.loads((await ask(outer, f"/mount{path}", root_path="/mount")).body)
+        seen = json.loads((await fetch(outer, f"/mount{path}", root_path="/mount")).body)
         root = f"/mount{path}".rstrip("/")
         assert seen == {"app": name, "root": root, "path": "/", "link": f"{root}/x/"}
         if path != "/":
-            answer = await ask(outer, root, root_path="/mount")
+            answer = await fetch(outer, root, root_path="/mount")
             assert (answer.status, answer.headers["location"]) == (308, f"http://localhost{root}/")
 
 
 @pytest.mark.parametrize(
     ("root_path", "path", "name"),
     [
-        pytest.param("/mount/", "/mount/a/x/", "a", id="slash at its end"),
+        pytest.param("/mount/", "/mount/a/x/", "a", id="final slash"),
         pytest.param("/mount", "/mountless/a/x/", "", id="half a segment"),
         pytest.param("/mount", "/a/x/", "", id="elsewhere"),
     ],
 )
 async def test_root_path(root_path: str, path: str, name: str) -> None:
-    """A path that isn't under the server's root_path is nobody's."""
-    answer = await ask(dispatcher(), path, root_path=root_path)
+    """A path that is not below the server's root_path matches no prefix."""
+    answer = await fetch(dispatcher(), path, root_path=root_path)
     assert (json.loads(answer.body)["app"] if answer.status == 200 else "") == name
 
 
 async def test_root_without_slash() -> None:
-    answer = await ask(dispatcher(), "/mount", root_path="/mount")
+    """The server's root_path without a slash is redirected."""
+    answer = await fetch(dispatcher(), "/mount", root_path="/mount")
     assert (answer.status, answer.headers["location"]) == (308, "http://localhost/mount/")
 
 
 async def test_absolute_form() -> None:
-    """The request target as proxies are sent it: the authority is no path segment."""
-    answer = await ask(dispatcher(), "http://a/x/")
+    """The authority of an absolute target is not a path segment."""
+    answer = await fetch(dispatcher(), "http://a/x/")
     assert json.loads(answer.body)["app"] == "app"
-    answer = await ask(dispatcher(), "http://localhost/a/x/")
+    answer = await fetch(dispatcher(), "http://localhost/a/x/")
     assert json.loads(answer.body)["app"] == "a"
-    assert (await ask(dispatcher(), "*", method="OPTIONS")).status == 404
+    assert (await fetch(dispatcher(), "*", method="OPTIONS")).status == 404
 
 
 async def test_scope_is_copied() -> None:
-    """Whoever stands before the dispatcher finds its scope unchanged."""
+    """The dispatcher does not change the scope that it gets."""
     scopes: list[dict[str, Any]] = []
 
     async def child(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -168,30 +171,32 @@ async def test_scope_is_copied() -> None:
     [
         ("", "first argument"),
         ("/", "first argument"),
-        ("a", "written '/a'"),
-        ("/a/", "written '/a'"),
+        ("a", "must be written '/a'"),
+        ("/a/", "must be written '/a'"),
     ],
 )
-def test_bad_prefix(prefix: str, remedy: str) -> None:
+def test_invalid_prefix(prefix: str, remedy: str) -> None:
+    """An invalid prefix is an error that says how to write it."""
     with pytest.raises(ValueError, match=remedy):
         DispatcherMiddleware(not_found, {prefix: not_found})
 
 
 @pytest.mark.checks("AD-10")
 async def test_order_of_lifespans() -> None:
-    """The application first, its mounts while it runs; one mounted twice is started once."""
+    """The first application starts first and stops last; one mounted twice is started once."""
     log = Log()
     a = log.hooks(echo("a"), "a")
     app = log.hooks(echo("app"), "app")
-    async with lifespan(DispatcherMiddleware(app, {"/a": a, "/b": a, "/app": app})) as said:
-        assert said == [{"type": "lifespan.startup.complete"}]
+    async with lifespan(DispatcherMiddleware(app, {"/a": a, "/b": a, "/app": app})) as messages:
+        assert messages == [{"type": "lifespan.startup.complete"}]
         assert log == ["start app", "start a"]
     assert log[2:] == ["stop a", "stop app"]
-    assert said[1:] == [{"type": "lifespan.shutdown.complete"}]
+    assert messages[1:] == [{"type": "lifespan.shutdown.complete"}]
 
 
 @pytest.mark.checks("AD-10")
 async def test_nested_lifespans() -> None:
+    """A nested dispatcher starts and stops its applications."""
     log = Log()
     inner = DispatcherMiddleware(not_found, {"/b": log.hooks(echo("b"), "b")})
     async with lifespan(DispatcherMiddleware(not_found, {"/a": inner})):
@@ -200,23 +205,24 @@ async def test_nested_lifespans() -> None:
 
 
 @pytest.mark.checks("AD-10")
-async def test_failure_is_forwarded() -> None:
-    """One that fails fails all, with its own words; those that run are stopped."""
+async def test_failure_is_reported() -> None:
+    """The failure of one application is reported to the server, and the others are stopped."""
     log = Log()
     mounts = {"/a": log.hooks(echo("a"), "a"), "/b": failing("no database")}
-    async with lifespan(DispatcherMiddleware(log.hooks(echo("app"), "app"), mounts)) as said:
-        assert said == [{"type": "lifespan.startup.failed", "message": "/b: no database"}]
+    async with lifespan(DispatcherMiddleware(log.hooks(echo("app"), "app"), mounts)) as messages:
+        assert messages == [{"type": "lifespan.startup.failed", "message": "/b: no database"}]
     assert sorted(log) == ["start a", "start app", "stop a", "stop app"]
 
 
-async def test_all_failures_are_forwarded() -> None:
+async def test_all_failures_are_reported() -> None:
+    """The message contains the failures of all applications."""
     mounts = {"/a": failing("no database"), "/b": failing("")}
-    async with lifespan(DispatcherMiddleware(not_found, mounts)) as said:
-        assert said[0]["message"] == "/a: no database; /b: no reason was given"
+    async with lifespan(DispatcherMiddleware(not_found, mounts)) as messages:
+        assert messages[0]["message"] == "/a: no database; /b: no reason was given"
 
 
-async def test_shutdown_failure_is_forwarded() -> None:
-    """It doesn't keep the others from shutting down."""
+async def test_shutdown_failure_is_reported() -> None:
+    """A failed shutdown is reported, and the others are stopped nevertheless."""
     log, bad = Log(), echo("bad")
 
     @bad.after_serving
@@ -224,28 +230,28 @@ async def test_shutdown_failure_is_forwarded() -> None:
         raise RuntimeError("still busy")
 
     mounts = {"/bad": bad, "/a": log.hooks(echo("a"), "a")}
-    async with lifespan(DispatcherMiddleware(log.hooks(echo("app"), "app"), mounts)) as said:
+    async with lifespan(DispatcherMiddleware(log.hooks(echo("app"), "app"), mounts)) as messages:
         pass
-    assert said[1] == {"type": "lifespan.shutdown.failed", "message": "/bad: still busy"}
+    assert messages[1] == {"type": "lifespan.shutdown.failed", "message": "/bad: still busy"}
     assert log[2:] == ["stop a", "stop app"]
 
 
 @pytest.mark.checks("AD-10")
-async def test_kept_out(caplog: pytest.LogCaptureFixture) -> None:
-    """One that doesn't start answers 503; the others run on, and its words reach the log alone."""
+async def test_unavailable(caplog: pytest.LogCaptureFixture) -> None:
+    """unavailable() answers 503 for an application that failed; only the log has its message."""
     mounts = {"/a": echo("a"), "/b": failing("no password for db.example")}
     app = DispatcherMiddleware(echo("app"), mounts, on_startup_failure=unavailable)
-    async with lifespan(app) as said:
-        assert said == [{"type": "lifespan.startup.complete"}]
-        answer = await ask(app, "/b/x/")
+    async with lifespan(app) as messages:
+        assert messages == [{"type": "lifespan.startup.complete"}]
+        answer = await fetch(app, "/b/x/")
         assert (answer.status, b"db.example" in answer.body) == (503, False)
-        assert (await ask(app, "/a/x/")).status == 200
-    assert said[1] == {"type": "lifespan.shutdown.complete"}
-    assert "application /b is kept out: no password for db.example" in caplog.text
+        assert (await fetch(app, "/a/x/")).status == 200
+    assert messages[1] == {"type": "lifespan.shutdown.complete"}
+    assert "application /b did not start: no password for db.example" in caplog.text
 
 
 async def test_started_again() -> None:
-    """One that was kept out answers for itself when a later start-up succeeds."""
+    """An application that has failed answers again after a later start-up."""
     child, fails = echo("a"), [True, False]
 
     @child.before_serving
@@ -256,38 +262,41 @@ async def test_started_again() -> None:
     app = DispatcherMiddleware(not_found, {"/a": child}, on_startup_failure=unavailable)
     for status in (503, 200):
         async with lifespan(app):
-            assert (await ask(app, "/a/")).status == status
+            assert (await fetch(app, "/a/")).status == status
 
 
-async def test_own_stand_in() -> None:
-    """on_startup_failure knows which application failed, and why."""
+async def test_own_replacement() -> None:
+    """on_startup_failure gets the name of the application and its message."""
     errors: list[StartupError] = []
 
-    def stand_in(error: StartupError) -> Quart:
+    def replacement(error: StartupError) -> Quart:
         errors.append(error)
-        return echo("stand-in")
+        return echo("replacement")
 
-    app = DispatcherMiddleware(not_found, {"/b": failing("no disk")}, on_startup_failure=stand_in)
+    app = DispatcherMiddleware(
+        not_found, {"/b": failing("no disk")}, on_startup_failure=replacement
+    )
     async with lifespan(app):
-        assert json.loads((await ask(app, "/b/x/")).body)["app"] == "stand-in"
+        assert json.loads((await fetch(app, "/b/x/")).body)["app"] == "replacement"
     assert [(error.name, error.message) for error in errors] == [("/b", "no disk")]
 
 
-async def test_stand_in_that_raises() -> None:
-    """A server takes an exception for "no lifespan": so it is told of a failure."""
+async def test_error_in_on_startup_failure() -> None:
+    """An error of on_startup_failure is reported as a failed start-up."""
 
-    def stand_in(error: StartupError) -> Quart:
+    def replacement(error: StartupError) -> Quart:
         raise KeyError("page")
 
-    app = DispatcherMiddleware(not_found, {"/b": failing("x")}, on_startup_failure=stand_in)
-    async with lifespan(app) as said:
-        assert said == [{"type": "lifespan.startup.failed", "message": "'page'"}]
+    app = DispatcherMiddleware(not_found, {"/b": failing("x")}, on_startup_failure=replacement)
+    async with lifespan(app) as messages:
+        assert messages == [{"type": "lifespan.startup.failed", "message": "'page'"}]
 
 
 async def test_first_application_is_not_replaced() -> None:
+    """on_startup_failure is not called for the first application."""
     app = DispatcherMiddleware(failing("no disk"), {}, on_startup_failure=unavailable)
-    async with lifespan(app) as said:
-        assert said == [{"type": "lifespan.startup.failed", "message": "no disk"}]
+    async with lifespan(app) as messages:
+        assert messages == [{"type": "lifespan.startup.failed", "message": "no disk"}]
 
 
 async def asserts_http(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -311,22 +320,23 @@ async def dies(scope: dict[str, Any], receive: Any, send: Any) -> None:
 @pytest.mark.checks("AD-10")
 @pytest.mark.parametrize("child", [asserts_http, returns, dies])
 async def test_without_lifespan(child: Any) -> None:
-    """An application without lifespan support, or with a broken one, is mounted all the same."""
+    """An application without lifespan support, or with a broken lifespan, gets requests."""
     app = DispatcherMiddleware(not_found, {"/a": child})
-    async with lifespan(app) as said:
-        assert said == [{"type": "lifespan.startup.complete"}]
-        assert (await ask(app, "/a/")).status == 404
-    assert said[1] == {"type": "lifespan.shutdown.complete"}
+    async with lifespan(app) as messages:
+        assert messages == [{"type": "lifespan.startup.complete"}]
+        assert (await fetch(app, "/a/")).status == 404
+    assert messages[1] == {"type": "lifespan.shutdown.complete"}
 
 
 async def test_broken_lifespan_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An error after start-up is logged; missing lifespan support is not."""
     async with lifespan(DispatcherMiddleware(not_found, {"/a": dies, "/b": asserts_http})):
         pass
-    assert caplog.messages == ["lifespan of /a ended in an error"]
+    assert caplog.messages == ["the lifespan of /a ended with an error"]
 
 
 async def test_state() -> None:
-    """What an application's lifespan leaves in its state reaches its own requests alone."""
+    """The state of an application's lifespan is only in its own requests."""
     seen: dict[str, Any] = {}
 
     def stateful(name: str) -> Any:
@@ -345,8 +355,8 @@ async def test_state() -> None:
 
     app = DispatcherMiddleware(stateful("app"), {"/a": stateful("a"), "/b": returns})
     async with lifespan(app):
-        await ask(app, "/a/", state={"server": 1})
-        await ask(app, "/", state={"server": 1})
+        await fetch(app, "/a/", state={"server": 1})
+        await fetch(app, "/", state={"server": 1})
     assert seen == {
         "a": {"server": 1, "pool": "pool of a"},
         "app": {"server": 1, "pool": "pool of app"},
@@ -354,7 +364,7 @@ async def test_state() -> None:
 
 
 async def test_cancelled_server() -> None:
-    """A server that is cancelled leaves no lifespan running."""
+    """If the server cancels the lifespan, all applications are stopped."""
     log = Log()
     app = DispatcherMiddleware(not_found, {"/a": log.hooks(echo("a"), "a")})
     before = asyncio.all_tasks()
@@ -376,7 +386,7 @@ async def test_cancelled_server() -> None:
 @pytest.mark.wire
 @pytest.mark.checks("AD-2")
 async def test_on_the_wire() -> None:
-    """Behind Hypercorn, in HTTP/1.1 and in HTTP/1.0 without a Host."""
+    """It works behind Hypercorn, also in HTTP/1.0 without a Host header."""
     log = Log()
     app = DispatcherMiddleware(echo("app"), {"/a": log.hooks(echo("a"), "a")})
     async with served(app) as port:
@@ -395,8 +405,8 @@ async def test_on_the_wire() -> None:
 
 @pytest.mark.wire
 @pytest.mark.checks("AD-10")
-async def test_server_is_told() -> None:
-    """Hypercorn doesn't serve where a mount fails, and says what the mount said."""
+async def test_hypercorn_does_not_start() -> None:
+    """Hypercorn does not serve if a mounted application fails, and shows its message."""
     app = DispatcherMiddleware(echo("app"), {"/b": failing("no database")})
     with pytest.raises(LifespanFailureError, match="/b: no database"):
         async with served(app):

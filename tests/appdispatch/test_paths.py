@@ -1,4 +1,4 @@
-"""``PathDispatcher``: the first segment decides."""
+"""``PathDispatcher``: dispatching by the first path segment."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from quart import Quart, request
 
 from quartpatterns.appdispatch import ASGIApp, DispatcherMiddleware, PathDispatcher, not_found
-from tests.appdispatch.wire import ask
+from tests.appdispatch.wire import fetch
 
 USERS = {"alice", "é"}
 
 
-def anywhere(name: str, cls: type[Quart] = Quart) -> Quart:
-    """An application that answers every path."""
+def catch_all(name: str, cls: type[Quart] = Quart) -> Quart:
+    """Return an application that answers every path."""
     app = cls(__name__)
 
     @app.get("/", defaults={"rest": ""})
@@ -26,13 +26,13 @@ def anywhere(name: str, cls: type[Quart] = Quart) -> Quart:
     return app
 
 
-def dispatcher(asked: list[str] | None = None, cls: type[Quart] = Quart) -> PathDispatcher:
+def dispatcher(calls: list[str] | None = None, cls: type[Quart] = Quart) -> PathDispatcher:
     async def create_app(name: str) -> Quart | None:
-        if asked is not None:
-            asked.append(name)
-        return anywhere(name, cls) if name in USERS else None
+        if calls is not None:
+            calls.append(name)
+        return catch_all(name, cls) if name in USERS else None
 
-    return PathDispatcher(anywhere("default", cls), create_app)
+    return PathDispatcher(catch_all("default", cls), create_app)
 
 
 @pytest.mark.checks("AD-6")
@@ -54,7 +54,8 @@ def dispatcher(asked: list[str] | None = None, cls: type[Quart] = Quart) -> Path
     ],
 )
 async def test_match(app_class: type[Quart], path: str, name: str, root: str, seen: str) -> None:
-    answer = await ask(dispatcher(cls=app_class), path)
+    """The first segment selects the application and moves to root_path."""
+    answer = await fetch(dispatcher(cls=app_class), path)
     assert json.loads(answer.body) == {"app": name, "root": root, "path": seen}
 
 
@@ -64,50 +65,51 @@ async def test_match(app_class: type[Quart], path: str, name: str, root: str, se
     [("/alice", "/alice/"), ("//alice", "/alice/"), ("/é", "/%C3%A9/")],
 )
 async def test_redirect(path: str, location: str) -> None:
-    answer = await ask(dispatcher(), path)
+    """A segment without a slash is redirected to it with a slash."""
+    answer = await fetch(dispatcher(), path)
     assert (answer.status, answer.headers["location"]) == (308, f"http://localhost{location}")
 
 
 @pytest.mark.checks("AD-6")
-async def test_what_is_asked() -> None:
-    """The factory is asked with "" for the root, and never for what is no name: . and .. ."""
-    asked: list[str] = []
-    app = dispatcher(asked)
+async def test_calls_of_the_factory() -> None:
+    """The factory is called with "" for the root, and not for the segments . and .. ."""
+    calls: list[str] = []
+    app = dispatcher(calls)
     for path in ("/", "/./x", "/../x", "/nouser/q", "/nouser/q"):
-        await ask(app, path)
-    assert asked == ["", "nouser", "nouser"]
+        await fetch(app, path)
+    assert calls == ["", "nouser", "nouser"]
 
 
-async def test_application_without_name() -> None:
-    """A factory may have an application for the root itself."""
+async def test_application_for_the_root() -> None:
+    """A factory can return an application for the root."""
 
     async def create_app(name: str) -> Quart:
-        return anywhere(f"[{name}]")
+        return catch_all(f"[{name}]")
 
-    answer = await ask(PathDispatcher(not_found, create_app), "/")
+    answer = await fetch(PathDispatcher(not_found, create_app), "/")
     assert json.loads(answer.body) == {"app": "[]", "root": "", "path": "/"}
 
 
 @pytest.mark.checks("AD-6")
 async def test_nested() -> None:
-    """Below another dispatcher the first segment is the first one there."""
+    """Below a mount, the first segment after the prefix is used."""
     app = DispatcherMiddleware(not_found, {"/users": dispatcher()})
-    answer = await ask(app, "/users/alice/x")
+    answer = await fetch(app, "/users/alice/x")
     assert json.loads(answer.body) == {"app": "alice", "root": "/users/alice", "path": "/x"}
-    answer = await ask(app, "/users/nouser/q")
+    answer = await fetch(app, "/users/nouser/q")
     assert json.loads(answer.body) == {"app": "default", "root": "/users", "path": "/nouser/q"}
-    answer = await ask(app, "/users/alice")
+    answer = await fetch(app, "/users/alice")
     assert answer.headers["location"] == "http://localhost/users/alice/"
 
 
 async def test_root() -> None:
-    """The server's root_path without its slash, and a path that doesn't lie under it."""
-    answer = await ask(dispatcher(), "/mount", root_path="/mount")
+    """The root_path of the server is redirected; a path that is not below it has no segment."""
+    answer = await fetch(dispatcher(), "/mount", root_path="/mount")
     assert (answer.status, answer.headers["location"]) == (308, "http://localhost/mount/")
-    asked: list[str] = []
+    calls: list[str] = []
     for path in ("/alice/x", "/mountalice/x"):
-        await ask(dispatcher(asked), path, root_path="/mount")
-    assert asked == []
+        await fetch(dispatcher(calls), path, root_path="/mount")
+    assert calls == []
 
 
 @pytest.mark.checks("AD-6")
@@ -116,7 +118,7 @@ async def test_root() -> None:
     [("/alice//x//y", "/alice/x//y"), ("//alice/", "/alice/"), ("/alice///", "/alice/")],
 )
 async def test_scope(path: str, below: str) -> None:
-    """The path keeps its prefix, as ASGI has it, with one slash on each side of the segment."""
+    """As in ASGI, path includes root_path, with one slash on each side of the segment."""
     seen: list[str] = []
 
     async def child(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -127,5 +129,5 @@ async def test_scope(path: str, below: str) -> None:
     async def create_app(name: str) -> ASGIApp:
         return child
 
-    await ask(PathDispatcher(not_found, create_app), path)
+    await fetch(PathDispatcher(not_found, create_app), path)
     assert seen == ["/alice", below]

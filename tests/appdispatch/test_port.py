@@ -1,4 +1,4 @@
-"""The port: its pages, its settings, and how it is run."""
+"""The port: its pages, its settings, and ``quart run``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.appdispatch.wire import served
 @pytest.mark.wire
 @pytest.mark.checks("AD-1")
 async def test_development_server(tmp_path: Path) -> None:
-    """``quart run`` finds the application, and serves all that is combined in it."""
+    """``quart run`` finds the application, and serves the mounted ones."""
     port = free_port()
     command = [sys.executable, "-m", "quart", "--app", "quartpatterns.appdispatch.example.port"]
 
@@ -34,7 +34,7 @@ async def test_development_server(tmp_path: Path) -> None:
 
 @pytest.mark.wire
 async def test_links_of_the_index() -> None:
-    """Mounted below a prefix, every link of the page leads to what it says."""
+    """Every link of the page works, also below a prefix."""
     app = DispatcherMiddleware(not_found, {"/appdispatch": create_app()})
     async with served(app) as port, httpx.AsyncClient(follow_redirects=True) as client:
         page = (await client.get(f"http://localhost:{port}/appdispatch")).text
@@ -43,7 +43,7 @@ async def test_links_of_the_index() -> None:
         for link in links:
             url = httpx.URL(link if "://" in link else f"http://localhost:{port}{link}")
             assert url.port == port
-            # Browsers take every name under localhost for this machine; resolvers may not.
+            # Browsers resolve every name below localhost to this machine; other programs may not.
             headers = {"Host": f"{url.host}:{port}"}
             answer = await client.get(url.copy_with(host="127.0.0.1"), headers=headers)
             expected = {"/appdispatch/users": 405}.get(url.path, 200)
@@ -61,7 +61,7 @@ async def test_links_of_the_index() -> None:
     ],
 )
 async def test_names(form: dict[str, Any], status: int) -> None:
-    """A name that can't be a label of a host is refused, with what a name is."""
+    """A name that is not a host label is refused, and the message says what is valid."""
     answer = await create_app().test_client().post("/users", form=form)
     assert answer.status_code == status
     if status == 400:
@@ -69,6 +69,7 @@ async def test_names(form: dict[str, Any], status: int) -> None:
 
 
 async def test_max_users() -> None:
+    """No more users than MAX_USERS can be added."""
     client = create_app({"MAX_USERS": 3}).test_client()
     answers = [await client.post("/users", form={"name": name}) for name in ("carol", "dave")]
     assert [answer.status_code for answer in answers] == [303, 400]

@@ -1,4 +1,4 @@
-"""Whatever path or host is asked for: the application that the segment names, or nobody."""
+"""Every path and host selects the right application."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from quart import Quart, request, url_for
 
 from quartpatterns.appdispatch import DispatcherMiddleware, PathDispatcher, SubdomainDispatcher
-from tests.appdispatch.wire import Answer, ask
+from tests.appdispatch.wire import Answer, fetch
 
-# The guard on the loop is a fixture of a function, and does not mind many examples.
+# The fixture of blockbuster has no state, so it can serve many examples.
 many = settings(
     max_examples=500,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
-# Pieces that dispatchers might trip over, and anything else.
+# Segments that are difficult for dispatchers, and random ones.
 SEGMENTS = st.one_of(
     st.sampled_from(["a", "b", "c", "aa", "é", "", ".", "..", " ", "%2F", "a b", "?", "#", "\\"]),
     st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), max_size=5),
@@ -34,8 +34,8 @@ ROOTS = st.sampled_from(["", "/mount", "/mount/deep", "/é", "/mount/"])
 PREFIXES = ("/a", "/a/b", "/a/b/c", "/b", "/é", "/aa/a")
 
 
-def anywhere(name: str) -> Quart:
-    """An application that answers every path, and says where it believes to be."""
+def catch_all(name: str) -> Quart:
+    """Return an application that answers every path with the values that it gets."""
     app = Quart(__name__)
 
     @app.get("/", defaults={"rest": ""}, merge_slashes=False)
@@ -47,12 +47,12 @@ def anywhere(name: str) -> Quart:
     return app
 
 
-APPS = {name: anywhere(name) for name in ("app", *PREFIXES)}
+APPS = {name: catch_all(name) for name in ("app", *PREFIXES)}
 MOUNTS = DispatcherMiddleware(APPS["app"], {prefix: APPS[prefix] for prefix in PREFIXES})
 
 
 def seen_by(answer: Answer) -> dict[str, Any] | None:
-    """What the application that answered has seen; ``None`` for a redirect or a 404."""
+    """Return what the application got, or None for a redirect or a 404."""
     assert answer.status in (200, 308, 404, 405)
     return json.loads(answer.body) if answer.status == 200 else None
 
@@ -65,12 +65,12 @@ def run(call: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 def shown(path: str) -> str:
-    """A path as Quart shows it to a view: with one slash in front."""
+    """Return the path as a view of Quart gets it: with one slash at the start."""
     return f"/{path.lstrip('/')}"
 
 
 def longest(path: str) -> str | None:
-    """The prefix that *path* begins with, found in the plainest way."""
+    """Return the longest matching prefix, found by a simple algorithm."""
     found = [one for one in PREFIXES if path == one or path.startswith(f"{one}/")]
     return max(found, key=len, default=None)
 
@@ -79,8 +79,8 @@ def longest(path: str) -> str | None:
 @given(path=PATHS, root=ROOTS)
 @many
 def test_mounts(path: str, root: str) -> None:
-    """The longest prefix by segment, at any root, with links that lead back into it."""
-    answer = run(lambda: ask(MOUNTS, root.rstrip("/") + path, root_path=root))
+    """The longest prefix matches, below any root_path, and url_for includes it."""
+    answer = run(lambda: fetch(MOUNTS, root.rstrip("/") + path, root_path=root))
     prefix = longest(path)
     if path == prefix:
         assert answer.status == 308
@@ -96,8 +96,8 @@ def test_mounts(path: str, root: str) -> None:
 @given(target=TARGETS, root=ROOTS)
 @many
 def test_targets(target: str, root: str) -> None:
-    """Any request target at all: an answer, and no application that its path does not name."""
-    answer = run(lambda: ask(MOUNTS, target, root_path=root))
+    """Every request target gets an answer, and from no application that it does not contain."""
+    answer = run(lambda: fetch(MOUNTS, target, root_path=root))
     seen = seen_by(answer)
     if seen and seen["app"] != "app":
         assert f"{seen['app']}/" in f"/{target}/"
@@ -107,7 +107,7 @@ USERS = {"a", "aa", "é", "a b", "?", "%2F", "x"}
 
 
 def create_user(name: str) -> Quart | None:
-    return anywhere(name) if name in USERS else None
+    return catch_all(name) if name in USERS else None
 
 
 PEOPLE = PathDispatcher(APPS["app"], create_user, max_instances=3)
@@ -117,8 +117,8 @@ PEOPLE = PathDispatcher(APPS["app"], create_user, max_instances=3)
 @given(path=st.one_of(PATHS, st.sampled_from(sorted(USERS)).map("/{}/x".format)), root=ROOTS)
 @many
 def test_first_segment(path: str, root: str) -> None:
-    """The application of the first segment that is not empty, else the default, unchanged."""
-    answer = run(lambda: ask(PEOPLE, root.rstrip("/") + path, root_path=root))
+    """The first segment selects the application; the default one gets the path unchanged."""
+    answer = run(lambda: fetch(PEOPLE, root.rstrip("/") + path, root_path=root))
     name, slash, rest = path.lstrip("/").partition("/")
     if name in USERS and not slash:
         location = urlsplit(answer.headers["location"]).path
@@ -143,21 +143,21 @@ HOSTS = st.builds(
 )
 
 
-async def foreign(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """The default: no Quart, as that answers 500 where a Host is no host name."""
+async def default(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The default application. Quart would answer 500 for an invalid host."""
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b'{"app": "app"}', "more_body": False})
 
 
-TENANTS = SubdomainDispatcher("example.com", create_user, default_app=foreign)
+TENANTS = SubdomainDispatcher("example.com", create_user, default_app=default)
 
 
 @pytest.mark.checks("AD-3", "AD-4")
 @given(host=HOSTS)
 @many
 def test_hosts(host: str) -> None:
-    """Any host: what stands before the domain's own labels is the name, or it is not there."""
+    """For every host, the labels before the domain are the name."""
     name = TENANTS.subdomain(host)
     plain = host.strip().lower().partition(":")[0].removesuffix(".")
     if name is None:
@@ -165,5 +165,5 @@ def test_hosts(host: str) -> None:
     else:
         assert plain == ".".join([name, "example.com"] if name else ["example.com"])
         assert "" not in name.split(".") or name == ""
-    seen = seen_by(run(lambda: ask(TENANTS, "/x", host=host)))
+    seen = seen_by(run(lambda: fetch(TENANTS, "/x", host=host)))
     assert seen is None or seen["app"] == (name if name in USERS else "app")

@@ -19,7 +19,7 @@ from quartpatterns.compare import Case, File, Step
 from quartpatterns.compare.pytest_plugin import AssertParity
 from quartpatterns.subclassing import FaithfulQuart
 from tests.appdispatch.twenty import create_flask, create_ported
-from tests.appdispatch.wire import Log, ask, echo, exchange, lifespan, served
+from tests.appdispatch.wire import Log, echo, exchange, fetch, lifespan, served
 
 pytestmark = pytest.mark.checks("AD-9")
 
@@ -29,12 +29,12 @@ GETS += ["/none", "/users//1", "/login", "/%C3%A9"]
 
 CASES = [
     *(Case(f"GET {path}", Step(path)) for path in GETS),
-    # Quart's 404 and 405 have the same words; which application says them is not seen.
+    # The 404 and 405 pages of Flask and Quart are the same.
     *(Case(f"HEAD {path}", Step(path, method="HEAD")) for path in ("/users/1", "/time")),
     *(Case(f"OPTIONS {path}", Step(path, method="OPTIONS")) for path in ("/me", "/time")),
     Case("method of a ported path", Step("/users/1", method="POST", form={"name": "carol"})),
-    Case("another method of it", Step("/users/1", method="DELETE")),
-    Case("a method that neither has", Step("/users/1", method="PUT")),
+    Case("another method of a ported path", Step("/users/1", method="DELETE")),
+    Case("a method that neither application has", Step("/users/1", method="PUT")),
     Case("a method of a wholly ported path", Step("/me", method="POST")),
     Case("a body", Step("/echo", method="POST", body=bytes(range(256)) * 1000)),
     Case("a body in chunks", Step("/echo", method="POST", body=[b"a" * 70000, b"b"])),
@@ -48,10 +48,12 @@ CASES = [
 
 
 def session(**options: Any) -> list[Case]:
-    """A login in Flask, read in Quart; both sign with one key."""
+    """Return a case that logs in with Flask and reads the session with Quart."""
     me = Step("/me", **options)
     login = Step("/login", method="POST", form={"user": "alice"})
-    return [Case("a session through both", me, login, me, Step("/logout", method="POST"), me)]
+    return [
+        Case("a session in both applications", me, login, me, Step("/logout", method="POST"), me)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def session(**options: Any) -> list[Case]:
 async def test_twenty_routes(
     assert_parity: AssertParity, cls: type[Quart], cases: list[Case]
 ) -> None:
-    """All twenty answer as before when five of them have moved."""
+    """All twenty routes answer as before after five of them have moved."""
     flask_app, ported = create_flask(), create_ported(create_flask(), cls)
     assert len(list(flask_app.url_map.iter_rules())) == 20
     assert len(list(ported.url_map.iter_rules())) == 5
@@ -74,7 +76,7 @@ async def test_twenty_routes(
 
 @pytest.mark.wire
 async def test_on_the_wire() -> None:
-    """So it is behind Hypercorn."""
+    """It works behind Hypercorn."""
     async with served(create_ported(create_flask())) as port:
         for path, body in [(b"/users/1", b'{"name":"alice"}'), (b"/time", b"now")]:
             answer = await exchange(port, b"GET " + path + b" HTTP/1.0\r\nHost: h\r\n\r\n")
@@ -114,31 +116,32 @@ def old_app() -> Flask:
     ],
 )
 async def test_match(app_class: type[Quart], method: str, path: str, body: bytes) -> None:
-    """By path and method; converters decide too."""
+    """Path, converters and method select the application."""
     app = app_with("/x/<int:n>/", app_class)
-    answer = await ask(app, path, method=method)
+    answer = await fetch(app, path, method=method)
     assert (answer.status, answer.body) == (200, body)
 
 
 async def test_redirect() -> None:
-    """The redirect to a ported rule's slash is the port's."""
-    answer = await ask(app_with("/x/"), "/x")
+    """Quart redirects to a ported rule with a slash."""
+    answer = await fetch(app_with("/x/"), "/x")
     assert (answer.status, answer.headers["location"]) == (308, "http://localhost/x/")
 
 
 async def test_mounted() -> None:
+    """It works below a mount and below a root_path."""
     app = DispatcherMiddleware(not_found, {"/a": app_with("/x")})
-    assert (await ask(app, "/a/x")).body == b"new /a"
-    assert (await ask(app, "/a/y")).body == b"old"
-    assert (await ask(app, "/a")).headers["location"] == "http://localhost/a/"
+    assert (await fetch(app, "/a/x")).body == b"new /a"
+    assert (await fetch(app, "/a/y")).body == b"old"
+    assert (await fetch(app, "/a")).headers["location"] == "http://localhost/a/"
     direct = app_with("/x")
-    answer = await ask(direct, "/a", root_path="/a")
+    answer = await fetch(direct, "/a", root_path="/a")
     assert answer.headers["location"] == "http://localhost/a/"
-    assert (await ask(direct, "/x", root_path="/a")).status == 404
+    assert (await fetch(direct, "/x", root_path="/a")).status == 404
 
 
 async def test_host_matching() -> None:
-    """An application that matches hosts has only its hosts' routes."""
+    """An application with host_matching gets only the requests for its hosts."""
     app = Quart(__name__, static_folder=None, host_matching=True)
 
     @app.get("/", host="new.example.com")
@@ -146,26 +149,27 @@ async def test_host_matching() -> None:
         return "new"
 
     app.asgi_app = RouteDispatcher(app, WSGIMiddleware(old_app()))  # type: ignore[method-assign]
-    assert (await ask(app, "/", host="new.example.com")).body == b"new"
-    assert (await ask(app, "/", host="example.com")).body == b"old"
-    assert (await ask(app, "/", host="x" * 80 + ".com")).status < 500
+    assert (await fetch(app, "/", host="new.example.com")).body == b"new"
+    assert (await fetch(app, "/", host="example.com")).body == b"old"
+    assert (await fetch(app, "/", host="x" * 80 + ".com")).status < 500
 
 
 def test_subdomain_matching() -> None:
+    """An application with subdomain_matching is refused."""
     app = Quart(__name__, subdomain_matching=True)
     with pytest.raises(ValueError, match="put a SubdomainDispatcher before it"):
         RouteDispatcher(app, not_found)
 
 
 async def test_static() -> None:
-    """A static folder's rule has all paths below it: so the README.md says to leave it out."""
+    """Quart's rule for static files matches all paths below it, as README.md says."""
     app = Quart(__name__)
     app.asgi_app = RouteDispatcher(app, WSGIMiddleware(old_app()))  # type: ignore[method-assign]
-    assert (await ask(app, "/static/x.css")).status == 404
+    assert (await fetch(app, "/static/x.css")).status == 404
 
 
 async def test_links_to_old_routes() -> None:
-    """The README.md's build error handler: url_for finds what has not moved yet."""
+    """The build error handler of README.md builds URLs of the Flask application."""
     flask_app = old_app()
     app = Quart(__name__)
 
@@ -179,13 +183,13 @@ async def test_links_to_old_routes() -> None:
         return f"{url_for('x')} {url_for('old', rest='a/b')}"
 
     app.asgi_app = RouteDispatcher(app, WSGIMiddleware(flask_app))  # type: ignore[method-assign]
-    assert (await ask(app, "/x")).body == b"/x /a/b"
+    assert (await fetch(app, "/x")).body == b"/x /a/b"
     mounted = DispatcherMiddleware(not_found, {"/m": app})
-    assert (await ask(mounted, "/m/x")).body == b"/m/x /m/a/b"
+    assert (await fetch(mounted, "/m/x")).body == b"/m/x /m/a/b"
 
 
 async def test_lifespan() -> None:
-    """Both are started, and both shut down."""
+    """Both applications are started and stopped."""
     log = Log()
     app = log.hooks(echo("new"), "new")
     async with lifespan(RouteDispatcher(app, log.hooks(echo("old"), "old"))):

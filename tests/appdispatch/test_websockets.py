@@ -1,4 +1,4 @@
-"""Websockets are dispatched as requests are, behind a real Hypercorn."""
+"""Websockets are dispatched as requests are, by a real Hypercorn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quartpatterns.appdispatch import (
     WSGIMiddleware,
     not_found,
 )
-from tests.appdispatch.wire import Log, connected, echo, hear, served
+from tests.appdispatch.wire import Log, connected, echo, open_websocket, served
 from tests.serving import eventually
 
 pytestmark = pytest.mark.wire
@@ -42,10 +42,10 @@ async def create_app(name: str) -> Quart | None:
     ],
 )
 async def test_paths(path: str, answer: tuple[int, str]) -> None:
-    """A mount without its slash is let in: websocket clients follow no redirect."""
+    """A prefix without a slash is accepted, because websocket clients follow no redirects."""
     mounts: dict[str, ASGIApp] = {"/a": echo("a"), "/users": PathDispatcher(not_found, create_app)}
     async with served(DispatcherMiddleware(echo("app"), mounts)) as port:
-        assert await hear(port, path) == answer
+        assert await open_websocket(port, path) == answer
 
 
 @pytest.mark.checks("AD-3", "AD-4")
@@ -60,14 +60,14 @@ async def test_paths(path: str, answer: tuple[int, str]) -> None:
     ],
 )
 async def test_hosts(host: str, answer: tuple[int, str]) -> None:
-    """One for an unknown host is refused."""
+    """A websocket for an unknown host is refused."""
     async with served(SubdomainDispatcher("example.com", create_app)) as port:
-        assert await hear(port, "/ws", host) == answer
+        assert await open_websocket(port, "/ws", host) == answer
 
 
 @pytest.mark.checks("AD-4")
 async def test_close() -> None:
-    """Where a server can't send a refusal, the websocket is closed before it is accepted."""
+    """A websocket is closed if the server cannot send a response to its handshake."""
     sent: list[dict[str, object]] = []
     incoming: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     incoming.put_nowait({"type": "websocket.connect"})
@@ -81,8 +81,8 @@ async def test_close() -> None:
 
 
 @pytest.mark.checks("AD-5")
-async def test_keeps_its_application() -> None:
-    """An application with an open websocket is not closed for the newest."""
+async def test_not_stopped_during_a_websocket() -> None:
+    """An application with an open websocket is not stopped."""
     log = Log()
 
     async def create(name: str) -> Quart:
@@ -106,17 +106,17 @@ async def test_keeps_its_application() -> None:
             )
             await reader.readuntil(b"\r\n\r\n")
             await eventually(lambda: "open" in log)
-            await hear(port, "/a/ws")
-            await hear(port, "/b/ws")
+            await open_websocket(port, "/a/ws")
+            await open_websocket(port, "/b/ws")
             await eventually(lambda: "stop b" in log)
             assert "stop busy" not in log
         await eventually(lambda: len(dispatcher.instances) == 1 or "stop busy" in log)
 
 
 async def test_routes() -> None:
-    """Websockets move with the routes; where none is, Flask has none either."""
+    """RouteDispatcher passes websockets to Quart; others are refused."""
     app = echo("app")
     app.asgi_app = RouteDispatcher(app, WSGIMiddleware(Flask("f")))  # type: ignore[method-assign]
     async with served(app) as port:
-        assert await hear(port, "/ws") == (101, "app  /ws")
-        assert await hear(port, "/other") == (404, "")
+        assert await open_websocket(port, "/ws") == (101, "app  /ws")
+        assert await open_websocket(port, "/other") == (404, "")

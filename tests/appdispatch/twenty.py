@@ -107,7 +107,7 @@ def create_flask() -> Flask:
 
 
 def create_ported(flask_app: Flask, cls: type[Quart] = Quart) -> Quart:
-    """Five routes have moved: users, user, me, stream and search."""
+    """Return a Quart application with five of the routes: users, user, me, stream and search."""
     app = cls("new", static_folder=None)
     app.secret_key = flask_app.secret_key
 

@@ -1,4 +1,4 @@
-"""Applications behind a real Hypercorn, and clients that speak to it a byte at a time."""
+"""Applications behind a real Hypercorn, and clients that send raw bytes or scopes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @contextlib.asynccontextmanager
 async def served(app: ASGIApp, **settings: Any) -> AsyncIterator[int]:
-    """*app* behind Hypercorn, started and shut down; yields its port."""
+    """Serve *app* by Hypercorn, and yield its port."""
     config, stop, port = Config(), asyncio.Event(), free_port()
     config.bind = [f"127.0.0.1:{port}"]
     config.loglevel = "CRITICAL"
@@ -43,7 +43,7 @@ async def served(app: ASGIApp, **settings: Any) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Connection]:
-    """A TCP connection."""
+    """Open a TCP connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer
@@ -57,7 +57,7 @@ async def exchange(port: int, request: bytes) -> bytes:
     """Send *request* and return all that comes back until the server closes."""
     async with connected(port) as (reader, writer):
         writer.write(request)
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 60)
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Answer:
     body: bytes
 
 
-async def ask(
+async def fetch(
     app: ASGIApp,
     path: str,
     *,
@@ -77,7 +77,7 @@ async def ask(
     root_path: str = "",
     state: dict[str, Any] | None = None,
 ) -> Answer:
-    """Ask *app* in process, with the scope as it is written here."""
+    """Send a request to *app* in this process, with exactly these values in the scope."""
     messages: list[dict[str, Any]] = []
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     incoming.put_nowait({"type": "http.request", "body": b"", "more_body": False})
@@ -119,10 +119,10 @@ def http_scope(
 
 
 class Log(list[str]):
-    """What happened, in order."""
+    """A list of events, in order."""
 
     def hooks(self, app: Quart, name: str) -> Quart:
-        """Have *app* write its start-up and shutdown here."""
+        """Make *app* log its start-up and shutdown."""
 
         @app.while_serving
         async def serving() -> AsyncGenerator[None, None]:
@@ -134,7 +134,7 @@ class Log(list[str]):
 
 
 def echo(name: str, cls: type[Quart] = Quart) -> Quart:
-    """An application that says who answers, and what it sees."""
+    """Return an application that answers with its name and the paths that it gets."""
     app = cls(__name__)
 
     @app.get("/")
@@ -156,7 +156,7 @@ def echo(name: str, cls: type[Quart] = Quart) -> Quart:
 
 
 def failing(message: str) -> Quart:
-    """An application that can't start."""
+    """Return an application whose start-up fails."""
     app = Quart(__name__)
 
     @app.before_serving
@@ -168,24 +168,24 @@ def failing(message: str) -> Quart:
 
 @contextlib.asynccontextmanager
 async def lifespan(app: ASGIApp) -> AsyncIterator[list[dict[str, Any]]]:
-    """Drive the lifespan of *app* as a server does; yields what it says."""
+    """Run the lifespan of *app* as a server does, and yield its messages."""
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    said: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
-        said.append(message)
+        messages.append(message)
 
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
     running = asyncio.ensure_future(_awaited(app(scope, incoming.get, send)))
     try:
         incoming.put_nowait({"type": "lifespan.startup"})
-        await eventually(lambda: bool(said) or running.done())
-        yield said
+        await eventually(lambda: bool(messages) or running.done())
+        yield messages
         incoming.put_nowait({"type": "lifespan.shutdown"})
-        if not said[0]["type"].endswith("failed"):
-            await eventually(lambda: len(said) > 1)
+        if not messages[0]["type"].endswith("failed"):
+            await eventually(lambda: len(messages) > 1)
     finally:
-        await asyncio.wait({running}, timeout=5)
+        await asyncio.wait({running}, timeout=60)
         running.cancel()
 
 
@@ -193,13 +193,13 @@ async def _awaited(call: Awaitable[None]) -> None:
     await call
 
 
-async def hear(port: int, path: str, host: str = "localhost") -> tuple[int, str]:
-    """Open a websocket: the status of the handshake, and the first message if there is one."""
+async def open_websocket(port: int, path: str, host: str = "localhost") -> tuple[int, str]:
+    """Open a websocket, and return the status of the handshake and the first message."""
     head = (
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    async with connected(port) as (reader, writer), asyncio.timeout(5):
+    async with connected(port) as (reader, writer), asyncio.timeout(60):
         writer.write(head.encode())
         status = int((await reader.readuntil(b"\r\n\r\n")).split()[1])
         if status != 101:

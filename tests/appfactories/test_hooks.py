@@ -1,4 +1,4 @@
-"""Blueprints take part in the set-up of an application."""
+"""Functions of a blueprint that set up an application."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.checks("AF-7")
 
 
 async def test_function(app_class: type[Quart]) -> None:
-    """It runs once for each application, and what it registers is there."""
+    """A function runs once for each application, and can register functions."""
     calls: list[Quart] = []
     admin = Blueprint("admin", __name__)
 
@@ -33,7 +33,7 @@ async def test_function(app_class: type[Quart]) -> None:
 
 
 async def test_coroutine_function(app_class: type[Quart]) -> None:
-    """It runs when the application starts, in its context, after all of the factory."""
+    """A coroutine function runs when the application starts, in its context."""
     calls: list[tuple[str, Quart]] = []
     parent = Blueprint("parent", __name__)
     child = Blueprint("child", __name__)
@@ -52,8 +52,29 @@ async def test_coroutine_function(app_class: type[Quart]) -> None:
         assert calls == [("here", app)]
 
 
+class AsyncCallable:
+    """An object with an asynchronous ``__call__``."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def __call__(self, app: Quart) -> None:
+        self.calls.append(app.name)
+
+
+async def test_async_callable(app_class: type[Quart]) -> None:
+    """An object that is called asynchronously runs when the application starts."""
+    admin, hook = Blueprint("admin", __name__), AsyncCallable()
+    on_setup(admin)(hook)
+    app = app_class("one", root_path="/")
+    app.register_blueprint(admin)
+    assert hook.calls == []
+    async with app.test_app():
+        assert hook.calls == ["one"]
+
+
 async def test_failure(app_class: type[Quart]) -> None:
-    """What a hook raises keeps the application from being made, or from starting."""
+    """An error of a function stops the registration, or the start-up."""
     early, late = Blueprint("early", __name__), Blueprint("late", __name__)
 
     @on_setup(early)
@@ -73,6 +94,7 @@ async def test_failure(app_class: type[Quart]) -> None:
 
 
 def test_returns_the_function() -> None:
+    """The decorator returns the function unchanged."""
     admin = Blueprint("admin", __name__)
 
     def hook(app: Quart) -> None: ...
@@ -80,8 +102,8 @@ def test_returns_the_function() -> None:
     assert on_setup(admin)(hook) is hook
 
 
-def test_too_late() -> None:
-    """A blueprint that is registered takes no more hooks: they would not run."""
+def test_registered_blueprint() -> None:
+    """A blueprint that is already registered is refused, because the function would not run."""
     admin = Blueprint("admin", __name__)
     Quart("one", root_path="/").register_blueprint(admin)
     with pytest.raises(AssertionError, match="no longer be called"):

@@ -1,4 +1,4 @@
-"""The factory of the port, and that of the original where it does otherwise."""
+"""The factory of the port, and differences of the original's."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from quartpatterns.compare.processes import Process, accepts, free_port
 PORT = "quartpatterns.appfactories.example.port"
 
 
-async def created(config: str | Mapping[str, Any] | None = None) -> Quart:
-    """An application, made where files may be read."""
+async def make_app(config: str | Mapping[str, Any] | None = None) -> Quart:
+    """Return an application; reading its file would block the event loop."""
     return await asyncio.to_thread(port.create_app, config)
 
 
@@ -33,9 +33,9 @@ async def text(app: Quart, path: str) -> str:
 
 
 @pytest.mark.checks("AF-3", "AF-5")
-async def test_side_by_side() -> None:
-    """Two applications of one factory, asked at once, have settings and entries of their own."""
-    dev, prod = await created("dev"), await created("prod")
+async def test_two_applications() -> None:
+    """Two applications of one factory have their own settings and entries."""
+    dev, prod = await make_app("dev"), await make_app("prod")
 
     async def write(app: Quart, what: str) -> None:
         for number in range(5):
@@ -50,8 +50,8 @@ async def test_side_by_side() -> None:
 
 
 @pytest.mark.checks("AF-3")
-def test_original_side_by_side() -> None:
-    """So have those of the original's factory."""
+def test_two_applications_of_the_original() -> None:
+    """Two applications of the original's factory have their own settings and entries."""
     dev, prod = original.create_app("dev"), original.create_app("prod")  # type: ignore[no-untyped-call]
     assert "0 entries" in dev.test_client().get("/admin/").text
     assert "0 of at most 100" in prod.test_client().get("/admin/").text
@@ -59,44 +59,44 @@ def test_original_side_by_side() -> None:
 
 @pytest.mark.checks("AF-4")
 async def test_current_app() -> None:
-    """Outside of a context there is no application to ask for settings."""
+    """Outside a context there is no current application."""
     with pytest.raises(RuntimeError, match="Not within an app context"):
         _ = port.guestbook.entries
-    app = await created({})
+    app = await make_app({})
     async with app.app_context():
         assert not port.guestbook.entries
 
 
 @pytest.mark.checks("AF-2")
 def test_missing_key() -> None:
-    """The page's view fails at each visit; the port has the setting, or is not made."""
+    """Without the setting the page's view fails in each request; the port is not made."""
     app = original.create_app()  # type: ignore[no-untyped-call]
     del app.config["INDEX_TEMPLATE"]
     assert app.test_client().get("/admin/").status_code == 500
-    with pytest.raises(ConfigError, match="INDEX_TEMPLATE is to be a text, not nothing"):
+    with pytest.raises(ConfigError, match="INDEX_TEMPLATE must be a string, not None"):
         port.create_app({"INDEX_TEMPLATE": None})
 
 
 @pytest.mark.checks("AF-2", "AF-7")
 async def test_missing_template() -> None:
-    """A template that is not there keeps the port from starting."""
-    app = await created({"INDEX_TEMPLATE": "nope.html"})
+    """The port does not start if the template is missing."""
+    app = await make_app({"INDEX_TEMPLATE": "nope.html"})
     with pytest.raises(TemplateNotFound, match="nope.html"):
         await app.startup()
-    app = await created("dev")
+    app = await make_app("dev")
     await app.startup()
     await app.shutdown()
 
 
 @pytest.mark.checks("AF-7", "AF-8")
-async def test_values_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings given as values are all there is: no file, no environment, and no stranger's."""
+async def test_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a mapping neither file nor environment are read, and other keys are ignored."""
     monkeypatch.setenv("QUART_SITE", "Environment")
-    app = await created({"MAX_ENTRIES": 1, "REDIS_URL": "redis://x"})
+    app = await make_app({"MAX_ENTRIES": 1, "REDIS_URL": "redis://x"})
     assert app.config["SITE"] == "Guestbook"
     assert app.config["MAX_ENTRIES"] == 1
     assert "REDIS_URL" not in app.config
-    app = await created("dev")
+    app = await make_app("dev")
     assert app.config["SITE"] == "Environment"
     assert sources(app)["MAX_ENTRIES"].place.endswith("config/dev.toml")
 
@@ -123,7 +123,7 @@ def quart(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_command(name: str) -> None:
-    """Quart's command finds the factory, and hands it its argument."""
+    """Quart's command finds the factory, and passes its argument."""
     done = quart("--app", name, "routes")
     assert done.returncode == 0, done.stderr
     assert "admin.overview" in done.stdout
@@ -131,17 +131,18 @@ def test_command(name: str) -> None:
 
 @pytest.mark.wire
 @pytest.mark.checks("AF-6", "AF-9")
-def test_command_with_wrong_settings() -> None:
+def test_command_with_invalid_settings() -> None:
+    """The command shows all problems of the configuration."""
     done = quart("--app", f"{PORT}:create_app('test')", "routes", QUART_MAX_ENTRY="1")
     assert done.returncode == 1
-    assert "config/test.toml; in that folder there is dev.toml, prod.toml" in done.stderr
-    assert "MAX_ENTRY is no setting (environment QUART_MAX_ENTRY)" in done.stderr
+    assert "config/test.toml; the folder contains dev.toml, prod.toml" in done.stderr
+    assert "MAX_ENTRY is not a setting (environment QUART_MAX_ENTRY)" in done.stderr
 
 
 @pytest.mark.wire
 @pytest.mark.checks("AF-6", "AF-10")
 def test_serve(tmp_path: Path) -> None:
-    """The command serves what the factory made, under the settings of file and environment."""
+    """The command serves the application with the settings of file and environment."""
     number = free_port()
     command = [sys.executable, "-m", "quart", "--app", f'{PORT}:create_app("dev")', "run"]
     environ = {**os.environ, "QUART_RUN_PORT": str(number), "QUART_SITE": "Environment"}

@@ -1,4 +1,4 @@
-"""A real browser on the gallery, as `quartpatterns serve` runs it."""
+"""A real browser that visits the gallery of `quartpatterns serve`."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 from quartpatterns.compare.processes import Process, accepts, free_port
 from tests.conftest import unavailable
 
-# Chromium as root needs no sandbox; the rest keeps it from calling home.
+# Chromium cannot run as root in a sandbox. The other options prevent requests to its vendor.
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="session")
 def gallery_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The gallery with its Valkey and its worker, for the whole run."""
+    """The gallery with its services. All tests share it."""
     folder = tmp_path_factory.mktemp("gallery")
     port = free_port()
     command = [sys.executable, "-m", "quartpatterns", "serve", "--bind", f"127.0.0.1:{port}"]
-    ours = {"REDIS_URL", "MONGODB_URL", "DATABASE_URL"}
-    env = {key: value for key, value in os.environ.items() if key not in ours}
+    removed = {"REDIS_URL", "MONGODB_URL", "DATABASE_URL"}
+    env = {key: value for key, value in os.environ.items() if key not in removed}
     with Process([*command, "--data", str(folder)], log=folder / "log", env=env) as process:
-        process.wait_until(lambda: accepts(port), timeout=60)
+        process.wait_until(lambda: accepts(port), timeout=100)
         yield f"http://127.0.0.1:{port}"
 
 
 @dataclass
 class Visit:
-    """A page, and what went wrong on it."""
+    """A page, its console errors, and its requests to other hosts."""
 
     page: Page
     url: str
-    problems: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    foreign_urls: list[str] = field(default_factory=list)
 
     async def open(self, path: str) -> Page:
         await self.page.goto(f"{self.url}{path}")
@@ -49,7 +49,7 @@ class Visit:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for the whole run."""
+    """Chromium. All tests share it."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         unavailable("no chromium on the PATH: apt-get install chromium")
@@ -63,23 +63,23 @@ async def browser() -> AsyncIterator[Browser]:
 async def visit(
     request: pytest.FixtureRequest, browser: Browser, gallery_url: str
 ) -> AsyncIterator[Visit]:
-    """A fresh window of two sizes; an error in its console and a call to another host fail."""
+    """A new window in two sizes. Console errors and requests to other hosts fail the test."""
     width, height = {"desk": (1280, 900), "phone": (390, 844)}[request.param]
     page = await browser.new_page(viewport={"width": width, "height": height})
-    made = Visit(page, gallery_url)
+    visit = Visit(page, gallery_url)
 
-    def note(message: ConsoleMessage) -> None:
+    def on_console(message: ConsoleMessage) -> None:
         if message.type == "error":
-            made.problems.append(message.text)
+            visit.errors.append(message.text)
 
-    def look(asked: Request) -> None:
-        if not asked.url.startswith((gallery_url, "data:", "blob:")):
-            made.foreign.append(asked.url)
+    def on_request(request: Request) -> None:
+        if not request.url.startswith((gallery_url, "data:", "blob:")):
+            visit.foreign_urls.append(request.url)
 
-    page.on("console", note)
-    page.on("pageerror", lambda error: made.problems.append(str(error)))
-    page.on("request", look)
-    yield made
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on("request", on_request)
+    yield visit
     await page.close()
-    assert not made.problems
-    assert not made.foreign
+    assert not visit.errors
+    assert not visit.foreign_urls

@@ -1,4 +1,4 @@
-"""The gallery in a browser: on a desk and on a phone, from the keyboard, without the Internet."""
+"""The gallery in a browser: on a desktop and a phone, with the keyboard, without the Internet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def fits(visit: Visit) -> bool:
-    """Whether the page is no wider than the screen."""
+    """Return whether the page is not wider than the screen."""
     wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     return bool(await visit.page.evaluate(wide))
 
@@ -32,14 +32,14 @@ async def test_pattern_page(visit: Visit, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_port(visit: Visit, name: str) -> None:
-    """The first page of each port loads, fits and has no error."""
+    """The first page of each port has a title and fits the screen."""
     page = await visit.open(f"/{name}/")
     assert await page.title()
     assert await fits(visit)
 
 
 async def test_keyboard(visit: Visit) -> None:
-    """The first stop of the tab key skips to the content; links can be followed with Enter."""
+    """The first Tab focuses the link to the content; Enter follows a link."""
     page = await visit.open("/")
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "skip"
@@ -49,10 +49,10 @@ async def test_keyboard(visit: Visit) -> None:
     await page.wait_for_url("**/gallery/*")
 
 
-async def test_dark(visit: Visit) -> None:
-    """Light and dark follow the system."""
+async def test_dark_mode(visit: Visit) -> None:
+    """The dark mode follows the system."""
     page = await visit.open("/")
-    ground = "getComputedStyle(document.body).backgroundColor"
-    light = await page.evaluate(ground)
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(colour)
     await page.emulate_media(color_scheme="dark")
-    assert await page.evaluate(ground) != light
+    assert await page.evaluate(colour) != light

@@ -1,4 +1,4 @@
-"""Each port does its one thing in a browser."""
+"""Each port works in a browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_ajax(visit: Visit) -> None:
-    """Numbers are added by the server, asked by jQuery and by fetch, without a new page."""
+    """jQuery and fetch send numbers to the server, which adds them."""
     page = await visit.open("/ajax/")
     for calculate in ("#calculate", "#calculate-fetch"):
         await page.reload()
@@ -27,7 +27,7 @@ async def test_ajax(visit: Visit) -> None:
 
 
 async def test_appfactories(visit: Visit) -> None:
-    """An entry is written, and is there."""
+    """A new entry is shown."""
     page = await visit.open("/appfactories/")
     text = f"entry {secrets.token_hex(4)}"
     await page.fill("[name=text]", text)
@@ -36,7 +36,7 @@ async def test_appfactories(visit: Visit) -> None:
 
 
 async def test_deferredcallbacks(visit: Visit) -> None:
-    """The language is remembered; an order is entered after its answer."""
+    """The language is stored in a cookie; an order is stored after the response."""
     page = await visit.open("/deferredcallbacks/")
     cookies = {cookie["name"] for cookie in await page.context.cookies()}
     assert "user_lang" in cookies
@@ -67,7 +67,7 @@ async def test_lazyloading(visit: Visit) -> None:
 
 
 async def test_methodoverrides(visit: Visit) -> None:
-    """A POST is seen as what its header says."""
+    """A POST is handled as the method in its header."""
     page = await visit.open("/methodoverrides/")
     await page.select_option("select", "PATCH")
     await page.click("button")
@@ -82,7 +82,7 @@ async def test_packages(visit: Visit) -> None:
 
 
 async def test_singlepageapplications(visit: Visit) -> None:
-    """A client route survives a reload."""
+    """A route of the client works after a reload."""
     page = await visit.open("/singlepageapplications/")
     await page.click("text=Profile")
     await page.wait_for_url("**/singlepageapplications/settings/profile")
@@ -92,7 +92,7 @@ async def test_singlepageapplications(visit: Visit) -> None:
 
 
 async def test_sqlalchemy(visit: Visit) -> None:
-    """A user is added, and listed; the links lead from page to page."""
+    """A new user is listed, and links lead from page to page."""
     page = await visit.open("/sqlalchemy/")
     name = f"user {secrets.token_hex(4)}"
     await page.fill("[name=name]", name)
@@ -121,7 +121,7 @@ async def test_streaming(visit: Visit) -> None:
 
 
 async def test_tasks(visit: Visit) -> None:
-    """A job is queued, worked on by another process, and its result shown."""
+    """A job is queued, a worker runs it, and its result is shown."""
     page = await visit.open("/tasks/")
     await page.get_by_role("button", name="Add").click()
     await expect(page.locator("body")).to_contain_text("65", timeout=15_000)
@@ -134,7 +134,7 @@ async def test_templateinheritance(visit: Visit) -> None:
 
 
 async def test_urlprocessors(visit: Visit) -> None:
-    """The language stays in the links."""
+    """Links contain the current language."""
     page = await visit.open("/urlprocessors/")
     await page.locator("a[href*='/de/']").first.click()
     await page.wait_for_url("**/de/**")
@@ -142,7 +142,7 @@ async def test_urlprocessors(visit: Visit) -> None:
 
 
 async def test_appdispatch(visit: Visit) -> None:
-    """Another application answers below its prefix, also when the slash is forgotten."""
+    """Another application responds below its prefix, even without the trailing slash."""
     page = await visit.open("/appdispatch/backend")
     assert page.url.endswith("/appdispatch/backend/")
     await visit.open("/appdispatch/")
@@ -151,22 +151,22 @@ async def test_appdispatch(visit: Visit) -> None:
 
 
 async def test_errorpages(visit: Visit) -> None:
-    """An error is a page of the application's own; the browser notes its status."""
+    """An error has a page of the application; the browser reports its status."""
     page = await visit.open("/errorpages/")
     await page.click("text=gone >> nth=0")
     await expect(page.locator("h1")).to_be_visible()
-    assert all("410" in problem for problem in visit.problems)
-    visit.problems.clear()
+    assert all("410" in error for error in visit.errors)
+    visit.errors.clear()
 
 
 async def test_favicon(visit: Visit) -> None:
-    """The icon is a picture that the browser can show."""
+    """The browser can display the icon."""
     page = await visit.open("/favicon/")
     assert await page.evaluate("document.querySelector('img').naturalWidth") > 0
 
 
 async def test_requestchecksum(visit: Visit) -> None:
-    """A document with the right digest is kept, one with a wrong digest refused."""
+    """A document with the correct digest is stored, one with a wrong digest is rejected."""
     page = await visit.open("/requestchecksum/")
     send, said = page.locator("#document button"), page.locator("#said")
     await send.click()
@@ -174,8 +174,8 @@ async def test_requestchecksum(visit: Visit) -> None:
     await page.check("[name=spoil]")
     await send.click()
     await expect(said).to_have_text("400, not kept")
-    assert all("400" in problem for problem in visit.problems)
-    visit.problems.clear()
+    assert all("400" in error for error in visit.errors)
+    visit.errors.clear()
 
 
 async def test_subclassing(visit: Visit) -> None:
@@ -184,7 +184,7 @@ async def test_subclassing(visit: Visit) -> None:
 
 
 async def test_viewdecorators(visit: Visit) -> None:
-    """Who asks for a protected page is sent back to it after the login."""
+    """After the login the browser returns to the protected page."""
     page = await visit.open("/viewdecorators/")
     await page.click("text=A page behind a login")
     await page.fill("[name=username]", "ada")
@@ -195,7 +195,7 @@ async def test_viewdecorators(visit: Visit) -> None:
 
 
 async def test_packaging(visit: Visit) -> None:
-    """Template, style, picture and data are where the package is installed."""
+    """Templates, style, picture and data are found in the installed package."""
     page = await visit.open("/packaging/")
     await expect(page.locator("blockquote")).to_contain_text("took everything along")
     assert await page.evaluate("document.querySelector('img').naturalWidth") > 0
@@ -204,7 +204,7 @@ async def test_packaging(visit: Visit) -> None:
 
 
 async def test_wtforms(visit: Visit) -> None:
-    """A form is filled in by keyboard; an asynchronous validator says that a name is taken."""
+    """A form works with the keyboard; an asynchronous validator rejects a name in use."""
     page = await visit.open("/wtforms/register")
     name = f"user{secrets.token_hex(4)}"
 
@@ -221,7 +221,7 @@ async def test_wtforms(visit: Visit) -> None:
     await register("x", f"{name}@example.com")
     summary = page.get_by_role("alert")
     await expect(summary).to_contain_text("Username")
-    # The first that the tab key reaches is what is wrong, and it leads to the field.
+    # The first Tab focuses the link to the invalid field.
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     field = page.get_by_label("Username")
@@ -244,7 +244,7 @@ async def test_wtforms(visit: Visit) -> None:
 
 
 async def test_mongodb(visit: Visit) -> None:
-    """A movie is added, listed by its year, and found by its actor."""
+    """A new movie is listed by its year, and found by its actor."""
     page = await visit.open("/mongodb/")
     title = f"Movie {secrets.token_hex(4)}"
     await page.fill("[name=title]", title)
@@ -259,7 +259,7 @@ async def test_mongodb(visit: Visit) -> None:
 
 
 async def test_fileuploads(visit: Visit, tmp_path: Path) -> None:
-    """A small form says what is wrong with it; a large file, of UPLOAD_MIB, is sent with a bar."""
+    """An invalid form has an error message; a large file (UPLOAD_MIB) has a progress bar."""
     page = await visit.open("/fileuploads/")
     await page.click("[type=submit]")
     await expect(page.get_by_role("status")).to_have_text("No selected file")
@@ -289,13 +289,13 @@ async def test_fileuploads(visit: Visit, tmp_path: Path) -> None:
 
 
 async def test_caching(visit: Visit) -> None:
-    """What is kept stays the same when the page is loaded again, until it is forgotten."""
+    """A cached item stays the same when the page is loaded again, until it is deleted."""
     page = await visit.open("/caching/")
     item = page.locator("#item")
     number = int(await item.inner_text())
     await page.get_by_role("link", name="Load again").click()
     await expect(item).to_have_text(str(number))
-    await page.get_by_role("button", name="Forget it").click()
+    await page.get_by_role("button", name="Delete it").click()
     await expect(item).to_have_text(str(number + 1))
     name = secrets.token_hex(4)
     for rendered in (1, 2):
@@ -305,7 +305,7 @@ async def test_caching(visit: Visit) -> None:
 
 
 async def test_deployment(visit: Visit) -> None:
-    """The host's configuration is over the defaults; the commands of a deployment are shown."""
+    """The configuration of the host overrides the defaults; the deployment commands are shown."""
     page = await visit.open("/deployment/")
     await expect(page.locator("h1")).to_have_text("Hello from this host")
     await page.get_by_role("link", name="unset").click()
@@ -316,7 +316,7 @@ async def test_deployment(visit: Visit) -> None:
 
 
 async def test_sqlite3(visit: Visit) -> None:
-    """A user is added, is there, and an injection is a name like others."""
+    """A new user is shown; an SQL injection is an ordinary name."""
     page = await visit.open("/sqlite3/")
     for name in (f"user {secrets.token_hex(4)}", f"'; DROP TABLE users; -- {secrets.token_hex(4)}"):
         await page.fill("[name=name]", name)

@@ -1,4 +1,4 @@
-"""Every store, both classes of application, and keys of each test's own."""
+"""Every store, both classes of application, and a store of its own for each test."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from quartpatterns.caching import Cache, disk, redis
-from quartpatterns.caching import memory as in_memory
+from quartpatterns.caching import Cache, disk_store, redis_store
 from quartpatterns.subclassing import FaithfulQuart
 
-# Imported before there is an event loop to block.
-STORES = (disk, in_memory, redis)
-# Every store, and every class of application, but not every pair of them.
+# Imported here, because an import in a test would block its event loop.
+STORES = (disk_store, redis_store)
+# Every store and every class of application, but not every pair of them.
 PLACES = {
     "memory, Quart": ("SimpleCache", Quart),
     "memory, FaithfulQuart": ("SimpleCache", FaithfulQuart),
@@ -27,7 +26,7 @@ PLACES = {
 
 @pytest.fixture(params=list(PLACES.values()), ids=list(PLACES))
 def place(request: pytest.FixtureRequest) -> tuple[str, type[Quart]]:
-    """A store that keeps something, and a class of application."""
+    """A store and a class of application."""
     found: tuple[str, type[Quart]] = request.param
     return found
 
@@ -46,7 +45,7 @@ def make_app(place: tuple[str, type[Quart]]) -> type[Quart]:
 
 @pytest.fixture
 def config(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """The configuration of a store of the test's own."""
+    """The configuration of a store that only this test uses."""
     prefix = f"test:{secrets.token_hex(6)}:"
     found: dict[str, Any] = {"CACHE_TYPE": kind, "CACHE_KEY_PREFIX": prefix, "SECRET_KEY": "key"}
     if kind == "RedisCache":
@@ -58,7 +57,7 @@ def config(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[st
 
 @pytest.fixture
 async def app(make_app: type[Quart], config: dict[str, Any]) -> AsyncIterator[Quart]:
-    """An application, configured and not served."""
+    """A configured application."""
     made = make_app(__name__)
     made.config.from_mapping(config)
     yield made
@@ -69,4 +68,4 @@ async def cache(app: Quart) -> AsyncIterator[Cache]:
     """The cache of *app*, closed at the end."""
     made = Cache(app)
     yield made
-    await made.shelf().store.close()
+    await made.app_cache().store.close()

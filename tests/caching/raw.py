@@ -1,4 +1,4 @@
-"""Many requests at once, without a client library that takes longer than the server."""
+"""Many requests at the same time, without the overhead of a client library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Answer", "get", "get_many"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     body: str
@@ -19,7 +19,7 @@ class Answer:
 
 
 async def get(port: int, path: str) -> Answer:
-    """The answer to a GET on a connection of its own."""
+    """Send a GET on a new connection and return the response."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -35,5 +35,5 @@ async def get(port: int, path: str) -> Answer:
 
 
 async def get_many(count: int, port: int, path: str) -> list[Answer]:
-    """The answers to *count* of them, sent at the same time."""
+    """Send *count* GETs at the same time and return the responses."""
     return await asyncio.gather(*(get(port, path) for _ in range(count)))

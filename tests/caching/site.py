@@ -1,4 +1,4 @@
-"""A site for servers with several workers: each call of its view is written into a file."""
+"""An application for servers with several workers; it writes each call of a view into a file."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     app.config.from_mapping(config or {})
     cache.init_app(app)
 
-    def note(name: str) -> None:
+    def write_call(name: str) -> None:
         with Path(app.config["CALLS"]).open("a") as file:
             file.write(f"{name} {os.getpid()}\n")
 
     @app.get("/page/<name>")
     @cache.cached(timeout=60)
     async def page(name: str) -> str:
-        await run_sync(note)(name)
+        await run_sync(write_call)(name)
         await asyncio.sleep(1.0)
         return f"{name} by {os.getpid()}"
 
     @app.get("/stuck/<name>")
     @cache.cached(timeout=60)
     async def stuck(name: str) -> str:
-        await run_sync(note)(name)
+        await run_sync(write_call)(name)
         await asyncio.sleep(3600 if name == str(os.getpid()) else 0.1)
         return f"{name} by {os.getpid()}"
 

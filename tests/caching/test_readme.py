@@ -1,4 +1,4 @@
-"""What README.md tells people to paste works as it stands there."""
+"""The example in README.md runs as it is written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def calculate_value():
     calls.append("value")
     return "item"
 
-async def ask_the_bank(currency):
+async def fetch_rate(currency):
     calls.append(currency)
     return 1.5
 
@@ -63,7 +63,7 @@ print("done")
 
 def test_blocks() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", BEFORE + USE + AFTER],
+        [sys.executable, "-W", "error", "-c", BEFORE + USE + AFTER],
         capture_output=True,
         text=True,
         timeout=30,

@@ -1,4 +1,4 @@
-"""Nothing is believed, and nothing is run, that a stranger has put into a shared store."""
+"""Data that somebody else has written into a shared store is neither trusted nor run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from quartpatterns.caching import Cache
-from quartpatterns.caching.entries import Entry
-from quartpatterns.caching.records import Packer, Record, unpack_entry
-from quartpatterns.caching.values import Value, encode
+from quartpatterns.caching.records import (
+    Record,
+    RecordSerializer,
+    StoredResponse,
+    StoredValue,
+    encode_value,
+)
 
 ran: list[str] = []
 
@@ -26,21 +30,21 @@ def explode() -> None:
 
 
 class Bomb:
-    """Does something when it is unpickled."""
+    """Runs code when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return explode, ()
 
 
 def test_bomb() -> None:
-    """It would work, if somebody let it."""
+    """It does run code if it is unpickled."""
     pickle.loads(pickle.dumps(Bomb()))
     assert ran.pop() == "boom"
 
 
 RECORDS = [
-    Record(Entry(200, (("A", "b"), ("A", "ü")), b"\x00\n\xff"), ("t", ""), 1.5),
-    Record(encode({"a": (1,)}), (), 0.0),
+    Record(StoredResponse(200, (("A", "b"), ("A", "ü")), b"\x00\n\xff"), ("t", ""), 1.5),
+    Record(encode_value({"a": (1,)}), (), 0.0),
     Record(None, ("x",), 7.0),
 ]
 
@@ -49,48 +53,47 @@ RECORDS = [
 @pytest.mark.parametrize("secret", [None, "", "key", b"key", "ü" * 500])
 @pytest.mark.parametrize("record", RECORDS)
 def test_round_trip(record: Record, secret: Any) -> None:
-    packer = Packer(lambda: secret)
-    assert packer.unpack("k", packer.pack("k", record)) == record
+    serializer = RecordSerializer(lambda: secret)
+    assert serializer.loads("k", serializer.dumps("k", record)) == record
 
 
 @pytest.mark.checks("CA-15")
 @pytest.mark.parametrize("record", RECORDS)
 def test_tampered(record: Record) -> None:
-    """One bit, another key, another secret or none: it is no record."""
-    packer = Packer(lambda: "key")
-    data = packer.pack("k", record)
+    """A changed bit, another key, and another or no secret make the record invalid."""
+    serializer = RecordSerializer(lambda: "key")
+    data = serializer.dumps("k", record)
     for place in range(len(data)):
         changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
-        assert packer.unpack("k", changed) is None
-    assert packer.unpack("k2", data) is None
-    assert Packer(lambda: "other").unpack("k", data) is None
-    assert Packer(lambda: None).unpack("k", data) is None
-    assert packer.unpack("k", Packer(lambda: None).pack("k", record)) is None
+        assert serializer.loads("k", changed) is None
+    assert serializer.loads("k2", data) is None
+    assert RecordSerializer(lambda: "other").loads("k", data) is None
+    assert RecordSerializer(lambda: None).loads("k", data) is None
+    assert serializer.loads("k", RecordSerializer(lambda: None).dumps("k", record)) is None
 
 
 @pytest.mark.checks("CA-15")
 @given(st.binary() | st.text() | st.integers() | st.none())
 def test_garbage(data: Any) -> None:
-    for packer in (Packer(lambda: None), Packer(lambda: "key")):
-        assert packer.unpack("k", data) is None
+    for serializer in (RecordSerializer(lambda: None), RecordSerializer(lambda: "key")):
+        assert serializer.loads("k", data) is None
         if isinstance(data, bytes):
-            assert packer.unpack("k", bytes(16) + data) is None
-    assert unpack_entry(data) is None or data == b"own"
+            assert serializer.loads("k", bytes(16) + data) is None
 
 
 @pytest.mark.checks("CA-15")
 def test_pickles_need_a_signature() -> None:
-    """Without a secret a pickle is neither written nor read."""
-    record = Record(Value(pickle.dumps(Bomb()), pickled=True))
-    unsigned = Packer(lambda: None, pickles=True)
+    """Without a secret key a pickle is neither written nor read."""
+    record = Record(StoredValue(pickle.dumps(Bomb()), pickled=True))
+    unsigned = RecordSerializer(lambda: None, pickles=True)
     with pytest.raises(RuntimeError, match="needs a SECRET_KEY"):
-        unsigned.pack("k", record)
+        unsigned.dumps("k", record)
     forged = bytes(16) + b'[0, [], "pickle"]\n' + pickle.dumps(Bomb())
-    assert unsigned.unpack("k", forged) is None
-    signed = Packer(lambda: "key", pickles=True)
-    assert signed.unpack("k", forged) is None
-    assert signed.unpack("k", signed.pack("k", record)) == record
-    assert Packer(lambda: "key").unpack("k", signed.pack("k", record)) is None
+    assert unsigned.loads("k", forged) is None
+    signed = RecordSerializer(lambda: "key", pickles=True)
+    assert signed.loads("k", forged) is None
+    assert signed.loads("k", signed.dumps("k", record)) == record
+    assert RecordSerializer(lambda: "key").loads("k", signed.dumps("k", record)) is None
     assert not ran
 
 
@@ -100,7 +103,7 @@ def test_pickles_need_a_signature() -> None:
 async def test_pickle_in_redis(
     redis_url: str, app_class: type[Quart], secret: str | None, serializer: str
 ) -> None:
-    """A pickle that somebody put there is a miss, and is not run."""
+    """A pickle that somebody else has written is a cache miss, and not loaded."""
     app = app_class(__name__)
     app.secret_key = secret
     cache = Cache(
@@ -135,35 +138,38 @@ async def test_pickle_in_redis(
         assert await function() == await function() == 1
         assert len(calls) == 1
     await cache.clear()
-    await cache.shelf().store.close()
+    await cache.app_cache().store.close()
     assert not ran
 
 
 @pytest.mark.checks("CA-15")
 async def test_pickle_on_disk(tmp_path: Path, app_class: type[Quart]) -> None:
-    """Nor is one in the database of diskcache, as a value or by a file's name."""
+    """The same in the database of diskcache, as a value or as the name of a file."""
     app = app_class(__name__)
     cache = Cache(app, {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
     await cache.set_many({"a": 1, "b": 2, "c": 3})
-    await cache.shelf().store.close()
+    await cache.app_cache().store.close()
     (tmp_path / "bomb").write_bytes(pickle.dumps(Bomb()))
     with sqlite3.connect(tmp_path / "cache.db") as database:
         names = [row[0] for row in database.execute("SELECT key FROM Cache ORDER BY rowid")]
+        record = RecordSerializer(lambda: None).dumps(names[2], Record(encode_value(3)))
+        (tmp_path / "record").write_bytes(record)
         change = "UPDATE Cache SET mode = ?, filename = ?, value = ? WHERE key = ?"
         database.execute(change, (4, None, pickle.dumps(Bomb()), names[0]))
         database.execute(change, (4, "bomb", None, names[1]))
-        database.execute(change, (2, "../../../etc/passwd", None, names[2]))
+        # A valid record, in a file that is not one of diskcache.
+        database.execute(change, (2, "record", None, names[2]))
     database.close()
     assert await cache.get_many("a", "b", "c") == [None] * 3
     assert await cache.set("a", 5) and await cache.get("a") == 5
     assert await cache.clear()
-    await cache.shelf().store.close()
+    await cache.app_cache().store.close()
     assert not ran
 
 
 @pytest.mark.checks("CA-15")
 async def test_new_secret(config: dict[str, Any], make_app: type[Quart]) -> None:
-    """After the secret has changed everything in a shared store is a miss."""
+    """After a change of the secret key everything in a shared store is a cache miss."""
     for secret, expected in (("key", None), ("key", 1), ("other", None)):
         app = make_app(__name__)
         app.config.from_mapping(config)
@@ -171,4 +177,4 @@ async def test_new_secret(config: dict[str, Any], make_app: type[Quart]) -> None
         cache = Cache(app)
         assert await cache.get("a") == (None if config["CACHE_TYPE"] == "SimpleCache" else expected)
         await cache.set("a", 1)
-        await cache.shelf().store.close()
+        await cache.app_cache().store.close()

@@ -1,4 +1,4 @@
-"""Several workers of a real server, and one store for all of them."""
+"""Several worker processes of a real server, which share a store."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from quartpatterns.compare.servers import serve
 from tests.caching.raw import get, get_many
 
 SITE = "tests.caching.site:create_app"
-pytestmark = [pytest.mark.wire, pytest.mark.checks("CA-12")]
+pytestmark = [pytest.mark.slow, pytest.mark.wire, pytest.mark.checks("CA-12")]
 
 
 @pytest.fixture(params=["RedisCache", "FileSystemCache"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Stores that workers share."""
+    """A store that workers share."""
     name: str = request.param
     return name
 
@@ -38,8 +38,8 @@ def calls(site: dict[str, Any]) -> list[list[str]]:
     return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
 
 
-async def test_made_once_in_the_cluster(site: dict[str, Any], tmp_path: Path) -> None:
-    """A thousand requests at once, four workers: the view runs once."""
+async def test_view_runs_once_in_all_workers(site: dict[str, Any], tmp_path: Path) -> None:
+    """A thousand requests at once to four workers call the view once."""
     async with in_thread(
         serve(SITE, "hypercorn", config=site, workers=4, folder=tmp_path)
     ) as running:
@@ -47,15 +47,15 @@ async def test_made_once_in_the_cluster(site: dict[str, Any], tmp_path: Path) ->
         assert port
         name = secrets.token_hex(4)
         answers = await get_many(1000, port, f"/page/{name}")
-        made = await asyncio.to_thread(calls, site)
+        recorded = await asyncio.to_thread(calls, site)
     assert {answer.status for answer in answers} == {200}
     assert len({answer.worker for answer in answers}) > 1
-    assert [call[0] for call in made] == [name]
-    assert {answer.body for answer in answers} == {f"{name} by {made[0][1]}"}
+    assert [call[0] for call in recorded] == [name]
+    assert {answer.body for answer in answers} == {f"{name} by {recorded[0][1]}"}
 
 
 async def test_worker_that_is_killed(site: dict[str, Any], tmp_path: Path) -> None:
-    """When the worker that makes the answer dies, another one makes it, after a few seconds."""
+    """When the worker that computes the response dies, another one computes it."""
     config = {**site, "CACHE_LOCK_TIMEOUT": 60}
     async with (
         in_thread(serve(SITE, "hypercorn", config=config, folder=tmp_path)) as one,
@@ -63,7 +63,7 @@ async def test_worker_that_is_killed(site: dict[str, Any], tmp_path: Path) -> No
     ):
         ports = [urlsplit(running.url).port or 0 for running in (one, two)]
         victim = (await get(ports[0], "/pid")).body
-        doomed = asyncio.create_task(get(ports[0], f"/stuck/{victim}"))
+        request_to_victim = asyncio.create_task(get(ports[0], f"/stuck/{victim}"))
         async with asyncio.timeout(20):
             while not await asyncio.to_thread(calls, site):  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.02)
@@ -73,7 +73,7 @@ async def test_worker_that_is_killed(site: dict[str, Any], tmp_path: Path) -> No
         os.kill(int(victim), signal.SIGKILL)
         answers = await asyncio.gather(*waiting)
         with pytest.raises((OSError, ValueError, IndexError)):
-            await doomed
+            await request_to_victim
     assert {answer.status for answer in answers} == {200}
     assert max(answer.seconds for answer in answers) < 10
     assert len(calls(site)) == 2

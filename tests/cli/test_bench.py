@@ -1,4 +1,4 @@
-"""The command as a person calls it: a process, its output and its exit code."""
+"""``quartpatterns bench`` as a process: its output and its exit code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.serving import TIMEOUT
+
 pytestmark = pytest.mark.wire
 
-FLASK, QUART = "tests.compare.benched:original", "tests.compare.benched:port"
+FLASK, QUART = "tests.compare.bench_apps:original", "tests.compare.bench_apps:port"
 APPS = ["--flask", FLASK, "--quart", QUART]
 REQUESTS = """
 [[case]]
@@ -27,8 +29,8 @@ path = "/echo"
 method = "POST"
 body = "echo"
 [[case]]
-name = "one side"
-path = "/only-one-side"
+name = "different"
+path = "/different"
 [[case]]
 name = "session"
 [[case.step]]
@@ -53,13 +55,13 @@ def bench(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.usefixtures("wrk")
 def test_served(requests: list[str], tmp_path: Path) -> None:
-    """A case that is named is measured behind servers, a POST too, and drawn."""
+    """A selected case, even a POST, is measured behind servers and drawn."""
     picture = tmp_path / "picture.svg"
     plot = ["--plot", str(picture)]
     done = bench(*APPS, *requests, *QUICK, "--case", "ech*", *plot)
     assert done.returncode == 0, done.stdout + done.stderr
-    for said in ("echo", "requests, per second", "peak MiB", "CPU alone"):
-        assert said in done.stdout
+    for words in ("echo", "requests, per second", "peak MiB", "CPU in process"):
+        assert words in done.stdout
     assert "case(s), about" in done.stderr.splitlines()[0]
     assert "echo: served" in done.stderr
     assert "Traceback" not in done.stderr
@@ -67,13 +69,13 @@ def test_served(requests: list[str], tmp_path: Path) -> None:
 
 
 def test_in_process(requests: list[str]) -> None:
-    """Without servers, JSON alone on the output; what differs is not measured, exit code 1."""
+    """Without servers. The output is JSON; different responses are a failure, exit code 1."""
     done = bench(*APPS, *requests, "--in-process", "--json")
     data = json.loads(done.stdout)
     assert done.returncode == 1
     assert [case["case"] for case in data["cases"]] == ["hello"]
-    assert [left["case"] for left in data["failed"]] == ["one side"]
-    assert [left["case"] for left in data["skipped"]] == ["echo", "session"]
+    assert [case["case"] for case in data["failed"]] == ["different"]
+    assert [case["case"] for case in data["skipped"]] == ["echo", "session"]
     assert data["passed"] is False
     assert data["cases"][0]["original"]["runs"] == []
 
@@ -82,8 +84,8 @@ def test_in_process(requests: list[str]) -> None:
     ("arguments", "message"),
     [
         pytest.param(["streeming"], "no pattern 'streeming'", id="pattern"),
-        pytest.param(["--flask", FLASK], "name both --flask", id="one side"),
-        pytest.param([*APPS, "--case", "nope"], "no case 'nope'; there is", id="case"),
+        pytest.param(["--flask", FLASK], "give both --flask", id="original only"),
+        pytest.param([*APPS, "--case", "nope"], "no case 'nope'; the cases are", id="case"),
         pytest.param([*APPS, "--seconds", "0"], "0 is not in the range x>=1", id="seconds"),
         pytest.param([*APPS, "--port-server", "gunicorn-sync"], "'granian'", id="server"),
         pytest.param([*APPS, "--plot", "/nowhere/p.svg"], "no folder /nowhere", id="plot"),
@@ -91,8 +93,8 @@ def test_in_process(requests: list[str]) -> None:
     ],
 )
 @pytest.mark.usefixtures("wrk")
-def test_bad_call(arguments: list[str], message: str) -> None:
-    """A wrong call is told before anything is measured, without a traceback, exit code 2."""
+def test_usage_errors(arguments: list[str], message: str) -> None:
+    """A usage error is reported before anything is measured, without a traceback, exit code 2."""
     done = bench(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -101,7 +103,7 @@ def test_bad_call(arguments: list[str], message: str) -> None:
 
 
 def test_no_wrk() -> None:
-    """Without wrk: one line that says how to install it."""
+    """The error is one line that says how to install wrk."""
     done = bench(*APPS, PATH="/nonexistent")
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
@@ -110,44 +112,44 @@ def test_no_wrk() -> None:
 
 @pytest.mark.usefixtures("wrk")
 def test_no_matplotlib() -> None:
-    """A missing library is told before anything is measured, with the extra that has it."""
+    """A missing library is reported before anything is measured, with its extra."""
     code = (
         "import sys; sys.modules['matplotlib'] = None\nfrom quartpatterns.cli import main; main()"
     )
     command = [sys.executable, "-c", code, "bench", *APPS, "--plot", "p.svg"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert "pip install 'quartpatterns[bench]'" in line
 
 
-def _heeding() -> None:
-    """Heed Ctrl-C, also where the tests run in the background of a shell, and so ignore it."""
+def _reset_sigint() -> None:
+    """A shell makes its background jobs ignore Ctrl-C; the command must not inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.usefixtures("wrk")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted(sign: signal.Signals, requests: list[str]) -> None:
-    """Ctrl-C under load leaves no process behind, nor does a kill."""
+    """After Ctrl-C or a kill under load no process remains."""
     command = [sys.executable, "-m", "quartpatterns", "bench", *APPS, *requests]
-    command += ["--case", "hello", "--seconds", "60"]
+    command += ["--case", "hello", "--seconds", "600"]
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_heeding
+        command, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_reset_sigint
     ) as process:
         assert process.stderr is not None
         while b"served" not in process.stderr.readline():
             assert process.poll() is None
-        family = psutil.Process(process.pid)
+        command_process = psutil.Process(process.pid)
         children: list[psutil.Process] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + TIMEOUT
         while "wrk" not in [child.name() for child in children]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-            children = family.children(recursive=True)
+            children = command_process.children(recursive=True)
         os.kill(process.pid, sign)
         rest = process.stderr.read()
-    _, alive = psutil.wait_procs(children, timeout=15)
+    _, alive = psutil.wait_procs(children, timeout=TIMEOUT)
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
     assert process.returncode != 0
     assert b"Traceback" not in rest

@@ -1,4 +1,4 @@
-"""The command as a person calls it: a process, its output and its exit code."""
+"""``quartpatterns parity`` as a process: its output and its exit code."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ import pytest
 
 from quartpatterns import subclassing
 
-BEFORE, AFTER = "tests.compare.before", "tests.compare.after"
+ORIGINAL, PORT = "tests.compare.flask_app", "tests.compare.quart_app"
 
 
 def quartpatterns(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "quartpatterns", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
 
 
 @pytest.mark.parametrize(
     "wire", [pytest.param([], id="in process"), pytest.param(["--wire"], id="wire")]
 )
 def test_planted_difference(wire: list[str]) -> None:
-    """A difference is found, shown with both answers, and told by the exit code."""
-    done = quartpatterns("parity", "--flask", BEFORE, "--quart", AFTER, *wire)
+    """A difference is reported with both values, and with the exit code 1."""
+    done = quartpatterns("parity", "--flask", ORIGINAL, "--quart", PORT, *wire)
     assert done.returncode == 1, done.stderr
     assert "header:x-planted" in done.stdout
-    assert "original  before" in done.stdout
+    assert "original  flask" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_json(tmp_path: Path) -> None:
-    """For programs: the same as data."""
-    file = tmp_path / "asked.toml"
+    """The same as JSON."""
+    file = tmp_path / "cases.toml"
     file.write_text('[[case]]\npath = "/"\n[[case]]\npath = "/planted"\n')
     done = quartpatterns(
-        "parity", "--flask", BEFORE, "--quart", AFTER, "--requests", str(file), "--json"
+        "parity", "--flask", ORIGINAL, "--quart", PORT, "--requests", str(file), "--json"
     )
     data = json.loads(done.stdout)
-    (subject,) = data["subjects"].values()
-    assert (done.returncode, data["passed"], subject["cases"], subject["passed"]) == (
+    (comparison,) = data["comparisons"].values()
+    assert (done.returncode, data["passed"], comparison["cases"], comparison["passed"]) == (
         1,
         False,
         2,
         1,
     )
-    assert subject["results"][1]["findings"][0]["original"] == "before"
+    assert comparison["results"][1]["findings"][0]["original"] == "flask"
 
 
-def test_alike(tmp_path: Path) -> None:
-    file = tmp_path / "asked.toml"
+def test_equal(tmp_path: Path) -> None:
+    file = tmp_path / "cases.toml"
     file.write_text('[[case]]\npath = "/"\n')
-    done = quartpatterns("parity", "--flask", BEFORE, "--quart", AFTER, "--requests", str(file))
+    done = quartpatterns("parity", "--flask", ORIGINAL, "--quart", PORT, "--requests", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -60,18 +60,20 @@ def test_alike(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         pytest.param(["streeming"], "no pattern 'streeming'; there is streaming", id="pattern"),
-        pytest.param(["--flask", BEFORE], "name both", id="one side"),
-        pytest.param(["--flask", "nope", "--quart", AFTER], "no module 'nope'", id="module"),
-        pytest.param(["--flask", f"{BEFORE}:x", "--quart", AFTER], "it has create_app", id="app"),
+        pytest.param(["--flask", ORIGINAL], "give both", id="original only"),
+        pytest.param(["--flask", "nope", "--quart", PORT], "no module 'nope'", id="module"),
+        pytest.param(["--flask", f"{ORIGINAL}:x", "--quart", PORT], "it has create_app", id="app"),
         pytest.param(["streaming", "--table"], "parity subclassing --table", id="table"),
-        pytest.param(["--har", "none.har"], "go with --flask and --quart", id="file alone"),
+        pytest.param(["--har", "none.har"], "need --flask and --quart", id="file alone"),
         pytest.param(
-            ["--flask", BEFORE, "--quart", AFTER, "--har", "none.har"], "No such file", id="no file"
+            ["--flask", ORIGINAL, "--quart", PORT, "--har", "none.har"],
+            "No such file",
+            id="no file",
         ),
     ],
 )
-def test_wrong_calls(arguments: list[str], message: str) -> None:
-    """One line that names what was found instead, exit code 2."""
+def test_usage_errors(arguments: list[str], message: str) -> None:
+    """The error is one line that says what was found instead; exit code 2."""
     done = quartpatterns("parity", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -85,7 +87,7 @@ def test_help() -> None:
 
 
 def test_table() -> None:
-    """The table of 42 places is measured by the command, and is the README's to the letter."""
+    """The measured table has 42 rows, and is exactly that of the README."""
     done = quartpatterns("parity", "subclassing", "--table")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 44

@@ -11,43 +11,46 @@ import psutil
 import pytest
 from blockbuster import BlockBuster
 
-from quartpatterns.compare.bench import bench, estimate
-from quartpatterns.compare.case import Arrangement, Case, Difference, Step
-from quartpatterns.compare.choice import Chosen
-from quartpatterns.compare.measurement import Outcome, Settings
-from quartpatterns.compare.server_commands import WSGIServer
+from quartpatterns.compare import transports
+from quartpatterns.compare.bench import Selection, _case_result, bench, estimated_seconds
+from quartpatterns.compare.bench_in_process import CPUTimes
+from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
+from quartpatterns.compare.case import Arrangement, Case, Comparison, Difference, Step
+from quartpatterns.compare.load_test import LoadTestRuns
+from quartpatterns.compare.servers import WSGIServer
 from quartpatterns.compare.services import ServiceMissingError
-from quartpatterns.compare.subject import Subject
+from tests.serving import eventually
 
 pytestmark = [pytest.mark.wire, pytest.mark.usefixtures("wrk")]
 
-QUICK = Settings(seconds=1, runs=1, connections=2, threads=2)
-ALONE = Settings(served=False)
+ORIGINAL, PORT = "tests.compare.bench_apps:original", "tests.compare.bench_apps:port"
+QUICK = BenchmarkSettings(seconds=1, runs=1, connections=2, threads=2)
+IN_PROCESS = BenchmarkSettings(served=False)
 HELLO = Case("hello", Step("/"))
 ROWS = Case("rows", Step("/rows"))
+DIES = Case("dies", Step("/dies"))
 
 
 @pytest.fixture(autouse=True)
-def loading(no_blocking: BlockBuster) -> None:
-    """Applications are loaded before anything is measured, and their modules are read then."""
+def allow_imports(no_blocking: BlockBuster) -> None:
+    """Loading an application imports its module from disk, before anything is measured."""
     for function in no_blocking.functions.values():
-        function.can_block_in("compare/loading.py", "load")
+        function.can_block_in("compare/applications.py", "load_application")
 
 
-def chosen(*cases: Case) -> Chosen:
-    module = "tests.compare.benched"
-    return Chosen(Subject("benched", f"{module}:original", f"{module}:port", cases), cases)
+def select(*cases: Case) -> Selection:
+    return Selection(Comparison("bench_apps", ORIGINAL, PORT, cases), cases)
 
 
-def measure(*cases: Case, settings: Settings = QUICK) -> Outcome:
+def measure(*cases: Case, settings: BenchmarkSettings = QUICK) -> BenchmarkResult:
     lines: list[str] = []
-    outcome = asyncio.run(bench([chosen(*cases)], settings, progress=lines.append))
+    result = asyncio.run(bench([select(*cases)], settings, progress=lines.append))
     assert len(lines) >= len(cases)
-    return outcome
+    return result
 
 
 BEFORE: set[int] = set()
-"""The processes that other tests keep for the whole run, such as a browser."""
+"""Processes that belong to other tests, such as a browser."""
 
 
 @pytest.fixture(autouse=True)
@@ -56,195 +59,187 @@ def children_before() -> None:
     BEFORE.update(child.pid for child in psutil.Process().children(recursive=True))
 
 
-def left_behind() -> list[str]:
-    return [
-        " ".join(child.cmdline())
-        for child in psutil.Process().children(recursive=True)
-        if child.pid not in BEFORE
-        and child.is_running()
-        and child.status() != psutil.STATUS_ZOMBIE
-        and not {parent.pid for parent in child.parents()} & BEFORE
-    ]
+def new_children() -> list[str]:
+    """Return the names of the descendants that the test started."""
+    names = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            ancestors = {child.pid, *(parent.pid for parent in child.parents())}
+            if child.status() != psutil.STATUS_ZOMBIE and not ancestors & BEFORE:
+                names.append(child.name())
+    return names
 
 
 def test_measured() -> None:
-    """A case that both answer alike is measured in process and behind both servers."""
-    outcome = measure(ROWS, settings=Settings(seconds=1, runs=2, connections=2, threads=2))
-    assert outcome.passed and not outcome.failed
-    [one] = outcome.measured
-    for side in (one.original, one.port):
-        assert len(side.runs) == 2 and len(side.cpu) > 2
-        for run in side.runs:
+    """A case with equal responses is measured in process and behind both servers."""
+    result = measure(ROWS, settings=replace(QUICK, runs=2))
+    assert result.passed and not result.failed
+    [case] = result.cases
+    for application in (case.original, case.port):
+        assert len(application.runs) == 2 and len(application.cpu) > 2
+        for run in application.runs:
             assert run.errors == 0
-            assert run.requests > 20
+            assert run.requests > 0
             assert 0 < run.p50 <= run.p99
-            assert 0.1 < run.cpu_seconds < 3
+            assert run.cpu_seconds > 0
             assert run.peak_rss > 20 * 2**20
             assert run.processes >= 2
-    assert one.ratio("rate")
-    assert not left_behind()
+    assert case.ratio("rate")
+    assert not new_children()
 
 
 def test_in_process_only() -> None:
-    """Without servers there is the CPU time alone, and no wrk is needed."""
-    outcome = measure(HELLO, settings=ALONE)
-    [one] = outcome.measured
-    assert one.original.runs == one.port.runs == ()
-    assert one.winner("rate") is None and one.winner("cpu") == "original"
+    """Without servers only the CPU time is measured, and wrk is not needed."""
+    [case] = measure(HELLO, settings=IN_PROCESS).cases
+    assert case.original.runs == case.port.runs == ()
+    assert case.original.cpu and case.port.cpu
+    assert case.winner("rate") is None
 
 
-def test_not_alike() -> None:
-    """A case in which the sides differ is not measured, and the others are."""
-    outcome = measure(Case("one", Step("/only-one-side")), HELLO, settings=ALONE)
-    assert not outcome.passed
-    assert [one.case for one in outcome.measured] == ["hello"]
-    [failed] = outcome.failed
+def test_different_responses() -> None:
+    """A case with different responses is not measured, the others are."""
+    result = measure(Case("one", Step("/different")), HELLO, settings=IN_PROCESS)
+    assert not result.passed
+    assert [case.case for case in result.cases] == ["hello"]
+    [failed] = result.failed
     assert failed.case == "one"
-    assert "the sides differ in process: undeclared" in failed.reason
+    assert "the responses differ in process: undeclared" in failed.reason
     assert "body" in failed.reason
 
 
-def test_not_alike_on_the_wire() -> None:
-    """Sides that differ only behind servers are not measured there."""
+def test_different_responses_on_the_wire() -> None:
+    """A case whose responses differ only behind servers is not measured there."""
     difference = Difference("body", "original", "port", "for this test", where="in process")
-    case = Case(
-        "one",
-        Step("/only-one-side", ignore_headers=("content-length",)),
-        differs=[difference],
-    )
-    outcome = measure(case)
-    assert not outcome.measured
-    assert "the sides differ on the wire: undeclared body" in outcome.failed[0].reason
+    step = Step("/different", ignore_headers=("content-length",))
+    result = measure(Case("one", step, differs=[difference]))
+    assert not result.cases
+    assert "the responses differ on the wire: undeclared body" in result.failed[0].reason
 
 
-def test_declared() -> None:
-    """A difference that is meant is measured, and noted beside the numbers."""
+def test_declared_difference() -> None:
+    """A declared difference is measured, and noted beside the numbers."""
     difference = Difference("body", "original", "port", "for this test")
-    case = Case(
-        "one",
-        Step("/only-one-side", ignore_headers=("content-length",)),
-        differs=[difference],
-    )
-    [one] = measure(case, settings=ALONE).measured
-    assert one.notes == ("declared difference in body: for this test",)
+    step = Step("/different", ignore_headers=("content-length",))
+    [case] = measure(Case("one", step, differs=[difference]), settings=IN_PROCESS).cases
+    assert case.notes == ("declared difference in body: for this test",)
 
 
-def test_refusal_is_no_error() -> None:
-    """An answer of 418 is what the comparison saw, and so it is right."""
-    outcome = measure(Case("teapot", Step("/teapot")))
-    assert outcome.passed and outcome.measured[0].errors == 0
+def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not respond in time is a failure of the case."""
+    monkeypatch.setattr(transports, "TIMEOUT", 0.2)
+    result = measure(Case("slow", Step("/slow")))
+    assert not result.cases
+    assert "no response to GET" in result.failed[0].reason
 
 
-def test_errors() -> None:
-    """Answers that are others under load are counted, and the benchmark has not passed."""
-    outcome = measure(Case("fails", Step("/fails")))
-    [one] = outcome.measured
-    assert all(run.errors == run.requests for run in one.original.runs)
-    assert not outcome.passed
+def test_saturated() -> None:
+    """If wrk used all of its CPU time, the case has a note."""
+    times = CPUTimes((1.0,), (2.0,), 1)
+    case = _case_result("bench_apps", HELLO, times, LoadTestRuns((), (), saturated=True))
+    assert "wrk used all of its CPU time" in case.notes[0]
+
+
+def test_expected_error_status() -> None:
+    """A status of 418 is not an error if the comparison had the same status."""
+    result = measure(Case("teapot", Step("/teapot")))
+    assert result.passed and result.cases[0].errors == 0
+
+
+def test_errors_under_load() -> None:
+    """Responses with another status are counted, and the benchmark fails."""
+    result = measure(Case("fails", Step("/fails")))
+    [case] = result.cases
+    assert all(run.errors == run.requests for run in case.original.runs)
+    assert not result.passed
 
 
 def test_warm_up() -> None:
-    """What happens before a server is warm is not counted."""
-    outcome = measure(Case("cold", Step("/cold")))
-    assert outcome.passed and outcome.measured[0].errors == 0
+    """Errors during the warm-up are not counted."""
+    result = measure(Case("cold", Step("/cold")))
+    assert result.passed and result.cases[0].errors == 0
 
 
+@pytest.mark.slow
 def test_slower_than_the_warm_up() -> None:
-    """A server whose answers take longer than the warm-up is warmed up with a run."""
-    settings = replace(QUICK, seconds=2)
-    outcome = measure(Case("slow", Step("/slow")), settings=settings)
-    assert outcome.passed and [run.requests for run in outcome.measured[0].port.runs] == [2]
+    """If a response takes longer than the warm-up, the warm-up is repeated with a whole run."""
+    result = measure(Case("slow", Step("/slow")), settings=replace(QUICK, seconds=4))
+    assert result.passed and result.cases[0].port.runs[0].requests > 0
 
 
 @pytest.mark.parametrize("server", ["gunicorn-gthread", "gunicorn-sync"])
-def test_dies(server: WSGIServer) -> None:
-    """A worker that dies under load is a failure with its last lines, also when it is replaced."""
-    settings = Settings(seconds=1, runs=1, connections=2, threads=2, original_server=server)
-    outcome = measure(Case("dies", Step("/dies")), settings=settings)
-    assert not outcome.measured
-    [failed] = outcome.failed
-    assert f"{server} ended, or lost a worker, under load" in failed.reason
-    assert "that was one too many" in failed.reason
-    assert not left_behind()
+def test_worker_exits(server: WSGIServer) -> None:
+    """If a worker exits under load, the case fails, even if the server replaces the worker."""
+    result = measure(DIES, settings=replace(QUICK, original_server=server))
+    assert not result.cases
+    [failed] = result.failed
+    assert f"{server} or a worker exited under load" in failed.reason
+    assert "no more requests" in failed.reason
+    assert not new_children()
 
 
-def test_port_dies() -> None:
-    """The same for Hypercorn, which ends with its worker."""
-    module = "tests.compare.benched"
-    case = Case("dies", Step("/dies"))
-    subject = Subject("port", f"{module}:immortal", f"{module}:port", (case,))
-    outcome = asyncio.run(bench([Chosen(subject, (case,))], QUICK))
-    [failed] = outcome.failed
-    assert "hypercorn ended, or lost a worker" in failed.reason
-    assert "that was one too many" in failed.reason
+def test_port_exits() -> None:
+    """The same for Hypercorn, which exits with its worker."""
+    comparison = Comparison("port", "tests.compare.bench_apps:immortal", PORT, (DIES,))
+    result = asyncio.run(bench([Selection(comparison, (DIES,))], QUICK))
+    [failed] = result.failed
+    assert "hypercorn or a worker exited under load" in failed.reason
+    assert "no more requests" in failed.reason
 
 
-def test_arranged(tmp_path: Path) -> None:
-    """What a pattern arranges is there for both sides, in process and served, and then gone."""
+def test_arrangement() -> None:
+    """The arrangement lasts for the measurements in process and served."""
     events: list[str] = []
 
     @contextlib.asynccontextmanager
     async def arrange(folder: Path) -> AsyncIterator[Arrangement]:
-        events.append("begin")
+        events.append("start")
         yield Arrangement(original={"NAME": "x"}, port={"NAME": "x"})
-        events.append("end")
+        events.append("stop")
 
-    subject = chosen(HELLO).subject
-    arranged = Subject("arranged", subject.original, subject.port, (HELLO,), arrange)
-    outcome = asyncio.run(bench([Chosen(arranged, (HELLO,))], QUICK))
-    assert outcome.passed and outcome.measured[0].port.runs
-    assert events == ["begin", "end"]
+    comparison = Comparison("arranged", ORIGINAL, PORT, (HELLO,), arrange)
+    result = asyncio.run(bench([Selection(comparison, (HELLO,))], QUICK))
+    assert result.passed and result.cases[0].port.runs
+    assert events == ["start", "stop"]
 
 
-def test_cannot_be_arranged() -> None:
-    """What is missing for one subject is a failure of that subject, and the next is measured."""
+def test_arrangement_fails() -> None:
+    """If a service of one comparison is missing, that comparison fails, and the next is run."""
 
     @contextlib.asynccontextmanager
     async def arrange(folder: Path) -> AsyncIterator[Arrangement]:
         raise ServiceMissingError("no broker: set BROKER_URL")
         yield Arrangement()
 
-    subject = chosen(HELLO).subject
-    missing = Subject("missing", subject.original, subject.port, (HELLO,), arrange)
-    outcome = asyncio.run(bench([Chosen(missing, (HELLO,)), chosen(HELLO)], ALONE))
-    assert [(one.subject, one.reason) for one in outcome.failed] == [
-        ("missing", "no broker: set BROKER_URL")
-    ]
-    assert [one.subject for one in outcome.measured] == ["benched"]
+    comparison = Comparison("missing", ORIGINAL, PORT, (HELLO,), arrange)
+    result = asyncio.run(bench([Selection(comparison, (HELLO,)), select(HELLO)], IN_PROCESS))
+    failures = [(failed.comparison, failed.reason) for failed in result.failed]
+    assert failures == [("missing", "no broker: set BROKER_URL")]
+    assert [case.comparison for case in result.cases] == ["bench_apps"]
 
 
 async def test_cancelled() -> None:
-    """A benchmark that is cancelled under load ends soon and leaves no process behind."""
-    served = asyncio.Event()
-
-    def progress(line: str) -> None:
-        if line.endswith("served"):
-            served.set()
-
-    settings = Settings(seconds=60, connections=2, threads=2)
-    task = asyncio.create_task(bench([chosen(HELLO)], settings, progress=progress))
-    await served.wait()
-    await asyncio.sleep(2)
-    assert len(left_behind()) > 4
+    """Cancellation under load ends the benchmark and all its processes."""
+    settings = BenchmarkSettings(seconds=600, connections=2, threads=2)
+    task = asyncio.create_task(bench([select(HELLO)], settings))
+    await eventually(lambda: task.done() or "wrk" in new_children())
+    assert len(new_children()) > 4
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(20):
-            await task
-    assert not left_behind()
+        await task
+    assert not new_children()
 
 
-def test_estimate() -> None:
-    """The time that is told beforehand grows with all that takes time."""
-    one = estimate([chosen(HELLO)], QUICK)
-    assert estimate([chosen(HELLO, ROWS)], QUICK) == pytest.approx(2 * one)
-    assert estimate([chosen(HELLO)], Settings(seconds=10, runs=3)) > 60
-    assert estimate([chosen(HELLO)], ALONE) < 5
+def test_estimated_seconds() -> None:
+    """The estimate grows with the cases, the runs and their duration."""
+    one = estimated_seconds([select(HELLO)], QUICK)
+    assert estimated_seconds([select(HELLO, ROWS)], QUICK) == pytest.approx(2 * one)
+    assert estimated_seconds([select(HELLO)], BenchmarkSettings(seconds=10, runs=3)) > 60
+    assert estimated_seconds([select(HELLO)], IN_PROCESS) < 5
 
 
 def test_cores() -> None:
-    """The load has a core of its own where there are two."""
-    outcome = measure(HELLO, settings=ALONE)
-    cores = outcome.cores
+    """wrk has a core of its own if there are two."""
+    cores = measure(HELLO, settings=IN_PROCESS).cores
     if len(os.sched_getaffinity(0)) > 1:
         assert cores.servers and cores.load and not set(cores.servers) & set(cores.load)
     else:
@@ -252,21 +247,18 @@ def test_cores() -> None:
 
 
 def test_two_ports() -> None:
-    """Two ASGI applications are measured like an original and its port."""
-    port = "tests.compare.benched:port"
-    case = Case("hello", Step("/"))
-    settings = Settings(seconds=1, runs=1, connections=2, threads=2, original_server="hypercorn")
-    outcome = asyncio.run(bench([Chosen(Subject("two", port, port, (case,)), (case,))], settings))
-    assert outcome.passed, outcome.failed
-    assert outcome.measured[0].original.runs
+    """Two ASGI applications can be compared."""
+    comparison = Comparison("two", PORT, PORT, (HELLO,))
+    settings = replace(QUICK, original_server="hypercorn")
+    result = asyncio.run(bench([Selection(comparison, (HELLO,))], settings))
+    assert result.passed, result.failed
+    assert result.cases[0].original.runs
 
 
-def test_wrong_server() -> None:
-    """A server that can't serve what it is given is named, with those that can."""
-    port = "tests.compare.benched:port"
-    case = Case("hello", Step("/"))
-    subject = Subject("wrong", port, port, (case,))
-    outcome = asyncio.run(bench([Chosen(subject, (case,))], QUICK))
-    [failed] = outcome.failed
-    assert "gunicorn-gthread can't serve an application that speaks ASGI" in failed.reason
+def test_incompatible_server() -> None:
+    """The error names the servers that can serve the application."""
+    comparison = Comparison("wrong", PORT, PORT, (HELLO,))
+    result = asyncio.run(bench([Selection(comparison, (HELLO,))], QUICK))
+    [failed] = result.failed
+    assert "gunicorn-gthread cannot serve an ASGI application" in failed.reason
     assert "hypercorn, uvicorn, granian" in failed.reason

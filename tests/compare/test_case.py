@@ -16,28 +16,28 @@ from quartpatterns.compare import Case, Difference, File, Step
     ],
 )
 def test_one_body(given: dict[str, Any]) -> None:
-    """A step sends one kind of body."""
+    """A step has one kind of body."""
     with pytest.raises(ValueError, match="one of form"):
         Step(**given)
 
 
 @pytest.mark.parametrize("aspect", ["Status", "header:", "header:Vary", "headers", ""])
-def test_aspect_is_checked(aspect: str) -> None:
-    """A difference in an aspect that does not exist would never be looked at."""
+def test_invalid_aspect(aspect: str) -> None:
+    """A difference in an unknown aspect would never be compared."""
     with pytest.raises(ValueError, match="is not an aspect"):
         Difference(aspect, 1, 2, "reason")
 
 
-def test_difference_has_a_reason() -> None:
-    with pytest.raises(ValueError, match="has a reason"):
+def test_difference_without_a_reason() -> None:
+    with pytest.raises(ValueError, match="needs a reason"):
         Difference("status", 200, 404, "")
 
 
-def test_case_has_a_step() -> None:
+def test_case_without_a_step() -> None:
     with pytest.raises(ValueError, match="has no step"):
         Case("empty")
 
 
-def test_difference_names_a_step_that_is_there() -> None:
+def test_difference_of_an_unknown_step() -> None:
     with pytest.raises(ValueError, match="has no step 1"):
         Case("one step", Step(), differs=[Difference("status", 1, 2, "reason", step=1)])

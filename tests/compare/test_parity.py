@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ from flask import Flask, Response
 from quart import Quart
 
 from quartpatterns.compare import Case, Difference, Step
-from quartpatterns.compare.case import Where
-from quartpatterns.compare.parity import Result, Transport, compare_applications
+from quartpatterns.compare.case import Transport, Where
+from quartpatterns.compare.parity import ParityResult, compare_applications
 
 OLD, NEW = "<p>old</p>", "<p>new</p>"
 
@@ -34,12 +35,12 @@ def port(text: str = NEW) -> Quart:
     return app
 
 
-HEADER = Difference("header:x-old", "1", None, "gone")
+HEADER = Difference("header:x-old", "1", None, "removed")
 
 
-async def compared(
+async def compare(
     *differs: Difference, transport: Transport = "in process", **step: Any
-) -> Result:
+) -> ParityResult:
     case = Case("index", Step("/", **step), differs=differs)
     (result,) = [
         result
@@ -48,13 +49,13 @@ async def compared(
     return result
 
 
-def kinds(result: Result) -> dict[str, str]:
+def kinds(result: ParityResult) -> dict[str, str]:
     return {finding.aspect: finding.kind for finding in result.findings}
 
 
 async def test_undeclared() -> None:
-    """What differs is found: a value, and a header that only one side has."""
-    result = await compared()
+    """A different value and a missing header are found."""
+    result = await compare()
     assert not result.passed
     assert kinds(result) == {"body": "undeclared", "header:x-old": "undeclared"}
 
@@ -67,15 +68,15 @@ async def test_undeclared() -> None:
     ],
 )
 async def test_declared(old: Any, new: Any) -> None:
-    result = await compared(Difference("body", old, new, "renamed"), HEADER)
+    result = await compare(Difference("body", old, new, "renamed"), HEADER)
     assert result.passed
     assert kinds(result) == {"body": "declared", "header:x-old": "declared"}
 
 
-async def test_declared_in_the_form_compared() -> None:
-    """A declared body is written as people write it, whatever the form it is compared in."""
+async def test_declared_html() -> None:
+    """A declared body is normalized like the received one."""
     differs = Difference("body", "<p> old </p>", "<p> new </p>", "renamed")
-    assert (await compared(differs, HEADER, compare="html")).passed
+    assert (await compare(differs, HEADER, compare="html")).passed
 
 
 @pytest.mark.parametrize(
@@ -83,44 +84,71 @@ async def test_declared_in_the_form_compared() -> None:
     [
         pytest.param(Difference("body", "other", NEW, "reason"), id="original"),
         pytest.param(Difference("body", OLD, "other", "reason"), id="port"),
-        pytest.param(Difference("body", re.compile("<p>ol"), NEW, "reason"), id="whole text"),
+        pytest.param(Difference("body", re.compile("<p>ol"), NEW, "reason"), id="only a part"),
     ],
 )
-async def test_declared_otherwise(wrong: Difference) -> None:
-    """Both declared answers must be the ones that came."""
-    result = await compared(wrong, HEADER)
+async def test_other_values_declared(wrong: Difference) -> None:
+    """Both declared values must be those of the responses."""
+    result = await compare(wrong, HEADER)
     assert not result.passed
     assert kinds(result)["body"] == "undeclared"
 
 
+async def test_header_of_the_port_only() -> None:
+    """A header that only the port sends is found."""
+    case = Case("index", Step("/"))
+    results = [result async for result in compare_applications(port(OLD), original(), [case])]
+    assert kinds(results[0]) == {"header:x-old": "undeclared"}
+
+
+async def test_declared_json() -> None:
+    """A declared JSON body is a dict or a list."""
+    differs = Difference("body", {"a": 1, "b": [2]}, [3], "changed")
+    step = Step("/", compare="json", ignore_headers=("content-length",))
+    case = Case("index", step, differs=[HEADER, differs])
+    apps = original('{"b": [2], "a": 1}'), port("[3]")
+    (result,) = [result async for result in compare_applications(*apps, [case])]
+    assert result.passed
+
+
+async def test_declared_for_another_step() -> None:
+    """A difference applies only to its step."""
+    differs = [HEADER, Difference("body", OLD, NEW, "renamed"), replace(HEADER, step=1)]
+    case = Case("twice", Step("/"), Step("/"), differs=differs)
+    (result,) = [result async for result in compare_applications(original(), port(), [case])]
+    found = {(finding.step, finding.aspect): finding.kind for finding in result.findings}
+    assert found[0, "body"] == "declared"
+    assert found[1, "body"] == "undeclared"
+
+
 async def test_stale() -> None:
-    """A declared difference that no longer holds fails as an unexpected one does."""
-    differs = Difference("header:x-same", "1", "2", "once it was so")
-    result = await compared(HEADER, Difference("body", OLD, NEW, "renamed"), differs)
+    """A declared difference that no longer exists fails the comparison."""
+    differs = Difference("header:x-same", "1", "2", "no longer true")
+    result = await compare(HEADER, Difference("body", OLD, NEW, "renamed"), differs)
     assert not result.passed
     assert kinds(result)["header:x-same"] == "stale"
 
 
 @pytest.mark.parametrize(
-    ("where", "holds"),
+    ("where", "passed"),
     [
         pytest.param("everywhere", True, id="everywhere"),
-        pytest.param("in process", True, id="here"),
-        pytest.param("on the wire", False, id="elsewhere"),
+        pytest.param("in process", True, id="this transport"),
+        pytest.param("on the wire", False, id="other transport"),
     ],
 )
-async def test_where(where: Where, holds: bool) -> None:
-    """A difference counts only on its transport."""
+async def test_where(where: Where, passed: bool) -> None:
+    """A difference is expected only on its transport."""
     differs = Difference("body", OLD, NEW, "renamed", where=where)
-    assert (await compared(HEADER, differs)).passed is holds
+    assert (await compare(HEADER, differs)).passed is passed
 
 
 async def test_ignored() -> None:
-    assert (await compared(ignore_headers=("x-old", "content-length"), compare="ignore")).passed
+    assert (await compare(ignore_headers=("x-old", "content-length"), compare="ignore")).passed
 
 
-async def test_errors_are_told() -> None:
-    """What an application raised is part of the result."""
+async def test_errors() -> None:
+    """The exception of an application is part of the result."""
     app = Quart(__name__)
 
     @app.get("/")

@@ -1,4 +1,4 @@
-"""Nothing that is started outlives its starter, however that ends."""
+"""No started program outlives its parent, even if the parent is killed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ import pytest
 
 from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 
-# A parent with a child of its own; both ignore nothing and write their ids down.
+# A process with a child. It prints both process ids.
 FAMILY = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 print(os.getpid(), child.pid, flush=True)
 time.sleep(60)
 """
-STUBBORN = """
+IGNORES_SIGTERM = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("deaf", flush=True)
+print("ready", flush=True)
 time.sleep(60)
 """
 
 
-def soon(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
-    while not claim():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
@@ -47,12 +47,12 @@ def alive(pid: int) -> bool:
 
 
 def family(log: Path) -> list[int]:
-    assert soon(lambda: log.exists() and len(log.read_text().split()) == 2)
+    assert eventually(lambda: log.exists() and len(log.read_text().split()) == 2)
     return [int(word) for word in log.read_text().split()]
 
 
 def test_stop(tmp_path: Path) -> None:
-    """Stopping ends the program and its children, and its id is the program's own."""
+    """stop() ends the program and its children; pid is that of the program."""
     log = tmp_path / "log"
     with Process([sys.executable, "-c", FAMILY], log=log) as process:
         pids = family(log)
@@ -61,8 +61,8 @@ def test_stop(tmp_path: Path) -> None:
     assert not any(map(alive, pids))
 
 
-def test_starter_is_killed(tmp_path: Path) -> None:
-    """A starter that is killed with SIGKILL leaves nothing behind."""
+def test_parent_is_killed(tmp_path: Path) -> None:
+    """SIGKILL of the parent ends the program and its children."""
     log = tmp_path / "log"
     code = f"""
 import sys, time
@@ -71,15 +71,15 @@ from quartpatterns.compare.processes import Process
 Process([sys.executable, "-c", {FAMILY!r}], log=Path({str(log)!r}))
 time.sleep(60)
 """
-    starter = subprocess.Popen([sys.executable, "-c", code])
+    parent = subprocess.Popen([sys.executable, "-c", code])
     pids = family(log)
-    starter.kill()
-    starter.wait()
-    assert soon(lambda: not any(map(alive, pids)))
+    parent.kill()
+    parent.wait()
+    assert eventually(lambda: not any(map(alive, pids)))
 
 
-def test_ctrl_c_is_for_the_starter(tmp_path: Path) -> None:
-    """The interrupt of a terminal does not reach what is kept: its starter decides."""
+def test_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    """Ctrl-C in a terminal does not end the program; its parent decides when it ends."""
     log = tmp_path / "log"
     with Process([sys.executable, "-c", FAMILY], log=log) as process:
         pids = family(log)
@@ -88,9 +88,9 @@ def test_ctrl_c_is_for_the_starter(tmp_path: Path) -> None:
         assert all(map(alive, pids))
 
 
-def test_stubborn_programs_end_by_force(tmp_path: Path) -> None:
+def test_program_that_ignores_sigterm(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = Process([sys.executable, "-c", STUBBORN], log=log)
+    process = Process([sys.executable, "-c", IGNORES_SIGTERM], log=log)
     process.wait_until(lambda: bool(process.output()))
     started = time.monotonic()
     process.stop()
@@ -100,20 +100,21 @@ def test_stubborn_programs_end_by_force(tmp_path: Path) -> None:
 
 def test_exit_code() -> None:
     process = Process([sys.executable, "-c", "raise SystemExit(3)"])
-    assert soon(lambda: process.returncode is not None)
+    assert eventually(lambda: process.returncode is not None)
     assert process.returncode == 3
     process.stop()
 
 
 def test_no_program(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match="nothing-of-that-name can't be executed"):
+    with pytest.raises(StartError, match="nothing-of-that-name cannot be executed"):
         Process(["nothing-of-that-name"], log=tmp_path / "log")
 
 
-def test_ends_before_it_is_ready(tmp_path: Path) -> None:
-    """The last words of a program that did not start are in the message."""
-    process = Process([sys.executable, "-c", "raise SystemExit('bad setting')"], log=tmp_path / "l")
-    with pytest.raises(StartError, match=r"exit code 1\n  bad setting"):
+def test_exits_before_it_is_ready(tmp_path: Path) -> None:
+    """The message contains the last lines of the log."""
+    code = "print(*range(9), sep='\\n', flush=True); raise SystemExit('bad setting')"
+    process = Process([sys.executable, "-c", code], log=tmp_path / "l")
+    with pytest.raises(StartError, match=r"exited with code 1\n  5\n  6\n  7\n  8\n  bad setting"):
         process.wait_until(lambda: False)
 
 

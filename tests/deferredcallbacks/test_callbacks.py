@@ -23,21 +23,21 @@ def app(app_class: type[Quart]) -> Quart:
 @pytest.mark.parametrize("asynchronous", [True, False], ids=["async", "sync"])
 @pytest.mark.parametrize("returns", [True, False], ids=["returns", "returns nothing"])
 async def test_after_this_request(app: Quart, asynchronous: bool, returns: bool) -> None:
-    """Sync or async, with a result or without, in a sync view of a blueprint too."""
+    """Sync and async callbacks work in a blueprint, with and without a result."""
 
     def mark(response: Response) -> Response | None:
         response.headers["X-Marked"] = request.path
         return response if returns else None
 
-    async def mark_later(response: Response) -> Response | None:
+    async def async_mark(response: Response) -> Response | None:
         return mark(response)
 
     pages = Blueprint("pages", __name__)
 
     @pages.get("/page")
     def page() -> str:
-        given = mark_later if asynchronous else mark
-        assert after_this_request(given) is given
+        callback = async_mark if asynchronous else mark
+        assert after_this_request(callback) is callback
         return "page"
 
     app.register_blueprint(pages)
@@ -47,71 +47,74 @@ async def test_after_this_request(app: Quart, asynchronous: bool, returns: bool)
 
 @pytest.mark.checks("DC-4")
 async def test_after_this_request_of_an_error(app: Quart) -> None:
-    """The page for an error that nobody expected has them too."""
+    """Callbacks are called for the response to an unhandled error."""
 
     @app.before_request
-    async def promise() -> None:
+    async def register() -> None:
         after_this_request(lambda response: response.headers.update({"X-Marked": "1"}))
 
     @app.get("/")
     async def index() -> str:
-        raise RuntimeError("on purpose")
+        raise RuntimeError("intended")
 
     response = await app.test_client().get("/")
     assert (response.status_code, response.headers["X-Marked"]) == (500, "1")
 
 
 @pytest.mark.checks("DC-4")
-async def test_for_its_own_request_only(app: Quart) -> None:
-    """Requests that run side by side don't get each other's callbacks."""
+async def test_concurrent_requests(app: Quart) -> None:
+    """Concurrent requests have their own callbacks."""
+
+    barrier = asyncio.Barrier(20)
 
     @app.get("/<name>")
     async def view(name: str) -> str:
         after_this_request(lambda response: response.headers.add("X-Name", name))
-        await asyncio.sleep(0.01)
+        await barrier.wait()
         return ""
 
     client = app.test_client()
-    answers = await asyncio.gather(*(client.get(f"/{number}") for number in range(20)))
-    assert [answer.headers.getlist("X-Name") for answer in answers] == [[str(n)] for n in range(20)]
+    responses = await asyncio.gather(*(client.get(f"/{number}") for number in range(20)))
+    names = [response.headers.getlist("X-Name") for response in responses]
+    assert names == [[str(number)] for number in range(20)]
 
 
 async def test_after_this_websocket(app: Quart) -> None:
-    seen: list[Any] = []
+    calls: list[Any] = []
 
     @app.websocket("/ws")
     async def ws() -> None:
-        after_this_websocket(seen.append)
+        after_this_websocket(calls.append)
         await websocket.send("hello")
 
     async with app.test_client().websocket("/ws") as socket:
         assert await socket.receive() == "hello"
-    await eventually(lambda: seen == [None])
+    await eventually(lambda: calls == [None])
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("function", "message"),
     [
         pytest.param(after_this_request, "in a view", id="after_this_request"),
         pytest.param(after_response, "in a view", id="after_response"),
         pytest.param(after_this_websocket, "in a websocket handler", id="after_this_websocket"),
     ],
 )
-async def test_outside_of_a_request(app: Quart, call: Any, message: str) -> None:
+async def test_outside_of_a_request(app: Quart, function: Any, message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
-        call(print)
+        function(print)
     async with app.app_context():
         with pytest.raises(RuntimeError, match=message):
-            call(print)
+            function(print)
 
 
 async def test_wrong_kind_of_request(app: Quart) -> None:
-    """The message names the function that belongs there."""
+    """The error names the right function."""
     raised: list[str] = []
 
-    def attempt(call: Any) -> None:
+    def attempt(function: Any) -> None:
         try:
-            call(print)
+            function(print)
         except RuntimeError as error:
             raised.append(str(error))
 
@@ -133,62 +136,62 @@ async def test_wrong_kind_of_request(app: Quart) -> None:
 
 
 async def test_after_response(app: Quart) -> None:
-    """The client has its whole answer while the callback has only begun."""
-    finish, seen = asyncio.Event(), []
+    """The client has its complete response while the callback is still running."""
+    finish, calls = asyncio.Event(), []
 
     @app.get("/")
     async def index() -> str:
         g.secret = "of the request"
 
         async def work(*arguments: str, **keywords: str) -> None:
-            seen.extend(["began", arguments, keywords, "secret" in g])
+            calls.extend(["started", arguments, keywords, "secret" in g])
             await finish.wait()
-            seen.append("ended")
+            calls.append("ended")
 
         after_response(work, "a", key="b")
-        seen.append("view")
-        return "answer"
+        calls.append("view")
+        return "response"
 
     async with served(app) as server:
-        response = await asyncio.wait_for(server.client.get("/"), 5)
-        assert response.text == "answer"
-        await eventually(lambda: len(seen) == 5)
-        assert seen == ["view", "began", ("a",), {"key": "b"}, False]
+        response = await asyncio.wait_for(server.client.get("/"), 20)
+        assert response.text == "response"
+        await eventually(lambda: len(calls) == 5)
+        assert calls == ["view", "started", ("a",), {"key": "b"}, False]
         finish.set()
-        await eventually(lambda: seen[-1] == "ended")
+        await eventually(lambda: calls[-1] == "ended")
 
 
 async def test_after_a_stream(app: Quart) -> None:
-    """It is the last byte that counts, not the return of the view."""
-    seen: list[str] = []
+    """The callback runs after the last byte of a stream."""
+    calls: list[str] = []
 
     @app.get("/")
     def index() -> Response:
         @after_response
         def work() -> None:
-            seen.append("after")
+            calls.append("after")
 
         async def body() -> AsyncIterator[bytes]:
             for piece in (b"one", b"two"):
                 await asyncio.sleep(0.02)
-                assert not seen
+                assert not calls
                 yield piece
 
         return Response(body())
 
     async with served(app) as server:
         assert (await server.client.get("/")).text == "onetwo"
-        await eventually(lambda: seen == ["after"])
+        await eventually(lambda: calls == ["after"])
 
 
 @pytest.mark.parametrize("path", ["/redirect", "/gone"])
 async def test_after_a_response_of_werkzeug(app: Quart, path: str) -> None:
-    """A redirect, and the page of an error, are answers too."""
-    seen: list[str] = []
+    """The callback runs after redirects and error pages."""
+    calls: list[str] = []
 
     @app.before_request
-    async def promise() -> None:
-        after_response(seen.append, "after")
+    async def register() -> None:
+        after_response(calls.append, "after")
 
     @app.get("/redirect")
     async def moved() -> ResponseReturnValue:
@@ -200,16 +203,16 @@ async def test_after_a_response_of_werkzeug(app: Quart, path: str) -> None:
 
     async with served(app) as server:
         await server.client.get(path)
-        await eventually(lambda: seen == ["after"])
+        await eventually(lambda: calls == ["after"])
 
 
-async def test_client_that_leaves(app: Quart) -> None:
-    """It runs, too, when the answer could not be sent to its end."""
-    seen: list[str] = []
+async def test_client_disconnects(app: Quart) -> None:
+    """The callback runs if the client disconnects before the end."""
+    calls: list[str] = []
 
     @app.get("/")
     async def index() -> Response:
-        after_response(seen.append, "after")
+        after_response(calls.append, "after")
 
         async def body() -> AsyncIterator[bytes]:
             while True:
@@ -221,12 +224,12 @@ async def test_client_that_leaves(app: Quart) -> None:
     async with served(app) as server:
         async with unread(server.port, "/") as reader:
             await reader.read(100)
-        await eventually(lambda: seen == ["after"])
+        await eventually(lambda: calls == ["after"])
 
 
 async def test_error_in_a_callback(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged; the next callback and the next request know nothing of it."""
-    seen: list[str] = []
+    """An error is logged and affects neither other callbacks nor other requests."""
+    calls: list[str] = []
 
     @app.get("/")
     async def index() -> str:
@@ -234,30 +237,30 @@ async def test_error_in_a_callback(app: Quart, caplog: pytest.LogCaptureFixture)
             raise RuntimeError("receipt not sent")
 
         after_response(fail)
-        after_response(seen.append, "second")
-        return "answer"
+        after_response(calls.append, "second")
+        return "response"
 
     with caplog.at_level(logging.ERROR):
         async with served(app) as server:
             for _ in range(2):
                 assert (await server.client.get("/")).status_code == httpx.codes.OK
-            await eventually(lambda: len(seen) == 2)
+            await eventually(lambda: len(calls) == 2)
             await eventually(lambda: "receipt not sent" in caplog.text)
 
 
 async def test_shutdown_waits(app: Quart) -> None:
-    """A callback that is at work when the server stops may finish."""
-    seen: list[str] = []
+    """A running callback may finish when the server stops."""
+    calls: list[str] = []
 
     @app.get("/")
     async def index() -> str:
         async def slow() -> None:
             await asyncio.sleep(0.3)
-            seen.append("finished")
+            calls.append("finished")
 
         after_response(slow)
-        return "answer"
+        return "response"
 
     async with served(app) as server:
         await server.client.get("/")
-    assert seen == ["finished"]
+    assert calls == ["finished"]

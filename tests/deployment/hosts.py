@@ -1,4 +1,4 @@
-"""SSH servers on loopback that are hosts: each with a folder, a port and keys of its own."""
+"""SSH servers on this machine that act as hosts, each with its own folder, ports and keys."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import psutil
 
 from quartpatterns.compare.processes import free_port
 
-__all__ = ["Host", "Hosts", "host_machines"]
+__all__ = ["Host", "Hosts", "run_hosts"]
 
 
 @dataclass
 class Host:
-    """A host: what it has been asked, and how its connections are cut.
+    """A host.
 
     Arguments:
-        name: Its name.
-        folder: Its home.
-        port: Its SSH port.
+        name: The name.
+        folder: The home folder of its user.
+        port: The SSH port.
         web: The port on which the application listens.
-        env: The environment of its commands.
-        commands: What was run over SSH.
-        refuse: Whether it takes nobody's key.
+        env: The environment of commands.
+        commands: The commands that were run over SSH.
+        refuse: Whether to refuse all keys.
     """
 
     name: str
@@ -46,17 +47,17 @@ class Host:
 
     @property
     def app(self) -> Path:
-        """The folder that is deployed to."""
+        """The folder of the deployment."""
         return self.folder / "srv" / "demo"
 
-    def cut(self) -> None:
-        """Break every connection, as a network does."""
+    def disconnect(self) -> None:
+        """Abort every connection, as a network failure does."""
         for connection in list(self.connections):
             connection.abort()
 
 
-class Doorkeeper(asyncssh.SSHServer):
-    """Lets in whoever has the key, unless the host refuses."""
+class Server(asyncssh.SSHServer):
+    """Accepts the key, unless the host refuses all keys."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -74,8 +75,8 @@ class Doorkeeper(asyncssh.SSHServer):
         return True
 
 
-def shell(host: Host) -> Callable[[asyncssh.SSHServerProcess[bytes]], None]:
-    """What runs the commands of *host*."""
+def command_runner(host: Host) -> Callable[[asyncssh.SSHServerProcess[bytes]], None]:
+    """Return the function that runs the commands of *host*."""
 
     async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
         host.commands.append(process.command or "")
@@ -92,14 +93,14 @@ def shell(host: Host) -> Callable[[asyncssh.SSHServerProcess[bytes]], None]:
         assert running.stdin and running.stdout and running.stderr
         try:
             async with asyncio.TaskGroup() as group:
-                typed = group.create_task(copy(process.stdin, running.stdin))
+                stdin = group.create_task(copy(process.stdin, running.stdin))
                 group.create_task(copy(running.stdout, process.stdout))
                 group.create_task(copy(running.stderr, process.stderr))
                 code = await running.wait()
-                typed.cancel()
+                stdin.cancel()
             process.exit(code)
         finally:
-            # As sshd does: the command isn't killed, its input ends.
+            # sshd does the same: it closes the input of the command, and does not kill it.
             running.stdin.close()
             await running.wait()
             host.running.discard(running)
@@ -108,7 +109,7 @@ def shell(host: Host) -> Callable[[asyncssh.SSHServerProcess[bytes]], None]:
 
 
 async def copy(reader: Any, writer: Any) -> None:
-    """Copy from *reader* to *writer*, until one of them is gone."""
+    """Copy from *reader* to *writer* until one of them is closed."""
     with contextlib.suppress(OSError, asyncssh.Error):
         while data := await reader.read(65536):
             writer.write(data)
@@ -119,7 +120,7 @@ async def copy(reader: Any, writer: Any) -> None:
 
 @dataclass(frozen=True)
 class Hosts:
-    """Several hosts, and what a client needs to get in."""
+    """Several hosts, and the files that a client needs to log in."""
 
     folder: Path
     all: tuple[Host, ...]
@@ -137,8 +138,8 @@ class Hosts:
 
 
 @contextlib.asynccontextmanager
-async def host_machines(folder: Path, count: int) -> AsyncIterator[Hosts]:
-    """*count* hosts in *folder*, for the length of the context."""
+async def run_hosts(folder: Path, count: int) -> AsyncIterator[Hosts]:
+    """Run *count* hosts in *folder*."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     hosts = Hosts(
         folder,
@@ -146,7 +147,6 @@ async def host_machines(folder: Path, count: int) -> AsyncIterator[Hosts]:
             Host(f"web{n}", folder / f"web{n}", free_port(), free_port(), {}) for n in range(count)
         ),
     )
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     key.write_private_key(hosts.identity)
     hosts.identity.chmod(0o600)
     lines: list[str] = []
@@ -154,9 +154,9 @@ async def host_machines(folder: Path, count: int) -> AsyncIterator[Hosts]:
         for host in hosts.all:
             host.folder.mkdir()
             host.env |= {"HOME": str(host.folder), "PATH": default_path(), "LANG": "C.UTF-8"}
-            own = asyncssh.generate_private_key("ssh-ed25519")
-            lines.append(f"[127.0.0.1]:{host.port} {own.export_public_key().decode().strip()}")
-            await listen(host, own, key)
+            host_key = asyncssh.generate_private_key("ssh-ed25519")
+            lines.append(f"[127.0.0.1]:{host.port} {host_key.export_public_key().decode().strip()}")
+            await listen(host, host_key, key)
         hosts.known_hosts.write_text("\n".join([*lines, ""]))
         yield hosts
     finally:
@@ -164,26 +164,26 @@ async def host_machines(folder: Path, count: int) -> AsyncIterator[Hosts]:
             await stop(host)
 
 
-async def listen(host: Host, own: asyncssh.SSHKey, allowed: asyncssh.SSHKey) -> None:
-    """Have *host* listen."""
+async def listen(host: Host, host_key: asyncssh.SSHKey, allowed: asyncssh.SSHKey) -> None:
+    """Start the SSH server of *host*."""
     host.server = await asyncssh.listen(
         "127.0.0.1",
         host.port,
-        server_factory=lambda: Doorkeeper(host),
-        server_host_keys=[own],
+        server_factory=lambda: Server(host),
+        server_host_keys=[host_key],
         authorized_client_keys=asyncssh.import_authorized_keys(
             allowed.export_public_key().decode()
         ),
-        process_factory=shell(host),
+        process_factory=command_runner(host),
         sftp_factory=True,
         encoding=None,
     )
 
 
 async def stop(host: Host) -> None:
-    """End *host*, and all that runs on it."""
+    """Stop *host* and everything that runs on it."""
     if host.server:
-        host.cut()
+        host.disconnect()
         host.server.close()
         await host.server.wait_closed()
         for connection in list(host.connections):
@@ -193,14 +193,24 @@ async def stop(host: Host) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     program = host.app / "bin" / "host.pyz"
-    if program.exists():
-        ended = await asyncio.create_subprocess_exec(
-            sys.executable, program, "stop", host.app, stderr=asyncio.subprocess.DEVNULL
-        )
-        await ended.wait()
+    while pids := await asyncio.to_thread(processes_of, program):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.02)
+
+
+def processes_of(program: Path) -> list[int]:
+    """Return the ids of the processes that run *program*: a supervisor and its servers."""
+    name = str(program)
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if name in (process.info["cmdline"] or ())
+    ]
 
 
 def default_path() -> str:
-    """The folders of programs, with that of this Python first: it is the hosts' Python."""
+    """Return a PATH on which this Python comes first, as the Python of the hosts."""
     base = Path(sys.base_prefix) / "bin"
     return f"{base}:{os.environ.get('PATH', os.defpath)}"

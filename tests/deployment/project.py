@@ -1,4 +1,4 @@
-"""A small application, packed as a release, in as many versions as a test needs."""
+"""A small application that tests pack as releases of several versions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import contextlib
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quartpatterns.deployment import Archive, Deployment, Event, Settings, archives, parse_settings
+import hypercorn
+
+from quartpatterns.deployment import Archive, Deployment, Event, Settings, parse_settings
+from quartpatterns.deployment.archives import write_archive
 from tests.deployment.hosts import Host, Hosts
 
-__all__ = ["SECRET", "Project", "answer"]
+__all__ = ["SECRET", "Project", "answer", "wait_until"]
 
 SECRET = "correct-horse-battery-staple"
 APP = """
@@ -28,10 +31,10 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
-            await send({{"type": message["type"] + ".complete"}})
+            await send({{"type": message["type"] + ".{startup}", "message": "{startup}"}})
             if message["type"] == "lifespan.shutdown":
                 return
-    server = scope["server"]  # of a unix socket: no port, or nothing
+    server = scope["server"]  # a Unix socket has no port
     public = bool(server and server[1])
     status, body = 200, "{version}"
     if scope["path"] == "/health":
@@ -48,30 +51,30 @@ async def app(scope, receive, send):
 
 @dataclass
 class Project:
-    """The project *demo* on this machine, with hosts to deploy it to.
+    """The project *demo*, and hosts to deploy it to.
 
     Arguments:
-        root: Its folder.
-        wheels: A folder with the wheels that it needs, and with pip.
+        root: The folder of the project.
+        pip_wheel: The wheel of pip.
         hosts: The hosts.
-        events: What was observed.
+        events: The events that were observed.
     """
 
     root: Path
-    wheels: Path
+    pip_wheel: Path
     hosts: Hosts
     events: list[Event] = field(default_factory=list)
 
     def data(self, **changes: Any) -> dict[str, Any]:
-        """The settings, as TOML has them."""
-        (self.root / "production.env").write_text(f"# ours\nSECRET_KEY={SECRET}\n")
+        """Return the settings, as in ``deploy.toml``."""
+        (self.root / "production.env").write_text(f"# comment\nSECRET_KEY={SECRET}\n")
         return {
             "name": "demo",
             "user": "demo",
             "identity": str(self.hosts.identity),
             "known-hosts": str(self.hosts.known_hosts),
             "environment": "production.env",
-            "graceful": 5,
+            "graceful": 1,
             "connect-timeout": 10,
             "health": {"timeout": 10},
             "hosts": {host.name: self.host_data(host) for host in self.hosts.all},
@@ -90,36 +93,56 @@ class Project:
         return parse_settings(self.data(**changes), root=self.root)
 
     def deployment(self, **changes: Any) -> Deployment:
-        """A deployment of it that notes its events."""
+        """Return a deployment that records its events."""
         return Deployment(self.settings(**changes), self.events.append)
 
-    async def release(self, version: str, **source: str) -> Archive:
-        """Its version *version*, packed."""
-        return await asyncio.to_thread(self._release, version, source)
+    async def release(
+        self, version: str, *, wheels: Path | None = None, requires: str = "", **source: str
+    ) -> Archive:
+        """Pack a version of the project.
 
-    def _release(self, version: str, source: Mapping[str, str]) -> Archive:
+        Installing Hypercorn takes seconds, so by default the release uses the packages of this
+        environment.
+
+        Arguments:
+            version: The version.
+            wheels: A folder with all wheels that the release needs.
+            requires: A requirement of the project.
+            source: The values in the source of the application.
+        """
+        return await asyncio.to_thread(self._release, version, wheels, requires, source)
+
+    def _release(
+        self, version: str, wheels: Path | None, requires: str, source: Mapping[str, str]
+    ) -> Archive:
         scratch = self.root / "scratch" / version
-        shutil.copytree(self.wheels, scratch)
-        values = {"top": "", "health": "200", "secret": SECRET, "version": version, **source}
-        requires = values.pop("requires", "hypercorn")
-        own = write_wheel(scratch / "wheels", version, APP.format(**values), requires)
+        if wheels:
+            shutil.copytree(wheels, scratch / "wheels")
+        (scratch / "wheels").mkdir(parents=True, exist_ok=True)
+        (scratch / "tools").mkdir()
+        shutil.copy(self.pip_wheel, scratch / "tools")
+        values = {"top": "", "health": "200", "startup": "complete", "secret": SECRET}
+        values |= {"version": version, **source}
+        files = {"demo/__init__.py": "", "demo/asgi.py": APP.format(**values)}
+        if not wheels:
+            files["environment.pth"] = str(Path(hypercorn.__file__).parents[1])
+        name = write_wheel(scratch / "wheels", version, files, requires)
         settings = self.settings()
-        return archives._write(settings, scratch, own, settings.hosts[0].python, self.root / "dist")
+        return write_archive(settings, scratch, name, settings.hosts[0].python, self.root / "dist")
 
     def steps(self, host: str = "web0") -> list[str]:
-        """The steps that ended well on *host*."""
-        states = {"done", "was done"}
+        """Return the steps that succeeded on *host*."""
+        states = {"done", "skipped"}
         return [one.step for one in self.events if one.host == host and one.state in states]
 
 
-def write_wheel(folder: Path, version: str, app: str, requires: str) -> str:
-    """A wheel of the application, made by hand: its name."""
+def write_wheel(folder: Path, version: str, files: Mapping[str, str], requires: str) -> str:
+    """Write a wheel of the application without a build tool, and return its name."""
     info = f"demo-{version}.dist-info"
+    requirement = f"Requires-Dist: {requires}\n" if requires else ""
     files = {
-        "demo/__init__.py": "",
-        "demo/asgi.py": app,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: demo\nVersion: {version}\n"
-        f"Requires-Dist: {requires}\n",
+        **files,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: demo\nVersion: {version}\n{requirement}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
         "Tag: py3-none-any\n",
     }
@@ -135,8 +158,21 @@ def write_wheel(folder: Path, version: str, app: str, requires: str) -> str:
     return name
 
 
+async def wait_until(
+    condition: Callable[[], bool], deploying: asyncio.Task[Any] | None = None
+) -> None:
+    """Wait until *condition* is true. Fail if the deployment ends before.
+
+    Only the timeout of the test limits the time, as a loaded machine can be very slow.
+    """
+    while not condition():
+        if deploying and deploying.done():
+            raise AssertionError(f"the deployment ended with {deploying.result()}")
+        await asyncio.sleep(0.02)
+
+
 async def answer(host: Host, path: str = "/") -> str | None:
-    """What the application on *host* answers, with a status of 200; else ``None``."""
+    """Return the response of the application on *host*, or None if its status is not 200."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", host.web)
     except OSError:

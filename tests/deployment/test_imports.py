@@ -1,4 +1,4 @@
-"""What the package needs."""
+"""Importing the package."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import quartpatterns.deployment
 
 
 def test_without_asyncssh() -> None:
-    """A missing library is an error that names the extra."""
+    """If asyncssh is missing, the error names the extra."""
     done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True)
     assert "pip install 'quartpatterns[deployment]'" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["fabric", "paramiko", "pytest"])
 def test_not_imported(name: str) -> None:
-    """Importing the helpers imports neither Fabric nor a server."""
+    """Importing the package imports neither Fabric nor a test tool."""
     code = f"import sys, quartpatterns.deployment; sys.exit({name!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,4 +1,4 @@
-"""The units of systemd, and what systemd's own tools say about them."""
+"""The systemd units, checked with the tools of systemd."""
 
 from __future__ import annotations
 
@@ -39,39 +39,38 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.mark.checks("FA-9")
 def test_hardened(tmp_path: Path) -> None:
-    """The service has a user of its own, and may write beside its releases alone."""
-    one = settings(tmp_path)
-    made = units(one, one.hosts[0], sys.executable)
+    """The service has its own user, and may write only beside its releases."""
+    example = settings(tmp_path)
+    texts = units(example, example.hosts[0], sys.executable)
     service = configparser.ConfigParser(interpolation=None, strict=False)
     service.optionxform = str  # type: ignore[method-assign, assignment]
-    service.read_string(made["demo.service"])
+    service.read_string(texts["demo.service"])
     values = dict(service["Service"])
     assert HARDENED.items() <= values.items()
     assert values["ReadOnlyPaths"] == f"{tmp_path}/srv/releases {tmp_path}/srv/bin"
-    assert "ListenStream=127.0.0.1:8000\nListenStream=/run/demo.sock\n" in made["demo.socket"]
+    assert "ListenStream=127.0.0.1:8000\nListenStream=/run/demo.sock\n" in texts["demo.socket"]
 
 
 @pytest.mark.checks("FA-9")
 def test_verified(tmp_path: Path) -> None:
-    """systemd finds nothing to say about them."""
+    """systemd-analyze reports no problem."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not on this machine")
-    one = settings(tmp_path)
-    made = units(one, one.hosts[0], sys.executable)
+    example = settings(tmp_path)
+    texts = units(example, example.hosts[0], sys.executable)
     paths = []
-    for name, text in made.items():
+    for name, text in texts.items():
         paths.append(tmp_path / name)
         paths[-1].write_text(text)
-    done = subprocess.run(
+    result = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *paths], capture_output=True, text=True
     )
-    said = [line for line in done.stderr.splitlines() if "demo." in line]
-    assert said == []
+    assert [line for line in result.stderr.splitlines() if "demo." in line] == []
 
 
 @pytest.mark.checks("FA-9")
 def test_bootstrap_plan(tmp_path: Path) -> None:
-    """Units are verified, installed and enabled, by sudo unless root logs in."""
+    """The units are verified, installed and enabled, with sudo unless root logs in."""
     plan = Deployment(settings(tmp_path)).plan("bootstrap")
     text = "\n".join(action for _, _, action in plan)
     order = [
@@ -89,10 +88,12 @@ def test_bootstrap_plan(tmp_path: Path) -> None:
     assert "sudo" not in repr(Deployment(other).plan("bootstrap"))
 
 
+@pytest.mark.slow
 @pytest.mark.wire
+@pytest.mark.timeout(600)
 @pytest.mark.checks("FA-9")
 async def test_activation(project: Project) -> None:
-    """The supervisor serves on sockets that systemd has passed on."""
+    """The supervisor serves on sockets that systemd passes to it."""
     activate = shutil.which("systemd-socket-activate")
     if not activate:
         pytest.skip("systemd-socket-activate is not on this machine")
@@ -104,8 +105,8 @@ async def test_activation(project: Project) -> None:
     stop = await asyncio.create_subprocess_exec(sys.executable, program, "stop", host.app)
     await stop.wait()
     host.web = free_port()
-    async with asyncio.timeout(20):
-        while await running(program, host.app):  # noqa: ASYNC110 - of another process
+    async with asyncio.timeout(200):
+        while await running(program, host.app):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
     process = await asyncio.create_subprocess_exec(
         activate, "-l", f"127.0.0.1:{host.web}", sys.executable, program, "run", host.app,
@@ -114,8 +115,8 @@ async def test_activation(project: Project) -> None:
         env={**os.environ},
     )  # fmt: skip
     try:
-        async with asyncio.timeout(20):
-            while await answer(host) != "1.0":  # noqa: ASYNC110 - of another process
+        async with asyncio.timeout(200):
+            while await answer(host) != "1.0":  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
         status = await running(program, host.app)
         assert status and status["systemd"]
@@ -125,9 +126,10 @@ async def test_activation(project: Project) -> None:
 
 
 async def running(program: Path, folder: Path) -> dict[str, object] | None:
+    """Return what the supervisor reports, or None if it does not run."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, program, "status", folder, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
-    told: dict[str, dict[str, object] | None] = json.loads(output)
-    return told["running"]
+    status: dict[str, dict[str, object] | None] = json.loads(output)
+    return status["running"]

@@ -1,4 +1,4 @@
-"""Messages are kept until they are shown, and none is lost in silence."""
+"""Messages stay until they are shown, and no message is lost silently."""
 
 from __future__ import annotations
 
@@ -20,29 +20,31 @@ from quart import (
 from quart import typing as quart_typing
 from quart.signals import message_flashed
 from quart.typing import ResponseReturnValue
+from werkzeug.http import dump_cookie
 
+from quartpatterns._shared.settings import SettingError
 from quartpatterns.flashing import (
     Flashing,
     FlashTooLargeError,
-    cookies,
     flash,
     get_flashed_messages,
 )
+from quartpatterns.flashing.cookies import FlashCookies
 from quartpatterns.flashing.example import original, port
 
 PAGE = "{% for message in get_flashed_messages() %}[{{ message }}]{% endfor %}"
 
 
-def make(cls: type[Quart] = Quart, **config: Any) -> Quart:
-    """An application with a view that flashes and one that shows."""
+def make_app(cls: type[Quart] = Quart, **config: Any) -> Quart:
+    """Return an application with a view that flashes and a view that shows."""
     app = cls(__name__)
-    app.config.from_mapping({"SECRET_KEY": "a key", **config})
+    app.config.from_mapping({"SECRET_KEY": "secret", **config})
     Flashing(app)
 
-    @app.get("/say/<path:message>")
-    async def say(message: str) -> str:
+    @app.get("/flash/<path:message>")
+    async def flash_message(message: str) -> str:
         await flash(message, request.args.get("category", "message"))
-        return "said"
+        return "done"
 
     @app.get("/show")
     async def show() -> str:
@@ -51,8 +53,8 @@ def make(cls: type[Quart] = Quart, **config: Any) -> Quart:
     return app
 
 
-async def text(client: quart_typing.TestClientProtocol, path: str = "/show") -> str:
-    """The body of a page."""
+async def body_of(client: quart_typing.TestClientProtocol, path: str = "/show") -> str:
+    """Return the body of a page as text."""
     body = await (await client.get(path)).get_data(as_text=True)
     assert isinstance(body, str)
     return body
@@ -60,7 +62,7 @@ async def text(client: quart_typing.TestClientProtocol, path: str = "/show") -> 
 
 @pytest.fixture
 def app(app_class: type[Quart]) -> Quart:
-    return make(app_class)
+    return make_app(app_class)
 
 
 @pytest.mark.checks("FL-1", "FL-5")
@@ -68,14 +70,14 @@ async def test_shown_once(app: Quart) -> None:
     """Messages are shown in the order in which they were flashed, and only once."""
     client = app.test_client()
     for message in ("one", "two", "Grüße \u2713"):
-        await client.get(f"/say/{message}")
-    assert await text(client) == "[one][two][Grüße \u2713]"
-    assert await text(client) == ""
+        await client.get(f"/flash/{message}")
+    assert await body_of(client) == "[one][two][Grüße \u2713]"
+    assert await body_of(client) == ""
 
 
 @pytest.mark.checks("FL-1")
 async def test_same_request(app: Quart) -> None:
-    """What is flashed before the page is rendered is on it, and not on the next."""
+    """A message that is flashed before the page is rendered is on that page, not on the next."""
 
     @app.get("/both")
     async def both() -> str:
@@ -85,9 +87,9 @@ async def test_same_request(app: Quart) -> None:
         return page + await render_template_string(PAGE)
 
     client = app.test_client()
-    assert await text(client, "/both") == "[early][early]"
-    assert await text(client) == "[late]"
-    assert await text(client) == ""
+    assert await body_of(client, "/both") == "[early][early]"
+    assert await body_of(client) == "[late]"
+    assert await body_of(client) == ""
 
 
 @pytest.mark.checks("FL-3", "FL-4")
@@ -98,13 +100,13 @@ async def test_categories(app: Quart) -> None:
         return [errors, get_flashed_messages(with_categories=True)]
 
     client = app.test_client()
-    await client.get("/say/a")
-    await client.get("/say/b?category=error")
-    await client.get("/say/c?category=fault")
+    await client.get("/flash/a")
+    await client.get("/flash/b?category=error")
+    await client.get("/flash/c?category=fault")
     response = await client.get("/filtered")
     pairs = [["message", "a"], ["error", "b"], ["fault", "c"]]
     assert await response.get_json() == [["b", "c"], pairs]
-    assert await text(client) == ""
+    assert await body_of(client) == ""
 
 
 @pytest.mark.checks("FL-2")
@@ -123,21 +125,21 @@ async def test_markup(app: Quart) -> None:
 
     client = app.test_client()
     await client.get("/bold")
-    assert await text(client, "/joined") == "<b>bold</b>&lt;b&gt;text&lt;/b&gt;"
+    assert await body_of(client, "/joined") == "<b>bold</b>&lt;b&gt;text&lt;/b&gt;"
 
 
 @pytest.mark.checks("FL-8")
 async def test_sync_view(app: Quart) -> None:
-    """A synchronous view flashes and reads as in Flask, and receivers hear of it."""
-    heard: list[str] = []
+    """A synchronous view flashes and reads as in Flask, and the signal is sent."""
+    received: list[str] = []
 
-    async def hear(sender: Quart, message: str, category: str) -> None:
-        heard.append(message)
+    async def receive(sender: Quart, message: str, category: str) -> None:
+        received.append(message)
 
     @app.get("/sync")
     def sync() -> str:
         flash("from a thread")
-        return "said"
+        return "done"
 
     @app.get("/read")
     def read() -> list[str]:
@@ -145,20 +147,20 @@ async def test_sync_view(app: Quart) -> None:
 
     app.testing = True
     client = app.test_client()
-    with message_flashed.connected_to(hear):
-        assert await text(client, "/sync") == "said"
-    assert heard == ["from a thread"]
+    with message_flashed.connected_to(receive):
+        assert await body_of(client, "/sync") == "done"
+    assert received == ["from a thread"]
     assert await (await client.get("/read")).get_json() == ["from a thread"]
-    assert await text(client) == ""
+    assert await body_of(client) == ""
 
 
 @pytest.mark.checks("FL-8")
 async def test_not_awaited(app: Quart) -> None:
-    """A forgotten await loses nothing: the message is stored and the signal sent."""
-    heard: list[tuple[str, str]] = []
+    """Without await the message is stored and the signal is sent."""
+    received: list[tuple[str, str]] = []
 
-    def hear(sender: Quart, message: str, category: str) -> None:
-        heard.append((category, message))
+    def receive(sender: Quart, message: str, category: str) -> None:
+        received.append((category, message))
 
     @app.get("/forgotten")
     async def forgotten() -> str:
@@ -166,15 +168,15 @@ async def test_not_awaited(app: Quart) -> None:
         return ""
 
     client = app.test_client()
-    with message_flashed.connected_to(hear):
+    with message_flashed.connected_to(receive):
         assert (await client.get("/forgotten")).status_code == 200
-    assert heard == [("error", "hello")]
-    assert await text(client) == "[hello]"
+    assert received == [("error", "hello")]
+    assert await body_of(client) == "[hello]"
 
 
 @pytest.mark.checks("FL-8")
 async def test_not_awaited_in_a_test(app: Quart) -> None:
-    """Under TESTING a forgotten await is an error that names the message and the remedy."""
+    """Under TESTING a missing await is an error that names the message."""
     app.testing = True
 
     @app.get("/forgotten")
@@ -182,11 +184,11 @@ async def test_not_awaited_in_a_test(app: Quart) -> None:
         flash("hello")
         return ""
 
-    assert "flash('hello') was not awaited: await flash" in await failure(app, "/forgotten")
+    assert "flash('hello') was not awaited: write await flash" in await error_of(app, "/forgotten")
 
 
-async def failure(app: Quart, path: str) -> str:
-    """What went wrong: FaithfulQuart raises it out of the client, Quart shows it."""
+async def error_of(app: Quart, path: str) -> str:
+    """Return the error text: FaithfulQuart raises it from the client, Quart shows a page."""
     try:
         response = await app.test_client().get(path)
     except (RuntimeError, FlashTooLargeError) as error:
@@ -198,11 +200,11 @@ async def failure(app: Quart, path: str) -> str:
 
 @pytest.mark.checks("FL-8")
 async def test_signal_once(app: Quart) -> None:
-    """However often it is awaited, receivers hear of a message once."""
-    heard: list[str] = []
+    """However often it is awaited, the signal is sent once."""
+    received: list[str] = []
 
-    def hear(sender: Quart, message: str, category: str) -> None:
-        heard.append(message)
+    def receive(sender: Quart, message: str, category: str) -> None:
+        received.append(message)
 
     @app.get("/twice")
     async def twice() -> str:
@@ -211,25 +213,25 @@ async def test_signal_once(app: Quart) -> None:
         await flashed
         return ""
 
-    with message_flashed.connected_to(hear):
+    with message_flashed.connected_to(receive):
         await app.test_client().get("/twice")
-    assert heard == ["a"]
+    assert received == ["a"]
 
 
 @pytest.mark.checks("FL-5")
 async def test_no_secret_key(app_class: type[Quart]) -> None:
     """Without a secret key, nothing can be flashed; a page that shows messages has none."""
-    app = make(app_class, SECRET_KEY=None)
+    app = make_app(app_class, SECRET_KEY=None)
     client = app.test_client()
-    assert (await client.get("/say/a")).status_code == 500
-    assert await text(client) == ""
+    assert (await client.get("/flash/a")).status_code == 500
+    assert await body_of(client) == ""
     app.testing = True
-    assert "set app.secret_key" in await failure(app, "/say/a")
+    assert "set app.secret_key" in await error_of(app, "/flash/a")
 
 
 @pytest.mark.checks("FL-6")
 async def test_too_large(app: Quart) -> None:
-    """A message that a browser would drop is an error, and those before it are kept."""
+    """A message that a browser would drop is an error, and earlier messages stay."""
     caught: list[FlashTooLargeError] = []
 
     @app.post("/large")
@@ -241,16 +243,16 @@ async def test_too_large(app: Quart) -> None:
         return ""
 
     client = app.test_client()
-    await client.get("/say/short")
+    await client.get("/flash/short")
     await client.post("/large", data=secrets.token_urlsafe(4000))
     assert "makes a cookie of" in str(caught[0])
-    assert "above 4093" in str(caught[0])
-    assert await text(client) == "[short]"
+    assert "above 4093 bytes" in str(caught[0])
+    assert await body_of(client) == "[short]"
 
 
 @pytest.mark.checks("FL-6")
 async def test_largest(app: Quart) -> None:
-    """Every message that fits is shown whole, up to the limit and not above."""
+    """Messages up to the limit are shown completely, larger ones are errors."""
 
     @app.post("/large")
     async def large() -> ResponseReturnValue:
@@ -268,26 +270,26 @@ async def test_largest(app: Quart) -> None:
         statuses.append(response.status_code)
         if response.status_code == 200:
             assert len(response.headers["Set-Cookie"]) <= 4093
-            assert await text(client) == f"[{message}]"
+            assert await body_of(client) == f"[{message}]"
     assert set(statuses) == {200, 413}
 
 
 @pytest.mark.checks("FL-6")
-async def test_too_many(app: Quart) -> None:
-    """Messages that nobody reads are an error before the server would refuse the request."""
+async def test_too_many(app_class: type[Quart]) -> None:
+    """Too many pending messages are an error before a server would reject the request."""
+    app = make_app(app_class, FLASHING_MAX_SIZE=1000)
     client = app.test_client()
-    app.config["FLASHING_MAX_SIZE"] = 1000
     for number in range(5):
-        assert (await client.get(f"/say/{number}")).status_code == 200
-    assert (await client.get(f"/say/{secrets.token_urlsafe(600)}")).status_code == 500
-    assert await text(client) == "[0][1][2][3][4]"
-    assert (await client.get("/say/a")).status_code == 200
-    assert await text(client) == "[a]"
+        assert (await client.get(f"/flash/{number}")).status_code == 200
+    assert (await client.get(f"/flash/{secrets.token_urlsafe(600)}")).status_code == 500
+    assert await body_of(client) == "[0][1][2][3][4]"
+    assert (await client.get("/flash/a")).status_code == 200
+    assert await body_of(client) == "[a]"
 
 
 @pytest.mark.checks("FL-6")
 def test_original_loses() -> None:
-    """A browser drops the original's cookie, and with it all that the session holds."""
+    """The original makes a cookie that browsers drop, and the session with it."""
     app: Any = original.create_app()  # type: ignore[no-untyped-call]
     client = app.test_client()
     with pytest.warns(UserWarning, match="too large"):
@@ -297,7 +299,7 @@ def test_original_loses() -> None:
 
 @pytest.mark.checks("FL-6")
 async def test_port_refuses() -> None:
-    """The port tells its user what is wrong."""
+    """The port answers 400 and says why."""
     client = port.create_app().test_client()
     response = await client.post("/say", form={"message": secrets.token_urlsafe(4000)})
     assert response.status_code == 400
@@ -307,18 +309,18 @@ async def test_port_refuses() -> None:
 
 @pytest.mark.checks("FL-9")
 async def test_head(app: Quart) -> None:
-    """HEAD shows nothing to anybody, and takes nothing away."""
+    """HEAD marks no message as shown."""
     client = app.test_client()
-    await client.get("/say/a")
+    await client.get("/flash/a")
     response = await client.head("/show")
     assert "Set-Cookie" not in response.headers
     assert response.headers["Vary"] == "Cookie"
-    assert await text(client) == "[a]"
+    assert await body_of(client) == "[a]"
 
 
 @pytest.mark.checks("FL-10")
 async def test_streamed(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
-    """A stream that asks too late shows nothing, says so in the log, and loses nothing."""
+    """A stream that reads too late gets nothing and logs a warning; no message is lost."""
 
     @app.get("/streamed")
     async def streamed() -> ResponseReturnValue:
@@ -330,16 +332,16 @@ async def test_streamed(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
         return Response(await stream_template_string(PAGE + "."))
 
     client = app.test_client()
-    await client.get("/say/a")
-    assert await text(client, "/streamed") == "."
+    await client.get("/flash/a")
+    assert await body_of(client, "/streamed") == "."
     assert "call get_flashed_messages() in the view" in caplog.text
-    assert await text(client, "/asked") == "[a]."
-    assert await text(client, "/asked") == "."
+    assert await body_of(client, "/asked") == "[a]."
+    assert await body_of(client, "/asked") == "."
 
 
 @pytest.mark.checks("FL-10")
 async def test_flashed_in_a_stream(app: Quart) -> None:
-    """Flashing in a stream, whose head is gone, is an error."""
+    """Flashing in a stream is an error."""
     caught: list[str] = []
 
     @app.get("/streamed")
@@ -355,28 +357,28 @@ async def test_flashed_in_a_stream(app: Quart) -> None:
         get_flashed_messages()
         return Response(generate())
 
-    assert await text(app.test_client(), "/streamed") == "done"
-    assert "flash before the view returns" in caught[0]
+    assert await body_of(app.test_client(), "/streamed") == "done"
+    assert "call flash before the view returns" in caught[0]
 
 
 @pytest.mark.checks("FL-11")
 async def test_vary(app: Quart) -> None:
-    """Whatever reads or flashes depends on cookies, and says so to caches; the rest does not."""
+    """Responses that read or flash messages have Vary: Cookie, others do not."""
 
     @app.get("/plain")
     async def plain() -> str:
         return ""
 
     client = app.test_client()
-    assert (await client.get("/say/a")).headers["Vary"] == "Cookie"
+    assert (await client.get("/flash/a")).headers["Vary"] == "Cookie"
     assert (await client.get("/show")).headers["Vary"] == "Cookie"
     assert "Vary" not in (await client.get("/plain")).headers
 
 
 @pytest.mark.checks("FL-11")
 async def test_attributes(app_class: type[Quart]) -> None:
-    """The cookies have the attributes of the session's, and go as they came."""
-    app = make(
+    """The cookies have the session cookie's attributes, also when they are deleted."""
+    app = make_app(
         app_class,
         SESSION_COOKIE_PATH="/show",
         SESSION_COOKIE_SECURE=True,
@@ -384,7 +386,7 @@ async def test_attributes(app_class: type[Quart]) -> None:
         FLASHING_COOKIE_NAME="note",
     )
     client = app.test_client()
-    set_cookie = (await client.get("/say/a")).headers["Set-Cookie"]
+    set_cookie = (await client.get("/flash/a")).headers["Set-Cookie"]
     assert set_cookie.startswith("note-")
     for attribute in ("Secure", "HttpOnly", "Path=/show", "SameSite=Lax"):
         assert f"; {attribute}" in set_cookie
@@ -398,17 +400,17 @@ async def test_attributes(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("FL-11")
 async def test_key_rotation(app_class: type[Quart]) -> None:
-    """A message that was signed with a former key is shown."""
-    old = await make(app_class, SECRET_KEY="old").test_client().get("/say/a")
+    """A message that was signed with an earlier key is shown."""
+    old = await make_app(app_class, SECRET_KEY="old").test_client().get("/flash/a")
     cookie = old.headers["Set-Cookie"].partition(";")[0]
     for config, page in (
         ({"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": ["older", "old"]}, "[a]"),
         ({"SECRET_KEY": "new"}, ""),
     ):
-        client = make(app_class, **config).test_client()
+        client = make_app(app_class, **config).test_client()
         response = await client.get("/show", headers={"Cookie": cookie})
         assert await response.get_data(as_text=True) == page
-        # What we can't read belongs to another application of this host.
+        # A cookie with another signature may belong to another application on the host.
         assert ("Set-Cookie" in response.headers) == bool(page)
 
 
@@ -422,15 +424,15 @@ async def test_key_rotation(app_class: type[Quart]) -> None:
         pytest.param(lambda name, value: ("flash-zz", value), id="name"),
         pytest.param(lambda name, value: ("flash-" + "f" * 24, value), id="another name"),
         pytest.param(lambda name, value: ("flash-", value), id="prefix"),
-        pytest.param(lambda name, value: (name, "\u2603"), id="no ASCII"),
+        pytest.param(lambda name, value: (name, "\u2603"), id="not ASCII"),
     ],
 )
 async def test_forged(app: Quart, change: Any) -> None:
-    """What a client made up is no message, and no error."""
-    said = await app.test_client().get("/say/a")
-    name, _, value = said.headers["Set-Cookie"].partition(";")[0].partition("=")
+    """A forged cookie is ignored and is not an error."""
+    response = await app.test_client().get("/flash/a")
+    name, _, value = response.headers["Set-Cookie"].partition(";")[0].partition("=")
     forged = "=".join(change(name, value)).encode().decode("latin1")
-    for path in ("/show", "/say/b"):
+    for path in ("/show", "/flash/b"):
         response = await app.test_client().get(path, headers={"Cookie": forged})
         assert response.status_code == 200
     response = await app.test_client().get("/show", headers={"Cookie": forged})
@@ -441,7 +443,7 @@ async def test_forged(app: Quart, change: Any) -> None:
 async def test_expired(app: Quart) -> None:
     """A message older than PERMANENT_SESSION_LIFETIME is not shown, and its cookie is removed."""
     client = app.test_client()
-    await client.get("/say/a")
+    await client.get("/flash/a")
     app.config["PERMANENT_SESSION_LIFETIME"] = -10
     response = await client.get("/show")
     assert await response.get_data(as_text=True) == ""
@@ -450,7 +452,7 @@ async def test_expired(app: Quart) -> None:
 
 @pytest.mark.checks("FL-12")
 async def test_quart_flash(app: Quart) -> None:
-    """What an extension flashes with Quart's own function is shown too, once."""
+    """A message that was flashed with quart.flash is shown once."""
 
     @app.get("/extension")
     async def extension() -> str:
@@ -459,14 +461,14 @@ async def test_quart_flash(app: Quart) -> None:
 
     client = app.test_client()
     await client.get("/extension")
-    await client.get("/say/own")
-    assert await text(client) == "[of an extension][own]"
-    assert await text(client) == ""
+    await client.get("/flash/own")
+    assert await body_of(client) == "[of an extension][own]"
+    assert await body_of(client) == ""
 
 
 @pytest.mark.checks("FL-12")
 async def test_session_cleared(app: Quart) -> None:
-    """Logging out clears the session, and not what is to be said about it."""
+    """session.clear() does not remove messages."""
 
     @app.get("/logout")
     async def logout() -> str:
@@ -476,16 +478,16 @@ async def test_session_cleared(app: Quart) -> None:
 
     client = app.test_client()
     await client.get("/logout")
-    assert await text(client) == "[Good bye]"
+    assert await body_of(client) == "[Good bye]"
 
 
 @pytest.mark.checks("FL-12")
 async def test_blueprint_and_hooks(app: Quart) -> None:
-    """Blueprints flash, and so do functions that run after the request and at an error."""
+    """Blueprints, after_request functions and error handlers can flash."""
     blueprint = Blueprint("blue", __name__, url_prefix="/blue")
 
-    @blueprint.get("/say")
-    async def say() -> str:
+    @blueprint.get("/flash")
+    async def flash_message() -> str:
         await flash("view")
         return ""
 
@@ -512,17 +514,17 @@ async def test_blueprint_and_hooks(app: Quart) -> None:
 
     app.register_blueprint(blueprint)
     client = app.test_client()
-    await client.get("/blue/say")
-    assert await text(client) == "[view][blueprint][application]"
+    await client.get("/blue/flash")
+    assert await body_of(client) == "[view][blueprint][application]"
     await client.get("/broken")
-    assert await text(client) == "[before the error][in the handler][application]"
+    assert await body_of(client) == "[before the error][in the handler][application]"
 
 
 @pytest.mark.checks("FL-12")
 async def test_hook_before_the_extension(app_class: type[Quart]) -> None:
-    """A function that was registered before the extension flashes, too."""
+    """An after_request function that was registered before the extension can flash."""
     app = app_class(__name__)
-    app.secret_key = "a key"
+    app.secret_key = "secret"
 
     @app.after_request
     async def after(response: Response) -> Response:
@@ -536,33 +538,34 @@ async def test_hook_before_the_extension(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("FL-7")
 async def test_same_moment(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two messages of the same nanosecond, on two servers, have two cookies; on one, an order."""
+    """Two messages of the same nanosecond have different cookies, in order on one server."""
     monkeypatch.setattr("time.time_ns", lambda: 1_800_000_000_000_000_000)
-    names = {cookies.encode(app, "message", "a").name for _ in range(2)}
+    cookies = FlashCookies(app, "flash", 8192)
+    names = {cookies.encode("message", "a").name for _ in range(2)}
     assert len(names) == 2
     first = max(names)
-    assert cookies.encode(app, "message", "a", after=first).name > first
+    assert cookies.encode("message", "a", after=first).name > first
 
 
 @pytest.mark.checks("FL-12")
 async def test_mounted(app: Quart) -> None:
-    """Under a mount prefix messages travel as they do at the root."""
+    """Messages work below a mount prefix."""
     client = app.test_client()
-    await client.get("/mount/say/a", root_path="/mount")
+    await client.get("/mount/flash/a", root_path="/mount")
     response = await client.get("/mount/show", root_path="/mount")
     assert await response.get_data(as_text=True) == "[a]"
 
 
 @pytest.mark.checks("FL-12")
 async def test_refusals(app_class: type[Quart]) -> None:
-    """Where no message can be, the error says why."""
-    app = make(app_class)
+    """Misuse raises errors that name the reason."""
+    app = make_app(app_class)
     with pytest.raises(RuntimeError, match="register it once"):
         Flashing(app)
     async with app.app_context():
-        with pytest.raises(RuntimeError, match="flash belongs to a request"):
+        with pytest.raises(RuntimeError, match="flash needs an active request"):
             await flash("a")
-        with pytest.raises(RuntimeError, match="get_flashed_messages belongs to a request"):
+        with pytest.raises(RuntimeError, match="get_flashed_messages needs an active request"):
             get_flashed_messages()
     async with app_class(__name__).test_request_context("/"):
         with pytest.raises(RuntimeError, match=r"flash needs Flashing\(app\)"):
@@ -574,7 +577,7 @@ async def test_refusals(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("FL-12")
 async def test_one_extension_for_two_applications(app_class: type[Quart]) -> None:
-    def say() -> str:
+    def flash_hello() -> str:
         flash("hello")
         return ""
 
@@ -583,11 +586,96 @@ async def test_one_extension_for_two_applications(app_class: type[Quart]) -> Non
     for app in (one, two):
         app.secret_key = app.name
         flashing.init_app(app)
-        app.add_url_rule("/say", "say", say)
+        app.add_url_rule("/flash", "flash", flash_hello)
         app.add_url_rule("/show", "show", get_flashed_messages)
-    client, stranger = one.test_client(), two.test_client()
-    said = await client.get("/say")
-    cookie = said.headers["Set-Cookie"].partition(";")[0]
-    answer = await stranger.get("/show", headers={"Cookie": cookie})
-    assert await answer.get_json() == []
+    client, other = one.test_client(), two.test_client()
+    response = await client.get("/flash")
+    cookie = response.headers["Set-Cookie"].partition(";")[0]
+    shown = await other.get("/show", headers={"Cookie": cookie})
+    assert await shown.get_json() == []
     assert await (await client.get("/show")).get_json() == ["hello"]
+
+
+@pytest.mark.checks("FL-12")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"FLASHING_MAX_SIZE": "8192"}, "FLASHING_MAX_SIZE must be a whole number of bytes"),
+        ({"FLASHING_MAX_SIZE": 0}, "FLASHING_MAX_SIZE must be"),
+        ({"FLASHING_COOKIE_NAME": ""}, "FLASHING_COOKIE_NAME must be"),
+        ({"FLASHING_COOKIE": "note"}, "did you mean FLASHING_COOKIE_NAME"),
+    ],
+)
+def test_invalid_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        make_app(**settings)
+
+
+@pytest.mark.checks("FL-10")
+async def test_streamed_under_testing(app: Quart) -> None:
+    """Under TESTING a stream that reads too late is an error, but only if messages are pending."""
+    errors: list[str] = []
+
+    @app.get("/streamed")
+    async def streamed() -> ResponseReturnValue:
+        @quart.stream_with_context
+        async def generate() -> Any:
+            try:
+                get_flashed_messages()
+            except RuntimeError as error:
+                errors.append(str(error))
+            yield "done"
+
+        return Response(generate())
+
+    app.testing = True
+    client = app.test_client()
+    assert await body_of(client, "/streamed") == "done"
+    assert errors == []
+    await client.get("/flash/a")
+    assert await body_of(client, "/streamed") == "done"
+    assert "1 flashed messages are left for the next page" in errors[0]
+
+
+@pytest.mark.checks("FL-6")
+async def test_limit_of_one_cookie(app: Quart) -> None:
+    """A cookie may have exactly MAX_COOKIE_SIZE bytes; 0 means no limit."""
+    cookies = FlashCookies(app, "flash", 8192)
+    async with app.test_request_context("/"):
+        message = secrets.token_urlsafe(100)
+        cookie = cookies.encode("message", message)
+        size = len(dump_cookie(cookie.name, cookie.value, **cookies.attributes()))
+        app.config["MAX_COOKIE_SIZE"] = size
+        cookies.encode("message", message)
+        app.config["MAX_COOKIE_SIZE"] = size - 1
+        with pytest.raises(FlashTooLargeError, match=f"a cookie of {size} bytes"):
+            cookies.encode("message", message)
+        app.config["MAX_COOKIE_SIZE"] = 0
+        cookies.encode("message", secrets.token_urlsafe(10_000))
+
+
+@pytest.mark.checks("FL-6")
+async def test_limit_of_all_cookies(app: Quart) -> None:
+    """All cookies together may take exactly FLASHING_MAX_SIZE bytes."""
+    async with app.test_request_context("/"):
+        cookie = FlashCookies(app, "flash", 8192).encode("message", "a")
+    size = cookie.size
+    FlashCookies(app, "flash", 2 * size).check_total_size([cookie, cookie])
+    with pytest.raises(FlashTooLargeError, match="1 messages were not shown yet"):
+        FlashCookies(app, "flash", 2 * size - 1).check_total_size([cookie, cookie])
+
+
+@pytest.mark.checks("FL-7")
+async def test_same_moment_in_one_request(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of one request keep their order, even if the clock stands still."""
+
+    @app.get("/many")
+    async def many() -> str:
+        for number in range(9):
+            await flash(str(number))
+        return ""
+
+    monkeypatch.setattr("time.time_ns", lambda: 1_800_000_000_000_000_000)
+    client = app.test_client()
+    await client.get("/many")
+    assert await body_of(client) == "".join(f"[{number}]" for number in range(9))

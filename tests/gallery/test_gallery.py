@@ -1,4 +1,4 @@
-"""The gallery in process: its pages, and the ports it mounts."""
+"""The gallery in process: its pages, and the mounted ports."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from quart import Quart
 from quartpatterns import catalog
 from quartpatterns.appdispatch import DispatcherMiddleware, StartupError
 from quartpatterns.gallery import create_app
-from quartpatterns.gallery.ports import kept_out, mounts
-from quartpatterns.gallery.sources import exhibit
+from quartpatterns.gallery.content import pattern_content
+from quartpatterns.gallery.ports import create_ports, failed_port
 from quartpatterns.sqlalchemy.migrations import upgrade
 
 
@@ -30,7 +30,7 @@ async def page(app: Quart, path: str) -> tuple[int, str]:
 
 
 async def test_index(app: Quart) -> None:
-    """Every pattern is named, and its port."""
+    """The index links to the page and to the port of each pattern."""
     status, text = await page(app, "/")
     assert status == 200
     assert all(f'href="/gallery/{pattern.name}"' in text for pattern in catalog.PATTERNS)
@@ -39,21 +39,21 @@ async def test_index(app: Quart) -> None:
 
 @pytest.mark.parametrize("pattern", catalog.PATTERNS, ids=lambda pattern: pattern.name)
 async def test_pattern(app: Quart, pattern: catalog.Pattern) -> None:
-    """A page has the README, both sources, the cases and every difference with its reason."""
+    """A page has the README, both source files, the cases and every difference."""
     status, text = await page(app, f"/gallery/{pattern.name}")
     assert status == 200
-    shown = exhibit(pattern)
-    assert shown.readme in text
-    assert shown.port in text and shown.original in text
-    assert "<span" in shown.port
-    assert text.count("<tr>") >= len(shown.cases)
-    differences = sum(len(case.differs) for case in shown.cases)
+    content = pattern_content(pattern)
+    assert content.readme in text
+    assert content.port in text and content.original in text
+    assert "<span" in content.port
+    assert text.count("<tr>") >= len(content.cases)
+    differences = sum(len(case.differs) for case in content.cases)
     assert text.count('<div class="difference">') == differences
 
 
 @pytest.mark.parametrize("path", ["/gallery/streeming", "/nothing", "/gallery/%3Cscript%3E"])
 async def test_not_found(app: Quart, path: str) -> None:
-    """A page of our own, which escapes what was asked for."""
+    """The page escapes the requested URL."""
     status, text = await page(app, path)
     assert status == 404
     assert "All patterns" in text
@@ -72,7 +72,7 @@ async def test_assets(app: Quart, path: str) -> None:
 
 
 async def test_ports_are_mounted(app: Quart) -> None:
-    """Each port answers at its name; without the slash there is a redirect to it."""
+    """Each port responds at its name; without the slash there is a redirect."""
     async with app.test_app():
         for pattern in catalog.PATTERNS:
             status, _ = await page(app, f"/{pattern.name}/")
@@ -84,45 +84,45 @@ async def test_ports_are_mounted(app: Quart) -> None:
             )
 
 
-async def test_port_that_does_not_start() -> None:
-    """It answers 503 with the setting to change, and the others run on."""
-    broken, sound = Quart("broken"), Quart("sound")
+async def test_failed_port() -> None:
+    """It responds with 503 and names the setting to change; the other ports work."""
+    broken, working = Quart("broken"), Quart("working")
 
     @broken.before_serving
     async def connect() -> None:
-        raise OSError("nobody there")
+        raise OSError("connection refused")
 
-    @sound.get("/")
+    @working.get("/")
     async def index() -> str:
-        return "well"
+        return "works"
 
     app = Quart("gallery")
     app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        app.asgi_app, {"/tasks": broken, "/streaming": sound}, on_startup_failure=kept_out
+        app.asgi_app, {"/tasks": broken, "/streaming": working}, on_startup_failure=failed_port
     )
     async with app.test_app():
-        assert await page(app, "/streaming/") == (200, "well")
+        assert await page(app, "/streaming/") == (200, "works")
         status, text = await page(app, "/tasks/any/where")
     assert (status, "Set REDIS_URL" in text) == (503, True)
-    assert "nobody there" not in text
+    assert "connection refused" not in text
 
 
 @pytest.mark.parametrize("pattern", catalog.PATTERNS, ids=lambda pattern: pattern.name)
 async def test_every_service_has_a_remedy(pattern: catalog.Pattern) -> None:
-    status, text = await page(kept_out(StartupError(f"/{pattern.name}", "why")), "/")
+    status, text = await page(failed_port(StartupError(f"/{pattern.name}", "why")), "/")
     assert (status, "_URL" in text) == (503, bool(pattern.services))
 
 
 @pytest.fixture
 def without_arq(monkeypatch: pytest.MonkeyPatch) -> Quart:
-    """What the gallery mounts for a pattern whose library is not installed."""
+    """The mounted port of a pattern whose library is not installed."""
     for name in [name for name in sys.modules if name.startswith("quartpatterns.tasks")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "arq", None)
-    return mounts({})["/tasks"]
+    return create_ports({})["/tasks"]
 
 
 async def test_port_without_its_extra(without_arq: Quart) -> None:
-    """It costs its own port alone, and that says what to install."""
+    """It names the extra to install."""
     status, text = await page(without_arq, "/add")
     assert (status, "quartpatterns[tasks]" in text) == (503, True)

@@ -1,4 +1,4 @@
-"""The port, and the page's class beside it."""
+"""The port, and the class of Flask's page on Quart."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(before, response.status_code, "quartpatterns.lazyloading.example.port_view
 
 @pytest.mark.checks("LL-2", "LL-9")
 def test_not_loaded() -> None:
-    """Starting the port imports none of its views, though they are checked."""
+    """Starting the port imports none of its views, although it checks them."""
     command = [sys.executable, "-c", LOADED]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout == "False 200 True\n", done.stderr
@@ -34,10 +34,10 @@ def test_not_loaded() -> None:
 @pytest.mark.checks("LL-6")
 @pytest.mark.filterwarnings("ignore:coroutine 'index' was never awaited")
 async def test_page_on_quart() -> None:
-    """The page's class fails with a coroutine function on Quart: what LazyView is there for."""
+    """The class of Flask's page fails with a coroutine function on Quart."""
     app = Quart(__name__)
     view = original.LazyView("quartpatterns.lazyloading.example.port_views.index")  # type: ignore[no-untyped-call]
     await asyncio.to_thread(getattr, view, "view")
     app.add_url_rule("/", view_func=view)
     assert (await app.test_client().get("/")).status_code == 500
-    gc.collect()  # the coroutine that nobody awaited says so here
+    gc.collect()  # the warning about the coroutine is raised here

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quart import Blueprint, Quart, url_for
 
 from quartpatterns.lazyloading import LazyImportError, lazy_url
-from quartpatterns.lazyloading.imports import split
+from quartpatterns.lazyloading.imports import split_name
 from tests.written import Write
 
 VIEWS = """
@@ -46,7 +46,7 @@ MODULES = {
     "late/views.py": VIEWS,
     "late/more.py": "def more(): return 'more'",
     "late/star.py": "from late.views import *",
-    "late/dynamic.py": "def __getattr__(name):\n    if name == 'made': return print\n"
+    "late/dynamic.py": "def __getattr__(name):\n    if name == 'dynamic': return print\n"
     "    raise AttributeError(name)",
     "late/broken.py": "def index(): ...\n1 / 0",
     "late/wrong.py": "def index(:",
@@ -61,7 +61,7 @@ def modules(write: Write) -> None:
     import late.app  # type: ignore[import-not-found]  # noqa: F401  # written just now
 
 
-async def text(app: Quart, path: str, *, method: str = "GET") -> str:
+async def body_of(app: Quart, path: str, *, method: str = "GET") -> str:
     client = app.test_client()
     response = await (client.post(path) if method == "POST" else client.get(path))
     assert response.status_code == 200
@@ -70,27 +70,27 @@ async def text(app: Quart, path: str, *, method: str = "GET") -> str:
 
 @pytest.mark.checks("LL-1", "LL-2", "LL-3")
 async def test_map(app_class: type[Quart]) -> None:
-    """One view has several rules and one endpoint, and is imported with the first request."""
+    """A view has several rules and one endpoint, and is imported for its first request."""
     app = app_class("late.app")
     lazy_url(app, "late.views.index", ["/"])
     view = lazy_url(app, "late.views.user", ["/user/", "/user/<username>"])
     assert "late.views" not in sys.modules
     assert set(app.view_functions) >= {"index", "user"}
     assert app.view_functions["user"] is view
-    assert await text(app, "/user/") == "nobody /user/Ada"
-    assert await text(app, "/user/Grace") == "Grace /user/Ada"
-    assert await text(app, "/") == "index"
+    assert await body_of(app, "/user/") == "nobody /user/Ada"
+    assert await body_of(app, "/user/Grace") == "Grace /user/Ada"
+    assert await body_of(app, "/") == "index"
     assert (await app.test_client().get("/user")).status_code == 308
 
 
 @pytest.mark.checks("LL-3")
 async def test_options(app_class: type[Quart]) -> None:
-    """What add_url_rule takes is handed on."""
+    """Options of add_url_rule are passed on."""
     app = app_class("late.app")
     options: dict[str, Any] = {"methods": ["POST"], "defaults": {"username": "x"}}
     lazy_url(app, "late.views.user", ["/x"], endpoint="post", **options)
     lazy_url(app, "late.views.user", ["/user/<username>"])
-    assert await text(app, "/x", method="POST") == "x /user/Ada"
+    assert await body_of(app, "/x", method="POST") == "x /user/Ada"
     assert (await app.test_client().get("/x")).status_code == 405
 
 
@@ -106,7 +106,7 @@ async def test_websocket(app_class: type[Quart]) -> None:
 @pytest.mark.checks("LL-3")
 @pytest.mark.parametrize("name", [".views.index", "late.views:index", ".views:index"])
 async def test_relative(app_class: type[Quart], name: str) -> None:
-    """A name may start beside the module of the application, or of the blueprint."""
+    """A name may be relative to the package of the application or the blueprint."""
     app = app_class("late.app")
     front = Blueprint("front", "late", url_prefix="/front")
     assert lazy_url(app, name, ["/"]).import_name == "late.views.index"
@@ -114,26 +114,26 @@ async def test_relative(app_class: type[Quart], name: str) -> None:
     app.register_blueprint(front)
     async with app.test_request_context("/"):
         assert url_for("front.index") == "/front/"
-    assert await text(app, "/") == await text(app, "/front/") == "index"
+    assert await body_of(app, "/") == await body_of(app, "/front/") == "index"
 
 
 @pytest.mark.checks("LL-3")
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        pytest.param("late.app", "..views.index", id="too high"),
-        pytest.param("no_such_module", ".views.index", id="in no package"),
+        pytest.param("late.app", "..views.index", id="too many dots"),
+        pytest.param("no_such_module", ".views.index", id="not in a package"),
     ],
 )
-def test_relative_to_nothing(module: str, name: str) -> None:
-    with pytest.raises(ValueError, match="write the whole name"):
+def test_invalid_relative_name(module: str, name: str) -> None:
+    with pytest.raises(ValueError, match="write the full name"):
         lazy_url(Quart(module, root_path="/"), name, ["/"])
 
 
 @pytest.mark.checks("LL-3")
 def test_no_rules(app_class: type[Quart]) -> None:
     app = app_class("late.app")
-    with pytest.raises(ValueError, match="has no URL rule"):
+    with pytest.raises(ValueError, match="needs at least one URL rule"):
         lazy_url(app, "late.views.index", [])
     with pytest.raises(TypeError, match=r"write \['/user/'\]"):
         lazy_url(app, "late.views.user", "/user/")
@@ -159,7 +159,7 @@ def test_no_rules(app_class: type[Quart]) -> None:
     ],
 )
 def test_checked(name: str) -> None:
-    """What the source of a module binds is there, and the module is not imported for that."""
+    """Names that the source binds are found without importing the module."""
     lazy_url(Quart("late.app"), f".views.{name}", ["/"], check=True)
     assert "late.views" not in sys.modules
 
@@ -168,24 +168,24 @@ def test_checked(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(".star.index", id="from a star"),
-        pytest.param(".dynamic.made", id="made on demand"),
+        pytest.param(".star.index", id="star import"),
+        pytest.param(".dynamic.dynamic", id="module __getattr__"),
         pytest.param("json.loads", id="another package"),
         pytest.param("math.sqrt", id="no source"),
     ],
 )
 def test_checked_by_import(name: str) -> None:
-    """Where the source does not show it, importing the module does."""
+    """If the source does not show the name, the module is imported."""
     lazy_url(Quart("late.app"), name, ["/"], check=True)
 
 
 @pytest.mark.checks("LL-9")
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         pytest.param(".views.indexx", "late.views has no 'indexx'; did you mean index", id="view"),
         pytest.param(".views.hidden", "late.views has no 'hidden'", id="inside a function"),
-        pytest.param(".dynamic.other", "late.dynamic has no 'other'", id="not made on demand"),
+        pytest.param(".dynamic.other", "late.dynamic has no 'other'", id="dynamic"),
         pytest.param(".view.index", "late.view.index can't be imported: ModuleNot", id="module"),
         pytest.param("early.views.index", "No module named 'early'", id="package"),
         pytest.param(".views.index.more", "'late.views' is not a package", id="too deep"),
@@ -194,19 +194,19 @@ def test_checked_by_import(name: str) -> None:
         pytest.param(".broken.no", "late.broken.no can't be imported: ZeroDiv", id="raises"),
     ],
 )
-def test_check_fails(app_class: type[Quart], name: str, said: str) -> None:
-    """A bad path is named when it is registered, and nothing is registered."""
+def test_check_fails(app_class: type[Quart], name: str, message: str) -> None:
+    """A wrong name is an error at registration, and nothing is registered."""
     app = app_class("late.app")
     before = len(list(app.url_map.iter_rules()))
-    with pytest.raises(LazyImportError, match=said):
+    with pytest.raises(LazyImportError, match=message):
         lazy_url(app, name, ["/"], check=True)
     assert len(list(app.url_map.iter_rules())) == before
     lazy_url(app, name, ["/"])
 
 
 @pytest.mark.checks("LL-9")
-def test_check_in_a_circle(write: Write) -> None:
-    """The application that a module of views imports can check these views."""
+def test_check_with_circular_import(write: Write) -> None:
+    """An application can check views whose module imports it."""
     write(
         {
             "round/__init__.py": """
@@ -221,15 +221,15 @@ def test_check_in_a_circle(write: Write) -> None:
     )
     import round.views  # type: ignore[import-not-found]
 
-    assert asyncio.run(text(round.app, "/")) == "round"
+    assert asyncio.run(body_of(round.app, "/")) == "round"
 
 
 @pytest.mark.checks("LL-2")
 @given(st.text(max_size=20) | st.from_regex(r"[a-z.:]{1,12}", fullmatch=True))
 def test_any_name(name: str) -> None:
-    """Whatever the name is, it is one of a module and a view, or refused."""
+    """Every name is either split or an error."""
     try:
-        module, view = split(name)
+        module, view = split_name(name)
     except ValueError as error:
         assert repr(name) in str(error)
     else:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -15,13 +16,13 @@ METHODS = [*ALLOWED_METHODS, "TRACE"]
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def make(app_class: type[Quart], **options: Any) -> Quart:
-    """An application that says which method and body it saw."""
+def make_app(app_class: type[Quart], **options: Any) -> Quart:
+    """Return an application that returns the method and the body of the request."""
     app = app_class(__name__)
     app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app, **options)  # type: ignore[method-assign]
 
     @app.route("/", methods=METHODS, provide_automatic_options=False)
-    async def seen() -> Response:
+    async def echo() -> Response:
         body = bytes(await request.body).decode("latin-1")
         return jsonify(method=request.method, body=body, length=request.content_length)
 
@@ -32,36 +33,36 @@ def make(app_class: type[Quart], **options: Any) -> Quart:
     return app
 
 
-async def seen(app: Quart, method: str = "POST", **arguments: Any) -> tuple[str, str]:
-    answer = await app.test_client().open("/", method=method, **arguments)
-    assert answer.status_code == 200
-    data = await answer.get_json()
+async def send_request(app: Quart, method: str = "POST", **arguments: Any) -> tuple[str, str]:
+    response = await app.test_client().open("/", method=method, **arguments)
+    assert response.status_code == 200
+    data = await response.get_json()
     return data["method"], data["body"]
 
 
 @pytest.mark.checks("MO-1", "MO-2")
-@pytest.mark.parametrize("meant", sorted(ALLOWED_METHODS - {"HEAD"}))
-async def test_every_method(app_class: type[Quart], meant: str) -> None:
-    headers = {"X-HTTP-Method-Override": meant.lower()}
-    body = "" if meant in BODYLESS_METHODS else "text"
-    assert await seen(make(app_class), data="text", headers=headers) == (meant, body)
+@pytest.mark.parametrize("override", sorted(ALLOWED_METHODS - {"HEAD"}))
+async def test_every_method(app_class: type[Quart], override: str) -> None:
+    headers = {"X-HTTP-Method-Override": override.lower()}
+    body = "" if override in BODYLESS_METHODS else "text"
+    assert await send_request(make_app(app_class), data="text", headers=headers) == (override, body)
 
 
 @settings(max_examples=500, deadline=None)
 @given(
-    carrier=st.sampled_from(METHODS),
+    method=st.sampled_from(METHODS),
     value=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=12)
     | st.sampled_from([*METHODS, "put", " PUT "]),
     body=st.binary(max_size=100),
 )
 @pytest.mark.checks("MO-1", "MO-2", "MO-3")
-async def test_any_value(carrier: str, value: str, body: bytes) -> None:
-    """No value makes an error; what is no method changes nothing."""
-    meant = value.strip().upper()
-    expected = meant if meant in ALLOWED_METHODS else carrier
+async def test_any_value(method: str, value: str, body: bytes) -> None:
+    """No value causes an error, and an invalid one changes nothing."""
+    override = value.strip().upper()
+    expected = override if override in ALLOWED_METHODS else method
     scope: dict[str, Any] = {
         "type": "http",
-        "method": carrier,
+        "method": method,
         "headers": [
             (b"x-http-method-override", value.encode("latin-1")),
             (b"content-length", b"%d" % len(body)),
@@ -78,25 +79,25 @@ async def test_any_value(carrier: str, value: str, body: bytes) -> None:
     async def send(message: Any) -> None: ...
 
     await HTTPMethodOverrideMiddleware(app)(scope, receive, send)
-    dropped = meant in BODYLESS_METHODS
+    dropped = override in BODYLESS_METHODS
     assert found["method"] == expected
     assert found["body"] == (b"" if dropped else body)
     length = dict(found["headers"])[b"content-length"]
     assert int(length) == len(found["body"])
-    assert scope["method"] == carrier, "the server's own scope is left as it is"
+    assert scope["method"] == method, "the server's scope is not changed"
 
 
-async def test_carriers(app_class: type[Quart]) -> None:
-    """A method that may not carry another is what it is."""
-    app = make(app_class, carriers={"post"})
+async def test_methods(app_class: type[Quart]) -> None:
+    """Only the given methods can be overridden."""
+    app = make_app(app_class, methods={"post"})
     headers = {"X-HTTP-Method-Override": "PUT"}
-    assert (await seen(app, "GET", headers=headers))[0] == "GET"
-    assert (await seen(app, "POST", headers=headers))[0] == "PUT"
+    assert (await send_request(app, "GET", headers=headers))[0] == "GET"
+    assert (await send_request(app, "POST", headers=headers))[0] == "PUT"
 
 
 async def test_websocket_passes(app_class: type[Quart]) -> None:
     async with (
-        make(app_class)
+        make_app(app_class)
         .test_client()
         .websocket("/ws", headers={"X-HTTP-Method-Override": "PUT"}) as socket
     ):
@@ -110,30 +111,30 @@ async def test_websocket_passes(app_class: type[Quart]) -> None:
         pytest.param(b"_method=PUT&a=b", URLENCODED, "PUT", id="first"),
         pytest.param(b"a=b&_method=put", URLENCODED, "PUT", id="last"),
         pytest.param(b"a=b", URLENCODED, "POST", id="absent"),
-        pytest.param(b"_method=BOGUS", URLENCODED, "POST", id="no method"),
-        pytest.param(b"_method=PUT", {"Content-Type": "text/plain"}, "POST", id="no form"),
-        pytest.param(b"_method=PUT", {}, "POST", id="no type"),
+        pytest.param(b"_method=BOGUS", URLENCODED, "POST", id="invalid method"),
+        pytest.param(b"_method=PUT", {"Content-Type": "text/plain"}, "POST", id="not a form"),
+        pytest.param(b"_method=PUT", {}, "POST", id="no content type"),
         pytest.param(b"a=" + b"x" * 5000 + b"&_method=PUT", URLENCODED, "POST", id="too far"),
-        pytest.param(b"\xff\xfe&_method=PUT", URLENCODED, "PUT", id="no text"),
+        pytest.param(b"\xff\xfe&_method=PUT", URLENCODED, "PUT", id="not UTF-8"),
     ],
 )
 async def test_form_field(
     app_class: type[Quart], body: bytes, headers: dict[str, str], method: str
 ) -> None:
-    """The field says it for a POST, and the application still reads the whole form."""
-    app = make(app_class, form_field="_method")
+    """The field overrides POST, and the application can still read the whole form."""
+    app = make_app(app_class, form_field="_method")
     length = {"Content-Length": str(len(body))}
-    assert await seen(app, data=body, headers={**headers, **length}) == (
+    assert await send_request(app, data=body, headers={**headers, **length}) == (
         method,
         body.decode("latin-1"),
     )
 
 
 async def test_form_field_of_a_chunked_body(app_class: type[Quart]) -> None:
-    """Where no length is declared a field counts when another follows: it may go on."""
-    app = make(app_class, form_field="_method")
-    assert (await seen(app, data=b"_method=PUT&a=b", headers=URLENCODED))[0] == "PUT"
-    assert (await seen(app, data=b"_method=PUT", headers=URLENCODED))[0] == "POST"
+    """Without a length, a field is complete only if another follows."""
+    app = make_app(app_class, form_field="_method")
+    assert (await send_request(app, data=b"_method=PUT&a=b", headers=URLENCODED))[0] == "PUT"
+    assert (await send_request(app, data=b"_method=PUT", headers=URLENCODED))[0] == "POST"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,9 @@ async def test_form_field_of_a_chunked_body(app_class: type[Quart]) -> None:
 async def test_multipart(app_class: type[Quart], values: dict[str, str], method: str) -> None:
     boundary, body = encode_multipart(values, boundary="border")
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    assert await seen(make(app_class, form_field="_method"), data=body, headers=headers) == (
+    assert await send_request(
+        make_app(app_class, form_field="_method"), data=body, headers=headers
+    ) == (
         method,
         body.decode(),
     )
@@ -158,24 +161,24 @@ async def test_multipart(app_class: type[Quart], values: dict[str, str], method:
     ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x"],
 )
 async def test_malformed_multipart(app_class: type[Quart], content_type: str) -> None:
-    """What is no form is no override, and no error."""
-    app = make(app_class, form_field="_method")
-    assert (await seen(app, data=b"--y\r\n\r\n\x00", headers={"Content-Type": content_type}))[
-        0
-    ] == "POST"
+    """A malformed form is neither an override nor an error."""
+    app = make_app(app_class, form_field="_method")
+    assert (
+        await send_request(app, data=b"--y\r\n\r\n\x00", headers={"Content-Type": content_type})
+    )[0] == "POST"
 
 
-async def test_large_body_is_not_held() -> None:
-    """The middleware asks for no more than it looks at before the application asks."""
-    asked = 0
+async def test_large_body_is_not_buffered() -> None:
+    """The middleware reads only as much as it searches."""
+    received = 0
 
     async def receive() -> Any:
-        nonlocal asked
-        asked += 1
+        nonlocal received
+        received += 1
         return {"type": "http.request", "body": b"x" * 1024, "more_body": True}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert asked <= 4
+        assert received <= 4
         pieces = [(await receive())["body"] for _ in range(100)]
         assert b"".join(pieces) == b"x" * 1024 * 100
 
@@ -187,11 +190,11 @@ async def test_large_body_is_not_held() -> None:
         "headers": [(b"content-type", b"application/x-www-form-urlencoded")],
     }
     await HTTPMethodOverrideMiddleware(app, form_field="_method")(scope, receive, send)
-    assert asked == 100
+    assert received == 100
 
 
-async def test_disconnect_is_seen_behind_a_dropped_body() -> None:
-    """After the empty body comes what happens next, not the body that was sent."""
+async def test_disconnect_after_a_dropped_body() -> None:
+    """After the empty body the application gets the disconnect, not the real body."""
     messages = [
         {"type": "http.request", "body": b"x", "more_body": True},
         {"type": "http.request", "body": b"y", "more_body": False},
@@ -217,3 +220,134 @@ async def test_disconnect_is_seen_behind_a_dropped_body() -> None:
         {"type": "http.request", "body": b"", "more_body": False},
         {"type": "http.disconnect"},
     ]
+
+
+def delete_scope() -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "POST",
+        "headers": [(b"x-http-method-override", b"DELETE"), (b"transfer-encoding", b"chunked")],
+    }
+
+
+async def respond(scope: Any, receive: Any, send: Any) -> None:
+    """Send a response without reading the body."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"deleted"})
+
+
+@pytest.mark.checks("MO-2")
+async def test_response_is_sent_before_the_body_is_read() -> None:
+    """A client may wait for the response before it sends the rest of its body."""
+    events: list[Any] = []
+    response_arrived = asyncio.Event()
+
+    async def receive() -> Any:
+        if not events.count("first"):
+            events.append("first")
+            return {"type": "http.request", "body": b"x", "more_body": True}
+        await response_arrived.wait()
+        events.append("rest")
+        return {"type": "http.request", "body": b"y", "more_body": False}
+
+    async def send(message: Any) -> None:
+        events.append((message.get("body", b""), message.get("more_body", False)))
+        if message.get("body") == b"deleted":
+            response_arrived.set()
+
+    async with asyncio.timeout(20):
+        await HTTPMethodOverrideMiddleware(respond)(delete_scope(), receive, send)
+    assert events == [(b"", False), (b"deleted", True), "first", "rest", (b"", False)]
+
+
+@pytest.mark.checks("MO-2")
+async def test_complete_body_needs_one_message() -> None:
+    """If the body was read, the last message of the response is not changed."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def read_and_respond(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await receive()
+        await respond(scope, receive, send)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await HTTPMethodOverrideMiddleware(read_and_respond)(delete_scope(), receive, send)
+    assert sent[1:] == [{"type": "http.response.body", "body": b"deleted"}]
+
+
+@pytest.mark.checks("MO-2")
+async def test_body_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response ends after DRAIN_TIMEOUT if the client does not finish its body."""
+    monkeypatch.setattr("quartpatterns.methodoverrides.middleware.DRAIN_TIMEOUT", 0.05)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append((message.get("body", b""), message.get("more_body", False)))
+
+    async with asyncio.timeout(20):
+        await HTTPMethodOverrideMiddleware(respond)(delete_scope(), receive, send)
+    assert sent == [(b"", False), (b"deleted", True), (b"", False)]
+
+
+@pytest.mark.checks("MO-2")
+async def test_empty_last_message() -> None:
+    """An empty last message of the response is sent once, after the body was read."""
+    events: list[Any] = []
+
+    async def receive() -> Any:
+        events.append("read")
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def respond_empty(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Any) -> None:
+        events.append(message)
+
+    await HTTPMethodOverrideMiddleware(respond_empty)(delete_scope(), receive, send)
+    assert events == ["read", {"type": "http.response.body", "body": b""}]
+
+
+@pytest.mark.checks("MO-2")
+async def test_disconnect_within_a_dropped_body() -> None:
+    """If the client disconnects within its body, the application gets the disconnect."""
+    messages = [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    received: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def read_twice(scope: Any, receive: Any, send: Any) -> None:
+        received.extend([await receive(), await receive(), await receive()])
+
+    async def send(message: Any) -> None: ...
+
+    await HTTPMethodOverrideMiddleware(read_twice)(delete_scope(), receive, send)
+    assert [message["type"] for message in received] == [
+        "http.request",
+        "http.disconnect",
+        "http.disconnect",
+    ]
+
+
+@pytest.mark.checks("MO-1")
+async def test_head(app_class: type[Quart]) -> None:
+    """The response to POST that means HEAD is empty and says so."""
+    app = app_class(__name__)
+    app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app)  # type: ignore[method-assign]
+    app.add_url_rule("/", "index", lambda: "index")
+    headers = {"X-HTTP-Method-Override": "HEAD"}
+    response = await app.test_client().post("/", headers=headers)
+    assert (response.status_code, response.headers["Content-Length"]) == (200, "0")
+    assert (await app.test_client().head("/")).headers["Content-Length"] == "5"

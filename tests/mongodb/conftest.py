@@ -1,4 +1,4 @@
-"""Applications on a real server, and a replica set where one is needed."""
+"""Applications with a real server, and a replica set for the tests that need one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from quart import Quart
 
 from quartpatterns.compare import services
 from tests.conftest import unavailable
-from tests.mongodb.shop import make_app, mongo, registration
+from tests.mongodb.shop import connection, make_app, mongo
 
 
-# PyMongo 4.20 leaves a socket to the garbage collector where it is cancelled while it connects:
-# when a loop ends soon after it began, or a client is closed whose server is gone.
+# PyMongo 4.20 leaves a socket open if it is cancelled while it connects: when an event loop ends
+# soon after it began, or when a client is closed whose server is gone.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
     for item in items:
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package", autouse=True)
 def sockets_collected() -> Iterator[None]:
-    """Collect them before somebody else's test is blamed."""
+    """Collect the open sockets, so that no other test gets their warnings."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -35,17 +35,17 @@ def sockets_collected() -> Iterator[None]:
 
 @pytest.fixture
 async def app(app_class: type[Quart], mongodb_url: str) -> AsyncIterator[Quart]:
-    """An application on an empty database, with its indexes."""
+    """An application with an empty database that has its indexes."""
     app = make_app(app_class, mongodb_url)
     async with app.app_context():
         await mongo.create_indexes()
     yield app
-    await registration(app).close()
+    await connection(app).close()
 
 
 @pytest.fixture(scope="session")
 def replica_set() -> Iterator[str]:
-    """A replica set of one, for the whole run."""
+    """The URL of a replica set with one member, for all tests."""
     try:
         with services.mongodb(replica_set=True) as url:
             yield url

@@ -10,7 +10,7 @@ from pymongo.asynchronous.pool import Pool
 from quart import Quart
 
 from quartpatterns.mongodb import Document, MongoDB
-from quartpatterns.mongodb.registration import Registration
+from quartpatterns.mongodb.connection import AppDatabase
 
 mongo = MongoDB()
 
@@ -47,30 +47,31 @@ class Dog(Animal):
 
 
 SLEEP = {"$where": "sleep(20000) || true"}
-"""A query that nobody wants to wait for; the collection must hold a document."""
+"""A query that takes 20 s for each document of the collection."""
 
 
 def make_app(app_class: type[Quart], url: str, **config: Any) -> Quart:
-    """An application with the database at *url*."""
+    """Return an application with the database at *url*."""
     app = app_class(__name__)
     app.config.from_mapping(MONGODB_URL=url, **config)
     mongo.init_app(app)
     return app
 
 
-def registration(app: Quart) -> Registration:
-    return cast("Registration", app.extensions["mongodb"])
+def connection(app: Quart) -> AppDatabase:
+    return cast("AppDatabase", app.extensions["mongodb"])
 
 
 def pool(app: Quart) -> Pool:
-    """The only pool of the only client of *app*."""
-    (client,) = registration(app).clients.values()
+    """The connection pool of the client of *app* for the running event loop."""
+    client = connection(app).clients.find()
+    assert client is not None
     topology: Any = client.client._topology
     (server,) = topology._servers.values()
     return cast("Pool", server.pool)
 
 
 async def names(app: Quart) -> list[str]:
-    """The names of all items."""
+    """Return the names of all items."""
     async with app.app_context():
         return [item.name async for item in Item.find_all().sort("name")]

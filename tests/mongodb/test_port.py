@@ -1,4 +1,4 @@
-"""The port: its page, input of every kind, and a database that is not there."""
+"""The port: its page, invalid input, and a missing database."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from quart import Quart
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.compare.processes import free_port
-from quartpatterns.gallery.ports import kept_out
+from quartpatterns.gallery.ports import failed_port
 from quartpatterns.mongodb.example.cases import movies
 from quartpatterns.mongodb.example.port import create_app, mongo
-from tests.mongodb.shop import registration
+from tests.mongodb.shop import connection
 
 
 @pytest.fixture
@@ -25,24 +25,25 @@ async def port(mongodb_url: str) -> AsyncIterator[Quart]:
         await mongo.create_indexes()
         await mongo.db["movie"].insert_many(movies())
     yield app
-    await registration(app).close()
+    await connection(app).close()
 
 
-BAD: list[Any] = [
+INVALID: list[Any] = [
     pytest.param({"json": {}}, 422, id="nothing"),
     pytest.param({"json": {"title": None}}, 422, id="null"),
     pytest.param({"json": {"title": {"$gt": ""}}}, 422, id="operator"),
     pytest.param({"json": {"title": "x", "year": {"$gt": 0}}}, 422, id="operator in year"),
     pytest.param({"json": {"title": "x", "year": 10**30}}, 400, id="number"),
-    pytest.param({"json": {"title": "x", "actors": "A"}}, 422, id="no list"),
-    pytest.param({"json": {"title": "x", "imdb": []}}, 422, id="no embedded document"),
+    pytest.param({"json": {"title": "x", "actors": "A"}}, 422, id="not a list"),
+    pytest.param({"json": {"title": "x", "imdb": []}}, 422, id="not an embedded document"),
     pytest.param(
         {"json": {"title": "x", "imdb": {"imdb_id": "x", "rating": "NaN"}}}, 422, id="NaN"
     ),
-    pytest.param({"json": {"title": "\ud800"}}, 400, id="half a character"),
+    pytest.param({"json": {"title": "\ud800"}}, 400, id="lone surrogate"),
     pytest.param({"json": {"title": "x" * 17_000_000}}, 413, id="large request"),
     pytest.param({"json": []}, 400, id="list"),
-    pytest.param({"json": None}, 400, id="null for all"),
+    pytest.param({"json": None}, 400, id="null"),
+    pytest.param({"json": "text"}, 400, id="text"),
     pytest.param({"form": {}}, 422, id="empty form"),
     pytest.param({"form": {"title": ""}}, 422, id="empty title"),
     pytest.param({"form": {"title[$ne]": "x"}}, 422, id="operator in a form"),
@@ -52,9 +53,9 @@ BAD: list[Any] = [
 
 
 @pytest.mark.checks("ME-3")
-@pytest.mark.parametrize(("request_", "status"), BAD)
-async def test_bad_input(port: Quart, request_: dict[str, Any], status: int) -> None:
-    """Bad input is refused by a problem document, and leaves the database as it was."""
+@pytest.mark.parametrize(("request_", "status"), INVALID)
+async def test_invalid_input(port: Quart, request_: dict[str, Any], status: int) -> None:
+    """Invalid input is answered with a problem document, and nothing is stored."""
     client = port.test_client()
     response = await client.post("/movies", **request_)
     assert response.status_code == status
@@ -66,15 +67,16 @@ async def test_bad_input(port: Quart, request_: dict[str, Any], status: int) -> 
 
 
 async def test_large_document(port: Quart) -> None:
-    """A document beyond the limit of the database, by an application that lets it in."""
+    """A document larger than 16 MiB is a 413, if the application accepts the request."""
     port.config["MAX_CONTENT_LENGTH"] = None
     response = await port.test_client().post("/movies", json={"title": "x" * 17_000_000})
     assert response.status_code == 413
-    assert "16 MiB that MongoDB stores" in (await response.get_json())["detail"]
+    assert "16 MiB, the limit of MongoDB" in (await response.get_json())["detail"]
 
 
 @pytest.mark.parametrize("ident", ["x", "0" * 24, "0" * 25, "%00", "%24ne", "{}", "n" * 5000])
-async def test_ids(port: Quart, ident: str) -> None:
+async def test_invalid_ids(port: Quart, ident: str) -> None:
+    """An invalid id is a 404."""
     response = await port.test_client().get(f"/movies/{ident}")
     assert (response.status_code, response.content_type) == (404, "application/problem+json")
 
@@ -90,19 +92,20 @@ async def test_ids(port: Quart, ident: str) -> None:
         pytest.param("/movies?page[$gt]=", 200, id="page"),
     ],
 )
-async def test_operators_in_addresses(port: Quart, path: str, answer: int) -> None:
-    """What looks like a question to the database is a value, or nothing."""
+async def test_operators_in_urls(port: Quart, path: str, answer: int) -> None:
+    """An operator of MongoDB in a URL is a value, or is ignored."""
     assert (await port.test_client().get(path)).status_code == answer
 
 
 @pytest.mark.parametrize("value", [{"$gt": ""}, {"$ne": None}, {"$regex": ""}, None, 1, ["x"]])
 async def test_operators_in_a_search(port: Quart, value: object) -> None:
+    """An operator of MongoDB in a search matches nothing."""
     response = await port.test_client().post("/movies/search", json={"title": value})
     assert await response.get_json() == {"titles": []}
 
 
 class Links(HTMLParser):
-    """The links of a page, and where its form goes."""
+    """The links and form targets of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +117,7 @@ class Links(HTMLParser):
 
 
 async def test_page(port: Quart) -> None:
-    """Every link of the page works, also under a prefix."""
+    """Every link of the page works, also below a prefix."""
     client = port.test_client()
     response = await client.get("/prefix/?page=2", root_path="/prefix")
     links = Links()
@@ -126,7 +129,7 @@ async def test_page(port: Quart) -> None:
 
 
 async def test_form(port: Quart) -> None:
-    """The form of the page adds a movie, and shows the page again; markup is text."""
+    """The form of the page adds a movie, and the page escapes its text."""
     client = port.test_client()
     form = {"title": "<script>", "year": "2020", "actors": "<b>A</b>"}
     response = await client.post("/movies", form=form)
@@ -137,17 +140,17 @@ async def test_form(port: Quart) -> None:
 
 
 async def test_in_the_gallery() -> None:
-    """Without its database the port is kept out, with the setting to change; others run."""
+    """Without its database the port answers 503 with the setting to change; others run."""
     url = f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=200"
     gallery, other = Quart("gallery"), Quart("other")
 
     @other.get("/")
     async def index() -> str:
-        return "well"
+        return "other"
 
     mounts = {"/mongodb": create_app({"MONGODB_URL": url}), "/streaming": other}
     gallery.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        gallery.asgi_app, mounts, on_startup_failure=kept_out
+        gallery.asgi_app, mounts, on_startup_failure=failed_port
     )
     async with gallery.test_app():
         client = gallery.test_client()
@@ -156,10 +159,10 @@ async def test_in_the_gallery() -> None:
         assert (response.status_code, "Set MONGODB_URL" in text) == (503, True)
         assert "127.0.0.1" not in text
         assert (await client.get("/streaming/")).status_code == 200
-    await registration(mounts["/mongodb"]).close()
+    await connection(mounts["/mongodb"]).close()
 
 
-async def test_each_worker_names_the_same_database() -> None:
-    """The port's own default: the database of the page."""
+async def test_default_database() -> None:
+    """The port uses the database of Flask's page by default."""
     app = create_app()
-    assert registration(app).settings.database == "myapp"
+    assert connection(app).settings.database == "myapp"

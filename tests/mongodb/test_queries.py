@@ -1,4 +1,4 @@
-"""Queries that answer 404, pages, and values that stay values."""
+"""Queries that answer 404, pagination, and literal values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from quartpatterns.mongodb import Pagination, literal
 from tests.mongodb.shop import Item, mongo
 
-NOBODY = "0" * 24
+UNKNOWN = "0" * 24
 
 
 async def fill(number: int) -> None:
@@ -21,11 +21,23 @@ async def fill(number: int) -> None:
 @pytest.mark.checks("ME-4")
 @pytest.mark.parametrize(
     "ident",
-    [NOBODY, "x", "", NOBODY + "0", 10**30, -1, None, {"$ne": None}, [NOBODY], b"\xff", "\ud800"],
+    [
+        UNKNOWN,
+        "x",
+        "",
+        UNKNOWN + "0",
+        10**30,
+        -1,
+        None,
+        {"$ne": None},
+        [UNKNOWN],
+        b"\xff",
+        "\ud800",
+    ],
     ids=repr,
 )
 async def test_no_document(app: Quart, ident: Any) -> None:
-    """What is no id is nobody's, and 404."""
+    """An unknown id and an invalid id are a 404."""
     async with app.app_context():
         await fill(1)
         with pytest.raises(NotFound, match="gone"):
@@ -33,8 +45,8 @@ async def test_no_document(app: Quart, ident: Any) -> None:
 
 
 @pytest.mark.checks("ME-4")
-async def test_one(app: Quart) -> None:
-    """By id, the first, and the only one."""
+async def test_get_first_one(app: Quart) -> None:
+    """A document is found by id, as the first, and as the only one."""
     async with app.app_context():
         await fill(6)
         first = await mongo.first_or_404(Item.find(Item.price == 1).sort("-name"))
@@ -49,7 +61,8 @@ async def test_one(app: Quart) -> None:
             await mongo.first_or_404(Item.find(Item.name == "x"), description="gone")
 
 
-async def test_query_stays_what_it_is(app: Quart) -> None:
+async def test_query_is_not_changed(app: Quart) -> None:
+    """Pagination does not change the query that it gets."""
     async with app.app_context():
         await fill(30)
         query = Item.find(Item.price == 1).sort("name").limit(3)
@@ -65,7 +78,7 @@ def shape(page: Pagination[Item]) -> tuple[object, ...]:
 
 
 async def test_pages(app: Quart) -> None:
-    """The numbers of each page, and the way from one to the next."""
+    """The numbers of each page, and the next and previous pages."""
     async with app.app_context():
         await fill(45)
         page = await mongo.paginate(Item.find_all().sort("name"))
@@ -90,6 +103,7 @@ async def test_pages(app: Quart) -> None:
 
 
 async def test_pages_without_a_count(app: Quart) -> None:
+    """Without a count ``has_next`` is right."""
     async with app.app_context():
         await fill(40)
         query = Item.find_all().sort("name")
@@ -99,8 +113,8 @@ async def test_pages_without_a_count(app: Quart) -> None:
         assert (page.total, page.has_next, len(page.items)) == (None, False, 20)
 
 
-async def test_no_page(app: Quart) -> None:
-    """An empty collection has a first page; beyond the last there is none, however far."""
+async def test_missing_page(app: Quart) -> None:
+    """An empty collection has a first page; a page after the last is a 404."""
     async with app.app_context():
         page = await mongo.paginate(Item.find_all())
         assert shape(page) == ([], 0, 0, 0, 0, 0)
@@ -114,7 +128,8 @@ async def test_no_page(app: Quart) -> None:
         assert page.page == 1
 
 
-async def test_page_of_the_query_string(app: Quart) -> None:
+async def test_query_string(app: Quart) -> None:
+    """Page and size come from the query string; an invalid one is a 404."""
     async with app.app_context():
         await fill(45)
 
@@ -154,18 +169,18 @@ async def test_page_of_the_query_string(app: Quart) -> None:
     ids=repr,
 )
 async def test_literal(app: Quart, value: Any) -> None:
-    """A value that looks like a question is a value, for documents and in a collection."""
+    """A literal value matches only itself, even if it looks like an operator."""
     async with app.app_context():
         await fill(3)
         assert await Item.find(Item.name == literal(value)).to_list() == []  # type: ignore[comparison-overlap]
         assert await mongo.db["item"].find_one({"name": literal(value)}) is None
         assert await mongo.db["item"].count_documents({"name": literal("item 001")}) == 1
-        # It is stored as it is, and found by itself.
         await mongo.db["any"].insert_one({"name": value})
         assert await mongo.db["any"].count_documents({"name": literal(value)}) == 1
 
 
 async def test_aggregation(app: Quart) -> None:
+    """beanie's aggregations work."""
     async with app.app_context():
         await fill(6)
         pipeline = [{"$group": {"_id": "$price", "n": {"$sum": 1}}}, {"$sort": {"_id": 1}}]

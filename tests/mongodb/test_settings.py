@@ -1,4 +1,4 @@
-"""Where the database is: every way to say it, and what is said of a wrong one."""
+"""Every way to set the server and the database, and the errors of invalid settings."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pymongo import ReadPreference
 from quart import Quart
 
 from quartpatterns.mongodb import DEFAULTS, MongoDB
-from quartpatterns.mongodb.settings import configured
+from quartpatterns.mongodb.settings import read_settings
 
 MONGODB_HOST = "127.0.0.7"
 MONGODB_PORT = 7777
 
 
-def where(**config: Any) -> tuple[list[tuple[str, int | None]], str]:
-    """The addresses and the database that *config* names."""
+def address_of(**config: Any) -> tuple[list[tuple[str, int | None]], str]:
+    """Return the addresses and the database that *config* sets."""
     app = Quart(__name__)
     app.config.from_mapping(config)
-    settings = configured(app)
+    settings = read_settings(app)
     client = settings.client()
     seeds: Any = client._topology_settings
     return list(seeds.seeds), settings.database_of(client).name
@@ -27,10 +27,10 @@ def where(**config: Any) -> tuple[list[tuple[str, int | None]], str]:
 
 @pytest.mark.checks("MK-1")
 def test_host_and_port() -> None:
-    """The keys of the 0.10 page, from the constants of a module."""
+    """The settings of Flask's 0.10 page, from the constants of a module."""
     app = Quart(__name__)
     app.config.from_object(__name__)
-    settings = configured(app)
+    settings = read_settings(app)
     assert (settings.hosts, settings.port, settings.database) == ("127.0.0.7", 7777, "test")
 
 
@@ -39,7 +39,7 @@ def test_host_and_port() -> None:
     ("config", "address", "database"),
     [
         pytest.param({}, ("localhost", 27017), "test", id="nothing"),
-        pytest.param({"MONGODB_PORT": "7"}, ("localhost", 7), "test", id="port in text"),
+        pytest.param({"MONGODB_PORT": 7}, ("localhost", 7), "test", id="port"),
         pytest.param(
             {"MONGODB_SETTINGS": {"db": "myapp"}}, ("localhost", 27017), "myapp", id="page"
         ),
@@ -64,14 +64,18 @@ def test_host_and_port() -> None:
         ),
         pytest.param({"MONGODB_SETTINGS": {"host": ["h:7"]}}, ("h", 7), "test", id="list"),
         pytest.param({"MONGODB_SETTINGS": {"host": None}}, ("localhost", 27017), "test", id="None"),
+        pytest.param(
+            {"MONGODB_SETTINGS": {"tls": None}}, ("localhost", 27017), "test", id="None option"
+        ),
     ],
 )
 def test_address(config: dict[str, Any], address: tuple[str, int], database: str) -> None:
-    assert where(**config) == ([address], database)
+    """MONGODB_URL comes before MONGODB_SETTINGS, and that before MONGODB_HOST."""
+    assert address_of(**config) == ([address], database)
 
 
 def test_credentials() -> None:
-    """MongoEngine's names for a user; the URL's user is the URL's."""
+    """MongoEngine's names of options are understood; a URL replaces the user of the settings."""
     app = Quart(__name__)
     app.config["MONGODB_SETTINGS"] = {
         "db": "myapp",
@@ -82,25 +86,25 @@ def test_credentials() -> None:
         "read_preference": ReadPreference.SECONDARY_PREFERRED,
         "uuidrepresentation": "pythonLegacy",
     }
-    client = configured(app).client()
+    client = read_settings(app).client()
     credentials: Any = client.options._options
     assert (credentials["username"], credentials["authsource"]) == ("u", "admin")
     assert client.read_preference == ReadPreference.SECONDARY_PREFERRED
     assert client.codec_options.uuid_representation == 3
     app.config["MONGODB_URL"] = "mongodb://localhost/"
-    assert "username" not in configured(app).client().options._options
+    assert "username" not in read_settings(app).client().options._options
 
 
 def test_timeouts() -> None:
-    """Three seconds for a server that is gone, unless the URL or the settings say otherwise."""
+    """The defaults are 3 s and 5 s; the settings override them, and the URL both."""
 
     def timeout(**config: Any) -> float:
         app = Quart(__name__)
         app.config.from_mapping(config)
-        return configured(app).client().options.server_selection_timeout
+        return read_settings(app).client().options.server_selection_timeout
 
     assert timeout() == 3
-    pool_options = configured(Quart(__name__)).client().options.pool_options
+    pool_options = read_settings(Quart(__name__)).client().options.pool_options
     assert (pool_options.wait_queue_timeout, pool_options.connect_timeout) == (5, 3)
     assert timeout(MONGODB_URL="mongodb://h/?serverselectiontimeoutms=7000") == 7
     assert timeout(MONGODB_SETTINGS={"serverSelectionTimeoutMS": 8000}) == 8
@@ -110,32 +114,41 @@ def test_timeouts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
-        pytest.param({"MONGODB_URL": "localhost:99999"}, "MONGODB_URL can't be used", id="port"),
-        pytest.param({"MONGODB_URL": "http://localhost"}, "MONGODB_URL can't be used", id="scheme"),
-        pytest.param({"MONGODB_URL": "mongodb://h/a b"}, "MONGODB_URL can't be used", id="name"),
-        pytest.param({"MONGODB_SETTINGS": [{}]}, "MONGODB_SETTINGS is not like", id="list"),
+        pytest.param({"MONGODB_URL": "localhost:99999"}, "starts with mongodb://", id="no scheme"),
+        pytest.param({"MONGODB_URL": "http://localhost"}, "starts with mongodb://", id="scheme"),
+        pytest.param({"MONGODB_URL": "mongodb://h:99999"}, "MONGODB_URL is invalid", id="port"),
+        pytest.param({"MONGODB_URL": "mongodb://h/a b"}, "MONGODB_URL is invalid", id="name"),
+        pytest.param({"MONGODB_SETTINGS": [{}]}, "MONGODB_SETTINGS must be a mapping", id="list"),
         pytest.param({"MONGODB_SETTINGS": {"bd": "x"}}, "Unknown option.* bd", id="option"),
-        pytest.param({"MONGODB_SETTINGS": {"db": "a b"}}, "MONGODB_SETTINGS can't", id="database"),
-        pytest.param({"MONGODB_PORT": "http"}, "MONGODB_PORT is 'http'", id="no number"),
+        pytest.param({"MONGODB_SETTINGS": {"db": "a b"}}, "MONGODB_SETTINGS is invalid", id="db"),
+        pytest.param({"MONGODB_SETTINGS": {"host": 7}}, "'host' is a name", id="host"),
+        pytest.param({"MONGODB_SETTINGS": {"port": 0}}, "MONGODB_PORT must be", id="port 0"),
+        pytest.param({"MONGODB_PORT": "7"}, "MONGODB_PORT must be a whole number", id="text"),
+        pytest.param({"MONGODB_PORT": 65536}, "MONGODB_PORT must be", id="port 65536"),
+        pytest.param({"MONGODB_CREATE_INDEXES": "no"}, "must be True or False", id="boolean"),
+        pytest.param({"MONGODB_DB": "x"}, "set 'db' in MONGODB_SETTINGS", id="unsupported"),
+        pytest.param({"MONGODB_HOTS": "x"}, "did you mean MONGODB_HOST", id="misspelt"),
     ],
 )
-def test_wrong(config: dict[str, Any], said: str) -> None:
+def test_invalid(config: dict[str, Any], message: str) -> None:
+    """An invalid setting is an error in init_app that names its key."""
     app = Quart(__name__)
     app.config.from_mapping(config)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         MongoDB(app)
 
 
 def test_defaults() -> None:
-    """The defaults are to be seen in the configuration afterwards."""
+    """The configuration gets the defaults."""
     app = Quart(__name__)
     MongoDB(app)
     assert all(app.config[key] == value for key, value in DEFAULTS.items())
 
 
-def test_twice() -> None:
+def test_init_app_twice() -> None:
+    """Initializing an application twice is an error."""
     app = Quart(__name__)
     MongoDB(app)
     with pytest.raises(RuntimeError, match="import that one"):

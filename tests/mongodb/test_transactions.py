@@ -11,8 +11,8 @@ import pytest_asyncio
 from pymongo.errors import OperationFailure
 from quart import Quart, ResponseReturnValue, stream_with_context
 
-from quartpatterns.mongodb import MongoUnavailable, diagnose, register_error_handlers
-from tests.mongodb.shop import Item, make_app, mongo, names, pool, registration
+from quartpatterns.mongodb import MongoUnavailable, diagnose
+from tests.mongodb.shop import Item, connection, make_app, mongo, names, pool
 from tests.serving import eventually, served
 
 
@@ -25,11 +25,11 @@ async def app(app_class: type[Quart], replica_set: str) -> AsyncIterator[Quart]:
         await mongo.client.drop_database("transactions")
         await mongo.create_indexes()
     yield app
-    await registration(app).close()
+    await connection(app).close()
 
 
 async def test_commit(app: Quart) -> None:
-    """Nobody sees a part of it; in the end all of it is there."""
+    """Other connections see nothing before the commit, and everything after it."""
     async with app.app_context():
         async with mongo.transaction() as session:
             item = await Item(name="a").insert(session=session)
@@ -42,8 +42,16 @@ async def test_commit(app: Quart) -> None:
         assert await mongo.db["log"].count_documents({}) == 1
 
 
+async def test_retryable_writes(app: Quart, app_class: type[Quart], mongodb_url: str) -> None:
+    """Writes are retryable on a replica set, and not on a single server."""
+    single = make_app(app_class, mongodb_url)
+    async with app.test_app(), single.test_app():
+        assert "retryWrites" not in connection(app).settings.options
+        assert connection(single).settings.options["retryWrites"] is False
+
+
 async def test_error(app: Quart) -> None:
-    """An error in it undoes all of it."""
+    """An error rolls the transaction back."""
     async with app.app_context():
         await Item(name="a").insert()
         with pytest.raises(OperationFailure, match="duplicate") as caught:
@@ -57,27 +65,30 @@ async def test_error(app: Quart) -> None:
 
 
 async def test_cancelled(app: Quart) -> None:
-    """A client that goes away undoes all of it, and holds no lock and no connection."""
+    """A cancellation rolls back, and releases locks and connections."""
+    inserted = asyncio.Event()
     async with app.app_context():
 
         async def work() -> None:
             async with mongo.transaction() as session:
                 await Item(name="a").insert(session=session)
-                await asyncio.sleep(60)
+                inserted.set()
+                await asyncio.sleep(600)
 
         for _ in range(5):
+            inserted.clear()
             task = asyncio.create_task(work())
-            await asyncio.sleep(0.1)
+            await inserted.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        await asyncio.wait_for(Item(name="a").insert(), 5)
+        await asyncio.wait_for(Item(name="a").insert(), 60)
         assert await names(app) == ["a"]
         assert pool(app).active_sockets == 0
 
 
 async def test_conflict(app: Quart) -> None:
-    """Of two that change the same document one is told to try again."""
+    """Of two transactions that change the same document one gets a 503."""
     async with app.app_context():
         item = await Item(name="a").insert()
         with pytest.raises(OperationFailure) as caught:
@@ -88,11 +99,11 @@ async def test_conflict(app: Quart) -> None:
                 await item.save(session=two)
     answer = diagnose(caught.value)
     assert isinstance(answer, MongoUnavailable)
-    assert "Somebody else is writing" in str(answer)
+    assert "Another request is writing" in str(answer)
 
 
 async def test_with_retry(app: Quart) -> None:
-    """PyMongo's own way to try again works on the session: twenty counters lose no count."""
+    """With PyMongo's retries twenty concurrent transactions lose no update."""
     async with app.app_context():
         item = await Item(name="a").insert()
 
@@ -113,9 +124,8 @@ async def test_with_retry(app: Quart) -> None:
 
 
 async def test_without_a_replica_set(app_class: type[Quart], mongodb_url: str) -> None:
-    """503 that says what to start."""
+    """Without a replica set the answer is a 503 that says how to start one."""
     app = make_app(app_class, mongodb_url)
-    register_error_handlers(app)
 
     @app.post("/transaction")
     async def transaction() -> str:
@@ -138,7 +148,7 @@ async def test_without_a_replica_set(app_class: type[Quart], mongodb_url: str) -
 
 @pytest.mark.wire
 async def test_changes(app: Quart) -> None:
-    """Changes are told as events while they happen; a client that goes away ends the watching."""
+    """Changes are sent while they happen; the change stream ends when the client disconnects."""
     ended = asyncio.Event()
 
     @app.get("/changes")

@@ -1,4 +1,4 @@
-"""Blueprints are found, and registered once."""
+"""Blueprints are found and registered once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.written import Write
 
 
 def module(name: str, *, view: str = "async def") -> str:
-    """A module with a blueprint called *name*, at a prefix of that name."""
+    """Return the source of a module with a blueprint *name* at the prefix *name*."""
     return (
         f"from quart import Blueprint\n\n"
         f"{name} = Blueprint('{name}', __name__, url_prefix='/{name}')\n\n"
@@ -30,7 +30,7 @@ def module(name: str, *, view: str = "async def") -> str:
 
 @pytest.mark.checks("PKG-7")
 def test_depth(app_class: type[Quart], write: Write) -> None:
-    """Blueprints are found at any depth, a package before what is in it."""
+    """Blueprints are found at any depth, a package before its modules."""
     write(
         {
             "shop/__init__.py": module("shop"),
@@ -49,7 +49,7 @@ def test_depth(app_class: type[Quart], write: Write) -> None:
 
 @pytest.mark.checks("PKG-7")
 def test_order(write: Write) -> None:
-    """The order is that of the names, also where a package lies in several folders."""
+    """The order is that of the names, also if a package consists of several folders."""
     folder = write(
         {
             "one/parts/__init__.py": "__path__.append(__path__[0].replace('one', 'two'))",
@@ -147,8 +147,8 @@ def test_proxies(write: Write) -> None:
 
 
 @pytest.mark.checks("PKG-9")
-def test_two_of_one_name(app_class: type[Quart], write: Write) -> None:
-    """Both places of a name are told, and nothing is registered."""
+def test_duplicate_name(app_class: type[Quart], write: Write) -> None:
+    """The error names both places, and nothing is registered."""
     write(
         {
             "shop/__init__.py": "",
@@ -169,7 +169,7 @@ def test_name_is_taken(write: Write) -> None:
     write({"shop/__init__.py": module("users")})
     app = Quart("shop")
     app.register_blueprint(Blueprint("users", "elsewhere"))
-    with pytest.raises(DuplicateBlueprintError, match="registered already, and shop:users"):
+    with pytest.raises(DuplicateBlueprintError, match="already registered, and shop:users"):
         register_blueprints(app, "shop")
 
 
@@ -178,25 +178,25 @@ def test_twice(write: Write) -> None:
     write({"shop/__init__.py": module("users")})
     app = Quart("shop")
     register_blueprints(app, "shop")
-    with pytest.raises(DuplicateBlueprintError, match="shop:users is registered already"):
+    with pytest.raises(DuplicateBlueprintError, match="shop:users is already registered"):
         register_blueprints(app, "shop")
 
 
 @pytest.mark.checks("PKG-9")
-def test_by_hand_under_another_name(write: Write) -> None:
-    """Its hooks would run twice: so it is refused under another name too."""
+def test_registered_with_another_name(write: Write) -> None:
+    """A blueprint that is registered with another name is an error: its hooks would run twice."""
     write({"shop/__init__.py": module("users")})
     import shop  # type: ignore[import-not-found]  # the test has written it
 
     app = Quart("shop")
     app.register_blueprint(shop.users, name="people")
-    with pytest.raises(DuplicateBlueprintError, match="once, not both"):
+    with pytest.raises(DuplicateBlueprintError, match="but not both"):
         register_blueprints(app, "shop")
 
 
 @pytest.mark.checks("PKG-10")
 @pytest.mark.parametrize(
-    ("text", "cause", "said"),
+    ("text", "cause", "message"),
     [
         pytest.param("import no_such_thing", ModuleNotFoundError, "no_such_thing", id="missing"),
         pytest.param("def", SyntaxError, "invalid syntax", id="syntax"),
@@ -204,12 +204,12 @@ def test_by_hand_under_another_name(write: Write) -> None:
     ],
 )
 def test_import_fails(
-    app_class: type[Quart], write: Write, text: str, cause: type[Exception], said: str
+    app_class: type[Quart], write: Write, text: str, cause: type[Exception], message: str
 ) -> None:
-    """The module is named, the cause is attached, and nothing is registered."""
+    """The error names the module and has the cause, and nothing is registered."""
     write({"shop/__init__.py": "", "shop/a.py": module("a"), "shop/b/__init__.py": text})
     app = app_class("shop")
-    with pytest.raises(BlueprintImportError, match=f"importing shop.b failed.*{said}") as caught:
+    with pytest.raises(BlueprintImportError, match=f"Importing shop.b failed.*{message}") as caught:
         register_blueprints(app, "shop")
     assert caught.value.name == "shop.b"
     assert isinstance(caught.value.__cause__, cause)
@@ -217,8 +217,8 @@ def test_import_fails(
 
 
 @pytest.mark.checks("PKG-10")
-def test_circle(write: Write) -> None:
-    """A registration that comes too early is called what it is."""
+def test_circular_import(write: Write) -> None:
+    """A circular import is explained."""
     write(
         {
             "shop/__init__.py": """
@@ -232,46 +232,46 @@ def test_circle(write: Write) -> None:
             "shop/parts/users.py": "from shop import app\n" + module("users"),
         }
     )
-    with pytest.raises(BlueprintImportError, match="goes in a circle: call register_blueprints"):
+    with pytest.raises(BlueprintImportError, match="circular import: call register_blueprints"):
         import shop  # noqa: F401
 
 
 @pytest.mark.checks("PKG-10")
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
-        pytest.param("no_such_package", "importing no_such_package failed", id="absolute"),
-        pytest.param(".parts", "importing shop.parts failed", id="relative"),
+        pytest.param("no_such_package", "Importing no_such_package failed", id="absolute"),
+        pytest.param(".parts", "Importing shop.parts failed", id="relative"),
         pytest.param("...parts", "'...parts' is relative to the package of shop", id="too high"),
     ],
 )
-def test_no_such_package(write: Write, name: str, said: str) -> None:
+def test_no_such_package(write: Write, name: str, message: str) -> None:
     write({"shop/__init__.py": ""})
     import shop  # noqa: F401
 
-    with pytest.raises(BlueprintImportError, match=said):
+    with pytest.raises(BlueprintImportError, match=message):
         register_blueprints(Quart("shop"), name)
 
 
 @pytest.mark.checks("PKG-10")
-def test_relative_to_no_package(write: Write) -> None:
-    """A script is in no package: the message says to write the whole name."""
-    with pytest.raises(BlueprintImportError, match="write the whole name"):
+def test_relative_to_a_script(write: Write) -> None:
+    """A script is not in a package, so the name has to be absolute."""
+    with pytest.raises(BlueprintImportError, match="write the full name"):
         register_blueprints(Quart("no_such_module", root_path="/"), ".blueprints")
 
 
 @pytest.mark.checks("PKG-10")
-def test_a_module(write: Write) -> None:
+def test_module(write: Write) -> None:
     write({"shop/__init__.py": "", "shop/views.py": module("shop")})
-    with pytest.raises(TypeError, match="shop.views is a module: name the package"):
+    with pytest.raises(TypeError, match="shop.views is a module: pass the package"):
         register_blueprints(Quart("shop"), "shop.views")
 
 
 @pytest.mark.checks("PKG-10")
-def test_nothing_there(write: Write) -> None:
-    """A folder without blueprints is more likely the wrong one than a wish."""
+def test_no_blueprints(write: Write) -> None:
+    """A package without blueprints is an error."""
     write({"shop/__init__.py": "", "shop/a.py": "def blueprint(): ..."})
-    with pytest.raises(LookupError, match="no module of shop has a blueprint"):
+    with pytest.raises(LookupError, match="No module of shop has a blueprint"):
         register_blueprints(Quart("shop"), "shop")
 
 
@@ -284,14 +284,14 @@ def test_flask_blueprint(write: Write) -> None:
         }
     )
     app = Quart("shop")
-    with pytest.raises(TypeError, match="shop.old:old is a blueprint of flask"):
+    with pytest.raises(TypeError, match="shop.old:old is a blueprint of Flask"):
         register_blueprints(app, "shop")
     assert not app.blueprints
 
 
 @pytest.mark.checks("PKG-11")
 async def test_on_a_blueprint(app_class: type[Quart], write: Write) -> None:
-    """The blueprint that they are registered on may be in the package, and has the prefix."""
+    """Blueprints can be registered on a blueprint of the same package."""
     write(
         {
             "shop/__init__.py": module("api"),
@@ -315,9 +315,9 @@ def test_twice_on_a_blueprint(write: Write) -> None:
     write({"shop/__init__.py": module("users")})
     api = Blueprint("api", "api")
     register_blueprints(api, "shop")
-    with pytest.raises(DuplicateBlueprintError, match="shop:users is registered already"):
+    with pytest.raises(DuplicateBlueprintError, match="shop:users is already registered"):
         register_blueprints(api, "shop")
-    with pytest.raises(DuplicateBlueprintError, match="two blueprints are called 'users'"):
+    with pytest.raises(DuplicateBlueprintError, match="Two blueprints are called 'users'"):
         other = Blueprint("api", "api")
         other.register_blueprint(Blueprint("people", "people"), name="users")
         register_blueprints(other, "shop")
@@ -329,7 +329,7 @@ def test_twice_on_a_blueprint(write: Write) -> None:
 )
 @given(names=st.sets(st.from_regex(r"[a-z][a-z0-9]{0,5}x", fullmatch=True), min_size=1, max_size=5))
 def test_any_names(names: set[str], tmp_path: Path) -> None:
-    """Whatever the modules are called, all are found, sorted."""
+    """All modules are found in the order of their names."""
     package = f"shop_{abs(hash(frozenset(names)))}"
     folder = tmp_path / package
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A package of the shape that the page prints, and the port."""
+"""The package of Flask's page, and the port."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PAGE = {
 
 @pytest.mark.checks("PKG-1", "PKG-2", "PKG-3", "PKG-4")
 async def test_page(write: Write) -> None:
-    """The page's own package, with Quart for Flask and a coroutine for the function."""
+    """The package of Flask's page, with Quart."""
     write(PAGE)
     import yourapplication  # type: ignore[import-not-found]  # the test has written it
 
@@ -54,7 +54,7 @@ async def test_page(write: Write) -> None:
 @pytest.mark.wire
 @pytest.mark.checks("PKG-5")
 def test_run(write: Write, tmp_path: Path) -> None:
-    """Quart's command serves the package by its name."""
+    """Quart's command serves the package."""
     folder = write(PAGE)
     port = free_port()
     command = [sys.executable, "-m", "quart", "--app", "yourapplication", "run", "-p", str(port)]
@@ -65,7 +65,7 @@ def test_run(write: Write, tmp_path: Path) -> None:
 
 @pytest.mark.checks("PKG-5")
 def test_run_as_script(write: Write) -> None:
-    """The file by itself knows no package: it ends, and serves nothing."""
+    """The file as a script fails, because the package is unknown."""
     command = [sys.executable, "yourapplication/__init__.py"]
     done = subprocess.run(command, cwd=write(PAGE), capture_output=True, text=True, timeout=60)
     assert "No module named 'yourapplication'" in done.stderr
@@ -74,7 +74,7 @@ def test_run_as_script(write: Write) -> None:
 
 @pytest.mark.checks("PKG-2", "PKG-3", "PKG-7")
 def test_port() -> None:
-    """The port is the application of its package, with what was found in it."""
+    """The port is the application of its package with its blueprints."""
     assert create_app({"SITE": "x"}) is app
     assert app.config["SITE"] == "x"
     assert app.import_name == "quartpatterns.packages.example.yourapplication"

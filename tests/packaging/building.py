@@ -1,4 +1,4 @@
-"""Projects that are laid out, built and installed for real."""
+"""Building, installing and serving projects."""
 
 from __future__ import annotations
 
@@ -19,38 +19,51 @@ import uv
 import quartpatterns
 from quartpatterns.compare.processes import Process, accepts, free_port
 
-__all__ = ["ROOT", "Environment", "Kind", "build", "lay_out", "run", "served"]
+__all__ = ["ROOT", "Environment", "Kind", "build", "create_project", "run", "served"]
 
 Kind = Literal["original", "port"]
 
 PACKAGE = Path(quartpatterns.__file__).parent / "packaging"
 EXAMPLE = PACKAGE / "example"
 ROOT = PACKAGE.parents[1]
-# Where this environment's packages are, and where quartpatterns itself is.
+# The folders with the packages of this environment, and with quartpatterns.
 DEPENDENCIES = [str(Path(quart.__file__).parents[1]), str(ROOT)]
-# What an environment variable of this run would change.
-OURS = ("PYTHON", "QUART_", "RELEASE_BUILD", "SOURCE_DATE_EPOCH", "UV_PROJECT", "VIRTUAL_ENV")
+# Prefixes of variables that would affect other programs.
+REMOVED_VARIABLES = (
+    "PYTHON",
+    "QUART_",
+    "RELEASE_BUILD",
+    "SOURCE_DATE_EPOCH",
+    "UV_PROJECT",
+    "VIRTUAL_ENV",
+)
 
 
-def clean(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a program that knows nothing of this run."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return ours | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent), **(env or {})}
+def clean_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return environment variables without those of this test run."""
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(REMOVED_VARIABLES)
+    }
+    return variables | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent), **(env or {})}
 
 
 def run(
     *command: str | Path, cwd: Path, code: int = 0, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program that ends with *code*."""
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, env=clean(env)
+    """Run a program, and check its exit code."""
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=clean_environment(env),
     )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
 
 
-def lay_out(kind: Kind, folder: Path) -> Path:
-    """The project of *kind* in *folder*: its declarations, and its application as a package."""
+def create_project(kind: Kind, folder: Path) -> Path:
+    """Create the project of *kind* in *folder*: its declarations and its package."""
     package = folder / "yourapplication"
     shutil.copytree(EXAMPLE / "declarations" / kind, folder, dirs_exist_ok=True)
     for name in ("templates", "static"):
@@ -62,7 +75,7 @@ def lay_out(kind: Kind, folder: Path) -> Path:
 
 
 def build(project: Path, *options: str, env: Mapping[str, str] | None = None) -> Path:
-    """Build *project*, and return the newest thing built, a wheel where there is one."""
+    """Build *project*, and return the wheel, or the source distribution without a wheel."""
     run(sys.executable, "-m", "build", "--no-isolation", *options, cwd=project, env=env)
     built = sorted((project / "dist").iterdir(), key=lambda one: (one.suffix, one.stat().st_mtime))
     return built[-1]
@@ -70,46 +83,42 @@ def build(project: Path, *options: str, env: Mapping[str, str] | None = None) ->
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A virtual environment without anything in it.
-
-    Arguments:
-        folder: Where it is.
-    """
+    """A virtual environment in *folder*."""
 
     folder: Path
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
+        """The path of its Python."""
         return self.folder / "bin" / "python"
 
     @property
     def packages(self) -> Path:
-        """Where its packages are."""
+        """The folder with its packages."""
         (found,) = self.folder.glob("lib/python*/site-packages")
         return found
 
     @classmethod
     def empty(cls, folder: Path) -> Environment:
-        """One that is empty indeed."""
+        """Create an empty environment."""
         venv.create(folder)
         return cls(folder)
 
     @classmethod
     def with_dependencies(cls, folder: Path) -> Environment:
-        """One that is empty, but for a path to what this run has installed."""
-        made = cls.empty(folder)
-        (made.packages / "dependencies.pth").write_text("\n".join(DEPENDENCIES))
-        return made
+        """Create an environment that finds the packages of this environment."""
+        environment = cls.empty(folder)
+        (environment.packages / "dependencies.pth").write_text("\n".join(DEPENDENCIES))
+        return environment
 
-    def install(self, *what: str | Path, code: int = 0) -> str:
-        """Install *what*, and return what was said."""
+    def install(self, *packages: str | Path, code: int = 0) -> str:
+        """Install packages, and return the output."""
         command = [uv.find_uv_bin(), "pip", "install", "--python", str(self.python)]
-        return run(*command, *what, cwd=self.folder, code=code).stderr
+        return run(*command, *packages, cwd=self.folder, code=code).stderr
 
-    def install_alone(self, *what: str | Path) -> str:
-        """Install *what* without its dependencies, with the build tools of this run."""
-        return self.install("--no-deps", "--no-build-isolation", *what)
+    def install_alone(self, *packages: str | Path) -> str:
+        """Install packages without dependencies, with the build tools of this environment."""
+        return self.install("--no-deps", "--no-build-isolation", *packages)
 
 
 @contextlib.contextmanager
@@ -119,14 +128,16 @@ def served(
     folder: Path,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """What a command of *environment* serves, started in the empty *folder*; yields its URL.
+    """Serve with a command of Python in the empty *folder*, and yield the URL.
 
-    In *command* ``{port}`` stands for a free port.
+    ``{port}`` in *command* is replaced by a free port.
     """
     port = free_port()
     folder.mkdir(exist_ok=True)
     parts = [part.format(port=port) for part in command]
     log = folder.with_suffix(".log")
-    with Process([environment.python, *parts], log=log, cwd=folder, env=clean(env)) as process:
+    with Process(
+        [environment.python, *parts], log=log, cwd=folder, env=clean_environment(env)
+    ) as process:
         process.wait_until(lambda: accepts(port), timeout=60)
         yield f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Environments for what is built."""
+"""Environments to install projects into."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from tests.packaging.building import Environment
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
-    """An environment without the project, in which its dependencies are found."""
+    """An environment with the dependencies of a project, but without the project."""
     return Environment.with_dependencies(tmp_path / "environment")

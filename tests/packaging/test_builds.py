@@ -1,4 +1,4 @@
-"""What Flask's page does with setuptools, and the port with today's tools: built for real."""
+"""Builds of the original, with setuptools, and of the port, with current tools."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from quartpatterns.compare.processes import StartError
 from quartpatterns.packaging import check_resources
-from tests.packaging.building import Environment, Kind, build, lay_out, run, served
+from tests.packaging.building import Environment, Kind, build, create_project, run, served
 
 RESOURCES = {
     "yourapplication/notice.txt",
@@ -46,7 +46,7 @@ each_kind = pytest.mark.parametrize("kind", ["original", "port"])
 
 @pytest.fixture
 def project(kind: Kind, tmp_path: Path) -> Path:
-    return lay_out(kind, tmp_path / "project")
+    return create_project(kind, tmp_path / "project")
 
 
 def metadata(wheel: Path) -> Mapping[str, list[str]]:
@@ -70,7 +70,7 @@ def pages(url: str) -> dict[str, httpx.Response]:
 @each_kind
 @pytest.mark.checks("DI-1")
 def test_sdist_and_wheel(project: Path, kind: Kind) -> None:
-    """Both are built, say who they are, and hold every package, at any depth."""
+    """Both have name and version, and contain packages at any depth."""
     deep = project / "yourapplication" / "admin" / "forms"
     deep.mkdir(parents=True)
     for folder in (deep, deep.parent):
@@ -91,7 +91,7 @@ def test_sdist_and_wheel(project: Path, kind: Kind) -> None:
 @pytest.mark.wire
 @pytest.mark.checks("DI-2")
 def test_installed(project: Path, kind: Kind, environment: Environment, tmp_path: Path) -> None:
-    """Installed where nothing of the project is, the application has all its files."""
+    """The installed application has all its files, without the folder of the project."""
     wheel = build(project)
     assert names(wheel) > RESOURCES
     assert check_resources(wheel, source=project / "yourapplication") == []
@@ -101,7 +101,7 @@ def test_installed(project: Path, kind: Kind, environment: Environment, tmp_path
     with served(environment, *SERVE[kind], folder=tmp_path / "elsewhere") as url:
         answers = pages(url)
     assert {answer.status_code for answer in answers.values()} == {200}
-    assert "took everything along" in answers["/"].text
+    assert "contains its data files" in answers["/"].text
     assert "max-width" in answers["/static/style.css"].text
     assert answers["/version"].json() == {"name": "yourapplication", "version": version}
 
@@ -110,7 +110,7 @@ def without_manifest(project: Path) -> None:
     (project / "MANIFEST.in").unlink()
 
 
-def without_data(project: Path) -> None:
+def without_include_package_data(project: Path) -> None:
     setup = project / "setup.py"
     setup.write_text(setup.read_text().replace("    include_package_data=True,\n", ""))
 
@@ -131,44 +131,46 @@ def without_package_data(project: Path) -> None:
 @pytest.mark.wire
 @pytest.mark.checks("DI-2")
 @pytest.mark.parametrize(
-    ("kind", "forget"),
+    ("kind", "remove"),
     [
         pytest.param("original", without_manifest, id="original without MANIFEST.in"),
-        pytest.param("original", without_data, id="original without include_package_data"),
+        pytest.param(
+            "original", without_include_package_data, id="original without include_package_data"
+        ),
         pytest.param("port", ignored, id="port with .gitignore"),
         pytest.param("port", excluded, id="port with exclude"),
         pytest.param("port", without_package_data, id="port of setuptools without package-data"),
     ],
 )
 def test_not_declared(
-    project: Path, kind: Kind, forget: object, environment: Environment, tmp_path: Path
+    project: Path, kind: Kind, remove: object, environment: Environment, tmp_path: Path
 ) -> None:
-    """Without the declaration the files are missing; the check names each and who needs it."""
-    assert callable(forget)
-    forget(project)
+    """Without a declaration the files are missing, and the check names them."""
+    assert callable(remove)
+    remove(project)
     wheel = build(project, "--wheel")
     missing = check_resources(wheel)
     assert {one.path for one in missing} == RESOURCES - {
-        # Only the template refers to these, and it is missing itself.
+        # Only the template, which is missing itself, refers to these.
         "yourapplication/static/style.css",
         "yourapplication/static/wheel.svg",
     }
     assert all(one.used_in.startswith("yourapplication/__init__.py:") for one in missing)
-    all_of_them = check_resources(wheel, source=project / "yourapplication")
-    assert {one.path for one in all_of_them} == RESOURCES
+    all_missing = check_resources(wheel, source=project / "yourapplication")
+    assert {one.path for one in all_missing} == RESOURCES
 
     environment.install_alone(wheel)
     elsewhere = tmp_path / "elsewhere"
-    if kind == "original":  # Who visits it finds out.
+    if kind == "original":  # It fails when a client sends a request.
         with served(environment, *SERVE[kind], folder=elsewhere) as url:
             assert httpx.get(url, trust_env=False).status_code == 500
         return
-    with pytest.raises(StartError):  # Who starts it finds out.
+    with pytest.raises(StartError):  # It does not start.
         with served(environment, *SERVE[kind], folder=elsewhere):
             pass
-    said = elsewhere.with_suffix(".log").read_text()
-    assert "yourapplication/templates/index.html (used in yourapplication/__init__.py:" in said
-    assert "Make them data of the package and build again" in said
+    log = elsewhere.with_suffix(".log").read_text()
+    assert "yourapplication/templates/index.html (used in yourapplication/__init__.py:" in log
+    assert "Make them data of the package and build again" in log
 
 
 @pytest.mark.checks("DI-2")
@@ -187,7 +189,7 @@ def test_not_declared(
     ],
 )
 def test_declared(project: Path, declared: str, change: object) -> None:
-    """What the README.md says to write brings them back."""
+    """With the declarations in README.md the wheel contains the files."""
     assert callable(change)
     change(project)
     with (project / "pyproject.toml").open("a") as file:
@@ -195,8 +197,8 @@ def test_declared(project: Path, declared: str, change: object) -> None:
     assert check_resources(build(project, "--wheel"), source=project / "yourapplication") == []
 
 
-def fake(index: Path, name: str, version: str) -> None:
-    """A wheel with nothing in it, in a private index."""
+def add_to_index(index: Path, name: str, version: str) -> None:
+    """Add an empty wheel to a private package index."""
     info = f"{name}-{version}.dist-info"
     folder = index / name.lower()
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,55 +217,55 @@ def fake(index: Path, name: str, version: str) -> None:
 @each_kind
 @pytest.mark.checks("DI-3")
 def test_ranges(project: Path, kind: Kind, tmp_path: Path) -> None:
-    """A dependency is installed in the newest version of its range, from a private index."""
+    """The newest version in the range of a dependency is installed from a private index."""
     wheel = build(project, "--wheel")
     index = tmp_path / "index"
     for version in ("0.6", "0.9", "1.1"):
-        fake(index, "BrokenPackage", version)
+        add_to_index(index, "BrokenPackage", version)
     for name, version in (("Flask", "3.1.3"), ("quart", "0.22.1"), ("quart", "0.23.0")):
-        fake(index, name, version)
-    fake(index, "quartpatterns", "0.1.0")
+        add_to_index(index, name, version)
+    add_to_index(index, "quartpatterns", "0.1.0")
     environment = Environment.empty(tmp_path / "empty")
     where = ("--no-config", "--default-index", index.as_uri())
     environment.install(*where, wheel)
     found = {path.name.lower() for path in environment.packages.glob("*.dist-info")}
-    wanted = {"brokenpackage-0.9.dist-info"}
-    wanted |= {"flask-3.1.3.dist-info"} if kind == "original" else {"quart-0.22.1.dist-info"}
-    assert wanted < found
+    expected = {"brokenpackage-0.9.dist-info"}
+    expected |= {"flask-3.1.3.dist-info"} if kind == "original" else {"quart-0.22.1.dist-info"}
+    assert expected < found
     assert len(found) == {"original": 3, "port": 4}[kind]
 
 
 @each_kind
 @pytest.mark.checks("DI-3")
 def test_out_of_range(project: Path, kind: Kind, tmp_path: Path) -> None:
-    """Where only versions outside of the range are, nothing is installed, and the range named."""
+    """If no version is in the range, nothing is installed and the error names the range."""
     wheel = build(project, "--wheel")
     index = tmp_path / "index"
     for name, version in (("BrokenPackage", "1.1"), ("Flask", "3"), ("quart", "0.22.0")):
-        fake(index, name, version)
-    fake(index, "quartpatterns", "0.1.0")
+        add_to_index(index, name, version)
+    add_to_index(index, "quartpatterns", "0.1.0")
     environment = Environment.empty(tmp_path / "empty")
-    said = environment.install(
+    output = environment.install(
         "--no-config", "--default-index", index.as_uri(), wheel, code=1
     ).lower()
-    assert "brokenpackage>=0.7,<=1.0" in said.replace(" ", "")
+    assert "brokenpackage>=0.7,<=1.0" in output.replace(" ", "")
     assert not list(environment.packages.glob("*.dist-info"))
 
 
-def shown(environment: Environment, folder: Path) -> str:
-    """The front page, by an interpreter that has not met the application before."""
+def render_index(environment: Environment, folder: Path) -> str:
+    """Return the front page, rendered by a new process."""
     code = """
         import asyncio, inspect
         from yourapplication import create_app
 
-        async def ask():
+        async def get():
             response = create_app().test_client().get("/")
             if inspect.isawaitable(response):
                 response = await response
             text = response.get_data(as_text=True)
             print(await text if inspect.isawaitable(text) else text)
 
-        asyncio.run(ask())
+        asyncio.run(get())
     """
     folder.mkdir(exist_ok=True)
     return run(environment.python, "-c", dedent(code), cwd=folder).stdout
@@ -275,22 +277,28 @@ def shown(environment: Environment, folder: Path) -> str:
 def test_editable(
     project: Path, kind: Kind, editable: bool, environment: Environment, tmp_path: Path
 ) -> None:
-    """Edits of code, templates and data are seen at once, if and only if it is editable."""
+    """Changes of code, templates and data are effective only in an editable installation."""
     environment.install_alone(*(["--editable"] if editable else []), project)
     package = project / "yourapplication"
-    edits = {"__init__.py": "name=NAME", "templates/index.html": "Packaging", "notice.txt": "took"}
-    assert "edited" not in shown(environment, tmp_path / "elsewhere")
+    edits = {
+        "__init__.py": "name=NAME",
+        "templates/index.html": "Packaging",
+        "notice.txt": "contains",
+    }
+    assert "edited" not in render_index(environment, tmp_path / "elsewhere")
     for name, word in edits.items():
         after = "name='edited'" if name == "__init__.py" else "edited"
         file = package / name
         file.write_text(file.read_text().replace(word, after))
-    assert shown(environment, tmp_path / "elsewhere").count("edited") == (4 if editable else 0)
+    assert render_index(environment, tmp_path / "elsewhere").count("edited") == (
+        4 if editable else 0
+    )
 
 
 @pytest.mark.checks("DI-5")
 @pytest.mark.parametrize("kind", ["original"])
-def test_tags_of_the_original(project: Path, kind: Kind) -> None:
-    """A build has the day's tag, ``setup.py release`` none."""
+def test_versions_of_the_original(project: Path, kind: Kind) -> None:
+    """A build has the date in its version. ``setup.py release`` builds a release."""
     assert re.fullmatch(r"1\.0\.dev\d{8}", metadata(build(project))["Version"][0])
     run(sys.executable, "setup.py", "release", "sdist", "bdist_wheel", cwd=project)
     built = {path.name for path in (project / "dist").iterdir()}
@@ -299,8 +307,8 @@ def test_tags_of_the_original(project: Path, kind: Kind) -> None:
 
 @pytest.mark.checks("DI-5")
 @pytest.mark.parametrize("kind", ["port"])
-def test_tags_of_the_port(project: Path, kind: Kind) -> None:
-    """A build has the day of its commit, a tagged commit and RELEASE_BUILD=1 the release."""
+def test_versions_of_the_port(project: Path, kind: Kind) -> None:
+    """A build has the date of its commit. A tag or RELEASE_BUILD=1 makes it a release."""
     env = {"SOURCE_DATE_EPOCH": "1900000000"}
     assert "1.0.dev20300317" in build(project, "--wheel", env=env).name
     assert build(project, "--wheel", env={"RELEASE_BUILD": "1"}).name.startswith(
@@ -319,7 +327,7 @@ def test_tags_of_the_port(project: Path, kind: Kind) -> None:
 @pytest.mark.checks("DI-5")
 @pytest.mark.parametrize("kind", ["port"])
 def test_source_distribution_keeps_its_version(project: Path, kind: Kind, tmp_path: Path) -> None:
-    """A wheel that is built of a source distribution on a later day has the version of that."""
+    """A wheel that is built from a source distribution has its version."""
     sdist = build(project, "--sdist", env={"SOURCE_DATE_EPOCH": "1900000000"})
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")

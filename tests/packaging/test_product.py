@@ -1,4 +1,4 @@
-"""The project itself: what its wheel holds, and that it serves where nothing else is."""
+"""The wheel of quartpatterns itself."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PARTS = ("quartpatterns", "alembic", "tests", "docs")
 NAMES = [pattern.name for pattern in catalog.PATTERNS]
 
 
-def copied(source: Path, folder: Path) -> Path:
-    """The project as a fresh checkout has it."""
-    unwanted = shutil.ignore_patterns("__pycache__", "_build", "instance")
+def copy_checkout(source: Path, folder: Path) -> Path:
+    """Copy the project without generated files."""
+    ignored = shutil.ignore_patterns("__pycache__", "_build", "instance")
     for name in PARTS:
-        shutil.copytree(source / name, folder / name, ignore=unwanted)
+        shutil.copytree(source / name, folder / name, ignore=ignored)
     for file in source.iterdir():
         if file.is_file():
             shutil.copy(file, folder)
@@ -36,7 +36,7 @@ def copied(source: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copied(ROOT, tmp_path_factory.mktemp("checkout"))
+    return copy_checkout(ROOT, tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def wheel(checkout: Path) -> Path:
 
 @pytest.mark.checks("DI-10")
 def test_contents(wheel: Path, checkout: Path) -> None:
-    """All that runs is in the wheel, whatever its suffix, and nothing of the tests."""
+    """The wheel contains all files of the package, and no tests."""
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
     source = {
@@ -70,16 +70,16 @@ def test_contents(wheel: Path, checkout: Path) -> None:
 
 @pytest.mark.checks("DI-10")
 def test_resources(wheel: Path, checkout: Path) -> None:
-    """Each template and static file that a port refers to is in the wheel."""
-    # jQuery is served from the package that has it.
+    """The wheel contains all templates and static files that the ports refer to."""
+    # Another package contains jQuery.
     ignore = ["jquery.min.js"]
     assert check_resources(wheel, source=checkout / "quartpatterns", ignore=ignore) == []
 
 
 @pytest.mark.checks("DI-10")
 def test_reproducible(wheel: Path, checkout: Path, tmp_path: Path) -> None:
-    """Another day, another folder, other modes: the same bytes. So too by way of the sdist."""
-    again = copied(checkout, tmp_path / "again")
+    """Builds with other dates, folders and file modes, or from the sdist, have the same bytes."""
+    again = copy_checkout(checkout, tmp_path / "again")
     for path in again.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
         os.utime(path, (86_400, 86_400))
@@ -93,21 +93,22 @@ def test_reproducible(wheel: Path, checkout: Path, tmp_path: Path) -> None:
     assert len(hashes) == 1
 
 
-def install(environment: Environment, *what: str | Path) -> None:
-    """Install *what* with its dependencies from the index, in the versions of the lock."""
+def install(environment: Environment, *packages: str | Path) -> None:
+    """Install packages and their dependencies in the versions of the lock file."""
     try:
-        environment.install("--constraint", ROOT / "requirements.lock", *what)
+        environment.install("--constraint", ROOT / "requirements.lock", *packages)
     except AssertionError as error:
         if re.search("error sending request|dns error|Failed to fetch", str(error)):
-            unavailable("no package index that uv can reach")
+            unavailable("the package index is not available")
         raise
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.timeout(600)
 @pytest.mark.checks("DI-10")
 def test_installed(wheel: Path, tmp_path: Path) -> None:
-    """``quartpatterns serve`` serves every port from an empty folder, and writes there only."""
+    """``quartpatterns serve`` serves all ports from an empty folder, and writes only there."""
     environment = Environment.empty(tmp_path / "environment")
     install(environment, f"{wheel}[all]")
     folder = tmp_path / "empty"
@@ -118,8 +119,8 @@ def test_installed(wheel: Path, tmp_path: Path) -> None:
             assert "text/css" in client.get("/gallery/static/gallery.css").headers["content-type"]
             answers = {name: client.get(f"/{name}/").status_code for name in NAMES}
     assert [path.name for path in folder.iterdir()] == ["instance"]
-    without = {name for name in NAMES if "mongodb" in catalog.get(name).services}
-    assert {name: code for name, code in answers.items() if code != 200}.keys() <= without
+    optional = {name for name in NAMES if "mongodb" in catalog.get(name).services}
+    assert {name: code for name, code in answers.items() if code != 200}.keys() <= optional
     where = run(
         environment.python, "-c", "import quartpatterns as q; print(q.__file__)", cwd=folder
     )
@@ -127,18 +128,19 @@ def test_installed(wheel: Path, tmp_path: Path) -> None:
     assert not list(environment.packages.glob("tests"))
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.timeout(600)
 @pytest.mark.checks("DI-8", "DI-10")
-def test_newcomer(wheel: Path, tmp_path: Path) -> None:
-    """With quartpatterns alone: what ``new`` says to do next installs, passes and serves."""
+def test_new_project(wheel: Path, tmp_path: Path) -> None:
+    """A project can be created, tested and served with only quartpatterns installed."""
     environment = Environment.empty(tmp_path / "environment")
     install(environment, wheel)
     name = ("-m", "quartpatterns", "new", "demo", "--with", "sqlalchemy,tasks")
     run(environment.python, *name, cwd=tmp_path)
     demo = tmp_path / "demo"
     install(environment, "--editable", f"{demo}[dev]")
-    said = run(environment.python, "-m", "pytest", "-q", cwd=demo).stdout
-    assert re.search(r"\d+ passed", said)
+    output = run(environment.python, "-m", "pytest", "-q", cwd=demo).stdout
+    assert re.search(r"\d+ passed", output)
     with served(environment, "-m", "demo", "--bind", "127.0.0.1:{port}", folder=demo) as url:
         assert httpx.get(f"{url}/health", trust_env=False).status_code == 200

@@ -1,4 +1,4 @@
-"""What code refers to is found without running it, and what is missing is named."""
+"""Finding references in code and templates, and the files that are missing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from quart import Blueprint, Quart
 
 import quartpatterns
 from quartpatterns.packaging import MissingResourcesError, check_resources, require_resources
-from quartpatterns.packaging.references import in_python, in_template
+from quartpatterns.packaging.references import find_in_python, find_in_template
 from tests.written import Write
 
 
 def missing(files: Mapping[str, str], folder: Path, **options: list[str]) -> list[str]:
-    """What a wheel of *files* lacks, checked as a wheel and as a folder."""
+    """Return what is missing in *files*, checked as a wheel and as a folder."""
     wheel = folder / "shop-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in files.items():
@@ -51,7 +51,7 @@ def missing(files: Mapping[str, str], folder: Path, **options: list[str]) -> lis
     ],
 )
 def test_in_python(code: str, path: str, tmp_path: Path) -> None:
-    """Each way to name a file is followed, from where it stands."""
+    """Each kind of call and argument that names a file is found."""
     files = {"shop/__init__.py": f"\n{code}\n"}
     assert missing(files, tmp_path) == [f"shop/{path} (used in shop/__init__.py:2)"]
     assert missing({**files, f"shop/{path}": ""}, tmp_path) == []
@@ -71,7 +71,7 @@ def test_in_python(code: str, path: str, tmp_path: Path) -> None:
     ],
 )
 def test_in_templates(text: str, path: str, tmp_path: Path) -> None:
-    """Templates refer to templates and static files, whatever extensions they use."""
+    """References in templates are found, also in templates with tags of extensions."""
     files = {"shop/__init__.py": "", "shop/templates/index.html": f"<p>\n{text}"}
     assert missing(files, tmp_path) == [f"shop/{path} (used in shop/templates/index.html:2)"]
     assert missing({**files, f"shop/{path}": ""}, tmp_path) == []
@@ -99,21 +99,21 @@ def test_in_templates(text: str, path: str, tmp_path: Path) -> None:
         pytest.param({"shop/__init__.py": "", "shop/templates/a.html": "{{ ' }}"}, id="no Jinja"),
     ],
 )
-def test_nothing(files: dict[str, str], tmp_path: Path) -> None:
-    """What can't be followed is passed over, never guessed."""
+def test_ignored_references(files: dict[str, str], tmp_path: Path) -> None:
+    """Computed names, optional files and invalid code are ignored."""
     assert missing({"shop/__init__.py": "", **files}, tmp_path) == []
 
 
 @pytest.mark.checks("DI-6")
-def test_several(tmp_path: Path) -> None:
-    """One of several templates is enough."""
+def test_alternatives(tmp_path: Path) -> None:
+    """One of several alternative templates must exist."""
     code = 'select_template(["a.html", "b.html"])'
     assert missing({"shop/a.py": code, "shop/templates/b.html": ""}, tmp_path) == []
 
 
 @pytest.mark.checks("DI-6")
 def test_folders(tmp_path: Path) -> None:
-    """The folders that applications and blueprints name are looked in, beside their modules."""
+    """Folders of applications and blueprints are relative to their modules."""
     files = {
         "shop/__init__.py": 'Quart(__name__, static_folder="../assets/web")',
         "shop/admin/views.py": 'Blueprint("admin", __name__, template_folder="pages")\n'
@@ -135,8 +135,8 @@ def test_folders(tmp_path: Path) -> None:
 
 @pytest.mark.checks("DI-6")
 @pytest.mark.parametrize("folder", ['"/srv/web"', '"../../web"', "BASE / name", "path()"])
-def test_unseen(folder: str, tmp_path: Path) -> None:
-    """What is kept where a package can't be looked at is not called missing."""
+def test_unknown_folder(folder: str, tmp_path: Path) -> None:
+    """Files in folders outside of the package, or in computed folders, are not missing."""
     code = f'Quart(__name__, static_folder={folder})\nurl_for("static", filename="a.css")'
     template = '\nrender_template("b.html")'
     assert missing({"shop/a.py": code + template}, tmp_path) == [
@@ -146,7 +146,7 @@ def test_unseen(folder: str, tmp_path: Path) -> None:
 
 @pytest.mark.checks("DI-6")
 def test_module(tmp_path: Path) -> None:
-    """An application that is a module is not answerable for what is in the folders below it."""
+    """For an application that is one module, Python files in folders below are ignored."""
     code = 'render_template("{}.html")'
     for name in ("app", "tests/test_app", "env/lib/x", ".tox/x", "node_modules/x"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def test_module(tmp_path: Path) -> None:
 
 @pytest.mark.checks("DI-6")
 def test_module_in_a_wheel(tmp_path: Path) -> None:
-    """A wheel of one module has its folders at the top."""
+    """The folders of a single module are at the top of the wheel."""
     wheel = tmp_path / "shop.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("shop.py", 'render_template("a.html")\nopen_resource("b.sql")')
@@ -173,8 +173,8 @@ def test_module_in_a_wheel(tmp_path: Path) -> None:
 
 
 @pytest.mark.checks("DI-6")
-def test_first_use(tmp_path: Path) -> None:
-    """A file is named once, with the first place that needs it."""
+def test_first_reference(tmp_path: Path) -> None:
+    """A file is listed once, with its first reference."""
     files = {"shop/b.py": 'render_template("a.html")', "shop/a.py": '\nrender_template("a.html")'}
     assert missing(files, tmp_path) == ["shop/templates/a.html (used in shop/a.py:2)"]
 
@@ -188,7 +188,7 @@ def test_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.checks("DI-6")
 def test_source(tmp_path: Path) -> None:
-    """What nothing names in words is missed too where the source is there to compare."""
+    """Files without a literal reference are found by comparison with the source."""
     source = tmp_path / "shop"
     for name in ("templates/a.html", "static/x/a.js", "static/.DS_Store", "notes.txt"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -203,23 +203,23 @@ def test_source(tmp_path: Path) -> None:
 
 @pytest.mark.checks("DI-6")
 @pytest.mark.parametrize("name", ["nowhere", "text.whl"])
-def test_no_wheel(name: str, tmp_path: Path) -> None:
+def test_invalid_package(name: str, tmp_path: Path) -> None:
     (tmp_path / "text.whl").write_text("no archive")
-    with pytest.raises(ValueError, match=f"{name} is no wheel and no folder: name dist"):
+    with pytest.raises(ValueError, match=f"{name} is neither a wheel nor a folder. Name"):
         check_resources(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["packages", "sqlalchemy", "streaming", "gallery", "packaging"])
-def test_own(name: str) -> None:
-    """The packages of this project have what they refer to."""
+def test_own_packages(name: str) -> None:
+    """The packages of quartpatterns contain the files that they refer to."""
     assert check_resources(Path(quartpatterns.__file__).parent / name) == []
 
 
 @given(st.text())
 def test_any_text(text: str) -> None:
-    """No text is an error: it is somebody's file."""
-    list(in_template("a.html", text))
-    list(in_python("a.py", text.encode(errors="replace")))
+    """No text raises an error."""
+    list(find_in_template("a.html", text))
+    list(find_in_python("a.py", text.encode(errors="replace")))
 
 
 SHOP = """\
@@ -242,7 +242,7 @@ async def test_start(app_class: type[Quart], write: Write) -> None:
 
 @pytest.mark.checks("DI-7")
 async def test_no_start(app_class: type[Quart], write: Write) -> None:
-    """One that misses some does not, and says which and what to do."""
+    """An application with a missing file does not start, and the error says what to do."""
     folder = write({"shop/__init__.py": SHOP})
     app = app_class("shop", root_path=str(folder / "shop"))
     require_resources(app)
@@ -253,8 +253,8 @@ async def test_no_start(app_class: type[Quart], write: Write) -> None:
 
 
 @pytest.mark.checks("DI-7")
-async def test_elsewhere(app_class: type[Quart], write: Write) -> None:
-    """Templates that the application finds in another package are there; some may be missing."""
+async def test_other_packages(app_class: type[Quart], write: Write) -> None:
+    """Templates in other packages are found, and ignored names may be missing."""
     folder = write(
         {
             "shop/__init__.py": SHOP + '\nrender_template("mail/text.txt")',

@@ -1,4 +1,4 @@
-"""A build is a release or of a day, as Git says, the environment, or the calendar."""
+"""Versions of releases and of development builds."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Git = Callable[..., None]
 
 @pytest.fixture
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
-    """Git in the folder of the test, whose clock stands still."""
+    """Run Git in a folder, with a fixed date."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    when = "2025-01-02T23:04:05-0300"  # the third of January, in UTC
+    when = "2025-01-02T23:04:05-0300"  # January 3 in UTC
     who = {f"GIT_{role}_{what}": "x" for role in ("AUTHOR", "COMMITTER") for what in NAMES}
     who |= {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
 
@@ -45,8 +45,8 @@ def repository(tmp_path: Path, git: Git) -> Path:
 
 
 @pytest.fixture
-def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A clock that is ten hours behind."""
+def other_time_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A time zone that is ten hours behind UTC."""
     with monkeypatch.context() as context:
         context.setenv("TZ", "XXX+10")
         time.tzset()
@@ -59,15 +59,15 @@ def today() -> str:
 
 
 def test_without_git(tmp_path: Path) -> None:
-    """Today, or the day that reproducible builds are told."""
+    """The date is today, or that of SOURCE_DATE_EPOCH."""
     assert dev_version("1.0", tmp_path, environ={}) == f"1.0.dev{today()}"
     environ = {"SOURCE_DATE_EPOCH": "0"}
     assert dev_version("1.0", tmp_path, environ=environ) == "1.0.dev19700101"
 
 
-@pytest.mark.usefixtures("far_away")
+@pytest.mark.usefixtures("other_time_zone")
 def test_commit(repository: Path) -> None:
-    """The day of the commit in UTC, whenever and wherever it is built."""
+    """The date is that of the commit in UTC."""
     for environ in ({}, {"SOURCE_DATE_EPOCH": "0"}):
         assert dev_version("1.0", repository, environ=environ) == "1.0.dev20250103"
 
@@ -75,7 +75,7 @@ def test_commit(repository: Path) -> None:
 @pytest.mark.parametrize("tag", ["1.0", "v1.0"])
 @pytest.mark.parametrize("how", [["tag"], ["tag", "--annotate", "--message", "x"]])
 def test_tag(repository: Path, git: Git, tag: str, how: list[str]) -> None:
-    """A tagged commit is the release; a tag of another version is nothing."""
+    """A commit with the tag of the version is a release."""
     git(*how, "v0.9")
     assert dev_version("1.0", repository, environ={}) == "1.0.dev20250103"
     git(*how, tag)
@@ -84,14 +84,14 @@ def test_tag(repository: Path, git: Git, tag: str, how: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["code.py", "new.py"])
 def test_changed(repository: Path, git: Git, name: str) -> None:
-    """What is changed since the tag is no release, and of today."""
+    """With changes since the tag, the build is not a release and has the date of today."""
     git("tag", "v1.0")
     (repository / name).write_text("x = 1")
     assert dev_version("1.0", repository, environ={}) == f"1.0.dev{today()}"
 
 
 def test_part_of_a_repository(repository: Path) -> None:
-    """In a repository of several projects the changes of others do not count."""
+    """Changes outside of the folder of the project are ignored."""
     project = repository / "shop"
     project.mkdir()
     (repository / "code.py").write_text("x = 1")
@@ -99,7 +99,7 @@ def test_part_of_a_repository(repository: Path) -> None:
 
 
 def test_ignored(repository: Path, git: Git) -> None:
-    """What Git ignores, such as earlier builds, is no change."""
+    """Files in .gitignore, such as earlier builds, are not changes."""
     (repository / ".gitignore").write_text("dist/\n")
     git("add", ".")
     git("commit", "--quiet", "--message", "Second")
@@ -109,50 +109,50 @@ def test_ignored(repository: Path, git: Git) -> None:
     assert dev_version("1.0", repository, environ={}) == "1.0"
 
 
-def test_no_commit(tmp_path: Path, git: Git) -> None:
+def test_empty_repository(tmp_path: Path, git: Git) -> None:
     git("init", "--quiet")
     assert dev_version("1.0", tmp_path, environ={}) == f"1.0.dev{today()}"
 
 
-def test_asked(tmp_path: Path) -> None:
-    """A release where it is asked for, whatever Git says."""
+def test_release_build(tmp_path: Path) -> None:
+    """RELEASE_BUILD=1 makes a release."""
     assert dev_version("1.0", tmp_path, environ={"RELEASE_BUILD": "1"}) == "1.0"
     assert ".dev" in dev_version("1.0", tmp_path, environ={"RELEASE_BUILD": "0"})
 
 
 @pytest.mark.parametrize("version", ["1", "1.0", "2026.1", "1!2.0", "1.0rc1", "1.0a1.post2"])
 def test_order(version: str, tmp_path: Path) -> None:
-    """A development version is one to installers, and comes before its release."""
-    made = Version(dev_version(version, tmp_path, environ={}))
-    assert made.is_devrelease
-    assert made < Version(version)
+    """Installers sort a development version before its release."""
+    development = Version(dev_version(version, tmp_path, environ={}))
+    assert development.is_devrelease
+    assert development < Version(version)
     assert str(Version(version)) == version
 
 
 @pytest.mark.parametrize("version", ["", "x", "1.0.dev1", "1.0+local", "1.0 ", "v1.0", "1.0\n"])
-def test_no_version(version: str) -> None:
-    with pytest.raises(VersionError, match="is no release: give it like 1.0"):
+def test_invalid_version(version: str) -> None:
+    with pytest.raises(VersionError, match="is not the version of a release, such as 1.0"):
         dev_version(version)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
-        ("RELEASE_BUILD", "yes", "set it to 1"),
-        ("SOURCE_DATE_EPOCH", "today", "set it to seconds"),
-        ("SOURCE_DATE_EPOCH", "9" * 30, "set it to seconds"),
+        ("RELEASE_BUILD", "yes", "Set it to 1"),
+        ("SOURCE_DATE_EPOCH", "today", "Set it to seconds"),
+        ("SOURCE_DATE_EPOCH", "9" * 30, "Set it to seconds"),
     ],
 )
-def test_variables(name: str, value: str, remedy: str, tmp_path: Path) -> None:
-    with pytest.raises(VersionError, match=f"{name} is '{value}': {remedy}"):
+def test_invalid_variables(name: str, value: str, remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(VersionError, match=f"{name} is '{value}'. {remedy}"):
         dev_version("1.0", tmp_path, environ={name: value})
 
 
 def test_git_fails(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tagged release is not called a development version in silence where Git can't say."""
+    """If Git fails, there is no version, because the build could be a release."""
     (repository / ".git" / "HEAD").write_text("broken")
-    with pytest.raises(VersionError, match="Git doesn't answer.*RELEASE_BUILD=1"):
+    with pytest.raises(VersionError, match="Git fails.*RELEASE_BUILD=1"):
         dev_version("1.0", repository, environ={})
     monkeypatch.setenv("PATH", os.devnull)
-    with pytest.raises(VersionError, match="Git doesn't answer.*RELEASE_BUILD=1"):
+    with pytest.raises(VersionError, match="Git fails.*RELEASE_BUILD=1"):
         dev_version("1.0", repository, environ={})

@@ -13,7 +13,7 @@ from quart import Blueprint, Quart, g, jsonify, request, websocket
 from quart.wrappers.request import Body
 
 from quartpatterns.requestchecksum import generate_checksum
-from quartpatterns.requestchecksum.observed import ObservedBody
+from quartpatterns.requestchecksum.checksum import TeeBody
 from quartpatterns.subclassing import FaithfulBody, FaithfulQuart
 from tests.serving import eventually, served
 
@@ -50,7 +50,7 @@ async def data() -> None:
     await request.get_data(cache=True, as_text=False, parse_form_data=False)
 
 
-async def data_not_kept() -> None:
+async def uncached_data() -> None:
     await request.get_data(cache=False, as_text=False, parse_form_data=False)
 
 
@@ -74,16 +74,16 @@ async def json() -> None:
     await request.get_json(silent=True)
 
 
-async def together() -> None:
+async def concurrently() -> None:
     await asyncio.gather(form(), json(), data(), form())
 
 
-READERS = [chunks, some_chunks, data, data_not_kept, parsed_data, form, files, values, json]
+READERS = [chunks, some_chunks, data, uncached_data, parsed_data, form, files, values, json]
 Reader = Callable[[], Awaitable[None]]
 
 
-def make(app_class: type[Quart], *readers: Reader, **options: Any) -> Quart:
-    """An application that reads its request with *readers*, then answers with the checksum."""
+def make_app(app_class: type[Quart], *readers: Reader, **options: Any) -> Quart:
+    """Return an application that reads its request with *readers* and returns the checksum."""
     app = app_class(__name__)
 
     @app.post("/")
@@ -96,7 +96,7 @@ def make(app_class: type[Quart], *readers: Reader, **options: Any) -> Quart:
     return app
 
 
-async def answer(app: Quart, body: bytes, content_type: str) -> str:
+async def post(app: Quart, body: bytes, content_type: str) -> str:
     response = await app.test_client().post(
         "/", data=body, headers={"Content-Type": content_type, "Content-Length": str(len(body))}
     )
@@ -106,45 +106,45 @@ async def answer(app: Quart, body: bytes, content_type: str) -> str:
 
 @pytest.mark.checks("RC-1", "RC-2")
 @pytest.mark.parametrize(("body", "content_type"), BODIES)
-@pytest.mark.parametrize("reader", [*READERS, together])
-async def test_however_it_is_read(
+@pytest.mark.parametrize("reader", [*READERS, concurrently])
+async def test_readers(
     app_class: type[Quart], reader: Reader, body: bytes, content_type: str
 ) -> None:
-    app = make(app_class, reader)
-    assert await answer(app, body, content_type) == hashlib.sha1(body).hexdigest()
+    app = make_app(app_class, reader)
+    assert await post(app, body, content_type) == hashlib.sha1(body).hexdigest()
 
 
 @pytest.mark.checks("RC-1")
 @pytest.mark.parametrize("first", READERS)
 @pytest.mark.parametrize("second", READERS)
 async def test_read_twice(app_class: type[Quart], first: Reader, second: Reader) -> None:
-    """Quart's data is awaited anew each time, and counted once."""
-    app = make(app_class, first, second)
-    if first in (chunks, some_chunks, data_not_kept) and second in (form, files, values):
-        body, content_type = FORM, URLENCODED  # what is left of a form may be none
+    """Bytes that are read twice are hashed once."""
+    app = make_app(app_class, first, second)
+    if first in (chunks, some_chunks, uncached_data) and second in (form, files, values):
+        body, content_type = FORM, URLENCODED  # the rest of a multipart form may be invalid
     else:
         body, content_type = PARTS, MULTIPART
-    assert await answer(app, body, content_type) == hashlib.sha1(body).hexdigest()
+    assert await post(app, body, content_type) == hashlib.sha1(body).hexdigest()
 
 
 @pytest.mark.checks("RC-2")
 @pytest.mark.parametrize(("body", "content_type"), BODIES)
 async def test_not_read(app_class: type[Quart], body: bytes, content_type: str) -> None:
-    assert await answer(make(app_class), body, content_type) == hashlib.sha1(body).hexdigest()
+    assert await post(make_app(app_class), body, content_type) == hashlib.sha1(body).hexdigest()
 
 
 async def test_read_after_the_digest(app_class: type[Quart]) -> None:
-    """The digest takes nothing from who reads after it, and is the same afterwards."""
+    """The body can be read after the digest, which doesn't change."""
     app = app_class(__name__)
 
     @app.post("/")
     async def view() -> Any:
         checksum = generate_checksum(request)
-        before = await checksum.hexdigest()
+        digest = await checksum.hexdigest()
         fields = dict(await request.form)
         size = len((await request.files)["file"].read())
-        same = before == await checksum.hexdigest()
-        return jsonify(form=fields, size=size, same=same, digest=before)
+        same = digest == await checksum.hexdigest()
+        return jsonify(form=fields, size=size, same=same, digest=digest)
 
     response = await app.test_client().post(
         "/", data=PARTS, headers={"Content-Type": MULTIPART, "Content-Length": str(len(PARTS))}
@@ -156,20 +156,20 @@ async def test_read_after_the_digest(app_class: type[Quart]) -> None:
 
 @pytest.mark.parametrize("algorithm", ["sha1", "md5", "sha256", "sha512", "blake2b", "sha3_256"])
 async def test_algorithms(app_class: type[Quart], algorithm: str) -> None:
-    app = make(app_class, form, algorithm=algorithm)
-    assert await answer(app, FORM, URLENCODED) == hashlib.new(algorithm, FORM).hexdigest()
+    app = make_app(app_class, form, algorithm=algorithm)
+    assert await post(app, FORM, URLENCODED) == hashlib.new(algorithm, FORM).hexdigest()
 
 
 @pytest.mark.parametrize("algorithm", ["sha0", "", "shake_128"])
 async def test_unknown_algorithm(app_class: type[Quart], algorithm: str) -> None:
-    """Whoever misspells a name learns which there are."""
+    """An invalid algorithm is an error that names valid ones."""
     async with app_class(__name__).test_request_context("/"):
         with pytest.raises(ValueError, match="sha256"):
             generate_checksum(request, algorithm)
 
 
 async def test_two_checksums(app_class: type[Quart]) -> None:
-    """Another algorithm may be added while the first is at work."""
+    """Two checksums of one request are independent."""
     app = app_class(__name__)
 
     @app.post("/")
@@ -185,8 +185,8 @@ async def test_two_checksums(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.checks("RC-3")
-async def test_too_late(app_class: type[Quart]) -> None:
-    """Bytes that are gone are no checksum of nothing but an error that says what to do."""
+async def test_after_multipart_form(app_class: type[Quart]) -> None:
+    """If the bytes are not available, generate_checksum raises an error."""
     app = app_class(__name__)
 
     @app.post("/")
@@ -196,13 +196,13 @@ async def test_too_late(app_class: type[Quart]) -> None:
             generate_checksum(request)
         return "an error"
 
-    assert await answer(app, PARTS, MULTIPART) == "an error"
+    assert await post(app, PARTS, MULTIPART) == "an error"
 
 
 @pytest.mark.checks("RC-3")
 @pytest.mark.parametrize("reader", [form, data, json])
-async def test_late_but_all_there(app_class: type[Quart], reader: Reader) -> None:
-    """What has been read and kept is still counted."""
+async def test_after_reading(app_class: type[Quart], reader: Reader) -> None:
+    """Bytes that Quart keeps are counted."""
     app = app_class(__name__)
 
     @app.post("/")
@@ -210,11 +210,11 @@ async def test_late_but_all_there(app_class: type[Quart], reader: Reader) -> Non
         await reader()
         return await generate_checksum(request).hexdigest()
 
-    assert await answer(app, FORM, URLENCODED) == hashlib.sha1(FORM).hexdigest()
+    assert await post(app, FORM, URLENCODED) == hashlib.sha1(FORM).hexdigest()
 
 
 async def test_blueprint_and_sync_view(app_class: type[Quart]) -> None:
-    """A function before the request does the waiting for a view that can't."""
+    """A before_request function computes the checksum for a synchronous view."""
     app = app_class(__name__)
     api = Blueprint("api", __name__)
 
@@ -227,11 +227,11 @@ async def test_blueprint_and_sync_view(app_class: type[Quart]) -> None:
         return str(g.checksum)
 
     app.register_blueprint(api)
-    assert await answer(app, FORM, URLENCODED) == hashlib.sha1(FORM).hexdigest()
+    assert await post(app, FORM, URLENCODED) == hashlib.sha1(FORM).hexdigest()
 
 
-async def test_no_websocket(app_class: type[Quart]) -> None:
-    """A websocket has messages and no body; it is Quart who says so."""
+async def test_websocket(app_class: type[Quart]) -> None:
+    """In a websocket there is no request, which is Quart's own error."""
     app = app_class(__name__)
 
     @app.websocket("/ws")
@@ -251,14 +251,13 @@ async def test_no_websocket(app_class: type[Quart]) -> None:
     body_class=st.sampled_from([Body, FaithfulBody]),
 )
 @pytest.mark.checks("RC-1")
-async def test_any_way_of_reading(
+async def test_any_sequence_of_reads(
     pieces: list[bytes], steps: list[str], body_class: type[Body]
 ) -> None:
-    """Every byte is seen once, in order, whatever is done in whatever order."""
-    inner = body_class(None, None)
-    seen = bytearray()
-    body = ObservedBody(inner, seen.extend)
-    arriving = asyncio.create_task(arrive(body, pieces))
+    """Each byte is passed on once and in order, for any sequence of reads."""
+    received = bytearray()
+    body = TeeBody(body_class(None, None), received.extend)
+    sender = asyncio.create_task(send(body, pieces))
     for step in steps:
         if step == "next":
             await anext(body, b"")
@@ -266,12 +265,12 @@ async def test_any_way_of_reading(
             await body
             if step == "await and clear":
                 body.clear()
-    await arriving
+    await sender
     await body
-    assert bytes(seen) == b"".join(pieces)
+    assert bytes(received) == b"".join(pieces)
 
 
-async def arrive(body: Body, pieces: list[bytes]) -> None:
+async def send(body: Body, pieces: list[bytes]) -> None:
     for piece in pieces:
         body.append(piece)
         await asyncio.sleep(0)
@@ -280,8 +279,8 @@ async def arrive(body: Body, pieces: list[bytes]) -> None:
 
 @pytest.mark.parametrize("declared", [{}, {"Content-Length": "200000"}], ids=["chunked", "whole"])
 async def test_too_large(app_class: type[Quart], declared: dict[str, str]) -> None:
-    """A body that nobody reads has its limit, too."""
-    app = make(app_class)
+    """The limit also applies to a body that the view doesn't read."""
+    app = make_app(app_class)
     app.config["MAX_CONTENT_LENGTH"] = 100_000
     response = await app.test_client().post("/", data=b"x" * 200_000, headers=declared)
     assert response.status_code == 413
@@ -295,8 +294,8 @@ async def test_too_large(app_class: type[Quart], declared: dict[str, str]) -> No
 @pytest.mark.parametrize("reader", [chunks, data, form])
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "whole"])
 async def test_large_body(app_class: type[Quart], reader: Reader, chunked: bool) -> None:
-    """Ten megabytes, with a length and without, beside requests of others."""
-    app = make(app_class, reader)
+    """Ten megabytes, with and without a length, together with other requests."""
+    app = make_app(app_class, reader)
     whole = [bytes([number]) * 100_000 for number in range(100)]
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -305,16 +304,16 @@ async def test_large_body(app_class: type[Quart], reader: Reader, chunked: bool)
 
     async with served(app) as server:
         bodies: list[Any] = [b"", pieces() if chunked else b"".join(whole), b"other"]
-        answers: list[httpx.Response] = await asyncio.gather(
+        responses: list[httpx.Response] = await asyncio.gather(
             *(server.client.post("/", content=body) for body in bodies)
         )
     expected = [hashlib.sha1(body).hexdigest() for body in (b"", b"".join(whole), b"other")]
-    assert [response.text for response in answers] == expected
+    assert [response.text for response in responses] == expected
 
 
 @pytest.mark.wire
 async def test_slow_reader() -> None:
-    """The client still has to wait for a view that takes its time."""
+    """The client still has to wait for a view that reads slowly."""
     app = FaithfulQuart(__name__)
     ahead: list[int] = []
 
@@ -336,8 +335,8 @@ async def test_slow_reader() -> None:
 
 @pytest.mark.wire
 async def test_slow_client(app_class: type[Quart]) -> None:
-    """A body that does not arrive is a 408 after the time that bodies have."""
-    app = make(app_class)
+    """A body that doesn't arrive within BODY_TIMEOUT is a 408."""
+    app = make_app(app_class)
     app.config["BODY_TIMEOUT"] = 0.1
     async with served(app) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -347,23 +346,23 @@ async def test_slow_client(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.wire
-async def test_client_leaves(app_class: type[Quart]) -> None:
-    """A view that waits for a digest ends with its client."""
+async def test_client_disconnects(app_class: type[Quart]) -> None:
+    """A view that waits for a digest is cancelled if the client disconnects."""
     app = app_class(__name__)
     events: list[str] = []
 
     @app.post("/")
     async def view() -> str:
         checksum = generate_checksum(request)
-        events.append("waits")
+        events.append("waiting")
         try:
             return await checksum.hexdigest()
         finally:
-            events.append("ends")
+            events.append("cancelled")
 
     async with served(app) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello")
-        await eventually(lambda: events == ["waits"])
+        await eventually(lambda: events == ["waiting"])
         writer.transport.abort()
-        await eventually(lambda: events == ["waits", "ends"])
+        await eventually(lambda: events == ["waiting", "cancelled"])

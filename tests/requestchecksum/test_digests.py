@@ -26,22 +26,22 @@ HASHES = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512, "md5": hashlib.m
 
 
 def declared(data: bytes, *names: str) -> str:
-    """The value of a digest header."""
+    """Return the value of a digest header."""
     return http_sf.ser({name: HASHES[name](data).digest() for name in names or ("sha-256",)})
 
 
-def make(app_class: type[Quart], **options: bool) -> tuple[Quart, list[str]]:
-    """An application that notes what it did with a form that was verified."""
+def make_app(app_class: type[Quart], **options: bool) -> tuple[Quart, list[str]]:
+    """Return an application that verifies a form, and the list of forms that it accepted."""
     app = app_class(__name__)
-    done: list[str] = []
+    accepted: list[str] = []
 
     @app.post("/")
     async def view() -> str:
         await verify_digest(request, **options)
-        done.append((await request.form).get("a", "nothing"))
+        accepted.append((await request.form).get("a", "nothing"))
         return "done"
 
-    return app, done
+    return app, accepted
 
 
 async def status(app: Quart, *headers: tuple[str, str], body: bytes = BODY) -> int:
@@ -51,11 +51,11 @@ async def status(app: Quart, *headers: tuple[str, str], body: bytes = BODY) -> i
     return response.status_code
 
 
-OTHER = declared(b"other")
+WRONG = declared(b"other")
 RIGHT = declared(BODY)
 
 
-@pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "at once"])
+@pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "buffered"])
 @pytest.mark.parametrize("field", ["Content-Digest", "Repr-Digest", "content-digest"])
 @pytest.mark.parametrize(
     ("value", "right"),
@@ -65,9 +65,9 @@ RIGHT = declared(BODY)
         pytest.param(declared(BODY, "sha-256", "sha-512", "md5"), True, id="several"),
         pytest.param(RIGHT + ";a=b;c", True, id="parameters"),
         pytest.param(RIGHT.replace("=:", ":").replace(":", "=:", 1), True, id="no padding"),
-        pytest.param(OTHER, False, id="wrong"),
+        pytest.param(WRONG, False, id="wrong"),
         pytest.param(f"{RIGHT}, {declared(b'other', 'sha-512')}", False, id="one of two wrong"),
-        pytest.param(f"{OTHER}, {RIGHT}", True, id="the last of one name counts"),
+        pytest.param(f"{WRONG}, {RIGHT}", True, id="repeated algorithm, the last counts"),
         pytest.param(declared(b"other", "md5"), True, id="another algorithm"),
         pytest.param('unixsum=30637, id-sha-256="x"', True, id="other algorithms"),
         pytest.param("", True, id="empty"),
@@ -88,46 +88,46 @@ RIGHT = declared(BODY)
 async def test_headers(
     app_class: type[Quart], streaming: bool, field: str, value: str, right: bool
 ) -> None:
-    """Nothing is done with a body that is not what was declared, nor with a header in doubt."""
-    app, done = make(app_class, streaming=streaming)
+    """The view doesn't accept a body with a wrong digest or an invalid header."""
+    app, accepted = make_app(app_class, streaming=streaming)
     assert await status(app, (field, value)) == (200 if right else 400)
-    assert done == (["b"] if right else [])
+    assert accepted == (["b"] if right else [])
 
 
 async def test_repeated_header(app_class: type[Quart]) -> None:
-    """Both lines are one list: a second one does not hide the first."""
-    app, done = make(app_class)
+    """A repeated header is one list, so the second doesn't hide the first."""
+    app, accepted = make_app(app_class)
     second = ("Content-Digest", declared(BODY, "sha-512"))
     assert await status(app, ("Content-Digest", RIGHT), second) == 200
-    assert await status(app, ("Content-Digest", OTHER), second) == 400
-    assert await status(app, second, ("Content-Digest", OTHER)) == 400
-    assert done == ["b"]
+    assert await status(app, ("Content-Digest", WRONG), second) == 400
+    assert await status(app, second, ("Content-Digest", WRONG)) == 400
+    assert accepted == ["b"]
 
 
 async def test_both_headers(app_class: type[Quart]) -> None:
-    app, _ = make(app_class)
+    app, _ = make_app(app_class)
     assert await status(app, ("Content-Digest", RIGHT), ("Repr-Digest", RIGHT)) == 200
-    assert await status(app, ("Content-Digest", RIGHT), ("Repr-Digest", OTHER)) == 400
-    assert await status(app, ("Content-Digest", OTHER), ("Repr-Digest", RIGHT)) == 400
+    assert await status(app, ("Content-Digest", RIGHT), ("Repr-Digest", WRONG)) == 400
+    assert await status(app, ("Content-Digest", WRONG), ("Repr-Digest", RIGHT)) == 400
 
 
 async def test_part_of_a_representation(app_class: type[Quart]) -> None:
-    """The digest of the whole says nothing of a part, that of the content does."""
-    app, _ = make(app_class, required=True)
+    """For a part, Repr-Digest is ignored and Content-Digest is verified."""
+    app, _ = make_app(app_class, required=True)
     part = ("Content-Range", "bytes 0-8/100")
-    assert await status(app, part, ("Repr-Digest", OTHER), ("Content-Digest", RIGHT)) == 200
-    assert await status(app, part, ("Repr-Digest", OTHER), ("Content-Digest", OTHER)) == 400
-    assert await status(app, part, ("Repr-Digest", OTHER)) == 400
+    assert await status(app, part, ("Repr-Digest", WRONG), ("Content-Digest", RIGHT)) == 200
+    assert await status(app, part, ("Repr-Digest", WRONG), ("Content-Digest", WRONG)) == 400
+    assert await status(app, part, ("Repr-Digest", WRONG)) == 400
 
 
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_required(app_class: type[Quart], streaming: bool) -> None:
-    """Without a digest that can be verified the client learns which would be."""
-    app, done = make(app_class, required=True, streaming=streaming)
+    """Without a verifiable digest the response names the algorithms."""
+    app, accepted = make_app(app_class, required=True, streaming=streaming)
     assert await status(app) == 400
     assert await status(app, ("Content-Digest", declared(BODY, "md5"))) == 400
     assert await status(app, ("Content-Digest", RIGHT)) == 200
-    assert done == ["b"]
+    assert accepted == ["b"]
     response = await app.test_client().post("/")
     assert response.headers["Want-Content-Digest"] == "sha-256=10, sha-512=10"
     assert "Content-Digest" in str(await response.get_data(as_text=True))
@@ -135,59 +135,59 @@ async def test_required(app_class: type[Quart], streaming: bool) -> None:
 
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_multipart(app_class: type[Quart], streaming: bool) -> None:
-    app, done = make(app_class, streaming=streaming)
+    app, accepted = make_app(app_class, streaming=streaming)
     assert await status(app, MULTIPART, ("Content-Digest", declared(PART)), body=PART) == 200
-    assert await status(app, MULTIPART, ("Content-Digest", OTHER), body=PART) == 400
-    assert done == ["b"]
+    assert await status(app, MULTIPART, ("Content-Digest", WRONG), body=PART) == 400
+    assert accepted == ["b"]
 
 
 async def test_empty_body(app_class: type[Quart]) -> None:
-    app, done = make(app_class)
+    app, accepted = make_app(app_class)
     assert await status(app, ("Content-Digest", declared(b"")), body=b"") == 200
     assert await status(app, ("Content-Digest", declared(b"")), body=b"a=b") == 400
-    assert done == ["nothing"]
+    assert accepted == ["nothing"]
 
 
-async def test_before_every_view(app_class: type[Quart]) -> None:
-    """One function protects a blueprint, its sync views too, and nothing else."""
+async def test_before_request(app_class: type[Quart]) -> None:
+    """A before_request function protects a blueprint with its synchronous views."""
     app = app_class(__name__)
     api = Blueprint("api", __name__)
-    api.before_request(verified)
-    done: list[str] = []
+    api.before_request(verify)
+    accepted: list[str] = []
 
     @api.post("/")
     def view() -> str:
-        done.append("api")
+        accepted.append("api")
         return "done"
 
-    @app.post("/elsewhere")
-    async def elsewhere() -> str:
+    @app.post("/other")
+    async def other() -> str:
         return "done"
 
     app.register_blueprint(api)
-    assert await status(app, ("Content-Digest", OTHER)) == 400
-    assert done == []
+    assert await status(app, ("Content-Digest", WRONG)) == 400
+    assert accepted == []
     assert await status(app, ("Content-Digest", RIGHT)) == 200
-    response = await app.test_client().post("/elsewhere", headers={"Content-Digest": OTHER})
+    response = await app.test_client().post("/other", headers={"Content-Digest": WRONG})
     assert response.status_code == 200
 
 
-async def verified() -> None:
+async def verify() -> None:
     await verify_digest(request)
 
 
-async def test_own_error_page(app_class: type[Quart]) -> None:
-    """The error is an exception with a class, for who wants to answer otherwise."""
-    app, _ = make(app_class)
+async def test_error_handler(app_class: type[Quart]) -> None:
+    """The application can handle DigestError."""
+    app, _ = make_app(app_class)
 
     @app.errorhandler(DigestError)
     async def handler(error: DigestError) -> tuple[str, int]:
         return error.description or "", 422
 
-    assert await status(app, ("Content-Digest", OTHER)) == 422
+    assert await status(app, ("Content-Digest", WRONG)) == 422
 
 
-async def test_beside_a_checksum(app_class: type[Quart]) -> None:
+async def test_with_a_checksum(app_class: type[Quart]) -> None:
     app = app_class(__name__)
 
     @app.post("/")
@@ -204,10 +204,10 @@ async def test_beside_a_checksum(app_class: type[Quart]) -> None:
 
 
 async def test_too_large(app_class: type[Quart]) -> None:
-    app, done = make(app_class)
+    app, accepted = make_app(app_class)
     app.config["MAX_CONTENT_LENGTH"] = 5
     assert await status(app, ("Content-Digest", RIGHT)) == 413
-    assert done == []
+    assert accepted == []
 
 
 async def not_pushed(path: str, headers: Any) -> None: ...
@@ -216,11 +216,11 @@ async def not_pushed(path: str, headers: Any) -> None: ...
 def request_with(values: list[str], field: str, body: bytes) -> Request:
     headers = Headers([(field, value) for value in values])
     scope: Any = {"type": "http"}
-    made = Request(
+    request = Request(
         "POST", "http", "/", b"", headers, "", "1.1", scope, send_push_promise=not_pushed
     )
-    made.body.set_result(body)
-    return made
+    request.body.set_result(body)
+    return request
 
 
 @settings(max_examples=500, deadline=None)
@@ -238,11 +238,11 @@ def request_with(values: list[str], field: str, body: bytes) -> Request:
 async def test_any_header(
     values: list[str], field: str, body: bytes, streaming: bool, required: bool
 ) -> None:
-    """No header makes another error than 400, and none that was made up is taken for right."""
-    made = request_with(values, field, body)
+    """Every header is accepted or a 400, and no invented digest is accepted."""
+    current = request_with(values, field, body)
     try:
-        await verify_digest(made, streaming=streaming, required=required)
-        data = await made.get_data(cache=True, as_text=False, parse_form_data=False)
+        await verify_digest(current, streaming=streaming, required=required)
+        data = await current.get_data(cache=True, as_text=False, parse_form_data=False)
     except DigestError as error:
         assert error.description
         return
@@ -263,13 +263,13 @@ async def test_any_header(
 async def test_any_body(
     body: bytes, sent: bytes | None, names: list[str], field: str, streaming: bool
 ) -> None:
-    """What was declared passes, anything else does not."""
+    """A body that matches is accepted, any other is not."""
     sent = body if sent is None else sent
-    made = request_with([declared(body, *names)], field, sent)
+    current = request_with([declared(body, *names)], field, sent)
     known = {"sha-256", "sha-512"}.intersection(names)
     try:
-        await verify_digest(made, streaming=streaming)
-        await made.get_data(cache=True, as_text=False, parse_form_data=False)
+        await verify_digest(current, streaming=streaming)
+        await current.get_data(cache=True, as_text=False, parse_form_data=False)
     except DigestError:
         assert sent != body and known
     else:
@@ -279,19 +279,19 @@ async def test_any_body(
 @pytest.mark.wire
 @pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
 async def test_streaming_upload(app_class: type[Quart], right: bool) -> None:
-    """A view that takes a large upload in pieces never comes to where it keeps them."""
+    """A view that streams an upload gets the error at its end."""
     app = app_class(__name__)
     app.config["MAX_CONTENT_LENGTH"] = None
-    taken: list[int] = []
-    kept: list[int] = []
+    received: list[int] = []
+    stored: list[int] = []
 
     @app.put("/")
     async def view() -> str:
         await verify_digest(request, required=True, streaming=True)
         async for chunk in request.body:
-            taken.append(len(chunk))
-        kept.append(sum(taken))
-        return "kept"
+            received.append(len(chunk))
+        stored.append(sum(received))
+        return "stored"
 
     async def pieces() -> AsyncIterator[bytes]:
         for number in range(200):
@@ -303,14 +303,14 @@ async def test_streaming_upload(app_class: type[Quart], right: bool) -> None:
     digest = whole.digest() if right else b"?" * 32
     headers = {"Content-Digest": http_sf.ser({"sha-256": digest})}
     async with served(app) as server:
-        answer: httpx.Response = await server.client.put("/", content=pieces(), headers=headers)
-    assert answer.status_code == (200 if right else 400)
-    assert sum(taken) == 20_000_000
-    assert kept == ([20_000_000] if right else [])
+        response: httpx.Response = await server.client.put("/", content=pieces(), headers=headers)
+    assert response.status_code == (200 if right else 400)
+    assert sum(received) == 20_000_000
+    assert stored == ([20_000_000] if right else [])
 
 
 async def test_aborted_by_the_view(app_class: type[Quart]) -> None:
-    """A view that answers before the end of a streamed body has verified nothing."""
+    """A view that answers before the end of a streamed body verifies nothing."""
     app = app_class(__name__)
 
     @app.post("/")
@@ -318,4 +318,4 @@ async def test_aborted_by_the_view(app_class: type[Quart]) -> None:
         await verify_digest(request, streaming=True)
         abort(403)
 
-    assert await status(app, ("Content-Digest", OTHER)) == 403
+    assert await status(app, ("Content-Digest", WRONG)) == 403

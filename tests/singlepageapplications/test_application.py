@@ -1,4 +1,4 @@
-"""A front end's files and routes, beside an API."""
+"""The files and routes of a front end beside an API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HASHED = "assets/main.0a1b2c3d.js"
 
 @pytest.fixture
 def dist(tmp_path: Path) -> Path:
-    """What a build writes."""
+    """Return a folder as a build writes it."""
     folder = tmp_path / "dist"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text(INDEX)
@@ -77,7 +77,7 @@ async def test_index(app: Quart, path: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/nope", "/api/nope.js", "/api/users/1"])
 async def test_api_is_not_the_index(app: Quart, method: str, path: str) -> None:
-    """Below the API, the application says what there is, whatever the method."""
+    """Unknown paths of the API are a 404 for every method."""
     client: Any = app.test_client()
     assert (await client.open(path, method=method)).status_code == 404
 
@@ -86,8 +86,8 @@ async def test_api_is_not_the_index(app: Quart, method: str, path: str) -> None:
 async def test_api(app: Quart) -> None:
     client = app.test_client()
     assert await (await client.get("/api/users")).get_json() == ["joe"]
-    refused = await client.post("/api/users")
-    assert (refused.status_code, set(refused.allow)) == (405, {"GET", "HEAD", "OPTIONS"})
+    not_allowed = await client.post("/api/users")
+    assert (not_allowed.status_code, set(not_allowed.allow)) == (405, {"GET", "HEAD", "OPTIONS"})
     assert await body(await client.post("/login")) == b"logged in"
     assert await body(await client.get("/sync")) == b"//a/b"
 
@@ -102,22 +102,22 @@ async def test_missing(app: Quart, path: str) -> None:
 
 @pytest.mark.checks("SP-5")
 async def test_caching(app: Quart) -> None:
-    """A name with a hash is for ever, another file is asked for anew."""
+    """A file with a hash is immutable, other files are revalidated."""
     client = app.test_client()
     hashed = await client.get(f"/{HASHED}")
     assert hashed.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     for path in ("/favicon.ico", "/about.html"):
         response = await client.get(path)
         assert response.headers["Cache-Control"] == "no-cache"
-        again = await client.get(path, headers={"If-None-Match": response.headers["ETag"]})
-        assert again.status_code == 304
-        assert await body(again) == b""
-        assert "Last-Modified" not in again.headers
+        revalidated = await client.get(path, headers={"If-None-Match": response.headers["ETag"]})
+        assert revalidated.status_code == 304
+        assert await body(revalidated) == b""
+        assert "Last-Modified" not in revalidated.headers
 
 
 @pytest.mark.checks("SP-6")
 async def test_changed_index(app: Quart, dist: Path) -> None:
-    """Whoever has the former index gets the new one."""
+    """A client with an old index gets the new one."""
     client = app.test_client()
     first = await client.get("/any")
     headers = {"If-None-Match": first.headers["ETag"]}
@@ -146,7 +146,7 @@ async def test_ranges(app: Quart) -> None:
 
 @pytest.mark.checks("SP-6")
 async def test_head(app: Quart) -> None:
-    """HEAD reads no file."""
+    """HEAD has no body."""
     for path, root in (("/favicon.ico", ""), ("/any", ""), ("/m/any", "/m")):
         head = await app.test_client().head(path, root_path=root)
         assert (head.status_code, await body(head)) == (200, b"")
@@ -154,7 +154,7 @@ async def test_head(app: Quart) -> None:
 
 @pytest.mark.checks("SP-8")
 async def test_codings(app: Quart) -> None:
-    """The client's favourite is sent, under the name and type of the file; each has its tag."""
+    """The preferred coding is sent with the name and type of the file and its own ETag."""
     client = app.test_client()
     tags = set()
     for header, coding, data in (
@@ -171,13 +171,13 @@ async def test_codings(app: Quart) -> None:
         assert "main.0a1b2c3d.js" in response.headers["Content-Disposition"]
         tags.add(response.headers["ETag"])
     assert len(tags) == 3
-    unvaried = await client.get("/favicon.ico", headers={"Accept-Encoding": "gzip"})
-    assert "Vary" not in unvaried.headers
+    uncompressed = await client.get("/favicon.ico", headers={"Accept-Encoding": "gzip"})
+    assert "Vary" not in uncompressed.headers
 
 
 @pytest.mark.checks("SP-8")
 async def test_range_of_coding(app: Quart) -> None:
-    """A part is one of what is sent: of the compressed file."""
+    """A range refers to the compressed file."""
     headers = {"Accept-Encoding": "br", "Range": "bytes=-3"}
     response = await app.test_client().get(f"/{HASHED}", headers=headers)
     assert (response.status_code, await body(response)) == (206, b"tli")
@@ -201,7 +201,7 @@ async def test_repeated_header(app: Quart) -> None:
 
 @pytest.mark.checks("SP-9")
 async def test_mounted(app: Quart) -> None:
-    """Below a mount prefix the index has it as its base, with a tag of its own."""
+    """Below a mount prefix the index has the prefix as its base, and its own ETag."""
     client = app.test_client()
     plain = await client.get("/any")
     gzipped = {"Accept-Encoding": "gzip"}
@@ -214,10 +214,10 @@ async def test_mounted(app: Quart) -> None:
     assert mounted.headers["ETag"] != plain.headers["ETag"]
     assert mounted.headers["Cache-Control"] == "no-cache"
     headers = {"If-None-Match": mounted.headers["ETag"]}
-    again = await client.get("/mount/any", root_path="/mount", headers=headers)
-    assert again.status_code == 200
-    again = await client.get("/m%20n/any", root_path="/m n", headers=headers)
-    assert (again.status_code, await body(again)) == (304, b"")
+    revalidated = await client.get("/mount/any", root_path="/mount", headers=headers)
+    assert revalidated.status_code == 200
+    revalidated = await client.get("/m%20n/any", root_path="/m n", headers=headers)
+    assert (revalidated.status_code, await body(revalidated)) == (304, b"")
     part = await client.get("/m/", root_path="/m", headers={"Range": "bytes=0-14"})
     assert (part.status_code, await body(part)) == (206, b"<!doctype html>")
     asset = await client.get(
@@ -228,7 +228,7 @@ async def test_mounted(app: Quart) -> None:
 
 @pytest.mark.checks("SP-9")
 async def test_hostile_prefix(app: Quart) -> None:
-    """A prefix that is no more than text stays text."""
+    """A malicious prefix is escaped."""
     root = '/"><script>'
     response = await app.test_client().get(f"{root}/any", root_path=root)
     assert b'<base href="/%22%3E%3Cscript%3E/">' in await body(response)
@@ -236,14 +236,14 @@ async def test_hostile_prefix(app: Quart) -> None:
 
 @pytest.mark.checks("SP-9")
 async def test_mount_without_slash(app: Quart) -> None:
-    """The root of a mount without its slash is no page: its links would lead elsewhere."""
+    """The root of a mount without a slash is not the index, because its links would be wrong."""
     response = await app.test_client().get("/m", root_path="/m")
     assert response.status_code in (308, 404)
 
 
 @pytest.mark.checks("SP-9")
 async def test_blueprint(app_class: type[Quart], dist: Path) -> None:
-    """In a blueprint, all is below its prefix; two of them are two."""
+    """In a blueprint all paths are below its prefix; two blueprints are independent."""
     app = app_class(__name__, static_folder=None)
     for name in ("one", "two"):
         blueprint = Blueprint(name, __name__, url_prefix=f"/{name}")
@@ -263,7 +263,7 @@ async def test_blueprint(app_class: type[Quart], dist: Path) -> None:
 
 @pytest.mark.checks("SP-9")
 async def test_hooks(app: Quart) -> None:
-    """Functions before and after the request apply, whenever they were registered."""
+    """Functions before and after the request are called."""
 
     @app.before_request
     async def guard() -> None:
@@ -281,8 +281,8 @@ async def test_hooks(app: Quart) -> None:
 
 
 @pytest.mark.checks("SP-4")
-async def test_own_judgement(app_class: type[Quart], dist: Path) -> None:
-    """The application may know better what is a route, and what never changes."""
+async def test_custom_functions(app_class: type[Quart], dist: Path) -> None:
+    """The application can define what is a route and what is immutable."""
     app = app_class(__name__, static_folder=None)
     SinglePageApp(
         app,
@@ -301,7 +301,7 @@ async def test_own_judgement(app_class: type[Quart], dist: Path) -> None:
 async def test_no_build(
     app_class: type[Quart], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without an index, the client hears 404, and the log says what to do."""
+    """Without an index the response is a 404, and an error is logged."""
     app = app_class(__name__, static_folder=None)
     SinglePageApp(app, tmp_path)
     assert (await app.test_client().get("/")).status_code == 404
@@ -309,26 +309,27 @@ async def test_no_build(
 
 
 @pytest.mark.checks("SP-4")
-def test_wrong_api(app_class: type[Quart], dist: Path) -> None:
+def test_invalid_api(app_class: type[Quart], dist: Path) -> None:
     with pytest.raises(TypeError, match=r"write api=\('api',\)"):
         SinglePageApp(app_class(__name__, static_folder=None), dist, api="api")
-    with pytest.raises(ValueError, match="leaves no path"):
+    with pytest.raises(ValueError, match="must not contain the root"):
         SinglePageApp(app_class(__name__, static_folder=None), dist, api=("/",))
 
 
 @pytest.mark.checks("SP-1")
 async def test_relative_folder(app_class: type[Quart], dist: Path) -> None:
-    """The folder is looked for where the application is."""
+    """The folder is relative to the root path of the application."""
     app = app_class(__name__, static_folder=None, root_path=str(dist.parent))
     SinglePageApp(app, "dist", static_url_path="app/")
     client = app.test_client()
     assert (await client.get("/app/favicon.ico")).status_code == 200
     assert (await client.get("/favicon.ico")).status_code == 404
+    assert (await client.get("/app/nope")).status_code == 404
 
 
 @pytest.mark.checks("SP-5", "SP-8")
 def test_shipped_build() -> None:
-    """The port's files are what their names say, and each coding holds the same."""
+    """The hash in the name of the port's file is right, and so are the compressed files."""
     folder = Path(port.__file__).parent / "app"
     (main,) = folder.glob("main-*.js")
     data = main.read_bytes()
@@ -349,14 +350,14 @@ def test_shipped_build() -> None:
 async def test_small_files(
     app: Quart, dist: Path, visits: Visits, path: str, coding: str, file: str, count: int
 ) -> None:
-    """A file takes one visit to a thread, in whatever coding; a client route, one more to look."""
-    answer = await app.test_client().get(path, headers={"Accept-Encoding": coding})
-    assert answer.headers.get("Content-Encoding", "identity") == coding
-    assert await body(answer) == (dist / file).read_bytes()
+    """A small file takes one call in a thread, a client route two."""
+    response = await app.test_client().get(path, headers={"Accept-Encoding": coding})
+    assert response.headers.get("Content-Encoding", "identity") == coding
+    assert await body(response) == (dist / file).read_bytes()
     assert visits.count == count
 
 
 async def test_large_file(app: Quart, dist: Path) -> None:
-    """A file that is not read at once comes whole, too."""
+    """A large file is sent completely."""
     (dist / "assets" / "large.bin").write_bytes(large := os.urandom(200_000))
     assert await body(await app.test_client().get("/assets/large.bin")) == large

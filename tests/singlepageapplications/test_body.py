@@ -1,4 +1,4 @@
-"""Files on the wire: large ones, slow clients, clients that leave."""
+"""Sending files: large files, slow clients, clients that disconnect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from quartpatterns.singlepageapplications import SinglePageApp
-from quartpatterns.singlepageapplications.body import FileBody
+from quartpatterns.singlepageapplications.files import FileBody
 from tests.serving import eventually, served
 
 SIZE = 20_000_000
@@ -32,7 +32,7 @@ def app(app_class: type[Quart], tmp_path: Path) -> Quart:
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 400_000), st.integers(0, 400_000))
 def test_parts(tmp_path_factory: pytest.TempPathFactory, start: int, stop: int) -> None:
-    """Any part is the part, whatever the size of the blocks."""
+    """Every range of the file is right."""
     path = tmp_path_factory.getbasetemp() / "parts"
     if not path.exists():
         path.write_bytes(os.urandom(400_000))
@@ -49,7 +49,7 @@ def test_parts(tmp_path_factory: pytest.TempPathFactory, start: int, stop: int) 
 @pytest.mark.wire
 @pytest.mark.checks("SP-6")
 async def test_on_the_wire(app: Quart, tmp_path: Path) -> None:
-    """A large file arrives whole, its end alone, its head without it."""
+    """A large file, its end, and its headers arrive."""
     data = (tmp_path / "large.bin").read_bytes()
     async with served(app) as server:
         whole = await server.client.get("/large.bin")
@@ -84,8 +84,8 @@ async def test_slow_client(app: Quart) -> None:
 
 @pytest.mark.wire
 @pytest.mark.checks("SP-6")
-async def test_client_leaves(app: Quart, tmp_path: Path) -> None:
-    """The file is closed when the client goes away, and the server serves on."""
+async def test_client_disconnects(app: Quart, tmp_path: Path) -> None:
+    """The file is closed when the client disconnects, and the server goes on."""
 
     def is_open() -> bool:
         links = (os.path.join("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd"))

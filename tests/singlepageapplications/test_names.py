@@ -1,4 +1,4 @@
-"""What names of files say."""
+"""Hashes, routes and media types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quartpatterns.singlepageapplications import has_hash, is_client_route
-from quartpatterns.singlepageapplications.names import media_type
+from quartpatterns.singlepageapplications.files import media_type
 
 words = st.text(string.ascii_lowercase, min_size=1, max_size=12)
 endings = st.sampled_from([".js", ".css", ".js.map", ".chunk.js", ".woff2", ".mjs"])
@@ -31,7 +31,7 @@ endings = st.sampled_from([".js", ".css", ".js.map", ".chunk.js", ".woff2", ".mj
     ],
 )
 def test_hashed(name: str) -> None:
-    """Names as Vite, webpack, esbuild and Angular make them."""
+    """Names as Vite, webpack, esbuild and Angular write them."""
     assert has_hash(name)
 
 
@@ -61,21 +61,21 @@ def test_hashed(name: str) -> None:
     ],
 )
 def test_not_hashed(name: str) -> None:
-    """Names of people: whoever keeps such a file for a year keeps an old one."""
+    """Names without a hash."""
     assert not has_hash(name)
 
 
 @pytest.mark.checks("SP-5")
 @given(words, words, endings)
-def test_words_are_no_hash(one: str, two: str, ending: str) -> None:
+def test_words_are_not_hashes(one: str, two: str, ending: str) -> None:
     assert not has_hash(f"{one}-{two}{ending}")
     assert not has_hash(f"{one}.{two}{ending}")
 
 
 @pytest.mark.checks("SP-5")
 @given(words, st.binary(), endings, st.integers(16, 64))
-def test_digests_are(name: str, content: bytes, ending: str, length: int) -> None:
-    """Of a digest's sixteen first characters, one is a digit and one a letter, all but always."""
+def test_digests_are_hashes(name: str, content: bytes, ending: str, length: int) -> None:
+    """A digest is a hash, unless it has only digits or only letters."""
     digest = hashlib.sha256(content).hexdigest()[:length]
     assert has_hash(f"{name}.{digest}{ending}") == (not digest.isdigit() and not digest.isalpha())
 
@@ -104,7 +104,7 @@ def test_routes(path: str, is_route: bool) -> None:
 
 @pytest.mark.checks("SP-1")
 def test_types() -> None:
-    """Types that browsers insist on do not depend on the machine."""
+    """Important media types do not depend on the machine."""
     assert media_type("a.js") == media_type("a.MJS") == "text/javascript"
     assert media_type("a.wasm") == "application/wasm"
     assert media_type("a.woff2") == "font/woff2"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from quart import Quart
-from sqlalchemy import Pool, QueuePool, String, text
+from sqlalchemy import URL, Pool, QueuePool, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
-from quartpatterns.sqlalchemy.registration import Registration
+from quartpatterns.sqlalchemy.extension import Registration
 from tests.serving import eventually
 
 
@@ -31,7 +31,7 @@ ENDLESS = {
     ),
     "postgresql": text("SELECT pg_sleep(60)"),
 }
-"""Statements that nobody wants to wait for."""
+"""Statements that run for a minute or longer."""
 
 SLOW = {
     "sqlite": text(
@@ -40,11 +40,11 @@ SLOW = {
     ),
     "postgresql": text("SELECT pg_sleep(0.2)"),
 }
-"""Statements that take a moment."""
+"""Statements that run for a fraction of a second."""
 
 
 def make_app(
-    app_class: type[Quart], url: str, options: Mapping[str, Any] | None = None, **config: Any
+    app_class: type[Quart], url: str | URL, options: Mapping[str, Any] | None = None, **config: Any
 ) -> Quart:
     """An application with the database at *url*."""
     app = app_class(__name__)
@@ -61,7 +61,7 @@ def registration(app: Quart) -> Registration:
 
 def pool(app: Quart) -> Pool:
     """The pool of *app* on the running event loop."""
-    return registration(app).engine().engine.pool
+    return registration(app).engines().engine.pool
 
 
 def checked_out(app: Quart) -> int:
@@ -71,7 +71,7 @@ def checked_out(app: Quart) -> int:
     return found.checkedout()
 
 
-async def none_checked_out(app: Quart) -> bool:
+async def wait_for_connections(app: Quart) -> bool:
     """Wait until all connections are back in the pool."""
     await eventually(lambda: checked_out(app) == 0)
     return True

@@ -15,7 +15,7 @@ from contextvars import Context
 from pathlib import Path
 
 import pytest
-from quart import Quart, jsonify
+from quart import Blueprint, Quart, jsonify
 from quart.typing import ResponseReturnValue
 from quart.utils import run_sync
 from sqlalchemy import make_url, select, text
@@ -27,10 +27,11 @@ from quartpatterns.sqlalchemy import DatabaseUnavailable, handle_database_error
 from tests.conftest import unavailable
 from tests.sqlalchemy.shop import Item, db, make_app, registration
 
+LOCKED = "Another transaction is writing to the database. Try again in a moment."
+
 
 def with_views(app: Quart) -> Quart:
-    """Views that read, write, fail and name their value, and the handler of errors."""
-    app.register_error_handler(SQLAlchemyError, handle_database_error)
+    """Add views that read, write, fail, and use a value of the client's."""
 
     @app.get("/")
     async def read() -> str:
@@ -76,13 +77,13 @@ async def on(app_class: type[Quart], url: str, **options: object) -> AsyncIterat
 async def test_no_tables(
     app_class: type[Quart], url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Migrations that nobody has run are named with the command, in the answer and one log line."""
+    """If migrations have not run, the answer and one log line name the command."""
     async with on(app_class, url) as app:
         status, body, retry_after = await answer(app)
     assert (status, retry_after) == (503, None)
     assert "Run `alembic upgrade head`" in body
     assert "item" not in body
-    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(records) == 1
     assert re.fullmatch(r".*alembic upgrade head.* \(.*item.*\)", records[0].getMessage())
     assert records[0].exc_info is None
@@ -96,8 +97,10 @@ async def test_old_tables(app_class: type[Quart], url: str) -> None:
         assert "alembic upgrade head" in (await answer(app, "/write"))[1]
 
 
-async def test_locked(app_class: type[Quart], tmp_path: Path) -> None:
-    """A file that somebody else writes to is a reason to come back, after a short wait."""
+async def test_locked(
+    app_class: type[Quart], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that another process writes to answers 503 with Retry-After, and logs no value."""
     file = tmp_path / "locked.db"
     async with on(app_class, f"sqlite:///{file}", connect_args={"timeout": 0.05}) as app:
         async with app.app_context():
@@ -107,6 +110,7 @@ async def test_locked(app_class: type[Quart], tmp_path: Path) -> None:
         status, body, retry_after = await answer(app, "/write")
         assert (status, retry_after) == (503, "1")
         assert "Try again" in body
+        assert caplog.messages == [f"{LOCKED} (OperationalError: database is locked)"]
         assert (await answer(app))[0] == 200
         other.rollback()
         other.close()
@@ -144,7 +148,7 @@ async def test_read_only(app_class: type[Quart], sqlite_url: str) -> None:
 
 
 async def test_no_server(app_class: type[Quart]) -> None:
-    """A server that is down is an error of SQLAlchemy with this driver as with others."""
+    """An unreachable server raises an error of SQLAlchemy with each driver."""
     url = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
     async with on(app_class, url) as app:
         status, body, retry_after = await answer(app)
@@ -175,7 +179,7 @@ async def test_no_such_database(app_class: type[Quart], postgres_url: str) -> No
 
 
 async def test_connection_lost(app_class: type[Quart], postgres_url: str) -> None:
-    """When the server has dropped its connections one request says so, and the next works."""
+    """After the server has dropped its connections, one request answers 503 and the next works."""
     async with on(app_class, postgres_url) as app:
         async with app.app_context():
             await db.create_all()
@@ -203,7 +207,7 @@ async def test_pool_exhausted(app_class: type[Quart], url: str) -> None:
 
 @pytest.mark.parametrize("value", ["1" + "0" * 30, "%ED%A0%80", "a%00b"])
 async def test_values(app_class: type[Quart], url: str, value: str) -> None:
-    """A value that no column holds is the client's fault, where it is not simply unknown."""
+    """A value that no column can store answers 400."""
     async with on(app_class, url) as app:
         async with app.app_context():
             await db.create_all()
@@ -211,8 +215,8 @@ async def test_values(app_class: type[Quart], url: str, value: str) -> None:
         assert status == 400 or (status == 200 and not value.isdecimal()), body
 
 
-async def test_mistakes_stay_mistakes(app: Quart) -> None:
-    """A fault of the program is a 500, as before."""
+async def test_program_errors(app: Quart) -> None:
+    """A fault of the program answers 500."""
     with_views(app)
     assert (await answer(app, "/write"))[0] == 200
     for path in ("/mistake", "/write"):
@@ -220,7 +224,7 @@ async def test_mistakes_stay_mistakes(app: Quart) -> None:
 
 
 async def test_handler_of_the_application(app_class: type[Quart], sqlite_url: str) -> None:
-    """An application that has pages of its own for 503 shows that one; the cause is there."""
+    """The application's own page for 503 is shown, and gets the cause."""
     async with on(app_class, sqlite_url) as app:
 
         @app.errorhandler(503)
@@ -232,8 +236,47 @@ async def test_handler_of_the_application(app_class: type[Quart], sqlite_url: st
         assert await response.get_json() == {"cause": "OperationalError"}
 
 
+async def test_own_handler(app_class: type[Quart], sqlite_url: str) -> None:
+    """The application's own handler for errors of SQLAlchemy wins, before and after init_app."""
+
+    async def own(error: SQLAlchemyError) -> ResponseReturnValue:
+        return "own", 418
+
+    app = app_class(__name__)
+    app.register_error_handler(SQLAlchemyError, own)
+    app.config["SQLALCHEMY_DATABASE_URI"] = sqlite_url
+    db.init_app(app)
+    assert (await answer(with_views(app)))[:2] == (418, "own")
+    async with on(app_class, sqlite_url) as other:
+        other.register_error_handler(SQLAlchemyError, own)
+        assert (await answer(other))[:2] == (418, "own")
+    await registration(app).close()
+
+
+async def test_handler_of_a_blueprint(app_class: type[Quart], sqlite_url: str) -> None:
+    """``handle_database_error`` may be registered where the extension registers nothing."""
+    views = Blueprint("views", __name__)
+    views.register_error_handler(SQLAlchemyError, handle_database_error)
+
+    @views.get("/table")
+    async def table() -> str:
+        await db.session.execute(text("SELECT * FROM missing"))
+        return ""
+
+    @views.get("/mistake")
+    async def mistake() -> str:
+        await db.session.execute(text("SELEKT 1"))
+        return ""
+
+    app = make_app(app_class, sqlite_url)
+    app.register_blueprint(views)
+    assert (await answer(app, "/table"))[0] == 503
+    assert (await answer(app, "/mistake"))[0] == 500
+    await registration(app).close()
+
+
 async def test_server_stops(app_class: type[Quart]) -> None:
-    """A server that stops while its connections are in the pool is a 503, and no wait."""
+    """A server that stops while its connections are idle answers 503 at once."""
     with contextlib.ExitStack() as stack:
         try:
             url = await run_sync(stack.enter_context)(services.postgres())

@@ -34,7 +34,7 @@ def counted() -> bool:
 
 
 async def test_estimate(app: Quart) -> None:
-    """A large table is not counted; its pages are right all the same."""
+    """A large table is not counted, and its pages are right."""
     statement = select(Item).order_by(Item.id)
     async with app.app_context():
         page = await db.paginate(statement, count="estimate", per_page=100)
@@ -48,7 +48,7 @@ async def test_estimate(app: Quart) -> None:
 
 
 async def test_condition(app: Quart) -> None:
-    """A condition is part of the estimate, with its values."""
+    """The estimate takes the condition and its values into account."""
     half = select(Item).where(Item.id <= ROWS // 2).order_by(Item.id)
     async with app.app_context():
         page = await db.paginate(half, count="estimate")
@@ -57,7 +57,7 @@ async def test_condition(app: Quart) -> None:
 
 
 async def test_last_page(app: Quart) -> None:
-    """The last page knows how many there are, whatever the estimate says."""
+    """The last page has the exact total."""
     async with app.app_context():
         await db.session.execute(text("DELETE FROM item WHERE id > 20050"))
         page = await db.paginate(
@@ -77,7 +77,7 @@ async def test_last_page(app: Quart) -> None:
 
 
 async def test_few(app: Quart) -> None:
-    """What the plan says is few is counted."""
+    """A small estimate is replaced by a count."""
     async with app.app_context():
         page = await db.paginate(select(Item).where(Item.id < 100), count="estimate")
         assert (page.total, page.estimated, page.pages) == (99, False, 5)
@@ -85,7 +85,7 @@ async def test_few(app: Quart) -> None:
 
 
 async def test_estimate_that_is_too_low(app: Quart) -> None:
-    """A page beyond the estimate exists, where there are rows."""
+    """A page beyond the estimate exists if there are rows."""
     async with app.app_context():
         # No statistics say that these two belong together.
         odd = select(Item).where(func.mod(Item.id, 1) == 0, func.mod(Item.id, literal(1)) == 0)
@@ -94,7 +94,7 @@ async def test_estimate_that_is_too_low(app: Quart) -> None:
 
 
 async def test_sqlite(app_class: type[Quart], sqlite_url: str) -> None:
-    """A database that can't estimate counts."""
+    """Databases without estimates count."""
     app = make_app(app_class, sqlite_url)
     async with app.app_context():
         await db.create_all()

@@ -21,7 +21,14 @@ from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
 from quartpatterns.streaming import stream_with_context
 from tests.serving import eventually, served, unread
-from tests.sqlalchemy.shop import Item, checked_out, db, make_app, none_checked_out, registration
+from tests.sqlalchemy.shop import (
+    Item,
+    checked_out,
+    db,
+    make_app,
+    registration,
+    wait_for_connections,
+)
 
 MIB = 1024 * 1024
 ROWS = 200_000
@@ -37,7 +44,7 @@ async def filled(app: Quart) -> Quart:
 
 
 async def test_batches(filled: Quart) -> None:
-    """Rows come in lists, the last of which may be shorter, over one connection."""
+    """Rows come in lists over one connection; the last list may be shorter."""
     async with filled.app_context():
         sizes: list[int] = []
         rows: list[Any] = []
@@ -56,7 +63,7 @@ async def test_batches(filled: Quart) -> None:
 
 
 async def test_csv(app: Quart) -> None:
-    """Commas, quotes, line ends, NULLs and any language come back as they went in."""
+    """Commas, quotes, line ends, NULL and any language survive a round trip."""
     odd = ['a,b"c', "line\r\nend", "洛芙莱斯", "", "=1+1"]
     async with app.app_context():
         db.session.add_all(Item(name=name) for name in odd)
@@ -100,7 +107,7 @@ async def large(postgres_url: str) -> AsyncIterator[Quart]:
 
 @pytest.mark.wire
 async def test_memory(large: Quart, capsys: pytest.CaptureFixture[str]) -> None:
-    """200,000 rows, and the memory grows by no more than that of a few batches."""
+    """The memory for 200,000 rows grows only by a few batches."""
     async with served(large) as server:
 
         async def export() -> tuple[int, int]:
@@ -130,7 +137,7 @@ async def test_memory(large: Quart, capsys: pytest.CaptureFixture[str]) -> None:
         watching.cancel()
         assert lines == ROWS + 1
         assert most < 16 * MIB
-        assert await none_checked_out(large)
+        assert await wait_for_connections(large)
     with capsys.disabled():
         print(  # noqa: T201  the numbers are the point
             f"\n{ROWS:,} rows as CSV, {size / MIB:.1f} MiB: {took:.2f} s, {ROWS / took:,.0f} rows/s"
@@ -140,7 +147,7 @@ async def test_memory(large: Quart, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.wire
 async def test_slow_client(app_class: type[Quart], postgres_url: str) -> None:
-    """Who reads void is sent void: the rows stay in the database, until the client goes."""
+    """If the client stops reading, the rows stay in the database until it disconnects."""
     app = with_export(make_app(app_class, postgres_url))
     async with served(app) as server:
         before = psutil.Process().memory_info().rss
@@ -150,20 +157,20 @@ async def test_slow_client(app_class: type[Quart], postgres_url: str) -> None:
             assert checked_out(app) == 1
             # The whole of it has 22 MB.
             assert psutil.Process().memory_info().rss - before < 12 * MIB
-        assert await none_checked_out(app)
+        assert await wait_for_connections(app)
         async with app.app_context():
             assert await db.session.scalar(text("SELECT 1")) == 1
 
 
 @pytest.mark.wire
 async def test_client_gone(app_class: type[Quart], postgres_url: str) -> None:
-    """Clients that go away in the middle, more than there are connections, leave none behind."""
+    """No connection leaks when more clients disconnect than the pool has connections."""
     app = with_export(make_app(app_class, postgres_url, {"pool_size": 2, "max_overflow": 0}))
     async with served(app) as server:
         for _ in range(6):
             async with unread(server.port, "/export") as reader:
                 assert await reader.read(1000)
-        assert await none_checked_out(app)
+        assert await wait_for_connections(app)
         idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
         async with app.app_context():
             assert await db.session.scalar(text(f"{idle} AND datname = current_database()")) == 0

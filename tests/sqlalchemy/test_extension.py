@@ -35,9 +35,35 @@ def test_twice(app_class: type[Quart]) -> None:
 
 
 def test_unknown_option(app_class: type[Quart]) -> None:
-    """A misspelt option is an error at the start, not in the first request."""
+    """An unknown engine option is an error in init_app."""
     with pytest.raises(TypeError, match="pol_size"):
         make_app(app_class, MEMORY, {"pol_size": 3})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("SQLALCHEMY_DATABASE_URL", MEMORY, "did you mean SQLALCHEMY_DATABASE_URI"),
+        ("SQLALCHEMY_POOL_SIZE", 3, "SQLALCHEMY_ENGINE_OPTIONS"),
+        ("SQLALCHEMY_TRACK_MODIFICATIONS", True, "session events"),
+        ("SQLALCHEMY_ECHO", "yes", "must be False, True or 'debug'"),
+        ("SQLALCHEMY_RECORD_QUERIES", "false", "must be True or False"),
+        ("SQLALCHEMY_SLOW_QUERY_SECONDS", -1, "0 or more"),
+        ("SQLALCHEMY_SQLITE_PRAGMAS", ["foreign_keys"], "must be a mapping"),
+        ("SQLALCHEMY_ENGINE_OPTIONS", "pool_size=3", "must be a mapping"),
+    ],
+)
+def test_invalid_settings(app_class: type[Quart], key: str, value: object, message: str) -> None:
+    """An invalid, unknown or unsupported setting is an error that says what to write."""
+    app = app_class(__name__)
+    app.config.from_mapping({"SQLALCHEMY_DATABASE_URI": MEMORY, key: value})
+    with pytest.raises(ValueError, match=message):
+        db.init_app(app)
+
+
+def test_track_modifications(app_class: type[Quart]) -> None:
+    """The default of Flask-SQLAlchemy, which many applications set, is accepted."""
+    make_app(app_class, MEMORY, SQLALCHEMY_TRACK_MODIFICATIONS=False)
 
 
 def test_driver_that_is_missing(app_class: type[Quart]) -> None:
@@ -51,7 +77,7 @@ def test_driver_that_blocks(app_class: type[Quart]) -> None:
 
 
 async def test_options(app_class: type[Quart], sqlite_url: str) -> None:
-    """Options of the object are defaults for the configuration's, which may be text."""
+    """The configuration overrides engine_options, also with strings."""
     own = SQLAlchemy(engine_options={"pool_size": 3, "pool_timeout": 7})
     app = app_class(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = sqlite_url
@@ -73,7 +99,7 @@ async def test_echo(
 
 
 async def test_relative_file(app_class: type[Quart], tmp_path: Path) -> None:
-    """A relative file is in the instance folder, which is made, as in Flask-SQLAlchemy."""
+    """A relative file is in the instance folder, which is created, as in Flask-SQLAlchemy."""
     app = app_class(__name__, instance_path=str(tmp_path / "instance"))
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///data/app.db"
     db.init_app(app)
@@ -83,7 +109,7 @@ async def test_relative_file(app_class: type[Quart], tmp_path: Path) -> None:
 
 
 async def test_pragmas(app_class: type[Quart], sqlite_url: str) -> None:
-    """SQLite keeps foreign keys, and reads beside a writer; the configuration can say otherwise."""
+    """Foreign keys and the write-ahead log are on by default, and the pragmas are configurable."""
 
     async def pragma(name: str) -> object:
         return (await db.session.execute(text(f"PRAGMA {name}"))).scalar_one()
@@ -110,7 +136,7 @@ async def test_readers_beside_a_writer(app_class: type[Quart], sqlite_url: str) 
 
 
 async def test_memory(app_class: type[Quart]) -> None:
-    """A database in memory is one and the same for all contexts of an event loop."""
+    """All contexts of an event loop share a database in memory."""
     app = make_app(app_class, MEMORY)
     assert isinstance(pool(app), StaticPool)
     async with app.app_context():
@@ -121,7 +147,7 @@ async def test_memory(app_class: type[Quart]) -> None:
 
 
 def test_loops(app_class: type[Quart], url: str) -> None:
-    """An application that runs on one event loop after another has an engine on each."""
+    """An application has an engine on each event loop."""
     app = make_app(app_class, url)
     engines, before = [], set(threading.enumerate())
 
@@ -136,33 +162,32 @@ def test_loops(app_class: type[Quart], url: str) -> None:
     assert asyncio.run(add("first")) == ["first"]
     assert asyncio.run(add("second")) == ["first", "second"]
     assert engines[0] is not engines[1]
-    assert len(registration(app).engines) == 1
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
         assert not thread.is_alive()
 
 
-def test_loops_are_forgotten(app_class: type[Quart], url: str) -> None:
-    """What was closed with its event loop is not kept for as long as the application lives."""
+def test_engines_of_closed_loops(app_class: type[Quart], url: str) -> None:
+    """The engines of a closed event loop are garbage collected."""
     app = make_app(app_class, url)
     kept: list[weakref.ref[object]] = []
 
     async def use() -> None:
         async with app.app_context():
             await db.session.execute(text("SELECT 1"))
-        kept.extend(weakref.ref(found) for found in registration(app).engines.values())
+        kept.append(weakref.ref(registration(app).engines()))
 
     for _ in range(3):
         asyncio.run(use())
     gc.collect()
-    assert [found() is None for found in kept] == [True, True, False]
+    assert [found() is None for found in kept] == [True, True, True]
 
 
 async def test_serving_closes(app: Quart) -> None:
-    """The end of serving closes all connections, also one that the shutdown itself has used."""
+    """The end of serving closes all connections, also one that a shutdown function has used."""
 
     @app.while_serving
-    async def last_words():  # type: ignore[no-untyped-def]
+    async def use_session_at_shutdown():  # type: ignore[no-untyped-def]
         yield
         db.session.add(Item(name="last words"))
         await db.session.commit()
@@ -173,12 +198,12 @@ async def test_serving_closes(app: Quart) -> None:
         assert await names(app) == []
     assert isinstance(engine, sa.QueuePool)
     assert (engine.checkedout(), engine.checkedin()) == (0, 0)
-    assert registration(app).engines == {}
+    assert registration(app).loop_engines.find() is None
     assert await names(app) == ["last words"]
 
 
-async def test_forgotten_app(app_class: type[Quart], url: str) -> None:
-    """An application that is forgotten while its event loop runs on is closed, too."""
+async def test_garbage_collected_app(app_class: type[Quart], url: str) -> None:
+    """The connections of an application close when it is garbage collected."""
     app = make_app(app_class, url)
     async with app.app_context():
         await db.session.execute(text("SELECT 1"))
@@ -195,7 +220,7 @@ async def test_forgotten_app(app_class: type[Quart], url: str) -> None:
 
 
 async def test_several_apps(app_class: type[Quart], tmp_path: Path) -> None:
-    """One object serves several applications; each has its own database."""
+    """One object serves several applications, each with its own database."""
     apps = [make_app(app_class, f"sqlite:///{tmp_path / name}") for name in ("one.db", "two.db")]
     for number, app in enumerate(apps):
         async with app.app_context():
@@ -214,7 +239,7 @@ async def test_several_apps(app_class: type[Quart], tmp_path: Path) -> None:
 
 @pytest.mark.checks("SA-7")
 async def test_reflect(app: Quart) -> None:
-    """The tables of a database that is there are loaded from it."""
+    """reflect() loads the tables of an existing database."""
     own = SQLAlchemy()
     other = type(app)(__name__)
     other.config["SQLALCHEMY_DATABASE_URI"] = registration(app).url
@@ -230,7 +255,7 @@ async def test_reflect(app: Quart) -> None:
 
 
 def test_table() -> None:
-    """``db.Table`` names no metadata, but may."""
+    """``db.Table`` accepts, but does not need, metadata."""
     own = SQLAlchemy()
     tags = own.Table("tags", sa.Column("id", sa.Integer, primary_key=True))
     assert tags.metadata is own.metadata
@@ -239,7 +264,7 @@ def test_table() -> None:
 
 
 def test_names_of_sqlalchemy() -> None:
-    """The names that Flask-SQLAlchemy passes on are there for models that move."""
+    """The names of SQLAlchemy are attributes, as in Flask-SQLAlchemy."""
     own: Any = SQLAlchemy()
     assert own.Column is sa.Column
     assert own.relationship is sa.orm.relationship
@@ -248,7 +273,7 @@ def test_names_of_sqlalchemy() -> None:
 
 
 def test_typed_base() -> None:
-    """A base of one's own is ``db.Model`` itself, so that type checkers follow."""
+    """A declarative base becomes the base of ``db.Model``."""
 
     class Base(DeclarativeBase):
         pass

@@ -16,7 +16,7 @@ from tests.sqlalchemy.shop import registration
 
 @pytest.fixture
 async def users(app: Quart) -> SQLAlchemy:
-    """The object of the port, on the database of *app*."""
+    """The extension object of the port, with the database of *app*."""
     other = registration(app)
     del app.extensions["sqlalchemy"]
     await other.close()
@@ -28,7 +28,7 @@ async def users(app: Quart) -> SQLAlchemy:
 
 @pytest.mark.checks("SA-2", "SA-4", "SA-5")
 async def test_declarative(app: Quart, users: SQLAlchemy) -> None:
-    """Add and commit, all, a filter and the first; a name that is taken."""
+    """Add, commit, select all and filter; a taken name is an IntegrityError."""
     async with app.app_context():
         user = User("admin", "admin@localhost")
         assert (repr(user), repr(User())) == ("<User 'admin'>", "<User None>")
@@ -46,7 +46,7 @@ async def test_declarative(app: Quart, users: SQLAlchemy) -> None:
 
 @pytest.mark.checks("SA-6")
 async def test_by_hand(app: Quart) -> None:
-    """A plain class and a table, brought together: the same as declared."""
+    """A class mapped by hand behaves as a declared one."""
     own = SQLAlchemy()
     del app.extensions["sqlalchemy"]
     own.init_app(app)
@@ -81,7 +81,7 @@ async def test_by_hand(app: Quart) -> None:
 
 @pytest.mark.checks("SA-7")
 async def test_core(app: Quart, users: SQLAlchemy) -> None:
-    """A reflected table, an insert through a connection, rows as tuples and by name, and text."""
+    """A reflected table, an insert, rows as tuples and by name, and text."""
     async with app.app_context():
         async with users.engine.connect() as connection:
             table = await connection.run_sync(
@@ -98,7 +98,7 @@ async def test_core(app: Quart, users: SQLAlchemy) -> None:
 
 
 async def test_foreign_keys(app: Quart) -> None:
-    """A row that refers to nothing is refused, on SQLite too."""
+    """A foreign key without its row is refused, on SQLite too."""
     own = SQLAlchemy()
     del app.extensions["sqlalchemy"]
     own.init_app(app)

@@ -19,7 +19,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, joinedload, mapped_column, relationship
 
 from quartpatterns.sqlalchemy import CursorError, KeysetPage, Model, SQLAlchemy
-from quartpatterns.sqlalchemy.cursors import Cursor, read_cursor, write_cursor
+from quartpatterns.sqlalchemy.keyset import Cursor, read_cursor, write_cursor
 
 
 class Base(Model, DeclarativeBase):
@@ -58,7 +58,7 @@ db = SQLAlchemy(model_class=Base)
 
 
 def make_thing(number: int, dice: random.Random) -> Thing:
-    """A thing whose columns have ties, and NULLs where they may."""
+    """Return a row with values that others have, too, and NULL where it is allowed."""
     day = dt.date(2026, 1, dice.randint(1, 9))
     return Thing(
         id=number,
@@ -135,7 +135,7 @@ async def last(page: KeysetPage[Any]) -> KeysetPage[Any]:
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_orders(app: Quart, order: tuple[Any, ...]) -> None:
-    """Forwards each row comes once, in the order of the database; backwards in the reverse."""
+    """Pages in both directions show each row once, in the order of the database."""
     async with app.app_context():
         # Ties are told apart in the direction of the last column.
         tie = Thing.id.desc() if order and "DESC" in str(order[-1]) else Thing.id.asc()
@@ -152,7 +152,7 @@ async def test_orders(app: Quart, order: tuple[Any, ...]) -> None:
 
 
 async def test_stable(app: Quart) -> None:
-    """Rows that others add and delete meanwhile repeat nothing, and skip nothing that was there."""
+    """Rows inserted and deleted meanwhile cause no repeated and no skipped row."""
     dice = random.Random(3)
     numbers = itertools.count(1000)
     statement = select(Thing).order_by(Thing.group.desc(), Thing.rank)
@@ -178,8 +178,8 @@ async def test_stable(app: Quart) -> None:
         assert before - gone <= set(seen)
 
 
-async def test_nothing_left(app: Quart) -> None:
-    """A cursor past the end shows an empty page, and the way back; before the beginning, too."""
+async def test_deleted_rows(app: Quart) -> None:
+    """A cursor beyond an end shows an empty page, with a link back."""
     statement = select(Thing).order_by(Thing.id)
     async with app.app_context():
         page = await db.keyset_paginate(statement, per_page=50)
@@ -241,7 +241,7 @@ async def test_statements(app: Quart) -> None:
 
 
 async def test_order_by_outer_column(app: Quart) -> None:
-    """A column that an outer join adds has NULLs, though the column itself has none."""
+    """A NOT NULL column of an outer join may contain NULL."""
     statement = (
         select(Thing)
         .outerjoin(Note, sa.and_(Note.thing_id == Thing.id, Note.text.endswith(".0")))
@@ -272,8 +272,8 @@ async def test_refused(app: Quart, statement: Select[Any], message: str) -> None
             await db.keyset_paginate(statement)
 
 
-async def test_values_that_no_cursor_holds(app: Quart) -> None:
-    """Neither values of strange types nor long ones go into a URL."""
+async def test_unsupported_values(app: Quart) -> None:
+    """Values of other types and long values are refused."""
     async with app.app_context():
         with pytest.raises(TypeError, match="order by another column"):
             write_cursor(Cursor(">", ({},)), "")
@@ -299,7 +299,7 @@ def listed(app: Quart) -> Quart:
 
 
 async def test_over_http(listed: Quart) -> None:
-    """Cursor and size come from the query; ids come once."""
+    """Cursor and size come from the query string."""
     client = listed.test_client()
     found: list[int] = []
     cursor = ""
@@ -335,14 +335,14 @@ def forge(key: str = "secret", salt: str = "quartpatterns.sqlalchemy.cursor") ->
     ],
 )
 async def test_forged(listed: Quart, cursor: str) -> None:
-    """A cursor that is none of ours is a 400 that says where to begin, and no query."""
+    """An invalid cursor answers 400, without a query."""
     answer = await listed.test_client().get("/", query_string={"cursor": cursor})
     assert answer.status_code == 400
     assert "Start from the first page" in await answer.get_data(as_text=True)
 
 
 async def test_changed(listed: Quart) -> None:
-    """Not one character of a cursor can be changed."""
+    """A cursor with a changed character is refused."""
     client = listed.test_client()
     cursor = (await (await client.get("/")).get_json())["next"]
     assert (await client.get("/", query_string={"cursor": cursor})).status_code == 200
@@ -354,7 +354,7 @@ async def test_changed(listed: Quart) -> None:
 
 
 async def test_another_list(listed: Quart) -> None:
-    """A cursor is good for the order that it was made for."""
+    """A cursor is valid only for its order."""
     client = listed.test_client()
     cursor = (await (await client.get("/")).get_json())["next"]
     answer = await client.get("/other", query_string={"cursor": cursor})
@@ -371,7 +371,7 @@ async def test_expired(app: Quart) -> None:
 
 
 async def test_keys(app: Quart) -> None:
-    """A key that was replaced still opens old cursors; without a key the error names it."""
+    """SECRET_KEY_FALLBACKS are accepted, and a missing SECRET_KEY is an error."""
     async with app.app_context():
         text = write_cursor(Cursor("<", (None, 1)), "order")
         app.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["secret"])
@@ -401,7 +401,7 @@ VALUES = (
 
 
 async def test_values(app: Quart) -> None:
-    """Values come back as they were."""
+    """All supported values survive a round trip."""
     async with app.app_context():
         cursor = Cursor(">", VALUES)
         assert read_cursor(write_cursor(cursor, ""), "") == cursor

@@ -80,7 +80,7 @@ def test_check(url: str) -> None:
 
 
 def test_check_sees_a_difference(postgres_url: str) -> None:
-    """That check would find one, were there one."""
+    """The check finds a missing migration."""
     upgrade(postgres_url)
 
     async def drop() -> None:
@@ -103,7 +103,7 @@ def test_command(url: str) -> None:
 
 
 def test_command_without_database() -> None:
-    """One line says what to set."""
+    """Without a URL one line says what to set."""
     done = alembic("current", url=None)
     assert done.returncode != 0
     assert "Set SQLALCHEMY_DATABASE_URI" in done.stdout
@@ -111,7 +111,7 @@ def test_command_without_database() -> None:
 
 
 def test_offline(url: str) -> None:
-    """The statements alone, for somebody else to run."""
+    """Offline mode prints the statements."""
     done = alembic("upgrade", "head", "--sql", url=url)
     assert done.returncode == 0, done.stderr
     assert "CREATE TABLE users" in done.stdout
@@ -119,7 +119,7 @@ def test_offline(url: str) -> None:
 
 
 def test_at_the_same_time(url: str) -> None:
-    """Workers that all start with a migration: one does it, the others wait."""
+    """Of several workers that start together one migrates, and the others wait."""
     script = "import sys; import quartpatterns.sqlalchemy.migrations as m; m.upgrade(sys.argv[1])"
 
     def run(_: int) -> subprocess.CompletedProcess[str]:
@@ -138,7 +138,7 @@ def test_at_the_same_time(url: str) -> None:
 
 
 def test_half_a_migration(url: str, tmp_path: Path) -> None:
-    """A migration that fails in the middle leaves nothing behind, on SQLite too."""
+    """A failed migration is rolled back, on SQLite too."""
     folder = tmp_path / "migrations"
     shutil.copytree(find_migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
     first = folder / "versions" / "0001_users.py"
@@ -206,7 +206,7 @@ def test_folder_of_a_wheel(tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    """Migrations that are missing are one line with the remedy."""
+    """Missing migrations are an error with the remedy."""
     with pytest.raises(MigrationsMissingError, match="has no env.py") as caught:
         upgrade("sqlite://", folder=tmp_path)
     assert "\n" not in str(caught.value)

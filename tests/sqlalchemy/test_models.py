@@ -206,5 +206,5 @@ def test_metadata() -> None:
     metadata = MetaData()
     assert SQLAlchemy(metadata=metadata).metadata is metadata
     assert SQLAlchemy().metadata is not SQLAlchemy().metadata
-    with pytest.raises(ValueError, match="a declarative base has metadata"):
+    with pytest.raises(ValueError, match="a declarative base has its own metadata"):
         SQLAlchemy(model_class=Base, metadata=metadata)

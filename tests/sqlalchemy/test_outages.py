@@ -1,4 +1,4 @@
-"""PostgreSQL ends and comes back while requests are served: what clients see, and what is left."""
+"""PostgreSQL stops and starts again while requests are served."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
 from tests.conftest import unavailable
 from tests.serving import Served, served
-from tests.sqlalchemy.shop import none_checked_out, registration
+from tests.sqlalchemy.shop import registration, wait_for_connections
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
 WORKERS = 30
 POOL = 10
@@ -36,7 +36,7 @@ POOL = 10
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A PostgreSQL that can be ended and started again, on the same port with the same data."""
+    """A PostgreSQL server that can be stopped and started again, with its port and data."""
 
     url: str
     folder: Path
@@ -87,7 +87,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 @dataclass
 class Load:
-    """Requests that go on until they are told to stop, and what came of them."""
+    """Concurrent requests until a stop signal, and their results."""
 
     served: Served
     codes: Counter[int] = field(default_factory=Counter)
@@ -140,7 +140,7 @@ class Load:
 async def test_restart_under_load(
     server: Server, how: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While it is down each request is a 503; when it is back all work; nothing is left over."""
+    """Requests answer 503 while the server is down, and work when it is back; nothing leaks."""
     options = {"pool_size": POOL, "max_overflow": 0}
     app = create_app({"SQLALCHEMY_DATABASE_URI": server.url, "SQLALCHEMY_ENGINE_OPTIONS": options})
     loop = asyncio.get_running_loop()
@@ -165,8 +165,8 @@ async def test_restart_under_load(
         assert load.broken == []
         assert load.unexplained == []
         assert set(load.codes) == {200, 201, 503}
-        assert await none_checked_out(app)
-        assert registration(app).engine().open_sessions == 0
+        assert await wait_for_connections(app)
+        assert len(registration(app).engines().sessions) == 0
         found = await run_sync(state)(server.url)
         assert found.connections <= POOL
         assert found.in_transaction == 0
@@ -185,7 +185,7 @@ async def test_restart_under_load(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a server knows of its clients."""
+    """The connections and rows that a server reports."""
 
     connections: int
     in_transaction: int
@@ -205,7 +205,7 @@ def state(url: str) -> State:
 
 
 async def test_backends_are_killed_under_load(server: Server) -> None:
-    """One connection after the other is ended by the server: each costs at most a request."""
+    """Each connection that the server terminates fails at most one request."""
     app = create_app(
         {
             "SQLALCHEMY_DATABASE_URI": server.url,
@@ -237,11 +237,11 @@ async def test_backends_are_killed_under_load(server: Server) -> None:
         assert set(load.codes) <= {200, 201, 503}
         # A connection that is lost takes the others of its time along: they are old, too.
         assert load.codes[503] <= ended * POOL
-        assert await none_checked_out(app)
+        assert await wait_for_connections(app)
 
 
 async def test_too_many_connections(server: Server) -> None:
-    """A server that has no connection left is a 503; when it has, requests work again."""
+    """A server without free connections answers 503 until it has one."""
     app = create_app(
         {
             "SQLALCHEMY_DATABASE_URI": server.url,
@@ -269,4 +269,4 @@ async def test_too_many_connections(server: Server) -> None:
         async with asyncio.timeout(20):
             while (await port.client.get("/users")).status_code != 200:  # noqa: ASYNC110  polled
                 await asyncio.sleep(0.05)
-        assert await none_checked_out(app)
+        assert await wait_for_connections(app)

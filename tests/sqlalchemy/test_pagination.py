@@ -33,7 +33,7 @@ def made(page: int, per_page: int, total: int) -> Pagination[int]:
 
 
 class Made(FlaskPagination):
-    """Flask-SQLAlchemy's, of numbers."""
+    """A pagination of Flask-SQLAlchemy over numbers."""
 
     def __init__(self, page: int, per_page: int, total: int) -> None:
         self._made = made(page, per_page, total)
@@ -55,7 +55,7 @@ edges = st.integers(0, 5)
 def test_numbers_of_flask_sqlalchemy(
     data: st.DataObject, per_page: int, total: int, a: int, b: int, c: int, d: int
 ) -> None:
-    """For every page that is there, the numbers and the widget are those of Flask-SQLAlchemy."""
+    """The attributes of each existing page are those of Flask-SQLAlchemy."""
     page = data.draw(st.integers(1, max(1, -(-total // per_page))))
     ours, theirs = made(page, per_page, total), Made(page, per_page, total)
     for name in NUMBERS:
@@ -128,7 +128,7 @@ def theirs(url: str, query: str, options: dict[str, Any]) -> list[Any]:
 
 
 async def test_prev_and_next(shop: Quart) -> None:
-    """The pages beside are fetched without counting anew, and keep the limit of their size."""
+    """prev() and next() do not count again, and keep max_per_page."""
     async with shop.app_context():
         statements: list[str] = []
 
@@ -152,7 +152,7 @@ async def test_prev_and_next(shop: Quart) -> None:
 
 
 async def test_without_count(shop: Quart) -> None:
-    """Without counting there is no total, and still the next page is known."""
+    """Without a count there is no total, but has_next is right."""
     async with shop.app_context():
         pages = [await db.paginate(ITEMS, page=n, per_page=10, count=False) for n in (1, 2, 3)]
         assert [page.has_next for page in pages] == [True, True, False]
@@ -167,7 +167,7 @@ async def test_without_count(shop: Quart) -> None:
 
 
 async def test_limit(shop: Quart) -> None:
-    """Clients get 100 items a page at most, unless the program says otherwise."""
+    """A page has at most 100 items by default."""
     async with shop.test_request_context("/?per_page=100000"):
         assert (await db.paginate(ITEMS)).per_page == 100
         assert (await db.paginate(ITEMS, max_per_page=None)).per_page == 100000
@@ -175,8 +175,8 @@ async def test_limit(shop: Quart) -> None:
 
 
 @pytest.mark.parametrize("page", [2**31, 2**63, 10**30, 10**4000])
-async def test_beyond_all_numbers(shop: Quart, page: int) -> None:
-    """A page that no database can count to is an empty page, not an error of the database."""
+async def test_large_page_numbers(shop: Quart, page: int) -> None:
+    """A page with a number that is too large is empty."""
     async with shop.app_context():
         with pytest.raises(NotFound):
             await db.paginate(ITEMS, page=page)
@@ -214,7 +214,7 @@ async def test_first_and_one(shop: Quart) -> None:
 
 
 async def test_first_fetches_one(shop: Quart) -> None:
-    """The first of many is one row on its way, not all of them."""
+    """first_or_404 fetches only one row."""
     async with shop.app_context():
         statements: list[str] = []
         event.listen(

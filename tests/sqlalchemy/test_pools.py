@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quartpatterns.compare.processes import free_port
 from quartpatterns.sqlalchemy import async_url, make_engine
-from quartpatterns.sqlalchemy.pools import HandoffPool
+from quartpatterns.sqlalchemy.pools import FairPool
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, pool, registration
 
 
@@ -23,7 +23,7 @@ async def query(app: Quart, statement: str = "SELECT 1") -> None:
 
 
 async def test_no_connection_is_closed(app_class: type[Quart], url: str) -> None:
-    """Under load connections go from one to the next; SQLAlchemy's own closes and makes them."""
+    """Under load no connection is closed and opened again, as SQLAlchemy's pool does."""
     app = make_app(app_class, url, {"pool_size": 2, "max_overflow": 8})
     made: list[object] = []
     event.listen(pool(app), "connect", lambda connection, record: made.append(connection))
@@ -37,7 +37,7 @@ async def test_no_connection_is_closed(app_class: type[Quart], url: str) -> None
     assert len(made) <= 20
     assert checked_out(app) == 0
     found = pool(app)
-    assert isinstance(found, HandoffPool)
+    assert isinstance(found, FairPool)
     assert found.checkedin() == 2
     await registration(app).close()
 
@@ -56,8 +56,8 @@ async def test_first_come_first_served(app_class: type[Quart], url: str) -> None
     await registration(app).close()
 
 
-async def test_cancelled_in_the_moment(app_class: type[Quart], url: str) -> None:
-    """Who is cancelled just as a connection is handed over passes it on."""
+async def test_cancelled_handover(app_class: type[Quart], url: str) -> None:
+    """A task that is cancelled when it gets a connection passes it on."""
     app = make_app(app_class, url, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 5})
 
     async def hold(held: asyncio.Event, go: asyncio.Event) -> None:
@@ -85,7 +85,7 @@ async def test_cancelled_in_the_moment(app_class: type[Quart], url: str) -> None
 
 
 async def test_timeout(app_class: type[Quart], url: str) -> None:
-    """Who waits too long is told so; a connection that comes later goes to somebody else."""
+    """A task that waits too long gets an error, and a later connection goes to another task."""
     app = make_app(app_class, url, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05})
     async with app.app_context():
         await db.session.execute(text("SELECT 1"))
@@ -96,8 +96,8 @@ async def test_timeout(app_class: type[Quart], url: str) -> None:
     await registration(app).close()
 
 
-async def test_nobody_waits_for_a_server_that_is_down(app_class: type[Quart]) -> None:
-    """Where no connection can be made all are told at once, not only those who tried first."""
+async def test_unreachable_server(app_class: type[Quart]) -> None:
+    """If no connection can be opened, all waiting tasks get an error at once."""
     url = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
     app = make_app(app_class, url, {"pool_size": 1, "max_overflow": 1, "pool_timeout": 60})
     async with asyncio.timeout(20):
@@ -108,7 +108,7 @@ async def test_nobody_waits_for_a_server_that_is_down(app_class: type[Quart]) ->
 
 @pytest.mark.parametrize("lifo", [True, False])
 async def test_order_of_use(url: str, lifo: bool) -> None:
-    """The connection that came back last, or first, is used next, as SQLAlchemy documents."""
+    """pool_use_lifo chooses the connection that is used next."""
     engine = make_engine(async_url(url), options={"pool_size": 3, "pool_use_lifo": lifo})
     one, two = await engine.connect(), await engine.connect()
     drivers = [(await each.get_raw_connection()).driver_connection for each in (one, two)]
@@ -121,7 +121,7 @@ async def test_order_of_use(url: str, lifo: bool) -> None:
 
 
 async def test_pools_of_the_user(url: str) -> None:
-    """A pool that is asked for is the one that is used; an engine without a limit has none."""
+    """poolclass is respected, and pool_size=0 means no limit."""
     for poolclass in (NullPool, AsyncAdaptedQueuePool):
         engine = make_engine(async_url(url), options={"poolclass": poolclass})
         assert type(engine.pool) is poolclass
@@ -134,7 +134,7 @@ async def test_pools_of_the_user(url: str) -> None:
 
 
 async def test_after_dispose(app: Quart) -> None:
-    """An engine that was disposed begins anew."""
+    """A disposed engine connects again."""
     async with app.app_context():
         await db.session.scalars(select(Item))
         await db.session.rollback()

@@ -15,7 +15,7 @@ from quartpatterns.compare.parity import compare_applications
 from quartpatterns.sqlalchemy.example import cases, original
 from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
-from tests.databases import INVALID_USERS, Links
+from tests import databases
 from tests.sqlalchemy.shop import registration
 
 
@@ -31,7 +31,7 @@ async def port(url: str) -> AsyncIterator[Quart]:
 
 @pytest.mark.checks("SA-1", "SA-2", "SA-3", "SA-4", "SA-5", "SA-6", "SA-7")
 async def test_parity_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
-    """Port and original answer alike on PostgreSQL, but where its driver fails otherwise."""
+    """Port and original answer alike on PostgreSQL, except for values that drivers refuse."""
     async with cases.arrange(tmp_path, postgres_url=postgres_url) as arrangement:
         one = await run_sync(original.create_app)(arrangement.original)
         other = create_app(arrangement.port)
@@ -49,13 +49,16 @@ async def test_parity_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
         assert len(chosen) > 30
 
 
-TAKEN = pytest.param({"form": {"name": "x", "email": "admin@localhost"}}, 409, id="a taken email")
+INVALID_USERS = [
+    *databases.INVALID_USERS,
+    pytest.param({"form": {"name": "x", "email": "admin@localhost"}}, 409, id="a taken email"),
+]
 
 
 @pytest.mark.checks("SA-5")
-@pytest.mark.parametrize(("request_", "status"), [*INVALID_USERS, TAKEN])
+@pytest.mark.parametrize(("request_", "status"), INVALID_USERS)
 async def test_bad_input(port: Quart, request_: dict[str, Any], status: int) -> None:
-    """Bad input is refused in words, and leaves the database as it was."""
+    """Invalid input is refused and changes nothing."""
     client = port.test_client()
     response = await client.post("/users", **request_)
     assert response.status_code == status
@@ -78,7 +81,7 @@ async def test_odd_names(port: Quart, path: str, name: str) -> None:
 
 
 async def test_no_migration(url: str) -> None:
-    """Without its tables the port says what to run."""
+    """Without tables the port names the command to run."""
     app = create_app({"SQLALCHEMY_DATABASE_URI": url})
     for path in ("/", "/users", "/users/1", "/core/users/1"):
         response = await app.test_client().get(path)
@@ -92,7 +95,7 @@ async def test_page(port: Quart) -> None:
     """The page lists users, links to the other pages and to each form, also under a prefix."""
     client = port.test_client()
     response = await client.get("/prefix/?page=2&per_page=20", root_path="/prefix")
-    links = Links(await response.get_data(as_text=True))
+    links = databases.Links(await response.get_data(as_text=True))
     assert links.current == ["?per_page=20&page=2"]
     assert {"?per_page=20&page=1", "?per_page=20&page=3"} < set(links.found)
     assert all(link.startswith(("/prefix/", "?")) for link in links.found)

@@ -24,7 +24,7 @@ async def in_transaction() -> bool:
 
 
 async def test_view(app: Quart) -> None:
-    """A view that is decorated reads without a transaction, and keeps its name."""
+    """A decorated view reads without a transaction, and keeps its name."""
     seen: list[bool] = []
 
     @app.get("/<int:id>")
@@ -46,7 +46,7 @@ async def test_view(app: Quart) -> None:
 
 
 async def test_after_reading(app: Quart) -> None:
-    """The session of the context, and the connection, are as before."""
+    """After it, the session of the context and the connection work as before."""
     async with app.app_context():
         outer = db.session
         async with db.reading() as session:
@@ -64,7 +64,7 @@ async def test_after_reading(app: Quart) -> None:
 
 
 async def test_writing(app: Quart) -> None:
-    """What writes or locks is refused, before the database hears of it."""
+    """Statements that write or lock are refused without a query."""
     async with app.app_context():
         async with db.reading():
             db.session.add(Item(name="added"))
@@ -83,7 +83,7 @@ async def test_writing(app: Quart) -> None:
 
 
 async def test_failure(app: Quart) -> None:
-    """A statement that fails costs nothing: the next one works, in the same session."""
+    """After a failed statement the session works."""
     async with app.app_context():
         async with db.reading():
             with pytest.raises(DBAPIError):
@@ -108,7 +108,7 @@ async def test_cancelled(app: Quart) -> None:
 
 
 async def test_tasks_and_contexts(app: Quart) -> None:
-    """Other contexts, and tasks with a session of their own, are not concerned."""
+    """Other contexts and new_session() are not affected."""
 
     async def add(name: str) -> None:
         async with current_app.app_context():
@@ -139,7 +139,7 @@ def test_synchronous_view() -> None:
 
 
 async def test_replica(app_class: type[Quart], tmp_path: Path) -> None:
-    """What reads asks the replica; all else asks the database itself."""
+    """db.reading() uses the replica, and nothing else does."""
     urls = [f"sqlite:///{tmp_path / name}.db" for name in ("primary", "replica")]
     for number, url in enumerate(urls):
         app = make_app(app_class, url)
@@ -153,14 +153,14 @@ async def test_replica(app_class: type[Quart], tmp_path: Path) -> None:
         async with db.reading():
             assert (await db.session.scalars(select(Item.name))).all() == ["in 1"]
         assert (await db.session.scalars(select(Item.name))).all() == ["in 0"]
-    engines = registration(app).engine()
+    engines = registration(app).engines()
     await registration(app).close()
-    for engine in (*engines.engines.values(), *engines.readers.values()):
+    for engine in engines.reading_engines.values():
         assert engine.pool.checkedin() == 0  # type: ignore[attr-defined]
 
 
 async def test_streams(app: Quart) -> None:
-    """A cursor on the server needs a transaction, and has one, also where the view reads."""
+    """A stream under db.reading() has the transaction that its cursor needs."""
     async with app.app_context():
         db.session.add_all(Item(name=f"{n:04}") for n in range(2500))
         await db.session.commit()

@@ -36,7 +36,6 @@ READING
 NEWEST
 EXPORT
 RETRYING
-ERRORS
 FIXTURE
 SCHEMA
 
@@ -97,7 +96,7 @@ def indented(block: str) -> str:
 
 def run(program: str, folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", program],
+        [sys.executable, "-W", "default", "-c", program],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -109,12 +108,12 @@ def run(program: str, folder: Path) -> None:
 
 
 def test_blocks(tmp_path: Path) -> None:
-    use, core, beside, reading, newest, export, _, retrying, errors, fixture, schema = BLOCKS
+    use, core, beside, reading, newest, export, _, retrying, fixture, schema = BLOCKS
     core = core[core.index("registry()") :]
     trial = TRIAL.replace("BESIDE", indented(beside)).replace("CORE", indented(core))
     trial = trial.replace("Person, users)", "Person, people)").replace("(users)", "(people)")
     trial = trial.replace("READING", reading).replace("NEWEST", newest).replace("EXPORT", export)
-    trial = trial.replace("RETRYING", retrying).replace("ERRORS", errors)
+    trial = trial.replace("RETRYING", retrying)
     # Quart-Schema reads the annotation, which README.md leaves out as it does elsewhere.
     schema = schema.replace("create_person(data)", "create_person(data: BaseModel)")
     trial = trial.replace("FIXTURE", fixture).replace("SCHEMA", schema)

@@ -24,7 +24,7 @@ def line() -> int:
 
 
 async def test_queries(app_class: type[Quart], url: str) -> None:
-    """Each statement is there with its values, its time, and the line of the view."""
+    """A query is recorded with its parameters, its times and the line of the view."""
     app = make_app(app_class, url, SQLALCHEMY_RECORD_QUERIES=True)
     lines: list[int] = []
 
@@ -67,28 +67,28 @@ async def test_queries(app_class: type[Quart], url: str) -> None:
 
 
 async def test_contexts(app_class: type[Quart], url: str) -> None:
-    """A context knows its own statements, the last thousand of them; others none."""
+    """Each context has its own queries, and keeps the last thousand."""
     app = make_app(app_class, url, SQLALCHEMY_RECORD_QUERIES=True)
     async with app.app_context():
-        for number in range(recording.MOST + 5):
+        for number in range(recording.MAX_RECORDED + 5):
             await db.session.execute(text(f"SELECT {number}"))
         found = get_recorded_queries()
-        assert len(found) == recording.MOST
-        assert found[-1].statement.endswith(str(recording.MOST + 4))
+        assert len(found) == recording.MAX_RECORDED
+        assert found[-1].statement.endswith(str(recording.MAX_RECORDED + 4))
     async with app.app_context():
         assert get_recorded_queries() == []
     await registration(app).close()
 
 
 async def test_without(app: Quart) -> None:
-    """Nothing is recorded unless it is asked for."""
+    """Nothing is recorded by default."""
     async with app.app_context():
         await db.session.scalars(select(Item))
         assert get_recorded_queries() == []
 
 
 async def test_slow(app_class: type[Quart], url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A slow statement is a warning with its line, its time and its text, without its values."""
+    """A slow query is logged with line, duration and statement, but no parameters."""
     app = make_app(app_class, url, SQLALCHEMY_SLOW_QUERY_SECONDS=0.05)
     statement = {
         "postgresql": "SELECT CAST(pg_sleep(0.2) AS text), CAST(:secret AS text)",
@@ -119,7 +119,7 @@ async def test_slow(app_class: type[Quart], url: str, caplog: pytest.LogCaptureF
 async def test_slow_and_failed(
     app_class: type[Quart], postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A statement that the server has ended is the slowest of all: it is logged, too."""
+    """A slow query that fails is logged, too."""
     app = make_app(app_class, postgres_url, SQLALCHEMY_SLOW_QUERY_SECONDS=0.05)
     async with app.app_context():
         await db.session.execute(text("SET statement_timeout = 100"))
@@ -133,7 +133,7 @@ async def test_slow_and_failed(
 async def test_outside_of_the_package(
     app_class: type[Quart], sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A threshold of 0 logs all; nothing is slow where none is set."""
+    """A threshold of 0 logs all queries, and None logs none."""
     app = make_app(app_class, sqlite_url, SQLALCHEMY_SLOW_QUERY_SECONDS=0)
     async with app.app_context():
         await db.session.execute(text("SELECT 4711"))

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from quart import Quart
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from quartpatterns.sqlalchemy import handle_database_error
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
 NUMBER = text("SELECT value FROM counter WHERE id = :id")
@@ -41,7 +40,7 @@ async def value(app: Quart, id: int = 1) -> int:
 
 
 async def test_serialization(strict: Quart) -> None:
-    """Read, think, write, by many at once: each counts once, though most fail at first."""
+    """Concurrent updates that conflict all succeed with retries."""
     attempts: list[int] = []
 
     @strict.post("/")
@@ -62,8 +61,7 @@ async def test_serialization(strict: Quart) -> None:
 
 
 async def test_without_a_retry(strict: Quart) -> None:
-    """Without one, the same is a 503 that asks to come back; no work is lost or done twice."""
-    strict.register_error_handler(SQLAlchemyError, handle_database_error)
+    """Without a retry a conflict answers 503 with Retry-After, and is rolled back."""
     both = asyncio.Barrier(2)
 
     @strict.post("/")
@@ -110,7 +108,7 @@ async def test_deadlock(strict: Quart) -> None:
 
 
 async def test_lost_connection(app_class: type[Quart], postgres_url: str) -> None:
-    """A connection that is lost in the middle costs a repetition, and no error."""
+    """A lost connection causes a retry and no error."""
     app = make_app(app_class, postgres_url)
     attempts: list[int] = []
 
@@ -134,7 +132,7 @@ async def test_lost_connection(app_class: type[Quart], postgres_url: str) -> Non
 
 
 async def test_locked_file(app_class: type[Quart], tmp_path: Path) -> None:
-    """An SQLite file that somebody else writes to is waited for, as often as there are attempts."""
+    """A locked SQLite file is retried up to the number of attempts."""
     file = tmp_path / "locked.db"
     app = make_app(app_class, f"sqlite:///{file}", {"connect_args": {"timeout": 0}})
     attempts: list[int] = []
@@ -165,7 +163,7 @@ async def test_locked_file(app_class: type[Quart], tmp_path: Path) -> None:
 
 
 async def test_other_errors(app: Quart) -> None:
-    """What would fail again is not done again."""
+    """Other errors are not retried."""
     attempts: list[int] = []
 
     @db.retrying()
@@ -199,8 +197,8 @@ async def test_result(app: Quart) -> None:
     assert (compute.__name__, compute.__doc__) == ("compute", "Adds.")
 
 
-async def test_half_a_transaction(app: Quart) -> None:
-    """A transaction that began before would be lost in part: that is refused."""
+async def test_open_transaction(app: Quart) -> None:
+    """A function called within a transaction is refused."""
 
     @db.retrying()
     async def change() -> None:
@@ -214,7 +212,7 @@ async def test_half_a_transaction(app: Quart) -> None:
 
 
 async def test_waits_are_short_and_random(strict: Quart) -> None:
-    """All attempts together wait less than the sum of their limits."""
+    """The waits are random and below their limits."""
     times: list[float] = []
 
     @db.retrying(4, first_wait=0.02, longest_wait=0.03)

@@ -50,7 +50,7 @@ ShirtChange = schema_of(Shirt, "change", include=["note", "price"])
 
 @pytest.fixture
 async def app(app_class: type[Quart], url: str) -> AsyncIterator[Quart]:
-    """An application that documents and checks what comes in and goes out."""
+    """An application that validates requests and responses."""
     app = app_class(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db.init_app(app)
@@ -84,7 +84,7 @@ async def app(app_class: type[Quart], url: str) -> AsyncIterator[Quart]:
 
 
 async def test_in_and_out(app: Quart) -> None:
-    """A row comes in as JSON, is stored, and goes out with what the database has made."""
+    """A row is created from JSON, and the response has the values of the database."""
     client = app.test_client()
     sent = {"name": "plain", "price": "9.50", "size": "large"}
     answer = await client.post("/shirts", json=sent)
@@ -114,7 +114,7 @@ async def test_in_and_out(app: Quart) -> None:
     ],
 )
 async def test_refused(app: Quart, sent: Any) -> None:
-    """What the table would refuse is refused before it comes there."""
+    """Input that the table would refuse answers 400."""
     answer = await app.test_client().post("/shirts", json=sent)
     assert answer.status_code == 400
     async with app.app_context():
@@ -134,7 +134,7 @@ async def test_document(app: Quart) -> None:
 
 
 def test_change() -> None:
-    """Nothing is required, and what was not sent is not set."""
+    """All fields are optional, and missing ones are not set."""
     assert ShirtChange.model_validate({}).model_dump(exclude_unset=True) == {}
     with pytest.raises(ValidationError):
         ShirtChange.model_validate({"name": "x"})
@@ -149,7 +149,7 @@ def test_names() -> None:
 
 
 def test_without_pydantic() -> None:
-    """The module says what to install; the package itself works without it."""
+    """Without Pydantic the error of the module names the extra, and the package works."""
     program = """
 import sys
 sys.modules["pydantic"] = None

@@ -13,9 +13,8 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartpatterns.sqlalchemy import ConcurrentUseError, Session, SQLAlchemy
-from quartpatterns.sqlalchemy.sessions import completed
 from tests.databases import Stream, streams
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 from tests.sqlalchemy.shop import (
     ENDLESS,
     SLOW,
@@ -24,14 +23,14 @@ from tests.sqlalchemy.shop import (
     db,
     make_app,
     names,
-    none_checked_out,
     registration,
+    wait_for_connections,
 )
 
 
 @pytest.mark.checks("SA-3")
 async def test_requests_share_nothing(app: Quart) -> None:
-    """The end of one request leaves the session of another, which runs beside it, alone."""
+    """The end of a request does not affect the session of a concurrent one."""
     sessions: list[AsyncSession] = []
     both, first_is_over = asyncio.Barrier(2), asyncio.Event()
 
@@ -59,7 +58,7 @@ async def test_requests_share_nothing(app: Quart) -> None:
 
 @pytest.mark.checks("SA-3")
 async def test_rollback(app: Quart) -> None:
-    """What is not committed at the end of a context is rolled back, also after a flush."""
+    """Uncommitted changes are rolled back at the end of a context, also after a flush."""
     async with app.app_context():
         db.session.add(Item(name="kept"))
         await db.session.commit()
@@ -88,7 +87,7 @@ async def test_view_that_fails(app: Quart) -> None:
 
 @pytest.mark.checks("SA-3")
 async def test_teardown_that_uses_the_session(app: Quart) -> None:
-    """Teardown functions of the application may use a session; it is closed behind them."""
+    """A session that a teardown function uses is closed, too."""
 
     @app.teardown_appcontext
     async def log(error: BaseException | None) -> None:
@@ -108,7 +107,7 @@ async def test_teardown_that_uses_the_session(app: Quart) -> None:
 
 
 async def test_contexts_in_contexts(app: Quart) -> None:
-    """A context inside another has a session of its own, and the outer one keeps its."""
+    """A nested context has its own session."""
     async with app.app_context():
         outer = db.session
         async with app.app_context():
@@ -120,7 +119,7 @@ async def test_contexts_in_contexts(app: Quart) -> None:
 
 
 async def test_background_task(app: Quart) -> None:
-    """A background task has a session of its own, that outlives that of its request."""
+    """A background task has its own session, which outlives that of its request."""
     sessions: list[AsyncSession] = []
     go = asyncio.Event()
 
@@ -148,7 +147,7 @@ async def test_background_task(app: Quart) -> None:
 
 
 async def test_websocket(app: Quart) -> None:
-    """A websocket has one session from end to end, which holds no connection after a commit."""
+    """A websocket has one session, which holds no connection after a commit."""
     sessions: set[AsyncSession] = set()
 
     @app.websocket("/")
@@ -168,15 +167,15 @@ async def test_websocket(app: Quart) -> None:
             await connection.send(name)
             assert await connection.receive() == held
     assert len(sessions) == 1
-    assert await none_checked_out(app)
+    assert await wait_for_connections(app)
     assert await names(app) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
     "own", [pytest.param("session", id="new_session"), pytest.param("context", id="app_context")]
 )
-async def test_tasks_side_by_side(app: Quart, own: str) -> None:
-    """Tasks side by side each take a session of their own, or a context."""
+async def test_concurrent_tasks(app: Quart, own: str) -> None:
+    """Concurrent tasks use a new session or a context each."""
 
     async def add(name: str) -> None:
         if own == "session":
@@ -197,7 +196,7 @@ async def test_tasks_side_by_side(app: Quart, own: str) -> None:
 
 
 async def test_one_session_in_two_tasks(app: Quart) -> None:
-    """Two tasks in one session are told so at once, and what they began is cleaned up."""
+    """Concurrent use of one session raises an error, and leaks no connection."""
 
     async def read() -> None:
         await db.session.execute(text("SELECT 1"))
@@ -214,16 +213,16 @@ async def test_one_session_in_two_tasks(app: Quart) -> None:
 
 
 async def test_end_waits_for_a_query(app: Quart) -> None:
-    """The end of a context waits for a query that a task, which nobody awaits, has under way."""
+    """The end of a context waits for a query of a task that nobody awaits."""
     async with app.app_context():
-        left_behind = asyncio.create_task(db.session.scalars(select(Item)))
+        unawaited = asyncio.create_task(db.session.scalars(select(Item)))
         await asyncio.sleep(0)
     assert checked_out(app) == 0
-    await left_behind
+    await unawaited
 
 
 async def test_cancelled_while_it_waits_for_a_query(app: Quart) -> None:
-    """A cancellation of that end closes the session all the same, once the query is through."""
+    """If the end of a context is cancelled, the session closes after the query."""
     statement = SLOW[registration(app).url.get_backend_name()]
     query: asyncio.Future[asyncio.Task[object]] = asyncio.Future()
 
@@ -242,7 +241,7 @@ async def test_cancelled_while_it_waits_for_a_query(app: Quart) -> None:
     await under_way
 
 
-async def test_one_after_the_other(app: Quart) -> None:
+async def test_sequential_use(app: Quart) -> None:
     """Another task may use the session while the first one waits for it."""
 
     async def add() -> None:
@@ -274,11 +273,11 @@ async def test_after_the_end(app: Quart) -> None:
     del task
     gc.collect()
     assert done == [True]
-    assert await none_checked_out(app)
+    assert await wait_for_connections(app)
 
 
 async def test_session_after_the_end(app: Quart) -> None:
-    """A session that was taken along past the end of its context says so."""
+    """A session that is used after the end of its context raises an error."""
     async with app.app_context():
         session = db.session
     with pytest.raises(RuntimeError, match="add_background_task"):
@@ -299,7 +298,7 @@ async def test_another_object(app: Quart) -> None:
 
 
 async def test_synchronous_view(app: Quart) -> None:
-    """A synchronous view is told what to change."""
+    """The error for a synchronous view says what to change."""
     caught: list[str] = []
 
     @app.get("/")
@@ -316,7 +315,7 @@ async def test_synchronous_view(app: Quart) -> None:
 
 @pytest.mark.checks("SA-3")
 async def test_cancelled_query(app: Quart) -> None:
-    """A query that is cancelled ends in the database too, and its connection is not used again."""
+    """A cancelled query ends in the database, and its connection is not used again."""
     kind = registration(app).url.get_backend_name()
 
     async def wait() -> None:
@@ -354,7 +353,7 @@ async def test_cancelled_while_it_waits_for_a_connection(app: Quart) -> None:
 
 
 async def test_cancelled_while_it_connects(app: Quart) -> None:
-    """A connection that is cancelled while it is made is not left open, whenever it comes."""
+    """No connection leaks if a task is cancelled while it connects."""
 
     async def connect() -> None:
         async with app.app_context():
@@ -369,17 +368,17 @@ async def test_cancelled_while_it_connects(app: Quart) -> None:
         assert checked_out(app) == 0
     await registration(app).close()
     if registration(app).url.get_backend_name() == "sqlite":
-        await eventually(lambda: not any("worker" in one.name for one in threading.enumerate()))
+        await eventually(lambda: not any(one.name == "sqlite" for one in threading.enumerate()))
     else:
         here = "FROM pg_stat_activity WHERE datname = current_database()"
-        async with app.app_context(), asyncio.timeout(PATIENCE):
+        async with app.app_context(), asyncio.timeout(TIMEOUT):
             while await db.session.scalar(text(f"SELECT count(*) {here}")) != 1:
                 await db.session.rollback()
                 await asyncio.sleep(0.01)
 
 
 async def test_cancelled_twice(app: Quart) -> None:
-    """A cancellation that comes while a session is closed does not leave it half closed."""
+    """A second cancellation does not interrupt the closing of a session."""
     began = asyncio.Event()
 
     async def wait() -> None:
@@ -401,49 +400,8 @@ async def test_cancelled_twice(app: Quart) -> None:
     assert await names(app) == []
 
 
-async def test_completed() -> None:
-    """Work is completed before its cancellation shows; its errors show, too."""
-    done: list[str] = []
-
-    async def work() -> None:
-        await asyncio.sleep(0.01)
-        done.append("work")
-
-    async def fail() -> None:
-        raise LookupError
-
-    task = asyncio.create_task(completed(work))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert done == ["work"]
-    with pytest.raises(LookupError):
-        await completed(fail)
-
-
-@pytest.mark.parametrize("steps", [1, 2])
-async def test_completed_when_all_is_cancelled(steps: int) -> None:
-    """Also when every task is cancelled, as at the end of ``asyncio.run``, the work is done."""
-    done: list[str] = []
-
-    async def work() -> None:
-        await asyncio.sleep(0.01)
-        done.append("work")
-
-    task = asyncio.create_task(completed(work))
-    for _ in range(steps):
-        await asyncio.sleep(0)
-    for other in asyncio.all_tasks() - {asyncio.current_task()}:
-        assert other is not None
-        other.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert done == ["work"]
-
-
 async def test_context_without_teardown(app: Quart) -> None:
-    """A context that is forgotten instead of torn down gives its connection back, too."""
+    """A context without teardown returns its connection when it is garbage collected."""
 
     @app.get("/")
     async def view() -> str:
@@ -458,31 +416,34 @@ async def test_context_without_teardown(app: Quart) -> None:
             await asyncio.sleep(0.01)
             assert checked_out(app) < 3
     gc.collect()
-    assert await none_checked_out(app)
+    assert await wait_for_connections(app)
 
 
 @pytest.mark.parametrize("first", [True, False])
 async def test_teardown_that_fails(app: Quart, first: bool) -> None:
-    """The failure of another teardown function, before or after, costs no connection."""
+    """If another teardown function fails, before or after ours, no connection leaks."""
     called: list[int] = []
 
     async def fail(error: BaseException | None) -> None:
         called.append(checked_out(app))
         raise LookupError
 
+    app = make_app(type(app), registration(app).url, {"pool_size": 1, "max_overflow": 0})
     app.teardown_appcontext_funcs.insert(0 if first else 1, fail)
-    for _ in range(7):
+    # More often than there are connections.
+    for _ in range(2):
         with pytest.raises(LookupError):
             async with app.app_context():
                 await db.session.scalars(select(Item))
         assert checked_out(app) == called[-1]
         gc.collect()
-        assert await none_checked_out(app)
+        assert await wait_for_connections(app)
     assert set(called) == {int(first == (type(app) is Quart))}
+    await registration(app).close()
 
 
 async def test_attributes_after_commit(app: Quart) -> None:
-    """What was committed can be read: nothing is loaded anew behind the back of the view."""
+    """Attributes can be read after a commit without a query."""
     async with app.app_context():
         item = Item(name="read")
         db.session.add(item)
@@ -491,7 +452,7 @@ async def test_attributes_after_commit(app: Quart) -> None:
 
 
 async def test_savepoint(app: Quart) -> None:
-    """A savepoint is part of its transaction: rolled back with it, also once released."""
+    """A released savepoint is rolled back with its transaction."""
     async with app.app_context():
         async with db.session.begin_nested():
             db.session.add(Item(name="released"))
@@ -504,7 +465,7 @@ async def test_savepoint(app: Quart) -> None:
     assert await names(app) == []
 
 
-async def test_savepoints_side_by_side(app: Quart) -> None:
+async def test_concurrent_savepoints(app: Quart) -> None:
     """Transactions that read before they write, under a savepoint, wait for one another."""
 
     async def add(number: int) -> None:
@@ -540,11 +501,11 @@ async def test_stream_of_the_test_client(app: Quart, stream_with_context: Stream
     response = await app.test_client().get("/")
     assert await response.get_data(as_text=True) == "77"
     assert sessions[0] is not sessions[1] is sessions[2]
-    assert await none_checked_out(app)
+    assert await wait_for_connections(app)
 
 
 async def test_session_class(app_class: type[Quart], sqlite_url: str) -> None:
-    """A class of the user's own is used for all sessions, with the options given."""
+    """session_options sets the class and the options of all sessions."""
 
     class Mine(Session):
         pass

@@ -14,7 +14,7 @@ from blockbuster import BlockBuster
 from quart import Quart
 from sqlalchemy import select
 
-from quartpatterns.sqlalchemy.shell import run
+from quartpatterns.sqlalchemy.extension import run
 from tests.sqlalchemy.shop import Item, db, make_app
 
 APP = """
@@ -52,7 +52,7 @@ run(db.session.scalar(db.select(User.name)))
 
 
 def test_shell(write: Callable[[Mapping[str, str]], Path]) -> None:
-    """What is typed at the prompt of the real command."""
+    """The names and run() work in `quart shell`."""
     folder = write({"shelled.py": APP})
     done = subprocess.run(
         [sys.executable, "-m", "quart", "--app", "shelled", "shell"],
@@ -70,7 +70,7 @@ def test_shell(write: Callable[[Mapping[str, str]], Path]) -> None:
 
 
 def test_run(app_class: type[Quart], sqlite_url: str, no_blocking: BlockBuster) -> None:
-    """An error comes out as it is, and each call is a context of its own."""
+    """run() raises the error of its work, and uses a context of its own."""
     app = make_app(app_class, sqlite_url)
     no_blocking.deactivate()  # a prompt blocks its loop, that is what run() is for
 

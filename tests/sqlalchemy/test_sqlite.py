@@ -11,7 +11,7 @@ from quart import Quart
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from quartpatterns._shared.sqlite_thread import SQLiteConnection
+from quartpatterns._shared.sqlite_thread import SQLiteThread
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
 
@@ -28,62 +28,61 @@ async def app(app_class: type[Quart], sqlite_url: str) -> AsyncIterator[Quart]:
 
 
 @pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What connections have asked their threads for, as long as the test lasts."""
-    asked: list[str] = []
-    call: Any = SQLiteConnection.call
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the functions that are called in the threads of connections."""
+    functions: list[str] = []
+    submit: Any = SQLiteThread.submit
 
-    async def counted(self: SQLiteConnection, function: Any, *args: Any, **kwargs: Any) -> Any:
-        # run() calls the function that is its first argument.
-        asked.append(args[0].__name__ if args else function.__name__)
-        return await call(self, function, *args, **kwargs)
+    def record(thread: SQLiteThread, function: Any) -> Any:
+        functions.append(function.func.__name__)
+        return submit(thread, function)
 
-    monkeypatch.setattr(SQLiteConnection, "call", counted)
-    return asked
+    monkeypatch.setattr(SQLiteThread, "submit", record)
+    return functions
 
 
-async def test_a_row(app: Quart, trips: list[str]) -> None:
-    """A row by its key is one round trip, from the start of a request to its end."""
+async def test_a_row(app: Quart, round_trips: list[str]) -> None:
+    """A request for a row by its key takes one round trip."""
 
     @app.get("/")
     async def view() -> str:
         return (await db.get_or_404(Item, 1)).name
 
     assert await (await app.test_client().get("/")).get_data(as_text=True) == "one"
-    assert trips == ["_execute"]
+    assert round_trips == ["_execute"]
 
 
-async def test_a_page(app: Quart, trips: list[str]) -> None:
-    """A page is two: its rows, and their number; one, where they are not counted."""
+async def test_a_page(app: Quart, round_trips: list[str]) -> None:
+    """A page takes two round trips, or one without a count."""
     async with app.app_context():
         await db.paginate(select(Item).order_by(Item.id))
-    assert trips == ["_execute"] * 2
-    trips.clear()
+    assert round_trips == ["_execute"] * 2
+    round_trips.clear()
     async with app.app_context():
         await db.paginate(select(Item).order_by(Item.id), count=False)
-    assert trips == ["_execute"]
+    assert round_trips == ["_execute"]
 
 
-async def test_a_change(app: Quart, trips: list[str]) -> None:
-    """A row that is stored is a statement and a commit; nothing is rolled back behind it."""
+async def test_a_change(app: Quart, round_trips: list[str]) -> None:
+    """Inserting a row takes a statement and a commit, and no rollback."""
     async with app.app_context():
         db.session.add(Item(name="two"))
         await db.session.commit()
-    assert trips == ["_execute", "commit"]
+    assert round_trips == ["_execute", "commit"]
     assert await names(app) == ["one", "two"]
 
 
-async def test_a_change_that_is_lost(app: Quart, trips: list[str]) -> None:
-    """What is not committed is rolled back, in the database too."""
+async def test_uncommitted_change(app: Quart, round_trips: list[str]) -> None:
+    """An uncommitted change is rolled back in the database."""
     async with app.app_context():
         db.session.add(Item(name="lost"))
         await db.session.flush()
-    assert trips == ["_execute", "rollback"]
+    assert round_trips == ["_execute", "rollback"]
     assert await names(app) == ["one"]
 
 
 async def test_a_failure(app: Quart) -> None:
-    """An error in the thread is SQLAlchemy's, and leaves the connection in order."""
+    """An error in the thread becomes SQLAlchemy's, and the connection works afterwards."""
     async with app.app_context():
         db.session.add(Item(name="one"))
         with pytest.raises(IntegrityError):
@@ -116,7 +115,7 @@ async def test_results(app: Quart) -> None:
 
 
 async def test_partial_reading(app: Quart) -> None:
-    """A result that is read in part holds nothing in the database."""
+    """A partly read result holds no lock."""
     async with app.app_context():
         async with db.engine.connect() as connection:
             statement = text("SELECT 1 UNION SELECT 2 UNION SELECT 3")
@@ -127,7 +126,7 @@ async def test_partial_reading(app: Quart) -> None:
             assert result.fetchall() == [(3,)]
 
 
-async def test_side_by_side(app: Quart) -> None:
+async def test_concurrent_statements(app: Quart) -> None:
     """Two tasks on one connection each get the rows of their own statement."""
     async with app.app_context(), db.engine.connect() as connection:
 
@@ -139,7 +138,7 @@ async def test_side_by_side(app: Quart) -> None:
 
 
 async def test_after_the_end(app: Quart) -> None:
-    """A connection whose thread has ended says so, instead of waiting for it."""
+    """A connection whose thread has ended raises an error."""
     async with app.app_context():
         async with db.engine.connect() as connection:
             raw = await connection.get_raw_connection()
@@ -152,7 +151,7 @@ async def test_after_the_end(app: Quart) -> None:
 
 
 async def test_isolation_level(app: Quart) -> None:
-    """A level that is set for one use of a connection is set in its thread, and reset."""
+    """An isolation level is set in the thread, and reset afterwards."""
     async with app.app_context():
         async with db.engine.connect() as connection:
             autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")

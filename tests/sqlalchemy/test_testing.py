@@ -34,7 +34,7 @@ async def shop(app: Quart) -> AsyncIterator[Quart]:
 
 
 async def test_requests(shop: Quart) -> None:
-    """Requests see what others have committed; afterwards nothing of it is there."""
+    """Requests see what others have committed; at the end it is rolled back."""
     client = shop.test_client()
     for _ in range(2):
         async with rolled_back(shop):
@@ -47,7 +47,7 @@ async def test_requests(shop: Quart) -> None:
 
 
 async def test_every_way(shop: Quart) -> None:
-    """Sessions, engines, savepoints and what was rolled back do what they do elsewhere."""
+    """Sessions, engines, savepoints and rollbacks work as without it."""
     async with rolled_back(shop), shop.app_context():
         async with db.session.begin_nested():
             db.session.add(Item(name="nested"))
@@ -97,7 +97,7 @@ async def test_a_test_that_fails(shop: Quart) -> None:
 
 
 async def test_tables(shop: Quart) -> None:
-    """Tables that a test makes are gone, too."""
+    """Created tables are rolled back, too."""
     async with rolled_back(shop), shop.app_context():
         await db.session.execute(text("CREATE TABLE other (id INTEGER)"))
         await db.session.execute(text("INSERT INTO other VALUES (1)"))
@@ -117,12 +117,21 @@ def _tables(connection: object) -> list[str]:
 
 
 async def test_engines_afterwards(shop: Quart) -> None:
-    """The engines of before are there again; those of the test are closed."""
-    before = registration(shop).engine()
+    """Afterwards the application uses its own engines again."""
+    before = registration(shop).engines()
     async with rolled_back(shop):
-        inside = registration(shop).engine()
+        inside = registration(shop).engines()
         assert inside is not before
-    assert registration(shop).engine() is before
+    assert registration(shop).engines() is before
+
+
+async def test_end_of_serving(shop: Quart) -> None:
+    """After the end of serving the application still uses the transaction of the test."""
+    async with rolled_back(shop):
+        inside = registration(shop).engines()
+        async with shop.test_app():
+            pass
+        assert registration(shop).engines() is inside
 
 
 async def test_without_an_extension(app_class: type[Quart]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from quartpatterns.sqlalchemy import async_url
-from quartpatterns.sqlalchemy.urls import sqlite_file
+from quartpatterns.sqlalchemy.settings import sqlite_file
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_url_object() -> None:
     ],
 )
 def test_refused(given: str, remedy: str) -> None:
-    """A driver that blocks is refused, with the URL to write instead."""
+    """A driver that blocks is refused, and the error names the URL to write."""
     with pytest.raises(ValueError, match=remedy):
         async_url(given, "/instance")
 

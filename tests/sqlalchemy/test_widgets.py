@@ -93,7 +93,7 @@ async def test_ends(app: Quart) -> None:
 
 
 async def test_query_is_kept(app: Quart) -> None:
-    """Links keep what else is asked for, as often as it is there, and it stays text."""
+    """Links keep all other parameters of the query string, and escape them."""
     odd = "tag=a&tag=b%26c&q=%3Cscript%3E%22&_external=1&endpoint=x&_scheme=javascript"
     found = await get(app, f"/list/all?{odd}&page=2")
     for link in found.links:
@@ -105,7 +105,7 @@ async def test_query_is_kept(app: Quart) -> None:
 
 
 async def test_uncounted(app: Quart) -> None:
-    """Pages that were not counted have neighbours only."""
+    """Pages without a count link only the next and previous page."""
     assert (await get(app, "/list/uncounted?page=3")).texts == ["Previous", "Next"]
 
 
@@ -117,7 +117,7 @@ async def test_words(app: Quart) -> None:
 
 
 async def test_cursors(app: Quart) -> None:
-    """Keyset pages are walked by their links, there and back."""
+    """The links of keyset pages lead to the end and back."""
     found = await get(app, "/cursors?q=1")
     assert found.texts == ["Next"]
     second = await get(app, f"/cursors{found.links[0]['href']}")

@@ -22,16 +22,16 @@ from tests.sqlalchemy.shop import (
     checked_out,
     db,
     names,
-    none_checked_out,
     registration,
+    wait_for_connections,
 )
 
 pytestmark = pytest.mark.wire
 
 
 @pytest.mark.checks("SA-3")
-async def test_client_gone_in_a_query(app: Quart) -> None:
-    """A client that goes away in the middle of a query takes it along, and costs no connection."""
+async def test_disconnect_during_query(app: Quart) -> None:
+    """A query ends when its client disconnects, and no connection leaks."""
     statement = ENDLESS[registration(app).url.get_backend_name()]
     running, ended = asyncio.Event(), asyncio.Event()
 
@@ -61,14 +61,14 @@ async def test_client_gone_in_a_query(app: Quart) -> None:
             writer.transport.abort()
             async with asyncio.timeout(5):
                 await ended.wait()
-            assert await none_checked_out(app)
+            assert await wait_for_connections(app)
         assert (await server.client.get("/count")).text == "0"
 
 
 @pytest.mark.checks("SA-3")
 @streams
 async def test_stream(app: Quart, stream_with_context: Stream) -> None:
-    """A stream works on a session of its own after the end of its request, and closes it."""
+    """A stream has its own session, and closes it."""
     sessions: list[AsyncSession] = []
 
     @app.get("/")
@@ -89,16 +89,16 @@ async def test_stream(app: Quart, stream_with_context: Stream) -> None:
         response = await server.client.get("/")
         assert response.text == "1 held, " * 3
         assert len(set(sessions)) == 2
-        assert await none_checked_out(app)
+        assert await wait_for_connections(app)
 
 
 @pytest.mark.checks("SA-3")
 @pytest.mark.parametrize("pause", [pytest.param(0, id="in send"), pytest.param(60, id="in pause")])
 @streams
-async def test_stream_cut_by_its_client(
+async def test_disconnect_during_stream(
     app: Quart, pause: float, stream_with_context: Stream
 ) -> None:
-    """A stream whose client goes away closes its session, wherever it was."""
+    """A stream closes its session when the client disconnects."""
     began = asyncio.Event()
 
     @app.get("/")
@@ -120,11 +120,11 @@ async def test_stream_cut_by_its_client(
             await began.wait()
             await reader.read(1000)
             writer.transport.abort()
-            assert await none_checked_out(app)
+            assert await wait_for_connections(app)
 
 
-async def test_websocket_cut_by_its_client(app: Quart) -> None:
-    """A websocket whose client goes away closes its session; what was not committed is gone."""
+async def test_disconnect_of_websocket(app: Quart) -> None:
+    """A websocket rolls back and closes its session when the client disconnects."""
     flushed = asyncio.Event()
 
     @app.websocket("/")
@@ -141,13 +141,15 @@ async def test_websocket_cut_by_its_client(app: Quart) -> None:
             await flushed.wait()
             assert checked_out(app) == 1
             writer.transport.abort()
-            assert await none_checked_out(app)
+            assert await wait_for_connections(app)
         assert await names(app) == []
 
 
 @pytest.mark.checks("SA-3")
-async def test_two_hundred_at_once(postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """200 requests at once on a pool of ten: none fails, none sees the session of another."""
+async def test_200_concurrent_requests(
+    postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 200 concurrent requests on a pool of ten none fails or sees another's session."""
     await run_sync(upgrade)(postgres_url)
     app = port.create_app(
         {
@@ -194,7 +196,7 @@ async def test_two_hundred_at_once(postgres_url: str, capsys: pytest.CaptureFixt
         assert len({answer.json()["transaction"] for answer in answers[100:]}) == 100
         assert all(len(sessions) == 1 for sessions in seen.values())
         assert len(set.union(*seen.values())) == 100
-        assert await none_checked_out(app)
+        assert await wait_for_connections(app)
     with capsys.disabled():
         print(  # noqa: T201  the numbers are the point
             f"\n200 requests at once, pool of 10: {codes.count(201)} created,"

@@ -1,4 +1,4 @@
-"""What tests note of a stream's end."""
+"""A log of how streams end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Log", "teardown"]
 
 
 class Log:
-    """Notes how a generator ended and which teardown functions ran, with what was still there."""
+    """Records closed generators and teardown functions, with the context that they had."""
 
     def __init__(self, app: Quart) -> None:
         self.closed: list[str] = []

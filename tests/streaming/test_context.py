@@ -1,4 +1,4 @@
-"""What the view had is there in the generator, whoever asks for the next chunk."""
+"""The generator has the context of the view, whichever task requests the next chunk."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.serving import served
 pytestmark = pytest.mark.wire
 
 
-def what_is_there() -> str:
-    """What each of Flask's globals says."""
+def read_globals() -> str:
+    """Return a value of each global of Flask's."""
     found = [request.args["n"], session["n"], g.box["n"], current_app.name, url_for("view")]
     return " ".join(map(str, found))
 
@@ -27,15 +27,15 @@ def what_is_there() -> str:
 @pytest.mark.parametrize("form", ["call", "decorator"])
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_context(app: Quart, kind: str, form: str, view_kind: str) -> None:
-    """Request, session, g (the same object), current_app and url_for: in every form."""
+    """Request, session, ``g`` (the same object), ``current_app`` and ``url_for`` work."""
 
     async def steps() -> AsyncGenerator[str, None]:
-        yield what_is_there()
+        yield read_globals()
         await asyncio.sleep(0)
         yield f" {g.box is box}"
 
     def sync_steps() -> Generator[str, None, None]:
-        yield what_is_there()
+        yield read_globals()
         yield f" {g.box is box}"
 
     generate: Any = steps if kind == "async" else sync_steps
@@ -51,8 +51,8 @@ async def test_context(app: Quart, kind: str, form: str, view_kind: str) -> None
         return view()
 
     app.add_url_rule("/", "view", async_view if view_kind == "async view" else view)
-    async with served(app) as wire:
-        response = await wire.client.get("/?n=request")
+    async with served(app) as server:
+        response = await server.client.get("/?n=request")
     assert response.text == f"request session g {app.name} / True"
     assert "content-length" not in response.headers
 
@@ -67,27 +67,27 @@ async def test_decorated_before_the_request(app: Quart) -> None:
         yield request.args["name"] + mark
 
     app.add_url_rule("/<mark>", view_func=greeting)
-    async with served(app) as wire:
+    async with served(app) as server:
         for name in ("Ada", "Grace"):
-            assert (await wire.client.get(f"/!?name={name}")).text == f"{name}!"
+            assert (await server.client.get(f"/!?name={name}")).text == f"{name}!"
     assert (greeting.__name__, greeting.__doc__) == ("greeting", "Says hello.")
 
 
 @pytest.mark.checks("ST-3")
 async def test_any_iterable(app: Quart) -> None:
-    """As in Flask, it need not be a generator."""
+    """As in Flask, other iterables than generators work."""
 
     @app.get("/")
     async def view() -> Any:
         return stream_with_context(map(str, range(4)))
 
-    async with served(app) as wire:
-        assert (await wire.client.get("/")).text == "0123"
+    async with served(app) as server:
+        assert (await server.client.get("/")).text == "0123"
 
 
 @pytest.mark.checks("ST-3")
-async def test_each_has_its_own(app: Quart) -> None:
-    """Many streams at once see their own request, session and g."""
+async def test_concurrent_streams(app: Quart) -> None:
+    """Concurrent streams see their own request, session and ``g``."""
 
     @app.get("/<int:number>")
     async def view(number: int) -> Any:
@@ -104,16 +104,16 @@ async def test_each_has_its_own(app: Quart) -> None:
 
         return stream_with_context(steps() if number % 2 else sync_steps())
 
-    async with served(app) as wire:
+    async with served(app) as server:
         paths = [f"/{number}" for number in range(60)]
-        responses = await asyncio.gather(*map(wire.client.get, paths))
+        responses = await asyncio.gather(*map(server.client.get, paths))
     expected = [f"{number},{number},/{number};" * 5 for number in range(60)]
     assert [response.text for response in responses] == expected
 
 
 @pytest.mark.checks("ST-4")
-async def test_headers_are_closed(app: Quart) -> None:
-    """What the view put into the session is in the answer, what the generator puts is not."""
+async def test_session_is_saved_before(app: Quart) -> None:
+    """Changes of the session in the view are saved, those in the generator are not."""
 
     @app.get("/")
     async def view() -> Any:
@@ -130,15 +130,15 @@ async def test_headers_are_closed(app: Quart) -> None:
     async def kept() -> Any:
         return dict(session)
 
-    async with served(app) as wire:
-        response = await wire.client.get("/")
+    async with served(app) as server:
+        response = await server.client.get("/")
         assert response.text == "by the view"
         assert response.headers["vary"] == "Cookie"
-        assert (await wire.client.get("/session")).json() == {"seen": "by the view"}
+        assert (await server.client.get("/session")).json() == {"seen": "by the view"}
 
 
 async def test_steps_from_several_tasks(app: Quart) -> None:
-    """Whichever task takes the next step, the context is there; nothing leaks into the task."""
+    """Any task can take the next step, and nothing leaks into its context."""
     variable: ContextVar[str] = ContextVar("variable")
 
     async def steps() -> AsyncGenerator[str, None]:
@@ -156,7 +156,7 @@ async def test_steps_from_several_tasks(app: Quart) -> None:
 
 
 async def test_time_limit_inside(app: Quart) -> None:
-    """A generator's own time limits work: it runs in the task that asks for the chunk."""
+    """Time limits in the generator work: it runs in the task that requests the chunk."""
 
     async def steps() -> AsyncGenerator[str, None]:
         try:
@@ -170,7 +170,7 @@ async def test_time_limit_inside(app: Quart) -> None:
 
 
 async def test_websocket(app: Quart) -> None:
-    """A stream in a websocket handler keeps the handler's context, and leaves it alone."""
+    """A stream in a websocket handler keeps the handler's context and does not tear it down."""
     torn_down: list[str] = []
 
     @app.teardown_appcontext
@@ -195,7 +195,7 @@ async def test_websocket(app: Quart) -> None:
 
 
 async def test_application_context(app: Quart) -> None:
-    """A stream made in an application context has its g, also when the context was left."""
+    """A stream keeps the ``g`` of an application context after the context has ended."""
     async with app.app_context():
         g.mark = "g"
 
@@ -208,7 +208,7 @@ async def test_application_context(app: Quart) -> None:
 
 
 async def test_no_context() -> None:
-    """Without a context the error says where to call it."""
+    """Without a context the error says where to call the function."""
 
     async def steps() -> AsyncGenerator[str, None]:
         yield ""

@@ -1,4 +1,4 @@
-"""Teardown functions run when the view ends, and once more when the stream does."""
+"""Teardown functions run when the view ends, and again when the stream ends."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_teardown_as_in_flask(app: Quart, path: str) -> None:
 
 @pytest.mark.parametrize("kind", ["inner generator", "inner coalesced", "two decorators"])
 async def test_stream_in_a_stream(app: Quart, kind: str) -> None:
-    """However often it is wrapped, a stream is torn down once, at the end of the outermost."""
+    """A stream that is wrapped several times is torn down once, at the end of the outermost."""
     log = Log(app)
 
     async def steps() -> AsyncGenerator[str, None]:
@@ -102,14 +102,14 @@ async def test_stream_in_a_stream(app: Quart, kind: str) -> None:
         stream = stream_with_context(outer(inner))
         return stream_with_context(stream) if kind == "two decorators" else stream
 
-    async with served(app) as wire:
-        assert (await wire.client.get("/")).text == "inner g"
+    async with served(app) as server:
+        assert (await server.client.get("/")).text == "inner g"
     assert log.torn_down == [*teardown(), *teardown()]
 
 
 @pytest.mark.parametrize("joined", [False, True])
 async def test_first_chunk_taken_in_the_view(app: Quart, joined: bool) -> None:
-    """A view may look at the first chunk, while there is still a status to choose."""
+    """A view can take the first chunk and choose the status."""
     log = Log(app)
 
     @app.get("/<path:name>")
@@ -137,10 +137,10 @@ async def test_first_chunk_taken_in_the_view(app: Quart, joined: bool) -> None:
 
         return whole()
 
-    async with served(app) as wire:
-        response = await wire.client.get("/missing")
+    async with served(app) as server:
+        response = await server.client.get("/missing")
         assert (response.status_code, response.text) == (404, "no missing")
         assert log.torn_down == teardown()
-        assert (await wire.client.get("/there")).text == "first g"
-    # Joined, the source may have ended while the view's own teardown is under way.
+        assert (await server.client.get("/there")).text == "first g"
+    # With coalesce, the source can end during the teardown of the view.
     assert Counter(log.torn_down) == Counter(teardown() * 3)

@@ -1,4 +1,4 @@
-"""A template is sent while it is rendered, in pieces as Jinja makes them, with its context."""
+"""A template is sent while it is rendered, in Jinja's pieces, with its context."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def templates(app: Quart) -> None:
 @pytest.mark.checks("ST-2", "ST-3")
 @pytest.mark.parametrize("kind", ["file", "list", "template", "string"])
 async def test_context(app: Quart, kind: str) -> None:
-    """Request, session, g, url_for and context processors are there to the end."""
+    """Request, session, ``g``, ``url_for`` and context processors work until the end."""
 
     @app.context_processor
     async def extra() -> dict[str, str]:
@@ -45,8 +45,8 @@ async def test_context(app: Quart, kind: str) -> None:
         }
         return await stream_template(names[kind], rows=range(3))
 
-    async with served(app) as wire:
-        response = await wire.client.get("/")
+    async with served(app) as server:
+        response = await server.client.get("/")
     rows = "<ul><li>0</li><li>1</li><li>2</li></ul>"
     assert response.text == f"{rows}g session / / processed"
     assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -57,7 +57,7 @@ async def test_context(app: Quart, kind: str) -> None:
 @pytest.mark.checks("ST-2")
 @pytest.mark.parametrize(("buffering", "first"), [(1, b"<ul>"), (5, b"<ul><li>0</li><li>")])
 async def test_sent_as_rendered(app: Quart, buffering: int, first: bytes) -> None:
-    """The first pieces are at the client while the rows of the rest do not exist."""
+    """The client has the first pieces before the other rows exist."""
     go_on = asyncio.Event()
     app.config["RESPONSE_TIMEOUT"] = 0.05
 
@@ -72,7 +72,7 @@ async def test_sent_as_rendered(app: Quart, buffering: int, first: bytes) -> Non
 
         return await stream_template("rows.html", buffering=buffering, rows=rows())
 
-    async with served(app) as wire, wire.client.stream("GET", "/") as response:
+    async with served(app) as server, server.client.stream("GET", "/") as response:
         chunks = response.aiter_raw()
         assert await anext(chunks) == first
         go_on.set()
@@ -98,7 +98,7 @@ async def test_buffering_as_in_jinja(app: Quart, buffering: int, count: int) -> 
 @pytest.mark.checks("ST-2")
 @pytest.mark.parametrize("source", [ROWS, "{{ rows | join }}"])
 async def test_disconnect(app: Quart, source: str) -> None:
-    """When the client goes, the generators among the variables are closed, in the context."""
+    """When the client disconnects, generators among the variables are closed in the context."""
     closed: list[str] = []
     waits = asyncio.Event()
 
@@ -116,15 +116,15 @@ async def test_disconnect(app: Quart, source: str) -> None:
 
         return await stream_template_string("." + source, buffering=1, rows=rows())
 
-    async with served(app) as wire:
-        async with wire.client.stream("GET", "/") as response:
+    async with served(app) as server:
+        async with server.client.stream("GET", "/") as response:
             await anext(response.aiter_raw())
             await waits.wait()
         await eventually(lambda: closed == ["g"])
 
 
 async def test_left_early(app: Quart) -> None:
-    """A variable whose iteration the template has begun is closed before the stream has ended."""
+    """A generator that the template has started is closed when the stream is closed."""
     closed: list[str] = []
 
     async def rows() -> AsyncGenerator[str, None]:
@@ -142,7 +142,7 @@ async def test_left_early(app: Quart) -> None:
 
 
 async def test_signals(app: Quart) -> None:
-    """``template_rendered`` comes when all of it has been, and only then."""
+    """``template_rendered`` is sent after complete rendering only."""
     seen: list[str] = []
 
     async def before(sender: Quart, template: Any, context: Any, **_: Any) -> None:
@@ -168,7 +168,7 @@ async def test_signals(app: Quart) -> None:
 @pytest.mark.wire
 @pytest.mark.checks("ST-2")
 async def test_missing_template(app: Quart) -> None:
-    """What is wrong with the template is known before the status is sent."""
+    """An error in the template is raised before the status is sent."""
 
     @app.get("/missing")
     async def missing() -> Any:
@@ -179,12 +179,12 @@ async def test_missing_template(app: Quart) -> None:
         return await stream_template_string("{% for %}")
 
     @app.errorhandler(500)
-    async def told(error: Any) -> Any:
+    async def name_error(error: Any) -> Any:
         return type(error.original_exception).__name__, 500
 
-    async with served(app) as wire:
+    async with served(app) as server:
         for path, name in (("/missing", "TemplateNotFound"), ("/broken", "TemplateSyntaxError")):
-            response = await wire.client.get(path)
+            response = await server.client.get(path)
             assert (response.status_code, response.text) == (500, name)
 
 
@@ -196,7 +196,7 @@ async def test_without_a_request(app: Quart) -> None:
     assert "".join([chunk async for chunk in stream]) == "g False"
 
 
-async def test_bad_buffering(app: Quart) -> None:
+async def test_invalid_buffering(app: Quart) -> None:
     async with app.app_context():
         with pytest.raises(ValueError, match="1 or more, not 0"):
             await stream_template_string("", buffering=0)

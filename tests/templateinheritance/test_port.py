@@ -9,7 +9,7 @@ from quartpatterns.templateinheritance.example.port import create_app
 
 @pytest.mark.checks("TI-3")
 async def test_order() -> None:
-    """The child's style comes after what the layout has in the head, and the title is both's."""
+    """The child's style comes after the layout's, and the title has parts of both."""
     response = await create_app().test_client().get("/")
     page = await response.get_data(as_text=True)
     assert "<title>Index - My Webpage</title>" in page
@@ -21,7 +21,7 @@ async def test_order() -> None:
 
 @pytest.mark.checks("TI-4")
 async def test_fragment_of_page() -> None:
-    """The part that is sent alone is the part of the page, to the letter, also under a prefix."""
+    """The part alone is exactly the part of the page, also below a mount prefix."""
     client = create_app().test_client()
     page = await client.get("/mount/news?page=2", root_path="/mount")
     part = await client.get("/mount/news/items?page=2", root_path="/mount")

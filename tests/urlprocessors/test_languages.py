@@ -1,4 +1,4 @@
-"""The language comes out of the URL, and goes into those that are built."""
+"""The language is read from the URL and added to the URLs that are built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ View = Callable[..., Any]
 
 
 def site(app: Quart, **options: Any) -> Quart:
-    """An application whose pages are in languages."""
+    """Register pages with a language, and one without."""
     LanguageURLs(app, languages=LANGUAGES, **options)
 
     @app.get("/<lang_code>/")
@@ -40,7 +40,7 @@ def site(app: Quart, **options: Any) -> Quart:
 
 
 def blueprint_site(app: Quart, **options: Any) -> Quart:
-    """An application one of whose blueprints is in languages, and one inside it."""
+    """Register a blueprint with a language, and a blueprint nested in it."""
     front = Blueprint("front", __name__, url_prefix="/<lang_code>", static_folder="/nowhere")
     news = Blueprint("news", __name__, url_prefix="/news")
     LanguageURLs(front, languages=LANGUAGES, **options)
@@ -62,7 +62,7 @@ def blueprint_site(app: Quart, **options: Any) -> Quart:
     return app
 
 
-async def text(app: Quart, path: str, **options: Any) -> str:
+async def body_of(app: Quart, path: str, **options: Any) -> str:
     response = await app.test_client().get(path, **options)
     assert response.status_code == 200
     return await response.get_data(as_text=True)
@@ -70,31 +70,31 @@ async def text(app: Quart, path: str, **options: Any) -> str:
 
 @pytest.mark.checks("URL-1", "URL-2", "URL-3", "URL-4")
 async def test_application(app_class: type[Quart]) -> None:
-    """Views of both kinds have the language in g, and links stay in it."""
+    """Sync and async views have the language in g, and links contain it."""
     app = site(app_class(__name__))
-    assert await text(app, "/de/") == "de /de/about /pt-BR/about"
-    assert await text(app, "/de/about") == "de /de/ /plain {}"
-    assert await text(app, "/plain") == "None /en/"
+    assert await body_of(app, "/de/") == "de /de/about /pt-BR/about"
+    assert await body_of(app, "/de/about") == "de /de/ /plain {}"
+    assert await body_of(app, "/plain") == "None /en/"
 
 
 @pytest.mark.checks("URL-5")
 async def test_blueprint(app_class: type[Quart]) -> None:
-    """So have the views of a blueprint, and of one inside it."""
+    """Views of a blueprint and of a nested blueprint have the language."""
     app = blueprint_site(app_class(__name__))
-    assert await text(app, "/de/") == "de /de/ /de/news/1"
-    assert await text(app, "/de/news/3") == "de 3 /de/news/2 /de/"
+    assert await body_of(app, "/de/") == "de /de/ /de/news/1"
+    assert await body_of(app, "/de/news/3") == "de 3 /de/news/2 /de/"
 
 
 @pytest.mark.checks("URL-5", "URL-7")
 async def test_from_outside_of_the_blueprint(app_class: type[Quart]) -> None:
-    """Who is asked for no language has the default one, and can name another."""
+    """Outside of the blueprint, links have the default language or the given one."""
     app = blueprint_site(app_class(__name__), default="pt-BR")
-    assert await text(app, "/") == "/de/ /pt-BR/"
+    assert await body_of(app, "/") == "/de/ /pt-BR/"
 
 
 @pytest.mark.checks("URL-4")
 async def test_static_files_of_the_blueprint(app_class: type[Quart]) -> None:
-    """A static folder below the language is one of its pages; one elsewhere has none."""
+    """The blueprint's static files have a language, those of the application have none."""
     app = blueprint_site(app_class(__name__, static_folder="static"))
     async with app.test_request_context("/de/"):
         await app.preprocess_request()
@@ -103,17 +103,17 @@ async def test_static_files_of_the_blueprint(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.checks("URL-5")
-async def test_one_in_the_other(app_class: type[Quart]) -> None:
-    """Application and blueprint may both have one: the page's two would end in a KeyError."""
+async def test_application_and_blueprint(app_class: type[Quart]) -> None:
+    """Application and blueprint may both have languages; Flask's code raises a KeyError."""
     app = app_class(__name__)
     LanguageURLs(app, languages=LANGUAGES)
     blueprint_site(app)
-    assert await text(app, "/de/news/3") == "de 3 /de/news/2 /de/"
+    assert await body_of(app, "/de/news/3") == "de 3 /de/news/2 /de/"
 
 
 @pytest.mark.checks("URL-5")
 async def test_two_applications(app_class: type[Quart]) -> None:
-    """A blueprint may be registered on several applications, under several names."""
+    """A blueprint may be registered on several applications, with several names."""
     front = Blueprint("front", __name__, url_prefix="/<lang_code>")
     LanguageURLs(front, languages=LANGUAGES)
 
@@ -125,9 +125,9 @@ async def test_two_applications(app_class: type[Quart]) -> None:
     one.register_blueprint(front)
     one.register_blueprint(front, name="again", url_prefix="/again/<lang_code>")
     other.register_blueprint(front, name="elsewhere", url_prefix="/x/<lang_code>")
-    assert await text(one, "/de/") == "/de/"
-    assert await text(one, "/again/de/") == "/again/de/"
-    assert await text(other, "/x/de/") == "/x/de/"
+    assert await body_of(one, "/de/") == "/de/"
+    assert await body_of(one, "/again/de/") == "/again/de/"
+    assert await body_of(other, "/x/de/") == "/x/de/"
 
 
 @pytest.mark.checks("URL-2")
@@ -139,7 +139,7 @@ async def test_name(app_class: type[Quart]) -> None:
     async def index() -> str:
         return f"{g.lang} {url_for('index')} {url_for('index', lang='de')}"
 
-    assert await text(app, "/en/") == "en /en/ /de/"
+    assert await body_of(app, "/en/") == "en /en/ /de/"
 
 
 @pytest.mark.checks("URL-6")
@@ -160,14 +160,14 @@ async def test_name(app_class: type[Quart]) -> None:
 async def test_errors(
     app_class: type[Quart], make: View, method: str, path: str, status: int
 ) -> None:
-    """What is no page is what it is without this, and never 500."""
+    """Errors have the same status as without the helper, and never 500."""
     response = await make(app_class(__name__)).test_client().open(path, method=method)
     assert response.status_code == status
 
 
 @pytest.mark.checks("URL-6", "URL-7")
 async def test_error_pages(app_class: type[Quart]) -> None:
-    """An error page can build links: in the language of the request, or the default one."""
+    """An error page can build links in the language of the request or the default language."""
     app = site(app_class(__name__))
 
     @app.errorhandler(404)
@@ -190,8 +190,8 @@ async def test_error_pages(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.checks("URL-7")
-async def test_before_the_language_is_known(app_class: type[Quart]) -> None:
-    """A link that is built too early for the page's code gets the default language."""
+async def test_before_preprocessing(app_class: type[Quart]) -> None:
+    """A link that is built before the URL is processed has the default language."""
     app = site(app_class(__name__, static_folder=None))
     async with app.test_request_context("/de/"):
         assert url_for("about") == "/en/about"
@@ -200,8 +200,8 @@ async def test_before_the_language_is_known(app_class: type[Quart]) -> None:
 
 
 @pytest.mark.checks("URL-7")
-async def test_no_such_endpoint(app_class: type[Quart]) -> None:
-    """An endpoint that is not there is an error of url_for, as everywhere."""
+async def test_unknown_endpoint(app_class: type[Quart]) -> None:
+    """An unknown endpoint is the usual error of url_for."""
     app = site(app_class(__name__))
     async with app.test_request_context("/de/"):
         await app.preprocess_request()
@@ -211,7 +211,7 @@ async def test_no_such_endpoint(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("URL-11")
 async def test_outside_of_a_request(app_class: type[Quart]) -> None:
-    """Without a request it is the default language, that of g, or the one that is named."""
+    """Without a request it is the given language, the one in g, or the default."""
     app = site(app_class(__name__), default="de")
     app.config["SERVER_NAME"] = "example.com"
     assert app.url_for("about") == "http://example.com/de/about"
@@ -239,13 +239,13 @@ async def test_background_task(app_class: type[Quart]) -> None:
 
     async with app.test_app():
         for language in ("de", "pt-BR", "en"):
-            await text(app, f"/{language}/mail")
+            await body_of(app, f"/{language}/mail")
             assert (await built.get()).endswith(f"/{language}/about")
 
 
 @pytest.mark.checks("URL-11")
-async def test_a_page_without_language_after_one(app_class: type[Quart]) -> None:
-    """What one request leaves behind, the next one does not inherit."""
+async def test_no_language_from_previous_request(app_class: type[Quart]) -> None:
+    """A request does not inherit the language of the previous request."""
     app = site(app_class(__name__))
     async with app.test_request_context("/de/"):
         await app.preprocess_request()
@@ -256,7 +256,7 @@ async def test_a_page_without_language_after_one(app_class: type[Quart]) -> None
 
 @pytest.mark.checks("URL-11")
 async def test_another_application(app_class: type[Quart]) -> None:
-    """The language of one application is not that of another."""
+    """Each application has its own language."""
     one, other = site(app_class("one", root_path="/")), site(app_class("other", root_path="/"))
     other.config["SERVER_NAME"] = "example.com"
     async with one.test_request_context("/de/"):
@@ -267,18 +267,18 @@ async def test_another_application(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("URL-3")
 async def test_concurrent_requests(app_class: type[Quart]) -> None:
-    """Requests in several languages at once do not see each other's."""
+    """Concurrent requests have their own languages."""
     app = app_class(__name__)
     LanguageURLs(app, languages=LANGUAGES)
-    together = asyncio.Barrier(30)
+    barrier = asyncio.Barrier(30)
 
     @app.get("/<lang_code>/")
     async def index() -> str:
-        await together.wait()
+        await barrier.wait()
         return url_for("index")
 
     paths = [f"/{language}/" for language in LANGUAGES * 10]
-    assert await asyncio.gather(*(text(app, path) for path in paths)) == paths
+    assert await asyncio.gather(*(body_of(app, path) for path in paths)) == paths
 
 
 @pytest.mark.checks("URL-8")
@@ -312,20 +312,20 @@ async def test_unknown_language_in_a_blueprint(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("URL-8")
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        pytest.param({"languages": []}, "default is one of", id="none"),
-        pytest.param({"languages": "en"}, "default is one of", id="a text"),
+        pytest.param({"languages": []}, "default must be one of", id="empty"),
+        pytest.param({"languages": "en"}, "default must be one of", id="string"),
         pytest.param({"languages": ["en"], "default": "de"}, "not 'de'", id="default"),
         pytest.param(
             {"languages": ["en"], "base_url": "https://example.com/x"},
-            "without the path",
+            "without a path",
             id="path",
         ),
     ],
 )
-def test_wrong_options(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         LanguageURLs(Quart(__name__), **options)
 
 
@@ -333,7 +333,7 @@ def test_wrong_options(options: dict[str, Any], said: str) -> None:
 @settings(deadline=None)
 @given(path=st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 async def test_any_path(path: str) -> None:
-    """Whatever is asked for, it is a page, a redirect on this site, or 404."""
+    """Every path is a page, a redirect on this site, or a 404."""
     app = site(Quart("site", root_path="/"))
     async with client(app) as http:
         target = quote(f"/{path}", safe="/").encode()

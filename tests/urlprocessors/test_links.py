@@ -1,4 +1,4 @@
-"""A page names itself and its other languages."""
+"""Canonical and alternate links."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def site(app: Quart, **options: Any) -> Quart:
 
     @app.get("/<lang_code>/list", defaults={"number": 1})
     @app.get("/<lang_code>/list/<int:number>")
-    async def listed(number: int) -> str:
-        return languages.links(keep=("page",))
+    async def page_list(number: int) -> str:
+        return languages.links(query=("page",))
 
     @app.get("/plain")
     async def plain() -> str:
@@ -42,7 +42,7 @@ def site(app: Quart, **options: Any) -> Quart:
     return app
 
 
-async def text(app: Quart, path: str, **options: Any) -> str:
+async def body_of(app: Quart, path: str, **options: Any) -> str:
     response = await app.test_client().get(path, **options)
     return await response.get_data(as_text=True)
 
@@ -55,37 +55,37 @@ async def text(app: Quart, path: str, **options: Any) -> str:
         pytest.param("/de/%C3%A9%20%22%3C", "%C3%A9%20%22%3C", id="not ASCII"),
         pytest.param("/de/list", "list", id="default"),
         pytest.param("/de/list/2", "list/2", id="number"),
-        pytest.param("/de/list?page=2&x=1", "list?page=2", id="kept"),
-        pytest.param("/de/list?page=%22%3E", "list?page=%22%3E", id="kept and hostile"),
-        pytest.param("/de/list?page=1&page=2", "list?page=1&amp;page=2", id="kept twice"),
+        pytest.param("/de/list?page=2&x=1", "list?page=2", id="query parameter"),
+        pytest.param("/de/list?page=%22%3E", "list?page=%22%3E", id="hostile query parameter"),
+        pytest.param("/de/list?page=1&page=2", "list?page=1&amp;page=2", id="repeated parameter"),
     ],
 )
 async def test_links(app_class: type[Quart], path: str, rest: str) -> None:
-    assert await text(site(app_class(__name__)), path) == LINKS.format("http://localhost", rest)
+    assert await body_of(site(app_class(__name__)), path) == LINKS.format("http://localhost", rest)
 
 
 async def test_mounted(app_class: type[Quart]) -> None:
-    """The links lead to where the application is mounted."""
+    """The links contain the mount prefix."""
     app = site(app_class(__name__))
-    page = await text(app, "/sub/de/a", root_path="/sub")
+    page = await body_of(app, "/sub/de/a", root_path="/sub")
     assert page == LINKS.format("http://localhost/sub", "a")
 
 
 async def test_no_language(app_class: type[Quart]) -> None:
-    """A page without a language has no other; an error page has no address at all."""
+    """A page without a language has only a canonical link; an error page has none."""
     app = site(app_class(__name__))
-    assert await text(app, "/plain") == '<link rel="canonical" href="http://localhost/plain">'
-    assert await text(app, "/nope") == "<>"
-    assert await text(app, "/xx/a") == "<>"
+    assert await body_of(app, "/plain") == '<link rel="canonical" href="http://localhost/plain">'
+    assert await body_of(app, "/nope") == "<>"
+    assert await body_of(app, "/xx/a") == "<>"
 
 
 async def test_base_url(app_class: type[Quart]) -> None:
-    """With a base of their own, the links do not go where the client's Host says."""
+    """With base_url the links do not depend on the Host header."""
     app = site(app_class(__name__), base_url="https://example.com/")
     for host in ("evil.example", "evil.example:1", '"><script>'):
-        page = await text(app, "/de/a", headers={"Host": host})
+        page = await body_of(app, "/de/a", headers={"Host": host})
         assert page == LINKS.format("https://example.com", "a")
-    page = await text(app, "/sub/de/a", root_path="/sub")
+    page = await body_of(app, "/sub/de/a", root_path="/sub")
     assert page == LINKS.format("https://example.com/sub", "a")
 
 
@@ -94,7 +94,7 @@ async def test_base_url(app_class: type[Quart]) -> None:
     ["", '"><script>', "evil.example:99999", "a b", "\N{LATIN SMALL LETTER E WITH ACUTE}"],
 )
 async def test_hostile_host(app_class: type[Quart], host: str) -> None:
-    """A Host that is no host is no error, and does not get out of its attribute."""
+    """An invalid Host header is not a server error and is escaped."""
     client = site(app_class(__name__)).test_client()
     response = await client.get("/de/a", headers={"Host": host})
     assert response.status_code in (200, 400)
@@ -102,7 +102,7 @@ async def test_hostile_host(app_class: type[Quart], host: str) -> None:
 
 
 async def test_blueprint(app_class: type[Quart]) -> None:
-    """Templates of a blueprint have the links of its languages, those of others have none."""
+    """Only templates of the blueprint have the links."""
     app = app_class(__name__)
     front = Blueprint("front", __name__, url_prefix="/<lang_code>")
     LanguageURLs(front, languages=["en", "de"])
@@ -113,19 +113,19 @@ async def test_blueprint(app_class: type[Quart]) -> None:
         return await render_template_string("{{ language_links() if language_links }}")
 
     app.register_blueprint(front)
-    assert await text(app, "/de/a") == LINKS.format("http://localhost", "a")
-    assert await text(app, "/plain") == ""
+    assert await body_of(app, "/de/a") == LINKS.format("http://localhost", "a")
+    assert await body_of(app, "/plain") == ""
 
 
 async def test_outside_of_a_request(app_class: type[Quart]) -> None:
-    """A template that a task renders has no page to link."""
+    """A template that is rendered outside of a request has no links."""
     app = site(app_class(__name__))
     async with app.app_context():
         assert await render_template_string("<{{ language_links() }}>") == "<>"
 
 
 async def test_alternates(app_class: type[Quart]) -> None:
-    """The other languages are data, too."""
+    """The alternates are available as data."""
     app = app_class(__name__)
     languages = LanguageURLs(app, languages=["en", "de"], default="de")
 

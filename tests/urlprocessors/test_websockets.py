@@ -20,24 +20,24 @@ pytestmark = pytest.mark.checks("URL-11")
 
 
 def site(app: Quart, front: Blueprint | None = None) -> LanguageURLs:
-    """A websocket and a page, of an application or of a blueprint."""
-    on = front or app
-    languages = LanguageURLs(on, languages=["en", "de"])
+    """Register a websocket and a page on an application or a blueprint."""
+    scaffold = front or app
+    languages = LanguageURLs(scaffold, languages=["en", "de"])
     calls: list[str] = []
 
-    @on.before_websocket
+    @scaffold.before_websocket
     async def before() -> None:
         calls.append(g.lang_code)
 
-    @on.websocket("/<lang_code>/ws")
+    @scaffold.websocket("/<lang_code>/ws")
     async def ws() -> None:
         while True:
             word = str(await websocket.receive())
             link = url_for(".page" if front else "page")
-            said = (word, g.lang_code, calls.pop(), link, languages.negotiate())
-            await websocket.send(" ".join(said))
+            words = (word, g.lang_code, calls.pop(), link, languages.negotiate())
+            await websocket.send(" ".join(words))
 
-    @on.get("/<lang_code>/")
+    @scaffold.get("/<lang_code>/")
     async def page() -> str:
         return ""
 
@@ -48,7 +48,7 @@ def site(app: Quart, front: Blueprint | None = None) -> LanguageURLs:
 
 @pytest.mark.parametrize("blueprint", [False, True])
 async def test_websocket(app_class: type[Quart], blueprint: bool) -> None:
-    """The view has the language, hooks have it, and links to pages stay in it."""
+    """Views and hooks have the language, and links contain it."""
     app = app_class(__name__)
     site(app, Blueprint("front", __name__) if blueprint else None)
     headers = {"Accept-Language": "de"}
@@ -59,46 +59,67 @@ async def test_websocket(app_class: type[Quart], blueprint: bool) -> None:
 
 @pytest.mark.parametrize("path", ["/xx/ws", "/de/nope"])
 async def test_not_found(app_class: type[Quart], path: str) -> None:
-    """An unknown language is 404, before the websocket is accepted; so is an unknown path."""
+    """An unknown language or path is a 404 before the websocket is accepted."""
     app = app_class(__name__)
     site(app)
-    with pytest.raises(WebsocketResponseError) as refused:
+    with pytest.raises(WebsocketResponseError) as rejected:
         async with app.test_client().websocket(path) as connection:
             await connection.receive()
-    assert refused.value.response.status_code == 404
+    assert rejected.value.response.status_code == 404
 
 
 async def test_other_processors(app_class: type[Quart]) -> None:
-    """Other URL value preprocessors see websockets too, and a hook can still refuse one."""
+    """Other URL value preprocessors are called too, and a hook can reject the websocket."""
     app = app_class(__name__)
-    seen: list[str | None] = []
-    app.url_value_preprocessor(lambda endpoint, values: seen.append(endpoint))
+    endpoints: list[str | None] = []
+    app.url_value_preprocessor(lambda endpoint, values: endpoints.append(endpoint))
     site(app)
 
     @app.before_websocket
-    def refuse() -> tuple[str, int]:
+    def reject() -> tuple[str, int]:
         return "not today", 403
 
-    with pytest.raises(WebsocketResponseError) as refused:
+    with pytest.raises(WebsocketResponseError) as rejected:
         async with app.test_client().websocket("/de/ws") as connection:
             await connection.receive()
-    assert refused.value.response.status_code == 403
-    assert seen == ["ws"]
+    assert rejected.value.response.status_code == 403
+    assert endpoints == ["ws"]
 
 
-async def test_class_with_its_own_way() -> None:
-    """An application that does it itself is left alone."""
-
-    class Own(Quart):
-        async def preprocess_websocket(self, context: Any = None) -> Any:
-            return "own", 418
-
-    app = Own(__name__)
+async def test_order_of_hooks(app_class: type[Quart]) -> None:
+    """Hooks of the application come first, then those of the outer and the inner blueprint."""
+    app = app_class(__name__)
     site(app)
-    with pytest.raises(WebsocketResponseError) as refused:
+    inner, outer = Blueprint("inner", __name__), Blueprint("outer", __name__)
+    calls: list[str] = []
+    for name, scaffold in (("inner", inner), ("app", app), ("outer", outer)):
+        scaffold.url_value_preprocessor(lambda *_, name=name: calls.append(f"{name} values"))
+        scaffold.before_websocket(lambda name=name: calls.append(name))
+
+    @inner.websocket("/<lang_code>/nested")
+    async def nested() -> None:
+        await websocket.send(" ".join(calls))
+
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    async with app.test_client().websocket("/de/nested") as connection:
+        expected = "app values outer values inner values app outer inner"
+        assert await connection.receive() == expected
+
+
+async def test_overridden_method() -> None:
+    """An application class that overrides the method is not changed."""
+
+    class CustomQuart(Quart):
+        async def preprocess_websocket(self, context: Any = None) -> Any:
+            return "custom", 418
+
+    app = CustomQuart(__name__)
+    site(app)
+    with pytest.raises(WebsocketResponseError) as rejected:
         async with app.test_client().websocket("/de/ws") as connection:
             await connection.receive()
-    assert refused.value.response.status_code == 418
+    assert rejected.value.response.status_code == 418
 
 
 APP = """
@@ -111,7 +132,7 @@ site(app)
 
 
 def handshake(port: int, path: str) -> bytes:
-    """The head of the server's answer to a websocket's."""
+    """Return the status line of the response to a websocket handshake."""
     key = base64.b64encode(secrets.token_bytes(16)).decode()
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(
@@ -124,7 +145,7 @@ def handshake(port: int, path: str) -> bytes:
 
 @pytest.mark.wire
 def test_on_the_wire(tmp_path: Path) -> None:
-    """Under Hypercorn a plain Quart accepts the websocket, and answers 404 where it is none."""
+    """Under Hypercorn a plain Quart accepts the websocket, and answers 404 for other paths."""
     (tmp_path / "served.py").write_text(APP)
     port = free_port()
     root = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""Who is let in, and what the others are told."""
+"""Who may see a view, and the responses to others."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def status(app: Quart, path: str, name: str | None = None, **options: Any)
 @pytest.mark.checks("VD-1")
 @pytest.mark.parametrize("kind", ["async", "sync", "blueprint", "view", "methods", "flask"])
 async def test_every_kind_of_view(app: Quart, kind: str) -> None:
-    """Nobody gets in, and with a login everybody does."""
+    """Each kind of view is called only after a login."""
 
     async def view(number: int) -> str:
         return f"{g.user.id} {number}"
@@ -84,7 +84,7 @@ async def test_every_kind_of_view(app: Quart, kind: str) -> None:
 
     @wraps(view)
     def of_flask(*args: Any, **kwargs: Any) -> Any:
-        """What a decorator makes that was written for Flask."""
+        """Return an awaitable from a plain function, as decorators for Flask do."""
         return view(*args, **kwargs)
 
     class Shown(View):
@@ -121,8 +121,8 @@ async def test_every_kind_of_view(app: Quart, kind: str) -> None:
     assert await allowed.get_data(as_text=True) == "ada 7"
 
 
-def test_names_stay() -> None:
-    """The decorated function is known by the name of the view."""
+def test_names_are_kept() -> None:
+    """The decorated function has the name and docstring of the view."""
 
     async def view() -> None:
         """What it does."""
@@ -147,8 +147,8 @@ def test_names_stay() -> None:
         ({"Accept": ";;q=x, \x7f"}, 302),
     ],
 )
-async def test_programs(app: Quart, headers: dict[str, str], expected: int) -> None:
-    """Who can't fill a form is told in JSON."""
+async def test_json_clients(app: Quart, headers: dict[str, str], expected: int) -> None:
+    """A client that prefers JSON gets 401 as JSON."""
     app.add_url_rule("/page", "page", login_required(page))
     response = await app.test_client().get("/page", headers=headers)
     assert response.status_code == expected
@@ -159,7 +159,7 @@ async def test_programs(app: Quart, headers: dict[str, str], expected: int) -> N
 
 
 async def test_error_handler(app: Quart) -> None:
-    """The application may say 401 in its own way."""
+    """The application's handler for 401 replaces the response."""
     app.add_url_rule("/page", "page", login_required(page))
 
     @app.errorhandler(401)
@@ -172,7 +172,7 @@ async def test_error_handler(app: Quart) -> None:
 
 
 async def test_no_login_view(app_class: type[Quart]) -> None:
-    """Without a login page the answer is 401."""
+    """Without a login page the response is 401."""
     app = app_class(__name__)
     LoginManager(app)
     app.add_url_rule("/page", "page", login_required(page))
@@ -192,21 +192,21 @@ async def test_no_login_view(app_class: type[Quart]) -> None:
     ],
 )
 async def test_roles(app: Quart, roles: list[str], name: str | None, expected: int) -> None:
-    """All of the roles are needed; a string is no collection of them."""
+    """All of the roles are required; a string is not a collection of roles."""
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.add_url_rule("/page", "page", roles_required(*roles)(page))
     assert await status(app, "/page", name) == expected
 
 
 @pytest.mark.parametrize("roles", [(), (len,), ("admin", 1)])
-def test_roles_that_are_none(roles: Any) -> None:
+def test_invalid_roles(roles: Any) -> None:
     with pytest.raises(TypeError, match=r"@roles_required\(\"admin\"\)"):
         roles_required(*roles)
 
 
 @pytest.mark.parametrize("decorator", [login_required, fresh_login_required])
 def test_class_as_view(decorator: Any) -> None:
-    """A class is no view, and the message says where the decorator belongs."""
+    """A class is an error; the message says where to write the decorator."""
     with pytest.raises(TypeError, match=r"decorators = \[...\]"):
         decorator(View)
 
@@ -217,7 +217,7 @@ def test_class_as_view(decorator: Any) -> None:
     ids=["login", "roles", "fresh"],
 )
 async def test_websocket(app: Quart, decorator: Decorator, expected: str) -> None:
-    """A websocket is refused before it is accepted, with 401, not sent to a page."""
+    """A websocket is refused with 401 before it is accepted."""
 
     @app.websocket("/ws")
     @decorator
@@ -235,7 +235,7 @@ async def test_websocket(app: Quart, decorator: Decorator, expected: str) -> Non
 
 
 async def test_websocket_roles(app: Quart) -> None:
-    """A role that is missing refuses a websocket, too."""
+    """A missing role refuses a websocket with 403."""
     app.add_websocket("/ws", "ws", roles_required("admin")(silent))
     client = app.test_client()
     await client.post("/login?name=bob")
@@ -247,7 +247,7 @@ async def test_websocket_roles(app: Quart) -> None:
 
 @pytest.mark.wire
 async def test_websocket_on_the_wire(app: Quart) -> None:
-    """Hypercorn answers the handshake with the same 401."""
+    """Hypercorn answers the handshake with 401."""
     app.add_websocket("/ws", "ws", login_required(silent))
     handshake = {
         "Connection": "Upgrade",
@@ -262,7 +262,7 @@ async def test_websocket_on_the_wire(app: Quart) -> None:
 
 @pytest.mark.checks("VD-3")
 async def test_no_manager(app_class: type[Quart]) -> None:
-    """Without a LoginManager nobody gets in, and the log says what to make."""
+    """Without a LoginManager a protected view is an error, which names the remedy."""
     app = app_class(__name__)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.add_url_rule("/page", "page", login_required(page))
@@ -273,7 +273,7 @@ async def test_no_manager(app_class: type[Quart]) -> None:
 
 @pytest.mark.checks("VD-3")
 async def test_user_is_not_loaded(app: Quart) -> None:
-    """Outside of a request that was begun there is no ``g.user``, and a clear error."""
+    """Without the functions before the request there is no ``g.user``, which is an error."""
     app.add_url_rule("/page", "page", login_required(page))
     async with app.test_request_context("/page"):
         with pytest.raises(RuntimeError, match=r"g\.user is not set"):
@@ -282,7 +282,7 @@ async def test_user_is_not_loaded(app: Quart) -> None:
 
 @pytest.mark.checks("VD-1")
 async def test_options(app: Quart) -> None:
-    """OPTIONS and HEAD of a protected page are no way around it, and no error."""
+    """OPTIONS works, and HEAD is redirected."""
     app.add_url_rule("/page", "page", login_required(page))
     client = app.test_client()
     assert (await client.options("/page")).status_code == 200
@@ -290,7 +290,7 @@ async def test_options(app: Quart) -> None:
 
 
 async def test_forged_session(app: Quart) -> None:
-    """Ids that are no strings, or nobody's, are nobody."""
+    """Ids that are not strings, or not those of a user, log nobody in."""
     app.add_url_rule("/page", "page", login_required(page))
 
     @app.post("/forge")

@@ -1,4 +1,4 @@
-"""A view by the name of its endpoint answers every method."""
+"""A view that is registered by its endpoint answers every method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from quart import Blueprint, Quart, request
 from quart.cli import routes_command
 
 from quartpatterns.viewdecorators import endpoint
-from quartpatterns.viewdecorators.endpoints import METHODS
+from quartpatterns.viewdecorators.views import METHODS
 
 
 @pytest.mark.checks("VD-7")

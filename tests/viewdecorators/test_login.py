@@ -1,4 +1,4 @@
-"""Logging in and out, and what a session is worth."""
+"""Logging in and out, and the protection of sessions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def body(client: Any, path: str, **options: Any) -> Any:
 
 
 async def test_login_and_logout(app: Quart) -> None:
-    """Somebody is nobody before and after."""
+    """Nobody is logged in before the login and after the logout."""
     client = app.test_client()
     nobody: dict[str, Any] = {"id": None, "authenticated": False, "fresh": False, "session": []}
     assert await body(client, "/me") == nobody
@@ -99,20 +99,20 @@ async def test_loader_may_be_synchronous(app: Quart) -> None:
 
 
 async def test_users_side_by_side(app: Quart) -> None:
-    """Requests that overlap have each their own user."""
+    """Requests at the same time have each their own user."""
 
-    async def asked(name: str) -> str:
+    async def visit(name: str) -> str:
         client = app.test_client()
         await client.get(f"/login?name={name}")
         found: str = (await body(client, "/me"))["id"]
         return found
 
     names = [f"user{number}" for number in range(30)]
-    assert await asyncio.gather(*map(asked, names)) == names
+    assert await asyncio.gather(*map(visit, names)) == names
 
 
 async def test_inactive(app: Quart) -> None:
-    """Somebody whose account is off is not logged in, unless that is forced."""
+    """An inactive user is not logged in, unless the login is forced."""
     client = app.test_client()
     assert await body(client, "/login?active=0") == "False"
     assert (await body(client, "/me"))["id"] is None
@@ -120,7 +120,7 @@ async def test_inactive(app: Quart) -> None:
 
 
 async def test_remember(app: Quart) -> None:
-    """The cookie outlives the browser where that is asked for, and until the next login."""
+    """With ``remember`` the cookie outlives the browser, until the next login."""
     client = app.test_client()
     assert "Expires" not in (await client.get("/login")).headers["Set-Cookie"]
     assert "Expires" in (await client.get("/login?remember=1")).headers["Set-Cookie"]
@@ -128,13 +128,13 @@ async def test_remember(app: Quart) -> None:
 
 
 async def test_fresh(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login is fresh for an hour, and again when the password was given again."""
+    """A login is fresh for an hour, and again after ``confirm_login``."""
     client = app.test_client()
     assert (await client.get("/fresh")).location.startswith("/login?next=")
     await client.get("/login")
     assert await body(client, "/fresh") == "fresh"
     later = time.time() + 3601
-    monkeypatch.setattr("quartpatterns.viewdecorators.sessions.time.time", lambda: later)
+    monkeypatch.setattr("quartpatterns.viewdecorators.login._now", lambda: int(later))
     assert (await client.get("/fresh")).location == "/refresh?next=http://localhost/fresh"
     stale = await client.get("/fresh", headers={"Accept": "application/json"})
     assert (await stale.get_json())["message"] == "log in again"
@@ -147,7 +147,7 @@ async def test_fresh(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("value", [True, "now", 10**400, -1, None, 1.5], ids=repr)
 async def test_forged_freshness(app: Quart, value: Any) -> None:
-    """What is no time of ours, as in a session that Flask-Login made, is not fresh."""
+    """An invalid time is not fresh, for example the one in a session of Flask-Login."""
 
     @app.get("/forge")
     async def forge() -> str:
@@ -167,7 +167,7 @@ async def test_forged_freshness(app: Quart, value: Any) -> None:
 async def test_session_protection(
     app: Quart, protection: str | None, authenticated: bool, fresh: bool
 ) -> None:
-    """A session that comes from another browser is worth less."""
+    """A session from another browser is not fresh, or is not logged in."""
     app.config["SESSION_PROTECTION"] = protection
     client = app.test_client()
     await client.get("/login", headers={"User-Agent": "one"})
@@ -180,7 +180,7 @@ async def test_session_protection(
 
 
 async def test_another_user(app: Quart) -> None:
-    """What the session holds of one user is not the next one's; what nobody's is, stays."""
+    """A login removes the session of another user, and keeps that of an anonymous one."""
 
     @app.get("/put")
     async def put() -> str:
@@ -199,7 +199,7 @@ async def test_another_user(app: Quart) -> None:
 
 
 async def test_fixation(app: Quart) -> None:
-    """A session that was planted before the login is not logged in by it."""
+    """A login does not log in a session that an attacker has planted before."""
     attacker = app.test_client()
 
     @app.get("/put")
@@ -214,18 +214,18 @@ async def test_fixation(app: Quart) -> None:
 
 
 async def test_regenerate(app: Quart) -> None:
-    """An interface that keeps sessions on the server gives the session a new id."""
+    """A session interface with ``regenerate`` gives the session a new id."""
     seen: list[Any] = []
     interface = type(app.session_interface)
     app.session_interface = type(
-        "Kept", (interface,), {"regenerate": lambda _, s: seen.append(s)}
+        "ServerSide", (interface,), {"regenerate": lambda _, s: seen.append(s)}
     )()
     await app.test_client().get("/login")
     assert len(seen) == 1
 
 
 async def test_cookie_of_flask_login(app: Quart) -> None:
-    """Who was logged in by Flask-Login is so after the move."""
+    """A user who was logged in by Flask-Login stays logged in."""
 
     @app.get("/forge")
     async def forge() -> str:
@@ -238,8 +238,8 @@ async def test_cookie_of_flask_login(app: Quart) -> None:
     assert (me["id"], me["fresh"]) == ("ada", False)
 
 
-async def test_the_cookie_tells_little(app: Quart) -> None:
-    """The session, which can be read, holds the id, a time and a digest."""
+async def test_contents_of_the_cookie(app: Quart) -> None:
+    """The session contains the id, a time and a hash."""
     cookie = (await app.test_client().get("/login")).headers["Set-Cookie"]
     interface: Any = app.session_interface
     value = cookie.partition("=")[2].partition(";")[0]
@@ -249,7 +249,7 @@ async def test_the_cookie_tells_little(app: Quart) -> None:
 
 
 async def test_vary(app: Quart) -> None:
-    """Every page depends on the cookie, a static file does not."""
+    """Every page has ``Vary: Cookie``, a static file has not."""
     client = app.test_client()
     assert "Cookie" in (await client.get("/me")).vary
     assert "Cookie" in (await client.get("/nowhere")).vary
@@ -270,7 +270,7 @@ async def test_template(app: Quart) -> None:
 
 
 async def test_websocket(app: Quart) -> None:
-    """A websocket has its user, and changes no login: it sets no cookie."""
+    """A websocket has a user, and can't change the login, because it sets no cookie."""
 
     @app.websocket("/ws")
     async def ws() -> None:
@@ -292,35 +292,39 @@ async def test_websocket(app: Quart) -> None:
 
 
 async def test_before_request_of_others(app: Quart) -> None:
-    """The user is known to every ``before_request`` function, those registered earlier too."""
+    """Every ``before_request`` function gets the user, also one that was registered earlier."""
     seen: list[Any] = []
-    made = type(app)(__name__)
-    made.secret_key = "a key"
+    other = type(app)(__name__)
+    other.secret_key = "a key"
 
-    @made.before_request
+    @other.before_request
     async def look() -> None:
         seen.append(g.user)
 
-    LoginManager(made)
-    await made.test_client().get("/")
+    LoginManager(other)
+    await other.test_client().get("/")
     assert seen == [None]
 
 
 async def test_misuse(app: Quart) -> None:
-    """Each mistake is named, with its remedy."""
-    with pytest.raises(RuntimeError, match="register it once"):
+    """Each error names the remedy."""
+    with pytest.raises(RuntimeError, match="create only one"):
         LoginManager(app)
-    made = type(app)(__name__)
-    made.config["SESSION_PROTECTION"] = "extreme"
+    other = type(app)(__name__)
+    other.config["SESSION_PROTECTION"] = "extreme"
     with pytest.raises(ValueError, match="'basic', 'strong' or None"):
-        LoginManager(made)
+        LoginManager(other)
+    other = type(app)(__name__)
+    other.config["LOGIN_FRESH_LIFETIME"] = 0
+    with pytest.raises(ValueError, match="LOGIN_FRESH_LIFETIME must be"):
+        LoginManager(other)
     async with app.test_request_context("/"):
         await app.preprocess_request()
         with pytest.raises(TypeError, match=r"get_id\(\)"):
             login_user(object())
         with pytest.raises(TypeError, match=r"get_id\(\)"):
             login_user(type("Odd", (), {"get_id": lambda self: 1})())
-        with pytest.raises(RuntimeError, match="nobody is logged in"):
+        with pytest.raises(RuntimeError, match="nobody is logged in, so"):
             confirm_login()
     app.extensions["quartpatterns.viewdecorators"]._loader = None
     async with app.test_request_context("/"):

@@ -1,4 +1,4 @@
-"""A decorator above the route protects nothing, and that is never silent."""
+"""A decorator above the route protects nothing, and that is always an error."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from quart import Blueprint, Quart
+from quart.testing.app import LifespanError
 from quart.views import View
 
+from quartpatterns.caching import Cache
 from quartpatterns.viewdecorators import (
     DecoratorOrderError,
     LoginManager,
@@ -18,6 +20,7 @@ from quartpatterns.viewdecorators import (
     roles_required,
     templated,
 )
+from tests.serving import served
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -31,7 +34,7 @@ WRONG = "write the route above login_required"
 
 
 def write_secret(protect: Decorator, route: Decorator) -> None:
-    """The wrong order, where nothing tells which application it is for."""
+    """Write the decorators in the wrong order."""
 
     @protect
     @route
@@ -42,7 +45,7 @@ def write_secret(protect: Decorator, route: Decorator) -> None:
 @pytest.mark.checks("VD-1")
 @protections
 def test_above_the_route(app: Quart, protect: Decorator) -> None:
-    """On an application it fails where it is written."""
+    """On an application it fails when decorating."""
     LoginManager(app)
     with pytest.raises(DecoratorOrderError, match=WRONG):
 
@@ -55,7 +58,7 @@ def test_above_the_route(app: Quart, protect: Decorator) -> None:
 @pytest.mark.checks("VD-1")
 @protections
 def test_in_a_blueprint(app: Quart, protect: Decorator) -> None:
-    """In a blueprint it fails when that is registered, also within another."""
+    """In a blueprint it fails when the blueprint is registered, also inside of another one."""
     LoginManager(app)
     inner, outer = Blueprint("inner", __name__), Blueprint("outer", __name__)
 
@@ -72,7 +75,7 @@ def test_in_a_blueprint(app: Quart, protect: Decorator) -> None:
 @pytest.mark.checks("VD-1")
 @protections
 def test_manager_comes_later(app: Quart, protect: Decorator) -> None:
-    """What is registered already is looked at when the LoginManager comes."""
+    """The LoginManager finds views that are registered already."""
     write_secret(protect, app.get("/secret"))
     with pytest.raises(DecoratorOrderError, match=WRONG):
         LoginManager(app)
@@ -90,7 +93,7 @@ def test_websocket(app: Quart) -> None:
 
 @pytest.mark.checks("VD-1")
 def test_with_another_decorator_between(app: Quart) -> None:
-    """The route may stand anywhere below, not only next to it."""
+    """The route may be anywhere below the decorator."""
     LoginManager(app)
     with pytest.raises(DecoratorOrderError, match=WRONG):
 
@@ -103,32 +106,35 @@ def test_with_another_decorator_between(app: Quart) -> None:
 
 @pytest.mark.checks("VD-1")
 def test_one_of_two(app: Quart) -> None:
-    """A role that is asked for above the route is as little asked for."""
+    """One of two protections above the route is an error as well."""
     LoginManager(app)
     with pytest.raises(DecoratorOrderError, match=WRONG):
 
         @roles_required("admin")
         @app.get("/secret")
         @login_required
-        async def secret() -> None: ...
+        async def secret() -> str:
+            return ""
 
 
 @pytest.mark.checks("VD-1")
 def test_endpoint(app: Quart) -> None:
-    """A function that is registered by the name of an endpoint, too."""
+    """The same for a view that is registered by its endpoint."""
     LoginManager(app)
     with pytest.raises(DecoratorOrderError, match=WRONG):
 
         @login_required
         @app.endpoint("secret")
-        async def secret() -> None: ...
+        async def secret() -> str:
+            return ""
 
 
 def test_right_orders(app: Quart) -> None:
-    """Nothing that is right is taken for wrong."""
+    """Right orders are accepted."""
     LoginManager(app)
 
-    async def view() -> None: ...
+    async def view() -> str:
+        return ""
 
     class Shown(View):
         decorators = [login_required, roles_required("admin")]
@@ -151,7 +157,7 @@ def test_right_orders(app: Quart) -> None:
 
 
 def test_callables_without_a_hash(app: Quart) -> None:
-    """An object that can't be remembered is registered as it is."""
+    """An object that can't be in a set is registered without a check."""
     LoginManager(app)
 
     class Unhashable:
@@ -171,48 +177,65 @@ def test_callables_without_a_hash(app: Quart) -> None:
 @pytest.mark.checks("VD-5")
 @protections
 def test_cached_above(protect: Decorator) -> None:
-    """A cache above the login would answer in its place."""
+    """A cache above the login would answer instead of it."""
 
     async def view() -> str:
         return ""
 
     for protected in (protect(view), templated()(protect(view))):
-        with pytest.raises(DecoratorOrderError, match="login_required above it"):
+        with pytest.raises(DecoratorOrderError, match="login_required above cached"):
             cached()(protected)
 
 
 @pytest.mark.checks("VD-1")
-@protections
-def test_without_manager(app: Quart, protect: Decorator) -> None:
-    """It fails where it is written also in an application that has no LoginManager."""
-    with pytest.raises(DecoratorOrderError, match=WRONG):
+def test_cache_above() -> None:
+    """The same for ``Cache.cached``, when the view is registered."""
+    app = Quart(__name__)
+    LoginManager(app)
+    cache = Cache(app)
 
-        @protect
-        @app.get("/secret")
-        async def secret() -> str:
-            return "secret"
+    async def view() -> str:
+        return ""
+
+    with pytest.raises(DecoratorOrderError, match="login_required above cached"):
+        app.get("/a")(cache.cached()(login_required(view)))
+    app.get("/b")(login_required(cache.cached()(view)))
 
 
 @pytest.mark.checks("VD-1")
 @protections
-def test_blueprint_without_manager(app: Quart, protect: Decorator) -> None:
-    """The same in a blueprint, when that is registered on such an application."""
-    blueprint = Blueprint("pages", __name__)
-
-    def write() -> None:
-        @protect
-        @blueprint.get("/secret")
-        async def secret() -> str:
-            return "secret"
-
-    write()
-    with pytest.raises(DecoratorOrderError, match=r"'pages\.secret'.*" + WRONG):
+@pytest.mark.parametrize("in_blueprint", [False, True], ids=["application", "blueprint"])
+async def test_without_manager(app: Quart, protect: Decorator, in_blueprint: bool) -> None:
+    """An application without a LoginManager does not start."""
+    if in_blueprint:
+        blueprint = Blueprint("pages", __name__)
+        write_secret(protect, blueprint.get("/secret"))
         app.register_blueprint(blueprint)
+    else:
+        write_secret(protect, app.get("/secret"))
+    with pytest.raises(LifespanError, match=WRONG):
+        async with app.test_app():
+            pass
+
+
+@pytest.mark.wire
+@pytest.mark.checks("VD-1")
+async def test_without_manager_on_the_wire(app: Quart) -> None:
+    """A server that starts no lifespan answers 500."""
+    write_secret(login_required, app.get("/secret"))
+
+    async def without_lifespan(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await app(scope, receive, send)
+
+    async with served(without_lifespan) as server:  # type: ignore[arg-type]
+        response = await server.client.get("/secret")
+    assert response.status_code == 500 and "secret" not in response.text
 
 
 @pytest.mark.checks("VD-1")
-def test_right_without_manager(app: Quart) -> None:
-    """What is written in the right order is registered, there too."""
+async def test_right_without_manager(app: Quart) -> None:
+    """The right order is registered and started there as well."""
     blueprint = Blueprint("pages", __name__)
 
     @app.get("/secret")
@@ -226,4 +249,5 @@ def test_right_without_manager(app: Quart) -> None:
         return "other"
 
     app.register_blueprint(blueprint)
-    assert {"secret", "pages.other"} <= set(app.view_functions)
+    async with app.test_app():
+        assert {"secret", "pages.other"} <= set(app.view_functions)

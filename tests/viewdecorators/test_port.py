@@ -1,4 +1,4 @@
-"""The port on a real server: bad input makes no error, and leads to no other site."""
+"""The port on a real server: bad input causes no error, and no redirect to another site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dictionary becomes the page of its template."""
+"""A dictionary is rendered with a template."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def text(app: Quart, path: str = "/") -> str:
 @pytest.mark.parametrize("template", [None, "index.html"])
 @pytest.mark.parametrize("asynchronous", [True, False], ids=["async", "sync"])
 async def test_dictionary(app: Quart, template: str | None, asynchronous: bool) -> None:
-    """By its name, or by that of the endpoint."""
+    """The template has a given name, or that of the endpoint."""
 
     async def index() -> dict[str, int]:
         return {"value": 42}
@@ -46,7 +46,7 @@ async def test_dictionary(app: Quart, template: str | None, asynchronous: bool) 
 
 @pytest.mark.checks("VD-6")
 async def test_blueprint(app: Quart) -> None:
-    """The dots of an endpoint are folders."""
+    """Dots in the endpoint become folders."""
     pages = Blueprint("pages", __name__)
 
     @pages.get("/")
@@ -83,7 +83,7 @@ async def test_class_view(app: Quart) -> None:
     ],
 )
 async def test_other_results(app: Quart, result: Any, status: int, body: bytes | None) -> None:
-    """What is no dictionary is the answer itself, but for nothing."""
+    """Other results than a dictionary or None are the response."""
 
     @app.get("/")
     @templated()

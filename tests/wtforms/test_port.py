@@ -12,7 +12,8 @@ import httpx
 import pytest
 from itsdangerous import TimestampSigner
 
-from quartpatterns.compare.subject import compare_subject, pattern_subject
+from quartpatterns.compare.case import pattern_comparison
+from quartpatterns.compare.parity import run_comparison
 from quartpatterns.wtforms.example import port
 from quartpatterns.wtforms.example.users import TakenError, User, Users
 from tests.serving import PATIENCE, Served, served
@@ -98,10 +99,10 @@ async def test_parity_does_not_depend_on_the_clock(monkeypatch: pytest.MonkeyPat
     # A token older than half of its lifetime, an hour, makes the port send a new one.
     clock = itertools.count(int(time.time()) - 1700)
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda signer: next(clock))
-    subject = pattern_subject("wtforms")
+    comparison = pattern_comparison("wtforms")
     failed = [
         result.case.name
-        async for result in compare_subject(subject, "in process")
+        async for result in run_comparison(comparison, "in process")
         if not result.passed
     ]
     assert failed == []

@@ -1,4 +1,4 @@
-"""What original and port must answer alike."""
+"""The cases of this pattern."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from quartpatterns.compare import Case, Difference, File, Step
 __all__ = ["CASES"]
 
 USER = {"username": "joe", "email": "joe@example.com"}
-ORDER = "what can't be read is refused before it is looked up whom it is about"
-NO_OBJECT = "JSON that is no object is the client's mistake, not the server's"
-# One is an error page of the server's, the other of the application's.
+ORDER = "the port rejects an invalid request before it looks up the user"
+NOT_AN_OBJECT = "JSON that is not an object is an error of the client"
+# The error pages come from different frameworks.
 UNLIKE = ("content-length", "content-type")
 
 
 def add(name: str, query: str) -> Case:
-    """A case that has numbers added."""
+    """Return a case that adds numbers."""
     return Case(name, Step(f"/_add_numbers{query}", compare="json"), checks=("JQ-3",))
 
 
@@ -29,7 +29,7 @@ def update(
     user: int = 1,
     content_type: str | None = None,
 ) -> Case:
-    """A case that sends JSON, or what is none, and looks at what is there afterwards."""
+    """Return a case that sends valid or invalid JSON, and then requests the users."""
     headers = {"Content-Type": content_type} if content_type else {}
     step = Step(
         f"/user/{user}",
@@ -43,9 +43,9 @@ def update(
     return Case(name, step, Step("/users"), checks=("JS-3", "JS-7"), differs=differs)
 
 
-def refused(name: str, body: bytes) -> Case:
-    """A case of JSON that the original fails at."""
-    failed = Difference("status", 500, 400, NO_OBJECT)
+def rejected(name: str, body: bytes) -> Case:
+    """Return a case with JSON that is a server error in the original."""
+    failed = Difference("status", 500, 400, NOT_AN_OBJECT)
     return update(name, body, failed, content_type="application/json")
 
 
@@ -55,8 +55,8 @@ CASES: tuple[Case, ...] = (
     add("negative numbers", "?a=-1&b=-2"),
     add("no numbers", ""),
     add("one number", "?b=2"),
-    add("no number but a word", "?a=x&b=2"),
-    add("no whole number", "?a=1.5&b=2"),
+    add("a word instead of a number", "?a=x&b=2"),
+    add("not an integer", "?a=1.5&b=2"),
     add("a number in other digits", "?a=%D9%A3&b=2"),
     add("a number twice", "?a=1&a=2&b=3"),
     add("a number of many digits", f"?a={'9' * 3000}&b=1"),
@@ -70,41 +70,39 @@ CASES: tuple[Case, ...] = (
     Case("a fragment before the first", Step("/geology_fact?number=-1"), checks=("JS-5",)),
     Case("all users", Step("/users", compare="json"), checks=("JS-6",)),
     Case("a user", Step("/user/1", compare="json"), checks=("JS-6",)),
-    Case("no such user", Step("/user/99"), checks=("JS-6",)),
-    Case("a user who is no number", Step("/user/x"), checks=("JS-6",)),
+    Case("unknown user", Step("/user/99"), checks=("JS-6",)),
+    Case("a user that is not a number", Step("/user/x"), checks=("JS-6",)),
     Case("a user of many digits", Step(f"/user/{'9' * 3000}"), checks=("JS-6",)),
-    update("a user is changed", json=USER),
-    update(
-        "in other letters", json={"username": "Zoë \u2713 \U0001f600", "email": "z\u00e9@example"}
-    ),
-    update("more than is asked for", json={**USER, "role": "admin"}),
-    update("JSON of a kind", b'{"username": "a", "email": "b"}', content_type="application/x+json"),
+    update("change a user", json=USER),
+    update("not ASCII", json={"username": "Zoë \u2713 \U0001f600", "email": "z\u00e9@example"}),
+    update("an additional key", json={**USER, "role": "admin"}),
+    update("a JSON type", b'{"username": "a", "email": "b"}', content_type="application/x+json"),
     update(
         "JSON with parameters",
         b'{"username": "c", "email": "d"}',
         content_type="application/json; charset=utf-8",
     ),
-    update("no such user to change", json=USER, user=99),
+    update("change an unknown user", json=USER, user=99),
     update("no content type", b'{"username": "a", "email": "b"}'),
-    update("JSON that is called text", b'{"username": "a"}', content_type="text/plain"),
+    update("JSON sent as text", b'{"username": "a"}', content_type="text/plain"),
     update("a form", b"username=a&email=b", content_type="application/x-www-form-urlencoded"),
-    update("nothing", b""),
-    update("no JSON", b"{", content_type="application/json"),
+    update("an empty body", b""),
+    update("invalid JSON", b"{", content_type="application/json"),
     update("empty JSON", b"", content_type="application/json"),
     update("JSON that is not UTF-8", b'{"username": "\xff"}', content_type="application/json"),
-    update("a key is missing", json={"username": "a"}),
+    update("a missing key", json={"username": "a"}),
     update("an empty name", json={"username": "", "email": "b"}),
     update("a name of many characters", json={"username": "a" * 101, "email": "b"}),
     update("a name that is a number", json={"username": 1, "email": "b"}),
     update("a name that is null", json={"username": None, "email": "b"}),
     update("a name that is a list", json={"username": ["a"], "email": "b"}),
-    refused("null", b"null"),
-    refused("a list", b"[{}]"),
-    refused("a word", b'"joe"'),
-    refused("a number alone", b"1"),
-    refused("brackets without end", b"[" * 100_000),
+    rejected("null", b"null"),
+    rejected("a list", b"[{}]"),
+    rejected("a word", b'"joe"'),
+    rejected("a number alone", b"1"),
+    rejected("brackets without end", b"[" * 100_000),
     update(
-        "no JSON for no user",
+        "not JSON, for an unknown user",
         b"a=b",
         Difference("status", 404, 415, ORDER),
         user=99,

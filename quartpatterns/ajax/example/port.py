@@ -56,14 +56,14 @@ class Room(BaseModel):
 
 
 def whole(text: str) -> int:
-    """A whole number; one of thousands of digits is none, as its sum can't be written."""
+    """Return an integer; one with thousands of digits is invalid, as its sum can't be written."""
     if len(text) > 4000:
         raise ValueError(text)
     return int(text)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application of both pages: numbers added with jQuery, the rest with ``fetch``."""
+    """Return the application of both pages: jQuery adds numbers, the rest uses ``fetch``."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     users = {
@@ -85,7 +85,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     async def index() -> str:
         return await render_template("index.html")
 
-    # Documented, not validated: what is no number is 0, as on the page.
+    # Documented but not validated: an invalid number is 0, as on Flask's page.
     @app.get("/_add_numbers")
     @document_querystring(Numbers)
     @validate_response(Sum)

@@ -1,4 +1,4 @@
-"""What port and original are asked: the tables of Flask's page, and where the page is wrong."""
+"""The requests that port and original must answer alike, and the defects of Flask's page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from quartpatterns.compare import Case, Difference, Step
 __all__ = ["CASES"]
 
 
-def asked(path: str, check: str, *, host: str = "localhost") -> Case:
-    """A case that asks for *path*: what answers says which application it is, and where."""
+def get(path: str, check: str, *, host: str = "localhost") -> Case:
+    """Return a case that requests *path*; the answer says which application it is from."""
     name = f"GET {path}" if host == "localhost" else f"GET {path} of {host}"
     return Case(name, Step(path, headers={"Host": host}), checks=(check,))
 
@@ -16,7 +16,7 @@ def asked(path: str, check: str, *, host: str = "localhost") -> Case:
 COMBINED = (
     Case("the index", Step("/", compare="html"), checks=("AD-2",)),
     *(
-        asked(path, "AD-2")
+        get(path, "AD-2")
         for path in (
             "/x/",
             "/x",
@@ -35,12 +35,12 @@ COMBINED = (
     Case("HEAD of a mount", Step("/backend", method="HEAD"), checks=("AD-2",)),
     Case("OPTIONS of a mount", Step("/backend/x/", method="OPTIONS"), checks=("AD-2",)),
     Case("the method of a mount's view", Step("/backend/x/", method="POST"), checks=("AD-2",)),
-    asked("/backend", "AD-2", host="example.com:80"),
-    asked("/backend", "AD-2", host="example.com:8080"),
+    get("/backend", "AD-2", host="example.com:80"),
+    get("/backend", "AD-2", host="example.com:8080"),
 )
 
 BY_PATH = tuple(
-    asked(f"/path{path}", "AD-6")
+    get(f"/path{path}", "AD-6")
     for path in (
         "",
         "/",
@@ -65,7 +65,7 @@ BY_PATH = tuple(
 )
 
 BY_SUBDOMAIN = tuple(
-    asked(path, "AD-3", host=host)
+    get(path, "AD-3", host=host)
     for path, host in (
         ("/subdomain/", "alice.localhost"),
         ("/subdomain/x/y", "bob.localhost"),
@@ -78,29 +78,33 @@ BY_SUBDOMAIN = tuple(
     )
 )
 
-# The bodies are of different applications, or an application's and the server's own 500 page.
-UNLIKE = ("content-length", "content-type")
+# The bodies are of different applications, or of an application and the server's 500 page.
+DIFFERENT = ("content-length", "content-type")
 
 
 def host_differs(name: str, host: str, original: int, port: int, reason: str) -> Case:
-    """A case in which the hosts of Flask's page go to another application than the port's."""
-    step = Step("/subdomain/x", headers={"Host": host}, compare="ignore", ignore_headers=UNLIKE)
+    """Return a case in which Flask's page and the port select different applications."""
+    step = Step("/subdomain/x", headers={"Host": host}, compare="ignore", ignore_headers=DIFFERENT)
     difference = Difference("status", original, port, reason)
     return Case(name, step, checks=("AD-4",), differs=[difference])
 
 
-SUFFIX = "the page takes every host that ends in the letters of the domain; the port, its labels"
-CASE = "the page compares letter by letter; host names have no case (RFC 9110, 4.2.3)"
-ASSERT = "the page asserts, so that a stranger's Host header is a server error; the port knows 404"
-SLASHES = "the page's helper drops empty segments anywhere; the port leaves them to the application"
-METHOD = "the port redirects to a mount's root without asking the application whether it has one"
-DOT = "a name may end in the dot of the root (RFC 1034, 3.1); the page asserts"
+SUFFIX = (
+    "the page accepts every host that ends with the characters of the domain; the port, its labels"
+)
+CASE = "the page compares case; host names have none (RFC 9110, 4.2.3)"
+ASSERT = "the page's assert makes an unknown Host header a server error; the port answers 404"
+SLASHES = "the page's helper removes empty segments; the port leaves them to the application"
+METHOD = "the port redirects to a mount's root without asking the application"
+DOT = "a host name may end with a dot (RFC 1034, 3.1); the page asserts"
 
-WHERE_THE_PAGE_IS_WRONG = (
-    host_differs("a host that only ends like the domain", "alicelocalhost", 200, 404, SUFFIX),
+DEFECTS_OF_THE_PAGE = (
+    host_differs(
+        "a host that ends with the domain's characters", "alicelocalhost", 200, 404, SUFFIX
+    ),
     host_differs("a subdomain in capitals", "ALICE.localhost", 404, 200, CASE),
     host_differs("a domain in capitals", "alice.LocalHost", 500, 200, CASE),
-    host_differs("a host with the dot of the root", "alice.localhost.", 500, 200, DOT),
+    host_differs("a host with a final dot", "alice.localhost.", 500, 200, DOT),
     host_differs("another host", "example.com", 500, 404, ASSERT),
     host_differs("an IPv4 address", "127.0.0.1:5000", 500, 404, ASSERT),
     host_differs("an IPv6 address", "[::1]:5000", 500, 404, ASSERT),
@@ -113,7 +117,7 @@ WHERE_THE_PAGE_IS_WRONG = (
             "/subdomain/x",
             headers={"Host": "carol.localhost"},
             compare="ignore",
-            ignore_headers=UNLIKE,
+            ignore_headers=DIFFERENT,
         ),
         Step("/path/carol/x"),
         checks=("AD-5", "AD-6"),
@@ -122,15 +126,15 @@ WHERE_THE_PAGE_IS_WRONG = (
                 "status",
                 404,
                 200,
-                "the page remembers for ever that there is no such user; the port asks again",
+                "the page stores that there is no such user; the port calls the factory again",
                 step=2,
             )
         ],
     ),
     Case(
         "two slashes deep in a path",
-        # The bodies are a view's and a redirect's.
-        Step("/path/alice/x//y", compare="ignore", ignore_headers=UNLIKE),
+        # The bodies are of a view and of a redirect.
+        Step("/path/alice/x//y", compare="ignore", ignore_headers=DIFFERENT),
         checks=("AD-6",),
         differs=[
             Difference("status", 200, 308, SLASHES),
@@ -139,8 +143,8 @@ WHERE_THE_PAGE_IS_WRONG = (
     ),
     Case(
         "a mount whose root has no such method",
-        # The bodies are a 404 page and a redirect's.
-        Step("/backend", method="POST", compare="ignore", ignore_headers=UNLIKE),
+        # The bodies are of a 404 page and of a redirect.
+        Step("/backend", method="POST", compare="ignore", ignore_headers=DIFFERENT),
         checks=("AD-2",),
         differs=[
             Difference("status", 404, 308, METHOD),
@@ -154,5 +158,5 @@ CASES: tuple[Case, ...] = (
     *COMBINED,
     *BY_PATH,
     *BY_SUBDOMAIN,
-    *WHERE_THE_PAGE_IS_WRONG,
+    *DEFECTS_OF_THE_PAGE,
 )

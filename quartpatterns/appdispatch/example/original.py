@@ -1,4 +1,4 @@
-"""All of the page in one application: mounted, by subdomain, and by path."""
+"""All examples of the page in one application: mounted, by subdomain, and by path."""
 
 import re
 from threading import Lock
@@ -107,7 +107,7 @@ def create_frontend(users, config):
         if not re.fullmatch("[a-z0-9-]{1,30}", name):
             abort(400, "A name has 1 to 30 of the characters a to z, 0 to 9 and the hyphen.")
         if len(users) >= app.config["MAX_USERS"]:
-            abort(400, "There are as many users as MAX_USERS allows.")
+            abort(400, "The number of users has reached MAX_USERS.")
         users.add(name)
         return redirect(url_for("index"), 303)
 

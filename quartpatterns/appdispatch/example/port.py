@@ -1,4 +1,4 @@
-"""All of the page in one application: mounted, by subdomain, and by path."""
+"""All examples of the page in one application: mounted, by subdomain, and by path."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ DEFAULTS = {"DOMAIN": "localhost", "MAX_USERS": 100}
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The frontend, with the other applications mounted below it.
+    """Return the frontend, with the other applications mounted below it.
 
     Arguments:
-        config: ``DOMAIN`` is the one whose subdomains are dispatched, ``MAX_USERS`` how many
-            may be added.
+        config: ``DOMAIN`` is the domain of the subdomains, ``MAX_USERS`` the maximum of users.
     """
     users = {"alice", "bob"}
     application = create_frontend(users, config or {})
@@ -58,7 +57,7 @@ def create_frontend(users: set[str], config: Mapping[str, Any]) -> FaithfulQuart
         if not re.fullmatch("[a-z0-9-]{1,30}", name):
             abort(400, "A name has 1 to 30 of the characters a to z, 0 to 9 and the hyphen.")
         if len(users) >= app.config["MAX_USERS"]:
-            abort(400, "There are as many users as MAX_USERS allows.")
+            abort(400, "The number of users has reached MAX_USERS.")
         users.add(name)
         return redirect(url_for("index"), 303)
 
@@ -114,7 +113,7 @@ def create_user_app(user: str) -> FaithfulQuart:
 
 
 def where(application: str) -> dict[str, str]:
-    """What the application that answers sees."""
+    """Return the application that answers, and the values that it gets."""
     return {
         "application": application,
         "script_root": request.script_root,

@@ -4,7 +4,7 @@ from collections import deque
 
 from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, url_for
 
-LONGEST = 200  # characters of an entry
+MAX_LENGTH = 200  # characters of an entry
 
 
 class Guestbook:
@@ -38,14 +38,14 @@ def create_app(config=None):
 
 @frontend.get("/")
 def index():
-    return render_template("frontend/index.html", entries=guestbook.entries, longest=LONGEST)
+    return render_template("frontend/index.html", entries=guestbook.entries, max_length=MAX_LENGTH)
 
 
 @frontend.post("/entries")
 def add():
     text = request.form.get("text", "").strip()
-    if not 1 <= len(text) <= LONGEST:
-        abort(400, f"An entry has 1 to {LONGEST} characters.")
+    if not 1 <= len(text) <= MAX_LENGTH:
+        abort(400, f"An entry has 1 to {MAX_LENGTH} characters.")
     guestbook.entries.append(text)
     return redirect(url_for("frontend.index"), 303)
 

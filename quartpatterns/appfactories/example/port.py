@@ -13,13 +13,13 @@ from quartpatterns.appfactories import configure, on_setup
 from quartpatterns.subclassing import FaithfulQuart
 
 DEFAULTS = {"INDEX_TEMPLATE": "admin/index.html", "MAX_ENTRIES": 100, "SITE": "Guestbook"}
-LONGEST = 200  # characters of an entry
+MAX_LENGTH = 200  # characters of an entry
 
 ASGIApp = Callable[..., Coroutine[Any, Any, None]]
 
 
 class Guestbook:
-    """An extension without state of its own: made once, bound to each application."""
+    """An extension: made once, without state, and bound to each application."""
 
     def init_app(self, app: Quart) -> None:
         """Give *app* its entries."""
@@ -27,7 +27,7 @@ class Guestbook:
 
     @property
     def entries(self) -> deque[str]:
-        """The entries of the application that handles the request."""
+        """The entries of the current application."""
         entries: deque[str] = current_app.extensions["guestbook"]
         return entries
 
@@ -38,15 +38,15 @@ admin = Blueprint("admin", __name__, url_prefix="/admin")
 
 
 def create_app(config: str | Mapping[str, Any] | None = None) -> Quart:
-    """An application of its own, with each call.
+    """Return a new application.
 
     Arguments:
-        config: The name of a file in the folder ``config``, under the environment; or settings,
-            which are then all there is: neither file nor environment change what a test sees.
+        config: The name of a file in the folder ``config``, which environment variables override;
+            or a mapping of settings, with which neither file nor environment are read.
     """
     app = FaithfulQuart(__name__)
     if isinstance(config, Mapping):
-        # Who mounts this application beside others hands down the settings of all of them.
+        # The mapping can contain settings of other applications.
         own = {key: config[key] for key in config if key in DEFAULTS or key in app.config}
         configure(app, DEFAULTS, environ={}, overrides=own)
     else:
@@ -60,30 +60,32 @@ def create_app(config: str | Mapping[str, Any] | None = None) -> Quart:
 
 @frontend.get("/")
 async def index() -> str:
-    """The guestbook."""
-    return await render_template("frontend/index.html", entries=guestbook.entries, longest=LONGEST)
+    """Show the guestbook."""
+    return await render_template(
+        "frontend/index.html", entries=guestbook.entries, max_length=MAX_LENGTH
+    )
 
 
 @frontend.post("/entries")
 async def add() -> ResponseReturnValue:
-    """One more entry."""
+    """Add an entry."""
     text = (await request.form).get("text", "").strip()
-    if not 1 <= len(text) <= LONGEST:
-        abort(400, f"An entry has 1 to {LONGEST} characters.")
+    if not 1 <= len(text) <= MAX_LENGTH:
+        abort(400, f"An entry has 1 to {MAX_LENGTH} characters.")
     guestbook.entries.append(text)
     return redirect(url_for("frontend.index"), 303)
 
 
 @admin.get("/")
 async def overview() -> str:
-    """The page that ``INDEX_TEMPLATE`` names."""
+    """Show the page that ``INDEX_TEMPLATE`` names."""
     name = current_app.config["INDEX_TEMPLATE"]
     return await render_template(name, entries=guestbook.entries)
 
 
 @on_setup(admin)
 def show_site(app: Quart) -> None:
-    """Let every template show the name of the site."""
+    """Pass the name of the site to every template."""
 
     @app.context_processor
     async def site() -> dict[str, str]:
@@ -92,12 +94,12 @@ def show_site(app: Quart) -> None:
 
 @on_setup(admin)
 async def ensure_template(app: Quart) -> None:
-    """Fail at start-up, not at the first visit, where ``INDEX_TEMPLATE`` names no template."""
+    """Fail at start-up if the template that ``INDEX_TEMPLATE`` names is missing."""
     app.jinja_env.get_template(app.config["INDEX_TEMPLATE"])
 
 
 def nosniff(app: ASGIApp) -> ASGIApp:
-    """Middleware that forbids browsers to guess the types of answers."""
+    """Return middleware that adds ``X-Content-Type-Options: nosniff`` to each response."""
 
     async def middleware(scope: Any, receive: Any, send: Any) -> None:
         async def sending(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""What original and port must answer alike, and where Flask-Caching gives too much away."""
+"""The cases in which original and port must answer alike, and the differences on purpose."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from quartpatterns.compare import Case, Difference, Step
 
 __all__ = ["CASES"]
 
-TAG = "what is kept has an ETag, so that clients that have it already are told so"
-METHODS = "only GET and HEAD are answered from what is kept, and only GET is kept"
-HOST = "a page with links to one host is not given to those who asked another"
-PRIVATE = "what is one visitor's is not kept, and nobody gets another one's cookie"
-SESSION = "who brings a session is answered by the view, which may know the visitor"
-VARY = "an answer that varies by a header is kept for each of its values"
-ERROR = "an error is not kept"
-STREAM = "a stream passes as it is; it is not collected to be kept"
+TAG = "a cached response has an ETag, so that a client that has it gets 304"
+METHODS = "only GET and HEAD get cached responses, and only those to GET are stored"
+HOST = "each host has its own response, because a page may contain links to its host"
+PRIVATE = "a private response is not stored, so that nobody gets the cookie of somebody else"
+SESSION = "a request with a session calls the view, which may know the visitor"
+VARY = "each value of a header in vary has its own response"
+ERROR = "an error is not stored"
+STREAM = "a stream is passed on and not stored"
 ANY_TAG = re.compile(r'"[0-9a-f]{32}"')
 
 
 def tagged(*steps: int) -> list[Difference]:
-    """The ``ETag`` of the answers to *steps*."""
+    """Return the difference that the responses to *steps* have an ``ETag``."""
     return [Difference("header:etag", None, ANY_TAG, TAG, step) for step in steps or (0,)]
 
 
 def unequal(original: str, port: str, reason: str, step: int = 0) -> list[Difference]:
-    """Two bodies, and their lengths where those differ."""
+    """Return the difference between two bodies, and between their lengths."""
     found = [Difference("body", original, port, reason, step)]
     lengths = str(len(original)), str(len(port))
     if lengths[0] != lengths[1]:
@@ -41,10 +41,10 @@ CASES: tuple[Case, ...] = (
     Case("index", Step("/", compare="html"), Step("/", compare="html"), checks=("CA-3",)),
     Case("an item", Step("/item", compare="json"), checks=("CA-2",)),
     Case(
-        "an item, forgotten",
+        "an item, deleted",
         Step("/item", compare="json"),
         Step("/item", compare="json"),
-        Step("/item/forget", method="POST"),
+        Step("/item/delete", method="POST"),
         Step("/item", compare="json"),
         Step("/", compare="html"),
         checks=("CA-2", "CA-3"),
@@ -68,14 +68,14 @@ CASES: tuple[Case, ...] = (
         differs=tagged(0, 1, 2, 3, 4),
     ),
     Case(
-        "the query makes no difference",
+        "the query is ignored",
         Step("/page/d"),
         Step("/page/d?for=ada"),
         checks=("CA-4",),
         differs=tagged(0, 1),
     ),
     Case(
-        "the query makes a difference, its order does not",
+        "the query is part of the key, its order is not",
         Step("/search?q=tea&page=1"),
         Step("/search?page=1&q=tea"),
         Step("/search?q=tea&page=2"),
@@ -86,7 +86,7 @@ CASES: tuple[Case, ...] = (
         differs=tagged(0, 1, 2, 3, 4, 5),
     ),
     Case(
-        "kept for three seconds",
+        "timeout of three seconds",
         Step("/short"),
         Step("/short"),
         Step("/short", until="made 2 times"),
@@ -94,10 +94,10 @@ CASES: tuple[Case, ...] = (
         differs=tagged(0, 1, 2),
     ),
     Case(
-        "a page, forgotten",
+        "a page, deleted",
         Step("/page/e"),
-        posted("/page/e/forget"),
-        posted("/page/e/forget"),
+        posted("/page/e/delete"),
+        posted("/page/e/delete"),
         Step("/page/e"),
         checks=("CA-5",),
         differs=tagged(0, 3),
@@ -113,13 +113,13 @@ CASES: tuple[Case, ...] = (
         checks=("CA-6",),
     ),
     Case(
-        "a memoized function, forgotten",
+        "a memoized function, deleted",
         Step("/square/5", compare="json"),
         Step("/square/6", compare="json"),
-        Step("/square/forget?number=5", method="POST"),
+        Step("/square/delete?number=5", method="POST"),
         Step("/square/5", compare="json"),
         Step("/square/6", compare="json"),
-        Step("/square/forget", method="POST"),
+        Step("/square/delete", method="POST"),
         Step("/square/6", compare="json"),
         Step("/square/5", compare="json"),
         checks=("CA-6",),
@@ -141,7 +141,7 @@ CASES: tuple[Case, ...] = (
         differs=tagged(0, 2),
     ),
     Case(
-        "a hit that says so",
+        "hit indication",
         Step("/hit"),
         Step("/hit"),
         checks=("CA-4",),
@@ -172,7 +172,7 @@ CASES: tuple[Case, ...] = (
         ],
     ),
     Case(
-        "POST to a kept page",
+        "POST to a cached page",
         Step("/page/h"),
         Step("/page/h", method="POST"),
         Step("/page/h"),
@@ -194,7 +194,7 @@ CASES: tuple[Case, ...] = (
         ],
     ),
     Case(
-        "of a session",
+        "a response with a session",
         Step("/visits"),
         Step("/visits"),
         checks=("CA-9",),
@@ -211,7 +211,7 @@ CASES: tuple[Case, ...] = (
         ],
     ),
     Case(
-        "of the cache, for one with a session",
+        "a request with a session or credentials",
         Step("/page/j"),
         Step("/page/j", headers={"Cookie": "session=somebody"}),
         Step("/page/j", headers={"Authorization": "Basic YTpi"}),
@@ -255,7 +255,7 @@ CASES: tuple[Case, ...] = (
         differs=[Difference("header:content-length", "36", None, STREAM)],
     ),
     Case(
-        "a client that has it already",
+        "a client that has the response",
         Step("/page/k"),
         Step("/page/k", headers={"If-None-Match": "*"}),
         checks=("CA-11",),
@@ -268,7 +268,7 @@ CASES: tuple[Case, ...] = (
         ],
     ),
     Case(
-        "a client that has another one",
+        "a client that has another response",
         Step("/page/l"),
         Step("/page/l", headers={"If-None-Match": '"other"'}),
         checks=("CA-11",),

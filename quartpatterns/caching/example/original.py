@@ -13,11 +13,11 @@ def create_app(config=None):
     app.config.from_mapping(SECRET_KEY="dev", CACHE_TYPE="SimpleCache")
     app.config.from_mapping(config or {})
     cache.init_app(app)
-    made = Counter()
+    calls = Counter()
 
     def calculate_value():
-        made["item"] += 1
-        return {"number": made["item"], "parts": [1, 2, 3]}
+        calls["item"] += 1
+        return {"number": calls["item"], "parts": [1, 2, 3]}
 
     def get_my_item():
         rv = cache.get("my-item")
@@ -28,13 +28,13 @@ def create_app(config=None):
 
     @cache.memoize(timeout=60)
     def square(number, power=2):
-        made["square"] += 1
-        return {"result": number**power, "calls": made["square"]}
+        calls["square"] += 1
+        return {"result": number**power, "calls": calls["square"]}
 
     @cache.cached(timeout=60, key_prefix="headlines")
     def headlines():
-        made["headlines"] += 1
-        return [f"headline {number}" for number in range(made["headlines"], 4)]
+        calls["headlines"] += 1
+        return [f"headline {number}" for number in range(calls["headlines"], 4)]
 
     @app.get("/")
     def index():
@@ -44,33 +44,33 @@ def create_app(config=None):
     def item():
         return get_my_item()
 
-    @app.post("/item/forget")
-    def forget_item():
+    @app.post("/item/delete")
+    def delete_item():
         cache.delete("my-item")
         return redirect(url_for("index"))
 
     @app.route("/page/<name>", methods=["GET", "POST"])
     @cache.cached(timeout=60)
     def page(name):
-        made[name] += 1
-        return f"{name}, made {made[name]} times, for {request.args.get('for', 'nobody')}"
+        calls[name] += 1
+        return f"{name}, made {calls[name]} times, for {request.args.get('for', 'nobody')}"
 
-    @app.post("/page/<name>/forget")
-    def forget_page(name):
+    @app.post("/page/<name>/delete")
+    def delete_page(name):
         deleted = cache.delete(f"view/{url_for('page', name=name)}")
         return {"deleted": deleted}
 
     @app.get("/search")
     @cache.cached(timeout=60, query_string=True)
     def search():
-        made["search"] += 1
-        return f"search {made['search']} for {request.args.get('q')}"
+        calls["search"] += 1
+        return f"search {calls['search']} for {request.args.get('q')}"
 
     @app.get("/short")
     @cache.cached(timeout=3)
     def short():
-        made["short"] += 1
-        return f"made {made['short']} times"
+        calls["short"] += 1
+        return f"made {calls['short']} times"
 
     @app.get("/document")
     @cache.cached(timeout=60)
@@ -80,8 +80,8 @@ def create_app(config=None):
     @app.get("/fragment/<name>")
     def fragment(name):
         def count(key):
-            made[key] += 1
-            return made[key]
+            calls[key] += 1
+            return calls[key]
 
         return render_template("fragment.html", name=name, count=count)
 
@@ -93,20 +93,20 @@ def create_app(config=None):
     def show_cube(number):
         return square(power=3, number=number)
 
-    @app.post("/square/forget")
-    def forget_squares():
+    @app.post("/square/delete")
+    def delete_squares():
         number = request.args.get("number", type=int)
         if number is None:
             cache.delete_memoized(square)
         else:
             cache.delete_memoized(square, number)
-        return "forgotten"
+        return "deleted"
 
     @app.get("/unless")
     @cache.cached(timeout=60, unless=lambda: "fresh" in request.args)
     def unless():
-        made["unless"] += 1
-        return f"made {made['unless']} times"
+        calls["unless"] += 1
+        return f"made {calls['unless']} times"
 
     @app.get("/hit")
     @cache.cached(timeout=60, response_hit_indication=True)
@@ -122,9 +122,9 @@ def create_app(config=None):
     @app.get("/cookie")
     @cache.cached(timeout=60)
     def cookie():
-        made["cookie"] += 1
-        response = app.make_response(f"visitor {made['cookie']}")
-        response.set_cookie("visitor", str(made["cookie"]))
+        calls["cookie"] += 1
+        response = app.make_response(f"visitor {calls['cookie']}")
+        response.set_cookie("visitor", str(calls["cookie"]))
         return response
 
     @app.get("/language")
@@ -137,14 +137,14 @@ def create_app(config=None):
     @app.get("/gone")
     @cache.cached(timeout=60)
     def gone():
-        made["gone"] += 1
-        return f"gone {made['gone']}", 410
+        calls["gone"] += 1
+        return f"gone {calls['gone']}", 410
 
     @app.get("/stream")
     @cache.cached(timeout=60)
     def stream():
-        made["stream"] += 1
-        number = made["stream"]
+        calls["stream"] += 1
+        number = calls["stream"]
         return (f"part {part} of {number}\n" for part in range(3))
 
     @app.get("/moved")

@@ -16,16 +16,16 @@ cache = Cache()
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application; what it keeps in memory lives as long as it does."""
+    """Create the application, with a cache in memory."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev", CACHE_TYPE="SimpleCache")
     app.config.from_mapping(config or {})
     cache.init_app(app)
-    made = Counter[str]()
+    calls = Counter[str]()
 
     async def calculate_value() -> dict[str, Any]:
-        made["item"] += 1
-        return {"number": made["item"], "parts": [1, 2, 3]}
+        calls["item"] += 1
+        return {"number": calls["item"], "parts": [1, 2, 3]}
 
     async def get_my_item() -> dict[str, Any]:
         rv: dict[str, Any] | None = await cache.get("my-item")
@@ -36,13 +36,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
     @cache.memoize(timeout=60)
     async def square(number: int, power: int = 2) -> dict[str, int]:
-        made["square"] += 1
-        return {"result": number**power, "calls": made["square"]}
+        calls["square"] += 1
+        return {"result": number**power, "calls": calls["square"]}
 
     @cache.cached(timeout=60, key_prefix="headlines")
     async def headlines() -> list[str]:
-        made["headlines"] += 1
-        return [f"headline {number}" for number in range(made["headlines"], 4)]
+        calls["headlines"] += 1
+        return [f"headline {number}" for number in range(calls["headlines"], 4)]
 
     @app.get("/")
     async def index() -> str:
@@ -54,32 +54,32 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     async def item() -> dict[str, Any]:
         return await get_my_item()
 
-    @app.post("/item/forget")
-    async def forget_item() -> ResponseReturnValue:
+    @app.post("/item/delete")
+    async def delete_item() -> ResponseReturnValue:
         await cache.delete("my-item")
         return redirect(url_for("index"))
 
     @app.route("/page/<name>", methods=["GET", "POST"])
     @cache.cached(timeout=60)
     async def page(name: str) -> str:
-        made[name] += 1
-        return f"{name}, made {made[name]} times, for {request.args.get('for', 'nobody')}"
+        calls[name] += 1
+        return f"{name}, made {calls[name]} times, for {request.args.get('for', 'nobody')}"
 
-    @app.post("/page/<name>/forget")
-    async def forget_page(name: str) -> dict[str, bool]:
+    @app.post("/page/<name>/delete")
+    async def delete_page(name: str) -> dict[str, bool]:
         return {"deleted": await cache.delete_cached(page, name=name)}
 
     @app.get("/search")
     @cache.cached(timeout=60, query_string=True)
     async def search() -> str:
-        made["search"] += 1
-        return f"search {made['search']} for {request.args.get('q')}"
+        calls["search"] += 1
+        return f"search {calls['search']} for {request.args.get('q')}"
 
     @app.get("/short")
     @cache.cached(timeout=3)
     async def short() -> str:
-        made["short"] += 1
-        return f"made {made['short']} times"
+        calls["short"] += 1
+        return f"made {calls['short']} times"
 
     @app.get("/document")
     @cache.cached(timeout=60)
@@ -89,8 +89,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     @app.get("/fragment/<name>")
     async def fragment(name: str) -> str:
         async def count(key: str) -> int:
-            made[key] += 1
-            return made[key]
+            calls[key] += 1
+            return calls[key]
 
         return await render_template("fragment.html", name=name, count=count)
 
@@ -104,20 +104,20 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         result: dict[str, int] = await square(power=3, number=number)
         return result
 
-    @app.post("/square/forget")
-    async def forget_squares() -> str:
+    @app.post("/square/delete")
+    async def delete_squares() -> str:
         number = request.args.get("number", type=int)
         if number is None:
             await cache.delete_memoized(square)
         else:
             await cache.delete_memoized(square, number)
-        return "forgotten"
+        return "deleted"
 
     @app.get("/unless")
     @cache.cached(timeout=60, unless=lambda: "fresh" in request.args)
     async def unless() -> str:
-        made["unless"] += 1
-        return f"made {made['unless']} times"
+        calls["unless"] += 1
+        return f"made {calls['unless']} times"
 
     @app.get("/hit")
     @cache.cached(timeout=60, response_hit_indication=True)
@@ -133,9 +133,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     @app.get("/cookie")
     @cache.cached(timeout=60)
     async def cookie() -> ResponseReturnValue:
-        made["cookie"] += 1
-        response = await app.make_response(f"visitor {made['cookie']}")
-        response.set_cookie("visitor", str(made["cookie"]))
+        calls["cookie"] += 1
+        response = await app.make_response(f"visitor {calls['cookie']}")
+        response.set_cookie("visitor", str(calls["cookie"]))
         return response
 
     @app.get("/language")
@@ -146,14 +146,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     @app.get("/gone")
     @cache.cached(timeout=60)
     async def gone() -> ResponseReturnValue:
-        made["gone"] += 1
-        return f"gone {made['gone']}", 410
+        calls["gone"] += 1
+        return f"gone {calls['gone']}", 410
 
     @app.get("/stream")
     @cache.cached(timeout=60)
     async def stream() -> AsyncIterator[str]:
-        made["stream"] += 1
-        number = made["stream"]
+        calls["stream"] += 1
+        number = calls["stream"]
 
         async def parts() -> AsyncIterator[str]:
             for part in range(3):

@@ -1,4 +1,4 @@
-"""What original and port must answer alike."""
+"""The cases of this pattern."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CASES = (
     ),
     Case("no language is accepted", Step("/language"), checks=("DC-3",)),
     Case(
-        "language of nobody",
+        "unknown language",
         Step("/language", headers={"Accept-Language": "tlh"}),
         checks=("DC-3",),
     ),
@@ -33,13 +33,13 @@ CASES = (
     Case("callback that returns nothing", Step("/first-form"), checks=("DC-1",)),
     Case("callback that replaces the response", Step("/replaced"), checks=("DC-2",)),
     Case(
-        "in their order, and for one request",
+        "in order of registration, for one request",
         Step("/order-of-callbacks"),
         Step("/language"),
         checks=("DC-4",),
     ),
-    Case("for a page that is not there", Step("/nowhere"), checks=("DC-4",)),
-    Case("for a wrong method", Step("/language", method="POST"), checks=("DC-4",)),
+    Case("unknown page", Step("/nowhere"), checks=("DC-4",)),
+    Case("wrong method", Step("/language", method="POST"), checks=("DC-4",)),
     Case(
         "after the response",
         Step("/orders", method="POST", form={"name": "a book"}),

@@ -15,7 +15,7 @@ LANGUAGES = ["en", "de", "fr"]
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application; its orders live as long as it does."""
+    """Return the application, which keeps its orders in memory."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     orders: list[str] = []

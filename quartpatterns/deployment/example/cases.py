@@ -8,21 +8,21 @@ from quartpatterns.compare import Case, Difference, Step
 
 __all__ = ["CASES"]
 
-REMEDY = "the error says which variable to set, and to what, and is of one kind"
-SWITCH = "the page changes one environment in place; here a new release is switched to"
+START_REASON = "the port raises one kind of error, which says what to set the variable to"
+PLAN_REASON = "the page changes one environment in place; the port installs a new release"
 
 
-def start(kind: str, original: dict[str, object], text: str) -> Case:
-    """The case of a start that fails as *original* says, and in the port with *text*."""
+def failing_start(kind: str, original: dict[str, object], text: str) -> Case:
+    """Return the case of a start that fails: *original* is its answer, *text* the port's error."""
     port = {"started": False, "error": "ConfigurationMissingError", "text": text}
     lengths = (re.compile(r"\d+"), re.compile(r"\d+"))
     return Case(
-        f"a start whose configuration is {kind}",
+        f"start with the configuration {kind}",
         Step(f"/start/{kind}", compare="json"),
         checks=("FA-3",),
         differs=(
-            Difference("body", {"started": False, **original}, port, REMEDY),
-            Difference("header:content-length", *lengths, REMEDY),
+            Difference("body", {"started": False, **original}, port, START_REASON),
+            Difference("header:content-length", *lengths, START_REASON),
         ),
     )
 
@@ -38,31 +38,33 @@ MISSING = (
 BROKEN = "unterminated string literal (detected at line 1) (broken.cfg, line 1)"
 
 CASES: tuple[Case, ...] = (
-    Case("the page", Step("/", compare="html"), checks=("FA-3", "FA-4")),
+    Case("index page", Step("/", compare="html"), checks=("FA-3", "FA-4")),
     Case(
-        "the host's file is over the defaults", Step("/settings", compare="json"), checks=("FA-3",)
+        "the host's file overrides the defaults",
+        Step("/settings", compare="json"),
+        checks=("FA-3",),
     ),
-    Case("a start with a configuration", Step("/start/given", compare="json"), checks=("FA-3",)),
-    start(
+    Case("start with a configuration", Step("/start/given", compare="json"), checks=("FA-3",)),
+    failing_start(
         "unset",
         {"error": "RuntimeError", "text": UNSET},
-        "the environment variable 'YOURAPPLICATION_UNSET' is not set: set it to the path of this"
-        " host's configuration file, before the application is imported",
+        "the environment variable 'YOURAPPLICATION_UNSET' is not set. Set it to the path of this"
+        " host's configuration file before the application is imported",
     ),
-    start(
+    failing_start(
         "missing",
         {"error": "FileNotFoundError", "text": MISSING},
-        "YOURAPPLICATION_MISSING names /nowhere/application.cfg, which can't be read (No such file"
-        " or directory): put the configuration of this host there",
+        "YOURAPPLICATION_MISSING is /nowhere/application.cfg, which cannot be read (No such file"
+        " or directory). Write the configuration of this host into that file",
     ),
-    start(
+    failing_start(
         "broken",
         {"error": "SyntaxError", "text": BROKEN},
-        "YOURAPPLICATION_BROKEN names ./broken.cfg, whose line 1 is not Python: correct it",
+        "YOURAPPLICATION_BROKEN is ./broken.cfg, and line 1 of it is not valid Python. Correct it",
     ),
-    Case("a start that nobody knows", Step("/start/other", compare="html")),
+    Case("start of an unknown kind", Step("/start/other", compare="html")),
     Case(
-        "what a deployment runs",
+        "commands of a deployment",
         Step("/plan", compare="text", ignore_headers=("content-length",)),
         checks=("FA-1", "FA-2"),
         differs=(
@@ -72,9 +74,9 @@ CASES: tuple[Case, ...] = (
                 re.compile(
                     r".*sftp put dist/.*--require-hashes.*trial.*switch.*verify.*", re.DOTALL
                 ),
-                SWITCH,
+                PLAN_REASON,
             ),
         ),
     ),
-    Case("is it well?", Step("/health")),
+    Case("health check", Step("/health")),
 )

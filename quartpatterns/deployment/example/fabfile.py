@@ -1,9 +1,9 @@
 # mypy: ignore-errors
 # pyright: basic
-"""The page's fabfile, in today's Fabric.
+"""The fabfile of Flask's page, for the current version of Fabric.
 
-It does what the page's does, step for step: one environment that is changed in place, and a file
-that is touched to have the server reload.
+It has the same steps as the page: it changes one environment in place, and touches a file so that
+the server reloads.
 
     fab pack
     fab -H server1.example.com,server2.example.com bootstrap

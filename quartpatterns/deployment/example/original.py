@@ -1,4 +1,4 @@
-"""The original: an application configured in layers, as Flask's page on Fabric deploys it."""
+"""The original: an application with layered configuration, as in Flask's page on Fabric."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ VARIABLES = {
     "missing": "YOURAPPLICATION_MISSING",
     "broken": "YOURAPPLICATION_BROKEN",
 }
-# fab pack deploy: what the fabfile beside this runs, on this machine and on each host.
+# The commands that "fab pack deploy" runs on this machine and on each host, see fabfile.py.
 PLAN = (
     "python setup.py sdist --formats=gztar",
     "put dist/yourapplication-1.0.tar.gz /tmp/yourapplication-1.0.tar.gz",
@@ -25,13 +25,13 @@ PLAN = (
 
 def make_app(variable):
     app = Flask(__name__)
-    app.config.from_object("quartpatterns.deployment.default_config")
+    app.config.from_object("quartpatterns.deployment.example.default_config")
     app.config.from_envvar(variable)
     return app
 
 
 def create_app(config=None):
-    # What the page's WSGI file does before it imports the application.
+    # The WSGI file of the page does this before it imports the application.
     os.environ.setdefault("YOURAPPLICATION_CONFIG", str(FOLDER / "application.cfg"))
     os.environ.setdefault("YOURAPPLICATION_MISSING", "/nowhere/application.cfg")
     os.environ.setdefault("YOURAPPLICATION_BROKEN", str(FOLDER / "broken.cfg"))
@@ -41,7 +41,7 @@ def create_app(config=None):
     @app.get("/")
     def index():
         settings = {key: app.config[key] for key in SETTINGS}
-        return render_template("deployment/index.html", settings=settings, kinds=VARIABLES)
+        return render_template("deployment/index.html", settings=settings, variables=VARIABLES)
 
     @app.get("/settings")
     def settings():
@@ -52,11 +52,11 @@ def create_app(config=None):
         if kind not in VARIABLES:
             abort(404)
         try:
-            made = make_app(VARIABLES[kind])
+            started = make_app(VARIABLES[kind])
         except (OSError, RuntimeError, SyntaxError) as error:
-            said = str(error).replace(str(FOLDER), ".")
-            return {"started": False, "error": type(error).__name__, "text": said}
-        return {"started": True, "greeting": made.config["GREETING"]}
+            text = str(error).replace(str(FOLDER), ".")
+            return {"started": False, "error": type(error).__name__, "text": text}
+        return {"started": True, "greeting": started.config["GREETING"]}
 
     @app.get("/plan")
     def plan():

@@ -1,4 +1,4 @@
-"""The port: an application configured in layers, and the commands that would deploy it."""
+"""The port: an application with layered configuration, and the commands that deploy it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VARIABLES = {
     "missing": "YOURAPPLICATION_MISSING",
     "broken": "YOURAPPLICATION_BROKEN",
 }
-# The page's env.user and env.hosts; pyproject.toml or deploy.toml has them elsewhere.
+# The page sets env.user and env.hosts. Other projects have these settings in deploy.toml.
 DEPLOY: dict[str, Any] = {
     "name": "yourapplication",
     "user": "appuser",
@@ -41,12 +41,12 @@ RELEASE = Archive(Path("dist/yourapplication-1.0.release.tar"), "yourapplication
 
 def make_app(variable: str) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
-    load_configuration(app, "quartpatterns.deployment.default_config", variable)
+    load_configuration(app, "quartpatterns.deployment.example.default_config", variable)
     return app
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Quart:
-    # What the page's WSGI file, an asgi.py here, does before it imports the application.
+    # The WSGI file of the page, here asgi.py, does this before it imports the application.
     os.environ.setdefault("YOURAPPLICATION_CONFIG", str(FOLDER / "application.cfg"))
     os.environ.setdefault("YOURAPPLICATION_MISSING", "/nowhere/application.cfg")
     os.environ.setdefault("YOURAPPLICATION_BROKEN", str(FOLDER / "broken.cfg"))
@@ -57,26 +57,28 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     @app.get("/")
     async def index() -> str:
         settings = {key: app.config[key] for key in SETTINGS}
-        return await render_template("deployment/index.html", settings=settings, kinds=VARIABLES)
+        return await render_template(
+            "deployment/index.html", settings=settings, variables=VARIABLES
+        )
 
     @app.get("/settings")
     async def settings() -> dict[str, Any]:
         return {key: app.config[key] for key in SETTINGS}
 
     @app.get("/start/<kind>")
-    def start(kind: str) -> dict[str, object]:  # no async def: it reads files
+    def start(kind: str) -> dict[str, object]:  # not async, because it reads files
         if kind not in VARIABLES:
             abort(404)
         try:
-            made = make_app(VARIABLES[kind])
+            started = make_app(VARIABLES[kind])
         except ConfigurationMissingError as error:
-            said = str(error).replace(str(FOLDER), ".")
-            return {"started": False, "error": type(error).__name__, "text": said}
-        return {"started": True, "greeting": made.config["GREETING"]}
+            text = str(error).replace(str(FOLDER), ".")
+            return {"started": False, "error": type(error).__name__, "text": text}
+        return {"started": True, "greeting": started.config["GREETING"]}
 
     @app.get("/plan")
     async def plan() -> str:
-        # In a thread: the host's program is read from its files.
+        # In a thread, because plan() reads files.
         planned = await run_sync(deployment.plan)("deploy", ["server1.example.com"], RELEASE)
         return await render_template(
             "deployment/plan.html", lines=[action for _, _, action in planned]

@@ -1,1 +1,1 @@
-"""What runs on the hosts: the standard library alone, in one file that is uploaded to them."""
+"""The program on the hosts. It needs only the standard library, and is uploaded as one file."""

@@ -1,4 +1,4 @@
-"""``host.pyz``: what the steps of a deployment call on a host."""
+"""``host.pyz``: the commands that the steps of a deployment run on a host."""
 
 from __future__ import annotations
 
@@ -13,131 +13,137 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import probing, releases, serving, supervisor
-from .environment import process_environment
-from .services import PROGRAM, Services
+from . import processes, releases, server, supervisor
 
-PATIENCE = 60.0
-ASKED = ("trial", "switch", "stop")
-RELEASES: dict[str, Callable[[Path, str], object]] = {
+_START_TIMEOUT = 60.0
+_REQUESTS = ("trial", "switch", "stop")
+"""Commands that the supervisor runs."""
+_RELEASE_COMMANDS: dict[str, Callable[[Path, str], object]] = {
     "activate": releases.activate,
-    "choose": releases.choose,
-    "previous": releases.previous,
+    "previous": releases.previous_release,
     "prune": lambda folder, keep: " ".join(releases.prune(folder, int(keep))),
+    "rollback-target": releases.rollback_target,
 }
 
 
 def main(arguments: list[str]) -> None:
-    """Do what *arguments* say; what goes wrong is told in a line, with exit code 1."""
+    """Run a command. If it fails, print one line and exit with code 1."""
     if arguments[:1] == ["hypercorn"]:
-        return serving.main(arguments[1:])
+        return server.main(arguments[1:])
+    commands: dict[str, Callable[[], object]] = {
+        "run": lambda: supervisor.run(folder, takeover=options.takeover),
+        "start": lambda: start(folder),
+        "status": lambda: json.dumps({**releases.describe(folder), "running": _status(folder)}),
+        "is-serving": lambda: sys.exit(not is_serving(_status(folder), options.release)),
+        "verify": lambda: asyncio.run(verify(releases.Release(folder, options.release))),
+        "exec": lambda: execute(folder, options.release, options.command),
+    }
+    names = [*_REQUESTS, *_RELEASE_COMMANDS, *commands]
     parser = argparse.ArgumentParser(prog="host.pyz")
-    parser.add_argument(
-        "do", choices=[*ASKED, *RELEASES, "run", "start", "status", "served", "verify", "exec"]
-    )
+    parser.add_argument("name", choices=names)
     parser.add_argument("folder", type=Path)
     parser.add_argument("release", nargs="?", default="")
     parser.add_argument("command", nargs="*")
     parser.add_argument("--takeover", action="store_true")
-    given = parser.parse_args(arguments)
-    folder = given.folder.absolute()
+    options = parser.parse_args(arguments)
+    folder = options.folder.absolute()
     try:
-        if given.do == "run":
-            supervisor.run(folder, takeover=given.takeover)
-        elif given.do == "start":
-            start(folder)
-        elif given.do == "exec":
-            execute(folder, given.release, given.command)
-        elif given.do == "verify":
-            asyncio.run(verify(Services(folder, given.release)))
-        elif given.do == "status":
-            print(json.dumps({**releases.describe(folder), "running": _status(folder)}))  # noqa: T201 - its answer
-        elif given.do == "served":
-            sys.exit(not served(_status(folder), given.release))
-        elif given.do in RELEASES:
-            print(RELEASES[given.do](folder, given.release) or "")  # noqa: T201 - its answer
+        if options.name in _REQUESTS:
+            output: object = request(folder, options.name, options.release)
+        elif options.name in _RELEASE_COMMANDS:
+            output = _RELEASE_COMMANDS[options.name](folder, options.release)
         else:
-            answer(folder, given.do, given.release)
-    except (OSError, ValueError, probing.WellnessError) as error:
+            output = commands[options.name]()
+    except (OSError, ValueError, processes.HealthCheckError) as error:
         sys.exit(str(error))
+    print(output or "", end="\n" if output else "")  # noqa: T201 - the output of the command
     return None
 
 
-def answer(folder: Path, do: str, release: str) -> None:
-    """Print what the supervisor answers."""
+def request(folder: Path, command: str, release: str) -> str:
+    """Have the supervisor run a command, and return its message."""
+    message = {"do": command, "release": release} if release else {"do": command}
     try:
-        answered = supervisor.ask(folder, {"do": do, "release": release} if release else {"do": do})
+        response = supervisor.request(folder, message)
     except (FileNotFoundError, ConnectionRefusedError):
-        answered = {"error": f"no supervisor runs for {folder}"}
-    if "error" in answered:
-        sys.exit(answered["error"])
-    print(answered.get("said", ""))  # noqa: T201 - its answer
+        sys.exit(f"no supervisor runs for {folder}")
+    if "error" in response:
+        sys.exit(response["error"])
+    return str(response.get("message", ""))
 
 
 def start(folder: Path) -> None:
-    """See to it that a supervisor of this version runs."""
+    """Start a supervisor, unless one of this version runs. It replaces one of another version."""
     running = _status(folder)
-    if running and (running["version"] == supervisor.version() or running["systemd"]):
+    if running and (running["version"] == supervisor.program_version() or running["systemd"]):
         return
-    command = [sys.executable, str(PROGRAM), "run", str(folder)]
+    command = [sys.executable, str(releases.PROGRAM), "run", str(folder)]
     command += ["--takeover"] if running else []
-    (folder / "log").mkdir(mode=0o700, exist_ok=True)
     log = folder / "log" / "supervisor.log"
+    log.parent.mkdir(mode=0o700, exist_ok=True)
     with log.open("ab") as output:
-        begin = output.tell()
+        log_start = output.tell()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
             start_new_session=True,
-        )  # fmt: skip
-    deadline = time.monotonic() + PATIENCE
+        )
+    deadline = time.monotonic() + _START_TIMEOUT
     while (_status(folder) or {}).get("pid") != process.pid:
         if process.poll() is not None or time.monotonic() > deadline:
-            said = log.read_bytes()[begin:].decode(errors="replace")
-            sys.exit(f"the supervisor did not start\n{said}")
+            logged = log.read_bytes()[log_start:].decode(errors="replace")
+            sys.exit(f"the supervisor did not start\n{logged}")
         time.sleep(0.02)
 
 
-async def verify(services: Services) -> None:
-    """Ask the application where its clients do, until it is well."""
-    health = services.health
-    for address in services.bind:
+async def verify(release: releases.Release) -> None:
+    """Check the health of a release at its public addresses.
+
+    Raises:
+        HealthCheckError: It is unhealthy.
+    """
+    health = release.health
+    for address in release.bind:
         try:
-            await probing.until_well(
+            await processes.wait_until_healthy(
                 address,
                 health["path"],
                 health["host"],
                 limit=health["timeout"],
-                tls=services.tls(),
+                tls=release.uses_tls(),
             )
-        except probing.WellnessError as error:
-            raise probing.WellnessError(f"{address}: {error}") from None
+        except processes.HealthCheckError as error:
+            raise processes.HealthCheckError(f"{address}: {error}") from None
 
 
 def execute(folder: Path, release: str, command: list[str]) -> None:
-    """Become *command* with the environment of *release*, in its folder."""
+    """Replace this process by *command*, in the folder and with the environment of *release*."""
     path = folder / "releases" / release
     os.chdir(path / "app")
-    environment = process_environment(folder, path)
+    environment = releases.process_environment(folder, path)
     try:
         os.execvpe(command[0], command, environment)
     except FileNotFoundError:
-        sys.exit(f"there is no {command[0]} in {path / 'venv/bin'}, nor elsewhere on the host")
+        sys.exit(f"{command[0]} is neither in {path / 'venv/bin'} nor elsewhere on the host")
 
 
-def served(status: Mapping[str, Any] | None, release: str) -> bool:
-    """Whether *release* is served, as it is now, by all its processes."""
+def is_serving(status: Mapping[str, Any] | None, release: str) -> bool:
+    """Return whether all processes of *release* run, with the environment that it has now."""
     return bool(
         status
-        and status["version"] == supervisor.version()
+        and status["version"] == supervisor.program_version()
         and status["release"] == release
         and not status["changed"]
-        and sum(status["processes"].values()) == status["wanted"]
+        and sum(status["processes"].values()) == status["expected"]
     )
 
 
 def _status(folder: Path) -> dict[str, Any] | None:
     try:
-        return supervisor.ask(folder, {"do": "status"})
+        return supervisor.request(folder, {"do": "status"})
     except OSError:
         return None
 

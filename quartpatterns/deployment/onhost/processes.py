@@ -1,4 +1,4 @@
-"""The processes of one release: servers on the shared sockets, and workers beside them."""
+"""The processes of one release: servers on the shared sockets, and background workers."""
 
 from __future__ import annotations
 
@@ -9,50 +9,126 @@ import os
 import secrets
 import shlex
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from .probing import WellnessError, until_well
-from .services import Services, signature
+from .releases import Release, process_environment, release_signature
 
-__all__ = ["Generation"]
+__all__ = ["HealthCheckError", "ReleaseProcesses", "wait_until_healthy"]
 
-LOG_LIMIT = 20_000_000
-PR_SET_PDEATHSIG = 1
+_LOG_LIMIT = 20_000_000
+"""Bytes of a log file before it is rotated."""
+_LOG_TAIL = 8000
+"""Bytes of a log that an error message contains."""
+_POLL_INTERVAL = 0.1
+_FIRST_RESTART_DELAY = 0.5
+_LONGEST_RESTART_DELAY = 30.0
+_STABLE_AFTER = 60.0
+"""Seconds after which a process counts as stable, so that its next restart is quick again."""
+_KILL_AFTER = 20.0
+"""Seconds beyond the graceful timeout before a process is killed."""
+_PR_SET_PDEATHSIG = 1
 
 
-class Child:
-    """A process that runs until it is told to end, and is started again when it ends before."""
+class HealthCheckError(Exception):
+    """The application is unhealthy; the message contains its response."""
+
+
+async def wait_until_healthy(
+    address: str, path: str, host: str, *, limit: float, tls: bool = False
+) -> None:
+    """Wait until ``GET path`` at *address*, ``HOST:PORT`` or ``unix:PATH``, has a 2xx status.
+
+    Raises:
+        HealthCheckError: The application is still unhealthy after *limit* seconds.
+    """
+    deadline = time.monotonic() + limit
+    while True:
+        remaining = max(deadline - time.monotonic(), _POLL_INTERVAL)
+        try:
+            async with asyncio.timeout(remaining):
+                status = await _request_status(address, path, host, tls)
+            if 200 <= status < 300:
+                return
+            problem = f"returns status {status}"
+        except (OSError, HealthCheckError) as error:
+            problem = f"fails ({str(error) or 'no response in time'})"
+        if time.monotonic() > deadline:
+            raise HealthCheckError(f"GET {path} {problem} after {limit:g} s")
+        await asyncio.sleep(_POLL_INTERVAL)
+
+
+async def _request_status(address: str, path: str, host: str, tls: bool) -> int:
+    reader, writer = await _connect(address, tls)
+    try:
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode())
+        line = (await reader.readline()).decode(errors="replace").split()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    if len(line) < 2 or not line[0].startswith("HTTP/") or not line[1].isdigit():
+        raise HealthCheckError(f"{' '.join(line)[:60]!r} is not an HTTP response")
+    return int(line[1])
+
+
+async def _connect(address: str, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    context = None
+    if tls:
+        # The certificate is for the name that clients use, not for this local address.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if address.startswith("unix:"):
+        return await asyncio.open_unix_connection(address.removeprefix("unix:"), ssl=context)
+    name, _, port = address.rpartition(":")
+    name = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(name, name.strip("[]"))
+    return await asyncio.open_connection(name, int(port), ssl=context)
+
+
+class SupervisedProcess:
+    """A process that is started again if it ends before it was stopped.
+
+    A server has the name ``web``, the listening sockets *fds* and the path *private* of a Unix
+    socket for health checks. A worker has none of them.
+    """
 
     def __init__(
-        self, services: Services, name: str, fds: Sequence[int], private: Path | None
+        self, release: Release, name: str, fds: Sequence[int], private: Path | None
     ) -> None:
-        self.services = services
+        self.release = release
         self.name = name
         self.fds = fds
         self.private = private
-        self.log = services.folder / "log" / f"{name}.log"
-        self.begin = 0
+        self.log = release.folder / "log" / f"{name}.log"
+        self.log_start = 0
         self.process: asyncio.subprocess.Process | None = None
-        self.ending = False
+        self.stopping = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process runs."""
+        return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
         """Start the process."""
-        services = self.services
+        release = self.release
         command = (
-            services.web(self.private, self.fds)
+            release.server_command(self.private, self.fds)
             if self.private
-            else shlex.split(services.workers[self.name])
+            else shlex.split(release.workers[self.name])
         )
-        with _log(self.log) as output:
-            self.begin = output.tell()
+        with _open_log(self.log) as output:
+            self.log_start = output.tell()
             self.process = await asyncio.create_subprocess_exec(
                 *command,
-                cwd=services.release / "app",
-                env=services.environment(),
+                cwd=release.path / "app",
+                env=process_environment(release.folder, release.path),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -60,65 +136,70 @@ class Child:
                 preexec_fn=_end_with_parent,
             )
 
-    async def keep(self) -> None:
-        """Start the process again whenever it ends, with pauses that grow."""
-        pause = 0.5
-        while not self.ending:
-            begun = time.monotonic()
+    async def restart_whenever_it_ends(self) -> None:
+        """Start the process again whenever it ends. The delays grow if it ends quickly."""
+        delay = _FIRST_RESTART_DELAY
+        while not self.stopping:
+            started = time.monotonic()
             if self.process:
                 await self.process.wait()
-            if self.ending:
+            if self.stopping:
                 return
-            pause = 0.5 if time.monotonic() - begun > 60 else min(pause * 2, 30)
-            print(f"{self.name} of {self.services.name} ended; again in {pause:g} s", flush=True)  # noqa: T201 - its log
-            await asyncio.sleep(pause)
+            stable = time.monotonic() - started > _STABLE_AFTER
+            delay = _FIRST_RESTART_DELAY if stable else min(delay * 2, _LONGEST_RESTART_DELAY)
+            print(  # noqa: T201 - the log of the supervisor
+                f"{self.name} of {self.release.name} ended. It starts again in {delay:g} s",
+                flush=True,
+            )
+            await asyncio.sleep(delay)
             with contextlib.suppress(OSError, ValueError):
-                if not self.ending:
+                if not self.stopping:
                     await self.start()
 
-    async def well(self) -> None:
-        """Wait until the server is well, or has ended."""
-        health = self.services.health
+    async def wait_until_healthy(self) -> None:
+        """Wait until the server is healthy.
+
+        Raises:
+            HealthCheckError: The server is unhealthy, or has ended.
+        """
+        health = self.release.health
         assert self.process and self.private
-        well = asyncio.create_task(
-            until_well(
+        healthy = asyncio.create_task(
+            wait_until_healthy(
                 f"unix:{self.private}", health["path"], health["host"], limit=health["timeout"]
             )
         )
         ended = asyncio.create_task(self.process.wait())
-        await asyncio.wait({well, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            well.cancel()
-            await asyncio.wait({well})
-            raise WellnessError(
-                f"the server ended with exit code {ended.result()}\n{self.said()}".strip()
-            )
-        ended.cancel()
+        await asyncio.wait({healthy, ended}, return_when=asyncio.FIRST_COMPLETED)
         try:
-            await well
-        except WellnessError as error:
-            raise WellnessError(f"{error}\n{self.said()}".strip()) from None
+            if ended.done():
+                healthy.cancel()
+                await asyncio.wait({healthy})
+                raise HealthCheckError(f"the server ended with exit code {ended.result()}")
+            ended.cancel()
+            await healthy
+        except HealthCheckError as error:
+            raise HealthCheckError(f"{error}\n{self._log_tail()}".strip()) from None
 
-    def said(self) -> str:
-        """The end of what it has logged since it was started."""
+    def _log_tail(self) -> str:
+        """Return the end of what the process has logged since its start."""
         with self.log.open("rb") as file:
-            file.seek(max(self.begin, file.seek(0, os.SEEK_END) - 8000))
+            file.seek(max(self.log_start, file.seek(0, os.SEEK_END) - _LOG_TAIL))
             return file.read().decode(errors="replace")
 
-    def tell(self) -> None:
-        """Ask the process to end."""
-        self.ending = True
-        if self.process and self.process.returncode is None:
+    def terminate(self) -> None:
+        """Send SIGTERM. The process is not started again."""
+        self.stopping = True
+        if self.process and self.is_running:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGTERM)
 
-    async def end(self) -> None:
-        """Ask the process to end, and see to it that it does."""
-        self.tell()
+    async def stop(self) -> None:
+        """Send SIGTERM, wait until the process has ended, and kill it if it takes too long."""
+        self.terminate()
         if self.process:
             try:
-                # The server's drain, its requests, its shutdown.
-                await asyncio.wait_for(self.process.wait(), self.services.graceful + 20)
+                await asyncio.wait_for(self.process.wait(), self.release.graceful + _KILL_AFTER)
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     self.process.kill()
@@ -127,93 +208,98 @@ class Child:
             self.private.unlink(missing_ok=True)
 
 
-class Generation:
-    """All processes of a release, as it was at one moment."""
+class ReleaseProcesses:
+    """All processes of a release, with the environment that it had when they were started.
 
-    def __init__(self, services: Services, fds: Sequence[int], *, trial: bool = False) -> None:
-        self.services = services
-        self.signature = signature(services.folder, services.name)
+    For a trial, this is a single server without workers.
+    """
+
+    def __init__(self, release: Release, fds: Sequence[int], *, trial: bool = False) -> None:
+        self.release = release
+        self.signature = release_signature(release.folder, release.name)
         self.since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-        run = services.folder / "run"
-        count = 1 if trial else services.processes
+        run = release.folder / "run"
         self.servers = [
-            Child(services, "web", fds, run / f"{secrets.token_hex(4)}.sock") for _ in range(count)
+            SupervisedProcess(release, "web", fds, run / f"{secrets.token_hex(4)}.sock")
+            for _ in range(1 if trial else release.processes)
         ]
-        self.workers = [] if trial else [Child(services, one, (), None) for one in services.workers]
-        self._keepers: set[asyncio.Task[None]] = set()
+        workers = release.workers if not trial else {}
+        self.workers = [SupervisedProcess(release, name, (), None) for name in workers]
+        self.processes = [*self.servers, *self.workers]
+        self._restarts: set[asyncio.Task[None]] = set()
 
-    async def start_servers(self, *, well: bool) -> None:
-        """Start the servers, and wait until they are *well*.
+    async def start_servers(self, *, check_health: bool) -> None:
+        """Start the servers, and by choice wait until they are healthy.
 
         Raises:
-            WellnessError: One isn't; all have ended then.
+            HealthCheckError: A server is unhealthy. All processes have been stopped.
         """
         try:
-            for child in self.servers:
-                await child.start()
-            if well:
-                for child in self.servers:
-                    await child.well()
-        except (OSError, ValueError, WellnessError) as error:
-            await self.end()
-            raise WellnessError(str(error)) from error
+            for server in self.servers:
+                await server.start()
+            if check_health:
+                for server in self.servers:
+                    await server.wait_until_healthy()
+        except (OSError, ValueError, HealthCheckError) as error:
+            await self.stop()
+            raise HealthCheckError(str(error)) from error
 
     async def start_workers(self) -> None:
-        """Start the workers, and keep all processes running from now on."""
-        for child in self.workers:
-            # One that can't be started is tried again, and its log says why.
+        """Start the workers. From now on, all processes are restarted when they end."""
+        for worker in self.workers:
+            # If a worker cannot start, it is started again later. Its log contains the reason.
             with contextlib.suppress(OSError, ValueError):
-                await child.start()
-        for child in [*self.servers, *self.workers]:
-            self._keepers.add(task := asyncio.create_task(child.keep()))
-            task.add_done_callback(self._keepers.discard)
+                await worker.start()
+        for process in self.processes:
+            task = asyncio.create_task(process.restart_whenever_it_ends())
+            self._restarts.add(task)
+            task.add_done_callback(self._restarts.discard)
 
-    async def accepts_no_more(self) -> None:
-        """Ask all processes to end, and wait until the servers accept nothing more."""
-        for child in [*self.servers, *self.workers]:
-            child.tell()
+    async def stop_accepting(self) -> None:
+        """Send SIGTERM to all processes, and wait until the servers no longer accept."""
+        for process in self.processes:
+            process.terminate()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5):
-                while any(_runs(child) and child.private.exists() for child in self.servers):  # type: ignore[union-attr]  # noqa: ASYNC110 - a file of another process
+                # A server removes its private socket when it stops accepting.
+                while any(  # noqa: ASYNC110 - the file belongs to another process
+                    server.is_running and server.private and server.private.exists()
+                    for server in self.servers
+                ):
                     await asyncio.sleep(0.02)
 
-    async def end(self) -> None:
-        """Ask all processes to end, and wait until they have."""
-        await asyncio.gather(*(child.end() for child in [*self.servers, *self.workers]))
-        for task in self._keepers:
+    async def stop(self) -> None:
+        """Stop all processes, and wait until they have ended."""
+        await asyncio.gather(*(process.stop() for process in self.processes))
+        for task in self._restarts:
             task.cancel()
 
-    def complete(self) -> bool:
-        """Whether all its processes run."""
-        return all(_runs(child) for child in [*self.servers, *self.workers])
+    def all_running(self) -> bool:
+        """Return whether all processes run."""
+        return all(process.is_running for process in self.processes)
 
     def describe(self) -> dict[str, Any]:
-        """What ``status`` tells of it."""
-        children = [*self.servers, *self.workers]
+        """Return what ``status`` reports about the processes."""
+        running = dict.fromkeys((process.name for process in self.processes), 0)
+        for process in self.processes:
+            running[process.name] += process.is_running
         return {
-            "release": self.services.name,
+            "release": self.release.name,
             "since": self.since,
-            "bind": self.services.bind,
-            "processes": {
-                name: sum(1 for child in children if child.name == name and _runs(child))
-                for name in dict.fromkeys(child.name for child in children)
-            },
-            "wanted": len(children),
+            "bind": self.release.bind,
+            "processes": running,
+            "expected": len(self.processes),
         }
 
 
-def _runs(child: Child) -> bool:
-    return child.process is not None and child.process.returncode is None
-
-
-def _log(path: Path) -> IO[bytes]:
+def _open_log(path: Path) -> IO[bytes]:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    if path.exists() and path.stat().st_size > LOG_LIMIT:
+    if path.exists() and path.stat().st_size > _LOG_LIMIT:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end a child whose parent was killed: it would hold the sockets."""
+    """Have Linux end the child if the supervisor is killed, as it would keep the sockets open."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,99 +1,192 @@
-"""The releases on a host: which were served, which is to be served again, which can go."""
+"""The releases on a host: what they run, their environment, and which one is next or last."""
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
+import json
+import os
+import re
 import shutil
+import stat
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["activate", "choose", "describe", "previous", "prune"]
+PROGRAM = Path(sys.argv[0]).absolute()
+_VARIABLE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 
 
-def current(folder: Path) -> str | None:
-    """The release that ``current`` names."""
+class Release:
+    """A release in *folder*, and what it runs according to its ``services.json``."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.path = folder / "releases" / name
+        services = json.loads((self.path / "services.json").read_text())
+        self.app: str = services["app"]
+        self.bind: list[str] = services["bind"]
+        self.processes: int = services["processes"]
+        self.workers: dict[str, str] = services["workers"]
+        self.health: dict[str, Any] = services["health"]
+        self.graceful: float = services["graceful"]
+        self._config = self.path / "app" / "hypercorn.toml"
+
+    def server_command(self, private: Path, fds: Sequence[int]) -> list[str]:
+        """Return the command of a server on the sockets *fds* and the Unix socket *private*."""
+        command = [str(self.path / "venv/bin/python"), str(PROGRAM), "hypercorn"]
+        if self._config.is_file():
+            command += ["--config", str(self._config)]
+        for fd in fds:
+            command += ["--fd", str(fd)]
+        return [*command, "--private", str(private), "--graceful", str(self.graceful), self.app]
+
+    def uses_tls(self) -> bool:
+        """Return whether the configuration of Hypercorn contains a certificate."""
+        if not self._config.is_file():
+            return False
+        return {"certfile", "keyfile"} <= tomllib.loads(self._config.read_text()).keys()
+
+
+def process_environment(folder: Path, release: Path) -> dict[str, str]:
+    """Return the environment variables for processes of the release in the folder *release*.
+
+    Raises:
+        ValueError: The file with the environment is invalid, or other users may read it.
+    """
+    venv = release / "venv"
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")},
+        **_read_environment(folder / "shared" / "env"),
+        "PATH": f"{venv / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(venv),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _read_environment(file: Path) -> Mapping[str, str]:
+    try:
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise ValueError(f"other users can read {file}. Run chmod 600 {file}")
+        return parse_environment(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """Return the variables in *text*: lines ``KEY=value``, as systemd and shells read them.
+
+    Values can be in quotes. Empty lines and lines that start with ``#`` are ignored.
+
+    Raises:
+        ValueError: A line is invalid. The message does not contain it, as it may be a secret.
+    """
+    variables: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = _VARIABLE.fullmatch(line)
+        if not match or "\0" in line:
+            raise ValueError(f"line {number} must look like KEY=value")
+        value = match[2]
+        if value[:1] in {'"', "'"}:
+            if len(value) < 2 or value[-1] != value[0]:
+                raise ValueError(f"line {number} has a quote that is not closed")
+            value = value[1:-1]
+        variables[match[1]] = value
+    return variables
+
+
+def release_signature(folder: Path, release: str) -> str:
+    """Return a hash of everything that a process reads only when it starts."""
+    digest = hashlib.sha256(release.encode())
+    shared = sorted(file for file in (folder / "shared").rglob("*") if file.is_file())
+    for file in [folder / "releases" / release / "services.json", *shared]:
+        digest.update(f"\0{file}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _current(folder: Path) -> str | None:
     link = folder / "current"
     return link.readlink().name if link.is_symlink() else None
 
 
 def activate(folder: Path, release: str) -> None:
-    """Remember that *release* is well where its clients ask for it."""
+    """Record that *release* is healthy at its public address."""
     path = folder / "releases" / release
     (path / "withdrawn").unlink(missing_ok=True)
     (path / "activated").touch()
     (folder / "run" / "rollback").unlink(missing_ok=True)
 
 
-def served(folder: Path) -> list[str]:
-    """The releases that were served and not withdrawn, the last one first."""
-    marks = [
-        mark
-        for mark in (folder / "releases").glob("*/activated")
-        if not (mark.parent / "withdrawn").exists()
-    ]
-    return [mark.parent.name for mark in sorted(marks, key=_when, reverse=True)]
-
-
-def previous(folder: Path, release: str) -> str:
-    """The release that was served before *release*.
+def previous_release(folder: Path, release: str) -> str:
+    """Return the release that was served before *release*.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such release.
     """
-    known = served(folder)
-    before = known[known.index(release) + 1 :] if release in known else known
+    paths = _newest_first(folder)
+    served = [path.name for path in paths if _served_at(path)]
+    before = served[served.index(release) + 1 :] if release in served else served
     if not before:
-        raise ValueError(f"there is no release to go back to: {release or 'none'} is the first")
+        raise ValueError(f"there is no release before {release or 'the first deployment'}")
     return before[0]
 
 
-def choose(folder: Path, release: str) -> str:
-    """The release that a rollback goes back to: *release*, or the one before the current one.
+def rollback_target(folder: Path, release: str) -> str:
+    """Return the release to roll back to, and mark the current one as withdrawn.
 
-    It is written down until the next deployment, so that a rollback that is called again, whether
-    it was broken off or has ended unheard, goes to the same one.
+    The target is *release*, or the release before the current one if *release* is empty. It is
+    recorded until the next deployment, so that a rollback that is repeated has the same target.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such release.
     """
-    begun = folder / "run" / "rollback"
-    if not release and begun.exists():
-        return begun.read_text()
-    now = current(folder) or ""
-    target = release or previous(folder, now)
+    record = folder / "run" / "rollback"
+    if not release and record.exists():
+        return record.read_text()
+    current = _current(folder) or ""
+    target = release or previous_release(folder, current)
     if not (folder / "releases" / target / "installed").exists():
-        known = sorted(path.parent.name for path in (folder / "releases").glob("*/installed"))
-        raise ValueError(f"there is no release {target}; there is {', '.join(known) or 'none'}")
-    begun.write_text(target)
-    if now and now != target:
-        (folder / "releases" / now / "withdrawn").touch()
+        installed = sorted(path.parent.name for path in folder.glob("releases/*/installed"))
+        known = ", ".join(installed) or "none"
+        raise ValueError(f"the release {target} does not exist. The releases are {known}")
+    record.write_text(target)
+    if current:
+        (folder / "releases" / current / "withdrawn").touch()
     (folder / "releases" / target / "withdrawn").unlink(missing_ok=True)
     return target
 
 
 def prune(folder: Path, keep: int) -> list[str]:
-    """Remove what is neither current nor among the last *keep* releases; returns their names."""
-    now = current(folder)
-    paths = sorted((folder / "releases").iterdir(), key=_age, reverse=True)
-    kept = [path for path in paths if path.name != now][: keep - 1]
-    gone = [path for path in paths if path.name != now and path not in kept]
-    for path in gone:
+    """Remove all but the current and the last *keep* releases, and return what was removed."""
+    current = _current(folder)
+    others = [path for path in _newest_first(folder) if path.name != current]
+    removed = others[keep - 1 :]
+    for path in removed:
         shutil.rmtree(path)
     for path in (folder / "incoming").iterdir():
         path.unlink()
-    return [path.name for path in gone]
+    return [path.name for path in removed]
 
 
 def describe(folder: Path) -> dict[str, object]:
-    """What ``status`` tells of the releases and the lock."""
-    paths = sorted((folder / "releases").iterdir(), key=_age, reverse=True)
+    """Return what ``status`` reports about the releases and the lock."""
     return {
-        "current": current(folder),
-        "releases": [path.name for path in paths],
-        "locked": _owner(folder / "run" / "lock"),
+        "current": _current(folder),
+        "releases": [path.name for path in _newest_first(folder)],
+        "locked": _lock_owner(folder / "run" / "lock"),
     }
 
 
-def _owner(lock: Path) -> str | None:
+def _lock_owner(lock: Path) -> str | None:
+    import fcntl  # Windows does not have it, and machines that deploy import this module, too
+
     if not lock.exists():
         return None
     with lock.open() as file:
@@ -104,11 +197,13 @@ def _owner(lock: Path) -> str | None:
     return None
 
 
-def _when(path: Path) -> int:
-    return path.stat().st_mtime_ns
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted((folder / "releases").iterdir(), key=_served_at, reverse=True)
 
 
-def _age(path: Path) -> int:
-    """When a release was last served; one that nobody goes back to is older than any other."""
-    mark = path / "activated"
-    return _when(mark) if mark.exists() and not (path / "withdrawn").exists() else 0
+def _served_at(path: Path) -> int:
+    """Return when a release was last served; 0 if it was never served, or was withdrawn."""
+    marker = path / "activated"
+    if not marker.exists() or (path / "withdrawn").exists():
+        return 0
+    return marker.stat().st_mtime_ns

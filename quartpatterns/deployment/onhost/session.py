@@ -1,11 +1,11 @@
-"""Commands for a host, run one after the other under its lock.
+"""The program that holds the lock of a host, and runs commands one after the other.
 
-Started over SSH, this reads one JSON value a line and answers each with one. The lock is held by
-this very process and every command runs as a child of it: when the connection breaks, or nothing
-is heard for a while, the command is ended and then the lock is gone. So a lock is never stale,
-and what a broken deployment left running never meets the next one.
+It is started over SSH, and reads and writes one JSON value per line. This process holds the
+lock, and every command is a child of it. If the connection breaks, or no line arrives for a
+minute, the process ends the running command and then itself. A lock is therefore never stale,
+and a command of an interrupted deployment never runs beside the next deployment.
 
-It is sent as the argument of ``python3 -c``, so that it needs nothing on the host but Python.
+The source is sent to ``python3 -c``, so that the host needs nothing except Python.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ import sys
 import time
 from typing import Any
 
-PATIENCE = 60.0
-"""Seconds after which somebody who says nothing is gone."""
-LONGEST = 200_000
-"""Characters of an output that are sent."""
+SILENCE_LIMIT = 60.0
+"""Seconds without a line after which the deployment counts as gone."""
+OUTPUT_LIMIT = 200_000
+"""Characters of the output of a command that are sent."""
+LOCK_ATTEMPTS = 10
+"""Attempts, 0.2 s apart: the command of an interrupted deployment may be about to end."""
 
 
-def say(**message: Any) -> None:
-    """Answer with *message*."""
-    print(json.dumps(message), flush=True)  # noqa: T201 - its log
+def send(**message: Any) -> None:
+    """Write a message to the deployment."""
+    print(json.dumps(message), flush=True)  # noqa: T201 - this is the protocol
 
 
-def take(folder: str, owner: str) -> int | None:
-    """The lock of *folder* as an open file, or ``None`` after its owner was told."""
+def acquire_lock(folder: str, owner: str) -> int | None:
+    """Return the open lock file, or None after sending who holds the lock."""
     os.makedirs(f"{folder}/run", mode=0o700, exist_ok=True)
     lock = os.open(f"{folder}/run/lock", os.O_RDWR | os.O_CREAT, 0o600)
-    for _ in range(10):  # a command of a broken deployment may be about to end
+    for _ in range(LOCK_ATTEMPTS):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,12 +46,12 @@ def take(folder: str, owner: str) -> int | None:
             os.truncate(lock, 0)
             os.write(lock, f"{owner} since {time.strftime('%Y-%m-%d %H:%M:%S %Z')}".encode())
             return lock
-    say(event="locked", owner=os.pread(lock, 1000, 0).decode(errors="replace"))
+    send(event="locked", owner=os.pread(lock, 1000, 0).decode(errors="replace"))
     return None
 
 
 async def run(command: str, limit: float) -> tuple[int, str]:
-    """The exit code and the output of *command*, which is ended after *limit* seconds."""
+    """Return the exit code and the output of a command, which is ended after *limit* seconds."""
     process = await asyncio.create_subprocess_shell(
         command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -59,65 +61,65 @@ async def run(command: str, limit: float) -> tuple[int, str]:
     )
     try:
         output, _ = await asyncio.wait_for(process.communicate(), limit)
-        return process.returncode or 0, output.decode(errors="replace")[-LONGEST:]
+        return process.returncode or 0, output.decode(errors="replace")[-OUTPUT_LIMIT:]
     except TimeoutError:
-        return 124, f"it took longer than {limit:g} s, and was ended"
+        return 124, f"the command took longer than {limit:g} s and was ended"
     finally:
         await end(process)
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """End *process* and all that it has started, but for what has left it."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    """End a process and all children in its session."""
+    for signum in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, asyncio.TimeoutError):
-            os.killpg(process.pid, sign)
+            os.killpg(process.pid, signum)
             await asyncio.wait_for(process.wait(), 2)
 
 
-async def heard(lines: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The next thing that is asked; ``None`` when nobody is there any more."""
+async def receive(lines: asyncio.StreamReader) -> dict[str, Any] | None:
+    """Return the next request, or None if the deployment is gone. Empty lines are heartbeats."""
     while True:
         try:
-            line = await asyncio.wait_for(lines.readline(), PATIENCE)
+            line = await asyncio.wait_for(lines.readline(), SILENCE_LIMIT)
         except TimeoutError:
             return None
         if not line.endswith(b"\n"):
             return None
         if line.strip():
-            asked: dict[str, Any] = json.loads(line)
-            return asked
+            request: dict[str, Any] = json.loads(line)
+            return request
 
 
 async def serve() -> None:
-    """Do what is asked until nobody asks any more."""
+    """Run commands until the deployment is gone."""
     lines = asyncio.StreamReader(limit=2**24)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    asking = asyncio.create_task(heard(lines))
-    while asked := await asking:
-        asking = asyncio.create_task(heard(lines))
-        running = asyncio.create_task(run(asked["run"], asked["limit"]))
-        # What is heard while a command runs is that nobody is there any more.
-        await asyncio.wait({asking, running}, return_when=asyncio.FIRST_COMPLETED)
+    receiving = asyncio.create_task(receive(lines))
+    while request := await receiving:
+        receiving = asyncio.create_task(receive(lines))
+        running = asyncio.create_task(run(request["run"], request["limit"]))
+        # No request arrives while a command runs, so this task ends if the deployment is gone.
+        await asyncio.wait({receiving, running}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
             running.cancel()
             await asyncio.wait({running})
             return
         code, output = running.result()
-        say(event="done", code=code, output=output)
+        send(event="done", code=code, output=output)
 
 
 def main(folder: str, owner: str) -> None:
-    """Take the lock, and serve."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - the host's Python may be any
-        return say(event="python", version=sys.version.split()[0])
+    """Lock the host, and run commands."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - the host may have any Python
+        return send(event="python", version=sys.version.split()[0])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        lock = take(folder, owner)
+        lock = acquire_lock(folder, owner)
     except OSError as error:
-        return say(event="refused", error=str(error))
+        return send(event="refused", error=str(error))
     if lock is not None:
-        say(event="ready", version=sys.version.split()[0])
+        send(event="ready", version=sys.version.split()[0])
         asyncio.run(serve())
         os.truncate(lock, 0)
     return None

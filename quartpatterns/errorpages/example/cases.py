@@ -1,4 +1,4 @@
-"""What original and port must answer alike: the pages, where the API's JSON is a standard's."""
+"""The cases of error pages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from quartpatterns.compare import Case, Difference, Step
 __all__ = ["CASES"]
 
 ID = "the-request"
-STANDARD = "the port writes problem documents (RFC 9457), the original members of its own"
-ASKED = "the port looks at the Accept header, the original has HTML for everybody"
-VARIES = "an answer that depends on Accept says so to caches"
-KEPT = "a handler that renders a page keeps the headers of the error (RFC 9110, 15.5.6)"
-TOLD = "the client can name its request also where it does not see the page"
+STANDARD = "the port sends problem documents (RFC 9457), the original has its own members"
+ACCEPT = "the port reads the Accept header, the original always sends HTML"
+VARY = "a response that depends on Accept needs a Vary header"
+HEADERS = "the port's pages keep the headers of the error (RFC 9110, 15.5.6)"
+SENT_ID = "the id of the request is also in a header"
 
 HTML = "text/html; charset=utf-8"
 LENGTH: dict[str, Any] = {"ignore_headers": ("content-length",)}  # follows from the body
@@ -30,23 +30,23 @@ BROKEN = (
 )
 
 
-def ask(path: str, **more: Any) -> Step:
-    """A request with an id, and HTML compared as HTML."""
+def request(path: str, **more: Any) -> Step:
+    """Return a request with an id, whose response is compared as HTML."""
     headers = {"X-Request-ID": ID, **more.pop("headers", {})}
     return Step(path, headers=headers, **{"compare": "html", **more})
 
 
-def told(step: int = 0) -> Difference:
-    return Difference("header:x-request-id", None, ID, TOLD, step=step)
+def has_id(step: int = 0) -> Difference:
+    return Difference("header:x-request-id", None, ID, SENT_ID, step=step)
 
 
 def negotiated(step: int = 0) -> tuple[Difference, ...]:
-    """The same page on both sides, which the port has chosen."""
-    return told(step), Difference("header:vary", None, "Accept", VARIES, step=step)
+    """Return the differences of the same page, which the port has negotiated."""
+    return has_id(step), Difference("header:vary", None, "Accept", VARY, step=step)
 
 
 def document(status: int, detail: str) -> tuple[Difference, ...]:
-    """A problem document in the place of the original's own members."""
+    """Return the differences of a problem document."""
     name = HTTPStatus(status).phrase
     before = {"code": status, "name": name, "description": detail}
     after = {
@@ -58,19 +58,19 @@ def document(status: int, detail: str) -> tuple[Difference, ...]:
     }
     types = "application/json", "application/problem+json"
     return (
-        told(),
+        has_id(),
         Difference("body", before, after, STANDARD),
         Difference("header:content-type", *types, STANDARD),
     )
 
 
 def api(path: str, **more: Any) -> Step:
-    return ask(path, compare="json", **LENGTH, **more)
+    return request(path, compare="json", **LENGTH, **more)
 
 
 def error(name: str, path: str, *checks: str, **more: Any) -> Case:
-    """A page of an error that is the same on both sides."""
-    return Case(name, ask(path, **more), checks=checks, differs=negotiated())
+    """Return a case with the same error page on both sides."""
+    return Case(name, request(path, **more), checks=checks, differs=negotiated())
 
 
 CASES = (
@@ -82,34 +82,39 @@ CASES = (
     error("500", "/broken", "EP-1", "EP-3", "EP-4"),
     error("500, HEAD", "/broken", "EP-4", method="HEAD"),
     Case(
-        "405 says what is allowed",
-        ask("/gone", method="POST"),
+        "405 has Allow",
+        request("/gone", method="POST"),
         checks=("EP-5",),
         differs=[
             *negotiated(),
-            Difference("header:allow", None, "GET, HEAD, OPTIONS", KEPT),
+            Difference("header:allow", None, "GET, HEAD, OPTIONS", HEADERS),
         ],
     ),
     error("503 with a description", "/unavailable", "EP-5"),
-    error("a browser", "/nowhere", headers={"Accept": "text/html,*/*;q=0.8"}),
-    error("an Accept header that is none", "/nowhere", headers={"Accept": ";;,/,q=x"}),
-    error("nothing that can be had", "/nowhere", headers={"Accept": "image/png"}),
+    error("browser", "/nowhere", headers={"Accept": "text/html,*/*;q=0.8"}),
+    error("invalid Accept header", "/nowhere", headers={"Accept": ";;,/,q=x"}),
+    error("Accept without a match", "/nowhere", headers={"Accept": "image/png"}),
     error("path that is not ASCII", "/%E2%98%83/%ff%00", "EP-2"),
     error("path with HTML", "/%3Cscript%3E", "EP-2"),
     error("hostile host", "/nowhere", headers={"Host": "evil.example"}),
     error("two slashes", "//evil.example/nowhere"),
-    error("profile of nobody", "/profile", "EP-5"),
-    error("profile of somebody unknown", "/profile?username=bob", "EP-5"),
-    Case("profile", ask("/profile?username=ada"), checks=("EP-5",)),
+    error("profile without a name", "/profile", "EP-5"),
+    error("profile of an unknown user", "/profile?username=bob", "EP-5"),
+    Case("profile", request("/profile?username=ada"), checks=("EP-5",)),
     Case(
-        "an id that is made up",
+        "a new id",
         Step("/nowhere", compare="html", capture={"id": "<code>([0-9a-f]{32})</code>"}),
-        differs=[*negotiated()[1:], Difference("header:x-request-id", None, "{id}", TOLD)],
+        differs=[*negotiated()[1:], Difference("header:x-request-id", None, "{id}", SENT_ID)],
     ),
-    Case("OPTIONS", ask("/gone", method="OPTIONS")),
-    Case("blueprint's own handler", ask("/blog/new"), checks=("EP-5",)),
-    Case("blueprint without one", ask("/blog/old"), checks=("EP-5",), differs=[told()]),
-    Case("404 below a prefix", ask("/blog/new/nowhere"), checks=("EP-5",), differs=[told()]),
+    Case("OPTIONS", request("/gone", method="OPTIONS")),
+    Case("handler of a blueprint", request("/blog/new"), checks=("EP-5",)),
+    Case(
+        "status without a blueprint handler",
+        request("/blog/old"),
+        checks=("EP-5",),
+        differs=[has_id()],
+    ),
+    Case("404 below a prefix", request("/blog/new/nowhere"), checks=("EP-5",), differs=[has_id()]),
     Case("API", api("/api/users/ada"), checks=("EP-5",)),
     Case(
         "API, 404 of a view",
@@ -118,7 +123,7 @@ CASES = (
         differs=document(404, "There is no user böb."),
     ),
     Case(
-        "API, 404 of no view",
+        "API, 404 of an unknown path",
         api("/api/nowhere"),
         checks=("EP-5",),
         differs=document(404, NOT_FOUND),
@@ -131,24 +136,24 @@ CASES = (
     ),
     Case("API, 500", api("/api/broken"), checks=("EP-4", "EP-5"), differs=document(500, BROKEN)),
     Case(
-        "who asks for JSON",
-        ask("/gone", headers={"Accept": "application/json"}, method="HEAD", **LENGTH),
+        "client that accepts JSON",
+        request("/gone", headers={"Accept": "application/json"}, method="HEAD", **LENGTH),
         differs=[
             *negotiated(),
-            Difference("header:content-type", HTML, "application/problem+json", ASKED),
+            Difference("header:content-type", HTML, "application/problem+json", ACCEPT),
         ],
     ),
     Case(
         "API error",
-        ask("/foo", compare="text"),
+        request("/foo", compare="text"),
         checks=("AE-1", "AE-2", "AE-3"),
         differs=negotiated(),
     ),
     Case(
         "API error with a payload",
-        ask("/bar", compare="text"),
+        request("/bar", compare="text"),
         checks=("AE-1", "AE-2"),
         differs=negotiated(),
     ),
-    Case("API error, HEAD", ask("/foo", method="HEAD"), checks=("AE-3",), differs=negotiated()),
+    Case("API error, HEAD", request("/foo", method="HEAD"), checks=("AE-3",), differs=negotiated()),
 )

@@ -75,7 +75,7 @@ def create_app(config=None):
 
     @app.get("/broken")
     def broken():
-        raise RuntimeError("nobody is told of this")
+        raise RuntimeError("this text is only in the log")
 
     @app.get("/unavailable")
     def unavailable():
@@ -126,6 +126,6 @@ def api():
 
     @api.get("/broken")
     def broken():
-        raise RuntimeError("nobody is told of this")
+        raise RuntimeError("this text is only in the log")
 
     return api

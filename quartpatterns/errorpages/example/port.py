@@ -14,7 +14,7 @@ USERS = {"ada", "grace"}
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application: pages, a blog that is HTML for everybody, and an API that is JSON."""
+    """Return the application: pages, a blog in HTML, and an API in JSON."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     app.register_blueprint(blog())
@@ -41,7 +41,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
     @app.get("/broken")
     async def broken() -> str:
-        raise RuntimeError("nobody is told of this")
+        raise RuntimeError("this text is only in the log")
 
     @app.get("/unavailable")
     async def unavailable() -> str:
@@ -68,7 +68,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
 
 def blog() -> Blueprint:
-    """A blueprint with an error handler of its own."""
+    """Return a blueprint with its own error handler."""
     blog = Blueprint("blog", __name__, url_prefix="/blog")
 
     @blog.get("/<slug>")
@@ -83,7 +83,7 @@ def blog() -> Blueprint:
 
 
 def api() -> Blueprint:
-    """A blueprint whose errors are problem documents."""
+    """Return a blueprint whose errors are problem documents."""
     api = Blueprint("api", __name__, url_prefix="/api")
 
     @api.get("/users/<name>")
@@ -94,6 +94,6 @@ def api() -> Blueprint:
 
     @api.get("/broken")
     async def broken() -> str:
-        raise RuntimeError("nobody is told of this")
+        raise RuntimeError("this text is only in the log")
 
     return api

@@ -1,4 +1,4 @@
-"""What original and port must answer alike."""
+"""The cases of this pattern."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["CASES"]
 
 PAST = "Sat, 01 Jan 2000 00:00:00 GMT"
 FUTURE = "Wed, 01 Jan 2200 00:00:00 GMT"
-RELATIVE = "a Host header that a client made up can't become part of the target"
+RELATIVE = "the target does not contain the Host header, which a client can choose"
 
 
 def icon(
     name: str, *, method: str = "GET", checks: tuple[str, ...] = ("FV-3",), **headers: str
 ) -> Case:
-    """A case that asks for the icon."""
+    """Return a case that requests the icon."""
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     return Case(name, Step("/favicon.ico", method=method, headers=named), checks=checks)
 

@@ -12,7 +12,7 @@ from quartpatterns.subclassing import FaithfulQuart
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application of the page: a link in the page, a view, and a redirect."""
+    """Return the application: a link in the page, a view, and a redirect."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     add_favicon(app)

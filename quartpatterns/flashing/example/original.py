@@ -36,8 +36,8 @@ def create_app(config=None):
     def filtered():
         return render_template("filtered.html")
 
-    @app.get("/hop")
-    def hop():
+    @app.get("/redirect")
+    def redirected():
         return redirect(url_for("index"))
 
     return app

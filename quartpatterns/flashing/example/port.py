@@ -13,7 +13,7 @@ from quartpatterns.subclassing import FaithfulQuart
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application of the page: a login that says so on the next page."""
+    """Return the application: a login that flashes a message."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev")
     app.config.from_mapping(config or {})
@@ -41,7 +41,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         try:
             await flash(form["message"], form.get("category", "message"))
         except FlashTooLargeError:
-            abort(400, "The message is too long, or too many wait already: read them first.")
+            abort(400, "The message is too long, or too many messages are pending.")
         return redirect(url_for("index"))
 
     @app.get("/categories")
@@ -52,8 +52,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     async def filtered() -> str:
         return await render_template("filtered.html")
 
-    @app.get("/hop")
-    async def hop() -> ResponseReturnValue:
+    @app.get("/redirect")
+    async def redirected() -> ResponseReturnValue:
         return redirect(url_for("index"))
 
     return app

@@ -1,4 +1,4 @@
-"""What original and port must answer alike."""
+"""The cases of this pattern."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from quartpatterns.compare import Case, Step
 __all__ = ["CASES"]
 
 
-def shouted(name: str, **sent: str) -> Case:
-    """A case that sends a form to the class of views."""
-    return Case(name, Step("/shout", method="POST", form=sent), checks=("LL-6",))
+def shout(name: str, **form: str) -> Case:
+    """Return a case that sends a form to the class of views."""
+    return Case(name, Step("/shout", method="POST", form=form), checks=("LL-6",))
 
 
 CASES: tuple[Case, ...] = (
     Case("the index", Step("/"), checks=("LL-1", "LL-4")),
-    Case("again, when it is loaded", Step("/"), Step("/"), checks=("LL-1",)),
+    Case("again, after the import", Step("/"), Step("/"), checks=("LL-1",)),
     Case("a view without its argument", Step("/user/"), checks=("LL-3",)),
     Case("a view with its argument", Step("/user/Ada"), checks=("LL-1", "LL-3")),
     Case("without the slash", Step("/user"), checks=("LL-3",)),
@@ -29,9 +29,9 @@ CASES: tuple[Case, ...] = (
     Case("HEAD of the form", Step("/shout", method="HEAD"), checks=("LL-6",)),
     Case("PUT to the form", Step("/shout", method="PUT"), checks=("LL-6",)),
     Case("OPTIONS of the form", Step("/shout", method="OPTIONS"), checks=("LL-6",)),
-    shouted("a text", text="hello"),
-    shouted("a text that is not ASCII", text="stra\N{LATIN SMALL LETTER SHARP S}e <b>"),
-    shouted("no text"),
-    Case("a view that is not there", Step("/broken"), Step("/broken"), checks=("LL-5",)),
+    shout("a text", text="hello"),
+    shout("a text that is not ASCII", text="stra\N{LATIN SMALL LETTER SHARP S}e <b>"),
+    shout("no text"),
+    Case("a missing view", Step("/broken"), Step("/broken"), checks=("LL-5",)),
     Case("an unknown path", Step("/nope"), checks=("LL-1",)),
 )

@@ -12,7 +12,7 @@ from quartpatterns.subclassing import FaithfulQuart
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Quart:
-    """The application; its views are in ``port_views.py``, which nothing imports."""
+    """Return the application; its views are in ``port_views.py``, which nothing imports."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
 

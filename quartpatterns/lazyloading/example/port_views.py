@@ -10,23 +10,23 @@ from quart.views import MethodView
 
 
 async def index() -> str:
-    """The page with links to the others."""
+    """Return a page with links to the others."""
     return await render_template("index.html")
 
 
 async def user(username: str | None = None) -> str:
-    """Whoever the URL names, and whoever it does not."""
+    """A page for the user in the URL, or for nobody."""
     return await render_template("user.html", username=username)
 
 
 class Shout(MethodView):
-    """What is sent, in capitals."""
+    """A form whose text is returned in capitals."""
 
     async def get(self) -> str:
-        """An empty form."""
+        """Return the empty form."""
         return await render_template("shout.html", text="")
 
     async def post(self) -> str:
-        """The form with the answer."""
+        """Return the form with the result."""
         text = (await request.form).get("text", "")
         return await render_template("shout.html", text=text.upper())

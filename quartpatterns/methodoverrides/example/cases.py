@@ -1,4 +1,4 @@
-"""What original and port must answer alike: the table of the page, and what it leaves out."""
+"""The cases of HTTP method overrides."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from quartpatterns.compare import Case, Difference, Step
 
 __all__ = ["CASES"]
 
-KEPT = (
-    "gunicorn ends every body by itself, so that the original's CONTENT_LENGTH of 0 drops nothing"
-)
-CHUNKED = "a chunked body is dropped too, where the original only says that it is empty"
-FRAMING = "who sent POST would wait for the bytes that the length of an answer to HEAD promises"
+NOT_DROPPED = "under gunicorn, the original's CONTENT_LENGTH of 0 does not drop the body"
+CHUNKED = "the port drops a chunked body too; the original only sets its length to 0"
+FRAMING = "with the length of the response to HEAD, a client that has sent POST waits for the body"
 FORM: dict[str, Any] = {"form": {"a": "b"}}
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def override(method: str, meant: str, path: str = "/seen", **more: Any) -> Step:
-    headers = {"X-HTTP-Method-Override": meant, **more.pop("headers", {})}
+def override(method: str, value: str, path: str = "/seen", **more: Any) -> Step:
+    headers = {"X-HTTP-Method-Override": value, **more.pop("headers", {})}
     return Step(path, method=method, headers=headers, **more)
 
 
 def dropped(method: str) -> tuple[Difference, ...]:
-    """On the wire the original keeps the body of a request whose length is declared."""
-    kept = f'{{"content_length":0,"form":{{"a":["b"]}},"method":"{method}"}}\n'
+    """Under a real server, the original does not drop a body with a length."""
+    full = f'{{"content_length":0,"form":{{"a":["b"]}},"method":"{method}"}}\n'
     empty = f'{{"content_length":0,"form":{{}},"method":"{method}"}}\n'
-    lengths = str(len(kept)), str(len(empty))
+    lengths = str(len(full)), str(len(empty))
     return (
-        Difference("body", kept, empty, KEPT, where="on the wire"),
-        Difference("header:content-length", *lengths, KEPT, where="on the wire"),
+        Difference("body", full, empty, NOT_DROPPED, where="on the wire"),
+        Difference("header:content-length", *lengths, NOT_DROPPED, where="on the wire"),
     )
 
 

@@ -12,7 +12,7 @@ from quartpatterns.subclassing import FaithfulQuart
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application, behind the middleware."""
+    """Return the application with the middleware."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     app.asgi_app = HTTPMethodOverrideMiddleware(app.asgi_app)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What original and port of the pattern must answer alike, each on a database of its own."""
+"""The requests that original and port must answer alike, each with its own database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from quartpatterns.compare.services import mongodb
 __all__ = ["CASES", "arrange"]
 
 TOO_LARGE = 10**30
-NOBODY = "0" * 24
+UNKNOWN = "0" * 24
 ROGUE_ONE = f"{1:024x}"
 ACTORS = ("Felicity Jones", "Diego Luna", "Ben Mendelsohn", "Donnie Yen")
 
@@ -49,7 +49,7 @@ def movies() -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def arrange(folder: Path) -> AsyncIterator[Arrangement]:
-    """Two databases with the same movies, on one server; they are dropped in the end."""
+    """Make two databases with the same movies on one server, and drop them at the end."""
     async with in_thread(mongodb()) as url:
         async with AsyncMongoClient[dict[str, Any]](url) as client:
             run = secrets.token_hex(4)
@@ -69,7 +69,7 @@ def settings(url: str, name: str) -> dict[str, Any]:
     return {"MONGODB_SETTINGS": {"host": host}}
 
 
-NO_OBJECTS: tuple[object, ...] = ([], "text", 1)
+NOT_OBJECTS: tuple[object, ...] = ([], "text", 1)
 ID = {"id": r'"id":"([0-9a-f]{24})"'}
 DIGITS = re.compile(r"\d+")
 
@@ -85,7 +85,7 @@ def movie(**fields: object) -> Step:
 def differing(
     original: object, port: object, reason: str, *, step: int = 0
 ) -> tuple[Difference, ...]:
-    """The bodies of two answers, and their lengths."""
+    """Return the differences of two bodies, and of their lengths."""
     return (
         Difference("header:content-length", DIGITS, DIGITS, reason, step),
         Difference("body", original, port, reason, step),
@@ -93,8 +93,8 @@ def differing(
 
 
 def invalid(original: object, port: dict[str, str], *, step: int = 0) -> tuple[Difference, ...]:
-    """Both refuse the same fields, each in its own words."""
-    reason = "The words are MongoEngine's there and pydantic's here, which names embedded fields."
+    """Return the differences of two 422 answers that name the same fields."""
+    reason = "The messages are those of MongoEngine and of pydantic, which names embedded fields."
     answer = {"title": "Unprocessable Entity", "status": 422}
     return differing({**answer, "fields": original}, {**answer, "fields": port}, reason, step=step)
 
@@ -104,8 +104,8 @@ def saying(words: str) -> re.Pattern[str]:
 
 
 def failing(status: int, detail: str) -> tuple[Difference, ...]:
-    """The original fails, where the port says what is wrong."""
-    reason = "What the driver can't hand to the database is the client's fault."
+    """Return the differences of a 500 of the original and an error of the port."""
+    reason = "A value that the driver cannot store is an error of the client."
     return (
         Difference("status", 500, status, reason),
         *differing(saying("internal error"), saying(detail), reason),
@@ -113,7 +113,7 @@ def failing(status: int, detail: str) -> tuple[Difference, ...]:
 
 
 def no_movie(step: int) -> tuple[Difference, ...]:
-    reason = "There is nothing with an id that can't be; Flask-MongoEngine, too, answered 404."
+    reason = "An invalid id belongs to no document; Flask-MongoEngine answered 404 too."
     original = {"title": "Unprocessable Entity", "status": 422, "fields": {}}
     port = {"title": "Not Found", "status": 404, "detail": "There is no such movie."}
     return (
@@ -122,10 +122,10 @@ def no_movie(step: int) -> tuple[Difference, ...]:
     )
 
 
-FRACTION = "A year is not cut to fit."
-NO_TEXT = ("StringField only accepts string values", "Input should be a valid string")
-NO_VALUE = ("Field is required", "Field required")
-NO_NUMBER = "Input should be a valid integer, unable to parse string as an integer"
+FRACTION = "A fraction of a year is not truncated."
+NOT_TEXT = ("StringField only accepts string values", "Input should be a valid string")
+MISSING = ("Field is required", "Field required")
+NOT_A_NUMBER = "Input should be a valid integer, unable to parse string as an integer"
 
 CASES: tuple[Case, ...] = (
     Case("the page", Step("/", compare="html")),
@@ -135,19 +135,19 @@ CASES: tuple[Case, ...] = (
     Case("the last page", Step("/movies?page=3")),
     Case("after the last page", Step("/movies?page=4")),
     Case("a small page", Step("/movies?page=5&per_page=3")),
-    Case("a huge page is cut", Step("/movies?per_page=100000")),
-    Case("pages that are none", *(Step(f"/movies?page={page}") for page in ("x", "-1", "0", ""))),
-    Case("sizes that are none", *(Step(f"/movies?per_page={size}") for size in ("x", "0", ""))),
+    Case("a size above the maximum", Step("/movies?per_page=100000")),
+    Case("invalid pages", *(Step(f"/movies?page={page}") for page in ("x", "-1", "0", ""))),
+    Case("invalid sizes", *(Step(f"/movies?per_page={size}") for size in ("x", "0", ""))),
     Case(
-        "a page beyond all numbers",
+        "a page that is too large",
         Step(f"/movies?page={TOO_LARGE}"),
         differs=failing(404, "not found"),
     ),
     Case("an enormous size", Step(f"/movies?per_page={TOO_LARGE}")),
     Case("a movie", Step(f"/movies/{ROGUE_ONE}"), checks=("ME-1", "ME-2", "ME-4")),
-    Case("a movie that is none", Step(f"/movies/{NOBODY}"), checks=("ME-4",)),
+    Case("an unknown movie", Step(f"/movies/{UNKNOWN}"), checks=("ME-4",)),
     Case(
-        "an id that is none",
+        "an invalid id",
         Step("/movies/x", compare="json"),
         Step(f"/movies/{ROGUE_ONE}0", compare="json"),
         checks=("ME-4",),
@@ -161,7 +161,7 @@ CASES: tuple[Case, ...] = (
     Case("movies of a year and later", Step("/movies/since/2017"), checks=("ME-4",)),
     Case("a year that no movie has reached", Step("/movies/since/3000")),
     Case(
-        "a year beyond all numbers",
+        "a year that is too large in a path",
         Step(f"/movies/since/{TOO_LARGE}"),
         differs=failing(400, "too large for MongoDB"),
     ),
@@ -194,21 +194,21 @@ CASES: tuple[Case, ...] = (
         "no title",
         post("/movies", {"year": 2017}, compare="json"),
         checks=("ME-3",),
-        differs=invalid({"title": NO_VALUE[0]}, {"title": NO_VALUE[1]}),
+        differs=invalid({"title": MISSING[0]}, {"title": MISSING[1]}),
     ),
     Case(
-        "a title that is no text",
+        "a title that is not text",
         post("/movies", {"title": 1}, compare="json"),
         post("/movies", {"title": {"$gt": ""}}, compare="json"),
         differs=(
-            *invalid({"title": NO_TEXT[0]}, {"title": NO_TEXT[1]}),
-            *invalid({"title": NO_TEXT[0]}, {"title": NO_TEXT[1]}, step=1),
+            *invalid({"title": NOT_TEXT[0]}, {"title": NOT_TEXT[1]}),
+            *invalid({"title": NOT_TEXT[0]}, {"title": NOT_TEXT[1]}, step=1),
         ),
     ),
     Case(
-        "a year that is none",
+        "an invalid year",
         post("/movies", {"title": "x", "year": "last"}, compare="json"),
-        differs=invalid({"year": "last could not be converted to int"}, {"year": NO_NUMBER}),
+        differs=invalid({"year": "last could not be converted to int"}, {"year": NOT_A_NUMBER}),
     ),
     Case(
         "a year with a fraction",
@@ -222,21 +222,21 @@ CASES: tuple[Case, ...] = (
             *differing(saying('"year":2017'), saying("a fractional part"), FRACTION),
         ),
     ),
-    Case("a year in text", movie(title="In text", year="2017"), Step("/movies/{id}")),
+    Case("a year as text", movie(title="As text", year="2017"), Step("/movies/{id}")),
     Case(
-        "a year beyond 64 bits",
+        "a year of more than 64 bits",
         post("/movies", {"title": "x", "year": TOO_LARGE}),
         differs=failing(400, "too large for MongoDB"),
     ),
     Case(
-        "an embedded document that is none",
+        "an invalid embedded document",
         post("/movies", {"title": "x", "imdb": "tt1"}),
         differs=(
-            Difference("status", 500, 422, "MongoEngine takes it for a document."),
+            Difference("status", 500, 422, "MongoEngine treats the text as a document."),
             *differing(
                 saying("internal error"),
                 saying("valid dictionary or instance of Imdb"),
-                "MongoEngine takes it for a document.",
+                "MongoEngine treats the text as a document.",
             ),
         ),
     ),
@@ -244,22 +244,22 @@ CASES: tuple[Case, ...] = (
         "an embedded document without its id",
         post("/movies", {"title": "x", "imdb": {"votes": 1}}, compare="json"),
         checks=("ME-2",),
-        differs=invalid({"imdb": {"imdb_id": NO_VALUE[0]}}, {"imdb.imdb_id": NO_VALUE[1]}),
+        differs=invalid({"imdb": {"imdb_id": MISSING[0]}}, {"imdb.imdb_id": MISSING[1]}),
     ),
     Case(
-        "actors that are none",
+        "invalid actors",
         post("/movies", {"title": "x", "actors": [1]}, compare="json"),
-        differs=invalid({"actors": {"0": NO_TEXT[0]}}, {"actors.0": NO_TEXT[1]}),
+        differs=invalid({"actors": {"0": NOT_TEXT[0]}}, {"actors.0": NOT_TEXT[1]}),
     ),
     Case(
-        "a title with half a character",
+        "a title with a lone surrogate",
         post("/movies", {"title": "\ud800"}),
-        differs=failing(400, "a kind that it can't store"),
+        differs=failing(400, "a type that it can't store"),
     ),
     Case("any language", movie(title="Ein Løve 洛芙莱斯 👩\u200d💻 a\0b"), Step("/movies/{id}")),
     Case(
-        "an id of the client's",
-        movie(_id=ROGUE_ONE, id=ROGUE_ONE, title="Mine"),
+        "an id from the client",
+        movie(_id=ROGUE_ONE, id=ROGUE_ONE, title="Own"),
         Step(f"/movies/{ROGUE_ONE}"),
     ),
     Case(
@@ -270,13 +270,13 @@ CASES: tuple[Case, ...] = (
         checks=("ME-3",),
     ),
     Case(
-        "assign what is none",
+        "assign an invalid value",
         movie(title="Never"),
         post("/movies/{id}/year", {"year": "soon"}, compare="json"),
         Step("/movies/{id}"),
         checks=("ME-3",),
         differs=invalid(
-            {"year": "soon could not be converted to int"}, {"year": NO_NUMBER}, step=1
+            {"year": "soon could not be converted to int"}, {"year": NOT_A_NUMBER}, step=1
         ),
     ),
     Case("search", post("/movies/search", {"title": "Rogue One"})),
@@ -286,7 +286,7 @@ CASES: tuple[Case, ...] = (
         differs=differing(
             saying("Movie 02.*Movie 45"),
             re.compile(r'\{"titles":\[\]\}\s*'),
-            "What a client sends is a value: MongoEngine asks the database what the client writes.",
+            "The port treats data as a value; MongoEngine passes the operator to the database.",
         ),
     ),
     Case(
@@ -301,14 +301,14 @@ CASES: tuple[Case, ...] = (
         Step("/users"),
         checks=("MK-1", "MK-2", "MK-3"),
     ),
-    Case("nobody", Step("/users/nobody"), checks=("MK-3",)),
+    Case("an unknown user", Step("/users/nobody"), checks=("MK-3",)),
     Case(
         "the longest name",
         post("/users", {"name": "n" * 50, "email": "e" * 120}, capture=ID),
         checks=("MK-2",),
     ),
     Case(
-        "too long a name",
+        "a name that is too long",
         post("/users", {"name": "n" * 51, "email": "x@localhost"}, compare="json"),
         checks=("MK-2",),
         differs=invalid(
@@ -317,7 +317,7 @@ CASES: tuple[Case, ...] = (
         ),
     ),
     Case(
-        "too long an email",
+        "an email that is too long",
         post("/users", {"name": "n", "email": "e" * 121}, compare="json"),
         checks=("MK-2",),
         differs=invalid(
@@ -326,10 +326,10 @@ CASES: tuple[Case, ...] = (
         ),
     ),
     Case(
-        "a name that is no text",
+        "a name that is not text",
         post("/users", {"name": 1, "email": "x@localhost"}, compare="json"),
         checks=("MK-3",),
-        differs=invalid({"name": NO_TEXT[0]}, {"name": NO_TEXT[1]}),
+        differs=invalid({"name": NOT_TEXT[0]}, {"name": NOT_TEXT[1]}),
     ),
     Case(
         "an email that is taken",
@@ -344,10 +344,10 @@ CASES: tuple[Case, ...] = (
         Step("/collection/users"),
         checks=("MK-4",),
     ),
-    Case("nobody in the collection", Step("/collection/users/nobody"), checks=("MK-4",)),
-    Case("no object", *(post("/movies", value) for value in NO_OBJECTS)),
+    Case("an unknown user in the collection", Step("/collection/users/nobody"), checks=("MK-4",)),
+    Case("not an object", *(post("/movies", value) for value in NOT_OBJECTS)),
     Case(
-        "no JSON",
+        "invalid JSON",
         Step("/movies", method="POST", body=b"{", headers={"Content-Type": "application/json"}),
         Step("/movies", method="POST", body=b"null", headers={"Content-Type": "application/json"}),
     ),

@@ -1,9 +1,8 @@
 """Movies on MongoEngine, and the users of the 0.10 page.
 
-Today's page uses Flask-MongoEngine, which imports what Flask has removed, so that it can't be
-installed beside it any more. This is what its few lines did, on MongoEngine itself. The 0.10 page
-uses MongoKit, which ended with Python 2: its document is MongoEngine's here, and its second half
-is PyMongo, as it was there.
+Today's page uses Flask-MongoEngine, which imports names that Flask has removed. The few lines that
+it needs are written here, with MongoEngine. The 0.10 page uses MongoKit, which ended with Python 2:
+its document is a MongoEngine document here, and its second half is PyMongo, as it was there.
 """
 
 import mongoengine as me
@@ -247,14 +246,14 @@ def invalid(error):
 
 
 def taken(error):
-    return problem(Conflict("There is a document with this email already."))
+    return problem(Conflict("A document with this email already exists."))
 
 
 def create_app(config=None):
     app = Flask(__name__)
     app.config.from_mapping(MONGODB_SETTINGS={"db": "myapp"})
     app.config.from_mapping(config or {})
-    # Connections are MongoEngine's, and of the whole process.
+    # MongoEngine stores one connection for the whole process.
     me.disconnect()
     me.connect(uuidRepresentation="standard", **app.config["MONGODB_SETTINGS"])
     app.register_error_handler(me.ValidationError, invalid)

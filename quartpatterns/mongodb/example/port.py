@@ -21,14 +21,7 @@ from quart import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartpatterns.mongodb import (
-    Document,
-    DocumentInvalid,
-    MongoDB,
-    literal,
-    read_document,
-    register_error_handlers,
-)
+from quartpatterns.mongodb import Document, DocumentInvalid, MongoDB, literal, read_document
 from quartpatterns.subclassing import FaithfulQuart
 
 mongo = MongoDB()
@@ -206,7 +199,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app.config.from_mapping(MONGODB_SETTINGS={"db": "myapp"})
     app.config.from_mapping(config or {})
     mongo.init_app(app)
-    register_error_handlers(app)
     app.register_error_handler(HTTPException, problem)
     app.register_blueprint(views)
     return app

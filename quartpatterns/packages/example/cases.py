@@ -1,4 +1,4 @@
-"""What original and port must answer alike."""
+"""The cases of this pattern."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CASES: tuple[Case, ...] = (
     Case("POST to the index", Step("/", method="POST"), checks=("PKG-4",)),
     Case("OPTIONS of the index", Step("/", method="OPTIONS"), checks=("PKG-4",)),
     Case("an unknown path", Step("/nope"), checks=("PKG-4",)),
-    Case("no such static file", Step("/static/nope.css"), checks=("PKG-4",)),
+    Case("a missing static file", Step("/static/nope.css"), checks=("PKG-4",)),
     Case("out of the static folder", Step("/static/%2e%2e/views.py"), checks=("PKG-4",)),
     Case("a blueprint", Step("/news/"), checks=("PKG-6",)),
     Case("a blueprint without its slash", Step("/news"), checks=("PKG-6",)),
     Case("a view of a blueprint", Step("/news/2"), checks=("PKG-6",)),
-    Case("no such thing in a blueprint", Step("/news/3"), checks=("PKG-6",)),
-    Case("no number in a blueprint", Step("/news/%C3%A9"), checks=("PKG-6",)),
+    Case("a missing item in a blueprint", Step("/news/3"), checks=("PKG-6",)),
+    Case("an invalid number in a blueprint", Step("/news/%C3%A9"), checks=("PKG-6",)),
     Case("a huge number in a blueprint", Step(f"/news/{'9' * 4000}"), checks=("PKG-6",)),
     Case("another blueprint", Step("/users/Ada"), checks=("PKG-6",)),
     Case("a percent-encoded name", Step("/users/Gr%61ce"), checks=("PKG-6",)),

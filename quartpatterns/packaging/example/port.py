@@ -16,7 +16,7 @@ VERSION = metadata.version(NAME)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application; it starts only with all the files that it refers to."""
+    """Return the application. It does not start if one of its files is missing."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     require_resources(app)

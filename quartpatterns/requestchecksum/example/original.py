@@ -53,14 +53,14 @@ def create_app(config=None):
     def list_documents():
         return jsonify([*documents])
 
-    # Not on the page: a client says what the checksum is to be.
+    # Not on the page: a client declares the checksum.
     @app.post("/documents")
     def add_document():
         data = request.get_data()
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         if request.headers.get("Content-Digest", f"sha-256=:{digest}:") != f"sha-256=:{digest}:":
-            abort(400, "The sha-256 of the content received is not the one in Content-Digest.")
+            abort(400, "The sha-256 of the received content doesn't match Content-Digest.")
         documents.append(len(data))
-        return f"{len(data)} bytes kept", 201
+        return f"{len(data)} bytes stored", 201
 
     return app

@@ -14,7 +14,7 @@ from quartpatterns.subclassing import FaithfulQuart
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application; it remembers the lengths of the last ten documents."""
+    """Return the application, which stores the lengths of the last ten documents."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     documents: deque[int] = deque(maxlen=10)
@@ -39,6 +39,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         await verify_digest(request)
         data = await request.get_data(cache=True, as_text=False, parse_form_data=False)
         documents.append(len(data))
-        return f"{len(data)} bytes kept", 201
+        return f"{len(data)} bytes stored", 201
 
     return app

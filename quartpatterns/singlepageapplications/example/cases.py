@@ -1,4 +1,4 @@
-"""What original and port must answer alike."""
+"""The cases of single-page applications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["CASES"]
 
 MAIN = "/app/main-df74fee7.js"
 FUTURE = "Wed, 01 Jan 2200 00:00:00 GMT"
-# A page and a 404 have hardly a header in common.
+# A page and a 404 differ in almost all headers.
 UNLIKE = (
     "accept-ranges",
     "cache-control",
@@ -21,35 +21,35 @@ UNLIKE = (
     "last-modified",
 )
 
-NO_PAGE = "a page in place of a missing file is taken for the file, and kept"
-COMPRESSED = "the build has compressed it, and the client takes that"
-NEGOTIATED = "what is sent depends on the client's Accept-Encoding"
-FOREVER = Difference(
+NOT_FOUND = "a browser would use and cache the page in place of the missing file"
+COMPRESSED = "the build has compressed the file, and the client accepts it"
+NEGOTIATED = "the response depends on Accept-Encoding"
+IMMUTABLE = Difference(
     "header:cache-control",
     "no-cache",
     "public, max-age=31536000, immutable",
-    "its name has a hash of its content, so that it never changes",
+    "the name has a hash of the content, so the file never changes",
 )
 VARY = Difference("header:vary", None, "Accept-Encoding", NEGOTIATED)
 
 
 def same(name: str, path: str, check: str, *, method: str = "GET", **headers: str) -> Case:
-    """A case in which both sides answer alike."""
+    """Return a case without a difference."""
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     return Case(name, Step(path, method=method, headers=named), checks=(check,))
 
 
 def main(name: str, *differs: Difference, method: str = "GET", **headers: str) -> Case:
-    """A case that asks for the file whose name has a hash, as it is."""
+    """Return a case that requests the uncompressed file with a hash in its name."""
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     step = Step(MAIN, method=method, headers={"Accept-Encoding": "identity", **named})
-    return Case(name, step, checks=("SP-5",), differs=[FOREVER, VARY, *differs])
+    return Case(name, step, checks=("SP-5",), differs=[IMMUTABLE, VARY, *differs])
 
 
 def missing(name: str, path: str, check: str = "SP-4") -> Case:
-    """A case in which the original sends the index in place of a file."""
+    """Return a case in which the original sends the index in place of a missing file."""
     step = Step(path, compare="ignore", ignore_headers=UNLIKE)
-    return Case(name, step, checks=(check,), differs=[Difference("status", 200, 404, NO_PAGE)])
+    return Case(name, step, checks=(check,), differs=[Difference("status", 200, 404, NOT_FOUND)])
 
 
 CASES: tuple[Case, ...] = (
@@ -61,7 +61,7 @@ CASES: tuple[Case, ...] = (
     same("a client route", "/any/where", "SP-3"),
     same("a client route with a query", "/any/where?x=1&y=%C3%A9", "SP-3"),
     same("a client route that is not ASCII", "/%C3%BCber/uns", "SP-3"),
-    same("a client route that is no UTF-8", "/%ff", "SP-3"),
+    same("a client route that is not UTF-8", "/%ff", "SP-3"),
     same("a client route with a blank", "/a%20b", "SP-3"),
     same("a client route with a null byte", "/a%00b", "SP-3"),
     same("a client route with a slash", "/any/where/", "SP-3"),
@@ -108,19 +108,19 @@ CASES: tuple[Case, ...] = (
     main("HEAD of a file that never changes", method="HEAD"),
     main("a part of it", Range="bytes=2-5"),
     main("not changed", If_None_Match="*"),
-    main("no coding that there is", Accept_Encoding="deflate, compress"),
+    main("only unknown codings", Accept_Encoding="deflate, compress"),
     Case(
-        "the client takes a coding",
+        "the client accepts gzip",
         Step(
             MAIN,
             headers={"Accept-Encoding": "gzip, br;q=0"},
-            # It is gzip on one side, plain on the other.
+            # Only the port's response is compressed.
             compare="ignore",
             ignore_headers=("etag", "last-modified"),
         ),
         checks=("SP-8",),
         differs=[
-            FOREVER,
+            IMMUTABLE,
             VARY,
             Difference("header:content-encoding", None, "gzip", COMPRESSED),
             Difference(

@@ -10,7 +10,7 @@ from quartpatterns.subclassing import FaithfulQuart
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application of the page: a front end in the folder ``app``, and its API."""
+    """Return the application: a front end in the folder ``app``, and its API."""
     app = FaithfulQuart(__name__, static_folder=None)
     app.config.from_mapping(config or {})
 

@@ -1,1 +1,1 @@
-"""The sQLAlchemy example: port, original and cases."""
+"""The SQLAlchemy example: port, original and cases."""

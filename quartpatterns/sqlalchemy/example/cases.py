@@ -1,4 +1,4 @@
-"""What original and port of the pattern must answer alike, each on a database of its own."""
+"""The cases that original and port answer alike, each with a database of its own."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ from quartpatterns.sqlalchemy.migrations import upgrade
 USERS = 45
 TOO_LARGE = 10**30
 NEXT = r'"next":"([^"]+)"'
-NO_TEXTS: tuple[object, ...] = (1, None, [], {}, True)
-NO_OBJECTS: tuple[object, ...] = ([], "text", 1, True)
+NOT_STRINGS: tuple[object, ...] = (1, None, [], {}, True)
+NOT_OBJECTS: tuple[object, ...] = ([], "text", 1, True)
 
 
 @asynccontextmanager
 async def arrange(folder: Path, *, postgres_url: str | None = None) -> AsyncIterator[Arrangement]:
-    """Two databases with the same tables and users.
+    """Create two databases with the same tables and users.
 
-    The environment may ask for others: ``QUARTPATTERNS_POSTGRES`` is the URL of a PostgreSQL, or
-    ``start`` for one that is started for this, and ``QUARTPATTERNS_USERS`` how many users there
-    are, such as a million to export.
+    The environment variable ``QUARTPATTERNS_POSTGRES`` is the URL of a PostgreSQL server to use
+    instead of SQLite, or ``start`` to start one. ``QUARTPATTERNS_USERS`` is the number of users.
 
     Arguments:
-        folder: Where the SQLite files go.
-        postgres_url: A PostgreSQL to make both databases on instead, as a user who may; they
-            are dropped in the end.
+        folder: The folder of the SQLite files.
+        postgres_url: The URL of a PostgreSQL server to use instead, with a user who may create
+            databases. They are dropped at the end.
     """
     users = int(os.environ.get("QUARTPATTERNS_USERS", USERS))
     async with AsyncExitStack() as stack:
@@ -57,7 +56,7 @@ async def arrange(folder: Path, *, postgres_url: str | None = None) -> AsyncIter
 
 
 async def add_users(url: str, count: int = USERS) -> None:
-    """*count* users, of whom the first is ``admin``."""
+    """Insert *count* users. The name of the first is ``admin``."""
     insert = text(
         "INSERT INTO users (name, email)"
         " WITH RECURSIVE numbers (n) AS"
@@ -98,7 +97,7 @@ def _user(name: object, email: object) -> Step:
 
 
 def _overflow(status: int) -> tuple[Difference, ...]:
-    reason = "A number that the driver can't hand to the database is the client's fault."
+    reason = "A number that the database can't store is an error of the client."
     page = re.compile(r"(?s).*Internal Server Error.*")
     return (
         Difference("status", 500, status, reason),
@@ -115,12 +114,12 @@ CASES: tuple[Case, ...] = (
     Case("the last page", Step("/users?page=3")),
     Case("after the last page", Step("/users?page=4")),
     Case("a small page", Step("/users?page=5&per_page=3")),
-    Case("a huge page is cut", Step("/users?per_page=100000")),
-    Case("pages that are none", *(Step(f"/users?page={page}") for page in ("x", "-1", "0", "1.5"))),
-    Case("sizes that are none", *(Step(f"/users?per_page={size}") for size in ("x", "-1", "0"))),
+    Case("a page above the maximum size", Step("/users?per_page=100000")),
+    Case("invalid pages", *(Step(f"/users?page={page}") for page in ("x", "-1", "0", "1.5"))),
+    Case("invalid sizes", *(Step(f"/users?per_page={size}") for size in ("x", "-1", "0"))),
     Case("page names without a value", Step("/users?page="), Step("/users?per_page=")),
     Case(
-        "a page beyond all numbers",
+        "a page that is too large",
         Step(f"/users?page={TOO_LARGE}"),
         differs=_overflow(404),
     ),
@@ -135,28 +134,40 @@ CASES: tuple[Case, ...] = (
         Step("/newest?cursor={last}"),
     ),
     Case(
-        "cursors that are none",
+        "invalid cursors",
         *(Step(f"/newest?cursor={cursor}") for cursor in ("x", "%00", "WzFd.x.y", "n" * 2500)),
         Step("/newest?cursor=&per_page=50"),
     ),
     Case("all users as CSV", Step("/users.csv")),
     Case("a user", Step("/users/1"), checks=("SA-4",)),
-    Case("a user that is none", Step("/users/4711"), Step("/users/0"), Step("/users/-1")),
-    Case("an id beyond all numbers", Step(f"/users/{TOO_LARGE}"), differs=_overflow(404)),
+    Case("a missing user", Step("/users/4711"), Step("/users/0"), Step("/users/-1")),
+    Case(
+        "an id that is too large",
+        Step(f"/users/{TOO_LARGE}"),
+        differs=_overflow(404),
+    ),
     Case("a user by name", Step("/users/by-name/admin"), checks=("SA-5",)),
-    Case("a name that nobody has", Step("/users/by-name/nobody"), checks=("SA-5",)),
+    Case("a missing name", Step("/users/by-name/nobody"), checks=("SA-5",)),
     Case("a name is a value, not a statement", Step("/users/by-name/x' OR '1'='1")),
     Case("the declarative form", Step("/declarative/users/admin"), checks=("SA-2", "SA-5")),
-    Case("the declarative form, nobody", Step("/declarative/users/nobody"), checks=("SA-2",)),
+    Case("the declarative form, no user", Step("/declarative/users/nobody"), checks=("SA-2",)),
     Case("the manual form", Step("/manual/users/1"), checks=("SA-6",)),
-    Case("the manual form, nobody", Step("/manual/users/4711"), checks=("SA-6",)),
+    Case("the manual form, no user", Step("/manual/users/4711"), checks=("SA-6",)),
     Case("the core form", Step("/core/users/1"), checks=("SA-7",)),
-    Case("the core form, nobody", Step("/core/users/4711"), checks=("SA-7",)),
+    Case("the core form, no user", Step("/core/users/4711"), checks=("SA-7",)),
     Case("the core form in text", Step("/core/users/by-name/admin"), checks=("SA-7",)),
-    Case("the core form in text, nobody", Step("/core/users/by-name/nobody"), checks=("SA-7",)),
-    Case("a core id beyond all numbers", Step(f"/core/users/{TOO_LARGE}"), differs=_overflow(400)),
     Case(
-        "a new user is there for all forms",
+        "the core form in text, no user",
+        Step("/core/users/by-name/nobody"),
+        checks=("SA-7",),
+    ),
+    Case(
+        "the core form, an id that is too large",
+        Step(f"/core/users/{TOO_LARGE}"),
+        differs=_overflow(400),
+    ),
+    Case(
+        "all forms find a new user",
         Step(
             "/users",
             method="POST",
@@ -176,7 +187,7 @@ CASES: tuple[Case, ...] = (
         Step("/users/by-name/other"),
         checks=("SA-3", "SA-5"),
     ),
-    Case("after a failure the next works", _user("admin", "admin@localhost"), Step("/users/1")),
+    Case("a request after a failure", _user("admin", "admin@localhost"), Step("/users/1")),
     Case(
         "a new user by form",
         Step("/users", method="POST", form={"name": "grace", "email": "grace@localhost"}),
@@ -185,15 +196,15 @@ CASES: tuple[Case, ...] = (
     Case("a name that is taken, by form", Step("/users", method="POST", form={"name": "admin"})),
     Case("any language", _user("Ada Løvelace 洛芙莱斯 \u200c 👩\u200d💻", "løve@localhost")),
     Case("the longest name", _user("n" * 50, "e" * 120)),
-    Case("too long a name", _user("n" * 51, "long@localhost")),
-    Case("too long an email", _user("long", "e" * 121)),
-    Case("no name", _post({"email": "nameless@localhost"}), _post({})),
+    Case("a name that is too long", _user("n" * 51, "long@localhost")),
+    Case("an email that is too long", _user("long", "e" * 121)),
+    Case("a missing name field", _post({"email": "nameless@localhost"}), _post({})),
     Case("an empty name", _user("", "empty@localhost"), _user("  ", "empty@localhost")),
-    Case("names of other types", *(_user(name, "x@localhost") for name in NO_TEXTS)),
+    Case("names of other types", *(_user(name, "x@localhost") for name in NOT_STRINGS)),
     Case("a name with a NUL", _user("a\0b", "nul@localhost"), _user("\ud800", "half@localhost")),
-    Case("no object", *(_post(value) for value in NO_OBJECTS)),
+    Case("JSON that is not an object", *(_post(value) for value in NOT_OBJECTS)),
     Case(
-        "no JSON",
+        "a body that is not JSON",
         Step("/users", method="POST", body=b"{", headers={"Content-Type": "application/json"}),
         Step("/users", method="POST", body=b"name=x", headers={"Content-Type": "text/plain"}),
         Step("/users", method="POST", body=b""),

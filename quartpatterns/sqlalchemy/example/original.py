@@ -1,4 +1,4 @@
-"""Users in a database: the four forms of the page."""
+"""Users in a database, in the four ways of Flask's page."""
 
 import csv
 import io
@@ -115,7 +115,7 @@ def list_newest():
         try:
             query = query.where(User.id < signer().loads(cursor))
         except BadSignature:
-            abort(400, "This cursor is not one of ours. Start from the first page.")
+            abort(400, "This cursor is invalid. Start from the first page.")
     found = db.session.scalars(query).all()
     shown, more = found[:limit], found[limit:]
     return {

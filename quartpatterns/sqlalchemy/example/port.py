@@ -1,4 +1,4 @@
-"""Users in a database: the four forms of Flask's page, asynchronous."""
+"""Users in a database, in the four ways of Flask's page, with asynchronous queries."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from quart import (
     url_for,
 )
 from sqlalchemy import MetaData, String, select, text
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
-from quartpatterns.sqlalchemy import Model, SQLAlchemy, handle_database_error
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.subclassing import FaithfulQuart, stream_with_context
 
-# Migrations drop constraints by their names.
+# Migrations drop constraints by name, so all constraints need one.
 NAMES = {
     "pk": "pk_%(table_name)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -57,7 +57,7 @@ users = Base.metadata.tables["users"]
 
 
 class Person:
-    """A plain class, mapped by hand."""
+    """A plain class that is mapped to a table by hand."""
 
     id: int
     name: str | None
@@ -189,7 +189,7 @@ async def get_row_by_name(name: str) -> dict[str, Any]:
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Make the application; the tables are made by the migrations."""
+    """Create the application; the migrations create the tables."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(
         SECRET_KEY="dev",
@@ -197,6 +197,5 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     )
     app.config.from_mapping(config or {})
     db.init_app(app)
-    app.register_error_handler(SQLAlchemyError, handle_database_error)
     app.register_blueprint(views)
     return app

@@ -1,4 +1,4 @@
-"""The exchanges that the original on Celery and the port on arq must answer alike."""
+"""The requests that the original on Celery and the port on arq must answer alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READY = r'"ready": ?true'
 
 
 def queued(path: str, **form: str) -> Step:
-    """A form sent, and the id of its result kept as ``{id}``."""
+    """Return a step that sends a form, and stores the id of its result as ``{id}``."""
     return Step(path, method="POST", form=form, compare="json", capture=ID)
 
 
@@ -31,8 +31,8 @@ FAILURE = Step("/result/{id}", compare="json", until=rf"{READY}|Internal Server 
 
 
 def failure(error: str) -> tuple[Difference, ...]:
-    """The differences of the result of a task that failed with *error*."""
-    reason = "the page answers with the exception itself, which is not JSON; the port with its text"
+    """Return the differences in the result of a task that failed with *error*."""
+    reason = "the page returns the exception, which is not JSON; the port returns its text"
     value = {"ready": True, "successful": False, "value": error}
     return (
         Difference("status", 500, 200, reason, step=1),
@@ -49,21 +49,21 @@ CASES = (
     Case("23 + 42", queued("/add", a="23", b="42"), RESULT, checks=("CE-2", "CE-4", "CE-5")),
     Case("negative numbers", queued("/add", a="-23", b="0"), RESULT, checks=("CE-5",)),
     Case(
-        "what is no number is queued, and fails",
+        "a value that is not a number is queued, and the task fails",
         queued("/add", a="x", b="42"),
         FAILURE,
         checks=("CE-5", "CE-6"),
         differs=failure(f"{OPERANDS}'int'"),
     ),
     Case(
-        "what is missing is queued, and fails",
+        "a missing value is queued, and the task fails",
         queued("/add"),
         FAILURE,
         checks=("CE-5", "CE-6"),
         differs=failure(f"{OPERANDS}'NoneType'"),
     ),
     Case(
-        "an id that nobody knows",
+        "an unknown id",
         Step("/result/00000000-0000-0000-0000-000000000000", compare="json"),
         checks=("CE-6",),
     ),
@@ -74,9 +74,9 @@ CASES = (
         RESULT,
         checks=("CE-6",),
     ),
-    Case("an id in place of the object", queued("/archive", user_id="2"), RESULT, checks=("CE-7",)),
+    Case("an id instead of an object", queued("/archive", user_id="2"), RESULT, checks=("CE-7",)),
     Case(
-        "no such user",
+        "an unknown user",
         Step("/archive", method="POST", form={"user_id": "3"}, compare="html"),
         checks=("CE-7",),
     ),
@@ -113,7 +113,7 @@ def _servers(folder: Path) -> Iterator[Arrangement]:
             # Both print a line with this word when they look for their first job.
             worker.wait_until(lambda worker=worker: " ready" in worker.output(), timeout=60)  # type: ignore[misc]
         yield arrangement
-        # Celery's results tell the broker when they are forgotten, and wait where it is gone.
+        # Celery's results contact the broker when they are collected: before it ends.
         gc.collect()
 
 

@@ -48,7 +48,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         form = await request.form
         a = form.get("a", type=int)
         b = form.get("b", type=int)
-        # What is no number is queued as None; the task fails, and its result says so.
+        # A value that is not a number is queued as None. The task fails, and its result says so.
         job = await add_together.delay(a, b)  # type: ignore[arg-type]
         return {"result_id": job.id}
 

@@ -15,7 +15,7 @@ PER_PAGE = 4
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application of the page: a layout, its child, and a part of a page on its own."""
+    """Return the application: a layout, its child, and a part of a page alone."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
 

@@ -15,7 +15,7 @@ HELLO = {"en": "Hello!", "de": "Guten Tag!", "fr": "Bonjour !"}
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Quart:
-    """The site whose language belongs to the application; at ``/blueprint``, the other one."""
+    """Return the site; below ``/blueprint`` is the one whose languages are on a blueprint."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
     languages = LanguageURLs(app, languages=list(HELLO), default="en")

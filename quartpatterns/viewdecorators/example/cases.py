@@ -1,4 +1,4 @@
-"""What original and port must answer alike, and where the page's decorators are wrong."""
+"""The cases in which original and port must answer alike, and the differences on purpose."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ THEIR_SESSION = re.compile(r'session=signed\(\{"since":\d+,"user_id":"\w+"\}\); 
 OUR_SESSION = re.compile(
     r'session=signed\(\{"_user_id":"\w+","_fresh":\d+,"_id":"[0-9a-f]{64}"\}\); HttpOnly; Path=/'
 )
-KEYS = "the session has the keys of Flask-Login, and tells the browser that has logged in"
-OWN_SITE = "a login leads back to a path of the own site, whatever next says"
-PROGRAM = "a program can't log in on a page, and is told so"
-DIGEST = "the answer depends on more than the path"
-SAID = "caches on the way are told what the answer depends on"
-PRIVATE = "what the view made of one visitor's session is not for another"
-ERROR = "an error is not kept"
-NAMED = "the methods are named, as rules without methods are no rules for Quart"
+ANY_TAG = re.compile(r'"[0-9a-f]{32}"')
+KEYS = "the session has the keys of Flask-Login, with a hash of the browser that has logged in"
+OWN_SITE = "after a login the redirect leads to a path of the own site, whatever next contains"
+JSON_CLIENT = "a client that prefers JSON can't fill in a form, so that it gets 401 as JSON"
+KEY = "the cache key contains more than the path"
+TAG = "a cached response has an ETag, so that a client that has it gets 304"
+VARY = "the header Vary tells other caches what the response depends on"
+PRIVATE = "a response that depends on the session of one visitor is not stored"
+ERROR = "an error is not stored"
+METHODS = "the rule names its methods, because Quart does not support rules without methods"
 
 
 def login(name: str = "ada", password: str = "engine") -> Step:
@@ -28,30 +30,35 @@ def login(name: str = "ada", password: str = "engine") -> Step:
     return Step("/login", method="POST", form=form)
 
 
-def wrong(name: str) -> Step:
+def tagged(*steps: int) -> list[Difference]:
+    """Return the difference that the responses to *steps* have an ``ETag``."""
+    return [Difference("header:etag", None, ANY_TAG, TAG, step) for step in steps]
+
+
+def wrong_password(name: str) -> Step:
     form = {"username": name, "password": "guess", "next": '"><b>'}
     return Step("/login", method="POST", form=form, compare="html")
 
 
 def logged_in(step: int = 0) -> Difference:
-    """The session's contents differ, its cookie does not."""
+    """Return the difference between the contents of the two session cookies."""
     return Difference("header:set-cookie", THEIR_SESSION, OUR_SESSION, KEYS, step)
 
 
-def back(target: str, *, original: str | None = None, port: str) -> Case:
-    """A login that is told to lead to *target*, and where it leads on either side."""
+def login_with_next(target: str, *, original: str | None = None, port: str) -> Case:
+    """Return the case of a login with *target* as ``next``, and the two redirects."""
     form = {"username": "ada", "password": "engine", "next": target}
     differs = [logged_in()]
     if original is not None:
         differs.append(Difference("header:location", original, port, OWN_SITE))
-    # The body repeats the location.
+    # The body contains the location.
     ignored: tuple[str, ...] = ("content-length",)
     step = Step("/login", method="POST", form=form, compare="ignore", ignore_headers=ignored)
     return Case(f"next is {target!r}", step, checks=("VD-2",), differs=differs)
 
 
 def unequal(original: str, port: str, reason: str, step: int = 0) -> list[Difference]:
-    """Two bodies, and their lengths where those differ."""
+    """Return the difference between two bodies, and between their lengths."""
     found = [Difference("body", original, port, reason, step)]
     lengths = str(len(original)), str(len(port))
     if lengths[0] != lengths[1]:
@@ -61,8 +68,8 @@ def unequal(original: str, port: str, reason: str, step: int = 0) -> list[Differ
 
 CASES: tuple[Case, ...] = (
     Case("index", Step("/", compare="html")),
-    Case("index of somebody", login(), Step("/", compare="html"), differs=[logged_in()]),
-    Case("secret page of nobody", Step("/secret_page"), checks=("VD-1",)),
+    Case("index of a user", login(), Step("/", compare="html"), differs=[logged_in()]),
+    Case("secret page without a login", Step("/secret_page"), checks=("VD-1",)),
     Case(
         "next is the whole URL",
         Step("/secret_page?a=1&b=2"),
@@ -73,22 +80,22 @@ CASES: tuple[Case, ...] = (
     Case("secret page, wrong method", Step("/secret_page", method="POST"), checks=("VD-1",)),
     Case("secret page, OPTIONS", Step("/secret_page", method="OPTIONS"), checks=("VD-1",)),
     Case(
-        "a program asks",
+        "a client that prefers JSON",
         Step("/secret_page", headers={"Accept": "application/json"}),
         checks=("VD-1",),
         differs=[
-            Difference("status", 302, 401, PROGRAM),
-            Difference("header:content-length", "267", "50", PROGRAM),
+            Difference("status", 302, 401, JSON_CLIENT),
+            Difference("header:content-length", "267", "50", JSON_CLIENT),
             Difference(
-                "header:content-type", "text/html; charset=utf-8", "application/json", PROGRAM
+                "header:content-type", "text/html; charset=utf-8", "application/json", JSON_CLIENT
             ),
-            Difference("header:location", f"/login?next={HERE}/secret_page", None, PROGRAM),
-            Difference("header:www-authenticate", None, "Cookie", PROGRAM),
+            Difference("header:location", f"/login?next={HERE}/secret_page", None, JSON_CLIENT),
+            Difference("header:www-authenticate", None, "Cookie", JSON_CLIENT),
             Difference(
                 "body",
                 re.compile("<!doctype html>.*", re.DOTALL),
                 '{"error":"unauthorized","message":"log in first"}\n',
-                PROGRAM,
+                JSON_CLIENT,
             ),
         ],
     ),
@@ -101,24 +108,24 @@ CASES: tuple[Case, ...] = (
         differs=[logged_in(1)],
     ),
     Case("login without next", login(), checks=("VD-2",), differs=[logged_in()]),
-    back("", port="/"),
-    back("/admin?a=b&c=%C3%A4#d", port="/admin?a=b&c=%C3%A4#d"),
-    back(
+    login_with_next("", port="/"),
+    login_with_next("/admin?a=b&c=%C3%A4#d", port="/admin?a=b&c=%C3%A4#d"),
+    login_with_next(
         f"{HERE}/secret_page?a=1&b=2",
         original=f"{HERE}/secret_page?a=1&b=2",
         port="/secret_page?a=1&b=2",
     ),
-    back("/%2F/evil.example/", port="/%2F/evil.example/"),
-    back("https://evil.example/", original="https://evil.example/", port="/"),
-    back("//evil.example/", original="//evil.example/", port="/"),
-    back("/\\evil.example/", original="/%5Cevil.example/", port="/"),
-    back("\\\\evil.example/", original="%5C%5Cevil.example/", port="/"),
-    back("/\t/evil.example/", original="//evil.example/", port="/"),
-    back(f"{HERE}.evil.example/", original=f"{HERE}.evil.example/", port="/"),
-    back(f"{HERE}@evil.example/", original=f"{HERE}@evil.example/", port="/"),
-    back(f"{HERE}//evil.example/", original=f"{HERE}//evil.example/", port="/"),
-    Case("login, wrong password", wrong("ada"), checks=("VD-1",)),
-    Case("login of nobody", wrong("eve"), checks=("VD-1",)),
+    login_with_next("/%2F/evil.example/", port="/%2F/evil.example/"),
+    login_with_next("https://evil.example/", original="https://evil.example/", port="/"),
+    login_with_next("//evil.example/", original="//evil.example/", port="/"),
+    login_with_next("/\\evil.example/", original="/%5Cevil.example/", port="/"),
+    login_with_next("\\\\evil.example/", original="%5C%5Cevil.example/", port="/"),
+    login_with_next("/\t/evil.example/", original="//evil.example/", port="/"),
+    login_with_next(f"{HERE}.evil.example/", original=f"{HERE}.evil.example/", port="/"),
+    login_with_next(f"{HERE}@evil.example/", original=f"{HERE}@evil.example/", port="/"),
+    login_with_next(f"{HERE}//evil.example/", original=f"{HERE}//evil.example/", port="/"),
+    Case("login, wrong password", wrong_password("ada"), checks=("VD-1",)),
+    Case("login of an unknown user", wrong_password("eve"), checks=("VD-1",)),
     Case("login without a form", Step("/login", method="POST", compare="html")),
     Case(
         "login with JSON",
@@ -126,7 +133,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case("hostile query", Step("/login", query={"next": '"><script>'}, compare="html")),
     Case(
-        "a session of nobody's making",
+        "a forged session",
         Step("/secret_page", headers={"Cookie": "session=forged.e30.x"}),
         checks=("VD-1",),
     ),
@@ -138,9 +145,9 @@ CASES: tuple[Case, ...] = (
         checks=("VD-1",),
         differs=[logged_in()],
     ),
-    Case("admins only, nobody", Step("/admin"), checks=("VD-1",)),
+    Case("admins only, without a login", Step("/admin"), checks=("VD-1",)),
     Case(
-        "admins only, no admin",
+        "admins only, another user",
         login("bob", "builder"),
         Step("/admin"),
         checks=("VD-1",),
@@ -157,7 +164,13 @@ CASES: tuple[Case, ...] = (
         checks=("VD-1",),
         differs=[logged_in(1), logged_in(4)],
     ),
-    Case("cached", Step("/cached/a"), Step("/cached/a"), checks=("VD-4",)),
+    Case(
+        "cached",
+        Step("/cached/a"),
+        Step("/cached/a"),
+        checks=("VD-4",),
+        differs=tagged(0, 1),
+    ),
     Case(
         "cached by query",
         Step("/cached/b"),
@@ -166,8 +179,9 @@ CASES: tuple[Case, ...] = (
         Step("/cached/b?name=ada"),
         checks=("VD-4", "VD-5"),
         differs=[
-            *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", DIGEST, 1),
-            *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", DIGEST, 3),
+            *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", KEY, 1),
+            *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", KEY, 3),
+            *tagged(0, 1, 2, 3),
         ],
     ),
     Case(
@@ -175,14 +189,20 @@ CASES: tuple[Case, ...] = (
         Step("/cached/c"),
         Step("/cached/c", headers={"Host": "other.example"}),
         checks=("VD-5",),
-        differs=unequal("c, made 1 times, for nobody", "c, made 2 times, for nobody", DIGEST, 1),
+        differs=[
+            *unequal("c, made 1 times, for nobody", "c, made 2 times, for nobody", KEY, 1),
+            *tagged(0, 1),
+        ],
     ),
     Case(
         "cached by method",
         Step("/cached/d", method="HEAD"),
         Step("/cached/d"),
         checks=("VD-5",),
-        differs=unequal("d, made 1 times, for nobody", "d, made 2 times, for nobody", DIGEST, 1),
+        differs=[
+            *unequal("d, made 1 times, for nobody", "d, made 2 times, for nobody", KEY, 1),
+            *tagged(1),
+        ],
     ),
     Case(
         "cached by language",
@@ -190,9 +210,10 @@ CASES: tuple[Case, ...] = (
         Step("/cached/language", headers={"Accept-Language": "en"}),
         checks=("VD-5",),
         differs=[
-            Difference("header:vary", "Cookie", "Accept-Language, Cookie", SAID),
-            Difference("header:vary", "Cookie", "Accept-Language, Cookie", SAID, 1),
-            *unequal("de", "en", DIGEST, 1),
+            Difference("header:vary", "Cookie", "Accept-Language, Cookie", VARY),
+            Difference("header:vary", "Cookie", "Accept-Language, Cookie", VARY, 1),
+            *unequal("de", "en", KEY, 1),
+            *tagged(0, 1),
         ],
     ),
     Case(
@@ -243,12 +264,12 @@ CASES: tuple[Case, ...] = (
         Step("/endpoint", method="BREW"),
         checks=("VD-7",),
         differs=[
-            Difference("status", 200, 405, NAMED),
+            Difference("status", 200, 405, METHODS),
             Difference(
-                "header:allow", None, "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE", NAMED
+                "header:allow", None, "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE", METHODS
             ),
-            Difference("header:content-length", "11", "153", NAMED),
-            Difference("body", "Hello world", re.compile(".*405.*", re.DOTALL), NAMED),
+            Difference("header:content-length", "11", "153", METHODS),
+            Difference("body", "Hello world", re.compile(".*405.*", re.DOTALL), METHODS),
         ],
     ),
 )

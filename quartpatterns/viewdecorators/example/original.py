@@ -81,7 +81,7 @@ def create_app(config=None):
     app.config.from_mapping(SECRET_KEY="dev")
     app.config.from_mapping(config or {})
     cache = SimpleCache()
-    made = Counter()
+    calls = Counter()
 
     def cached(timeout=5 * 60, key="view/{}"):
         def decorator(f):
@@ -156,8 +156,8 @@ def create_app(config=None):
     @app.get("/cached/<page>")
     @cached()
     def slow(page):
-        made[page] += 1
-        return f"{page}, made {made[page]} times, for {request.args.get('name', 'nobody')}"
+        calls[page] += 1
+        return f"{page}, made {calls[page]} times, for {request.args.get('name', 'nobody')}"
 
     @app.get("/cached/visits")
     @cached()
@@ -173,8 +173,8 @@ def create_app(config=None):
     @app.get("/cached/gone")
     @cached()
     def gone():
-        made["gone"] += 1
-        return f"gone {made['gone']}", 410
+        calls["gone"] += 1
+        return f"gone {calls['gone']}", 410
 
     @app.get("/rendered")
     def rendered():

@@ -29,7 +29,7 @@ from quartpatterns.viewdecorators import (
 
 @dataclass(frozen=True)
 class User(UserMixin):
-    """Somebody, with a password that is one for the purpose of showing only."""
+    """A user of the example, with a password in plain text."""
 
     id: str
     password: str
@@ -40,12 +40,12 @@ USERS = {"ada": User("ada", "engine", ("admin",)), "bob": User("bob", "builder")
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application; what it has cached lives as long as it does."""
+    """Create the application, with a cache in memory."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev")
     app.config.from_mapping(config or {})
     login_manager = LoginManager(app, login_view="login")
-    made = Counter[str]()
+    calls = Counter[str]()
 
     @login_manager.user_loader
     async def load_user(user_id: str) -> User | None:
@@ -99,8 +99,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     @app.get("/cached/<page>")
     @cached(timeout=300)
     async def slow(page: str) -> str:
-        made[page] += 1
-        return f"{page}, made {made[page]} times, for {request.args.get('name', 'nobody')}"
+        calls[page] += 1
+        return f"{page}, made {calls[page]} times, for {request.args.get('name', 'nobody')}"
 
     @app.get("/cached/visits")
     @cached()
@@ -116,8 +116,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     @app.get("/cached/gone")
     @cached()
     async def gone() -> ResponseReturnValue:
-        made["gone"] += 1
-        return f"gone {made['gone']}", 410
+        calls["gone"] += 1
+        return f"gone {calls['gone']}", 410
 
     @app.get("/rendered")
     async def rendered() -> str:

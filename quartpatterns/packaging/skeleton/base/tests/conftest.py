@@ -1,4 +1,4 @@
-"""The application as tests meet it."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from quartpatterns.sqlalchemy.migrations import upgrade
 
 from yourapplication import create_app
 # {% if sqlalchemy %}
-from yourapplication.paths import beside
+from yourapplication.paths import project_file
 # {% endif %}
 
 
 @pytest.fixture
 # {% if sqlalchemy %}
 def app(tmp_path: Path) -> Quart:
-    """The application with a database of its own, made by the migrations."""
+    """An application with an empty database, which the migrations have created."""
     url = f"sqlite:///{tmp_path / 'test.db'}"
-    upgrade(url, folder=beside("migrations"))
+    upgrade(url, folder=project_file("migrations"))
     return create_app({"TESTING": True, "SQLALCHEMY_DATABASE_URI": url})
 # {% else %}
 def app() -> Quart:
-    """The application."""
+    """An application."""
     return create_app({"TESTING": True})
 # {% endif %}
 
 
 @pytest.fixture
 async def client(app: Quart) -> AsyncIterator[Client]:
-    """A client of the application, which has started and ends after the test."""
+    """A client of the application, which runs during the test."""
     async with app.test_app() as running:
         yield running.test_client()

@@ -1,4 +1,4 @@
-"""What is built has all that it needs."""
+"""The contents of the wheel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_wheel(tmp_path: Path) -> None:
-    """Templates and static files are in the wheel, tests are not."""
+    """The wheel contains templates and static files, but not the tests."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
-    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
     (wheel,) = tmp_path.glob("*.whl")
     assert check_resources(wheel, source=ROOT / "yourapplication") == []
     names = zipfile.ZipFile(wheel).namelist()

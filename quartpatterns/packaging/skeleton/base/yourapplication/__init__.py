@@ -1,4 +1,4 @@
-"""@{title}, an application that :func:`create_app` makes."""
+"""@{title}, an application on Quart. :func:`create_app` returns it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from yourapplication.tasks import tasks
 __all__ = ["__version__", "create_app"]
 __version__ = metadata.version("yourapplication")
 
-# Every setting of the application; QUART_TITLE in the environment sets TITLE, and so on.
+# All settings. An environment variable overrides each, for example QUART_TITLE the title.
 DEFAULTS: dict[str, Any] = {
     "TITLE": "@{title}",
 # {% if caching %}
-    # In the memory of each process; RedisCache with CACHE_REDIS_URL is one for all.
+    # Each process has its own SimpleCache. All share a RedisCache with CACHE_REDIS_URL.
     "CACHE_TYPE": "SimpleCache",
     "CACHE_REDIS_URL": Setting(str | None, None),
 # {% endif %}
 # {% if sqlalchemy %}
-    # A relative file of SQLite is in the folder instance/.
+    # A relative path of SQLite is in the folder instance/.
     "SQLALCHEMY_DATABASE_URI": "sqlite:///yourapplication.db",
 # {% endif %}
 # {% if tasks %}
@@ -56,10 +56,10 @@ DEFAULTS: dict[str, Any] = {
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """An application of its own with each call.
+    """Return a new application.
 
     Arguments:
-        config: Settings that win over the environment and the defaults, such as a test's.
+        config: Settings that override the environment and the defaults, for example in tests.
     """
     app = FaithfulQuart(__name__)
     configure(app, DEFAULTS, overrides=config)

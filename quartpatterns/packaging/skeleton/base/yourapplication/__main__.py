@@ -1,4 +1,4 @@
-"""``python -m yourapplication`` serves, from a checkout or installed."""
+"""``python -m yourapplication`` serves the application."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hypercorn.__main__ import main as hypercorn
 # {% if sqlalchemy %}
 from yourapplication.migrate import migrate
 # {% endif %}
-from yourapplication.paths import beside
+from yourapplication.paths import project_file
 
 
 def main() -> int:
-    """Serve with hypercorn.toml, and with Hypercorn's own options, such as ``--bind``."""
+    """Serve with hypercorn.toml. Options of Hypercorn, such as ``--bind``, override it."""
 # {% if sqlalchemy %}
     migrate()
 # {% endif %}
-    options = ["--config", str(beside("hypercorn.toml")), *sys.argv[1:]]
+    options = ["--config", str(project_file("hypercorn.toml")), *sys.argv[1:]]
     return hypercorn([*options, "yourapplication.asgi:app"]) or 0
 
 

@@ -1,4 +1,4 @@
-"""Where files are that a checkout has beside the package, and a wheel in it."""
+"""Paths of files that are beside the package in a checkout, and in the package in a wheel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 
-def beside(name: str) -> Path:
-    """The file or folder called *name*."""
+def project_file(name: str) -> Path:
+    """Return the path of a file or folder of the project."""
     folder = PACKAGE if (PACKAGE / name).exists() else PACKAGE.parent
     return folder / name

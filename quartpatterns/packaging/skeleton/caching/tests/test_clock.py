@@ -1,4 +1,4 @@
-"""A page is made once, and again when the cache is empty."""
+"""A cached page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from quart.typing import TestClientProtocol as Client
 from yourapplication.cache import cache
 
 
-async def test_made_once(app: Quart, client: Client) -> None:
-    """Who asks later gets the same page."""
+async def test_cached(app: Quart, client: Client) -> None:
+    """The page stays the same until the cache is cleared."""
     first = await (await client.get("/clock/")).get_data()
     assert await (await client.get("/clock/")).get_data() == first
     async with app.app_context():

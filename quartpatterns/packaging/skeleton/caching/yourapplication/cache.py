@@ -1,4 +1,4 @@
-"""What is computed once and kept for a while."""
+"""The cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database of the application, one process at a time."""
+"""Runs the migrations of Alembic, in one process at a time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from sqlalchemy import URL, Connection, NullPool
 from yourapplication import create_app
 from yourapplication.models import db
 
-LOCK = 0x6E6F7465  # any number, as long as no other application uses it
+LOCK = 0x6E6F7465  # any number that no other application uses in this database
 
 
 def database_url() -> URL:
-    """What the caller has named, else the database of the application's settings."""
-    given: URL | None = context.config.attributes.get("url")
-    if given is not None:
-        return given
+    """Return the URL from the caller, or else from the settings of the application."""
+    url: URL | None = context.config.attributes.get("url")
+    if url is not None:
+        return url
     app = create_app()
     return async_url(app.config["SQLALCHEMY_DATABASE_URI"], app.instance_path)
 
 
 def migrate(connection: Connection) -> None:
-    """Run the migrations in one transaction, which nobody else's runs beside."""
+    """Run the migrations in one transaction, while no other process runs them."""
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
-        # The driver opens transactions for rows only. This one covers tables, too.
+        # The driver starts a transaction only for changes of rows. This one also covers tables.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
@@ -43,8 +43,8 @@ def migrate(connection: Connection) -> None:
 
 
 async def run_online() -> None:
-    """Migrate the database."""
-    # Without foreign keys: to alter a table SQLite makes it anew and drops the old one.
+    """Run the migrations in the database."""
+    # Foreign keys stay off: to alter a table, SQLite creates a new one and drops the old one.
     pragmas = {"journal_mode": "WAL"}
     engine = make_engine(database_url(), options={"poolclass": NullPool}, pragmas=pragmas)
     try:
@@ -55,7 +55,7 @@ async def run_online() -> None:
 
 
 def run_offline() -> None:
-    """Print the statements, for somebody who may change the database to run."""
+    """Print the statements, so that a database administrator can run them."""
     context.configure(url=database_url(), target_metadata=db.metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()

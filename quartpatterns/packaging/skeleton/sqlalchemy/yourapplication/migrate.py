@@ -1,7 +1,7 @@
-"""``python -m yourapplication.migrate`` brings the database up to date.
+"""``python -m yourapplication.migrate`` runs the database migrations.
 
-A server does it, too, when it starts. Where several machines serve, one of them migrates before the
-others are started.
+``python -m yourapplication`` also runs them before it serves.
+If several machines serve, run the migrations on one of them before the others start.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from pathlib import Path
 from quartpatterns.sqlalchemy.migrations import upgrade
 
 from yourapplication import create_app
-from yourapplication.paths import beside
+from yourapplication.paths import project_file
 
 
 def migrate() -> None:
-    """Run the migrations that the database of the settings does not have yet."""
+    """Run the migrations that the database does not have yet."""
     app = create_app()
     files = Path(app.instance_path)
     files.mkdir(parents=True, exist_ok=True)
-    upgrade(app.config["SQLALCHEMY_DATABASE_URI"], folder=beside("migrations"), files=files)
+    upgrade(app.config["SQLALCHEMY_DATABASE_URI"], folder=project_file("migrations"), files=files)
 
 
 if __name__ == "__main__":

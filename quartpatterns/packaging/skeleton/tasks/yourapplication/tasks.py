@@ -1,4 +1,4 @@
-"""What a worker does: ``quartpatterns worker yourapplication.asgi:app``."""
+"""Background tasks, run by ``quartpatterns worker yourapplication.asgi:app``."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ tasks = Tasks()
 
 @tasks.task
 async def count_words(text: str) -> int:
-    """How many words *text* has."""
+    """Return the number of words in *text*."""
     return len(text.split())

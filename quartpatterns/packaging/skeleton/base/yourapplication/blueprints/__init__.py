@@ -1,1 +1,1 @@
-"""The views, a module for each group: each blueprint in here is found and registered."""
+"""The views. All blueprints in the modules of this package are registered automatically."""

@@ -1,4 +1,4 @@
-"""The front page, and what tells a load balancer that the application is up."""
+"""The front page and the health check."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ async def index() -> str:
 
 @site.get("/health")
 async def health() -> dict[str, str]:
-    """That it serves, and which version."""
+    """Return the status and the version, for load balancers and monitoring."""
     return {"status": "ok", "version": yourapplication.__version__}

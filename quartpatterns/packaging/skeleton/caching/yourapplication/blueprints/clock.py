@@ -1,4 +1,4 @@
-"""A page that is made once a minute, however many ask for it."""
+"""A page that is cached for a minute."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ clock = Blueprint("clock", __name__, url_prefix="/clock")
 @clock.get("/")
 @cache.cached(timeout=60)
 async def index() -> str:
-    """The time at which this page was made."""
+    """Render the current time."""
     return await render_template("clock.html", now=datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Notes: listed in pages, added by a form."""
+"""Notes: a list with pages, and a form to add one."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ notes = Blueprint("notes", __name__, url_prefix="/notes")
 
 @notes.get("/")
 async def index() -> str:
-    """A page of notes, the newest first."""
+    """Render a page of notes, the newest first."""
     page = await db.paginate(select(Note).order_by(Note.id.desc()))
-    return await render_template("notes.html", page=page, longest=Note.LONGEST)
+    return await render_template("notes.html", page=page, max_length=Note.MAX_LENGTH)
 
 
 @notes.post("/")
 async def add() -> ResponseReturnValue:
-    """One more note."""
+    """Add a note."""
     text = (await request.form).get("text", "").strip()
-    if not 1 <= len(text) <= Note.LONGEST or not text.isprintable():
-        abort(400, f"A note is a line of 1 to {Note.LONGEST} characters.")
+    if not 1 <= len(text) <= Note.MAX_LENGTH or not text.isprintable():
+        abort(400, f"A note must be one line of 1 to {Note.MAX_LENGTH} characters.")
     db.session.add(Note(text=text))
     await db.session.commit()
     return redirect(url_for("notes.index"), 303)

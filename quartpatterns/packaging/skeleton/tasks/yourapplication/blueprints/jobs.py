@@ -1,4 +1,4 @@
-"""Work that is handed to a worker, and its result."""
+"""Jobs that a worker runs, and their results."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from quart.typing import ResponseReturnValue
 from yourapplication.tasks import count_words, tasks
 
 jobs = Blueprint("jobs", __name__, url_prefix="/jobs")
-LONGEST = 10_000  # characters of a text
+MAX_LENGTH = 10_000
 
 
 @jobs.get("/")
 async def index() -> str:
-    """The form."""
-    return await render_template("jobs.html", longest=LONGEST)
+    """Render the form."""
+    return await render_template("jobs.html", max_length=MAX_LENGTH)
 
 
 @jobs.post("/")
 async def start() -> ResponseReturnValue:
-    """Hand a text to the worker, and go where its result will be."""
+    """Enqueue a job, and redirect to the page of its result."""
     text = (await request.form).get("text", "")
-    if not 1 <= len(text) <= LONGEST:
-        abort(400, f"Give a text of 1 to {LONGEST} characters.")
+    if not 1 <= len(text) <= MAX_LENGTH:
+        abort(400, f"The text must have 1 to {MAX_LENGTH} characters.")
     job = await count_words.delay(text)
     return redirect(url_for("jobs.show", id=job.id), 303)
 
 
 @jobs.get("/<id>")
 async def show(id: str) -> str:
-    """The result, or a page that looks again in a second."""
+    """Render the result, or a page that reloads until there is one."""
     return await render_template("job.html", result=await tasks.result(id))

@@ -1,0 +1,139 @@
+"""Read and check the configuration of Hypercorn, which ignores misspelt keys."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib.util
+import re
+import socket
+import ssl
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hypercorn.config import Config
+
+from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.compare.processes import accepts, free_port
+
+__all__ = ["display_bind", "is_listening", "read_config"]
+
+BIND = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
+WORKER_CLASSES = ("asyncio", "uvloop")
+
+
+def read_config(file: Path, *, bind: Sequence[str] = (), workers: int | None = None) -> Config:
+    """Return the configuration in *file*, with *bind* and *workers* instead of its own.
+
+    Raises:
+        UsageProblem: The file cannot be read, a key or a value is invalid, or an address is
+            already in use.
+    """
+    try:
+        settings = tomllib.loads(file.read_text())
+    except OSError as error:
+        raise UsageProblem(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # invalid TOML, or invalid UTF-8
+        raise UsageProblem(f"{file} is not TOML: {error}") from error
+    defaults = _defaults()
+    for key, value in settings.items():
+        _check_setting(file, key, value, defaults)
+    config = Config.from_mapping(settings)
+    if bind:
+        config.bind = list(bind)
+    if workers:
+        config.workers = workers
+    config.bind = [_check_address(str(address)) for address in config.bind]
+    _check_workers(file, config)
+    try:
+        config.log  # noqa: B018  opens the log files
+        config.create_ssl_context()
+    except (OSError, ValueError, ssl.SSLError) as error:
+        raise UsageProblem(f"{file}: {error}") from error
+    return config
+
+
+def display_bind(config: Config, address: str) -> str:
+    """Return the URL of *address*, or the path of a Unix socket."""
+    if _is_unix(address):
+        return address
+    return f"{'https' if config.ssl_enabled else 'http'}://{address}"
+
+
+def is_listening(address: str) -> bool:
+    """Return whether a server accepts connections at *address*."""
+    if _is_unix(address):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(address.removeprefix("unix:")) == 0
+    host, _, port = address.rpartition(":")
+    local = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
+    return accepts(int(port), local)
+
+
+def _is_unix(address: str) -> bool:
+    return address.startswith("unix:")
+
+
+def _defaults() -> dict[str, Any]:
+    """Return the settings of Hypercorn that a file can contain, with their defaults."""
+    config = Config()
+    names = {name for name in dir(Config) if name[0] != "_"} - {"log", "ssl_enabled"}
+    values = {name: getattr(config, name, None) for name in names}
+    return {name: value for name, value in values.items() if not callable(value)}
+
+
+def _check_setting(file: Path, key: str, value: Any, defaults: dict[str, Any]) -> None:
+    if key not in defaults:
+        close = difflib.get_close_matches(key, defaults, n=1)
+        hint = f": did you mean {close[0]}?" if close else ""
+        raise UsageProblem(f"{file}: Hypercorn has no setting {key!r}{hint}")
+    default = defaults[key]
+    if default is None:
+        return
+    types: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+    if key.endswith("bind"):
+        types = (str, list)
+    if not isinstance(value, types) or isinstance(value, bool) != isinstance(default, bool):
+        raise UsageProblem(f"{file}: {key} is {value!r}, expected a value like {default!r}")
+
+
+def _check_address(address: str) -> str:
+    """Return *address* if it can be bound, with a free port in place of port 0."""
+    if _is_unix(address):
+        return address
+    match = BIND.fullmatch(address)
+    if not match:
+        raise UsageProblem(
+            f"{address!r} is not an address: write HOST:PORT, [IPV6]:PORT or unix:PATH"
+        )
+    host, port = match["host"].strip("[]"), int(match["port"]) or free_port()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OverflowError as error:
+        raise UsageProblem(f"{address} has an invalid port: the highest is 65535") from error
+    except OSError as error:
+        causes = {errno.EADDRINUSE: "already in use", errno.EACCES: "not allowed for this user"}
+        cause = causes.get(error.errno or 0, f"not available ({error.strerror})")
+        raise UsageProblem(
+            f"{address} is {cause}: choose another address with --bind HOST:PORT"
+        ) from error
+    return f"{match['host']}:{port}"
+
+
+def _check_workers(file: Path, config: Config) -> None:
+    if config.workers < 1:
+        raise UsageProblem(f"{file}: workers is {config.workers}, expected 1 or more")
+    if config.worker_class not in WORKER_CLASSES:
+        raise UsageProblem(
+            f"{file}: worker_class is {config.worker_class!r}, but Quart needs asyncio or uvloop"
+        )
+    if config.worker_class == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        raise UsageProblem(
+            f"{file}: worker_class is 'uvloop', which is not installed: pip install uvloop, or"
+            ' write worker_class = "asyncio"'
+        )

@@ -1,0 +1,275 @@
+"""Files of a build: finding them, choosing a compressed one, and sending them."""
+
+from __future__ import annotations
+
+import io
+import mimetypes
+import os
+import stat
+import zlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from quart import current_app, request
+from quart.typing import ResponseTypes
+from quart.utils import run_sync
+from quart.wrappers.response import ResponseBody
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
+from werkzeug.security import safe_join
+from werkzeug.utils import send_file
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from quartpatterns._shared.conditional import complete_headers, conditional_environ
+
+__all__ = ["MEDIA_TYPES", "Asset", "FileBody", "find_asset", "media_type", "send_asset"]
+
+MEDIA_TYPES = {
+    "avif": "image/avif",
+    "css": "text/css",
+    "js": "text/javascript",
+    "mjs": "text/javascript",
+    "svg": "image/svg+xml",
+    "wasm": "application/wasm",
+    "webmanifest": "application/manifest+json",
+    "webp": "image/webp",
+    "woff": "font/woff",
+    "woff2": "font/woff2",
+}
+"""Media types that the tables of some operating systems lack or have wrong, by extension."""
+
+# In the order of preference for equal qualities.
+_EXTENSIONS = {"br": ".br", "gzip": ".gz"}
+# A compressed file may be this many seconds older than its source: archives round times.
+_TOLERANCE = 2.0
+# A file up to this size is read when it is found: another call in a thread would cost more.
+_SMALL = 64 * 1024
+_ONE_YEAR = 365 * 24 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file to send.
+
+    Arguments:
+        path: The path of the file, which may be a compressed one.
+        name: The name of the file, without the extension of the compressed one.
+        media_type: Its media type, without the coding.
+        size: Its size in bytes.
+        modified: The time of its last change, in seconds since 1970.
+        coding: The content coding, such as ``br``; ``None`` if it is not compressed.
+        varies: Whether the choice depends on ``Accept-Encoding``.
+        content: The content of a small file; ``None`` for a large one.
+    """
+
+    path: str
+    name: str
+    media_type: str
+    size: int
+    modified: float
+    coding: str | None
+    varies: bool
+    content: bytes | None = None
+
+    @property
+    def etag(self) -> str:
+        """The entity tag, computed as in Flask; each coding has its own."""
+        return f"{self.modified}-{self.size}-{zlib.adler32(self.path.encode('utf-8', 'replace'))}"
+
+
+def media_type(name: str) -> str:
+    """Return the media type of the file called *name*. Call it in a thread: it may read tables."""
+    extension = name.rpartition(".")[2].lower()
+    guessed = MEDIA_TYPES.get(extension) or mimetypes.guess_type(name)[0]
+    return guessed or "application/octet-stream"
+
+
+def find_asset(
+    folder: str,
+    relative: str,
+    accept_encoding: Iterable[str] = (),
+    *,
+    compressed: bool = True,
+) -> Asset | None:
+    """Return the file *relative* to *folder*, or ``None`` if there is none. Call it in a thread.
+
+    A file with the same name and ``.br`` or ``.gz`` is the compressed version, unless it is older:
+    then it belongs to an earlier build.
+
+    Arguments:
+        folder: The folder; no file outside of it is returned.
+        relative: The path that the client has sent, which may be malicious.
+        accept_encoding: The values of the ``Accept-Encoding`` headers.
+        compressed: Whether compressed files may be returned.
+    """
+    path = None if relative.endswith("/") else safe_join(folder, relative)
+    source = path and _regular_file(path)
+    if not path or not source:
+        return None
+    available = {
+        coding: found
+        for coding, extension in _EXTENSIONS.items()
+        if compressed
+        and (found := _regular_file(path + extension))
+        and found.st_mtime >= source.st_mtime - _TOLERANCE
+    }
+    accept = parse_accept_header(",".join(accept_encoding), Accept)
+    coding = choose_coding(accept, available)
+    chosen = available[coding] if coding else source
+    chosen_path = path + _EXTENSIONS[coding] if coding else path
+    return Asset(
+        path=chosen_path,
+        name=os.path.basename(path),
+        media_type=media_type(path),
+        size=chosen.st_size,
+        modified=chosen.st_mtime,
+        coding=coding,
+        varies=bool(available),
+        content=read_small(chosen_path, chosen.st_size),
+    )
+
+
+def choose_coding(accept: Accept, codings: Iterable[str]) -> str | None:
+    """Return the content coding with the highest quality (RFC 9110, section 12.5.3).
+
+    The result is ``None`` if no coding is acceptable or the client prefers ``identity``. If
+    qualities are equal, the first coding is returned.
+    """
+    best, quality = None, 0.0
+    for coding in codings:
+        if accept.quality(coding) > quality:
+            best, quality = coding, accept.quality(coding)
+    named = [value.lower() for value in accept.values()]
+    return None if "identity" in named and accept.quality("identity") > quality else best
+
+
+def read_small(path: str, size: int) -> bytes | None:
+    """Return the content of a small file that has not changed since it was found."""
+    if size > _SMALL:
+        return None
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_SMALL + 1)
+    except OSError:
+        return None
+    return data if len(data) == size else None
+
+
+def _regular_file(path: str) -> os.stat_result | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a null byte in the path
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def send_asset(
+    asset: Asset, *, immutable: bool = False, replacement: tuple[bytes, str] | None = None
+) -> ResponseTypes:
+    """Return the response with *asset*, a part of it, or 304, as the request demands.
+
+    Arguments:
+        asset: The file.
+        immutable: Whether clients may cache the file for a year without revalidation.
+        replacement: Content to send instead of that of the file, and a tag that distinguishes it
+            from other replacements.
+
+    Raises:
+        PreconditionFailed: The request's ``If-Match`` doesn't match.
+        RequestedRangeNotSatisfiable: The range is outside of the file.
+    """
+    etag, content = asset.etag, asset.content
+    if replacement is not None:
+        content, tag = replacement
+        asset, etag = replace(asset, size=len(content)), f"{asset.etag}-{tag}"
+    head = _head(asset, etag)
+    if immutable:
+        head.cache_control.no_cache = None
+        head.cache_control.public = True
+        head.cache_control.max_age = _ONE_YEAR
+        head.cache_control.immutable = True
+    start, stop = 0, asset.size
+    if request.method == "HEAD" or head.status_code == 304:
+        stop = 0
+    elif head.status_code == 206:
+        start, stop = head.content_range.start or 0, head.content_range.stop or 0
+    body: bytes | FileBody
+    if content is not None or start == stop:
+        body = (content or b"")[start:stop]
+    else:
+        body = FileBody(asset.path, start, stop)
+    response_class: Any = current_app.response_class
+    response = response_class(body, head.status_code)
+    response.headers = head.headers
+    # A large file may take long on a slow connection; Quart's limit would cut it off.
+    response.timeout = None
+    return response  # type: ignore[no-any-return]
+
+
+def _head(asset: Asset, etag: str) -> WerkzeugResponse:
+    """Return status and headers as ``flask.send_file`` makes them, with those of the coding."""
+    head = send_file(
+        io.BytesIO(),
+        {},
+        mimetype=asset.media_type,
+        download_name=asset.name,
+        conditional=False,
+        etag=etag,
+        last_modified=asset.modified,
+    )
+    head.content_length = asset.size
+    if asset.varies:
+        head.vary.add("Accept-Encoding")
+    if asset.coding:
+        head.content_encoding = asset.coding
+    head.make_conditional(conditional_environ(), accept_ranges=True, complete_length=asset.size)
+    complete_headers(head)
+    return head
+
+
+class FileBody(ResponseBody):
+    """A response body with the bytes of a file from *start* to before *stop*.
+
+    The file is opened when the response is sent. It is opened, read and closed in threads.
+    """
+
+    BLOCK_SIZE = 128 * 1024
+
+    def __init__(self, path: str, start: int, stop: int) -> None:
+        self._path = path
+        self._start = start
+        self._remaining = stop - start
+        self._file: BinaryIO | None = None
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        return self._blocks(await run_sync(self._open)())
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._file and not self._file.closed:
+            # In a thread, because a thread whose task was cancelled may still be reading.
+            await run_sync(self._file.close)()
+
+    async def _blocks(self, block: bytes) -> AsyncIterator[bytes]:
+        while block:
+            yield block
+            block = await run_sync(self._read)() if self._remaining else b""
+
+    def _open(self) -> bytes:
+        self._file = open(self._path, "rb")
+        self._file.seek(self._start)
+        return self._read()
+
+    def _read(self) -> bytes:
+        assert self._file
+        block = self._file.read(min(self.BLOCK_SIZE, self._remaining))
+        self._remaining -= len(block)
+        if not self._remaining:
+            self._file.close()
+        return block

@@ -1,0 +1,95 @@
+"""PostgreSQL for SQLAlchemy: streams in batches, and errors of connecting.
+
+For each batch of a stream SQLAlchemy fetches fifty rows, then the others, and takes them out of a
+queue one by one. That is two round trips to the server and a loop over all rows. Here a batch is
+one round trip, and the list that asyncpg returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from contextvars import Context
+from typing import Any, cast
+
+from sqlalchemy import Engine, event
+from sqlalchemy.dialects.postgresql.asyncpg import (
+    AsyncAdapt_asyncpg_connection,
+    AsyncAdapt_asyncpg_ss_cursor,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.util import await_only
+
+__all__ = ["BatchConnection", "BatchCursor", "configure_postgresql", "connect_asyncpg"]
+
+
+def configure_postgresql(engine: Engine) -> None:
+    """Register the event handlers of this module on an engine for asyncpg."""
+    event.listen(engine, "checkin", _reset_autocommit)
+    event.listen(engine, "do_connect", _connect_adapter)
+
+
+async def connect_asyncpg(*args: Any, **options: Any) -> Any:
+    """Call ``asyncpg.connect()``; an ``async_creator_fn`` for SQLAlchemy.
+
+    An :exc:`OSError`, which SQLAlchemy doesn't recognize, becomes an error of asyncpg.
+    """
+    asyncpg: Any = importlib.import_module("asyncpg")  # It has no types.
+    # The context is empty, because the connection would keep the current request alive.
+    connecting = asyncio.create_task(asyncpg.connect(*args, **options), context=Context())
+    try:
+        return await connecting
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_terminate)
+        raise
+    except OSError as error:
+        raise asyncpg.exceptions.ClientCannotConnectError(str(error)) from error
+
+
+class BatchCursor(AsyncAdapt_asyncpg_ss_cursor):
+    """A server-side cursor that fetches a batch in one round trip."""
+
+    __slots__ = ()
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Return the next *size* rows, or fewer at the end; all remaining rows without a size."""
+        self_: Any = self  # The class has no types.
+        if size is None or self_._rowbuffer:
+            return cast("list[Any]", super().fetchmany(size))  # type: ignore[no-untyped-call]
+        cursor: Any = self._cursor
+        return cast("list[Any]", await_only(cursor.fetch(size)))
+
+
+class BatchConnection(AsyncAdapt_asyncpg_connection):
+    """SQLAlchemy's adapter of a connection, with a :class:`BatchCursor` for streams."""
+
+    __slots__ = ()
+    _ss_cursor_cls: Any = BatchCursor
+
+
+def _connect_adapter(
+    dialect: Dialect, record: object, arguments: list[Any], options: dict[str, Any]
+) -> BatchConnection:
+    options = dict(options)
+    creator = options.pop("async_creator_fn")
+    cache_size = options.pop("prepared_statement_cache_size", 100)  # SQLAlchemy's default
+    name_function = options.pop("prepared_statement_name_func", None)
+    connecting = BatchConnection.create(
+        cast("Any", dialect.loaded_dbapi),
+        creator(*arguments, **options),
+        prepared_statement_cache_size=cache_size,
+        prepared_statement_name_func=name_function,
+    )
+    return await_only(connecting)
+
+
+def _reset_autocommit(connection: Any, record: object) -> None:
+    # db.reading() has set it.
+    if connection is not None:
+        connection.autocommit = False
+
+
+def _terminate(connecting: asyncio.Task[Any]) -> None:
+    """Close a connection whose task was cancelled before it was open."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()

@@ -1,0 +1,185 @@
+"""Routing: hosts, mount points, rules, and a cache of rules without arguments."""
+
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from quart import Quart
+from quart.routing import QuartMap, QuartRule
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, MapAdapter, Rule, RuleFactory
+
+__all__ = [
+    "CachingMap",
+    "CachingMapAdapter",
+    "FaithfulMap",
+    "FaithfulRule",
+    "Hosts",
+    "path_inside_mount",
+]
+
+# Subdomain, path, method, and whether it is a websocket.
+CacheKey = tuple[str | None, str, str, bool]
+
+
+def path_inside_mount(path: str, root_path: str) -> str | None:
+    """Return the path below *root_path*, the mount point, as WSGI gives it.
+
+    Arguments:
+        path: The path of the ASGI scope, or a whole URL.
+        root_path: The mount point, without or with a slash at the end.
+
+    Returns:
+        An empty string for the mount point itself, so that routing redirects to its slash, and
+        for ``//``, as in Flask's server and test client. ``None`` if the path is outside:
+        ``/bb`` is not below the mount point ``/b``.
+    """
+    if not path.startswith("/"):
+        path = urlsplit(path).path
+    root_path = root_path.rstrip("/")
+    if path != root_path and not path.startswith(root_path + "/"):
+        return None
+    path = path[len(root_path) :]
+    return "" if path == "//" else path
+
+
+class CachingMapAdapter(MapAdapter):
+    """An adapter that caches the match of a path that equals the text of its rule.
+
+    Other paths are not cached, so the cache never has more entries than there are rules and
+    methods, and no path that a client invents is kept. It must not be used with host matching.
+    """
+
+    map: CachingMap
+
+    def match(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what :meth:`werkzeug.routing.MapAdapter.match` returns."""
+        if args or kwargs != {"return_rule": True}:
+            return super().match(*args, **kwargs)
+        cache = self.map.matches
+        key = (self.subdomain, self.path_info, self.default_method, self.websocket)
+        if (cached := cache.get(key)) is not None:
+            return cached, {}
+        found = super().match(return_rule=True)
+        rule: Rule = found[0]
+        # A rule without methods matches any, and a client can invent methods.
+        if rule.rule == self.path_info and not rule.arguments and rule.methods is not None:
+            cache[key] = rule
+        return found
+
+
+class CachingMap(QuartMap):
+    """A map with a cache of matches for :class:`CachingMapAdapter`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.matches: dict[CacheKey, Rule] = {}
+        super().__init__(*args, **kwargs)
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """Add rules and empty the cache, as a new rule can come before an old one."""
+        self.matches.clear()
+        super().add(rulefactory)
+
+
+class FaithfulMap(CachingMap):
+    """A map that matches the path as it was sent.
+
+    A request for the mount point ``/b`` has the path ``/``. Routing has to know the difference,
+    because the first is answered with a redirect to ``/b/``.
+    """
+
+    def bind_to_request(
+        self, request: BaseRequestWebsocket, subdomain: str | None, server_name: str | None
+    ) -> MapAdapter:
+        """Return an adapter for *request*.
+
+        Raises:
+            NotFound: The path is outside of the mount point.
+        """
+        path = getattr(request, "path_info", request.path)
+        if path is None:
+            raise NotFound
+        if subdomain is None or self.host_matching:
+            adapter = super().bind_to_request(request, subdomain, server_name)
+            adapter.path_info = path
+            return adapter
+        # Subdomains are not matched: the host only serves to build URLs.
+        return CachingMapAdapter(
+            self,
+            _normalize_host(server_name or request.host, request.scheme),
+            request.root_path or "/",
+            subdomain,
+            request.scheme,
+            path,
+            request.method,
+            request.query_string.decode(),
+        )
+
+
+@lru_cache(1024)
+def _normalize_host(host: str, scheme: str) -> str:
+    """Return the host as :meth:`werkzeug.routing.Map.bind` keeps it, without a default port."""
+    default_port = ":443" if scheme in {"https", "wss"} else ":80"
+    return Map().bind(host.removesuffix(default_port)).server_name
+
+
+class FaithfulRule(QuartRule):
+    """A rule that accepts all arguments of Werkzeug's.
+
+    Quart's omits three, so that ``add_url_rule(redirect_to=)`` is a ``TypeError``.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        string: The rule.
+        args: Arguments of :class:`quart.routing.QuartRule`.
+        build_only: The rule builds URLs and matches none.
+        redirect_to: The URL to redirect to, or a function that returns it.
+        alias: The rule is another name of one with the same endpoint.
+        options: Arguments of :class:`quart.routing.QuartRule`.
+    """
+
+    def __init__(
+        self,
+        string: str,
+        *args: Any,
+        build_only: bool = False,
+        redirect_to: str | Callable[..., str] | None = None,
+        alias: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(string, *args, **options)
+        # Werkzeug reads these attributes when it builds the map.
+        self.build_only = build_only
+        self.redirect_to = redirect_to
+        self.alias = alias
+
+
+class Hosts(Quart):
+    """``TRUSTED_HOSTS`` is applied, and ``SERVER_NAME`` does not restrict requests."""
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Bind the URL map to *request*, as :meth:`flask.Flask.create_url_adapter` does.
+
+        Raises:
+            SecurityError: The host is not in ``TRUSTED_HOSTS``; the client is answered 400.
+        """
+        if request is None:
+            return super().create_url_adapter(None)
+        if (trusted := self.config["TRUSTED_HOSTS"]) is not None:
+            request.trusted_hosts = trusted
+        # The property checks the host the first time it is read.
+        request.host  # noqa: B018
+        matching = self.url_map.host_matching
+        server_name = None if matching else self.config["SERVER_NAME"]
+        subdomain = None
+        if not matching and not self.subdomain_matching:
+            subdomain = self.url_map.default_subdomain or ""
+        return self.url_map.bind_to_request(request, subdomain, server_name)  # type: ignore[attr-defined,no-any-return]

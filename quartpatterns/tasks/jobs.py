@@ -1,0 +1,143 @@
+"""Jobs: a handle for the code that queued one, and its context for the task that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from arq.worker import Retry as ArqRetry
+from quart import current_app
+from werkzeug.local import LocalProxy
+
+from quartpatterns.tasks.queue import Result, queue_of
+
+__all__ = [
+    "Job",
+    "Retry",
+    "RunningJob",
+    "TaskFailedError",
+    "current_job",
+    "retry_delay",
+    "running_job",
+]
+
+MAX_RETRY_DELAY = 600.0
+"""Seconds, as in Celery."""
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class TaskFailedError(Exception):
+    """:meth:`Job.wait` raises this for a task that failed; the message is the error's text.
+
+    .. versionadded:: 0.1
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T_co]):
+    """A handle for a job that was queued.
+
+    Its methods need an application context. They raise :exc:`TasksUnavailableError` if Redis
+    cannot be reached.
+
+    Arguments:
+        id: The id, which a client can send back to ask for the result.
+
+    .. versionadded:: 0.1
+    """
+
+    id: str
+
+    async def result(self) -> Result:
+        """Return the state of the job now."""
+        return await queue_of(current_app).result(self.id)
+
+    async def wait(self, timeout: float | None = None) -> T_co:  # noqa: ASYNC109 - Celery's argument
+        """Wait until the task has ended, and return its result.
+
+        If no worker runs, the wait never ends. A request should not wait for a job.
+
+        Arguments:
+            timeout: The seconds to wait; ``None`` sets no limit.
+
+        Raises:
+            TaskFailedError: The task failed.
+            LookupError: The job is not in the queue, and its result is not stored.
+            TimeoutError: The job did not end in time.
+        """
+        queue = queue_of(current_app)
+        async with asyncio.timeout(timeout):
+            while True:
+                result = await queue.result(self.id, must_exist=True)
+                if result.successful:
+                    return cast("T_co", result.value)
+                if result.ready:
+                    raise TaskFailedError(result.value)
+                await asyncio.sleep(queue.settings.poll_delay)
+
+    async def revoke(self) -> bool:
+        """Cancel the job, whether it waits or runs; return False if it has ended or is unknown.
+
+        A worker cancels the job at its next poll of the queue. The job then fails with a
+        ``CancelledError``. The thread of a synchronous task cannot be stopped.
+        """
+        return await queue_of(current_app).revoke(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """The job of the running task; :data:`current_job` is one.
+
+    Arguments:
+        id: The id of the job.
+        tries: How often the job has been started, including this time.
+        max_tries: How often the job may be started.
+
+    .. versionadded:: 0.1
+    """
+
+    id: str
+    tries: int
+    max_tries: int
+
+    async def update_progress(self, value: object) -> None:
+        """Store *value*, which must be JSON, as ``progress`` of the job's :class:`Result`.
+
+        Raises:
+            TasksUnavailableError: Redis cannot be reached.
+        """
+        await queue_of(current_app).update_progress(self.id, value)
+
+
+running_job: ContextVar[RunningJob] = ContextVar("quartpatterns.tasks.running_job")
+
+#: The job of the running task, as ``current_app`` is the current application.
+current_job = cast(
+    "RunningJob",
+    LocalProxy(running_job, unbound_message="There is no current job: no worker runs this code."),
+)
+
+
+class Retry(ArqRetry):
+    """A task raises this to be started again later.
+
+    If the task has no tries left, it fails with the error that is the cause of this one.
+
+    Arguments:
+        countdown: The seconds to wait. By default about 1 second, doubled with every try up to
+            10 minutes, and varied at random so that many jobs do not retry at the same moment.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, countdown: float | None = None) -> None:
+        super().__init__(countdown)
+
+
+def retry_delay(tries: int) -> float:
+    """Return the seconds to wait after try number *tries*."""
+    return min(MAX_RETRY_DELAY, 2.0 ** (tries - 1)) * random.uniform(0.5, 1.0)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from quartpatterns.compare import Case, Step
+from quartpatterns.compare.parity import Finding, ParityResult
+from quartpatterns.compare.parity_report import as_data, as_text
+
+CASE = Case("session", Step("/"), Step("/next", method="POST"), checks=("A-1",))
+DECLARED = Finding("declared", 0, "header:vary", "Cookie", None, "intended")
+
+
+def report(*findings: Finding, errors: tuple[str, ...] = ()) -> str:
+    return as_text({"apps": [ParityResult(CASE, findings, errors)]}, "in process")
+
+
+def test_undeclared() -> None:
+    """A finding names the case, the request, both values, and the exception."""
+    finding = Finding("undeclared", 1, "header:vary", "Cookie", None)
+    text = report(finding, errors=("port, step 1: ValueError: x",))
+    for line in (
+        "undeclared: apps · session · header:vary",
+        "    POST /next (step 1)",
+        "    original  Cookie",
+        "    port      missing",
+        "    port, step 1: ValueError: x",
+    ):
+        assert line in [line.rstrip() for line in text.splitlines()]
+
+
+def test_declared() -> None:
+    """Declared differences are counted, but not listed."""
+    text = report(DECLARED, errors=("port, step 0: ValueError: x",))
+    assert "intended" not in text and "ValueError" not in text
+
+
+def test_diff() -> None:
+    """Texts of several lines are compared line by line; a long diff is truncated."""
+    original = "\n".join(str(number) for number in range(30))
+    text = report(Finding("undeclared", 0, "body", original, original.replace("7", "x")))
+    assert "-7" in text and "+x" in text and "-27" not in text
+    assert "... 5 more lines" in text
+
+
+def test_long_value() -> None:
+    text = report(Finding("undeclared", 0, "body", "a" * 301, "b"))
+    assert "(301 characters)" in " ".join(text.split())
+    assert "a" * 301 not in text.replace("\n    ", "").replace("\n", "")
+
+
+def test_data() -> None:
+    """The data contain every finding."""
+    data = as_data({"apps": [ParityResult(CASE, (DECLARED,))]}, "in process")
+    assert data["passed"] is True
+    assert data["comparisons"]["apps"]["declared"] == 1
+    [result] = data["comparisons"]["apps"]["results"]
+    assert (result["case"], result["checks"]) == ("session", ["A-1"])
+    assert result["findings"] == [
+        {
+            "kind": "declared",
+            "step": 0,
+            "aspect": "header:vary",
+            "original": "Cookie",
+            "port": None,
+            "reason": "intended",
+        }
+    ]
