@@ -15,7 +15,7 @@ from quart import Quart
 
 from quartpatterns.sqlite3 import SQLite, get_db, init_db, query_db, settings
 from quartpatterns.sqlite3.settings import read_settings
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 from tests.sqlite3.shop import app_database, database, make_app, none_in_use, pool
 
 MEMORY = ":memory:"
@@ -177,6 +177,22 @@ async def test_detached_database(app_class: type[Quart], file: Path) -> None:
     await app_database(app).connections.close()
 
 
+def test_closed_after_an_error(app_class: type[Quart], file: Path) -> None:
+    """A connection that can't be configured is closed."""
+    app = app_class(__name__)
+    app.config["DATABASE"] = file
+    connections: list[sqlite3.Connection] = []
+
+    def fail(connection: sqlite3.Connection) -> None:
+        connections.append(connection)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        settings.connect(read_settings(app), None, [fail])
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connections[0].execute("SELECT 1")
+
+
 async def test_adapters(app_class: type[Quart], file: Path) -> None:
     """Adapters and converters work as they do with :mod:`sqlite3`."""
     options = {"detect_types": sqlite3.PARSE_COLNAMES}
@@ -267,7 +283,7 @@ def test_consecutive_loops(app_class: type[Quart], file: Path) -> None:
     assert asyncio.run(add("first")) == ["first"]
     assert asyncio.run(add("second")) == ["first", "second"]
     for thread in set(threading.enumerate()) - before:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
 
 
@@ -279,7 +295,7 @@ def test_concurrent_loops(app_class: type[Quart], file: Path) -> None:
 
     async def work() -> None:
         async with app.app_context():
-            await asyncio.to_thread(barrier.wait, PATIENCE)
+            await asyncio.to_thread(barrier.wait, TIMEOUT)
             for number in range(50):
                 found.append((await query_db("SELECT ?", [number], one=True))[0])
 
@@ -287,7 +303,7 @@ def test_concurrent_loops(app_class: type[Quart], file: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
     assert sorted(found) == sorted([*range(50), *range(50)])
 
 
@@ -348,7 +364,7 @@ async def test_memory_holder_opens_first(
     def connect(*args: Any) -> sqlite3.Connection:
         calls.append(args)
         if len(calls) == 1:
-            gate.wait(PATIENCE)
+            gate.wait(TIMEOUT)
         return settings.connect(*args)
 
     monkeypatch.setattr("quartpatterns.sqlite3.extension.connect", connect)

@@ -10,7 +10,7 @@ import pytest
 from quart import Quart
 
 from quartpatterns.sqlite3 import get_db, query_db
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 from tests.sqlite3.shop import (
     ENDLESS,
     INSERT,
@@ -99,7 +99,7 @@ async def test_tasks_of_a_transaction(app: Quart) -> None:
 
     async with app.app_context():
         async with database(app).transaction():
-            await asyncio.wait_for(query_db(INSERT, ["first"]), PATIENCE)
+            await asyncio.wait_for(query_db(INSERT, ["first"]), TIMEOUT)
             await outcomes(*(part(name, name in "bd") for name in "abcd"))
             assert await committed_names(app) == []
         assert await committed_names(app) == ["a", "a'", "c", "c'", "first"]
@@ -346,3 +346,26 @@ async def test_closed_in_a_transaction(app: Quart) -> None:
                 await query_db(INSERT, ["lost"])
                 await connection.close()
     assert await committed_names(app) == []
+
+
+async def test_task_in_a_nested_savepoint(app: Quart) -> None:
+    """If a task is in a savepoint when the savepoint around it ends, both are rolled back."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def unawaited() -> None:
+        async with database(app).transaction():
+            await query_db(INSERT, ["inner"])
+            begun.set()
+            await go.wait()
+
+    async with app.app_context():
+        async with database(app).transaction():
+            await query_db(INSERT, ["outer"])
+            with pytest.raises(sqlite3.ProgrammingError, match="await the task inside"):
+                async with database(app).transaction():
+                    await query_db(INSERT, ["middle"])
+                    task = asyncio.create_task(unawaited())
+                    await begun.wait()
+        go.set()
+        await outcomes(task)
+    assert await committed_names(app) == ["outer"]
