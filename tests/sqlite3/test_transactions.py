@@ -181,6 +181,9 @@ async def test_ended_inside(app: Quart, statement: str) -> None:
                 await query_db(statement)
                 with pytest.raises(sqlite3.ProgrammingError, match="has ended before its block"):
                     await query_db(INSERT, ["outside"])
+                with pytest.raises(sqlite3.ProgrammingError, match="has ended before its block"):
+                    async with database(app).transaction():
+                        raise AssertionError
         assert await committed_names(app) == []
 
 
