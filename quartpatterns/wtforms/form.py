@@ -174,7 +174,7 @@ class QuartForm(AsyncForm):
         if depends_on_request() and has_request_context() and request.method in {"GET", "HEAD"}:
             after_this_request(_vary_by_language)
         validators = {name: list(extra) for name, extra in (extra_validators or {}).items()}
-        for name in self._fields:
+        for name in (field.short_name for field in self):
             if (inline := getattr(type(self), f"validate_{name}", None)) is not None:
                 validators.setdefault(name, []).append(inline)
         return await validate_form(self, validators)
