@@ -372,3 +372,20 @@ async def test_task_in_a_nested_savepoint(app: Quart) -> None:
         go.set()
         await outcomes(task)
     assert await committed_names(app) == ["outer"]
+
+
+async def test_cancelled_savepoint(app: Quart) -> None:
+    """A savepoint that is cancelled while it begins does not end the transaction around it."""
+    async with app.app_context():
+        async with database(app).transaction():
+            await query_db(INSERT, ["outer"])
+
+            async def begin() -> None:
+                async with database(app).transaction():
+                    await query_db(INSERT, ["inner"])
+
+            task = asyncio.create_task(begin())
+            await asyncio.sleep(0)
+            task.cancel()
+            await outcomes(task)
+        assert await committed_names(app) == ["outer"]
