@@ -30,6 +30,8 @@ async def execute_schema(
 ) -> bool:
     """Execute the statements in the file *schema* of *app*; return whether they were executed.
 
+    The context of *connection* must end afterwards, because that is what rolls back after an error.
+
     Raises:
         FileNotFoundError: There is no such file.
         sqlite3.Error: A statement is invalid. None of the statements has an effect.
@@ -87,21 +89,18 @@ def _read(file: Path) -> str:
 
 
 def _execute(connection: sqlite3.Connection, script: str, if_empty: bool) -> bool:
+    # After an error, the end of the context rolls back.
     atomic = not _NOT_ATOMIC.search(script)
-    try:
+    if atomic:
+        connection.execute("BEGIN IMMEDIATE").close()
+    if executed := not (if_empty and _has_tables(connection)):
         if atomic:
-            connection.execute("BEGIN IMMEDIATE").close()
-        if wanted := not (if_empty and _has_tables(connection)):
-            if atomic:
-                for statement in _statements(script):
-                    connection.execute(statement).close()
-            else:
-                connection.executescript(script)
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
-    return wanted
+            for statement in _statements(script):
+                connection.execute(statement).close()
+        else:
+            connection.executescript(script)
+    connection.commit()
+    return executed
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

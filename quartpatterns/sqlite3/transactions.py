@@ -43,12 +43,14 @@ class OpenTransaction:
         queue: The queue of its connection.
         parent: The transaction that contains it, on the same connection.
         outer: The transaction around it in the code, on any connection.
+        failed: Whether it could not begin. It ends as soon as the thread has undone it.
         ended: Whether it has ended.
     """
 
     queue: TransactionQueue
     parent: OpenTransaction | None
     outer: OpenTransaction | None
+    failed: bool = False
     ended: bool = False
 
 
@@ -153,6 +155,7 @@ class Transaction(Generic[C]):
             await self._submit(self._begin)
         except BaseException:
             self._queue.leave(self._open)
+            self._open.failed = True
             # After a cancellation the transaction may still begin in the thread.
             self._end(self._undo)
             raise
@@ -165,7 +168,10 @@ class Transaction(Generic[C]):
         traceback: TracebackType | None,
     ) -> None:
         self._queue.leave(self._open)
-        savepoint_open = self._queue.innermost is not self._open and not self._open.ended
+        innermost = self._queue.innermost
+        while innermost is not None and innermost.failed:
+            innermost = innermost.parent
+        savepoint_open = innermost is not self._open and not self._open.ended
         done = self._end(partial(self._finish, commit=error is None and not savepoint_open))
         try:
             await finish(lambda: done)

@@ -18,7 +18,14 @@ import pytest
 from quart import Quart, request
 from quart.utils import run_sync
 
-from quartpatterns.sqlite3 import SQLite, get_db, handle_database_error, query_db
+from quartpatterns.sqlite3 import (
+    DatabaseUnavailable,
+    SQLite,
+    diagnose,
+    get_db,
+    handle_database_error,
+    query_db,
+)
 from tests.sqlite3.shop import INSERT, app_database, make_app, none_in_use, other_connection
 
 ROOT = Path(__file__).parents[2]
@@ -195,6 +202,25 @@ async def test_invalid_statements(send: Send, database_file: Path) -> None:
     """An invalid statement is a fault of the program: a 500."""
     assert (await send(database_file, "SELEKT 1", PROPAGATE_EXCEPTIONS=False))[0] == 500
     assert (await send(database_file, "SELECT ?", PROPAGATE_EXCEPTIONS=False))[0] == 500
+
+
+@pytest.mark.parametrize(
+    ("code", "retry_after"),
+    [
+        (sqlite3.SQLITE_BUSY, 1),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, 1),
+        (sqlite3.SQLITE_LOCKED, 1),
+        (sqlite3.SQLITE_IOERR_WRITE, None),
+        (sqlite3.SQLITE_READONLY_DBMOVED, None),
+    ],
+)
+def test_diagnose(code: int, retry_after: int | None) -> None:
+    """Extended result codes count as their primary ones; a lock is worth another try."""
+    error = sqlite3.OperationalError("an error")
+    error.sqlite_errorcode = code
+    found = diagnose(error)
+    assert isinstance(found, DatabaseUnavailable)
+    assert found.retry_after == retry_after
 
 
 async def test_own_handler(app_class: type[Quart], tmp_path: Path) -> None:

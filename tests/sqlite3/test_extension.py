@@ -162,6 +162,37 @@ async def test_on_connect_fails(app_class: type[Quart], file: Path) -> None:
     await eventually(lambda: set(threading.enumerate()) <= before)
 
 
+async def test_detached_database(app_class: type[Quart], file: Path) -> None:
+    """A database that a context detaches is there in the next context."""
+    app = make_app(app_class, file, SQLITE_POOL_SIZE=1)
+
+    @database(app).on_connect
+    def attach(connection: sqlite3.Connection) -> None:
+        connection.execute("ATTACH ':memory:' AS other").close()
+
+    async with app.app_context():
+        await query_db("DETACH other")
+    async with app.app_context():
+        assert await query_db("SELECT * FROM other.sqlite_master") == []
+    await app_database(app).connections.close()
+
+
+def test_closed_after_an_error(app_class: type[Quart], file: Path) -> None:
+    """A connection that can't be configured is closed."""
+    app = app_class(__name__)
+    app.config["DATABASE"] = file
+    connections: list[sqlite3.Connection] = []
+
+    def fail(connection: sqlite3.Connection) -> None:
+        connections.append(connection)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        settings.connect(read_settings(app), None, [fail])
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connections[0].execute("SELECT 1")
+
+
 async def test_adapters(app_class: type[Quart], file: Path) -> None:
     """Adapters and converters work as they do with :mod:`sqlite3`."""
     options = {"detect_types": sqlite3.PARSE_COLNAMES}
@@ -189,6 +220,23 @@ async def test_memory(app_class: type[Quart]) -> None:
             await query_db("SELECT * FROM item")
     await app_database(app).connections.close()
     await app_database(other).connections.close()
+
+
+async def test_memory_after_an_error(app_class: type[Quart]) -> None:
+    """If a database in memory can't be opened at first, the next context tries again."""
+    app = make_app(app_class, MEMORY)
+    errors = [LookupError("the first time")]
+
+    @database(app).on_connect
+    def fail_once(connection: sqlite3.Connection) -> None:
+        if errors:
+            raise errors.pop()
+
+    async with app.app_context():
+        with pytest.raises(LookupError, match="the first time"):
+            await get_db()
+        assert await query_db("SELECT 1", one=True)
+    await app_database(app).connections.close()
 
 
 async def test_several_applications(app_class: type[Quart], tmp_path: Path) -> None:

@@ -181,6 +181,9 @@ async def test_ended_inside(app: Quart, statement: str) -> None:
                 await query_db(statement)
                 with pytest.raises(sqlite3.ProgrammingError, match="has ended before its block"):
                     await query_db(INSERT, ["outside"])
+                with pytest.raises(sqlite3.ProgrammingError, match="has ended before its block"):
+                    async with database(app).transaction():
+                        raise AssertionError
         assert await committed_names(app) == []
 
 
@@ -316,3 +319,73 @@ async def test_two_databases(app: Quart, app_class: type[Quart], tmp_path: Path)
                     raise LookupError
     assert await committed_names(app) == ["a", "b"]
     await app_database(other).connections.close()
+
+
+async def test_closed_while_a_transaction_begins(single: Quart, file: Path) -> None:
+    """The next context does not get the connection before the transaction is rolled back."""
+
+    async def begin() -> None:
+        async with database(single).transaction():
+            pass
+
+    async with single.app_context():
+        db = await get_db()
+        async with other_connection(file, "BEGIN IMMEDIATE"):
+            beginning = asyncio.create_task(begin())
+            await eventually(lambda: db._queue.innermost is not None)
+            closing = asyncio.create_task(db.close())
+            await asyncio.sleep(0)
+        await outcomes(closing, beginning)
+    async with single.app_context():
+        await query_db("SELECT 1")
+        assert not (await get_db()).in_transaction
+
+
+async def test_closed_in_a_transaction(app: Quart) -> None:
+    """If the connection is closed in the block, the transaction is rolled back, with an error."""
+    async with app.app_context():
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            async with database(app).transaction() as connection:
+                await query_db(INSERT, ["lost"])
+                await connection.close()
+    assert await committed_names(app) == []
+
+
+async def test_task_in_a_nested_savepoint(app: Quart) -> None:
+    """If a task is in a savepoint when the savepoint around it ends, both are rolled back."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def unawaited() -> None:
+        async with database(app).transaction():
+            await query_db(INSERT, ["inner"])
+            begun.set()
+            await go.wait()
+
+    async with app.app_context():
+        async with database(app).transaction():
+            await query_db(INSERT, ["outer"])
+            with pytest.raises(sqlite3.ProgrammingError, match="await the task inside"):
+                async with database(app).transaction():
+                    await query_db(INSERT, ["middle"])
+                    task = asyncio.create_task(unawaited())
+                    await begun.wait()
+        go.set()
+        await outcomes(task)
+    assert await committed_names(app) == ["outer"]
+
+
+async def test_cancelled_savepoint(app: Quart) -> None:
+    """A savepoint that is cancelled while it begins does not end the transaction around it."""
+    async with app.app_context():
+        async with database(app).transaction():
+            await query_db(INSERT, ["outer"])
+
+            async def begin() -> None:
+                async with database(app).transaction():
+                    await query_db(INSERT, ["inner"])
+
+            task = asyncio.create_task(begin())
+            await asyncio.sleep(0)
+            task.cancel()
+            await outcomes(task)
+        assert await committed_names(app) == ["outer"]
