@@ -29,12 +29,12 @@ def page_numbers(
         page: The page, from 1. If ``None``, ``page`` of the query string of the current request,
             or else 1.
         per_page: Its size. If ``None``, ``per_page`` of the query string, or else 20.
-        max_per_page: The most that the size may be; ``None`` is no limit.
-        error_out: Raise an error for a value that is no positive number, instead of using the
+        max_per_page: The maximum of the size; ``None`` means no limit.
+        error_out: Raise an error for a value that is not a positive number, instead of using the
             default.
 
     Raises:
-        NotFound: A value is no positive number, and *error_out* is true.
+        NotFound: A value is not a positive number, and *error_out* is true.
     """
     args: Mapping[str, str] = request.args if has_request_context() else {}
 
@@ -61,13 +61,13 @@ class Pagination(Generic[T]):
     Iterating over it iterates over its items.
 
     Arguments:
-        items: What is on this page.
-        page: Its number, from 1.
-        per_page: How many items a page has at most.
-        max_per_page: The most that *per_page* may be; ``None`` is no limit.
-        total: How many items all pages have; ``None`` if they were not counted. It may be set,
-            such as to an estimate.
-        more: Whether at least one item follows this page; ``None`` if *total* says it.
+        items: The items on this page.
+        page: The number of this page, from 1.
+        per_page: The maximum number of items on a page.
+        max_per_page: The maximum of *per_page*; ``None`` means no limit.
+        total: The number of items on all pages; ``None`` if they were not counted. You can set it,
+            for example to an estimate.
+        more: Whether at least one item follows this page; ``None`` to compute this from *total*.
         fetch: Fetches another page, given its number and whether it must exist.
         estimated: Whether *total* is an estimate. Then *more* says whether a page follows.
     """
@@ -83,17 +83,17 @@ class Pagination(Generic[T]):
 
     @property
     def first(self) -> int:
-        """The number of the first item on this page, from 1; 0 where there is none."""
+        """The number of the first item on this page, from 1; 0 if the page is empty."""
         return (self.page - 1) * self.per_page + 1 if self.items else 0
 
     @property
     def last(self) -> int:
-        """The number of the last item on this page; 0 where there is none."""
+        """The number of the last item on this page; 0 if the page is empty."""
         return self.first + len(self.items) - 1 if self.items else 0
 
     @property
     def pages(self) -> int:
-        """How many pages there are; 0 where there is no item, or items were not counted."""
+        """The number of pages; 0 if there are no items, or if they were not counted."""
         return -(-(self.total or 0) // self.per_page)
 
     @property
@@ -103,27 +103,27 @@ class Pagination(Generic[T]):
 
     @property
     def prev_num(self) -> int | None:
-        """The number of the page before; ``None`` on the first."""
+        """The number of the previous page; ``None`` on the first page."""
         return self.page - 1 if self.has_prev else None
 
     async def prev(self, *, error_out: bool = False) -> Pagination[T]:
-        """Fetch the page before this one; items are not counted again."""
+        """Fetch the previous page; items are not counted again."""
         return await self._turn(self.page - 1, error_out)
 
     @property
     def has_next(self) -> bool:
-        """Whether there is a page after this one, also where items were not counted."""
+        """Whether there is a page after this one, even if items were not counted."""
         if self.more is not None and (self.total is None or self.estimated):
             return self.more
         return self.page < self.pages
 
     @property
     def next_num(self) -> int | None:
-        """The number of the page after; ``None`` on the last."""
+        """The number of the next page; ``None`` on the last page."""
         return self.page + 1 if self.has_next else None
 
     async def next(self, *, error_out: bool = False) -> Pagination[T]:
-        """Fetch the page after this one; items are not counted again."""
+        """Fetch the next page; items are not counted again."""
         return await self._turn(self.page + 1, error_out)
 
     def iter_pages(
@@ -134,15 +134,15 @@ class Pagination(Generic[T]):
         right_current: int = 4,
         right_edge: int = 2,
     ) -> Iterator[int | None]:
-        """The page numbers of a widget, with ``None`` where some are left out.
+        """Return page numbers for a list of links, with ``None`` for each gap.
 
         Page 7 of 20 gives ``1, 2, None, 5, 6, 7, 8, 9, 10, 11, None, 19, 20``.
 
         Arguments:
-            left_edge: How many from the first page on.
-            left_current: How many before this page.
-            right_current: How many after this page.
-            right_edge: How many up to the last page.
+            left_edge: How many pages to show at the start.
+            left_current: How many pages to show before this page.
+            right_current: How many pages to show after this page.
+            right_edge: How many pages to show at the end.
         """
         end = self.pages + 1
         right = min(self.page + right_current + 1, end)
@@ -161,10 +161,10 @@ class Pagination(Generic[T]):
             yield None
 
     def settle(self, offset: int) -> None:
-        """Hold an estimated total against what this page shows.
+        """Correct an estimated total with the number of items that are known to exist.
 
         Arguments:
-            offset: How many items come before it.
+            offset: The number of items before this page.
         """
         seen = offset + len(self.items)
         if self.more:

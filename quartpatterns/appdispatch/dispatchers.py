@@ -29,11 +29,11 @@ class DispatcherMiddleware:
     happens in the reverse order.
 
     Arguments:
-        app: The application for requests that no prefix matches, which are not changed.
+        app: The application for requests that no prefix matches. These requests are not changed.
         mounts: ASGI applications by prefix, such as ``/one`` or ``/one/two``.
-        on_startup_failure: A function of the :class:`StartupError` of a mounted application that
-            returns the application to answer instead, such as :func:`unavailable`. Without it
-            the whole start-up fails.
+        on_startup_failure: A function that takes the :class:`StartupError` of a mounted application
+            and returns another application to use in its place, such as :func:`unavailable`.
+            Without it the whole start-up fails.
 
     Raises:
         ValueError: A prefix is invalid.
@@ -103,7 +103,9 @@ class DispatcherMiddleware:
 
 def _validate(prefix: str) -> str:
     if prefix.strip("/") == "":
-        raise ValueError("the application for all other paths is the first argument, not a mount")
+        raise ValueError(
+            "a mount needs a prefix: pass the application for all other paths as the first argument"
+        )
     if not prefix.startswith("/") or prefix.endswith("/"):
         raise ValueError(f"a prefix must be written '/{prefix.strip('/')}', not {prefix!r}")
     return prefix

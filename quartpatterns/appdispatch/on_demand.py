@@ -205,8 +205,8 @@ class PathDispatcher(_OnDemandDispatcher):
             if it returned None or raised an error.
         max_instances: How many applications exist. The least recently used one is stopped if it
             has no requests.
-        on_startup_failure: A function of the :class:`StartupError` of an application that returns
-            the application to answer this request instead, such as :func:`unavailable`. Without
+        on_startup_failure: A function that takes the :class:`StartupError` of an application and
+            returns another application to answer this request, such as :func:`unavailable`. Without
             it the error goes to the server. The next request tries again.
 
     .. versionadded:: 0.1

@@ -53,9 +53,9 @@ class Document(beanie.Document):
         for base in cls.__mro__[1:]:
             if vars(base).get("_initialized"):
                 raise TypeError(
-                    f"{cls.__name__} is declared too late: {base.__name__} is in use already, and"
-                    f" its fields would be taken for values. Import the module of {cls.__name__}"
-                    " before the application is served"
+                    f"{cls.__name__} must be declared before its base class {base.__name__} is used"
+                    f" for the first time: import the module of {cls.__name__} before the"
+                    " application is served"
                 )
         super().__init_subclass__(**options)
 

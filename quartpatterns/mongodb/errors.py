@@ -146,7 +146,7 @@ _ILLEGAL_OPERATION = 20
 
 
 def diagnose(error: Exception) -> HTTPException | None:
-    """Return the HTTP error that answers *error*, or None if it is a fault of the program.
+    """Return the HTTP error that answers *error*, or None if it is a bug.
 
     * 503, :exc:`MongoUnavailable`: the database cannot answer.
     * 409: a unique index already has the value; the description names the fields.
@@ -187,7 +187,8 @@ async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPE
 def register_error_handlers(app: Quart) -> None:
     """Answer the errors of the driver with what :func:`diagnose` returns, and log each 503.
 
-    :meth:`MongoDB.init_app` calls this function. A handler that the application registers wins.
+    :meth:`MongoDB.init_app` calls this function. A handler that the
+    application registers takes precedence.
 
     .. versionadded:: 0.1
     """
