@@ -147,7 +147,6 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        extra="caching",
         uses=("caching",),
     ),
     Pattern(

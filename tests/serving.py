@@ -13,12 +13,10 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
-__all__ = ["PATIENCE", "TIMEOUT", "Served", "eventually", "served", "unread"]
+__all__ = ["TIMEOUT", "Served", "eventually", "served", "unread"]
 
 TIMEOUT = 60.0
 """Seconds after which a test fails that waits for something; it usually takes milliseconds."""
-
-PATIENCE = TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,40 +148,24 @@ PRIVATE = [
     # What classes override or take from base classes.
     Private(
         "sqlalchemy",
-        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor",
-        "_async_soft_close",
-        "to review",
-    ),
-    Private(
-        "sqlalchemy", "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor", "_rows", "to review"
-    ),
-    Private(
-        "sqlalchemy",
-        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_cursor",
-        "_connection",
-        "to review",
-    ),
-    Private(
-        "sqlalchemy",
-        "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_connection",
-        "_cursor_cls",
-        "to review",
-    ),
-    Private(
-        "sqlalchemy",
         "sqlalchemy.connectors.asyncio:AsyncAdapt_dbapi_connection",
         "_ss_cursor_cls",
-        "to review",
+        "the only hook by which a connection can open another class of streaming cursor",
     ),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_queue_class", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_do_get", "to review"),
-    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_dec_overflow", "to review"),
-    Private("sqlite3", "aiosqlite:Connection", "_conn", "to review"),
-    Private("sqlite3", "aiosqlite:Connection", "_execute", "to review"),
-    Private("sqlite3", "aiosqlite:Connection", "_thread", "to review"),
-    Private("sqlite3", "aiosqlite:Connection", "_connection", "to review"),
-    Private("tasks", "arq.worker:Worker", "_poll_iteration", "to review"),
-    Private("wtforms", "wtforms.form:BaseForm", "_fields", "to review"),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.pool:QueuePool",
+        "_queue_class",
+        "the only hook by which a pool can hand connections to the tasks that have waited longest",
+    ),
+    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_do_get", "as _queue_class"),
+    Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_dec_overflow", "as _queue_class"),
+    Private(
+        "tasks",
+        "arq.worker:Worker",
+        "_poll_iteration",
+        "the only place where a worker can wait for a Redis that is not available",
+    ),
 ]
 
 # Names that start with an underscore and are not private names of another package.

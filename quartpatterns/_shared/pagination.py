@@ -56,20 +56,21 @@ def page_numbers(
 
 @dataclass(slots=True)
 class Pagination(Generic[T]):
-    """One page of the results of a query, with the attributes of Flask-SQLAlchemy's.
+    """One page of the results of a query, with the attributes of Flask-SQLAlchemy's class.
 
-    Iterating over it iterates over its items.
+    A loop over this object yields the items.
 
     Arguments:
         items: The items on this page.
-        page: The number of this page, from 1.
+        page: The number of this page; the first is 1.
         per_page: The maximum number of items on a page.
-        max_per_page: The maximum of *per_page*; ``None`` means no limit.
-        total: The number of items on all pages; ``None`` if they were not counted. You can set it,
+        max_per_page: The maximum of *per_page*; ``None`` sets no limit.
+        total: The number of items on all pages; ``None`` if they were not counted. You may set it,
             for example to an estimate.
-        more: Whether at least one item follows this page; ``None`` to compute this from *total*.
-        fetch: Fetches another page, given its number and whether it must exist.
-        estimated: Whether *total* is an estimate. Then *more* says whether a page follows.
+        more: Whether there are items after this page; ``None`` if *total* shows it.
+        fetch: A function that fetches another page. It takes the number of the page, and whether
+            to raise a 404 if there is no such page.
+        estimated: Whether *total* is an estimate. If it is, *more* determines ``has_next``.
     """
 
     items: list[T]
@@ -83,7 +84,7 @@ class Pagination(Generic[T]):
 
     @property
     def first(self) -> int:
-        """The number of the first item on this page, from 1; 0 if the page is empty."""
+        """The number of the first item on this page, counted from 1; 0 if the page is empty."""
         return (self.page - 1) * self.per_page + 1 if self.items else 0
 
     @property
@@ -103,7 +104,7 @@ class Pagination(Generic[T]):
 
     @property
     def prev_num(self) -> int | None:
-        """The number of the previous page; ``None`` on the first page."""
+        """The number of the page before this one; ``None`` on the first page."""
         return self.page - 1 if self.has_prev else None
 
     async def prev(self, *, error_out: bool = False) -> Pagination[T]:
@@ -112,14 +113,14 @@ class Pagination(Generic[T]):
 
     @property
     def has_next(self) -> bool:
-        """Whether there is a page after this one, even if items were not counted."""
+        """Whether there is a page after this one. It is known even if items were not counted."""
         if self.more is not None and (self.total is None or self.estimated):
             return self.more
         return self.page < self.pages
 
     @property
     def next_num(self) -> int | None:
-        """The number of the next page; ``None`` on the last page."""
+        """The number of the page after this one; ``None`` on the last page."""
         return self.page + 1 if self.has_next else None
 
     async def next(self, *, error_out: bool = False) -> Pagination[T]:
@@ -134,15 +135,15 @@ class Pagination(Generic[T]):
         right_current: int = 4,
         right_edge: int = 2,
     ) -> Iterator[int | None]:
-        """Return page numbers for a list of links, with ``None`` for each gap.
+        """Iterate over the page numbers that a page shows as links; ``None`` stands for a gap.
 
         Page 7 of 20 gives ``1, 2, None, 5, 6, 7, 8, 9, 10, 11, None, 19, 20``.
 
         Arguments:
-            left_edge: How many pages to show at the start.
-            left_current: How many pages to show before this page.
-            right_current: How many pages to show after this page.
-            right_edge: How many pages to show at the end.
+            left_edge: The number of page numbers at the beginning.
+            left_current: The number of page numbers before this page.
+            right_current: The number of page numbers after this page.
+            right_edge: The number of page numbers at the end.
         """
         end = self.pages + 1
         right = min(self.page + right_current + 1, end)
@@ -161,7 +162,7 @@ class Pagination(Generic[T]):
             yield None
 
     def settle(self, offset: int) -> None:
-        """Correct an estimated total with the number of items that are known to exist.
+        """Correct an estimated ``total`` if the items of this page contradict it.
 
         Arguments:
             offset: The number of items before this page.

@@ -1,7 +1,7 @@
 """Several applications in one server: by path, by subdomain, by route, or created on demand.
 
-All dispatchers are ASGI applications, for HTTP and websockets, which pass start-up and shutdown on
-to their applications::
+Each dispatcher is an ASGI application for HTTP and websockets. It passes the events of start-up and
+shutdown on to its applications::
 
     from quartpatterns.appdispatch import DispatcherMiddleware
 

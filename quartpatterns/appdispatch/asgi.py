@@ -127,7 +127,7 @@ async def _discard_body(receive: Receive) -> None:
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer every request with Flask's 404 page, and refuse websockets. An ASGI application.
+    """An ASGI application that answers every request with Flask's 404 page, and refuses websockets.
 
     .. versionadded:: 0.1
     """

@@ -29,11 +29,11 @@ class DispatcherMiddleware:
     happens in the reverse order.
 
     Arguments:
-        app: The application for requests that no prefix matches. These requests are not changed.
+        app: The application for requests that match no prefix. It gets them unchanged.
         mounts: ASGI applications by prefix, such as ``/one`` or ``/one/two``.
-        on_startup_failure: A function that takes the :class:`StartupError` of a mounted application
-            and returns another application to use in its place, such as :func:`unavailable`.
-            Without it the whole start-up fails.
+        on_startup_failure: A function that is called if the start-up of a mounted application
+            fails. It takes the :class:`StartupError`, and returns the application that answers
+            instead, as :func:`unavailable` does. Without it the whole start-up fails.
 
     Raises:
         ValueError: A prefix is invalid.
@@ -104,7 +104,8 @@ class DispatcherMiddleware:
 def _validate(prefix: str) -> str:
     if prefix.strip("/") == "":
         raise ValueError(
-            "a mount needs a prefix: pass the application for all other paths as the first argument"
+            f"{prefix!r} can't be a prefix: pass the application for all other paths as the first"
+            " argument"
         )
     if not prefix.startswith("/") or prefix.endswith("/"):
         raise ValueError(f"a prefix must be written '/{prefix.strip('/')}', not {prefix!r}")
@@ -119,17 +120,17 @@ class RouteDispatcher:
         app = Quart(__name__, static_folder=None)
         app.asgi_app = RouteDispatcher(app, WSGIMiddleware(flask_app.wsgi_app))
 
-    A rule matches by path and method, so that ``GET`` can move before ``POST``. Leave the moved
-    views in the Flask application until all have moved: its 405 answers and its ``url_for`` then
-    know all routes.
+    Rules are matched by path and method, so ``GET`` can move before ``POST``. Keep the moved views
+    in the Flask application until all views have moved. Its 405 responses then list all methods,
+    and its ``url_for`` finds all routes.
 
     Arguments:
-        app: The new application. A rule for static files matches all paths below it: move this
-            folder as a whole, or make *app* with ``static_folder=None``.
+        app: The new application. Its rule for static files matches all paths below ``/static/``.
+            Move all static files in one step, or create *app* with ``static_folder=None``.
         default_app: The old application, usually a :class:`WSGIMiddleware`.
 
     Raises:
-        ValueError: *app* matches subdomains, which :class:`SubdomainDispatcher` can do instead.
+        ValueError: *app* has ``subdomain_matching``. Use a :class:`SubdomainDispatcher` instead.
 
     .. versionadded:: 0.1
     """
@@ -137,8 +138,8 @@ class RouteDispatcher:
     def __init__(self, app: Quart, default_app: ASGIApp) -> None:
         if app.subdomain_matching:
             raise ValueError(
-                "RouteDispatcher matches paths: make the application without"
-                " subdomain_matching, and put a SubdomainDispatcher before it"
+                "RouteDispatcher does not support subdomain_matching: create the application"
+                " without it, and select the subdomain with a SubdomainDispatcher"
             )
         self.url_map = app.url_map
         self._app = SubApp(app.asgi_app, "")

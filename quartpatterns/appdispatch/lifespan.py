@@ -33,7 +33,7 @@ class LifespanError(Exception):
 
     Arguments:
         name: The name of the application: its prefix, path segment or subdomain.
-        message: The message of the application.
+        message: The error message that the application reported.
 
     .. versionadded:: 0.1
     """
@@ -54,7 +54,8 @@ class StartupError(LifespanError):
 def unavailable(error: StartupError) -> ASGIApp:
     """Return an application that answers 503, for ``on_startup_failure``.
 
-    The page does not contain the message of *error*, which may contain secrets. The log does.
+    The page does not contain the message of *error*, which may contain secrets. The message is
+    logged.
 
     .. versionadded:: 0.1
     """
@@ -68,7 +69,7 @@ def unavailable(error: StartupError) -> ASGIApp:
 
 
 OnStartupFailure = Callable[[StartupError], ASGIApp] | Callable[[StartupError], Awaitable[ASGIApp]]
-"""Returns the application that answers in place of one whose start-up failed."""
+"""A function that returns the application to use instead of one whose start-up failed."""
 
 
 class SubApp:

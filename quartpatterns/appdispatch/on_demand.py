@@ -25,7 +25,7 @@ __all__ = ["CreateApp", "Instances", "PathDispatcher", "SubdomainDispatcher"]
 logger = logging.getLogger(__name__)
 
 CreateApp = Callable[[str], ASGIApp | None] | Callable[[str], Awaitable[ASGIApp | None]]
-"""Returns the application for a name, or None if there is none."""
+"""A factory: it takes a name, and returns the application or None if there is none."""
 
 _LABELS = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
@@ -198,16 +198,17 @@ class PathDispatcher(_OnDemandDispatcher):
         app.asgi_app = PathDispatcher(app.asgi_app, make_app)
 
     Arguments:
-        default_app: The application for requests for which the factory returns None, which are not
-            changed.
-        create_app: Returns an ASGI application for a segment, which is percent-decoded, or None.
-            A synchronous function runs in a thread. It is called once for a segment, and again
-            if it returned None or raised an error.
-        max_instances: How many applications exist. The least recently used one is stopped if it
-            has no requests.
-        on_startup_failure: A function that takes the :class:`StartupError` of an application and
-            returns another application to answer this request, such as :func:`unavailable`. Without
-            it the error goes to the server. The next request tries again.
+        default_app: The application for requests for which the factory returns None. It gets them
+            unchanged.
+        create_app: The factory. It takes a percent-decoded segment, and returns an ASGI application
+            or None. A synchronous factory runs in a thread. The factory is called once for a
+            segment. If it returned None or raised an error, the next request calls it again.
+        max_instances: The maximum number of created applications. If there are more, the least
+            recently used one that has no requests is stopped.
+        on_startup_failure: A function that is called if the start-up of an application fails. It
+            takes the :class:`StartupError`, and returns the application that answers this request
+            instead, as :func:`unavailable` does. The next request tries again. Without this
+            function the server gets the error.
 
     .. versionadded:: 0.1
     """
@@ -261,7 +262,8 @@ class SubdomainDispatcher(_OnDemandDispatcher):
         on_startup_failure: As for :class:`PathDispatcher`.
 
     Raises:
-        ValueError: The domain is not a host name in ASCII, such as ``xn--bcher-kva.example``.
+        ValueError: The domain is not a host name in ASCII. Write ``bücher.example`` as
+            ``xn--bcher-kva.example``.
 
     .. versionadded:: 0.1
     """
@@ -277,7 +279,9 @@ class SubdomainDispatcher(_OnDemandDispatcher):
     ) -> None:
         self.domain = domain.lower()
         if not _LABELS.fullmatch(self.domain):
-            raise ValueError(f"domain must be written 'example.com', in ASCII, not {domain!r}")
+            raise ValueError(
+                f"domain must be a host name in ASCII such as 'example.com', not {domain!r}"
+            )
         super().__init__(default_app, create_app, max_instances, on_startup_failure)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -35,7 +35,7 @@ class WSGIMiddleware:
 
     Arguments:
         app: The WSGI application.
-        threads: How many requests it answers at the same time; others wait.
+        threads: The maximum number of requests that it answers at the same time. Others wait.
 
     .. versionadded:: 0.1
     """

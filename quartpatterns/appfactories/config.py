@@ -49,11 +49,11 @@ _REQUIRED: Any = object()
 
 
 class ConfigError(ValueError):
-    """:func:`configure` raises this with everything that is wrong in all layers.
+    """The configuration is invalid. :func:`configure` raises one error for all problems.
 
     Arguments:
-        problems: One sentence for each problem, also in the attribute ``problems``. None contains
-            a value, which may be a secret.
+        problems: One sentence for each problem; they are also in the attribute ``problems``. The
+            sentences do not contain the values of settings, which may be secrets.
 
     .. versionadded:: 0.1
     """
@@ -65,11 +65,13 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The type of a setting, if its default does not show it.
+    """A setting whose type is not the type of its default, or that has no default.
+
+    Use it in the *defaults* of :func:`configure`: ``"PROXY": Setting(str | None, None)``.
 
     Arguments:
         type: A class, a union, ``list[...]``, ``dict[str, ...]`` or a ``Literal``.
-        default: The value if no layer sets one. Without it the setting is required.
+        default: The value if no layer sets one. Without a default the setting is required.
 
     .. versionadded:: 0.1
     """
@@ -98,7 +100,7 @@ class Source:
     place: str = ""
 
     def __str__(self) -> str:
-        """Return both, such as ``environment QUART_SITE``."""
+        """Return layer and place, such as ``environment QUART_SITE``."""
         return f"{self.layer} {self.place}".strip()
 
 
@@ -131,9 +133,9 @@ def configure(
 ) -> Mapping[str, Source]:
     """Set ``app.config`` from several layers, and return the source of each value.
 
-    The layers are *defaults*, *file*, *environ* and *overrides*; each overrides those before. Only
-    settings in *defaults* and in ``app.config``, which has Quart's, are valid. The default of a
-    setting determines its type::
+    The layers are *defaults*, *file*, *environ* and *overrides*, in this order. Each layer
+    overrides the layers before it. Valid settings are those in *defaults* and those that are
+    already in ``app.config``, such as Quart's own. The default of a setting determines its type::
 
         DEFAULTS = {
             "SITE": "Guestbook",  # a string
@@ -213,7 +215,10 @@ def sources(app: Quart) -> dict[str, Source]:
     .. versionadded:: 0.1
     """
     if EXTENSION not in app.extensions:
-        raise LookupError(f"the application {app.name!r} was not configured: call configure()")
+        raise LookupError(
+            f"the application {app.name!r} was not configured: call"
+            " quartpatterns.appfactories.configure(app, ...) first"
+        )
     recorded: Mapping[str, tuple[Any, Source]] = app.extensions[EXTENSION]
     code = None, Source("code")
 
@@ -230,8 +235,8 @@ def _setting(key: str, default: Any) -> Setting:
         raise TypeError(f"{key!r} is not a valid name of a setting: write {key.upper()!r}")
     if default is None:
         raise TypeError(
-            f"None does not show the type of {key}: write Setting(str | None, None), or another"
-            " type"
+            f"None does not show the type of {key}: write Setting(str | None, None), with the type"
+            " of the setting"
         )
     setting = default if isinstance(default, Setting) else Setting(type(default), default)
     if not is_supported(setting.type):

@@ -17,11 +17,12 @@ Hook = TypeVar("Hook", bound=Callable[[Any], None] | Callable[[Any], Awaitable[N
 
 
 def on_setup(blueprint: Blueprint) -> Callable[[Hook], Hook]:
-    """Call a function with each application that *blueprint* is registered on.
+    """Return a decorator for a function that sets up the applications of *blueprint*.
 
-    It is called once for each application. A synchronous function is called at the registration,
-    like a function of :meth:`quart.Blueprint.record_once`. An asynchronous function is called when
-    the application starts, in its context; if it raises an error, the application does not start::
+    The function is called once with each application that the blueprint is registered on. A
+    synchronous function is called when the blueprint is registered, like a function of
+    :meth:`quart.Blueprint.record_once`. An asynchronous function is called when the application
+    starts, in its context. If it raises an error, the application does not start::
 
         @on_setup(admin)
         def show_site_name(app):
@@ -32,7 +33,7 @@ def on_setup(blueprint: Blueprint) -> Callable[[Hook], Hook]:
             app.extensions["mailer"] = await connect_to(app.config["MAIL_URL"])
 
     Arguments:
-        blueprint: A blueprint that is not registered yet.
+        blueprint: A blueprint that has not been registered yet.
 
     .. versionadded:: 0.1
     """

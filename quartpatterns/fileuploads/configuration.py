@@ -26,12 +26,12 @@ def configure_uploads(app: Quart, *upload_sets: UploadSet) -> None:
     For a set named ``photos``, only a destination is required:
 
     * ``UPLOADED_PHOTOS_DEST``: A folder, relative to the application's ``root_path``, or a URL
-      such as ``s3://bucket/prefix``. Without it the destination is ``UPLOADS_DEFAULT_DEST`` and
-      the name of the set.
-    * ``UPLOADED_PHOTOS_URL``: The prefix of URLs of the files. Without it, and with the default
-      destination, the prefix is ``UPLOADS_DEFAULT_URL`` and the name of the set.
-    * ``UPLOADED_PHOTOS_ALLOW``, ``UPLOADED_PHOTOS_DENY``: Extensions to allow in addition, and to
-      refuse.
+      such as ``s3://bucket/prefix``. If it is not set, the destination is
+      ``UPLOADS_DEFAULT_DEST`` with the name of the set appended.
+    * ``UPLOADED_PHOTOS_URL``: The prefix of the URLs of files. If neither it nor the destination is
+      set, the prefix is ``UPLOADS_DEFAULT_URL`` with the name of the set appended.
+    * ``UPLOADED_PHOTOS_ALLOW``: Additional allowed extensions.
+    * ``UPLOADED_PHOTOS_DENY``: Forbidden extensions.
     * ``UPLOADED_PHOTOS_STORE``: A dictionary of options for the object store.
     * ``UPLOADED_PHOTOS_FSYNC``: Whether an upload waits until the disk has stored the file.
 

@@ -59,7 +59,7 @@ WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin|conout|clock)"
 
 
 class SavedName(str):
-    """The name of a saved file, with its folder: a string with the file's size and digest.
+    """The name of a saved file, including its folder. It also has the file's size and digest.
 
     Attributes:
         size: The size in bytes.
@@ -90,11 +90,11 @@ def secure_name(filename: str) -> str:
 
     The name consists of ASCII letters, digits and ``_.-``. The function calls
     :func:`werkzeug.utils.secure_filename` and changes its result in four ways. The extension is in
-    lower case. A name of which only the extension is ASCII gets the stem ``file``. The name of a
-    Windows device gets an underscore in front. A long name is cut before its extension.
+    lower case. If only the extension is ASCII, the rest of the name becomes ``file``. The name of a
+    Windows device gets an underscore in front. A long name is shortened before its extension.
 
-    Folders become part of the name. Characters that change the direction of writing, which can
-    hide the extension from a reader, are removed first.
+    Folders become part of the name. Characters that change the writing direction are removed,
+    because they can hide the extension from a reader.
 
     Arguments:
         filename: The name that the client sent.
@@ -176,7 +176,7 @@ def content_matches(extension: str, head: bytes) -> bool:
     OpenDocument files must be the right container, whose content is not examined. A file with an
     unknown extension always matches.
 
-    A match says what the file claims to be. It does not say that the file is harmless.
+    A match does not mean that the file is harmless.
 
     Arguments:
         extension: The extension in lower case, without the dot.

@@ -59,20 +59,22 @@ def stream_multipart(
             else:
                 fields[part.name] = await part.text()
 
-    Read a part before you ask for the next one: the rest of a part is skipped then. Nothing is
-    stored in memory or on disk. On :class:`~quartpatterns.subclassing.FaithfulQuart` the client
-    waits while nobody reads. Plain Quart receives the body into memory meanwhile, and compares the
-    declared length with ``MAX_CONTENT_LENGTH`` before the view runs.
+    Read a part before you ask for the next one, because the rest of a part is then skipped. This
+    function stores nothing in memory or on disk. With
+    :class:`~quartpatterns.subclassing.FaithfulQuart`, the client must wait while the view does not
+    read. Plain Quart continues to receive the body into memory. It also compares the declared
+    length with ``MAX_CONTENT_LENGTH`` before the view runs.
 
-    The limits count bytes as they arrive; ``None`` means no limit. The first byte above a limit
-    raises an error.
+    Bytes are counted as they arrive. The first byte above a limit raises an error. ``None`` sets no
+    limit.
 
     Arguments:
         request: The request. Its body must be unread.
-        max_content_length: Bytes of the whole body. The default is the limit of the request.
-        max_part_size: Bytes of a part with a file name.
-        max_field_size: Bytes of a part without a file name. The default is the request's
-            ``max_form_memory_size``.
+        max_content_length: Bytes of the whole body. The default is the request's
+            ``max_content_length``.
+        max_part_size: Bytes of a file, which is a part with a file name.
+        max_field_size: Bytes of a field, which is a part without a file name. The default is the
+            request's ``max_form_memory_size``.
         max_parts: Number of parts. The default is the request's ``max_form_parts``.
         max_header_size: Bytes of one header line of a part.
         max_headers: Number of headers of a part.

@@ -67,8 +67,8 @@ class State:
 class UploadProgress:
     """Records the progress of uploads, and sends it to browsers as server-sent events.
 
-    A page chooses an id, such as ``crypto.randomUUID()``, sends it with the upload, and requests
-    the events of this id. Only those who know the id can follow the upload.
+    The page in the browser chooses an id, such as ``crypto.randomUUID()``. It sends the id with the
+    upload, and requests the events for this id. Only a client that knows the id can request them.
 
     .. code-block:: python
 
@@ -121,8 +121,9 @@ class UploadProgress:
     async def track(self, upload_id: str | None) -> AsyncGenerator[OnProgress | None]:
         """Record the progress of the upload of the current request.
 
-        The context manager returns the function for ``on_progress`` of :func:`stream_multipart`.
-        The upload has failed if an exception or a disconnect ends the block, else it is done.
+        This is an asynchronous context manager. Its value is the function for the argument
+        ``on_progress`` of :func:`stream_multipart`. If an exception or a disconnect ends the block,
+        the status of the upload becomes ``failed``, otherwise ``done``.
 
         Arguments:
             upload_id: The id that the client chose. ``None`` records nothing.

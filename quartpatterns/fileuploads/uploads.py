@@ -57,16 +57,17 @@ class UploadSet:
     One set can be used by several applications, each with its own configuration.
 
     Arguments:
-        name: The name of the set, in letters and digits. It is part of the configuration keys.
+        name: The name of the set. It consists of letters and digits, and is part of the names of
+            the settings.
         extensions: The allowed extensions in lower case: groups added together, ``ALL``, or
             ``AllExcept(...)``.
-        default_dest: A function that takes the application and returns the destination, for
-            applications that configure none.
+        default_dest: A function that takes the application and returns the destination. It is
+            called if the application does not configure a destination for this set.
         matches: A function that takes an extension and the first bytes of a file, and returns
             whether they match. ``None`` turns the check off.
 
     Raises:
-        ValueError: The name has other characters.
+        ValueError: The name contains other characters than letters and digits.
 
     .. versionadded:: 0.1
     """
@@ -98,7 +99,7 @@ class UploadSet:
         sets = cast("dict[str, UploadConfiguration]", current_app.extensions.get(EXTENSION_KEY, {}))
         if (config := sets.get(self.name)) is None:
             raise RuntimeError(
-                f"The upload set {self.name!r} is not configured: call configure_uploads."
+                f"The upload set {self.name!r} is not configured: pass it to configure_uploads()."
             )
         return config
 
@@ -183,8 +184,8 @@ class UploadSet:
     ) -> SavedName:
         """Save a file, and return its name with its folder.
 
-        The file is visible when it is complete. If the client disconnects, the request is
-        cancelled or an error occurs, nothing is left in the storage.
+        The file is visible only when it is complete. If the client disconnects, the request is
+        cancelled, or an error occurs, the incomplete file is removed.
 
         Arguments:
             storage: A part of :func:`stream_multipart`, or a file of ``await request.files``.

@@ -30,14 +30,15 @@ _INDEX_CODES = (11000, 85, 86)
 
 
 class Document(beanie.Document):
-    """beanie's document, stored in the database of the current application.
+    """The base class of documents, which uses the database of the current application.
 
-    beanie stores the database in the class, for the whole process. This class looks it up for
-    each operation, so that several applications and event loops can share it.
+    It is derived from beanie's class of this name, which stores the database in the class, for the
+    whole process. This class looks up the database for each operation instead. Several applications
+    and event loops can therefore share a document class.
 
-    Two defaults are MongoEngine's: the collection of ``class BlogPost`` is ``blog_post``, and
-    ``save()`` validates attributes that were assigned. ``class Settings`` in the document changes
-    both: ``name = "posts"`` and ``validate_on_save = False``.
+    Two defaults are those of MongoEngine. The collection of ``class BlogPost`` is ``blog_post``,
+    and ``save()`` validates attributes that were assigned. ``class Settings`` in the document
+    changes both: ``name = "posts"`` and ``validate_on_save = False``.
 
     .. versionadded:: 0.1
     """
@@ -53,9 +54,9 @@ class Document(beanie.Document):
         for base in cls.__mro__[1:]:
             if vars(base).get("_initialized"):
                 raise TypeError(
-                    f"{cls.__name__} must be declared before its base class {base.__name__} is used"
-                    f" for the first time: import the module of {cls.__name__} before the"
-                    " application is served"
+                    f"{cls.__name__} is declared too late: {base.__name__} is in use already, and"
+                    " beanie has replaced its field defaults. Import the module of"
+                    f" {cls.__name__} before the application is served"
                 )
         super().__init_subclass__(**options)
 

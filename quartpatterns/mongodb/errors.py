@@ -46,14 +46,14 @@ M = TypeVar("M", bound=BaseModel)
 class MongoUnavailable(ServiceUnavailableError):  # noqa: N818 - like ServiceUnavailable
     """503: the database cannot answer. The description says why, and what to do.
 
-    Its cause is PyMongo's error. The description contains no query, no value and no address.
+    The cause is PyMongo's error. The description does not contain queries, values or addresses.
 
     .. versionadded:: 0.1
     """
 
 
 class DocumentInvalid(UnprocessableEntity):
-    """422: the data is not valid for the document class. The description says where and why.
+    """422: the data is not valid for the document class. The description names each invalid field.
 
     Arguments:
         error: pydantic's error.
@@ -74,10 +74,9 @@ _ID_FIELDS = frozenset({"_id", "id", "revision_id"})
 
 
 def read_document(model: type[M], fields: object) -> M:
-    """Return a document made of data from a client.
+    """Create a document from data of a client. The document is not stored.
 
-    An id among the fields is ignored. Otherwise ``save()`` would overwrite the document with
-    this id.
+    An id in the data is ignored. Otherwise ``save()`` would overwrite the document with this id.
 
     Arguments:
         model: The class of the document, or of an embedded document.
@@ -146,7 +145,7 @@ _ILLEGAL_OPERATION = 20
 
 
 def diagnose(error: Exception) -> HTTPException | None:
-    """Return the HTTP error that answers *error*, or None if it is a bug.
+    """Return the HTTP error for an error of the database, or None for a programming error.
 
     * 503, :exc:`MongoUnavailable`: the database cannot answer.
     * 409: a unique index already has the value; the description names the fields.
@@ -171,10 +170,10 @@ def diagnose(error: Exception) -> HTTPException | None:
 
 
 async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPException:
-    """Answer *error* with what :func:`diagnose` returns; raise it again if that is ``None``.
+    """Return the response to an error of the database. Call it in your own error handler.
 
-    Call this function from a handler of your own. The answer goes through the application's
-    handlers for HTTP errors.
+    The response is the HTTP error that :func:`diagnose` returns, handled by the application's
+    handlers for HTTP errors. If :func:`diagnose` returns ``None``, *error* is raised again.
 
     .. versionadded:: 0.1
     """
@@ -185,10 +184,10 @@ async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPE
 
 
 def register_error_handlers(app: Quart) -> None:
-    """Answer the errors of the driver with what :func:`diagnose` returns, and log each 503.
+    """Register handlers that respond to driver errors with what :func:`diagnose` returns.
 
-    :meth:`MongoDB.init_app` calls this function. A handler that the
-    application registers takes precedence.
+    They also log each 503. :meth:`MongoDB.init_app` calls this function. If the application
+    registers a handler for the same error class, its handler is used.
 
     .. versionadded:: 0.1
     """

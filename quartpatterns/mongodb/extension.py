@@ -37,7 +37,7 @@ MAX_SKIP = 2**31 - 1
 
 
 class MongoDB:
-    """MongoDB in a Quart application: documents, and the collections under them.
+    """The extension: it gives applications access to MongoDB, by documents or by collections.
 
     .. code-block:: python
 
@@ -56,8 +56,8 @@ class MongoDB:
             return {"title": movie.title}
 
     It works in requests, websockets, background tasks, streams, and in
-    ``async with app.app_context()``. One object serves any number of applications. They share the
-    document classes, but not clients and databases.
+    ``async with app.app_context()``. Several applications can use one object. They share its
+    document classes, but each has its own client and database.
 
     Arguments:
         app: The application. An application factory calls :meth:`init_app` instead.
@@ -74,16 +74,19 @@ class MongoDB:
     def init_app(self, app: Quart) -> None:
         """Use the database that the settings of *app* name.
 
-        The settings are read now. When *app* starts it connects and creates indexes, and fails if
-        the database cannot be reached. Later the database may go away and come back: errors are
-        answered as :func:`diagnose` says, such as with 503.
+        The settings are read now. When *app* starts, it connects and creates the indexes. If the
+        database cannot be reached, *app* does not start. If the database becomes unavailable later,
+        the response is a 503 until it is available again; see :func:`diagnose`.
 
         Raises:
             RuntimeError: *app* is already initialized.
             SettingError: A setting is invalid; a subclass of ``ValueError``.
         """
         if "mongodb" in app.extensions:
-            raise RuntimeError("this application already has a MongoDB object: import that one")
+            raise RuntimeError(
+                f"the application {app.name!r} already has a MongoDB object: call init_app() only"
+                " once"
+            )
         connection = AppDatabase(self, read_settings(app), self._documents.keys())
         app.extensions["mongodb"] = connection
         register_error_handlers(app)
@@ -117,8 +120,9 @@ class MongoDB:
         for document in documents:
             if Document not in getattr(document, "__mro__", ()):
                 raise TypeError(
-                    f"{document!r} is not derived from quartpatterns.mongodb.Document: a class of"
-                    " beanie's own is tied to one database for the whole process"
+                    f"{document!r} is not derived from quartpatterns.mongodb.Document: change its"
+                    " base class, because beanie's own Document uses one database for the whole"
+                    " process"
                 )
             self._documents[document] = None
         if self._in_use:
@@ -178,8 +182,8 @@ class MongoDB:
         """Return the document with the id *ident*.
 
         Arguments:
-            document: The class.
-            ident: The id, or its text.
+            document: The document class.
+            ident: The id, or the id as a text.
             description: The description of the 404 error.
             options: Passed to beanie's ``find_one``, for example ``fetch_links=True``.
 
@@ -227,12 +231,14 @@ class MongoDB:
 
         Arguments:
             query: For example ``Movie.find(...).sort("title")``. Its skip and limit are replaced.
-            page: The page, from 1. If ``None``, ``page`` of the query string, or else 1.
-            per_page: The size. If ``None``, ``per_page`` of the query string, or else 20.
+            page: The number of the page; the first is 1. If it is ``None``, the argument ``page``
+                of the query string is used, or 1.
+            per_page: The number of documents on a page. If it is ``None``, the argument
+                ``per_page`` of the query string is used, or 20.
             max_per_page: The largest *per_page*; ``None`` sets no limit.
-            error_out: Whether an invalid number, or a page after the last, is a 404 error.
-            count: Whether to count all documents, which takes long in large collections. Without
-                it ``total`` is None, and one more document is fetched for ``has_next``.
+            error_out: Whether to raise a 404 for an invalid number or a page after the last one.
+            count: Whether to count all documents, which takes long in large collections. If it is
+                false, ``total`` is None, and one more document is fetched to set ``has_next``.
 
         Raises:
             NotFound: There is no such page, and *error_out* is true.
@@ -271,17 +277,17 @@ class MongoDB:
         if connection.mongo is not self:
             raise RuntimeError(
                 f"{used_for}: the current application is initialized with another MongoDB object;"
-                " make one MongoDB object only"
+                " use that object, or call init_app() of this one"
             )
         return connection.client(used_for)
 
 
 def literal(value: Any) -> dict[str, Any]:
-    """Return a condition that only this value fulfils: ``{"$eq": value}``.
+    """Return a query condition that matches only this value: ``{"$eq": value}``.
 
-    If a query contains data from a client directly, the client can send an operator such as
-    ``{"$ne": null}``, which matches everything.
-    ``mongo.db["users"].find_one({"name": literal(fields["name"])})`` matches the value only.
+    If you insert JSON from a client into a query, the client can send an operator instead of a
+    value, such as ``{"$ne": null}``, which matches everything. With
+    ``mongo.db["users"].find_one({"name": literal(fields["name"])})`` MongoDB treats it as a value.
 
     .. versionadded:: 0.1
     """

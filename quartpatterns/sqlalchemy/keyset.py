@@ -390,8 +390,6 @@ def read_cursor(text: str, order: str, *, max_age: int | None = None) -> Cursor:
         CursorError: The text is invalid, has expired, or belongs to another list.
         RuntimeError: The application has no ``SECRET_KEY``.
     """
-    if len(text) > MAX_CURSOR:
-        raise CursorError("This cursor is invalid. Start from the first page.")
     try:
         digest, comparison, values = cast(
             "tuple[str, Comparison, list[Any]]", _serializer().loads(text, max_age=max_age)

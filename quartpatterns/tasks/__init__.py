@@ -1,4 +1,4 @@
-"""Background tasks: what Flask's page on Celery does, with asyncio and arq.
+"""Background tasks with asyncio and arq, in place of Celery on Flask's page.
 
 .. code-block:: python
 

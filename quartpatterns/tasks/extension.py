@@ -19,7 +19,9 @@ R = TypeVar("R")
 
 
 class Tasks:
-    """Functions that a worker runs in the application's context.
+    """The extension: it registers tasks, which are functions that a worker can run.
+
+    A worker runs each task in the context of the application.
 
     .. code-block:: python
 
@@ -50,14 +52,17 @@ class Tasks:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Give *app* a queue. The settings are read now; Redis is not contacted.
+        """Connect *app* to its queue. The settings are read now; Redis is not contacted.
 
         Raises:
             SettingError: A setting is invalid; a subclass of ``ValueError``.
             RuntimeError: The application already has tasks.
         """
         if "tasks" in app.extensions:
-            raise RuntimeError(f"the application {app.name!r} already has tasks")
+            raise RuntimeError(
+                f"the application {app.name!r} already has tasks: call init_app() only once, and"
+                " register all tasks on the same Tasks object"
+            )
         app.extensions["tasks"] = Queue(app, self._tasks, self._schedule)
 
     @overload
@@ -83,16 +88,21 @@ class Tasks:
         Arguments:
             name: The name in the queue; by default module and function, as in Celery. It must be
                 the same in the web process and in the worker.
-            options: ``timeout``, the seconds that it may run; ``max_tries``, how often it is
-                started at most; ``keep_result``, the seconds that its result is stored, 0 for not
-                at all; ``autoretry_for``, a tuple of errors after which it is started again, as
-                after :exc:`Retry`. The defaults are the application's settings.
+            options: ``timeout`` is the maximum seconds that the task may run. ``max_tries`` is the
+                maximum number of times that a job is started. ``keep_result`` is the seconds for
+                which its result is stored; 0 stores none. ``autoretry_for`` is a tuple of error
+                classes after which the job is started again, as after :exc:`Retry`. The defaults
+                are the settings of the application.
 
         Raises:
             ValueError: Another task has this name, or an option is invalid.
+            TypeError: An option is unknown.
         """
         if unknown := options.keys() - Options.__annotations__:
-            raise TypeError(f"unknown options of a task: {', '.join(sorted(unknown))}")
+            names = ", ".join(["name", *Options.__annotations__])
+            raise TypeError(
+                f"unknown options of a task: {', '.join(sorted(unknown))}; the options are {names}"
+            )
 
         def register(function: Callable[..., Any]) -> Task[..., Any]:
             return self._register(Task(function, name, options))
@@ -104,8 +114,8 @@ class Tasks:
         registered = self._tasks.get(task.name, task)
         if registered.origin != task.origin:
             raise ValueError(
-                f"{task.origin} and {registered.origin} are both named {task.name!r}: give one of"
-                " them another name="
+                f"{task.origin} and {registered.origin} are both named {task.name!r}: pass another"
+                " name to one of them, as in @tasks.task(name='...')"
             )
         self._tasks[task.name] = task
         return task
@@ -121,10 +131,11 @@ class Tasks:
         minute: int | Set[int] | None = None,
         second: int | Set[int] | None = 0,
     ) -> None:
-        """Have a worker queue *task* at fixed times. It replaces Celery's ``beat`` process.
+        """Queue *task* at fixed times. This replaces Celery's ``beat`` process.
 
-        It is queued once, however many workers run. The times are in the worker's time zone.
-        ``hour=3, minute=30`` is every day at half past three. ``None`` matches every value.
+        The workers queue the task. Each time it is queued only once, even if several workers run.
+        The times are in the time zone of the worker. ``hour=3, minute=30`` is every day at half
+        past three. ``None`` matches every value.
 
         Arguments:
             task: A task without arguments.
@@ -161,7 +172,7 @@ class Tasks:
 
             WorkerSettings = tasks.worker_settings(create_app())
 
-        Then ``arq module.WorkerSettings`` runs the tasks, without the additions of
-        ``quartpatterns worker``: leases, and waiting for a Redis that is away.
+        ``arq module.WorkerSettings`` then runs the tasks. In contrast to ``quartpatterns worker``,
+        this worker exits if Redis stops, and the jobs of a worker that dies are restarted later.
         """
         return worker_settings(app)

@@ -31,7 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class TaskFailedError(Exception):
-    """:meth:`Job.wait` raises this for a task that failed; the message is the error's text.
+    """The task failed. :meth:`Job.wait` raises this error; its message is the text of the cause.
 
     .. versionadded:: 0.1
     """
@@ -90,12 +90,12 @@ class Job(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """The job of the running task; :data:`current_job` is one.
+    """The job that the current task belongs to; :data:`current_job` refers to it.
 
     Arguments:
         id: The id of the job.
-        tries: How often the job has been started, including this time.
-        max_tries: How often the job may be started.
+        tries: The number of times that the job has been started, including this time.
+        max_tries: The maximum number of times that the job is started.
 
     .. versionadded:: 0.1
     """
@@ -105,31 +105,41 @@ class RunningJob:
     max_tries: int
 
     async def update_progress(self, value: object) -> None:
-        """Store *value*, which must be JSON, as ``progress`` of the job's :class:`Result`.
+        """Store the progress of the job, which :class:`Result` has as ``progress``.
+
+        Arguments:
+            value: A value that can be converted to JSON.
 
         Raises:
             TasksUnavailableError: Redis cannot be reached.
+            TypeError: *value* has a type that cannot be converted to JSON.
+            ValueError: *value* contains NaN or infinity.
         """
         await queue_of(current_app).update_progress(self.id, value)
 
 
 running_job: ContextVar[RunningJob] = ContextVar("quartpatterns.tasks.running_job")
 
-#: The job of the running task, as ``current_app`` is the current application.
+#: A proxy for the :class:`RunningJob` of the current task, as ``current_app`` is a proxy.
 current_job = cast(
     "RunningJob",
-    LocalProxy(running_job, unbound_message="There is no current job: no worker runs this code."),
+    LocalProxy(
+        running_job,
+        unbound_message="There is no current job: use current_job in a task that a worker runs.",
+    ),
 )
 
 
 class Retry(ArqRetry):
     """A task raises this to be started again later.
 
-    If the task has no tries left, it fails with the error that is the cause of this one.
+    If the job has been started ``max_tries`` times, it fails with the cause of this error, which
+    ``raise Retry() from error`` sets.
 
     Arguments:
-        countdown: The seconds to wait. By default about 1 second, doubled with every try up to
-            10 minutes, and varied at random so that many jobs do not retry at the same moment.
+        countdown: The seconds to wait. The default is about 1 second after the first try. It
+            doubles with every try, up to 10 minutes. It varies at random, so that many jobs do not
+            retry at the same moment.
 
     .. versionadded:: 0.1
     """

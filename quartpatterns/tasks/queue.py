@@ -48,9 +48,10 @@ PROGRESS_KEY_PREFIX = "arq:progress:"
 
 
 class TasksUnavailableError(ServiceUnavailableError):
-    """Redis cannot be reached. A view that lets this error through answers 503.
+    """Redis cannot be reached. Without an error handler, Quart responds with 503.
 
-    Its cause is the error of the Redis client. The description, which clients see, has no address.
+    The cause is the error of the Redis client. The description, which clients see, does not
+    contain the address of Redis.
 
     .. versionadded:: 0.1
     """
@@ -62,16 +63,16 @@ class TasksUnavailableError(ServiceUnavailableError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The state of a job at one moment, with the names of Celery's ``AsyncResult``.
+    """The state of a job at one moment. The attributes have the names of Celery's ``AsyncResult``.
 
-    An unknown id looks like a pending one, as in Celery.
+    For an unknown id the result is the same as for a job that waits in the queue, as in Celery.
 
     Arguments:
         id: The id of the job.
         ready: Whether the job has ended.
         successful: Whether it has ended without an error.
-        value: What the task returned, or the text of its error, ``ValueError: too large``;
-            ``None`` while the job is pending.
+        value: What the task returned, or the text of its error, such as ``ValueError: too large``.
+            It is ``None`` until the job has ended.
         progress: The last value that the task passed to ``current_job.update_progress()``.
 
     .. versionadded:: 0.1

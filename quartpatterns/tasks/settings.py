@@ -24,25 +24,28 @@ DEFAULTS: dict[str, Any] = {
     "TASKS_QUEUE_NAME": None,
     # Seconds that a task may run.
     "TASKS_TIMEOUT": 300,
-    # How often a task is started at most, by retries and after the loss of a worker.
+    # Maximum number of times that a job is started: the first time, retries, and restarts after a
+    # worker died.
     "TASKS_MAX_TRIES": 5,
     # Seconds that a result is stored; 0 stores none.
     "TASKS_KEEP_RESULT": 3600,
     # Seconds that a job may wait in the queue before it fails as expired.
     "TASKS_EXPIRES": 86400,
-    # Jobs that a worker runs at the same time.
+    # Maximum number of jobs that a worker runs at the same time.
     "TASKS_MAX_JOBS": 10,
     # Seconds between two polls of the queue, and of a result in Job.wait().
     "TASKS_POLL_DELAY": 0.1,
     # Seconds after which another worker starts the jobs of a worker that died.
     "TASKS_LEASE": 10,
-    # Seconds that running jobs have to end after a signal; then they are queued again.
+    # Seconds that running jobs have to end after the worker receives a signal to stop. Jobs that
+    # are still running are then queued again.
     "TASKS_SHUTDOWN_TIMEOUT": 5,
     # Seconds to wait for an answer of Redis.
     "TASKS_REDIS_TIMEOUT": 3,
-    # Connections to Redis that a process opens at most.
+    # Maximum number of connections to Redis of one process.
     "TASKS_MAX_CONNECTIONS": 20,
 }
+"""The settings and their default values."""
 
 SCHEMES = ("redis", "rediss", "unix")
 

@@ -44,10 +44,11 @@ class _Schedule(TypedDict, total=False):
 
 
 class Task(Generic[P, R_co]):
-    """A function that a worker can call; ``@tasks.task`` makes one.
+    """A function that a worker can run. The decorator ``@tasks.task`` creates it.
 
-    Calling the task calls the function directly. A worker gets the arguments as JSON. Pass the id
-    of an object and not the object, which may have changed when the task runs.
+    If you call the task, the function runs directly, without a worker. :meth:`delay` sends the
+    arguments to a worker as JSON. Pass the id of a database object and not the object, because the
+    object may have changed when the task runs.
 
     .. versionadded:: 0.1
     """

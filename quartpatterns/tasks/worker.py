@@ -47,13 +47,14 @@ async def run_worker(app: Quart, *, burst: bool = False, handle_signals: bool = 
 
     Arguments:
         app: The application.
-        burst: Whether to return when the queue is empty.
+        burst: Whether to stop as soon as the queue is empty.
         handle_signals: Whether SIGINT and SIGTERM stop the worker. Only the main thread can handle
             signals. A program that handles signals itself cancels the worker instead.
 
     Raises:
         RuntimeError: The application has no tasks.
-        TasksUnavailableError: Redis cannot be reached in a burst; otherwise the worker waits.
+        TasksUnavailableError: *burst* is true, and Redis cannot be reached. If *burst* is false,
+            the worker waits for Redis.
 
     .. versionadded:: 0.1
     """

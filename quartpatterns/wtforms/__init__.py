@@ -21,7 +21,8 @@
             return redirect(url_for("index"))
         return await render_template("name.html", form=form)
 
-Names, settings and tokens are those of Flask-WTF: a page of one can post to the other.
+Names, settings and tokens are those of Flask-WTF. A page of a Flask application that uses Flask-WTF
+can send its form to a Quart application that uses this package, and the other way round.
 """
 
 from quartpatterns._shared.extras import requires_extra

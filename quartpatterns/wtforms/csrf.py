@@ -41,7 +41,7 @@ class CSRFError(BadRequest):
 
     Arguments:
         description: The reason and the remedy.
-        reason: The reason in one word.
+        reason: The reason in one word, such as ``expired``.
 
     .. versionadded:: 0.1
     """
@@ -54,7 +54,7 @@ class CSRFError(BadRequest):
 
 
 class CSRFProtect:
-    """Checks each request that changes something, before its body is parsed.
+    """Checks each request with a method of ``WTF_CSRF_METHODS``, before its body is parsed.
 
     .. code-block:: python
 
@@ -62,13 +62,14 @@ class CSRFProtect:
 
     The checks, in this order:
 
-    1. ``Sec-Fetch-Site`` and ``Origin`` must not name another site, except those in
-       ``WTF_CSRF_TRUSTED_ORIGINS``. Over https one of these headers or, as in Flask-WTF, a
-       ``Referer`` must prove that the request comes from this site.
-    2. The session must have a token. Without it no token in the request can be valid.
-    3. The request must have a valid token in one of ``WTF_CSRF_HEADERS``, or else in a field
-       within the first ``WTF_CSRF_FORM_LIMIT`` bytes of a form. No more is read, and the view can
-       read the whole body.
+    1. The headers ``Sec-Fetch-Site`` and ``Origin`` must not name another site, except those in
+       ``WTF_CSRF_TRUSTED_ORIGINS``. Over https, one of these headers or a ``Referer`` must show
+       that the request comes from this site.
+    2. The session must contain a token. Without it no token in the request can be valid.
+    3. The request must contain a valid token in one of the headers ``WTF_CSRF_HEADERS``. If it has
+       none of these headers, a field within the first ``WTF_CSRF_FORM_LIMIT`` bytes of the form
+       must contain the token. The check reads no more than that, and the view can still read the
+       whole body.
 
     For websockets, only ``Sec-Fetch-Site`` and ``Origin`` are checked. Their opening request
     carries the cookies of the user, and browsers let other sites open them.
@@ -102,9 +103,9 @@ class CSRFProtect:
         app.after_request(self._after_request)
 
     def exempt(self, view: T) -> T:
-        """Leave *view* unprotected. It can be used as a decorator.
+        """Turn off the check for *view*. It can be used as a decorator.
 
-        Decorators around it must set ``__wrapped__``, as :func:`functools.wraps` does.
+        Other decorators of the view must set ``__wrapped__``, as :func:`functools.wraps` does.
 
         Arguments:
             view: A view, a view class, or a blueprint with its nested blueprints. A string is a
@@ -116,8 +117,8 @@ class CSRFProtect:
     def protect(self, apply_exemptions: bool = False) -> Pending[None]:
         """Check the current request. It must be awaited.
 
-        It is for applications that set ``WTF_CSRF_CHECK_DEFAULT`` to false. The call itself checks
-        the headers. If it is not awaited, the response is an error.
+        Use it if ``WTF_CSRF_CHECK_DEFAULT`` is false. If you do not await the result, only the
+        headers are checked, and the response is a 500.
 
         Arguments:
             apply_exemptions: Whether to skip exempt views.

@@ -118,7 +118,7 @@ class MultipleFileField(_FilesOnly, wtforms.MultipleFileField):
 
 
 class FileRequired(DataRequired):
-    """Stops the validation of a field without a file.
+    """A validator that requires a file. Without one, later validators of the field don't run.
 
     Arguments:
         message: The error message.
@@ -133,9 +133,9 @@ class FileRequired(DataRequired):
 
 
 class FileAllowed:
-    """Stops the validation of a field with a file whose extension is not allowed.
+    """A validator that allows only some extensions. After an error, later validators don't run.
 
-    The name is what the client sent. The content of the file is not examined.
+    It examines the file name that the client sent, and not the content of the file.
 
     Arguments:
         upload_set: The allowed extensions, or an upload set.
@@ -163,10 +163,10 @@ class FileAllowed:
 
 
 class FileSize:
-    """Refuses files that are too large or too small.
+    """A validator that limits the size of files.
 
-    It runs after the whole file has been received. ``MAX_CONTENT_LENGTH`` and
-    ``request.max_content_length`` limit what is received.
+    It runs after the whole file has been received. To limit how much is received, use
+    ``MAX_CONTENT_LENGTH`` or ``request.max_content_length``.
 
     Arguments:
         max_size: The maximum size in bytes.

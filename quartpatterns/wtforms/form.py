@@ -60,13 +60,14 @@ class QuartForm(AsyncForm):
     Arguments:
         formdata: A MultiDict, or ``None`` for a form that is not submitted.
         obj: An object whose attributes are the data of a form that is not submitted.
-        prefix: A prefix for the names of all fields, followed by a hyphen.
-        data: The same as *obj*, as a mapping.
-        meta: Changes to the class ``Meta``, such as ``{"csrf": False}``.
-        kwargs: More of *data*.
+        prefix: A prefix for the names of all fields. A hyphen separates it from the name.
+        data: The data of a form that is not submitted, as a mapping instead of *obj*.
+        meta: Values that override those of the class ``Meta``, such as ``{"csrf": False}``.
+        kwargs: Additional values for *data*.
 
     Raises:
-        TypeError: *formdata* is a coroutine, or it is missing during a request.
+        TypeError: *formdata* is a coroutine. Or there is a current request, and *formdata* is not
+            passed.
 
     .. versionadded:: 0.1
     """
@@ -127,8 +128,8 @@ class QuartForm(AsyncForm):
         Arguments:
             formdata: Other data; it may be ``request.form`` without ``await``.
             obj: As in the constructor, like *prefix*, *data*, *meta* and *kwargs*.
-            args: Whether to take the query if nothing is submitted, as for a search by GET. The
-                form then needs no token. Call :meth:`validate` to validate it.
+            args: Whether to use the data of the query string if the request submits no form, as in
+                a search by GET. The form then needs no token. Call :meth:`validate` to validate it.
 
         Raises:
             BadRequest: The JSON is malformed, or is not a flat object.
@@ -161,12 +162,15 @@ class QuartForm(AsyncForm):
     def validate(  # type: ignore[override]
         self, extra_validators: Validators | None = None
     ) -> Awaitable[bool]:
-        """Return whether all fields are valid. It must be awaited; ``errors`` has the errors.
+        """Return whether all fields are valid. It must be awaited.
+
+        The attribute ``errors`` then contains the error messages.
 
         A subclass may override it with ``async def`` and await ``super().validate()``.
 
         Arguments:
-            extra_validators: More validators by the name of the field, synchronous or not.
+            extra_validators: Additional validators: a list for each field name. They may be
+                synchronous or asynchronous.
         """
         return Pending(self._validate(extra_validators), "form.validate()")
 
@@ -174,7 +178,7 @@ class QuartForm(AsyncForm):
         if depends_on_request() and has_request_context() and request.method in {"GET", "HEAD"}:
             after_this_request(_vary_by_language)
         validators = {name: list(extra) for name, extra in (extra_validators or {}).items()}
-        for name in self._fields:
+        for name in (field.short_name for field in self):
             if (inline := getattr(type(self), f"validate_{name}", None)) is not None:
                 validators.setdefault(name, []).append(inline)
         return await validate_form(self, validators)
@@ -193,10 +197,11 @@ class QuartForm(AsyncForm):
         return bool(await maybe_await(self.validate(extra_validators=extra_validators)))
 
     def hidden_tag(self, *fields: Field | str) -> Markup:
-        """Return the hidden fields with the token, to be put first in a form.
+        """Return the HTML of the hidden fields, including the token. Put it first in the form.
 
         Arguments:
-            fields: Only these fields or names. Fields that are not hidden are left out.
+            fields: The fields or their names. By default it renders all fields. Fields that are not
+                hidden are left out.
         """
         return Markup("\n").join(_hidden(self, fields or tuple(self)))
 

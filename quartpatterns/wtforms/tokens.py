@@ -38,22 +38,22 @@ MESSAGES: dict[str, str] = {
         "The CSRF session token is missing. No page of this session has rendered a token: put"
         " {{{{ form.hidden_tag() }}}} or {{{{ csrf_token() }}}} into the form of the template. If"
         " it is there, the browser has not sent the session cookie, or the session has ended: allow"
-        " cookies, load the page again, and repeat."
+        " cookies, load the page again, and repeat the request."
     ),
-    "expired": "The CSRF token has expired. Load the page again, and repeat.",
-    "invalid": "The CSRF token is invalid. Load the page again, and repeat.",
+    "expired": "The CSRF token has expired. Load the page again, and repeat the request.",
+    "invalid": "The CSRF token is invalid. Load the page again, and repeat the request.",
     "mismatch": (
         "The CSRF tokens do not match. The page belongs to another session: load it again,"
-        " and repeat."
+        " and repeat the request."
     ),
 }
 
 
 class TokenError(ValidationError):
-    """The token is not valid. The message names the remedy.
+    """The token is not valid. The message says how to get a valid one.
 
     Arguments:
-        reason: The reason in one word.
+        reason: The reason in one word, such as ``expired``.
 
     .. versionadded:: 0.1
     """
@@ -104,7 +104,7 @@ def request_state() -> RequestState:
 def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -> str:
     """Return a token for the current session. In templates it is ``csrf_token()``.
 
-    Within one request it is always the same.
+    All calls within one request return the same token.
 
     Arguments:
         secret_key: The key that signs the token. The default is ``WTF_CSRF_SECRET_KEY`` or
@@ -112,8 +112,8 @@ def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -
         token_key: The key in the session. The default is ``WTF_CSRF_FIELD_NAME``.
 
     Raises:
-        RuntimeError: There is no secret key or no request, or the response, and with it the
-            session cookie, has been sent.
+        RuntimeError: There is no secret key or no current request. Or the session has no token
+            yet, and the response with the session cookie has already been sent.
 
     .. versionadded:: 0.1
     """
@@ -153,8 +153,9 @@ def validate_csrf(
 
     Arguments:
         data: The token that the client sent.
-        secret_key: As in :func:`generate_csrf`, like *token_key*.
+        secret_key: As in :func:`generate_csrf`.
         time_limit: Seconds for which a token is valid. The default is ``WTF_CSRF_TIME_LIMIT``.
+        token_key: As in :func:`generate_csrf`.
 
     Raises:
         TokenError: The token is not valid. It is a ``ValidationError`` of WTForms.
@@ -199,7 +200,8 @@ def csrf_meta_tag(
 
     Arguments:
         name: The ``name`` of the element. The default is ``WTF_CSRF_META_NAME``: ``csrf-token``.
-        secret_key: As in :func:`generate_csrf`, like *token_key*.
+        secret_key: As in :func:`generate_csrf`.
+        token_key: As in :func:`generate_csrf`.
 
     .. versionadded:: 0.1
     """

@@ -71,9 +71,9 @@ class _FormValidation:
         for validation in self.fields:
             self._replace_methods(validation)
         try:
-            for name, field in self.form._fields.items():
-                extra = list(extra_validators.get(name, ()))
-                self.returned[name] = field.validate(self.form, extra)
+            for field in self.form:
+                extra = list(extra_validators.get(field.short_name, ()))
+                self.returned[field.short_name] = field.validate(self.form, extra)
         finally:
             for validation in self.fields:
                 for name in ("validate", "post_validate"):
@@ -142,7 +142,7 @@ class _FormValidation:
             is_list = isinstance(validation.field, FieldList) and validation.form is not None
             if validation.awaitables or is_list:
                 validation.write_errors(post_validate=validation.field in self.postponed)
-        return all(map(self._is_valid, self.form._fields.values(), self.returned.values()))
+        return all(map(self._is_valid, self.form, self.returned.values()))
 
     def _is_valid(self, field: Any, returned: bool) -> bool:
         if field in self.nested_valid:
@@ -272,7 +272,7 @@ def _message(stop: StopValidation) -> list[Any]:
 
 def _all_fields(form: BaseForm) -> Iterator[Field]:
     """Iterate over the fields of *form*, inner fields before the outer ones."""
-    for field in form._fields.values():
+    for field in form:
         yield from _with_inner_fields(field)
 
 
@@ -287,8 +287,8 @@ def _with_inner_fields(field: Any) -> Iterator[Field]:
     for name in ("pre_validate", "post_validate"):
         if inspect.iscoroutinefunction(getattr(field, name)):
             raise TypeError(
-                f"{name} of {type(field).__name__} can't be asynchronous: write an asynchronous"
-                " validator."
+                f"{name} of {type(field).__name__} can't be asynchronous: use an asynchronous"
+                " validator instead."
             )
     if isinstance(field, FieldList):
         for entry in field.entries:

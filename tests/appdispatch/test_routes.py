@@ -157,7 +157,7 @@ async def test_host_matching() -> None:
 def test_subdomain_matching() -> None:
     """An application with subdomain_matching is refused."""
     app = Quart(__name__, subdomain_matching=True)
-    with pytest.raises(ValueError, match="put a SubdomainDispatcher before it"):
+    with pytest.raises(ValueError, match="select the subdomain with a SubdomainDispatcher"):
         RouteDispatcher(app, not_found)
 
 

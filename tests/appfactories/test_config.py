@@ -89,7 +89,7 @@ def test_assigned_later() -> None:
 @pytest.mark.checks("AF-8")
 def test_not_configured() -> None:
     """``sources`` needs a configured application."""
-    with pytest.raises(LookupError, match="call configure"):
+    with pytest.raises(LookupError, match="was not configured: call .*configure"):
         sources(Quart(__name__))
 
 

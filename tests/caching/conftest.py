@@ -48,6 +48,8 @@ def config(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[st
     """The configuration of a store that only this test uses."""
     prefix = f"test:{secrets.token_hex(6)}:"
     found: dict[str, Any] = {"CACHE_TYPE": kind, "CACHE_KEY_PREFIX": prefix, "SECRET_KEY": "key"}
+    # On a busy machine an answer may take longer than the default of one second.
+    found["CACHE_STORE_TIMEOUT"] = 20.0
     if kind == "RedisCache":
         found["CACHE_REDIS_URL"] = request.getfixturevalue("redis_url")
     elif kind == "FileSystemCache":

@@ -13,7 +13,7 @@ from quartpatterns.caching import Cache
 from quartpatterns.caching.stores import Store
 from tests.caching.raw import get_many
 from tests.caching.test_cached import text
-from tests.serving import PATIENCE, eventually, served
+from tests.serving import TIMEOUT, eventually, served
 
 SHARED = ["RedisCache", "FileSystemCache"]
 shared_stores = pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_other_keys_do_not_wait(app: Quart, cache: Cache) -> None:
         return name
 
     slow = asyncio.create_task(text(app.test_client(), "/slow"))
-    assert await asyncio.wait_for(text(app.test_client(), "/fast"), PATIENCE) == "fast"
+    assert await asyncio.wait_for(text(app.test_client(), "/fast"), TIMEOUT) == "fast"
     assert not slow.done()
     release.set()
     assert await slow == "slow"
@@ -128,7 +128,7 @@ async def test_private_responses_at_the_same_time(app: Quart, cache: Cache) -> N
         return ""
 
     await text(app.test_client())
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         await asyncio.gather(*(text(app.test_client()) for _ in range(10)))
 
 
@@ -165,7 +165,7 @@ async def test_failure(app: Quart, cache: Cache) -> None:
     await eventually(lambda: requests == 5)
     await asyncio.sleep(0.1)  # the lookups in the store
     go_on.set()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         answers = await asyncio.gather(first, *others)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 503]
     before = calls
@@ -234,7 +234,7 @@ async def test_lock_is_extended(make_site: Any, monkeypatch: pytest.MonkeyPatch)
     assert (first.calls, second.calls) == (1, 0)
     await cache.delete("view//a")
     monkeypatch.setattr("quartpatterns.caching.lookup.LOCK_SECONDS", 60)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         assert await text(two.test_client()) == "a 1"
 
 
@@ -255,7 +255,7 @@ async def test_lock_of_a_dead_worker(app: Quart, cache: Cache) -> None:
         return attempts[-1]
 
     store.acquire_lock = after_a_dead_worker  # type: ignore[method-assign]
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         assert await text(app.test_client()) == "a 1"
     assert not attempts[0] and attempts[-1]
 
@@ -315,7 +315,7 @@ async def test_lock_timeout(app: Quart) -> None:
         return await acquire_lock(key, owner, seconds)
 
     store.acquire_lock = locked  # type: ignore[method-assign]
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         assert await text(app.test_client()) == "a 1"
     assert attempts > 1
     assert await text(app.test_client()) == "a 1" and view.calls == 1
@@ -346,7 +346,7 @@ async def test_stale_response(app: Quart, cache: Cache, monkeypatch: pytest.Monk
         advance_clock(monkeypatch, 61, cache)
         view.go_on.clear()
         # The view waits, so that no response comes from it.
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             stale = await asyncio.gather(*(text(app.test_client()) for _ in range(20)))
         assert set(stale) == {"a 1"}
         await eventually(lambda: view.calls == 2)

@@ -22,7 +22,7 @@ from quartpatterns.compare.services import valkey
 from tests.caching.raw import Answer, get
 from tests.caching.test_cached import text
 from tests.caching.test_concurrency import View
-from tests.serving import PATIENCE, served
+from tests.serving import TIMEOUT, served
 
 NOWHERE = "redis://127.0.0.1:1/0"
 pytestmark = pytest.mark.checks("CA-14")
@@ -155,7 +155,7 @@ async def test_silent_server(app_class: type[Quart]) -> None:
         cache = redis_cache(app, url, CACHE_STORE_TIMEOUT=0.3, CACHE_RETRY_AFTER=600)
         site = Site(app, cache)
         client = app.test_client()
-        async with asyncio.timeout(PATIENCE):  # 200 timeouts would take 60 seconds
+        async with asyncio.timeout(TIMEOUT):  # 200 timeouts would take 60 seconds
             for _ in range(100):
                 await text(client, "/page")
                 await text(client, "/value")

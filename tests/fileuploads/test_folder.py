@@ -28,7 +28,7 @@ from quartpatterns.fileuploads.storage import write_chunks
 from tests.fileuploads.conftest import MakeApp
 from tests.fileuploads.multipart_bodies import connected, file, form, post
 from tests.fileuploads.test_uploads import files
-from tests.serving import PATIENCE, eventually, served
+from tests.serving import TIMEOUT, eventually, served
 
 MIB = 1024 * 1024
 
@@ -121,7 +121,7 @@ async def test_discarded_while_a_thread_runs(folder: Path, monkeypatch: pytest.M
 
     def slow(path: Path) -> None:
         started.set()
-        go_on.wait(PATIENCE)
+        go_on.wait(TIMEOUT)
 
     monkeypatch.setattr(folder_module, "_open_unnamed", slow)
     writer = Folder(folder).open("a.dat", None)
@@ -225,12 +225,12 @@ def test_killed(tmp_path: Path) -> None:
             client.sendall(body[: 4 * MIB])
             leader = psutil.Process(server.pid)
             workers = [leader, *leader.children(recursive=True)]
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT
             while not any(opened(folder, worker.pid) for worker in workers):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             os.killpg(server.pid, signal.SIGKILL)
-            psutil.wait_procs(workers, PATIENCE)
+            psutil.wait_procs(workers, TIMEOUT)
     assert folder.exists()
     assert names(folder) == []
 

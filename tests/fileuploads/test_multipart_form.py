@@ -30,7 +30,7 @@ from tests.fileuploads.multipart_bodies import (
     form,
     post,
 )
-from tests.serving import PATIENCE, eventually, served
+from tests.serving import TIMEOUT, eventually, served
 
 MIB = 1024 * 1024
 
@@ -246,7 +246,7 @@ async def test_declared_too_large(app_class: type[Quart]) -> None:
     app = echo_app(app_class, max_content_length=1000)
     app.config["MAX_CONTENT_LENGTH"] = None
     async with served(app) as server, connected(server.port, length=10**6) as (reader, _):
-        assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 413")
+        assert (await asyncio.wait_for(reader.readline(), TIMEOUT)).startswith(b"HTTP/1.1 413")
 
 
 @pytest.mark.checks("UP-12")
@@ -402,7 +402,7 @@ async def test_body_timeout(app_class: type[Quart]) -> None:
         connected(server.port, length=len(body)) as (reader, writer),
     ):
         writer.write(body[:500])
-        assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 408")
+        assert (await asyncio.wait_for(reader.readline(), TIMEOUT)).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.checks("UP-12")
@@ -471,7 +471,7 @@ async def test_backpressure() -> None:
         # The buffers of the sockets and the queue of the server are full; the file is larger.
         assert sent < 24 * MIB
         go.set()
-        await asyncio.wait_for(sending, PATIENCE)
+        await asyncio.wait_for(sending, TIMEOUT)
         assert (await reader.read(4096)).endswith(str(64 * MIB).encode())
 
 

@@ -19,7 +19,7 @@ from quartpatterns.fileuploads import State, UploadProgress, stream_multipart
 from quartpatterns.fileuploads import progress as progress_module
 from quartpatterns.fileuploads.progress import UPDATE_INTERVAL, MemoryStateStore
 from tests.fileuploads.multipart_bodies import connected, file, form, post
-from tests.serving import PATIENCE, served
+from tests.serving import TIMEOUT, served
 
 BODY = form(file("a.dat", b"x" * 1_000_000))
 
@@ -78,7 +78,7 @@ async def test_events(app_class: type[Quart], config: dict[str, Any]) -> None:
     ):
         watching_server = other if config else receiving
         async with (
-            asyncio.timeout(PATIENCE),
+            asyncio.timeout(TIMEOUT),
             connected(receiving.port, f"/{upload_id}", length=len(BODY)) as (reader, writer),
         ):
             async for state in states_of(watching_server.client, upload_id):
@@ -99,7 +99,7 @@ async def test_events(app_class: type[Quart], config: dict[str, Any]) -> None:
 async def test_failed(app_class: type[Quart], config: dict[str, Any], how: str) -> None:
     """If the client disconnects, or the form is malformed, the upload has failed."""
     upload_id, seen = new_id(), []
-    async with served(make(app_class, **config)) as server, asyncio.timeout(PATIENCE):
+    async with served(make(app_class, **config)) as server, asyncio.timeout(TIMEOUT):
         async with connected(server.port, f"/{upload_id}", length=len(BODY)) as (_, writer):
             watching = states_of(server.client, upload_id)
             seen.append(await anext(watching))

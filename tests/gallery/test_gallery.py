@@ -116,7 +116,7 @@ async def test_every_service_has_a_remedy(pattern: catalog.Pattern) -> None:
 @pytest.fixture
 def without_arq(monkeypatch: pytest.MonkeyPatch) -> Quart:
     """The mounted port of a pattern whose library is not installed."""
-    for name in [name for name in sys.modules if name.startswith("quartpatterns.tasks")]:
+    for name in [name for name in sys.modules if name.startswith(("quartpatterns.tasks", "arq"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "arq", None)
     return create_ports({})["/tasks"]

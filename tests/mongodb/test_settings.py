@@ -151,5 +151,5 @@ def test_init_app_twice() -> None:
     """Initializing an application twice is an error."""
     app = Quart(__name__)
     MongoDB(app)
-    with pytest.raises(RuntimeError, match="import that one"):
+    with pytest.raises(RuntimeError, match="call init_app.. only once"):
         MongoDB(app)

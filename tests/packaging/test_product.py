@@ -136,6 +136,7 @@ def test_new_project(wheel: Path, tmp_path: Path) -> None:
     """A project can be created, tested and served with only quartpatterns installed."""
     environment = Environment.empty(tmp_path / "environment")
     install(environment, wheel)
+    run(environment.python, "-c", "import quart_schema", cwd=tmp_path)
     name = ("-m", "quartpatterns", "new", "demo", "--with", "sqlalchemy,tasks")
     run(environment.python, *name, cwd=tmp_path)
     demo = tmp_path / "demo"

@@ -106,6 +106,7 @@ async def large(postgres_url: str) -> AsyncIterator[Quart]:
 
 
 @pytest.mark.wire
+@pytest.mark.slow
 async def test_memory(large: Quart, capsys: pytest.CaptureFixture[str]) -> None:
     """The memory for 200,000 rows grows only by a few batches."""
     async with served(large) as server:

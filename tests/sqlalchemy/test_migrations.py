@@ -106,7 +106,7 @@ def test_command_without_database() -> None:
     """Without a URL one line says what to set."""
     done = alembic("current", url=None)
     assert done.returncode != 0
-    assert "Set SQLALCHEMY_DATABASE_URI" in done.stdout
+    assert "set SQLALCHEMY_DATABASE_URI" in done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -118,6 +118,7 @@ def test_offline(url: str) -> None:
     assert tables(url) == []
 
 
+@pytest.mark.slow
 def test_at_the_same_time(url: str) -> None:
     """Of several workers that start together one migrates, and the others wait."""
     script = "import sys; import quartpatterns.sqlalchemy.migrations as m; m.upgrade(sys.argv[1])"

@@ -181,6 +181,8 @@ async def test_large_page_numbers(shop: Quart, page: int) -> None:
         with pytest.raises(NotFound):
             await db.paginate(ITEMS, page=page)
         assert (await db.paginate(ITEMS, page=page, error_out=False)).items == []
+        uncounted = await db.paginate(ITEMS, page=page, error_out=False, count=False)
+        assert uncounted.items == []
 
 
 async def test_columns(shop: Quart) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
+from typing import Any
 
 import pytest
 from quart import Quart
@@ -14,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from quartpatterns.compare.processes import free_port
 from quartpatterns.sqlalchemy import async_url, make_engine
 from quartpatterns.sqlalchemy.pools import FairPool
+from tests.serving import eventually
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, pool, registration
 
 
@@ -92,6 +94,21 @@ async def test_timeout(app_class: type[Quart], url: str) -> None:
         with pytest.raises(PoolTimeoutError, match="limit of size 1"):
             await asyncio.create_task(query(app), context=Context())
     await query(app)
+    assert checked_out(app) == 0
+    await registration(app).close()
+
+
+async def test_connection_opened_by_another_task(app_class: type[Quart], url: str) -> None:
+    """A task that may open a connection waits on if another task was faster."""
+    app = make_app(app_class, url, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 60})
+    async with app.app_context():
+        await db.session.execute(text("SELECT 1"))
+        queue: Any = pool(app)._pool  # type: ignore[attr-defined]
+        waiting = asyncio.create_task(query(app), context=Context())
+        await eventually(queue.has_waiters)
+        queue.notify()
+        await eventually(queue.has_waiters)
+    await waiting
     assert checked_out(app) == 0
     await registration(app).close()
 

@@ -1,4 +1,4 @@
-"""Statements that are recorded, and slow ones that are logged, with the line that asked."""
+"""Statements that are recorded, and slow ones that are logged, with the line that executed them."""
 
 from __future__ import annotations
 

@@ -146,6 +146,7 @@ async def test_disconnect_of_websocket(app: Quart) -> None:
 
 
 @pytest.mark.checks("SA-3")
+@pytest.mark.slow
 async def test_200_concurrent_requests(
     postgres_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

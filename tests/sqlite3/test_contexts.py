@@ -25,7 +25,7 @@ from quartpatterns.sqlite3 import (
     query_db,
 )
 from quartpatterns.sqlite3.pool import PooledConnection
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 from tests.sqlite3.shop import (
     ENDLESS,
     INSERT,
@@ -292,7 +292,7 @@ async def test_cancelled_query(app: Quart) -> None:
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(query_db(ENDLESS), 0.05)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert await query_db("SELECT 1", one=True)
 
 
@@ -570,7 +570,7 @@ async def test_cancelled_file_check(app: Quart, monkeypatch: pytest.MonkeyPatch)
 
     def check(pooled: PooledConnection) -> bool:
         started.set()
-        return end.wait(PATIENCE)
+        return end.wait(TIMEOUT)
 
     await idle_connection(app)
     monkeypatch.setattr(PooledConnection, "_is_same_file", check)

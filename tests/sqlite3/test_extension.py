@@ -15,7 +15,7 @@ from quart import Quart
 
 from quartpatterns.sqlite3 import SQLite, get_db, init_db, query_db, settings
 from quartpatterns.sqlite3.settings import read_settings
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 from tests.sqlite3.shop import app_database, database, make_app, none_in_use, pool
 
 MEMORY = ":memory:"
@@ -235,7 +235,7 @@ def test_consecutive_loops(app_class: type[Quart], file: Path) -> None:
     assert asyncio.run(add("first")) == ["first"]
     assert asyncio.run(add("second")) == ["first", "second"]
     for thread in set(threading.enumerate()) - before:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
 
 
@@ -247,7 +247,7 @@ def test_concurrent_loops(app_class: type[Quart], file: Path) -> None:
 
     async def work() -> None:
         async with app.app_context():
-            await asyncio.to_thread(barrier.wait, PATIENCE)
+            await asyncio.to_thread(barrier.wait, TIMEOUT)
             for number in range(50):
                 found.append((await query_db("SELECT ?", [number], one=True))[0])
 
@@ -255,7 +255,7 @@ def test_concurrent_loops(app_class: type[Quart], file: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
     assert sorted(found) == sorted([*range(50), *range(50)])
 
 
@@ -316,7 +316,7 @@ async def test_memory_holder_opens_first(
     def connect(*args: Any) -> sqlite3.Connection:
         calls.append(args)
         if len(calls) == 1:
-            gate.wait(PATIENCE)
+            gate.wait(TIMEOUT)
         return settings.connect(*args)
 
     monkeypatch.setattr("quartpatterns.sqlite3.extension.connect", connect)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from quartpatterns.sqlite3 import Connection, query_db, stream_query
-from tests.serving import PATIENCE
+from tests.serving import TIMEOUT
 from tests.sqlite3.shop import app_database, database, make_app, pool
 
 CONTEXTS = 4
@@ -87,14 +87,14 @@ class Actor:
 
     async def do(self, step: str) -> object:
         self.steps.put_nowait(step)
-        return await asyncio.wait_for(self.results.get(), PATIENCE)
+        return await asyncio.wait_for(self.results.get(), TIMEOUT)
 
     async def end(self, how: str) -> None:
         if how == "cancel":
             self.task.cancel()
         else:
             self.steps.put_nowait(how)
-        await asyncio.wait([self.task], timeout=PATIENCE)
+        await asyncio.wait([self.task], timeout=TIMEOUT)
         assert self.task.done()
         if not self.task.cancelled():
             assert isinstance(self.task.exception(), LookupError | None)

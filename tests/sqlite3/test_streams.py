@@ -10,7 +10,7 @@ import pytest
 from quart import Quart
 
 from quartpatterns.sqlite3 import get_db, query_db, stream_query
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 from tests.sqlite3.shop import ENDLESS, none_in_use, numbers, transaction_of_another_task
 
 
@@ -99,7 +99,7 @@ async def test_closed_during_a_transaction(app: Quart) -> None:
     async with app.app_context():
         rows = stream_query(numbers(100), batch_size=10)
         await anext(rows)
-        async with transaction_of_another_task(app), asyncio.timeout(PATIENCE):
+        async with transaction_of_another_task(app), asyncio.timeout(TIMEOUT):
             await rows.aclose()
 
 

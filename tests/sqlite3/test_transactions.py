@@ -10,7 +10,7 @@ import pytest
 from quart import Quart
 
 from quartpatterns.sqlite3 import get_db, query_db
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 from tests.sqlite3.shop import (
     ENDLESS,
     INSERT,
@@ -99,7 +99,7 @@ async def test_tasks_of_a_transaction(app: Quart) -> None:
 
     async with app.app_context():
         async with database(app).transaction():
-            await asyncio.wait_for(query_db(INSERT, ["first"]), PATIENCE)
+            await asyncio.wait_for(query_db(INSERT, ["first"]), TIMEOUT)
             await outcomes(*(part(name, name in "bd") for name in "abcd"))
             assert await committed_names(app) == []
         assert await committed_names(app) == ["a", "a'", "c", "c'", "first"]

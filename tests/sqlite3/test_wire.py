@@ -12,7 +12,7 @@ from quart import Quart, websocket
 from quartpatterns.sqlite3 import Connection, get_db, query_db, stream_query
 from quartpatterns.sqlite3.example import port
 from tests.databases import Stream, send_get, send_message, streams
-from tests.serving import PATIENCE, served
+from tests.serving import TIMEOUT, served
 from tests.sqlite3.shop import (
     ENDLESS,
     INSERT,
@@ -62,7 +62,7 @@ async def test_client_disconnects(app: Quart, how: str) -> None:
             _, writer = await send_get(server.port, "/endless")
             await running.wait()
             writer.transport.abort()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await ended.wait()
             assert await none_in_use(app)
         assert (await server.client.get("/count")).text == "0"

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartpatterns.streaming import coalesce
-from tests.serving import PATIENCE
+from tests.serving import TIMEOUT
 
 Chunks = list[str | bytes]
 
@@ -96,14 +96,14 @@ def test_delay(kind: str, groups: list[int], size: int, delay: float) -> None:
             for _ in range(group):
                 produced += 4
                 yield b"abcd"
-            give_up = time.monotonic() + PATIENCE
+            give_up = time.monotonic() + TIMEOUT
             while consumed < produced and time.monotonic() < give_up:
                 time.sleep(0.001)
 
     async def consume() -> None:
         nonlocal consumed
         source: Any = steps() if kind == "async" else sync_steps()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             async for chunk in coalesce(source, size=size, delay=delay):
                 consumed += len(chunk)
 
@@ -125,14 +125,14 @@ async def test_joined_within_the_delay(kind: str) -> None:
 
     def sync_steps() -> Generator[str, None, None]:
         yield from ("one ", "two ", "three")
-        go_on_in_thread.wait(PATIENCE)
+        go_on_in_thread.wait(TIMEOUT)
         yield "four"
 
     source: Any = steps() if kind == "async" else sync_steps()
     async with aclosing(coalesce(source, delay=0.1)) as joined:
         start = time.monotonic()
         assert await anext(joined) == b"one two three"
-        assert 0.05 < time.monotonic() - start < PATIENCE / 2
+        assert 0.05 < time.monotonic() - start < TIMEOUT / 2
         go_on.set()
         go_on_in_thread.set()
         assert await anext(joined) == b"four"
@@ -143,7 +143,7 @@ async def test_full_size(kind: str) -> None:
     """A full size does not wait for the delay, nor does the end."""
     start = time.monotonic()
     assert await collected(kind, ["12", "34", "5"], size=4, delay=60) == [b"1234", b"5"]
-    assert time.monotonic() - start < PATIENCE
+    assert time.monotonic() - start < TIMEOUT
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
@@ -185,7 +185,7 @@ async def test_closing(kind: str, how: str) -> None:
         try:
             yield "first"
             if how != "aclose at the end":
-                await asyncio.sleep(PATIENCE)
+                await asyncio.sleep(TIMEOUT)
         finally:
             await asyncio.sleep(0)
             closed.append(kind)
@@ -194,7 +194,7 @@ async def test_closing(kind: str, how: str) -> None:
         try:
             yield "first"
             if how != "aclose at the end":
-                go_on.wait(PATIENCE)
+                go_on.wait(TIMEOUT)
             yield "second"
         finally:
             closed.append(kind)

@@ -14,7 +14,7 @@ import pytest
 from quart import Quart, current_app, g, make_response, request
 
 from quartpatterns.streaming import coalesce, stream_with_context
-from tests.serving import PATIENCE, eventually, served, unread
+from tests.serving import TIMEOUT, eventually, served, unread
 from tests.streaming.log import Log, teardown
 
 pytestmark = pytest.mark.wire
@@ -40,7 +40,7 @@ async def test_disconnect(app: Quart, kind: str, where: str) -> None:
         with log.closing():
             yield b"first"
             if where == "in the generator":
-                go_on.wait(PATIENCE)
+                go_on.wait(TIMEOUT)
             while True:
                 yield bytes(65536)
 
@@ -98,7 +98,7 @@ async def test_cancelled_twice(app: Quart) -> None:
                 with log.closing():
                     yield ""
                     inside.set()
-                    go_on.wait(PATIENCE)
+                    go_on.wait(TIMEOUT)
                     yield ""
 
             stream = stream_with_context(steps())
@@ -151,7 +151,7 @@ async def test_shutdown(app: Quart) -> None:
             for response in (one, other):
                 assert (await anext(response.aiter_raw())).startswith(b"still")
             server.stop.set()
-            await asyncio.wait([server.server], timeout=PATIENCE)
+            await asyncio.wait([server.server], timeout=TIMEOUT)
             assert server.server.done()
     assert sorted(log.closed) == ["/async g", "/sync g"]
     assert len(log.torn_down) == 8
@@ -194,7 +194,7 @@ async def test_error(app: Quart, kind: str) -> None:
 
 async def late() -> AsyncGenerator[str, None]:
     yield "in time"
-    await asyncio.sleep(PATIENCE)
+    await asyncio.sleep(TIMEOUT)
     yield "late"
 
 
@@ -309,7 +309,7 @@ async def test_slow_client(app: Quart, kind: str) -> None:
             await asyncio.sleep(0.2)
         # The kernel's buffers of a socket hold some megabytes.
         assert 0 < produced < 1000
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while produced == before:
                 await reader.read(65536)
 
@@ -351,7 +351,7 @@ async def test_sent_as_produced(app: Quart, kind: str) -> None:
 
     def sync_steps() -> Generator[str, None, None]:
         yield "one"
-        go_on_in_thread.wait(PATIENCE)
+        go_on_in_thread.wait(TIMEOUT)
         yield "two"
 
     @app.get("/")

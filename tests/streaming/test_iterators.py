@@ -13,7 +13,7 @@ import pytest
 from quart.utils import run_sync
 
 from quartpatterns.streaming.iterators import ThreadIterator, await_in_context, iterate_in_context
-from tests.serving import PATIENCE, eventually
+from tests.serving import TIMEOUT, eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="outside")
 
@@ -62,7 +62,7 @@ async def test_await_cancelled(context: Context) -> None:
 
     async def step() -> str:
         try:
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(TIMEOUT)
         except asyncio.CancelledError:
             await asyncio.sleep(0)
         return variable.get()
@@ -124,7 +124,7 @@ async def test_closing_waits_for_the_step(context: Context) -> None:
     def steps() -> Generator[int, None, None]:
         try:
             inside.set()
-            go_on.wait(PATIENCE)
+            go_on.wait(TIMEOUT)
             seen.append("left")
             yield 1
         finally:

@@ -11,7 +11,7 @@ import pytest
 from quart import Quart, before_render_template, g, session, template_rendered
 
 from quartpatterns.streaming import stream_template, stream_template_string
-from tests.serving import PATIENCE, eventually, served
+from tests.serving import TIMEOUT, eventually, served
 
 ROWS = "<ul>{% for row in rows %}<li>{{ row }}</li>{% endfor %}</ul>"
 PAGE = ROWS + "{{ g.mark }} {{ session.mark }} {{ request.path }} {{ url_for('view') }} {{ extra }}"
@@ -110,7 +110,7 @@ async def test_disconnect(app: Quart, source: str) -> None:
             try:
                 yield "first"
                 waits.set()
-                await asyncio.sleep(PATIENCE)
+                await asyncio.sleep(TIMEOUT)
             finally:
                 closed.append(g.mark)
 

@@ -118,7 +118,7 @@ def test_same_name() -> None:
 
     create()
     create()
-    with pytest.raises(ValueError, match="give one of them another name"):
+    with pytest.raises(ValueError, match="pass another name to one of them"):
 
         @tasks.task(name="one")
         def two() -> None: ...

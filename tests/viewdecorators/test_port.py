@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from quartpatterns.viewdecorators.example.port import create_app
-from tests.serving import PATIENCE, served
+from tests.serving import TIMEOUT, served
 
 CLOSE = b"\r\nConnection: close\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"
@@ -67,7 +67,7 @@ async def test_bad_requests(request_: bytes, status: int, location: str | None) 
     async with served(create_app()) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(request_)
-        answer = (await asyncio.wait_for(reader.read(), PATIENCE)).decode()
+        answer = (await asyncio.wait_for(reader.read(), TIMEOUT)).decode()
         writer.close()
     head = answer.partition("\r\n\r\n")[0].splitlines()
     locations = [line.partition(": ")[2] for line in head if line.lower().startswith("location:")]

@@ -16,7 +16,7 @@ from quartpatterns.compare.case import pattern_comparison
 from quartpatterns.compare.parity import run_comparison
 from quartpatterns.wtforms.example import port
 from quartpatterns.wtforms.example.users import TakenError, User, Users
-from tests.serving import PATIENCE, Served, served
+from tests.serving import TIMEOUT, Served, served
 
 FIELDS = {
     "username": "gracehop",
@@ -39,7 +39,7 @@ async def token(client: httpx.AsyncClient, path: str) -> str:
 async def register(server: Served, **fields: str) -> httpx.Response:
     """Register a user with a new client."""
     async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{server.port}", timeout=PATIENCE
+        base_url=f"http://127.0.0.1:{server.port}", timeout=TIMEOUT
     ) as client:
         sent = {**FIELDS, **fields, "csrf_token": await token(client, "/register")}
         return await client.post("/register", data=sent)

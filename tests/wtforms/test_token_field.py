@@ -19,7 +19,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.wtforms.token_field import PeekedBody, find_field
-from tests.serving import PATIENCE, eventually, served
+from tests.serving import TIMEOUT, eventually, served
 from tests.wtforms.test_tokens import make, text
 
 pytestmark = pytest.mark.checks("WT-11")
@@ -59,7 +59,7 @@ async def chunked(port: int, head: dict[str, str], pieces: AsyncIterator[bytes])
         await asyncio.sleep(0)
     else:
         writer.write(b"0\r\n\r\n")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         line = await response
     writer.transport.abort()
     return int(line.split()[1]), sent
@@ -387,5 +387,5 @@ async def test_does_not_wait_beyond_the_limit() -> None:
         one: Request = request._get_current_object()  # type: ignore[attr-defined]
         one.body = Body(None, None)
         one.body.append(b"a=" + b"x" * 998)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert await find_field(one, "csrf_token", limit=1000) is None

@@ -17,7 +17,7 @@ from wtforms import Field, FieldList, FormField, StringField
 from wtforms.validators import StopValidation, ValidationError
 
 from quartpatterns.wtforms import QuartForm
-from tests.serving import PATIENCE
+from tests.serving import TIMEOUT
 
 pytestmark = pytest.mark.checks("WT-5")
 
@@ -121,7 +121,7 @@ async def test_concurrently() -> None:
         running += 1
         if running == 9:
             all_running.set()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await all_running.wait()
 
     class Inner(QuartForm):
@@ -180,7 +180,7 @@ async def test_stop_cancels() -> None:
 
     async def later(form: Any, field: Any) -> None:
         try:
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(TIMEOUT)
         finally:
             ended.append("later")
 
@@ -193,7 +193,7 @@ async def test_stop_cancels() -> None:
         two = StringField(validators=[other])
 
     form = Form(MultiDict())
-    async with asyncio.timeout(PATIENCE / 2):
+    async with asyncio.timeout(TIMEOUT / 2):
         assert not await form.validate()
     assert form.errors == {"one": ["other", "stop"], "two": ["other"]}
     assert ended in (["later"], [])  # cancelled, perhaps before it began
@@ -206,7 +206,7 @@ async def test_failure(error: Exception) -> None:
 
     async def long(form: Any, field: Any) -> None:
         try:
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(TIMEOUT)
         finally:
             await asyncio.sleep(0)
             ended.set()
@@ -257,7 +257,7 @@ async def test_cancelled() -> None:
     async def long(form: Any, field: Any) -> None:
         started.set()
         try:
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(TIMEOUT)
         finally:
             ended.set()
 

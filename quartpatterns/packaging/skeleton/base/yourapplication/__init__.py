@@ -14,13 +14,7 @@ from quartpatterns.appfactories import configure
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.packages import register_blueprints
 from quartpatterns.packaging import require_resources
-# {% if sqlalchemy %}
-from quartpatterns.sqlalchemy import handle_database_error
-# {% endif %}
 from quartpatterns.subclassing import FaithfulQuart
-# {% if sqlalchemy %}
-from sqlalchemy.exc import SQLAlchemyError
-# {% endif %}
 # {% if caching or sqlalchemy or tasks %}
 
 # {% endif %}
@@ -69,7 +63,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 # {% endif %}
 # {% if sqlalchemy %}
     db.init_app(app)
-    app.register_error_handler(SQLAlchemyError, handle_database_error)
 # {% endif %}
 # {% if tasks %}
     tasks.init_app(app)
