@@ -423,4 +423,4 @@ def get(name: str) -> Pattern:
         import difflib
 
         close = difflib.get_close_matches(name, _BY_NAME, n=3) or sorted(_BY_NAME)
-        raise LookupError(f"no pattern {name!r}; there is {', '.join(close)}") from None
+        raise LookupError(f"unknown pattern {name!r}; did you mean {', '.join(close)}?") from None

@@ -87,7 +87,7 @@ def marked(folder: Path) -> set[str]:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(LookupError, match="there is streaming"):
+    with pytest.raises(LookupError, match="did you mean streaming"):
         catalog.get("streeming")
 
 

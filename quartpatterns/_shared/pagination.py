@@ -29,12 +29,12 @@ def page_numbers(
         page: The page, from 1. If ``None``, ``page`` of the query string of the current request,
             or else 1.
         per_page: Its size. If ``None``, ``per_page`` of the query string, or else 20.
-        max_per_page: The most that the size may be; ``None`` is no limit.
-        error_out: Raise an error for a value that is no positive number, instead of using the
+        max_per_page: The maximum of the size; ``None`` means no limit.
+        error_out: Raise an error for a value that is not a positive number, instead of using the
             default.
 
     Raises:
-        NotFound: A value is no positive number, and *error_out* is true.
+        NotFound: A value is not a positive number, and *error_out* is true.
     """
     args: Mapping[str, str] = request.args if has_request_context() else {}
 
@@ -108,7 +108,7 @@ class Pagination(Generic[T]):
         return self.page - 1 if self.has_prev else None
 
     async def prev(self, *, error_out: bool = False) -> Pagination[T]:
-        """Fetch the page before this one; items are not counted again."""
+        """Fetch the previous page; items are not counted again."""
         return await self._turn(self.page - 1, error_out)
 
     @property
@@ -124,7 +124,7 @@ class Pagination(Generic[T]):
         return self.page + 1 if self.has_next else None
 
     async def next(self, *, error_out: bool = False) -> Pagination[T]:
-        """Fetch the page after this one; items are not counted again."""
+        """Fetch the next page; items are not counted again."""
         return await self._turn(self.page + 1, error_out)
 
     def iter_pages(

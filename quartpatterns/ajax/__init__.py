@@ -1,4 +1,4 @@
-"""JavaScript, fetch and JSON: views that take JSON, and pages that need no third party.
+"""JavaScript, fetch and JSON: views that accept JSON, and pages without files of other sites.
 
 .. code-block:: python
 

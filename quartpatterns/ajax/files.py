@@ -41,9 +41,10 @@ fetch({{ url_for("openapi")|tojson }})
 def package_files(app: Quart, name: str, package: str, folder: str = "") -> None:
     """Serve the files of an installed package below ``/<name>``.
 
-    So a page loads its scripts and styles from the application itself. It works without the
-    Internet, no third party learns who reads it, and their versions are locked like those of other
-    dependencies. In templates, use ``url_for("<name>.static", filename=...)``.
+    A page can then load its scripts and styles from the application, and needs no CDN. It works
+    without the Internet, no other site learns who reads it, and the versions of the scripts are
+    locked like those of other dependencies. In templates, use
+    ``url_for("<name>.static", filename=...)``.
 
     The files are the static files of a blueprint, and are hidden from the API's documentation.
 

@@ -173,4 +173,4 @@ def _build_path(app: Quart, wrapper: Any, values: Mapping[str, Any]) -> str:
         if wraps_function(view, wrapper):
             path: str = app.url_map.bind("localhost").build(endpoint, values, force_external=False)
             return path
-    raise RuntimeError("the function is not a view of this application: give its path")
+    raise RuntimeError("the function is not a view of this application: pass its path")

@@ -387,7 +387,10 @@ class Cache:
             TypeError: The function is not memoized.
         """
         if not hasattr(function, "delete_memoized"):
-            raise TypeError(f"{function!r} is not memoized: give the decorated function")
+            raise TypeError(
+                f"{function!r} is not memoized: pass a function that is decorated with"
+                " @cache.memoize()"
+            )
         if args or kwargs:
             all_args = with_instance(function, args)
             await self.delete(function.make_cache_key(function.uncached, *all_args, **kwargs))

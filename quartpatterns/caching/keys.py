@@ -199,6 +199,6 @@ def _identifier(value: Any) -> str:
         return _identifiers.setdefault(value, token_hex(8))
     except TypeError as error:
         raise UncacheableError(
-            f"an argument of type {qualified_name(type(value))} has no identity: define"
+            f"an argument of type {qualified_name(type(value))} can't be compared: define"
             " __caching_id__() in its class, or name the argument in args_to_ignore"
         ) from error

@@ -73,7 +73,7 @@ def server(name: str, servers: Sequence[str], default: str, text: str) -> Callab
     "--plot",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE.svg",
-    help="Also draw a picture.",
+    help="Also write a chart.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the logs of the applications.")
 def command(
@@ -92,9 +92,11 @@ def command(
 ) -> None:
     """Measure a Flask original and its Quart port: in process, and behind servers.
 
-    PATTERN is a pattern of this project; all by default. --flask and --quart measure two
-    applications of your own: every GET rule without arguments, or the requests in a file. The
-    original can also be an ASGI application: --original-server hypercorn compares two ports.
+    PATTERN is a pattern of this project; by default all are measured. To measure two applications
+    of your own, use --flask and --quart. The requests are those in a file (--requests or --har), or
+    one GET request for every URL rule without arguments.
+
+    The original can also be an ASGI application: --original-server hypercorn compares two ports.
     """
     threads = threads or options["connections"]
     settings = BenchmarkSettings(served=not in_process, threads=threads, **options)

@@ -59,8 +59,9 @@ Exit code: 0 if all responses are equal or differ as declared, 1 if not, 2 for a
 def command(wire: bool, as_json: bool, verbose: bool, table: bool, **selection: Any) -> None:
     """Send the same requests to a Flask original and its Quart port, and compare the responses.
 
-    PATTERN is a pattern of this project; all by default. --flask and --quart compare two
-    applications of your own: every GET rule without arguments, or the requests in a file.
+    PATTERN is a pattern of this project; by default all are compared. To compare two applications
+    of your own, use --flask and --quart. The requests are those in a file (--requests or --har), or
+    one GET request for every URL rule without arguments.
     """
     if table:
         _print_table(selection["patterns"], as_json=as_json)

@@ -23,10 +23,10 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 def selection_options(function: F) -> F:
     """Add the argument and the options of :func:`select` to a command."""
     for decorate in (
-        click.option("--har", type=FILE, help="A recording of a browser (HTTP Archive)."),
+        click.option("--har", type=FILE, help="A HAR file: requests that a browser recorded."),
         click.option("--requests", type=FILE, help="A TOML file of [[case]] tables."),
-        click.option("--quart", metavar="MODULE:APP", help="Your port, instead of a pattern."),
-        click.option("--flask", metavar="MODULE:APP", help="The original of your port."),
+        click.option("--quart", metavar="MODULE:APP", help="Your Quart application, the port."),
+        click.option("--flask", metavar="MODULE:APP", help="Your Flask application, the original."),
         click.argument("patterns", nargs=-1, metavar="[PATTERN ...]"),
     ):
         function = decorate(function)

@@ -66,7 +66,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(epilog=EPILOG)
-@click.option("--bind", multiple=True, metavar="HOST:PORT", help="An address; can be repeated.")
+@click.option(
+    "--bind", multiple=True, metavar="HOST:PORT", help="Address to listen on; can be repeated."
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Number of server processes.")
 @click.option("--config", "file", type=FILE, help="A configuration file of Hypercorn.")
 @click.option(
@@ -76,8 +78,16 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="The folder for databases, uploads and logs.",
 )
-@click.option("--migrate/--no-migrate", default=True, help="Migrate the database first.")
-@click.option("--app", "name", default=GALLERY, metavar="MODULE:APP", help="Another application.")
+@click.option(
+    "--migrate/--no-migrate", default=True, help="Migrate the database before the server starts."
+)
+@click.option(
+    "--app",
+    "name",
+    default=GALLERY,
+    metavar="MODULE:APP",
+    help="Serve this application instead of the gallery.",
+)
 def command(
     bind: tuple[str, ...],
     workers: int | None,

@@ -22,14 +22,14 @@ EPILOG = """
   quartpatterns worker 'shop:create_app("dev")'  a factory with literal arguments
   quartpatterns worker shop:app --burst          run the queued jobs, then exit
 \b
-The application reads its configuration as it does under its server. REDIS_URL and
-TASKS_QUEUE_NAME must be equal in both. The worker also runs the startup and shutdown
-functions of the application.
+The application reads its configuration as under a server. REDIS_URL and
+TASKS_QUEUE_NAME must be the same in the worker and in the server. The worker also runs the
+startup and shutdown functions of the application.
 \b
-Ctrl-C or SIGTERM: the worker starts no more jobs. Running jobs have
+After Ctrl-C or SIGTERM, the worker starts no more jobs. Running jobs have
 TASKS_SHUTDOWN_TIMEOUT seconds to finish; then they are queued again. A second signal
-stops the worker immediately. As after a crash, another worker restarts its jobs when
-TASKS_LEASE seconds have passed.
+stops the worker immediately. Another worker restarts its jobs after TASKS_LEASE seconds, as
+after a crash.
 \b
 Exit code: 0 after a signal or a burst, 1 if the application or Redis failed, 2 for a
 usage error.

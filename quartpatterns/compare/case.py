@@ -101,7 +101,9 @@ class Step:
     def __post_init__(self) -> None:
         form = self.form is not None or self.files is not None
         if form + (self.json is not None) + (self.body is not None) > 1:
-            raise ValueError("a step sends one of form (with or without files), json and body")
+            raise ValueError(
+                "a step can have only one body: form (with or without files), json or body"
+            )
         for name in ("query", "headers"):
             given = getattr(self, name)
             pairs = given.items() if isinstance(given, Mapping) else given

@@ -47,10 +47,10 @@ _FILTER = RequestIDFilter()
 
 
 class APIError(Exception):
-    """An error of an API, answered as JSON: raise it in a view.
+    """An exception for the views of an API, which is answered as JSON.
 
-    A subclass may set ``status_code``. Without :class:`ErrorPages` the error is a 500, as any
-    other exception. See Flask's page "Implementing API Exceptions".
+    A subclass can set ``status_code``. Without :class:`ErrorPages` the response is a 500, as for
+    any other exception. See Flask's page "Implementing API Exceptions".
 
     Arguments:
         message: What is wrong, for the developer of the client.
@@ -87,12 +87,14 @@ class ErrorPages:
     """Answers each error with a page or a problem document, and with the id of the request.
 
     Browsers get the template for the status, or a plain page. Programs get a problem document (RFC
-    9457). The ``Accept`` header decides, except where *blueprints* or *prefixes* do. An
-    :class:`APIError` is always JSON, and a problem document if the client prefers that.
+    9457). The ``Accept`` header decides, unless *blueprints* or *prefixes* set the format. An
+    :class:`APIError` is always answered as JSON, and as a problem document if the client prefers
+    that.
 
-    Handlers that the application registers, before or after, take precedence. So do exceptions
-    with a response of their own. Where exceptions propagate (``TESTING``, ``DEBUG``,
-    ``PROPAGATE_EXCEPTIONS``), exceptions that are not HTTP errors still do.
+    Error handlers of the application take precedence, whether they are registered before or after
+    this class is used. Exceptions that have their own response are not changed. If ``TESTING``,
+    ``DEBUG`` or ``PROPAGATE_EXCEPTIONS`` is true, exceptions that are not HTTP errors propagate, as
+    without this class.
 
     Arguments:
         app: The application.

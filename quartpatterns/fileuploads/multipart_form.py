@@ -200,7 +200,7 @@ class PartIterator:
             async with asyncio.timeout(self._timeout):
                 data = await anext(self._body, b"")
         except TimeoutError as error:
-            raise RequestTimeout(f"Nothing arrived for {self._timeout:g} s.") from error
+            raise RequestTimeout(f"No data arrived for {self._timeout:g} s.") from error
         except RequestEntityTooLarge as error:
             raise self._too_large() from error
         self._received += len(data)

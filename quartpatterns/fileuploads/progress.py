@@ -263,7 +263,7 @@ class RedisStateStore:
                 method = getattr(self._clients.get(), command)
                 return await method(self._prefix + upload_id, *args, **options)
         except (RedisError, OSError) as error:  # OSError includes TimeoutError
-            log.warning("The progress of uploads is unknown because Redis failed: %s", error)
+            log.warning("Redis failed, so the progress of uploads can't be shown: %s", error)
             self._retry_at = monotonic() + REDIS_RETRY_AFTER
             return None
 

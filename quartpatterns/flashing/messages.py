@@ -56,11 +56,11 @@ class RequestMessages:
 
         Raises:
             FlashTooLargeError: It doesn't fit.
-            RuntimeError: The head of the response is complete.
+            RuntimeError: The response headers are complete.
         """
         if self.response_started:
             raise RuntimeError(
-                "The head of the response is complete, and messages are sent in it: call flash"
+                "The response headers, in which messages are sent, are already complete: call flash"
                 " before the view returns its stream."
             )
         last = (self.received[0] + self._flashed)[-1:]
@@ -156,12 +156,12 @@ def flash(message: str, category: str = "message") -> FlashedMessage:
         category: The category of the message.
 
     Returns:
-        What to await.
+        An object to await.
 
     Raises:
         FlashTooLargeError: The message doesn't fit in a cookie, or in the request together with
             the pending ones.
-        RuntimeError: There is no active request, the head of its response is complete, or the
+        RuntimeError: There is no active request, its response headers are complete, or the
             application has no secret key or no :class:`~quartpatterns.flashing.Flashing`.
 
     .. versionadded:: 0.1

@@ -77,7 +77,7 @@ _SQLITE_SCHEMA = ("no such table", "no such column", "has no column named")
 
 
 def diagnose(error: SQLAlchemyError) -> HTTPException | None:
-    """Return the answer to an error, or None for a fault of the program.
+    """Return the HTTP error for a database error, or None if it is a bug.
 
     The answer is a :exc:`DatabaseUnavailable` if the database can't answer, and a
     :exc:`~werkzeug.exceptions.BadRequest` if a value can't be stored. PostgreSQL's states and

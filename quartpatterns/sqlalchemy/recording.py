@@ -33,7 +33,7 @@ class Query:
     """An executed statement.
 
     Arguments:
-        statement: Its text.
+        statement: The text of the statement.
         parameters: Its parameters, or a sequence of them.
         start_time: When it was sent, by :func:`time.perf_counter`.
         end_time: When its result, or the first rows of a stream, arrived.

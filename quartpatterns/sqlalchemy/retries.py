@@ -54,8 +54,9 @@ class Retry:
         async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
             if self.session().in_transaction():
                 raise RuntimeError(
-                    "A transaction has begun already, of which a retry would lose the first part:"
-                    " commit first, or move all of it into the function."
+                    "A transaction has already begun before the function, and a retry would not"
+                    " repeat its first statements: commit first, or move the whole transaction into"
+                    " the function."
                 )
             for attempt in range(1, self.attempts):
                 try:

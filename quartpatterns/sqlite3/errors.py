@@ -64,7 +64,7 @@ def diagnose(error: sqlite3.Error) -> HTTPException | None:
 
     Returns:
         A :exc:`DatabaseUnavailable` (503) if the database can't answer, a 400 if a value can't be
-        stored, or ``None`` for a fault of the program and for an error that only the view
+        stored, or ``None`` for a bug, and for an error that only the view
         understands, such as :exc:`sqlite3.IntegrityError`.
     """
     if isinstance(error, sqlite3.DataError):

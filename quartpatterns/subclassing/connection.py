@@ -367,7 +367,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
 
 class FaithfulWebsocketConnection(ASGIWebsocketConnection):
-    """A websocket whose errors reach a test, and whose refusal is a complete response.
+    """A websocket that raises its errors in tests, and sends a complete response if it is refused.
 
     .. versionadded:: 0.1
     """

@@ -1,4 +1,4 @@
-"""The language in every URL: read before the view, and added to each URL that is built.
+"""The language in every URL: it is read before the view is called, and added by ``url_for``.
 
 .. code-block:: python
 

@@ -61,7 +61,7 @@ def fresh_login_required(view: Callable[P, T]) -> ProtectedView[P, T]: ...
 def fresh_login_required(view: Callable[..., Any]) -> Any:
     """Call the view only if the user has given the password within ``LOGIN_FRESH_LIFETIME``.
 
-    It is for what a stolen session must not allow, such as changing the password or paying.
+    Use it for views that must be safe even if a session is stolen, such as to change the password.
     Otherwise the response is a redirect to the ``refresh_view``, which asks for the password and
     calls :func:`~quartpatterns.viewdecorators.confirm_login`.
 
@@ -79,8 +79,8 @@ def fresh_login_required(view: Callable[..., Any]) -> Any:
 def roles_required(*roles: str) -> ProtectingDecorator:
     """Call the view only if the user has all of the roles; other users get 403.
 
-    The roles of a user are the strings in ``user.roles``. Somebody who is not logged in is treated
-    as by :func:`login_required`.
+    The roles of a user are the strings in ``user.roles``. If no user is logged in, the
+    response is that of :func:`login_required`.
 
     Raises:
         TypeError: There is no role, or one is not a string: ``@roles_required`` was written

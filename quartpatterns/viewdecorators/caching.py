@@ -51,9 +51,8 @@ def cached(
 ) -> CachedDecorator:
     """Cache the responses of a view to GET.
 
-    It is :meth:`quartpatterns.caching.Cache.cached` with the same rules, which that method
-    describes. Only two defaults differ: *timeout* is that of Flask's page, and each query has its
-    own response.
+    It calls :meth:`quartpatterns.caching.Cache.cached` and follows the same rules. Two defaults
+    differ: *timeout* is that of Flask's page, and each query has its own response.
 
     Arguments:
         timeout: Seconds; 0 for no limit.
@@ -67,8 +66,8 @@ def cached(
         vary: Names of request headers that are part of the key, such as ``Accept-Language``.
 
     Raises:
-        DecoratorOrderError: When decorating: it stands above ``login_required``, and would answer
-            instead of it.
+        DecoratorOrderError: It stands above ``login_required``, so that visitors who are not logged
+            in would get cached responses. It is raised when the view is decorated.
         TypeError: *vary* or *tags* is a string.
         ValueError: A timeout is invalid.
 

@@ -26,13 +26,14 @@ def login_user(
 ) -> bool:
     """Log a user in; return False if the user is not active.
 
-    What the session contains of another user is removed. A session that is stored on the server
-    gets a new id if its interface has a method ``regenerate(session)``, so that nobody who knows
-    the old id shares the login.
+    If another user was logged in, the session is cleared first. If the session interface has a
+    method ``regenerate(session)``, it is called to give a session on the server a new id, so that
+    the old id is not logged in.
 
     Arguments:
         user: An object with ``get_id()``.
-        remember: Whether the login outlives the browser, for ``PERMANENT_SESSION_LIFETIME``.
+        remember: Whether the login lasts for ``PERMANENT_SESSION_LIFETIME``, also after the browser
+            was closed.
         fresh: Whether the user has just given the password.
         force: Whether to log in a user whose ``is_active`` is false.
 
@@ -99,7 +100,7 @@ def confirm_login() -> None:
     """
     _require_request()
     if g.user is None:
-        raise RuntimeError("nobody is logged in, so there is no login to confirm: use login_user")
+        raise RuntimeError("confirm_login needs a user who is logged in: call login_user first")
     session.update({FRESH_KEY: _now(), CLIENT_KEY: client_digest()})
 
 
@@ -110,7 +111,9 @@ def _now() -> int:
 def _require_request() -> None:
     login_manager()
     if not has_request_context():
-        raise RuntimeError("a login is stored in a cookie, which only a request can set")
+        raise RuntimeError(
+            "logins can only be changed in an HTTP request, because they are stored in a cookie"
+        )
 
 
 def _get_id(user: Any) -> str:

@@ -65,7 +65,7 @@ _ANONYMOUS = _AnonymousUser()
 
 
 class LoginManager:
-    """Logins for an application, with the id of the user in the session.
+    """Logs users in and out. The session contains the id of the user.
 
     .. code-block:: python
 
@@ -77,7 +77,8 @@ class LoginManager:
 
     Before each request and websocket, except for static files, it sets ``g.user`` to the user or
     to ``None``. Because responses then depend on the cookie, it adds ``Vary: Cookie`` to them. It
-    refuses views that are registered without the decorator that protects them. The settings are:
+    raises an error for a view that is registered without the decorator that protects it. The
+    settings are:
 
     * ``LOGIN_FRESH_LIFETIME``: seconds for which a login is fresh; 3600.
     * ``SESSION_PROTECTION``: how to treat a session that comes from another address or browser
@@ -139,7 +140,7 @@ class LoginManager:
         return func
 
     def unauthorized(self) -> ResponseTypes:
-        """Return the response to somebody who is not logged in: a redirect to the login page.
+        """Return the response for a user who is not logged in: a redirect to the login page.
 
         Raises:
             Unauthorized: There is no login page, or the client is a websocket or prefers JSON.
@@ -147,7 +148,7 @@ class LoginManager:
         return redirect_to_login(self.login_view, "log in first")
 
     def needs_refresh(self) -> ResponseTypes:
-        """Return the response to somebody whose login is not fresh.
+        """Return the response for a user whose login is not fresh.
 
         Raises:
             Unauthorized: As for :meth:`unauthorized`.
@@ -178,7 +179,10 @@ def login_manager() -> LoginManager:
     if manager is None:
         raise RuntimeError("this application has no LoginManager: create one, LoginManager(app)")
     if "user" not in g:
-        raise RuntimeError("g.user is not set: only requests and websockets have a user")
+        raise RuntimeError(
+            "g.user is not set: the user is loaded only for a request or websocket, before the"
+            " view is called"
+        )
     return manager
 
 
@@ -190,7 +194,8 @@ def _get_current_user() -> Any:
 current_user: Any = LocalProxy(_get_current_user)
 """The user of this request or websocket, also in templates.
 
-It is ``g.user``, or a false object with ``is_authenticated = False`` if nobody is logged in. Its
+It is ``g.user``. If nobody is logged in, it is an object that is false and has
+``is_authenticated = False``. Its
 type is ``Any``, because the application's user class is not known here.
 """
 

@@ -30,15 +30,15 @@ _unprotected: WeakSet[View] = WeakSet()
 
 
 class DecoratorOrderError(RuntimeError):
-    """A decorator is at a place where it has no effect; the message says where to write it.
+    """A decorator is in a position where it has no effect. The message says where to write it.
 
     .. versionadded:: 0.1
     """
 
 
 CACHED_ABOVE = (
-    "a cache stands above login_required and would answer instead of it: write login_required"
-    " above cached"
+    "the decorator cached stands above login_required, so visitors who are not logged in would get"
+    " cached responses: write login_required above cached"
 )
 
 

@@ -281,8 +281,8 @@ def _with_inner_fields(field: Any) -> Iterator[Field]:
         field, FileField | MultipleFileField
     ):
         raise TypeError(
-            f"The field {field.name} would never see a file: use FileField or MultipleFileField"
-            " from quartpatterns.wtforms."
+            f"The field {field.name} can't receive a file from Quart: use FileField or"
+            " MultipleFileField from quartpatterns.wtforms."
         )
     for name in ("pre_validate", "post_validate"):
         if inspect.iscoroutinefunction(getattr(field, name)):

@@ -83,7 +83,7 @@ def test_in_process(requests: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["streeming"], "no pattern 'streeming'", id="pattern"),
+        pytest.param(["streeming"], "unknown pattern 'streeming'", id="pattern"),
         pytest.param(["--flask", FLASK], "give both --flask", id="original only"),
         pytest.param([*APPS, "--case", "nope"], "no case 'nope'; the cases are", id="case"),
         pytest.param([*APPS, "--seconds", "0"], "0 is not in the range x>=1", id="seconds"),

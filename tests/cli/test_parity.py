@@ -59,7 +59,9 @@ def test_equal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["streeming"], "no pattern 'streeming'; there is streaming", id="pattern"),
+        pytest.param(
+            ["streeming"], "unknown pattern 'streeming'; did you mean streaming?", id="pattern"
+        ),
         pytest.param(["--flask", ORIGINAL], "give both", id="original only"),
         pytest.param(["--flask", "nope", "--quart", PORT], "no module 'nope'", id="module"),
         pytest.param(["--flask", f"{ORIGINAL}:x", "--quart", PORT], "it has create_app", id="app"),

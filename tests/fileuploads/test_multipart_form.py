@@ -428,7 +428,7 @@ async def test_body_timeout_counts_from_the_last_bytes(
         request.body = slow()  # type: ignore[assignment]
         parts = stream_multipart(request, body_timeout=10)
         if timed_out:
-            with pytest.raises(RequestTimeout, match="Nothing arrived for 10 s"):
+            with pytest.raises(RequestTimeout, match="No data arrived for 10 s"):
                 await anext(parts)
         else:
             assert await (await anext(parts)).read() == b"x" * 90

@@ -120,14 +120,14 @@ DIFFERENCES: tuple[Difference, ...] = (
         15,
         "stream_with_context: g",
         "removed",
-        "flask.stream_with_context",
+        "names.stream_with_context",
         views.g_in_stream,
     ),
     Difference(
         16,
         "stream_with_context(generate())",
         "removed",
-        "flask.stream_with_context",
+        "names.stream_with_context",
         views.stream_call_form,
     ),
     Difference(
