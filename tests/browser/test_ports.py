@@ -197,7 +197,7 @@ async def test_viewdecorators(visit: Visit) -> None:
 async def test_packaging(visit: Visit) -> None:
     """Templates, style, picture and data are found in the installed package."""
     page = await visit.open("/packaging/")
-    await expect(page.locator("blockquote")).to_contain_text("took everything along")
+    await expect(page.locator("blockquote")).to_contain_text("contains its data files")
     assert await page.evaluate("document.querySelector('img').naturalWidth") > 0
     await page.get_by_role("link", name="version").click()
     await expect(page.locator("body")).to_contain_text('"name":"quartpatterns"')
@@ -311,7 +311,7 @@ async def test_deployment(visit: Visit) -> None:
     await page.get_by_role("link", name="unset").click()
     await expect(page.locator("body")).to_contain_text("'YOURAPPLICATION_UNSET' is not set")
     await visit.open("/deployment/")
-    await page.get_by_role("link", name="what a deployment runs").click()
+    await page.get_by_role("link", name="commands of a deployment").click()
     await expect(page.locator("ol.plan")).to_contain_text("--require-hashes")
 
 
