@@ -159,7 +159,4 @@ def units(settings: Settings, host: Host, python: str) -> dict[str, str]:
         python=python,
         stop=round(settings.graceful + 30),
     )
-    return {
-        f"{name}.socket": _SOCKET.format(name=name, listen=listen),
-        f"{name}.service": service,
-    }
+    return {f"{name}.socket": _SOCKET.format(name=name, listen=listen), f"{name}.service": service}

@@ -14,12 +14,7 @@ from quartpatterns._shared.cleanup import finish
 from quartpatterns.deployment import steps
 from quartpatterns.deployment.archives import Archive, newest_archive, pack
 from quartpatterns.deployment.bootstrap import bootstrap_steps
-from quartpatterns.deployment.errors import (
-    DeploymentError,
-    FailedError,
-    PackError,
-    StepFailedError,
-)
+from quartpatterns.deployment.errors import DeploymentError, FailedError, PackError, StepFailedError
 from quartpatterns.deployment.host_group import HostGroup, Observer, connect_hosts, ignore_events
 from quartpatterns.deployment.sessions import HostSession
 from quartpatterns.deployment.settings import Host, Settings
@@ -97,11 +92,7 @@ class Deployment:
         return _outcome("", hosts, started)
 
     async def deploy(
-        self,
-        archive: Archive | None = None,
-        names: Sequence[str] = (),
-        *,
-        batch: int | None = None,
+        self, archive: Archive | None = None, names: Sequence[str] = (), *, batch: int | None = None
     ) -> Outcome:
         """Serve a release.
 
@@ -250,12 +241,7 @@ class Deployment:
         self, hosts: Sequence[Host], purpose: str, *, admin: bool = False
     ) -> AbstractAsyncContextManager[HostGroup]:
         return connect_hosts(
-            self.settings,
-            hosts,
-            purpose,
-            observe=self.observe,
-            parallel=self.parallel,
-            admin=admin,
+            self.settings, hosts, purpose, observe=self.observe, parallel=self.parallel, admin=admin
         )
 
 

@@ -66,10 +66,7 @@ class APIError(Exception):
     status_code = 400
 
     def __init__(
-        self,
-        message: str,
-        status_code: int | None = None,
-        payload: Mapping[str, Any] | None = None,
+        self, message: str, status_code: int | None = None, payload: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -15,12 +15,7 @@ from quart.typing import ResponseTypes
 from quart.utils import run_sync
 from werkzeug.routing import PathConverter
 
-from quartpatterns.singlepageapplications.files import (
-    MEDIA_TYPES,
-    Asset,
-    find_asset,
-    send_asset,
-)
+from quartpatterns.singlepageapplications.files import MEDIA_TYPES, Asset, find_asset, send_asset
 
 __all__ = ["SinglePageApp", "has_hash", "is_client_route"]
 

@@ -87,11 +87,7 @@ def media_type(name: str) -> str:
 
 
 def find_asset(
-    folder: str,
-    relative: str,
-    accept_encoding: Iterable[str] = (),
-    *,
-    compressed: bool = True,
+    folder: str, relative: str, accept_encoding: Iterable[str] = (), *, compressed: bool = True
 ) -> Asset | None:
     """Return the file *relative* to *folder*, or ``None`` if there is none. Call it in a thread.
 

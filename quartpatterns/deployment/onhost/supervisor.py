@@ -65,10 +65,7 @@ class _Supervisor:
     """Holds the listening sockets, by address or from systemd, and runs the current release."""
 
     def __init__(
-        self,
-        folder: Path,
-        systemd_sockets: list[socket.socket],
-        sockets: dict[str, socket.socket],
+        self, folder: Path, systemd_sockets: list[socket.socket], sockets: dict[str, socket.socket]
     ) -> None:
         self.folder = folder
         self.systemd_sockets = systemd_sockets
