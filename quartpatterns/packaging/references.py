@@ -76,7 +76,8 @@ def find_in_python(path: str, code: bytes) -> Iterator[Reference | ResourceFolde
 
 
 def _call_references(node: ast.Call, place: str) -> Iterator[Reference]:
-    name = _function_name(node.func)
+    # "render_template" for both render_template() and quart.render_template()
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
     first = _strings(node.args[0]) if node.args else ()
     if first and name in _FUNCTIONS:
         yield Reference(_FUNCTIONS[name], first, place)
@@ -130,13 +131,6 @@ def _static_references(tokens: list[tuple[int, str, str]], place: str) -> Iterat
 
 def _is_static(endpoint: str) -> bool:
     return endpoint.rpartition(".")[2] == "static"
-
-
-def _function_name(function: ast.expr) -> str:
-    """Return ``render_template`` for ``quart.render_template``."""
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _strings(node: ast.expr) -> tuple[str, ...]:

@@ -175,11 +175,7 @@ class _Contents:
 
 
 def _read(package: Path) -> _Contents:
-    """Return the contents of a wheel or folder.
-
-    Raises:
-        ValueError: It is neither.
-    """
+    """Return the contents of a wheel or folder."""
     if package.is_dir():
         package = package.resolve()
         files = dict(_walk(package, f"{package.name}/"))
