@@ -64,10 +64,6 @@ def is_client_route(path: str) -> bool:
 class SinglePageApp:
     """Serves the files of a front end's build, and its index for all client routes.
 
-    .. code-block:: python
-
-        SinglePageApp(app, "dist", api=("api",))
-
     The application's own rules take precedence. Paths below *api* are left to the application. The
     index is revalidated for each request, because it names the files of the current build. Clients
     cache a file with a hash in its name for a year, and revalidate other files. If there is a
@@ -147,9 +143,7 @@ class SinglePageApp:
         if root == "/":
             return send_asset(asset)
         base = f'<base href="{quote(root)}">'.encode()
-        data = asset.content
-        if data is None:
-            data = await run_sync(Path(asset.path).read_bytes)()
+        data = asset.content or await run_sync(Path(asset.path).read_bytes)()
         data = _BASE.sub(lambda _: base, data, count=1)
         return send_asset(asset, replacement=(data, str(zlib.adler32(base))))
 

@@ -9,7 +9,6 @@ import stat
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, BinaryIO
 
 from quart import current_app, request
@@ -182,10 +181,7 @@ def send_asset(
         asset, etag = replace(asset, size=len(content)), f"{asset.etag}-{tag}"
     head = _head(asset, etag)
     if immutable:
-        head.cache_control.no_cache = None
-        head.cache_control.public = True
-        head.cache_control.max_age = _ONE_YEAR
-        head.cache_control.immutable = True
+        head.headers["Cache-Control"] = f"public, max-age={_ONE_YEAR}, immutable"
     start, stop = 0, asset.size
     if request.method == "HEAD" or head.status_code == 304:
         stop = 0
@@ -242,12 +238,7 @@ class FileBody(ResponseBody):
     async def __aenter__(self) -> AsyncIterator[bytes]:
         return self._blocks(await run_sync(self._open)())
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         if self._file and not self._file.closed:
             # In a thread, because a thread whose task was cancelled may still be reading.
             await run_sync(self._file.close)()
