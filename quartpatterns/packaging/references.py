@@ -36,13 +36,10 @@ _LEXER = Environment(autoescape=True)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference to a file.
+    """A reference to a file, at a *place* such as ``demo/views.py:12``.
 
-    Arguments:
-        kind: The kind of the file: ``template`` or ``static`` in a folder of that kind, or
-            ``data`` in the package.
-        names: The name of the file, or several names of which one must exist.
-        place: The file and line of the reference, such as ``demo/views.py:12``.
+    The file is in a folder of its *kind*, or in the package if it is ``data``. If there are several
+    *names*, one of them must exist.
     """
 
     kind: Kind
@@ -122,11 +119,17 @@ def find_in_template(path: str, text: str) -> Iterator[Reference]:
 
 def _static_references(tokens: list[tuple[int, str, str]], place: str) -> Iterator[Reference]:
     """Yield the reference in ``('static', filename='style.css'``."""
-    values = [token[2] for token in tokens]
-    kinds = [token[1] for token in tokens]
-    if values[:1] + values[2:5] == ["(", ",", "filename", "="] and kinds[1] == kinds[5] == "string":
-        if _is_static(ast.literal_eval(values[1])):
-            yield Reference("static", (ast.literal_eval(values[5]),), place)
+    match [token[1:] for token in tokens]:
+        case [
+            (_, "("),
+            ("string", endpoint),
+            (_, ","),
+            (_, "filename"),
+            (_, "="),
+            ("string", name),
+        ]:
+            if _is_static(ast.literal_eval(endpoint)):
+                yield Reference("static", (ast.literal_eval(name),), place)
 
 
 def _is_static(endpoint: str) -> bool:
