@@ -167,18 +167,14 @@ class ErrorPages:
             level = logging.ERROR if code >= 500 else logging.INFO
             current_app.logger.log(level, "%s on request %s %r", code, request.method, request.path)
         error_format = self._configured_format()
-        negotiated = error_format is None
-        if negotiated:
-            offered = ["text/html", PROBLEM, "application/json"]
-            best = request.accept_mimetypes.best_match(offered, "text/html")
-            error_format = "html" if best == "text/html" else "problem"
-        if error_format == "problem":
-            content = json.dumps(_problem(code, _description(error)))
-            content_type = PROBLEM
-        else:
+        offered = ["text/html", PROBLEM, "application/json"]
+        best = request.accept_mimetypes.best_match(offered, "text/html")
+        if error_format == "html" or (error_format is None and best == "text/html"):
             content, content_type = await self._page(error), "text/html; charset=utf-8"
+        else:
+            content, content_type = json.dumps(_problem(code, _description(error))), PROBLEM
         response = current_app.response_class(content, content_type=content_type)
-        return _finish(response, code, error.get_headers(), negotiated)
+        return _finish(response, code, error.get_headers(), error_format is None)
 
     async def handle_api_error(self, error: APIError) -> Any:
         """Handle an :class:`APIError`."""
