@@ -29,14 +29,7 @@ class FlashTooLargeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FlashCookie:
-    """A message and its cookie.
-
-    Arguments:
-        name: The name of the cookie. Names sort by the time of flashing.
-        value: The signed value of the cookie.
-        category: The category of the message.
-        message: The text.
-    """
+    """A message and its cookie. The names of cookies sort by the time of flashing."""
 
     name: str
     value: str

@@ -44,11 +44,8 @@ class TeeBody(Body):
     ``get_data``, ``async for``) iterates over ``request.body`` or awaits it. The server adds data
     through ``request.body`` too, which this class forwards to the wrapped body.
 
-    Arguments:
-        body: The body to wrap.
-        on_data: Called with bytes that were not read before.
-        on_end: Called each time a reader reaches the end. A reader gets its exception in place of
-            the end.
+    *on_data* is called with bytes that were not read before, and *on_end* each time a reader
+    reaches the end. The reader gets its exception in place of the end.
     """
 
     def __init__(
