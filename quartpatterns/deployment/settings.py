@@ -171,19 +171,18 @@ def read_settings(path: Path) -> Settings:
     if path.is_dir():
         folder, file = path, path / "deploy.toml"
         file = file if file.is_file() else folder / "pyproject.toml"
-    data = _read_toml(file)
-    if file.name != "pyproject.toml":
-        pyproject = folder / "pyproject.toml"
-        project = _read_toml(pyproject) if pyproject.is_file() else {}
-        return parse_settings(data, root=folder, name=_project_name(project), location=file.name)
-    table = data
-    for key in ("tool", "quartpatterns", "deploy"):
-        table = table.get(key, {})
-    section = "[tool.quartpatterns.deploy]"
-    if not table:
-        raise SettingsError(f"{file} has no {section}, and deploy.toml is missing. Write one")
-    location = f"{file.name} {section}"
-    return parse_settings(table, root=folder, name=_project_name(data), location=location)
+    data, location = _read_toml(file), file.name
+    if file.name == "pyproject.toml":
+        pyproject, section = data, "[tool.quartpatterns.deploy]"
+        data = data.get("tool", {}).get("quartpatterns", {}).get("deploy", {})
+        if not data:
+            raise SettingsError(f"{file} has no {section}, and deploy.toml is missing. Write one")
+        location += f" {section}"
+    else:
+        project_file = folder / "pyproject.toml"
+        pyproject = _read_toml(project_file) if project_file.is_file() else {}
+    name = pyproject.get("project", {}).get("name")
+    return parse_settings(data, root=folder, name=name, location=location)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -196,11 +195,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
-
-
-def _project_name(pyproject: Mapping[str, Any]) -> str | None:
-    name: str | None = pyproject.get("project", {}).get("name")
-    return name
 
 
 def parse_settings(
@@ -259,12 +253,7 @@ def parse_settings(
 
 
 class _Table:
-    """A table of a TOML file. Each method that reads a value raises an error if it is invalid.
-
-    Arguments:
-        location: The file and the table, for messages.
-        data: The keys and values.
-    """
+    """A table of a TOML file. Each method that reads a value raises an error if it is invalid."""
 
     def __init__(self, location: str, data: object) -> None:
         if not isinstance(data, Mapping):
