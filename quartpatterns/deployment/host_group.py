@@ -135,11 +135,9 @@ async def _run_concurrently(
             await function(item)
 
     results = await asyncio.gather(*map(limited, items), return_exceptions=True)
-    failures: list[StepFailedError] = []
+    failures = [result for result in results if isinstance(result, StepFailedError)]
     for result in results:
-        if isinstance(result, StepFailedError):
-            failures.append(result)
-        elif isinstance(result, BaseException):
+        if isinstance(result, BaseException) and result not in failures:
             raise result
     if failures:
         raise FailedError(failures)

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 from quartpatterns.deployment.errors import SettingsError
 
@@ -24,7 +24,6 @@ _INCLUDED = ("hypercorn.toml", "alembic", "alembic.ini", "pyproject.toml")
 _HOST_KEYS = ("user", "folder", "python", "bind", "environment")
 """Keys that apply to all hosts at the top level, and to one host in its own table."""
 _LINE = re.compile(r"(?=.*\S)[^\n\0]+")
-T = TypeVar("T")
 _LONGEST_FOLDER = 70
 """Characters. The path of a Unix socket has at most 107 bytes, and sockets are in the folder."""
 
@@ -262,7 +261,7 @@ class _Table:
         self.data = cast(Mapping[str, Any], data)
         self.known: set[str] = set()
 
-    def value(self, key: str, default: T) -> Any | T:
+    def value(self, key: str, default: object = None) -> Any:
         self.known.add(key)
         return self.data.get(key, default)
 
@@ -282,7 +281,7 @@ class _Table:
         return value
 
     def optional_text(self, key: str, *, pattern: re.Pattern[str] = _LINE) -> str | None:
-        return None if self.value(key, None) is None else self.text(key, pattern=pattern)
+        return None if self.value(key) is None else self.text(key, pattern=pattern)
 
     def texts(
         self, key: str, default: Sequence[str], *, pattern: re.Pattern[str] = _LINE
@@ -357,7 +356,7 @@ def _host(
     host = Host(
         name=key,
         address=table.text("address", key),
-        port=table.count("port", 22) if table.value("port", None) is not None else None,
+        port=table.count("port", 22) if table.value("port") is not None else None,
         user=table.text("user", getpass.getuser(), pattern=_USER),
         folder=PurePosixPath(folder),
         python=python,

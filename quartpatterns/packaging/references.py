@@ -119,17 +119,12 @@ def find_in_template(path: str, text: str) -> Iterator[Reference]:
 
 def _static_references(tokens: list[tuple[int, str, str]], place: str) -> Iterator[Reference]:
     """Yield the reference in ``('static', filename='style.css'``."""
-    match [token[1:] for token in tokens]:
-        case [
-            (_, "("),
-            ("string", endpoint),
-            (_, ","),
-            (_, "filename"),
-            (_, "="),
-            ("string", name),
-        ]:
-            if _is_static(ast.literal_eval(endpoint)):
-                yield Reference("static", (ast.literal_eval(name),), place)
+    values = [token[2] for token in tokens]
+    kinds = [token[1] for token in tokens]
+    if values[:1] + values[2:5] == ["(", ",", "filename", "="] and (
+        kinds[1::4] == ["string", "string"] and _is_static(ast.literal_eval(values[1]))
+    ):
+        yield Reference("static", (ast.literal_eval(values[5]),), place)
 
 
 def _is_static(endpoint: str) -> bool:
