@@ -22,10 +22,7 @@ from quartpatterns._shared.extras import requires_extra
 with requires_extra("deployment", "asyncssh"):
     from quartpatterns.deployment.archives import Archive, newest_archive, pack, read_archive
     from quartpatterns.deployment.bootstrap import units
-    from quartpatterns.deployment.configuration import (
-        ConfigurationMissingError,
-        load_configuration,
-    )
+    from quartpatterns.deployment.configuration import ConfigurationMissingError, load_configuration
     from quartpatterns.deployment.deployment import Deployment, Outcome
     from quartpatterns.deployment.errors import (
         DeploymentError,

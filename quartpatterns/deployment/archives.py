@@ -72,7 +72,9 @@ async def pack(settings: Settings, folder: Path | None = None) -> Archive:
     await asyncio.to_thread(_included_files, settings)  # fail before pip takes its time
     scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="quartpatterns-pack-"))
     try:
-        own_wheel = await _build_wheel(settings, scratch / "own")
+        own = scratch / "own"
+        await _pip("wheel", "--no-deps", "--wheel-dir", str(own), str(settings.root))
+        own_wheel = await asyncio.to_thread(lambda: next(own.glob("*.whl")))
         await _collect_wheels(settings, own_wheel, scratch / "wheels", version)
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(scratch / "tools")]
         await _pip("download", *options, "pip")
@@ -133,11 +135,6 @@ def _python_version(settings: Settings) -> str:
     return versions.pop() if versions else _THIS_PYTHON
 
 
-async def _build_wheel(settings: Settings, folder: Path) -> Path:
-    await _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(settings.root))
-    return await asyncio.to_thread(lambda: next(folder.glob("*.whl")))
-
-
 async def _collect_wheels(settings: Settings, own_wheel: Path, folder: Path, version: str) -> None:
     """Write all wheels that the project needs into *folder*."""
     if version != _THIS_PYTHON or settings.platform is not None:
@@ -172,15 +169,10 @@ async def _pip(*arguments: str) -> None:
 def write_archive(
     settings: Settings, scratch: Path, own_wheel: str, version: str, folder: Path
 ) -> Archive:
-    """Write an archive of the files that were collected in *scratch*.
+    """Write an archive for the Python *version* into *folder*.
 
-    Arguments:
-        settings: The settings of the deployment.
-        scratch: A folder with ``wheels``, with ``tools`` that contains the wheel of pip, and
-            optionally with ``own`` that contains the wheel of the project.
-        own_wheel: The file name of the project's wheel.
-        version: The version of Python that the wheels are for.
-        folder: The folder for the archive.
+    The folder *scratch* contains ``wheels``, ``tools`` with the wheel of pip, and the project's
+    wheel *own_wheel* in ``own`` or ``wheels``.
     """
     if (built := scratch / "own" / own_wheel).exists():
         built.replace(scratch / "wheels" / own_wheel)

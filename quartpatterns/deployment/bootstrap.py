@@ -6,7 +6,6 @@ import shlex
 
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.steps import (
-    Command,
     Step,
     Target,
     Upload,
@@ -87,10 +86,7 @@ def bootstrap_steps(target: Target) -> list[Step]:
     private = [str(folder / name) for name in ("shared", "run", "log", "incoming")]
     folders = [*private, *(str(folder / name) for name in ("releases", "bin"))]
     steps = [
-        Step(
-            "folders",
-            (Command(f"mkdir -p {shlex.join(folders)} && chmod 700 {shlex.join(private)}"),),
-        ),
+        Step("folders", [f"mkdir -p {shlex.join(folders)} && chmod 700 {shlex.join(private)}"]),
         program_step(target),
         *environment_steps(target),
     ]
@@ -105,34 +101,21 @@ def _systemd_steps(target: Target) -> list[Step]:
     folder = host.folder / "units"
     texts = units(settings, host, target.python)
     paths = shlex.join(str(folder / name) for name in texts)
+    uploads = [Upload(text.encode(), folder / name, 0o644) for name, text in texts.items()]
+    verify = f"! command -v systemd-analyze > /dev/null || systemd-analyze verify --man=no {paths}"
+    own = f"{sudo}chown -R {host.user}: {quoted(host.folder)}"
     has_user = f"id -u {host.user} > /dev/null 2>&1"
     add_user = f"{sudo}useradd --system --create-home --shell /bin/sh {host.user}"
     return [
-        Step(
-            "units",
-            (
-                Command(f"mkdir -p {quoted(folder)}"),
-                *(Upload(text.encode(), folder / name, 0o644) for name, text in texts.items()),
-                Command(
-                    "! command -v systemd-analyze > /dev/null"
-                    f" || systemd-analyze verify --man=no {paths}"
-                ),
-            ),
-        ),
-        Step(
-            "owner",
-            (
-                Command(f"{has_user} || {add_user}"),
-                Command(f"{sudo}chown -R {host.user}: {quoted(host.folder)}"),
-            ),
-        ),
+        Step("units", [f"mkdir -p {quoted(folder)}", *uploads, verify]),
+        Step("owner", [f"{has_user} || {add_user}", own]),
         Step(
             "start",
-            (
-                Command(f"{sudo}install -m 644 {paths} /etc/systemd/system/"),
-                Command(f"{sudo}systemctl daemon-reload"),
-                Command(f"{sudo}systemctl enable --now {shlex.join(texts)}"),
-            ),
+            [
+                f"{sudo}install -m 644 {paths} /etc/systemd/system/",
+                f"{sudo}systemctl daemon-reload",
+                f"{sudo}systemctl enable --now {shlex.join(texts)}",
+            ],
         ),
     ]
 
@@ -152,14 +135,8 @@ def units(settings: Settings, host: Host, python: str) -> dict[str, str]:
     """
     name = settings.name
     listen = "\n".join(f"ListenStream={address.removeprefix('unix:')}" for address in host.bind)
+    stop = round(settings.graceful + 30)
     service = _SERVICE.format(
-        name=name,
-        user=host.user,
-        folder=host.folder,
-        python=python,
-        stop=round(settings.graceful + 30),
+        name=name, user=host.user, folder=host.folder, python=python, stop=stop
     )
-    return {
-        f"{name}.socket": _SOCKET.format(name=name, listen=listen),
-        f"{name}.service": service,
-    }
+    return {f"{name}.socket": _SOCKET.format(name=name, listen=listen), f"{name}.service": service}

@@ -14,13 +14,14 @@ from quartpatterns._shared.cleanup import finish
 from quartpatterns.deployment import steps
 from quartpatterns.deployment.archives import Archive, newest_archive, pack
 from quartpatterns.deployment.bootstrap import bootstrap_steps
-from quartpatterns.deployment.errors import (
-    DeploymentError,
-    FailedError,
-    PackError,
-    StepFailedError,
+from quartpatterns.deployment.errors import DeploymentError, FailedError, PackError, StepFailedError
+from quartpatterns.deployment.host_group import (
+    HostGroup,
+    Observer,
+    connect_hosts,
+    ignore_events,
+    observed,
 )
-from quartpatterns.deployment.host_group import HostGroup, Observer, connect_hosts, ignore_events
 from quartpatterns.deployment.sessions import HostSession
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.status import Line, Status, fetch_status, read_logs
@@ -97,11 +98,7 @@ class Deployment:
         return _outcome("", hosts, started)
 
     async def deploy(
-        self,
-        archive: Archive | None = None,
-        names: Sequence[str] = (),
-        *,
-        batch: int | None = None,
+        self, archive: Archive | None = None, names: Sequence[str] = (), *, batch: int | None = None
     ) -> Outcome:
         """Serve a release.
 
@@ -210,9 +207,8 @@ class Deployment:
                 f"the service {service!r} is unknown. The services are {', '.join(services)}"
             )
         hosts = self.settings.select(names)
-        async with contextlib.aclosing(
-            read_logs(self.settings, hosts, service, lines, follow)
-        ) as found:
+        read = read_logs(self.settings, hosts, service, lines, follow)
+        async with contextlib.aclosing(read) as found:
             async for line in found:
                 yield line
 
@@ -250,12 +246,7 @@ class Deployment:
         self, hosts: Sequence[Host], purpose: str, *, admin: bool = False
     ) -> AbstractAsyncContextManager[HostGroup]:
         return connect_hosts(
-            self.settings,
-            hosts,
-            purpose,
-            observe=self.observe,
-            parallel=self.parallel,
-            admin=admin,
+            self.settings, hosts, purpose, observe=self.observe, parallel=self.parallel, admin=admin
         )
 
 
@@ -287,7 +278,7 @@ async def _switch_back(group: HostGroup, session: HostSession, release: str) -> 
         return previous
 
     try:
-        previous = await group.observed(session.host, "roll back", switch())
+        previous = await observed(group.observe, session.host, "roll back", switch())
     except StepFailedError as error:
         return f"{name} was not rolled back: {error.problem}. Run quartpatterns deploy status"
     return f"{name} serves {previous} again"

@@ -14,7 +14,7 @@ from quartpatterns.deployment.sessions import HostSession, open_session
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.steps import Step, Target, host_program
 
-__all__ = ["Event", "HostGroup", "Observer", "connect_hosts", "ignore_events"]
+__all__ = ["Event", "HostGroup", "Observer", "connect_hosts", "ignore_events", "observed"]
 
 T = TypeVar("T")
 State = Literal["running", "done", "skipped", "failed"]
@@ -70,7 +70,7 @@ class HostGroup:
 
         async def run_all(session: HostSession) -> None:
             for step in steps_for(session.target):
-                await self.observed(session.host, step.name, session.run_step(step))
+                await observed(self.observe, session.host, step.name, session.run_step(step))
 
         await self.for_each(run_all)
 
@@ -81,10 +81,6 @@ class HostGroup:
             FailedError: It failed for a host. For the other hosts it still runs to the end.
         """
         await _run_concurrently(function, self.sessions, self.parallel)
-
-    async def observed(self, host: Host, step: str, work: Awaitable[T]) -> T:
-        """Await *work*, and report events for it. The result False means skipped."""
-        return await _observed(self.observe, host, step, work)
 
 
 @contextlib.asynccontextmanager
@@ -109,13 +105,14 @@ async def connect_hosts(
         async def connect(host: Host) -> None:
             session = open_session(settings, host, purpose=purpose, admin=admin)
             opened = stack.enter_async_context(session)
-            sessions[host.name] = await _observed(observe, host, "connect", opened)
+            sessions[host.name] = await observed(observe, host, "connect", opened)
 
         await _run_concurrently(connect, hosts, parallel)
         yield HostGroup([sessions[host.name] for host in hosts], observe, parallel)
 
 
-async def _observed(observe: Observer, host: Host, step: str, work: Awaitable[T]) -> T:
+async def observed(observe: Observer, host: Host, step: str, work: Awaitable[T]) -> T:
+    """Await *work*, and report events for it. The result False means skipped."""
     started = time.monotonic()
     observe(Event(host.name, step, "running"))
     try:
@@ -138,11 +135,9 @@ async def _run_concurrently(
             await function(item)
 
     results = await asyncio.gather(*map(limited, items), return_exceptions=True)
-    failures: list[StepFailedError] = []
+    failures = [result for result in results if isinstance(result, StepFailedError)]
     for result in results:
-        if isinstance(result, StepFailedError):
-            failures.append(result)
-        elif isinstance(result, BaseException):
+        if isinstance(result, BaseException) and result not in failures:
             raise result
     if failures:
         raise FailedError(failures)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quartpatterns.deployment.deployment import Outcome
-from quartpatterns.deployment.errors import FailedError, StepFailedError
+from quartpatterns.deployment.errors import FailedError
 from quartpatterns.deployment.host_group import Event
 from quartpatterns.deployment.status import Status
 
@@ -72,7 +72,13 @@ class Report:
 
 def failure_text(error: FailedError) -> Group:
     """Return each failure: host, step, problem, and the command with its output."""
-    lines = [line for failure in error.failures for line in _failure_lines(failure)]
+    lines: list[Text] = []
+    for failure in error.failures:
+        place = f"{failure.host}: {failure.step}: "
+        lines.append(Text.assemble((place, "bold red"), failure.problem))
+        if failure.command:
+            lines.append(Text(f"  $ {failure.command}", style="dim"))
+        lines += [Text(f"  {line}") for line in failure.output.splitlines()[-_OUTPUT_LINES:]]
     return Group(*lines, *([Text(error.note)] if error.note else []))
 
 
@@ -130,11 +136,3 @@ def _remarks(status: Status) -> Iterator[str]:
         yield "the environment has changed. Deploy again to apply it"
     if status.locked:
         yield f"locked by {status.locked}"
-
-
-def _failure_lines(failure: StepFailedError) -> Iterator[Text]:
-    yield Text.assemble((f"{failure.host}: {failure.step}: ", "bold red"), failure.problem)
-    if failure.command:
-        yield Text(f"  $ {failure.command}", style="dim")
-    for line in failure.output.splitlines()[-_OUTPUT_LINES:]:
-        yield Text(f"  {line}")

@@ -25,7 +25,7 @@ from quartpatterns.deployment.errors import DeploymentError, LockedError, StepFa
 from quartpatterns.deployment.onhost.releases import parse_environment
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.ssh import connection_errors, find_python, login
-from quartpatterns.deployment.steps import Command, Step, Target, Upload
+from quartpatterns.deployment.steps import Step, Target, Upload
 
 __all__ = ["HostSession", "open_session", "read_secrets", "redactor"]
 
@@ -55,7 +55,6 @@ class HostSession:
 
     @property
     def host(self) -> Host:
-        """The host."""
         return self.target.host
 
     async def run_step(self, step: Step) -> bool:
@@ -68,10 +67,10 @@ class HostSession:
             if step.done and (await self._execute(step.done))[0] == 0:
                 return False
             for action in step.actions:
-                if isinstance(action, Command):
-                    await self.run(step.name, action.text)
-                else:
+                if isinstance(action, Upload):
                     await self._upload(step.name, action)
+                else:
+                    await self.run(step.name, action)
         return True
 
     async def run(self, step: str, command: str) -> str:

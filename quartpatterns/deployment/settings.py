@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 from quartpatterns.deployment.errors import SettingsError
 
@@ -24,7 +24,6 @@ _INCLUDED = ("hypercorn.toml", "alembic", "alembic.ini", "pyproject.toml")
 _HOST_KEYS = ("user", "folder", "python", "bind", "environment")
 """Keys that apply to all hosts at the top level, and to one host in its own table."""
 _LINE = re.compile(r"(?=.*\S)[^\n\0]+")
-T = TypeVar("T")
 _LONGEST_FOLDER = 70
 """Characters. The path of a Unix socket has at most 107 bytes, and sockets are in the folder."""
 
@@ -171,19 +170,18 @@ def read_settings(path: Path) -> Settings:
     if path.is_dir():
         folder, file = path, path / "deploy.toml"
         file = file if file.is_file() else folder / "pyproject.toml"
-    data = _read_toml(file)
-    if file.name != "pyproject.toml":
-        pyproject = folder / "pyproject.toml"
-        project = _read_toml(pyproject) if pyproject.is_file() else {}
-        return parse_settings(data, root=folder, name=_project_name(project), location=file.name)
-    table = data
-    for key in ("tool", "quartpatterns", "deploy"):
-        table = table.get(key, {})
-    section = "[tool.quartpatterns.deploy]"
-    if not table:
-        raise SettingsError(f"{file} has no {section}, and deploy.toml is missing. Write one")
-    location = f"{file.name} {section}"
-    return parse_settings(table, root=folder, name=_project_name(data), location=location)
+    data, location = _read_toml(file), file.name
+    if file.name == "pyproject.toml":
+        pyproject, section = data, "[tool.quartpatterns.deploy]"
+        data = data.get("tool", {}).get("quartpatterns", {}).get("deploy", {})
+        if not data:
+            raise SettingsError(f"{file} has no {section}, and deploy.toml is missing. Write one")
+        location += f" {section}"
+    else:
+        project_file = folder / "pyproject.toml"
+        pyproject = _read_toml(project_file) if project_file.is_file() else {}
+    name = pyproject.get("project", {}).get("name")
+    return parse_settings(data, root=folder, name=name, location=location)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -196,11 +194,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
-
-
-def _project_name(pyproject: Mapping[str, Any]) -> str | None:
-    name: str | None = pyproject.get("project", {}).get("name")
-    return name
 
 
 def parse_settings(
@@ -259,12 +252,7 @@ def parse_settings(
 
 
 class _Table:
-    """A table of a TOML file. Each method that reads a value raises an error if it is invalid.
-
-    Arguments:
-        location: The file and the table, for messages.
-        data: The keys and values.
-    """
+    """A table of a TOML file. Each method that reads a value raises an error if it is invalid."""
 
     def __init__(self, location: str, data: object) -> None:
         if not isinstance(data, Mapping):
@@ -273,7 +261,7 @@ class _Table:
         self.data = cast(Mapping[str, Any], data)
         self.known: set[str] = set()
 
-    def value(self, key: str, default: T) -> Any | T:
+    def value(self, key: str, default: object = None) -> Any:
         self.known.add(key)
         return self.data.get(key, default)
 
@@ -293,7 +281,7 @@ class _Table:
         return value
 
     def optional_text(self, key: str, *, pattern: re.Pattern[str] = _LINE) -> str | None:
-        return None if self.value(key, None) is None else self.text(key, pattern=pattern)
+        return None if self.value(key) is None else self.text(key, pattern=pattern)
 
     def texts(
         self, key: str, default: Sequence[str], *, pattern: re.Pattern[str] = _LINE
@@ -368,7 +356,7 @@ def _host(
     host = Host(
         name=key,
         address=table.text("address", key),
-        port=table.count("port", 22) if table.value("port", None) is not None else None,
+        port=table.count("port", 22) if table.value("port") is not None else None,
         user=table.text("user", getpass.getuser(), pattern=_USER),
         folder=PurePosixPath(folder),
         python=python,

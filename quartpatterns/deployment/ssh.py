@@ -18,7 +18,6 @@ __all__ = ["connection_errors", "find_python", "login"]
 
 _CLOSE_TIMEOUT = 3.0
 """The seconds to wait until a connection is closed."""
-_FIND_PYTHON = "{{ command -v {name} || command -v python3; }} 2> /dev/null"
 _PRINT_VERSION = 'import sys; print(sys.executable, "%d.%d" % sys.version_info[:2])'
 
 
@@ -79,7 +78,7 @@ async def find_python(ssh: asyncssh.SSHClientConnection, host: Host) -> str:
     version = VERSION.fullmatch(host.python)
     find = f"echo {shlex.quote(host.python)}"
     if version:
-        find = _FIND_PYTHON.format(name=f"python{host.python}")
+        find = f"{{ command -v python{host.python} || command -v python3; }} 2> /dev/null"
     command = f'p=$({find}) && "$p" -c {shlex.quote(_PRINT_VERSION)}'
     result = await ssh.run(command, errors="replace")
     if result.exit_status is None:

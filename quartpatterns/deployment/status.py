@@ -94,11 +94,11 @@ async def fetch_status(settings: Settings, host: Host) -> Status:
                     result = await ssh.run(command, errors="replace")
                 if result.exit_status is None:
                     raise ConnectionError("closed by the host")
-            if result.exit_status:
-                problem = "the host is not set up. Run quartpatterns deploy bootstrap"
-                raise StepFailedError(host.name, "status", problem)
     except StepFailedError as error:
         return Status(host.name, problem=f"{error.step}: {error.problem}")
+    if result.exit_status:
+        problem = "status: the host is not set up. Run quartpatterns deploy bootstrap"
+        return Status(host.name, problem=problem)
     report = json.loads(str(result.stdout))
     return Status(
         host.name, report["current"], tuple(report["releases"]), report["running"], report["locked"]

@@ -12,6 +12,7 @@ import io
 import json
 import shlex
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
@@ -19,16 +20,6 @@ from pathlib import Path, PurePosixPath
 
 from quartpatterns.deployment.archives import Archive
 from quartpatterns.deployment.settings import VERSION, Host, Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A shell command on the host. It contains no secrets."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +41,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step on one host. The command *done* succeeds if the step is done already."""
+    """A step on one host: uploads, and shell commands, which contain no secrets.
+
+    The command *done* succeeds if the step is done already.
+    """
 
     name: str
-    actions: tuple[Command | Upload, ...]
+    actions: Sequence[str | Upload]
     done: str | None = None
 
 
@@ -110,7 +104,7 @@ def program_step(target: Target) -> Step:
     path = target.host.folder / "bin" / "host.pyz"
     digest = hashlib.sha256(host_program()).hexdigest()
     is_current = f'test "$(sha256sum < {quoted(path)} | cut -c -64)" = {digest}'
-    return Step("program", (Upload(host_program(), path, 0o644),), is_current)
+    return Step("program", [Upload(host_program(), path, 0o644)], is_current)
 
 
 def environment_steps(target: Target) -> list[Step]:
@@ -122,17 +116,17 @@ def environment_steps(target: Target) -> list[Step]:
     if not uploads:
         return []
     folders = sorted({str(upload.target.parent) for upload in uploads})
-    return [Step("environment", (Command(f"mkdir -p {shlex.join(folders)}"), *uploads))]
+    return [Step("environment", [f"mkdir -p {shlex.join(folders)}", *uploads])]
 
 
 def start_step(target: Target) -> Step:
     """Start the supervisor if it does not run. With systemd, fail if the unit is not active."""
     if target.settings.supervisor == "process":
-        return Step("start", (Command(target.program("start")),))
+        return Step("start", [target.program("start")])
     unit = shlex.quote(f"{target.settings.name}.service")
     message = f"echo {unit} is not active. Run quartpatterns deploy bootstrap"
     command = f"systemctl is-active --quiet {unit} || {{ {message}; exit 1; }}"
-    return Step("start", (Command(command),))
+    return Step("start", [command])
 
 
 def preparation_steps(target: Target, archive: Archive) -> list[Step]:
@@ -141,32 +135,22 @@ def preparation_steps(target: Target, archive: Archive) -> list[Step]:
     upload = target.host.folder / "incoming" / f"{archive.release}.tar"
     venv = release / "venv"
     unpacked, created, installed = release / "unpacked", venv / "made", release / "installed"
+    check = f"echo {archive.sha256}'  '{quoted(upload)} | sha256sum -c -"
+    unpack = (
+        f"rm -rf {quoted(release)} && mkdir {quoted(release)}"
+        f" && tar -xf {quoted(upload)} -C {quoted(release)} && touch {quoted(unpacked)}"
+    )
+    create = f"{target.python} -m venv --clear --without-pip {quoted(venv)}"
+    services = Upload(_services(target), release / "services.json", 0o644)
     return [
-        Step("space", (Command(_check_space(target.host, archive)),), _exists(installed)),
+        Step("space", [_check_space(target.host, archive)], _exists(installed)),
         program_step(target),
         *environment_steps(target),
-        Step("upload", (Upload(archive.path, upload, resume=True),), _exists(unpacked)),
-        Step(
-            "unpack",
-            (
-                Command(f"echo {archive.sha256}'  '{quoted(upload)} | sha256sum -c -"),
-                Command(
-                    f"rm -rf {quoted(release)} && mkdir {quoted(release)}"
-                    f" && tar -xf {quoted(upload)} -C {quoted(release)}"
-                    f" && touch {quoted(unpacked)}"
-                ),
-            ),
-            _exists(unpacked),
-        ),
-        Step("venv", (Command(_create_venv(target, venv, created)),), _exists(created)),
-        Step("install", (Command(_install(target, release, installed)),), _exists(installed)),
-        Step(
-            "load",
-            (
-                Upload(_services(target), release / "services.json", 0o644),
-                Command(_load(target, archive.release)),
-            ),
-        ),
+        Step("upload", [Upload(archive.path, upload, resume=True)], _exists(unpacked)),
+        Step("unpack", [check, unpack], _exists(unpacked)),
+        Step("venv", [f"{create} && touch {quoted(created)}"], _exists(created)),
+        Step("install", [_install(target, release, installed)], _exists(installed)),
+        Step("load", [services, _load(target, archive.release)]),
     ]
 
 
@@ -175,44 +159,36 @@ def migration_step(target: Target, release: str) -> Step:
     marker = target.release(release) / "migrated"
     migrate = target.settings.migrate or "true"
     command = target.program("exec", release, "--", "sh", "-c", migrate)
-    return Step("migrate", (Command(f"{command} && touch {quoted(marker)}"),), _exists(marker))
+    return Step("migrate", [f"{command} && touch {quoted(marker)}"], _exists(marker))
 
 
 def trial_step(target: Target, release: str) -> Step:
     """Start a release on a private socket, and check its health."""
-    trial = Command(target.program("trial", release))
-    actions = (*start_step(target).actions, trial)
+    actions = [*start_step(target).actions, target.program("trial", release)]
     return Step("trial", actions, target.program("is-serving", release))
 
 
 def switching_steps(target: Target, release: str) -> list[Step]:
     """Serve a release instead of the current one, and check its health at its public address."""
     return [
-        Step("switch", (Command(target.program("switch", release)),)),
-        Step(
-            "verify",
-            (
-                Command(target.program("verify", release)),
-                Command(target.program("activate", release)),
-            ),
-        ),
+        Step("switch", [target.program("switch", release)]),
+        Step("verify", [target.program("verify", release), target.program("activate", release)]),
     ]
 
 
 def rollback_steps(target: Target, release: str) -> list[Step]:
     """Serve a release again that is on the host."""
-    switch = Command(target.program("switch", release))
     return [
         program_step(target),
         *environment_steps(target),
-        Step("switch", (*start_step(target).actions, switch)),
-        Step("verify", (Command(target.program("verify", release)),)),
+        Step("switch", [*start_step(target).actions, target.program("switch", release)]),
+        Step("verify", [target.program("verify", release)]),
     ]
 
 
 def pruning_step(target: Target) -> Step:
     """Remove old releases."""
-    return Step("prune", (Command(target.program("prune", str(target.settings.keep))),))
+    return Step("prune", [target.program("prune", str(target.settings.keep))])
 
 
 def _exists(path: PurePosixPath) -> str:
@@ -226,11 +202,6 @@ def _check_space(host: Host, archive: Archive) -> str:
     free = f"free=$(df -Pk {quoted(host.folder)} | awk 'NR == 2 {{print $4}}')"
     message = f'echo "No space left on device: $free KB are free, about {needed} KB are needed"'
     return f'{is_set_up}; {free}; test "$free" -ge {needed} || {{ {message}; exit 1; }}'
-
-
-def _create_venv(target: Target, venv: PurePosixPath, marker: PurePosixPath) -> str:
-    create = f"{target.python} -m venv --clear --without-pip {quoted(venv)}"
-    return f"{create} && touch {quoted(marker)}"
 
 
 def _install(target: Target, release: PurePosixPath, marker: PurePosixPath) -> str:

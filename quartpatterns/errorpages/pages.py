@@ -12,7 +12,7 @@ from jinja2 import TemplateNotFound
 from markupsafe import escape
 from quart import Quart, current_app, has_request_context, render_template, request
 from quart.utils import run_sync
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from quartpatterns._shared.settings import SettingsReader, apply_defaults
@@ -66,10 +66,7 @@ class APIError(Exception):
     status_code = 400
 
     def __init__(
-        self,
-        message: str,
-        status_code: int | None = None,
-        payload: Mapping[str, Any] | None = None,
+        self, message: str, status_code: int | None = None, payload: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -133,7 +130,14 @@ class ErrorPages:
             prefix.rstrip("/"): name for prefix, name in (prefixes or {}).items()
         }
         self.template_timeout = template_timeout
-        self._check_arguments()
+        for name in {*self.blueprints.values(), *self.prefixes.values()}:
+            if name not in ("html", "problem"):
+                raise ValueError(f"The format must be 'html' or 'problem', not {name!r}.")
+        for prefix in self.prefixes:
+            if prefix and not prefix.startswith("/"):
+                raise ValueError(f"The prefix {prefix!r} must start with a slash: '/{prefix}'.")
+        for code in self.templates:
+            _check_status(code)
         apply_defaults(app, DEFAULTS)
         reader = SettingsReader(app.config)
         reader.optional(reader.text, "REQUEST_ID_HEADER", example=DEFAULTS["REQUEST_ID_HEADER"])
@@ -143,16 +147,6 @@ class ErrorPages:
         handlers.setdefault(HTTPException, self.handle_http_exception)
         handlers.setdefault(APIError, self.handle_api_error)
         app.before_serving(self._load_templates)
-
-    def _check_arguments(self) -> None:
-        for name in {*self.blueprints.values(), *self.prefixes.values()}:
-            if name not in ("html", "problem"):
-                raise ValueError(f"The format must be 'html' or 'problem', not {name!r}.")
-        for prefix in self.prefixes:
-            if prefix and not prefix.startswith("/"):
-                raise ValueError(f"The prefix {prefix!r} must start with a slash: '/{prefix}'.")
-        for code in self.templates:
-            _check_status(code)
 
     async def _load_templates(self) -> None:
         """Find a misspelt name at startup, and fill Jinja's cache."""
@@ -165,24 +159,24 @@ class ErrorPages:
                 ) from error
 
     async def handle_http_exception(self, error: HTTPException) -> Any:
-        """Handle HTTP errors, and other exceptions as :class:`InternalServerError`."""
+        """Handle HTTP errors, and other exceptions as ``InternalServerError``."""
         # A websocket has no page; a redirect and an exception with a response are not errors.
         if not has_request_context() or error.response is not None or (error.code or 0) < 400:
             return error
-        _log(error)
+        code = error.code or 500
+        # Quart has logged an uncaught exception already.
+        if getattr(error, "original_exception", None) is None:
+            level = logging.ERROR if code >= 500 else logging.INFO
+            current_app.logger.log(level, "%s on request %s %r", code, request.method, request.path)
         error_format = self._configured_format()
-        negotiated = error_format is None
-        if negotiated:
-            offered = ["text/html", PROBLEM, "application/json"]
-            best = request.accept_mimetypes.best_match(offered, "text/html")
-            error_format = "html" if best == "text/html" else "problem"
-        if error_format == "problem":
-            content = json.dumps(_problem(error.code or 500, _description(error)))
-            content_type = PROBLEM
-        else:
+        offered = ["text/html", PROBLEM, "application/json"]
+        best = request.accept_mimetypes.best_match(offered, "text/html")
+        if error_format == "html" or (error_format is None and best == "text/html"):
             content, content_type = await self._page(error), "text/html; charset=utf-8"
+        else:
+            content, content_type = json.dumps(_problem(code, _description(error))), PROBLEM
         response = current_app.response_class(content, content_type=content_type)
-        return _finish(response, error.code or 500, error.get_headers(), negotiated)
+        return _finish(response, code, error.get_headers(), error_format is None)
 
     async def handle_api_error(self, error: APIError) -> Any:
         """Handle an :class:`APIError`."""
@@ -250,14 +244,6 @@ def _description(error: HTTPException) -> str:
     """Return the description as text, not as HTML."""
     description = cast(object, error.description)
     return "" if description is None else str(description)
-
-
-def _log(error: HTTPException) -> None:
-    """Log an error of a view; Quart has logged uncaught exceptions already."""
-    if isinstance(error, InternalServerError) and error.original_exception is not None:
-        return
-    level = logging.ERROR if (error.code or 500) >= 500 else logging.INFO
-    current_app.logger.log(level, "%s on request %s %r", error.code, request.method, request.path)
 
 
 def _finish(

@@ -17,7 +17,6 @@ raises an error when it is flashed.
 """
 
 from quartpatterns.flashing.cookies import FlashTooLargeError
-from quartpatterns.flashing.extension import DEFAULTS, Flashing
-from quartpatterns.flashing.messages import flash, get_flashed_messages
+from quartpatterns.flashing.messages import DEFAULTS, Flashing, flash, get_flashed_messages
 
 __all__ = ["DEFAULTS", "FlashTooLargeError", "Flashing", "flash", "get_flashed_messages"]

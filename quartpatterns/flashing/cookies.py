@@ -29,14 +29,7 @@ class FlashTooLargeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FlashCookie:
-    """A message and its cookie.
-
-    Arguments:
-        name: The name of the cookie. Names sort by the time of flashing.
-        value: The signed value of the cookie.
-        category: The category of the message.
-        message: The text.
-    """
+    """A message and its cookie. The names of cookies sort by the time of flashing."""
 
     name: str
     value: str
@@ -53,10 +46,7 @@ class FlashCookie:
 class FlashCookies:
     """Encodes and decodes the cookies of one application.
 
-    Arguments:
-        app: The application.
-        prefix: What the names of the cookies start with (``FLASHING_COOKIE_NAME``).
-        max_size: The bytes that all cookies may take in a request (``FLASHING_MAX_SIZE``).
+    *prefix* is ``FLASHING_COOKIE_NAME``, and *max_size* is ``FLASHING_MAX_SIZE``.
     """
 
     app: Quart
@@ -64,12 +54,7 @@ class FlashCookies:
     max_size: int
 
     def encode(self, category: str, message: str, *, after: str = "") -> FlashCookie:
-        """Return the cookie for a message.
-
-        Arguments:
-            category: The category of the message.
-            message: The text.
-            after: The name of the cookie that the new one sorts after.
+        """Return the cookie for a message. Its name sorts after the name *after*.
 
         Raises:
             FlashTooLargeError: The cookie is larger than ``MAX_COOKIE_SIZE``, so browsers would
@@ -77,7 +62,9 @@ class FlashCookies:
             RuntimeError: The application has no secret key.
             TypeError: The message can't be written as JSON.
         """
-        name = self._new_name(after)
+        last = int(after.rpartition("-")[2][:16], 16) if after else 0
+        # The suffix makes the name unique even if two servers flash in the same nanosecond.
+        name = f"{self.prefix}-{max(time.time_ns(), last + 1):016x}{secrets.token_hex(4)}"
         value = self._serializer(name).dumps((category, message))
         assert isinstance(value, str)
         limit: int = cast(Any, self.app.config)["MAX_COOKIE_SIZE"]
@@ -144,11 +131,6 @@ class FlashCookies:
             "samesite": interface.get_cookie_samesite(app),
             "partitioned": interface.get_cookie_partitioned(app),
         }
-
-    def _new_name(self, after: str) -> str:
-        """Return a unique name, even if two servers flash in the same nanosecond."""
-        last = int(after.rpartition("-")[2][:16], 16) if after else 0
-        return f"{self.prefix}-{max(time.time_ns(), last + 1):016x}{secrets.token_hex(4)}"
 
     def _serializer(self, name: str) -> URLSafeTimedSerializer:
         """Return a serializer whose signature is valid only for the cookie called *name*."""

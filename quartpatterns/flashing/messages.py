@@ -1,4 +1,4 @@
-"""Flashing messages, and reading those of the current request."""
+"""The extension, and the messages of the current request."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from functools import cached_property
 from typing import Any, Literal, cast, overload
 from weakref import WeakKeyDictionary
 
-from quart import current_app, has_request_context, request
+from quart import Quart, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
 from quartpatterns._shared.flash import FlashedMessage, pop_session_messages
+from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
 from quartpatterns.flashing.cookies import FlashCookie, FlashCookies
 
-__all__ = ["EXTENSION", "FlashStorage", "flash", "get_flashed_messages"]
+__all__ = ["DEFAULTS", "Flashing", "flash", "get_flashed_messages"]
 
+DEFAULTS: dict[str, Any] = {
+    "FLASHING_COOKIE_NAME": "flash",
+    # Half of what Hypercorn and nginx accept as the head of a request: other cookies need space.
+    "FLASHING_MAX_SIZE": 8 * 1024,
+}
 EXTENSION = "quartpatterns.flashing"
 """The key of the application's :class:`FlashStorage` in ``app.extensions``."""
 
 
 class RequestMessages:
-    """The messages of one request and its response.
-
-    Arguments:
-        cookies: The cookies of the application.
-        request: The request.
-    """
+    """The messages of one request and its response."""
 
     def __init__(self, cookies: FlashCookies, request: Request) -> None:
         self.cookies = cookies
@@ -108,11 +109,7 @@ class RequestMessages:
 
 
 class FlashStorage:
-    """The messages of all current requests of an application.
-
-    Arguments:
-        cookies: The cookies of the application.
-    """
+    """The messages of all current requests of an application."""
 
     def __init__(self, cookies: FlashCookies) -> None:
         self._cookies = cookies
@@ -142,6 +139,51 @@ class FlashStorage:
                 raise RuntimeError(f"{call} was not awaited: write await flash(...).")
             messages.save(response)
         return response
+
+
+class Flashing:
+    """Message flashing with one signed cookie for each message.
+
+    The cookies are signed with ``SECRET_KEY`` and read with ``SECRET_KEY_FALLBACKS`` too. They
+    have the attributes of the session cookie (``SESSION_COOKIE_...``). They last until the browser
+    is closed, at most ``PERMANENT_SESSION_LIFETIME``. Settings, read by :meth:`init_app`:
+
+    * ``FLASHING_COOKIE_NAME``: the prefix of the cookies' names, by default ``flash``.
+    * ``FLASHING_MAX_SIZE``: the bytes that all pending messages may take in a request, by default
+      8192.
+
+    Arguments:
+        app: The application, or ``None`` to call :meth:`init_app` later.
+
+    Raises:
+        RuntimeError: As :meth:`init_app`.
+        SettingError: As :meth:`init_app`.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, app: Quart | None = None) -> None:
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Quart) -> None:
+        """Register the extension and the template function ``get_flashed_messages``.
+
+        Raises:
+            RuntimeError: *app* has a :class:`Flashing` already.
+            SettingError: A setting is invalid or unknown.
+        """
+        if EXTENSION in app.extensions:
+            raise RuntimeError("This application has Flashing already: register it once.")
+        refuse_unknown(app.config, "FLASHING_", DEFAULTS)
+        apply_defaults(app, DEFAULTS)
+        reader = SettingsReader(app.config)
+        prefix, max_size = reader.text("FLASHING_COOKIE_NAME"), reader.size("FLASHING_MAX_SIZE")
+        storage = FlashStorage(FlashCookies(app, prefix, max_size))
+        app.extensions[EXTENSION] = storage
+        app.add_template_global(get_flashed_messages)
+        # The first function in the list runs last, so it saves what the others flash.
+        app.after_request_funcs[None].insert(0, storage.save)
 
 
 def flash(message: str, category: str = "message") -> FlashedMessage:

@@ -36,13 +36,10 @@ _LEXER = Environment(autoescape=True)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference to a file.
+    """A reference to a file, at a *place* such as ``demo/views.py:12``.
 
-    Arguments:
-        kind: The kind of the file: ``template`` or ``static`` in a folder of that kind, or
-            ``data`` in the package.
-        names: The name of the file, or several names of which one must exist.
-        place: The file and line of the reference, such as ``demo/views.py:12``.
+    The file is in a folder of its *kind*, or in the package if it is ``data``. If there are several
+    *names*, one of them must exist.
     """
 
     kind: Kind
@@ -76,7 +73,8 @@ def find_in_python(path: str, code: bytes) -> Iterator[Reference | ResourceFolde
 
 
 def _call_references(node: ast.Call, place: str) -> Iterator[Reference]:
-    name = _function_name(node.func)
+    # "render_template" for both render_template() and quart.render_template()
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
     first = _strings(node.args[0]) if node.args else ()
     if first and name in _FUNCTIONS:
         yield Reference(_FUNCTIONS[name], first, place)
@@ -123,20 +121,14 @@ def _static_references(tokens: list[tuple[int, str, str]], place: str) -> Iterat
     """Yield the reference in ``('static', filename='style.css'``."""
     values = [token[2] for token in tokens]
     kinds = [token[1] for token in tokens]
-    if values[:1] + values[2:5] == ["(", ",", "filename", "="] and kinds[1] == kinds[5] == "string":
-        if _is_static(ast.literal_eval(values[1])):
-            yield Reference("static", (ast.literal_eval(values[5]),), place)
+    if values[:1] + values[2:5] == ["(", ",", "filename", "="] and (
+        kinds[1::4] == ["string", "string"] and _is_static(ast.literal_eval(values[1]))
+    ):
+        yield Reference("static", (ast.literal_eval(values[5]),), place)
 
 
 def _is_static(endpoint: str) -> bool:
     return endpoint.rpartition(".")[2] == "static"
-
-
-def _function_name(function: ast.expr) -> str:
-    """Return ``render_template`` for ``quart.render_template``."""
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _strings(node: ast.expr) -> tuple[str, ...]:

@@ -175,11 +175,7 @@ class _Contents:
 
 
 def _read(package: Path) -> _Contents:
-    """Return the contents of a wheel or folder.
-
-    Raises:
-        ValueError: It is neither.
-    """
+    """Return the contents of a wheel or folder."""
     if package.is_dir():
         package = package.resolve()
         files = dict(_walk(package, f"{package.name}/"))
@@ -205,9 +201,10 @@ def _contents(files: Mapping[str, Traversable], *, root: str = "") -> _Contents:
     for path, file in files.items():
         if path.endswith(".py"):
             for found in find_in_python(path, file.read_bytes()):
-                named.append(found) if isinstance(found, ResourceFolder) else references.append(
-                    found
-                )
+                if isinstance(found, ResourceFolder):
+                    named.append(found)
+                else:
+                    references.append(found)
     folders: dict[Kind, Sequence[str]] = {}
     for kind, default in _DEFAULT_FOLDERS.items():
         paths = {folder.path for folder in named if folder.kind == kind}

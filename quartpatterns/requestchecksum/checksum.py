@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from quart import Request
@@ -45,11 +44,8 @@ class TeeBody(Body):
     ``get_data``, ``async for``) iterates over ``request.body`` or awaits it. The server adds data
     through ``request.body`` too, which this class forwards to the wrapped body.
 
-    Arguments:
-        body: The body to wrap.
-        on_data: Called with bytes that were not read before.
-        on_end: Called each time a reader reaches the end. A reader gets its exception in place of
-            the end.
+    *on_data* is called with bytes that were not read before, and *on_end* each time a reader
+    reaches the end. The reader gets its exception in place of the end.
     """
 
     def __init__(
@@ -97,15 +93,12 @@ class TeeBody(Body):
     # Body defines these methods, so __getattr__ does not forward them.
 
     def append(self, data: bytes) -> None:
-        """Add data from the server."""
         self._body.append(data)
 
     def set_complete(self) -> None:
-        """End the body."""
         self._body.set_complete()
 
     def clear(self) -> None:
-        """Clear the buffer."""
         self._body.clear()
 
 
@@ -175,23 +168,6 @@ class DigestError(BadRequest):
         return [*super().get_headers(*args, **kwargs), _WANT_HEADER]
 
 
-@dataclass(frozen=True, slots=True)
-class _DeclaredDigest:
-    """A digest in a header, and the hash of the received body."""
-
-    header: str
-    algorithm: str
-    value: bytes
-    hash: _Hash
-
-    def verify(self) -> None:
-        if self.hash.digest() != self.value:
-            raise DigestError(
-                f"The {self.algorithm} digest of the received content doesn't match {self.header}:"
-                " compute the digest of the bytes that you send, or send them again."
-            )
-
-
 async def verify_digest(
     request: Request, *, required: bool = False, streaming: bool = False
 ) -> None:
@@ -226,12 +202,16 @@ async def verify_digest(
         return
 
     def update(data: bytes) -> None:
-        for digest in digests:
-            digest.hash.update(data)
+        for _, _, _, received in digests:
+            received.update(data)
 
     def verify() -> None:
-        for digest in digests:
-            digest.verify()
+        for header, algorithm, declared, received in digests:
+            if received.digest() != declared:
+                raise DigestError(
+                    f"The {algorithm} digest of the received content doesn't match {header}:"
+                    " compute the digest of the bytes that you send, or send them again."
+                )
 
     current = _tee(request, update, verify)
     if not streaming:
@@ -241,11 +221,7 @@ async def verify_digest(
 def _tee(
     request: Request, on_data: Callable[[bytes], None], on_end: Callable[[], None] = lambda: None
 ) -> Request:
-    """Wrap the request's body in a :class:`TeeBody`, and return the request itself.
-
-    Raises:
-        RuntimeError: A multipart form was read already, so its bytes are not available.
-    """
+    """Wrap the request's body in a :class:`TeeBody`, and return the request itself."""
     current: Request = getattr(request, "_get_current_object", lambda: request)()
     is_parsed = getattr(current, "_form", None) is not None
     if is_parsed and current.mimetype == "multipart/form-data":
@@ -258,11 +234,7 @@ def _tee(
 
 
 def _new_hash(algorithm: str) -> _Hash:
-    """Return a new hash object, also for SHA-1 and MD5 where they are disabled for security.
-
-    Raises:
-        ValueError: The algorithm is unknown or has no fixed digest length.
-    """
+    """Return a new hash object, also for SHA-1 and MD5 where they are disabled for security."""
     try:
         new = hashlib.new(algorithm, usedforsecurity=False)
     except ValueError as error:
@@ -273,8 +245,8 @@ def _new_hash(algorithm: str) -> _Hash:
     return new
 
 
-def _declared_digests(request: Request, header: str) -> Iterator[_DeclaredDigest]:
-    """Yield the digests in *header* that can be verified.
+def _declared_digests(request: Request, header: str) -> Iterator[tuple[str, str, bytes, _Hash]]:
+    """Yield each digest that can be verified: header, algorithm, value, and hash of the body.
 
     Raises:
         DigestError: The header is not a dictionary of byte sequences (RFC 9651).
@@ -290,4 +262,4 @@ def _declared_digests(request: Request, header: str) -> Iterator[_DeclaredDigest
         if algorithm in ALGORITHMS:
             if not isinstance(member[0], bytes):
                 raise invalid
-            yield _DeclaredDigest(header, algorithm, member[0], _new_hash(ALGORITHMS[algorithm]))
+            yield header, algorithm, member[0], _new_hash(ALGORITHMS[algorithm])

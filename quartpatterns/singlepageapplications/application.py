@@ -15,12 +15,7 @@ from quart.typing import ResponseTypes
 from quart.utils import run_sync
 from werkzeug.routing import PathConverter
 
-from quartpatterns.singlepageapplications.files import (
-    MEDIA_TYPES,
-    Asset,
-    find_asset,
-    send_asset,
-)
+from quartpatterns.singlepageapplications.files import MEDIA_TYPES, Asset, find_asset, send_asset
 
 __all__ = ["SinglePageApp", "has_hash", "is_client_route"]
 
@@ -68,10 +63,6 @@ def is_client_route(path: str) -> bool:
 
 class SinglePageApp:
     """Serves the files of a front end's build, and its index for all client routes.
-
-    .. code-block:: python
-
-        SinglePageApp(app, "dist", api=("api",))
 
     The application's own rules take precedence. Paths below *api* are left to the application. The
     index is revalidated for each request, because it names the files of the current build. Clients
@@ -152,9 +143,7 @@ class SinglePageApp:
         if root == "/":
             return send_asset(asset)
         base = f'<base href="{quote(root)}">'.encode()
-        data = asset.content
-        if data is None:
-            data = await run_sync(Path(asset.path).read_bytes)()
+        data = asset.content or await run_sync(Path(asset.path).read_bytes)()
         data = _BASE.sub(lambda _: base, data, count=1)
         return send_asset(asset, replacement=(data, str(zlib.adler32(base))))
 

@@ -9,7 +9,6 @@ import stat
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, BinaryIO
 
 from quart import current_app, request
@@ -51,17 +50,11 @@ _ONE_YEAR = 365 * 24 * 60 * 60
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file to send.
+    """A file to send, which may be compressed.
 
-    Arguments:
-        path: The path of the file, which may be a compressed one.
-        name: The name of the file, without the extension of the compressed one.
-        media_type: Its media type, without the coding.
-        size: Its size in bytes.
-        modified: The time of its last change, in seconds since 1970.
-        coding: The content coding, such as ``br``; ``None`` if it is not compressed.
-        varies: Whether the choice depends on ``Accept-Encoding``.
-        content: The content of a small file; ``None`` for a large one.
+    *coding* is the content coding, such as ``br``, or ``None``; *name* and *media_type* are those
+    of the uncompressed file. *varies* tells whether the choice depends on ``Accept-Encoding``.
+    *content* is ``None`` if the file is large.
     """
 
     path: str
@@ -87,22 +80,13 @@ def media_type(name: str) -> str:
 
 
 def find_asset(
-    folder: str,
-    relative: str,
-    accept_encoding: Iterable[str] = (),
-    *,
-    compressed: bool = True,
+    folder: str, relative: str, accept_encoding: Iterable[str] = (), *, compressed: bool = True
 ) -> Asset | None:
     """Return the file *relative* to *folder*, or ``None`` if there is none. Call it in a thread.
 
     A file with the same name and ``.br`` or ``.gz`` is the compressed version, unless it is older:
-    then it belongs to an earlier build.
-
-    Arguments:
-        folder: The folder; no file outside of it is returned.
-        relative: The path that the client has sent, which may be malicious.
-        accept_encoding: The values of the ``Accept-Encoding`` headers.
-        compressed: Whether compressed files may be returned.
+    then it belongs to an earlier build. With *compressed* false, no compressed file is returned.
+    The client has sent *relative*, which may be malicious: no file outside of *folder* is returned.
     """
     path = None if relative.endswith("/") else safe_join(folder, relative)
     source = path and _regular_file(path)
@@ -170,11 +154,9 @@ def send_asset(
 ) -> ResponseTypes:
     """Return the response with *asset*, a part of it, or 304, as the request demands.
 
-    Arguments:
-        asset: The file.
-        immutable: Whether clients may cache the file for a year without revalidation.
-        replacement: Content to send instead of that of the file, and a tag that distinguishes it
-            from other replacements.
+    If *immutable* is true, clients may cache the file for a year without revalidation.
+    *replacement* is content to send instead of that of the file, and a tag that distinguishes it
+    from other replacements.
 
     Raises:
         PreconditionFailed: The request's ``If-Match`` doesn't match.
@@ -186,10 +168,7 @@ def send_asset(
         asset, etag = replace(asset, size=len(content)), f"{asset.etag}-{tag}"
     head = _head(asset, etag)
     if immutable:
-        head.cache_control.no_cache = None
-        head.cache_control.public = True
-        head.cache_control.max_age = _ONE_YEAR
-        head.cache_control.immutable = True
+        head.headers["Cache-Control"] = f"public, max-age={_ONE_YEAR}, immutable"
     start, stop = 0, asset.size
     if request.method == "HEAD" or head.status_code == 304:
         stop = 0
@@ -246,12 +225,7 @@ class FileBody(ResponseBody):
     async def __aenter__(self) -> AsyncIterator[bytes]:
         return self._blocks(await run_sync(self._open)())
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         if self._file and not self._file.closed:
             # In a thread, because a thread whose task was cancelled may still be reading.
             await run_sync(self._file.close)()

@@ -146,7 +146,3 @@ def _status(folder: Path) -> dict[str, Any] | None:
         return supervisor.request(folder, {"do": "status"})
     except OSError:
         return None
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

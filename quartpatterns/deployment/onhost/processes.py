@@ -112,11 +112,9 @@ class SupervisedProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process runs."""
         return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
-        """Start the process."""
         release = self.release
         command = (
             release.server_command(self.private, self.fds)
@@ -275,7 +273,6 @@ class ReleaseProcesses:
             task.cancel()
 
     def all_running(self) -> bool:
-        """Return whether all processes run."""
         return all(process.is_running for process in self.processes)
 
     def describe(self) -> dict[str, Any]:

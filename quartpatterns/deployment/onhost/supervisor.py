@@ -57,7 +57,12 @@ def run(folder: Path, *, takeover: bool) -> None:
             pid = request(folder, {"do": "status"})["pid"]
             sys.exit(f"a supervisor runs already: process {pid}")
     os.umask(0o077)
-    sockets = _receive_sockets(folder) if takeover else {}
+    sockets: dict[str, socket.socket] = {}
+    if takeover:
+        with _connect(folder, {"do": "handover"}) as client:
+            names, fds, _, _ = socket.recv_fds(client, 65536, 64)
+        pairs = zip(json.loads(names), fds, strict=True)
+        sockets = {name: socket.socket(fileno=fd) for name, fd in pairs}
     asyncio.run(_Supervisor(folder, systemd_sockets, sockets).run(takeover=takeover))
 
 
@@ -65,10 +70,7 @@ class _Supervisor:
     """Holds the listening sockets, by address or from systemd, and runs the current release."""
 
     def __init__(
-        self,
-        folder: Path,
-        systemd_sockets: list[socket.socket],
-        sockets: dict[str, socket.socket],
+        self, folder: Path, systemd_sockets: list[socket.socket], sockets: dict[str, socket.socket]
     ) -> None:
         self.folder = folder
         self.systemd_sockets = systemd_sockets
@@ -210,13 +212,6 @@ def _connect(folder: Path, message: dict[str, Any]) -> socket.socket:
         client.close()
         raise
     return client
-
-
-def _receive_sockets(folder: Path) -> dict[str, socket.socket]:
-    """Return the listening sockets of the supervisor that runs now."""
-    with _connect(folder, {"do": "handover"}) as client:
-        line, fds, _, _ = socket.recv_fds(client, 65536, 64)
-    return {name: socket.socket(fileno=fd) for name, fd in zip(json.loads(line), fds, strict=True)}
 
 
 def _systemd_sockets() -> list[socket.socket]:
