@@ -39,6 +39,8 @@ async def served(app: Quart, *, graceful_timeout: float = 1.0) -> AsyncIterator[
     config.backlog = 512
     config.errorlog = None
     config.graceful_timeout = graceful_timeout
+    # On a loaded machine, the client may use a connection again after the default of 5 seconds.
+    config.keep_alive_timeout = TIMEOUT
     stop = asyncio.Event()
     server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
     client = httpx.AsyncClient(

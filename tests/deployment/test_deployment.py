@@ -272,9 +272,10 @@ async def test_killed_processes(project: Project) -> None:
     (status,) = await deployment.status()
     assert status.running
     supervisor = psutil.Process(status.running["pid"])
-    servers = await asyncio.to_thread(supervisor.children)
-    assert len(servers) == 1
-    servers[0].kill()
+    # The process that tried the release may still be stopping.
+    await wait_until(lambda: len(supervisor.children()) == 1)
+    [server] = supervisor.children()
+    server.kill()
     await wait_for_answer(project.hosts[0], "1.0")
     supervisor.kill()
     await wait_for_answer(project.hosts[0], None)
