@@ -71,7 +71,7 @@ CASES = (
     Case("POST as nothing", override("POST", "", **FORM), checks=("MO-3",)),
     Case("POST as what is not ASCII", override("POST", "PÜT", **FORM), checks=("MO-3",)),
     Case(
-        "two overrides are none",
+        "two overrides are invalid",
         Step("/seen", method="POST", headers=[("X-HTTP-Method-Override", "PUT")] * 2),
         checks=("MO-3",),
     ),
