@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -69,3 +70,19 @@ def test_nothing_of_the_machine() -> None:
         if word in file.read_text(errors="ignore")
     ]
     assert not found
+
+
+# One idea that several patterns have, each for its own library.
+SHARED_CLASS_NAMES = {"AppDatabase", "DatabaseUnavailable", "Settings"}
+
+
+def test_class_names() -> None:
+    """No two public classes of helpers and of the comparison share a name."""
+    found: dict[str, list[str]] = {}
+    for file in (ROOT / "quartpatterns").rglob("*.py"):
+        if not {"example", "skeleton"} & set(file.relative_to(ROOT).parts):
+            for node in ast.parse(file.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    twice = {name: files for name, files in found.items() if len(files) > 1}
+    assert twice.keys() == SHARED_CLASS_NAMES, twice

@@ -12,7 +12,7 @@ from blinker import NamedSignal
 from quart import Quart, Request, has_request_context, request
 
 from quartpatterns._shared.calling import call, maybe_await
-from quartpatterns.caching.decorators import Call, Decorated, Options
+from quartpatterns.caching.decorators import Call, Decorated, DecoratorOptions
 from quartpatterns.caching.keys import (
     ALL_QUERIES,
     QueryArgs,
@@ -43,7 +43,7 @@ cache_view_miss = NamedSignal("cache-view-miss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedOptions(Options):
+class CachedOptions(DecoratorOptions):
     """The options of :meth:`Cache.cached`."""
 
     key_prefix: str | Callable[[], Any]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
 
 __all__ = ["CachedDecorator", "CachedFunction", "Decorated", "MemoizeDecorator"]
-__all__ += ["MemoizedFunction", "Options"]
+__all__ += ["MemoizedFunction", "DecoratorOptions"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -98,7 +98,7 @@ class MemoizeDecorator(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class DecoratorOptions:
     """The options that ``cached`` and ``memoize`` share; see :meth:`Cache.cached`."""
 
     timeout: Timeout
@@ -138,7 +138,9 @@ class Decorated:
     miss_signal: NamedSignal
     make_cache_key: Callable[..., str]
 
-    def __init__(self, cache: Cache, function: Callable[..., Any], options: Options) -> None:
+    def __init__(
+        self, cache: Cache, function: Callable[..., Any], options: DecoratorOptions
+    ) -> None:
         self.cache = cache
         self.function = function
         self.options = options

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from blinker import NamedSignal
 
-from quartpatterns.caching.decorators import Call, Decorated, Options
+from quartpatterns.caching.decorators import Call, Decorated, DecoratorOptions
 from quartpatterns.caching.errors import UncacheableError
 from quartpatterns.caching.keys import (
     VERSION_TTL,
@@ -32,7 +32,7 @@ cache_memoize_miss = NamedSignal("cache-memoize-miss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoizeOptions(Options):
+class MemoizeOptions(DecoratorOptions):
     """The options of :meth:`Cache.memoize`."""
 
     make_name: Callable[[str], str] | None

@@ -6,7 +6,7 @@ import shlex
 
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.steps import (
-    Step,
+    DeployStep,
     Target,
     Upload,
     environment_steps,
@@ -80,13 +80,15 @@ WantedBy=multi-user.target
 """
 
 
-def bootstrap_steps(target: Target) -> list[Step]:
+def bootstrap_steps(target: Target) -> list[DeployStep]:
     """Create the folders, upload program and environment, and start the supervisor."""
     folder = target.host.folder
     private = [str(folder / name) for name in ("shared", "run", "log", "incoming")]
     folders = [*private, *(str(folder / name) for name in ("releases", "bin"))]
     steps = [
-        Step("folders", [f"mkdir -p {shlex.join(folders)} && chmod 700 {shlex.join(private)}"]),
+        DeployStep(
+            "folders", [f"mkdir -p {shlex.join(folders)} && chmod 700 {shlex.join(private)}"]
+        ),
         program_step(target),
         *environment_steps(target),
     ]
@@ -95,7 +97,7 @@ def bootstrap_steps(target: Target) -> list[Step]:
     return [*steps, *_systemd_steps(target)]
 
 
-def _systemd_steps(target: Target) -> list[Step]:
+def _systemd_steps(target: Target) -> list[DeployStep]:
     settings, host = target.settings, target.host
     sudo = "" if (settings.admin or host.user) == "root" else "sudo -n "
     folder = host.folder / "units"
@@ -107,9 +109,9 @@ def _systemd_steps(target: Target) -> list[Step]:
     has_user = f"id -u {host.user} > /dev/null 2>&1"
     add_user = f"{sudo}useradd --system --create-home --shell /bin/sh {host.user}"
     return [
-        Step("units", [f"mkdir -p {quoted(folder)}", *uploads, verify]),
-        Step("owner", [f"{has_user} || {add_user}", own]),
-        Step(
+        DeployStep("units", [f"mkdir -p {quoted(folder)}", *uploads, verify]),
+        DeployStep("owner", [f"{has_user} || {add_user}", own]),
+        DeployStep(
             "start",
             [
                 f"{sudo}install -m 644 {paths} /etc/systemd/system/",

@@ -286,7 +286,7 @@ async def _switch_back(group: HostGroup, session: HostSession, release: str) -> 
 
 def _planned_steps(
     target: steps.Target, command: str, archive: Archive | None, is_first: bool
-) -> list[steps.Step]:
+) -> list[steps.DeployStep]:
     if command == "bootstrap":
         return bootstrap_steps(target)
     if archive is None:

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 from quartpatterns.deployment.errors import FailedError, StepFailedError
 from quartpatterns.deployment.sessions import HostSession, open_session
 from quartpatterns.deployment.settings import Host, Settings
-from quartpatterns.deployment.steps import Step, Target, host_program
+from quartpatterns.deployment.steps import DeployStep, Target, host_program
 
 __all__ = ["Event", "HostGroup", "Observer", "connect_hosts", "ignore_events", "observed"]
 
@@ -61,7 +61,7 @@ class HostGroup:
         starts = range(0, len(self.sessions), size)
         return [replace(self, sessions=self.sessions[start : start + size]) for start in starts]
 
-    async def run_steps(self, steps_for: Callable[[Target], Iterable[Step]]) -> None:
+    async def run_steps(self, steps_for: Callable[[Target], Iterable[DeployStep]]) -> None:
         """Run the steps that *steps_for* returns for each host.
 
         Raises:

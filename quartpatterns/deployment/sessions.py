@@ -25,7 +25,7 @@ from quartpatterns.deployment.errors import DeploymentError, LockedError, StepFa
 from quartpatterns.deployment.onhost.releases import parse_environment
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.ssh import connection_errors, find_python, login
-from quartpatterns.deployment.steps import Step, Target, Upload
+from quartpatterns.deployment.steps import DeployStep, Target, Upload
 
 __all__ = ["HostSession", "open_session", "read_secrets", "redactor"]
 
@@ -57,7 +57,7 @@ class HostSession:
     def host(self) -> Host:
         return self.target.host
 
-    async def run_step(self, step: Step) -> bool:
+    async def run_step(self, step: DeployStep) -> bool:
         """Run a step, and return False if it was done already.
 
         Raises:

@@ -40,7 +40,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DeployStep:
     """A step on one host: uploads, and shell commands, which contain no secrets.
 
     The command *done* succeeds if the step is done already.
@@ -99,15 +99,15 @@ def host_program() -> bytes:
     return content.getvalue()
 
 
-def program_step(target: Target) -> Step:
+def program_step(target: Target) -> DeployStep:
     """Upload ``host.pyz`` if the host has another version."""
     path = target.host.folder / "bin" / "host.pyz"
     digest = hashlib.sha256(host_program()).hexdigest()
     is_current = f'test "$(sha256sum < {quoted(path)} | cut -c -64)" = {digest}'
-    return Step("program", [Upload(host_program(), path, 0o644)], is_current)
+    return DeployStep("program", [Upload(host_program(), path, 0o644)], is_current)
 
 
-def environment_steps(target: Target) -> list[Step]:
+def environment_steps(target: Target) -> list[DeployStep]:
     """Upload the environment and the other files of the host, which only its user may read."""
     host, shared = target.host, target.host.folder / "shared"
     uploads = [Upload(source, shared / name) for name, source in host.files.items()]
@@ -116,20 +116,20 @@ def environment_steps(target: Target) -> list[Step]:
     if not uploads:
         return []
     folders = sorted({str(upload.target.parent) for upload in uploads})
-    return [Step("environment", [f"mkdir -p {shlex.join(folders)}", *uploads])]
+    return [DeployStep("environment", [f"mkdir -p {shlex.join(folders)}", *uploads])]
 
 
-def start_step(target: Target) -> Step:
+def start_step(target: Target) -> DeployStep:
     """Start the supervisor if it does not run. With systemd, fail if the unit is not active."""
     if target.settings.supervisor == "process":
-        return Step("start", [target.program("start")])
+        return DeployStep("start", [target.program("start")])
     unit = shlex.quote(f"{target.settings.name}.service")
     message = f"echo {unit} is not active. Run quartpatterns deploy bootstrap"
     command = f"systemctl is-active --quiet {unit} || {{ {message}; exit 1; }}"
-    return Step("start", [command])
+    return DeployStep("start", [command])
 
 
-def preparation_steps(target: Target, archive: Archive) -> list[Step]:
+def preparation_steps(target: Target, archive: Archive) -> list[DeployStep]:
     """Upload, unpack and install a release. The release that is served is not touched."""
     release = target.release(archive.release)
     upload = target.host.folder / "incoming" / f"{archive.release}.tar"
@@ -143,52 +143,54 @@ def preparation_steps(target: Target, archive: Archive) -> list[Step]:
     create = f"{target.python} -m venv --clear --without-pip {quoted(venv)}"
     services = Upload(_services(target), release / "services.json", 0o644)
     return [
-        Step("space", [_check_space(target.host, archive)], _exists(installed)),
+        DeployStep("space", [_check_space(target.host, archive)], _exists(installed)),
         program_step(target),
         *environment_steps(target),
-        Step("upload", [Upload(archive.path, upload, resume=True)], _exists(unpacked)),
-        Step("unpack", [check, unpack], _exists(unpacked)),
-        Step("venv", [f"{create} && touch {quoted(created)}"], _exists(created)),
-        Step("install", [_install(target, release, installed)], _exists(installed)),
-        Step("load", [services, _load(target, archive.release)]),
+        DeployStep("upload", [Upload(archive.path, upload, resume=True)], _exists(unpacked)),
+        DeployStep("unpack", [check, unpack], _exists(unpacked)),
+        DeployStep("venv", [f"{create} && touch {quoted(created)}"], _exists(created)),
+        DeployStep("install", [_install(target, release, installed)], _exists(installed)),
+        DeployStep("load", [services, _load(target, archive.release)]),
     ]
 
 
-def migration_step(target: Target, release: str) -> Step:
+def migration_step(target: Target, release: str) -> DeployStep:
     """Run the database migration of a release."""
     marker = target.release(release) / "migrated"
     migrate = target.settings.migrate or "true"
     command = target.program("exec", release, "--", "sh", "-c", migrate)
-    return Step("migrate", [f"{command} && touch {quoted(marker)}"], _exists(marker))
+    return DeployStep("migrate", [f"{command} && touch {quoted(marker)}"], _exists(marker))
 
 
-def trial_step(target: Target, release: str) -> Step:
+def trial_step(target: Target, release: str) -> DeployStep:
     """Start a release on a private socket, and check its health."""
     actions = [*start_step(target).actions, target.program("trial", release)]
-    return Step("trial", actions, target.program("is-serving", release))
+    return DeployStep("trial", actions, target.program("is-serving", release))
 
 
-def switching_steps(target: Target, release: str) -> list[Step]:
+def switching_steps(target: Target, release: str) -> list[DeployStep]:
     """Serve a release instead of the current one, and check its health at its public address."""
     return [
-        Step("switch", [target.program("switch", release)]),
-        Step("verify", [target.program("verify", release), target.program("activate", release)]),
+        DeployStep("switch", [target.program("switch", release)]),
+        DeployStep(
+            "verify", [target.program("verify", release), target.program("activate", release)]
+        ),
     ]
 
 
-def rollback_steps(target: Target, release: str) -> list[Step]:
+def rollback_steps(target: Target, release: str) -> list[DeployStep]:
     """Serve a release again that is on the host."""
     return [
         program_step(target),
         *environment_steps(target),
-        Step("switch", [*start_step(target).actions, target.program("switch", release)]),
-        Step("verify", [target.program("verify", release)]),
+        DeployStep("switch", [*start_step(target).actions, target.program("switch", release)]),
+        DeployStep("verify", [target.program("verify", release)]),
     ]
 
 
-def pruning_step(target: Target) -> Step:
+def pruning_step(target: Target) -> DeployStep:
     """Remove old releases."""
-    return Step("prune", [target.program("prune", str(target.settings.keep))])
+    return DeployStep("prune", [target.program("prune", str(target.settings.keep))])
 
 
 def _exists(path: PurePosixPath) -> str:

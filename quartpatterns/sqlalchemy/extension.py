@@ -24,7 +24,7 @@ from quartpatterns.sqlalchemy.errors import describe, diagnose
 from quartpatterns.sqlalchemy.models import Model, bound_metadata, make_model
 from quartpatterns.sqlalchemy.queries import Queries
 from quartpatterns.sqlalchemy.recording import record_queries
-from quartpatterns.sqlalchemy.retries import Retry
+from quartpatterns.sqlalchemy.retries import RetryDecorator
 from quartpatterns.sqlalchemy.sessions import (
     Reading,
     RoutedSession,
@@ -231,7 +231,7 @@ class SQLAlchemy(Queries):
 
     def retrying(
         self, attempts: int = 3, *, first_wait: float = 0.05, longest_wait: float = 1.0
-    ) -> Retry:
+    ) -> RetryDecorator:
         """Return a decorator that retries a transaction: ``@db.retrying()``.
 
         After a serialization failure, a deadlock, a lock timeout or a lost connection it rolls the
@@ -244,7 +244,7 @@ class SQLAlchemy(Queries):
             first_wait: The longest wait before the second call, in seconds. It doubles each time.
             longest_wait: The longest wait between two calls, in seconds.
         """
-        return Retry(lambda: self.session, attempts, first_wait, longest_wait)
+        return RetryDecorator(lambda: self.session, attempts, first_wait, longest_wait)
 
     @property
     def engine(self) -> AsyncEngine:

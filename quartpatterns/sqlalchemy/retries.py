@@ -18,7 +18,7 @@ from quartpatterns.sqlalchemy.errors import describe, is_transient
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["Retry"]
+__all__ = ["RetryDecorator"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__.rpartition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryDecorator:
     """The decorator that ``db.retrying()`` returns; *session* returns the session to roll back."""
 
     session: Callable[[], AsyncSession]

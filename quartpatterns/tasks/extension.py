@@ -9,7 +9,7 @@ from quart import Quart, current_app
 
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import Queue, Result, queue_of
-from quartpatterns.tasks.task import Options, Task
+from quartpatterns.tasks.task import Task, TaskOptions
 from quartpatterns.tasks.worker import worker_settings
 
 __all__ = ["Tasks"]
@@ -70,7 +70,7 @@ class Tasks:
 
     @overload
     def task(
-        self, /, *, name: str | None = None, **options: Unpack[Options]
+        self, /, *, name: str | None = None, **options: Unpack[TaskOptions]
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
     def task(
@@ -79,7 +79,7 @@ class Tasks:
         /,
         *,
         name: str | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[TaskOptions],
     ) -> Any:
         """Make a function a task: ``@tasks.task``, or with options ``@tasks.task(timeout=30)``.
 
@@ -98,8 +98,8 @@ class Tasks:
             ValueError: Another task has this name, or an option is invalid.
             TypeError: An option is unknown.
         """
-        if unknown := options.keys() - Options.__annotations__:
-            names = ", ".join(["name", *Options.__annotations__])
+        if unknown := options.keys() - TaskOptions.__annotations__:
+            names = ", ".join(["name", *TaskOptions.__annotations__])
             raise TypeError(
                 f"unknown options of a task: {', '.join(sorted(unknown))}; the options are {names}"
             )

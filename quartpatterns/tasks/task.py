@@ -17,7 +17,7 @@ from quartpatterns._shared.settings import SettingsReader
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import queue_of
 
-__all__ = ["Options", "Task", "require_json"]
+__all__ = ["TaskOptions", "Task", "require_json"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -27,7 +27,7 @@ T = TypeVar("T")
 RESERVED = {"ctx", *inspect.signature(ArqRedis.enqueue_job).parameters} - {"args", "kwargs"}
 
 
-class Options(TypedDict, total=False):
+class TaskOptions(TypedDict, total=False):
     """The options of a task; one that is missing or ``None`` stands for the application's."""
 
     timeout: float | timedelta | None
@@ -55,11 +55,11 @@ class Task(Generic[P, R_co]):
 
     __name__: str
 
-    def __init__(self, function: Callable[P, R_co], name: str | None, options: Options) -> None:
+    def __init__(self, function: Callable[P, R_co], name: str | None, options: TaskOptions) -> None:
         self.function = function
         self.origin = f"{function.__module__}.{function.__qualname__}"
         self.name = name or self.origin
-        read = SettingsReader(options, dict.fromkeys(Options.__annotations__))
+        read = SettingsReader(options, dict.fromkeys(TaskOptions.__annotations__))
         self.timeout = read.optional(read.seconds, "timeout")
         self.max_tries = read.optional(read.count, "max_tries")
         self.keep_result = read.optional(read.seconds, "keep_result", zero=True)

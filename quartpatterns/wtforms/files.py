@@ -67,7 +67,7 @@ def _has_valid_index(name: str) -> bool:
 
 
 @runtime_checkable
-class UploadSet(Protocol):
+class UploadSetLike(Protocol):
     """An upload set such as those of :mod:`quartpatterns.fileuploads` or Flask-Reuploaded."""
 
     def file_allowed(self, storage: Any, basename: str) -> bool:
@@ -144,10 +144,12 @@ class FileAllowed:
     .. versionadded:: 0.1
     """
 
-    def __init__(self, upload_set: Iterable[str] | UploadSet, message: str | None = None) -> None:
+    def __init__(
+        self, upload_set: Iterable[str] | UploadSetLike, message: str | None = None
+    ) -> None:
         self.upload_set = upload_set
         self.message = message
-        if not isinstance(upload_set, UploadSet):
+        if not isinstance(upload_set, UploadSetLike):
             self.upload_set = tuple(upload_set)
 
     def __call__(self, form: BaseForm, field: Field) -> None:
@@ -155,7 +157,7 @@ class FileAllowed:
         message = "File does not have an approved extension"
         for file in _chosen(field):
             name = (file.filename or "").lower()
-            if isinstance(self.upload_set, UploadSet):
+            if isinstance(self.upload_set, UploadSetLike):
                 if not self.upload_set.file_allowed(file, name):
                     raise StopValidation(self.message or f"{message}.")
             elif not name.endswith(tuple(f".{one.lower()}" for one in self.upload_set)):
