@@ -21,8 +21,12 @@ def app(app_class: type[Quart]) -> Quart:
 
 
 @pytest.mark.checks("JQ-1")
-async def test_package(app: Quart) -> None:
-    """A file of a package is a static file with the mount prefix in its URL."""
+async def test_package(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a package is a static file with the mount prefix in its URL.
+
+    The package is not imported.
+    """
+    monkeypatch.delitem(sys.modules, "xstatic.pkg.jquery", raising=False)
     package_files(app, "jquery", "xstatic.pkg.jquery", "data")
     async with app.test_request_context("/m/", root_path="/m"):
         url = url_for("jquery.static", filename="jquery.min.js")

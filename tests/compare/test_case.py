@@ -17,7 +17,7 @@ from quartpatterns.compare import Case, Difference, File, Step
 )
 def test_one_body(given: dict[str, Any]) -> None:
     """A step has one kind of body."""
-    with pytest.raises(ValueError, match="one of form"):
+    with pytest.raises(ValueError, match="only one body"):
         Step(**given)
 
 

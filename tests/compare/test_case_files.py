@@ -56,7 +56,9 @@ def test_toml(tmp_path: Path) -> None:
         pytest.param("[[case]]\n\n[[case]]\npth = '/'\n", ":3: .*unknown field `pth`", id="key"),
         pytest.param("[[case]]\npath = 'x'\n", ":1: path must start with /", id="path"),
         pytest.param("[[case]]\ncompare = 'xml'\n", ":1: Invalid enum value 'xml'", id="compare"),
-        pytest.param("[[case]]\nform = {}\nbody = ''\n", ":1: a step sends one of", id="bodies"),
+        pytest.param(
+            "[[case]]\nform = {}\nbody = ''\n", ":1: a step can have only one body", id="bodies"
+        ),
         pytest.param(
             "[[case]]\n[[case.differs]]\naspect = 'status'\n", ":1: .*`reason`", id="reason"
         ),

@@ -229,7 +229,7 @@ def test_ends_with_its_starter(tmp_path: Path) -> None:
 def test_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a mongod the error says what to do."""
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(services, "_wheel", lambda package, pattern: None)
+    monkeypatch.setattr(services, "_find_in_package", lambda package, pattern: None)
     monkeypatch.delenv("MONGODB_URL", raising=False)
     with pytest.raises(services.ServiceMissingError, match="set MONGODB_URL, install mongod"):
         with services.mongodb():

@@ -117,9 +117,11 @@ async def test_rolled_back(app: Quart) -> None:
 
 
 @pytest.mark.checks("SQ-2")
-async def test_error(app: Quart) -> None:
+async def test_error(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection returns after an error in the view and one in a teardown function."""
-    app.logger.disabled = True  # pytest keeps log records, and so the contexts.
+    monkeypatch.setattr(
+        app.logger, "disabled", True
+    )  # pytest keeps log records, and so the contexts.
 
     @app.teardown_appcontext
     async def fail(error: BaseException | None) -> None:
