@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# One process for each core; the tests of one file stay in one process.
-PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Many tests wait for a server, so there is one process more than cores. A file stays in one process.
+PROCESSES := $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) + 1 )); echo $$(( n > 4 ? 4 : n )))
+PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
 NEWEST := 3.13
 
 .DEFAULT_GOAL := help

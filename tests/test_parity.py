@@ -31,7 +31,9 @@ def comparison(request: pytest.FixtureRequest) -> Comparison:
 
 
 @pytest.mark.wire
-@pytest.mark.parametrize("transport", ["in process", "on the wire"])
+@pytest.mark.parametrize(
+    "transport", ["in process", pytest.param("on the wire", marks=pytest.mark.slow)]
+)
 async def test_parity(comparison: Comparison, transport: Transport) -> None:
     """Every difference is declared, and every declared difference exists."""
     try:
