@@ -13,7 +13,7 @@ from quart import Blueprint, Quart, current_app
 from quart.ctx import AppContext
 from quart.signals import appcontext_tearing_down
 from sqlalchemy import URL, orm
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
@@ -86,7 +86,11 @@ class Registration:
             setattr(context, _TORN_DOWN, True)
             engines = self.test_engines.get(asyncio.get_running_loop()) or self.loop_engines.find()
             if engines is not None:
-                await engines.sessions.release(context)
+                try:
+                    await engines.sessions.release(context)
+                except DBAPIError as failure:
+                    # The pool discards the connection, and the response is complete.
+                    current_app.logger.warning("a session could not be closed: %s", failure.orig)
 
     async def close(self) -> None:
         """Close the engines of the running event loop, if it has any."""

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 from pathlib import Path
 
+import psycopg
 import pytest
 from quart import Blueprint, Quart, jsonify
 from quart.typing import ResponseReturnValue
@@ -294,3 +295,23 @@ async def test_server_stops(app_class: type[Quart]) -> None:
                     codes.append((await answer(app))[0])
             assert set(codes) <= {200, 503}
         await run_sync(stack.close)()
+
+
+async def test_connection_lost_after_the_last_query(
+    app_class: type[Quart], postgres_url: str
+) -> None:
+    """A connection that is lost between the view and the teardown does not change the response."""
+    async with on(app_class, postgres_url) as app:
+
+        @app.get("/lost")
+        async def lost() -> str:
+            pid = await db.session.scalar(text("SELECT pg_backend_pid()"))
+
+            def terminate() -> None:
+                with psycopg.connect(postgres_url, autocommit=True) as connection:
+                    connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+            await run_sync(terminate)()
+            return "complete"
+
+        assert (await answer(app, "/lost"))[:2] == (200, "complete")
