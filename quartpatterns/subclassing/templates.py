@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import partial, wraps
+from functools import cached_property, partial, wraps
 from io import StringIO
 from itertools import chain
 from types import BuiltinMethodType, FunctionType, MethodType, NoneType
@@ -31,7 +31,7 @@ from jinja2.async_utils import auto_await
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context
 from markupsafe import Markup
-from quart import Quart
+from quart import Quart, current_app
 from quart.templating import Environment
 
 from quartpatterns.subclassing.debugging import ExplainingLoader
@@ -43,6 +43,7 @@ __all__ = [
     "InlineCodeGenerator",
     "MappedItems",
     "Templates",
+    "get_template_attribute",
 ]
 
 PLAIN_TYPES = frozenset(
@@ -293,14 +294,64 @@ class FaithfulEnvironment(Environment):
         super().__init__(app, **options)
         self.filters.update(FILTERS)
 
+    @cached_property
+    def synchronous(self) -> jinja2.Environment:
+        """The same environment in Jinja's synchronous mode."""
+        return _synchronous(self)
+
+
+def _synchronous(environment: jinja2.Environment) -> jinja2.Environment:
+    finalize = environment.finalize or _itself
+
+    @wraps(finalize)
+    def checked(*args: Any) -> Any:
+        value = args[-1]
+        if _is_awaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            raise TypeError(
+                "a value has to be awaited, which is not possible in a synchronous macro: pass the"
+                " awaited value as an argument"
+            )
+        return finalize(*args)
+
+    return environment.overlay(enable_async=False, finalize=checked)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def get_template_attribute(template_name: str, attribute: str) -> Any:
+    """Return a macro or a variable of a template, as :func:`flask.get_template_attribute` does.
+
+    The macro is called without ``await``. Quart's function is a ``RuntimeError``.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        template_name: The name of the template.
+        attribute: The name of the macro or variable.
+
+    Raises:
+        AttributeError: The template has no such macro or variable.
+        TypeError: When the macro is called: it prints something that has to be awaited.
+    """
+    environment = current_app.jinja_env
+    if isinstance(environment, FaithfulEnvironment):
+        synchronous = environment.synchronous
+    else:
+        synchronous = _synchronous(environment)
+    return getattr(synchronous.get_template(template_name).module, attribute)
+
 
 class Templates(Quart):
     """Templates are reloaded in debug mode, and their loading is explained, as in Flask."""
 
-    jinja_environment = FaithfulEnvironment  # type: ignore[assignment]
+    jinja_environment = FaithfulEnvironment
 
     def create_jinja_environment(self) -> Environment:  # type: ignore[override]
-        """Create the environment. In debug mode it reloads templates unless a setting forbids it."""
+        """Create the environment, which reloads templates in debug mode unless told otherwise."""
         environment = super().create_jinja_environment()
         if "auto_reload" not in self.jinja_options:
             reload = self.config["TEMPLATES_AUTO_RELOAD"]

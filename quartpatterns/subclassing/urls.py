@@ -10,12 +10,14 @@ import warnings
 from typing import Any
 from urllib.parse import quote
 
-from quart import Quart, has_app_context, has_request_context, has_websocket_context
+import werkzeug.utils
+from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context
 from quart.globals import app_ctx, request_ctx, websocket_ctx
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import BuildError, MapAdapter
+from werkzeug.wrappers import Response as WerkzeugResponse
 
-__all__ = ["RuleWarning", "URLs"]
+__all__ = ["RuleWarning", "URLs", "redirect"]
 
 
 class RuleWarning(UserWarning):
@@ -25,6 +27,25 @@ class RuleWarning(UserWarning):
 
     .. versionadded:: 0.1
     """
+
+
+def redirect(
+    location: str,
+    code: int = 302,
+    Response: type[WerkzeugResponse] | None = None,  # noqa: N803
+) -> WerkzeugResponse:
+    """Return a redirect to *location*, as :func:`flask.redirect` does.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        location: The URL.
+        code: The status.
+        Response: The class of the response, if there is no current application.
+    """
+    if has_app_context():
+        return current_app.redirect(location, code)
+    return werkzeug.utils.redirect(location, code, Response)
 
 
 class URLs(Quart):
@@ -99,12 +120,13 @@ class URLs(Quart):
             raise ValueError("When specifying '_scheme', '_external' must be True.")
         self.inject_url_defaults(endpoint, values)
         try:
-            url = adapter.build(
+            url: str = adapter.build(
                 endpoint, values, method=_method, url_scheme=_scheme, force_external=_external
             )
         except BuildError as error:
             values.update(_anchor=_anchor, _method=_method, _scheme=_scheme, _external=_external)
-            return self.handle_url_build_error(error, endpoint, values)
+            handled: str = self.handle_url_build_error(error, endpoint, values)
+            return handled
         if _anchor is not None:
             url = f"{url}#{quote(_anchor, safe='%!#$&()*+,/:;=?@' + chr(39))}"
         return url

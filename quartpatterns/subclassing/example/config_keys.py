@@ -109,9 +109,7 @@ async def aborted(framework: Framework, settings: dict[str, Any]) -> str:
     return await outcome(framework.call(app))
 
 
-def _session_app(
-    framework: Framework, settings: dict[str, Any], *, permanent: bool = False
-) -> Any:
+def _session_app(framework: Framework, settings: dict[str, Any], *, permanent: bool = False) -> Any:
     """Return an application with one view that writes the session, and one that reads it."""
     app = make_app(framework, settings)
 
@@ -296,7 +294,7 @@ async def changed_template(framework: Framework, settings: dict[str, Any]) -> st
 
         bodies = []
         for number, text in enumerate(("old", "new")):
-            page.write_text(text)
+            page.write_text(text)  # noqa: ASYNC240
             # The time of change must differ also where a file system counts in seconds.
             os.utime(page, (number * 10, number * 10))
             bodies.append((await framework.call(app)).body.decode())
@@ -402,7 +400,10 @@ def main() -> list[KeyEffect]:
 
 def markdown(effects: Sequence[KeyEffect]) -> str:
     """Return a table in Markdown: the effect of the default, an arrow, that of the value."""
-    lines = ["| key | value | Flask 3.1.3 | Quart 0.22.0 | FaithfulQuart |", "|---|---|---|---|---|"]
+    lines = [
+        "| key | value | Flask 3.1.3 | Quart 0.22.0 | FaithfulQuart |",
+        "|---|---|---|---|---|",
+    ]
     for effect in effects:
         same = effect.flask == effect.faithful
         cells = [effect.flask, effect.quart, "as Flask" if same else effect.faithful]
