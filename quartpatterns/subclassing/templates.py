@@ -20,16 +20,16 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property, partial, wraps
 from io import StringIO
-from itertools import chain
+from itertools import chain, repeat
 from types import BuiltinMethodType, FunctionType, MethodType, NoneType
-from typing import Any
+from typing import Any, TextIO
 from uuid import UUID
 
 import jinja2.filters
 from jinja2 import Undefined, nodes
 from jinja2.async_utils import auto_await
 from jinja2.compiler import CodeGenerator, Frame
-from jinja2.runtime import Context
+from jinja2.runtime import AsyncLoopContext, Context, LoopContext
 from markupsafe import Markup
 from quart import Quart, current_app
 from quart.templating import Environment
@@ -58,6 +58,8 @@ PLAIN_TYPES = frozenset(
 # What Jinja's code generator writes around an expression that can return an awaitable.
 AWAIT_BEGIN = "(await auto_await("
 AWAIT_END = "))"
+# How it begins a loop.
+ASYNC_FOR = "async for "
 
 # Filters that have an asynchronous variant and read all items.
 READS_ALL = ("groupby", "join", "list", "slice", "sum", "unique")
@@ -232,17 +234,44 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 
+NextItem = Callable[[], Awaitable[Any]]
+
+
+def start_loop(iterable: Any) -> tuple[Iterator[Any], NextItem | None]:
+    """Return an iterator for a loop, and a function if its items have to be awaited.
+
+    If there is a function, the iterator is endless, and the function's results are the items.
+    """
+    if _is_asynchronous(iterable):
+        return repeat(None), aiter(iterable).__anext__
+    return iter(iterable), None
+
+
+def start_loop_context(
+    iterable: Any, undefined: type[Undefined], *recursion: Any
+) -> tuple[Iterator[Any], NextItem | None]:
+    """Return what :func:`start_loop` returns, for a loop that uses the variable ``loop``."""
+    if _is_asynchronous(iterable):
+        return repeat(None), AsyncLoopContext(iterable, undefined, *recursion).__anext__
+    return LoopContext(iterable, undefined, *recursion), None
+
+
 class InlineCodeGenerator(CodeGenerator):
     """Writes code that awaits a value only if its type can be awaited.
 
     Jinja creates and awaits a coroutine for each attribute, item, call, filter and test of a
-    template, which takes more time than most of them.
+    template, which takes more time than most of them. It also awaits each item of a loop.
     """
+
+    # The first line of a loop while it is written, and the stream outside of it.
+    _first_line: StringIO | None = None
+    _outer_stream: TextIO
 
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
         """Write the module, which imports what the inlined tests need."""
         super().visit_Template(node, frame)
-        self.writeline("from quartpatterns.subclassing.templates import PLAIN_TYPES")
+        names = "PLAIN_TYPES, start_loop, start_loop_context"
+        self.writeline(f"from quartpatterns.subclassing.templates import {names}")
 
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
         """Write the access to an attribute."""
@@ -280,6 +309,38 @@ class InlineCodeGenerator(CodeGenerator):
             test = f"type(({value} := {expression})) in PLAIN_TYPES"
             code = f"({value} if {test} else await auto_await({value}))"
         self.write(code)
+
+    def writeline(self, x: str, node: nodes.Node | None = None, extra: int = 0) -> None:
+        """Write a line. The first line of a loop is collected until its body begins."""
+        if x != ASYNC_FOR:
+            super().writeline(x, node, extra)
+            return
+        super().writeline("", node, extra)
+        self._outer_stream, self._first_line = self.stream, StringIO()
+        self.stream = self._first_line
+
+    def indent(self) -> None:
+        """Begin a block: the body of a loop, if its first line was collected."""
+        if self._first_line is None:
+            super().indent()
+            return
+        line = self._first_line.getvalue()
+        self.stream, self._first_line = self._outer_stream, None
+        target, _, iterable = line.removesuffix(":").partition(" in ")
+        if iterable.startswith("AsyncLoopContext("):
+            start = f"start_loop_context({iterable.removeprefix('AsyncLoopContext(')}"
+        else:
+            start = f"start_loop({iterable.removeprefix('auto_aiter')})"
+        items, next_item, item = (self.temporary_identifier() for _ in range(3))
+        self.write(f"{items}, {next_item} = {start}")
+        self.writeline(f"for {item} in {items}:")
+        super().indent()
+        self.writeline(f"if {next_item} is not None:")
+        super().indent()
+        self.writeline(f"try: {item} = await {next_item}()")
+        self.writeline("except StopAsyncIteration: break")
+        self.outdent()
+        self.writeline(f"{target} = {item}")
 
 
 class FaithfulEnvironment(Environment):

@@ -435,6 +435,51 @@ async def test_streams_stay_streams() -> None:
             await iterator.aclose()  # type: ignore[attr-defined]
 
 
+async def test_text_before_a_call_is_sent() -> None:
+    """A stream sends the text before a call that takes time, before the call ends."""
+    app = FaithfulQuart(__name__)
+    called = asyncio.Event()
+
+    async def slow() -> str:
+        await called.wait()
+        return "end"
+
+    async with app.test_request_context("/"):
+        stream = await stream_template_string("begin{{ slow() }}{{ a }}", slow=slow, buffering=1)
+        iterator = aiter(stream)
+        assert await anext(iterator) == "begin"
+        called.set()
+        assert "".join([text async for text in iterator]) == "end"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for row in rows %}{{ row.name }}{{ loop.index }}{% endfor %}",
+        "{% for row in rows %}{% if loop.index > 2 %}{% break %}{% endif %}"
+        "{{ row.name }}{% endfor %}",
+        "{% for row in rows if row.odd %}{% continue %}{% else %}none{% endfor %}",
+        "{% for a in rows %}{% for b in users %}{% if b.admin %}{% continue %}{% endif %}"
+        "{{ a.name }}{{ loop.index }}{% endfor %}{{ loop.index }}{% endfor %}",
+        "{% for row in rows %}{% set last = loop.last %}{{ last }}{{ row.name }}"
+        "{% endfor %}{{ last }}",
+        "{% for a, b in pairs recursive %}{{ a }}{{ b }}{% if b == 1 %}{{ loop([('x', 2)]) }}"
+        "{% endif %}{{ loop.depth }}{% endfor %}",
+    ],
+)
+async def test_loops(source: str) -> None:
+    """Loops over asynchronous and synchronous iterables give Flask's text."""
+    rows = [SimpleNamespace(name=f"n{3 - n}", odd=n % 2) for n in range(3)]
+    theirs, ours = flask.Flask(__name__), FaithfulQuart(__name__)
+    for each in (theirs, ours):
+        each.jinja_options = {"extensions": ["jinja2.ext.loopcontrols"]}
+    with theirs.app_context():
+        expected = flask.render_template_string(source, **values(), rows=rows)
+    async with ours.app_context():
+        assert await render_template_string(source, **values(), rows=rows) == expected
+        assert await render_template_string(source, **values(), rows=Rows()) == expected
+
+
 async def test_map_is_lazy() -> None:
     """As in Flask, map() and select() read only what is used."""
     app = FaithfulQuart(__name__)
@@ -452,9 +497,20 @@ async def test_map_is_lazy() -> None:
 async def test_own_environment_options() -> None:
     """Blocks, line numbers of errors and a policy for undefined names work as before."""
     app = prepare(FaithfulQuart(__name__))
-    async with app.test_request_context("/"):
-        with pytest.raises(ZeroDivisionError) as caught:
-            await render_template_string("a\nb\n{{ users[0].greet(1 // 0) }}", **values())
-    assert caught.traceback[-1].lineno == 2
+    for line, source in (
+        (3, "a\nb\n{{ users[0].greet(1 // zero) }}"),
+        (4, "a\n{% for x in users %}\nb{{ x }}\n{{ 1 // zero }}\n{{ x }}{% endfor %}"),
+        (2, "a\n{% for x in 1 // zero %}{{ x }}{% endfor %}"),
+        (3, "{% for x in users if x.name %}\n{{ loop.index }}\n{{ 1 // zero }}b{% endfor %}"),
+        (
+            5,
+            "{% macro m() %}\n{% for x in users %}\n\n\n{{ 1 // zero }}{% endfor %}"
+            "{% endmacro %}\n{{ m() }}",
+        ),
+    ):
+        async with app.test_request_context("/"):
+            with pytest.raises(ZeroDivisionError) as caught:
+                await render_template_string(source, zero=0, **values())
+        assert caught.traceback[-1].lineno == line - 1
     async with app.test_request_context("/"):
         assert await render_template("shown.html", shown=["x"], names=["a"]) == "xA"
