@@ -586,3 +586,14 @@ async def test_x_sendfile(size: int, tmp_path: Path) -> None:
             kept = {key.lower(): value for key, value in response.headers.items() if key != "Date"}
             results.append((response.status_code, kept))
     assert results[:2] == results[2:]
+
+
+async def test_invented_methods_are_not_cached() -> None:
+    """A rule that matches every method has no entry in the cache, which clients could fill."""
+    app = FaithfulQuart(__name__, static_folder=None)
+    app.url_map.add(Rule("/", endpoint="index"))
+    app.view_functions["index"] = lambda: "x"
+    client = app.test_client()
+    for number in range(5):
+        assert (await client.open("/", method=f"M{number}")).status_code == 200
+    assert app.url_map.matches == {}  # type: ignore[attr-defined]
