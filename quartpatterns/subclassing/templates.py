@@ -55,6 +55,8 @@ PLAIN_TYPES = frozenset(
 )
 """Types whose objects can't be awaited. Their objects need no further test."""
 
+JINJA_FILTERS: dict[str, Any] = {**jinja2.filters.FILTERS}
+
 # What Jinja's code generator writes around an expression that can return an awaitable.
 AWAIT_BEGIN = "(await auto_await("
 AWAIT_END = "))"
@@ -127,7 +129,7 @@ class MappedItems:
 
 def _map() -> Callable[..., Any]:
     """Return the filter ``map``."""
-    both = jinja2.filters.FILTERS["map"]
+    both = JINJA_FILTERS["map"]
 
     async def call_later(function: Callable[[Any], Any], item: Awaitable[Any]) -> Any:
         got = await item
@@ -152,7 +154,7 @@ def _map() -> Callable[..., Any]:
 
 def _select(name: str, *, reject: bool, lookup_attr: bool) -> Callable[..., Any]:
     """Return the filter *name*, one of the four that select items."""
-    both = jinja2.filters.FILTERS[name]
+    both = JINJA_FILTERS[name]
     synchronous = inspect.unwrap(both)
 
     async def choose_later(passes: Callable[[Any], Any], item: Awaitable[Any]) -> Any:
@@ -181,7 +183,7 @@ def _select(name: str, *, reject: bool, lookup_attr: bool) -> Callable[..., Any]
 
 def _prefer_synchronous(name: str) -> Callable[..., Any]:
     """Return the filter *name* that uses its asynchronous variant only where it has to."""
-    both = jinja2.filters.FILTERS[name]
+    both = JINJA_FILTERS[name]
     synchronous = inspect.unwrap(both)
     # The first argument is the context, the environment or the evaluation context.
     takes_first = hasattr(synchronous, "jinja_pass_arg")
@@ -203,7 +205,7 @@ def _prefer_synchronous(name: str) -> Callable[..., Any]:
 
 def _collect_first(name: str) -> Callable[..., Any]:
     """Return the filter *name* that accepts an asynchronous iterable as well."""
-    synchronous = jinja2.filters.FILTERS[name]
+    synchronous = JINJA_FILTERS[name]
     place = 1 if hasattr(synchronous, "jinja_pass_arg") else 0
 
     async def collect(args: list[Any], kwargs: dict[str, Any]) -> Any:

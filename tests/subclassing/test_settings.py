@@ -593,7 +593,7 @@ async def test_invented_methods_are_not_cached() -> None:
     app = FaithfulQuart(__name__, static_folder=None)
     app.url_map.add(Rule("/", endpoint="index"))
     app.view_functions["index"] = lambda: "x"
-    client = app.test_client()
+    client: Any = app.test_client()
     for number in range(5):
         assert (await client.open("/", method=f"M{number}")).status_code == 200
     assert app.url_map.matches == {}  # type: ignore[attr-defined]
