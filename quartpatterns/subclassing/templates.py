@@ -15,7 +15,7 @@ them. Here the filters of Jinja work as in Flask, unless their value is an async
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property, partial, wraps
@@ -26,10 +26,11 @@ from typing import Any, TextIO
 from uuid import UUID
 
 import jinja2.filters
-from jinja2 import Undefined, nodes
+from jinja2 import Template, Undefined, nodes
 from jinja2.async_utils import auto_await
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import AsyncLoopContext, Context, LoopContext
+from jinja2.utils import LRUCache
 from markupsafe import Markup
 from quart import Quart, current_app
 from quart.templating import Environment
@@ -356,6 +357,32 @@ class FaithfulEnvironment(Environment):
     def __init__(self, app: Quart, **options: Any) -> None:
         super().__init__(app, **options)
         self.filters.update(FILTERS)
+        self._strings: Any = LRUCache(128)
+
+    def from_string(
+        self,
+        source: str | nodes.Template,
+        globals: MutableMapping[str, Any] | None = None,
+        template_class: type[Template] | None = None,
+    ) -> Template:
+        """Return a template of *source*. The last 128 are cached, because compiling takes long.
+
+        Arguments:
+            source: The text of the template.
+            globals: Variables of this template; with these it is not cached.
+            template_class: The class of the template; with this it is not cached.
+        """
+        if globals is not None or template_class is not None or not isinstance(source, str):
+            return super().from_string(source, globals, template_class)
+        # What the compiled code depends on can be changed after the first template.
+        syntax = (self.trim_blocks, self.lstrip_blocks, self.keep_trailing_newline)
+        classes = (self.autoescape, self.undefined, self.finalize, self.is_async)
+        known = (len(self.filters), len(self.tests), len(self.extensions))
+        key = (source, *syntax, *classes, *known)
+        template: Template | None = self._strings.get(key)
+        if template is None:
+            template = self._strings[key] = super().from_string(source)
+        return template
 
     @cached_property
     def synchronous(self) -> jinja2.Environment:

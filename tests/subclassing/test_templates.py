@@ -480,6 +480,24 @@ async def test_loops(source: str) -> None:
         assert await render_template_string(source, **values(), rows=Rows()) == expected
 
 
+async def test_strings_are_compiled_once() -> None:
+    """A text is compiled again only if what its code depends on has changed."""
+    environment = FaithfulQuart(__name__).jinja_env
+    first = environment.from_string("{{ x|upper }}")
+    assert environment.from_string("{{ x|upper }}") is first
+    assert environment.from_string("{{ x|upper }}", {"x": 1}) is not first
+    environment.filters["new"] = lambda x: f"new {x}"
+    template = environment.from_string("{{ x|new }}")
+    assert environment.from_string("{{ x|upper }}") is not first
+    assert await template.render_async(x="<") == "new &lt;"
+    environment.autoescape = False
+    assert await environment.from_string("{{ x|new }}").render_async(x="<") == "new <"
+    environment.autoescape = True
+    for number in range(300):
+        environment.from_string(str(number))
+    assert environment.from_string("{{ x|new }}") is not template
+
+
 async def test_map_is_lazy() -> None:
     """As in Flask, map() and select() read only what is used."""
     app = FaithfulQuart(__name__)
