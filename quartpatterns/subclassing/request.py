@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NoReturn, overload
 
@@ -40,6 +40,11 @@ __all__ = [
     "parse_headers",
 ]
 
+# Headers whose repetition makes a request ambiguous: a proxy may read another of the values than
+# the application. gunicorn refuses the same three.
+SINGLE = frozenset({"Content-Length", "Content-Type", "Host"})
+SEPARATORS = {"Cookie": "; "}
+
 
 @lru_cache(1024)
 def _decode_header_name(name: bytes) -> str:
@@ -51,39 +56,104 @@ def _decode_header_name(name: bytes) -> str:
     return name.decode("latin1").title()
 
 
-class RequestHeaders(Headers):
-    """Headers that look up absent names in a set.
+class _List:
+    """Makes the list of :class:`RequestHeaders` when one of Werkzeug's methods needs it."""
 
-    Most names that are looked up in a request are absent. For each of them Werkzeug searches
-    the list and creates an exception with an error page.
+    def __get__(self, headers: RequestHeaders, owner: type) -> list[tuple[str, str]]:
+        if (values := headers.values_by_name) is not None:
+            headers._list = list(values.items())
+            # The method can change the list. From now on it alone is right.
+            headers.values_by_name = None
+        pairs: list[tuple[str, str]] = headers.__dict__["_list"]
+        return pairs
+
+
+class RequestHeaders(Headers):
+    """The headers of a request, with one value for each name, as in a WSGI environment.
+
+    A dictionary answers the usual look-ups. Most names that are looked up are absent, and for
+    each of them Werkzeug searches its list and creates an exception with an error page. The
+    first use of any other method makes Werkzeug's list, which replaces the dictionary.
+
+    Arguments:
+        defaults: Headers in a form that :class:`werkzeug.datastructures.Headers` accepts.
+
+    Attributes:
+        values_by_name: The values, or ``None`` when the list has replaced them.
+        repeated: The names of the headers that must not be repeated, and were.
     """
 
-    _length = -1
+    _list = _List()  # type: ignore[assignment]
+    values_by_name: dict[str, str] | None = None
+    repeated: tuple[str, ...] = ()
 
-    def lacks(self, key: str) -> bool:
-        """Return whether there is no header of that name."""
-        if len(self._list) != self._length:
-            self._length = len(self._list)
-            self._names = {name.lower() for name, _ in self._list}
-        return key.lower() not in self._names
+    @classmethod
+    def of(cls, values_by_name: dict[str, str]) -> RequestHeaders:
+        """Return headers with these values, whose names are spelt as in ``X-Id``."""
+        headers = cls.__new__(cls)
+        headers.values_by_name = values_by_name
+        return headers
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str) and (value := self.get(key)) is not None:
+            return value
+        return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and not self.lacks(key) and super().__contains__(key)
+        if (values := self.values_by_name) is not None and isinstance(key, str):
+            return key in values or key.title() in values
+        return super().__contains__(key)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        if (values := self.values_by_name) is not None:
+            return iter(values.items())
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        return super().__len__() if (values := self.values_by_name) is None else len(values)
 
     def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
-        """Return the first value of that name, or *default*."""
-        return default if self.lacks(key) else super().get(key, default, type)
+        """Return the value of that name, or *default*."""
+        if type is None and (values := self.values_by_name) is not None:
+            return values[key] if key in values else values.get(key.title(), default)
+        return super().get(key, default, type)
 
     def getlist(self, key: str, type: Any = None) -> Any:
-        """Return all values of that name."""
-        return [] if self.lacks(key) else super().getlist(key, type)
+        """Return the values of that name: one, or none, unless the headers were changed."""
+        if type is None and self.values_by_name is not None:
+            value = self.get(key)
+            return [] if value is None else [value]
+        return super().getlist(key, type)
 
 
 def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
-    """Return the headers that the client sent. Quart would add a ``Remote-Addr``."""
-    headers = RequestHeaders()
+    """Return the headers that the client sent. Quart would add a ``Remote-Addr``.
+
+    The values of a repeated header are joined with a comma, as in WSGI (RFC 9110, section 5.2),
+    and those of ``Cookie`` with a semicolon (RFC 9113, section 8.2.3).
+    """
     # The server has checked the values for line breaks. Headers.add() would check them again.
-    headers._list = [(_decode_header_name(name), value.decode("latin1")) for name, value in raw]
+    values: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name = _decode_header_name(raw_name)
+        if name in values:
+            return _join_headers(raw)
+        values[name] = raw_value.decode("latin1")
+    return RequestHeaders.of(values)
+
+
+def _join_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
+    found: dict[str, list[str]] = {}
+    for raw_name, raw_value in raw:
+        # The values are joined once: joining one by one copies the growing value each time.
+        found.setdefault(_decode_header_name(raw_name), []).append(raw_value.decode("latin1"))
+    headers = RequestHeaders.of(
+        {
+            name: values[0] if name in SINGLE else SEPARATORS.get(name, ", ").join(values)
+            for name, values in found.items()
+        }
+    )
+    headers.repeated = tuple(name for name in found if name in SINGLE and len(found[name]) > 1)
     return headers
 
 
@@ -137,7 +207,7 @@ class FaithfulBody(Body):
             await self._receive_more()
         data = bytes(self._buffer[: self.high_water])
         del self._buffer[: self.high_water]
-        self._notify()
+        self.notify()
         return data
 
     def __await__(self) -> Generator[Any, None, bytes]:
@@ -147,7 +217,7 @@ class FaithfulBody(Body):
         """Return the whole body, which stays in the buffer for later calls."""
         self.check_limit()
         self._collectors += 1
-        self._notify()
+        self.notify()
         try:
             while not self.complete:
                 await self._receive_more()
@@ -188,17 +258,17 @@ class FaithfulBody(Body):
         self.received += len(data)
         if not self.discarding:
             self._buffer += data
-        self._notify()
+        self.notify()
 
     def set_complete(self) -> None:
         """Mark the end of the body."""
         self.complete = True
-        self._notify()
+        self.notify()
 
     def clear(self) -> None:
         """Drop the data that has been received and not read."""
         self._buffer.clear()
-        self._notify()
+        self.notify()
 
     def discard(self) -> None:
         """Drop all data, now and later, because it will not be read."""
@@ -214,7 +284,8 @@ class FaithfulBody(Body):
         finally:
             self._waiters.remove(waiter)
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Wake the tasks that wait for a change."""
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
