@@ -368,6 +368,8 @@ class RequestLimits(Request):
         super().__init__(*args, **kwargs)
         # A view can put a wrapper in the place of the body, for example to compute a checksum.
         self._counted_body = self.body
+        self._form_parsed = False
+        self._cached_data: bytes | None = None
 
     @property
     def max_content_length(self) -> int | None:
@@ -398,7 +400,9 @@ class RequestLimits(Request):
     async def get_data(
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> str | bytes:
-        """Read the whole body.
+        """Read the whole body, as :meth:`werkzeug.wrappers.Request.get_data` does.
+
+        Of a form that has been parsed nothing is left, unless this method read it before.
 
         Arguments:
             cache: Keep it for the next call.
@@ -409,17 +413,29 @@ class RequestLimits(Request):
             RequestEntityTooLarge: It is longer than :attr:`max_content_length`.
             RequestTimeout: It did not arrive within ``BODY_TIMEOUT`` seconds.
         """
-        if parse_form_data:
-            await self.form
+        if (data := self._cached_data) is None:
+            if parse_form_data:
+                await self.form
+            data = b"" if self._form_parsed else await self._read_body()
+            if not cache:
+                self.body.clear()
+            elif self._is_form:
+                self._cached_data = data
+        return data.decode(errors="replace") if as_text else data
+
+    async def _read_body(self) -> bytes:
         self._apply_limit()
         try:
             async with asyncio.timeout(self.body_timeout):
                 data: bytes = await self.body
         except TimeoutError as error:
             raise RequestTimeout from error
-        if not cache:
-            self.body.clear()
-        return data.decode(errors="replace") if as_text else data
+        return data
+
+    @property
+    def _is_form(self) -> bool:
+        """Whether the parser reads a body of this content type."""
+        return self.mimetype in self.form_data_parser_class.parse_functions
 
     def make_form_data_parser(self) -> FormDataParser:
         """Return the parser, once the declared length has been compared with the limit."""
@@ -427,6 +443,7 @@ class RequestLimits(Request):
         if self.content_type:
             # As in Flask this includes content types that the parser can't read.
             self._counted_body.check_declared_length()
+        self._form_parsed = self._is_form
         return super().make_form_data_parser()
 
 
