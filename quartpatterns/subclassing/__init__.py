@@ -23,6 +23,7 @@ from quartpatterns.subclassing.connection import (
 )
 from quartpatterns.subclassing.context import FaithfulSessionInterface, flash
 from quartpatterns.subclassing.files import send_file, send_from_directory
+from quartpatterns.subclassing.proxy_fix import ProxyFix
 from quartpatterns.subclassing.request import FaithfulBody, FaithfulRequest
 from quartpatterns.subclassing.response import FaithfulResponse
 from quartpatterns.subclassing.routing import FaithfulRule
@@ -39,6 +40,7 @@ __all__ = [
     "FaithfulRule",
     "FaithfulSessionInterface",
     "FaithfulWebsocketConnection",
+    "ProxyFix",
     "cancel_on_disconnect",
     "flash",
     "send_file",

@@ -25,6 +25,8 @@ __all__ = [
     "path_inside_mount",
 ]
 
+DEFAULT_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
+
 # Subdomain, path, method, and whether it is a websocket.
 CacheKey = tuple[str | None, str, str, bool]
 
@@ -124,8 +126,7 @@ class FaithfulMap(CachingMap):
 @lru_cache(1024)
 def _normalize_host(host: str, scheme: str) -> str:
     """Return the host as :meth:`werkzeug.routing.Map.bind` keeps it, without a default port."""
-    default_port = ":443" if scheme in {"https", "wss"} else ":80"
-    return Map().bind(host.removesuffix(default_port)).server_name
+    return Map().bind(host.removesuffix(DEFAULT_PORTS.get(scheme, ""))).server_name
 
 
 class FaithfulRule(QuartRule):
