@@ -135,10 +135,10 @@ def _split_port(host: str) -> tuple[str, str | None]:
 
 
 def _port(text: str | None, default: int | None) -> int | None:
-    """Return the port; ASGI has whole numbers, and a header can have any text."""
-    if text is not None and text.isascii() and text.isdecimal() and len(text) <= 5:
-        return int(text)
-    return default
+    """Return the port as ASGI needs it. A text that is no number makes the port unknown."""
+    if text is None:
+        return default
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else None
 
 
 def _set_host(scope: dict[str, Any], host: str) -> None:

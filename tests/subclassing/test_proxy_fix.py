@@ -248,8 +248,9 @@ def test_scope() -> None:
     after = ProxyFix(lambda *_: None, x_host=1).fixed(before)  # type: ignore[arg-type]
     assert before == copy
     assert after["headers"] == [(b"host", b"b:x"), (b"x-forwarded-host", b"b:x")]
-    # A port is a whole number in ASGI.
-    assert after["server"] == ("b", 80)
+    # A port is a whole number in ASGI, or None.
+    assert after["server"] == ("b", None)
+    assert fixed({}, {"X-Forwarded-Host": "b"}, x_host=1)["server"] == ("b", 80)
     assert after["quartpatterns.proxy_fix.orig"] == {
         "client": ("192.0.2.1", 1234),
         "scheme": "http",
