@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WebsocketScope
 from quart import Quart
 from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.debug import traceback_response
@@ -70,6 +70,12 @@ class Receiver:
         abort: Called with an error of *receive*.
     """
 
+    disconnected = False
+    complete = False
+    _lock: asyncio.Lock | None = None
+    _watcher: asyncio.Task[None] | None = None
+    _has_body: bool | None = None
+
     def __init__(
         self,
         request: Request,
@@ -80,14 +86,9 @@ class Receiver:
         self.request = request
         # A view can put a wrapper in the place of this body, and append() then goes to it.
         self.body = request.body
-        self.disconnected = False
-        self.complete = False
         self._receive: Any = receive
         self._disconnect = disconnect
         self._abort = abort
-        self._lock: asyncio.Lock | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._has_body: bool | None = None
         if isinstance(self.body, FaithfulBody):
             self.body.receive = self._receive_for_body
         else:
@@ -182,6 +183,11 @@ class Receiver:
                 while self.unread and isinstance(body, FaithfulBody):
                     await body.wait_for_change()
 
+    @property
+    def watching(self) -> bool:
+        """Whether the watching task was started."""
+        return self._watcher is not None
+
     async def stop(self) -> None:
         """End the watching task."""
         if self._watcher is not None:
@@ -212,16 +218,15 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
     drain_timeout = 2.0
 
-    def __init__(self, app: Quart, scope: HTTPScope) -> None:
-        super().__init__(app, scope)
-        self._reason: BaseException | None = None
-        self._view_ended = False
-        self._streaming = False
-        self._sent = False
-        self._supervised = False
-        # When the message or response began whose time is limited, and the limit in seconds.
-        self._send_started: float | None = None
-        self._send_timeout: float | None = None
+    # Attributes of the class take no time for each request.
+    _reason: BaseException | None = None
+    _view_ended = False
+    _streaming = False
+    _sent = False
+    _supervised = False
+    # When the message or response began whose time is limited, and the limit in seconds.
+    _send_started: float | None = None
+    _send_timeout: float | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer the request.
@@ -246,7 +251,8 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 raise self._reason from None
         finally:
             self._timer.cancel()
-            await self._receiver.stop()
+            if self._receiver.watching:
+                await self._receiver.stop()
             self._receiver.release_body()
             # Without this cycle, the objects of a request need no garbage collection.
             del self._receiver
@@ -316,7 +322,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             if self._receiver.disconnected:
                 async with body:
                     return
-        if self._receiver.unread:
+        if unread := self._receiver.unread:
             await self._continue_receiving(request, response, streamed=data is None)
         self._limit_time(response)
         start: Any = {
@@ -336,7 +342,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             for begin in range(0, len(data), MAX_CHUNK):
                 await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
             data = b""
-        if self._receiver.unread:
+        if unread and self._receiver.unread:
             await self._send_chunk(send, data)
             data = b""
             await self._receiver.drain(self.drain_timeout)

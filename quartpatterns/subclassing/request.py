@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NoReturn, overload
 
@@ -16,6 +16,7 @@ from quart import has_app_context
 from quart.formparser import FormDataParser
 from quart.globals import current_app
 from quart.wrappers import Request, Websocket
+from quart.wrappers.base import BaseRequestWebsocket
 from quart.wrappers.request import Body
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
@@ -24,6 +25,8 @@ from werkzeug.exceptions import (
     RequestTimeout,
     UnsupportedMediaType,
 )
+from werkzeug.sansio.utils import get_host
+from werkzeug.utils import cached_property
 
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
 from quartpatterns.subclassing.routing import path_inside_mount
@@ -126,23 +129,18 @@ class RequestHeaders(Headers):
         return super().getlist(key, type)
 
 
-def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
+def parse_headers(raw: Collection[tuple[bytes, bytes]]) -> RequestHeaders:
     """Return the headers that the client sent. Quart would add a ``Remote-Addr``.
 
     The values of a repeated header are joined with a comma, as in WSGI (RFC 9110, section 5.2),
     and those of ``Cookie`` with a semicolon (RFC 9113, section 8.2.3).
     """
     # The server has checked the values for line breaks. Headers.add() would check them again.
-    values: dict[str, str] = {}
-    for raw_name, raw_value in raw:
-        name = _decode_header_name(raw_name)
-        if name in values:
-            return _join_headers(raw)
-        values[name] = raw_value.decode("latin1")
-    return RequestHeaders.of(values)
+    values = {_decode_header_name(name): value.decode("latin1") for name, value in raw}
+    return RequestHeaders.of(values) if len(values) == len(raw) else _join_headers(raw)
 
 
-def _join_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
+def _join_headers(raw: Collection[tuple[bytes, bytes]]) -> RequestHeaders:
     found: dict[str, list[str]] = {}
     for raw_name, raw_value in raw:
         # The values are joined once: joining one by one copies the growing value each time.
@@ -363,13 +361,13 @@ class RequestLimits(Request):
     body_class = FaithfulBody
     body: FaithfulBody
     form_data_parser_class = FaithfulFormDataParser
+    _form_parsed = False
+    _cached_data: bytes | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A view can put a wrapper in the place of the body, for example to compute a checksum.
         self._counted_body = self.body
-        self._form_parsed = False
-        self._cached_data: bytes | None = None
 
     @property
     def max_content_length(self) -> int | None:
@@ -447,7 +445,24 @@ class RequestLimits(Request):
         return super().make_form_data_parser()
 
 
-class FaithfulRequest(JSONErrors, RequestLimits):
+@lru_cache(1024)
+def _checked_host(scheme: str, host: str | None, server: tuple[str, int | None] | None) -> str:
+    return get_host(scheme, host, server)
+
+
+class CheckedHost(BaseRequestWebsocket):
+    """Remembers which hosts are valid. Each request needs its host, to build URLs."""
+
+    @cached_property
+    def host(self) -> str:
+        """The host and port of the request, as :attr:`werkzeug.wrappers.Request.host`."""
+        server = self.server
+        if self.trusted_hosts or (server is not None and type(server) is not tuple):
+            return get_host(self.scheme, self.headers.get("Host"), server, self.trusted_hosts)
+        return _checked_host(self.scheme, self.headers.get("Host"), server)
+
+
+class FaithfulRequest(JSONErrors, RequestLimits, CheckedHost):
     """The request class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
     .. versionadded:: 0.1
@@ -473,7 +488,7 @@ class FaithfulRequest(JSONErrors, RequestLimits):
         return super().blueprints
 
 
-class FaithfulWebsocket(Websocket):
+class FaithfulWebsocket(CheckedHost, Websocket):
     """The websocket class: headers, path and address come from the ASGI scope unchanged."""
 
     path_info: str | None

@@ -61,7 +61,7 @@ def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     try:
         return [
             (_encode_header_name(name), value.encode("latin1").strip(b" \t"))
-            for name, value in headers
+            for name, value in headers._list
         ]
     except UnicodeEncodeError as error:
         raise ValueError(
@@ -184,7 +184,7 @@ class ResponseData(Response):
         """Return the headers to send: completed, and without those the status forbids."""
         status = self.status_code
         headers = self.headers
-        names = {name.lower() for name, _ in headers}
+        names = [name.lower() for name, _ in headers._list]
         for name in ("location", "content-location"):
             if name in names:
                 headers[name] = iri_to_uri(headers.getlist(name)[-1])
