@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NoReturn, overload
 
@@ -86,7 +86,7 @@ class RequestHeaders(Headers):
         repeated: The names of the headers that must not be repeated, and were.
     """
 
-    _list = _List()  # type: ignore[assignment]
+    _list: Any = _List()
     values_by_name: dict[str, str] | None = None
     repeated: tuple[str, ...] = ()
 
@@ -105,7 +105,7 @@ class RequestHeaders(Headers):
     def __contains__(self, key: object) -> bool:
         if (values := self.values_by_name) is not None and isinstance(key, str):
             return key in values or key.title() in values
-        return super().__contains__(key)  # type: ignore[arg-type]
+        return super().__contains__(key)  # type: ignore[operator]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         if (values := self.values_by_name) is not None:
@@ -119,28 +119,31 @@ class RequestHeaders(Headers):
         """Return the value of that name, or *default*."""
         if type is None and (values := self.values_by_name) is not None:
             return values[key] if key in values else values.get(key.title(), default)
-        return super().get(key, default, type)
+        inherited: Any = super().get
+        return inherited(key, default, type)
 
     def getlist(self, key: str, type: Any = None) -> Any:
         """Return the values of that name: one, or none, unless the headers were changed."""
         if type is None and self.values_by_name is not None:
             value = self.get(key)
             return [] if value is None else [value]
-        return super().getlist(key, type)
+        inherited: Any = super().getlist
+        return inherited(key, type)
 
 
-def parse_headers(raw: Collection[tuple[bytes, bytes]]) -> RequestHeaders:
+def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
     """Return the headers that the client sent. Quart would add a ``Remote-Addr``.
 
     The values of a repeated header are joined with a comma, as in WSGI (RFC 9110, section 5.2),
     and those of ``Cookie`` with a semicolon (RFC 9113, section 8.2.3).
     """
     # The server has checked the values for line breaks. Headers.add() would check them again.
-    values = {_decode_header_name(name): value.decode("latin1") for name, value in raw}
-    return RequestHeaders.of(values) if len(values) == len(raw) else _join_headers(raw)
+    pairs = raw if isinstance(raw, list) else list(raw)
+    values = {_decode_header_name(name): value.decode("latin1") for name, value in pairs}
+    return RequestHeaders.of(values) if len(values) == len(pairs) else _join_headers(pairs)
 
 
-def _join_headers(raw: Collection[tuple[bytes, bytes]]) -> RequestHeaders:
+def _join_headers(raw: list[tuple[bytes, bytes]]) -> RequestHeaders:
     found: dict[str, list[str]] = {}
     for raw_name, raw_value in raw:
         # The values are joined once: joining one by one copies the growing value each time.

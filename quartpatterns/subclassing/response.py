@@ -160,7 +160,7 @@ class ResponseData(Response):
     A list or tuple is joined at once and has a ``Content-Length``, as in Flask.
     """
 
-    headers = AssignedHeaders()  # type: ignore[assignment]  # pyright: ignore
+    headers = AssignedHeaders()  # pyright: ignore[reportAssignmentType]
     iterable_body_class = FaithfulIterableBody
 
     def __init__(

@@ -42,7 +42,7 @@ class Latin1Headers:
 
     def __init__(self, app: Any, scope: Any, *args: Any, **kwargs: Any) -> None:
         headers = [(name, _as_latin1(value)) for name, value in scope["headers"]]
-        super().__init__(app, scope | {"headers": headers}, *args, **kwargs)
+        super().__init__(app, scope | {"headers": headers}, *args, **kwargs)  # type: ignore[call-arg]
 
     async def _asgi_send(self, message: Any) -> None:
         if headers := message.get("headers"):

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import functools
 import logging
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -323,8 +324,6 @@ async def test_shutdown(app: FaithfulQuart, cancelled: bool) -> None:
     """A server that stops waits for such a view, and cancels it after its graceful timeout."""
     log = Log(app)
     app.add_url_rule("/", "view", through(log.view))
-    import socket
-
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     config = Config()
@@ -332,7 +331,7 @@ async def test_shutdown(app: FaithfulQuart, cancelled: bool) -> None:
     config.errorlog = None
     config.graceful_timeout = 0.3 if cancelled else 20
     stop = asyncio.Event()
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
+    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
     async with connect(port) as (_, writer):
         writer.write(GET % b"/")
         await eventually(lambda: "charged" in log)
@@ -524,9 +523,7 @@ async def test_own_cancellation_under_testing(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_cancellation_in_last_handler(
-    app: FaithfulQuart, ending: Callable[[], Any]
-) -> None:
+async def test_cancellation_in_last_handler(app: FaithfulQuart, ending: Callable[[], Any]) -> None:
     """The server sees an error of the handler for 500, or of a teardown function, and logs it."""
 
     @app.get("/")

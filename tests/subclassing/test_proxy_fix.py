@@ -168,7 +168,7 @@ async def test_below_a_mount() -> None:
 
 
 @given(
-    lines=st.tuples(*[st.lists(st.text("1a:,./[]\" \\-", max_size=8), max_size=2)] * 4),
+    lines=st.tuples(*[st.lists(st.text('1a:,./[]" \\-', max_size=8), max_size=2)] * 4),
     trusted=st.tuples(*[st.integers(0, 3)] * 4),
 )
 async def test_any_header(lines: tuple[list[str], ...], trusted: tuple[int, ...]) -> None:
@@ -243,7 +243,9 @@ async def test_websocket() -> None:
 
 def test_scope() -> None:
     """The scope stays valid, the original is kept and the server's own is not changed."""
-    before = scope(headers=[(b"Host", b"a"), (b"x-forwarded-host", b"b:x")], path="/p", root_path="")
+    before = scope(
+        headers=[(b"Host", b"a"), (b"x-forwarded-host", b"b:x")], path="/p", root_path=""
+    )
     copy = dict(before)
     after = ProxyFix(lambda *_: None, x_host=1).fixed(before)  # type: ignore[arg-type]
     assert before == copy
