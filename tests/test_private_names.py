@@ -136,6 +136,12 @@ PRIVATE = [
         "_preserved_context",
         "Quart's test client reads it; handle_request() is replaced and has to set it",
     ),
+    Private(
+        "subclassing",
+        "quart.testing.connections:TestHTTPConnection",
+        "_asgi_send",
+        "decodes the headers of responses as UTF-8, and no public method sees the message before",
+    ),
     # tasks
     # wtforms
     Private(

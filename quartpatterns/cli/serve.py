@@ -34,17 +34,20 @@ from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_
 from quartpatterns.compare.applications import load_application
 from quartpatterns.compare.processes import Process
 from quartpatterns.compare.servers import hypercorn_file
+from quartpatterns.subclassing import ProxyFix
 
 __all__ = ["application", "command"]
 
 GALLERY = "quartpatterns.gallery:create_app()"
 APP = "QUARTPATTERNS_APP"  # the environment variable with the name of the application
+PROXIES = "QUARTPATTERNS_PROXIES"  # the environment variable with the number of proxies
 POLL_INTERVAL = 0.1  # seconds between two checks of a process
 MINIMUM_LIFETIME = 5.0  # seconds; a worker that exits sooner is not restarted
 EPILOG = """
 \b
   quartpatterns serve                            on http://127.0.0.1:5000, data in ./instance
   quartpatterns serve --bind 0.0.0.0:8080 --workers 4
+  quartpatterns serve --proxies 1                behind one proxy, such as nginx
   REDIS_URL=redis://host/0 quartpatterns serve   with your own Redis
 \b
 Environment variables:
@@ -70,6 +73,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--bind", multiple=True, metavar="HOST:PORT", help="Address to listen on; can be repeated."
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Number of server processes.")
+@click.option(
+    "--proxies",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Number of proxies in front that set X-Forwarded-For and X-Forwarded-Proto.",
+)
 @click.option("--config", "file", type=FILE, help="A configuration file of Hypercorn.")
 @click.option(
     "--data",
@@ -91,6 +101,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def command(
     bind: tuple[str, ...],
     workers: int | None,
+    proxies: int,
     file: Path | None,
     data: Path,
     migrate: bool,
@@ -107,7 +118,7 @@ def command(
         raise UsageProblem(f"{error}: use --config") from error
     config = read_config(file, bind=bind, workers=workers)
     data = create_data_folder(data)
-    env = {**os.environ, APP: name}
+    env = {**os.environ, APP: name, PROXIES: str(proxies)}
     env["SECRET_KEY"] = env.get("SECRET_KEY") or secrets.token_hex()
     env.setdefault("SQLITE_FILE", str(data / "sqlite3.db"))
     env.setdefault("UPLOAD_FOLDER", str(data / "uploads"))
@@ -144,10 +155,12 @@ def application() -> Any:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with report_user_errors():
-            return load_application(os.environ[APP])
+            app: Any = load_application(os.environ[APP])
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    proxies = int(os.environ.get(PROXIES, "0"))
+    return ProxyFix(app, x_for=proxies, x_proto=proxies) if proxies else app
 
 
 class _Stop(BaseException):

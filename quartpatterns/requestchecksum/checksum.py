@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 from quart import Request
 from quart.wrappers.request import Body
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestTimeout
 
 from quartpatterns._shared.extras import requires_extra
 
@@ -128,7 +129,7 @@ class Checksum:
             RequestEntityTooLarge: The body is larger than ``MAX_CONTENT_LENGTH``.
             RequestTimeout: The body didn't arrive within ``BODY_TIMEOUT`` seconds.
         """
-        await self._request.get_data(cache=True, as_text=False, parse_form_data=False)
+        await _read_body(self._request)
         return self._hash.digest()
 
     async def hexdigest(self) -> str:
@@ -215,7 +216,7 @@ async def verify_digest(
 
     current = _tee(request, update, verify)
     if not streaming:
-        await current.get_data(cache=True, as_text=False, parse_form_data=False)
+        await _read_body(current)
 
 
 def _tee(
@@ -231,6 +232,15 @@ def _tee(
         )
     current.body = TeeBody(current.body, on_data, on_end)
     return current
+
+
+async def _read_body(request: Request) -> None:
+    """Read the whole body. ``get_data()`` may return nothing if a form was parsed, as in Flask."""
+    try:
+        async with asyncio.timeout(request.body_timeout):
+            await request.body
+    except TimeoutError as error:
+        raise RequestTimeout from error
 
 
 def _new_hash(algorithm: str) -> _Hash:

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
+from quartpatterns.subclassing.cancellation import cancel_on_disconnect
 from quartpatterns.subclassing.connection import (
     FaithfulHTTPConnection,
     FaithfulWebsocketConnection,
 )
 from quartpatterns.subclassing.context import flash
 from quartpatterns.subclassing.files import send_file, send_from_directory
+from quartpatterns.subclassing.proxy_fix import ProxyFix
 from quartpatterns.subclassing.request import FaithfulBody, FaithfulRequest
 from quartpatterns.subclassing.response import FaithfulResponse
 from quartpatterns.subclassing.routing import FaithfulRule
@@ -39,6 +41,8 @@ __all__ = [
     "FaithfulRule",
     "FaithfulSessionInterface",
     "FaithfulWebsocketConnection",
+    "ProxyFix",
+    "cancel_on_disconnect",
     "flash",
     "send_file",
     "send_from_directory",

@@ -9,6 +9,7 @@ from quart import Blueprint, Quart
 from quart.wrappers import Response
 
 from quartpatterns.subclassing import (
+    cancellation,
     cli,
     config,
     connection,
@@ -45,6 +46,7 @@ class FaithfulQuart(
     context.Contexts,
     routing.Hosts,
     dispatch.SyncThreads,
+    cancellation.Cancellation,
     files.StaticFiles,
     context.SessionInTemplates,
     files.FileDefaults,
@@ -64,6 +66,8 @@ class FaithfulQuart(
 
     * ``SYNC_THREADS``: The number of threads for synchronous views. With ``None``, the default,
       they run in asyncio's.
+    * ``CANCEL_ON_DISCONNECT``: Whether a view is cancelled when its client disconnects. With
+      ``False``, the default, it runs to its end, as in Flask.
     * ``RESPONSE_TIMEOUT``: The seconds in which a client must take one message of a response.
       Quart limits the whole response.
 

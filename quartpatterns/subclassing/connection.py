@@ -3,7 +3,7 @@
 For each request Quart starts two tasks, waits for them and sends three messages. Here the view
 runs in the task of the server, and a response that is not streamed is sent in two messages. A
 task that watches whether the client disconnects is started only if the view runs for longer
-than :data:`WATCH_DELAY`, or if the request's body has not been read when the response is sent.
+than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the response is sent.
 """
 
 # Quart's and Werkzeug's annotations leave type arguments out.
@@ -28,6 +28,7 @@ from quart.wrappers.response import DataBody, IterableBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
+from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
 from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
 from quartpatterns.subclassing.request import FaithfulBody, client_address, parse_headers
 from quartpatterns.subclassing.response import FaithfulResponse, encode_headers
@@ -35,8 +36,10 @@ from quartpatterns.subclassing.routing import path_inside_mount
 
 __all__ = ["FaithfulHTTPConnection", "FaithfulWebsocketConnection", "ResponseTimeoutError"]
 
-# Seconds that a view can run before a task watches whether the client disconnects.
-WATCH_DELAY = 0.05
+# Once a view has run for one to two times as many seconds, a task watches whether the client
+# disconnects.
+WATCH_INTERVAL = 0.025
+WATCH = "subclassing.watch"
 # Bytes in one message, so that RESPONSE_TIMEOUT limits the time for each MiB of a response.
 MAX_CHUNK = 1024 * 1024
 # Methods whose requests have no body unless they declare one, also over HTTP/2.
@@ -68,24 +71,29 @@ class Receiver:
     Arguments:
         request: The request whose body is filled.
         receive: The callable of the ASGI server.
-        abort: Called with the reason when no response is possible any more.
+        disconnect: Called when the client has disconnected.
+        abort: Called with an error of *receive*.
     """
+
+    disconnected = False
+    complete = False
+    _lock: asyncio.Lock | None = None
+    _watcher: asyncio.Task[None] | None = None
+    _has_body: bool | None = None
 
     def __init__(
         self,
         request: Request,
         receive: ASGIReceiveCallable,
+        disconnect: Callable[[], None],
         abort: Callable[[BaseException], None],
     ) -> None:
         self.request = request
         # A view can put a wrapper in the place of this body, and append() then goes to it.
         self.body = request.body
-        self.disconnected = False
         self._receive: Any = receive
+        self._disconnect = disconnect
         self._abort = abort
-        self._lock: asyncio.Lock | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._has_body: bool | None = None
         if isinstance(self.body, FaithfulBody):
             self.body.receive = self._receive_for_body
         else:
@@ -93,10 +101,15 @@ class Receiver:
             self.watch()
 
     @property
+    def strands_reader(self) -> bool:
+        """Whether a reader of the body would wait for ever after a disconnection."""
+        return not (self.complete or isinstance(self.body, FaithfulBody))
+
+    @property
     def unread(self) -> bool:
-        """Whether the request has a body that has not been received completely."""
+        """Whether the client is still to send a part of the request's body."""
         body = self.body
-        if not isinstance(body, FaithfulBody) or body.complete:
+        if not isinstance(body, FaithfulBody) or body.complete or self.disconnected:
             return False
         if self._has_body is None:
             request = self.request
@@ -110,7 +123,8 @@ class Receiver:
         """Receive a message, unless another task does so.
 
         Raises:
-            ClientDisconnected: The client has disconnected. The view is cancelled before that.
+            ClientDisconnected: The client has disconnected. If the disconnection cancels the
+                view, it is cancelled before that.
         """
         await self._receive_one()
         if self.disconnected:
@@ -128,10 +142,13 @@ class Receiver:
             if message["type"] == "http.request":
                 self.request.body.append(message.get("body", b""))
                 if not message.get("more_body", False):
+                    self.complete = True
                     self.request.body.set_complete()
             elif message["type"] == "http.disconnect":
                 self.disconnected = True
-                self._abort(ClientDisconnected())
+                self._disconnect()
+                if isinstance(self.body, FaithfulBody):
+                    self.body.notify()
 
     def _progress(self) -> tuple[int, bool]:
         body = self.body
@@ -171,6 +188,11 @@ class Receiver:
                 while self.unread and isinstance(body, FaithfulBody):
                     await body.wait_for_change()
 
+    @property
+    def watching(self) -> bool:
+        """Whether the watching task was started."""
+        return self._watcher is not None
+
     async def stop(self) -> None:
         """End the watching task."""
         if self._watcher is not None:
@@ -187,8 +209,44 @@ async def _raise_disconnected() -> None:
     raise ClientDisconnected
 
 
+class Watch:
+    """Supervises the connections of an event loop that have lasted for some time.
+
+    All have one timer. A timer for each request would take 5 % of the time of a short one.
+
+    Arguments:
+        loop: The event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._new: set[FaithfulHTTPConnection] = set()
+        self._old: set[FaithfulHTTPConnection] = set()
+        self._running = False
+
+    def add(self, connection: FaithfulHTTPConnection) -> set[FaithfulHTTPConnection]:
+        """Return the set to which *connection* is added. Removed from it, it is not supervised."""
+        if not self._running:
+            self._running = True
+            self.loop.call_later(WATCH_INTERVAL, self._tick)
+        self._new.add(connection)
+        return self._new
+
+    def _tick(self) -> None:
+        due, self._old, self._new = self._old, self._new, set()
+        if self._old:
+            self.loop.call_later(WATCH_INTERVAL, self._tick)
+        else:
+            self._running = False
+        for connection in due:
+            connection.supervise()
+
+
 class FaithfulHTTPConnection(ASGIHTTPConnection):
     """A connection that sends the response in the task of the server.
+
+    A view runs to its end if its client disconnects, unless it is to be cancelled: see
+    :func:`~quartpatterns.subclassing.cancellation.cancel_on_disconnect`.
 
     .. versionadded:: 0.1
 
@@ -198,32 +256,47 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
     drain_timeout = 2.0
 
-    def __init__(self, app: Quart, scope: HTTPScope) -> None:
-        super().__init__(app, scope)
-        self._reason: BaseException | None = None
-        self._sent = False
-        self._supervised = False
-        # When the message or response began whose time is limited, and the limit in seconds.
-        self._send_started: float | None = None
-        self._send_timeout: float | None = None
+    # Attributes of the class take no time for each request.
+    _reason: BaseException | None = None
+    _view_ended = False
+    _streaming = False
+    _sent = False
+    _supervised = False
+    # When the message or response began whose time is limited, and the limit in seconds.
+    _send_started: float | None = None
+    _send_timeout: float | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer the request, or stop when the client disconnects."""
+        """Answer the request.
+
+        Raises:
+            concurrent.futures.CancelledError: A stream, or another part of the application that
+                no error handler covers, awaited something that was cancelled.
+        """
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._loop = self._task.get_loop()
         request = self._create_request(send)
-        self._receiver = Receiver(request, receive, self.abort)
-        self._timer = self._loop.call_later(WATCH_DELAY, self._supervise)
+        self._receiver = Receiver(request, receive, self.disconnect, self.abort)
+        watch: Watch | None = self.app.extensions.get(WATCH)
+        if watch is None or watch.loop is not self._loop:
+            watch = self.app.extensions[WATCH] = Watch(self._loop)
+        watched = watch.add(self)
         try:
             await self.handle_request(request, send)
-        except asyncio.CancelledError:
-            if self._reason is None or self._task.uncancel():
+        except asyncio.CancelledError as error:
+            if self._reason is None:
+                raise failure_of(error) from error
+            if self._task.uncancel():
                 raise
             if not isinstance(self._reason, ClientDisconnected):
                 raise self._reason from None
         finally:
-            self._timer.cancel()
-            await self._receiver.stop()
+            watched.discard(self)
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._receiver.watching:
+                await self._receiver.stop()
             self._receiver.release_body()
             # Without this cycle, the objects of a request need no garbage collection.
             del self._receiver
@@ -231,8 +304,6 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
     def _create_request(self, send: ASGISendCallable) -> Request:
         scope = self.scope
         headers = parse_headers(scope["headers"])
-        if scope["http_version"] < "1.1":
-            headers.setdefault("Host", self.app.config["SERVER_NAME"] or "")
         root_path = scope.get("root_path", "")
         path = path_inside_mount(scope["path"], root_path)
         request = self.app.request_class(
@@ -265,8 +336,13 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         except Exception as error:
             made = await _handle_error(self.app, self.scope, error)
         response = FaithfulResponse.force_type(made)
+        self._view_ended = True
         try:
             await self._send(request, response, send)
+        except OSError:
+            # A server's send() can raise it when the client has disconnected (ASGI 2.4).
+            if not self._receiver.disconnected:
+                raise
         finally:
             if response.on_close:
                 await response.close()
@@ -285,7 +361,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                     pass  # Leaving it closes the generator.
         elif type(body) is DataBody:
             data = body.data[body.begin : body.end]
-        if self._receiver.unread:
+        else:
+            self._streaming = True
+            if self._receiver.disconnected:
+                async with body:
+                    return
+        if unread := self._receiver.unread:
             await self._continue_receiving(request, response, streamed=data is None)
         self._limit_time(response)
         start: Any = {
@@ -300,11 +381,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                     chunk = item.encode() if isinstance(item, str) else item
                     await self._send_chunk(send, chunk)
             data = b""
+            self._streaming = False
         if len(data) > MAX_CHUNK:
             for begin in range(0, len(data), MAX_CHUNK):
                 await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
             data = b""
-        if self._receiver.unread:
+        if unread and self._receiver.unread:
             await self._send_chunk(send, data)
             data = b""
             await self._receiver.drain(self.drain_timeout)
@@ -337,6 +419,21 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             if request.http_version < "2":
                 response.headers["Connection"] = "close"
 
+    def disconnect(self) -> None:
+        """End a stream, or a view that is to be cancelled, as the client has disconnected.
+
+        A response that is not streamed is still sent: a client that has only closed its sending
+        half receives it, and the server drops what nobody receives.
+        """
+        if self._view_ended:
+            ends = self._streaming
+        else:
+            ends = self._receiver.strands_reader or is_cancelled_on_disconnect(
+                self.app, self._receiver.request
+            )
+        if ends:
+            self.abort(ClientDisconnected())
+
     def abort(self, reason: BaseException) -> None:
         """Cancel the view or the sending because of *reason*, unless the response was sent."""
         if self._reason is None and not self._sent:
@@ -350,9 +447,9 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             self._send_timeout = response.timeout
             self._send_started = self._loop.time()
         if self._supervised and self._send_timeout is not None:
-            self._supervise()
+            self.supervise()
 
-    def _supervise(self) -> None:
+    def supervise(self) -> None:
         """Watch for the client's disconnection, and check the time limit now and when it ends."""
         self._supervised = True
         self._receiver.watch()
@@ -361,7 +458,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         now = self._loop.time()
         due = (now if self._send_started is None else self._send_started) + self._send_timeout
         if self._send_started is None or due > now:
-            self._timer = self._loop.call_at(due, self._supervise)
+            self._timer = self._loop.call_at(due, self.supervise)
             return
         # The last message can be stuck as well.
         self._sent = False
@@ -383,9 +480,16 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
     async def accept_connection(
         self, send: ASGISendCallable, headers: Headers, subprotocol: str | None
     ) -> None:
-        """Accept the websocket."""
+        """Accept the websocket, unless it has been accepted."""
+        if self.accepted:
+            return
         self.accepted = True
-        await super().accept_connection(send, headers, subprotocol)
+        accept: Any = {
+            "type": "websocket.accept",
+            "headers": encode_headers(headers),
+            "subprotocol": subprotocol,
+        }
+        await send(accept)
 
     async def close_connection(self, send: ASGISendCallable, code: int, reason: str) -> None:
         """Close the websocket."""
@@ -393,17 +497,25 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         self.closed = True
 
     async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
-        """Let the application handle the websocket, then close it or refuse it."""
+        """Let the application handle the websocket, then close it or refuse it.
+
+        The code for closing is 1011 for an error of the server, 1008 for another error that is
+        raised with ``abort()``, and 1000 otherwise (RFC 6455, section 7.4.1).
+        """
         made: Any
         try:
             made = await self.app.handle_websocket(websocket)
         except Exception as error:
             made = await _handle_error(self.app, self.scope, error)
+        except asyncio.CancelledError as error:
+            raise failure_of(error) from error
         extensions = self.scope.get("extensions") or {}
         if made is not None and not self.accepted and "websocket.http.response" in extensions:
             await self._refuse(FaithfulResponse.force_type(made), send)
         elif (made is not None or self.accepted) and not self.closed:
-            close: Any = {"type": "websocket.close", "code": 1000}
+            status = made.status_code if made is not None else 200
+            code = 1011 if status >= 500 else 1008 if status >= 400 else 1000
+            close: Any = {"type": "websocket.close", "code": code}
             await send(close)
 
     async def _refuse(self, response: FaithfulResponse, send: ASGISendCallable) -> None:

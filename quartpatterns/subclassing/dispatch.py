@@ -36,6 +36,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 
 from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns.subclassing.cancellation import failure_of
 
 __all__ = [
     "AsyncCallables",
@@ -74,6 +75,10 @@ class Dispatch(Quart):
             except Exception as error:
                 failure = error
                 return await self.handle_exception(error)
+            except asyncio.CancelledError as error:
+                failure = error  # if the request is cancelled, and failure_of() raises it
+                failure = failure_of(error)
+                return await self._handle_cancellation(failure)
             except BaseException as error:
                 failure = error
                 raise
@@ -101,14 +106,28 @@ class Dispatch(Quart):
                 result = await self.dispatch_request(request_context)
         except Exception as error:
             result = await self.handle_user_exception(error)
+        except asyncio.CancelledError as error:
+            try:
+                raise failure_of(error)
+            except Exception as failure:
+                result = await self.handle_user_exception(failure)
         return await self.finalize_request(result, request_context)
+
+    async def _handle_cancellation(self, failure: Exception) -> ResponseTypes:
+        try:
+            raise failure  # The logger shows the exception that is being handled.
+        except Exception:
+            return await self.handle_exception(failure)
 
     async def full_dispatch_websocket(
         self, websocket_context: WebsocketContext | None = None
     ) -> ResponseTypes | None:
         """Call the hooks and the handler, and return a response if the websocket is refused."""
         self._got_first_request = True
-        return await super().full_dispatch_websocket(websocket_context)
+        try:
+            return await super().full_dispatch_websocket(websocket_context)
+        except asyncio.CancelledError as error:
+            raise failure_of(error) from error
 
     async def dispatch_request(
         self, request_context: RequestContext | None = None

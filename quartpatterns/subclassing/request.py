@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NoReturn, overload
 
@@ -16,6 +16,7 @@ from quart import has_app_context
 from quart.formparser import FormDataParser
 from quart.globals import current_app
 from quart.wrappers import Request, Websocket
+from quart.wrappers.base import BaseRequestWebsocket
 from quart.wrappers.request import Body
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
@@ -24,6 +25,8 @@ from werkzeug.exceptions import (
     RequestTimeout,
     UnsupportedMediaType,
 )
+from werkzeug.sansio.utils import get_host
+from werkzeug.utils import cached_property
 
 from quartpatterns.subclassing.debugging import DebugFiles
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
@@ -41,6 +44,11 @@ __all__ = [
     "parse_headers",
 ]
 
+# Headers whose repetition makes a request ambiguous: a proxy may read another of the values than
+# the application. gunicorn refuses the same three.
+SINGLE = frozenset({"Content-Length", "Content-Type", "Host"})
+SEPARATORS = {"Cookie": "; "}
+
 
 @lru_cache(1024)
 def _decode_header_name(name: bytes) -> str:
@@ -52,39 +60,102 @@ def _decode_header_name(name: bytes) -> str:
     return name.decode("latin1").title()
 
 
-class RequestHeaders(Headers):
-    """Headers that look up absent names in a set.
+class _List:
+    """Makes the list of :class:`RequestHeaders` when one of Werkzeug's methods needs it."""
 
-    Most names that are looked up in a request are absent. For each of them Werkzeug searches
-    the list and creates an exception with an error page.
+    def __get__(self, headers: RequestHeaders, owner: type) -> list[tuple[str, str]]:
+        if (values := headers.values_by_name) is not None:
+            headers._list = list(values.items())
+            # The method can change the list. From now on it alone is right.
+            headers.values_by_name = None
+        pairs: list[tuple[str, str]] = headers.__dict__["_list"]
+        return pairs
+
+
+class RequestHeaders(Headers):
+    """The headers of a request, with one value for each name, as in a WSGI environment.
+
+    A dictionary answers the usual look-ups. Most names that are looked up are absent, and for
+    each of them Werkzeug searches its list and creates an exception with an error page. The
+    first use of any other method makes Werkzeug's list, which replaces the dictionary.
+
+    Arguments:
+        defaults: Headers in a form that :class:`werkzeug.datastructures.Headers` accepts.
+
+    Attributes:
+        values_by_name: The values, or ``None`` when the list has replaced them.
+        repeated: The names of the headers that must not be repeated, and were.
     """
 
-    _length = -1
+    _list: Any = _List()
+    values_by_name: dict[str, str] | None = None
+    repeated: tuple[str, ...] = ()
 
-    def lacks(self, key: str) -> bool:
-        """Return whether there is no header of that name."""
-        if len(self._list) != self._length:
-            self._length = len(self._list)
-            self._names = {name.lower() for name, _ in self._list}
-        return key.lower() not in self._names
+    @classmethod
+    def of(cls, values_by_name: dict[str, str]) -> RequestHeaders:
+        """Return headers with these values, whose names are spelt as in ``X-Id``."""
+        headers = cls.__new__(cls)
+        headers.values_by_name = values_by_name
+        return headers
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str) and (value := self.get(key)) is not None:
+            return value
+        return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and not self.lacks(key) and super().__contains__(key)
+        if (values := self.values_by_name) is not None and isinstance(key, str):
+            return key in values or key.title() in values
+        return super().__contains__(key)  # type: ignore[operator]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        if (values := self.values_by_name) is not None:
+            return iter(values.items())
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        return super().__len__() if (values := self.values_by_name) is None else len(values)
 
     def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
-        """Return the first value of that name, or *default*."""
-        return default if self.lacks(key) else super().get(key, default, type)
+        """Return the value of that name, or *default*."""
+        if type is None and (values := self.values_by_name) is not None:
+            return values[key] if key in values else values.get(key.title(), default)
+        inherited: Any = super().get
+        return inherited(key, default, type)
 
     def getlist(self, key: str, type: Any = None) -> Any:
-        """Return all values of that name."""
-        return [] if self.lacks(key) else super().getlist(key, type)
+        """Return the values of that name: one, or none, unless the headers were changed."""
+        if type is None and self.values_by_name is not None:
+            value = self.get(key)
+            return [] if value is None else [value]
+        inherited: Any = super().getlist
+        return inherited(key, type)
 
 
 def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
-    """Return the headers that the client sent. Quart would add a ``Remote-Addr``."""
-    headers = RequestHeaders()
+    """Return the headers that the client sent. Quart would add a ``Remote-Addr``.
+
+    The values of a repeated header are joined with a comma, as in WSGI (RFC 9110, section 5.2),
+    and those of ``Cookie`` with a semicolon (RFC 9113, section 8.2.3).
+    """
     # The server has checked the values for line breaks. Headers.add() would check them again.
-    headers._list = [(_decode_header_name(name), value.decode("latin1")) for name, value in raw]
+    pairs = raw if isinstance(raw, list) else list(raw)
+    values = {_decode_header_name(name): value.decode("latin1") for name, value in pairs}
+    return RequestHeaders.of(values) if len(values) == len(pairs) else _join_headers(pairs)
+
+
+def _join_headers(raw: list[tuple[bytes, bytes]]) -> RequestHeaders:
+    found: dict[str, list[str]] = {}
+    for raw_name, raw_value in raw:
+        # The values are joined once: joining one by one copies the growing value each time.
+        found.setdefault(_decode_header_name(raw_name), []).append(raw_value.decode("latin1"))
+    headers = RequestHeaders.of(
+        {
+            name: values[0] if name in SINGLE else SEPARATORS.get(name, ", ").join(values)
+            for name, values in found.items()
+        }
+    )
+    headers.repeated = tuple(name for name in found if name in SINGLE and len(found[name]) > 1)
     return headers
 
 
@@ -138,7 +209,7 @@ class FaithfulBody(Body):
             await self._receive_more()
         data = bytes(self._buffer[: self.high_water])
         del self._buffer[: self.high_water]
-        self._notify()
+        self.notify()
         return data
 
     def __await__(self) -> Generator[Any, None, bytes]:
@@ -148,7 +219,7 @@ class FaithfulBody(Body):
         """Return the whole body, which stays in the buffer for later calls."""
         self.check_limit()
         self._collectors += 1
-        self._notify()
+        self.notify()
         try:
             while not self.complete:
                 await self._receive_more()
@@ -189,17 +260,17 @@ class FaithfulBody(Body):
         self.received += len(data)
         if not self.discarding:
             self._buffer += data
-        self._notify()
+        self.notify()
 
     def set_complete(self) -> None:
         """Mark the end of the body."""
         self.complete = True
-        self._notify()
+        self.notify()
 
     def clear(self) -> None:
         """Drop the data that has been received and not read."""
         self._buffer.clear()
-        self._notify()
+        self.notify()
 
     def discard(self) -> None:
         """Drop all data, now and later, because it will not be read."""
@@ -215,7 +286,8 @@ class FaithfulBody(Body):
         finally:
             self._waiters.remove(waiter)
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Wake the tasks that wait for a change."""
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -293,6 +365,8 @@ class RequestLimits(Request):
     body_class = FaithfulBody
     body: FaithfulBody
     form_data_parser_class = FaithfulFormDataParser
+    _form_parsed = False
+    _cached_data: bytes | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -328,7 +402,9 @@ class RequestLimits(Request):
     async def get_data(
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> str | bytes:
-        """Read the whole body.
+        """Read the whole body, as :meth:`werkzeug.wrappers.Request.get_data` does.
+
+        Of a form that has been parsed nothing is left, unless this method read it before.
 
         Arguments:
             cache: Keep it for the next call.
@@ -339,17 +415,29 @@ class RequestLimits(Request):
             RequestEntityTooLarge: It is longer than :attr:`max_content_length`.
             RequestTimeout: It did not arrive within ``BODY_TIMEOUT`` seconds.
         """
-        if parse_form_data:
-            await self.form
+        if (data := self._cached_data) is None:
+            if parse_form_data:
+                await self.form
+            data = b"" if self._form_parsed else await self._read_body()
+            if not cache:
+                self.body.clear()
+            elif self._is_form:
+                self._cached_data = data
+        return data.decode(errors="replace") if as_text else data
+
+    async def _read_body(self) -> bytes:
         self._apply_limit()
         try:
             async with asyncio.timeout(self.body_timeout):
                 data: bytes = await self.body
         except TimeoutError as error:
             raise RequestTimeout from error
-        if not cache:
-            self.body.clear()
-        return data.decode(errors="replace") if as_text else data
+        return data
+
+    @property
+    def _is_form(self) -> bool:
+        """Whether the parser reads a body of this content type."""
+        return self.mimetype in self.form_data_parser_class.parse_functions
 
     def make_form_data_parser(self) -> FormDataParser:
         """Return the parser, once the declared length has been compared with the limit."""
@@ -357,10 +445,28 @@ class RequestLimits(Request):
         if self.content_type:
             # As in Flask this includes content types that the parser can't read.
             self._counted_body.check_declared_length()
+        self._form_parsed = self._is_form
         return super().make_form_data_parser()
 
 
-class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits):
+@lru_cache(1024)
+def _checked_host(scheme: str, host: str | None, server: tuple[str, int | None] | None) -> str:
+    return get_host(scheme, host, server)
+
+
+class CheckedHost(BaseRequestWebsocket):
+    """Remembers which hosts are valid. Each request needs its host, to build URLs."""
+
+    @cached_property
+    def host(self) -> str:
+        """The host and port of the request, as :attr:`werkzeug.wrappers.Request.host`."""
+        server = self.server
+        if self.trusted_hosts or (server is not None and type(server) is not tuple):
+            return get_host(self.scheme, self.headers.get("Host"), server, self.trusted_hosts)
+        return _checked_host(self.scheme, self.headers.get("Host"), server)
+
+
+class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, CheckedHost):
     """The request class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
     .. versionadded:: 0.1
@@ -386,7 +492,7 @@ class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits):
         return super().blueprints
 
 
-class FaithfulWebsocket(Websocket):
+class FaithfulWebsocket(CheckedHost, Websocket):
     """The websocket class: headers, path and address come from the ASGI scope unchanged."""
 
     path_info: str | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from quart import Quart, Request, current_app, has_app_context, has_request_context, request
 from quart.typing import ResponseTypes
@@ -47,12 +47,36 @@ BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 @lru_cache(1024)
 def _encode_header_name(name: str) -> bytes:
     """Return ``b"x-id"`` for ``X-Id``. A site sends a few dozen names."""
-    return name.lower().encode()
+    return name.lower().encode("latin1")
 
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI needs them."""
-    return [(_encode_header_name(name), value.encode()) for name, value in headers]
+    """Return headers as ASGI needs them, in Latin-1, without spaces around the values.
+
+    Latin-1 is what WSGI prescribes (PEP 3333), and what a request's headers are decoded with.
+
+    Raises:
+        ValueError: A name or value is not Latin-1. The error names it.
+    """
+    try:
+        return [
+            (_encode_header_name(name), value.encode("latin1").strip(b" \t"))
+            for name, value in headers._list
+        ]
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the response header {_not_latin1(headers)} has characters that are not Latin-1:"
+            " percent-encode them with urllib.parse.quote(), and decode them in the client"
+        ) from error
+
+
+def _not_latin1(headers: Headers) -> str:
+    for name, value in headers:
+        try:
+            f"{name}{value}".encode("latin1")
+        except UnicodeEncodeError:
+            return repr(name)
+    return ""
 
 
 class FaithfulIterableBody(IterableBody):
@@ -114,12 +138,29 @@ class RangeBody(ResponseBody):
                 return
 
 
+class AssignedHeaders:
+    """An attribute for headers, to which a mapping or a list of pairs can be assigned as well."""
+
+    @overload
+    def __get__(self, response: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, response: object, owner: type) -> Headers: ...
+    def __get__(self, response: Any, owner: type) -> Any:
+        return self if response is None else response.__dict__["headers"]
+
+    def __set__(self, response: Any, headers: Any) -> None:
+        if not isinstance(headers, Headers):
+            headers = Headers(headers)
+        response.__dict__["headers"] = headers
+
+
 class ResponseData(Response):
     """A body from everything that Flask accepts: ``bytearray``, lists of parts, any iterator.
 
     A list or tuple is joined at once and has a ``Content-Length``, as in Flask.
     """
 
+    headers = AssignedHeaders()  # pyright: ignore[reportAssignmentType]
     iterable_body_class = FaithfulIterableBody
 
     def __init__(
@@ -143,7 +184,7 @@ class ResponseData(Response):
         """Return the headers to send: completed, and without those the status forbids."""
         status = self.status_code
         headers = self.headers
-        names = {name.lower() for name, _ in headers}
+        names = [name.lower() for name, _ in headers._list]
         for name in ("location", "content-location"):
             if name in names:
                 headers[name] = iri_to_uri(headers.getlist(name)[-1])
@@ -268,8 +309,8 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         # Most responses are a text with exactly these two headers.
         data = response.encode()
         kind = get_content_type(mimetype or self.default_mimetype or "", "utf-8")
-        self.headers = Headers()
-        self.headers._list = [("Content-Type", kind), ("Content-Length", str(len(data)))]
+        made = self.__dict__["headers"] = Headers()
+        made._list = [("Content-Type", kind), ("Content-Length", str(len(data)))]
         self.status = self.default_status if status is None else status
         self.timeout = Ellipsis
         self.response = self.data_body_class(data)

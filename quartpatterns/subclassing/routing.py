@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from quart import Quart
 from quart.routing import QuartMap, QuartRule
 from quart.wrappers.base import BaseRequestWebsocket
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.routing import Map, MapAdapter, Rule, RuleFactory
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "Hosts",
     "path_inside_mount",
 ]
+
+DEFAULT_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
 
 # Subdomain, path, method, and whether it is a websocket.
 CacheKey = tuple[str | None, str, str, bool]
@@ -37,17 +39,15 @@ def path_inside_mount(path: str, root_path: str) -> str | None:
         root_path: The mount point, without or with a slash at the end.
 
     Returns:
-        An empty string for the mount point itself, so that routing redirects to its slash, and
-        for ``//``, as in Flask's server and test client. ``None`` if the path is outside:
-        ``/bb`` is not below the mount point ``/b``.
+        An empty string for the mount point itself, so that routing redirects to its slash.
+        ``None`` if the path is outside: ``/bb`` is not below the mount point ``/b``.
     """
     if not path.startswith("/"):
         path = urlsplit(path).path
     root_path = root_path.rstrip("/")
     if path != root_path and not path.startswith(root_path + "/"):
         return None
-    path = path[len(root_path) :]
-    return "" if path == "//" else path
+    return path[len(root_path) :]
 
 
 class AnyMethod(frozenset[str]):
@@ -136,15 +136,14 @@ class FaithfulMap(CachingMap):
             request.scheme,
             path,
             request.method,
-            request.query_string.decode(),
+            request.query_string.decode(errors="replace"),
         )
 
 
 @lru_cache(1024)
 def _normalize_host(host: str, scheme: str) -> str:
     """Return the host as :meth:`werkzeug.routing.Map.bind` keeps it, without a default port."""
-    default_port = ":443" if scheme in {"https", "wss"} else ":80"
-    return Map().bind(host.removesuffix(default_port)).server_name
+    return Map().bind(host.removesuffix(DEFAULT_PORTS.get(scheme, ""))).server_name
 
 
 class FaithfulRule(QuartRule):
@@ -186,10 +185,13 @@ class Hosts(Quart):
         """Bind the URL map to *request*, as :meth:`flask.Flask.create_url_adapter` does.
 
         Raises:
+            BadRequest: A header that must not be repeated is.
             SecurityError: The host is not in ``TRUSTED_HOSTS``; the client is answered 400.
         """
         if request is None:
             return super().create_url_adapter(None)
+        if repeated := getattr(request.headers, "repeated", None):
+            raise BadRequest(f"The request repeats the header {repeated[0]}.")
         if (trusted := self.config["TRUSTED_HOSTS"]) is not None:
             request.trusted_hosts = trusted
         # The property checks the host the first time it is read.

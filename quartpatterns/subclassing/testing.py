@@ -21,7 +21,7 @@ from werkzeug.test import EnvironBuilder
 
 from quartpatterns.subclassing.context import FaithfulRequestContext
 
-__all__ = ["FaithfulClient", "FaithfulTestConnection", "PreservedContexts"]
+__all__ = ["FaithfulClient", "FaithfulTestConnection", "FaithfulTestWebsocket", "PreservedContexts"]
 
 REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
 # Redirects that repeat the method and the body.
@@ -37,7 +37,32 @@ class PreservedContexts(list[FaithfulRequestContext]):
         return True
 
 
-class FaithfulTestConnection(connections.TestHTTPConnection):
+class Latin1Headers:
+    """Encodes and decodes headers as Latin-1, as HTTP clients do. Quart's client uses UTF-8."""
+
+    def __init__(self, app: Any, scope: Any, *args: Any, **kwargs: Any) -> None:
+        headers = [(name, _as_latin1(value)) for name, value in scope["headers"]]
+        super().__init__(app, scope | {"headers": headers}, *args, **kwargs)  # type: ignore[call-arg]
+
+    async def _asgi_send(self, message: Any) -> None:
+        if headers := message.get("headers"):
+            headers = [(name, value.decode("latin1").encode()) for name, value in headers]
+            message = message | {"headers": headers}
+        await super()._asgi_send(message)  # type: ignore[misc]
+
+
+def _as_latin1(value: bytes) -> bytes:
+    try:
+        return value.decode().encode("latin1")
+    except UnicodeError:
+        return value  # UTF-8 is what a client sends that is not given Latin-1.
+
+
+class FaithfulTestWebsocket(Latin1Headers, connections.TestWebsocketConnection):
+    """A websocket of the test client."""
+
+
+class FaithfulTestConnection(Latin1Headers, connections.TestHTTPConnection):
     """A connection whose response has exactly the headers that were sent.
 
     Quart sets ``Content-Length`` to the length of what was received, which is 0 for ``HEAD``.
@@ -61,6 +86,7 @@ class FaithfulClient(QuartClient):
     """
 
     http_connection_class = FaithfulTestConnection
+    websocket_connection_class = FaithfulTestWebsocket
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

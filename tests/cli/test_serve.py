@@ -25,7 +25,7 @@ APP = """
 import asyncio
 import os
 
-from quart import Quart
+from quart import Quart, request
 
 app = Quart(__name__)
 
@@ -40,6 +40,11 @@ async def slow(seconds):
     open("started", "w").close()
     await asyncio.sleep(seconds)
     return "done"
+
+
+@app.get("/seen")
+async def seen():
+    return f"{request.remote_addr} {request.url}"
 
 
 @app.get("/stuck")
@@ -385,6 +390,24 @@ def test_gallery(serve: Serve) -> None:
         assert client.get(f"/tasks/result/{id}").json()["value"] == 65
         assert client.get("/sqlite3/").status_code == 200
     assert (served.folder / "instance" / "sqlite3.db").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "127.0.0.1 http://shop.example/seen"),
+        (("--proxies", "1"), "203.0.113.9 https://shop.example/seen"),
+    ],
+)
+def test_proxies(serve: Serve, arguments: tuple[str, ...], expected: str) -> None:
+    """Behind a proxy, the client and the scheme are those that the proxy has seen."""
+    served = serve(*arguments).until_ready()
+    headers = {
+        "Host": "shop.example",
+        "X-Forwarded-For": "6.6.6.6, 203.0.113.9",
+        "X-Forwarded-Proto": "https",
+    }
+    assert httpx.get(f"{served.url}/seen", headers=headers).text == expected
 
 
 def test_addresses(serve: Serve, tmp_path: Path) -> None:

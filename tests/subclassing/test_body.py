@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import flask
 import httpx
 import pytest
 from quart import request
 from quart.wrappers.request import Body
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulBody, FaithfulQuart, FaithfulRequest
 from quartpatterns.subclassing.example.differences.raw_http import connect, read_response
-from tests.serving import eventually
 from tests.subclassing.serving import chunk, http2, post, served
 
 MEGABYTE = 1_000_000
@@ -172,26 +174,6 @@ async def test_backpressure() -> None:
     assert buffered[0] <= 3 * FaithfulBody.high_water
 
 
-async def test_disconnect_while_reading(app: FaithfulQuart) -> None:
-    """A client that disconnects while its body is read cancels the view."""
-    ends: list[str] = []
-
-    @app.post("/ends")
-    async def view() -> str:
-        try:
-            return str(len(await request.get_data()))
-        except asyncio.CancelledError:
-            ends.append("cancelled")
-            raise
-
-    async with served(app) as port:
-        async with connect(port) as (_, writer):
-            writer.write(post("/ends", "Content-Length: 10") + b"half")
-            await asyncio.sleep(0.02)
-        await eventually(lambda: bool(ends))
-    assert ends == ["cancelled"]
-
-
 async def test_concurrent_readers(app: FaithfulQuart) -> None:
     """Two tasks of a view can wait for the body at the same time."""
 
@@ -280,3 +262,65 @@ async def test_in_the_task_of_the_caller(app: FaithfulQuart) -> None:
             response = await client.post("/data", content=content)
             assert response.status_code == (200 if content == b"x" else 413)
             await asyncio.sleep(0)
+
+
+URLENCODED = b"a=1&b=2"
+MULTIPART = (
+    b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nfile\r\n--x--\r\n'
+)
+KINDS = {
+    "application/x-www-form-urlencoded": URLENCODED,
+    "multipart/form-data; boundary=x": MULTIPART,
+    "text/plain": b"plain \xff",
+    "application/json": b'{"a": 1}',
+    "": b"nothing",
+}
+# What a view calls, in this order, on Flask's request and on ours.
+CALLS: list[list[tuple[str, dict[str, Any]]]] = [
+    [("get_data", {"parse_form_data": True}), ("form", {})],
+    [("get_data", {"parse_form_data": True}), ("get_data", {})],
+    [("get_data", {}), ("get_data", {"parse_form_data": True}), ("form", {})],
+    [("get_data", {}), ("form", {}), ("get_data", {}), ("files", {}), ("data", {})],
+    [("form", {}), ("get_data", {})],
+    [("form", {}), ("get_data", {"as_text": True}), ("data", {})],
+    [("data", {}), ("form", {}), ("data", {})],
+    [("values", {}), ("get_data", {})],
+    [("get_data", {"cache": False}), ("get_data", {}), ("form", {})],
+    [("get_data", {"cache": False, "parse_form_data": True}), ("form", {}), ("data", {})],
+    [("get_data", {"as_text": True}), ("get_data", {"as_text": True}), ("form", {})],
+    [("get_json", {"force": True, "silent": True}), ("form", {}), ("get_data", {})],
+    [("form", {}), ("get_json", {"force": True, "silent": True})],
+]
+
+
+def shown(value: Any) -> str:
+    return repr(value.to_dict(flat=False) if isinstance(value, MultiDict) else value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("calls", CALLS)
+async def test_what_is_left(kind: str, calls: list[tuple[str, dict[str, Any]]]) -> None:
+    """After a form was parsed, or the data was read, the same is left as in Flask."""
+    flask_app = flask.Flask(__name__)
+    headers = {"Content-Type": kind} if kind else {}
+    expected: list[str] = []
+    with flask_app.test_request_context("/", method="POST", data=KINDS[kind], headers=headers):
+        for name, arguments in calls:
+            value = getattr(flask.request, name)
+            value = value(**arguments) if callable(value) else value
+            expected.append(name if name == "files" else shown(value))
+
+    app = FaithfulQuart(__name__, static_folder=None)
+
+    @app.post("/")
+    async def view() -> list[str]:
+        found: list[str] = []
+        for name, arguments in calls:
+            attribute = getattr(request, name)
+            value = await (attribute(**arguments) if callable(attribute) else attribute)
+            found.append(name if name == "files" else shown(value))
+        return found
+
+    response = await app.test_client().post("/", data=KINDS[kind], headers=headers)
+    assert await response.get_json() == expected

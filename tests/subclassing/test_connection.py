@@ -20,47 +20,7 @@ from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.connection import ResponseTimeoutError
 from quartpatterns.subclassing.example.differences.raw_http import connect, exchange, read_response
 from tests.serving import eventually
-from tests.subclassing.serving import GET, http2, post, served
-
-
-def scope(**changes: Any) -> dict[str, Any]:
-    """Return the ASGI scope of a request for ``/``."""
-    return {
-        "type": "http",
-        "asgi": {"spec_version": "2.1", "version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost")],
-        "client": ("192.0.2.1", 1234),
-        "server": ("127.0.0.1", 80),
-        "extensions": {},
-    } | changes
-
-
-class Client:
-    """The callables of an ASGI server for one request."""
-
-    def __init__(self, *messages: dict[str, Any]) -> None:
-        self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.received = 0
-        self.sent: list[dict[str, Any]] = []
-        for message in messages or ({"type": "http.request", "body": b"", "more_body": False},):
-            self.queue.put_nowait(message)
-
-    async def receive(self) -> Any:
-        self.received += 1
-        return await self.queue.get()
-
-    async def send(self, message: Any) -> None:
-        self.sent.append(message)
-
-    def disconnect(self) -> None:
-        self.queue.put_nowait({"type": "http.disconnect"})
+from tests.subclassing.serving import GET, Client, http2, post, scope, served
 
 
 @pytest.fixture
@@ -91,32 +51,6 @@ async def test_two_messages(app: FaithfulQuart, version: str) -> None:
     assert client.received == 0
 
 
-async def test_disconnect_cancels(app: FaithfulQuart) -> None:
-    """A client that disconnects cancels a running view, and the teardown functions run."""
-    log: list[str] = []
-
-    @app.get("/")
-    async def view() -> str:
-        try:
-            await asyncio.sleep(30)
-        finally:
-            log.append("finally")
-        return ""
-
-    @app.teardown_request
-    async def teardown_request(error: BaseException | None) -> None:
-        log.append(type(error).__name__)
-
-    client = Client()
-    task = asyncio.create_task(app(scope(), client.receive, client.send))  # type: ignore[arg-type]
-    await asyncio.sleep(0.02)
-    client.disconnect()
-    async with asyncio.timeout(2):
-        await task
-    assert log == ["finally", "CancelledError"]
-    assert client.sent == []
-
-
 async def test_cancellation_by_the_server(app: FaithfulQuart) -> None:
     """If the server cancels the request, it sees the cancellation."""
 
@@ -136,6 +70,7 @@ async def test_cancellation_by_the_server(app: FaithfulQuart) -> None:
 async def test_cancellation_by_both(app: FaithfulQuart) -> None:
     """If the server cancels a request whose client has disconnected, it sees the cancellation."""
     cleaning = asyncio.Event()
+    app.config["CANCEL_ON_DISCONNECT"] = True
 
     @app.get("/")
     async def view() -> str:
@@ -211,19 +146,6 @@ async def test_reading_too_late(app: FaithfulQuart) -> None:
     async with asyncio.timeout(5):
         with pytest.raises(ClientDisconnected):
             await bodies[0]
-
-
-async def test_http_1_0(app: FaithfulQuart) -> None:
-    """A request without the header ``Host``, which HTTP/1.0 allows, has the server's name."""
-    app.config["SERVER_NAME"] = "server.example"
-
-    @app.get("/")
-    async def view() -> str:
-        return request.host
-
-    client = Client()
-    await app(scope(http_version="1.0", headers=[]), client.receive, client.send)  # type: ignore[arg-type]
-    assert client.sent[1]["body"] == b"server.example"
 
 
 @pytest.mark.parametrize(("version", "expected"), [("1.1", b"close"), ("2", None)])
@@ -586,24 +508,6 @@ async def test_quart_client(app: FaithfulQuart) -> None:
     async with client:
         await client.post("/")
         assert request.path == "/"
-
-
-async def test_disconnect_of_test_client(app: FaithfulQuart) -> None:
-    """``disconnect()`` of the test client cancels the view."""
-    cancelled = asyncio.Event()
-
-    @app.get("/")
-    async def view() -> str:
-        try:
-            await asyncio.sleep(30)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-        return ""
-
-    async with asyncio.timeout(3), app.test_client().request("/") as connection:
-        await connection.disconnect()
-        await cancelled.wait()
 
 
 async def test_remote_addr(app: FaithfulQuart) -> None:

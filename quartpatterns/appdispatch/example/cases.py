@@ -25,6 +25,7 @@ COMBINED = (
             "/backend/",
             "/backend/x",
             "/backend/x/",
+            "/backend//",
             "/backendfoo",
             "/backend/nope",
             "/Backend/",

@@ -38,5 +38,7 @@ CASES = (
     ),
     Case("JSON sent back", Step("/checked", method="POST", json={"b": [1, None], "a": "ü"})),
     Case("no such page", Step("/nowhere")),
+    Case("two slashes", Step("//", compare="html")),
+    Case("two slashes before a path", Step("//hello")),
     Case("no such method", Step("/hello", method="DELETE", ignore_headers=("allow",))),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from quart import url_for
 from quart.typing import TestClientProtocol as Client
 
-from yourapplication import __version__
+from yourapplication import __version__, create_app
 
 
 async def test_index(client: Client) -> None:
@@ -21,6 +22,20 @@ async def test_health(client: Client) -> None:
     response = await client.get("/health")
     assert response.status_code == 200
     assert await response.get_json() == {"status": "ok", "version": __version__}
+
+
+async def test_proxies() -> None:
+    """Behind a proxy, the scheme is the one that the proxy has received."""
+    for proxies, location in ((0, "http://localhost/health"), (1, "https://localhost/health")):
+        app = create_app({"TESTING": True, "PROXIES": proxies})
+
+        @app.get("/links")
+        async def links() -> str:
+            return url_for("site.health", _external=True)
+
+        headers = {"X-Forwarded-Proto": "https"}
+        response = await app.test_client().get("/links", headers=headers)
+        assert await response.get_data(as_text=True) == location
 
 
 async def test_not_found(client: Client) -> None:

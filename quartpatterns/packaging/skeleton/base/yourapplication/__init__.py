@@ -14,7 +14,7 @@ from quartpatterns.appfactories import configure
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.packages import register_blueprints
 from quartpatterns.packaging import require_resources
-from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulQuart, ProxyFix
 # {% if caching or sqlalchemy or tasks %}
 
 # {% endif %}
@@ -34,6 +34,8 @@ __version__ = metadata.version("yourapplication")
 # All settings. An environment variable overrides each, for example QUART_TITLE the title.
 DEFAULTS: dict[str, Any] = {
     "TITLE": "@{title}",
+    # The number of proxies in front that set X-Forwarded-For and X-Forwarded-Proto, such as nginx.
+    "PROXIES": 0,
 # {% if caching %}
     # Each process has its own SimpleCache. All share a RedisCache with CACHE_REDIS_URL.
     "CACHE_TYPE": "SimpleCache",
@@ -69,4 +71,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 # {% endif %}
     register_blueprints(app, ".blueprints")
     require_resources(app)
+    if proxies := app.config["PROXIES"]:
+        app.asgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.asgi_app, x_for=proxies, x_proto=proxies
+        )
     return app

@@ -1,0 +1,109 @@
+"""Cancellation: of views whose client disconnects, and of views that end in one themselves.
+
+In Flask a view runs to its end when its client disconnects, and the ``after_request`` functions
+run. Quart cancels the view at its current ``await``: a payment is charged and not recorded.
+Here a view runs to its end, unless ``CANCEL_ON_DISCONNECT`` or :func:`cancel_on_disconnect` says
+otherwise. A stream ends at once in any case, as nobody receives what it would yield.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from quart import Quart
+from quart.wrappers import Request
+
+from quartpatterns._shared.settings import SettingsReader
+
+__all__ = ["Cancellation", "cancel_on_disconnect", "failure_of", "is_cancelled_on_disconnect"]
+
+T_view = TypeVar("T_view", bound=Callable[..., Any])
+
+SETTING = "CANCEL_ON_DISCONNECT"
+DEFAULTS = {SETTING: False}
+
+
+class Cancellation(Quart):
+    """Checks ``CANCEL_ON_DISCONNECT`` when the application starts."""
+
+    async def startup(self) -> None:
+        """Start as Quart does.
+
+        Raises:
+            SettingError: ``CANCEL_ON_DISCONNECT`` is not a bool.
+        """
+        SettingsReader(self.config, DEFAULTS).boolean(SETTING)
+        await super().startup()
+
+
+@overload
+def cancel_on_disconnect(view: T_view, /) -> T_view: ...
+@overload
+def cancel_on_disconnect(
+    view: None = None, /, *, cancel: bool = True
+) -> Callable[[T_view], T_view]: ...
+def cancel_on_disconnect(view: Any = None, /, *, cancel: bool = True) -> Any:
+    """Cancel the view when its client disconnects.
+
+    Use it for a view that takes long and only reads, such as a report or long polling. The view
+    is cancelled at its current ``await``. The ``after_request`` functions do not run, the
+    teardown functions do. A synchronous view can't be cancelled: it runs to its end in its
+    thread.
+
+    Put it below ``@app.route``. Decorators between the two must use :func:`functools.wraps`.
+
+    .. code-block:: python
+
+        @app.get("/report")
+        @cancel_on_disconnect
+        async def report(): ...
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        view: The view.
+        cancel: ``False`` lets the view run to its end even if the application's
+            ``CANCEL_ON_DISCONNECT`` is true.
+    """
+
+    def decorate(view: T_view) -> T_view:
+        view.cancel_on_disconnect = cancel  # type: ignore[attr-defined]
+        return view
+
+    return decorate if view is None else decorate(view)
+
+
+def is_cancelled_on_disconnect(app: Quart, request: Request) -> bool:
+    """Return whether to cancel the view of *request* if its client disconnects."""
+    view = app.view_functions.get(request.endpoint or "")
+    cancel: bool | None = getattr(view, "cancel_on_disconnect", None)
+    return SettingsReader(app.config, DEFAULTS).boolean(SETTING) if cancel is None else cancel
+
+
+def failure_of(error: asyncio.CancelledError) -> Exception:
+    """Return the exception to handle if the current task was not cancelled from outside.
+
+    Code that awaits a cancelled task or future ends in a ``CancelledError`` as well. For the
+    request that is an error like any other. The exception returned is the one that Flask's
+    synchronous views raise in this case.
+
+    Arguments:
+        error: What the code of the application has raised.
+
+    Raises:
+        asyncio.CancelledError: The task was cancelled, by the server or because the client
+            disconnected.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise error
+    failure = concurrent.futures.CancelledError(
+        *(error.args or ("the application awaited a task or future that was cancelled",))
+    )
+    failure.__cause__ = error
+    return failure
