@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from quart import Blueprint, Quart, abort, current_app, request, url_for
 from quart.typing import ResponseTypes
-from quart.utils import run_sync
 from werkzeug.routing import PathConverter
 
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.singlepageapplications.files import MEDIA_TYPES, Asset, find_asset, send_asset
 
 __all__ = ["SinglePageApp", "has_hash", "is_client_route"]

@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 from quart import current_app, request
 from quart.typing import ResponseTypes
-from quart.utils import run_sync
 from quart.wrappers.response import ResponseBody
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
@@ -22,6 +21,7 @@ from werkzeug.utils import send_file
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.conditional import complete_headers, conditional_environ
+from quartpatterns._shared.threads import run_sync
 
 __all__ = ["MEDIA_TYPES", "Asset", "FileBody", "find_asset", "media_type", "send_asset"]
 

@@ -20,10 +20,10 @@ import werkzeug.utils
 import werkzeug.wsgi
 from quart import Blueprint, Quart
 from quart.globals import current_app, request
-from quart.utils import run_sync
 from quart.wrappers import Response
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.subclassing.response import FaithfulResponse, conditional_environ
 
 __all__ = ["FileDefaults", "StaticFiles", "send_file", "send_from_directory", "send_static_file"]

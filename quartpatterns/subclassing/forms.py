@@ -12,11 +12,12 @@ from typing import IO, Any
 from urllib.parse import parse_qsl
 
 from quart.formparser import FormDataParser, MultiPartParser
-from quart.utils import run_sync
 from quart.wrappers.request import Body
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+from quartpatterns._shared.threads import run_sync
 
 __all__ = ["FaithfulFormDataParser", "FaithfulMultiPartParser"]
 
