@@ -48,6 +48,7 @@ class FaithfulQuart(
 
     * ``SYNC_THREADS``: The number of threads for synchronous views. With ``None``, the default,
       they run in asyncio's.
+    * ``FILE_CACHE_SIZE``: The bytes of memory for small files; 16 MiB by default, 0 for none.
     * ``RESPONSE_TIMEOUT``: The seconds in which a client must take one message of a response.
       Quart limits the whole response.
 

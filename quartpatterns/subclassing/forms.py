@@ -95,7 +95,7 @@ class FaithfulFormDataParser(FormDataParser):
                 )
                 for name, value in fields:
                     # The class can be immutable. Creating it from all fields would take long.
-                    dict.setdefault(form, name, []).append(value)  # type: ignore[arg-type]
+                    dict.setdefault(form, name, []).append(value)
                 if len(form) > MAX_NAMES:
                     raise RequestEntityTooLarge
                 if slices.over:
