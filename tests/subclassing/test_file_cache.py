@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import flask
+import httpx
 import pytest
 import quart
 from quart.utils import run_sync
@@ -15,6 +16,7 @@ from quartpatterns._shared import file_cache
 from quartpatterns._shared.settings import SettingError
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.subclassing import FaithfulQuart, send_file, send_from_directory
+from tests.subclassing.serving import served
 
 CONTENT = bytes(range(250)) * 40
 
@@ -41,22 +43,21 @@ def build(app: Any, framework: Any) -> None:
     """Add the same views to both applications."""
     if framework is flask:
 
-        @app.get("/file/<path:name>")
         def view(name: str) -> Any:
             return flask.send_file(f"static/{name}", **options())
 
-        @app.get("/folder/<path:name>")
         def folder(name: str) -> Any:
             return flask.send_from_directory("static", name, **options())
     else:
 
-        @app.get("/file/<path:name>")
         async def view(name: str) -> Any:
             return await send_file(f"static/{name}", **options())
 
-        @app.get("/folder/<path:name>")
         async def folder(name: str) -> Any:
             return await send_from_directory("static", name, **options())
+
+    app.add_url_rule("/file/<path:name>", "file", view)
+    app.add_url_rule("/folder/<path:name>", "folder", folder)
 
     def options() -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -127,6 +128,7 @@ async def test_responses(root: Path, path: str) -> None:
     app = FaithfulQuart(__name__, root_path=str(root))
     build(app, quart)
     client = original.test_client()
+    quart_client: Any = app.test_client()
 
     def get(method: str, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
         with client.open(path, method=method, headers=headers) as response:
@@ -150,10 +152,14 @@ async def test_from_memory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = app.test_client()
     first = await client.get("/static/a.css")
     reads: list[Any] = []
-    original = app.extensions["file_cache"].load
-    monkeypatch.setattr(
-        app.extensions["file_cache"], "load", lambda *args: (reads.append(args), original(*args))[1]
-    )
+    cache = app.extensions["file_cache"]
+    original = cache.load
+
+    def load(*args: Any) -> Any:
+        reads.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(cache, "load", load)
     second = await client.get("/static/a.css")
     assert await first.get_data() == await second.get_data() == CONTENT
     third = await client.get("/static/a.css", headers={"If-None-Match": first.headers["ETag"]})
@@ -191,6 +197,19 @@ async def test_settings(root: Path) -> None:
     app.config["FILE_CACHE_SIZE"] = "16 MB"
     with pytest.raises(SettingError, match="FILE_CACHE_SIZE"):
         await app.test_client().get("/static/a.css")
+
+
+async def test_x_sendfile(root: Path) -> None:
+    """The front server sends the file; the response itself is complete."""
+    app = FaithfulQuart(__name__, root_path=str(root))
+    app.config["USE_X_SENDFILE"] = True
+    async with served(app) as port, httpx.AsyncClient(base_url=f"http://localhost:{port}") as web:
+        for name in ("a.css", "empty.txt", "large.bin"):
+            response = await web.get(f"/static/{name}")
+            assert (response.status_code, response.content) == (200, b"")
+            assert response.headers["X-Sendfile"] == str(root / "static" / name)
+            again = await web.get(f"/static/{name}", headers={"If-None-Match": "*"})
+            assert (again.status_code, "X-Sendfile" in again.headers) == (304, False)
 
 
 async def test_single_page_application(root: Path, app_class: type[quart.Quart]) -> None:
