@@ -8,7 +8,16 @@ from flask.typing import URLDefaultCallable
 from quart import Blueprint, Quart
 from quart.wrappers import Response
 
-from quartpatterns.subclassing import cli, connection, context, dispatch, files, response, routing
+from quartpatterns.subclassing import (
+    cli,
+    connection,
+    context,
+    dispatch,
+    files,
+    greenlets,
+    response,
+    routing,
+)
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
     FaithfulWebsocket,
@@ -22,6 +31,7 @@ T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
 class FaithfulQuart(
+    greenlets.GreenletViews,
     dispatch.Dispatch,
     response.ReturnValues,
     dispatch.URLProcessors,
@@ -49,6 +59,7 @@ class FaithfulQuart(
     * ``SYNC_THREADS``: The number of threads for synchronous views. With ``None``, the default,
       they run in asyncio's.
     * ``FILE_CACHE_SIZE``: The bytes of memory for small files; 16 MiB by default, 0 for none.
+    * ``GREENLET_VIEWS``: Whether SQLAlchemy can load lazily in views and templates.
     * ``RESPONSE_TIMEOUT``: The seconds in which a client must take one message of a response.
       Quart limits the whole response.
 

@@ -41,23 +41,24 @@ def root(tmp_path: Path) -> Path:
 
 def build(app: Any, framework: Any) -> None:
     """Add the same views to both applications."""
-    if framework is flask:
 
-        def view(name: str) -> Any:
-            return flask.send_file(f"static/{name}", **options())
+    def view(name: str) -> Any:
+        send: Any = flask.send_file if framework is flask else send_file
+        return send(f"static/{name}", **options())
 
-        def folder(name: str) -> Any:
-            return flask.send_from_directory("static", name, **options())
-    else:
+    def folder(name: str) -> Any:
+        send: Any = flask.send_from_directory if framework is flask else send_from_directory
+        return send("static", name, **options())
 
-        async def view(name: str) -> Any:
-            return await send_file(f"static/{name}", **options())
+    async def quart_view(name: str) -> Any:
+        return await view(name)
 
-        async def folder(name: str) -> Any:
-            return await send_from_directory("static", name, **options())
+    async def quart_folder(name: str) -> Any:
+        return await folder(name)
 
-    app.add_url_rule("/file/<path:name>", "file", view)
-    app.add_url_rule("/folder/<path:name>", "folder", folder)
+    views = (view, folder) if framework is flask else (quart_view, quart_folder)
+    for rule, function in zip(("file", "folder"), views, strict=True):
+        app.add_url_rule(f"/{rule}/<path:name>", rule, function)
 
     def options() -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -140,7 +141,7 @@ async def test_responses(root: Path, path: str) -> None:
             sent = {name: value.replace("SAME", same) for name, value in headers.items()}
             status, expected, body = await run_sync(get)(method, sent)
             same = same or dict(expected).get("etag", '"none"')
-            response = await app.test_client().open(path, method=method, headers=sent)
+            response = await quart_client.open(path, method=method, headers=sent)
             assert response.status_code == status, (method, sent)
             assert comparable(response.headers) == expected, (method, sent)
             assert await response.get_data() == body, (method, sent)
