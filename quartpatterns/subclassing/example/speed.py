@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import click
 import flask
 import quart
 from quart import Quart
@@ -74,24 +75,29 @@ def quart_app(root: str, cls: type[Quart]) -> Quart:
     return app
 
 
-async def measure(*, rounds: int = 9, seconds: float = 0.1) -> dict[str, list[float]]:
+def measure(*, rounds: int = 9, seconds: float = 0.1) -> dict[str, list[float]]:
     """Return the microseconds of each request, for Flask, Quart and FaithfulQuart."""
-    with tempfile.TemporaryDirectory() as root, ThreadPoolExecutor(1) as thread:
-        await asyncio.to_thread(_write_files, Path(root))
-        original = flask_app(root)
-        plain, faithful = quart_app(root, Quart), quart_app(root, FaithfulQuart)
-        found: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as root:
+        _write_files(Path(root))
+        return asyncio.run(_measure(root, rounds, seconds))
+
+
+async def _measure(root: str, rounds: int, seconds: float) -> dict[str, list[float]]:
+    original = flask_app(root)
+    ports = quart_app(root, Quart), quart_app(root, FaithfulQuart)
+    found: dict[str, list[float]] = {}
+    with ThreadPoolExecutor(1) as thread:
         for name, step in STEPS.items():
             request = await prepare_request(step)
-            with_plain, with_faithful = [
+            times = [
                 await measure_cpu_times(
                     original, port, request, thread, rounds=rounds, seconds=seconds
                 )
-                for port in (plain, faithful)
+                for port in ports
             ]
-            first = min(*with_plain.original, *with_faithful.original)
-            found[name] = [first, min(with_plain.port), min(with_faithful.port)]
-        return found
+            first = min(min(each.original) for each in times)
+            found[name] = [first, *(min(each.port) for each in times)]
+    return found
 
 
 def _write_files(root: Path) -> None:
@@ -114,7 +120,7 @@ def table(found: dict[str, list[float]]) -> str:
 
 def main() -> None:
     """Print the table."""
-    print(table(asyncio.run(measure())))
+    click.echo(table(measure()))
 
 
 if __name__ == "__main__":
