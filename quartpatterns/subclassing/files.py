@@ -6,6 +6,7 @@ changes, a response with it needs no thread.
 """
 
 # Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false, reportUnknownParameterType=false
 # pyright: reportUnknownVariableType=false
 

@@ -4,6 +4,9 @@ Reading a relationship that is not loaded needs I/O. Attributes can't be awaited
 SQLAlchemy raises ``MissingGreenlet``, except in code that runs in one of its greenlets.
 """
 
+# Quart's annotations leave type arguments out.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import types
@@ -34,15 +37,19 @@ class GreenletViews(Quart):
     and because a lazy load in a loop is one query for each object, which nothing in the code shows.
     """
 
-    def handle_request(self, request: Request) -> Coroutine[Any, Any, ResponseTypes]:
-        """Return the response to *request*, awaited."""
+    async def handle_request(self, request: Request) -> ResponseTypes:
+        """Return the response to *request*."""
         handling = super().handle_request(request)
-        return self._with_body(handling) if self.config.get("GREENLET_VIEWS") else handling
+        if self.config.get("GREENLET_VIEWS"):
+            return await self._with_body(handling)
+        return await handling
 
-    def handle_websocket(self, websocket: Websocket) -> Coroutine[Any, Any, ResponseTypes | None]:
-        """Handle *websocket*, awaited."""
+    async def handle_websocket(self, websocket: Websocket) -> ResponseTypes | None:
+        """Handle *websocket*."""
         handling = super().handle_websocket(websocket)
-        return in_greenlet(handling) if self.config.get("GREENLET_VIEWS") else handling
+        if self.config.get("GREENLET_VIEWS"):
+            return await in_greenlet(handling)
+        return await handling
 
     async def _with_body(self, handling: Coroutine[Any, Any, ResponseTypes]) -> ResponseTypes:
         response = await in_greenlet(handling)
