@@ -10,13 +10,18 @@ from quart.wrappers import Response
 
 from quartpatterns.subclassing import (
     cli,
+    config,
     connection,
     context,
+    debugging,
     dispatch,
     files,
     greenlets,
     response,
     routing,
+    sessions,
+    templates,
+    urls,
 )
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
@@ -32,6 +37,9 @@ T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 class FaithfulQuart(
     greenlets.GreenletViews,
+    urls.URLs,
+    debugging.RoutingRedirects,
+    templates.Templates,
     dispatch.Dispatch,
     response.ReturnValues,
     dispatch.URLProcessors,
@@ -69,7 +77,9 @@ class FaithfulQuart(
     asgi_http_class = connection.FaithfulHTTPConnection
     asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
-    session_interface = context.FaithfulSessionInterface()
+    config_class = config.FaithfulConfig
+    jinja_environment = templates.FaithfulEnvironment
+    session_interface = sessions.FaithfulSessionInterface()
     test_client_class = FaithfulClient  # type: ignore[assignment]
     url_map_class = routing.FaithfulMap
     url_rule_class = routing.FaithfulRule

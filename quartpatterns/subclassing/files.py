@@ -236,10 +236,6 @@ def _call(
 def _convert(made: WerkzeugResponse) -> FaithfulResponse:
     # An ASGI server adds the date itself.
     made.headers.remove("Date")
-    if "X-Sendfile" in made.headers:
-        # The front server sends the file and its length. An ASGI server refuses a length that is
-        # not that of the body.
-        made.headers.remove("Content-Length")
     return _response_class().force_type(made)
 
 
