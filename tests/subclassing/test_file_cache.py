@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import flask
-import httpx
 import pytest
 import quart
 from quart.utils import run_sync
@@ -16,7 +15,6 @@ from quartpatterns._shared import file_cache
 from quartpatterns._shared.settings import SettingError
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.subclassing import FaithfulQuart, send_file, send_from_directory
-from tests.subclassing.serving import served
 
 CONTENT = bytes(range(250)) * 40
 
@@ -198,19 +196,6 @@ async def test_settings(root: Path) -> None:
     app.config["FILE_CACHE_SIZE"] = "16 MB"
     with pytest.raises(SettingError, match="FILE_CACHE_SIZE"):
         await app.test_client().get("/static/a.css")
-
-
-async def test_x_sendfile(root: Path) -> None:
-    """The front server sends the file; the response itself is complete."""
-    app = FaithfulQuart(__name__, root_path=str(root))
-    app.config["USE_X_SENDFILE"] = True
-    async with served(app) as port, httpx.AsyncClient(base_url=f"http://localhost:{port}") as web:
-        for name in ("a.css", "empty.txt", "large.bin"):
-            response = await web.get(f"/static/{name}")
-            assert (response.status_code, response.content) == (200, b"")
-            assert response.headers["X-Sendfile"] == str(root / "static" / name)
-            again = await web.get(f"/static/{name}", headers={"If-None-Match": "*"})
-            assert (again.status_code, "X-Sendfile" in again.headers) == (304, False)
 
 
 async def test_single_page_application(root: Path, app_class: type[quart.Quart]) -> None:
