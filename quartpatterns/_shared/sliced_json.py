@@ -72,7 +72,8 @@ async def loads(provider: Any, data: str | bytes) -> Any:
         TooManyContainersError: It has too many arrays and objects.
         ValueError: It is not valid JSON, or its arrays and objects are nested too deep.
     """
-    own = getattr(type(provider), "loads", None) is not DefaultJSONProvider.loads
+    cls: Any = type(provider)
+    own = getattr(cls, "loads", None) is not DefaultJSONProvider.loads
     try:
         if own or len(data) <= THRESHOLD:
             return provider.loads(data)
