@@ -72,7 +72,7 @@ async def loads(provider: Any, data: str | bytes) -> Any:
         TooManyContainersError: It has too many arrays and objects.
         ValueError: It is not valid JSON, or its arrays and objects are nested too deep.
     """
-    cls: Any = type(provider)
+    cls: type[object] = provider.__class__
     own = getattr(cls, "loads", None) is not DefaultJSONProvider.loads
     try:
         if own or len(data) <= THRESHOLD:
