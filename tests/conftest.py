@@ -40,6 +40,8 @@ def no_blocking() -> Iterator[BlockBuster]:
             guard.functions[name].can_block_in(
                 "jinja2/loaders.py", {"get_source", "up_to_date", "uptodate"}
             )
+        # A thread would cost more than the lookup of a file that is cached.
+        guard.functions["os.stat"].can_block_in("_shared/file_cache.py", {"_state"})
         # At start: the path of an SQLite file, and its folder.
         guard.functions["os.path.abspath"].can_block_in(
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}

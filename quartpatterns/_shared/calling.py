@@ -9,10 +9,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from quart import current_app, has_app_context
-from quart.utils import run_sync
+from quart import Quart, current_app, has_app_context
 
-__all__ = ["call", "call_inline", "is_async", "mark_async", "maybe_await"]
+from quartpatterns._shared.threads import for_thread, run_sync
+
+__all__ = ["call", "call_inline", "is_async", "mark_async", "maybe_await", "signal_wrapper"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,11 +51,14 @@ async def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> An
         function: Any callable.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
+
+    Raises:
+        RuntimeError: A synchronous function raised ``StopIteration``.
     """
     if is_async(function):
         return await function(*args, **kwargs)
     in_thread: Any = current_app.ensure_async if has_app_context() else run_sync
-    return await maybe_await(await in_thread(function)(*args, **kwargs))
+    return await maybe_await(await in_thread(for_thread(function))(*args, **kwargs))
 
 
 @overload
@@ -83,6 +87,19 @@ async def maybe_await(value: T) -> T: ...
 async def maybe_await(value: Any) -> Any:
     """Return *value*, or its result if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
+
+
+def signal_wrapper(app: Quart) -> Any:
+    """Return the ``_sync_wrapper`` that ``send_async`` of a signal needs.
+
+    Receivers run as *app*'s ``ensure_async`` decides. With plain Quart's alone, one that raises
+    ``StopIteration`` would never end.
+    """
+
+    def wrap(receiver: Callable[..., Any]) -> Any:
+        return receiver if is_async(receiver) else app.ensure_async(for_thread(receiver))
+
+    return wrap
 
 
 def mark_async(instance: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from quart import Quart, session
 from quart.signals import message_flashed
 
+from quartpatterns._shared.calling import signal_wrapper
+
 __all__ = ["FlashedMessage", "pop_session_messages", "store_in_session"]
 
 KEY = "_flashes"
@@ -45,7 +47,7 @@ class FlashedMessage:
         self.awaited = True
         await message_flashed.send_async(
             self.app,
-            _sync_wrapper=self.app.ensure_async,  # type: ignore[arg-type]
+            _sync_wrapper=signal_wrapper(self.app),
             message=self.message,
             category=self.category,
         )

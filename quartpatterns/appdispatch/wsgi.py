@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import contextvars
 import io
 import queue
 import sys
@@ -14,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
 from typing import Any
+
+from quartpatterns._shared.threads import call_in_thread
 
 from .asgi import Receive, Scope, Send, encode_headers, local_path, normalize, not_found
 
@@ -73,7 +74,7 @@ class WSGIMiddleware:
         run = partial(response.run, self.app, environ)
         receiving = asyncio.create_task(_receive_body(receive, body, response))
         try:
-            await loop.run_in_executor(self._executor, contextvars.copy_context().run, run)
+            await call_in_thread(self._executor, run)
             # Hypercorn's last send blocks until the rest of the request body is received.
             body.discard()
             await response.finish()

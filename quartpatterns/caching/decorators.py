@@ -18,7 +18,7 @@ from typing import (
 
 from blinker import NamedSignal
 
-from quartpatterns._shared.calling import call, maybe_await
+from quartpatterns._shared.calling import call, maybe_await, signal_wrapper
 from quartpatterns.caching.keys import Tags, code_digest, tag_versions
 from quartpatterns.caching.lookup import AppCache, CacheRequest, ResultPolicy, cached_result
 from quartpatterns.caching.settings import Timeout, timeout_seconds
@@ -216,7 +216,7 @@ class Decorated:
         app: Any = call_.app_cache.app
         values = {"cache": self.cache, "cache_key": key, **more}
         values |= {"args": call_.args, "kwargs": call_.kwargs}
-        await signal.send_async(app, _sync_wrapper=app.ensure_async, **values)
+        await signal.send_async(app, _sync_wrapper=signal_wrapper(app), **values)
 
 
 async def _is_true(condition: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:

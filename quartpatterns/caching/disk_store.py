@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sqlite3
 import time
@@ -22,6 +21,7 @@ from diskcache import Timeout as DiskTimeout
 from diskcache.core import MODE_PICKLE
 
 from quartpatterns._shared.loop_bound import LoopBound
+from quartpatterns._shared.threads import call_in_thread
 from quartpatterns.caching.circuit_breaker import CircuitBreaker
 from quartpatterns.caching.records import Record, RecordSerializer
 from quartpatterns.caching.settings import Settings
@@ -72,8 +72,7 @@ class _DiskThread:
 
     async def run(self, function: Callable[[Any], T]) -> T:
         """Return the result of *function*, which gets the opened cache of diskcache."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._run, function)
+        return await call_in_thread(self._executor, self._run, function)
 
     def _run(self, function: Callable[[Any], T]) -> T:
         if self._disk is None:

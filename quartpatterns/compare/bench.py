@@ -20,6 +20,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.compare.applications import ApplicationLoadError, load_application
 from quartpatterns.compare.bench_in_process import (
     ROUND_SECONDS,
@@ -223,9 +224,7 @@ class _Benchmark:
 
     async def run(self, selection: Selection) -> None:
         comparison, settings = selection.comparison, self.settings
-        temporary = await asyncio.to_thread(
-            tempfile.TemporaryDirectory, prefix="quartpatterns-bench-"
-        )
+        temporary = await to_thread(tempfile.TemporaryDirectory, prefix="quartpatterns-bench-")
         async with in_thread(temporary) as name, comparison.configurations(Path(name)) as configs:
             original = ServedApplication(comparison.original, settings.original_server, configs[0])
             port = ServedApplication(comparison.port, settings.port_server, configs[1])
@@ -276,7 +275,7 @@ class _Benchmark:
 async def _cancellable(function: Callable[[threading.Event], T]) -> T:
     """Run *function* in a thread. On cancellation, set its event and wait until it returns."""
     stop = threading.Event()
-    work = asyncio.ensure_future(asyncio.to_thread(function, stop))
+    work = asyncio.ensure_future(to_thread(function, stop))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

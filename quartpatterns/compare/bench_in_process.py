@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
+from quartpatterns._shared.threads import call_in_thread
 from quartpatterns.compare.applications import Application, interface
 from quartpatterns.compare.request import PreparedRequest
 
@@ -63,8 +64,7 @@ async def measure_cpu_times(
     async def run_round(app: Application, count: int) -> float:
         if interface(app) == "asgi":
             return await _asgi_round(app, request, count)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(thread, _wsgi_round, app, request, count)
+        return await call_in_thread(thread, _wsgi_round, app, request, count)
 
     durations = [await _warm_up(run_round, app, seconds) for app in (original, port)]
     count = max(1, min(MAX_REQUESTS, round(seconds / max(durations))))

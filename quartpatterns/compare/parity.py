@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import httpx
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.compare.applications import Application, load_application
 from quartpatterns.compare.case import (
     BodyForm,
@@ -91,7 +92,7 @@ async def run_comparison(
         StartError: A server or a service did not start.
     """
     async with contextlib.AsyncExitStack() as stack:
-        temporary = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="quartpatterns-")
+        temporary = await to_thread(tempfile.TemporaryDirectory, prefix="quartpatterns-")
         folder = Path(await stack.enter_async_context(in_thread(temporary)))
         original_config, port_config = await stack.enter_async_context(
             comparison.configurations(folder)
@@ -99,7 +100,7 @@ async def run_comparison(
 
         async def start(name: str, server: Server, config: Config | None) -> Application | str:
             if transport == "in process":
-                return await asyncio.to_thread(load_application, name, config)
+                return await to_thread(load_application, name, config)
             running = in_thread(serve(name, server, config=config, folder=folder))
             return (await stack.enter_async_context(running)).url
 

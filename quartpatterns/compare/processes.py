@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
 import socket
@@ -16,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from quartpatterns._shared.threads import to_thread
+
 T = TypeVar("T")
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 
@@ -27,11 +28,11 @@ class StartError(Exception):
 @contextlib.asynccontextmanager
 async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
     """Enter and exit *context* in a thread, so that starting a server does not block the loop."""
-    value = await asyncio.to_thread(context.__enter__)
+    value = await to_thread(context.__enter__)
     try:
         yield value
     finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
+        await to_thread(context.__exit__, None, None, None)
 
 
 def free_port() -> int:

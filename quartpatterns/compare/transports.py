@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import sys
@@ -15,6 +14,7 @@ import httpx
 from asgi_lifespan import LifespanManager, LifespanNotSupported
 from werkzeug.test import run_wsgi_app
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.compare.applications import Application, interface
 
 DELIVERY = "quartpatterns.delivery"
@@ -140,7 +140,7 @@ class _WSGITransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        return await asyncio.to_thread(self._respond, request)
+        return await to_thread(self._respond, request)
 
     def _respond(self, request: httpx.Request) -> httpx.Response:
         try:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import PackError
 from quartpatterns.deployment.settings import VERSION, Settings
 
@@ -69,21 +70,19 @@ async def pack(settings: Settings, folder: Path | None = None) -> Archive:
     if importlib.util.find_spec("pip") is None:
         raise PackError("pip is not installed. Run python -m ensurepip, or uv pip install pip")
     version = _python_version(settings)
-    await asyncio.to_thread(_included_files, settings)  # fail before pip takes its time
-    scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="quartpatterns-pack-"))
+    await to_thread(_included_files, settings)  # fail before pip takes its time
+    scratch = Path(await to_thread(tempfile.mkdtemp, prefix="quartpatterns-pack-"))
     try:
         own = scratch / "own"
         await _pip("wheel", "--no-deps", "--wheel-dir", str(own), str(settings.root))
-        own_wheel = await asyncio.to_thread(lambda: next(own.glob("*.whl")))
+        own_wheel = await to_thread(lambda: next(own.glob("*.whl")))
         await _collect_wheels(settings, own_wheel, scratch / "wheels", version)
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(scratch / "tools")]
         await _pip("download", *options, "pip")
         target = folder or settings.root / "dist"
-        return await asyncio.to_thread(
-            write_archive, settings, scratch, own_wheel.name, version, target
-        )
+        return await to_thread(write_archive, settings, scratch, own_wheel.name, version, target)
     finally:
-        await finish(lambda: asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
+        await finish(lambda: to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
 
 def newest_archive(settings: Settings) -> Archive:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment import steps
 from quartpatterns.deployment.archives import Archive, newest_archive, pack
 from quartpatterns.deployment.bootstrap import bootstrap_steps
@@ -118,7 +119,7 @@ class Deployment:
         started = time.monotonic()
         hosts = self.settings.select(names)
         if archive is None:
-            archive = await asyncio.to_thread(newest_archive, self.settings)
+            archive = await to_thread(newest_archive, self.settings)
         packed, release = archive, archive.release
         if packed.name != self.settings.name:
             difference = f"{packed.name}, but the settings are of {self.settings.name}"

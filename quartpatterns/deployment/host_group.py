@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import FailedError, StepFailedError
 from quartpatterns.deployment.sessions import HostSession, open_session
 from quartpatterns.deployment.settings import Host, Settings
@@ -98,7 +99,7 @@ async def connect_hosts(
     Raises:
         FailedError: A session cannot be opened. No host was changed.
     """
-    await asyncio.to_thread(host_program)  # it reads files, and the result is cached
+    await to_thread(host_program)  # it reads files, and the result is cached
     async with contextlib.AsyncExitStack() as stack:
         sessions: dict[str, HostSession] = {}
 

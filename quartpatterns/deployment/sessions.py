@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import DeploymentError, LockedError, StepFailedError, remedy
 from quartpatterns.deployment.onhost.releases import parse_environment
 from quartpatterns.deployment.settings import Host, Settings
@@ -97,7 +98,7 @@ class HostSession:
     async def _upload(self, step: str, upload: Upload) -> None:
         """Write the file under a temporary name, and rename it when it is complete."""
         try:
-            content = await asyncio.to_thread(_open, upload.source)
+            content = await to_thread(_open, upload.source)
         except OSError as error:
             problem = f"{upload.source!s} cannot be read ({error.strerror}). Create it, or correct"
             raise StepFailedError(self.host.name, step, f"{problem} the settings") from error
@@ -125,7 +126,7 @@ class HostSession:
         mode = "ab" if offset else "wb"
         async with self.sftp.open(str(partial), mode, attributes, encoding=None) as file:
             await file.setstat(attributes)
-            while block := await asyncio.to_thread(content.read, BLOCK):
+            while block := await to_thread(content.read, BLOCK):
                 await file.write(block, offset)
                 offset += len(block)
 
@@ -144,7 +145,7 @@ async def open_session(
         StepFailedError: The login failed, or the host cannot be used.
         DeploymentError: The file with the environment is invalid.
     """
-    redact = redactor(await asyncio.to_thread(read_secrets, host))
+    redact = redactor(await to_thread(read_secrets, host))
     async with login(settings, host, admin=admin) as ssh, contextlib.AsyncExitStack() as stack:
         with connection_errors(host, "lock"):
             python = await find_python(ssh, host)
@@ -170,7 +171,7 @@ async def _lock(
     owner = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}), {purpose},"
     arguments = shlex.join(["-c", _RUN_STDIN, str(host.folder), owner])
     process = await ssh.create_process(f"{python} {arguments}", errors="replace")
-    process.stdin.write(await asyncio.to_thread(_session_program))
+    process.stdin.write(await to_thread(_session_program))
     answer = json.loads(await _read_line(process, 60))
     if answer["event"] == "ready":
         return process

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncssh
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import StepFailedError
 from quartpatterns.deployment.settings import VERSION, Host, Settings
 
@@ -38,13 +39,13 @@ async def login(
     user = settings.admin if admin and settings.admin else host.user
     try:
         if known := settings.known_hosts:
-            options["known_hosts"] = await asyncio.to_thread(asyncssh.read_known_hosts, str(known))
+            options["known_hosts"] = await to_thread(asyncssh.read_known_hosts, str(known))
         async with asyncio.timeout(settings.connect_timeout):
             connection = await asyncssh.connect(
                 host.address, username=user, keepalive_interval=15, keepalive_count_max=3, **options
             )
     except (OSError, ValueError, asyncssh.Error) as error:
-        problem = await asyncio.to_thread(_login_problem, error, settings, host, user)
+        problem = await to_thread(_login_problem, error, settings, host, user)
         raise StepFailedError(host.name, "connect", problem) from error
     try:
         yield connection

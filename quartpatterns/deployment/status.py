@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import StepFailedError
 from quartpatterns.deployment.sessions import read_secrets, redactor
 from quartpatterns.deployment.settings import Host, Settings
@@ -116,7 +117,7 @@ async def read_logs(
     queue: asyncio.Queue[Line | None] = asyncio.Queue(maxsize=_QUEUED_LINES)
 
     async def read(host: Host) -> None:
-        redact = redactor(await asyncio.to_thread(read_secrets, host))
+        redact = redactor(await to_thread(read_secrets, host))
         path = shlex.quote(str(host.folder / "log" / f"{service}.log"))
         command = f"tail -n {int(lines)} {'-F ' if follow else ''}{path} 2> /dev/null"
         async with login(settings, host) as ssh:

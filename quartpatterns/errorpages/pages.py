@@ -11,11 +11,11 @@ from typing import Any, Literal, cast
 from jinja2 import TemplateNotFound
 from markupsafe import escape
 from quart import Quart, current_app, has_request_context, render_template, request
-from quart.utils import run_sync
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from quartpatterns._shared.settings import SettingsReader, apply_defaults
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.errorpages.request_ids import DEFAULTS, RequestIDFilter, id_header, request_id
 
 __all__ = ["APIError", "ErrorFormat", "ErrorPages"]

@@ -9,11 +9,11 @@ from typing import Any
 from quart import Blueprint, Quart, current_app, url_for
 from quart import redirect as redirect_to
 from quart.typing import ResponseTypes
-from quart.utils import run_sync
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.conditional import complete_headers, conditional_environ
+from quartpatterns._shared.threads import run_sync
 
 __all__ = ["add_favicon"]
 

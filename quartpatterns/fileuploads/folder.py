@@ -14,10 +14,10 @@ from secrets import token_hex
 from stat import S_ISREG
 from typing import IO
 
-from quart.utils import run_sync
 from werkzeug.security import safe_join
 
 from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.fileuploads.errors import StorageFullError
 from quartpatterns.fileuploads.filetypes import is_safe_path
 from quartpatterns.fileuploads.storage import (

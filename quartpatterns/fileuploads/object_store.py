@@ -13,9 +13,9 @@ from typing import Any
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore, from_url
-from quart.utils import run_sync
 
 from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.threads import run_sync
 from quartpatterns._shared.unavailable import redact
 from quartpatterns.fileuploads.errors import StorageUnavailableError
 from quartpatterns.fileuploads.storage import (

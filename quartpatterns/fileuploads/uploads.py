@@ -8,9 +8,9 @@ from secrets import token_hex
 from typing import IO, cast
 
 from quart import Quart, current_app, url_for
-from quart.utils import run_sync
 from werkzeug.datastructures import FileStorage
 
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.fileuploads.errors import UploadNotAllowed
 from quartpatterns.fileuploads.filetypes import (
     DEFAULTS,

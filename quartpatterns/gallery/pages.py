@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, abort, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
-from quart.utils import run_sync
 
 from quartpatterns import __version__, catalog
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.gallery.content import code_stylesheet, pattern_content
 
 __all__ = ["pages"]

@@ -9,9 +9,9 @@ from contextvars import Context
 from typing import Any
 
 from quart import Blueprint, Quart, current_app, has_request_context, request
-from quart.utils import run_sync
 
 from quartpatterns._shared.calling import call, mark_async
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.lazyloading.imports import absolute_name, check_view, import_view, split_name
 
 __all__ = ["LazyView", "lazy_url"]

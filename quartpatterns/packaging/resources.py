@@ -12,8 +12,8 @@ from posixpath import dirname, join
 
 from jinja2 import TemplateNotFound
 from quart import Quart
-from quart.utils import run_sync
 
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.packaging.references import (
     Kind,
     Reference,

@@ -12,10 +12,17 @@ from urllib.parse import quote
 
 from quart import Blueprint, Quart, abort, current_app, request, url_for
 from quart.typing import ResponseTypes
-from quart.utils import run_sync
 from werkzeug.routing import PathConverter
 
-from quartpatterns.singlepageapplications.files import MEDIA_TYPES, Asset, find_asset, send_asset
+from quartpatterns._shared.file_cache import DEFAULT_SIZE, FileCache
+from quartpatterns._shared.threads import run_sync
+from quartpatterns.singlepageapplications.files import (
+    MEDIA_TYPES,
+    Asset,
+    asset_files,
+    find_asset,
+    send_asset,
+)
 
 __all__ = ["SinglePageApp", "has_hash", "is_client_route"]
 
@@ -83,6 +90,8 @@ class SinglePageApp:
         is_client_route: A function that returns whether a path without a file is a page of the
             front end. If not, it is a 404.
         is_immutable: A function that returns whether the file with a path never changes.
+        cache_size: The bytes of memory for small files. Each request looks whether a file has
+            changed. Use 0 if the folder is on a slow network file system.
 
     Raises:
         TypeError: *api* is a string.
@@ -102,6 +111,7 @@ class SinglePageApp:
         endpoint: str = "single_page",
         is_client_route: Callable[[str], bool] = is_client_route,
         is_immutable: Callable[[str], bool] = has_hash,
+        cache_size: int = DEFAULT_SIZE,
     ) -> None:
         self.folder = os.path.join(app.root_path, folder)
         self.index = index
@@ -109,6 +119,7 @@ class SinglePageApp:
         self.endpoint = endpoint
         self.is_client_route = is_client_route
         self.is_immutable = is_immutable
+        self._cache: FileCache[Asset] = FileCache(cache_size)
         name, converter = f"single_page_{next(_numbers)}", _converter_without(api)
         if isinstance(app, Blueprint):
             app.record(lambda state: state.app.url_map.converters.update({name: converter}))
@@ -148,11 +159,25 @@ class SinglePageApp:
         return send_asset(asset, replacement=(data, str(zlib.adler32(base))))
 
     async def _find(self, relative: str, *, compressed: bool = True) -> Asset | None:
-        accept_encoding = request.headers.getlist("Accept-Encoding")
-        found: Asset | None = await run_sync(find_asset)(
-            self.folder, relative, accept_encoding, compressed=compressed
-        )
+        accept_encoding = tuple(request.headers.getlist("Accept-Encoding"))
+        key = (relative, accept_encoding, compressed)
+        if (found := self._cache.get(key)) is None:
+            found = await run_sync(self._load)(key, relative, accept_encoding, compressed)
         return found
+
+    def _load(
+        self,
+        key: tuple[object, ...],
+        relative: str,
+        accept_encoding: tuple[str, ...],
+        compressed: bool,
+    ) -> Asset | None:
+        def read() -> tuple[Asset | None, int | None]:
+            found = find_asset(self.folder, relative, accept_encoding, compressed=compressed)
+            return found, None if found is None else len(found.content or b"")
+
+        files = asset_files(self.folder, relative, compressed=compressed)
+        return self._cache.load(key, files, read)
 
 
 def _converter_without(api: Collection[str]) -> type[PathConverter]:

@@ -9,21 +9,30 @@ import stat
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from quart import current_app, request
 from quart.typing import ResponseTypes
-from quart.utils import run_sync
 from quart.wrappers.response import ResponseBody
-from werkzeug.datastructures import Accept
+from werkzeug.datastructures import Accept, Headers
 from werkzeug.http import parse_accept_header
 from werkzeug.security import safe_join
 from werkzeug.utils import send_file
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.conditional import complete_headers, conditional_environ
+from quartpatterns._shared.threads import run_sync
 
-__all__ = ["MEDIA_TYPES", "Asset", "FileBody", "find_asset", "media_type", "send_asset"]
+__all__ = [
+    "MEDIA_TYPES",
+    "Asset",
+    "FileBody",
+    "asset_files",
+    "find_asset",
+    "media_type",
+    "send_asset",
+]
 
 MEDIA_TYPES = {
     "avif": "image/avif",
@@ -115,6 +124,13 @@ def find_asset(
     )
 
 
+def asset_files(folder: str, relative: str, *, compressed: bool = True) -> list[str]:
+    """Return the paths of all files that :func:`find_asset` looks at."""
+    path = safe_join(folder, relative)
+    extensions = ("", *_EXTENSIONS.values()) if compressed else ("",)
+    return [] if path is None else [path + extension for extension in extensions]
+
+
 def choose_coding(accept: Accept, codings: Iterable[str]) -> str | None:
     """Return the content coding with the highest quality (RFC 9110, section 12.5.3).
 
@@ -189,23 +205,54 @@ def send_asset(
 
 def _head(asset: Asset, etag: str) -> WerkzeugResponse:
     """Return status and headers as ``flask.send_file`` makes them, with those of the coding."""
+    head = WerkzeugResponse()
+    head.headers = Headers(
+        _headers(
+            asset.name,
+            asset.media_type,
+            asset.size,
+            asset.modified,
+            asset.coding,
+            etag,
+            varies=asset.varies,
+        )
+    )
+    environ = conditional_environ()
+    if len(environ) > 1:  # the method, and conditions
+        head.make_conditional(environ, accept_ranges=True, complete_length=asset.size)
+        complete_headers(head)
+    return head
+
+
+@lru_cache(512)
+def _headers(
+    name: str,
+    media_type: str,
+    size: int,
+    modified: float,
+    coding: str | None,
+    etag: str,
+    *,
+    varies: bool,
+) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a response without conditions."""
     head = send_file(
         io.BytesIO(),
         {},
-        mimetype=asset.media_type,
-        download_name=asset.name,
+        mimetype=media_type,
+        download_name=name,
         conditional=False,
         etag=etag,
-        last_modified=asset.modified,
+        last_modified=modified,
     )
-    head.content_length = asset.size
-    if asset.varies:
+    head.content_length = size
+    if varies:
         head.vary.add("Accept-Encoding")
-    if asset.coding:
-        head.content_encoding = asset.coding
-    head.make_conditional(conditional_environ(), accept_ranges=True, complete_length=asset.size)
+    if coding:
+        head.content_encoding = coding
+    head.make_conditional({"REQUEST_METHOD": "GET"}, accept_ranges=True, complete_length=size)
     complete_headers(head)
-    return head
+    return tuple(head.headers)
 
 
 class FileBody(ResponseBody):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 from quart import Quart
-from quart.utils import run_sync
 
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.sqlite3.connection import Connection
 from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose
 

@@ -9,9 +9,7 @@ from contextlib import aclosing, suppress
 from contextvars import copy_context
 from time import monotonic
 
-from quart.utils import run_sync
-
-from quartpatterns.streaming.iterators import ThreadIterator
+from quartpatterns._shared.threads import ThreadIterator, run_sync
 
 __all__ = ["coalesce"]
 

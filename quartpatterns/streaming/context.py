@@ -24,7 +24,8 @@ from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
-from quartpatterns.streaming.iterators import ThreadIterator, await_in_context, iterate_in_context
+from quartpatterns._shared.threads import iterate_in_threads
+from quartpatterns.streaming.iterators import await_in_context, iterate_in_context
 
 __all__ = ["stream_with_context"]
 
@@ -105,7 +106,7 @@ def _stream(source: Any) -> AsyncGenerator[Any, None]:
     if isinstance(source, AsyncIterable):
         chunks = iterate_in_context(source, context)
     elif isinstance(source, Iterable):
-        chunks = _iterate_in_threads(ThreadIterator(source, current_app.sync_to_async, context))
+        chunks = iterate_in_threads(source, current_app.sync_to_async, context)
     else:
         raise TypeError(
             "stream_with_context takes a generator or another iterable, or a function that"
@@ -116,12 +117,6 @@ def _stream(source: Any) -> AsyncGenerator[Any, None]:
     request_stream = _RequestStream(context, request_ctx.app, request_ctx.request)
     after_this_request(request_stream.prepare_response)
     return request_stream.iterate(chunks)
-
-
-async def _iterate_in_threads(iterator: ThreadIterator[Any]) -> AsyncGenerator[Any, None]:
-    async with aclosing(iterator):
-        async for chunk in iterator:
-            yield chunk
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from jinja2 import Template
 from quart import Quart, before_render_template, current_app, template_rendered
 from quart.globals import app_ctx
 
+from quartpatterns._shared.calling import signal_wrapper
 from quartpatterns.streaming.context import stream_with_context
 
 __all__ = ["stream_template", "stream_template_string"]
@@ -94,8 +95,8 @@ async def _render(
 async def _send_signal(
     signal: NamedSignal, app: Quart, template: Template, context: dict[str, Any]
 ) -> None:
-    to_async: Any = app.ensure_async  # The overloads are too narrow for signals.
-    await signal.send_async(app, _sync_wrapper=to_async, template=template, context=context)
+    wrapper = signal_wrapper(app)
+    await signal.send_async(app, _sync_wrapper=wrapper, template=template, context=context)
 
 
 async def _join(pieces: AsyncIterable[str], count: int) -> AsyncGenerator[str, None]:

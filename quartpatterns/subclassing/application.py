@@ -17,6 +17,7 @@ from quartpatterns.subclassing import (
     debugging,
     dispatch,
     files,
+    greenlets,
     response,
     routing,
     sessions,
@@ -36,6 +37,7 @@ T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
 class FaithfulQuart(
+    greenlets.GreenletViews,
     urls.URLs,
     debugging.RoutingRedirects,
     templates.Templates,
@@ -68,6 +70,8 @@ class FaithfulQuart(
       they run in asyncio's.
     * ``CANCEL_ON_DISCONNECT``: Whether a view is cancelled when its client disconnects. With
       ``False``, the default, it runs to its end, as in Flask.
+    * ``FILE_CACHE_SIZE``: The bytes of memory for small files; 16 MiB by default, 0 for none.
+    * ``GREENLET_VIEWS``: Whether SQLAlchemy can load lazily in views and templates.
     * ``RESPONSE_TIMEOUT``: The seconds in which a client must take one message of a response.
       Quart limits the whole response.
 

@@ -14,8 +14,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from functools import partial, wraps
+from functools import wraps
 from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
 
@@ -31,11 +30,11 @@ from quart.signals import (
     request_tearing_down,
 )
 from quart.typing import ResponseReturnValue, ResponseTypes
-from quart.utils import run_sync_iterable
 from quart.wrappers.base import BaseRequestWebsocket
 
 from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.threads import call_in_thread, iterate_in_threads, to_thread
 from quartpatterns.subclassing.cancellation import failure_of
 
 __all__ = [
@@ -291,18 +290,18 @@ class AsyncCallables(Quart):
         return super().ensure_async(func)  # pyright: ignore[reportReturnType]
 
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
-        """Return a function that calls *func* in a thread and awaits an awaitable result."""
+        """Return a function that calls *func* in a thread and awaits an awaitable result.
+
+        As in a coroutine, ``StopIteration`` becomes ``RuntimeError``: a future can't hold it.
+        """
 
         @wraps(func)
         async def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
-            loop = asyncio.get_running_loop()
-            call = partial(copy_context().run, func, *args, **kwargs)
-            result: Any = await loop.run_in_executor(self.extensions.get(EXECUTOR), call)
-            return (
-                run_sync_iterable(result)
-                if inspect.isgenerator(result)
-                else await maybe_await(result)
-            )
+            executor = self.extensions.get(EXECUTOR)
+            result: Any = await call_in_thread(executor, func, *args, **kwargs)
+            if inspect.isgenerator(result):
+                return iterate_in_threads(result, self.sync_to_async)
+            return await maybe_await(result)
 
         return in_thread
 
@@ -330,4 +329,4 @@ class SyncThreads(AsyncCallables):
         """Stop as Quart does, then end the threads."""
         await super().shutdown()
         if (executor := self.extensions.pop(EXECUTOR, None)) is not None:
-            await asyncio.get_running_loop().run_in_executor(None, executor.shutdown)
+            await to_thread(executor.shutdown)

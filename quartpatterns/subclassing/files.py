@@ -1,29 +1,39 @@
 """Sending files and static files.
 
 Werkzeug's own functions create the response, so that headers, ranges and conditions are Flask's.
-They run in a thread, because they read the disk.
+They run in a thread, because they read the disk. Small files are kept in memory: until a file
+changes, a response with it needs no thread.
 """
 
 # Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false, reportUnknownParameterType=false
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from stat import S_ISREG
 from typing import IO, Any
 
 import werkzeug.utils
 import werkzeug.wsgi
 from quart import Blueprint, Quart
 from quart.globals import current_app, request
-from quart.utils import run_sync
 from quart.wrappers import Response
+from werkzeug.http import http_date
+from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.file_cache import DEFAULT_SIZE, FileCache
+from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.subclassing.response import FaithfulResponse, conditional_environ
 
 __all__ = ["FileDefaults", "StaticFiles", "send_file", "send_from_directory", "send_static_file"]
@@ -35,6 +45,7 @@ FLASK_NAMES = {
     "add_etags": "etag",
 }
 BLOCK_SIZE = 64 * 1024
+CACHE = "file_cache"
 
 Path = os.PathLike[str] | str
 
@@ -121,28 +132,116 @@ def _with_flask_names(options: dict[str, Any]) -> dict[str, Any]:
 async def _send(
     send: Callable[..., WerkzeugResponse], *args: Any, **options: Any
 ) -> FaithfulResponse:
+    app = current_app
     if options.get("max_age") is None:
-        options["max_age"] = current_app.get_send_file_max_age
-    options["_root_path"] = current_app.root_path
-    options["use_x_sendfile"] = current_app.config["USE_X_SENDFILE"]
-    environ = conditional_environ(request) | {"wsgi.file_wrapper": _file_wrapper}
+        options["max_age"] = app.get_send_file_max_age
+    options["_root_path"] = app.root_path
+    options["use_x_sendfile"] = app.config["USE_X_SENDFILE"]
+    cache = _cache()
+    path = _path(*args) if cache.size and not options["use_x_sendfile"] else None
+    if path is None:
+        return _convert(await run_sync(_call)(send, args, options, conditional_environ(request)))
+    if callable(options["max_age"]):
+        options["max_age"] = options["max_age"](path)
+    key = (path, *sorted(options.items()))
+    if (found := cache.get(key)) is None:
+        found = await run_sync(_load)(cache, key, path, partial(_call, send, args, options))
+    if found is None:
+        return _convert(await run_sync(_call)(send, args, options, conditional_environ(request)))
+    return await _respond(found, options)
 
-    def in_thread() -> WerkzeugResponse:
-        made = send(*args, environ=environ, **options)
-        body: Any = made.response
-        # With USE_X_SENDFILE the body is an empty list, and the front server sends the file.
-        if 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
-            # A small file is read now. Later each block, the end and closing need a thread each.
-            with closing(body):
-                made.response = [b"".join(body)]
-            made.direct_passthrough = False
-        return made
 
-    made = await run_sync(in_thread)()
+@dataclass(frozen=True, slots=True)
+class _SmallFile:
+    """The response with a whole file."""
+
+    headers: tuple[tuple[str, str], ...]
+    content: bytes
+
+
+def _cache() -> FileCache[_SmallFile]:
+    cache: FileCache[_SmallFile] | None = current_app.extensions.get(CACHE)
+    if cache is None:
+        reader = SettingsReader(current_app.config, {"FILE_CACHE_SIZE": DEFAULT_SIZE})
+        cache = FileCache(reader.size("FILE_CACHE_SIZE", minimum=0))
+        current_app.extensions[CACHE] = cache
+    return cache
+
+
+def _path(first: Any, *below: Any) -> str | None:
+    """Return the path of the file, or ``None`` if it is no path or not below the folder."""
+    if not isinstance(first, str | os.PathLike) or not all(
+        isinstance(each, str | os.PathLike) for each in below
+    ):
+        return None
+    path: Any = os.fspath(first)
+    if below:
+        path = safe_join(path, *map(os.fspath, below))
+    return os.path.join(current_app.root_path, path) if isinstance(path, str) else None
+
+
+def _load(
+    cache: FileCache[_SmallFile], key: Any, path: str, call: Callable[..., WerkzeugResponse]
+) -> _SmallFile | None:
+    """Read a small file. The result is ``None`` if it is large or missing."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not S_ISREG(found.st_mode) or found.st_size > BLOCK_SIZE:
+        return None
+
+    def read() -> tuple[_SmallFile | None, int | None]:
+        made = call({"REQUEST_METHOD": "GET"})
+        made.headers.remove("Date")
+        with closing(made):
+            content = b"".join(made.response)  # type: ignore[arg-type]
+        if len(content) != made.content_length:
+            return None, None  # It changes at this moment.
+        return _SmallFile(tuple(made.headers), content), len(content)
+
+    return cache.load(key, [path], read)
+
+
+async def _respond(file: _SmallFile, options: dict[str, Any]) -> FaithfulResponse:
+    cls = _response_class()
+    response = cls(file.content)
+    # They have been checked: Headers(...) would check each of them again.
+    response.headers._list[:] = file.headers
+    if (max_age := options["max_age"]) is not None:
+        response.headers["Expires"] = http_date(int(time.time() + max_age))
+    if options.get("conditional", True) and len(conditional_environ(request)) > 1:
+        await response.make_conditional(request, True, len(file.content))
+    return response
+
+
+def _call(
+    send: Callable[..., WerkzeugResponse],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    environ: dict[str, Any],
+) -> WerkzeugResponse:
+    """Create a response, and read the file now if it is small. Call this in a thread."""
+    made = send(*args, environ=environ | {"wsgi.file_wrapper": _file_wrapper}, **options)
+    body: Any = made.response
+    # With USE_X_SENDFILE the body is an empty list, and the front server sends the file.
+    if 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
+        # A small file is read now. Later each block, the end and closing need a thread each.
+        with closing(body):
+            made.response = [b"".join(body)]
+        made.direct_passthrough = False
+    return made
+
+
+def _convert(made: WerkzeugResponse) -> FaithfulResponse:
     # An ASGI server adds the date itself.
     made.headers.remove("Date")
+    return _response_class().force_type(made)
+
+
+def _response_class() -> type[FaithfulResponse]:
     cls: type[Any] = current_app.response_class
-    return (cls if issubclass(cls, FaithfulResponse) else FaithfulResponse).force_type(made)
+    return cls if issubclass(cls, FaithfulResponse) else FaithfulResponse
 
 
 def _file_wrapper(file: IO[bytes], _: int = 0) -> werkzeug.wsgi.FileWrapper:
@@ -151,10 +250,14 @@ def _file_wrapper(file: IO[bytes], _: int = 0) -> werkzeug.wsgi.FileWrapper:
 
 
 class FileDefaults(Quart):
-    """Clients ask before they use their copy of a file. Quart lets them use it for half a day."""
+    """Clients ask before they use their copy of a file. Quart lets them use it for half a day.
+
+    ``FILE_CACHE_SIZE`` is the size in bytes of the memory for small files. Set it to 0 if the files
+    are on a slow network file system, because each request looks whether a file has changed.
+    """
 
     default_config = type(Quart.default_config)(
-        Quart.default_config | {"SEND_FILE_MAX_AGE_DEFAULT": None}
+        Quart.default_config | {"SEND_FILE_MAX_AGE_DEFAULT": None, "FILE_CACHE_SIZE": DEFAULT_SIZE}
     )
 
 

@@ -5,23 +5,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from codecs import getincrementaldecoder
+from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from quart.formparser import FormDataParser, MultiPartParser
-from quart.utils import run_sync
 from quart.wrappers.request import Body
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
+from quartpatterns._shared.threads import run_sync
+from quartpatterns._shared.time_slices import TimeSlices
+
 __all__ = ["FaithfulFormDataParser", "FaithfulMultiPartParser"]
 
 # Bytes of a file that Werkzeug's stream factory keeps in memory.
 SPOOL_SIZE = 500 * 1024
+
+# Characters of a URL-encoded form that are parsed at once. They take a few milliseconds.
+SLICE_SIZE = 8 * 1024
+# Characters from which a field is decoded in several parts.
+LONG_FIELD = 32 * 1024
+
+# Parts of a multipart form that are parsed at once.
+PARTS_PER_SLICE = 100
+
+MAX_NAMES = 250_000
+"""The most names of fields in a URL-encoded form, to which ``MAX_FORM_PARTS`` does not apply.
+
+For each name there is a list, and Python's garbage collector visits all of them while everything
+else waits.
+"""
 
 Parsed = tuple[MultiDict[str, Any], MultiDict[str, Any]]
 
@@ -57,16 +76,77 @@ class FaithfulFormDataParser(FormDataParser):
     async def parse_urlencoded(
         self, body: Body, mimetype: str, content_length: int | None, options: dict[str, str]
     ) -> Parsed:
-        """Parse a URL-encoded form."""
+        """Parse a URL-encoded form, in time slices if it is large.
+
+        Raises:
+            RequestEntityTooLarge: Its fields have more than :data:`MAX_NAMES` names.
+        """
         text = (await body).decode()
-        fields = parse_qsl(text, keep_blank_values=True, errors="werkzeug.url_quote")
         cls: type[MultiDict[str, Any]] = self.cls or MultiDict
-        return cls(fields), cls()
+        if len(text) <= SLICE_SIZE:
+            return cls(_parse_fields(text)), cls()
+        form = cls()
+        async with TimeSlices() as slices:
+            for part in _split_fields(text):
+                fields = (
+                    _parse_fields(part)
+                    if len(part) <= LONG_FIELD
+                    else [await _parse_long_field(part, slices)]
+                )
+                for name, value in fields:
+                    # The class can be immutable. Creating it from all fields would take long.
+                    dict.setdefault(form, name, []).append(value)
+                if len(form) > MAX_NAMES:
+                    raise RequestEntityTooLarge
+                if slices.over:
+                    await slices.pause()
+        return form, cls()
 
     parse_functions: dict[str, Any] = {
         "multipart/form-data": parse_multipart,
         "application/x-www-form-urlencoded": parse_urlencoded,
     }
+
+
+def _parse_fields(text: str) -> list[tuple[str, str]]:
+    return parse_qsl(text, keep_blank_values=True, errors="werkzeug.url_quote")
+
+
+def _split_fields(text: str) -> Iterator[str]:
+    """Yield *text* in parts of several short fields or one long field."""
+    start = 0
+    while start < len(text):
+        end = text.find("&", start + SLICE_SIZE)
+        end = len(text) if end < 0 else end
+        if end - start > LONG_FIELD:
+            begin = text.rfind("&", start, start + SLICE_SIZE + 1) + 1
+            if begin > start:
+                yield text[start:begin]
+                start = begin
+        yield text[start:end]
+        start = end + 1
+
+
+async def _parse_long_field(field: str, slices: TimeSlices) -> tuple[str, str]:
+    """Return name and value of *field*, as :func:`urllib.parse.parse_qsl` does."""
+    name, _, value = field.partition("=")
+    return await _unquote(name, slices), await _unquote(value, slices)
+
+
+async def _unquote(text: str, slices: TimeSlices) -> str:
+    decoder = getincrementaldecoder("utf-8")("werkzeug.url_quote")
+    text = text.replace("+", " ")
+    parts: list[str] = []
+    start = 0
+    while start < len(text):
+        end = start + SLICE_SIZE
+        escape = text.find("%", end - 2, end)  # An escape, such as %20, is not cut.
+        end = end if escape < 0 else escape
+        parts.append(decoder.decode(unquote_to_bytes(text[start:end])))
+        start = end
+        if slices.over:
+            await slices.pause()
+    return "".join(parts) + decoder.decode(b"", final=True)
 
 
 class FaithfulMultiPartParser(MultiPartParser):
@@ -106,6 +186,8 @@ class FaithfulMultiPartParser(MultiPartParser):
         while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
             if isinstance(event, Field | File):
                 parts.append(_Part(self, event, content_length))
+                if len(parts) % PARTS_PER_SLICE == 0:
+                    await asyncio.sleep(0)
             elif isinstance(event, Data):
                 await parts[-1].write(event)
 

@@ -28,6 +28,7 @@ from werkzeug.exceptions import (
 from werkzeug.sansio.utils import get_host
 from werkzeug.utils import cached_property
 
+from quartpatterns._shared import sliced_json
 from quartpatterns.subclassing.debugging import DebugFiles
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
 from quartpatterns.subclassing.routing import path_inside_mount
@@ -327,7 +328,8 @@ class JSONErrors(Request):
 
         Raises:
             UnsupportedMediaType: The content type is not that of JSON.
-            BadRequest: The body is not valid JSON, or not UTF-8.
+            BadRequest: The body is not valid JSON, or not UTF-8, or nested too deep.
+            RequestEntityTooLarge: It has more than 750,000 arrays and objects.
         """
         if self._parsed_json is None:
             self._parsed_json = {}
@@ -337,7 +339,9 @@ class JSONErrors(Request):
             return None if silent else self.on_json_loading_failed(None)
         data = await self.get_data(cache, as_text=False, parse_form_data=False)
         try:
-            result = self.json_module.loads(data)
+            result = await sliced_json.loads(self.json_module, data)
+        except sliced_json.TooManyContainersError as error:
+            raise RequestEntityTooLarge from error
         except ValueError as error:
             result = None if silent else self.on_json_loading_failed(error)
             if cache:
@@ -511,3 +515,12 @@ class FaithfulWebsocket(CheckedHost, Websocket):
         headers = parse_headers(scope["headers"])
         super().__init__(self.path_info or "/", query_string, scheme, headers, *args, **kwargs)
         self.remote_addr = client_address(scope)
+
+    async def receive_json(self) -> Any:
+        """Receive a message and parse it as JSON, without blocking if it is long.
+
+        Raises:
+            ValueError: The message is not valid JSON, or is nested too deep, or has more than
+                750,000 arrays and objects.
+        """
+        return await sliced_json.loads(self.json_module, await self.receive())

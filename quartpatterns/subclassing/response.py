@@ -13,7 +13,6 @@ from typing import Any, Self, overload
 
 from quart import Quart, Request, current_app, has_app_context, has_request_context, request
 from quart.typing import ResponseTypes
-from quart.utils import run_sync
 from quart.wrappers.response import DataBody, IterableBody, Response, ResponseBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
@@ -23,7 +22,7 @@ from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import maybe_await
-from quartpatterns.streaming.iterators import ThreadIterator
+from quartpatterns._shared.threads import ThreadIterator, run_sync
 
 __all__ = [
     "CloseCallbacks",

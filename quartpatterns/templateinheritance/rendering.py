@@ -11,6 +11,8 @@ from jinja2.runtime import Context
 from quart import current_app
 from quart.signals import before_render_template, template_rendered
 
+from quartpatterns._shared.calling import signal_wrapper
+
 __all__ = ["BlockNotFoundError", "get_template_attribute", "render_block"]
 
 
@@ -48,7 +50,11 @@ async def render_block(
     app: Any = cast(Any, current_app)._get_current_object()
     await app.update_template_context(context)
     template = app.jinja_env.get_or_select_template(template_name_or_list)
-    arguments: Any = {"template": template, "context": context, "_sync_wrapper": app.ensure_async}
+    arguments: Any = {
+        "template": template,
+        "context": context,
+        "_sync_wrapper": signal_wrapper(app),
+    }
     await before_render_template.send_async(app, **arguments)
     rendered = await _render_block(template, block_name, template.new_context(context))
     await template_rendered.send_async(app, **arguments)

@@ -21,6 +21,7 @@ from werkzeug.exceptions import BadRequest
 from wtforms.fields import Field
 from wtforms.widgets import HiddenInput
 
+from quartpatterns._shared import sliced_json
 from quartpatterns._shared.calling import maybe_await
 from quartpatterns.wtforms.files import FormData
 from quartpatterns.wtforms.meta import Meta
@@ -246,8 +247,8 @@ async def _json(request: Request) -> Any:
     # Quart's get_json() fails for text that is not UTF-8.
     data = await request.get_data(cache=True, as_text=False, parse_form_data=False)
     try:
-        return request.json_module.loads(data)
-    except (RecursionError, ValueError) as error:
+        return await sliced_json.loads(request.json_module, data)
+    except ValueError as error:
         raise BadRequest("The form can't be read: its JSON is malformed.") from error
 
 

@@ -131,6 +131,7 @@ class _FieldSearch:
 class _UrlencodedSearch(_FieldSearch):
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self._raw_name = name.encode()
         self._rest = bytearray()
 
     def _fields(self, data: bytes | None) -> Iterator[tuple[str, str]]:
@@ -139,7 +140,8 @@ class _UrlencodedSearch(_FieldSearch):
         self._rest = last
         for pair in pairs:
             name, _, value = pair.partition(b"=")
-            yield _unquote(name), _unquote(value)
+            if b"%" in name or name.endswith(self._raw_name):  # Most pairs need no decoding.
+                yield _unquote(name), _unquote(value)
 
 
 def _unquote(data: bytearray) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from quart import has_request_context, has_websocket_context, request, websocket
-from quart.utils import run_sync
 from wtforms.i18n import messages_path
 
+from quartpatterns._shared.threads import run_sync
 from quartpatterns.wtforms.settings import settings
 
 # The keys are locales of the application's configuration, never what a client sent.

@@ -10,9 +10,9 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 import pytest
-from quart.utils import run_sync
 
-from quartpatterns.streaming.iterators import ThreadIterator, await_in_context, iterate_in_context
+from quartpatterns._shared.threads import ThreadIterator, run_sync
+from quartpatterns.streaming.iterators import await_in_context, iterate_in_context
 from tests.serving import TIMEOUT, eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="outside")

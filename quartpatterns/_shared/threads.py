@@ -1,0 +1,187 @@
+"""Synchronous functions and iterables in threads.
+
+A thread passes its result through a future, and a future can't hold ``StopIteration``: in Python
+3.11 and older the future is never done, and whoever awaits it waits for ever. ``next(iterator)``
+without a default raises it easily. So all functions that run in a thread are called by
+:func:`call_in_thread`, which raises ``RuntimeError`` instead, as a coroutine does (:pep:`479`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
+from concurrent.futures import Executor
+from contextlib import aclosing
+from contextvars import Context, copy_context
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = [
+    "ThreadIterator",
+    "call_in_thread",
+    "for_future",
+    "for_thread",
+    "iterate_in_threads",
+    "run_sync",
+    "to_thread",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+ToAsync = Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]
+
+_END: Any = object()
+
+
+def for_future(error: BaseException) -> BaseException:
+    """Return *error*, or a ``RuntimeError`` if it is a ``StopIteration``.
+
+    Use it for each error of unknown origin that a future gets.
+    """
+    if not isinstance(error, StopIteration):
+        return error
+    converted = RuntimeError("a synchronous function raised StopIteration")
+    converted.__cause__ = error
+    return converted
+
+
+def for_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *function* prepared for code that runs it in a thread, such as plain Quart.
+
+    ``StopIteration`` becomes ``RuntimeError``. A generator becomes an asynchronous one, whose
+    steps have one context.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = function(*args, **kwargs)
+        except StopIteration as error:
+            raise for_future(error) from error
+        return iterate_in_threads(result, run_sync) if inspect.isgenerator(result) else result
+
+    return wrapper
+
+
+async def call_in_thread(
+    executor: Executor | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call *function* in a thread, with the context variables of the caller.
+
+    Arguments:
+        executor: The threads; asyncio's if it is ``None``.
+        function: A synchronous function.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+
+    Raises:
+        RuntimeError: It raised ``StopIteration``.
+    """
+    call = functools.partial(_call, copy_context(), function, args, kwargs)
+    return await asyncio.get_running_loop().run_in_executor(executor, call)
+
+
+def _call(context: Context, function: Callable[..., T], args: Any, kwargs: Any) -> T:
+    try:
+        return context.run(function, *args, **kwargs)
+    except StopIteration as error:
+        raise for_future(error) from error
+
+
+def to_thread(
+    function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> Coroutine[Any, Any, T]:
+    """Call *function* in a thread, as :func:`asyncio.to_thread` does.
+
+    Raises:
+        RuntimeError: It raised ``StopIteration``.
+    """
+    return call_in_thread(None, function, *args, **kwargs)
+
+
+def run_sync(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return a function that calls *function* in a thread.
+
+    It does what :func:`quart.utils.run_sync` does. ``StopIteration`` becomes ``RuntimeError``, and
+    all steps of a generator have one context.
+    """
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        result = await call_in_thread(None, function, *args, **kwargs)
+        return iterate_in_threads(result, run_sync) if inspect.isgenerator(result) else result
+
+    return wrapper
+
+
+class ThreadIterator(AsyncIterator[T]):
+    """Iterates over a synchronous iterable in threads.
+
+    A thread can't be interrupted, and a generator that runs can't be closed. So the calls hold a
+    lock, and a step that a cancellation has abandoned ends before the iterator is closed.
+
+    All steps run in one context, so that a generator can set context variables, as
+    ``decimal.localcontext()`` does, and reset them after a ``yield``.
+
+    Arguments:
+        source: The iterable.
+        to_async: Makes a function awaitable, as :func:`run_sync` does.
+        context: The context of all calls; by default a copy of that of the first call.
+    """
+
+    def __init__(
+        self, source: Iterable[T], to_async: ToAsync, context: Context | None = None
+    ) -> None:
+        self._source = source
+        self._iterator = iter(source)
+        self._context = context
+        self._lock = Lock()
+        self._call_in_thread = to_async(self._call)
+
+    async def __anext__(self) -> T:
+        item: T = await self.call(next, _END)
+        if item is _END:
+            raise StopAsyncIteration
+        return item
+
+    async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call *function* in a thread, with the iterator as its first argument."""
+        if self._context is None:
+            self._context = copy_context()
+        return await self._call_in_thread(self._context, function, *arguments)
+
+    async def aclose(self) -> None:
+        """Close the iterator and its iterable, if they can be closed."""
+        if hasattr(self._source, "close") or hasattr(self._iterator, "close"):
+            await self.call(self._close)
+
+    def _call(self, context: Context, function: Callable[..., Any], *arguments: Any) -> Any:
+        with self._lock:
+            try:
+                return context.run(function, self._iterator, *arguments)
+            except StopIteration as error:
+                raise for_future(error) from error
+
+    def _close(self, iterator: Iterator[T]) -> None:
+        for closable in {id(each): each for each in (self._source, iterator)}.values():
+            if close := getattr(closable, "close", None):
+                close()
+
+
+async def iterate_in_threads(
+    source: Iterable[T], to_async: ToAsync, context: Context | None = None
+) -> AsyncGenerator[T, None]:
+    """Yield the items of *source*, and close it at the end; see :class:`ThreadIterator`."""
+    async with aclosing(ThreadIterator(source, to_async, context)) as iterator:
+        async for item in iterator:
+            yield item

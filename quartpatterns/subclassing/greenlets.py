@@ -1,0 +1,125 @@
+"""Requests that are handled in a greenlet, so that SQLAlchemy can load lazily.
+
+Reading a relationship that is not loaded needs I/O. Attributes can't be awaited, so under asyncio
+SQLAlchemy raises ``MissingGreenlet``, except in code that runs in one of its greenlets.
+"""
+
+# Quart's annotations leave type arguments out.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import types
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from quart import Quart
+from quart.typing import ResponseTypes
+from quart.wrappers import Request, Websocket
+from quart.wrappers.response import IterableBody
+
+from quartpatterns._shared.extras import requires_extra
+
+__all__ = ["GreenletViews"]
+
+T = TypeVar("T")
+
+
+class GreenletViews(Quart):
+    """With ``GREENLET_VIEWS = True``, each request and websocket is handled in a greenlet.
+
+    Then ``user.posts`` works in asynchronous views, hooks, error handlers, templates and streamed
+    generators, also if the relationship is not loaded. It does not work in synchronous views, which
+    run in threads, and in tasks that a view starts.
+
+    It is off by default, because each ``await`` that really waits costs some microseconds more,
+    and because a lazy load in a loop is one query for each object, which nothing in the code shows.
+    """
+
+    async def handle_request(self, request: Request) -> ResponseTypes:
+        """Return the response to *request*."""
+        handling = super().handle_request(request)
+        if self.config.get("GREENLET_VIEWS"):
+            return await self._with_body(handling)
+        return await handling
+
+    async def handle_websocket(self, websocket: Websocket) -> ResponseTypes | None:
+        """Handle *websocket*."""
+        handling = super().handle_websocket(websocket)
+        if self.config.get("GREENLET_VIEWS"):
+            return await in_greenlet(handling)
+        return await handling
+
+    async def _with_body(self, handling: Coroutine[Any, Any, ResponseTypes]) -> ResponseTypes:
+        response = await in_greenlet(handling)
+        body: Any = getattr(response, "response", None)
+        if isinstance(body, IterableBody):
+            body.iter = _iterate(body.iter)
+        return response
+
+
+async def _iterate(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """Yield *items*; each step and the closing run in a greenlet."""
+    end = object()
+
+    async def step() -> Any:
+        return await anext(items, end)
+
+    try:
+        while (item := await in_greenlet(step())) is not end:
+            yield item
+    finally:
+        if close := getattr(items, "aclose", None):
+            await in_greenlet(close())
+
+
+async def in_greenlet(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await *coroutine* so that all of its code runs in one of SQLAlchemy's greenlets.
+
+    It stays in the task that awaits it, with its context variables. Cancellation and time limits
+    reach it.
+
+    Raises:
+        MissingExtraError: SQLAlchemy or greenlet is not installed.
+    """
+    try:
+        spawn, wait = _sqlalchemy()
+    except BaseException:
+        coroutine.close()
+        raise
+    result: T = await spawn(_run, coroutine, wait)
+    return result
+
+
+@lru_cache(1)
+def _sqlalchemy() -> tuple[Any, Any]:
+    """Return the functions that start a greenlet and wait in it. Few applications need them."""
+    with requires_extra("sqlalchemy", "sqlalchemy", needed_by="GREENLET_VIEWS"):
+        from sqlalchemy.util import await_only, greenlet_spawn
+    return greenlet_spawn, await_only
+
+
+def _run(coroutine: Coroutine[Any, Any, T], wait: Callable[[Any], Any]) -> T:
+    """Run *coroutine*. The greenlet waits for what it waits for."""
+    resume: Callable[[Any], Any] = coroutine.send
+    value: Any = None
+    try:
+        while True:
+            try:
+                future = resume(value)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                resume, value = coroutine.send, wait(_wait_for(future))
+            except BaseException as error:  # such as a cancellation
+                resume, value = coroutine.throw, error
+    finally:
+        value = None  # The traceback of an error must not refer to the error.
+
+
+@types.coroutine
+def _wait_for(future: Any) -> Generator[Any, Any, Any]:
+    """Pass what a coroutine waits for to the task."""
+    return (yield future)
