@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
+from quartpatterns.subclassing.bridge import bridge_flask
 from quartpatterns.subclassing.connection import (
     FaithfulHTTPConnection,
     FaithfulWebsocketConnection,
@@ -38,6 +39,7 @@ __all__ = [
     "FaithfulRule",
     "FaithfulSessionInterface",
     "FaithfulWebsocketConnection",
+    "bridge_flask",
     "flash",
     "send_file",
     "send_from_directory",
