@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -93,8 +93,14 @@ class FlaskExtensions(SyncThreads):
         return BridgedRequestContext(self, request)
 
     def make_response(self, result: Any) -> Any:
-        """Convert the return value of a view."""
+        """Convert the return value of a view. In a thread it can be a coroutine of a view."""
+        if isinstance(result, Coroutine) and not on_event_loop():
+            result = settle(result)
         return settle(super().make_response(result))
+
+    def make_default_options_response(self) -> Any:
+        """Return the automatic response to ``OPTIONS``."""
+        return settle(super().make_default_options_response())
 
     def update_template_context(self, context: dict[str, Any]) -> Any:
         """Add the values of the template context processors."""
@@ -153,8 +159,9 @@ def bridge_flask(app: App) -> App:
     if not isinstance(app, Quart):
         raise TypeError(f"bridge_flask() needs a Quart, and {type(app).__name__} is none")
     if not isinstance(app, FlaskExtensions):
-        app.__class__ = _combine(FlaskExtensions, type(app))
-        app.connect_flask()
+        bridged: Any = app
+        bridged.__class__ = _combine(FlaskExtensions, type(app))
+        bridged.connect_flask()
     return app
 
 

@@ -21,7 +21,13 @@ from quartpatterns.subclassing.bridge.request import SynchronousRequest
 from quartpatterns.subclassing.bridge.threads import on_event_loop, wait_in_thread
 from quartpatterns.subclassing.context import UNSET, FaithfulRequestContext
 
-__all__ = ["BridgedAppContext", "BridgedRequestContext", "FlaskRequestContext", "current_loop", "settle"]
+__all__ = [
+    "BridgedAppContext",
+    "BridgedRequestContext",
+    "FlaskRequestContext",
+    "current_loop",
+    "settle",
+]
 
 # Flask's proxies read these variables, and Flask pushes no context of another class.
 FLASK_APP: Any = flask.globals._cv_app

@@ -20,6 +20,7 @@ from quartpatterns.subclassing.bridge.threads import on_event_loop, wait_in_thre
 __all__ = ["RecordedBody", "SynchronousRequest"]
 
 UNREAD: Any = object()
+FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
 class RecordedBody(Request):
@@ -33,18 +34,19 @@ class RecordedBody(Request):
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> Any:
         """Read the whole body."""
-        data: Any = await super().get_data(cache, as_text, parse_form_data)  # type: ignore[call-overload]
-        if cache and not as_text:
-            self.read_data = data
-        return data
+        if cache:
+            self.read_data = await super().get_data(True, False, parse_form_data)
+            if not as_text:
+                return self.read_data
+        return await super().get_data(cache, as_text, parse_form_data)
 
     @property
-    def form(self) -> Coroutine[Any, Any, MultiDict[str, str]]:  # type: ignore[override]
+    def form(self) -> Coroutine[Any, Any, MultiDict[str, str]]:
         """The fields of a form."""
         return self._record("form")
 
     @property
-    def files(self) -> Coroutine[Any, Any, MultiDict[str, Any]]:  # type: ignore[override]
+    def files(self) -> Coroutine[Any, Any, MultiDict[str, Any]]:
         """The files of a form."""
         return self._record("files")
 
@@ -120,13 +122,12 @@ class SynchronousRequest:
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> Any:
         """Return the body."""
-        if parse_form_data and self._request.mimetype in {
-            "multipart/form-data",
-            "application/x-www-form-urlencoded",
-        }:
-            self.form  # noqa: B018
         data = self._request.read_data
-        if data is UNREAD:
+        if data is UNREAD and parse_form_data and self._request.mimetype in FORMS:
+            # The form has taken the body, and left nothing.
+            self.form  # noqa: B018
+            data = b""
+        elif data is UNREAD:
             data = self._read(self._request.get_data(cache=cache), "get_data()")
         return data.decode(errors="replace") if as_text else data
 

@@ -61,9 +61,7 @@ def on_event_loop() -> bool:
     return True
 
 
-def wait_in_thread(
-    coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None
-) -> T:
+def wait_in_thread(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
     """Run *coroutine* to its end and return its result. This thread waits for it.
 
     Arguments:
