@@ -5,6 +5,9 @@ of each extension and prints the table of the README. It installs nothing: it re
 that are not installed. ``-v`` adds what failed.
 """
 
+# Extensions are imported by name, so that none has to be installed: all of theirs is Any.
+# mypy: disable-error-code="untyped-decorator, misc, name-defined"
+
 from __future__ import annotations
 
 import asyncio
@@ -117,24 +120,33 @@ class Framework:
         return await asyncio.to_thread(call)
 
 
+Probe = Callable[[Framework, Any], Awaitable[None]]
+
+
 class Extension(NamedTuple):
-    """An extension: its distribution, module, and the probe that uses it."""
+    """An extension: its distribution, its module, and the probe that uses it.
+
+    *works* says whether the probe succeeds with the bridge.
+    """
 
     distribution: str
     module: str
-    probe: Callable[[Framework, Any], Awaitable[None]]
+    probe: Probe
     features: str
-    remark: str = ""
+    remark: str
+    works: bool
 
 
 EXTENSIONS: list[Extension] = []
 
 
-def extension(distribution: str, module: str, features: str, remark: str = "") -> Any:
+def extension(
+    distribution: str, module: str, features: str, remark: str = "", *, works: bool = True
+) -> Callable[[Probe], Probe]:
     """Register a probe."""
 
-    def register(probe: Any) -> Any:
-        EXTENSIONS.append(Extension(distribution, module, probe, features, remark))
+    def register(probe: Probe) -> Probe:
+        EXTENSIONS.append(Extension(distribution, module, probe, features, remark, works))
         return probe
 
     return register
@@ -146,7 +158,7 @@ async def _login(framework: Framework, module: Any) -> None:
     manager = module.LoginManager(app)
     manager.login_view = "log_in"
 
-    class User(module.UserMixin):  # type: ignore[misc]
+    class User(module.UserMixin):
         id = "ada"
 
     manager.user_loader(lambda name: User() if name == "ada" else None)
@@ -187,7 +199,7 @@ async def _wtf(framework: Framework, module: Any) -> None:
     framework.template("form.html", "{{ csrf_token() }}")
     app.route("/token", endpoint="token")(framework.render("form.html"))
 
-    class Form(module.FlaskForm):  # type: ignore[misc]
+    class Form(module.FlaskForm):
         name = wtforms.StringField(validators=[wtforms.validators.DataRequired()])
 
     @app.post("/sync")
@@ -345,7 +357,7 @@ async def _bootstrap(framework: Framework, module: Any) -> None:
         "{{ bootstrap.load_css() }}{{ render_nav_item('page', 'Home') }}{{ render_form(form) }}",
     )
 
-    class Form(importlib.import_module("flask_wtf").FlaskForm):  # type: ignore[misc]
+    class Form(importlib.import_module("flask_wtf").FlaskForm):
         name = wtforms.StringField("Name")
 
     app.context_processor(lambda: {"form": Form()})
@@ -428,7 +440,7 @@ async def _sqlalchemy(framework: Framework, module: Any) -> None:
     db = module.SQLAlchemy(app)
     import sqlalchemy
 
-    class User(db.Model):  # type: ignore[name-defined, misc]
+    class User(db.Model):
         id = sqlalchemy.Column(sqlalchemy.Integer, primary_key=True)
         name = sqlalchemy.Column(sqlalchemy.String)
 
@@ -471,7 +483,7 @@ async def _migrate(framework: Framework, module: Any) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{framework.folder / 'migrate.sqlite'}"
     db = importlib.import_module("flask_sqlalchemy").SQLAlchemy(app)
 
-    class Item(db.Model):  # type: ignore[name-defined, misc]
+    class Item(db.Model):
         id = sqlalchemy.Column(sqlalchemy.Integer, primary_key=True)
 
     folder = str(framework.folder / "migrations")
@@ -611,7 +623,13 @@ async def _session(framework: Framework, module: Any) -> None:
     assert (await framework.get("/count")).text == "1"
 
 
-@extension("Flask-DebugToolbar", "flask_debugtoolbar", "the toolbar in a page, its static files")
+@extension(
+    "Flask-DebugToolbar",
+    "flask_debugtoolbar",
+    "the toolbar in a page",
+    "it replaces `app.dispatch_request` with a synchronous function",
+    works=False,
+)
 async def _debugtoolbar(framework: Framework, module: Any) -> None:
     app = framework.app
     app.debug = True
@@ -636,7 +654,7 @@ async def _admin(framework: Framework, module: Any) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{framework.folder / 'admin.sqlite'}"
     db = importlib.import_module("flask_sqlalchemy").SQLAlchemy(app)
 
-    class City(db.Model):  # type: ignore[name-defined, misc]
+    class City(db.Model):
         id = sqlalchemy.Column(sqlalchemy.Integer, primary_key=True)
         name = sqlalchemy.Column(sqlalchemy.String)
 
@@ -662,7 +680,13 @@ async def _admin(framework: Framework, module: Any) -> None:
         await framework.in_context(lambda: db.engine.dispose())
 
 
-@extension("Flask-Assets", "flask_assets", "a bundle in a template, built when asked for")
+@extension(
+    "Flask-Assets",
+    "flask_assets",
+    "the tag `assets`",
+    "the tag can't be used in asynchronous templates; `assets['all'].urls()` works",
+    works=False,
+)
 async def _assets(framework: Framework, module: Any) -> None:
     app = framework.app
     static = framework.folder / "static"
@@ -710,7 +734,7 @@ async def _marshmallow(framework: Framework, module: Any) -> None:
     app = framework.app
     marshmallow = module.Marshmallow(app)
 
-    class Schema(marshmallow.Schema):  # type: ignore[name-defined, misc]
+    class Schema(marshmallow.Schema):
         url = marshmallow.URLFor("show", values={"id": "<id>"})
 
     @app.route("/<int:id>")
@@ -726,13 +750,13 @@ async def _marshmallow(framework: Framework, module: Any) -> None:
     "`MethodView`, `arguments` from JSON and query, `response`, OpenAPI page",
 )
 async def _smorest(framework: Framework, module: Any) -> None:
-    import marshmallow
     from flask.views import MethodView
 
     app = framework.app
     app.config.update(
         API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.0.2", OPENAPI_URL_PREFIX="/"
     )
+    marshmallow = importlib.import_module("marshmallow")
     api = module.Api(app)
     blueprint = module.Blueprint("items", "items", url_prefix="/items")
 
@@ -741,13 +765,13 @@ async def _smorest(framework: Framework, module: Any) -> None:
 
     @blueprint.route("/")
     class Items(MethodView):
-        @blueprint.arguments(Item, location="query")  # type: ignore[untyped-decorator]
-        @blueprint.response(200, Item)  # type: ignore[untyped-decorator]
+        @blueprint.arguments(Item, location="query")
+        @blueprint.response(200, Item)
         def get(self, values: Any) -> Any:
             return values
 
-        @blueprint.arguments(Item)  # type: ignore[untyped-decorator]
-        @blueprint.response(201, Item)  # type: ignore[untyped-decorator]
+        @blueprint.arguments(Item)
+        @blueprint.response(201, Item)
         def post(self, values: Any) -> Any:
             return values
 
