@@ -77,7 +77,7 @@ class BridgedAppContext(AppContext):
         if on_event_loop():
             return self._pop_on_loop(exc)
         try:
-            if len(self._thread_tokens) == 1 and not self._cv_tokens:
+            if len(self._flask_tokens) == 1:
                 error = None if exc is UNSET else exc
                 wait_in_thread(self.app.do_teardown_appcontext(error), self.loop)
         finally:

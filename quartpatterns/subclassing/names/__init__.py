@@ -1,4 +1,4 @@
-"""All names of the module ``flask``, for code that is ported from Flask.
+"""All names of the package ``flask``, for code that is ported from Flask.
 
 .. code-block:: python
 
@@ -6,6 +6,9 @@
 
 ``Flask`` is :class:`~quartpatterns.subclassing.FaithfulQuart`. The other names are Quart's, except
 those that this package has as well. The same functions have to be awaited as in Quart.
+
+The modules of ``flask`` are here by the same names: ``cli``, ``ctx``, ``globals``, ``helpers``,
+``json``, ``sessions``, ``signals``, ``templating``, ``testing`` and ``views``.
 """
 
 # "as" makes a name public for type checkers. Ruff would write a statement for each.
@@ -35,12 +38,10 @@ from quart import (
     has_app_context as has_app_context,
     has_request_context as has_request_context,
     has_websocket_context as has_websocket_context,
-    json as json,
     jsonify as jsonify,
     make_push_promise as make_push_promise,
     make_response as make_response,
     message_flashed as message_flashed,
-    redirect as redirect,
     render_template as render_template,
     render_template_string as render_template_string,
     request as request,
@@ -48,7 +49,6 @@ from quart import (
     request_started as request_started,
     request_tearing_down as request_tearing_down,
     session as session,
-    signals as signals,
     template_rendered as template_rendered,
     url_for as url_for,
     websocket as websocket,
@@ -68,6 +68,9 @@ from quartpatterns.subclassing import (
     send_file as send_file,
     send_from_directory as send_from_directory,
 )
+
+from quartpatterns.subclassing.names import json as json, signals as signals
+from quartpatterns.subclassing.names.helpers import redirect as redirect
 
 Blueprint = FaithfulBlueprint
 Flask = FaithfulQuart

@@ -1,0 +1,44 @@
+"""The names of ``flask.cli``. Commands can be asynchronous."""
+
+from quart.cli import (
+    NoAppException,
+    ScriptInfo,
+    cli,
+    find_app_by_string,
+    find_best_app,
+    get_version,
+    load_dotenv,
+    locate_app,
+    main,
+    pass_script_info,
+    prepare_import,
+    routes_command,
+    run_command,
+    shell_command,
+    version_option,
+    with_appcontext,
+)
+from quart.cli import QuartGroup as FlaskGroup
+
+from quartpatterns.subclassing.cli import FaithfulAppGroup as AppGroup
+
+__all__ = [
+    "AppGroup",
+    "FlaskGroup",
+    "NoAppException",
+    "ScriptInfo",
+    "cli",
+    "find_app_by_string",
+    "find_best_app",
+    "get_version",
+    "load_dotenv",
+    "locate_app",
+    "main",
+    "pass_script_info",
+    "prepare_import",
+    "routes_command",
+    "run_command",
+    "shell_command",
+    "version_option",
+    "with_appcontext",
+]
