@@ -20,6 +20,7 @@ import quart.signals
 from quart import Quart, request, session, websocket
 from quart.utils import run_sync
 
+from quartpatterns.appdispatch import DispatcherMiddleware, WSGIMiddleware
 from quartpatterns.subclassing import FaithfulQuart, bridge_flask
 from tests.subclassing import flask_extensions
 from tests.subclassing.flask_extensions import EXTENSIONS, Extension
@@ -374,6 +375,45 @@ async def test_background_task_and_websocket(app: Any) -> None:
         async with client.websocket("/ws") as connection:
             assert await connection.receive() == "bridged False"
     assert names == ["bridged"]
+
+
+async def test_client_block() -> None:
+    """``flask.session`` and ``flask.g`` are there after a request in ``async with client``."""
+    app = bridge_flask(FaithfulQuart("bridged"))
+    app.secret_key = KEY
+
+    @app.get("/<name>")
+    async def view(name: str) -> str:
+        flask.session["name"] = flask.g.name = name
+        return name
+
+    async with app.test_client() as client:
+        for name in ("ada", "bob"):
+            await client.get("/" + name)
+            assert flask.request.path == "/" + name
+            assert flask.session["name"] == name
+            assert (flask.g.name, flask.current_app.name) == (name, "bridged")
+    assert not flask.has_request_context() and not flask.has_app_context()
+
+
+async def test_beside_flask() -> None:
+    """A Flask original that is mounted next to the application is itself, also in its threads."""
+    original, port = flask.Flask("original"), bridge_flask(FaithfulQuart("port"))
+
+    def view() -> list[str]:
+        flask.g.path = flask.request.path
+        return [flask.current_app.name, flask.g.path, flask.request.args["a"]]
+
+    original.get("/view")(view)
+    port.get("/view")(view)
+    port.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        port.asgi_app, {"/old": WSGIMiddleware(original.wsgi_app)}
+    )
+    client = port.test_client()
+    paths = ["/view?a=1", "/old/view?a=2"] * 5
+    responses = await asyncio.gather(*(client.get(path) for path in paths))
+    expected = [["port", "/view", "1"], ["original", "/view", "2"]] * 5
+    assert [await response.get_json() for response in responses] == expected
 
 
 async def test_copied_context(app: Any) -> None:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import flask.signals
@@ -23,8 +25,10 @@ from quartpatterns.subclassing.bridge.contexts import (
 )
 from quartpatterns.subclassing.bridge.request import RecordedBody
 from quartpatterns.subclassing.bridge.response import SettledResponse
+from quartpatterns.subclassing.bridge.testing import BridgedClient
 from quartpatterns.subclassing.bridge.threads import NestedThreads, on_event_loop
 from quartpatterns.subclassing.dispatch import EXECUTOR, SyncThreads
+from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = ["FlaskExtensions", "bridge_flask"]
 
@@ -63,6 +67,9 @@ class FlaskExtensions(SyncThreads):
         self.extensions[EXECUTOR] = NestedThreads(None, self.name)
         self.request_class = _combine(RecordedBody, self.request_class)
         self.response_class = _combine(SettledResponse, self.response_class)
+        client: Any = self.test_client_class
+        if inspect.isclass(client) and issubclass(client, FaithfulClient):
+            self.test_client_class = _combine(BridgedClient, client)
         # The list keeps the functions alive, for as long as the application lives.
         self.extensions["flask_signals"] = [_forward(self, name) for name in SIGNALS]
 
@@ -114,7 +121,7 @@ class FlaskExtensions(SyncThreads):
         """Open a file of the application."""
         if on_event_loop():
             return super().open_resource(path, mode, *args, **kwargs)
-        return open(self.root_path / path, mode, *args, **kwargs)
+        return open(Path(self.root_path) / path, mode, *args, **kwargs)
 
     async def startup(self) -> None:
         """Create the threads, then start as Quart does.

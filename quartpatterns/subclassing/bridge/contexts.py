@@ -127,15 +127,18 @@ class BridgedRequestContext(FaithfulRequestContext):
         finally:
             FLASK_REQUEST.reset(self._request_tokens.pop())
 
-    def make_current(self) -> list[Token[Any]]:
-        """Make this context current without its hooks, and return what undoes it."""
+    def set_flask_variables(self) -> list[Token[Any]]:
+        """Make this context current for Flask, without its hooks, and return what undoes it."""
         loop = self.app_context.loop if self.app_context is not None else None
         return [
-            QUART_APP.set(self.app_context),
-            QUART_REQUEST.set(self),
             FLASK_APP.set(self.app_context),
             FLASK_REQUEST.set(FlaskRequestContext(self, loop)),
         ]
+
+    def make_current(self) -> list[Token[Any]]:
+        """Make this context current, without its hooks, and return what undoes it."""
+        tokens = [QUART_APP.set(self.app_context), QUART_REQUEST.set(self)]
+        return tokens + self.set_flask_variables()
 
 
 class FlaskRequestContext:
