@@ -238,6 +238,8 @@ async def test_scope() -> None:
     clients = [app.test_client() for app in (bridged, other, plain)]
     await asyncio.gather(*(client.get(path) for client in clients for path in ("/sync", "/async")))
     assert sorted(map(str, seen)) == ["None", "None", "a", "a", "b", "b"]
+    async with bridged.test_request_context("/"), other.test_request_context("/b"):
+        assert (flask.current_app.name, flask.request.path) == ("b", "/b")
     assert not flask.has_app_context() and not flask.has_request_context()
     with pytest.raises(RuntimeError, match="outside of application context"):
         _ = flask.current_app.name
