@@ -103,7 +103,8 @@ class FlaskExtensions(SyncThreads):
         """Convert the return value of a view. In a thread it can be a coroutine of a view."""
         if isinstance(result, Coroutine) and not on_event_loop():
             result = settle(result)
-        return settle(super().make_response(result))
+        value: Any = result
+        return settle(super().make_response(value))
 
     def make_default_options_response(self) -> Any:
         """Return the automatic response to ``OPTIONS``."""
@@ -163,7 +164,7 @@ def bridge_flask(app: App) -> App:
     Raises:
         TypeError: *app* is no Quart, for example a Flask.
     """
-    if not isinstance(app, Quart):
+    if not isinstance(app, Quart):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"bridge_flask() needs a Quart, and {type(app).__name__} is none")
     if not isinstance(app, FlaskExtensions):
         bridged: Any = app

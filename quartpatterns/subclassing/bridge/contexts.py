@@ -108,8 +108,6 @@ class BridgedAppContext(AppContext):
 class BridgedRequestContext(FaithfulRequestContext):
     """The context of a request, for Quart and for Flask."""
 
-    app_context: BridgedAppContext | None
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._request_tokens: list[Token[Any]] = []
@@ -129,7 +127,7 @@ class BridgedRequestContext(FaithfulRequestContext):
 
     def set_flask_variables(self) -> list[Token[Any]]:
         """Make this context current for Flask, without its hooks, and return what undoes it."""
-        loop = self.app_context.loop if self.app_context is not None else None
+        loop = getattr(self.app_context, "loop", None)
         return [
             FLASK_APP.set(self.app_context),
             FLASK_REQUEST.set(FlaskRequestContext(self, loop)),

@@ -41,12 +41,12 @@ class RecordedBody(Request):
         return await super().get_data(cache, as_text, parse_form_data)
 
     @property
-    def form(self) -> Coroutine[Any, Any, MultiDict[str, str]]:
+    def form(self) -> Any:
         """The fields of a form."""
         return self._record("form")
 
     @property
-    def files(self) -> Coroutine[Any, Any, MultiDict[str, Any]]:
+    def files(self) -> Any:
         """The files of a form."""
         return self._record("files")
 

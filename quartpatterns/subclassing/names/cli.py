@@ -1,5 +1,8 @@
 """The names of ``flask.cli``. Commands can be asynchronous."""
 
+# Quart's annotations leave type arguments out.
+# pyright: reportUnknownVariableType=false
+
 from quart.cli import (
     NoAppException,
     ScriptInfo,

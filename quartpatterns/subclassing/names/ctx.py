@@ -1,5 +1,8 @@
 """The names of ``flask.ctx``. Contexts are used with ``async with``."""
 
+# Quart's annotations leave type arguments out.
+# pyright: reportUnknownVariableType=false
+
 from quart.ctx import (
     AppContext,
     after_this_request,
