@@ -8,7 +8,20 @@ from flask.typing import URLDefaultCallable
 from quart import Blueprint, Quart
 from quart.wrappers import Response
 
-from quartpatterns.subclassing import cli, connection, context, dispatch, files, response, routing
+from quartpatterns.subclassing import (
+    cli,
+    config,
+    connection,
+    context,
+    debugging,
+    dispatch,
+    files,
+    response,
+    routing,
+    sessions,
+    templates,
+    urls,
+)
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
     FaithfulWebsocket,
@@ -22,6 +35,9 @@ T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
 class FaithfulQuart(
+    urls.URLs,
+    debugging.RoutingRedirects,
+    templates.Templates,
     dispatch.Dispatch,
     response.ReturnValues,
     dispatch.URLProcessors,
@@ -57,7 +73,9 @@ class FaithfulQuart(
     asgi_http_class = connection.FaithfulHTTPConnection
     asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
-    session_interface = context.FaithfulSessionInterface()
+    config_class = config.FaithfulConfig
+    jinja_environment = templates.FaithfulEnvironment
+    session_interface = sessions.FaithfulSessionInterface()
     test_client_class = FaithfulClient  # type: ignore[assignment]
     url_map_class = routing.FaithfulMap
     url_rule_class = routing.FaithfulRule

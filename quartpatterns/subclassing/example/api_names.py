@@ -135,6 +135,11 @@ DECLARED = (
     ),
     Declaration(
         "value",
+        "It writes what Flask's writes, with the JSON provider of the current application.",
+        {"SecureCookieSessionInterface": "serializer"},
+    ),
+    Declaration(
+        "value",
         "Flask imports its class when it is needed.",
         {"Flask": "test_cli_runner_class test_client_class"},
     ),

@@ -18,7 +18,6 @@ The modules of ``flask`` are here by the same names: ``cli``, ``ctx``, ``globals
 from __future__ import annotations
 
 from quart import (
-    Config as Config,
     Websocket as Websocket,
     abort as abort,
     after_this_request as after_this_request,
@@ -32,7 +31,6 @@ from quart import (
     current_app as current_app,
     g as g,
     get_flashed_messages as get_flashed_messages,
-    get_template_attribute as get_template_attribute,
     got_request_exception as got_request_exception,
     got_websocket_exception as got_websocket_exception,
     has_app_context as has_app_context,
@@ -68,11 +66,14 @@ from quartpatterns.subclassing import (
     send_file as send_file,
     send_from_directory as send_from_directory,
 )
+from quartpatterns.subclassing.config import FaithfulConfig as FaithfulConfig
+from quartpatterns.subclassing.templates import get_template_attribute as get_template_attribute
+from quartpatterns.subclassing.urls import redirect as redirect
 
 from quartpatterns.subclassing.names import json as json, signals as signals
-from quartpatterns.subclassing.names.helpers import redirect as redirect
 
 Blueprint = FaithfulBlueprint
+Config = FaithfulConfig
 Flask = FaithfulQuart
 Request = FaithfulRequest
 Response = FaithfulResponse

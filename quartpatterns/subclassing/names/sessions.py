@@ -9,7 +9,7 @@ from quart.sessions import (
     session_json_serializer,
 )
 
-from quartpatterns.subclassing.context import (
+from quartpatterns.subclassing import (
     FaithfulSessionInterface as SecureCookieSessionInterface,
 )
 
