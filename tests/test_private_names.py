@@ -114,6 +114,13 @@ PRIVATE = [
     Private("subclassing", "quart.globals", "_cv_request", "the same"),
     Private(
         "subclassing",
+        "flask.globals",
+        "_cv_app",
+        "the bridge sets what Flask's proxies read; Flask sets it for a Flask only",
+    ),
+    Private("subclassing", "flask.globals", "_cv_request", "the same"),
+    Private(
+        "subclassing",
         "quart.ctx:RequestContext",
         "_after_request_functions",
         "process_response() has to be replaced, as Quart's reads the session, which is access",

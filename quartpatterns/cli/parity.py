@@ -57,12 +57,23 @@ Exit code: 0 if all responses are equal or differ as declared, 1 if not, 2 for a
     help="Only with subclassing: show where Flask, Quart and FaithfulQuart differ.",
 )
 @click.option(
+    "--names",
+    is_flag=True,
+    help="Only with subclassing: show which public names of Flask are missing or differ.",
+)
+@click.option(
     "--config-keys",
     is_flag=True,
     help="Only with subclassing: show the effect of each configuration key of Flask.",
 )
 def command(
-    wire: bool, as_json: bool, verbose: bool, table: bool, config_keys: bool, **selection: Any
+    wire: bool,
+    as_json: bool,
+    verbose: bool,
+    table: bool,
+    names: bool,
+    config_keys: bool,
+    **selection: Any,
 ) -> None:
     """Send the same requests to a Flask original and its Quart port, and compare the responses.
 
@@ -72,6 +83,9 @@ def command(
     """
     if table:
         _print_table(selection["patterns"], as_json=as_json)
+        return
+    if names:
+        _print_names(selection["patterns"], as_json=as_json)
         return
     if config_keys:
         _print_config_keys(selection["patterns"], as_json=as_json)
@@ -102,6 +116,22 @@ def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
         measurements = differences.main()
     data = [dataclasses.asdict(measured) for measured in measurements]
     click.echo(json.dumps(data, indent=2) if as_json else differences.markdown(measurements))
+
+
+def _print_names(patterns: Sequence[str], *, as_json: bool) -> None:
+    """Print the public names of Flask that are missing or differ, as Markdown or JSON."""
+    if list(patterns) != ["subclassing"]:
+        raise UsageProblem("--names only works with subclassing: parity subclassing --names")
+    from quartpatterns.subclassing.example import api_names
+
+    differences = list(api_names.compare())
+    if as_json:
+        data = [
+            dataclasses.asdict(each) | {"reason": api_names.reason(each)} for each in differences
+        ]
+        click.echo(json.dumps(data, indent=2))
+    else:
+        click.echo(api_names.markdown(differences))
 
 
 def _print_config_keys(patterns: Sequence[str], *, as_json: bool) -> None:

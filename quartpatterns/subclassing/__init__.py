@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
+from quartpatterns.subclassing.bridge import bridge_flask
 from quartpatterns.subclassing.cancellation import cancel_on_disconnect
 from quartpatterns.subclassing.connection import (
     FaithfulHTTPConnection,
@@ -43,6 +44,7 @@ __all__ = [
     "FaithfulWebsocketConnection",
     "ProxyFix",
     "cancel_on_disconnect",
+    "bridge_flask",
     "flash",
     "send_file",
     "send_from_directory",

@@ -321,7 +321,8 @@ class SyncThreads(AsyncCallables):
             SettingError: ``SYNC_THREADS`` is invalid.
         """
         reader = SettingsReader(self.config, {"SYNC_THREADS": None})
-        if (size := reader.optional(reader.count, "SYNC_THREADS")) is not None:
+        size = reader.optional(reader.count, "SYNC_THREADS")
+        if size is not None and EXECUTOR not in self.extensions:
             self.extensions[EXECUTOR] = ThreadPoolExecutor(size, thread_name_prefix=self.name)
         await super().startup()
 

@@ -1,4 +1,4 @@
-"""All names of the module ``flask``, for code that is ported from Flask.
+"""All names of the package ``flask``, for code that is ported from Flask.
 
 .. code-block:: python
 
@@ -6,6 +6,9 @@
 
 ``Flask`` is :class:`~quartpatterns.subclassing.FaithfulQuart`. The other names are Quart's, except
 those that this package has as well. The same functions have to be awaited as in Quart.
+
+The modules of ``flask`` are here by the same names: ``cli``, ``ctx``, ``globals``, ``helpers``,
+``json``, ``sessions``, ``signals``, ``templating``, ``testing`` and ``views``.
 """
 
 # "as" makes a name public for type checkers. Ruff would write a statement for each.
@@ -33,7 +36,6 @@ from quart import (
     has_app_context as has_app_context,
     has_request_context as has_request_context,
     has_websocket_context as has_websocket_context,
-    json as json,
     jsonify as jsonify,
     make_push_promise as make_push_promise,
     make_response as make_response,
@@ -45,7 +47,6 @@ from quart import (
     request_started as request_started,
     request_tearing_down as request_tearing_down,
     session as session,
-    signals as signals,
     template_rendered as template_rendered,
     url_for as url_for,
     websocket as websocket,
@@ -68,6 +69,8 @@ from quartpatterns.subclassing import (
 from quartpatterns.subclassing.config import FaithfulConfig as FaithfulConfig
 from quartpatterns.subclassing.templates import get_template_attribute as get_template_attribute
 from quartpatterns.subclassing.urls import redirect as redirect
+
+from quartpatterns.subclassing.names import json as json, signals as signals
 
 Blueprint = FaithfulBlueprint
 Config = FaithfulConfig

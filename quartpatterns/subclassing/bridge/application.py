@@ -1,0 +1,193 @@
+"""The application: what Flask's functions and extensions call on ``flask.current_app``."""
+
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import flask.signals
+import quart.signals
+from quart import Quart
+
+from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.settings import SettingsReader
+from quartpatterns.subclassing.bridge.contexts import (
+    BridgedAppContext,
+    BridgedRequestContext,
+    settle,
+)
+from quartpatterns.subclassing.bridge.request import RecordedBody
+from quartpatterns.subclassing.bridge.response import SettledResponse
+from quartpatterns.subclassing.bridge.testing import BridgedClient
+from quartpatterns.subclassing.bridge.threads import NestedThreads, on_event_loop
+from quartpatterns.subclassing.dispatch import EXECUTOR, SyncThreads
+from quartpatterns.subclassing.testing import FaithfulClient
+
+__all__ = ["FlaskExtensions", "bridge_flask"]
+
+App = TypeVar("App", bound=Quart)
+
+SIGNALS = (
+    "appcontext_popped",
+    "appcontext_pushed",
+    "appcontext_tearing_down",
+    "before_render_template",
+    "got_request_exception",
+    "message_flashed",
+    "request_finished",
+    "request_started",
+    "request_tearing_down",
+    "template_rendered",
+)
+
+
+class FlaskExtensions(SyncThreads):
+    """An application in which extensions that are written for Flask work.
+
+    Use :func:`bridge_flask` for an application that exists, or make this the first base class of
+    your application class.
+
+    The methods that Flask's functions call, such as :meth:`make_response`, return their result
+    in a thread, where synchronous code runs. On the event loop they return an awaitable.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.connect_flask()
+
+    def connect_flask(self) -> None:
+        """Prepare threads, the classes of requests and responses, and signals."""
+        self.extensions[EXECUTOR] = NestedThreads(None, self.name)
+        self.request_class = _combine(RecordedBody, self.request_class)
+        self.response_class = _combine(SettledResponse, self.response_class)
+        client: Any = self.test_client_class
+        if inspect.isclass(client) and issubclass(client, FaithfulClient):
+            self.test_client_class = _combine(BridgedClient, client)
+        # The list keeps the functions alive, for as long as the application lives.
+        self.extensions["flask_signals"] = [_forward(self, name) for name in SIGNALS]
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a synchronous function, which waits for *func* if that is a coroutine function.
+
+        Decorators of Flask extensions call their view like this. They run in a thread, and the
+        view on the event loop. If the result is called on the event loop, it returns the
+        coroutine, to be awaited.
+        """
+        if not is_async(func):
+            return func
+
+        @wraps(func)
+        def in_thread(*args: Any, **kwargs: Any) -> Any:
+            return settle(func(*args, **kwargs))
+
+        return in_thread
+
+    async_to_sync = ensure_sync
+
+    def app_context(self) -> BridgedAppContext:
+        """Return a context of the application, for ``async with``, or ``with`` in a thread."""
+        return BridgedAppContext(self)
+
+    def request_context(self, request: Any) -> BridgedRequestContext:
+        """Return a context for *request*."""
+        return BridgedRequestContext(self, request)
+
+    def make_response(self, result: Any) -> Any:
+        """Convert the return value of a view. In a thread it can be a coroutine of a view."""
+        if isinstance(result, Coroutine) and not on_event_loop():
+            result = settle(result)
+        value: Any = result
+        return settle(super().make_response(value))
+
+    def make_default_options_response(self) -> Any:
+        """Return the automatic response to ``OPTIONS``."""
+        return settle(super().make_default_options_response())
+
+    def update_template_context(self, context: dict[str, Any]) -> Any:
+        """Add the values of the template context processors."""
+        return settle(super().update_template_context(context))
+
+    def send_static_file(self, filename: str) -> Any:
+        """Send a file of the static folder."""
+        return settle(super().send_static_file(filename))
+
+    def open_resource(self, path: Any, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
+        """Open a file of the application."""
+        if on_event_loop():
+            return super().open_resource(path, mode, *args, **kwargs)
+        return open(Path(self.root_path) / path, mode, *args, **kwargs)
+
+    async def startup(self) -> None:
+        """Create the threads, then start as Quart does.
+
+        Raises:
+            SettingError: ``SYNC_THREADS`` is invalid.
+        """
+        reader = SettingsReader(self.config, {"SYNC_THREADS": None})
+        size = reader.optional(reader.count, "SYNC_THREADS")
+        self.extensions[EXECUTOR] = NestedThreads(size, self.name)
+        await super().startup()
+
+
+def bridge_flask(app: App) -> App:
+    """Make extensions that are written for Flask work in *app*, and return it.
+
+    .. code-block:: python
+
+        from quartpatterns.subclassing import FaithfulQuart, bridge_flask
+
+        app = bridge_flask(FaithfulQuart(__name__))
+        LoginManager(app)
+
+    While *app* handles a request or another context of it is current, ``current_app``, ``g``,
+    ``request`` and ``session`` of the module ``flask`` are those of *app*. Other applications in
+    the process, of Flask or Quart, do not change. The class of *app* becomes a subclass of its
+    class and of :class:`FlaskExtensions`.
+
+    Extensions are synchronous, and Quart runs synchronous hooks, views and decorated views in
+    threads. A view below a decorator of an extension can be asynchronous. A thread waits for it.
+
+    Call this before the extensions are given *app*.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        app: A :class:`~quartpatterns.subclassing.FaithfulQuart` or another Quart.
+
+    Raises:
+        TypeError: *app* is no Quart, for example a Flask.
+    """
+    if not isinstance(app, Quart):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"bridge_flask() needs a Quart, and {type(app).__name__} is none")
+    if not isinstance(app, FlaskExtensions):
+        bridged: Any = app
+        bridged.__class__ = _combine(FlaskExtensions, type(app))
+        bridged.connect_flask()
+    return app
+
+
+def _combine(base: type, cls: Any) -> Any:
+    """Return a class that is *base* and *cls*, with the name of the latter."""
+    if issubclass(cls, base):
+        return cls
+    bases = (base,) if issubclass(base, cls) else (base, cls)
+    return type(cls.__name__, bases, {"__module__": cls.__module__, "__doc__": cls.__doc__})
+
+
+def _forward(app: Quart, name: str) -> Callable[..., Any]:
+    """Send the signal of that name to what is connected to Flask's signal."""
+    signal = getattr(flask.signals, name)
+
+    async def forward(sender: Quart, **values: Any) -> None:
+        if signal.receivers:
+            await signal.send_async(sender, _sync_wrapper=sender.ensure_async, **values)
+
+    getattr(quart.signals, name).connect(forward, sender=app)
+    return forward
