@@ -114,6 +114,12 @@ PRIVATE = [
     Private("subclassing", "quart.globals", "_cv_request", "the same"),
     Private(
         "subclassing",
+        "quart.ctx",
+        "_AppCtxGlobals",
+        "the class of g, which is documented under this name and has no public one",
+    ),
+    Private(
+        "subclassing",
         "quart.ctx:RequestContext",
         "_after_request_functions",
         "process_response() has to be replaced, as Quart's reads the session, which is access",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from flask.typing import URLDefaultCallable
-from quart import Blueprint, Quart
+from quart import Quart
 from quart.wrappers import Response
 
 from quartpatterns.subclassing import cli, connection, context, dispatch, files, response, routing
+from quartpatterns.subclassing.methods import ApplicationMethods, BlueprintResources
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
     FaithfulWebsocket,
@@ -33,6 +34,7 @@ class FaithfulQuart(
     context.SessionInTemplates,
     files.FileDefaults,
     cli.AsyncCommands,
+    ApplicationMethods,
     Quart,
 ):
     """A :class:`quart.Quart` that behaves like Flask 3.1, and handles a request with less work.
@@ -54,6 +56,7 @@ class FaithfulQuart(
     .. versionadded:: 0.1
     """
 
+    app_ctx_globals_class = context.AppGlobals
     asgi_http_class = connection.FaithfulHTTPConnection
     asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
@@ -70,7 +73,7 @@ class FaithfulQuart(
     wsgi_app = UnsupportedAttribute("wrap app.asgi_app")
 
 
-class FaithfulBlueprint(Blueprint):
+class FaithfulBlueprint(BlueprintResources):
     """A blueprint that refuses asynchronous ``url_defaults`` functions at once.
 
     :class:`FaithfulQuart` works with Quart's own blueprints as well, and refuses such functions

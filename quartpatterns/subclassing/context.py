@@ -13,7 +13,7 @@ from typing import Any
 
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, current_app, g, has_app_context, has_request_context, request
-from quart.ctx import AppContext, RequestContext, WebsocketContext
+from quart.ctx import AppContext, RequestContext, WebsocketContext, _AppCtxGlobals
 from quart.globals import app_ctx, request_ctx
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.typing import ResponseTypes
@@ -25,6 +25,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from quartpatterns._shared.flash import FlashedMessage, store_in_session
 
 __all__ = [
+    "AppGlobals",
     "Contexts",
     "FaithfulRequestContext",
     "FaithfulSessionInterface",
@@ -219,6 +220,15 @@ class SessionInTemplates(Quart):
         super().register_blueprint(blueprint, **options)
         for processors in self.template_context_processors.values():
             processors[:] = [each for each in processors if each.__module__ != "flask.templating"]
+
+
+class AppGlobals(_AppCtxGlobals):
+    """The class of ``g``. Its representation names the application, as in Flask."""
+
+    def __repr__(self) -> str:
+        if has_app_context():
+            return f"<flask.g of {current_app.name!r}>"
+        return super().__repr__()
 
 
 def flash(message: str, category: str = "message") -> FlashedMessage:
