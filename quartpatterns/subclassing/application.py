@@ -8,8 +8,16 @@ from flask.typing import URLDefaultCallable
 from quart import Quart
 from quart.wrappers import Response
 
-from quartpatterns.subclassing import cli, connection, context, dispatch, files, response, routing
-from quartpatterns.subclassing.methods import ApplicationMethods, BlueprintResources
+from quartpatterns.subclassing import (
+    cli,
+    connection,
+    context,
+    dispatch,
+    files,
+    methods,
+    response,
+    routing,
+)
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
     FaithfulWebsocket,
@@ -34,7 +42,7 @@ class FaithfulQuart(
     context.SessionInTemplates,
     files.FileDefaults,
     cli.AsyncCommands,
-    ApplicationMethods,
+    methods.ApplicationMethods,
     Quart,
 ):
     """A :class:`quart.Quart` that behaves like Flask 3.1, and handles a request with less work.
@@ -73,7 +81,7 @@ class FaithfulQuart(
     wsgi_app = UnsupportedAttribute("wrap app.asgi_app")
 
 
-class FaithfulBlueprint(BlueprintResources):
+class FaithfulBlueprint(methods.BlueprintResources):
     """A blueprint that refuses asynchronous ``url_defaults`` functions at once.
 
     :class:`FaithfulQuart` works with Quart's own blueprints as well, and refuses such functions
