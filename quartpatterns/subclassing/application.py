@@ -8,13 +8,21 @@ from flask.typing import URLDefaultCallable
 from quart import Blueprint, Quart
 from quart.wrappers import Response
 
-from quartpatterns.subclassing import cli, connection, context, dispatch, files, response, routing
+from quartpatterns.subclassing import (
+    cli,
+    connection,
+    context,
+    dispatch,
+    files,
+    response,
+    routing,
+    testing,
+)
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
     FaithfulWebsocket,
     UnsupportedAttribute,
 )
-from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = ["FaithfulBlueprint", "FaithfulQuart"]
 
@@ -33,6 +41,7 @@ class FaithfulQuart(
     context.SessionInTemplates,
     files.FileDefaults,
     cli.AsyncCommands,
+    testing.Testing,
     Quart,
 ):
     """A :class:`quart.Quart` that behaves like Flask 3.1, and handles a request with less work.
@@ -58,7 +67,6 @@ class FaithfulQuart(
     asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
     session_interface = context.FaithfulSessionInterface()
-    test_client_class = FaithfulClient  # type: ignore[assignment]
     url_map_class = routing.FaithfulMap
     url_rule_class = routing.FaithfulRule
     websocket_class = FaithfulWebsocket
