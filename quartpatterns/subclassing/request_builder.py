@@ -68,6 +68,7 @@ class PreparedRequest:
         root_path: The mount point, if the path is outside of it, else ``None``.
         http_version: The version of HTTP, or ``None`` for that of the environment.
         scope_base: Values that replace those of the scope.
+        owned: Whether the input stream was made here, and not by the test.
         start: Where the input stream of the environment begins.
     """
 
@@ -77,6 +78,7 @@ class PreparedRequest:
     root_path: str | None = None
     http_version: str | None = None
     scope_base: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    owned: bool = False
     start: int = 0
 
     def __post_init__(self) -> None:
@@ -163,8 +165,12 @@ class PreparedRequest:
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the parts of the body. A file is read in a thread."""
         if self.stream is not None:
-            async for part in self.stream:
-                yield part.encode() if isinstance(part, str) else bytes(part)
+            try:
+                async for part in self.stream:
+                    yield part.encode() if isinstance(part, str) else bytes(part)
+            finally:
+                if (close := getattr(self.stream, "aclose", None)) is not None:
+                    await close()
             return
         source = self.environ["wsgi.input"]
         self.rewind()
@@ -173,6 +179,11 @@ class PreparedRequest:
             return
         while part := await asyncio.to_thread(source.read, CHUNK):
             yield part
+
+    def close(self) -> None:
+        """Close the input stream, which can be a temporary file, if it was made here."""
+        if self.owned:
+            self.environ["wsgi.input"].close()
 
     def rewind(self) -> None:
         """Go back to the beginning of the body, if that is possible."""
@@ -237,7 +248,8 @@ def prepare(
         environ = builder.get_environ()
         if unseekable is not None:
             environ["wsgi.input"] = unseekable
-        prepared = PreparedRequest(environ, builder.headers, stream, **extras)
+        owned = given.get("input_stream") is None and unseekable is None
+        prepared = PreparedRequest(environ, builder.headers, stream, owned=owned, **extras)
     finally:
         builder.close()
     _mount(prepared, root_path)
@@ -272,7 +284,8 @@ def _prepare_described(
     if isinstance(described, dict):
         known = ("REMOTE_ADDR", "REMOTE_PORT", "SERVER_PROTOCOL", "REQUEST_URI")
         environ |= {name: described[name] for name in known if name in described}
-    return PreparedRequest(environ, builder.headers, **extras)
+    owned = described is builder and builder.input_stream is None
+    return PreparedRequest(environ, builder.headers, owned=owned, **extras)
 
 
 def _check_environ(environ: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.metadata
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Generator
@@ -185,6 +186,7 @@ class FaithfulTestConnection(connections.TestHTTPConnection):
 
     async def _asgi_receive(self) -> Any:
         if self.body is not None:
+            await asyncio.sleep(0)  # The iterator may never wait, and the application must.
             async for data in self.body:
                 return {"type": "http.request", "body": data, "more_body": True}
             self.body = None
@@ -290,27 +292,30 @@ class FaithfulClient(QuartClient):
         """
         self.push_promises = []
         prepared = await prepare_in_thread(self.app, args, options, self.environ_base)
-        response = await self._request(prepared)
-        history: list[FaithfulTestResponse] = []
-        seen: set[tuple[str | None, int]] = set()
-        while follow_redirects and response.status_code in REDIRECTS:
-            redirect = (response.location, response.status_code)
-            if redirect in seen:
-                raise ClientRedirectError(
-                    f"Loop detected: A {response.status_code} redirect to {response.location} was"
-                    " already made."
-                )
-            seen.add(redirect)
-            response.history = tuple(history)
-            history.append(response)
-            prepared = follow_redirect(
-                self.app,
-                prepared,
-                response.status_code,
-                response.location or "",
-                subdomains=self.allow_subdomain_redirects,
-            )
+        try:
             response = await self._request(prepared)
+            history: list[FaithfulTestResponse] = []
+            seen: set[tuple[str | None, int]] = set()
+            while follow_redirects and response.status_code in REDIRECTS:
+                redirect = (response.location, response.status_code)
+                if redirect in seen:
+                    raise ClientRedirectError(
+                        f"Loop detected: A {response.status_code} redirect to {response.location}"
+                        " was already made."
+                    )
+                seen.add(redirect)
+                response.history = tuple(history)
+                history.append(response)
+                prepared = follow_redirect(
+                    self.app,
+                    prepared,
+                    response.status_code,
+                    response.location or "",
+                    subdomains=self.allow_subdomain_redirects,
+                )
+                response = await self._request(prepared)
+        finally:
+            prepared.close()
         response.history = tuple(history)
         return response
 
@@ -625,6 +630,7 @@ class Testing(Quart):
             raise TypeError("the body of test_request_context() can't be an asynchronous iterator")
         prepared.rewind()
         body = prepared.environ["wsgi.input"].read()
+        prepared.close()
         request = make_request(self, prepared.scope(), body, **more)
         context: Any = self.request_context(request)
         return context  # type: ignore[no-any-return]
