@@ -17,13 +17,13 @@ from quartpatterns.subclassing import (
     methods,
     response,
     routing,
+    testing,
 )
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
     FaithfulWebsocket,
     UnsupportedAttribute,
 )
-from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = ["FaithfulBlueprint", "FaithfulQuart"]
 
@@ -43,6 +43,7 @@ class FaithfulQuart(
     files.FileDefaults,
     cli.AsyncCommands,
     methods.ApplicationMethods,
+    testing.Testing,
     Quart,
 ):
     """A :class:`quart.Quart` that behaves like Flask 3.1, and handles a request with less work.
@@ -69,7 +70,6 @@ class FaithfulQuart(
     asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
     session_interface = context.FaithfulSessionInterface()
-    test_client_class = FaithfulClient  # type: ignore[assignment]
     url_map_class = routing.FaithfulMap
     url_rule_class = routing.FaithfulRule
     websocket_class = FaithfulWebsocket

@@ -115,6 +115,16 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
             if (pushed := self._pushed.pop()) is not None:
                 await pushed.pop(*arguments)
 
+    async def auto_pop(self, exc: BaseException | None) -> None:
+        """Pop this context; Quart's test client keeps it, :class:`FaithfulClient` pushes it again.
+
+        So the teardown functions get the error of the request, as in Flask.
+        """
+        if isinstance(self.request.scope.get("_quart._preserve_context"), list):
+            await self.pop(exc)
+        else:
+            await super().auto_pop(exc)
+
 
 class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
     """The context of a websocket."""

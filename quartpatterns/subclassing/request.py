@@ -206,6 +206,11 @@ class FaithfulBody(Body):
         self.discarding = True
         self.clear()
 
+    def keep(self) -> None:
+        """Keep all data, now and later, however much there is: it is read after the request."""
+        self._collectors += 1
+        self._notify()
+
     async def wait_for_change(self) -> None:
         """Wait until data is received, read or dropped."""
         waiter = asyncio.get_running_loop().create_future()
