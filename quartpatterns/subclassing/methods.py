@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiofiles import open as open_file  # type: ignore[import-untyped]
 from aiofiles.base import AiofilesContextManager  # type: ignore[import-untyped]
 from quart import Blueprint, Quart, has_request_context, request
-from quart.typing import FilePath
 
 __all__ = ["ApplicationMethods", "BlueprintResources"]
 
+# In quotes, because only the stubs have a type argument.
+File: TypeAlias = "AiofilesContextManager[Any]"
+Path: TypeAlias = "bytes | str | os.PathLike[Any]"
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 READING = frozenset({"r", "rb", "rt"})
 
 
-def _open(folder: Any, path: FilePath, mode: str, encoding: str | None) -> AiofilesContextManager:
+def _open(folder: Any, path: Path, mode: str, encoding: str | None) -> File:
     """Return a file below *folder*, which ``async with`` opens. Binary files have no encoding."""
-    full_path = os.path.join(os.fspath(folder), os.fspath(path))
-    return open_file(full_path, mode, encoding=None if "b" in mode else encoding)
+    opening: Any = open_file
+    full_path = os.path.join(folder, os.fsdecode(path))
+    return opening(full_path, mode, encoding=None if "b" in mode else encoding)
 
 
 def _check_reading(mode: str) -> None:
@@ -37,8 +40,8 @@ class ApplicationMethods(Quart):
     """Resources have an encoding, and errors are logged with Flask's message."""
 
     async def open_resource(
-        self, path: FilePath, mode: str = "rb", encoding: str | None = None
-    ) -> AiofilesContextManager:
+        self, path: Path, mode: str = "rb", encoding: str | None = None
+    ) -> File:
         """Open a file next to the application, as :meth:`flask.Flask.open_resource` does.
 
         .. code-block:: python
@@ -58,8 +61,8 @@ class ApplicationMethods(Quart):
         return _open(self.root_path, path, mode, encoding)
 
     async def open_instance_resource(
-        self, path: FilePath, mode: str = "rb", encoding: str | None = "utf-8"
-    ) -> AiofilesContextManager:
+        self, path: Path, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> File:
         """Open a file in the instance folder, also for writing.
 
         Arguments:
@@ -86,8 +89,8 @@ class BlueprintResources(Blueprint):
     """Resources of a blueprint have an encoding."""
 
     async def open_resource(
-        self, path: FilePath, mode: str = "rb", encoding: str | None = "utf-8"
-    ) -> AiofilesContextManager:
+        self, path: Path, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> File:
         """Open a file next to the blueprint, as :meth:`flask.Blueprint.open_resource` does.
 
         Arguments:
