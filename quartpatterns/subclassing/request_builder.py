@@ -173,7 +173,6 @@ class PreparedRequest:
                     await close()
             return
         source = self.environ["wsgi.input"]
-        self.rewind()
         if isinstance(source, BytesIO):
             yield source.read()
             return

@@ -317,8 +317,11 @@ async def test_rows_in_memory() -> None:
     async with app.test_app():
         result = await app.test_cli_runner().invoke_async(args=["items", "count"])
         assert (result.exit_code, result.output) == (0, "2\n"), result.exception
+        # On another event loop.
+        result = app.test_cli_runner().invoke(args=["items", "count"])
+        assert (result.exit_code, result.output) == (0, "3\n"), result.exception
     result = app.test_cli_runner().invoke(args=["items", "count"])
-    assert (result.exit_code, result.output) == (0, "1\n"), result.exception
+    assert (result.exit_code, result.output) == (0, "4\n"), result.exception
 
 
 def test_blueprints() -> None:
