@@ -142,6 +142,18 @@ PRIVATE = [
         "_preserved_context",
         "Quart's test client reads it; handle_request() is replaced and has to set it",
     ),
+    Private(
+        "subclassing",
+        "quart.testing.connections:TestHTTPConnection",
+        "_asgi_receive",
+        "sends a large file or endless stream only as fast as the application receives it",
+    ),
+    Private(
+        "subclassing",
+        "quart.testing.connections:TestHTTPConnection",
+        "_asgi_send",
+        "Quart's decodes headers as UTF-8, and fails for those in Latin-1, as WSGI sends them",
+    ),
     # tasks
     # wtforms
     Private(

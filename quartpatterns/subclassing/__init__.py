@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
+from quartpatterns.subclassing.cli import FaithfulCliRunner, with_appcontext
 from quartpatterns.subclassing.connection import (
     FaithfulHTTPConnection,
     FaithfulWebsocketConnection,
@@ -30,6 +31,7 @@ from quartpatterns.subclassing.testing import FaithfulClient
 __all__ = [
     "FaithfulBlueprint",
     "FaithfulBody",
+    "FaithfulCliRunner",
     "FaithfulClient",
     "FaithfulHTTPConnection",
     "FaithfulQuart",
@@ -42,4 +44,5 @@ __all__ = [
     "send_file",
     "send_from_directory",
     "stream_with_context",
+    "with_appcontext",
 ]

@@ -30,7 +30,7 @@ __all__ = ["FaithfulBlueprint", "FaithfulQuart"]
 T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
-class FaithfulQuart(
+class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its test client
     dispatch.Dispatch,
     response.ReturnValues,
     dispatch.URLProcessors,

@@ -82,6 +82,7 @@ class CommandLoop:
     def _run_on(self, loop: asyncio.AbstractEventLoop, coroutine: Any, context: Context) -> Any:
         """Run a coroutine on a loop of another thread."""
         outcome: Future[Any] = Future()
+        tasks: list[asyncio.Task[None]] = []  # The loop has only weak references.
         # Click keeps its context for each thread.
         click_context = click.get_current_context()
 
@@ -93,8 +94,7 @@ class CommandLoop:
                 outcome.set_exception(error)
 
         def start() -> None:
-            task = loop.create_task(finish(), context=context)
-            self._task = task  # The loop has only a weak reference.
+            tasks.append(loop.create_task(finish(), context=context))
 
         loop.call_soon_threadsafe(start)
         return outcome.result()
@@ -282,7 +282,7 @@ class FaithfulCliRunner(QuartCliRunner):
     .. versionadded:: 0.1
     """
 
-    def invoke(self, cli: Any = None, args: Any = None, **kwargs: Any) -> Result:
+    def invoke(self, cli: Any = None, args: Any = None, **kwargs: Any) -> Result:  # type: ignore[override]
         """Run a command and return its result.
 
         If an event loop is running, as in an asynchronous test, the command runs in a thread,
@@ -316,8 +316,7 @@ class FaithfulCliRunner(QuartCliRunner):
         context = copy_context()
         context.run(_outer_loop.set, asyncio.get_running_loop())
         call = partial(context.run, self._invoke, cli, args, **kwargs)
-        with ThreadPoolExecutor(1, "command") as thread:
-            return await asyncio.get_running_loop().run_in_executor(thread, call)
+        return await asyncio.get_running_loop().run_in_executor(None, call)
 
     def _invoke(self, cli: Any, args: Any, **kwargs: Any) -> Result:
         if cli is not None and cli is not self.app.cli:

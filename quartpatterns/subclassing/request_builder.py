@@ -173,7 +173,6 @@ class PreparedRequest:
                     await close()
             return
         source = self.environ["wsgi.input"]
-        self.rewind()
         if isinstance(source, BytesIO):
             yield source.read()
             return
@@ -243,7 +242,8 @@ def prepare(
     _merge_form(given)
     stream = _take_stream(given)
     unseekable = _take_unseekable(given)
-    builder = EnvironBuilder(app, *args, **given)
+    flask_app: Any = app  # Only its settings and its JSON provider are used.
+    builder = EnvironBuilder(flask_app, *args, **given)
     try:
         environ = builder.get_environ()
         if unseekable is not None:

@@ -4,6 +4,8 @@
 # pyright: reportPrivateUsage=false, reportMissingTypeStubs=false
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
+# The signatures are Flask's, and what is returned can do more than Quart's.
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ from quart.globals import _cv_app, _cv_request
 from quart.sessions import SessionMixin
 from quart.testing import QuartClient, connections
 from werkzeug.datastructures import Headers
-from werkzeug.test import ClientRedirectError, Cookie
 from werkzeug.http import dump_cookie
+from werkzeug.test import ClientRedirectError, Cookie
 
 from quartpatterns._shared.calling import maybe_await
 from quartpatterns.subclassing import client_cookies
@@ -170,14 +172,13 @@ class FaithfulTestConnection(connections.TestHTTPConnection):
 
     async def as_response(self) -> Response:
         """Return the response so far."""
-        while not self._receive_queue.empty():
-            data = await self._receive_queue.get()
-            if isinstance(data, bytes):
-                self.response_data.extend(data)
+        sent = Headers(self.headers or ())
+        await super().as_response()
+        self.headers = sent
         cls = _test_response_class(self.app.response_class)
         received = bytes(self.response_data)
-        response: Any = cls(received, self.status_code, Headers(self.headers or ()))
-        response.headers = Headers(self.headers or ())
+        response: Any = cls(received, self.status_code, Headers(sent))
+        response.headers = Headers(sent)
         response.json_module = self.app.json
         response.received = received
         data = b"" if self.prepared is None else self.prepared.text_of_body()
@@ -248,7 +249,7 @@ class FaithfulClient(QuartClient):
     """
 
     http_connection_class = FaithfulTestConnection
-    websocket_connection_class = FaithfulTestWebsocket  # type: ignore[assignment]
+    websocket_connection_class = FaithfulTestWebsocket
 
     def __init__(
         self,
@@ -272,7 +273,7 @@ class FaithfulClient(QuartClient):
         """The application, by Flask's name."""
         return self.app
 
-    async def open(  # type: ignore[override]
+    async def open(
         self, *args: Any, buffered: bool = False, follow_redirects: bool = False, **options: Any
     ) -> FaithfulTestResponse:
         """Send a request and return the response.
@@ -324,7 +325,8 @@ class FaithfulClient(QuartClient):
         if isinstance(preserved, PreservedContexts):
             await self._tear_down(preserved)
         scope = prepared.scope(cookies=self._cookies_for(prepared), preserve=preserved)
-        connection: Any = self.http_connection_class(self.app, scope, _preserve_context=preserved)
+        connection_class: Any = self.http_connection_class
+        connection = connection_class(self.app, scope, _preserve_context=preserved)
         body = prepared.body()
         if isinstance(connection, FaithfulTestConnection):
             connection.prepared = prepared
@@ -348,7 +350,7 @@ class FaithfulClient(QuartClient):
             self._make_current(preserved)
         return response  # type: ignore[no-any-return]
 
-    def request(self, *args: Any, **options: Any) -> FaithfulTestConnection:  # type: ignore[override]
+    def request(self, *args: Any, **options: Any) -> FaithfulTestConnection:
         """Return a connection to send parts of a request and receive parts of its response.
 
         Arguments:
@@ -358,9 +360,13 @@ class FaithfulClient(QuartClient):
         prepared = prepare(self.app, args, options, self.environ_base)
         preserved: Any = self.preserve_context
         scope = prepared.scope(cookies=self._cookies_for(prepared), preserve=preserved)
-        return self.http_connection_class(self.app, scope, _preserve_context=preserved)
+        connection_class: Any = self.http_connection_class
+        connection: FaithfulTestConnection = connection_class(
+            self.app, scope, _preserve_context=preserved
+        )
+        return connection
 
-    def websocket(  # type: ignore[override]
+    def websocket(
         self, *args: Any, subprotocols: list[str] | None = None, **options: Any
     ) -> FaithfulTestWebsocket:
         """Return a websocket connection.
@@ -375,39 +381,49 @@ class FaithfulClient(QuartClient):
         cookies = self._cookies_for(prepared)
         scope = prepared.scope("websocket", cookies=cookies, preserve=preserved)
         scope.setdefault("subprotocols", subprotocols or [])
-        return self.websocket_connection_class(self.app, scope)
+        connection_class: Any = self.websocket_connection_class
+        connection: FaithfulTestWebsocket = connection_class(self.app, scope)
+        return connection
 
-    def get(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def get(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send a ``GET`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "GET"}))
+        kwargs["method"] = "GET"
+        return PendingResponse(self.open(*args, **kwargs))
 
-    def post(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def post(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send a ``POST`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "POST"}))
+        kwargs["method"] = "POST"
+        return PendingResponse(self.open(*args, **kwargs))
 
-    def put(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def put(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send a ``PUT`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "PUT"}))
+        kwargs["method"] = "PUT"
+        return PendingResponse(self.open(*args, **kwargs))
 
-    def delete(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def delete(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send a ``DELETE`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "DELETE"}))
+        kwargs["method"] = "DELETE"
+        return PendingResponse(self.open(*args, **kwargs))
 
-    def patch(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def patch(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send a ``PATCH`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "PATCH"}))
+        kwargs["method"] = "PATCH"
+        return PendingResponse(self.open(*args, **kwargs))
 
-    def options(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def options(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send an ``OPTIONS`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "OPTIONS"}))
+        kwargs["method"] = "OPTIONS"
+        return PendingResponse(self.open(*args, **kwargs))
 
-    def head(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def head(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send a ``HEAD`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "HEAD"}))
+        kwargs["method"] = "HEAD"
+        return PendingResponse(self.open(*args, **kwargs))
 
-    def trace(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:  # type: ignore[override]
+    def trace(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
         """Send a ``TRACE`` request, see :meth:`open`."""
-        return PendingResponse(self.open(*args, **{**kwargs, "method": "TRACE"}))
+        kwargs["method"] = "TRACE"
+        return PendingResponse(self.open(*args, **kwargs))
 
     def _jar(self) -> CookieJar:
         if self.cookie_jar is None:
@@ -508,7 +524,7 @@ class FaithfulClient(QuartClient):
         client_cookies.delete_cookie(self._jar(), host, path, key)
 
     @contextlib.asynccontextmanager
-    async def session_transaction(  # type: ignore[override]
+    async def session_transaction(
         self, *args: Any, **kwargs: Any
     ) -> AsyncGenerator[SessionMixin, None]:
         """Give the session to a test, and save it when the block ends.
@@ -536,7 +552,8 @@ class FaithfulClient(QuartClient):
         yield session
         if interface.is_null_session(session):
             return
-        response: Any = app.response_class(b"")
+        response_class: Any = app.response_class
+        response = response_class(b"")
         async with app.request_context(request):
             await app.ensure_async(interface.save_session)(app, session, response)
         self._store_cookies(prepared.url, response.headers)
@@ -591,16 +608,19 @@ class Testing(Quart):
     """Test clients, command line runners and requests with the arguments of Flask's."""
 
     test_client_class = FaithfulClient  # type: ignore[assignment]
-    test_cli_runner_class = FaithfulCliRunner  # type: ignore[assignment]
+    test_cli_runner_class = FaithfulCliRunner
 
-    def test_client(self, use_cookies: bool = True, **kwargs: Any) -> FaithfulClient:  # type: ignore[override]
+    def test_client(  # type: ignore[override]
+        self, use_cookies: bool = True, **kwargs: Any
+    ) -> FaithfulClient:
         """Return a test client.
 
         Arguments:
             use_cookies: Whether it keeps cookies.
             kwargs: Arguments of :attr:`test_client_class`.
         """
-        cls: Any = self.test_client_class or FaithfulClient
+        chosen: Any = self.test_client_class
+        cls = FaithfulClient if chosen is None else chosen
         client: FaithfulClient = cls(self, use_cookies=use_cookies, **kwargs)
         return client
 
@@ -610,11 +630,12 @@ class Testing(Quart):
         Arguments:
             kwargs: Arguments of :attr:`test_cli_runner_class`.
         """
-        cls: Any = self.test_cli_runner_class or FaithfulCliRunner
+        chosen: Any = self.test_cli_runner_class
+        cls = FaithfulCliRunner if chosen is None else chosen
         runner: FaithfulCliRunner = cls(self, **kwargs)
         return runner
 
-    def test_request_context(self, *args: Any, **kwargs: Any) -> FaithfulRequestContext:  # type: ignore[override]
+    def test_request_context(self, *args: Any, **kwargs: Any) -> FaithfulRequestContext:
         """Return the context of a request that exists only in the test.
 
         Arguments:

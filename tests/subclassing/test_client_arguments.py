@@ -17,7 +17,7 @@ from quart.datastructures import FileStorage
 from quart.testing import sentinel
 from werkzeug.datastructures import Authorization, Headers, MultiDict
 
-from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulHTTPConnection, FaithfulQuart
 
 Arguments = Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]
 
@@ -40,7 +40,7 @@ def described(convert: Callable[[werkzeug.test.EnvironBuilder], Any]) -> Argumen
 
     def make() -> tuple[tuple[Any, ...], dict[str, Any]]:
         builder = werkzeug.test.EnvironBuilder(
-            "/b?c=1", "http://h/m", method="POST", data={"a": "1"}, headers={"X-A": "x"}
+            "/b?c=1", "http://h/m", method="POST", data={"a": "1"}, headers=[("X-A", "x")]
         )
         return (convert(builder),), {}
 
@@ -310,7 +310,7 @@ async def test_exclusive_arguments_of_quart() -> None:
         {"scheme": "http", "url_scheme": "https"},
     ):
         with pytest.raises(ValueError, match=r"exclude|mount point|same argument"):
-            await client.post("/a", **kwargs)  # type: ignore[arg-type]
+            await client.post("/a", **kwargs)
 
 
 async def test_repeated_headers() -> None:
@@ -364,13 +364,13 @@ async def test_streams() -> None:
     app = FaithfulQuart(__name__)
 
     @app.post("/")
-    async def view() -> list[str | None]:
+    async def view() -> list[Any]:
         data = await quart.request.get_data(as_text=True)
         return [data, quart.request.headers.get("Transfer-Encoding")]
 
     client = app.test_client()
     for kwargs in ({"data": parts()}, {"input_stream": parts()}, {"input_stream": Unseekable()}):
-        response = await client.post("/", **kwargs)  # type: ignore[arg-type]
+        response = await client.post("/", **kwargs)
         assert await response.get_json() == ["onetwo", "chunked"]
     response = await client.post("/", data=parts(), content_length=6)
     assert await response.get_json() == ["onetwo", None]
@@ -394,10 +394,13 @@ async def test_endless_body() -> None:
 
     @app.post("/")
     async def view() -> str:
-        return await quart.request.get_data(as_text=True)
+        await quart.request.get_data()
+        return "all of it"
 
-    connection_class: Any = app.asgi_http_class
-    app.asgi_http_class = type("Impatient", (connection_class,), {"drain_timeout": 0})
+    class Impatient(FaithfulHTTPConnection):
+        drain_timeout = 0
+
+    app.asgi_http_class = Impatient
     response = await app.test_client().post("/", data=endless())
     assert response.status_code == 413
     assert len(closed) == 1

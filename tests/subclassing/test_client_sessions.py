@@ -1,5 +1,8 @@
 """Sessions of the test client: cookies, redirects and preserved contexts, compared with Flask's."""
 
+# The applications are built for both frameworks, so their decorators have no types.
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
+
 from __future__ import annotations
 
 import asyncio
@@ -14,7 +17,8 @@ import pytest
 import quart
 from werkzeug.test import ClientRedirectError
 
-from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulClient, FaithfulQuart, FaithfulResponse
+from quartpatterns.subclassing.testing import FaithfulTestResponse
 
 Step = Callable[[Any], Any]
 HOST = "http://example.com"
@@ -22,7 +26,7 @@ HOST = "http://example.com"
 
 def build(cls: Any, module: Any) -> Any:
     """Return an application with synchronous views, which both frameworks run."""
-    app = cls(__name__, static_folder=None)
+    app: Any = cls(__name__, static_folder=None)
     app.secret_key = "for these tests only"
 
     @app.route("/change", methods=["GET", "POST"])
@@ -74,7 +78,7 @@ def build(cls: Any, module: Any) -> Any:
         response.set_cookie("a", "2", path="/a")
         response.set_cookie("d", "3", domain="example.com")
         response.set_cookie("s", "4", secure=True, httponly=True, samesite="Lax", max_age=5)
-        response.set_cookie("odd", "ü ;,\"")
+        response.set_cookie("odd", 'ü ;,"')
         return response
 
     @app.route("/x/y/set")
@@ -129,7 +133,10 @@ SESSIONS: dict[str, list[Step]] = {
     "cookies": [
         get("/set"),
         *(get(path) for path in ("/", "/a", "/ax", "/a/b")),
-        *(get("/", base_url=host) for host in (HOST, "http://w.example.com", "http://anexample.com")),
+        *(
+            get("/", base_url=host)
+            for host in (HOST, "http://w.example.com", "http://anexample.com")
+        ),
         get("/delete"),
         get("/"),
     ],
@@ -505,12 +512,12 @@ async def test_headers_of_responses() -> None:
 async def test_own_client_class() -> None:
     """A client class with arguments of its own is made as in Flask."""
 
-    class Client(FaithfulQuart.test_client_class):  # type: ignore[misc, name-defined]
+    class Client(FaithfulClient):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.authentication = kwargs.pop("authentication")
             super().__init__(*args, **kwargs)
 
-        async def open(self, *args: Any, **kwargs: Any) -> Any:
+        async def open(self, *args: Any, **kwargs: Any) -> FaithfulTestResponse:
             kwargs.setdefault("headers", {"X-A": self.authentication})
             return await super().open(*args, **kwargs)
 
@@ -522,15 +529,13 @@ async def test_own_client_class() -> None:
     app.test_client_class = None
     assert (await app.test_client(False).get("/echo")).status_code == 200
     with pytest.raises(TypeError, match="response_class"):
-        FaithfulQuart.test_client_class(app, quart.Response)  # type: ignore[call-arg, arg-type]
+        FaithfulClient(app, quart.Response)
 
 
 async def test_own_response_class() -> None:
     """Responses are of the application's class, with its JSON provider."""
 
-    class Response(FaithfulQuart.response_class):  # type: ignore[misc, name-defined]
-        default_mimetype = None
-
+    class Response(FaithfulResponse):
         @property
         def shout(self) -> str:
             return str(self.status_code)
