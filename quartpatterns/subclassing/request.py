@@ -26,6 +26,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.wrappers import Request as WerkzeugRequest
 
+from quartpatterns.subclassing.debugging import DebugFiles
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
 from quartpatterns.subclassing.routing import path_inside_mount
 
@@ -395,7 +396,7 @@ class RequestLimits(Request):
         return super().make_form_data_parser()
 
 
-class FaithfulRequest(JSONErrors, RequestLimits):
+class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits):
     """The request class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
     .. versionadded:: 0.1

@@ -12,7 +12,7 @@ from typing import Any
 import flask
 import pytest
 from flask.logging import default_handler
-from quart import Response, g, websocket
+from quart import Response, g, url_for, websocket
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
@@ -64,6 +64,17 @@ async def test_resources_for_writing(folder: Path, mode: str) -> None:
         await file.write(written)
     expected = TEXT.encode("utf-8" if "b" in mode else "utf-16-le")
     assert (folder / name).read_bytes().endswith(expected)
+
+
+async def test_url_of_a_variable_self() -> None:
+    """A variable of a rule can have the name ``self``."""
+    flask_app, app = flask.Flask(__name__), FaithfulQuart(__name__)
+    for each in (flask_app, app):
+        each.add_url_rule("/<self>", "index")
+    with flask_app.test_request_context():
+        expected = flask.url_for("index", self="2", q="3")
+    async with app.test_request_context("/"):
+        assert url_for("index", self="2", q="3") == expected == "/2?q=3"
 
 
 class Records(logging.Handler):
