@@ -121,6 +121,12 @@ PRIVATE = [
     Private("subclassing", "flask.globals", "_cv_request", "the same"),
     Private(
         "subclassing",
+        "quart.ctx",
+        "_AppCtxGlobals",
+        "the class of g, which is documented under this name and has no public one",
+    ),
+    Private(
+        "subclassing",
         "quart.ctx:RequestContext",
         "_after_request_functions",
         "process_response() has to be replaced, as Quart's reads the session, which is access",
@@ -146,8 +152,14 @@ PRIVATE = [
     Private(
         "subclassing",
         "quart.testing.connections:TestHTTPConnection",
+        "_asgi_receive",
+        "sends a large file or endless stream only as fast as the application receives it",
+    ),
+    Private(
+        "subclassing",
+        "quart.testing.connections:TestHTTPConnection",
         "_asgi_send",
-        "decodes the headers of responses as UTF-8, and no public method sees the message before",
+        "Quart's decodes headers as UTF-8, and fails for those in Latin-1, as WSGI sends them",
     ),
     # tasks
     # wtforms

@@ -33,6 +33,7 @@ from quartpatterns.sqlalchemy.sessions import (
     unknown_bind,
 )
 from quartpatterns.sqlalchemy.settings import Settings, read_settings
+from quartpatterns.sqlalchemy.sqlite import MEMORY, MemoryDatabase
 
 __all__ = ["Registration", "SQLAlchemy", "run"]
 
@@ -55,6 +56,7 @@ class Registration:
         self.loop_engines = LoopBound(self._make_loop_engines, LoopEngines.close)
         self.test_engines: dict[asyncio.AbstractEventLoop, LoopEngines] = {}
         """Engines that tests use in place of the others, by event loop."""
+        self._memory: dict[object, MemoryDatabase] = {}
         # Making engines validates the options. The first event loop uses these.
         self._unused = [self._make_engines()]
 
@@ -103,12 +105,20 @@ class Registration:
         engines: dict[str | None, AsyncEngine] = {}
         replicas: dict[str | None, AsyncEngine] = {}
         for key, database in self.settings.databases.items():
-            engines[key] = self._make_engine(database.url, database.engine_options)
-            if database.replica_url:
-                replicas[key] = self._make_engine(database.replica_url, database.engine_options)
+            engines[key] = self._make_engine(key, database.url, database.engine_options)
+            if url := database.replica_url:
+                replica = ("replica", key)
+                replicas[key] = self._make_engine(replica, url, database.engine_options)
         return engines, replicas
 
-    def _make_engine(self, url: URL, options: Mapping[str, Any]) -> AsyncEngine:
+    def _make_engine(self, key: object, url: URL, options: Mapping[str, Any]) -> AsyncEngine:
+        arguments = options.get("connect_args", {})
+        if url.drivername == "sqlite+aiosqlite" and url.database in {None, "", ":memory:"}:
+            if "async_creator_fn" not in arguments:
+                if key not in self._memory:
+                    self._memory[key] = MemoryDatabase()
+                memory = self._memory[key]
+                options = {**options, "connect_args": {MEMORY: memory.name, **arguments}}
         engine = make_engine(url, options=options, pragmas=self.settings.pragmas)
         keep, slow = self.settings.record_queries, self.settings.slow_query_seconds
         if keep or slow is not None:

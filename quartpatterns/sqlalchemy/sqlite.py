@@ -8,7 +8,9 @@ one row, each of which takes longer than reading the row. Here it is one.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -22,7 +24,18 @@ from sqlalchemy.util import await_only
 if TYPE_CHECKING:
     from quartpatterns._shared.sqlite_thread import SQLiteConnection
 
-__all__ = ["BufferedCursor", "SQLiteAdapter", "configure_sqlite", "connect_sqlite"]
+__all__ = [
+    "MEMORY",
+    "BufferedCursor",
+    "MemoryDatabase",
+    "SQLiteAdapter",
+    "configure_sqlite",
+    "connect_sqlite",
+]
+
+
+# The argument of a connection that names the database to use instead of ":memory:".
+MEMORY = "memory_database"
 
 
 def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
@@ -48,6 +61,19 @@ async def connect_sqlite(*args: Any, **options: Any) -> SQLiteConnection:
         await SQLiteConnection(thread).close()
         raise
     return SQLiteConnection(thread)
+
+
+class MemoryDatabase:
+    """A database in memory for all event loops, so that a command finds the rows of a test.
+
+    ``:memory:`` is a database for one connection, and each event loop has connections of its
+    own. This one ends when this object is garbage collected.
+    """
+
+    def __init__(self) -> None:
+        self.name = f"file:/{secrets.token_hex(8)}?vfs=memdb"
+        holder = sqlite3.connect(self.name, uri=True, check_same_thread=False)
+        weakref.finalize(self, holder.close)
 
 
 class BufferedCursor:
@@ -158,6 +184,10 @@ def _connect_adapter(
     if options.get("async_creator_fn") is not connect_sqlite:
         return None  # SQLAlchemy adapts the connections of a user's own function.
     dbapi: Any = dialect.loaded_dbapi
+    if MEMORY in options:
+        name = options[MEMORY]
+        options = {key: value for key, value in options.items() if key != MEMORY}
+        arguments, options = [name], {**options, "uri": True}
     return SQLiteAdapter(dbapi, dbapi.connect(*arguments, **options).driver_connection)
 
 

@@ -18,6 +18,7 @@ from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
 from quartpatterns.subclassing.bridge import bridge_flask
 from quartpatterns.subclassing.cancellation import cancel_on_disconnect
+from quartpatterns.subclassing.cli import FaithfulCliRunner, with_appcontext
 from quartpatterns.subclassing.connection import (
     FaithfulHTTPConnection,
     FaithfulWebsocketConnection,
@@ -34,6 +35,7 @@ from quartpatterns.subclassing.testing import FaithfulClient
 __all__ = [
     "FaithfulBlueprint",
     "FaithfulBody",
+    "FaithfulCliRunner",
     "FaithfulClient",
     "FaithfulHTTPConnection",
     "FaithfulQuart",
@@ -49,4 +51,5 @@ __all__ = [
     "send_file",
     "send_from_directory",
     "stream_with_context",
+    "with_appcontext",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from flask.typing import URLDefaultCallable
-from quart import Blueprint, Quart
+from quart import Quart
 from quart.wrappers import Response
 
 from quartpatterns.subclassing import (
@@ -18,10 +18,12 @@ from quartpatterns.subclassing import (
     dispatch,
     files,
     greenlets,
+    methods,
     response,
     routing,
     sessions,
     templates,
+    testing,
     urls,
 )
 from quartpatterns.subclassing.request import (
@@ -29,14 +31,13 @@ from quartpatterns.subclassing.request import (
     FaithfulWebsocket,
     UnsupportedAttribute,
 )
-from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = ["FaithfulBlueprint", "FaithfulQuart"]
 
 T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
-class FaithfulQuart(
+class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its test client
     greenlets.GreenletViews,
     urls.URLs,
     debugging.RoutingRedirects,
@@ -53,6 +54,8 @@ class FaithfulQuart(
     context.SessionInTemplates,
     files.FileDefaults,
     cli.AsyncCommands,
+    methods.ApplicationMethods,
+    testing.Testing,
     Quart,
 ):
     """A :class:`quart.Quart` that behaves like Flask 3.1, and handles a request with less work.
@@ -78,13 +81,13 @@ class FaithfulQuart(
     .. versionadded:: 0.1
     """
 
+    app_ctx_globals_class = context.AppGlobals
     asgi_http_class = connection.FaithfulHTTPConnection
     asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
     config_class = config.FaithfulConfig
     jinja_environment = templates.FaithfulEnvironment
     session_interface = sessions.FaithfulSessionInterface()
-    test_client_class = FaithfulClient  # type: ignore[assignment]
     url_map_class = routing.FaithfulMap
     url_rule_class = routing.FaithfulRule
     websocket_class = FaithfulWebsocket
@@ -96,7 +99,7 @@ class FaithfulQuart(
     wsgi_app = UnsupportedAttribute("wrap app.asgi_app")
 
 
-class FaithfulBlueprint(Blueprint):
+class FaithfulBlueprint(methods.BlueprintResources):
     """A blueprint that refuses asynchronous ``url_defaults`` functions at once.
 
     :class:`FaithfulQuart` works with Quart's own blueprints as well, and refuses such functions

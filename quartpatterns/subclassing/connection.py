@@ -170,9 +170,15 @@ class Receiver:
             self._abort(error)
 
     def discard(self) -> None:
-        """Receive and drop the rest of the body, so that the client comes to read the response."""
+        """Receive and drop the rest of the body, so that the client comes to read the response.
+
+        A test client that preserves the context can read the body later, so it is kept.
+        """
         if isinstance(self.body, FaithfulBody):
-            self.body.discard()
+            if isinstance(self.request.scope.get("_quart._preserve_context"), list):
+                self.body.keep()
+            else:
+                self.body.discard()
         self.watch()
 
     async def drain(self, seconds: float) -> None:

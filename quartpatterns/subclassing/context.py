@@ -13,7 +13,7 @@ from typing import Any
 
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, current_app, g, has_app_context, has_request_context, request
-from quart.ctx import AppContext, RequestContext, WebsocketContext
+from quart.ctx import AppContext, RequestContext, WebsocketContext, _AppCtxGlobals
 from quart.globals import app_ctx, request_ctx
 from quart.sessions import SessionMixin
 from quart.typing import ResponseTypes
@@ -23,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 from quartpatterns._shared.flash import FlashedMessage, store_in_session
 
 __all__ = [
+    "AppGlobals",
     "Contexts",
     "FaithfulRequestContext",
     "FaithfulWebsocketContext",
@@ -111,6 +112,16 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
             if (pushed := self._pushed.pop()) is not None:
                 await pushed.pop(*arguments)
 
+    async def auto_pop(self, exc: BaseException | None) -> None:
+        """Pop this context; Quart's test client keeps it, :class:`FaithfulClient` pushes it again.
+
+        So the teardown functions get the error of the request, as in Flask.
+        """
+        if isinstance(self.request.scope.get("_quart._preserve_context"), list):
+            await self.pop(exc)
+        else:
+            await super().auto_pop(exc)
+
 
 class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
     """The context of a websocket."""
@@ -191,6 +202,15 @@ class SessionInTemplates(Quart):
         super().register_blueprint(blueprint, **options)
         for processors in self.template_context_processors.values():
             processors[:] = [each for each in processors if each.__module__ != "flask.templating"]
+
+
+class AppGlobals(_AppCtxGlobals):
+    """The class of ``g``. Its representation names the application, as in Flask."""
+
+    def __repr__(self) -> str:
+        if has_app_context():
+            return f"<flask.g of {current_app.name!r}>"
+        return super().__repr__()
 
 
 def flash(message: str, category: str = "message") -> FlashedMessage:

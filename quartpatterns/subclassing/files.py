@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -280,7 +281,21 @@ class StaticFiles(Quart):
         provide_automatic_options: bool | None = None,
         **options: Any,
     ) -> None:
-        """Add a rule. The view for static files of Quart's blueprint class is replaced."""
+        """Add a rule. The views for static files of Quart's classes are replaced.
+
+        The view of the application refers to it weakly, so that an application that is no longer
+        used is freed at once, as in Flask, and not by the garbage collector some time later.
+        """
+        if getattr(view_func, "__self__", None) is self and endpoint == "static":
+            application = weakref.ref(self)
+
+            async def static_of_application(filename: str) -> Response:
+                app = application()
+                assert app is not None
+                response: Response = await app.send_static_file(filename)
+                return response
+
+            view_func = static_of_application
         if getattr(view_func, "__func__", None) is Blueprint.send_static_file:
             blueprint = view_func.__self__
 

@@ -27,6 +27,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.sansio.utils import get_host
 from werkzeug.utils import cached_property
+from werkzeug.wrappers import Request as WerkzeugRequest
 
 from quartpatterns._shared import sliced_json
 from quartpatterns.subclassing.debugging import DebugFiles
@@ -278,6 +279,11 @@ class FaithfulBody(Body):
         self.discarding = True
         self.clear()
 
+    def keep(self) -> None:
+        """Keep all data, now and later, however much there is: it is read after the request."""
+        self._collectors += 1
+        self._notify()
+
     async def wait_for_change(self) -> None:
         """Wait until data is received, read or dropped."""
         waiter = asyncio.get_running_loop().create_future()
@@ -386,6 +392,36 @@ class RequestLimits(Request):
     def max_content_length(self, value: int | None) -> None:
         Request.max_content_length.fset(self, value)  # type: ignore[attr-defined]
         self._apply_limit()
+
+    @property
+    def max_form_memory_size(self) -> int | None:
+        """The limit in bytes of a field that is not a file; a view can assign it.
+
+        Outside of an application context it is Werkzeug's default. In Quart there is no limit.
+        """
+        limit = super().max_form_memory_size
+        if limit is None and not has_app_context():
+            return WerkzeugRequest.max_form_memory_size
+        return limit
+
+    @max_form_memory_size.setter
+    def max_form_memory_size(self, value: int | None) -> None:
+        Request.max_form_memory_size.fset(self, value)  # type: ignore[attr-defined]
+
+    @property
+    def max_form_parts(self) -> int | None:
+        """The limit of the number of fields and files; a view can assign it.
+
+        Outside of an application context it is Werkzeug's default. In Quart there is no limit.
+        """
+        limit = super().max_form_parts
+        if limit is None and not has_app_context():
+            return WerkzeugRequest.max_form_parts
+        return limit
+
+    @max_form_parts.setter
+    def max_form_parts(self, value: int | None) -> None:
+        Request.max_form_parts.fset(self, value)  # type: ignore[attr-defined]
 
     def _apply_limit(self) -> None:
         self._counted_body.limit = self.max_content_length

@@ -383,7 +383,7 @@ class ReturnValues(Quart):
         if isinstance(value, Response | WerkzeugResponse):
             return cls.force_type(value) if issubclass(cls, FaithfulResponse) else value
         raise _invalid(
-            f"returned a {type(value).__name__}, and not a string, bytes, dict, list, iterator,"
+            f"was a {type(value).__name__}, and not a string, bytes, dict, list, iterator,"
             " response or HTTPException"
         )
 
@@ -407,6 +407,6 @@ def _unpack(result: Any) -> tuple[Any, Any, Any]:
             return value, None, second
         return value, second, None
     raise TypeError(
-        "The view function did not return a valid response tuple: it has to be"
+        "The view function did not return a valid response tuple: the tuple must have the form"
         " (body, status, headers), (body, status), or (body, headers)"
     )

@@ -1,32 +1,62 @@
-"""The test client."""
+"""The test client, requests for tests, and the responses that the client returns."""
 
 # Quart's and Werkzeug's annotations leave type arguments out.
-# pyright: reportPrivateUsage=false
+# pyright: reportPrivateUsage=false, reportMissingTypeStubs=false
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+# The signatures are Flask's, and what is returned can do more than Quart's.
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import importlib.metadata
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Generator
 from contextvars import Token
+from functools import cached_property, lru_cache
+from http.cookiejar import CookieJar
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
-from quart import Response
+from quart import Quart, Request, Response
 from quart.globals import _cv_app, _cv_request
+from quart.sessions import SessionMixin
 from quart.testing import QuartClient, connections
 from werkzeug.datastructures import Headers
-from werkzeug.test import EnvironBuilder
+from werkzeug.http import dump_cookie
+from werkzeug.test import ClientRedirectError, Cookie
 
+from quartpatterns._shared.calling import maybe_await
+from quartpatterns.subclassing import client_cookies
+from quartpatterns.subclassing.cli import FaithfulCliRunner
 from quartpatterns.subclassing.context import FaithfulRequestContext
+from quartpatterns.subclassing.request import FaithfulBody
+from quartpatterns.subclassing.request_builder import (
+    PreparedRequest,
+    follow_redirect,
+    make_request,
+    prepare,
+    prepare_in_thread,
+)
 
-__all__ = ["FaithfulClient", "FaithfulTestConnection", "FaithfulTestWebsocket", "PreservedContexts"]
+__all__ = [
+    "FaithfulClient",
+    "FaithfulTestConnection",
+    "FaithfulTestResponse",
+    "FaithfulTestWebsocket",
+    "PendingResponse",
+    "PreservedContexts",
+    "Testing",
+]
+
+T = TypeVar("T")
 
 REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
-# Redirects that repeat the method and the body.
-REPEATING = frozenset({307, 308})
-BODY_ARGUMENTS = ("data", "form", "files", "json")
+# Read when this module is imported, because it reads a file.
+USER_AGENT = f"Werkzeug/{importlib.metadata.version('werkzeug')}"
+NO_COOKIES = "Cookies are disabled. Create a client with 'use_cookies=True'."
 
 
 class PreservedContexts(list[FaithfulRequestContext]):
@@ -37,102 +67,515 @@ class PreservedContexts(list[FaithfulRequestContext]):
         return True
 
 
-class Latin1Headers:
-    """Encodes and decodes headers as Latin-1, as HTTP clients do. Quart's client uses UTF-8."""
+class FaithfulTestResponse(Response):
+    """What the test client adds to the response class of the application.
 
-    def __init__(self, app: Any, scope: Any, *args: Any, **kwargs: Any) -> None:
-        headers = [(name, _as_latin1(value)) for name, value in scope["headers"]]
-        super().__init__(app, scope | {"headers": headers}, *args, **kwargs)  # type: ignore[call-arg]
+    .. versionadded:: 0.1
 
-    async def _asgi_send(self, message: Any) -> None:
-        if headers := message.get("headers"):
-            headers = [(name, value.decode("latin1").encode()) for name, value in headers]
-            message = message | {"headers": headers}
-        await super()._asgi_send(message)  # type: ignore[misc]
+    Attributes:
+        history: The responses that were redirects to this one.
+    """
+
+    __test__ = False  # It is no test for pytest.
+
+    history: tuple[FaithfulTestResponse, ...] = ()
+    sent: tuple[Quart, Any, bytes]
+    received: bytes
+
+    @cached_property
+    def request(self) -> Request:
+        """The request that was answered."""
+        return make_request(*self.sent)
+
+    @property
+    def text(self) -> str:
+        """The body as text. Unlike ``data`` it is not awaited: the test client has all of it."""
+        return self.received.decode(errors="replace")
+
+    def close(self) -> Awaitable[None]:
+        """Call what :meth:`call_on_close` has registered here, once the result is awaited."""
+        if getattr(self, "on_close", None):
+            closing: Any = getattr(super(), "close", _Done)
+            return closing()  # type: ignore[no-any-return]
+        return _Done()
+
+    def __enter__(self) -> FaithfulTestResponse:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Do nothing: the test client has closed what the application opened."""
+
+    async def __aenter__(self) -> FaithfulTestResponse:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
 
 
-def _as_latin1(value: bytes) -> bytes:
-    try:
-        return value.decode().encode("latin1")
-    except UnicodeError:
-        return value  # UTF-8 is what a client sends that is not given Latin-1.
+class _Done(Awaitable[None]):
+    """An awaitable that need not be awaited."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
 
 
-class FaithfulTestWebsocket(Latin1Headers, connections.TestWebsocketConnection):
-    """A websocket of the test client."""
+@lru_cache(32)
+def _test_response_class(response_class: type[Response]) -> Any:
+    return type("TestResponse", (FaithfulTestResponse, response_class), {"__test__": False})
 
 
-class FaithfulTestConnection(Latin1Headers, connections.TestHTTPConnection):
+class PendingResponse(Coroutine[Any, Any, T], Generic[T]):
+    """The coroutine of a request: ``await client.get()``, ``async with client.get() as response``.
+
+    Arguments:
+        coroutine: The coroutine.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+
+    def send(self, value: Any) -> Any:
+        """Resume the coroutine."""
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise an error in the coroutine."""
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """End the coroutine."""
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._coroutine.__await__()
+
+    async def __aenter__(self) -> T:
+        self._response = await self._coroutine
+        return self._response
+
+    async def __aexit__(self, *error: object) -> None:
+        close: Any = getattr(self._response, "close", _Done)
+        await maybe_await(close())
+
+
+class FaithfulTestConnection(connections.TestHTTPConnection):
     """A connection whose response has exactly the headers that were sent.
 
     Quart sets ``Content-Length`` to the length of what was received, which is 0 for ``HEAD``.
     """
 
+    body: AsyncIterator[bytes] | None = None
+    """The body. Its parts are taken when the application receives them."""
+
+    prepared: PreparedRequest | None = None
+
     async def as_response(self) -> Response:
         """Return the response so far."""
         sent = Headers(self.headers or ())
-        response = await super().as_response()
-        response.headers = sent
-        return response
+        await super().as_response()
+        self.headers = sent
+        cls = _test_response_class(self.app.response_class)
+        received = bytes(self.response_data)
+        response: Any = cls(received, self.status_code, Headers(sent))
+        response.headers = Headers(sent)
+        response.json_module = self.app.json
+        response.received = received
+        data = b"" if self.prepared is None else self.prepared.text_of_body()
+        response.sent = (self.app, self.scope, data)
+        return response  # type: ignore[no-any-return]
+
+    async def _asgi_receive(self) -> Any:
+        if self.body is not None:
+            await asyncio.sleep(0)  # The iterator may never wait, and the application must.
+            async for data in self.body:
+                return {"type": "http.request", "body": data, "more_body": True}
+            self.body = None
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return await super()._asgi_receive()
+
+    async def _asgi_send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.headers = _decode_headers(message["headers"])
+            self.status_code = message["status"]
+        else:
+            await super()._asgi_send(message)
+
+
+class FaithfulTestWebsocket(connections.TestWebsocketConnection):
+    """A websocket whose refusal has exactly the headers that were sent."""
+
+    async def _asgi_send(self, message: Any) -> None:
+        if message["type"] == "websocket.http.response.start":
+            self.headers = _decode_headers(message["headers"])
+            self.status_code = message["status"]
+        else:
+            await super()._asgi_send(message)
+
+
+def _decode_headers(raw: Any) -> Headers:
+    return Headers([(name.decode("latin1").title(), _decode_value(value)) for name, value in raw])
+
+
+def _decode_value(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin1")
 
 
 class FaithfulClient(QuartClient):
-    """A test client that encodes forms in ``data=``, and keeps ``g`` inside ``async with``.
+    """A test client with the arguments, cookies, redirects and contexts of Flask's.
 
-    Quart ignores a mapping in ``data``. Redirects are followed as by Werkzeug's client: with
-    their own query string, and without a body unless the status is 307 or 308.
+    Every call is awaited. The first arguments are those of :class:`flask.testing.EnvironBuilder`:
+    *path*, *base_url*, *subdomain*, *url_scheme*, *query_string*, *method*, *headers*, *data*,
+    *json*, *content_type*, *mimetype*, *auth*, *environ_base* and so on. *data* and *input_stream*
+    can also be asynchronous iterators of bytes. Quart's *form*, *files*, *scheme*, *root_path*,
+    *http_version* and *scope_base* work as well.
+
+    Inside ``async with client`` the contexts of the last request stay current.
 
     .. versionadded:: 0.1
+
+    Arguments:
+        app: The application.
+        response_wrapper: Refused, unless it is the application's ``response_class``.
+        use_cookies: Whether the client keeps cookies.
+        allow_subdomain_redirects: Whether redirects to subdomains are followed.
+
+    Attributes:
+        environ_base: The defaults of the WSGI environment that describes each request.
+        cookie_jar: The cookies, or ``None``.
     """
 
     http_connection_class = FaithfulTestConnection
     websocket_connection_class = FaithfulTestWebsocket
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        app: Quart,
+        response_wrapper: type[Response] | bool | None = None,
+        use_cookies: bool = True,
+        allow_subdomain_redirects: bool = False,
+    ) -> None:
+        if isinstance(response_wrapper, bool):  # Quart's second argument.
+            use_cookies = response_wrapper
+        elif response_wrapper is not None and response_wrapper is not app.response_class:
+            raise TypeError("set app.response_class: responses are always of that class")
+        super().__init__(app, use_cookies=use_cookies)
+        self.allow_subdomain_redirects = allow_subdomain_redirects
+        self.environ_base = {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": USER_AGENT}
         self._tokens: list[Token[Any]] = []
+        self._owns_app_context = False
 
-    async def open(self, path: str, *, follow_redirects: bool = False, **options: Any) -> Response:
+    @property
+    def application(self) -> Quart:
+        """The application, by Flask's name."""
+        return self.app
+
+    async def open(
+        self, *args: Any, buffered: bool = False, follow_redirects: bool = False, **options: Any
+    ) -> FaithfulTestResponse:
         """Send a request and return the response.
 
         Arguments:
-            path: The path, with a query string if *query_string* is not given.
+            args: A path and more, or an ``EnvironBuilder``, a WSGI environment or a Werkzeug
+                request.
+            buffered: Accepted as in Flask. A response is always received completely; use
+                :meth:`request` for a stream that does not end.
             follow_redirects: Whether to follow redirects.
-            options: Arguments of :meth:`quart.testing.QuartClient.open`, and *content_type*.
-                *data* can be a mapping with the values of :class:`werkzeug.test.EnvironBuilder`:
-                strings, numbers, lists, binary files, ``FileStorage`` objects, and tuples of a
-                file, its name and its media type.
+            options: Arguments of :class:`flask.testing.EnvironBuilder` and of Quart's client.
+
+        Raises:
+            ClientRedirectError: A redirect leads to one that was followed already.
+            RuntimeError: A redirect leads to another host.
+            TypeError: An argument is not supported.
         """
-        await _encode_form(options)
-        response = await self._request(path, **options)
-        while follow_redirects and response.status_code in REDIRECTS:
-            options.pop("query_string", None)
-            if response.status_code not in REPEATING:
-                _drop_body(options)
-            response = await self._request(response.location or "/", **options)
+        self.push_promises = []
+        prepared = await prepare_in_thread(self.app, args, options, self.environ_base)
+        try:
+            response = await self._request(prepared)
+            history: list[FaithfulTestResponse] = []
+            seen: set[tuple[str | None, int]] = set()
+            while follow_redirects and response.status_code in REDIRECTS:
+                redirect = (response.location, response.status_code)
+                if redirect in seen:
+                    raise ClientRedirectError(
+                        f"Loop detected: A {response.status_code} redirect to {response.location}"
+                        " was already made."
+                    )
+                seen.add(redirect)
+                response.history = tuple(history)
+                history.append(response)
+                prepared = follow_redirect(
+                    self.app,
+                    prepared,
+                    response.status_code,
+                    response.location or "",
+                    subdomains=self.allow_subdomain_redirects,
+                )
+                response = await self._request(prepared)
+        finally:
+            prepared.close()
+        response.history = tuple(history)
         return response
 
-    async def _request(self, path: str, **options: Any) -> Response:
+    async def _request(self, prepared: PreparedRequest) -> FaithfulTestResponse:
         preserved: Any = self.preserve_context
-        if not isinstance(preserved, PreservedContexts):
-            return await super().open(path, **options)
-        await self._tear_down(preserved)
-        self._tokens = [_cv_app.set(_cv_app.get(None)), _cv_request.set(_cv_request.get(None))]  # type: ignore[arg-type]
-        response = await super().open(path, **options)
+        if isinstance(preserved, PreservedContexts):
+            await self._tear_down(preserved)
+        scope = prepared.scope(cookies=self._cookies_for(prepared), preserve=preserved)
+        connection_class: Any = self.http_connection_class
+        connection = connection_class(self.app, scope, _preserve_context=preserved)
+        body = prepared.body()
+        if isinstance(connection, FaithfulTestConnection):
+            connection.prepared = prepared
+            connection.body = body
+        try:
+            async with connection:
+                if not isinstance(connection, FaithfulTestConnection):
+                    async for data in body:
+                        await connection.send(data)
+                    await connection.send_complete()
+        except BaseException:
+            if isinstance(preserved, PreservedContexts):
+                preserved.clear()
+            raise
+        finally:
+            await body.aclose()  # type: ignore[attr-defined]
+        response = await connection.as_response()
+        self._store_cookies(prepared.url, response.headers)
+        self.push_promises.extend(connection.push_promises)
+        if isinstance(preserved, PreservedContexts):
+            self._make_current(preserved)
+        return response  # type: ignore[no-any-return]
+
+    def request(self, *args: Any, **options: Any) -> FaithfulTestConnection:
+        """Return a connection to send parts of a request and receive parts of its response.
+
+        Arguments:
+            args: As those of :meth:`open`.
+            options: As those of :meth:`open`, without a body.
+        """
+        prepared = prepare(self.app, args, options, self.environ_base)
+        preserved: Any = self.preserve_context
+        scope = prepared.scope(cookies=self._cookies_for(prepared), preserve=preserved)
+        connection_class: Any = self.http_connection_class
+        connection: FaithfulTestConnection = connection_class(
+            self.app, scope, _preserve_context=preserved
+        )
+        return connection
+
+    def websocket(
+        self, *args: Any, subprotocols: list[str] | None = None, **options: Any
+    ) -> FaithfulTestWebsocket:
+        """Return a websocket connection.
+
+        Arguments:
+            args: As those of :meth:`open`.
+            subprotocols: The subprotocols that the client offers.
+            options: As those of :meth:`open`, without a body.
+        """
+        prepared = prepare(self.app, args, options, self.environ_base)
+        preserved: Any = self.preserve_context
+        cookies = self._cookies_for(prepared)
+        scope = prepared.scope("websocket", cookies=cookies, preserve=preserved)
+        scope.setdefault("subprotocols", subprotocols or [])
+        connection_class: Any = self.websocket_connection_class
+        connection: FaithfulTestWebsocket = connection_class(self.app, scope)
+        return connection
+
+    def get(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send a ``GET`` request, see :meth:`open`."""
+        kwargs["method"] = "GET"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def post(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send a ``POST`` request, see :meth:`open`."""
+        kwargs["method"] = "POST"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def put(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send a ``PUT`` request, see :meth:`open`."""
+        kwargs["method"] = "PUT"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def delete(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send a ``DELETE`` request, see :meth:`open`."""
+        kwargs["method"] = "DELETE"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def patch(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send a ``PATCH`` request, see :meth:`open`."""
+        kwargs["method"] = "PATCH"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def options(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send an ``OPTIONS`` request, see :meth:`open`."""
+        kwargs["method"] = "OPTIONS"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def head(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send a ``HEAD`` request, see :meth:`open`."""
+        kwargs["method"] = "HEAD"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def trace(self, *args: Any, **kwargs: Any) -> PendingResponse[FaithfulTestResponse]:
+        """Send a ``TRACE`` request, see :meth:`open`."""
+        kwargs["method"] = "TRACE"
+        return PendingResponse(self.open(*args, **kwargs))
+
+    def _jar(self) -> CookieJar:
+        if self.cookie_jar is None:
+            raise TypeError(NO_COOKIES)
+        return self.cookie_jar
+
+    def _cookies_for(self, prepared: PreparedRequest) -> str:
+        if self.cookie_jar is None or not len(self.cookie_jar):
+            return ""
+        url = urlsplit(prepared.url)
+        return client_cookies.cookie_header(self.cookie_jar, url.hostname or "localhost", url.path)
+
+    def _store_cookies(self, url: str, headers: Headers) -> None:
+        if self.cookie_jar is not None and (lines := headers.getlist("Set-Cookie")):
+            parts = urlsplit(url)
+            host = parts.hostname or "localhost"
+            client_cookies.store_cookies(self.cookie_jar, host, parts.path, lines)
+
+    def get_cookie(self, key: str, domain: str = "localhost", path: str = "/") -> Cookie | None:
+        """Return a cookie, or ``None`` if there is none.
+
+        Arguments:
+            key: Its name.
+            domain: The domain it was set for.
+            path: The path it was set for.
+        """
+        return client_cookies.find_cookie(self._jar(), domain, path, key)
+
+    def set_cookie(  # type: ignore[override]
+        self,
+        key: str,
+        value: str = "",
+        *quart_value: str,
+        domain: str | None = None,
+        origin_only: bool | None = None,
+        path: str = "/",
+        server_name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set a cookie for the requests that follow.
+
+        Quart's order, ``set_cookie(server_name, key, value)``, works as well.
+
+        Arguments:
+            key: The name of the cookie.
+            value: Its value.
+            quart_value: The value, if the first two arguments are a server's name and the key.
+            domain: The domain that gets the cookie, by default ``localhost``.
+            origin_only: Whether subdomains don't get it. The default is true.
+            path: The path that gets it, and all paths below.
+            server_name: Quart's name of *domain*.
+            kwargs: Arguments of :func:`werkzeug.http.dump_cookie`.
+
+        Raises:
+            TypeError: Cookies are disabled, or the order of the arguments is not clear.
+        """
+        jar = self._jar()
+        if len(quart_value) > 1:
+            raise TypeError("set_cookie() takes the cookie's attributes as keyword arguments")
+        if quart_value:
+            server_name, key, value = key, value, quart_value[0]
+        elif key == "localhost" and server_name is None:
+            raise TypeError(
+                "set_cookie('localhost', ...) is not clear: write set_cookie(key, value) as in"
+                " Flask, or all of set_cookie(server_name, key, value) as in Quart"
+            )
+        if server_name is not None and domain is not None and origin_only is None:
+            origin_only = False  # Quart's argument domain= is the attribute of the cookie.
+        host = domain or (server_name or "localhost").partition(":")[0]
+        header = dump_cookie(key, value, domain=host, path=path, **kwargs)
+        only = True if origin_only is None else origin_only
+        client_cookies.store_cookies(jar, host, "/", [header], origin_only=only)
+
+    def delete_cookie(  # type: ignore[override]
+        self,
+        key: str,
+        *quart_key: str,
+        domain: str | None = None,
+        path: str = "/",
+        server_name: str | None = None,
+    ) -> None:
+        """Delete a cookie if it exists.
+
+        Quart's order, ``delete_cookie(server_name, key)``, works as well.
+
+        Arguments:
+            key: Its name.
+            quart_key: The name, if the first argument is a server's name.
+            domain: The domain it was set for, by default ``localhost``.
+            path: The path it was set for.
+            server_name: Quart's name of *domain*.
+        """
+        if len(quart_key) > 1:
+            raise TypeError("delete_cookie() takes path= and domain= as keyword arguments")
+        if quart_key:
+            server_name, key = key, quart_key[0]
+        host = domain or (server_name or "localhost").partition(":")[0]
+        client_cookies.delete_cookie(self._jar(), host, path, key)
+
+    @contextlib.asynccontextmanager
+    async def session_transaction(
+        self, *args: Any, **kwargs: Any
+    ) -> AsyncGenerator[SessionMixin, None]:
+        """Give the session to a test, and save it when the block ends.
+
+        Arguments:
+            args: As those of :meth:`Testing.test_request_context`.
+            kwargs: The same.
+
+        Raises:
+            TypeError: Cookies are disabled.
+            RuntimeError: There is no session: the application has no secret key.
+        """
+        if self.cookie_jar is None:
+            raise TypeError(NO_COOKIES)
+        app = self.app
+        prepared = prepare(app, args, kwargs, {})
+        scope = prepared.scope(cookies=self._cookies_for(prepared))
+        request = make_request(app, scope, prepared.text_of_body())
+        interface: Any = app.session_interface
+        async with app.request_context(request):
+            session = await app.ensure_async(interface.open_session)(app, request)
+        if session is None:
+            raise RuntimeError("Session backend did not open a session. Check the secret_key?")
+        # Meanwhile the request of the test is current, if there is one.
+        yield session
+        if interface.is_null_session(session):
+            return
+        response_class: Any = app.response_class
+        response = response_class(b"")
+        async with app.request_context(request):
+            await app.ensure_async(interface.save_session)(app, session, response)
+        self._store_cookies(prepared.url, response.headers)
+
+    def _make_current(self, preserved: PreservedContexts) -> None:
+        """Make the contexts of a request current: it ran in another task."""
         for context in preserved:
-            # The request ran in another task. Its contexts are made current in this one.
             assert context.app_context is not None
-            _cv_app.set(context.app_context)
-            _cv_request.set(context)
-        return response
+            body: Any = context.request.body
+            if isinstance(body, FaithfulBody) and not body.complete:
+                body.set_complete()  # Nothing more can come.
+            self._owns_app_context = _cv_app.get(None) is not context.app_context
+            self._tokens += [_cv_app.set(context.app_context), _cv_request.set(context)]
 
     async def _tear_down(self, preserved: PreservedContexts) -> None:
-        """Run the teardown functions of the preserved contexts, and make none current."""
+        """Run the teardown functions of the preserved contexts again, and make none current."""
         while preserved[:]:
             context = preserved.pop()
             await self.app.do_teardown_request(None, context)
             await context.request.close()
-            await self.app.do_teardown_appcontext(None)
+            if self._owns_app_context:
+                await self.app.do_teardown_appcontext(None)
         while self._tokens:
             # A fixture can end in another task than the test that sent the request.
             with contextlib.suppress(ValueError):
@@ -154,37 +597,61 @@ class FaithfulClient(QuartClient):
         self.preserve_context = False
         await self._tear_down(preserved)
 
+    def __enter__(self) -> NoReturn:
+        raise TypeError("use 'async with client': what ends with the block is asynchronous")
 
-async def _encode_form(options: dict[str, Any]) -> None:
-    """Encode a mapping in ``data``, and set the content type."""
-    content_type = options.pop("content_type", None)
-    if isinstance(data := options.get("data"), Mapping):
-        # In a thread, because it reads the files, and the system's table of media types.
-        options["data"], encoded_type = await asyncio.to_thread(_form_data, data)
-        content_type = content_type or encoded_type
-    if content_type is not None:
-        headers = Headers(options.get("headers") or ())
-        headers.setdefault("Content-Type", content_type)
-        options["headers"] = headers
+    def __exit__(self, *error: object) -> None:
+        """Never called."""
 
 
-def _form_data(data: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Return the body and the content type of a form, as Flask's test client encodes it."""
-    builder = EnvironBuilder(method="POST", data=dict(data))
-    try:
-        environ = builder.get_environ()
-        return environ["wsgi.input"].read(), environ["CONTENT_TYPE"]
-    finally:
-        builder.close()
+class Testing(Quart):
+    """Test clients, command line runners and requests with the arguments of Flask's."""
 
+    test_client_class = FaithfulClient  # type: ignore[assignment]
+    test_cli_runner_class = FaithfulCliRunner
 
-def _drop_body(options: dict[str, Any]) -> None:
-    if options.get("method") != "HEAD":
-        options["method"] = "GET"
-    for name in BODY_ARGUMENTS:
-        options.pop(name, None)
-    if "headers" in options:
-        headers = Headers(options["headers"])
-        for name in ("Content-Type", "Content-Length", "Transfer-Encoding"):
-            headers.remove(name)
-        options["headers"] = headers
+    def test_client(  # type: ignore[override]
+        self, use_cookies: bool = True, **kwargs: Any
+    ) -> FaithfulClient:
+        """Return a test client.
+
+        Arguments:
+            use_cookies: Whether it keeps cookies.
+            kwargs: Arguments of :attr:`test_client_class`.
+        """
+        chosen: Any = self.test_client_class
+        cls = FaithfulClient if chosen is None else chosen
+        client: FaithfulClient = cls(self, use_cookies=use_cookies, **kwargs)
+        return client
+
+    def test_cli_runner(self, **kwargs: Any) -> FaithfulCliRunner:
+        """Return a runner of the application's commands.
+
+        Arguments:
+            kwargs: Arguments of :attr:`test_cli_runner_class`.
+        """
+        chosen: Any = self.test_cli_runner_class
+        cls = FaithfulCliRunner if chosen is None else chosen
+        runner: FaithfulCliRunner = cls(self, **kwargs)
+        return runner
+
+    def test_request_context(self, *args: Any, **kwargs: Any) -> FaithfulRequestContext:
+        """Return the context of a request that exists only in the test.
+
+        Arguments:
+            args: Arguments of :class:`flask.testing.EnvironBuilder`: a path and more.
+            kwargs: The same, those of Quart, and *send_push_promise*.
+
+        Raises:
+            TypeError: An argument is not supported, or the body is an asynchronous iterator.
+        """
+        more = {name: kwargs.pop(name) for name in ("send_push_promise",) if name in kwargs}
+        prepared = prepare(self, args, kwargs, {})
+        if prepared.stream is not None:
+            raise TypeError("the body of test_request_context() can't be an asynchronous iterator")
+        prepared.rewind()
+        body = prepared.environ["wsgi.input"].read()
+        prepared.close()
+        request = make_request(self, prepared.scope(), body, **more)
+        context: Any = self.request_context(request)
+        return context  # type: ignore[no-any-return]

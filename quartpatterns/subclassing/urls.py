@@ -73,6 +73,7 @@ class URLs(Quart):
 
     def url_for(
         self,
+        /,  # A rule can have a variable of the name "self".
         endpoint: str,
         *,
         _anchor: str | None = None,

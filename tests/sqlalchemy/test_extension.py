@@ -146,6 +146,25 @@ async def test_memory(app_class: type[Quart]) -> None:
     assert await names(app) == ["kept"]
 
 
+def test_memory_of_loops(app_class: type[Quart]) -> None:
+    """A database in memory lives as long as the application; each key has one of its own."""
+    app = make_app(app_class, MEMORY, SQLALCHEMY_BINDS={"other": MEMORY})
+
+    async def add(name: str) -> list[str]:
+        async with app.app_context():
+            await db.create_all(None)
+            db.session.add(Item(name=name))
+            await db.session.commit()
+            async with db.engines["other"].connect() as connection:
+                tables = await connection.execute(text("SELECT * FROM sqlite_master"))
+                assert tables.all() == []
+        return await names(app)
+
+    assert asyncio.run(add("first")) == ["first"]
+    assert asyncio.run(add("second")) == ["first", "second"]
+    assert asyncio.run(names(app)) == ["first", "second"]
+
+
 def test_loops(app_class: type[Quart], url: str) -> None:
     """An application has an engine on each event loop."""
     app = make_app(app_class, url)

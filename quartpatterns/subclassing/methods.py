@@ -1,0 +1,105 @@
+"""Methods of the application and of blueprints with Flask's arguments and messages."""
+
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from aiofiles import open as open_file  # type: ignore[import-untyped]
+from aiofiles.base import AiofilesContextManager  # type: ignore[import-untyped]
+from quart import Blueprint, Quart, has_request_context, request
+
+__all__ = ["ApplicationMethods", "BlueprintResources"]
+
+# In quotes, because only the stubs have a type argument.
+File: TypeAlias = "AiofilesContextManager[Any]"
+Path: TypeAlias = "bytes | str | os.PathLike[Any]"
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+READING = frozenset({"r", "rb", "rt"})
+
+
+def _open(folder: Any, path: Path, mode: str, encoding: str | None) -> File:
+    """Return a file below *folder*, which ``async with`` opens. Binary files have no encoding."""
+    opening: Any = open_file
+    full_path = os.path.join(folder, os.fsdecode(path))
+    return opening(full_path, mode, encoding=None if "b" in mode else encoding)
+
+
+def _check_reading(mode: str) -> None:
+    if mode not in READING:
+        raise ValueError(f"Resources can only be opened for reading, not with mode {mode!r}")
+
+
+class ApplicationMethods(Quart):
+    """Resources have an encoding, and errors are logged with Flask's message."""
+
+    async def open_resource(
+        self, path: Path, mode: str = "rb", encoding: str | None = None
+    ) -> File:
+        """Open a file next to the application, as :meth:`flask.Flask.open_resource` does.
+
+        .. code-block:: python
+
+            async with await app.open_resource("schema.sql", "r", "utf-8") as file:
+                schema = await file.read()
+
+        Arguments:
+            path: The path below ``root_path``.
+            mode: ``"r"`` (or ``"rt"``) or ``"rb"``.
+            encoding: The encoding of a text file. ``None`` means that of the system.
+
+        Raises:
+            ValueError: *mode* is not for reading.
+        """
+        _check_reading(mode)
+        return _open(self.root_path, path, mode, encoding)
+
+    async def open_instance_resource(
+        self, path: Path, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> File:
+        """Open a file in the instance folder, also for writing.
+
+        Arguments:
+            path: The path below ``instance_path``.
+            mode: A mode of :func:`open`.
+            encoding: The encoding of a text file.
+        """
+        return _open(self.instance_path, path, mode, encoding)
+
+    def log_exception(self, exception_info: ExceptionInfo) -> None:
+        """Log an error that no handler answered, with Flask's message for a request.
+
+        Arguments:
+            exception_info: What :func:`sys.exc_info` returns.
+        """
+        if not has_request_context():
+            super().log_exception(exception_info)
+            return
+        message = f"Exception on {request.path} [{request.method}]"
+        self.logger.error(message, exc_info=exception_info)
+
+
+class BlueprintResources(Blueprint):
+    """Resources of a blueprint have an encoding."""
+
+    async def open_resource(
+        self, path: Path, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> File:
+        """Open a file next to the blueprint, as :meth:`flask.Blueprint.open_resource` does.
+
+        Arguments:
+            path: The path below ``root_path``.
+            mode: ``"r"`` (or ``"rt"``) or ``"rb"``.
+            encoding: The encoding of a text file.
+
+        Raises:
+            ValueError: *mode* is not for reading.
+        """
+        _check_reading(mode)
+        return _open(self.root_path, path, mode, encoding)
