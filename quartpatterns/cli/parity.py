@@ -56,7 +56,14 @@ Exit code: 0 if all responses are equal or differ as declared, 1 if not, 2 for a
     is_flag=True,
     help="Only with subclassing: show where Flask, Quart and FaithfulQuart differ.",
 )
-def command(wire: bool, as_json: bool, verbose: bool, table: bool, **selection: Any) -> None:
+@click.option(
+    "--config-keys",
+    is_flag=True,
+    help="Only with subclassing: show the effect of each configuration key of Flask.",
+)
+def command(
+    wire: bool, as_json: bool, verbose: bool, table: bool, config_keys: bool, **selection: Any
+) -> None:
     """Send the same requests to a Flask original and its Quart port, and compare the responses.
 
     PATTERN is a pattern of this project; by default all are compared. To compare two applications
@@ -65,6 +72,9 @@ def command(wire: bool, as_json: bool, verbose: bool, table: bool, **selection: 
     """
     if table:
         _print_table(selection["patterns"], as_json=as_json)
+        return
+    if config_keys:
+        _print_config_keys(selection["patterns"], as_json=as_json)
         return
     if not verbose:
         # Flask and Quart only add a handler of their own if the root logger has none. The report
@@ -92,6 +102,20 @@ def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
         measurements = differences.main()
     data = [dataclasses.asdict(measured) for measured in measurements]
     click.echo(json.dumps(data, indent=2) if as_json else differences.markdown(measurements))
+
+
+def _print_config_keys(patterns: Sequence[str], *, as_json: bool) -> None:
+    """Print the effects of Flask's configuration keys, measured now, as Markdown or JSON."""
+    if list(patterns) != ["subclassing"]:
+        raise UsageProblem(
+            "--config-keys only works with subclassing: parity subclassing --config-keys"
+        )
+    from quartpatterns.subclassing.example import config_keys
+
+    with Console(stderr=True).status("running all applications"):
+        effects = config_keys.main()
+    data = [dataclasses.asdict(effect) for effect in effects]
+    click.echo(json.dumps(data, indent=2) if as_json else config_keys.markdown(effects))
 
 
 async def _run(

@@ -21,11 +21,12 @@ from quartpatterns.subclassing.connection import (
     FaithfulHTTPConnection,
     FaithfulWebsocketConnection,
 )
-from quartpatterns.subclassing.context import FaithfulSessionInterface, flash
+from quartpatterns.subclassing.context import flash
 from quartpatterns.subclassing.files import send_file, send_from_directory
 from quartpatterns.subclassing.request import FaithfulBody, FaithfulRequest
 from quartpatterns.subclassing.response import FaithfulResponse
 from quartpatterns.subclassing.routing import FaithfulRule
+from quartpatterns.subclassing.sessions import FaithfulSessionInterface
 from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = [

@@ -10,13 +10,18 @@ from quart.wrappers import Response
 
 from quartpatterns.subclassing import (
     cli,
+    config,
     connection,
     context,
+    debugging,
     dispatch,
     files,
     response,
     routing,
+    sessions,
+    templates,
     testing,
+    urls,
 )
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
@@ -30,6 +35,9 @@ T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 
 class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its test client
+    urls.URLs,
+    debugging.RoutingRedirects,
+    templates.Templates,
     dispatch.Dispatch,
     response.ReturnValues,
     dispatch.URLProcessors,
@@ -66,7 +74,9 @@ class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its 
     asgi_http_class = connection.FaithfulHTTPConnection
     asgi_websocket_class = connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
-    session_interface = context.FaithfulSessionInterface()
+    config_class = config.FaithfulConfig
+    jinja_environment = templates.FaithfulEnvironment
+    session_interface = sessions.FaithfulSessionInterface()
     url_map_class = routing.FaithfulMap
     url_rule_class = routing.FaithfulRule
     websocket_class = FaithfulWebsocket

@@ -28,6 +28,7 @@ from quart.wrappers.response import DataBody, IterableBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
+from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
 from quartpatterns.subclassing.request import FaithfulBody, client_address, parse_headers
 from quartpatterns.subclassing.response import FaithfulResponse, encode_headers
 from quartpatterns.subclassing.routing import path_inside_mount
@@ -46,12 +47,14 @@ class ResponseTimeoutError(TimeoutError):
     """The client did not take the response in time. The connection ends without its end."""
 
 
-async def _handle_error(app: Quart, error: Exception) -> ResponseTypes:
+async def _handle_error(
+    app: Quart, scope: HTTPScope | WebsocketScope, error: Exception
+) -> ResponseTypes:
     """Return Quart's traceback page in debug mode, else raise an error that nobody handled.
 
-    Under ``TESTING`` it is raised, as in Flask, so that the test sees it.
+    Under ``TESTING`` and out of a test client it is raised, as in Flask, so that the test sees it.
     """
-    if app.debug and not app.testing:
+    if app.debug and not app.testing and PRESERVE_CONTEXT not in scope:
         return await traceback_response(error)
     raise error
 
@@ -266,7 +269,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         try:
             made = await self.app.handle_request(request)
         except Exception as error:
-            made = await _handle_error(self.app, error)
+            made = await _handle_error(self.app, self.scope, error)
         response = FaithfulResponse.force_type(made)
         try:
             await self._send(request, response, send)
@@ -401,7 +404,7 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         try:
             made = await self.app.handle_websocket(websocket)
         except Exception as error:
-            made = await _handle_error(self.app, error)
+            made = await _handle_error(self.app, self.scope, error)
         extensions = self.scope.get("extensions") or {}
         if made is not None and not self.accepted and "websocket.http.response" in extensions:
             await self._refuse(FaithfulResponse.force_type(made), send)

@@ -15,19 +15,16 @@ from flask.sansio.blueprints import Blueprint
 from quart import Quart, current_app, g, has_app_context, has_request_context, request
 from quart.ctx import AppContext, RequestContext, WebsocketContext
 from quart.globals import app_ctx, request_ctx
-from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from quart.sessions import SessionMixin
 from quart.typing import ResponseTypes
-from quart.wrappers import Request, Response, Websocket
-from quart.wrappers.base import BaseRequestWebsocket
+from quart.wrappers import Request, Websocket
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.flash import FlashedMessage, store_in_session
 
 __all__ = [
     "Contexts",
     "FaithfulRequestContext",
-    "FaithfulSessionInterface",
     "FaithfulWebsocketContext",
     "SessionInTemplates",
     "flash",
@@ -172,31 +169,6 @@ class Contexts(Quart):
             save = self.ensure_async(self.session_interface.save_session)
             await save(self, session, made)
         return made  # type: ignore[no-any-return]
-
-
-class FaithfulSessionInterface(SecureCookieSessionInterface):
-    """Quart's cookie sessions, without creating a signer if there is no cookie.
-
-    .. versionadded:: 0.1
-    """
-
-    async def open_session(
-        self, app: Quart, request: BaseRequestWebsocket
-    ) -> SecureCookieSession | None:
-        """Return the session of the request's cookie, or ``None`` without a secret key."""
-        if not app.secret_key:
-            return None
-        name = self.get_cookie_name(app)
-        if "Cookie" not in request.headers or not request.cookies.get(name):
-            return self.session_class()
-        return await super().open_session(app, request)
-
-    async def save_session(
-        self, app: Quart, session: SessionMixin, response: Response | WerkzeugResponse | None
-    ) -> None:
-        """Save the session, unless it is empty and was not accessed."""
-        if session or session.accessed or session.modified:
-            await super().save_session(app, session, response)
 
 
 async def _template_context() -> dict[str, Any]:

@@ -15,7 +15,6 @@ those that this package has as well. The same functions have to be awaited as in
 from __future__ import annotations
 
 from quart import (
-    Config as Config,
     Websocket as Websocket,
     abort as abort,
     after_this_request as after_this_request,
@@ -29,7 +28,6 @@ from quart import (
     current_app as current_app,
     g as g,
     get_flashed_messages as get_flashed_messages,
-    get_template_attribute as get_template_attribute,
     got_request_exception as got_request_exception,
     got_websocket_exception as got_websocket_exception,
     has_app_context as has_app_context,
@@ -40,7 +38,6 @@ from quart import (
     make_push_promise as make_push_promise,
     make_response as make_response,
     message_flashed as message_flashed,
-    redirect as redirect,
     render_template as render_template,
     render_template_string as render_template_string,
     request as request,
@@ -68,8 +65,12 @@ from quartpatterns.subclassing import (
     send_file as send_file,
     send_from_directory as send_from_directory,
 )
+from quartpatterns.subclassing.config import FaithfulConfig as FaithfulConfig
+from quartpatterns.subclassing.templates import get_template_attribute as get_template_attribute
+from quartpatterns.subclassing.urls import redirect as redirect
 
 Blueprint = FaithfulBlueprint
+Config = FaithfulConfig
 Flask = FaithfulQuart
 Request = FaithfulRequest
 Response = FaithfulResponse

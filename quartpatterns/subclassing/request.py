@@ -25,6 +25,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
+from quartpatterns.subclassing.debugging import DebugFiles
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
 from quartpatterns.subclassing.routing import path_inside_mount
 
@@ -364,7 +365,7 @@ class RequestLimits(Request):
         return super().make_form_data_parser()
 
 
-class FaithfulRequest(JSONErrors, RequestLimits):
+class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits):
     """The request class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
     .. versionadded:: 0.1

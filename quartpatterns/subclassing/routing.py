@@ -50,6 +50,19 @@ def path_inside_mount(path: str, root_path: str) -> str | None:
     return "" if path == "//" else path
 
 
+class AnyMethod(frozenset[str]):
+    """The methods of a rule that names none: it matches every method.
+
+    Werkzeug's rules have ``None``, with which the command ``quart routes`` fails.
+    """
+
+    def __contains__(self, method: object) -> bool:
+        return True
+
+
+ANY_METHOD = AnyMethod()
+
+
 class CachingMapAdapter(MapAdapter):
     """An adapter that caches the match of a path that equals the text of its rule.
 
@@ -70,7 +83,8 @@ class CachingMapAdapter(MapAdapter):
         found = super().match(return_rule=True)
         rule: Rule = found[0]
         # A rule without methods matches any, and a client can invent methods.
-        if rule.rule == self.path_info and not rule.arguments and rule.methods is not None:
+        named = rule.methods is not None and not isinstance(rule.methods, AnyMethod)
+        if rule.rule == self.path_info and not rule.arguments and named:
             cache[key] = rule
         return found
 
@@ -85,7 +99,10 @@ class CachingMap(QuartMap):
     def add(self, rulefactory: RuleFactory) -> None:
         """Add rules and empty the cache, as a new rule can come before an old one."""
         self.matches.clear()
-        super().add(rulefactory)
+        for rule in rulefactory.get_rules(self):
+            if rule.methods is None:
+                rule.methods = ANY_METHOD  # type: ignore[assignment]
+            super().add(rule)
 
 
 class FaithfulMap(CachingMap):

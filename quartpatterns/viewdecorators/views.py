@@ -76,7 +76,7 @@ def endpoint(
 
     The view answers all *methods* including ``OPTIONS``, as a Werkzeug rule without methods does in
     Flask. In Quart such a rule, ``Rule("/", endpoint="index")``, makes ``OPTIONS`` a 500 and the
-    command ``quart routes`` a TypeError.
+    command ``quart routes`` a TypeError. ``FaithfulQuart`` supports such a rule.
 
     Arguments:
         app: An application, or a blueprint, whose name then precedes the endpoint.

@@ -66,6 +66,7 @@ def test_equal(tmp_path: Path) -> None:
         pytest.param(["--flask", "nope", "--quart", PORT], "no module 'nope'", id="module"),
         pytest.param(["--flask", f"{ORIGINAL}:x", "--quart", PORT], "it has create_app", id="app"),
         pytest.param(["streaming", "--table"], "parity subclassing --table", id="table"),
+        pytest.param(["--config-keys"], "parity subclassing --config-keys", id="config keys"),
         pytest.param(["--har", "none.har"], "need --flask and --quart", id="file alone"),
         pytest.param(
             ["--flask", ORIGINAL, "--quart", PORT, "--har", "none.har"],
@@ -94,4 +95,14 @@ def test_table() -> None:
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 44
     assert done.stdout in Path(subclassing.__file__).with_name("README.md").read_text()
+    assert not done.stderr
+
+
+def test_config_keys() -> None:
+    """The effects of the configuration keys are printed; FaithfulQuart's are those of Flask."""
+    done = quartpatterns("parity", "subclassing", "--config-keys")
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.splitlines()[2:]
+    assert len(rows) > 29
+    assert [row for row in rows if not row.endswith("| as Flask |")] == []
     assert not done.stderr

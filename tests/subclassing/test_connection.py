@@ -620,7 +620,7 @@ async def test_remote_addr(app: FaithfulQuart) -> None:
 
 
 async def test_debug_page(app: FaithfulQuart, no_blocking: BlockBuster) -> None:
-    """In debug mode, but not in tests, an error is Quart's traceback. Otherwise it is not shown."""
+    """In debug mode a server shows Quart's traceback, and a test client raises the error."""
     # A traceback reads the source of what it shows.
     no_blocking.deactivate()
 
@@ -631,7 +631,11 @@ async def test_debug_page(app: FaithfulQuart, no_blocking: BlockBuster) -> None:
     client = app.test_client()
     assert b"a secret" not in await (await client.get("/")).get_data()
     app.debug = True
-    assert b"a secret" in await (await client.get("/")).get_data()
+    with pytest.raises(LookupError, match="a secret"):
+        await client.get("/")
+    async with served(app) as port, connect(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"a secret" in await reader.read()
 
 
 async def test_next_request(app: FaithfulQuart) -> None:

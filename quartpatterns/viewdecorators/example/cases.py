@@ -22,7 +22,6 @@ TAG = "a cached response has an ETag, so that a client that has it gets 304"
 VARY = "the header Vary tells other caches what the response depends on"
 PRIVATE = "a response that depends on the session of one visitor is not stored"
 ERROR = "an error is not stored"
-METHODS = "the rule names its methods, because Quart does not support rules without methods"
 
 
 def login(name: str = "ada", password: str = "engine") -> Step:
@@ -259,17 +258,5 @@ CASES: tuple[Case, ...] = (
         ),
         checks=("VD-7",),
     ),
-    Case(
-        "endpoint, unknown method",
-        Step("/endpoint", method="BREW"),
-        checks=("VD-7",),
-        differs=[
-            Difference("status", 200, 405, METHODS),
-            Difference(
-                "header:allow", None, "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE", METHODS
-            ),
-            Difference("header:content-length", "11", "153", METHODS),
-            Difference("body", "Hello world", re.compile(".*405.*", re.DOTALL), METHODS),
-        ],
-    ),
+    Case("endpoint, unknown method", Step("/endpoint", method="BREW"), checks=("VD-7",)),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from quart import Blueprint, g, redirect, render_template, request, session, url_for
 from quart.typing import ResponseReturnValue
+from werkzeug.routing import Rule
 
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.viewdecorators import (
@@ -16,7 +17,6 @@ from quartpatterns.viewdecorators import (
     UserMixin,
     cached,
     confirm_login,
-    endpoint,
     fresh_login_required,
     login_required,
     login_user,
@@ -148,7 +148,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
     app.register_blueprint(pages)
 
-    @endpoint(app, "my_endpoint", "/endpoint")
+    app.url_map.add(Rule("/endpoint", endpoint="my_endpoint"))
+
+    @app.endpoint("my_endpoint")
     async def my_view() -> str:
         return "Hello world"
 
