@@ -240,6 +240,7 @@ def prepare(
             raise ValueError("scheme= and url_scheme= are the same argument: give one of them")
     given["headers"] = Headers(given.get("headers") or ())
     _merge_form(given)
+    _keep_empty(given)
     stream = _take_stream(given)
     unseekable = _take_unseekable(given)
     flask_app: Any = app  # Only its settings and its JSON provider are used.
@@ -310,6 +311,14 @@ def _merge_form(given: dict[str, Any]) -> None:
         data.add(name, value)
     if files and not given.get("content_type") and "Content-Type" not in given["headers"]:
         given["content_type"] = "multipart/form-data"
+
+
+def _keep_empty(given: dict[str, Any]) -> None:
+    """Keep an empty multipart body empty. Flask's builder would encode a form without fields."""
+    given_type = given.get("content_type") or given["headers"].get("Content-Type") or ""
+    if given.get("data") in ("", b"") and "boundary=" in given_type:
+        del given["data"]
+        given["input_stream"] = BytesIO()
 
 
 def _take_stream(given: dict[str, Any]) -> AsyncIterable[Any] | None:

@@ -97,6 +97,7 @@ def test_context(register: Callable[..., Any], asynchronous: bool) -> None:
     runner = app.test_cli_runner()
     for result in (runner.invoke(args=["name"]), runner.invoke(command)):
         assert (result.exit_code, result.output) == (0, "shop\n"), result.exception
+        assert not quart.has_app_context()
 
 
 @pytest.mark.parametrize("register", REGISTER)
