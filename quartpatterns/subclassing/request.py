@@ -282,7 +282,7 @@ class FaithfulBody(Body):
     def keep(self) -> None:
         """Keep all data, now and later, however much there is: it is read after the request."""
         self._collectors += 1
-        self._notify()
+        self.notify()
 
     async def wait_for_change(self) -> None:
         """Wait until data is received, read or dropped."""
