@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib
+import importlib.util
 import json
 import logging
 import sys
@@ -14,9 +16,12 @@ from typing import Any
 import click
 from rich.console import Console
 
+from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.selection import select, selection_options
+from quartpatterns.compare import extension_names
 from quartpatterns.compare.case import Comparison, Transport
+from quartpatterns.compare.extension_names import Extension
 from quartpatterns.compare.parity import ParityResult, run_comparison
 from quartpatterns.compare.parity_report import as_data, render
 
@@ -66,6 +71,11 @@ Exit code: 0 if all responses are equal or differ as declared, 1 if not, 2 for a
     is_flag=True,
     help="Only with subclassing: show the effect of each configuration key of Flask.",
 )
+@click.option(
+    "--extension",
+    is_flag=True,
+    help="Only with one pattern that replaces a Flask extension: show what becomes of its names.",
+)
 def command(
     wire: bool,
     as_json: bool,
@@ -73,6 +83,7 @@ def command(
     table: bool,
     names: bool,
     config_keys: bool,
+    extension: bool,
     **selection: Any,
 ) -> None:
     """Send the same requests to a Flask original and its Quart port, and compare the responses.
@@ -89,6 +100,9 @@ def command(
         return
     if config_keys:
         _print_config_keys(selection["patterns"], as_json=as_json)
+        return
+    if extension:
+        _print_extension(selection["patterns"], as_json=as_json)
         return
     if not verbose:
         # Flask and Quart only add a handler of their own if the root logger has none. The report
@@ -146,6 +160,27 @@ def _print_config_keys(patterns: Sequence[str], *, as_json: bool) -> None:
         effects = config_keys.main()
     data = [dataclasses.asdict(effect) for effect in effects]
     click.echo(json.dumps(data, indent=2) if as_json else config_keys.markdown(effects))
+
+
+def _print_extension(patterns: Sequence[str], *, as_json: bool) -> None:
+    """Print what becomes of the names of the Flask extension that a pattern replaces."""
+    module: Any = None
+    if len(patterns) == 1 and any(known.name == patterns[0] for known in catalog.PATTERNS):
+        name = f"quartpatterns.{patterns[0]}.example.extension_names"
+        if importlib.util.find_spec(name) is not None:
+            module = importlib.import_module(name)
+    if module is None:
+        raise UsageProblem(
+            "--extension needs one pattern that replaces a Flask extension:"
+            " parity caching --extension"
+        )
+    extension: Extension = module.EXTENSION
+    counts = extension_names.summary(extension)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(extension) | {"counts": counts}, indent=2))
+    else:
+        click.echo(extension_names.markdown(extension))
+        click.echo("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
 async def _run(
