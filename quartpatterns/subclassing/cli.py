@@ -19,7 +19,7 @@ import click
 from click.testing import Result
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, current_app, has_app_context
-from quart.cli import AppGroup, ScriptInfo
+from quart.cli import AppGroup, ScriptInfo, run_command
 from quart.testing import QuartCliRunner
 
 from quartpatterns._shared.calling import is_async
@@ -36,6 +36,8 @@ __all__ = [
 _outer_loop: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("_outer_loop", default=None)
 # The key of Click's context under which the loop of a command is kept.
 LOOP = "quartpatterns.subclassing.cli.loop"
+# Quart's command that starts a server. In an application context, all requests would share it.
+RUN_COMMAND = run_command.callback
 
 
 class CommandLoop:
@@ -212,6 +214,8 @@ def with_appcontext(function: Any = None) -> Any:
 
 def _prepare(command: click.Command) -> None:
     """Replace the callbacks of a command, of its parameters and of its subcommands."""
+    if command.callback is RUN_COMMAND:
+        return
     if command.callback is not None and not isinstance(command.callback, _Callback):
         wanted = True if is_async(command.callback) else None
         command.callback = _Callback(command.callback, with_appcontext=wanted)

@@ -29,7 +29,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
-from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT
 from quartpatterns.subclassing.request import FaithfulBody, client_address, parse_headers
 from quartpatterns.subclassing.response import FaithfulResponse, encode_headers
 from quartpatterns.subclassing.routing import path_inside_mount
