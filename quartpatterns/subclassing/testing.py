@@ -34,7 +34,7 @@ from quartpatterns.subclassing.cli import FaithfulCliRunner
 from quartpatterns.subclassing.context import FaithfulRequestContext
 from quartpatterns.subclassing.request import FaithfulBody
 from quartpatterns.subclassing.request_builder import (
-    PreparedRequest,
+    BuiltRequest,
     follow_redirect,
     make_request,
     prepare,
@@ -168,7 +168,7 @@ class FaithfulTestConnection(connections.TestHTTPConnection):
     body: AsyncIterator[bytes] | None = None
     """The body. Its parts are taken when the application receives them."""
 
-    prepared: PreparedRequest | None = None
+    prepared: BuiltRequest | None = None
 
     async def as_response(self) -> Response:
         """Return the response so far."""
@@ -320,7 +320,7 @@ class FaithfulClient(QuartClient):
         response.history = tuple(history)
         return response
 
-    async def _request(self, prepared: PreparedRequest) -> FaithfulTestResponse:
+    async def _request(self, prepared: BuiltRequest) -> FaithfulTestResponse:
         preserved: Any = self.preserve_context
         if isinstance(preserved, PreservedContexts):
             await self._tear_down(preserved)
@@ -430,7 +430,7 @@ class FaithfulClient(QuartClient):
             raise TypeError(NO_COOKIES)
         return self.cookie_jar
 
-    def _cookies_for(self, prepared: PreparedRequest) -> str:
+    def _cookies_for(self, prepared: BuiltRequest) -> str:
         if self.cookie_jar is None or not len(self.cookie_jar):
             return ""
         url = urlsplit(prepared.url)
