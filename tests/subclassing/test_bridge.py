@@ -532,7 +532,7 @@ async def test_stream_with_context(app: Any) -> None:
             yield flask.request.path
             yield flask.current_app.name
 
-        return app.response_class(generate())
+        return app.response_class(generate())  # type: ignore[call-arg]
 
     response = await app.test_client().get("/stream")
     assert await response.get_data() == b"/streambridged"
