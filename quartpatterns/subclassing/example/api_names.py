@@ -127,8 +127,8 @@ DECLARED = (
         "value",
         "The class or module with the same task, for ASGI.",
         {
-            "Flask": "config_class jinja_environment request_class response_class"
-            " session_interface url_map_class url_rule_class",
+            "Flask": "app_ctx_globals_class config_class jinja_environment request_class"
+            " response_class session_interface url_map_class url_rule_class",
             "Request": "form_data_parser_class json_module",
             "Response": "json_module",
         },
