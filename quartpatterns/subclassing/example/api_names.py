@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from quartpatterns.subclassing.testing import PendingResponse
+
 __all__ = ["DECLARED", "Declaration", "NameDifference", "check", "compare", "markdown", "reason"]
 
 Kind = Literal["missing", "refused", "awaited", "parameters", "value", "kind"]
@@ -175,10 +177,10 @@ DECLARED = (
         "parameters",
         "A request is made of an ASGI scope, not of a WSGI environment.",
         {
-            "Flask": "request_context test_request_context",
+            "Flask": "request_context",
             "Request": "__init__",
             "Response": "force_type make_conditional",
-            "FlaskClient": "open session_transaction __init__",
+            "FlaskClient": "__init__",
             "RequestContext": "__init__",
         },
     ),
@@ -241,8 +243,8 @@ DECLARED = (
     ),
     Declaration(
         "missing",
-        "Quart's client has its own cookie jar, and follows redirects itself.",
-        {"FlaskClient": "get_cookie resolve_redirect"},
+        "The client follows redirects itself.",
+        {"FlaskClient": "resolve_redirect"},
     ),
     Declaration(
         "missing",
@@ -379,7 +381,12 @@ def _show(value: Any) -> str:
 
 
 def _is_awaited(function: Any) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    """Tell whether the result of *function* has to be awaited or read with ``async for``."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return True
+    # The methods of the test client are plain functions that return an awaitable.
+    result = getattr(function, "__annotations__", {}).get("return", "")
+    return str(result).startswith(PendingResponse.__name__)
 
 
 def _kind(value: Any) -> str:
