@@ -10,10 +10,10 @@ from typing import Any
 import click
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from quartpatterns import subclassing
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.subclassing import FaithfulQuart
 
 README = Path(subclassing.__file__).with_name("README.md").read_text()
@@ -23,13 +23,16 @@ BLOCKS = [
     for block in re.findall(r"^ *```python\n(.*?)^ *```", README, re.DOTALL | re.MULTILINE)
 ]
 
-db = SQLAlchemy()
+
+class Base(Model, DeclarativeBase):
+    pass
 
 
-class User(db.Model):
-    """The rows that the command counts."""
-
+class User(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
+
+
+db = SQLAlchemy(model_class=Base)
 
 
 def run(text: str, **names: Any) -> dict[str, Any]:
