@@ -225,8 +225,11 @@ def _call(
     """Create a response, and read the file now if it is small. Call this in a thread."""
     made = send(*args, environ=environ | {"wsgi.file_wrapper": _file_wrapper}, **options)
     body: Any = made.response
-    # With USE_X_SENDFILE the body is an empty list, and the front server sends the file.
-    if 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
+    if "X-Sendfile" in made.headers:
+        # The front server sends the file and its length. Hypercorn raises an error for a body that
+        # is shorter than the declared length.
+        made.headers.remove("Content-Length")
+    elif 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
         # A small file is read now. Later each block, the end and closing need a thread each.
         with closing(body):
             made.response = [b"".join(body)]
