@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from quartpatterns.subclassing.testing import PendingResponse
+from quartpatterns.subclassing.client_connections import PendingResponse
 
 __all__ = ["DECLARED", "Declaration", "NameDifference", "check", "compare", "markdown", "reason"]
 
