@@ -23,6 +23,7 @@ from quart.cli import AppGroup, ScriptInfo
 from quart.testing import QuartCliRunner
 
 from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.threads import to_thread
 
 __all__ = [
     "AsyncCommands",
@@ -316,7 +317,7 @@ class FaithfulCliRunner(QuartCliRunner):
         context = copy_context()
         context.run(_outer_loop.set, asyncio.get_running_loop())
         call = partial(context.run, self._invoke, cli, args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(None, call)
+        return await to_thread(call)
 
     def _invoke(self, cli: Any, args: Any, **kwargs: Any) -> Result:
         if cli is not None and cli is not self.app.cli:

@@ -19,7 +19,7 @@ from quart.testing import connections
 from werkzeug.datastructures import Headers
 
 from quartpatterns._shared.calling import maybe_await
-from quartpatterns.subclassing.request_builder import PreparedRequest, make_request
+from quartpatterns.subclassing.request_builder import BuiltRequest, make_request
 
 __all__ = [
     "FaithfulTestConnection",
@@ -132,7 +132,7 @@ class FaithfulTestConnection(connections.TestHTTPConnection):
     body: AsyncIterator[bytes] | None = None
     """The body. Its parts are taken when the application receives them."""
 
-    prepared: PreparedRequest | None = None
+    prepared: BuiltRequest | None = None
 
     async def as_response(self) -> Response:
         """Return the response so far."""

@@ -290,15 +290,7 @@ class StaticFiles(Quart):
         used is freed at once, as in Flask, and not by the garbage collector some time later.
         """
         if getattr(view_func, "__self__", None) is self and endpoint == "static":
-            application = weakref.ref(self)
-
-            async def static_of_application(filename: str) -> Response:
-                app = application()
-                assert app is not None
-                response: Response = await app.send_static_file(filename)
-                return response
-
-            view_func = static_of_application
+            view_func = _StaticView(self)
         if getattr(view_func, "__func__", None) is Blueprint.send_static_file:
             blueprint = view_func.__self__
 
@@ -307,6 +299,27 @@ class StaticFiles(Quart):
 
             view_func = static
         super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+
+
+class _StaticView:
+    """The view for static files of an application, which it refers to weakly."""
+
+    def __init__(self, app: Quart) -> None:
+        self._app = weakref.ref(app)
+
+    async def __call__(self, filename: str) -> Response:
+        response: Response = await self._method(filename)
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the method; Quart-Schema hides views by such an attribute."""
+        return getattr(self._method, name)
+
+    @property
+    def _method(self) -> Any:
+        app = self._app()
+        assert app is not None
+        return app.send_static_file
 
 
 async def send_static_file(owner: Any, filename: str) -> FaithfulResponse:

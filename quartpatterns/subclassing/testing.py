@@ -37,7 +37,7 @@ from quartpatterns.subclassing.client_connections import (
 )
 from quartpatterns.subclassing.context import FaithfulRequestContext
 from quartpatterns.subclassing.request_builder import (
-    PreparedRequest,
+    BuiltRequest,
     follow_redirect,
     make_request,
     prepare,
@@ -160,7 +160,7 @@ class FaithfulClient(QuartClient):
         response.history = tuple(history)
         return response
 
-    async def _request(self, prepared: PreparedRequest) -> FaithfulTestResponse:
+    async def _request(self, prepared: BuiltRequest) -> FaithfulTestResponse:
         preserved: Any = self.preserve_context
         if isinstance(preserved, PreservedContexts):
             await self._tear_down(preserved)
@@ -270,7 +270,7 @@ class FaithfulClient(QuartClient):
             raise TypeError(NO_COOKIES)
         return self.cookie_jar
 
-    def _cookies_for(self, prepared: PreparedRequest) -> str:
+    def _cookies_for(self, prepared: BuiltRequest) -> str:
         if self.cookie_jar is None or not len(self.cookie_jar):
             return ""
         url = urlsplit(prepared.url)

@@ -89,6 +89,7 @@ async def test_quart_differs(difference: Difference) -> None:
     [
         pytest.param(17, "seen", "unset", id="context variables"),
         pytest.param(25, "None", "16777216", id="default limit"),
+        pytest.param(31, "308 http://localhost/", "200", id="two slashes"),
         pytest.param(32, "-", "ok", id="websockets"),
         pytest.param(37, "-", "awaited: en", id="asynchronous processors"),
         pytest.param(38, "['hello']", "['hello']", id="flash"),

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from quartpatterns.subclassing.client_connections import PendingResponse
-
 __all__ = ["DECLARED", "Declaration", "NameDifference", "check", "compare", "markdown", "reason"]
 
 Kind = Literal["missing", "refused", "awaited", "parameters", "value", "kind"]
@@ -113,9 +111,9 @@ DECLARED = (
             "MethodView": "dispatch_request",
             "AppContext": "pop push",
             "RequestContext": "pop push",
-            "flask": "make_response render_template render_template_string send_file"
+            "flask": "flash make_response render_template render_template_string send_file"
             " send_from_directory stream_template stream_template_string",
-            "flask.helpers": "make_response send_file send_from_directory",
+            "flask.helpers": "flash make_response send_file send_from_directory",
             "flask.templating": "render_template render_template_string stream_template"
             " stream_template_string",
         },
@@ -381,12 +379,11 @@ def _show(value: Any) -> str:
 
 
 def _is_awaited(function: Any) -> bool:
-    """Tell whether the result of *function* has to be awaited or read with ``async for``."""
+    """Return whether *function* is asynchronous, or its annotation says that it is awaited."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return True
-    # The methods of the test client are plain functions that return an awaitable.
-    result = getattr(function, "__annotations__", {}).get("return", "")
-    return str(result).startswith(PendingResponse.__name__)
+    returned = str(getattr(function, "__annotations__", {}).get("return", ""))
+    return returned.startswith(("Awaitable[", "Coroutine[", "PendingResponse[", "FlashedMessage"))
 
 
 def _kind(value: Any) -> str:
