@@ -27,7 +27,7 @@ from werkzeug.wsgi import get_current_url
 
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
-from quartpatterns.subclassing.request import parse_headers
+from quartpatterns.subclassing.headers import parse_headers
 from quartpatterns.subclassing.routing import path_inside_mount
 
 __all__ = ["BuiltRequest", "follow_redirect", "make_request", "prepare", "prepare_in_thread"]
