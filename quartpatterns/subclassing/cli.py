@@ -64,8 +64,7 @@ class CommandLoop:
         root = click.get_current_context().find_root()
         loop: CommandLoop | None = root.meta.get(LOOP)
         if loop is None:
-            root.meta[LOOP] = loop = cls()
-            root.call_on_close(loop.close)
+            root.meta[LOOP] = loop = root.with_resource(cls())
         return loop
 
     def run(self, coroutine: Coroutine[Any, Any, Any], context: Context | None = None) -> Any:
@@ -120,14 +119,25 @@ class CommandLoop:
     async def _push(self) -> None:
         await self._context.push()
 
-    async def _pop(self) -> None:
-        await self._context.pop(None)
+    async def _pop(self, error: BaseException | None) -> None:
+        await self._context.pop(error)
 
-    def close(self) -> None:
-        """Run the teardown functions of the application context, and close the loop."""
+    def __enter__(self) -> CommandLoop:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Run the teardown functions of the application context, and close the loop.
+
+        The functions get the error of the command, as in Flask.
+        """
         try:
             if self._context is not None:
-                self.run(self._pop(), self._pushed_in)
+                self.run(self._pop(exc_value), self._pushed_in)
         finally:
             while self._tokens:
                 token = self._tokens.pop()
