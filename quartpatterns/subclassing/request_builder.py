@@ -188,7 +188,6 @@ class BuiltRequest:
         """Put a path that is outside of the mount point below it."""
         if self.root_path is not None:
             self.environ["SCRIPT_NAME"] = self.root_path.rstrip("/").encode().decode("latin1")
-            self.root_path = None
 
     def rewind(self) -> None:
         """Go back to the beginning of the body, if that is possible."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from quart import Response, g, url_for, websocket
+from quart import Response, g, request, url_for, websocket
 from quart.ctx import copy_current_request_context
 from quart.testing import no_op_push
 from werkzeug.datastructures import Headers
@@ -108,6 +108,26 @@ async def test_server_in_context(app: FaithfulQuart, path: str, expected: bytes)
         assert g.count == 10
 
 
+async def test_copy_in_context(app: FaithfulQuart) -> None:
+    """A copy of the request's context has its ``g``, also in code that does not belong to it."""
+    copies: list[Any] = []
+
+    async def read() -> int:
+        count: int = g.count
+        return count
+
+    @app.get("/start")
+    async def start() -> str:
+        g.count = 1
+        copies.append(copy_current_request_context(read))
+        return ""
+
+    async with app.app_context():
+        g.count = 10
+        await serve(app, HTTP, path="/start")
+        assert await copies[0]() == 1
+
+
 async def test_websocket_server_in_context(app: FaithfulQuart) -> None:
     """So have websockets."""
     torn_down: list[Any] = []
@@ -163,9 +183,9 @@ async def test_send_file(app: FaithfulQuart, tmp_path: Path, size: int) -> None:
 async def test_root_path(app: FaithfulQuart) -> None:
     """A test request for a mount point can give the path below it."""
     async with app.test_request_context("/", root_path="/bob"):
-        assert url_for("count") == "/bob/"
+        assert (url_for("count"), request.path, request.endpoint) == ("/bob/", "/", "count")
     async with app.test_request_context("/bob/", root_path="/bob"):
-        assert url_for("count") == "/bob/"
+        assert (url_for("count"), request.path, request.endpoint) == ("/bob/", "/", "count")
 
 
 async def test_error_page_outside(app: FaithfulQuart) -> None:
