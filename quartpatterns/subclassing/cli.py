@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, ContextVar, Token, copy_context
 from functools import partial, update_wrapper
 from inspect import isawaitable
+from types import TracebackType
 from typing import Any
 
 import click

@@ -245,8 +245,12 @@ async def test_errors(error: BaseException, code: int, output: str) -> None:
 def test_error_in_teardown() -> None:
     """The teardown functions of synchronous commands get the error, as in Flask."""
     ends: list[str] = []
+
+    def end(error: BaseException | None) -> None:
+        ends.append(repr(error))
+
     for app in (flask.Flask("shop"), FaithfulQuart("shop")):
-        app.teardown_appcontext(lambda error: ends.append(repr(error)))
+        app.teardown_appcontext(end)
 
         @app.cli.command("divide")
         @click.argument("number", type=int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,7 +36,7 @@ HTTP: dict[str, Any] = {
     "server": ("localhost", 80),
     "extensions": {},
 }
-WEBSOCKET = HTTP | {"type": "websocket", "scheme": "ws", "subprotocols": []}
+WEBSOCKET: dict[str, Any] = HTTP | {"type": "websocket", "scheme": "ws", "subprotocols": []}
 
 
 async def serve(app: FaithfulQuart, scope: dict[str, Any], **changes: Any) -> list[Any]:
@@ -43,7 +44,7 @@ async def serve(app: FaithfulQuart, scope: dict[str, Any], **changes: Any) -> li
     first = {"type": "websocket.connect"}
     if scope["type"] == "http":
         first = {"type": "http.request"}
-    received = [first]
+    received: list[dict[str, str]] = [first]
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -54,7 +55,8 @@ async def serve(app: FaithfulQuart, scope: dict[str, Any], **changes: Any) -> li
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await app(scope | changes, receive, send)  # type: ignore[arg-type]
+    application: Any = app
+    await application(scope | changes, receive, send)
     return sent
 
 
@@ -77,7 +79,7 @@ def app() -> FaithfulQuart:
         await count()
 
         @stream_with_context
-        async def generate() -> Any:
+        async def generate() -> AsyncIterator[str]:
             yield await count()
 
         return Response(generate())
@@ -85,7 +87,9 @@ def app() -> FaithfulQuart:
     @app.get("/copy")
     async def copy() -> str:
         await count()
-        return await copy_current_request_context(count)()
+        copied: Any = copy_current_request_context(count)
+        text: str = await copied()
+        return text
 
     @app.websocket("/")
     async def handler() -> None:
@@ -98,8 +102,8 @@ def app() -> FaithfulQuart:
 @pytest.mark.parametrize(("path", "expected"), [("/", b"1"), ("/stream", b"2"), ("/copy", b"2")])
 async def test_server_in_context(app: FaithfulQuart, path: str, expected: bytes) -> None:
     """Requests of a server that was started in an application context have their own ``g``."""
-    torn_down: list[Any] = []
-    app.teardown_appcontext(lambda error: torn_down.append(error))
+    torn_down: list[BaseException | None] = []
+    app.teardown_appcontext(torn_down.append)
     async with app.app_context():
         g.count = 10
         assert body(await serve(app, HTTP, path=path)) == expected
@@ -130,8 +134,8 @@ async def test_copy_in_context(app: FaithfulQuart) -> None:
 
 async def test_websocket_server_in_context(app: FaithfulQuart) -> None:
     """So have websockets."""
-    torn_down: list[Any] = []
-    app.teardown_appcontext(lambda error: torn_down.append(error))
+    torn_down: list[BaseException | None] = []
+    app.teardown_appcontext(torn_down.append)
     async with app.app_context():
         for number in (1, 2):
             sent = await serve(app, WEBSOCKET)
@@ -155,6 +159,7 @@ def test_websocket_scope(app: FaithfulQuart) -> None:
 
 async def test_limit_of_request() -> None:
     """The limit that is given to a request holds outside of an application context."""
+    scope: Any = HTTP
     request = FaithfulRequest(
         "POST",
         "http",
@@ -163,7 +168,7 @@ async def test_limit_of_request() -> None:
         Headers({"Content-Length": "6"}),
         "",
         "1.1",
-        HTTP,  # type: ignore[arg-type]
+        scope,
         max_content_length=5,
         send_push_promise=no_op_push,
     )
@@ -195,7 +200,11 @@ async def test_error_page_outside(app: FaithfulQuart) -> None:
         return url_for("count"), 404
 
     app.register_error_handler(404, not_found)
-    app.add_url_rule("/<path:any>", "any", lambda any: any)
+
+    @app.get("/<path:path>")
+    async def every(path: str) -> str:
+        return path
+
     sent = await serve(app, HTTP, path="/other", root_path="/bob")
     assert (sent[0]["status"], body(sent)) == (404, b"/bob/")
 

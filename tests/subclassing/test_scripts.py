@@ -14,7 +14,7 @@ import flask
 import flask.cli
 import pytest
 from click.testing import CliRunner
-from quart import current_app
+from quart import current_app, has_app_context
 from quart.cli import NoAppException
 
 from quartpatterns.subclassing import (
@@ -230,7 +230,11 @@ def test_run_context(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command ``run`` has no application context, which all requests would share."""
     write(folder, "app.py")
     contexts: list[bool] = []
-    monkeypatch.setattr(FaithfulQuart, "run", lambda *_, **__: contexts.append(bool(current_app)))
+
+    def run(*args: Any, **options: Any) -> None:
+        contexts.append(has_app_context())
+
+    monkeypatch.setattr(FaithfulQuart, "run", run)
     result = CliRunner().invoke(scripts.cli, ["run"])
     assert (result.exit_code, contexts) == (0, [False])
 
