@@ -123,7 +123,7 @@ class JSONErrors(Request):
 
 
 class RequestLimits(Request):
-    """A limit that a view can set for its request, and that counts all bytes of the body."""
+    """A view can set the size limit of its request, and the limit counts all bytes of the body."""
 
     body_class = FaithfulBody
     body: FaithfulBody
@@ -133,7 +133,7 @@ class RequestLimits(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A view can put a wrapper in the place of the body, for example to compute a checksum.
+        # A view can replace the body by a wrapper, for example to compute a checksum.
         self._counted_body = self.body
 
     @property
@@ -197,7 +197,7 @@ class RequestLimits(Request):
     ) -> str | bytes:
         """Read the whole body, as :meth:`werkzeug.wrappers.Request.get_data` does.
 
-        Of a form that has been parsed nothing is left, unless this method read it before.
+        The body of a form that has been parsed is empty, unless this method was called before.
 
         Arguments:
             cache: Keep it for the next call.
@@ -248,7 +248,7 @@ def _checked_host(scheme: str, host: str | None, server: tuple[str, int | None] 
 
 
 class CheckedHost(BaseRequestWebsocket):
-    """Remembers which hosts are valid. Each request needs its host, to build URLs."""
+    """Caches which hosts are valid, because each request needs its host to build URLs."""
 
     @cached_property
     def host(self) -> str:
@@ -279,7 +279,7 @@ class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, CheckedHost):
 
     @property
     def blueprints(self) -> list[str]:
-        """The names of the blueprint and its parents. Each request needs them three times."""
+        """The names of the blueprint and its parents. Most requests have no blueprint."""
         if self.url_rule is None or "." not in self.url_rule.endpoint:
             return []
         return super().blueprints

@@ -125,7 +125,7 @@ async def test_last_message_is_stuck(app: FaithfulQuart) -> None:
             await asyncio.Event().wait()
 
     async with asyncio.timeout(20):
-        with pytest.raises(ResponseTimeoutError, match="did not take the response in 0.1 s"):
+        with pytest.raises(ResponseTimeoutError, match="did not receive the response in 0.1 s"):
             await app(scope(), Client().receive, send)  # type: ignore[arg-type]
 
 
