@@ -28,11 +28,10 @@ from werkzeug.exceptions import ClientDisconnected
 
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
 from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
-from quartpatterns.subclassing.headers import encode_headers, parse_headers
+from quartpatterns.subclassing.headers import encode_headers
 from quartpatterns.subclassing.receiver import Receiver
-from quartpatterns.subclassing.request import client_address
+from quartpatterns.subclassing.request import create_request
 from quartpatterns.subclassing.response import FaithfulResponse
-from quartpatterns.subclassing.routing import path_inside_mount
 
 __all__ = ["FaithfulHTTPConnection", "FaithfulWebsocketConnection", "ResponseTimeoutError"]
 
@@ -132,7 +131,8 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         """
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._loop = self._task.get_loop()
-        request = self._create_request(send)
+        push = partial(self.send_push_promise, send)
+        request = create_request(self.app, self.scope, push)
         self._receiver = Receiver(request, receive, self.disconnect, self.abort)
         timer: ConnectionTimer | None = self.app.extensions.get(TIMER)
         if timer is None or timer.loop is not self._loop:
@@ -156,28 +156,6 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             self._receiver.release_body()
             # Without this cycle, the objects of a request need no garbage collection.
             del self._receiver
-
-    def _create_request(self, send: ASGISendCallable) -> Request:
-        scope = self.scope
-        headers = parse_headers(scope["headers"])
-        root_path = scope.get("root_path", "")
-        path = path_inside_mount(scope["path"], root_path)
-        request = self.app.request_class(
-            scope["method"],
-            scope["scheme"],
-            path or "/",
-            scope["query_string"],
-            headers,
-            root_path,
-            scope["http_version"],
-            scope,
-            max_content_length=self.app.config["MAX_CONTENT_LENGTH"],
-            body_timeout=self.app.config["BODY_TIMEOUT"],
-            send_push_promise=partial(self.send_push_promise, send),
-        )
-        request.path_info = path  # type: ignore[attr-defined]
-        request.remote_addr = client_address(scope)
-        return request
 
     async def send_push_promise(self, send: ASGISendCallable, path: str, headers: Headers) -> None:
         """Send a push promise, if the server supports it."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, NoReturn, overload
 
 from hypercorn.typing import WebsocketScope
-from quart import has_app_context
+from quart import Quart, has_app_context
 from quart.formparser import FormDataParser
 from quart.globals import current_app
 from quart.wrappers import Request, Websocket
@@ -41,7 +41,36 @@ __all__ = [
     "RequestLimits",
     "UnsupportedAttribute",
     "client_address",
+    "create_request",
 ]
+
+
+def create_request(app: Quart, scope: Any, send_push_promise: Any) -> Request:
+    """Return the request that an ASGI scope describes.
+
+    Arguments:
+        app: The application.
+        scope: The scope.
+        send_push_promise: The function that sends a push promise.
+    """
+    root_path = scope.get("root_path", "")
+    path = path_inside_mount(scope["path"], root_path)
+    request = app.request_class(
+        scope["method"],
+        scope["scheme"],
+        path or "/",
+        scope["query_string"],
+        parse_headers(scope["headers"]),
+        root_path,
+        scope["http_version"],
+        scope,
+        max_content_length=app.config["MAX_CONTENT_LENGTH"],
+        body_timeout=app.config["BODY_TIMEOUT"],
+        send_push_promise=send_push_promise,
+    )
+    request.path_info = path  # type: ignore[attr-defined]
+    request.remote_addr = client_address(scope)
+    return request
 
 
 def client_address(scope: Any) -> str:
