@@ -324,8 +324,7 @@ class FaithfulCliRunner(QuartCliRunner):
         """
         context = copy_context()
         context.run(_outer_loop.set, asyncio.get_running_loop())
-        call = partial(context.run, self._invoke, cli, args, **kwargs)
-        return await to_thread(call)
+        return await to_thread(context.run, partial(self._invoke, cli, args, **kwargs))
 
     def _invoke(self, cli: Any, args: Any, **kwargs: Any) -> Result:
         if cli is not None and cli is not self.app.cli:

@@ -522,22 +522,6 @@ def test_command() -> None:
     assert (result.exit_code, result.output) == (0, "bridged\n"), result.exception
 
 
-async def test_stream_with_context(app: Any) -> None:
-    """A stream that is written for Flask has the request."""
-
-    @app.get("/stream")
-    def view() -> Any:
-        @flask.stream_with_context
-        def generate() -> Iterator[str]:
-            yield flask.request.path
-            yield flask.current_app.name
-
-        return app.response_class(generate())  # type: ignore[call-arg]
-
-    response = await app.test_client().get("/stream")
-    assert await response.get_data() == b"/streambridged"
-
-
 @pytest.mark.parametrize("extension", EXTENSIONS, ids=lambda each: each.module)
 async def test_extension(extension: Extension) -> None:
     """Each extension that is installed works on Flask and with the bridge, as the README says."""
