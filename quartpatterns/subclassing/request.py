@@ -53,6 +53,7 @@ def create_request(app: Quart, scope: Any, send_push_promise: Any) -> Request:
         scope: The scope.
         send_push_promise: The function that sends a push promise.
     """
+    config: Any = app.config
     root_path = scope.get("root_path", "")
     path = path_inside_mount(scope["path"], root_path)
     request = app.request_class(
@@ -64,8 +65,8 @@ def create_request(app: Quart, scope: Any, send_push_promise: Any) -> Request:
         root_path,
         scope["http_version"],
         scope,
-        max_content_length=app.config["MAX_CONTENT_LENGTH"],
-        body_timeout=app.config["BODY_TIMEOUT"],
+        max_content_length=config["MAX_CONTENT_LENGTH"],
+        body_timeout=config["BODY_TIMEOUT"],
         send_push_promise=send_push_promise,
     )
     request.path_info = path  # type: ignore[attr-defined]
