@@ -73,6 +73,8 @@ class LazyView:
         view = await asyncio.shield(self._importing)
         if self._view is None:
             self._view = view
+            # As functools.wraps does, for code that looks for marks on the view.
+            self.__wrapped__ = view
             self._check_methods(view)
         return view
 
