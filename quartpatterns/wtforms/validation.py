@@ -284,8 +284,8 @@ def is_validated_here(field: Field) -> bool:
 def _with_inner_fields(field: Any) -> Iterator[Field]:
     if isinstance(field, wtforms.FileField) and not sees_files(field):
         raise TypeError(
-            f"The field {field.name} can't receive a file within a list or a form of WTForms: use"
-            " FileField or MultipleFileField from quartpatterns.wtforms."
+            f"The field {field.name} can't receive a file within a form of WTForms: use FileField"
+            " or MultipleFileField from quartpatterns.wtforms."
         )
     for name in ("pre_validate", "post_validate"):
         if inspect.iscoroutinefunction(getattr(field, name)):
