@@ -40,7 +40,7 @@ from quartpatterns.wtforms.files import (
     file_required,
     file_size,
 )
-from quartpatterns.wtforms.form import FlaskForm, QuartForm
+from quartpatterns.wtforms.form import FlaskForm, Form, QuartForm
 from quartpatterns.wtforms.recaptcha import (
     Recaptcha,
     RecaptchaField,
@@ -59,6 +59,7 @@ __all__ = [
     "FileRequired",
     "FileSize",
     "FlaskForm",
+    "Form",
     "MultipleFileField",
     "QuartForm",
     "Recaptcha",

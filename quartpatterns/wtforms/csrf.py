@@ -25,7 +25,7 @@ from quartpatterns.wtforms.tokens import (
     request_state,
 )
 
-__all__ = ["CSRFError", "CSRFProtect", "csrf_token_view"]
+__all__ = ["CSRFError", "CSRFProtect", "csrf_token_view", "same_origin"]
 
 T = TypeVar("T")
 
@@ -282,7 +282,7 @@ def _other_origin(headers: Headers, host: str, trusted: Collection[str]) -> str 
     policy ``no-referrer`` send the origin ``null``. In both cases the token decides.
     """
     sent = headers.get("Origin", "")
-    if sent and any(_same_origin(sent, origin) for origin in trusted):
+    if sent and any(same_origin(sent, origin) for origin in trusted):
         return None
     if site := headers.get("Sec-Fetch-Site"):
         return None if site in {"same-origin", "none"} else sent or f"a {site} page"
@@ -304,13 +304,13 @@ def _check_referrer(current: Request) -> None:
     if not current.referrer:
         proven = current.headers.get("Sec-Fetch-Site") == "same-origin"
         sent = current.headers.get("Origin", "")
-        if not proven and not any(_same_origin(sent, origin) for origin in allowed):
+        if not proven and not any(same_origin(sent, origin) for origin in allowed):
             raise _refused(
                 "The referrer header is missing. Pages on https must let browsers send an Origin"
                 " or a Referer, for example with the Referrer-Policy same-origin.",
                 "referrer",
             )
-    elif not any(_same_origin(current.referrer, origin) for origin in allowed):
+    elif not any(same_origin(current.referrer, origin) for origin in allowed):
         raise _refused("The referrer does not match the host.", "referrer")
 
 
@@ -326,6 +326,6 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
     return parts.scheme, parts.hostname, port or DEFAULT_PORTS.get(parts.scheme)
 
 
-def _same_origin(url: str, other: str) -> bool:
+def same_origin(url: str, other: str) -> bool:
     """Return whether two URLs have the same scheme, host and port (RFC 6454, section 5)."""
     return (origin := _origin(url)) is not None and origin == _origin(other)

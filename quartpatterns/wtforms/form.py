@@ -18,6 +18,7 @@ from quart.typing import ResponseTypes
 from quart.wrappers import Request
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest
+from wtforms import Form
 from wtforms.fields import Field
 from wtforms.widgets import HiddenInput
 
@@ -30,7 +31,7 @@ from quartpatterns.wtforms.settings import check_names
 from quartpatterns.wtforms.translations import depends_on_request, form_locales, load_translations
 from quartpatterns.wtforms.validation import AsyncForm, validate_form
 
-__all__ = ["FlaskForm", "QuartForm"]
+__all__ = ["FlaskForm", "Form", "QuartForm"]
 
 SUBMIT_METHODS = frozenset({"DELETE", "PATCH", "POST", "PUT"})
 FROM_REQUEST: Any = object()

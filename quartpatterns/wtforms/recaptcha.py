@@ -21,7 +21,7 @@ from wtforms.widgets import html_params
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns._shared.threads import run_sync
-from quartpatterns._shared.unavailable import ServiceUnavailableError
+from quartpatterns._shared.unavailable import ServiceUnavailableError, redact
 from quartpatterns.wtforms.pending import Pending
 from quartpatterns.wtforms.settings import INSTEAD
 from quartpatterns.wtforms.validation import AsyncForm, is_validated_here
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECAPTCHA_DEFAULTS",
+    "RECAPTCHA_DIV_CLASS_DEFAULT",
     "RECAPTCHA_ERROR_CODES",
+    "RECAPTCHA_SCRIPT_DEFAULT",
+    "RECAPTCHA_VERIFY_SERVER_DEFAULT",
     "Recaptcha",
     "RecaptchaField",
     "RecaptchaUnavailableError",
@@ -56,9 +59,9 @@ RECAPTCHA_DEFAULTS: dict[str, Any] = {
 }
 """The settings and their default values. ``None`` and empty values stand for Google's service."""
 
-SCRIPT = "https://www.google.com/recaptcha/api.js"
-VERIFY_SERVER = "https://www.google.com/recaptcha/api/siteverify"
-DIV_CLASS = "g-recaptcha"
+RECAPTCHA_SCRIPT_DEFAULT = "https://www.google.com/recaptcha/api.js"
+RECAPTCHA_VERIFY_SERVER_DEFAULT = "https://www.google.com/recaptcha/api/siteverify"
+RECAPTCHA_DIV_CLASS_DEFAULT = "g-recaptcha"
 
 RECAPTCHA_ERROR_CODES = {
     "missing-input-secret": "The secret parameter is missing.",
@@ -169,7 +172,9 @@ async def _ask_service(response: str, remote_addr: str | None) -> dict[str, Any]
     data = {"secret": _key("RECAPTCHA_PRIVATE_KEY"), "response": response}
     if remote_addr:
         data["remoteip"] = remote_addr
-    url = _text("RECAPTCHA_VERIFY_SERVER", VERIFY_SERVER)
+    url = RECAPTCHA_VERIFY_SERVER_DEFAULT
+    if _settings().value("RECAPTCHA_VERIFY_SERVER"):
+        url = _settings().url("RECAPTCHA_VERIFY_SERVER", ["https", "http"])
     with requires_extra("recaptcha", "httpx", needed_by="Recaptcha"):
         import httpx
     try:
@@ -181,7 +186,7 @@ async def _ask_service(response: str, remote_addr: str | None) -> dict[str, Any]
         async with client:
             answer = await client.post(url, data=data)
     except httpx.TransportError as error:
-        logger.warning("%s can't verify a reCAPTCHA: %s", url, type(error).__name__)
+        logger.warning("%s can't verify a reCAPTCHA: %s", redact(url), type(error).__name__)
         raise RecaptchaUnavailableError from error
     return _verdict(answer)
 
@@ -193,7 +198,8 @@ def _verdict(answer: httpx.Response) -> dict[str, Any]:
         verdict = None
     if isinstance(verdict, dict):
         return cast("dict[str, Any]", verdict)
-    logger.warning("%s has sent no verdict: status %s", answer.url, answer.status_code)
+    url = redact(str(answer.url))
+    logger.warning("%s has sent no verdict: status %s", url, answer.status_code)
     return {}
 
 
@@ -228,13 +234,13 @@ class RecaptchaWidget:
         """
         if html := _text("RECAPTCHA_HTML", ""):
             return Markup(html)
-        script = _text("RECAPTCHA_SCRIPT", SCRIPT)
+        script = _text("RECAPTCHA_SCRIPT", RECAPTCHA_SCRIPT_DEFAULT)
         if parameters := _mapping("RECAPTCHA_PARAMETERS"):
             script += f"?{urlencode(parameters)}"
         nonce = nonce() if callable(nonce) else nonce
         nonce_attribute = f' nonce="{escape(nonce)}"' if nonce else ""
         if "class_" not in kwargs:
-            kwargs.setdefault("class", _text("RECAPTCHA_DIV_CLASS", DIV_CLASS))
+            kwargs.setdefault("class", _text("RECAPTCHA_DIV_CLASS", RECAPTCHA_DIV_CLASS_DEFAULT))
         attributes = _mapping("RECAPTCHA_DATA_ATTRS") | {"sitekey": public_key}
         for name, value in attributes.items():
             if f"data_{name}" not in kwargs:
