@@ -71,10 +71,9 @@ def _babel_locale() -> str | None:
     package: Any = sys.modules[type(babel).__module__.partition(".")[0]]
     # Flask-Babel knows no request of Quart unless bridge_flask() is used.
     locale: Any = package.get_locale() or (babel.locale_selector and babel.locale_selector())
-    locale = locale or babel.instance.default_locale
-    territory = getattr(locale, "territory", None)
+    language, *others = str(locale or babel.default_locale).replace("-", "_").split("_")
     # WTForms has zh_TW, which Babel calls zh_Hant_TW.
-    return f"{locale.language}_{territory}" if territory else str(locale)
+    return "_".join([language, *(part for part in others if len(part) != 4)])
 
 
 def _visitor_locale() -> str | None:
