@@ -162,7 +162,7 @@ class CSRFProtect:
         except TokenError as error:
             state.refresh = header is not None
             description = str(error)
-            if error.reason == "missing" and current.scope.get(DROPPED_BODY):
+            if error.reason == "missing" and cast(Any, current.scope).get(DROPPED_BODY):
                 description += (
                     " HTTPMethodOverrideMiddleware has dropped the form of this request: pass it"
                     " form_field or bodyless_methods, so that the form can be read."

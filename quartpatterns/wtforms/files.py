@@ -126,7 +126,7 @@ def show_files(field: Field) -> Field:
             files = formdata.files if isinstance(formdata, FormData) else formdata
             process(files, *args, **kwargs)
 
-        field.process = process_files
+        vars(field)["process"] = process_files
     return field
 
 

@@ -83,7 +83,9 @@ class Meta(DefaultMeta):
         """Seconds for which a token is valid."""
         return time_limit()
 
-    def bind_field(self, form: BaseForm, unbound_field: Any, options: Any) -> Field:
+    def bind_field(  # type: ignore[override]
+        self, form: BaseForm, unbound_field: Any, options: Any
+    ) -> Field:
         """Return a field of *form*; a file field of WTForms itself gets files."""
         return show_files(super().bind_field(form, unbound_field, options))
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
@@ -153,8 +153,8 @@ class Recaptcha:
         verdict = await _ask_service(response, request.remote_addr)
         if verdict.get("success") is True:
             return
-        codes = verdict.get("error-codes")
-        for code in codes if isinstance(codes, list) else []:
+        codes: Any = verdict.get("error-codes")
+        for code in cast("list[object]", codes if type(codes) is list else []):
             if message := RECAPTCHA_ERROR_CODES.get(str(code)):
                 raise ValidationError(message)
         field.recaptcha_error = "incorrect-captcha-sol"
@@ -162,8 +162,9 @@ class Recaptcha:
 
 
 async def _submitted_response() -> str:
-    submitted: Any = await request.get_json() if request.is_json else await request.form
-    found: Any = submitted.get("g-recaptcha-response") if isinstance(submitted, Mapping) else None
+    submitted = cast(Any, await request.get_json() if request.is_json else await request.form)
+    # JSON need not be an object.
+    found = submitted.get("g-recaptcha-response") if hasattr(submitted, "get") else None
     return found if isinstance(found, str) else ""
 
 
@@ -291,4 +292,4 @@ class RecaptchaField(Field):
     ) -> None:
         _check_names()
         self.nonce = nonce
-        super().__init__(label, validators or [Recaptcha()], **kwargs)
+        super().__init__(label, list(validators or [Recaptcha()]), **kwargs)

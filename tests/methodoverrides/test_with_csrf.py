@@ -7,7 +7,7 @@ from io import SEEK_END
 from typing import Any
 
 import flask
-import flask_wtf
+import flask_wtf  # type: ignore[import-untyped]
 import pytest
 from quart import Quart, render_template_string, request
 from quart.typing import ResponseReturnValue
@@ -117,7 +117,8 @@ async def test_as_on_flasks_page(app_class: type[Quart]) -> None:
     token = await token_of(client)
     original = flask.Flask(__name__)
     original.secret_key = "something unique and secret"
-    original.wsgi_app = PageMiddleware(original.wsgi_app)  # type: ignore[method-assign]
+    middleware: Any = PageMiddleware
+    original.wsgi_app = middleware(original.wsgi_app)  # type: ignore[method-assign]
     flask_wtf.CSRFProtect(original)
     original.add_url_rule("/note", view_func=lambda: "deleted", methods=METHODS)
     original.add_url_rule("/token", "token", flask_wtf.csrf.generate_csrf)

@@ -257,7 +257,7 @@ async def test_error_handler(app: Quart) -> None:
 
     client = app.test_client()
     for sent, reason in (({}, "missing"), ({"form": {"a": "b"}}, "session")):
-        response = await client.post("/", **sent)  # type: ignore[arg-type]
+        response = await client.post("/", **sent)
         assert response.status_code == 418
         assert (await response.get_json())["reason"] == reason
     old = aged(await text(client), 7200)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import flask
-import flask_wtf
+import flask_wtf  # type: ignore[import-untyped]
 import pytest
 import wtforms
 from quart import Quart, jsonify, render_template_string, request
@@ -101,6 +101,7 @@ async def test_valid(app_class: type[Quart], service: Quart, how: str) -> None:
         ({"success": False, "error-codes": ["other", "missing-input-secret"]}, "secret"),
         ({"success": False, "error-codes": ["timeout-or-duplicate"]}, MISSING),
         ({"success": False, "error-codes": "invalid-input-response"}, MISSING),
+        ({"success": False, "error-codes": [{}, [], None]}, MISSING),
         ({"success": "true"}, MISSING),
         ({}, MISSING),
         (["success"], MISSING),
@@ -283,13 +284,14 @@ async def test_settings(app_class: type[Quart]) -> None:
         async with make(app_class, **config).test_request_context("/"):
             with pytest.raises(SettingError, match=re.escape(message)):
                 await Form.create()
-    for config in (
-        {"RECAPTCHA_ENABLED": "no"},
-        {"RECAPTCHA_DATA_ATTRS": "theme"},
-        {"RECAPTCHA_PARAMETERS": ["hl"]},
-        {"RECAPTCHA_SCRIPT": 5},
-    ):
-        async with make(app_class, **config).test_request_context("/"):
+    invalid: dict[str, Any] = {
+        "RECAPTCHA_ENABLED": "no",
+        "RECAPTCHA_DATA_ATTRS": "theme",
+        "RECAPTCHA_PARAMETERS": ["hl"],
+        "RECAPTCHA_SCRIPT": 5,
+    }
+    for key, value in invalid.items():
+        async with make(app_class, **{key: value}).test_request_context("/"):
             form = await Form.create()
             with pytest.raises(SettingError, match="must be"):
                 form.recaptcha()
