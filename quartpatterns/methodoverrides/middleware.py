@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Field, MultipartDecoder, NeedData
 
@@ -31,6 +31,9 @@ DROPPED_BODY = "quartpatterns.dropped_body"
 
 DRAIN_TIMEOUT = 2.0
 """Seconds for reading the rest of a dropped body."""
+
+FORM_TIMEOUT = 60.0
+"""Seconds for receiving the start of a form; the default of Quart's ``BODY_TIMEOUT``."""
 
 HEADER = b"x-http-method-override"
 
@@ -98,7 +101,12 @@ class HTTPMethodOverrideMiddleware:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (self.methods is None or scope["method"] in self.methods):
-            method, receive = await self._read_override(scope, receive)
+            try:
+                async with asyncio.timeout(FORM_TIMEOUT):
+                    method, receive = await self._read_override(scope, receive)
+            except TimeoutError:
+                await _send_timeout(send)
+                return
             if method in self.allowed_methods:
                 if method == "HEAD" and scope["method"] != "HEAD":
                     send = _without_response_body(send)
@@ -179,6 +187,17 @@ class _DroppedBody:
                 disconnected = message["type"] != "http.request"
                 self._disconnect = message if disconnected else None
                 self._complete = disconnected or not message.get("more_body", False)
+
+
+async def _send_timeout(send: Send) -> None:
+    """Send a 408, as the application would for a body that does not arrive."""
+    body = str(RequestTimeout().get_body()).encode()
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 408, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _without_response_body(send: Send) -> Send:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from io import SEEK_END
 from typing import Any
@@ -13,12 +14,12 @@ from quart import Quart, render_template_string, request
 from quart.typing import ResponseReturnValue
 from werkzeug.test import encode_multipart
 
-from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware
+from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware, middleware
 from quartpatterns.methodoverrides.example.original import (
     HTTPMethodOverrideMiddleware as PageMiddleware,
 )
 from quartpatterns.wtforms import CSRFProtect, FlaskForm
-from tests.serving import served
+from tests.serving import TIMEOUT, served
 
 PAGE = """
 <form method="post">
@@ -117,8 +118,8 @@ async def test_as_on_flasks_page(app_class: type[Quart]) -> None:
     token = await token_of(client)
     original = flask.Flask(__name__)
     original.secret_key = "something unique and secret"
-    middleware: Any = PageMiddleware
-    original.wsgi_app = middleware(original.wsgi_app)  # type: ignore[method-assign]
+    page_middleware: Any = PageMiddleware
+    original.wsgi_app = page_middleware(original.wsgi_app)  # type: ignore[method-assign]
     flask_wtf.CSRFProtect(original)
     original.add_url_rule("/note", view_func=lambda: "deleted", methods=METHODS)
     original.add_url_rule("/token", "token", flask_wtf.csrf.generate_csrf)
@@ -167,6 +168,24 @@ def test_invalid_options() -> None:
             HTTPMethodOverrideMiddleware(app, **options)
     with pytest.raises(ValueError, match="peek must be a number of bytes of 1 or more, not 0"):
         HTTPMethodOverrideMiddleware(app, peek=0)
+
+
+@pytest.mark.wire
+async def test_form_that_does_not_arrive(
+    app_class: type[Quart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client gets a 408, as from an application without the middleware."""
+    monkeypatch.setattr(middleware, "FORM_TIMEOUT", 0.1)
+    async with served(make(app_class)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(
+            b"POST /note HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\n_met"
+        )
+        async with asyncio.timeout(TIMEOUT):
+            answer = await reader.readline()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.wire
