@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +20,7 @@ from wtforms.form import BaseForm
 from wtforms.validators import ValidationError
 from wtforms.widgets import html_params
 
-from quartpatterns._shared.extras import requires_extra
+from quartpatterns._shared.extras import missing_extra, requires_extra
 from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns._shared.threads import run_sync
 from quartpatterns._shared.unavailable import ServiceUnavailableError, redact
@@ -105,10 +107,14 @@ def _key(name: str) -> str:
     return _settings().text(name, secret=True)
 
 
-def _check_names() -> None:
-    """Refuse unknown settings, once for each application."""
+def _check_application() -> None:
+    """Check the names of the settings and the installation, once for each application."""
     if has_app_context() and EXTENSION not in current_app.extensions:
         refuse_unknown(current_app.config, "RECAPTCHA_", RECAPTCHA_DEFAULTS, INSTEAD)
+        asks = _settings().boolean("RECAPTCHA_ENABLED") and not current_app.testing
+        # Better when the form is shown than when the first user submits it.
+        if asks and importlib.util.find_spec("httpx") is None:
+            raise missing_extra("recaptcha", "httpx", needed_by="RecaptchaField")
         current_app.extensions[EXTENSION] = True
 
 
@@ -176,17 +182,18 @@ async def _ask_service(response: str, remote_addr: str | None) -> dict[str, Any]
     url = RECAPTCHA_VERIFY_SERVER_DEFAULT
     if _settings().value("RECAPTCHA_VERIFY_SERVER"):
         url = _settings().url("RECAPTCHA_VERIFY_SERVER", ["https", "http"])
-    with requires_extra("recaptcha", "httpx", needed_by="Recaptcha"):
-        import httpx
+    limit = _settings().seconds("RECAPTCHA_TIMEOUT")
+    context = await _tls_context()
+    import httpx
+
+    # A client for each verification is closed with it and belongs to no event loop. Its expensive
+    # part is the context for TLS, which all clients share.
+    client = httpx.AsyncClient(verify=context, timeout=None)
     try:
-        # A client for each verification needs no closing and belongs to no event loop. Its
-        # expensive part is the context for TLS, which all clients share.
-        client = httpx.AsyncClient(
-            verify=await _tls_context(), timeout=_settings().seconds("RECAPTCHA_TIMEOUT")
-        )
-        async with client:
+        # The limits of HTTPX are for single steps, so a slow response would have none.
+        async with asyncio.timeout(limit), client:
             answer = await client.post(url, data=data)
-    except httpx.TransportError as error:
+    except (TimeoutError, httpx.TransportError) as error:
         logger.warning("%s can't verify a reCAPTCHA: %s", redact(url), type(error).__name__)
         raise RecaptchaUnavailableError from error
     return _verdict(answer)
@@ -208,12 +215,17 @@ _tls: list[ssl.SSLContext] = []
 
 
 async def _tls_context() -> ssl.SSLContext:
-    """Return the context for TLS. Reading the certificates takes long, so a thread does it once."""
+    """Return the context for TLS, which a thread creates once."""
     if not _tls:
-        import httpx
-
-        _tls.append(await run_sync(httpx.create_ssl_context)())
+        _tls.append(await run_sync(_create_tls_context)())
     return _tls[0]
+
+
+def _create_tls_context() -> ssl.SSLContext:
+    """Import HTTPX and read the certificates. Both take long."""
+    with requires_extra("recaptcha", "httpx", needed_by="Recaptcha"):
+        import httpx
+    return httpx.create_ssl_context()
 
 
 class RecaptchaWidget:
@@ -240,12 +252,10 @@ class RecaptchaWidget:
             script += f"?{urlencode(parameters)}"
         nonce = nonce() if callable(nonce) else nonce
         nonce_attribute = f' nonce="{escape(nonce)}"' if nonce else ""
-        if "class_" not in kwargs:
-            kwargs.setdefault("class", _text("RECAPTCHA_DIV_CLASS", RECAPTCHA_DIV_CLASS_DEFAULT))
+        kwargs.setdefault("class", _text("RECAPTCHA_DIV_CLASS", RECAPTCHA_DIV_CLASS_DEFAULT))
         attributes = _mapping("RECAPTCHA_DATA_ATTRS") | {"sitekey": public_key}
         for name, value in attributes.items():
-            if f"data_{name}" not in kwargs:
-                kwargs.setdefault(f"data-{name}", value)
+            kwargs.setdefault(f"data-{name}", value)
         return Markup(
             f"\n<script src='{escape(script)}' async defer{nonce_attribute}></script>\n"
             f"<div {html_params(**kwargs)}></div>\n"
@@ -273,6 +283,7 @@ class RecaptchaField(Field):
         kwargs: Other options of a field of WTForms.
 
     Raises:
+        MissingExtraError: HTTPX is not installed.
         SettingError: A setting that starts with ``RECAPTCHA_`` is unknown.
 
     .. versionadded:: 0.1
@@ -290,6 +301,6 @@ class RecaptchaField(Field):
         nonce: str | Callable[[], str] | None = None,
         **kwargs: Any,
     ) -> None:
-        _check_names()
+        _check_application()
         self.nonce = nonce
         super().__init__(label, list(validators or [Recaptcha()]), **kwargs)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import flask
 import flask_wtf  # type: ignore[import-untyped]
+import httpx
 import pytest
 import wtforms
 from quart import Quart, jsonify, render_template_string, request
@@ -164,15 +167,24 @@ async def test_service_is_down(app_class: type[Quart], caplog: pytest.LogCapture
     assert await post(app) == (200, "unavailable")
 
 
-async def test_service_hangs(app_class: type[Quart], service: Quart) -> None:
-    """A verification takes no longer than ``RECAPTCHA_TIMEOUT``."""
+@pytest.mark.parametrize("kind", ["silent", "slow"])
+async def test_service_hangs(app_class: type[Quart], service: Quart, kind: str) -> None:
+    """A verification takes no longer than ``RECAPTCHA_TIMEOUT``, even if bytes arrive."""
     end = asyncio.Event()
 
-    async def hang() -> dict[str, bool]:
+    async def silent() -> dict[str, bool]:
         await end.wait()
         return {"success": True}
 
-    service.config["VERDICT"] = hang
+    async def spaces() -> AsyncIterator[bytes]:
+        while not end.is_set():
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    async def slow() -> Any:
+        return spaces()
+
+    service.config["VERDICT"] = {"silent": silent, "slow": slow}[kind]
     url = service.config["URL"]
     app = make(app_class, RECAPTCHA_VERIFY_SERVER=url, RECAPTCHA_TIMEOUT=0.2)
     try:
@@ -192,6 +204,26 @@ async def test_requests_at_the_same_time(app_class: type[Quart], service: Quart)
     service.config["VERDICT"] = together
     app = make(app_class, RECAPTCHA_VERIFY_SERVER=service.config["URL"])
     assert await asyncio.gather(*(post(app) for _ in range(10))) == [(200, "valid")] * 10
+
+
+async def test_certificates_are_read_once(
+    app_class: type[Quart], service: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread reads them, because it takes long."""
+    threads: list[threading.Thread] = []
+    create = httpx.create_ssl_context
+
+    def recorded() -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        return create()
+
+    monkeypatch.setattr(httpx, "create_ssl_context", recorded)
+    monkeypatch.setattr("quartpatterns.wtforms.recaptcha._tls", [])
+    app = make(app_class, RECAPTCHA_VERIFY_SERVER=service.config["URL"])
+    for _ in range(2):
+        assert (await post(app))[0] == 200
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 async def test_key_is_missing(app_class: type[Quart]) -> None:
@@ -292,9 +324,8 @@ async def test_settings(app_class: type[Quart]) -> None:
     }
     for key, value in invalid.items():
         async with make(app_class, **{key: value}).test_request_context("/"):
-            form = await Form.create()
             with pytest.raises(SettingError, match="must be"):
-                form.recaptcha()
+                (await Form.create()).recaptcha()
     assert (await post(make(app_class, RECAPTCHA_VERIFY_SERVER="captcha.example")))[0] == 500
     with pytest.raises(SettingError, match="set RECAPTCHA_SCRIPT"):
         CSRFProtect(make(app_class, RECAPTCHA_API_SERVER="x"))
