@@ -117,9 +117,9 @@ class MultipleFileField(_FilesOnly, wtforms.MultipleFileField):
             self.data = files
 
 
-def show_files(field: Field) -> Field:
-    """Return *field*; if it is a file field of WTForms itself, its ``process`` now sees files."""
-    if isinstance(field, wtforms.FileField) and not isinstance(field, _FilesOnly):
+def show_files(field: wtforms.FileField) -> None:
+    """Let ``process`` of a file field of WTForms itself see files."""
+    if not isinstance(field, _FilesOnly):
         process: Any = field.process
 
         def process_files(formdata: Any, *args: Any, **kwargs: Any) -> None:
@@ -127,7 +127,6 @@ def show_files(field: Field) -> Field:
             process(files, *args, **kwargs)
 
         vars(field)["process"] = process_files
-    return field
 
 
 def sees_files(field: Field) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import wtforms
 from quart import has_request_context, session
 from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.fields import Field
@@ -87,7 +88,10 @@ class Meta(DefaultMeta):
         self, form: BaseForm, unbound_field: Any, options: Any
     ) -> Field:
         """Return a field of *form*; a file field of WTForms itself gets files."""
-        return show_files(super().bind_field(form, unbound_field, options))
+        field: Field = unbound_field.bind(form=form, **options)
+        if isinstance(field, wtforms.FileField):
+            show_files(field)
+        return field
 
     def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
         """Return data that hides files from text fields."""

@@ -62,10 +62,10 @@ def depends_on_request() -> bool:
 
 def _babel_locale() -> str | None:
     """Return the locale of the current request from quart-babel or Flask-Babel."""
-    if not (has_app_context() and (has_request_context() or has_websocket_context())):
+    babel = current_app.extensions.get("babel") if has_app_context() else None
+    if babel is None or not (has_request_context() or has_websocket_context()):
         return None
-    babel = current_app.extensions.get("babel")
-    if babel is None or not settings().boolean("WTF_I18N_ENABLED"):
+    if not settings().boolean("WTF_I18N_ENABLED"):
         return None
     # The extension in use has been imported. Its get_locale() respects force_locale().
     package: Any = sys.modules[type(babel).__module__.partition(".")[0]]
