@@ -102,8 +102,7 @@ class HTTPMethodOverrideMiddleware:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (self.methods is None or scope["method"] in self.methods):
             try:
-                async with asyncio.timeout(FORM_TIMEOUT):
-                    method, receive = await self._read_override(scope, receive)
+                method, receive = await self._read_override(scope, receive)
             except TimeoutError:
                 await _send_timeout(send)
                 return
@@ -119,12 +118,17 @@ class HTTPMethodOverrideMiddleware:
         await self.app(scope, receive, send)
 
     async def _read_override(self, scope: Any, receive: Receive) -> tuple[str, Receive]:
-        """Return the value of the header or the form field, and a *receive* for the application."""
+        """Return the value of the header or the form field, and a *receive* for the application.
+
+        Raises:
+            TimeoutError: The start of the form does not arrive.
+        """
         values = [value for name, value in scope["headers"] if name == HEADER]
         # As in WSGI, repeated headers are joined; the result is then not a valid method.
         value = b",".join(values).decode("latin-1")
         if not values and self.form_field and scope["method"] == "POST":
-            receive, start, complete = await _peek_form(scope, receive, self.peek)
+            async with asyncio.timeout(FORM_TIMEOUT):
+                receive, start, complete = await _peek_form(scope, receive, self.peek)
             value = _field_in_form(scope, start, self.form_field, complete=complete)
         return value.strip().upper(), receive
 
