@@ -29,6 +29,7 @@ from quart import (
     request,
     session,
 )
+from quart.globals import request_ctx, websocket_ctx
 from werkzeug.local import LocalProxy
 
 from quartpatterns._shared.calling import call, call_inline, is_async
@@ -84,8 +85,8 @@ REMEDY = (
 
 Run = Callable[..., Awaitable[Any]]
 
-# The g of each request and websocket. An application context inside of it, such as that of a
-# background task, has another g.
+# The g of each request and websocket, by its context. An application context inside of it, such as
+# that of a background task, has another g.
 _globals: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
 
 
@@ -114,12 +115,13 @@ async def load_user(manager: LoginManager) -> Any:
 async def load_before_view(manager: LoginManager) -> None:
     """Load the user now if the view can't do it, or if no loader needs to be called."""
     setattr(g, LOOP, asyncio.get_running_loop())
-    _globals[_object(connection())] = ref(_object(g))
-    if _is_static_or_options():
-        return
+    _globals[_context()] = ref(_object(g))
+    is_used = _is_used_on_event_loop()
+    if not is_used and is_static():
+        return  # Does not even access the session.
     if not _has_identity(manager):
         await _load(manager, call_inline)
-    elif not settings().boolean("LOGIN_LAZY_LOADING") and _is_used_on_event_loop():
+    elif is_used and not settings().boolean("LOGIN_LAZY_LOADING"):
         await _load(manager, call)
 
 
@@ -191,7 +193,7 @@ async def _load(manager: LoginManager, run: Run) -> None:
 
 async def _find_user(manager: LoginManager, run: Run) -> Any:
     user: Any = None
-    _globals.setdefault(_object(connection()), ref(_object(g)))
+    _globals.setdefault(_context(), ref(_object(g)))
     if _is_protected(manager):
         return None
     user_id = session_user_id()
@@ -264,25 +266,17 @@ def _is_request() -> bool:
     """Return whether this is a request or websocket, and no context inside of it."""
     if not (has_request_context() or has_websocket_context()):
         return False
-    known = _globals.get(_object(connection()))
+    known = _globals.get(_context())
     return known is None or known() is _object(g)
+
+
+def _context() -> Any:
+    """Return the context of the request or websocket, which a background task inherits."""
+    return _object(websocket_ctx if has_websocket_context() else request_ctx)
 
 
 def _object(proxy: Any) -> Any:
     return proxy._get_current_object()
-
-
-def _is_static_or_options() -> bool:
-    rule = connection().url_rule
-    if rule is None:
-        return False
-    if (
-        has_request_context()
-        and request.method == "OPTIONS"
-        and getattr(rule, "provide_automatic_options", False)
-    ):
-        return True
-    return is_static()
 
 
 def is_static() -> bool:
@@ -301,10 +295,11 @@ def is_static() -> bool:
 
 def _is_used_on_event_loop() -> bool:
     """Return whether code that runs on the event loop may use the user of this request."""
-    endpoint = connection().endpoint
-    view = current_app.view_functions.get(endpoint) if endpoint is not None else None
-    if view is None or is_async(view):
-        return True
+    if not (is_static() or _is_automatic_options()):
+        endpoint = connection().endpoint
+        view = None if endpoint is None else current_app.view_functions.get(endpoint)
+        if view is None or is_async(view):
+            return True
     app: Quart = current_app
     scopes: list[str | None] = [None, *connection().blueprints]
     return any(
@@ -312,6 +307,14 @@ def _is_used_on_event_loop() -> bool:
         for hooks in (app.before_request_funcs, app.after_request_funcs)
         for scope in scopes
         for function in hooks.get(scope, ())
+    )
+
+
+def _is_automatic_options() -> bool:
+    return (
+        has_request_context()
+        and request.method == "OPTIONS"
+        and getattr(request.url_rule, "provide_automatic_options", False)
     )
 
 

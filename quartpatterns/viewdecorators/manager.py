@@ -10,7 +10,7 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from werkzeug.exceptions import Unauthorized
 
 from quartpatterns._shared.calling import call, is_async
-from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
+from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
     DEFAULTS,
@@ -241,7 +241,6 @@ class LoginManager:
         if EXTENSION in app.extensions:
             return
         _check_settings(app)
-        apply_defaults(app, DEFAULTS)
         guard(app)
         app.extensions[EXTENSION] = self
         cast("Any", app).login_manager = self

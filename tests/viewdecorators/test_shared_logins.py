@@ -122,9 +122,9 @@ class Browser:
         self.agent = BROWSER
         self.headers: dict[str, str] = {}
 
-    def _sent(self) -> dict[str, str]:
+    def _sent(self, *, latin1: bool = True) -> dict[str, str]:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        agent = self.agent.encode().decode("latin-1")
+        agent = self.agent.encode().decode("latin-1") if latin1 else self.agent
         return {"User-Agent": agent, **self.headers, **({"Cookie": cookies} if cookies else {})}
 
     def _received(self, set_cookies: list[str]) -> None:
@@ -142,7 +142,10 @@ class Browser:
         return response.json if response.is_json else (response.status_code, response.text)
 
     async def on_quart(self, path: str) -> Any:
-        response = await self.quart.get(path, headers=self._sent())
+        client = {"client": ("127.0.0.1", 1234)}
+        # Quart's test client encodes headers as UTF-8, the others as Latin-1.
+        headers = self._sent(latin1=type(self.quart.app) is not Quart)
+        response = await self.quart.get(path, headers=headers, scope_base=client)
         self._received(response.headers.getlist("Set-Cookie"))
         if response.is_json:
             return await response.get_json()
