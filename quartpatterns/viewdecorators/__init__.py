@@ -124,6 +124,8 @@ _REFUSED = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        raise AttributeError('write importlib.metadata.version("quartpatterns")')
     if name in _REFUSED:  # An ImportError, because another error would lose its message.
         raise ImportError(f"quartpatterns.viewdecorators has no {name}: {_REFUSED[name]}.")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
