@@ -24,7 +24,7 @@
 The route is always the topmost decorator.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from quartpatterns.viewdecorators.access import fresh_login_required, login_required, roles_required
 from quartpatterns.viewdecorators.caching import cached
@@ -72,20 +72,20 @@ from quartpatterns.viewdecorators.users import AnonymousUserMixin, UserMixin
 from quartpatterns.viewdecorators.views import endpoint, templated
 
 __all__ = [
-    "AnonymousUserMixin",
     "COOKIE_DURATION",
     "COOKIE_HTTPONLY",
     "COOKIE_NAME",
     "COOKIE_SECURE",
     "DEFAULTS",
-    "DecoratorOrderError",
-    "FlaskLoginClient",
     "ID_ATTRIBUTE",
     "LOGIN_MESSAGE",
     "LOGIN_MESSAGE_CATEGORY",
-    "LoginManager",
     "REFRESH_MESSAGE",
     "REFRESH_MESSAGE_CATEGORY",
+    "AnonymousUserMixin",
+    "DecoratorOrderError",
+    "FlaskLoginClient",
+    "LoginManager",
     "UserMixin",
     "cached",
     "confirm_login",
@@ -117,15 +117,16 @@ __all__ = [
     "user_unauthorized",
 ]
 
-_REFUSED = {
-    "AUTH_HEADER_NAME": "write a request_loader, which reads request.headers",
-    "user_loaded_from_header": "connect to user_loaded_from_request",
-}
+if not TYPE_CHECKING:  # A type checker would take every name for one of this module.
+    _REFUSED = {
+        "AUTH_HEADER_NAME": "write a request_loader, which reads request.headers",
+        "user_loaded_from_header": "connect to user_loaded_from_request",
+    }
 
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        raise AttributeError('write importlib.metadata.version("quartpatterns")')
-    if name in _REFUSED:  # An ImportError, because another error would lose its message.
-        raise ImportError(f"quartpatterns.viewdecorators has no {name}: {_REFUSED[name]}.")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Raise an error that names the remedy for a name of Flask-Login."""
+        if name == "__version__":
+            raise AttributeError('write importlib.metadata.version("quartpatterns")')
+        if name in _REFUSED:  # An ImportError, because another error would lose its message.
+            raise ImportError(f"quartpatterns.viewdecorators has no {name}: {_REFUSED[name]}.")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

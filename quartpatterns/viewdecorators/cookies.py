@@ -132,18 +132,23 @@ def decode_cookie(cookie: str, key: str | bytes | None = None) -> str | None:
 
 
 def _keys(key: str | bytes | None) -> Iterator[bytes]:
-    keys = [key] if key is not None else [current_app.secret_key]
+    app: Any = current_app
+    keys: list[str | bytes | None] = [key]
     if key is None:
-        keys += current_app.config.get("SECRET_KEY_FALLBACKS") or ()
+        keys = [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
     for secret in keys:
         if not secret:
             raise RuntimeError("the remember cookie needs a secret key: set SECRET_KEY")
-        if isinstance(secret, str):
-            try:
-                secret = secret.encode("latin-1")  # As Flask-Login does.
-            except UnicodeEncodeError:
-                secret = secret.encode()
-        yield secret
+        yield _encoded_key(secret)
+
+
+def _encoded_key(key: str | bytes) -> bytes:
+    if isinstance(key, bytes):
+        return key
+    try:
+        return key.encode("latin-1")  # As Flask-Login does.
+    except UnicodeEncodeError:
+        return key.encode()
 
 
 def _digest(payload: str, key: bytes) -> str:
@@ -159,7 +164,7 @@ def session_identifier() -> str:
     address = headers.get("X-Forwarded-For", connection().remote_addr)
     agent = headers.get("User-Agent")
     # Flask-Login 0.6 formats bytes, so that the text contains b'...'.
-    client = f"{_first_address(address)}|{None if agent is None else _encoded(agent)}"
+    client = f"{_first_address(address)!r}|{None if agent is None else _encoded(agent)!r}"
     return hashlib.sha512(client.encode()).hexdigest()
 
 

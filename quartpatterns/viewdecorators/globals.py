@@ -24,10 +24,12 @@ def globals_with_user(base: type[Any], load: Callable[[], Any]) -> type[Any]:
                 load()
                 if name in vars(self):
                     return vars(self)[name]
-            return super().__getattr__(name)
+            parent: Any = super()
+            return parent.__getattr__(name)
 
         def get(self, name: str, default: Any = None) -> Any:
-            return getattr(self, name, default) if name == "user" else super().get(name, default)
+            parent: Any = super()
+            return getattr(self, name, default) if name == "user" else parent.get(name, default)
 
     return GlobalsWithUser
 

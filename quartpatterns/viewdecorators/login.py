@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from quart import Blueprint, current_app, has_request_context, request, session
@@ -67,8 +67,8 @@ def login_user(
     .. versionadded:: 0.1
     """
     manager = _require_request()
-    if isinstance(user, LocalProxy):
-        user = user._get_current_object()
+    if type(user) is LocalProxy:  # current_user itself would end in a recursion.
+        user = cast("Any", user)._get_current_object()
     if duration is not None and not isinstance(duration, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"duration must be a datetime.timedelta, not {duration!r}")
     if not force and not getattr(user, "is_active", True):

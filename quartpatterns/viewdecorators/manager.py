@@ -220,7 +220,7 @@ class LoginManager:
 
     @session_protection.setter
     def session_protection(self, value: Protection) -> None:
-        self._session_protection = SettingsReader({"session_protection": value}).choice(
+        self._session_protection: Protection = SettingsReader({"session_protection": value}).choice(
             "session_protection", PROTECTIONS
         )
 

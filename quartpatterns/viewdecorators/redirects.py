@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from quart import current_app, has_websocket_context, jsonify, request, url_for
@@ -94,9 +95,11 @@ def login_url(login_view: str, next_url: str | None = None, next_field: str = "n
     parts = urlsplit(base)
     query = parse_qs(parts.query, keep_blank_values=True)
     query[next_field] = [make_next_param(base, next_url)]
-    host: str | None = current_app.config.get("FORCE_HOST_FOR_REDIRECTS")
+    config: Any = current_app.config
+    host: str | None = config.get("FORCE_HOST_FOR_REDIRECTS")
+    netloc = host or parts.netloc
     return urlunsplit(
-        parts._replace(netloc=host or parts.netloc, query=urlencode(query, doseq=True))
+        (parts.scheme, netloc, parts.path, urlencode(query, doseq=True), parts.fragment)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -53,13 +53,15 @@ class FlaskLoginClient(QuartClient):
         """Put the user into the session. The first request does it; a websocket does not."""
         if self._login is not None:
             login, self._login = self._login, None
-            async with super().session_transaction() as session:
+            parent: Any = super()
+            async with parent.session_transaction() as session:
                 session.update(login)
 
     async def open(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request and return the response."""
         await self.log_in()
-        return await super().open(*args, **kwargs)
+        parent: Any = super()
+        return await parent.open(*args, **kwargs)
 
     def websocket(self, *args: Any, **kwargs: Any) -> Any:
         """Connect a websocket.
@@ -69,13 +71,15 @@ class FlaskLoginClient(QuartClient):
         """
         if self._login is not None:
             raise RuntimeError("write `await client.log_in()` before client.websocket()")
-        return super().websocket(*args, **kwargs)
+        parent: Any = super()
+        return parent.websocket(*args, **kwargs)
 
     @asynccontextmanager
-    async def session_transaction(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def session_transaction(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         """Return a context manager of the session, as that of the application's own client."""
         await self.log_in()
-        async with super().session_transaction(*args, **kwargs) as session:
+        parent: Any = super()
+        async with parent.session_transaction(*args, **kwargs) as session:
             yield session
 
     async def __aenter__(self) -> Any:

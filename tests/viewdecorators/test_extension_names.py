@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import flask_login
+import flask_login  # type: ignore[import-untyped]
 import pytest
 from quart import Quart
 
@@ -86,14 +86,18 @@ def test_used(app: Quart, name: str) -> None:
         setattr(here, attribute, found)
 
 
+def read(name: str) -> object:
+    return getattr(ours, name)
+
+
 REFUSALS: dict[str, tuple[type[Exception], str, Callable[[Quart], object]]] = {
-    "AUTH_HEADER_NAME": (ImportError, "request_loader", lambda _: ours.AUTH_HEADER_NAME),
+    "AUTH_HEADER_NAME": (ImportError, "request_loader", lambda _: read("AUTH_HEADER_NAME")),
     "user_loaded_from_header": (
         ImportError,
         "user_loaded_from_request",
-        lambda _: ours.user_loaded_from_header,
+        lambda _: read("user_loaded_from_header"),
     ),
-    "__version__": (AttributeError, "importlib.metadata", lambda _: ours.__version__),
+    "__version__": (AttributeError, "importlib.metadata", lambda _: read("__version__")),
 }
 REFUSALS |= {
     f"LoginManager.{name}": (
@@ -144,7 +148,7 @@ def test_invalid_settings(app: Quart, key: str, value: Any, message: str) -> Non
 def test_unknown_option() -> None:
     """An attribute that nothing reads is an error; a subclass has attributes of its own."""
     with pytest.raises(AttributeError, match=r"no option 'login_veiw'.*login_view"):
-        ours.LoginManager().login_veiw = "login"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        ours.LoginManager().login_veiw = "login"
 
     class Manager(ours.LoginManager):
         own: int

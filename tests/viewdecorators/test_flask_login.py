@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import flask
-import flask_login
+import flask_login  # type: ignore[import-untyped]
 import pytest
 from blockbuster import BlockBuster
 from quart import (
@@ -17,6 +17,7 @@ from quart import (
     ResponseReturnValue,
     g,
     get_flashed_messages,
+    has_request_context,
     redirect,
     render_template_string,
     request,
@@ -110,6 +111,10 @@ async def logged_in(app: Quart, name: str = "ada") -> Any:
     client = app.test_client()
     await client.get(f"/login/{name}")
     return client
+
+
+def nothing() -> str:
+    return ""
 
 
 kinds = pytest.mark.parametrize("kind", ["async", "sync"])
@@ -296,7 +301,7 @@ async def test_handlers(app: Quart, manager: LoginManager, kind: str) -> None:
     """The results of the handlers are the responses, also to websockets."""
 
     def respond() -> ResponseReturnValue:
-        return f"for {request.path}" if not websocket else "a websocket", 418
+        return f"for {request.path}" if has_request_context() else "a websocket", 418
 
     async def respond_async() -> ResponseReturnValue:
         return respond()
@@ -442,13 +447,14 @@ async def test_strong_as_an_attribute(app: Quart, manager: LoginManager) -> None
         return ""
 
     other = {"User-Agent": "other"}
-    for attribute, setting, expected in (
+    cases: list[tuple[Any, str | None, int]] = [
         ("strong", None, 401),
         ("basic", None, 200),
         (None, None, 200),
         ("basic", "strong", 401),
         ("strong", "basic", 200),
-    ):
+    ]
+    for attribute, setting, expected in cases:
         manager.session_protection = attribute
         app.config.pop("SESSION_PROTECTION", None)
         if setting:
@@ -457,7 +463,7 @@ async def test_strong_as_an_attribute(app: Quart, manager: LoginManager) -> None
         assert (await client.get("/page")).status_code == 200
         assert (await client.get("/page", headers=other)).status_code == expected
     with pytest.raises(ValueError, match="'basic', 'strong' or None"):
-        manager.session_protection = "srtong"
+        manager.session_protection = "srtong"  # type: ignore[assignment]
 
 
 async def test_strong_websocket(app: Quart, manager: LoginManager) -> None:
@@ -518,7 +524,11 @@ async def test_login_disabled(app: Quart, manager: LoginManager) -> None:
     async def page() -> str:
         return ""
 
-    decorators = {"/a": login_required, "/b": fresh_login_required, "/c": roles_required("x")}
+    decorators: dict[str, Any] = {
+        "/a": login_required,
+        "/b": fresh_login_required,
+        "/c": roles_required("x"),
+    }
     for path, decorate in decorators.items():
         app.add_url_rule(path, path, decorate(page))
     client = app.test_client()
@@ -538,7 +548,7 @@ async def test_options_method(app: Quart, manager: LoginManager) -> None:
     async def page() -> str:
         return "answer"
 
-    decorators = (login_required, fresh_login_required, roles_required("x"))
+    decorators: tuple[Any, ...] = (login_required, fresh_login_required, roles_required("x"))
     for number, decorate in enumerate(decorators):
         app.add_url_rule(f"/{number}", str(number), decorate(page), methods=["GET", "OPTIONS"])
     for number in range(len(decorators)):
@@ -569,10 +579,14 @@ async def test_next(app: Quart, manager: LoginManager, path: str, view: str) -> 
     their_manager.user_loader(User)
     their_manager.login_view = manager.login_view = view
 
-    for target, protect in ((theirs, flask_login.login_required), (app, login_required)):
+    pairs: list[tuple[Any, Any]] = [
+        (theirs, flask_login.login_required),
+        (app, login_required),
+    ]
+    for target, protect in pairs:
         target.add_url_rule("/login", "login", lambda: "")
         target.add_url_rule("/secret", "secret", protect(lambda: "secret"))
-        target.add_url_rule("/secret/<path:a>", "deep", protect(lambda a: a))  # pyright: ignore
+        target.add_url_rule("/secret/<path:a>", "deep", protect(lambda a: a))
 
     @app.get("/back")
     async def back() -> Any:
@@ -594,7 +608,7 @@ async def test_next_in_the_session(app: Quart, manager: LoginManager) -> None:
     app.config["USE_SESSION_FOR_NEXT"] = True
     manager.session_protection = "strong"
     manager.login_view = "login"
-    app.add_url_rule("/secret", "secret", login_required(lambda: ""))
+    app.add_url_rule("/secret", "secret", login_required(nothing))
 
     @app.get("/login")
     async def login() -> Any:
@@ -610,7 +624,7 @@ async def test_login_pages(app: Quart, manager: LoginManager) -> None:
     """Blueprints have their own login pages; ``FORCE_HOST_FOR_REDIRECTS`` is the host of all."""
     pages, others = Blueprint("pages", __name__), Blueprint("others", __name__)
     for number, target in enumerate((app, pages, others)):
-        target.add_url_rule(f"/secret{number}", "secret", login_required(lambda: ""))
+        target.add_url_rule(f"/secret{number}", "secret", login_required(nothing))
     app.register_blueprint(pages)
     app.register_blueprint(others)
     async with app.app_context():
@@ -692,7 +706,7 @@ def test_user_classes() -> None:
     """The base classes behave as Flask-Login's, except that the anonymous user is false."""
 
     def facts(module: Any) -> list[Any]:
-        class Person(module.UserMixin):  # type: ignore[misc,name-defined]
+        class Person(module.UserMixin):  # type: ignore[misc]
             def __init__(self, id: Any) -> None:
                 self.id = id
 
@@ -748,7 +762,8 @@ async def test_no_secret_key(app: Quart) -> None:
 @pytest.mark.parametrize("fresh", [True, False])
 async def test_client(app: Quart, manager: LoginManager, fresh: bool) -> None:
     """``FlaskLoginClient`` is logged in, and has the methods of the application's client."""
-    app.test_client_class = FlaskLoginClient
+    made: Any = app
+    made.test_client_class = FlaskLoginClient
     manager.session_protection = None
 
     @app.get("/me")
@@ -760,18 +775,19 @@ async def test_client(app: Quart, manager: LoginManager, fresh: bool) -> None:
     async def ws() -> None:
         await websocket.send(current_user.id)
 
-    client: Any = app.test_client(user=User("ada"), fresh_login=fresh)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    assert isinstance(client, type(app).test_client_class)
+    client: Any = made.test_client(user=User("ada"), fresh_login=fresh)
+    own: Any = type(app).test_client_class
+    assert isinstance(client, own)
     with pytest.raises(RuntimeError, match=r"await client\.log_in\(\)"):
         client.websocket("/ws")
     await client.log_in()
     async with client.websocket("/ws") as connection:
         assert await connection.receive() == "ada"
     assert await text(client, "/me") == f"ada {fresh}"
-    async with app.test_client(user=User("bob")).session_transaction() as stored:  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    async with made.test_client(user=User("bob")).session_transaction() as stored:
         assert stored["_user_id"] == "bob"
-    assert (await app.test_client().get("/logout")).status_code == 200
-    async with app.test_client(user=User("eve")) as client:  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    assert (await made.test_client().get("/logout")).status_code == 200
+    async with made.test_client(user=User("eve")) as client:
         assert await text(client, "/me") == "eve True"
         await client.get("/logout")
         assert session == {}
@@ -782,7 +798,7 @@ def test_same_manager_again(app: Quart, manager: LoginManager) -> None:
     before = len(app.before_request_funcs[None])
     manager.init_app(app)
     assert len(app.before_request_funcs[None]) == before
-    assert app.login_manager is manager  # type: ignore[attr-defined]  # pyright: ignore
+    assert app.login_manager is manager  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("wanted", [True, False])

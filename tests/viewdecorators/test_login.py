@@ -39,7 +39,9 @@ def app(app: Quart) -> Quart:
 
     @app.get("/login")
     def login() -> str:
-        options = {key: value == "1" for key, value in request.args.items() if key != "name"}
+        options: dict[str, Any] = {
+            key: value == "1" for key, value in request.args.items() if key != "name"
+        }
         active = options.pop("active", True)
         return str(login_user(User(request.args.get("name", "ada"), active), **options))
 

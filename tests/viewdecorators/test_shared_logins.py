@@ -9,7 +9,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import flask
-import flask_login
+import flask_login  # type: ignore[import-untyped]
 import pytest
 import quart
 from quart import Quart
@@ -64,7 +64,7 @@ def flask_part(**config: Any) -> flask.Flask:
         return dict(flask.session)
 
     @app.get("/secret")
-    @flask_login.login_required
+    @flask_login.login_required  # type: ignore[untyped-decorator]
     def secret() -> str:
         return "secret"
 
@@ -272,7 +272,7 @@ async def test_same_identifier(app_class: type[Quart], agent: str, headers: dict
         found.append((await visit("/session"))["_id"])
     assert found[0] == found[1]
     if agent == BROWSER and not headers:
-        client = f"{b'127.0.0.1'}|{BROWSER.encode().decode('latin-1').encode()}"
+        client = f"{b'127.0.0.1'!r}|{BROWSER.encode().decode('latin-1').encode()!r}"
         assert found[0] == hashlib.sha512(client.encode()).hexdigest()
 
 

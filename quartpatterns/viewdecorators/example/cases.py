@@ -59,14 +59,14 @@ def relative_next(path: str, step: int = 0, *, method: str = "GET") -> list[Diff
     """
     theirs = f"/login?next={HERE}{quote(path, safe='/?')}"
     ours = f"/login?next={quote(path, safe='')}"
-    lengths = (str(LENGTH_OF_REDIRECT + 2 * len(escape(each))) for each in (theirs, ours))
+    lengths = [str(LENGTH_OF_REDIRECT + 2 * len(escape(each))) for each in (theirs, ours)]
     found = [
         Difference("header:location", theirs, ours, RELATIVE, step),
-        Difference("header:content-length", *lengths, RELATIVE, step),
+        Difference("header:content-length", lengths[0], lengths[1], RELATIVE, step),
     ]
     if method != "HEAD":
-        bodies = (re.compile(f".*{re.escape(escape(each))}.*", re.S) for each in (theirs, ours))
-        found.append(Difference("body", *bodies, RELATIVE, step))
+        bodies = [re.compile(f".*{re.escape(escape(each))}.*", re.S) for each in (theirs, ours)]
+        found.append(Difference("body", bodies[0], bodies[1], RELATIVE, step))
     return found
 
 

@@ -13,8 +13,8 @@ def names(text: str, state: State = "supported", remark: str = "") -> tuple[Exte
 
 
 JSON_CLIENTS = (
-    "Write `await login_manager.unauthorized()`. A client that prefers JSON gets 401 as JSON, unless"
-    " there is an `unauthorized_handler`; so it is with `needs_refresh`"
+    "Write `await login_manager.unauthorized()`. A client that prefers JSON gets 401 as JSON,"
+    " unless there is an `unauthorized_handler`; so it is with `needs_refresh`"
 )
 
 EXTENSION = Extension(
