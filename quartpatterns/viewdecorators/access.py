@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from quart import abort, has_request_context, request
+from quart import abort, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.calling import call
@@ -158,7 +158,8 @@ def _is_exempt() -> bool:
     """
     if has_request_context() and request.method in EXEMPT_METHODS:
         return True
-    return settings().boolean("LOGIN_DISABLED")
+    config: Any = current_app.config
+    return config.get("LOGIN_DISABLED", False) is not False and settings().boolean("LOGIN_DISABLED")
 
 
 def _roles_of(user: Any) -> set[str]:

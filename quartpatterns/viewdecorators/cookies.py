@@ -35,7 +35,6 @@ __all__ = [
     "cookie_seconds",
     "decode_cookie",
     "encode_cookie",
-    "is_same_client",
     "newer_session_identifier",
     "remember_cookie",
     "remembered_id",
@@ -55,6 +54,8 @@ DEFAULTS: dict[str, Any] = {
     "LOGIN_DISABLED": False,
     "LOGIN_FRESH_LIFETIME": None,
     "LOGIN_LAZY_LOADING": False,
+    # LoginManager.session_protection takes its place in an application that does not set it.
+    "SESSION_PROTECTION": "basic",
     "USE_SESSION_FOR_NEXT": False,
     "FORCE_HOST_FOR_REDIRECTS": None,
     "REMEMBER_COOKIE_NAME": COOKIE_NAME,
@@ -160,12 +161,17 @@ def session_identifier() -> str:
 
     The address is the first one of the header ``X-Forwarded-For``, if there is one.
     """
-    headers = connection().headers
-    address = headers.get("X-Forwarded-For", connection().remote_addr)
+    current = _object(connection())
+    headers = current.headers
+    address = headers.get("X-Forwarded-For", current.remote_addr)
     agent = headers.get("User-Agent")
     # Flask-Login 0.6 formats bytes, so that the text contains b'...'.
     client = f"{_first_address(address)!r}|{None if agent is None else _encoded(agent)!r}"
     return hashlib.sha512(client.encode()).hexdigest()
+
+
+def _object(proxy: Any) -> Any:
+    return proxy._get_current_object()
 
 
 def _first_address(address: str | None) -> bytes | None:
@@ -182,14 +188,11 @@ def newer_session_identifier() -> str:
     return hashlib.sha512(_encoded(f"{connection().remote_addr}|{agent}")).hexdigest()
 
 
-def is_same_client(identifiers: tuple[str, ...]) -> bool:
-    """Return whether the login came from a client with one of *identifiers*."""
-    return session.get(CLIENT_KEY) in identifiers
-
-
 def remember_cookie() -> str | None:
     """Return the value of the remember cookie, unless it is about to be deleted."""
-    cookie: str | None = connection().cookies.get(settings().text("REMEMBER_COOKIE_NAME"))
+    config: Any = current_app.config
+    name: str = config.get("REMEMBER_COOKIE_NAME", COOKIE_NAME)
+    cookie: str | None = connection().cookies.get(name)
     return None if cookie is None or session.get(REMEMBER_KEY) == "clear" else cookie
 
 
@@ -201,8 +204,11 @@ def remembered_id() -> str | None:
 
 def update_remember_cookie(response: ResponseTypes) -> None:
     """Set or delete the remember cookie, as the session says."""
+    operation = session.pop(REMEMBER_KEY) if REMEMBER_KEY in session else None
+    config: Any = current_app.config
+    if operation is None and not config.get("REMEMBER_COOKIE_REFRESH_EACH_REQUEST"):
+        return
     reader = settings()
-    operation = session.pop(REMEMBER_KEY, None) if REMEMBER_KEY in session else None
     if operation == "clear":
         response.delete_cookie(
             reader.text("REMEMBER_COOKIE_NAME"),

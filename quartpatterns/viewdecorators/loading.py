@@ -40,7 +40,6 @@ from quartpatterns.viewdecorators.cookies import (
     SESSION_KEYS,
     USER_KEY,
     connection,
-    is_same_client,
     remember_cookie,
     remembered_id,
     session_user_id,
@@ -114,14 +113,17 @@ async def load_user(manager: LoginManager) -> Any:
 
 async def load_before_view(manager: LoginManager) -> None:
     """Load the user now if the view can't do it, or if no loader needs to be called."""
-    setattr(g, LOOP, asyncio.get_running_loop())
-    _globals[_context()] = ref(_object(g))
-    is_used = _is_used_on_event_loop()
-    if not is_used and is_static():
+    # Each access to a proxy costs about as much as the rest, and this runs for each request.
+    context, globals_ = _context(), _object(g)
+    values = vars(globals_)
+    values[LOOP] = asyncio.get_running_loop()
+    _globals[context] = ref(globals_)
+    if is_static() and not _is_used_on_event_loop():
         return  # Does not even access the session.
-    if not _has_identity(manager):
-        await _load(manager, call_inline)
-    elif is_used and not settings().boolean("LOGIN_LAZY_LOADING"):
+    if not _has_identity(manager, context):
+        values[USER] = manager.anonymous_user()
+        values.setdefault("user", None)
+    elif not settings().boolean("LOGIN_LAZY_LOADING") and _is_used_on_event_loop():
         await _load(manager, call)
 
 
@@ -134,7 +136,7 @@ def load_if_needed() -> None:
     if _has_user() or not _is_request():
         return
     manager = login_manager()
-    if not manager.is_async() or not _has_identity(manager):
+    if not manager.is_async() or not _has_identity(manager, _context()):
         _run(_load(manager, call_inline))
         return
     loop: asyncio.AbstractEventLoop | None = g.get(LOOP)
@@ -162,7 +164,10 @@ def note_use() -> None:
         setattr(g, ACCESSED, True)
         send(user_accessed)
     if _is_request():
-        session.get(USER_KEY)  # So that a cache sees that the response depends on the session.
+        # So that a cache sees what the response depends on: the user may have been loaded before.
+        session.get(USER_KEY)
+        if login_manager().request_callback is not None:
+            _ = connection().authorization
 
 
 def set_user(user: Any) -> None:
@@ -230,7 +235,7 @@ async def _from_cookie(manager: LoginManager, run: Run) -> Any:
 def _is_protected(manager: LoginManager) -> bool:
     """Apply ``SESSION_PROTECTION``; return whether nobody is logged in by it."""
     mode = manager.protection()
-    if mode is None or session_user_id() is None or is_same_client(manager.identifiers()):
+    if mode is None or session_user_id() is None or manager.is_same_client():
         return False
     if session.get(CLIENT_KEY) is None and remembered_id() == str(session[USER_KEY]):
         # Flask-Login has loaded the user from the remember cookie, see _from_cookie.
@@ -250,12 +255,12 @@ def _is_protected(manager: LoginManager) -> bool:
     return strong
 
 
-def _has_identity(manager: LoginManager) -> bool:
-    return (
-        manager.request_callback is not None
-        or session_user_id() is not None
-        or remember_cookie() is not None
-    )
+def _has_identity(manager: LoginManager, context: Any) -> bool:
+    """Return whether the request may be that of a user, so that a loader has to be called."""
+    if manager.request_callback is not None or context.session.get(USER_KEY) is not None:
+        return True
+    cookies: Any = (context.websocket if has_websocket_context() else context.request).cookies
+    return bool(cookies) and remember_cookie() is not None
 
 
 def _has_user() -> bool:

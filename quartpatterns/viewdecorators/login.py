@@ -17,7 +17,6 @@ from quartpatterns.viewdecorators.cookies import (
     REMEMBER_KEY,
     REMEMBER_SECONDS_KEY,
     USER_KEY,
-    is_same_client,
     remembered_id,
     settings,
 )
@@ -124,7 +123,7 @@ def login_fresh() -> bool:
     if session.get(FRESH_KEY) is not True:
         return False
     manager = login_manager()
-    if manager.protection() is not None and not is_same_client(manager.identifiers()):
+    if manager.protection() is not None and not manager.is_same_client():
         return False
     reader = settings()
     lifetime = reader.optional(reader.seconds, "LOGIN_FRESH_LIFETIME")

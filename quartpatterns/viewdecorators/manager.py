@@ -355,17 +355,24 @@ class LoginManager:
         """Return the hash of the client of the current request."""
         return self.session_identifier()
 
-    def identifiers(self) -> tuple[str, ...]:
-        """Return the hashes that a session of the current client may have."""
-        if self.session_identifier is session_identifier:
-            return self.identifier(), newer_session_identifier()
-        return (self.identifier(),)
+    def is_same_client(self) -> bool:
+        """Return whether the login came from the client of the current request."""
+        stored: Any = session.get(CLIENT_KEY)
+        if stored is None:
+            return False
+        if stored == self.session_identifier():
+            return True
+        return self.session_identifier is session_identifier and stored == (
+            newer_session_identifier()
+        )
 
     def protection(self) -> Protection:
         """Return ``SESSION_PROTECTION``, or :attr:`session_protection` if it is not set."""
-        if "SESSION_PROTECTION" in current_app.config:
-            return SettingsReader(current_app.config).choice("SESSION_PROTECTION", PROTECTIONS)
-        return self.session_protection
+        config: Any = current_app.config
+        mode: Any = config.get("SESSION_PROTECTION", self.session_protection)
+        if mode in PROTECTIONS:
+            return cast("Protection", mode)
+        return SettingsReader(config).choice("SESSION_PROTECTION", PROTECTIONS)
 
     def is_async(self) -> bool:
         """Return whether a loader is asynchronous."""
@@ -400,8 +407,7 @@ class LoginManager:
 def _check_settings(app: Quart) -> None:
     refuse_unknown(app.config, ("REMEMBER_COOKIE_",), DEFAULTS, INSTEAD_OF_KEYS)
     reader = SettingsReader(app.config, DEFAULTS)
-    if "SESSION_PROTECTION" in app.config:
-        reader.choice("SESSION_PROTECTION", PROTECTIONS)
+    reader.choice("SESSION_PROTECTION", PROTECTIONS)
     reader.optional(reader.seconds, "LOGIN_FRESH_LIFETIME")
     for key in DEFAULTS:
         if isinstance(DEFAULTS[key], bool):

@@ -93,8 +93,8 @@ def send(signal: NamedSignal, **kwargs: Any) -> None:
 
 async def flush_signals() -> None:
     """Call the asynchronous receivers that :func:`send` could not await."""
-    while pending := g.pop(PENDING, None):
-        for receiver in pending:
+    while PENDING in g:
+        for receiver in g.pop(PENDING):
             await call(receiver)
 
 
