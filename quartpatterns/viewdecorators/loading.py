@@ -45,7 +45,6 @@ from quartpatterns.viewdecorators.cookies import (
     session_user_id,
     settings,
 )
-from quartpatterns.viewdecorators.order import is_protected
 from quartpatterns.viewdecorators.signals import (
     LOOP,
     flush_signals,
@@ -295,7 +294,9 @@ def is_static() -> bool:
         return False
     view: Any = current_app.view_functions.get(endpoint)
     module: str = getattr(view, "__module__", None) or ""
-    return module.startswith(("quart.", "quartpatterns.subclassing.")) and not is_protected(view)
+    # A decorator copies the name of the module.
+    is_theirs = module.startswith(("quart.", "quartpatterns.subclassing."))
+    return is_theirs and not hasattr(view, "__wrapped__")
 
 
 def _is_used_on_event_loop() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -484,7 +485,7 @@ async def test_strong_websocket(app: Quart, manager: LoginManager) -> None:
 
 
 @pytest.mark.checks("VD-1")
-@pytest.mark.parametrize("idiom", ["app", "blueprint", "own"])
+@pytest.mark.parametrize("idiom", ["app", "blueprint", "own", "decorator"])
 async def test_protected_static_files(
     app: Quart, manager: LoginManager, idiom: str, tmp_path: Any, no_blocking: BlockBuster
 ) -> None:
@@ -495,6 +496,15 @@ async def test_protected_static_files(
     if idiom == "app":
         app.static_folder = str(tmp_path)
         app.view_functions["static"] = login_required(app.send_static_file)
+    elif idiom == "decorator":
+        app.static_folder = str(tmp_path)
+        send = app.send_static_file
+
+        @wraps(send)
+        async def checked(filename: str) -> Any:
+            return await send(filename) if current_user.is_authenticated else ("", 401)
+
+        app.view_functions["static"] = checked
     elif idiom == "blueprint":
         pages = Blueprint("pages", __name__, static_folder=str(tmp_path), static_url_path="/files")
         app.register_blueprint(pages)

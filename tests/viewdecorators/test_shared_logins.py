@@ -303,6 +303,28 @@ async def test_strong_protection_after_a_reopened_browser(app_class: type[Quart]
         assert (await visit("/me"))["name"] == expected
 
 
+@pytest.mark.parametrize("order", ["fqfq", "qffq", "qqff"])
+async def test_strong_protection_on_both_parts(app_class: type[Quart], order: str) -> None:
+    """A reopened browser stays logged in on both parts, if it goes to the Quart part in time."""
+    browser = Browser(app_class, SESSION_PROTECTION="strong")
+    await browser.on_flask("/login/ada?remember")
+    browser.close()
+    for part in order:
+        visit = browser.on_flask if part == "f" else browser.on_quart
+        assert (await visit("/me"))["name"] == "ada"
+
+
+async def test_next_in_the_session(app_class: type[Quart]) -> None:
+    """With strong protection, Flask-Login finds ``session["next"]`` of the Quart part."""
+    browser = Browser(app_class, SESSION_PROTECTION="strong", USE_SESSION_FOR_NEXT=True)
+    app: Any = browser.quart.app
+    app.login_manager.login_view = "/login"
+    app.login_manager.login_message = None
+    assert (await browser.on_quart("/secret?a=1"))[0] == 302
+    assert (await browser.on_flask("/me"))["name"] is None
+    assert (await browser.on_flask("/session"))["next"] == "/secret?a=1"
+
+
 @pytest.mark.parametrize("cookie", ["", "|", "ada", "ada|", "ada|ü", "ada|0", "|" * 9, "\xff|\xff"])
 async def test_forged_cookie(app_class: type[Quart], cookie: str) -> None:
     """A forged remember cookie is ignored."""
