@@ -114,7 +114,7 @@ async def load_before_view(manager: LoginManager) -> None:
     """Load the user now if the view can't do it, or if no loader needs to be called."""
     # Each access to a proxy costs about as much as the rest, and this runs for each request.
     context, globals_ = _context(), _object(g)
-    values = vars(globals_)
+    values: dict[str, Any] = vars(globals_)
     values[LOOP] = asyncio.get_running_loop()
     _globals[context] = ref(globals_)
     if is_static() and not _is_used_on_event_loop():

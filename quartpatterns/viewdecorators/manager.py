@@ -371,7 +371,7 @@ class LoginManager:
         config: Any = current_app.config
         mode: Any = config.get("SESSION_PROTECTION", self.session_protection)
         if mode in PROTECTIONS:
-            return cast("Protection", mode)
+            return mode
         return SettingsReader(config).choice("SESSION_PROTECTION", PROTECTIONS)
 
     def is_async(self) -> bool:
