@@ -113,8 +113,9 @@ async def load_user(manager: LoginManager) -> Any:
 async def load_before_view(manager: LoginManager) -> None:
     """Load the user now if the view can't do it, or if no loader needs to be called."""
     # Each access to a proxy costs about as much as the rest, and this runs for each request.
-    context, globals_ = _context(), _object(g)
-    values: dict[str, Any] = vars(globals_)
+    context: Any = _context()
+    globals_: Any = _object(g)
+    values: dict[str, Any] = globals_.__dict__
     values[LOOP] = asyncio.get_running_loop()
     _globals[context] = ref(globals_)
     if is_static() and not _is_used_on_event_loop():
@@ -258,8 +259,7 @@ def _has_identity(manager: LoginManager, context: Any) -> bool:
     """Return whether the request may be that of a user, so that a loader has to be called."""
     if manager.request_callback is not None or context.session.get(USER_KEY) is not None:
         return True
-    cookies: Any = (context.websocket if has_websocket_context() else context.request).cookies
-    return bool(cookies) and remember_cookie() is not None
+    return remember_cookie() is not None
 
 
 def _has_user() -> bool:

@@ -370,8 +370,9 @@ class LoginManager:
         """Return ``SESSION_PROTECTION``, or :attr:`session_protection` if it is not set."""
         config: Any = current_app.config
         mode: Any = config.get("SESSION_PROTECTION", self.session_protection)
-        if mode in PROTECTIONS:
-            return mode
+        for protection in PROTECTIONS:
+            if mode == protection:
+                return protection
         return SettingsReader(config).choice("SESSION_PROTECTION", PROTECTIONS)
 
     def is_async(self) -> bool:
