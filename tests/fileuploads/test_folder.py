@@ -119,7 +119,7 @@ async def test_discarded_while_a_thread_runs(folder: Path, monkeypatch: pytest.M
 
     started, go_on = threading.Event(), threading.Event()
 
-    def slow(path: Path) -> None:
+    def slow(directory: Any) -> None:
         started.set()
         go_on.wait(TIMEOUT)
 
