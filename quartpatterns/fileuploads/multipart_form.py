@@ -33,10 +33,8 @@ MEDIA_TYPE = "multipart/form-data"
 MAX_BOUNDARY = 70  # characters (RFC 2046, section 5.1.1)
 BLOCK_SIZE = 64 * 1024  # bytes that are parsed at once, however many have arrived
 
-# What most clients send. Werkzeug's function takes longer, and returns the same for it.
-_SIMPLE_DISPOSITION = re.compile(
-    r'form-data; name="([^"\\%]*)"(?:; filename="([^"\\%]*)")?', re.DOTALL
-)
+# Parameters with an encoding (RFC 2231). RFC 7578 forbids filename*, but clients send it.
+_ENCODED = re.compile(r";\s*(name|filename)\*", re.IGNORECASE)
 
 # Python has codecs that take hours for some inputs, so only those that browsers use are allowed.
 CHARSETS = frozenset("utf-8 utf8 us-ascii ascii iso-8859-1 latin1 windows-1252".split())
@@ -232,8 +230,8 @@ class PartIterator:
 class Part:
     """A part of a form, which can be read once, while it arrives.
 
-    The names are those of Werkzeug, and so those of ``request.files`` in Flask. Clients may send
-    ``filename*`` beside ``filename``, and ``name*``.
+    Clients may send ``filename*`` beside ``filename``, and ``name*`` (RFC 2231). A backslash in a
+    file name is kept, unless another one or a quote follows, because browsers send it so.
 
     Attributes:
         name: The name of the field.
@@ -258,7 +256,7 @@ class Part:
             self.headers = Headers(segment.headerlist)
         except ValueError as error:  # a line break in a value
             raise BadMultipartError(f"The form is malformed: {error}") from error
-        self.name, self.filename = _names(self.headers["Content-Disposition"])
+        self.name, self.filename = _names(segment, self.headers["Content-Disposition"])
         self.content_type: str | None = segment.content_type
         self.charset: str = segment.charset or "utf-8"
         self.size = 0
@@ -323,12 +321,16 @@ class Part:
             self._parts = None
 
 
-def _names(disposition: str) -> tuple[str, str | None]:
-    """Return the name and the file name in a ``Content-Disposition``, as Werkzeug does."""
-    if simple := _SIMPLE_DISPOSITION.fullmatch(disposition):
-        return simple[1], simple[2]
-    options = parse_options_header(disposition)[1]
-    return options.get("name", ""), options.get("filename")
+def _names(segment: Any, disposition: str) -> tuple[str, str | None]:
+    """Return the name and the file name of a part. An encoded one precedes, as in Werkzeug."""
+    name, filename = segment.name or "", segment.filename
+    if "*" in disposition and (encoded := _ENCODED.findall(disposition.lower())):
+        options = parse_options_header(disposition)[1]
+        if "name" in encoded:
+            name = options.get("name", name)
+        if "filename" in encoded:
+            filename = options.get("filename", filename)
+    return name, filename
 
 
 class MultipartParser(multipart.PushMultipartParser):  # type: ignore[misc]
@@ -438,7 +440,7 @@ class _Padding:
         self._lines = re.compile(rb"(\r\n%s)[ \t]+(?=\r\n)" % line)
         self._first_line = re.compile(rb"(%s)[ \t]+(?=\r\n)" % line)
         # The beginning of a boundary line at the end of the data.
-        self._cut = re.compile(rb"(?:\A|\r\n)%s[ \t]*\r?\Z" % line)
+        self._cut = re.compile(rb"(?:\A|\r\n)%s[ \t]*\r?\n?\Z" % line)
         self._delimiter = b"\r\n" + boundary_line
         self.held = b""
         self._is_start = True
