@@ -106,7 +106,7 @@ class UploadSet:
         default_dest: A function that takes the application and returns the destination. It is
             called if the application does not configure a destination for this set.
         matches: A function that takes an extension and the first bytes of a file, and returns
-            whether they match. ``None`` turns the check off.
+            whether they match. It may be a coroutine function. ``None`` turns the check off.
 
     Raises:
         ValueError: The name contains other characters than letters and digits.
@@ -120,7 +120,7 @@ class UploadSet:
         extensions: Container[str] = DEFAULTS,
         default_dest: Callable[[Quart], str] | None = None,
         *,
-        matches: Callable[[str, bytes], bool] | None = content_matches,
+        matches: Callable[[str, bytes], bool | Awaitable[bool]] | None = content_matches,
     ) -> None:
         if not name.isalnum():
             raise ValueError(
