@@ -199,6 +199,21 @@ async def test_testing_file_storage(app: Quart, folder: Path) -> None:
         await file.save(io.BytesIO())  # type: ignore[arg-type]
 
 
+async def test_testing_file_storage_in_a_link(app: Quart, folder: Path) -> None:
+    """A test sees the error that a file of a client gets."""
+
+    def link() -> None:
+        (folder / "photos").mkdir(parents=True)
+        (folder / "photos" / "link").symlink_to(folder)
+
+    photos = UploadSet("photos", IMAGES)
+    configure_uploads(app, photos)
+    await asyncio.to_thread(link)
+    with pytest.raises(ValueError, match="is a symbolic link"):
+        await photos.save(file := TestingFileStorage(filename="me.png"), "link")
+    assert file.saved is None
+
+
 def _make(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "me.png").touch()
