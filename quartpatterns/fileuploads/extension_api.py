@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 from quart.datastructures import FileStorage
 
@@ -58,7 +58,7 @@ class TestingFileStorage(FileStorage):
         Raises:
             RuntimeError: *destination* is no path.
         """
-        if not isinstance(destination, str | PathLike):
+        if not isinstance(cast(object, destination), str | PathLike):
             raise RuntimeError("the destination of a TestingFileStorage must be a path")
         self.saved = str(destination)
 

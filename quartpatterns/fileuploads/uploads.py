@@ -259,7 +259,7 @@ class UploadSet:
         folder, basename = target.folder, target.basename
 
         async def resolve(taken: str) -> str:
-            return _join(folder, await maybe_await(self._resolve(folder, basename)))
+            return _join(folder, await self._resolve(folder, basename))
 
         if isinstance(storage, TestingFileStorage):
             return await self._remember(storage, target, None if overwrite else resolve)
@@ -272,11 +272,11 @@ class UploadSet:
             await writer.discard()
             raise
 
-    def _resolve(self, folder: str, basename: str) -> Awaitable[str] | str:
+    async def _resolve(self, folder: str, basename: str) -> str:
         storage = self.storage
         if isinstance(storage, Folder):
             folder = str(storage.root / folder)
-        return self.resolve_conflict(folder, basename)
+        return await maybe_await(self.resolve_conflict(folder, basename))
 
     async def _remember(
         self, file: TestingFileStorage, target: _Target, resolve: ResolveConflict | None

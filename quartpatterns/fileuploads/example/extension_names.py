@@ -67,7 +67,7 @@ EXTENSION = Extension(
         ),
         *names(
             "changed",
-            "without `svg`, which can run scripts: add it in `UPLOADED_X_ALLOW`",
+            "with `avif`, and without `svg`, which can run scripts: add it in `UPLOADED_X_ALLOW`",
             "DEFAULTS",
             "IMAGES",
         ),
