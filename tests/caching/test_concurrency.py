@@ -11,6 +11,7 @@ from quart import Quart, abort, g, request, session
 
 from quartpatterns.caching import Cache
 from quartpatterns.caching.stores import Store
+from quartpatterns.subclassing import FaithfulQuart
 from tests.caching.raw import get_many
 from tests.caching.test_cached import text
 from tests.serving import TIMEOUT, eventually, served
@@ -177,6 +178,7 @@ async def test_failure(app: Quart, cache: Cache) -> None:
 @pytest.mark.checks("CA-12")
 async def test_client_that_disconnects(app: Quart, cache: Cache) -> None:
     """If the first client disconnects, one of those who wait computes the response."""
+    app.config["CANCEL_ON_DISCONNECT"] = True  # FaithfulQuart needs it; Quart always cancels.
     view = View(app, cache)
     async with served(app) as server:
         first = asyncio.create_task(server.client.get("/a"))
@@ -384,7 +386,9 @@ async def test_background_request_is_torn_down(
         async with app.test_client() as client:
             assert await text(client) == "a 1"
             await eventually(lambda: view.calls == 2 and not app.background_tasks)
-            assert torn_down == ["/a"]
+            # FaithfulQuart also runs them at the end of a request that the client preserves.
+            requests = 2 if isinstance(app, FaithfulQuart) else 1
+            assert torn_down == ["/a"] * requests
 
 
 @pytest.mark.checks("CA-13")

@@ -1,7 +1,7 @@
 """Forms as browsers and HTTP clients send them: the parts are those that Flask reads.
 
 ``client_bodies.json`` has bodies that were captured from the clients named there, and bodies that
-are written like those of clients which do not run here, after their source and documentation.
+are written like those of clients which do not run here, written from what is known of the clients.
 """
 
 from __future__ import annotations

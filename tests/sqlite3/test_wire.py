@@ -31,6 +31,7 @@ pytestmark = pytest.mark.wire
 @pytest.mark.parametrize("how", ["in a query", "in a write", "in a transaction"])
 async def test_client_disconnects(app: Quart, how: str) -> None:
     """If a client disconnects during a query, it is cancelled, and its connection returns."""
+    app.config["CANCEL_ON_DISCONNECT"] = True  # FaithfulQuart needs it; Quart always cancels.
     running, ended = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
