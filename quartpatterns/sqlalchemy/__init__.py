@@ -20,10 +20,17 @@ with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
 
 from quartpatterns._shared.pagination import Pagination
 from quartpatterns.sqlalchemy.errors import DatabaseUnavailable, diagnose, handle_database_error
-from quartpatterns.sqlalchemy.extension import SQLAlchemy
+from quartpatterns.sqlalchemy.extension import SQLAlchemy, add_models_to_shell
 from quartpatterns.sqlalchemy.keyset import CursorError, KeysetPage
+from quartpatterns.sqlalchemy.legacy_query import Query
+from quartpatterns.sqlalchemy.metaclasses import (
+    BindMetaMixin,
+    DefaultMeta,
+    DefaultMetaNoName,
+    NameMetaMixin,
+)
 from quartpatterns.sqlalchemy.models import Model
-from quartpatterns.sqlalchemy.recording import Query, get_recorded_queries
+from quartpatterns.sqlalchemy.recording import QueryInfo, get_recorded_queries
 from quartpatterns.sqlalchemy.sessions import (
     ConcurrentUseError,
     ReadingError,
@@ -31,23 +38,35 @@ from quartpatterns.sqlalchemy.sessions import (
     Session,
 )
 from quartpatterns.sqlalchemy.settings import DEFAULTS, async_url
+from quartpatterns.sqlalchemy.track_modifications import (
+    before_models_committed,
+    models_committed,
+)
 
 __all__ = [
     "DEFAULTS",
+    "BindMetaMixin",
     "ConcurrentUseError",
     "CursorError",
     "DatabaseUnavailable",
+    "DefaultMeta",
+    "DefaultMetaNoName",
     "KeysetPage",
     "Model",
+    "NameMetaMixin",
     "Pagination",
     "Query",
+    "QueryInfo",
     "ReadingError",
     "RoutedSession",
     "SQLAlchemy",
     "Session",
+    "add_models_to_shell",
     "async_url",
+    "before_models_committed",
     "diagnose",
     "get_recorded_queries",
     "handle_database_error",
     "make_engine",
+    "models_committed",
 ]
