@@ -316,4 +316,4 @@ class Pagination(Generic[T]):
 
 
 async def _awaited(value: T | Awaitable[T]) -> T:
-    return await cast("Awaitable[T]", value) if isawaitable(value) else cast("T", value)
+    return await value if isawaitable(value) else value

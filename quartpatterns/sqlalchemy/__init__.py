@@ -13,6 +13,8 @@
 The names are those of Flask-SQLAlchemy. Methods that talk to the database are awaited.
 """
 
+from typing import NoReturn
+
 from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
@@ -70,3 +72,20 @@ __all__ = [
     "make_engine",
     "models_committed",
 ]
+
+_REFUSED = {
+    "BindMixin": "write `class Base(Model, DeclarativeBase)`",
+    "NameMixin": "write `class Base(Model, DeclarativeBase)`",
+    "QueryPagination": "write `await User.query.paginate()`",
+    "SelectPagination": "write `await db.paginate(select)`",
+    "camel_to_snake_case": "set `__tablename__`",
+    "should_set_tablename": "set `__tablename__`",
+}
+
+
+def __getattr__(name: str) -> NoReturn:
+    """Refuse a name of Flask-SQLAlchemy, with what to write instead."""
+    if name in _REFUSED:
+        # An AttributeError would lose its message in an import statement.
+        raise ImportError(f"{name} of Flask-SQLAlchemy is not supported: {_REFUSED[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -425,6 +425,8 @@ class SQLAlchemy(Queries):
 
         def __getattr__(self, name: str) -> Any:
             """Return a name of SQLAlchemy, as in Flask-SQLAlchemy: ``db.Column``, ``db.select``."""
+            if name == "get_engine":
+                raise AttributeError("db.get_engine(key) is not supported: write db.engines[key]")
             for module in (sa, orm):
                 if not name.startswith("_") and hasattr(module, name):
                     return getattr(module, name)

@@ -77,7 +77,8 @@ def asyncpg_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
         elif name in _KEEPALIVE:
             keepalive[name] = _number(int, name, value)
         elif name in _URL_PARTS:
-            url = url.set(**{_URL_PARTS[name]: value})
+            parts: dict[str, Any] = {_URL_PARTS[name]: value}
+            url = url.set(**parts)
         elif name == "fallback_application_name":
             settings.setdefault("application_name", value)
         elif name == "connect_timeout":

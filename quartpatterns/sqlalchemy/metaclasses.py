@@ -47,7 +47,7 @@ class NameMetaMixin(type):
         cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any
     ) -> None:
         if needs_table_name(cls):
-            cls.__tablename__ = snake_case(cls.__name__)  # type: ignore[attr-defined]
+            cls.__tablename__ = snake_case(cls.__name__)
         super().__init__(name, bases, body, **options)
         inherit_table(cls)
 

@@ -75,8 +75,8 @@ class BatchConnection(AsyncAdapt_asyncpg_connection):
 
     def cursor(self, server_side: bool = False) -> Any:
         """Return a cursor; with *server_side* one that fetches rows when they are asked for."""
-        self_: Any = self
-        return BatchCursor(self_) if server_side else super().cursor()
+        cursor_class: Any = BatchCursor  # It has no types.
+        return cursor_class(self) if server_side else super().cursor()
 
 
 def _connect_adapter(

@@ -53,7 +53,7 @@ class Queries(ABC):
             NotFound: There is no such row, or the database can't store such a key.
         """
         try:
-            value = await self.session.get(entity, ident, **options)
+            value: T | None = await self.session.get(entity, ident, **options)
         except DBAPIError as error:
             if not is_invalid_value(error):
                 raise

@@ -179,7 +179,9 @@ def test_autocommit_block(url: str, tmp_path: Path, kind: str) -> None:
     statement = STATEMENTS[url.partition(":")[0]]
     block = AUTOCOMMIT.replace("STATEMENT", statement)
     first.write_text(first.read_text().replace("\n\n\ndef downgrade", f"{block}\n\ndef downgrade"))
-    script = "import sys; import quartpatterns.sqlalchemy.migrations as m; from pathlib import Path;"
+    script = (
+        "import sys; import quartpatterns.sqlalchemy.migrations as m; from pathlib import Path;"
+    )
     script += "m.upgrade(sys.argv[1], folder=Path(sys.argv[2]))"
 
     def run(_: int) -> subprocess.CompletedProcess[str]:

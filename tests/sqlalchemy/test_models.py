@@ -141,7 +141,8 @@ def test_names_of_flask_sqlalchemy(name: str) -> None:
 
 
 async def test_repr() -> None:
-    assert repr(UserGroup()).startswith("<UserGroup (not stored, at 0x")
+    group = UserGroup()
+    assert repr(group) == f"<UserGroup (transient {id(group)})>"
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def add_views(app: Quart) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("connected", [True, False])
 async def test_frozen_server(app_class: type[Quart], connected: bool) -> None:
-    """A request is answered with 503 after the timeout, and the next one when the server is back."""
+    """A request is answered with 503 after the timeout, and works when the server is back."""
     try:
         async with in_thread(services.postgres()) as url:
             app = make_app(app_class, url, **SHORT)
