@@ -2,8 +2,17 @@
 
 ::
 
-    db = SQLAlchemy()
-    db.init_app(app)                                # SQLALCHEMY_DATABASE_URI = "sqlite:///app.db"
+    app = Quart(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///app.db"
+    db = SQLAlchemy(app)
+
+    class User(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+        name = db.Column(db.String)
+
+    @app.before_serving
+    async def create_tables() -> None:
+        await db.create_all()
 
     @app.get("/users/<int:id>")
     async def get_user(id: int) -> dict[str, str]:

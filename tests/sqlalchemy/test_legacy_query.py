@@ -1,4 +1,4 @@
-"""``Model.query`` and ``db.session.query``: queries of SQLAlchemy 1.x, whose results are awaited."""
+"""``Model.query`` and ``db.session.query``: queries of SQLAlchemy 1.x, awaited."""
 
 from __future__ import annotations
 
