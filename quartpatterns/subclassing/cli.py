@@ -23,6 +23,7 @@ from quart.cli import AppGroup, ScriptInfo
 from quart.testing import QuartCliRunner
 
 from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.threads import to_thread
 
 __all__ = [
     "AsyncCommands",
@@ -106,17 +107,25 @@ class CommandLoop:
             return
         self._context = app.app_context()
         self._pushed_in = copy_context()
-        self.run(self._context.push(), self._pushed_in)
+        self.run(self._push(), self._pushed_in)
         # A context is pushed on the loop. Its variables are set here, too.
         for variable, value in self._pushed_in.items():
             if variable.get(None) is not value:
                 self._tokens.append(variable.set(value))
 
+    # The methods of a bridged context work differently outside of the loop, so call them on it.
+
+    async def _push(self) -> None:
+        await self._context.push()
+
+    async def _pop(self) -> None:
+        await self._context.pop(None)
+
     def close(self) -> None:
         """Run the teardown functions of the application context, and close the loop."""
         try:
             if self._context is not None:
-                self.run(self._context.pop(None), self._pushed_in)
+                self.run(self._pop(), self._pushed_in)
         finally:
             while self._tokens:
                 token = self._tokens.pop()
@@ -315,8 +324,7 @@ class FaithfulCliRunner(QuartCliRunner):
         """
         context = copy_context()
         context.run(_outer_loop.set, asyncio.get_running_loop())
-        call = partial(context.run, self._invoke, cli, args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(None, call)
+        return await to_thread(context.run, partial(self._invoke, cli, args, **kwargs))
 
     def _invoke(self, cli: Any, args: Any, **kwargs: Any) -> Result:
         if cli is not None and cli is not self.app.cli:

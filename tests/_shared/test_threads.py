@@ -155,7 +155,6 @@ async def test_the_context_is_a_copy_of_the_first_step() -> None:
 
 ALLOWED = {
     "_shared/threads.py",  # the one place
-    "subclassing/testing.py",  # the data of a test's own request
     "compare/pytest_plugin.py",  # a docstring
 }
 

@@ -10,14 +10,18 @@ import gc
 import io
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import flask
+import flask.cli
 import pytest
 import quart.signals
+from click.testing import CliRunner
 from quart import Quart, request, session, websocket
+from quart.cli import ScriptInfo
 from quart.utils import run_sync
 
 from quartpatterns.appdispatch import DispatcherMiddleware, WSGIMiddleware
@@ -111,6 +115,15 @@ def write_views(app: Any) -> None:
     def sent() -> Any:
         return flask.send_file(io.BytesIO(b"0123456789"), mimetype="text/plain", max_age=3)
 
+    @app.get("/streamed")
+    def streamed() -> Any:
+        @flask.stream_with_context
+        def generate() -> Iterator[str]:
+            yield flask.g.user
+            yield flask.request.path
+
+        return generate()  # type: ignore[call-arg]
+
     @app.get("/environ")
     def environ() -> Any:
         environ = flask.request.environ
@@ -140,6 +153,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("get", "/file", {"headers": {"Range": "bytes=1-3"}}),
     ("get", "/bytes", {"headers": {"Range": "bytes=-3"}}),
     ("get", "/bytes", {"headers": {"Range": "bytes=20-"}}),
+    ("get", "/streamed?user=eve", {}),
     ("get", "/environ?a=%C3%A9", {"headers": {"X-A": "1"}}),
 ]
 COMPARED = (
@@ -503,6 +517,19 @@ def test_classes() -> None:
     assert type(MyQuart("other")) is MyQuart
     with pytest.raises(TypeError, match="Flask"):
         bridge_flask(flask.Flask("flask"))  # type: ignore[type-var]
+
+
+def test_command() -> None:
+    """A command that is written for Flask has an application context."""
+    app: Any = bridge_flask(FaithfulQuart("bridged"))
+
+    @app.cli.command()
+    @flask.cli.with_appcontext
+    def show() -> None:
+        click.echo(flask.current_app.name)
+
+    result = CliRunner().invoke(app.cli, ["show"], obj=ScriptInfo(create_app=lambda: app))
+    assert (result.exit_code, result.output) == (0, "bridged\n"), result.exception
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS, ids=lambda each: each.module)

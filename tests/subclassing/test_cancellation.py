@@ -485,7 +485,7 @@ async def test_own_cancellation(
     assert [type(error) for error in signalled] == [concurrent.futures.CancelledError]
     assert log[-1] is concurrent.futures.CancelledError
     records = [record for record in caplog.records if record.name == app.name]
-    assert [record.getMessage() for record in records] == ["Exception on request GET /"]
+    assert [record.getMessage() for record in records] == ["Exception on / [GET]"]
     assert records[0].exc_info is not None
     assert isinstance(records[0].exc_info[1], concurrent.futures.CancelledError)
 
