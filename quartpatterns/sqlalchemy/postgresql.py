@@ -95,8 +95,16 @@ def _connect_adapter(
     }
     if hasattr(adapter, "create"):
         return cast("BatchConnection", await_only(adapter.create(dbapi, connecting, **values)))
-    # SQLAlchemy 2.0.
-    return cast("BatchConnection", adapter(dbapi, await_only(connecting), **values))
+    # SQLAlchemy 2.0, which does not recognize asyncpg's errors of connecting either.
+    try:
+        connection = await_only(connecting)
+    except Exception as error:
+        if (state := getattr(error, "sqlstate", None)) is None:
+            raise
+        known = dbapi.OperationalError(f"{type(error)}: {error}")
+        known.pgcode = known.sqlstate = state
+        raise known from error
+    return cast("BatchConnection", adapter(dbapi, connection, **values))
 
 
 def _reset_autocommit(connection: Any, record: object) -> None:

@@ -61,11 +61,11 @@ def test_bind_of_a_table() -> None:
     db: Any = SQLAlchemy()
     table = db.Table("user", sa.Column("id", sa.Integer, primary_key=True), bind_key="auth")
 
-    class User(db.Model):  # type: ignore[misc, name-defined]
+    class User(db.Model):  # type: ignore[misc]
         __bind_key__ = "other"
         __table__ = table
 
-    class Parent(db.Model):  # type: ignore[misc, name-defined]
+    class Parent(db.Model):  # type: ignore[misc]
         __bind_key__ = "auth"
         id = sa.Column(sa.Integer, primary_key=True)
 
@@ -82,7 +82,7 @@ def names_of(base: Any) -> list[str]:
     class UserGroup(base):  # type: ignore[misc]
         id = sa.Column(sa.Integer, primary_key=True)
         kind = sa.Column(sa.String)
-        __mapper_args__ = {"polymorphic_on": kind}
+        __mapper_args__: Any = {"polymorphic_on": kind}
 
     class AdminGroup(UserGroup):
         __mapper_args__ = {"polymorphic_identity": "admin"}
@@ -112,9 +112,9 @@ def test_bases_of_version_1() -> None:
     theirs = flask_sqlalchemy.SQLAlchemy(model_class=theirs_base)
     for parent in (Model, object):
         base = declarative_base(cls=parent, metaclass=DefaultMeta)
-        db = SQLAlchemy(model_class=base)
+        db: Any = SQLAlchemy(model_class=base)
         assert db.Model is base
-        assert isinstance(base.query_class, type) and base.query_class is db.Query
+        assert base.query_class is db.Query
         assert names_of(db.Model) == names_of(theirs.Model)
         theirs = flask_sqlalchemy.SQLAlchemy(
             model_class=declarative_base(cls=FlaskModel, metaclass=FlaskDefaultMeta)
@@ -124,7 +124,7 @@ def test_bases_of_version_1() -> None:
 async def test_model_of_version_1(app_class: type[Quart]) -> None:
     db: Any = SQLAlchemy(model_class=declarative_base(cls=Model, metaclass=DefaultMeta))
 
-    class User(db.Model):  # type: ignore[misc, name-defined]
+    class User(db.Model):  # type: ignore[misc]
         id = sa.Column(sa.Integer, primary_key=True)
         name = sa.Column(sa.String)
 
@@ -163,12 +163,12 @@ def test_disable_autonaming(options: dict[str, Any]) -> None:
     db: Any = SQLAlchemy(**options)
     with pytest.raises(InvalidRequestError, match="__tablename__"):
 
-        class User(db.Model):  # type: ignore[misc, name-defined]
+        class User(db.Model):  # type: ignore[misc]
             id: Mapped[int] = mapped_column(primary_key=True)
 
 
 def test_two_bases() -> None:
-    class Base(DeclarativeBase, DeclarativeBaseNoMeta):  # type: ignore[misc]
+    class Base(DeclarativeBase, DeclarativeBaseNoMeta):
         pass
 
     with pytest.raises(ValueError, match="two declarative bases"):

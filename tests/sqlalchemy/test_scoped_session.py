@@ -78,7 +78,7 @@ async def test_signals(app_class: type[Quart], kind: str) -> None:
     """They are those of Flask-SQLAlchemy; a receiver may be a coroutine function."""
     own: Any = SQLAlchemy()
 
-    class Todo(own.Model):  # type: ignore[misc, name-defined]
+    class Todo(own.Model):  # type: ignore[misc]
         id: Mapped[int] = mapped_column(primary_key=True)
         title: Mapped[str | None]
 

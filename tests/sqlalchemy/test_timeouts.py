@@ -21,7 +21,7 @@ from quartpatterns.compare.processes import in_thread
 from tests.conftest import unavailable
 from tests.sqlalchemy.shop import Item, db, make_app, names, pool, registration
 
-SHORT = {"SQLALCHEMY_CONNECT_TIMEOUT": 0.5, "SQLALCHEMY_STATEMENT_TIMEOUT": 0.5}
+SHORT: dict[str, Any] = {"SQLALCHEMY_CONNECT_TIMEOUT": 0.5, "SQLALCHEMY_STATEMENT_TIMEOUT": 0.5}
 
 
 def processes(url: str) -> list[int]:
