@@ -316,4 +316,5 @@ class Pagination(Generic[T]):
 
 
 async def _awaited(value: T | Awaitable[T]) -> T:
-    return await value if isawaitable(value) else value
+    result: Any = await value if isawaitable(value) else value
+    return cast("T", result)

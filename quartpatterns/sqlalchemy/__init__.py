@@ -40,7 +40,7 @@ from quartpatterns.sqlalchemy.metaclasses import (
     DefaultMetaNoName,
     NameMetaMixin,
 )
-from quartpatterns.sqlalchemy.models import Model
+from quartpatterns.sqlalchemy.models import Model, camel_to_snake_case, should_set_tablename
 from quartpatterns.sqlalchemy.recording import QueryInfo, get_recorded_queries
 from quartpatterns.sqlalchemy.sessions import (
     ConcurrentUseError,
@@ -75,11 +75,13 @@ __all__ = [
     "add_models_to_shell",
     "async_url",
     "before_models_committed",
+    "camel_to_snake_case",
     "diagnose",
     "get_recorded_queries",
     "handle_database_error",
     "make_engine",
     "models_committed",
+    "should_set_tablename",
 ]
 
 _REFUSED = {
@@ -87,8 +89,6 @@ _REFUSED = {
     "NameMixin": "write `class Base(Model, DeclarativeBase)`",
     "QueryPagination": "write `await User.query.paginate()`",
     "SelectPagination": "write `await db.paginate(select)`",
-    "camel_to_snake_case": "set `__tablename__`",
-    "should_set_tablename": "set `__tablename__`",
 }
 
 

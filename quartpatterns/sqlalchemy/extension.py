@@ -176,7 +176,8 @@ class SQLAlchemy(Queries):
         add_models_to_shell: bool = True,
         disable_autonaming: bool = False,
     ) -> None:
-        if not issubclass(query_class, Query):
+        checked: Any = query_class
+        if not issubclass(checked, Query):
             raise TypeError("query_class must be a subclass of quartpatterns.sqlalchemy.Query")
         self.Query = query_class
         self.Model: type[DeclarativeBase] = make_model(
@@ -184,7 +185,8 @@ class SQLAlchemy(Queries):
         )
         self._add_models_to_shell = add_models_to_shell
         self._engine_options = dict(engine_options or {})
-        options = {"expire_on_commit": False, "query_cls": query_class, **(session_options or {})}
+        options: dict[str, Any] = {"expire_on_commit": False, "query_cls": query_class}
+        options |= session_options or {}
         if "scopefunc" in options:
             raise TypeError(
                 "scopefunc in session_options is not supported: a session belongs to its context;"

@@ -118,7 +118,7 @@ def keepalive_class(options: Mapping[str, int]) -> type[Any]:
         __slots__ = ()
 
         def __init__(self, protocol: Any, transport: Any, *args: Any) -> None:
-            super().__init__(protocol, transport, *args)
+            super().__init__(protocol, transport, *args)  # pyright: ignore[reportUnknownMemberType]
             connection: socket.socket = transport.get_extra_info("socket")
             if connection.family != getattr(socket, "AF_UNIX", None):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

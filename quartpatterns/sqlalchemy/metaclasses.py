@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeMeta
 
 from quartpatterns.sqlalchemy.models import (
+    camel_to_snake_case,
     choose_table,
     inherit_table,
-    needs_table_name,
     set_bind,
-    snake_case,
+    should_set_tablename,
 )
 
 __all__ = ["BindMetaMixin", "DefaultMeta", "DefaultMetaNoName", "NameMetaMixin"]
@@ -46,8 +46,8 @@ class NameMetaMixin(type):
     def __init__(
         cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any
     ) -> None:
-        if needs_table_name(cls):
-            cls.__tablename__ = snake_case(cls.__name__)
+        if should_set_tablename(cls):
+            cls.__tablename__ = camel_to_snake_case(cls.__name__)
         super().__init__(name, bases, body, **options)
         inherit_table(cls)
 

@@ -20,9 +20,9 @@ __all__ = [
     "choose_table",
     "inherit_table",
     "make_model",
-    "needs_table_name",
+    "should_set_tablename",
     "set_bind",
-    "snake_case",
+    "camel_to_snake_case",
 ]
 
 BIND_NAME = "__bind_key__"
@@ -30,7 +30,7 @@ BIND_NAME = "__bind_key__"
 _BASES = (DeclarativeBase, DeclarativeBaseNoMeta)
 
 
-def snake_case(name: str) -> str:
+def camel_to_snake_case(name: str) -> str:
     """Return the table name of a class: ``UserGroup`` gives ``user_group``."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?!^)(?=[A-Z][a-z])", "_", name)
     return words.lower().lstrip("_")
@@ -110,8 +110,8 @@ class Model(AsyncAttrs):
             super().__init_subclass__(**options)  # Its metaclass does the rest.
             return
         set_bind(cls)
-        if needs_table_name(cls):
-            cls.__tablename__ = snake_case(cls.__name__)
+        if should_set_tablename(cls):
+            cls.__tablename__ = camel_to_snake_case(cls.__name__)
         super().__init_subclass__(**options)
         inherit_table(cls)
 
@@ -135,8 +135,11 @@ def _is_primary_key(item: object) -> bool:
     return isinstance(item, sa.PrimaryKeyConstraint)
 
 
-def needs_table_name(cls: Any) -> bool:
-    """Return whether the name of a class becomes the name of its table."""
+def should_set_tablename(cls: Any) -> bool:
+    """Return whether the name of a class becomes the name of its table.
+
+    .. versionadded:: 0.1
+    """
     if cls.__dict__.get("__abstract__") or not getattr(cls, "__autonaming__", True):
         return False
     if any(base in _BASES for base in cls.__bases__):

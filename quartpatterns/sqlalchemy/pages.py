@@ -1,5 +1,7 @@
 """Pages of a statement: what their items are, how many there are, and one page of them."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import json

@@ -223,8 +223,7 @@ class Session(AsyncSession):
 
     def query(self, *entities: Any) -> Query[Any]:
         """Return a query of SQLAlchemy 1.x: ``await session.query(User).all()``."""
-        query: Query[Any] = self.sync_session.query(*entities)
-        return query
+        return cast("Query[Any]", self.sync_session.query(*entities))
 
     async def bulk_save_objects(self, objects: Iterable[object], **options: Any) -> None:
         """Call :meth:`sqlalchemy.orm.Session.bulk_save_objects`."""

@@ -7,9 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from blinker import Namespace
@@ -43,14 +43,20 @@ def track_modifications(session_class: type[RoutedSession]) -> None:
 
 
 def _is_tracked() -> bool:
-    return has_app_context() and bool(current_app.config["SQLALCHEMY_TRACK_MODIFICATIONS"])
+    return has_app_context() and bool(
+        cast("Any", current_app.config)["SQLALCHEMY_TRACK_MODIFICATIONS"]
+    )
 
 
 def _record(session: RoutedSession, *_: object) -> None:
     if not _is_tracked():
         return
     changes: dict[object, tuple[object, str]] = session.info.setdefault(_CHANGES, {})
-    operations = {"insert": session.new, "update": session.dirty, "delete": session.deleted}
+    operations: dict[str, Iterable[Any]] = {
+        "insert": session.new,
+        "update": session.dirty,
+        "delete": session.deleted,
+    }
     for operation, objects in operations.items():
         for instance in objects:
             state = sa.inspect(instance)

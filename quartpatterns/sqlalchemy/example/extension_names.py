@@ -48,7 +48,9 @@ EXTENSION = Extension(
             "Pagination",
             "add_models_to_shell",
             "before_models_committed",
+            "camel_to_snake_case",
             "models_committed",
+            "should_set_tablename",
             "SQLALCHEMY_BINDS",
             "SQLALCHEMY_DATABASE_URI",
             "SQLALCHEMY_ECHO",
@@ -111,7 +113,6 @@ EXTENSION = Extension(
         ),
         *_names("refused", f"{_PAGES}", "QueryPagination", "SelectPagination"),
         *_names("refused", f"{_MIXIN}", "BindMixin", "NameMixin"),
-        *_names("refused", "set `__tablename__`", "camel_to_snake_case", "should_set_tablename"),
         *_names("refused", "write `db.engines[key]`", f"{_DB}.get_engine"),
         *_names(
             "refused",
