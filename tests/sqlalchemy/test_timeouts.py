@@ -107,6 +107,8 @@ async def test_statement_timeout(app_class: type[Quart], postgres_url: str) -> N
             return int(row[0]) if row else -1
 
     assert await run_sync(running)() == 0
+    connections: Any = pool(app)
+    assert connections.checkedin() == 0, "the connection is closed, because it may still hang"
     await registration(app).close()
 
 
