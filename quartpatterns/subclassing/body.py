@@ -18,10 +18,10 @@ __all__ = ["FaithfulBody"]
 class FaithfulBody(Body):
     """A request body that is received only as fast as it is read.
 
-    Quart receives as fast as the client sends, so a slow view fills the memory. Quart also
-    compares its limit with what is buffered at the moment, so a fast view reads more than the
-    limit. Here a reader asks the server for data when it needs some, the buffer holds about
-    :attr:`high_water` bytes beyond that, and the limit counts all bytes received.
+    Quart receives as fast as the client sends, so a slow view fills the memory. Quart also compares
+    its limit with the bytes in its buffer, so a fast view can read more than the limit. Here a
+    reader asks the server for data when it needs some, the buffer holds about :attr:`high_water`
+    bytes in advance, and the limit counts all bytes received.
 
     .. versionadded:: 0.1
 
@@ -33,16 +33,16 @@ class FaithfulBody(Body):
     high_water = 64 * 1024
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
-        # Quart's __init__ is not called: it creates two events for each request.
+        # Quart's __init__ is not called, because it creates two asyncio.Event for each request.
         self.declared = expected_content_length
         self.limit = max_content_length
         self.received = 0
         self.complete = False
         self.discarding = False
-        # Receives one message from the server. Without it, append() is called from outside.
+        # Receives one message from the server. If it is None, other code calls append().
         self.receive: Callable[[], Awaitable[None]] | None = None
         self._buffer = bytearray()
-        self._collectors = 0
+        self._full_readers = 0
         self._waiters: list[asyncio.Future[None]] = []
 
     def __aiter__(self) -> FaithfulBody:
@@ -65,13 +65,13 @@ class FaithfulBody(Body):
     async def _read_all(self) -> bytes:
         """Return the whole body, which stays in the buffer for later calls."""
         self.check_limit()
-        self._collectors += 1
+        self._full_readers += 1
         self.notify()
         try:
             while not self.complete:
                 await self._receive_more()
         finally:
-            self._collectors -= 1
+            self._full_readers -= 1
         return bytes(self._buffer)
 
     async def _receive_more(self) -> None:
@@ -100,7 +100,7 @@ class FaithfulBody(Body):
     @property
     def full(self) -> bool:
         """Whether no more should be received until something is read."""
-        return len(self._buffer) >= self.high_water and not self._collectors
+        return len(self._buffer) >= self.high_water and not self._full_readers
 
     def append(self, data: bytes) -> None:
         """Add data from the server."""
@@ -125,8 +125,8 @@ class FaithfulBody(Body):
         self.clear()
 
     def keep(self) -> None:
-        """Keep all data, now and later, however much there is: it is read after the request."""
-        self._collectors += 1
+        """Keep all data, now and later, whatever its size. It can be read after the request."""
+        self._full_readers += 1
         self.notify()
 
     async def wait_for_change(self) -> None:

@@ -57,11 +57,11 @@ class FaithfulTestResponse(Response):
         return self.received.decode(errors="replace")
 
     def close(self) -> Awaitable[None]:
-        """Call what :meth:`call_on_close` has registered here, once the result is awaited."""
+        """Call the functions of :meth:`call_on_close` when the result is awaited."""
         if getattr(self, "on_close", None):
-            closing: Any = getattr(super(), "close", _Done)
+            closing: Any = getattr(super(), "close", _NothingToAwait)
             return closing()  # type: ignore[no-any-return]
-        return _Done()
+        return _NothingToAwait()
 
     def __enter__(self) -> FaithfulTestResponse:
         return self
@@ -76,8 +76,8 @@ class FaithfulTestResponse(Response):
         await self.close()
 
 
-class _Done(Awaitable[None]):
-    """An awaitable that need not be awaited."""
+class _NothingToAwait(Awaitable[None]):
+    """The result of a call that has nothing to do. It does not have to be awaited."""
 
     def __await__(self) -> Generator[Any, None, None]:
         return
@@ -119,7 +119,7 @@ class PendingResponse(Coroutine[Any, Any, T], Generic[T]):
         return self._response
 
     async def __aexit__(self, *error: object) -> None:
-        close: Any = getattr(self._response, "close", _Done)
+        close: Any = getattr(self._response, "close", _NothingToAwait)
         await maybe_await(close())
 
 

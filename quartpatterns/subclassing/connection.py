@@ -27,43 +27,44 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
-from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
-from quartpatterns.subclassing.headers import encode_headers, parse_headers
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT
+from quartpatterns.subclassing.headers import encode_headers
 from quartpatterns.subclassing.receiver import Receiver
-from quartpatterns.subclassing.request import client_address
+from quartpatterns.subclassing.request import create_request
 from quartpatterns.subclassing.response import FaithfulResponse
-from quartpatterns.subclassing.routing import path_inside_mount
 
 __all__ = ["FaithfulHTTPConnection", "FaithfulWebsocketConnection", "ResponseTimeoutError"]
 
-# Once a view has run for one to two times as many seconds, a task watches whether the client
-# disconnects.
+# If a view has run for one to two times this number of seconds, a task starts to watch whether the
+# client disconnects.
 WATCH_INTERVAL = 0.025
-WATCH = "subclassing.watch"
+TIMER = "subclassing.timer"
 # Bytes in one message, so that RESPONSE_TIMEOUT limits the time for each MiB of a response.
 MAX_CHUNK = 1024 * 1024
 
 
 class ResponseTimeoutError(TimeoutError):
-    """The client did not take the response in time. The connection ends without its end."""
+    """The client did not receive the response in time, so the response ends incomplete."""
 
 
 async def _handle_error(
     app: Quart, scope: HTTPScope | WebsocketScope, error: Exception
 ) -> ResponseTypes:
-    """Return Quart's traceback page in debug mode, else raise an error that nobody handled.
+    """Return Quart's page with the traceback of an unhandled error in debug mode, else raise it.
 
-    Under ``TESTING`` and out of a test client it is raised, as in Flask, so that the test sees it.
+    Under ``TESTING`` and in a test client the error is raised as well, as in Flask, so that the
+    test sees it.
     """
     if app.debug and not app.testing and PRESERVE_CONTEXT not in scope:
         return await traceback_response(error)
     raise error
 
 
-class Watch:
-    """Supervises the connections of an event loop that have lasted for some time.
+class ConnectionTimer:
+    """Calls :meth:`FaithfulHTTPConnection.supervise` of connections that last for some time.
 
-    All have one timer. A timer for each request would take 5 % of the time of a short one.
+    All connections of an event loop share one timer. A timer for each request would take a
+    measurable part of the time of a short request.
 
     Arguments:
         loop: The event loop.
@@ -76,7 +77,10 @@ class Watch:
         self._running = False
 
     def add(self, connection: FaithfulHTTPConnection) -> set[FaithfulHTTPConnection]:
-        """Return the set to which *connection* is added. Removed from it, it is not supervised."""
+        """Add *connection* to a set and return the set.
+
+        A connection that is removed from the set in time is not supervised.
+        """
         if not self._running:
             self._running = True
             self.loop.call_later(WATCH_INTERVAL, self._tick)
@@ -102,18 +106,18 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
     .. versionadded:: 0.1
 
     Attributes:
-        drain_timeout: Seconds to wait for a client that sends a body that nobody reads.
+        drain_timeout: Seconds to wait until a client has sent a body that the view does not read.
     """
 
     drain_timeout = 2.0
 
-    # Attributes of the class take no time for each request.
+    # Defaults in the class need no assignment for each request.
     _reason: BaseException | None = None
     _view_ended = False
     _streaming = False
     _sent = False
     _supervised = False
-    # When the message or response began whose time is limited, and the limit in seconds.
+    # When the sending of the message or response with a time limit began, and the limit in seconds.
     _send_started: float | None = None
     _send_timeout: float | None = None
     _timer: asyncio.TimerHandle | None = None
@@ -127,12 +131,13 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         """
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._loop = self._task.get_loop()
-        request = self._create_request(send)
+        push = partial(self.send_push_promise, send)
+        request = create_request(self.app, self.scope, push)
         self._receiver = Receiver(request, receive, self.disconnect, self.abort)
-        watch: Watch | None = self.app.extensions.get(WATCH)
-        if watch is None or watch.loop is not self._loop:
-            watch = self.app.extensions[WATCH] = Watch(self._loop)
-        watched = watch.add(self)
+        timer: ConnectionTimer | None = self.app.extensions.get(TIMER)
+        if timer is None or timer.loop is not self._loop:
+            timer = self.app.extensions[TIMER] = ConnectionTimer(self._loop)
+        supervised = timer.add(self)
         try:
             await self.handle_request(request, send)
         except asyncio.CancelledError as error:
@@ -143,7 +148,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             if not isinstance(self._reason, ClientDisconnected):
                 raise self._reason from None
         finally:
-            watched.discard(self)
+            supervised.discard(self)
             if self._timer is not None:
                 self._timer.cancel()
             if self._receiver.watching:
@@ -151,28 +156,6 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             self._receiver.release_body()
             # Without this cycle, the objects of a request need no garbage collection.
             del self._receiver
-
-    def _create_request(self, send: ASGISendCallable) -> Request:
-        scope = self.scope
-        headers = parse_headers(scope["headers"])
-        root_path = scope.get("root_path", "")
-        path = path_inside_mount(scope["path"], root_path)
-        request = self.app.request_class(
-            scope["method"],
-            scope["scheme"],
-            path or "/",
-            scope["query_string"],
-            headers,
-            root_path,
-            scope["http_version"],
-            scope,
-            max_content_length=self.app.config["MAX_CONTENT_LENGTH"],
-            body_timeout=self.app.config["BODY_TIMEOUT"],
-            send_push_promise=partial(self.send_push_promise, send),
-        )
-        request.path_info = path  # type: ignore[attr-defined]
-        request.remote_addr = client_address(scope)
-        return request
 
     async def send_push_promise(self, send: ASGISendCallable, path: str, headers: Headers) -> None:
         """Send a push promise, if the server supports it."""
@@ -271,10 +254,10 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 response.headers["Connection"] = "close"
 
     def disconnect(self) -> None:
-        """End a stream, or a view that is to be cancelled, as the client has disconnected.
+        """Handle the disconnection: end a stream, or cancel a view that is to be cancelled.
 
-        A response that is not streamed is still sent: a client that has only closed its sending
-        half receives it, and the server drops what nobody receives.
+        A response that is not streamed is still sent, because a client that has only closed its
+        sending side can receive it. Otherwise the server drops it.
         """
         if self._view_ended:
             ends = self._streaming
@@ -314,7 +297,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         # The last message can be stuck as well.
         self._sent = False
         seconds = f"{self._send_timeout:g} s"
-        self.abort(ResponseTimeoutError(f"the client did not take the response in {seconds}"))
+        self.abort(ResponseTimeoutError(f"the client did not receive the response in {seconds}"))
 
 
 class FaithfulWebsocketConnection(ASGIWebsocketConnection):

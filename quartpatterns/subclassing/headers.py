@@ -14,8 +14,8 @@ from werkzeug.datastructures import Headers
 
 __all__ = ["RequestHeaders", "encode_headers", "parse_headers"]
 
-# Headers whose repetition makes a request ambiguous: a proxy may read another of the values than
-# the application. gunicorn refuses the same three.
+# A request that repeats one of these headers is ambiguous: a proxy may use another value than the
+# application. gunicorn refuses the same three.
 SINGLE = frozenset({"Content-Length", "Content-Type", "Host"})
 SEPARATORS = {"Cookie": "; "}
 
@@ -24,19 +24,18 @@ SEPARATORS = {"Cookie": "; "}
 def _decode_header_name(name: bytes) -> str:
     """Return ``X-Id`` for ``b"x-id"``, as WSGI spells it.
 
-    A site receives a few dozen names, so the cache serves nearly all. It is bounded, because a
-    client can invent names.
+    A site receives a few dozen names. The cache has a limit, because a client can invent names.
     """
     return name.decode("latin1").title()
 
 
 class _List:
-    """Makes the list of :class:`RequestHeaders` when one of Werkzeug's methods needs it."""
+    """The attribute ``_list`` of :class:`RequestHeaders`, which is made when it is first read."""
 
     def __get__(self, headers: RequestHeaders, owner: type) -> list[tuple[str, str]]:
         if (values := headers.values_by_name) is not None:
             headers._list = list(values.items())
-            # The method can change the list. From now on it alone is right.
+            # Werkzeug's methods can change the list, so the dictionary is no longer used.
             headers.values_by_name = None
         pairs: list[tuple[str, str]] = headers.__dict__["_list"]
         return pairs
@@ -45,16 +44,16 @@ class _List:
 class RequestHeaders(Headers):
     """The headers of a request, with one value for each name, as in a WSGI environment.
 
-    A dictionary answers the usual look-ups. Most names that are looked up are absent, and for
-    each of them Werkzeug searches its list and creates an exception with an error page. The
-    first use of any other method makes Werkzeug's list, which replaces the dictionary.
+    The usual look-ups read a dictionary. Most names that are looked up are absent, and for each of
+    them Werkzeug searches its list and creates an exception. The first use of any other method
+    creates Werkzeug's list, which replaces the dictionary.
 
     Arguments:
         defaults: Headers in a form that :class:`werkzeug.datastructures.Headers` accepts.
 
     Attributes:
         values_by_name: The values, or ``None`` when the list has replaced them.
-        repeated: The names of the headers that must not be repeated, and were.
+        repeated: The names of the repeated headers that must not be repeated.
     """
 
     _list: Any = _List()
@@ -62,8 +61,8 @@ class RequestHeaders(Headers):
     repeated: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, values_by_name: dict[str, str]) -> RequestHeaders:
-        """Return headers with these values, whose names are spelt as in ``X-Id``."""
+    def from_dict(cls, values_by_name: dict[str, str]) -> RequestHeaders:
+        """Return headers with these values. Names are spelt as in ``X-Id``."""
         headers = cls.__new__(cls)
         headers.values_by_name = values_by_name
         return headers
@@ -94,7 +93,7 @@ class RequestHeaders(Headers):
         return inherited(key, default, type)
 
     def getlist(self, key: str, type: Any = None) -> Any:
-        """Return the values of that name: one, or none, unless the headers were changed."""
+        """Return the values of that name. A received header has one value."""
         if type is None and self.values_by_name is not None:
             value = self.get(key)
             return [] if value is None else [value]
@@ -111,7 +110,7 @@ def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
     # The server has checked the values for line breaks. Headers.add() would check them again.
     pairs = raw if isinstance(raw, list) else list(raw)
     values = {_decode_header_name(name): value.decode("latin1") for name, value in pairs}
-    return RequestHeaders.of(values) if len(values) == len(pairs) else _join_headers(pairs)
+    return RequestHeaders.from_dict(values) if len(values) == len(pairs) else _join_headers(pairs)
 
 
 def _join_headers(raw: list[tuple[bytes, bytes]]) -> RequestHeaders:
@@ -119,7 +118,7 @@ def _join_headers(raw: list[tuple[bytes, bytes]]) -> RequestHeaders:
     for raw_name, raw_value in raw:
         # The values are joined once: joining one by one copies the growing value each time.
         found.setdefault(_decode_header_name(raw_name), []).append(raw_value.decode("latin1"))
-    headers = RequestHeaders.of(
+    headers = RequestHeaders.from_dict(
         {
             name: values[0] if name in SINGLE else SEPARATORS.get(name, ", ").join(values)
             for name, values in found.items()

@@ -26,14 +26,15 @@ BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "TRACE"})
 class Receiver:
     """Receives the messages of one request.
 
-    A reader of the body receives messages itself, in its own task. If nobody reads, a task can
-    watch for the client's disconnection. The lock lets both exist at the same time.
+    The task that reads the body receives the messages itself. While no task reads, a task of this
+    class can watch for the client's disconnection. Both can exist at the same time, and a lock
+    ensures that only one receives.
 
     Arguments:
-        request: The request whose body is filled.
+        request: The request, to whose body the data is added.
         receive: The callable of the ASGI server.
         disconnect: Called when the client has disconnected.
-        abort: Called with an error of *receive*.
+        abort: Called with the error if *receive* raises one.
     """
 
     disconnected = False
@@ -63,12 +64,12 @@ class Receiver:
 
     @property
     def reader_would_hang(self) -> bool:
-        """Whether a reader of the body would wait for ever after a disconnection."""
+        """Whether a task that reads the body would wait for ever after a disconnection."""
         return not (self.complete or isinstance(self.body, FaithfulBody))
 
     @property
     def body_pending(self) -> bool:
-        """Whether the client is still to send a part of the request's body."""
+        """Whether the client has not sent the whole body yet."""
         body = self.body
         if not isinstance(body, FaithfulBody) or body.complete or self.disconnected:
             return False
@@ -84,8 +85,8 @@ class Receiver:
         """Receive a message, unless another task does so.
 
         Raises:
-            ClientDisconnected: The client has disconnected. If the disconnection cancels the
-                view, it is cancelled before that.
+            ClientDisconnected: The client has disconnected. If the view is to be cancelled in
+                this case, it receives the cancellation instead of this error.
         """
         await self._receive_one()
         if self.disconnected:
@@ -131,9 +132,9 @@ class Receiver:
             self._abort(error)
 
     def discard(self) -> None:
-        """Receive and drop the rest of the body, so that the client comes to read the response.
+        """Receive and drop the rest of the body, so that the client can read the response.
 
-        A test client that preserves the context can read the body later, so it is kept.
+        A test client that preserves the context can read the body later, so the body is kept.
         """
         if isinstance(self.body, FaithfulBody):
             if isinstance(self.request.scope.get("_quart._preserve_context"), list):
@@ -145,8 +146,8 @@ class Receiver:
     async def drain(self, seconds: float) -> None:
         """Wait until the client has sent the whole body, but not longer than *seconds*.
 
-        If the server closes a connection while the client sends, it is reset, and the client
-        may lose a response that it has not read yet (RFC 9112, section 9.6).
+        If the server closes a connection while the client sends, the connection is reset, and the
+        client may lose a response that it has not read yet (RFC 9112, section 9.6).
         """
         self.discard()
         body = self.body

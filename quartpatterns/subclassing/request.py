@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, NoReturn, overload
 
 from hypercorn.typing import WebsocketScope
-from quart import has_app_context
+from quart import Quart, has_app_context
 from quart.formparser import FormDataParser
 from quart.globals import current_app
 from quart.wrappers import Request, Websocket
@@ -41,7 +41,37 @@ __all__ = [
     "RequestLimits",
     "UnsupportedAttribute",
     "client_address",
+    "create_request",
 ]
+
+
+def create_request(app: Quart, scope: Any, send_push_promise: Any) -> Request:
+    """Return the request that an ASGI scope describes.
+
+    Arguments:
+        app: The application.
+        scope: The scope.
+        send_push_promise: The function that sends a push promise.
+    """
+    config: Any = app.config
+    root_path = scope.get("root_path", "")
+    path = path_inside_mount(scope["path"], root_path)
+    request = app.request_class(
+        scope["method"],
+        scope["scheme"],
+        path or "/",
+        scope["query_string"],
+        parse_headers(scope["headers"]),
+        root_path,
+        scope["http_version"],
+        scope,
+        max_content_length=config["MAX_CONTENT_LENGTH"],
+        body_timeout=config["BODY_TIMEOUT"],
+        send_push_promise=send_push_promise,
+    )
+    request.path_info = path  # type: ignore[attr-defined]
+    request.remote_addr = client_address(scope)
+    return request
 
 
 def client_address(scope: Any) -> str:
@@ -123,7 +153,7 @@ class JSONErrors(Request):
 
 
 class RequestLimits(Request):
-    """A limit that a view can set for its request, and that counts all bytes of the body."""
+    """A view can set the size limit of its request, and the limit counts all bytes of the body."""
 
     body_class = FaithfulBody
     body: FaithfulBody
@@ -133,7 +163,7 @@ class RequestLimits(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A view can put a wrapper in the place of the body, for example to compute a checksum.
+        # A view can replace the body by a wrapper, for example to compute a checksum.
         self._counted_body = self.body
 
     @property
@@ -177,7 +207,10 @@ class RequestLimits(Request):
         Request.max_form_parts.fset(self, value)  # type: ignore[attr-defined]
 
     def _apply_limit(self) -> None:
-        self._counted_body.limit = self.max_content_length
+        limit = self.max_content_length
+        # Outside of an application context the limit is the argument of this class.
+        if limit is not None or has_app_context():
+            self._counted_body.limit = limit
 
     @overload
     async def get_data(
@@ -197,7 +230,7 @@ class RequestLimits(Request):
     ) -> str | bytes:
         """Read the whole body, as :meth:`werkzeug.wrappers.Request.get_data` does.
 
-        Of a form that has been parsed nothing is left, unless this method read it before.
+        The body of a form that has been parsed is empty, unless this method was called before.
 
         Arguments:
             cache: Keep it for the next call.
@@ -248,7 +281,7 @@ def _checked_host(scheme: str, host: str | None, server: tuple[str, int | None] 
 
 
 class CheckedHost(BaseRequestWebsocket):
-    """Remembers which hosts are valid. Each request needs its host, to build URLs."""
+    """Caches which hosts are valid, because each request needs its host to build URLs."""
 
     @cached_property
     def host(self) -> str:
@@ -279,7 +312,7 @@ class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, CheckedHost):
 
     @property
     def blueprints(self) -> list[str]:
-        """The names of the blueprint and its parents. Each request needs them three times."""
+        """The names of the blueprint and its parents. Most requests have no blueprint."""
         if self.url_rule is None or "." not in self.url_rule.endpoint:
             return []
         return super().blueprints
@@ -299,7 +332,8 @@ class FaithfulWebsocket(CheckedHost, Websocket):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        scope: WebsocketScope = kwargs["scope"]
+        # As in Quart it can be the last positional argument.
+        scope: WebsocketScope = kwargs["scope"] if "scope" in kwargs else args[-1]
         self.path_info = path_inside_mount(scope["path"], scope.get("root_path", ""))
         headers = parse_headers(scope["headers"])
         super().__init__(self.path_info or "/", query_string, scheme, headers, *args, **kwargs)

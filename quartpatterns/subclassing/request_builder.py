@@ -1,7 +1,7 @@
 """Requests of tests: from the arguments of Flask's test client to an ASGI scope.
 
-Flask's own builder parses the arguments, so that defaults and errors are the same. Its result
-is a WSGI environment, which is kept: Werkzeug's client follows redirects with it.
+Flask's own builder parses the arguments, so that defaults and errors are the same. Its result is a
+WSGI environment. It is stored, because Werkzeug's client needs it to follow redirects.
 """
 
 # Quart's and Werkzeug's annotations leave type arguments out.
@@ -26,8 +26,9 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wsgi import get_current_url
 
 from quartpatterns._shared.threads import to_thread
-from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
-from quartpatterns.subclassing.headers import parse_headers
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT
+from quartpatterns.subclassing.proxy_fix import WEBSOCKET_SCHEMES
+from quartpatterns.subclassing.request import create_request
 from quartpatterns.subclassing.routing import path_inside_mount
 
 __all__ = ["BuiltRequest", "follow_redirect", "make_request", "prepare", "prepare_in_thread"]
@@ -54,7 +55,6 @@ ENVIRON_NAMES = frozenset(
         "CONTENT_LENGTH",
     }
 )
-WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 @dataclass
@@ -68,8 +68,8 @@ class BuiltRequest:
         root_path: The mount point, if the path is outside of it, else ``None``.
         http_version: The version of HTTP, or ``None`` for that of the environment.
         scope_base: Values that replace those of the scope.
-        owned: Whether the input stream was made here, and not by the test.
-        start: Where the input stream of the environment begins.
+        owned: Whether this package opened the input stream, so that it has to close it.
+        start: The position in the input stream at which the body begins.
     """
 
     environ: dict[str, Any]
@@ -183,6 +183,11 @@ class BuiltRequest:
         """Close the input stream, which can be a temporary file, if it was made here."""
         if self.owned:
             self.environ["wsgi.input"].close()
+
+    def mount(self) -> None:
+        """Put a path that is outside of the mount point below it."""
+        if self.root_path is not None:
+            self.environ["SCRIPT_NAME"] = self.root_path.rstrip("/").encode().decode("latin1")
 
     def rewind(self) -> None:
         """Go back to the beginning of the body, if that is possible."""
@@ -347,7 +352,7 @@ def _take_stream(given: dict[str, Any]) -> AsyncIterable[Any] | None:
 
 
 def _take_unseekable(given: dict[str, Any]) -> Any:
-    """Return *input_stream* if its length can't be found out."""
+    """Return *input_stream* if it is not seekable, so that its length is unknown."""
     source = given.get("input_stream")
     if source is None or _seekable(source):
         return None
@@ -389,7 +394,7 @@ def _environ_name(name: str) -> str:
 
 
 def _encode_value(value: str) -> bytes:
-    """Return a header value as sent: in Latin-1 as in WSGI, and what it lacks in UTF-8."""
+    """Return a header value in Latin-1, as in WSGI, or in UTF-8 if Latin-1 lacks a character."""
     try:
         return value.encode("latin1")
     except UnicodeEncodeError:
@@ -400,22 +405,7 @@ def make_request(
     app: Quart, scope: Any, body: bytes, send_push_promise: Any = no_op_push
 ) -> Request:
     """Return the request of a scope, with its whole body."""
-    root_path = scope["root_path"]
-    path = path_inside_mount(scope["path"], root_path)
-    request = app.request_class(
-        scope["method"],
-        scope["scheme"],
-        path or "/",
-        scope["query_string"],
-        parse_headers(scope["headers"]),
-        root_path,
-        scope["http_version"],
-        scope,
-        max_content_length=app.config["MAX_CONTENT_LENGTH"],
-        body_timeout=app.config["BODY_TIMEOUT"],
-        send_push_promise=send_push_promise,
-    )
-    request.path_info = path  # type: ignore[attr-defined]
+    request = create_request(app, scope, send_push_promise)
     request.remote_addr = (scope.get("client") or (None,))[0]
     request.body.set_result(body)
     return request

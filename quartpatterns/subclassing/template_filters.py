@@ -105,7 +105,7 @@ class MappedItems:
 
 def _map() -> Callable[..., Any]:
     """Return the filter ``map``."""
-    both = JINJA_FILTERS["map"]
+    jinja_filter = JINJA_FILTERS["map"]
 
     async def call_later(function: Callable[[Any], Any], item: Awaitable[Any]) -> Any:
         got = await item
@@ -117,21 +117,21 @@ def _map() -> Callable[..., Any]:
             for item in value.pending if type(value) is MappedItems else value:
                 yield call_later(function, item) if is_awaitable(item) else function(item)
 
-    @wraps(both)
-    def chosen(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
+    @wraps(jinja_filter)
+    def wrapper(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
         if not context.environment.is_async:
-            return both(context, value, *args, **kwargs)
+            return jinja_filter(context, value, *args, **kwargs)
         if is_asynchronous(value) and type(value) is not MappedItems:
-            return both(context, value, *args, **kwargs)
+            return jinja_filter(context, value, *args, **kwargs)
         return MappedItems(call_all(context, value, args, kwargs))
 
-    return chosen
+    return wrapper
 
 
 def _select(name: str, *, reject: bool, lookup_attr: bool) -> Callable[..., Any]:
     """Return the filter *name*, one of the four that select items."""
-    both = JINJA_FILTERS[name]
-    synchronous = inspect.unwrap(both)
+    jinja_filter = JINJA_FILTERS[name]
+    synchronous = inspect.unwrap(jinja_filter)
 
     async def choose_later(passes: Callable[[Any], Any], item: Awaitable[Any]) -> Any:
         got = await item
@@ -147,36 +147,36 @@ def _select(name: str, *, reject: bool, lookup_attr: bool) -> Callable[..., Any]
             elif passes(item):
                 yield item
 
-    @wraps(both)
-    def chosen(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
+    @wraps(jinja_filter)
+    def wrapper(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
         if type(value) is MappedItems:
             return MappedItems(choose(context, value, args, kwargs))
-        used = both if is_asynchronous(value) else synchronous
+        used = jinja_filter if is_asynchronous(value) else synchronous
         return used(context, value, *args, **kwargs)
 
-    return chosen
+    return wrapper
 
 
 def _prefer_synchronous(name: str) -> Callable[..., Any]:
     """Return the filter *name* that uses its asynchronous variant only where it has to."""
-    both = JINJA_FILTERS[name]
-    synchronous = inspect.unwrap(both)
+    jinja_filter = JINJA_FILTERS[name]
+    synchronous = inspect.unwrap(jinja_filter)
     # The first argument is the context, the environment or the evaluation context.
     takes_first = hasattr(synchronous, "jinja_pass_arg")
 
-    @wraps(both)
-    def chosen(first: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+    @wraps(jinja_filter)
+    def wrapper(first: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
         if is_asynchronous(value):
             reads_all = name in READS_ALL and type(value) is MappedItems
             all_items = value.take_all() if reads_all else None
             if all_items is None:
-                return both(first, value, *args, **kwargs)
+                return jinja_filter(first, value, *args, **kwargs)
             value = all_items
         if takes_first:
             return synchronous(first, value, *args, **kwargs)
         return synchronous(value, *args, **kwargs)
 
-    return chosen
+    return wrapper
 
 
 def _collect_first(name: str) -> Callable[..., Any]:
@@ -189,7 +189,7 @@ def _collect_first(name: str) -> Callable[..., Any]:
         return synchronous(*args, **kwargs)
 
     @wraps(synchronous)
-    def chosen(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         value = args[place]
         if not is_asynchronous(value):
             return synchronous(*args, **kwargs)
@@ -198,7 +198,7 @@ def _collect_first(name: str) -> Callable[..., Any]:
             return collect([*args], kwargs)
         return synchronous(*args[:place], all_items, *args[place + 1 :], **kwargs)
 
-    return chosen
+    return wrapper
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

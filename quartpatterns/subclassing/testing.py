@@ -48,6 +48,7 @@ __all__ = [
     "FaithfulClient",
     "PreservedContexts",
     "Testing",
+    "reset_variables",
 ]
 
 REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
@@ -62,6 +63,15 @@ class PreservedContexts(list[FaithfulRequestContext]):
     def __bool__(self) -> bool:
         """Return True even if it is empty: it tells Quart that contexts are to be preserved."""
         return True
+
+
+def reset_variables(tokens: list[Token[Any]]) -> None:
+    """Reset context variables, and empty the list of their tokens."""
+    while tokens:
+        # A fixture can end in another task than the test that sent the request.
+        with contextlib.suppress(ValueError):
+            token = tokens.pop()
+            token.var.reset(token)
 
 
 class FaithfulClient(QuartClient):
@@ -416,11 +426,7 @@ class FaithfulClient(QuartClient):
             await context.request.close()
             if self._owns_app_context:
                 await self.app.do_teardown_appcontext(None)
-        while self._tokens:
-            # A fixture can end in another task than the test that sent the request.
-            with contextlib.suppress(ValueError):
-                token = self._tokens.pop()
-                token.var.reset(token)
+        reset_variables(self._tokens)
 
     async def __aenter__(self) -> FaithfulClient:
         await super().__aenter__()
@@ -489,6 +495,7 @@ class Testing(Quart):
         prepared = prepare(self, args, kwargs, {})
         if prepared.stream is not None:
             raise TypeError("the body of test_request_context() can't be an asynchronous iterator")
+        prepared.mount()
         prepared.rewind()
         body = prepared.environ["wsgi.input"].read()
         prepared.close()

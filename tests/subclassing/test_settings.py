@@ -146,7 +146,7 @@ async def test_registered_tag() -> None:
 
 @pytest.mark.parametrize("name", ["subdomain", "host"])
 def test_rule_that_cannot_match(name: str) -> None:
-    """A route with a subdomain or host that is not matched says so where it is written."""
+    """A rule with a subdomain or host that is not matched is a warning at the line of the rule."""
     app = FaithfulQuart(__name__)
     with pytest.warns(RuleWarning, match=f"{name}_matching=True") as caught:
 
@@ -298,7 +298,7 @@ def test_given_prefix(environment: pytest.MonkeyPatch, prefix: str, expected: in
 
 
 def test_no_warning_without_flask_variables(environment: pytest.MonkeyPatch) -> None:
-    """Without FLASK_ variables there is nothing to say."""
+    """Without FLASK_ variables there is no warning."""
     environment.setenv("QUART_A", '{"b": 1}')
     app = FaithfulQuart(__name__)
     with warnings.catch_warnings():
