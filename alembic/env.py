@@ -13,7 +13,8 @@ from typing import cast
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, NullPool
+from sqlalchemy import URL, Connection, NullPool, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from quartpatterns.sqlalchemy import async_url, make_engine
 from quartpatterns.sqlalchemy.example.port import db
@@ -36,15 +37,26 @@ def database_url() -> URL:
     )
 
 
+def begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction that covers changes of tables, and waits for other processes."""
+    # The driver begins transactions for changes of rows only.
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def lock_postgresql(connection: AsyncConnection) -> None:
+    """Wait until no other process migrates. The lock ends with the connection."""
+    # It is not the lock of a transaction, which op.get_context().autocommit_block() would end.
+    # It does not wait in the server: CREATE INDEX CONCURRENTLY would wait for that statement.
+    while not await connection.scalar(text(f"SELECT pg_try_advisory_lock({LOCK})")):
+        await connection.rollback()
+        await asyncio.sleep(0.1)
+    await connection.commit()
+
+
 def migrate(connection: Connection) -> None:
     """Run the migrations in one transaction, while other processes wait."""
     sqlite = connection.dialect.name == "sqlite"
-    if sqlite:
-        # The driver begins transactions for changes of rows only. This one covers changes of
-        # tables, too, and waits for other processes.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    elif connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     context.configure(
         connection=connection,
         target_metadata=db.metadata,
@@ -53,7 +65,6 @@ def migrate(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
-    connection.commit()
 
 
 async def run_online() -> None:
@@ -62,8 +73,12 @@ async def run_online() -> None:
     # which would delete the rows that refer to it.
     pragmas = {"journal_mode": "WAL"}
     engine = make_engine(database_url(), options={"poolclass": NullPool}, pragmas=pragmas)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "begin", begin_sqlite)
     try:
         async with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                await lock_postgresql(connection)
             await connection.run_sync(migrate)
     finally:
         await engine.dispose()

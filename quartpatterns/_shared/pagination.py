@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from inspect import isawaitable, iscoroutinefunction
+from types import MappingProxyType
+from typing import Any, Generic, Self, TypeVar, cast
 
 from quart import abort, has_request_context, request
 
@@ -54,23 +55,32 @@ def page_numbers(
     return page, per_page if max_per_page is None else min(per_page, max_per_page)
 
 
-@dataclass(slots=True)
 class Pagination(Generic[T]):
     """One page of the results of a query, with the attributes of Flask-SQLAlchemy's class.
 
-    A loop over this object yields the items.
+    A loop over this object yields the items. A subclass for another source has the methods
+    ``_query_items``, which returns the items from ``_query_offset`` on, and ``_query_count``, which
+    returns the number of all items, as with Flask-SQLAlchemy. If they are coroutines, write
+    ``await MyPagination.create(...)`` instead of ``MyPagination(...)``.
 
     Arguments:
-        items: The items on this page.
-        page: The number of this page; the first is 1.
-        per_page: The maximum number of items on a page.
+        page: The number of this page, from 1. By default ``page`` of the query string, or 1.
+        per_page: The maximum number of items. By default ``per_page`` of the query string, or 20.
         max_per_page: The maximum of *per_page*; ``None`` sets no limit.
+        error_out: Whether to answer 404 for a page after the last, and for an invalid number.
+        count: Whether to count all items.
+        query_args: What the methods of a subclass need, as ``self._query_args``.
+
+    Attributes:
+        items: The items on this page.
         total: The number of items on all pages; ``None`` if they were not counted. You may set it,
             for example to an estimate.
         more: Whether there are items after this page; ``None`` if *total* shows it.
-        fetch: A function that fetches another page. It takes the number of the page, and whether
-            to raise a 404 if there is no such page.
         estimated: Whether *total* is an estimate. If it is, *more* determines ``has_next``.
+
+    Raises:
+        NotFound: The page does not exist, and *error_out* is true.
+        TypeError: The methods are coroutines.
     """
 
     items: list[T]
@@ -78,9 +88,117 @@ class Pagination(Generic[T]):
     per_page: int
     max_per_page: int | None
     total: int | None
-    more: bool | None = field(repr=False)
-    fetch: Callable[[int, bool], Awaitable[Pagination[T]]] = field(repr=False)
+    more: bool | None = None
     estimated: bool = False
+    _fetch: Callable[[int, bool], Awaitable[Pagination[T]]] | None = None
+    _query_args: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(
+        self,
+        page: int | None = None,
+        per_page: int | None = None,
+        max_per_page: int | None = MAX_PER_PAGE,
+        error_out: bool = True,
+        count: bool = True,
+        **query_args: Any,
+    ) -> None:
+        if self._is_async():
+            name = type(self).__name__
+            raise TypeError(
+                f"the methods of {name} are coroutines: write `await {name}.create(...)` instead of"
+                f" `{name}(...)`"
+            )
+        self._prepare(page, per_page, max_per_page, error_out, query_args)
+        self.items = cast("list[T]", self._query_items())
+        self._require_items(error_out)
+        self.total = cast("int", self._query_count()) if count else None
+
+    @classmethod
+    async def create(
+        cls,
+        page: int | None = None,
+        per_page: int | None = None,
+        max_per_page: int | None = MAX_PER_PAGE,
+        error_out: bool = True,
+        count: bool = True,
+        **query_args: Any,
+    ) -> Self:
+        """Return a page of a subclass; the arguments are those of the class.
+
+        Its methods may be coroutines. The ``__init__`` of the subclass is not called.
+        """
+        self = cls.__new__(cls)
+        self._prepare(page, per_page, max_per_page, error_out, query_args)
+        self.items = await _awaited(self._query_items())
+        self._require_items(error_out)
+        self.total = await _awaited(self._query_count()) if count else None
+        return self
+
+    @classmethod
+    def of(
+        cls,
+        items: list[T],
+        page: int,
+        per_page: int,
+        max_per_page: int | None,
+        total: int | None,
+        more: bool | None,
+        fetch: Callable[[int, bool], Awaitable[Pagination[T]]],
+        estimated: bool = False,
+    ) -> Pagination[T]:
+        """Return a page whose items are known; the arguments are those of the class, and:
+
+        Arguments:
+            fetch: A function that fetches another page. It takes the number of the page, and
+                whether to raise a 404 if there is no such page.
+        """
+        self: Pagination[T] = cls.__new__(cls)
+        self.items, self.page, self.per_page = items, page, per_page
+        self.max_per_page, self.total, self.more = max_per_page, total, more
+        self.estimated, self._fetch = estimated, fetch
+        return self
+
+    def __repr__(self) -> str:
+        count = "not counted" if self.total is None else f"{self.total} items"
+        return f"<{type(self).__name__} page {self.page}, {self.per_page} per page, {count}>"
+
+    @property
+    def _query_offset(self) -> int:
+        """The number of items before this page."""
+        return (self.page - 1) * self.per_page
+
+    def _query_items(self) -> list[T] | Awaitable[list[T]]:
+        raise self._incomplete()
+
+    def _query_count(self) -> int | Awaitable[int]:
+        raise self._incomplete()
+
+    @classmethod
+    def _is_async(cls) -> bool:
+        return any(map(iscoroutinefunction, (cls._query_items, cls._query_count)))
+
+    def _incomplete(self) -> TypeError:
+        return TypeError(
+            f"{type(self).__name__} needs the methods _query_items and _query_count; for a page of"
+            " a statement write `await db.paginate(select)`"
+        )
+
+    def _prepare(
+        self,
+        page: int | None,
+        per_page: int | None,
+        max_per_page: int | None,
+        error_out: bool,
+        query_args: Mapping[str, Any],
+    ) -> None:
+        self._query_args, self.max_per_page = query_args, max_per_page
+        self.page, self.per_page = page_numbers(
+            page=page, per_page=per_page, max_per_page=max_per_page, error_out=error_out
+        )
+
+    def _require_items(self, error_out: bool) -> None:
+        if not self.items and self.page > 1 and error_out:
+            abort(404)
 
     @property
     def first(self) -> int:
@@ -177,8 +295,26 @@ class Pagination(Generic[T]):
         return iter(self.items)
 
     async def _turn(self, page: int, error_out: bool) -> Pagination[T]:
-        other = await self.fetch(page, error_out)
+        other: Pagination[T]
+        if self._fetch is not None:
+            other = await self._fetch(page, error_out)
+        else:
+            make = type(self).create if self._is_async() else type(self)
+            made = make(
+                page=page,
+                per_page=self.per_page,
+                max_per_page=self.max_per_page,
+                error_out=error_out,
+                count=False,
+                **self._query_args,
+            )
+            other = await _awaited(made)
         if self.total is not None:
             other.total, other.estimated = self.total, self.estimated
             other.more = other.more if self.estimated else None
         return other
+
+
+async def _awaited(value: T | Awaitable[T]) -> T:
+    result: Any = await value if isawaitable(value) else value
+    return cast("T", result)

@@ -262,7 +262,7 @@ class MongoDB:
             items = await _slice(query, skip, per_page + (not count)).to_list()
         if not items and page > 1 and error_out:
             abort(404)
-        return Pagination[M](
+        return Pagination[M].of(
             items=items[:per_page],
             page=page,
             per_page=per_page,

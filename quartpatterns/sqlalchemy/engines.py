@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
 
 from quartpatterns._shared.loop_bound import ContextBound
+from quartpatterns.sqlalchemy.libpq import asyncpg_arguments
 from quartpatterns.sqlalchemy.pools import FairPool
 from quartpatterns.sqlalchemy.postgresql import configure_postgresql, connect_asyncpg
 from quartpatterns.sqlalchemy.sessions import Session, unknown_bind
@@ -18,6 +19,12 @@ from quartpatterns.sqlalchemy.sqlite import configure_sqlite, connect_sqlite
 
 __all__ = ["LoopEngines", "make_engine"]
 
+# The names of the connect timeout and, if the driver has one, of the statement timeout.
+_TIMEOUTS = {
+    "asyncpg": ("timeout", "command_timeout"),
+    "aiomysql": ("connect_timeout",),
+    "asyncmy": ("connect_timeout",),
+}
 _CONNECT = {"postgresql+asyncpg": connect_asyncpg, "sqlite+aiosqlite": connect_sqlite}
 
 
@@ -26,6 +33,8 @@ def make_engine(
     *,
     options: Mapping[str, Any] | None = None,
     pragmas: Mapping[str, str | int] | None = None,
+    connect_timeout: float | None = None,
+    statement_timeout: float | None = None,
 ) -> AsyncEngine:
     """Return an engine for *url*, in which all drivers behave alike.
 
@@ -43,15 +52,27 @@ def make_engine(
         options: Options of :func:`~sqlalchemy.create_engine`. Values may be strings, as
             environment variables are.
         pragmas: Pragmas to set on each new connection to a SQLite database.
+        connect_timeout: How long to wait for a connection to a server, in seconds; ``None`` means
+            the driver's default. Options and the URL override it.
+        statement_timeout: How long to wait for a statement on PostgreSQL with asyncpg, in seconds;
+            ``None`` means no limit. Options and the URL override it.
 
     Raises:
+        ValueError: A parameter of the URL has no equivalent in asyncpg.
         ImportError: The driver is not installed; the message says what to install.
 
     .. versionadded:: 0.1
     """
-    options = {**_pool_option(url), **(options or {}), "url": url}
+    arguments = _timeouts(url, connect_timeout, statement_timeout)
     if connect := _CONNECT.get(url.drivername):
-        options["connect_args"] = {"async_creator_fn": connect, **options.get("connect_args", {})}
+        arguments["async_creator_fn"] = connect
+    if url.drivername == "postgresql+asyncpg":
+        url, from_url = asyncpg_arguments(url)
+        arguments |= from_url
+    if url.get_backend_name() in {"mysql", "mariadb"} and "charset" not in url.query:
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    options = {**_pool_options(url), **(options or {}), "url": url}
+    options["connect_args"] = {**arguments, **options.get("connect_args", {})}
     try:
         engine = async_engine_from_config(options, prefix="")
     except ModuleNotFoundError as missing:
@@ -104,10 +125,24 @@ def _sync(engines: Mapping[str | None, AsyncEngine]) -> dict[str | None, Engine]
     return {key: engine.sync_engine for key, engine in engines.items()}
 
 
-def _pool_option(url: URL) -> dict[str, Any]:
+def _pool_options(url: URL) -> dict[str, Any]:
     dialect: Any = url.get_dialect().get_async_dialect_cls(url)
-    default = dialect.get_pool_class(url)
-    return {"poolclass": FairPool} if default is AsyncAdaptedQueuePool else {}
+    if dialect.get_pool_class(url) is not AsyncAdaptedQueuePool:
+        return {}
+    options: dict[str, Any] = {"poolclass": FairPool}
+    if url.get_backend_name() in {"mysql", "mariadb"}:
+        # The server closes connections that are idle for eight hours. As in Flask-SQLAlchemy.
+        options["pool_recycle"] = 7200
+    return options
+
+
+def _timeouts(url: URL, connect: float | None, statement: float | None) -> dict[str, Any]:
+    names = _TIMEOUTS.get(url.get_driver_name(), ())
+    return {
+        name: seconds
+        for name, seconds in zip(names, (connect, statement), strict=False)
+        if seconds is not None
+    }
 
 
 def _data_error(context: ExceptionContext) -> DataError | None:

@@ -35,6 +35,10 @@ _MIGRATE = (
 )
 _BUSY = "Another transaction is writing to the database. Try again in a moment."
 _LOST = "The database server can't be reached. Start it, or correct SQLALCHEMY_DATABASE_URI."
+_TIMEOUT = (
+    "The database server has not answered in time. Try again in a moment, or raise"
+    " SQLALCHEMY_STATEMENT_TIMEOUT."
+)
 _POOL = (
     "All connections to the database are in use. Try again in a moment, or raise pool_size in"
     " SQLALCHEMY_ENGINE_OPTIONS."
@@ -92,6 +96,8 @@ def diagnose(error: SQLAlchemyError) -> HTTPException | None:
         return None
     if is_invalid_value(error):
         return BadRequest("The database can't store a value: it is too large, or has invalid text.")
+    if isinstance(error.orig, TimeoutError):
+        return DatabaseUnavailable(_TIMEOUT, retry_after=5)
     text, retry_after = _by_sqlstate(error) or _by_sqlite_code(error) or ("", None)
     if not text and error.connection_invalidated:
         text, retry_after = _LOST, 5
@@ -104,6 +110,8 @@ def is_transient(error: DBAPIError) -> bool:
     So it is after a serialization failure, a deadlock, a lock timeout and a lost connection. If
     the connection was lost during ``COMMIT``, nobody knows whether it was done.
     """
+    if isinstance(error.orig, TimeoutError):
+        return False  # The statement has already taken long.
     if error.connection_invalidated or _sqlstate(error).startswith(_TRANSIENT):
         return True
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

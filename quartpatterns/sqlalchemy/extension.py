@@ -13,18 +13,20 @@ from quart import Blueprint, Quart, current_app
 from quart.ctx import AppContext
 from quart.signals import appcontext_tearing_down
 from sqlalchemy import URL, orm
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
 from quartpatterns._shared.loop_bound import LoopBound, current_context
 from quartpatterns._shared.unavailable import register_unavailable_handler
 from quartpatterns.sqlalchemy.engines import LoopEngines, make_engine
 from quartpatterns.sqlalchemy.errors import describe, diagnose
+from quartpatterns.sqlalchemy.legacy_query import Query, add_query_class
 from quartpatterns.sqlalchemy.models import Model, bound_metadata, make_model
 from quartpatterns.sqlalchemy.queries import Queries
 from quartpatterns.sqlalchemy.recording import record_queries
 from quartpatterns.sqlalchemy.retries import RetryDecorator
+from quartpatterns.sqlalchemy.scoped_session import ScopedSession
 from quartpatterns.sqlalchemy.sessions import (
     Reading,
     RoutedSession,
@@ -32,10 +34,11 @@ from quartpatterns.sqlalchemy.sessions import (
     reading_session,
     unknown_bind,
 )
-from quartpatterns.sqlalchemy.settings import Settings, read_settings
+from quartpatterns.sqlalchemy.settings import Settings, read_settings, without_driver
 from quartpatterns.sqlalchemy.sqlite import MEMORY, MemoryDatabase
+from quartpatterns.sqlalchemy.track_modifications import track_modifications
 
-__all__ = ["Registration", "SQLAlchemy", "run"]
+__all__ = ["Registration", "SQLAlchemy", "add_models_to_shell", "run"]
 
 T = TypeVar("T")
 
@@ -88,11 +91,7 @@ class Registration:
             setattr(context, _TORN_DOWN, True)
             engines = self.test_engines.get(asyncio.get_running_loop()) or self.loop_engines.find()
             if engines is not None:
-                try:
-                    await engines.sessions.release(context)
-                except DBAPIError as failure:
-                    # The pool discards the connection, and the response is complete.
-                    current_app.logger.warning("a session could not be closed: %s", failure.orig)
+                await engines.sessions.release(context)
 
     async def close(self) -> None:
         """Close the engines of the running event loop, if it has any."""
@@ -119,7 +118,13 @@ class Registration:
                     self._memory[key] = MemoryDatabase()
                 memory = self._memory[key]
                 options = {**options, "connect_args": {MEMORY: memory.name, **arguments}}
-        engine = make_engine(url, options=options, pragmas=self.settings.pragmas)
+        engine = make_engine(
+            url,
+            options=options,
+            pragmas=self.settings.pragmas,
+            connect_timeout=self.settings.connect_timeout,
+            statement_timeout=self.settings.statement_timeout,
+        )
         keep, slow = self.settings.record_queries, self.settings.slow_query_seconds
         if keep or slow is not None:
             record_queries(engine.sync_engine, keep=keep, slow=slow)
@@ -147,10 +152,14 @@ class SQLAlchemy(Queries):
         session_options: Options of each session. ``expire_on_commit`` is false by default, because
             reading an expired attribute would be I/O without an ``await``. ``class_`` is a subclass
             of :class:`~quartpatterns.sqlalchemy.Session`.
+        query_class: The class of ``User.query``, ``db.session.query(User)`` and relationships with
+            ``lazy="dynamic"``.
+        add_models_to_shell: Whether ``quart shell`` has the models, ``db`` and ``run``.
+        disable_autonaming: Whether each model sets its ``__tablename__`` itself.
 
     Raises:
         ValueError: *metadata* was given with a declarative base, which has its own.
-        TypeError: The class for sessions is invalid.
+        TypeError: An option of sessions is invalid.
 
     .. versionadded:: 0.1
     """
@@ -163,10 +172,26 @@ class SQLAlchemy(Queries):
         metadata: sa.MetaData | None = None,
         engine_options: Mapping[str, Any] | None = None,
         session_options: Mapping[str, Any] | None = None,
+        query_class: type[Query[Any]] = Query,
+        add_models_to_shell: bool = True,
+        disable_autonaming: bool = False,
     ) -> None:
-        self.Model: type[DeclarativeBase] = make_model(model_class, metadata)
+        checked: Any = query_class
+        if not issubclass(checked, Query):
+            raise TypeError("query_class must be a subclass of quartpatterns.sqlalchemy.Query")
+        self.Query = query_class
+        self.Model: type[DeclarativeBase] = make_model(
+            model_class, metadata, autonaming=not disable_autonaming, query_class=query_class
+        )
+        self._add_models_to_shell = add_models_to_shell
         self._engine_options = dict(engine_options or {})
-        options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
+        options: dict[str, Any] = {"expire_on_commit": False, "query_cls": query_class}
+        options |= session_options or {}
+        if "scopefunc" in options:
+            raise TypeError(
+                "scopefunc in session_options is not supported: a session belongs to its context;"
+                " for another one write `async with db.new_session() as session:`"
+            )
         session_class: Any = options.pop("class_", Session)
         if not issubclass(session_class, Session):
             raise TypeError(
@@ -178,6 +203,11 @@ class SQLAlchemy(Queries):
                 " quartpatterns.sqlalchemy.RoutedSession"
             )
         self._session_class: type[Session] = session_class
+        sync_class: Any = options.get("sync_session_class") or session_class.sync_session_class
+        # A class of its own, so that events of this object's sessions are not those of others.
+        options["sync_session_class"] = type(sync_class.__name__, (sync_class,), {})
+        self._sync_session_class: type[RoutedSession] = options["sync_session_class"]
+        self._scoped_session = ScopedSession(self._current_session, self._sync_session_class)
         self._session_options = options
         self._reading_options = {**options, "autoflush": False, "reading": True}
         self._metadatas = self.metadatas
@@ -201,28 +231,42 @@ class SQLAlchemy(Queries):
         app.extensions["sqlalchemy"] = registration
         app.after_serving(registration.close)
         app.teardown_appcontext(registration.discard_session)
-        app.shell_context_processor(partial(_shell_names, self))
+        for key in registration.settings.databases:
+            bound_metadata(self.metadata, key)
+        if registration.settings.track_modifications:
+            track_modifications(self._sync_session_class)
+        if self._add_models_to_shell:
+            app.shell_context_processor(partial(_shell_names, self))
         register_unavailable_handler(app, SQLAlchemyError, diagnose=diagnose, describe=describe)
         if _WIDGETS not in app.blueprints:
             app.register_blueprint(Blueprint(_WIDGETS, __name__, template_folder="widgets"))
 
     @property
-    def session(self) -> AsyncSession:
+    def session(self) -> Session:
         """The session of the current context; under :meth:`reading`, one that only reads.
 
         Only one task at a time may use it. Tasks that run concurrently, as under
         :func:`asyncio.gather`, each need a :meth:`new_session`.
 
+        Outside of a context this is a :class:`ScopedSession`, which stands for the session of a
+        later context. Using it raises a :exc:`RuntimeError` until then, but
+        ``event.listen(db.session, ...)`` is possible.
+
         Raises:
-            RuntimeError: There is no context, or the view is synchronous.
+            RuntimeError: The view is synchronous, or the application is not initialised.
         """
+        if current_context() is None:
+            return cast("Session", self._scoped_session)
+        return self._current_session()
+
+    def _current_session(self) -> Session:
         registration, engines, context = self._find("db.session")
         if (session := reading_session(self, context) or engines.sessions.get(context)) is None:
             session = self._make_session(engines.sync_engines, self._session_options)
             registration.set_session(context, engines, session)
         return session
 
-    def new_session(self) -> AsyncSession:
+    def new_session(self) -> Session:
         """Return another session: ``async with db.new_session() as session:``.
 
         It is for tasks that run concurrently. It is closed at the end of the block, which does not
@@ -329,6 +373,25 @@ class SQLAlchemy(Queries):
             async with engines[key].begin() as connection:
                 await connection.run_sync(partial(function, bound_metadata(self.metadata, key)))
 
+    def relationship(self, *args: Any, **options: Any) -> Any:
+        """Return a relationship; with ``lazy="dynamic"`` its queries are of :attr:`Query`."""
+        return orm.relationship(*args, **add_query_class(options, self.Query))
+
+    def dynamic_loader(self, argument: Any, **options: Any) -> Any:
+        """Return a relationship with ``lazy="dynamic"``, whose queries are of :attr:`Query`."""
+        return orm.dynamic_loader(argument, **add_query_class(options, self.Query))
+
+    def __repr__(self) -> str:
+        context = current_context()
+        registration: Any = context and context.app.extensions.get("sqlalchemy")
+        if not isinstance(registration, Registration) or registration.db is not self:
+            return f"<{type(self).__name__}>"
+        databases = dict(registration.settings.databases)
+        default = databases.pop(None, None)
+        text = "(No default engine)" if default is None else str(without_driver(default.url))
+        more = f" +{len(databases)} engines" if databases else ""
+        return f"<{type(self).__name__} {text}{more}>"
+
     def _make_session(
         self, engines: Mapping[str | None, sa.Engine], options: Mapping[str, Any]
     ) -> Session:
@@ -364,6 +427,8 @@ class SQLAlchemy(Queries):
 
         def __getattr__(self, name: str) -> Any:
             """Return a name of SQLAlchemy, as in Flask-SQLAlchemy: ``db.Column``, ``db.select``."""
+            if name == "get_engine":
+                raise AttributeError("db.get_engine(key) is not supported: write db.engines[key]")
             for module in (sa, orm):
                 if not name.startswith("_") and hasattr(module, name):
                     return getattr(module, name)
@@ -372,6 +437,14 @@ class SQLAlchemy(Queries):
 
 async def _discard_session(app: Quart, **values: Any) -> None:
     await app.extensions["sqlalchemy"].discard_session()
+
+
+def add_models_to_shell() -> dict[str, Any]:
+    """Return the names of ``quart shell``: the models, ``db`` and :func:`run`.
+
+    .. versionadded:: 0.1
+    """
+    return _shell_names(current_app.extensions["sqlalchemy"].db)
 
 
 def _shell_names(db: SQLAlchemy) -> dict[str, Any]:

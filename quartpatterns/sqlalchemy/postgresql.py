@@ -17,8 +17,11 @@ from sqlalchemy.dialects.postgresql.asyncpg import (
     AsyncAdapt_asyncpg_connection,
     AsyncAdapt_asyncpg_ss_cursor,
 )
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Dialect, ExceptionContext
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.util import await_only
+
+from quartpatterns.sqlalchemy.libpq import KEEPALIVE, keepalive_class
 
 __all__ = ["BatchConnection", "BatchCursor", "configure_postgresql", "connect_asyncpg"]
 
@@ -26,7 +29,9 @@ __all__ = ["BatchConnection", "BatchCursor", "configure_postgresql", "connect_as
 def configure_postgresql(engine: Engine) -> None:
     """Register the event handlers of this module on an engine for asyncpg."""
     event.listen(engine, "checkin", _reset_autocommit)
+    event.listen(engine, "checkout", _replace_closed)
     event.listen(engine, "do_connect", _connect_adapter)
+    event.listen(engine, "handle_error", _statement_timeout)
 
 
 async def connect_asyncpg(*args: Any, **options: Any) -> Any:
@@ -36,6 +41,8 @@ async def connect_asyncpg(*args: Any, **options: Any) -> Any:
     """
     asyncpg: Any = importlib.import_module("asyncpg")  # It has no types.
     # The context is empty, because the connection would keep the current request alive.
+    if (keepalive := options.pop(KEEPALIVE, None)) is not None:
+        options["connection_class"] = keepalive_class(keepalive)
     connecting = asyncio.create_task(asyncpg.connect(*args, **options), context=Context())
     try:
         return await connecting
@@ -43,7 +50,8 @@ async def connect_asyncpg(*args: Any, **options: Any) -> Any:
         connecting.add_done_callback(_terminate)
         raise
     except OSError as error:
-        raise asyncpg.exceptions.ClientCannotConnectError(str(error)) from error
+        text = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        raise asyncpg.exceptions.ClientCannotConnectError(text) from error
 
 
 class BatchCursor(AsyncAdapt_asyncpg_ss_cursor):
@@ -64,7 +72,11 @@ class BatchConnection(AsyncAdapt_asyncpg_connection):
     """SQLAlchemy's adapter of a connection, with a :class:`BatchCursor` for streams."""
 
     __slots__ = ()
-    _ss_cursor_cls: Any = BatchCursor
+
+    def cursor(self, server_side: bool = False) -> Any:
+        """Return a cursor; with *server_side* one that fetches rows when they are asked for."""
+        cursor_class: Any = BatchCursor  # It has no types.
+        return cursor_class(self) if server_side else super().cursor()
 
 
 def _connect_adapter(
@@ -74,19 +86,48 @@ def _connect_adapter(
     creator = options.pop("async_creator_fn")
     cache_size = options.pop("prepared_statement_cache_size", 100)  # SQLAlchemy's default
     name_function = options.pop("prepared_statement_name_func", None)
-    connecting = BatchConnection.create(
-        cast("Any", dialect.loaded_dbapi),
-        creator(*arguments, **options),
-        prepared_statement_cache_size=cache_size,
-        prepared_statement_name_func=name_function,
-    )
-    return await_only(connecting)
+    adapter: Any = BatchConnection
+    dbapi: Any = dialect.loaded_dbapi
+    connecting = creator(*arguments, **options)
+    values = {
+        "prepared_statement_cache_size": cache_size,
+        "prepared_statement_name_func": name_function,
+    }
+    if hasattr(adapter, "create"):
+        return cast("BatchConnection", await_only(adapter.create(dbapi, connecting, **values)))
+    # SQLAlchemy 2.0, which does not recognize asyncpg's errors of connecting either.
+    try:
+        connection = await_only(connecting)
+    except Exception as error:
+        if (state := getattr(error, "sqlstate", None)) is None:
+            raise
+        known = dbapi.OperationalError(f"{type(error)}: {error}")
+        known.pgcode = known.sqlstate = state
+        raise known from error
+    return cast("BatchConnection", adapter(dbapi, connection, **values))
 
 
 def _reset_autocommit(connection: Any, record: object) -> None:
     # db.reading() has set it.
     if connection is not None:
         connection.autocommit = False
+
+
+def _replace_closed(connection: Any, record: object, proxy: object) -> None:
+    # asyncpg has noticed that the server is gone; the pool opens another connection.
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _statement_timeout(context: ExceptionContext) -> OperationalError | None:
+    """Make the timeout of a statement an error of the database, and close the connection."""
+    error = context.original_exception
+    if not isinstance(error, TimeoutError):
+        return None
+    # SQLAlchemy closes this connection, and asyncpg cancels the statement on the server.
+    context.is_disconnect = True
+    context.invalidate_pool_on_disconnect = False
+    return OperationalError(context.statement, None, error, connection_invalidated=True)
 
 
 def _terminate(connecting: asyncio.Task[Any]) -> None:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-import sqlalchemy as sa
 from quart import abort, has_request_context, request
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import lazyload
-from sqlalchemy.sql.base import Executable
-from sqlalchemy.sql.elements import ClauseElement
 
 from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
 from quartpatterns.sqlalchemy.errors import is_invalid_value
 from quartpatterns.sqlalchemy.keyset import KeysetPage, keyset_page
+from quartpatterns.sqlalchemy.pages import StatementPages, paginate
 from quartpatterns.sqlalchemy.sessions import RoutedSession
 
 if TYPE_CHECKING:
@@ -31,14 +26,8 @@ __all__ = ["Queries"]
 
 T = TypeVar("T")
 
-MAX_OFFSET = 2**63 - 1
-"""The largest offset of a database. Pages beyond it are empty."""
-
 BATCH = 500
 """Rows in a batch. With more, garbage collections and cache misses make a row slower."""
-
-EXACT = 10_000
-"""Estimates below this number are replaced by a count, which is fast then."""
 
 
 class Queries(ABC):
@@ -46,7 +35,7 @@ class Queries(ABC):
 
     @property
     @abstractmethod
-    def session(self) -> AsyncSession:
+    def session(self) -> Any:
         """The session that executes the queries."""
 
     async def get_or_404(
@@ -64,7 +53,7 @@ class Queries(ABC):
             NotFound: There is no such row, or the database can't store such a key.
         """
         try:
-            value = await self.session.get(entity, ident, **options)
+            value: T | None = await self.session.get(entity, ident, **options)
         except DBAPIError as error:
             if not is_invalid_value(error):
                 raise
@@ -110,6 +99,8 @@ class Queries(ABC):
     ) -> Pagination[T]:
         """Return one page of the results of *select*, which should be ordered.
 
+        An entity that a join repeats is one item.
+
         Arguments:
             select: A statement that selects a model or a column.
             page: The number of the page, from 1. By default ``page`` of the query string, or 1.
@@ -123,43 +114,14 @@ class Queries(ABC):
         Raises:
             NotFound: The page does not exist, and *error_out* is true.
         """
-        page, per_page = page_numbers(
-            page=page, per_page=per_page, max_per_page=max_per_page, error_out=error_out
-        )
-
-        def fetch(page: int, error_out: bool) -> Awaitable[Pagination[T]]:
-            return self.paginate(
-                select,
-                page=page,
-                per_page=per_page,
-                max_per_page=max_per_page,
-                error_out=error_out,
-                count=False,
-            )
-
-        session, offset = self.session, (page - 1) * per_page
-        # Counting comes first, so that the items of many waiting requests are not in memory, where
-        # each garbage collection would visit them.
-        total = await _count(session, select) if count is True else None
-        items: list[T] = []
-        if offset < total if total is not None else offset <= MAX_OFFSET - per_page:
-            limited = select.limit(per_page + (count is not True)).offset(offset)
-            items = list((await session.scalars(limited)).unique())
-        if not items and page > 1 and error_out:
-            abort(404)
-        pagination = Pagination[T](
-            items=items[:per_page],
+        return await paginate(
+            StatementPages(self.session, select),
             page=page,
             per_page=per_page,
             max_per_page=max_per_page,
-            total=total,
-            more=None if count is True else len(items) > per_page,
-            fetch=fetch,
+            error_out=error_out,
+            count=count,
         )
-        if count == "estimate":
-            pagination.total, pagination.estimated = await _estimate(session, select)
-            pagination.settle(offset)
-        return pagination
 
     async def keyset_paginate(
         self,
@@ -238,41 +200,6 @@ def _or_404(value: T | None, description: str | None) -> T:
     if value is None:
         abort(404, description=description)
     return value
-
-
-# Counting and estimating.
-
-
-class _Explain(Executable, ClauseElement):
-    """The plan of a statement, as JSON: https://www.postgresql.org/docs/current/sql-explain.html"""
-
-    inherit_cache = False
-
-    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
-        self.statement = statement
-
-
-@compiles(_Explain)
-def _compile_explain(element: _Explain, compiler: Any, **options: Any) -> str:
-    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
-
-
-async def _count(session: AsyncSession, select: Select[*tuple[Any, ...]]) -> int:
-    rows = select.options(lazyload("*")).order_by(None).subquery()
-    counted = sa.select(sa.func.count()).select_from(rows)
-    return (await session.execute(counted)).scalar_one()
-
-
-async def _estimate(session: AsyncSession, select: Select[*tuple[Any, ...]]) -> tuple[int, bool]:
-    """Return the number of rows, and whether it is an estimate of PostgreSQL's planner."""
-    if session.get_bind(clause=select).dialect.name != "postgresql":
-        return await _count(session, select), False
-    explain = _Explain(select.options(lazyload("*")).order_by(None))
-    plans = (await session.execute(explain)).scalar_one()
-    [plan] = json.loads(plans) if isinstance(plans, str) else plans
-    if (rows := int(plan["Plan"]["Plan Rows"])) < EXACT:
-        return await _count(session, select), False
-    return rows, True
 
 
 # Results of any size.

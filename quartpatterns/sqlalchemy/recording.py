@@ -16,7 +16,7 @@ from quart import current_app, g, has_app_context
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-__all__ = ["Query", "get_recorded_queries", "record_queries"]
+__all__ = ["QueryInfo", "get_recorded_queries", "record_queries"]
 
 MAX_RECORDED = 1000
 """The number of queries that a context keeps, because a websocket may live for days."""
@@ -29,12 +29,12 @@ _log = logging.getLogger(_PACKAGE)
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class QueryInfo:
     """An executed statement.
 
     Arguments:
         statement: The text of the statement.
-        parameters: Its parameters, or a sequence of them.
+        parameters: A list with the parameters of each execution, as in Flask-SQLAlchemy.
         start_time: When it was sent, by :func:`time.perf_counter`.
         end_time: When its result, or the first rows of a stream, arrived.
         location: The line that executed it: ``views.py:33 (list_users)``.
@@ -54,7 +54,7 @@ class Query:
         return self.end_time - self.start_time
 
 
-def get_recorded_queries() -> list[Query]:
+def get_recorded_queries() -> list[QueryInfo]:
     """Return the last thousand queries of the current context.
 
     They are recorded if ``SQLALCHEMY_RECORD_QUERIES`` is true.
@@ -75,21 +75,21 @@ def record_queries(engine: Engine, *, keep: bool, slow: float | None) -> None:
     def after(
         connection: object, cursor: object, statement: str, values: object, context: Any, many: bool
     ) -> None:
-        add(statement, values, context, "")
+        add(statement, context, "")
 
     def failed(error: ExceptionContext) -> None:
         if error.execution_context is not None and error.statement is not None:
             cause = error.original_exception.__cause__ or error.original_exception
             outcome = f", then {type(cause).__name__}"
-            add(error.statement, error.parameters, error.execution_context, outcome)
+            add(error.statement, error.execution_context, outcome)
 
-    def add(statement: str, values: object, context: Any, outcome: str) -> None:
+    def add(statement: str, context: Any, outcome: str) -> None:
         end = perf_counter()
         start = getattr(context, "quartpatterns_start_time", end)
         is_slow = slow is not None and end - start >= slow
         if not is_slow and not keep:
             return
-        query = Query(statement, values, start, end, _location())
+        query = QueryInfo(statement, context.parameters, start, end, _location())
         if keep and has_app_context():
             g.setdefault(_KEY, deque(maxlen=MAX_RECORDED)).append(query)
         if is_slow:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar, Token
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 import sqlalchemy as sa
 from quart.ctx import AppContext
 from sqlalchemy import Connection, Engine, event, orm
-from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.exc import DBAPIError, UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import visitors
 
@@ -20,6 +21,9 @@ from quartpatterns._shared.calling import is_async
 from quartpatterns._shared.cleanup import finish
 from quartpatterns.sqlalchemy.pools import FairPool
 from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
+
+if TYPE_CHECKING:
+    from quartpatterns.sqlalchemy.legacy_query import Query
 
 __all__ = [
     "BIND_KEY",
@@ -34,6 +38,8 @@ __all__ = [
 
 BIND_KEY = "bind_key"
 """The key of the bind in ``MetaData.info``."""
+
+_log = logging.getLogger(__name__.rpartition(".")[0])
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -207,6 +213,43 @@ class Session(AsyncSession):
             await waiter
         await self._run("close", AsyncSession.close)
 
+    def __call__(self) -> Self:
+        """Return this session, as ``db.session()`` does."""
+        return self
+
+    async def remove(self) -> None:
+        """Close the session, as :meth:`close` does, and forget its objects."""
+        await self.close()
+
+    def query(self, *entities: Any) -> Query[Any]:
+        """Return a query of SQLAlchemy 1.x: ``await session.query(User).all()``."""
+        return cast("Query[Any]", self.sync_session.query(*entities))
+
+    async def bulk_save_objects(self, objects: Iterable[object], **options: Any) -> None:
+        """Call :meth:`sqlalchemy.orm.Session.bulk_save_objects`."""
+        await self.run_sync(lambda sync: sync.bulk_save_objects(objects, **options))
+
+    async def bulk_insert_mappings(
+        self, mapper: Any, mappings: Iterable[dict[str, Any]], **options: Any
+    ) -> None:
+        """Call :meth:`sqlalchemy.orm.Session.bulk_insert_mappings`."""
+        await self.run_sync(lambda sync: sync.bulk_insert_mappings(mapper, mappings, **options))
+
+    async def bulk_update_mappings(self, mapper: Any, mappings: Iterable[dict[str, Any]]) -> None:
+        """Call :meth:`sqlalchemy.orm.Session.bulk_update_mappings`."""
+        await self.run_sync(lambda sync: sync.bulk_update_mappings(mapper, mappings))
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Close the session, also if its connection is lost: then nothing is left to roll back."""
+        await finish(self._close_lost)
+
+    async def _close_lost(self) -> None:
+        try:
+            await self.close()
+        except DBAPIError as failure:
+            # The pool discards the connection, and what the block has computed is complete.
+            _log.warning("a session could not be closed: %s", failure.orig)
+
     def discard(self) -> Coroutine[Any, Any, None] | None:
         """Close the session for good, because its context has ended. A second call does no harm.
 
@@ -218,7 +261,7 @@ class Session(AsyncSession):
             # A task, and a greenlet in it, would cost as much as reading a row.
             self.sync_session.close()
             return None
-        return self.close()
+        return self._close_lost()
 
     async def run_exclusively(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Await the method *work*, unless another task awaits one.

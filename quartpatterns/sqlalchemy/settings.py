@@ -18,8 +18,17 @@ from quartpatterns._shared.settings import (
     apply_defaults,
     refuse_unknown,
 )
+from quartpatterns.sqlalchemy.libpq import asyncpg_arguments, separate_hosts
 
-__all__ = ["DEFAULTS", "Database", "Settings", "async_url", "read_settings", "sqlite_file"]
+__all__ = [
+    "DEFAULTS",
+    "Database",
+    "Settings",
+    "async_url",
+    "read_settings",
+    "sqlite_file",
+    "without_driver",
+]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _PRAGMAS: Mapping[str, str | int] = MappingProxyType({"foreign_keys": "ON", "journal_mode": "WAL"})
@@ -33,6 +42,9 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "SQLALCHEMY_ECHO": False,
         "SQLALCHEMY_RECORD_QUERIES": False,
         "SQLALCHEMY_SLOW_QUERY_SECONDS": None,
+        "SQLALCHEMY_TRACK_MODIFICATIONS": False,
+        "SQLALCHEMY_CONNECT_TIMEOUT": 10,
+        "SQLALCHEMY_STATEMENT_TIMEOUT": 30,
         "SQLALCHEMY_SQLITE_PRAGMAS": _PRAGMAS,
     }
 )
@@ -41,9 +53,11 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 _ENGINE_OPTION = "pass it in SQLALCHEMY_ENGINE_OPTIONS, by the name that create_engine() gives it"
 _UNSUPPORTED = {
     "SQLALCHEMY_COMMIT_ON_TEARDOWN": "await db.session.commit() in the view",
+    "SQLALCHEMY_MAX_OVERFLOW": _ENGINE_OPTION,
+    "SQLALCHEMY_NATIVE_UNICODE": "remove it, because all drivers use Unicode",
     "SQLALCHEMY_POOL_RECYCLE": _ENGINE_OPTION,
     "SQLALCHEMY_POOL_SIZE": _ENGINE_OPTION,
-    "SQLALCHEMY_TRACK_MODIFICATIONS": "listen to the session events of SQLAlchemy",
+    "SQLALCHEMY_POOL_TIMEOUT": _ENGINE_OPTION,
 }
 
 _DRIVERS = {
@@ -74,6 +88,9 @@ class Settings:
     pragmas: Mapping[str, str | int]
     record_queries: bool
     slow_query_seconds: float | None
+    track_modifications: bool
+    connect_timeout: float | None
+    statement_timeout: float | None
 
 
 def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
@@ -83,20 +100,15 @@ def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
         RuntimeError: No database is configured.
         ValueError: A setting or a URL is invalid.
     """
-    # Its default in Flask-SQLAlchemy, which many applications set to avoid a warning of version 2.
-    known = {*DEFAULTS}
-    if not cast("dict[str, Any]", app.config).get("SQLALCHEMY_TRACK_MODIFICATIONS"):
-        known.add("SQLALCHEMY_TRACK_MODIFICATIONS")
-    refuse_unknown(app.config, "SQLALCHEMY_", known, _UNSUPPORTED)
+    refuse_unknown(app.config, "SQLALCHEMY_", {*DEFAULTS}, _UNSUPPORTED)
     apply_defaults(app, DEFAULTS)
+    # None is a frequent value of older applications.
+    app.config["SQLALCHEMY_TRACK_MODIFICATIONS"] = bool(
+        cast("Any", app.config["SQLALCHEMY_TRACK_MODIFICATIONS"])
+    )
     settings = SettingsReader(app.config)
     echo = settings.choice("SQLALCHEMY_ECHO", (False, True, "debug"))
-    options = {
-        "echo": echo,
-        "echo_pool": echo,
-        **engine_options,
-        **settings.mapping("SQLALCHEMY_ENGINE_OPTIONS", secret=True),
-    }
+    options = {"echo": echo, "echo_pool": echo, **engine_options}
     databases = _read_databases(settings, app.instance_path, options)
     for database in databases.values():
         file = sqlite_file(database.url)
@@ -107,6 +119,9 @@ def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
         settings.mapping("SQLALCHEMY_SQLITE_PRAGMAS"),
         settings.boolean("SQLALCHEMY_RECORD_QUERIES"),
         settings.optional(settings.seconds, "SQLALCHEMY_SLOW_QUERY_SECONDS", zero=True),
+        settings.boolean("SQLALCHEMY_TRACK_MODIFICATIONS"),
+        settings.optional(settings.seconds, "SQLALCHEMY_CONNECT_TIMEOUT"),
+        settings.optional(settings.seconds, "SQLALCHEMY_STATEMENT_TIMEOUT"),
     )
 
 
@@ -114,8 +129,12 @@ def _read_databases(
     settings: SettingsReader, folder: str, options: Mapping[str, Any]
 ) -> dict[str | None, Database]:
     binds: dict[str | None, Mapping[str, Any]] = {}
-    if uri := settings.value("SQLALCHEMY_DATABASE_URI"):
-        binds[None] = {"url": uri, "replica": settings.value("SQLALCHEMY_REPLICA_URI")}
+    # They are those of the default database only, as in Flask-SQLAlchemy.
+    own = {**settings.mapping("SQLALCHEMY_ENGINE_OPTIONS", secret=True)}
+    url = own.pop("url", options.get("url"))
+    if uri := settings.value("SQLALCHEMY_DATABASE_URI") or url:
+        own["replica"] = settings.value("SQLALCHEMY_REPLICA_URI")
+        binds[None] = {**own, "url": uri}
     for key, value in settings.mapping("SQLALCHEMY_BINDS", secret=True).items():
         bind: Any = {"url": value} if isinstance(value, str | URL) else value
         if not isinstance(bind, Mapping) or "url" not in bind:
@@ -161,15 +180,17 @@ def async_url(url: str | URL, folder: str | Path = "") -> URL:
     .. versionadded:: 0.1
     """
     try:
-        result = make_url(url)
+        result = make_url(separate_hosts(url) if isinstance(url, str) else url)
         if result.drivername == "postgres":
             result = result.set(drivername="postgresql")
         if driver := _DRIVERS.get(result.drivername):
             result = result.set(drivername=f"{result.drivername}+{driver}")
         is_async = result.get_dialect().get_async_dialect_cls(result).is_async
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        # The error of an invalid port, which a password with a slash seems to be, quotes it.
+        quoted = error if isinstance(error, ArgumentError | NoSuchModuleError) else "its port"
         raise ValueError(
-            f"SQLALCHEMY_DATABASE_URI is not the URL of a database ({error}); write"
+            f"SQLALCHEMY_DATABASE_URI is not the URL of a database ({quoted}); write"
             " sqlite:///name.db or postgresql://user:password@host/name"
         ) from error
     if not is_async:
@@ -179,13 +200,22 @@ def async_url(url: str | URL, folder: str | Path = "") -> URL:
             f"SQLALCHEMY_DATABASE_URI names {driver}, which blocks the event loop; write"
             f" {backend}:// without a driver{named}"
         )
-    if result.drivername == "postgresql+asyncpg" and "sslmode" in result.query:
-        mode = result.query["sslmode"]
-        result = result.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    if result.drivername == "postgresql+asyncpg":
+        asyncpg_arguments(result)  # It raises the error; make_engine() needs the arguments.
+        if "sslmode" in result.query and not {"sslrootcert", "sslcert"} & {*result.query}:
+            mode = result.query["sslmode"]
+            result = result.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
     if (file := sqlite_file(result)) and not file.is_absolute():
         scheme = "file:" if (result.database or "").startswith("file:") else ""
         result = result.set(database=f"{scheme}{Path(folder, file)}")
     return result
+
+
+def without_driver(url: URL) -> URL:
+    """Return *url* without the driver that :func:`async_url` has added."""
+    backend = url.get_backend_name()
+    default = _DRIVERS.get(backend) == url.get_driver_name()
+    return url.set(drivername=backend) if default else url
 
 
 def sqlite_file(url: URL) -> Path | None:

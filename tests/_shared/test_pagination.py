@@ -20,7 +20,7 @@ def made(
 ) -> Pagination[int]:
     first = (page - 1) * 10
     items = list(range(first, first + 10))
-    return Pagination(items, page, 10, 100, total, more, fetch, **other)
+    return Pagination.of(items, page, 10, 100, total, more, fetch, **other)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_unknown_option(app_class: type[Quart]) -> None:
     [
         ("SQLALCHEMY_DATABASE_URL", MEMORY, "did you mean SQLALCHEMY_DATABASE_URI"),
         ("SQLALCHEMY_POOL_SIZE", 3, "SQLALCHEMY_ENGINE_OPTIONS"),
-        ("SQLALCHEMY_TRACK_MODIFICATIONS", True, "session events"),
+        ("SQLALCHEMY_CONNECT_TIMEOUT", 0, "SQLALCHEMY_CONNECT_TIMEOUT"),
         ("SQLALCHEMY_ECHO", "yes", "must be False, True or 'debug'"),
         ("SQLALCHEMY_RECORD_QUERIES", "false", "must be True or False"),
         ("SQLALCHEMY_SLOW_QUERY_SECONDS", -1, "0 or more"),
@@ -286,7 +286,7 @@ def test_names_of_sqlalchemy() -> None:
     """The names of SQLAlchemy are attributes, as in Flask-SQLAlchemy."""
     own: Any = SQLAlchemy()
     assert own.Column is sa.Column
-    assert own.relationship is sa.orm.relationship
+    assert own.mapped_column is sa.orm.mapped_column
     with pytest.raises(AttributeError, match="sesion"):
         own.sesion  # noqa: B018
 

@@ -152,6 +152,53 @@ def test_half_a_migration(url: str, tmp_path: Path) -> None:
     assert tables(url) == []
 
 
+AUTOCOMMIT = """
+    with op.get_context().autocommit_block():
+        op.execute("STATEMENT")
+    op.execute("CREATE TABLE after_block (id INTEGER PRIMARY KEY)")
+"""
+STATEMENTS = {
+    "postgresql": "CREATE INDEX CONCURRENTLY by_email ON users (email)",
+    "sqlite": "VACUUM",
+}
+
+
+@pytest.mark.parametrize("kind", ["this project", "a new project"])
+def test_autocommit_block(url: str, tmp_path: Path, kind: str) -> None:
+    """A statement that runs in no transaction is possible, while another process waits."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(find_migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    if kind == "a new project":
+        skeleton = (PACKAGE / "packaging/skeleton/sqlalchemy/migrations/env.py").read_text()
+        # It imports an application that does not exist here.
+        skeleton = skeleton.replace("from yourapplication import create_app\n", "")
+        example = "quartpatterns.sqlalchemy.example.port"
+        skeleton = skeleton.replace("yourapplication.models", example)
+        (folder / "env.py").write_text(skeleton)
+    first = folder / "versions" / "0001_users.py"
+    statement = STATEMENTS[url.partition(":")[0]]
+    block = AUTOCOMMIT.replace("STATEMENT", statement)
+    first.write_text(first.read_text().replace("\n\n\ndef downgrade", f"{block}\n\ndef downgrade"))
+    script = (
+        "import sys; import quartpatterns.sqlalchemy.migrations as m; from pathlib import Path;"
+    )
+    script += "m.upgrade(sys.argv[1], folder=Path(sys.argv[2]))"
+
+    def run(_: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", script, url, str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    with ThreadPoolExecutor(2) as executor:
+        done = list(executor.map(run, range(2 if url.startswith("postgresql") else 1)))
+    assert [one.returncode for one in done] == [0] * len(done), [one.stderr for one in done]
+    assert tables(url) == ["after_block", "alembic_version", "users"]
+
+
 def test_new_migration(url: str, tmp_path: Path) -> None:
     """A migration that is generated runs; where nothing has changed it is empty."""
     folder = tmp_path / "migrations"

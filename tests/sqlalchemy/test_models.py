@@ -22,7 +22,7 @@ from sqlalchemy.orm import (
 )
 
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
-from quartpatterns.sqlalchemy.models import snake_case
+from quartpatterns.sqlalchemy.models import camel_to_snake_case
 
 
 class Base(Model, DeclarativeBase):
@@ -128,7 +128,7 @@ def test_no_primary_key() -> None:
     ],
 )
 def test_snake_case(name: str, snake: str) -> None:
-    assert snake_case(name) == snake
+    assert camel_to_snake_case(name) == snake
 
 
 @settings(deadline=None)
@@ -137,11 +137,12 @@ def test_names_of_flask_sqlalchemy(name: str) -> None:
     """A model that moves finds its table: the names are those that Flask-SQLAlchemy gives."""
     from flask_sqlalchemy.model import camel_to_snake_case
 
-    assert snake_case(name) == camel_to_snake_case(name)
+    assert camel_to_snake_case(name) == camel_to_snake_case(name)
 
 
 async def test_repr() -> None:
-    assert repr(UserGroup()).startswith("<UserGroup (not stored, at 0x")
+    group = UserGroup()
+    assert repr(group) == f"<UserGroup (transient {id(group)})>"
 
 
 @pytest.fixture

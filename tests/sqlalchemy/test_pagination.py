@@ -29,7 +29,7 @@ async def no_other(page: int, error_out: bool) -> NoReturn:
 def made(page: int, per_page: int, total: int) -> Pagination[int]:
     first = (page - 1) * per_page
     items = list(range(first, min(first + per_page, total)))
-    return Pagination(items, page, per_page, 100, total, more=None, fetch=no_other)
+    return Pagination.of(items, page, per_page, 100, total, more=None, fetch=no_other)
 
 
 class Made(FlaskPagination):

@@ -120,6 +120,28 @@ def test_blocks(tmp_path: Path) -> None:
     run(use + trial, tmp_path)
 
 
+SERVED = """
+import asyncio
+
+
+async def main():
+    client = app.test_client()
+    async with app.test_app():
+        assert (await client.get("/users/1")).status_code == 404
+        assert (await client.post("/users/admin")).status_code == 201
+        assert await (await client.get("/users/1")).get_json() == {"name": "admin"}
+
+
+asyncio.run(main())
+print("done")
+"""
+
+
+def test_first_example(tmp_path: Path) -> None:
+    """The first example, served as it is typed, makes its own tables."""
+    run(BLOCKS[0] + SERVED, tmp_path)
+
+
 def test_binds(tmp_path: Path) -> None:
     """The block about binds, put between the configuration and its use."""
     before, use, after = BLOCKS[0].partition("db.init_app(app)\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import pytest
 from quart import Quart, current_app, websocket
@@ -287,9 +287,19 @@ async def test_session_after_the_end(app: Quart) -> None:
 
 
 async def test_without_context(app: Quart) -> None:
-    for use in (lambda: db.session, lambda: db.engine, db.new_session):
+    """Using a session needs a context; naming it does not."""
+    named = db.session
+    uses: list[Callable[[], object]] = [
+        named,
+        lambda: named.add(Item(name="x")),
+        lambda: db.engine,
+        db.new_session,
+    ]
+    for use in uses:
         with pytest.raises(RuntimeError, match=r"async with app.app_context\(\)"):
             use()
+    async with app.app_context():
+        assert named() is db.session
 
 
 async def test_another_object(app: Quart) -> None:

@@ -9,7 +9,7 @@ from typing import Any, assert_type
 from quart import Quart
 from sqlalchemy import URL, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from werkzeug.exceptions import HTTPException
 
@@ -17,7 +17,7 @@ from quartpatterns.sqlalchemy import (
     KeysetPage,
     Model,
     Pagination,
-    Query,
+    QueryInfo,
     Session,
     SQLAlchemy,
     async_url,
@@ -41,8 +41,8 @@ db = SQLAlchemy(model_class=Base)
 
 async def extension(app: Quart) -> None:
     assert_type(db.init_app(app), None)
-    assert_type(db.session, AsyncSession)
-    assert_type(db.new_session(), AsyncSession)
+    assert_type(db.session, Session)
+    assert_type(db.new_session(), Session)
     assert_type(db.engine, AsyncEngine)
     assert_type(db.engines, Mapping[str | None, AsyncEngine])
     assert_type(await db.create_all(), None)
@@ -95,4 +95,4 @@ def functions(error: SQLAlchemyError) -> None:
     assert_type(async_url("sqlite://"), URL)
     assert_type(make_engine(async_url("sqlite://")), AsyncEngine)
     assert_type(diagnose(error), HTTPException | None)
-    assert_type(get_recorded_queries(), list[Query])
+    assert_type(get_recorded_queries(), list[QueryInfo])

@@ -6,7 +6,8 @@ import asyncio
 
 from alembic import context
 from quartpatterns.sqlalchemy import async_url, make_engine
-from sqlalchemy import URL, Connection, NullPool
+from sqlalchemy import URL, Connection, NullPool, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from yourapplication import create_app
 from yourapplication.models import db
@@ -23,14 +24,26 @@ def database_url() -> URL:
     return async_url(app.config["SQLALCHEMY_DATABASE_URI"], app.instance_path)
 
 
+def begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction that covers changes of tables, and waits for other processes."""
+    # The driver begins transactions for changes of rows only.
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def lock_postgresql(connection: AsyncConnection) -> None:
+    """Wait until no other process migrates. The lock ends with the connection."""
+    # It is not the lock of a transaction, which op.get_context().autocommit_block() would end.
+    # It does not wait in the server: CREATE INDEX CONCURRENTLY would wait for that statement.
+    while not await connection.scalar(text(f"SELECT pg_try_advisory_lock({LOCK})")):
+        await connection.rollback()
+        await asyncio.sleep(0.1)
+    await connection.commit()
+
+
 def migrate(connection: Connection) -> None:
     """Run the migrations in one transaction, while no other process runs them."""
     sqlite = connection.dialect.name == "sqlite"
-    if sqlite:
-        # The driver starts a transaction only for changes of rows. This one also covers tables.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    elif connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     context.configure(
         connection=connection,
         target_metadata=db.metadata,
@@ -39,7 +52,6 @@ def migrate(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
-    connection.commit()
 
 
 async def run_online() -> None:
@@ -47,8 +59,12 @@ async def run_online() -> None:
     # Foreign keys stay off: to alter a table, SQLite creates a new one and drops the old one.
     pragmas = {"journal_mode": "WAL"}
     engine = make_engine(database_url(), options={"poolclass": NullPool}, pragmas=pragmas)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "begin", begin_sqlite)
     try:
         async with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                await lock_postgresql(connection)
             await connection.run_sync(migrate)
     finally:
         await engine.dispose()

@@ -1,0 +1,243 @@
+"""Pages of a statement: what their items are, how many there are, and one page of them."""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+from quart import abort
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapper, lazyload
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
+
+from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from sqlalchemy import Select
+
+__all__ = ["StatementPages", "paginate"]
+
+MAX_OFFSET = 2**63 - 1
+"""The largest offset of a database. Pages beyond it are empty."""
+
+EXACT = 10_000
+"""Estimates below this number are replaced by a count, which is fast then."""
+
+Count = bool | Literal["estimate"]
+
+
+class StatementPages:
+    """The results of a statement that pages are made of.
+
+    An entity that a join repeats is one item, with all its rows: a page is made of the primary
+    keys of its entities. Flask-SQLAlchemy counts and cuts rows there.
+
+    Arguments:
+        session: Executes the statement.
+        select: A statement that selects a model or columns.
+        rows: Whether an item is the whole row; otherwise it is its first element.
+    """
+
+    def __init__(
+        self, session: AsyncSession, select: Select[*tuple[Any, ...]], *, rows: bool = False
+    ) -> None:
+        self.session = session
+        self._select = select
+        self._rows = rows
+        self._columns = _entity(select)
+        self._keys = _keys(select, self._columns) if self._columns is not None else []
+
+    async def items(self, limit: int, offset: int) -> list[Any]:
+        """Return *limit* items after the first *offset*."""
+        if self._keys:
+            result = await self.session.execute(self._with_keys(limit, offset))
+            return list(result.unique().scalars())
+        result = await self.session.execute(self._select.limit(limit).offset(offset))
+        if self._rows:
+            return list(result.unique())
+        if self._columns is not None:
+            return list(result.unique().scalars())
+        # Equal values of a column are different items: they were counted one by one.
+        single = len(self._select.column_descriptions) == 1
+        return list(result.scalars() if single else result.unique().scalars())
+
+    async def count(self) -> int:
+        """Return the number of items."""
+        rows = self._select.options(lazyload("*"))
+        if self._keys:
+            keys = rows.with_only_columns(*self._keys, maintain_column_froms=True).subquery()
+            distinct = sa.select(*keys.c).distinct().subquery()
+        else:
+            distinct = rows.order_by(None).subquery()
+        counted = sa.select(sa.func.count()).select_from(distinct)
+        return (await self.session.execute(counted)).scalar_one()
+
+    async def estimate(self) -> tuple[int, bool]:
+        """Return the number of items, and whether it is an estimate of PostgreSQL's planner."""
+        dialect = self.session.get_bind(clause=self._select).dialect.name
+        if dialect != "postgresql" or self._keys:
+            return await self.count(), False
+        explain = _Explain(self._select.options(lazyload("*")).order_by(None))
+        plans = (await self.session.execute(explain)).scalar_one()
+        [plan] = json.loads(plans) if isinstance(plans, str) else plans
+        if (rows := int(plan["Plan"]["Plan Rows"])) < EXACT:
+            return await self.count(), False
+        return rows, True
+
+    def _with_keys(self, limit: int, offset: int) -> Select[*tuple[Any, ...]]:
+        """Return the statement for the entities of one page, which are those of *limit* keys.
+
+        The place of an entity is that of its first row.
+        """
+        place = sa.func.row_number().over(order_by=self._select._order_by_clauses or None)
+        places = self._select.options(lazyload("*")).with_only_columns(
+            *self._keys, place, maintain_column_froms=True
+        )
+        if self._select._limit_clause is None and self._select._offset_clause is None:
+            places = places.order_by(None)
+        *keys, number = places.subquery().c
+        page = sa.select(*keys).group_by(*keys).order_by(sa.func.min(number))
+        # A derived table, because MySQL has no LIMIT in the subquery of IN.
+        wanted = sa.select(*page.limit(limit).offset(offset).subquery().c)
+        key = self._keys[0] if len(self._keys) == 1 else sa.tuple_(*self._keys)
+        return self._select.limit(None).offset(None).where(key.in_(wanted))
+
+
+async def paginate(
+    pages: StatementPages,
+    *,
+    page: int | None,
+    per_page: int | None,
+    max_per_page: int | None = MAX_PER_PAGE,
+    error_out: bool = True,
+    count: Count = True,
+) -> Pagination[Any]:
+    """Return one page; the arguments are those of ``db.paginate``.
+
+    Raises:
+        NotFound: The page does not exist, and *error_out* is true.
+    """
+    page, per_page = page_numbers(
+        page=page, per_page=per_page, max_per_page=max_per_page, error_out=error_out
+    )
+
+    def fetch(page: int, error_out: bool) -> Awaitable[Pagination[Any]]:
+        return paginate(
+            pages,
+            page=page,
+            per_page=per_page,
+            max_per_page=max_per_page,
+            error_out=error_out,
+            count=False,
+        )
+
+    offset = (page - 1) * per_page
+    # Counting comes first, so that the items of many waiting requests are not in memory, where
+    # each garbage collection would visit them.
+    total = await pages.count() if count is True else None
+    items: list[Any] = []
+    if offset < total if total is not None else offset <= MAX_OFFSET - per_page:
+        items = await pages.items(per_page + (count is not True), offset)
+    if not items and page > 1 and error_out:
+        abort(404)
+    pagination = Pagination[Any].of(
+        items=items[:per_page],
+        page=page,
+        per_page=per_page,
+        max_per_page=max_per_page,
+        total=total,
+        more=None if count is True else len(items) > per_page,
+        fetch=fetch,
+    )
+    if count == "estimate":
+        pagination.total, pagination.estimated = await pages.estimate()
+        pagination.settle(offset)
+    return pagination
+
+
+# Does a statement repeat its entity?
+
+
+def _entity(select: Select[*tuple[Any, ...]]) -> Any:
+    """Return what is known of the only entity that *select* selects, or None."""
+    first, *others = select.column_descriptions
+    if others or first.get("entity") is None or first["entity"] is not first["expr"]:
+        return None
+    return sa.inspect(first["entity"])
+
+
+def _keys(select: Select[*tuple[Any, ...]], entity: Any) -> list[Any]:
+    """Return the primary key of *entity*, if *select* may have several rows of it, or a limit."""
+    limited = select._limit_clause is not None or select._offset_clause is not None
+    if not limited and not _may_join(select, entity.mapper):
+        return []
+    froms = select.options(lazyload("*")).get_final_froms()
+    if not limited and len(froms) == 1 and _is_one_row(froms[0], entity):
+        return []
+    mapper: Mapper[Any] = entity.mapper
+    names = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    return [getattr(entity.entity, name) for name in names]
+
+
+def _may_join(select: Select[*tuple[Any, ...]], mapper: Mapper[Any]) -> bool:
+    # get_final_froms() knows exactly, but takes half a millisecond.
+    if select._setup_joins or select._from_obj:
+        return True
+    if select.whereclause is None:
+        return False
+    elements: Iterator[Any] = visitors.iterate(select.whereclause)
+    tables = (element.table for element in elements if isinstance(element, sa.Column))
+    return any(table not in mapper.tables for table in tables)
+
+
+def _is_one_row(source: Any, entity: Any) -> bool:
+    """Return whether *source*, a table or join, has one row for each row of *entity*."""
+    if source == entity.selectable:
+        return True
+    if not isinstance(source, sa.Join):
+        return source in entity.mapper.tables and entity.is_mapper
+    if source.full or not _is_one_row(source.left, entity):
+        return False
+    right: Any = source.right
+    if right in entity.mapper.tables and entity.is_mapper:
+        return True  # A table of a parent or subclass, with the same primary key.
+    keys = {column.name for column in right.primary_key}
+    return bool(keys) and keys <= _equated(source.onclause, right)
+
+
+def _equated(condition: Any, table: Any) -> set[str]:
+    """Return the columns of *table* that *condition* sets equal to columns of other tables."""
+    names: set[str] = set()
+    parts: Sequence[Any] = [condition]
+    if getattr(condition, "operator", None) is operators.and_:
+        parts = condition.clauses
+    for part in parts:
+        if getattr(part, "operator", None) is operators.eq:
+            columns = [part.left, part.right]
+            own = [side for side in columns if getattr(side, "table", None) == table]
+            if len(own) == 1:
+                names.add(own[0].name)
+    return names
+
+
+class _Explain(Executable, ClauseElement):
+    """The plan of a statement, as JSON: https://www.postgresql.org/docs/current/sql-explain.html"""
+
+    inherit_cache = False
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        self.statement = statement
+
+
+@compiles(_Explain)
+def _compile_explain(element: _Explain, compiler: Any, **options: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"

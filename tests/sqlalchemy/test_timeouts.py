@@ -1,0 +1,193 @@
+"""A server that does not answer, and a connection that is lost when the view is done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from quart import Quart
+from quart.utils import run_sync
+from sqlalchemy import NullPool, select, text
+
+from quartpatterns.compare import services
+from quartpatterns.compare.processes import in_thread
+from tests.conftest import unavailable
+from tests.sqlalchemy.shop import Item, db, make_app, names, pool, registration
+
+SHORT: dict[str, Any] = {"SQLALCHEMY_CONNECT_TIMEOUT": 0.5, "SQLALCHEMY_STATEMENT_TIMEOUT": 0.5}
+
+
+def processes(url: str) -> list[int]:
+    """The process of the server at *url*, and those of its connections."""
+    with psycopg.connect(url) as connection:
+        [folder] = connection.execute("SHOW data_directory").fetchone() or ("",)
+    server = int((Path(folder) / "postmaster.pid").read_text().split()[0])
+    found = [server]
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if int(path.read_text().rpartition(")")[2].split()[1]) == server:
+                found.append(int(path.parent.name))
+    return found
+
+
+@contextlib.contextmanager
+def frozen(url: str) -> Iterator[None]:
+    """Stop all processes of a server, without closing its connections."""
+    stopped = processes(url)
+    for process in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+
+
+def add_views(app: Quart) -> None:
+    @app.get("/")
+    async def count() -> dict[str, int]:
+        return {"items": len((await db.session.scalars(select(Item))).all())}
+
+    @app.get("/sleep")
+    async def sleep() -> str:
+        await db.session.execute(text("SELECT pg_sleep(2)"))
+        return "slept"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connected", [True, False])
+async def test_frozen_server(app_class: type[Quart], connected: bool) -> None:
+    """A request is answered with 503 after the timeout, and works when the server is back."""
+    try:
+        async with in_thread(services.postgres()) as url:
+            app = make_app(app_class, url, **SHORT)
+            add_views(app)
+            async with app.app_context():
+                await db.create_all()
+            client = app.test_client()
+            if connected:
+                assert (await client.get("/")).status_code == 200
+            else:
+                await registration(app).close()
+            loop = asyncio.get_running_loop()
+            async with in_thread(frozen(url)):
+                begun = loop.time()
+                response = await client.get("/")
+                assert response.status_code == 503
+                assert response.headers["Retry-After"] == "5"
+                # The timeout, and the two seconds in which asyncpg tries to cancel.
+                assert loop.time() - begun < 10
+            assert (await client.get("/")).status_code == 200
+            await registration(app).close()
+    except services.ServiceMissingError as missing:
+        unavailable(str(missing))
+
+
+async def test_statement_timeout(app_class: type[Quart], postgres_url: str) -> None:
+    """A statement that takes too long is cancelled, and answered with 503."""
+    app = make_app(app_class, postgres_url, SQLALCHEMY_STATEMENT_TIMEOUT=0.2)
+    add_views(app)
+    response = await app.test_client().get("/sleep")
+    assert response.status_code == 503
+    assert "SQLALCHEMY_STATEMENT_TIMEOUT" in await response.get_data(as_text=True)
+
+    def connections() -> int:
+        with psycopg.connect(postgres_url) as connection:
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            statement = f"SELECT count(*) FROM pg_stat_activity WHERE {others}"
+            row = connection.execute(statement.encode()).fetchone()
+            return int(row[0]) if row else -1
+
+    # It is closed, because it may still hang.
+    assert await run_sync(connections)() == 0
+    await registration(app).close()
+
+
+@pytest.mark.parametrize(
+    ("config", "query", "arguments", "expected"),
+    [
+        ({}, "", {}, {"timeout": 10, "command_timeout": 30}),
+        ({"SQLALCHEMY_CONNECT_TIMEOUT": None}, "", {}, {"command_timeout": 30}),
+        ({"SQLALCHEMY_STATEMENT_TIMEOUT": None}, "", {}, {"timeout": 10}),
+        ({}, "", {"command_timeout": 5}, {"timeout": 10, "command_timeout": 5}),
+        ({}, "?connect_timeout=3", {}, {"timeout": 3, "command_timeout": 30}),
+        ({}, "?timeout=4&command_timeout=6", {}, {"timeout": 4, "command_timeout": 6}),
+    ],
+)
+async def test_settings(
+    app_class: type[Quart],
+    config: dict[str, Any],
+    query: str,
+    arguments: dict[str, Any],
+    expected: dict[str, float],
+) -> None:
+    """There are limits by default; a setting changes them or switches them off."""
+    used: dict[str, Any] = {}
+
+    async def connect(**options: Any) -> None:
+        used.update(options)
+        raise InterruptedError
+
+    arguments = {**arguments, "async_creator_fn": connect}
+    url = f"postgresql://localhost/name{query}"
+    app = make_app(app_class, url, {"connect_args": arguments}, **config)
+    async with app.app_context():
+        with contextlib.suppress(InterruptedError):
+            await db.engine.connect()
+    names = ("timeout", "command_timeout")
+    assert {name: used[name] for name in names if name in used} == expected
+
+
+@pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "not yet noticed"])
+@pytest.mark.parametrize("session", ["the context's", "reading", "new"])
+@pytest.mark.parametrize("options", [{}, {"poolclass": NullPool}], ids=["pool", "no pool"])
+async def test_killed_when_the_view_is_done(
+    app_class: type[Quart], postgres_url: str, noticed: bool, session: str, options: dict[str, Any]
+) -> None:
+    """A connection that is lost after the last query does not change the finished answer."""
+    app = make_app(app_class, postgres_url, options)
+    async with app.app_context():
+        await db.create_all()
+        db.session.add(Item(name="kept"))
+        await db.session.commit()
+
+    async def query(session: Any) -> None:
+        process = await session.scalar(text("SELECT pg_backend_pid()"))
+
+        def kill() -> None:
+            with psycopg.connect(postgres_url) as connection:
+                connection.execute("SELECT pg_terminate_backend(%s)", [process])
+
+        if noticed:
+            await run_sync(kill)()
+            await asyncio.sleep(0.1)
+        else:
+            kill()
+
+    @app.get("/")
+    async def view() -> str:
+        if session == "reading":
+            async with db.reading():
+                await query(db.session)
+        elif session == "new":
+            async with db.new_session() as own:
+                await query(own)
+        else:
+            await query(db.session)
+        return "done"
+
+    response = await app.test_client().get("/")
+    assert (response.status_code, await response.get_data(as_text=True)) == (200, "done")
+    await asyncio.sleep(0.1)  # The connection that is back in the pool notices the end.
+    assert await names(app) == ["kept"]
+    assert getattr(pool(app), "checkedout", lambda: 0)() == 0
+    await registration(app).close()
