@@ -2,7 +2,7 @@
 
 .. code-block:: python
 
-    cache = Cache(app)  # CACHE_TYPE: SimpleCache, RedisCache, FileSystemCache or NullCache
+    cache = Cache(app)  # CACHE_TYPE: SimpleCache, RedisCache, MemcachedCache, ...
 
 
     @app.get("/news")
@@ -24,12 +24,14 @@ from quartpatterns.caching.errors import CacheUnavailableError, UncacheableError
 from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import make_template_fragment_key
 from quartpatterns.caching.memoized import cache_memoize_hit, cache_memoize_miss
+from quartpatterns.caching.responses import CachedResponse
 from quartpatterns.caching.settings import DEFAULTS
 
 __all__ = [
     "DEFAULTS",
     "Cache",
     "CacheUnavailableError",
+    "CachedResponse",
     "UncacheableError",
     "cache_memoize_hit",
     "cache_memoize_miss",
