@@ -68,7 +68,7 @@ class CachedResponse(Response):
         timeout: Seconds to store it, or ``None`` for the timeout of the decorator.
 
     Attributes:
-        timeout_of_cache: The timeout; ``timeout`` is Quart's limit for sending the response.
+        timeout: The timeout.
         adopted: The response that was given.
 
     .. versionadded:: 0.1
@@ -82,7 +82,8 @@ class CachedResponse(Response):
         timeout_seconds(timeout, default=0)
         # As in Flask-Caching both objects have the same state, so that a change of one is seen.
         vars(self).update(vars(response))
-        self.timeout_of_cache = timeout  # Quart has an attribute "timeout": that of sending.
+        # In Quart it is the limit for sending the response; the decorator sends the adopted one.
+        self.timeout: Any = timeout
         self.adopted = response
 
 
@@ -246,7 +247,7 @@ async def _fresh_response(
     with watch_view(view_call.reads) as seen:
         returned = await view()
         if isinstance(returned, CachedResponse):
-            _set_timeout(cache_request, returned.timeout_of_cache)
+            _set_timeout(cache_request, returned.timeout)
             returned = returned.adopted
         is_value = view_call.value is not None
         if is_value and isinstance(returned, Response | WerkzeugResponse):

@@ -279,7 +279,7 @@ def _backend(reader: SettingsReader) -> tuple[str, Callable[..., Any] | None, st
     path = f"{given.__module__}.{given.__qualname__}" if isinstance(given, type) else given
     if isinstance(path, str):
         name = path.rpartition(".")[2]
-        if path == name or path.startswith("flask_caching."):
+        if path == name or path.startswith(("flask_caching.", "quartpatterns.caching.")):
             if backend := BACKENDS.get(name):
                 return backend, None, ""
             if name in REFUSED_BACKENDS:
