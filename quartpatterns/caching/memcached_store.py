@@ -61,6 +61,7 @@ class _Connections:
         """Close all connections."""
         if self._client is not None:
             await self._client.close()
+            await asyncio.sleep(0)  # emcache does not wait until its connections are closed.
 
 
 def _options(settings: Settings) -> dict[str, Any]:

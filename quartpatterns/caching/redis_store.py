@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import (
     Connection,
@@ -70,9 +71,12 @@ def _connect(settings: Settings) -> _Client:
 
 def _options(settings: Settings) -> dict[str, Any]:
     """Return the options of the connections."""
+    # With RESP3, redis-py sends the PING of the check before the password.
+    query = dict(parse_qsl(urlsplit(settings.redis_url).query))
+    protocol = str(settings.options.get("protocol") or query.get("protocol", "2"))
     return {
         "client_name": "quartpatterns.caching",
-        "health_check_interval": 10,
+        "health_check_interval": 0 if protocol == "3" else 10,
         # The circuit breaker has a timeout. redis-py's own is asyncio.wait_for, which can swallow
         # a cancellation before Python 3.12.
         "socket_timeout": None,
@@ -94,7 +98,7 @@ def _redis(settings: Settings) -> Any:
     if settings.backend == "cluster":
         nodes = [ClusterNode(host, port) for host, port in settings.servers]
         del options["max_connections"]  # means the number of nodes there
-        options.pop("health_check_interval")
+        del options["health_check_interval"]
         cluster: Any = RedisCluster
         return cluster(startup_nodes=nodes, password=settings.password or None, **options)
     client: Any = Redis
@@ -175,6 +179,9 @@ async def _close(client: _Client) -> None:
         await client.redis.aclose()
     else:
         await client.redis.aclose(close_connection_pool=True)
+        manager = getattr(client.redis.connection_pool, "sentinel_manager", None)
+        for sentinel in manager.sentinels if manager else ():
+            await sentinel.aclose(close_connection_pool=True)
 
 
 class RedisStore(Store):
