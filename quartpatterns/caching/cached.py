@@ -200,6 +200,10 @@ class CachedCallable(Decorated):
             names = inspect.signature(self.function).parameters
             values = {**kwargs, **dict(zip(names, args, strict=False))}
             path = _build_path(app_cache.app, self.wrapper, values)
+            if path is None and has_request_context():
+                path = request.path  # A function that views call.
+            if path is None:
+                raise RuntimeError("the function is not a view of this application: pass its path")
         if query_args is None:
             query_args = request.args if has_request_context() else ""
         return self._key(app_cache, path, query_args)
@@ -231,10 +235,10 @@ def _takes_use_request(function: Callable[..., Any]) -> bool:
     )
 
 
-def _build_path(app: Quart, wrapper: Any, values: Mapping[str, Any]) -> str:
-    """Return the path that leads to the view that *wrapper* is, with *values* in it."""
+def _build_path(app: Quart, wrapper: Any, values: Mapping[str, Any]) -> str | None:
+    """Return the path that leads to the view that *wrapper* is, or None if it is no view."""
     for endpoint, view in app.view_functions.items():
         if wraps_function(view, wrapper):
             path: str = app.url_map.bind("localhost").build(endpoint, values, force_external=False)
             return path
-    raise RuntimeError("the function is not a view of this application: pass its path")
+    return None
