@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from quart import Quart, current_app, has_app_context
 
@@ -90,7 +90,7 @@ class Cache:
         config: Mapping[str, Any] | None = None,
     ) -> None:
         _refuse_overrides(type(self))
-        if not isinstance(with_jinja2_ext, bool):
+        if type(with_jinja2_ext) is not bool:
             raise TypeError("with_jinja2_ext must be a bool; pass settings as config={...}")
         self.config = _checked_config(config)
         self.with_jinja2_ext = with_jinja2_ext
@@ -136,7 +136,11 @@ class Cache:
         app_caches: dict[Cache, AppCache] = app.extensions.setdefault("cache", {})
         if self in app_caches:
             raise RuntimeError(f"this Cache is already initialized for the application {app.name}")
-        all_settings = {**app.config, **(self.config or {}), **(_checked_config(config) or {})}
+        all_settings: dict[str, Any] = {
+            **app.config,
+            **(self.config or {}),
+            **(_checked_config(config) or {}),
+        }
         settings = read_settings(all_settings, app.name)
         serializer = RecordSerializer(lambda: app.secret_key, pickles=settings.value_format.pickled)
         store: Store
@@ -509,7 +513,7 @@ def _refuse_overrides(cls: type[Cache]) -> None:
             )
 
 
-def _checked_config(config: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _checked_config(config: Any) -> Mapping[str, Any] | None:
     if config is None or isinstance(config, Mapping):
-        return config
+        return cast("Mapping[str, Any] | None", config)
     raise ValueError(f"`config` must be a mapping or None, not {config!r}")

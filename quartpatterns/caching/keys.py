@@ -50,21 +50,10 @@ VERSION_TTL = 30 * 86400.0
 
 _IDENTIFIED_BY_REPR = (date, time, timedelta, Decimal, UUID, PurePath)
 _IDENTIFIED_BY_NAME = (type, FunctionType, BuiltinFunctionType, ModuleType)
-_VALUES: tuple[type, ...] = (
-    bool,
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    list,
-    tuple,
-    dict,
-    set,
-    frozenset,
-    Enum,
+_VALUES = (
+    *(bool, int, float, complex, str, bytes, Enum, list, tuple, dict, set, frozenset),
+    *_IDENTIFIED_BY_REPR,
 )
-_VALUES += _IDENTIFIED_BY_REPR
 _numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _counts: dict[str, int] = {}
 # A random identifier for each object that has no other identity. The address would not do: Python

@@ -56,6 +56,15 @@ _INHERITED = frozenset(
 )
 
 
+def _attributes(instance: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", vars(instance))
+
+
+def _recording_cookies(current: Any) -> Any:
+    reads: RequestReads = _attributes(current)[_READS]
+    return reads.recording_cookies
+
+
 def is_harmless(header: str) -> bool:
     """Return whether the header does not tell visitors apart; *header* is lower case."""
     return header in _HARMLESS or header.startswith(_HARMLESS_PREFIXES)
@@ -90,7 +99,9 @@ class RequestReads:
         self.names: set[str] = set()
         self.headers: Headers = current.headers
         self._current = current
-        self._cookies: Any = vars(current).get("cookies")  # if somebody has read them already
+        self._cookies: Any = _attributes(current).get(
+            "cookies"
+        )  # if somebody has read them already
         self._recording_cookies: Any = None
         if not from_start and _has_hooks(current):
             # Nobody knows what they have read.
@@ -193,16 +204,16 @@ async def _started(app: Quart, **_: Any) -> None:
 
 def reads_of(current: Request) -> RequestReads:
     """Return what was read of the request; everything that is read from now on is recorded."""
-    found: RequestReads | None = vars(current).get(_READS)
+    found: RequestReads | None = _attributes(current).get(_READS)
     return found if found is not None else _watch(current, from_start=False)
 
 
 def _watch(current: Any, *, from_start: bool) -> RequestReads:
-    found = vars(current).get(_READS)
+    found: RequestReads | None = _attributes(current).get(_READS)
     if found is not None:  # Another Cache of the same application watches it.
-        return cast("RequestReads", found)
+        return found
     reads = RequestReads(current, from_start=from_start)
-    vars(current)[_READS] = reads
+    _attributes(current)[_READS] = reads
     current.headers = _recording(reads.headers, reads.add_header, lambda: reads.names.add(HEADERS))
     current.__class__ = _watched_class(cast("Any", type(current)))
     return reads
@@ -214,7 +225,7 @@ def _watched_class(kind: Any) -> Any:
     namespace: dict[str, Any] = {
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
-        "cookies": property(lambda current: vars(current)[_READS].recording_cookies),
+        "cookies": property(_recording_cookies),
         "remote_addr": _watched_attribute(kind, "remote_addr", CLIENT),
         "scope": _watched_attribute(kind, "scope", SCOPE),
     }
@@ -225,7 +236,7 @@ def _watched_attribute(kind: Any, name: str, read: str) -> property:
     inherited: Any = getattr(kind, name, None)
 
     def get(current: Any) -> Any:
-        attributes = vars(current)
+        attributes = _attributes(current)
         attributes[_READS].names.add(read)
         if name in attributes:
             return attributes[name]
@@ -235,7 +246,7 @@ def _watched_attribute(kind: Any, name: str, read: str) -> property:
         if hasattr(inherited, "__set__"):
             inherited.__set__(current, value)
         else:
-            vars(current)[name] = value
+            _attributes(current)[name] = value
 
     return property(get, set_)
 
@@ -250,8 +261,8 @@ def _recording(original: Any, by_name: Callable[[str], object], all_: Callable[[
     """
     kind: Any = _recording_class(cast("Any", type(original)))
     recording = kind.__new__(kind)
-    attributes = vars(recording)
-    attributes.update(vars(original))
+    attributes = _attributes(recording)
+    attributes.update(_attributes(original))
     attributes["_quartpatterns_original"] = original
     attributes["_quartpatterns_by_name"] = by_name
     attributes["_quartpatterns_all"] = all_
@@ -273,7 +284,7 @@ def _recording_class(kind: Any) -> Any:
 def _recording_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        attributes = vars(self)
+        attributes = _attributes(self)
         key = args[0] if args else kwargs.get("key")
         if name in _BY_NAME and isinstance(key, str):
             attributes["_quartpatterns_by_name"](key)
@@ -306,7 +317,7 @@ def watch_session() -> Generator[_Watched]:
     """
     context: Any = cast("Any", request_ctx)._get_current_object()
     # FaithfulQuart has a property, which stores the session in "_session".
-    name = "_session" if "_session" in vars(context) else "session"
+    name = "_session" if "_session" in _attributes(context) else "session"
     with _watching(context, name) as watched:
         yield watched
 
@@ -314,7 +325,7 @@ def watch_session() -> Generator[_Watched]:
 @contextmanager
 def _watching(owner: Any, name: str) -> Generator[_Watched]:
     """Watch an attribute of a context."""
-    watched = _Watched(vars(owner)[name])
+    watched = _Watched(_attributes(owner)[name])
     setattr(owner, name, LocalProxy(watched.access))
     try:
         yield watched
@@ -344,17 +355,17 @@ def watch_key(reads: RequestReads) -> Generator[KeyReads]:
     reads.names.clear()
     context: Any = cast("Any", app_ctx)._get_current_object()
     found = KeyReads()
-    try:
-        with watch_session() as session, _watching(context, "g") as g:
+    with watch_session() as session, _watching(context, "g") as g:
+        try:
             yield found
-    finally:
-        names = set(reads.names)
-        reads.names.update(before)
-        if session.accessed:
-            names.add(SESSION)
-        if g.accessed:
-            names |= before | {SESSION, AUTHORIZATION}
-        found.names = frozenset(names)
+        finally:
+            names = set(reads.names)
+            reads.names.update(before)
+            if session.accessed:
+                names.add(SESSION)
+            if g.accessed:
+                names |= before | {SESSION, AUTHORIZATION}
+            found.names = frozenset(names)
 
 
 @contextmanager
@@ -363,13 +374,13 @@ def watch_view(reads: RequestReads) -> Generator[ViewReads]:
     before = set(reads.names)
     reads.names.clear()
     found = ViewReads()
-    try:
-        with watch_session() as session:
+    with watch_session() as session:
+        try:
             yield found
-    finally:
-        found.names = set(reads.names)
-        reads.names.update(before)
-        if session.accessed:
-            found.names.add(SESSION)
-        # A session that was modified before the view adds a cookie to the response.
-        found.modified = bool(session.value.modified)
+        finally:
+            found.names = set(reads.names)
+            reads.names.update(before)
+            if session.accessed:
+                found.names.add(SESSION)
+            # A session that was modified before the view adds a cookie to the response.
+            found.modified = bool(session.value.modified)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from werkzeug.utils import import_string
 
@@ -394,8 +394,10 @@ def _with_database(url: str, number: int) -> str:
     query = [pair for pair in parse_qsl(parts.query) if pair[0] != "db"]
     if parts.scheme == "unix":
         query.append(("db", str(number)))
-        return parts._replace(query=urlencode(query)).geturl()
-    return parts._replace(path=f"/{number}", query=urlencode(query)).geturl()
+        path = parts.path
+    else:
+        path = f"/{number}"
+    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(query), ""))
 
 
 def _servers(reader: SettingsReader, backend: str) -> tuple[tuple[str, int], ...]:

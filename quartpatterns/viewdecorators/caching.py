@@ -30,7 +30,8 @@ class _CacheOfTheApplication(Cache):
         app: Any = current_app
         app_caches: dict[Cache, AppCache] = app.extensions.setdefault("cache", {})
         if not app_caches:
-            settings = read_settings({}, app.name)
+            signals = {"CACHE_ENABLE_SIGNALS": app.config.get("CACHE_ENABLE_SIGNALS", False)}
+            settings = read_settings(signals, app.name)
             store = MemoryStore(settings.threshold)
             app_caches[self] = AppCache(app._get_current_object(), settings, store)
             watch_requests(app._get_current_object())
