@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import wraps
 from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
@@ -36,6 +36,7 @@ from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.threads import call_in_thread, iterate_in_threads, to_thread
 from quartpatterns.subclassing.cancellation import failure_of
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT, FaithfulRequestContext
 
 __all__ = [
     "AsyncCallables",
@@ -50,8 +51,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
-# A test client sets this key of the scope to look at a request that has ended.
-PRESERVE_CONTEXT = "_quart._preserve_context"
 EXECUTOR = "sync_threads"
 
 
@@ -66,6 +65,8 @@ class Dispatch(Quart):
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Return the response to *request*."""
         context = self.request_context(request)
+        if isinstance(context, FaithfulRequestContext):
+            context.served = PRESERVE_CONTEXT not in request.scope
         failure: BaseException | None = None
         try:
             try:
@@ -157,7 +158,9 @@ class Dispatch(Quart):
                     _sync_wrapper=self.ensure_async,  # type: ignore[arg-type]
                     response=response,
                 )
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError):
+                failure_of(error)  # It raises the error if the request is cancelled.
             # The response of an error handler is sent without what failed here.
             if not from_error_handler:
                 raise
@@ -314,6 +317,14 @@ class SyncThreads(AsyncCallables):
     better written with ``async def``, so there is no other default.
     """
 
+    def create_executor(self, size: int | None) -> Executor | None:
+        """Return the pool of threads, or ``None`` for asyncio's default executor.
+
+        Arguments:
+            size: The number of threads, if it is set.
+        """
+        return None if size is None else ThreadPoolExecutor(size, thread_name_prefix=self.name)
+
     async def startup(self) -> None:
         """Create the threads, then start as Quart does.
 
@@ -321,9 +332,9 @@ class SyncThreads(AsyncCallables):
             SettingError: ``SYNC_THREADS`` is invalid.
         """
         reader = SettingsReader(self.config, {"SYNC_THREADS": None})
-        size = reader.optional(reader.count, "SYNC_THREADS")
-        if size is not None and EXECUTOR not in self.extensions:
-            self.extensions[EXECUTOR] = ThreadPoolExecutor(size, thread_name_prefix=self.name)
+        executor = self.create_executor(reader.optional(reader.count, "SYNC_THREADS"))
+        if executor is not None:
+            self.extensions[EXECUTOR] = executor
         await super().startup()
 
     async def shutdown(self) -> None:

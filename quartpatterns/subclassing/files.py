@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import werkzeug.utils
 import werkzeug.wsgi
-from quart import Blueprint, Quart
+from quart import Blueprint, Quart, has_request_context
 from quart.globals import current_app, request
 from quart.wrappers import Response
 from werkzeug.http import http_date
@@ -141,14 +141,14 @@ async def _send(
     cache = _cache()
     path = _path(*args) if cache.size and not options["use_x_sendfile"] else None
     if path is None:
-        return _convert(await run_sync(_call)(send, args, options, conditional_environ(request)))
+        return _convert(await run_sync(_call)(send, args, options, _environ()))
     if callable(options["max_age"]):
         options["max_age"] = options["max_age"](path)
     key = (path, *sorted(options.items()))
     if (found := cache.get(key)) is None:
         found = await run_sync(_load)(cache, key, path, partial(_call, send, args, options))
     if found is None:
-        return _convert(await run_sync(_call)(send, args, options, conditional_environ(request)))
+        return _convert(await run_sync(_call)(send, args, options, _environ()))
     return await _respond(found, options)
 
 
@@ -181,6 +181,11 @@ def _path(first: Any, *below: Any) -> str | None:
     return os.path.join(current_app.root_path, path) if isinstance(path, str) else None
 
 
+def _environ() -> dict[str, Any]:
+    """Return what ranges and conditions are read from. Outside of a request there are none."""
+    return conditional_environ(request) if has_request_context() else {"REQUEST_METHOD": "GET"}
+
+
 def _load(
     cache: FileCache[_SmallFile], key: Any, path: str, call: Callable[..., WerkzeugResponse]
 ) -> _SmallFile | None:
@@ -211,7 +216,7 @@ async def _respond(file: _SmallFile, options: dict[str, Any]) -> FaithfulRespons
     response.headers._list[:] = file.headers
     if (max_age := options["max_age"]) is not None:
         response.headers["Expires"] = http_date(int(time.time() + max_age))
-    if options.get("conditional", True) and len(conditional_environ(request)) > 1:
+    if options.get("conditional", True) and len(_environ()) > 1:
         await response.make_conditional(request, True, len(file.content))
     return response
 
@@ -225,8 +230,11 @@ def _call(
     """Create a response, and read the file now if it is small. Call this in a thread."""
     made = send(*args, environ=environ | {"wsgi.file_wrapper": _file_wrapper}, **options)
     body: Any = made.response
-    # With USE_X_SENDFILE the body is an empty list, and the front server sends the file.
-    if 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
+    if "X-Sendfile" in made.headers:
+        # The front server sends the file and its length. Hypercorn raises an error for a body that
+        # is shorter than the declared length.
+        made.headers.remove("Content-Length")
+    elif 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
         # A small file is read now. Later each block, the end and closing need a thread each.
         with closing(body):
             made.response = [b"".join(body)]
@@ -287,15 +295,7 @@ class StaticFiles(Quart):
         used is freed at once, as in Flask, and not by the garbage collector some time later.
         """
         if getattr(view_func, "__self__", None) is self and endpoint == "static":
-            application = weakref.ref(self)
-
-            async def static_of_application(filename: str) -> Response:
-                app = application()
-                assert app is not None
-                response: Response = await app.send_static_file(filename)
-                return response
-
-            view_func = static_of_application
+            view_func = _StaticView(self)
         if getattr(view_func, "__func__", None) is Blueprint.send_static_file:
             blueprint = view_func.__self__
 
@@ -304,6 +304,27 @@ class StaticFiles(Quart):
 
             view_func = static
         super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+
+
+class _StaticView:
+    """The view for static files of an application, which it refers to weakly."""
+
+    def __init__(self, app: Quart) -> None:
+        self._app = weakref.ref(app)
+
+    async def __call__(self, filename: str) -> Response:
+        response: Response = await self._method(filename)
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the method; Quart-Schema hides views by such an attribute."""
+        return getattr(self._method, name)
+
+    @property
+    def _method(self) -> Any:
+        app = self._app()
+        assert app is not None
+        return app.send_static_file
 
 
 async def send_static_file(owner: Any, filename: str) -> FaithfulResponse:

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import flask_caching
 import flask_caching.backends
@@ -77,7 +77,7 @@ def test_supported() -> None:
         elif name.startswith("Cache."):
             assert hasattr(cache, name.removeprefix("Cache."))
         elif match := re.fullmatch(r"(\w+)\((\w+)=\)", name):
-            assert match[2] in inspect.signature(places[match[1]]).parameters
+            assert match[2] in inspect.signature(cast("Any", places[match[1]])).parameters
         else:
             assert hasattr(quartpatterns.caching, name)
 
@@ -146,7 +146,7 @@ async def test_is_stale(app: Quart, cache: Cache) -> None:
 
     def stale(value: Any, *args: Any) -> bool:
         seen.append((value, args))
-        return value < 2
+        return bool(value < 2)
 
     numbers = iter(range(9))
 
@@ -177,14 +177,15 @@ async def test_cached_response(app: Quart, cache: Cache) -> None:
     @app.get("/<int:seconds>")
     @cache.cached(timeout=60)
     async def view(seconds: int) -> Any:
-        response = await app.make_response(("body", 201, {"X-A": "b"}))
+        response: Any = await app.make_response(("body", 201, {"X-A": "b"}))
         calls.append(seconds)
         return CachedResponse(response, timeout=seconds / 100)
 
     @app.get("/uncached")
     @cache.cached(unless=lambda: True)
     async def uncached() -> Any:
-        return CachedResponse(await app.make_response("body"), timeout=1)
+        response: Any = await app.make_response("body")
+        return CachedResponse(response, timeout=1)
 
     client = app.test_client()
     for path in ("/3000", "/3000", "/0", "/0", "/5"):
@@ -219,15 +220,15 @@ async def test_post(app: Quart, cache: Cache) -> None:
     from quart import request
 
     async def key() -> str:
-        return "search " + await request.get_data(as_text=True)
+        return f"search {await request.get_data(as_text=True)!r}"
 
-    calls: list[str] = []
+    calls: list[Any] = []
 
     @app.post("/")
     @cache.cached(methods=["POST"], make_cache_key=key)
     async def view() -> str:
         calls.append(await request.get_data(as_text=True))
-        return calls[-1]
+        return str(calls[-1])
 
     client = app.test_client()
     for body in ("a", "b", "a"):
@@ -338,7 +339,7 @@ async def test_cachelib(how: str, tmp_path: Path) -> None:
     import cachelib
 
     def factory(app: Quart, config: Any, args: list[Any], options: dict[str, Any]) -> Any:
-        return cachelib.FileSystemCache(*args, threshold=options["threshold"])
+        return cachelib.FileSystemCache(args[0], threshold=options["threshold"])
 
     types = {"path": "cachelib.FileSystemCache", "class": cachelib.FileSystemCache}
     config = {
@@ -372,7 +373,7 @@ async def test_serializer(tmp_path: Path) -> None:
     for given in (JSONSerializer, SimpleSerializer()):
         app = Quart(__name__)
         app.secret_key = "key"
-        config = {"CACHE_SERIALIZER": given, "CACHE_TYPE": "FileSystemCache"}
+        config: dict[str, Any] = {"CACHE_SERIALIZER": given, "CACHE_TYPE": "FileSystemCache"}
         config |= {"CACHE_DIR": str(tmp_path), "CACHE_STORE_TIMEOUT": 20.0}
         cache = Cache(app, config=config)
         assert await cache.set("a", [1]) and await cache.get("a") == [1]

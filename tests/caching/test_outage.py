@@ -261,7 +261,7 @@ async def test_full_disk(app_class: type[Quart], tmp_path: Path) -> None:
     app = app_class(__name__)
     cache = Cache(
         app,
-        {
+        config={
             "CACHE_TYPE": "FileSystemCache",
             "CACHE_DIR": str(tmp_path),
             "CACHE_RETRY_AFTER": 0.01,

@@ -108,7 +108,7 @@ async def test_pickle_in_redis(
     app.secret_key = secret
     cache = Cache(
         app,
-        {
+        config={
             "CACHE_TYPE": "RedisCache",
             "CACHE_REDIS_URL": redis_url,
             "CACHE_KEY_PREFIX": "bomb:",

@@ -68,7 +68,8 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of one of three servers, which share the keys."""
     folder = tmp_path_factory.mktemp("cluster")
-    ports, processes = [free_port() for _ in range(3)], []
+    ports = [free_port() for _ in range(3)]
+    processes: list[subprocess.Popen[bytes]] = []
     for port in ports:
         options = (
             "cluster-enabled yes",
@@ -76,7 +77,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             f"cluster-port {free_port()}",
         )
         processes.append(valkey(folder, port, *options))
-    clients = [redis.Redis(port=port) for port in ports]
+    clients: list[Any] = [redis.Redis(port=port) for port in ports]
     try:
         for number, client in enumerate(clients):
             first, last = number * 5461, 16383 if number == 2 else number * 5461 + 5460

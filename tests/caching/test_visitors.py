@@ -213,7 +213,7 @@ async def test_key_of_a_visitor(app: Quart, option: str, kind: str) -> None:
     """A key that names the visitor is stored, and each visitor gets the own response."""
     who = KEYS[kind]
     cache = Cache(app)
-    calls = []
+    calls: list[int] = []
 
     @app.before_request
     async def hook() -> None:
@@ -314,7 +314,7 @@ async def test_quart_auth(
     app.config["QUART_AUTH_MODE"] = login
     auth = quart_auth.QuartAuth(app)
     cached = Cache(app).cached() if decorator == "Cache" else cached_without_cache()
-    calls = []
+    calls: list[int] = []
 
     @app.before_request
     async def hook() -> None:
@@ -380,7 +380,7 @@ async def test_request_works_as_before(app: Quart) -> None:
         headers["X-New"] = "2"
         assert request.headers["X-New"] == "2"
         assert dict(cookies) == {"a": "1", "b": "2"} and cookies == cookies.copy()
-        assert cookies.get("a") == cookies["a"] == "1" and len(cookies) == 2 and cookies
+        assert cookies.get("a") == cookies["a"] == "1" and len(cookies) == 2
         assert cookies.to_dict() == {**cookies} and sorted(cookies) == ["a", "b"]
         assert request.authorization is None
         found.append(request.remote_addr)
