@@ -18,7 +18,7 @@ from quartpatterns.caching import Cache, CacheUnavailableError, redis_store
 from quartpatterns.caching.settings import NO_LIMIT
 from quartpatterns.compare.processes import accepts, free_port
 
-assert redis_store  # Imported here, because an import in a test would block its event loop.
+STORES = (redis_store,)  # Imported here, because an import in a test would block its event loop.
 
 
 def run_server(command: list[str], port: int) -> subprocess.Popen[bytes]:
