@@ -2,7 +2,7 @@
 
 .. code-block:: python
 
-    cache = Cache(app)  # CACHE_TYPE: SimpleCache, RedisCache, FileSystemCache or NullCache
+    cache = Cache(app)  # CACHE_TYPE: SimpleCache, RedisCache, MemcachedCache, ...
 
 
     @app.get("/news")
@@ -19,17 +19,22 @@
         return item
 """
 
+from typing import Any
+
 from quartpatterns.caching.cached import cache_view_hit, cache_view_miss
 from quartpatterns.caching.errors import CacheUnavailableError, UncacheableError
 from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import make_template_fragment_key
 from quartpatterns.caching.memoized import cache_memoize_hit, cache_memoize_miss
+from quartpatterns.caching.refused_names import REFUSED, refused
+from quartpatterns.caching.responses import CachedResponse
 from quartpatterns.caching.settings import DEFAULTS
 
 __all__ = [
     "DEFAULTS",
     "Cache",
     "CacheUnavailableError",
+    "CachedResponse",
     "UncacheableError",
     "cache_memoize_hit",
     "cache_memoize_miss",
@@ -37,3 +42,10 @@ __all__ = [
     "cache_view_miss",
     "make_template_fragment_key",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what stands for a name of Flask-Caching that is not supported."""
+    if name in REFUSED:
+        return refused(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

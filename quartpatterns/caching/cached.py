@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from blinker import NamedSignal
-from quart import Quart, Request, has_request_context, request
+from quart import Quart, Request, Response, has_request_context, request
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import call, maybe_await
 from quartpatterns.caching.decorators import Call, Decorated, DecoratorOptions
@@ -22,12 +23,14 @@ from quartpatterns.caching.keys import (
     valid_key,
 )
 from quartpatterns.caching.lookup import AppCache
+from quartpatterns.caching.request_reads import RequestReads, reads_of, watch_key
 from quartpatterns.caching.responses import (
-    ResponsePolicy,
+    ViewCall,
     cached_response,
-    is_shareable_request,
+    credentials,
     is_view,
     request_digest,
+    unwrapped,
     wraps_function,
 )
 
@@ -51,6 +54,8 @@ class CachedOptions(DecoratorOptions):
     make_cache_key: Callable[..., Any] | None
     response_hit_indication: bool
     vary: Collection[str]
+    etag: bool
+    methods: Collection[str]
 
 
 class CachedCallable(Decorated):
@@ -68,55 +73,107 @@ class CachedCallable(Decorated):
     def __init__(self, cache: Cache, function: Callable[..., Any], options: CachedOptions) -> None:
         super().__init__(cache, function, options)
         self._vary: list[str] = sorted({header.lower() for header in options.vary})
-        self._policy = ResponsePolicy(self._vary, self.accepts)
+        self._methods = {method.upper() for method in options.methods} | {"HEAD"}
         prefix = options.key_prefix
         self._has_path_in_key = isinstance(prefix, str) and "%s" in prefix
 
     async def result(self, call_: Call) -> Any:
-        if self._has_path_in_key or is_view(self.wrapper):
+        is_a_view = is_view(self.wrapper)
+        if is_a_view or self._has_path_in_key:
             if not has_request_context():
                 self._prefix(None)  # raises an error
-            return await self._response(call_)
-        current: Request | None = cast(Any, request) if has_request_context() else None
-        key = await self._base_key(call_, current)
+            return await self._response(call_, is_a_view=is_a_view)
+        key = await self._base_key(call_, cast(Any, request) if has_request_context() else None)
         return await self.function_result(call_, self.cache_request(call_, key, call_version(key)))
 
-    async def _response(self, call_: Call) -> Any:
+    async def _response(self, call_: Call, *, is_a_view: bool) -> Any:
         current: Request = cast(Any, request)._get_current_object()
-        if current.method not in ("GET", "HEAD") or not is_shareable_request(current, self._vary):
-            return await call(self.function, *call_.args, **call_.kwargs)
-        # The base key is a version, too: deleting it deletes the responses to all hosts.
-        base_key = await self._base_key(call_, current)
+        if current.method not in self._methods:
+            return await self._uncached(call_)
+        reads = reads_of(current)
+        covered: frozenset[str] = frozenset()
+        if self._makes_key:
+            with watch_key(reads) as key_reads:
+                # The base key is a version, too: deleting it deletes the responses to all hosts.
+                base_key = await self._base_key(call_, current)
+            covered = key_reads.names
+        else:
+            base_key = await self._base_key(call_, current)
+        if credentials(reads, self._vary, covered):
+            return await self._uncached(call_)
+        if reads.names and (private := reads.present(reads.names, self._vary, covered)):
+            self.report_private(private)
+            return await self._uncached(call_)
         versions = [base_key]
         if self.options.query_string:
             versions.append(self._key(call_.app_cache, current.path, None))
-        key = f"{base_key}#{request_digest(current, self._vary)}"
+        key = f"{base_key}#{request_digest(current, reads.headers, self._vary)}"
         cache_request = self.cache_request(call_, key, *versions)
         if current.method == "HEAD":
             # A view may omit the body, so that its response must not be stored.
             record = await call_.app_cache.find(cache_request)
             if record is None or record.payload is None:
-                return await call(self.function, *call_.args, **call_.kwargs)
+                return await self._uncached(call_)
         response, hit = await cached_response(
-            current,
+            self._view_call(call_, current, reads, covered, is_a_view=is_a_view),
             call_.app_cache,
             cache_request,
             partial(self.call_function, call_, base_key),
-            self._policy,
             forced=await self.is_forced(call_),
         )
-        if hit and self.hit_signal.receivers:
+        if hit and self.sends(self.hit_signal, call_.app_cache):
             await self.send(self.hit_signal, call_, base_key)
-        if hit and self.options.response_hit_indication:
-            response.headers["hit_cache"] = "True"
-        if self._vary:
-            response.vary.update(self.options.vary)
+        if isinstance(response, Response | WerkzeugResponse):
+            if hit and self.options.response_hit_indication:
+                response.headers["hit_cache"] = "True"
+            if self._vary:
+                response.vary.update(self.options.vary)
         return response
+
+    def _view_call(
+        self,
+        call_: Call,
+        current: Request,
+        reads: RequestReads,
+        covered: Collection[str],
+        *,
+        is_a_view: bool,
+    ) -> ViewCall:
+        value = None
+        if not is_a_view:
+            value = replace(call_.app_cache.value_format, cache_none=self.options.cache_none)
+        return ViewCall(
+            current,
+            reads,
+            self._vary,
+            covered,
+            self.accepts,
+            self.is_stale(call_),
+            self.options.etag,
+            value,
+            self.report_private,
+        )
+
+    async def _uncached(self, call_: Call) -> Any:
+        return unwrapped(await call(self.function, *call_.args, **call_.kwargs))
+
+    @property
+    def _makes_key(self) -> bool:
+        """Whether a function of the user makes the key."""
+        return (
+            self.options.make_cache_key is not None
+            or callable(self.options.key_prefix)
+            or self.wrapper.make_cache_key is not self.own_key
+        )
 
     async def _base_key(self, call_: Call, current: Request | None) -> str:
         """Return the key of this call, without what tells requests for one path apart."""
         if (make := self.options.make_cache_key) is not None:
             return valid_key(await maybe_await(make(*call_.args, **call_.kwargs)))
+        if (assigned := self.wrapper.make_cache_key) is not self.own_key:
+            # As in Flask-Caching the function also gets "use_request".
+            more = {"use_request": True} if _takes_use_request(assigned) else {}
+            return valid_key(await maybe_await(assigned(*call_.args, **call_.kwargs, **more)))
         if current is None:
             return self._key(call_.app_cache, None, None)
         query = current.args if self.options.query_string else None
@@ -143,6 +200,10 @@ class CachedCallable(Decorated):
             names = inspect.signature(self.function).parameters
             values = {**kwargs, **dict(zip(names, args, strict=False))}
             path = _build_path(app_cache.app, self.wrapper, values)
+            if path is None and has_request_context():
+                path = request.path  # A function that views call.
+            if path is None:
+                raise RuntimeError("the function is not a view of this application: pass its path")
         if query_args is None:
             query_args = request.args if has_request_context() else ""
         return self._key(app_cache, path, query_args)
@@ -150,7 +211,7 @@ class CachedCallable(Decorated):
     def _key(self, app_cache: AppCache, path: str | None, query: QueryArgs | None) -> str:
         key = self._prefix(path)
         if self.options.query_string and query is not None and query is not ALL_QUERIES:
-            key += query_digest(query)
+            key += query_digest(query, self.hash_method(app_cache))
         return key + self.source_suffix(app_cache)
 
     def _prefix(self, path: str | None) -> str:
@@ -167,10 +228,17 @@ class CachedCallable(Decorated):
         return prefix.replace("%s", path)
 
 
-def _build_path(app: Quart, wrapper: Any, values: Mapping[str, Any]) -> str:
-    """Return the path that leads to the view that *wrapper* is, with *values* in it."""
+def _takes_use_request(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters
+    return "use_request" in parameters or any(
+        one.kind is one.VAR_KEYWORD for one in parameters.values()
+    )
+
+
+def _build_path(app: Quart, wrapper: Any, values: Mapping[str, Any]) -> str | None:
+    """Return the path that leads to the view that *wrapper* is, or None if it is no view."""
     for endpoint, view in app.view_functions.items():
         if wraps_function(view, wrapper):
             path: str = app.url_map.bind("localhost").build(endpoint, values, force_external=False)
             return path
-    raise RuntimeError("the function is not a view of this application: pass its path")
+    return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial, wraps
 from typing import (
@@ -19,9 +20,15 @@ from typing import (
 from blinker import NamedSignal
 
 from quartpatterns._shared.calling import call, maybe_await, signal_wrapper
-from quartpatterns.caching.keys import Tags, code_digest, tag_versions
+from quartpatterns.caching.keys import Tags, code_digest, qualified_name, tag_versions
 from quartpatterns.caching.lookup import AppCache, CacheRequest, ResultPolicy, cached_result
-from quartpatterns.caching.settings import Timeout, timeout_seconds
+from quartpatterns.caching.responses import unwrapped
+from quartpatterns.caching.settings import (
+    HashMethod,
+    Timeout,
+    check_hash_method,
+    timeout_seconds,
+)
 
 if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["CachedDecorator", "CachedFunction", "Decorated", "MemoizeDecorator"]
 __all__ += ["MemoizedFunction", "DecoratorOptions"]
 
+log = logging.getLogger("quartpatterns.caching")
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
@@ -104,6 +112,8 @@ class DecoratorOptions:
     timeout: Timeout
     unless: Callable[..., Any] | None
     forced_update: Callable[..., Any] | None
+    is_stale: Callable[..., Any] | None
+    hash_method: HashMethod | None
     response_filter: Callable[..., Any] | None
     cache_none: bool
     source_check: bool | None
@@ -113,6 +123,8 @@ class DecoratorOptions:
     def __post_init__(self) -> None:
         timeout_seconds(self.timeout, default=0)
         timeout_seconds(self.stale_while_revalidate, default=0)
+        if self.hash_method is not None:
+            check_hash_method("hash_method", self.hash_method)
         if isinstance(self.tags, str):
             raise TypeError(f"tags must be a list of names: tags=[{self.tags!r}]")
         if not callable(self.tags):
@@ -148,9 +160,10 @@ class Decorated:
         if options.stale_while_revalidate:
             self.stale_seconds = timeout_seconds(options.stale_while_revalidate, default=0)
         self.accepts = options.response_filter and partial(_is_true, options.response_filter)
-        self.result_policy = ResultPolicy(options.cache_none, self.accepts)
         self._code = code_digest(function)
+        self._reported: set[str] = set()
         self.wrapper = self._wrap()
+        self.own_key = self.wrapper.make_cache_key
 
     def _wrap(self) -> Any:
         @wraps(self.function)
@@ -160,7 +173,7 @@ class Decorated:
                 self.options.unless is not None
                 and await _is_true(self.options.unless, self.function, *args, **kwargs)
             ):
-                return await call(self.function, *args, **kwargs)
+                return unwrapped(await call(self.function, *args, **kwargs))
             return await self.result(call_)
 
         decorated: Any = wrapper
@@ -179,10 +192,52 @@ class Decorated:
             self.options.forced_update, *call_.args, **call_.kwargs
         )
 
+    def is_stale(self, call_: Call) -> Callable[[Any], Awaitable[bool]] | None:
+        """Return a function that gets a stored result and returns whether it is stale."""
+        if (condition := self.options.is_stale) is None:
+            return None
+
+        async def is_stale(result: Any) -> bool:
+            args, kwargs = call_.args, call_.kwargs
+            more = _takes_arguments(condition, besides=1)
+            answer = condition(result, *args, **kwargs) if more else condition(result)
+            return bool(await maybe_await(answer))
+
+        return is_stale
+
+    def hash_method(self, app_cache: AppCache) -> HashMethod:
+        """Return the hash function of the keys."""
+        return self.options.hash_method or self.cache.hash_method or app_cache.settings.hash_method
+
+    def sends(self, signal: NamedSignal, app_cache: AppCache) -> bool:
+        """Return whether to send a signal."""
+        return bool(signal.receivers) and (
+            self.cache.enable_signals
+            if self.cache.enable_signals is not None
+            else app_cache.settings.enable_signals
+        )
+
+    def report_private(self, names: Iterable[str]) -> None:
+        """Log, once for each name, that results are not shared because something was read."""
+        if new := sorted(set(names) - self._reported):
+            self._reported.update(new)
+            log.warning(
+                "Results of %s are not shared, because its request has: %s. It was read before the"
+                " result was made, and may tell visitors apart. Name the header in vary (vary="
+                '["Cookie"] for cookies and the session), or read it in a function that is'
+                " key_prefix or make_cache_key.",
+                qualified_name(self.function),
+                ", ".join(new),
+            )
+
     def source_suffix(self, app_cache: AppCache) -> str:
         """Return a hash of the function's code, or an empty string without source check."""
         check = self.options.source_check
-        return self._code if (app_cache.settings.source_check if check is None else check) else ""
+        if check is None:
+            check = self.cache.source_check
+        if not (app_cache.settings.source_check if check is None else check):
+            return ""
+        return str(self.hash_method(app_cache)(self._code.encode()).hexdigest())
 
     def cache_request(self, call_: Call, key: str, *versions: str) -> CacheRequest:
         """Return what to look up, with the timeout and tags of the options."""
@@ -198,16 +253,16 @@ class Decorated:
             call_.app_cache,
             cache_request,
             partial(self.call_function, call_, cache_request.key),
-            self.result_policy,
+            ResultPolicy(self.options.cache_none, self.accepts, self.is_stale(call_)),
             forced=await self.is_forced(call_),
         )
-        if hit and self.hit_signal.receivers:
+        if hit and self.sends(self.hit_signal, call_.app_cache):
             await self.send(self.hit_signal, call_, cache_request.key)
         return result
 
     async def call_function(self, call_: Call, key: str) -> Any:
         """Call the function after a cache miss."""
-        if self.miss_signal.receivers:
+        if self.sends(self.miss_signal, call_.app_cache):
             await self.send(self.miss_signal, call_, key)
         return await call(self.function, *call_.args, **call_.kwargs)
 
@@ -229,6 +284,7 @@ async def _is_true(condition: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 
 @lru_cache(maxsize=1024)
-def _takes_arguments(function: Callable[..., Any]) -> bool:
+def _takes_arguments(function: Callable[..., Any], besides: int = 0) -> bool:
     parameters = inspect.signature(function).parameters.values()
-    return any(one.kind is not one.KEYWORD_ONLY for one in parameters)
+    kinds = [one.kind for one in parameters if one.kind is not one.KEYWORD_ONLY]
+    return len(kinds) > besides or inspect.Parameter.VAR_POSITIONAL in kinds

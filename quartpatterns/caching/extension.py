@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from quart import Quart, current_app, has_app_context
 
+from quartpatterns.caching.backend import CacheBackend
 from quartpatterns.caching.cached import CachedCallable, CachedOptions
+from quartpatterns.caching.class_store import ClassStore, make_backend
 from quartpatterns.caching.decorators import CachedDecorator, CachedFunction, MemoizeDecorator
 from quartpatterns.caching.fragments import install
 from quartpatterns.caching.keys import ALL_QUERIES, QueryArgs, Tags, call_version, valid_key
@@ -23,12 +25,17 @@ from quartpatterns.caching.records import (
     RecordSerializer,
     StoredValue,
     decode_value,
-    encode_value,
 )
-from quartpatterns.caching.settings import Timeout, read_settings, timeout_seconds
-from quartpatterns.caching.stores import default_if_unavailable, open_store
+from quartpatterns.caching.request_reads import watch_requests
+from quartpatterns.caching.settings import HashMethod, Timeout, read_settings, timeout_seconds
+from quartpatterns.caching.stores import Store, default_if_unavailable, open_store
 
 __all__ = ["Cache"]
+
+# The decorators use the store directly, so that one round trip fetches a result and its versions.
+_NOT_OVERRIDABLE = frozenset(
+    ("add", "delete", "delete_many", "get", "get_many", "has", "set", "set_many")
+)
 
 T = TypeVar("T")
 
@@ -62,8 +69,16 @@ class Cache:
 
     Arguments:
         app: The application; a factory calls :meth:`init_app` instead.
-        config: Settings that override those of the application.
         with_jinja2_ext: Whether templates get the tag ``{% cache %}``.
+        config: Settings that override those of the application.
+
+    Attributes:
+        app: The application that was initialized last, or None.
+        config: The settings that were given.
+        with_jinja2_ext: Whether templates get the tag.
+        hash_method: A hash function that overrides ``CACHE_HASH_METHOD``, or None.
+        source_check: A bool that overrides ``CACHE_SOURCE_CHECK``, or None.
+        enable_signals: A bool that overrides ``CACHE_ENABLE_SIGNALS``, or None.
 
     .. versionadded:: 0.1
     """
@@ -71,15 +86,40 @@ class Cache:
     def __init__(
         self,
         app: Quart | None = None,
-        config: Mapping[str, Any] | None = None,
-        *,
         with_jinja2_ext: bool = True,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
-        self._config = dict(config or {})
-        self._with_jinja2_ext = with_jinja2_ext
-        self._app: Quart | None = None
+        _refuse_overrides(type(self))
+        if type(with_jinja2_ext) is not bool:
+            raise TypeError("with_jinja2_ext must be a bool; pass settings as config={...}")
+        self.config = _checked_config(config)
+        self.with_jinja2_ext = with_jinja2_ext
+        self.app: Quart | None = None
+        self.hash_method: HashMethod | None = None
+        self.source_check: bool | None = None
+        self.enable_signals: bool | None = None
         if app is not None:
             self.init_app(app)
+
+    @property
+    def serializer(self) -> Any:
+        """The object in ``CACHE_SERIALIZER``, or None for JSON and pickles."""
+        return self.app_cache().value_format.serializer
+
+    @serializer.setter
+    def serializer(self, serializer: Any) -> None:
+        self.cache.serializer = serializer
+
+    @property
+    def cache(self) -> Any:
+        """The store of the current application, with the methods of cachelib.
+
+        For a class in ``CACHE_TYPE`` it is the object itself, whose methods are as it has them.
+        Otherwise it is a :class:`~quartpatterns.caching.backend.CacheBackend`, whose methods are
+        awaited.
+        """
+        store = self.app_cache().store
+        return store.backend if isinstance(store, ClassStore) else CacheBackend(self)
 
     def init_app(self, app: Quart, config: Mapping[str, Any] | None = None) -> None:
         """Initialize the cache of an application. It connects to the store when it is first used.
@@ -96,14 +136,24 @@ class Cache:
         app_caches: dict[Cache, AppCache] = app.extensions.setdefault("cache", {})
         if self in app_caches:
             raise RuntimeError(f"this Cache is already initialized for the application {app.name}")
-        settings = read_settings({**app.config, **self._config, **(config or {})}, app.name)
-        serializer = RecordSerializer(lambda: app.secret_key, pickles=settings.pickled)
-        store = open_store(settings, serializer)
+        all_settings: dict[str, Any] = {
+            **app.config,
+            **(self.config or {}),
+            **(_checked_config(config) or {}),
+        }
+        settings = read_settings(all_settings, app.name)
+        serializer = RecordSerializer(lambda: app.secret_key, pickles=settings.value_format.pickled)
+        store: Store
+        if settings.backend == "custom":
+            store = ClassStore(make_backend(app, all_settings, settings), settings, serializer)
+        else:
+            store = open_store(settings, serializer)
         app_caches[self] = AppCache(app, settings, store)
         app.after_serving(store.close)
-        if self._with_jinja2_ext:
+        watch_requests(app)
+        if self.with_jinja2_ext:
             install(app.jinja_env, self)
-        self._app = app
+        self.app = app
 
     def app_cache(self) -> AppCache:
         """Return the cache of the current application.
@@ -111,7 +161,7 @@ class Cache:
         Raises:
             RuntimeError: The application is not initialized.
         """
-        app: Any = current_app if has_app_context() else self._app
+        app: Any = current_app if has_app_context() else self.app
         try:
             app_cache: AppCache = app.extensions["cache"][self]
         except (AttributeError, KeyError):
@@ -130,7 +180,7 @@ class Cache:
         names = [valid_key(key) for key in keys]
         missing: list[Record | None] = [None] * len(names)
         records = await _result(app_cache, app_cache.store.get_many(names), missing)
-        return [_value(record) for record in records]
+        return [_value(app_cache, record) for record in records]
 
     async def get_dict(self, *keys: str) -> dict[str, Any]:
         """Return the values of several keys by key, with None for each that is missing."""
@@ -214,27 +264,37 @@ class Cache:
         key_prefix: str | Callable[[], Any] = "view/%s",
         unless: Callable[..., Any] | None = None,
         forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
         response_filter: Callable[..., Any] | None = None,
         query_string: bool = False,
-        *,
+        hash_method: HashMethod | None = None,
         cache_none: bool = False,
         make_cache_key: Callable[..., Any] | None = None,
         source_check: bool | None = None,
         response_hit_indication: bool = False,
+        *,
         tags: Tags = (),
         stale_while_revalidate: Timeout = 0,
         vary: Collection[str] = (),
+        etag: bool = False,
+        methods: Collection[str] = ("GET",),
     ) -> CachedDecorator:
         """Cache the responses of a view, or the value of a function without arguments.
 
         Of a view it caches responses to GET. HEAD gets the stored response to GET, and is never
         stored. Each scheme, host, mount point and path has its own response.
 
-        Responses for one visitor are not stored. Those are responses that set a cookie, whose view
-        accesses the session, that are ``private`` or ``no-store``, or whose ``Vary`` names a header
-        that is not in *vary*. A request with a session cookie or an ``Authorization`` header calls
-        the view. Errors and streams are passed on and not stored. A response without an ``ETag``
-        gets one, and a client that has the response already gets 304.
+        Responses for one visitor are not stored. Those are responses that set a cookie, that are
+        ``private`` or ``no-store``, or whose ``Vary`` names a header that is not in *vary*. A
+        response is not stored either if the view or a hook before it reads what tells visitors
+        apart: the session, a cookie, the client's address, the ASGI scope, or a header such as
+        ``X-Api-Key`` or ``X-Forwarded-Host``, unless *vary* names it, or *key_prefix* or
+        *make_cache_key* is a function that reads it as well. A cookie or header that was looked
+        for and missing does no harm: only requests that lack it get the response. A request with
+        a session cookie or an ``Authorization`` header calls the view. A log message names, once,
+        what keeps the responses of a view from being stored.
+
+        Errors and streams are passed on and not stored.
 
         If the response is missing, one request calls the view and the others wait for it, also in
         other workers that share the store.
@@ -253,9 +313,12 @@ class Cache:
                 calls the function without the cache.
             forced_update: Gets the arguments, if it takes any. A true result calls the function
                 and stores the result.
+            is_stale: Gets the stored value, or of a view the stored response, and the arguments if
+                it takes more. A true result calls the function and stores the result.
             response_filter: Gets the result. A false value means not to store it.
-            query_string: Whether each query has its own response, whatever the order of its
-                arguments. Otherwise the query is ignored.
+            query_string: Whether each query has its own response, whatever the order of the names
+                of its arguments. Otherwise the query is ignored.
+            hash_method: The hash function of the key; ``CACHE_HASH_METHOD`` by default.
             cache_none: Whether the value ``None`` is stored.
             make_cache_key: Gets the arguments and returns the key, instead of *key_prefix*.
             source_check: Whether the key contains a hash of the function's code;
@@ -266,6 +329,10 @@ class Cache:
                 while a new one is computed in the background (RFC 5861).
             vary: Names of request headers that are part of the key, such as ``Accept-Language``.
                 With ``Cookie`` each visitor has own responses.
+            etag: Whether a response gets an ``ETag`` if it has none, and a client that has the
+                response already gets 304.
+            methods: The methods of requests whose responses are stored. With ``POST``,
+                *make_cache_key* must return a key that contains what the view reads of the body.
 
         Raises:
             ValueError: A timeout is invalid.
@@ -275,11 +342,17 @@ class Cache:
             raise TypeError("cached takes arguments: @cache.cached() or @cache.cached(timeout=60)")
         if isinstance(vary, str):
             raise TypeError('vary must be a list of names: vary=["Accept-Language"]')
+        if isinstance(methods, str):
+            raise TypeError('methods must be a list of names: methods=["GET", "POST"]')
+        if "POST" in {method.upper() for method in methods} and make_cache_key is None:
+            raise TypeError('methods=["POST"] needs make_cache_key, which reads the body')
         options = CachedOptions(
             timeout=timeout,
             key_prefix=key_prefix,
             unless=unless,
             forced_update=forced_update,
+            is_stale=is_stale,
+            hash_method=hash_method,
             response_filter=response_filter,
             query_string=query_string,
             cache_none=cache_none,
@@ -289,6 +362,8 @@ class Cache:
             tags=tags,
             stale_while_revalidate=stale_while_revalidate,
             vary=vary,
+            etag=etag,
+            methods=methods,
         )
 
         def decorator(function: Callable[..., Any]) -> Any:
@@ -302,11 +377,13 @@ class Cache:
         make_name: Callable[[str], str] | None = None,
         unless: Callable[..., Any] | None = None,
         forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
         response_filter: Callable[..., Any] | None = None,
-        *,
+        hash_method: HashMethod | None = None,
         cache_none: bool = False,
         source_check: bool | None = None,
-        args_to_ignore: Collection[str] = (),
+        args_to_ignore: Collection[str] | None = None,
+        *,
         tags: Tags = (),
         stale_while_revalidate: Timeout = 0,
     ) -> MemoizeDecorator:
@@ -323,7 +400,9 @@ class Cache:
             make_name: Gets the name of the function and returns the name for the key.
             unless: As for :meth:`cached`.
             forced_update: As for :meth:`cached`.
+            is_stale: As for :meth:`cached`.
             response_filter: As for :meth:`cached`.
+            hash_method: As for :meth:`cached`.
             cache_none: Whether the value ``None`` is stored.
             source_check: As for :meth:`cached`.
             args_to_ignore: Names of arguments that are not part of the key.
@@ -344,10 +423,12 @@ class Cache:
             make_name=make_name,
             unless=unless,
             forced_update=forced_update,
+            is_stale=is_stale,
+            hash_method=hash_method,
             response_filter=response_filter,
             cache_none=cache_none,
             source_check=source_check,
-            args_to_ignore=frozenset(args_to_ignore),
+            args_to_ignore=frozenset(args_to_ignore or ()),
             tags=tags,
             stale_while_revalidate=stale_while_revalidate,
         )
@@ -409,13 +490,30 @@ async def _result(app_cache: AppCache, result: Awaitable[T], default: T) -> T:
 
 
 def _record(app_cache: AppCache, value: Any) -> Record:
-    return Record(encode_value(value, pickled=app_cache.settings.pickled))
+    return Record(app_cache.value_format.encode(value))
 
 
-def _value(record: Record | None) -> Any:
+def _value(app_cache: AppCache, record: Record | None) -> Any:
     if record is None or not isinstance(record.payload, StoredValue):
         return None
     try:
-        return decode_value(record.payload)
+        return decode_value(record.payload, app_cache.value_format.serializer)
     except ValueError:
         return None
+
+
+def _refuse_overrides(cls: type[Cache]) -> None:
+    for base in cls.__mro__[: cls.__mro__.index(Cache)]:
+        if overridden := sorted(_NOT_OVERRIDABLE & set(vars(base))):
+            raise TypeError(
+                f"{base.__name__} overrides {', '.join(overridden)}, which the decorators do not"
+                " call. To observe them, connect to cache_view_hit, cache_view_miss,"
+                " cache_memoize_hit and cache_memoize_miss (CACHE_ENABLE_SIGNALS = True); to store"
+                " values elsewhere, set CACHE_TYPE to a class."
+            )
+
+
+def _checked_config(config: Any) -> Mapping[str, Any] | None:
+    if config is None or isinstance(config, Mapping):
+        return cast("Mapping[str, Any] | None", config)
+    raise ValueError(f"`config` must be a mapping or None, not {config!r}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import itemgetter
 from pathlib import PurePath
 from secrets import token_hex
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -26,6 +27,7 @@ __all__ = [
     "QueryArgs",
     "Tags",
     "call_version",
+    "closure_name",
     "code_digest",
     "digest",
     "fingerprint",
@@ -48,6 +50,12 @@ VERSION_TTL = 30 * 86400.0
 
 _IDENTIFIED_BY_REPR = (date, time, timedelta, Decimal, UUID, PurePath)
 _IDENTIFIED_BY_NAME = (type, FunctionType, BuiltinFunctionType, ModuleType)
+_VALUES = (
+    *(bool, int, float, complex, str, bytes, Enum, list, tuple, dict, set, frozenset),
+    *_IDENTIFIED_BY_REPR,
+)
+_numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_counts: dict[str, int] = {}
 # A random identifier for each object that has no other identity. The address would not do: Python
 # gives it to another object later, and it is an unrelated object in another process.
 _identifiers: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -69,9 +77,11 @@ def valid_key(key: Any) -> str:
     return key
 
 
-def digest(*parts: object) -> str:
+def digest(*parts: object, hash_method: Callable[..., Any] | None = None) -> str:
     """Return a hash of strings and numbers; ``("ab", "c")`` and ``("a", "bc")`` differ."""
     text = repr(parts).encode(errors="surrogatepass")
+    if hash_method is not None:
+        return str(hash_method(text).hexdigest())
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
@@ -80,17 +90,32 @@ def qualified_name(function: Any) -> str:
     return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
-def query_digest(query: QueryArgs) -> str:
-    """Return a hash of query arguments that does not depend on their order."""
+def query_digest(query: QueryArgs, hash_method: Callable[..., Any] = hashlib.sha256) -> str:
+    """Return a hash of query arguments that does not depend on the order of their names.
+
+    The values of one name keep their order: ``?a=1&a=2`` and ``?a=2&a=1`` are different queries,
+    because ``request.args["a"]`` differs.
+    """
     if isinstance(query, str):
         pairs: Iterable[tuple[str, Any]] = parse_qsl(query.lstrip("?"), keep_blank_values=True)
     elif isinstance(query, MultiDict):
         pairs = cast("MultiDict[str, Any]", query).items(multi=True)
     elif isinstance(query, Mapping):
-        pairs = cast("Mapping[str, Any]", query).items()
+        pairs = _pairs(cast("Mapping[str, Any]", query))
     else:
         pairs = query
-    return digest(sorted((name, str(value)) for name, value in pairs))
+    named = sorted(((name, str(value)) for name, value in pairs), key=itemgetter(0))
+    text = str(tuple(named)).encode(errors="surrogatepass")
+    return str(hash_method(text).hexdigest())
+
+
+def _pairs(query: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Yield the pairs of a mapping; a list stands for several values of one name."""
+    for name, value in query.items():
+        if isinstance(value, list | tuple):
+            yield from ((name, one) for one in cast("list[Any]", value))
+        else:
+            yield name, value
 
 
 def make_template_fragment_key(fragment_name: str, vary_on: Iterable[object] = ()) -> str:
@@ -142,6 +167,43 @@ def _code(code: CodeType) -> str:
     return repr((code.co_code, constants, code.co_names, code.co_varnames))
 
 
+def closure_name(function: Any) -> str:
+    """Return what tells a function from others that were made by the same ``def``.
+
+    These are the values of the variables of the outer function that it uses, at this moment.
+    Variables that have no value yet, such as the name of a recursive function, don't count. Other
+    objects than values and containers are numbered in the order in which they are seen, so that
+    all workers that run the same program use the same keys.
+    """
+    cells = getattr(function, "__closure__", None) or ()
+    found = [_closure_value(cell) for cell in cells]
+    return digest(*found) if any(found) else ""
+
+
+def _closure_value(cell: Any) -> str:
+    try:
+        value: Any = cell.cell_contents
+    except ValueError:
+        return ""
+    if isinstance(value, FunctionType):
+        return f"{qualified_name(value)} {code_digest(value)}"
+    if isinstance(value, type) or hasattr(value, "__caching_id__"):
+        return fingerprint(value)
+    if value is None or isinstance(value, _VALUES):
+        try:
+            return fingerprint(value)
+        except UncacheableError:
+            return ""
+    name = qualified_name(type(value))
+    try:
+        if value not in _numbers:
+            _counts[name] = _counts.get(name, 0) + 1
+            _numbers[value] = _counts[name]
+        return f"{name} {_numbers[value]}"
+    except TypeError:  # There are no weak references to it, or it has no hash.
+        return name
+
+
 def fingerprint(value: Any) -> str:
     """Return a string that is the same for equal values and different for other values.
 
@@ -161,6 +223,8 @@ def fingerprint(value: Any) -> str:
 
 def _fingerprint(value: Any) -> str:
     kind = type(value)  # pyright: ignore[reportUnknownVariableType] - narrowed
+    if kind is int and value.bit_length() > 64:
+        return f"int:{value:#x}"  # Python refuses to write more than 4,300 decimal digits.
     if value is None or kind in (bool, int, float, complex, str, bytes):
         return f"{kind.__name__}:{value!r}"
     if kind in (list, tuple):

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from quart import Quart
 
 from quartpatterns.caching.errors import UncacheableError
-from quartpatterns.caching.records import Payload, Record, StoredValue, decode_value, encode_value
+from quartpatterns.caching.records import Payload, Record, StoredValue, decode_value
 from quartpatterns.caching.settings import Settings
 from quartpatterns.caching.stores import Store, default_if_unavailable
 
@@ -136,6 +136,7 @@ class AppCache:
         self.app = app
         self.settings = settings
         self.store = store
+        self.value_format = settings.value_format
         self._single_flight: SingleFlight[Hit] = SingleFlight()
         self._revalidating: set[str] = set()
 
@@ -293,10 +294,12 @@ class ResultPolicy:
     Arguments:
         cache_none: Whether ``None`` is stored.
         accepts: Gets the result and returns whether to store it.
+        is_stale: Gets a stored result and returns whether to compute it nevertheless.
     """
 
     cache_none: bool = False
     accepts: Callable[[Any], Awaitable[bool]] | None = None
+    is_stale: Callable[[Any], Awaitable[bool]] | None = None
 
 
 async def cached_result(
@@ -328,7 +331,7 @@ async def cached_result(
             policy.accepts is None or await policy.accepts(result)
         )
         # Callers who wait get the result even if it is not stored.
-        payload = encode_value(result, pickled=app_cache.settings.pickled)
+        payload = app_cache.value_format.encode(result)
         return FreshResult(result, payload, store)
 
     compute_and_store = partial(app_cache.compute_and_store, request, compute)
@@ -344,9 +347,12 @@ async def cached_result(
     if not isinstance(found, Hit):
         return found, False
     try:
-        if isinstance(found.payload, StoredValue):
-            return decode_value(found.payload), True
+        if not isinstance(found.payload, StoredValue):
+            return await compute_and_store(), False
+        result = decode_value(found.payload, app_cache.value_format.serializer)
     except ValueError:
-        pass
-    # Another version of the program has stored something that this one can't read.
-    return await compute_and_store(), False
+        # Another version of the program has stored something that this one can't read.
+        return await compute_and_store(), False
+    if policy.is_stale is not None and await policy.is_stale(result):
+        return await compute_and_store(), False
+    return result, True

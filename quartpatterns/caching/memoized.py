@@ -14,6 +14,7 @@ from quartpatterns.caching.errors import UncacheableError
 from quartpatterns.caching.keys import (
     VERSION_TTL,
     call_version,
+    closure_name,
     digest,
     fingerprint,
     qualified_name,
@@ -41,7 +42,7 @@ class MemoizeOptions(DecoratorOptions):
 
 def function_version(function: Any) -> str:
     """Return the version of all results of a function, or of those of a bound method's instance."""
-    name = f"memoize:{qualified_name(function)}"
+    name = f"memoize:{getattr(function, 'memoized_name', None) or qualified_name(function)}"
     instance = getattr(function, "__self__", None)
     if instance is None or isinstance(instance, type):
         return name
@@ -77,11 +78,13 @@ class MemoizedCallable(Decorated):
             )
         super().__init__(cache, function, options)
         self.wrapper.delete_memoized = lambda: cache.delete_memoized(self.wrapper)
+        closure = closure_name(function)
+        self.wrapper.memoized_name = qualified_name(function) + (closure and f"#{closure}")
         self._signature = inspect.signature(function)
         first = next(iter(self._signature.parameters), "")
         # As in Flask-Caching, the name decides: a function in a class body is not a method yet.
         self._is_method = first == "self" and "self" not in options.args_to_ignore
-        self._version = function_version(function)
+        self._version = function_version(self.wrapper)
 
     async def result(self, call_: Call) -> Any:
         key = self.wrapper.make_cache_key(self.function, *call_.args, **call_.kwargs)
@@ -107,7 +110,8 @@ class MemoizedCallable(Decorated):
             TypeError: The function does not take these arguments, or one of them can't be part
                 of a key.
         """
-        name = qualified_name(self.function)
+        app_cache = self.cache.app_cache()
+        name = self.wrapper.memoized_name
         if self.options.make_name is not None:
             name = self.options.make_name(name)
         bound = self._signature.bind(*args, **kwargs)
@@ -117,5 +121,5 @@ class MemoizedCallable(Decorated):
             for argument, value in bound.arguments.items()
             if argument not in self.options.args_to_ignore
         ]
-        parts.append(self.source_suffix(self.cache.app_cache()))
-        return f"memoize/{name}/{digest(*parts)}"
+        parts.append(self.source_suffix(app_cache))
+        return f"memoize/{name}/{digest(*parts, hash_method=self.hash_method(app_cache))}"

@@ -19,6 +19,7 @@ __all__ = [
     "RecordSerializer",
     "StoredResponse",
     "StoredValue",
+    "ValueFormat",
     "decode_value",
     "encode_value",
 ]
@@ -45,11 +46,21 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response without the request that it was made for."""
+    """A response without the request that it was made for.
+
+    Arguments:
+        status: The status.
+        headers: The headers.
+        body: The body.
+        absent: What the view looked for in the request and did not find, as names of
+            :class:`~quartpatterns.caching.request_reads.RequestReads`. Only requests that lack it
+            as well get the response.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    absent: tuple[str, ...] = ()
 
 
 Payload = StoredResponse | StoredValue | None
@@ -72,12 +83,46 @@ class Record:
     fresh_until: float = 0.0
 
 
-def encode_value(value: Any, *, pickled: bool = False) -> StoredValue:
+@dataclass(frozen=True, slots=True)
+class ValueFormat:
+    """How values are serialized.
+
+    Arguments:
+        pickled: Whether as a pickle; otherwise as
+            :mod:`tagged JSON <quartpatterns._shared.tagged_json>`.
+        serializer: An object with ``dumps`` and ``loads`` that serializes instead.
+        cache_none: Whether ``None`` is stored.
+    """
+
+    pickled: bool = False
+    serializer: Any = None
+    cache_none: bool = False
+
+    def encode(self, value: Any) -> StoredValue:
+        """Return the serialized value; see :func:`encode_value`."""
+        return encode_value(value, pickled=self.pickled, serializer=self.serializer)
+
+
+def encode_value(value: Any, *, pickled: bool = False, serializer: Any = None) -> StoredValue:
     """Serialize a value, as :mod:`tagged JSON <quartpatterns._shared.tagged_json>` or as a pickle.
+
+    Arguments:
+        value: The value.
+        pickled: Whether to make a pickle.
+        serializer: An object whose ``dumps(value)`` returns bytes, to use instead. Its bytes are
+            treated like a pickle, because the serializers of cachelib make one.
 
     Raises:
         UncacheableError: The serialization does not support the value.
     """
+    if serializer is not None:
+        try:
+            data = serializer.dumps(value)
+        except Exception as error:
+            raise UncacheableError(f"CACHE_SERIALIZER can't store the value: {error}") from error
+        if not isinstance(data, bytes):
+            raise UncacheableError(f"CACHE_SERIALIZER must return bytes, not {data!r:.100}")
+        return StoredValue(data, pickled=True)
     try:
         if pickled:
             return StoredValue(pickle.dumps(value, pickle.HIGHEST_PROTOCOL), pickled=True)
@@ -88,14 +133,16 @@ def encode_value(value: Any, *, pickled: bool = False) -> StoredValue:
         raise UncacheableError(f"the value can't be stored ({error}): {_REMEDY}") from error
 
 
-def decode_value(value: StoredValue) -> Any:
+def decode_value(value: StoredValue, serializer: Any = None) -> Any:
     """Return the value that :func:`encode_value` has serialized.
 
     Raises:
         ValueError: The data is invalid. The caller treats that as a cache miss.
     """
     try:
-        return pickle.loads(value.data) if value.pickled else tagged_json.loads(value.data)
+        if value.pickled:
+            return (pickle if serializer is None else serializer).loads(value.data)
+        return tagged_json.loads(value.data)
     except Exception as error:
         # Loading a pickle can raise any error, for example if its class no longer exists.
         raise ValueError(f"a stored value can't be read: {error}") from error
@@ -170,7 +217,7 @@ def _serialize(record: Record) -> bytes:
     head: list[Any] = [record.fresh_until, record.tokens]
     payload = record.payload
     if isinstance(payload, StoredResponse):
-        head += ["response", payload.status, payload.headers]
+        head += ["response", payload.status, payload.headers, payload.absent]
         data = payload.body
     elif payload is None:
         head.append("not shareable")
@@ -195,8 +242,10 @@ def _deserialize(body: bytes) -> Record | None:
         return None
 
 
-def _response(status: object, headers: object, *, body: bytes) -> StoredResponse:
+def _response(status: object, headers: object, absent: object, *, body: bytes) -> StoredResponse:
     pairs = cast("list[tuple[object, object]]", headers)
     if not isinstance(status, int):
         raise TypeError("a status must be an integer")
-    return StoredResponse(status, tuple((str(name), str(value)) for name, value in pairs), body)
+    fields = tuple((str(name), str(value)) for name, value in pairs)
+    names = tuple(map(str, cast("list[object]", absent)))
+    return StoredResponse(status, fields, body, names)

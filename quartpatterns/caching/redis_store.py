@@ -8,11 +8,22 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import (
+    Connection,
+    ConnectionPool,
+    Redis,
+    RedisCluster,
+    Sentinel,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError, ResponseError
 
 from quartpatterns._shared.loop_bound import LoopBound
+from quartpatterns._shared.settings import SettingError
 from quartpatterns._shared.urls import display_address
 from quartpatterns.caching.circuit_breaker import CircuitBreaker
 from quartpatterns.caching.records import Record, RecordSerializer
@@ -31,6 +42,11 @@ if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) 
 return 0
 """
 
+_SYNCHRONOUS = frozenset(
+    ("cache", "credential_provider", "event_dispatcher", "parser_class", "redis_connect_func")
+    + ("retry", "retry_on_error", "socket_timeout", "ssl_validate_ocsp")
+)
+
 Command = tuple[Any, ...]
 
 
@@ -44,13 +60,23 @@ class _Client:
 
     redis: Any  # redis-py's annotations are partly synchronous
     connections: asyncio.Semaphore
+    shared: bool = False
 
 
 def _connect(settings: Settings) -> _Client:
-    options: dict[str, Any] = {
-        "max_connections": settings.max_connections,
+    redis = _redis(settings)
+    shared = redis is settings.redis_client
+    return _Client(redis, asyncio.Semaphore(settings.max_connections), shared)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """Return the options of the connections."""
+    # With RESP3, redis-py sends the PING of the check before the password.
+    query = dict(parse_qsl(urlsplit(settings.redis_url).query))
+    protocol = str(settings.options.get("protocol") or query.get("protocol", "2"))
+    return {
         "client_name": "quartpatterns.caching",
-        "health_check_interval": 10,
+        "health_check_interval": 0 if protocol == "3" else 10,
         # The circuit breaker has a timeout. redis-py's own is asyncio.wait_for, which can swallow
         # a cancellation before Python 3.12.
         "socket_timeout": None,
@@ -58,18 +84,115 @@ def _connect(settings: Settings) -> _Client:
         **settings.options,
         "decode_responses": False,
     }
+
+
+def _redis(settings: Settings) -> Any:
+    """Return a client, which connects when it is first used."""
+    options = {"max_connections": settings.max_connections, **_options(settings)}
+    if (given := settings.redis_client) is not None:
+        if isinstance(given, Redis | RedisCluster):
+            return given
+        return _asynchronous(given, options)
+    if settings.backend == "sentinel":
+        return _sentinel(settings, options)
+    if settings.backend == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in settings.servers]
+        del options["max_connections"]  # means the number of nodes there
+        del options["health_check_interval"]
+        cluster: Any = RedisCluster
+        return cluster(startup_nodes=nodes, password=settings.password or None, **options)
     client: Any = Redis
-    return _Client(
-        client.from_url(settings.redis_url, **options), asyncio.Semaphore(settings.max_connections)
+    return client.from_url(settings.redis_url, **options)
+
+
+def _sentinel(settings: Settings, options: dict[str, Any]) -> Any:
+    # As in Flask-Caching, an option "sentinel_x" is the option "x" of the sentinels' connections.
+    sentinel_options = {
+        name.removeprefix("sentinel_"): options.pop(name)
+        for name in list(options)
+        if name.startswith("sentinel_")
+    }
+    if settings.sentinel_password:
+        sentinel_options["password"] = settings.sentinel_password
+    sentinels: Any = Sentinel
+    found: Any = sentinels(
+        list(settings.servers),
+        sentinel_kwargs=sentinel_options,
+        db=settings.database,
+        password=settings.password or None,
+        **options,
     )
+    return found.master_for(settings.sentinel_master)
+
+
+def _asynchronous(client: Any, options: dict[str, Any]) -> Any:
+    """Return an asynchronous client with the address and options of a synchronous one."""
+    pool = client.connection_pool
+    given = {
+        name: value
+        for name, value in pool.connection_kwargs.items()
+        # Objects of the synchronous half of redis-py.
+        if name not in _SYNCHRONOUS and value is not None
+    }
+    name = pool.connection_class.__name__
+    kind = {
+        "SSLConnection": SSLConnection,
+        "UnixDomainSocketConnection": UnixDomainSocketConnection,
+    }
+    if name == "UnixDomainSocketConnection":
+        options = {key: value for key, value in options.items() if key != "socket_keepalive"}
+    pools: Any = ConnectionPool
+    merged = {**options, **given, "decode_responses": False}
+    return Redis(connection_pool=pools(connection_class=kind.get(name, Connection), **merged))
+
+
+def _check_options(client: Any) -> None:
+    """Make a connection, which does not connect yet: an unknown option is an error now.
+
+    Raises:
+        SettingError: ``CACHE_OPTIONS`` has an option that redis-py does not have.
+    """
+    pool: Any = getattr(client, "connection_pool", None)
+    if pool is None:
+        return
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except TypeError as error:
+        raise SettingError(
+            "CACHE_OPTIONS", f"CACHE_OPTIONS has an option that redis-py does not have: {error}"
+        ) from error
+
+
+def _address(settings: Settings) -> str:
+    if settings.redis_client is not None:
+        values = settings.redis_client.connection_pool.connection_kwargs
+        return str(values.get("path") or f"{values.get('host')}:{values.get('port', 6379)}")
+    if settings.servers:
+        return ", ".join(f"{host}:{port}" for host, port in settings.servers)
+    return display_address(settings.redis_url, default_port=6379)
+
+
+async def _close(client: _Client) -> None:
+    if client.shared:
+        return  # It belongs to the application.
+    if isinstance(client.redis, RedisCluster):
+        await client.redis.aclose()
+    else:
+        await client.redis.aclose(close_connection_pool=True)
+        manager = getattr(client.redis.connection_pool, "sentinel_manager", None)
+        for sentinel in manager.sentinels if manager else ():
+            await sentinel.aclose(close_connection_pool=True)
 
 
 class RedisStore(Store):
-    """Stores records in Redis.
+    """Stores records in Redis, behind a Sentinel, or in a Redis Cluster.
 
     Arguments:
         settings: The settings.
         serializer: Serializes records.
+
+    Raises:
+        SettingError: ``CACHE_OPTIONS`` has an option that redis-py does not have.
     """
 
     shared = True
@@ -77,12 +200,16 @@ class RedisStore(Store):
     def __init__(self, settings: Settings, serializer: RecordSerializer) -> None:
         self._prefix = settings.prefix
         self._serializer = serializer
-        address = display_address(settings.redis_url, default_port=6379)
-        self._breaker = CircuitBreaker(address, settings, ERRORS, refusals=(ResponseError,))
-        self._clients: LoopBound[_Client] = LoopBound(
-            lambda: _connect(settings),
-            lambda client: client.redis.aclose(close_connection_pool=True),
+        # In a cluster, the keys of one command must be on one server.
+        self._one_by_one = settings.backend == "cluster" or isinstance(
+            settings.redis_client, RedisCluster
         )
+        if settings.backend != "cluster":
+            _check_options(_redis(settings))
+        self._breaker = CircuitBreaker(
+            _address(settings), settings, ERRORS, refusals=(ResponseError,)
+        )
+        self._clients: LoopBound[_Client] = LoopBound(lambda: _connect(settings), _close)
 
     def now(self) -> float:
         return time.time()
@@ -92,7 +219,7 @@ class RedisStore(Store):
     ) -> tuple[Record | None, tuple[str | None, ...]]:
         name = self._prefix + key
         names = [name, *map(self._version, versions)]
-        data, *tokens = await self._call(lambda redis: redis.mget(names))
+        data, *tokens = await self._get_all(names)
         decoded = tuple([None if token is None else token.decode("latin-1") for token in tokens])
         return None if data is None else self._serializer.loads(name, data), decoded
 
@@ -100,7 +227,7 @@ class RedisStore(Store):
         if not keys:
             return []
         names = [self._prefix + key for key in keys]
-        found = await self._call(lambda redis: redis.mget(names))
+        found = await self._get_all(names)
         return [self._serializer.loads(*pair) for pair in zip(names, found, strict=True)]
 
     async def get_or_create_tokens(self, versions: Mapping[str, float]) -> tuple[str, ...]:
@@ -111,7 +238,11 @@ class RedisStore(Store):
             ("SET", name, token_hex(8), "PX", _milliseconds(ttl), "NX")
             for name, ttl in zip(names, versions.values(), strict=True)
         ]
-        *_, tokens = await self._pipeline([*commands, ("MGET", *names)])
+        if self._one_by_one:
+            await self._pipeline(commands)
+            tokens = await self._get_all(names)
+        else:
+            *_, tokens = await self._pipeline([*commands, ("MGET", *names)])
         return tuple([(token or b"").decode("latin-1") for token in tokens])
 
     async def set(
@@ -130,14 +261,18 @@ class RedisStore(Store):
         return bool(await self._command(*self._set_command(key, record, ttl), "NX"))
 
     async def has(self, key: str) -> bool:
-        return bool(await self._command("EXISTS", *self._names(key)))
+        return any(await self._pipeline([("EXISTS", name) for name in self._names(key)]))
 
     async def delete(self, *keys: str) -> tuple[bool, ...]:
-        commands: list[Command] = [("UNLINK", *self._names(key)) for key in keys]
-        return tuple(map(bool, await self._pipeline(commands)))
+        names = [name for key in keys for name in self._names(key)]
+        deleted = await self._pipeline([("UNLINK", name) for name in names])
+        return tuple(any(pair) for pair in zip(deleted[::2], deleted[1::2], strict=True))
 
     async def clear(self) -> None:
         pattern = self._prefix.translate(_ESCAPE_GLOB) + "*"
+        if self._one_by_one:
+            await self._call(lambda redis: _clear_cluster(redis, pattern))
+            return
         cursor = None
         while cursor != 0:
             command = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", _SCAN_COUNT)
@@ -164,6 +299,12 @@ class RedisStore(Store):
         async with client.connections:
             return await self._breaker.call(lambda: function(client.redis))
 
+    async def _get_all(self, names: Sequence[str]) -> list[Any]:
+        if self._one_by_one:
+            return await self._pipeline([("GET", name) for name in names])
+        values: list[Any] = await self._call(lambda redis: redis.mget(names))
+        return values
+
     async def _command(self, *command: Any) -> Any:
         return (await self._pipeline([command]))[0]
 
@@ -173,6 +314,11 @@ class RedisStore(Store):
             return []
 
         async def execute(redis: Any) -> list[Any]:
+            if self._one_by_one:
+                pipeline = redis.pipeline()
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return list(await pipeline.execute())
             async with redis.pipeline(transaction=False) as pipeline:
                 for command in commands:
                     pipeline.execute_command(*command)
@@ -191,6 +337,12 @@ class RedisStore(Store):
 
     def _names(self, key: str) -> tuple[str, str]:
         return self._prefix + key, self._version(key)
+
+
+async def _clear_cluster(redis: Any, pattern: str) -> None:
+    names = [name async for name in redis.scan_iter(match=pattern, count=_SCAN_COUNT)]
+    for name in names:
+        await redis.unlink(name)
 
 
 def _milliseconds(seconds: float) -> int:

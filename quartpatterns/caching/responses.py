@@ -7,29 +7,43 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from quart import Request, Response, current_app, has_request_context, request
-from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers.response import DataBody
 from werkzeug.datastructures import Headers
-from werkzeug.local import LocalProxy
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
-from quartpatterns.caching.records import StoredResponse
+from quartpatterns.caching.records import (
+    Payload,
+    StoredResponse,
+    StoredValue,
+    ValueFormat,
+    decode_value,
+)
+from quartpatterns.caching.request_reads import (
+    AUTHORIZATION,
+    SESSION,
+    RequestReads,
+    ViewReads,
+    watch_view,
+)
+from quartpatterns.caching.settings import Timeout, timeout_seconds
 
 __all__ = [
-    "ResponsePolicy",
+    "CachedResponse",
+    "ViewCall",
     "cached_response",
-    "is_shareable_request",
+    "credentials",
     "is_view",
     "request_digest",
+    "unwrapped",
     "wraps_function",
 ]
 
@@ -39,47 +53,114 @@ _NOT_STORED = frozenset({"age", "connection", "date", "keep-alive", "transfer-en
 _revalidated: ContextVar[str | None] = ContextVar("revalidated", default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponsePolicy:
-    """Which responses of a view are stored.
+class CachedResponse(Response):
+    """A response of a cached view with a timeout of its own.
+
+    .. code-block:: python
+
+        @app.get("/prices")
+        @cache.cached(timeout=60)
+        async def prices():
+            return CachedResponse(await make_response(await query()), timeout=5)
 
     Arguments:
-        vary: Lower-case names of the request headers that are part of the key.
-        accepts: Gets what the view has returned and returns whether to store it.
+        response: The response.
+        timeout: Seconds to store it, or ``None`` for the timeout of the decorator.
+
+    Attributes:
+        timeout: The timeout.
+        adopted: The response that was given.
+
+    .. versionadded:: 0.1
     """
 
-    vary: Collection[str] = ()
+    def __init__(self, response: Response, timeout: Timeout = None) -> None:
+        if not isinstance(response, Response | WerkzeugResponse):
+            raise TypeError(
+                "CachedResponse takes a response: CachedResponse(await make_response(...), 60)"
+            )
+        timeout_seconds(timeout, default=0)
+        # As in Flask-Caching both objects have the same state, so that a change of one is seen.
+        vars(self).update(vars(response))
+        # In Quart it is the limit for sending the response; the decorator sends the adopted one.
+        self.timeout: Any = timeout
+        self.adopted = response
+
+
+def unwrapped(returned: Any) -> Any:
+    """Return what a view has returned, without the timeout of a :class:`CachedResponse`."""
+    return returned.adopted if isinstance(returned, CachedResponse) else returned
+
+
+@dataclass(slots=True)
+class ViewCall:
+    """A request for a cached view, and which of its responses are stored.
+
+    Arguments:
+        current: The request.
+        reads: What was read of it.
+        vary: Lower-case names of the request headers that are part of the key.
+        covered: What else of the request is part of the key, as names of :class:`RequestReads`.
+        accepts: Gets what the view has returned and returns whether to store it.
+        is_stale: Gets a stored response and returns whether to call the view nevertheless.
+        etag: Whether a response gets an ``ETag``, and 304 answers a client that has it.
+        value: Encodes a result that is not a response, of a function that is not a view.
+        on_private: Gets what keeps a response from being stored.
+    """
+
+    current: Request
+    reads: RequestReads
+    vary: Collection[str]
+    covered: Collection[str]
     accepts: Callable[[Any], Awaitable[bool]] | None = None
+    is_stale: Callable[[Any], Awaitable[bool]] | None = None
+    etag: bool = False
+    value: ValueFormat | None = None
+    on_private: Callable[[Iterable[str]], None] | None = None
+
+    def private_names(self, names: Iterable[str]) -> list[str]:
+        """Return those of *names* that the request has, and that are not part of the key."""
+        return self.reads.present(names, self.vary, self.covered)
+
+    def report(self, names: Iterable[str]) -> None:
+        """Report that a response is not stored, because *names* were read."""
+        if self.on_private is not None:
+            self.on_private(names)
+
+    def may_get(self, payload: Payload) -> bool:
+        """Return whether the request lacks what the view has found missing."""
+        return not isinstance(payload, StoredResponse) or not self.private_names(payload.absent)
 
 
-def request_digest(current: Request, vary: Collection[str]) -> str:
+def request_digest(current: Request, headers: Headers, vary: Collection[str]) -> str:
     """Return a hash of everything but the path that tells requests apart.
 
     That is the scheme, host, mount point and the headers in *vary*. A hash keeps the values of
     cookies out of the keys.
     """
-    headers = current.headers
-    parts = (
+    parts: tuple[object, ...] = (
         current.scheme,
         headers.get("Host"),
         current.root_path,
         [headers.getlist(name) for name in vary],
     )
+    if current.method not in ("GET", "HEAD"):
+        parts = (*parts, current.method)
     text = repr(parts).encode(errors="surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-def is_shareable_request(current: Request, vary: Collection[str]) -> bool:
-    """Return whether the response to the request may be one that other visitors get.
+def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[str]) -> list[str]:
+    """Return which credentials the request has that are not part of the key.
 
-    It may not if the request has a session or credentials, unless *vary* names the header.
+    These are an ``Authorization`` header and the cookie of the session. The view need not read
+    them itself: other code may have done so, and Quart opens the session before all hooks.
     """
-    headers = current.headers
-    if "authorization" not in vary and "Authorization" in headers:
-        return False
-    if "cookie" in vary or "Cookie" not in headers:
-        return True
-    return current_app.session_interface.get_cookie_name(current_app) not in current.cookies
+    found = reads.present((AUTHORIZATION,), vary, covered)
+    if SESSION not in covered and "cookie" not in vary and "Cookie" in reads.headers:
+        if current_app.session_interface.get_cookie_name(current_app) in reads.cookies:
+            found.append(SESSION)
+    return found
 
 
 def wraps_function(view: Any, function: Any) -> bool:
@@ -104,72 +185,143 @@ def is_view(function: Any) -> bool:
 
 
 async def cached_response(
-    current: Request,
+    view_call: ViewCall,
     app_cache: AppCache,
     cache_request: CacheRequest,
     view: Callable[[], Awaitable[Any]],
-    policy: ResponsePolicy,
     *,
     forced: bool = False,
-) -> tuple[ResponseTypes, bool]:
+) -> tuple[Any, bool]:
     """Return the response of a view, and whether it comes from the cache.
 
     Arguments:
-        current: The current request.
+        view_call: The request, and what to store.
         app_cache: The cache.
         cache_request: What to look up.
         view: Calls the view.
-        policy: Which responses to store.
         forced: Whether to call the view in any case.
     """
-    compute = partial(_fresh_response, view, policy)
-    found: ResponseTypes | Hit
+    compute = partial(_fresh_response, view, view_call, cache_request)
+    current = view_call.current
     if forced or _revalidated.get() == cache_request.key:
-        found = await app_cache.compute_and_store(cache_request, compute)
-    else:
-        on_stale = None
-        if cache_request.stale_seconds:
-            on_stale = partial(_revalidate, current, app_cache, cache_request)
-        found = await app_cache.get_or_compute(cache_request, compute, on_stale=on_stale)
-    hit = isinstance(found, Hit)
-    response: ResponseTypes
-    if isinstance(found, Hit):
+        return await app_cache.compute_and_store(cache_request, compute), False
+    on_stale = None
+    if cache_request.stale_seconds:
+        on_stale = partial(_revalidate, view_call, app_cache, cache_request)
+    found: Any = await app_cache.get_or_compute(cache_request, compute, on_stale=on_stale)
+    if not isinstance(found, Hit):
+        return found, False
+    if not view_call.may_get(found.payload):
+        # The stored response is for those who lack what this request has.
         assert isinstance(found.payload, StoredResponse)
+        view_call.report(view_call.private_names(found.payload.absent))
+        return unwrapped(await view()), False
+    response: Any
+    if isinstance(found.payload, StoredResponse):
         response = _to_response(found.payload)
     else:
-        response = found
+        assert isinstance(found.payload, StoredValue) and view_call.value is not None
+        try:
+            response = decode_value(found.payload, view_call.value.serializer)
+        except ValueError:
+            # Another version of the program has stored something that this one can't read.
+            return await app_cache.compute_and_store(cache_request, compute), False
+    if view_call.is_stale is not None and await view_call.is_stale(response):
+        return await app_cache.compute_and_store(cache_request, compute), False
+    if view_call.etag and isinstance(response, Response):
+        await make_conditional(response, current)
+    return response, True
+
+
+async def make_conditional(response: Any, current: Request) -> None:
+    """Turn a response into 304 if the client has it already."""
     if response.status_code == 200 and _is_conditional(current):
-        conditional: Any = response.make_conditional(current)  # type: ignore[arg-type]
+        conditional: Any = response.make_conditional(current)
         if asyncio.iscoroutine(conditional):
             await conditional
-    return response, hit
 
 
 async def _fresh_response(
-    view: Callable[[], Awaitable[Any]], policy: ResponsePolicy
-) -> FreshResult[ResponseTypes]:
-    with _watch_session() as session:
+    view: Callable[[], Awaitable[Any]], view_call: ViewCall, cache_request: CacheRequest
+) -> FreshResult[Any]:
+    with watch_view(view_call.reads) as seen:
         returned = await view()
-        response = await current_app.make_response(returned)
+        if isinstance(returned, CachedResponse):
+            _set_timeout(cache_request, returned.timeout)
+            returned = returned.adopted
+        is_value = view_call.value is not None
+        if is_value and isinstance(returned, Response | WerkzeugResponse):
+            is_value = False  # A view behind a decorator that does not use functools.wraps.
+        response: Any = returned if is_value else await current_app.make_response(returned)
+    if is_value:
+        return await _fresh_value(returned, view_call, seen)
+    fresh = await _judged(response, returned, view_call, seen)
+    if view_call.etag:
+        if isinstance(fresh.payload, StoredResponse) and fresh.payload.status == 200:
+            if "ETag" not in response.headers:
+                response.set_etag(hashlib.blake2b(fresh.payload.body, digest_size=16).hexdigest())
+                fresh = replace(fresh, payload=_to_stored(response, fresh.payload))
+        await make_conditional(response, view_call.current)
+    return fresh
+
+
+async def _judged(
+    response: ResponseTypes, returned: Any, view_call: ViewCall, seen: ViewReads
+) -> FreshResult[ResponseTypes]:
+    """Return the response with what to store of it."""
     body = await _body(response)
     if body is None:  # a stream or a file
         return FreshResult(response, None, store=True)
     if _is_error(response):
         return FreshResult(response, None, store=False)
-    if session.is_private(policy.vary) or not _is_shareable(response, policy.vary):
+    if private := view_call.private_names(seen.names):
+        view_call.report(private)
         return FreshResult(response, None, store=True)
-    if policy.accepts is not None and not await policy.accepts(returned):
+    vary = view_call.vary
+    if any(name == SESSION or name.startswith("cookie") for name in view_call.covered):
+        vary = [*vary, "cookie"]
+    if seen.modified or not _is_shareable(response, vary):
+        return FreshResult(response, None, store=True)
+    if view_call.accepts is not None and not await view_call.accepts(returned):
         return FreshResult(response, None, store=False)
-    if response.status_code == 200 and "ETag" not in response.headers:
-        response.set_etag(hashlib.blake2b(body, digest_size=16).hexdigest())
-    return FreshResult(response, _to_stored(response, body), store=True)
+    absent = view_call.reads.absent(seen.names, view_call.vary, view_call.covered)
+    stored = StoredResponse(response.status_code, (), body, absent)
+    return FreshResult(response, _to_stored(response, stored), store=True)
 
 
-def _to_stored(response: ResponseTypes, body: bytes) -> StoredResponse:
+async def _fresh_value(returned: Any, view_call: ViewCall, seen: ViewReads) -> FreshResult[Any]:
+    """Return the value of a function that is not a view, with what to store of it."""
+    assert view_call.value is not None
+    read = [*seen.names] if seen.names else ()
+    private = [name for name in read if name not in view_call.covered]
+    private = view_call.private_names(private) + [
+        *view_call.reads.absent(private, view_call.vary, view_call.covered)
+    ]
+    if private:
+        view_call.report(private)
+        return FreshResult(returned, None, store=True)
+    if returned is None and not view_call.value.cache_none:
+        return FreshResult(returned, None, store=False)
+    if view_call.accepts is not None and not await view_call.accepts(returned):
+        return FreshResult(returned, None, store=False)
+    return FreshResult(returned, view_call.value.encode(returned), store=True)
+
+
+def _set_timeout(cache_request: CacheRequest, timeout: Timeout) -> None:
+    if timeout:
+        cache_request.fresh_seconds = timeout_seconds(timeout, default=0)
+        ttl = cache_request.ttl
+        cache_request.versions = {
+            name: max(seconds, ttl) for name, seconds in cache_request.versions.items()
+        }
+
+
+def _to_stored(response: ResponseTypes, stored: StoredResponse) -> StoredResponse:
+    """Return *stored* with the headers of the response."""
     headers = tuple(
         (name, value) for name, value in response.headers.items() if name.lower() not in _NOT_STORED
     )
-    return StoredResponse(response.status_code, headers, body)
+    return replace(stored, headers=headers)
 
 
 def _to_response(stored: StoredResponse) -> Response:
@@ -215,52 +367,14 @@ def _is_shareable(response: ResponseTypes, vary: Collection[str]) -> bool:
     )
 
 
-@dataclass(slots=True)
-class _WatchedSession:
-    """A session, and whether the view has accessed it."""
-
-    session: Any
-    accessed: bool = False
-
-    def access(self) -> Any:
-        """Return the session."""
-        self.accessed = True
-        return self.session
-
-    def is_private(self, vary: Collection[str]) -> bool:
-        """Return whether the response depends on the session.
-
-        A session that was modified before the view adds a cookie to the response.
-        """
-        return bool(self.session.modified) or (self.accessed and "cookie" not in vary)
-
-
-@contextmanager
-def _watch_session() -> Generator[_WatchedSession]:
-    """Watch the session of the current request.
-
-    ``session.accessed`` would not do: other code may have accessed the session before the view,
-    and session interfaces other than Quart's need not set it.
-    """
-    context: Any = cast(Any, request_ctx)._get_current_object()
-    attributes = cast("dict[str, Any]", vars(context))
-    # FaithfulQuart has a property, which stores the session in "_session".
-    name = "_session" if "_session" in attributes else "session"
-    watched = _WatchedSession(attributes[name])
-    setattr(context, name, LocalProxy(watched.access))
-    try:
-        yield watched
-    finally:
-        setattr(context, name, watched.session)
-
-
 def _is_conditional(current: Request) -> bool:
     return "If-None-Match" in current.headers or "If-Modified-Since" in current.headers
 
 
-def _revalidate(current: Request, app_cache: AppCache, cache_request: CacheRequest) -> None:
+def _revalidate(view_call: ViewCall, app_cache: AppCache, cache_request: CacheRequest) -> None:
     """Handle a copy of the request in the background, as a GET without a body."""
     app: Any = app_cache.app
+    current = view_call.current
     # Quart's test client marks the scope of a request whose context it preserves.
     scope: Any = {
         key: value for key, value in current.scope.items() if not key.startswith("_quart")
@@ -270,7 +384,7 @@ def _revalidate(current: Request, app_cache: AppCache, cache_request: CacheReque
         current.scheme,
         current.path,
         current.query_string,
-        current.headers,
+        view_call.reads.headers,
         current.root_path,
         current.http_version,
         scope,

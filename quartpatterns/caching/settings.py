@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-from urllib.parse import quote
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from quartpatterns._shared.settings import SettingsReader, invalid_setting, refuse_unknown
+from werkzeug.utils import import_string
 
-__all__ = ["DEFAULTS", "Settings", "Timeout", "read_settings", "timeout_seconds"]
+from quartpatterns._shared.settings import (
+    SettingError,
+    SettingsReader,
+    invalid_setting,
+    refuse_unknown,
+)
+from quartpatterns.caching.records import ValueFormat
+
+__all__ = ["DEFAULTS", "HashMethod", "Settings", "Timeout", "check_hash_method", "read_settings"]
+__all__ += ["timeout_seconds"]
+
+HashMethod = Callable[..., Any]
+"""A hash function such as ``hashlib.sha256``."""
 
 Timeout = float | timedelta | None
 """How long a value is stored: seconds, 0 for no limit, ``None`` for the default."""
 
 DEFAULTS: dict[str, Any] = {
-    # SimpleCache (memory), RedisCache, FileSystemCache, or NullCache, which stores nothing.
+    # SimpleCache (memory), RedisCache, RedisSentinelCache, RedisClusterCache, MemcachedCache,
+    # FileSystemCache, NullCache, which stores nothing, or a class such as cachelib.DynamoDbCache.
     "CACHE_TYPE": "SimpleCache",
+    # Arguments of a class in CACHE_TYPE.
+    "CACHE_ARGS": (),
     # Seconds that a value is stored if no timeout is given; 0 is no limit.
     "CACHE_DEFAULT_TIMEOUT": 300,
     # The start of every key in a shared store; None is "cache:<app.name>:".
@@ -29,49 +46,78 @@ DEFAULTS: dict[str, Any] = {
     "CACHE_DIR": None,
     # The server of a RedisCache: redis://, rediss:// or unix://; None uses the next four.
     "CACHE_REDIS_URL": None,
+    # A host name or address, or a client: redis.Redis(...) or redis.asyncio.Redis(...).
     "CACHE_REDIS_HOST": "localhost",
     "CACHE_REDIS_PORT": 6379,
     "CACHE_REDIS_PASSWORD": None,
-    "CACHE_REDIS_DB": 0,
-    # Seconds to wait for an answer of Redis or the disk.
+    # None is 0, or the database in CACHE_REDIS_URL.
+    "CACHE_REDIS_DB": None,
+    # The servers of a RedisSentinelCache, and the name of the service.
+    "CACHE_REDIS_SENTINELS": (("127.0.0.1", 26379),),
+    "CACHE_REDIS_SENTINEL_MASTER": "mymaster",
+    "CACHE_REDIS_SENTINEL_PASSWORD": None,
+    # Servers of a RedisClusterCache: "host:port,host:port", or pairs.
+    "CACHE_REDIS_CLUSTER": None,
+    # The servers of a MemcachedCache: "host:port" or pairs.
+    "CACHE_MEMCACHED_SERVERS": ("127.0.0.1:11211",),
+    "CACHE_MEMCACHED_USERNAME": None,
+    "CACHE_MEMCACHED_PASSWORD": None,
+    # Seconds to wait for an answer of Redis, Memcached or the disk.
     "CACHE_STORE_TIMEOUT": 1.0,
     # Seconds for which a store that has failed is not called.
     "CACHE_RETRY_AFTER": 1.0,
-    # The number of connections to Redis that a process opens on one event loop.
+    # The number of connections to Redis or Memcached that a process opens on one event loop.
     "CACHE_MAX_CONNECTIONS": 20,
-    # Options of the Redis client, or of diskcache.
+    # Options of the Redis or Memcached client, of diskcache, or of a class in CACHE_TYPE.
     "CACHE_OPTIONS": None,
     # Whether an unavailable store is a cache miss; False makes get, set and the others raise.
     "CACHE_IGNORE_ERRORS": True,
     # Seconds that a worker waits for a result that another worker computes.
     "CACHE_LOCK_TIMEOUT": 30.0,
-    # "json", or "pickle", which needs a SECRET_KEY.
+    # "json", "pickle", which needs a SECRET_KEY, or an object or class with dumps and loads.
     "CACHE_SERIALIZER": "json",
     # Whether the code of a decorated function is part of its cache keys.
     "CACHE_SOURCE_CHECK": False,
+    # The hash function of queries and arguments in keys; None is hashlib.sha256.
+    "CACHE_HASH_METHOD": None,
+    # Whether signals are sent.
+    "CACHE_ENABLE_SIGNALS": False,
+    # False warns if the cache is a NullCache.
+    "CACHE_NO_NULL_WARNING": True,
 }
-_REDIS_URL = "Redis Sentinel and Redis Cluster are not supported; set CACHE_REDIS_URL to one server"
-_MEMCACHED = "Memcached is not supported; use CACHE_TYPE = 'RedisCache'"
 INSTEAD = {
-    "CACHE_ARGS": "use CACHE_OPTIONS",
-    "CACHE_NO_NULL_WARNING": "a NullCache gives no warning; remove it",
-    "CACHE_MEMCACHED_SERVERS": _MEMCACHED,
-    "CACHE_MEMCACHED_USERNAME": _MEMCACHED,
-    "CACHE_MEMCACHED_PASSWORD": _MEMCACHED,
-    "CACHE_REDIS_SENTINELS": _REDIS_URL,
-    "CACHE_REDIS_SENTINEL_MASTER": _REDIS_URL,
-    "CACHE_REDIS_CLUSTER": _REDIS_URL,
+    "CACHE_FILE_HASH_METHOD": "diskcache names the files; remove it",
+    "CACHE_UWSGI_NAME": "uWSGI serves no ASGI; use CACHE_TYPE = 'RedisCache' or 'MemcachedCache'",
+    "CACHE_GCS_BUCKET": "use CACHE_TYPE = 'RedisCache', 'FileSystemCache', or a class of your own",
 }
 """Settings of Flask-Caching that are not supported, and what to use instead."""
 
 BACKENDS = {
     "SimpleCache": "memory",
     "RedisCache": "redis",
+    "RedisSentinelCache": "sentinel",
+    "RedisClusterCache": "cluster",
+    "MemcachedCache": "memcached",
     "FileSystemCache": "disk",
     "NullCache": "null",
 }
+REFUSED_BACKENDS = {
+    "SASLMemcachedCache": "use 'MemcachedCache', which reads CACHE_MEMCACHED_USERNAME",
+    "SpreadSASLMemcachedCache": (
+        "use 'MemcachedCache', which reads CACHE_MEMCACHED_USERNAME; values over 1 MB belong in"
+        " 'RedisCache' or 'FileSystemCache'"
+    ),
+    "UWSGICache": INSTEAD["CACHE_UWSGI_NAME"],
+    "GoogleCloudStorageCache": INSTEAD["CACHE_GCS_BUCKET"],
+}
+"""Values of ``CACHE_TYPE`` of Flask-Caching that are not supported, and what to use instead."""
+
 # Redis and diskcache write "no limit" in different ways. Ten years are the same for every store.
 NO_LIMIT = 10 * 365 * 86400.0
+# Options that diskcache has besides those that start with "disk_" or "sqlite_".
+_DISK_OPTIONS = frozenset(
+    ("cull_limit", "eviction_policy", "size_limit", "statistics", "tag_index", "timeout")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +125,31 @@ class Settings:
     """Validated settings; the comments of :data:`DEFAULTS` explain each value."""
 
     backend: str
+    factory: Callable[..., Any] | None
+    factory_path: str
+    arguments: tuple[Any, ...]
     default_timeout: float
     prefix: str
     threshold: int
     folder: str
     redis_url: str
+    redis_client: Any
+    servers: tuple[tuple[str, int], ...]
+    username: str | None
+    password: str | None
+    sentinel_master: str
+    sentinel_password: str | None
+    database: int
     store_timeout: float
     retry_after: float
     max_connections: int
     options: Mapping[str, Any]
     ignore_errors: bool
     lock_timeout: float
-    pickled: bool
+    value_format: ValueFormat
     source_check: bool
+    hash_method: HashMethod
+    enable_signals: bool
 
 
 def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
@@ -106,25 +164,92 @@ def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
     """
     refuse_unknown(config, "CACHE_", DEFAULTS, INSTEAD)
     reader = SettingsReader(config, DEFAULTS)
-    backend = _backend(reader)
+    backend, factory, path = _backend(reader)
+    options = reader.optional(reader.mapping, "CACHE_OPTIONS", secret=True) or {}
     prefix = reader.optional(reader.text, "CACHE_KEY_PREFIX", empty=True)
     default = reader.optional(reader.seconds, "CACHE_DEFAULT_TIMEOUT", zero=True)
+    threshold = reader.count("CACHE_THRESHOLD")
+    if backend != "custom":
+        # Flask-Caching has these as options of each of its classes.
+        of_options = SettingsReader({f"CACHE_OPTIONS {key}": options[key] for key in options})
+        if "default_timeout" in options:
+            default = of_options.seconds("CACHE_OPTIONS default_timeout", zero=True)
+        if "key_prefix" in options:
+            prefix = of_options.text("CACHE_OPTIONS key_prefix", empty=True)
+        if "threshold" in options and backend == "memory":
+            threshold = of_options.count("CACHE_OPTIONS threshold")
+            del options["threshold"]
+        options = {
+            key: value
+            for key, value in options.items()
+            if key not in ("default_timeout", "key_prefix")
+        }
+        _check_options(backend, options)
+    arguments: Any = reader.value("CACHE_ARGS")
+    if not isinstance(arguments, list | tuple):
+        raise invalid_setting("CACHE_ARGS", "a list", arguments)
+    if arguments and backend != "custom":
+        raise SettingError(
+            "CACHE_ARGS",
+            "CACHE_ARGS is for a class in CACHE_TYPE, such as 'cachelib.FileSystemCache'; for"
+            f" {reader.value('CACHE_TYPE')!r} use CACHE_OPTIONS.",
+        )
+    value_format = _value_format(reader)
+    if backend == "null":
+        _warn_of_null(reader, value_format)
+    memcached = backend == "memcached"
+    client = _redis_client(reader) if backend == "redis" else None
     return Settings(
         backend=backend,
+        factory=factory,
+        factory_path=path,
+        arguments=tuple(cast("list[Any]", arguments)),
         default_timeout=timeout_seconds(default or 0, default=NO_LIMIT),
         prefix=f"cache:{app_name}:" if prefix is None else prefix,
-        threshold=reader.count("CACHE_THRESHOLD"),
+        threshold=threshold,
         folder=reader.path("CACHE_DIR", example="instance/cache") if backend == "disk" else "",
-        redis_url=_redis_url(reader) if backend == "redis" else "",
+        redis_url=_redis_url(reader) if backend == "redis" and client is None else "",
+        redis_client=client,
+        servers=_servers(reader, backend),
+        username=reader.optional(reader.text, "CACHE_MEMCACHED_USERNAME") if memcached else None,
+        password=reader.optional(
+            reader.text,
+            "CACHE_MEMCACHED_PASSWORD" if memcached else "CACHE_REDIS_PASSWORD",
+            empty=True,
+            secret=True,
+        ),
+        sentinel_master=reader.text("CACHE_REDIS_SENTINEL_MASTER"),
+        sentinel_password=reader.optional(
+            reader.text, "CACHE_REDIS_SENTINEL_PASSWORD", empty=True, secret=True
+        ),
+        database=reader.optional(reader.count, "CACHE_REDIS_DB", minimum=0) or 0,
         store_timeout=reader.seconds("CACHE_STORE_TIMEOUT"),
         retry_after=reader.seconds("CACHE_RETRY_AFTER"),
         max_connections=reader.count("CACHE_MAX_CONNECTIONS"),
-        options=reader.optional(reader.mapping, "CACHE_OPTIONS", secret=True) or {},
+        options=options,
         ignore_errors=reader.boolean("CACHE_IGNORE_ERRORS"),
         lock_timeout=reader.seconds("CACHE_LOCK_TIMEOUT"),
-        pickled=reader.choice("CACHE_SERIALIZER", ("json", "pickle")) == "pickle",
+        value_format=value_format,
         source_check=reader.boolean("CACHE_SOURCE_CHECK"),
+        hash_method=check_hash_method(
+            "CACHE_HASH_METHOD", reader.value("CACHE_HASH_METHOD") or hashlib.sha256
+        ),
+        enable_signals=reader.boolean("CACHE_ENABLE_SIGNALS"),
     )
+
+
+def check_hash_method(name: str, value: object) -> HashMethod:
+    """Return a hash function.
+
+    Raises:
+        SettingError: It is not one.
+    """
+    try:
+        if callable(value) and isinstance(value(b"").hexdigest(), str):
+            return cast("HashMethod", value)
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise invalid_setting(name, "a hash constructor, for example `hashlib.sha256`,", value)
 
 
 def timeout_seconds(timeout: object, default: float) -> float:
@@ -148,21 +273,164 @@ def timeout_seconds(timeout: object, default: float) -> float:
     raise ValueError(f"{timeout!r} is not a valid timeout: give seconds, or 0 for no limit")
 
 
-def _backend(reader: SettingsReader) -> str:
-    name = reader.value("CACHE_TYPE")
-    # Flask-Caching also takes the dotted path of a class.
-    if isinstance(name, str) and (backend := BACKENDS.get(name.rpartition(".")[2])):
-        return backend
-    raise invalid_setting("CACHE_TYPE", f"one of {', '.join(BACKENDS)}", name)
+def _backend(reader: SettingsReader) -> tuple[str, Callable[..., Any] | None, str]:
+    """Return the name of the store, or "custom" with a function that makes it, and its path."""
+    given: Any = reader.value("CACHE_TYPE")
+    path = f"{given.__module__}.{given.__qualname__}" if isinstance(given, type) else given
+    if isinstance(path, str):
+        name = path.rpartition(".")[2]
+        if path == name or path.startswith(("flask_caching.", "quartpatterns.caching.")):
+            if backend := BACKENDS.get(name):
+                return backend, None, ""
+            if name in REFUSED_BACKENDS:
+                raise SettingError(
+                    "CACHE_TYPE",
+                    f"CACHE_TYPE = {name!r} is not supported: {REFUSED_BACKENDS[name]}.",
+                )
+        elif isinstance(given, str):
+            try:
+                given = import_string(given)
+            except ImportError as error:
+                raise SettingError(
+                    "CACHE_TYPE", f"CACHE_TYPE = {path!r} can't be imported: {error}"
+                ) from error
+        if callable(given):
+            return "custom", cast("Callable[..., Any]", given), path
+    elif callable(given):
+        return "custom", given, getattr(given, "__module__", "")
+    choices = f"one of {', '.join(BACKENDS)}, or a class or its import path"
+    raise invalid_setting("CACHE_TYPE", choices, given)
+
+
+def _check_options(backend: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that the store does not have."""
+    if backend in ("memory", "null"):
+        unknown = set(options)
+        known = "threshold, default_timeout and key_prefix"
+    elif backend == "disk":
+        unknown = {
+            name
+            for name in options
+            if name not in _DISK_OPTIONS and not name.startswith(("disk_", "sqlite_"))
+        }
+        known = f"those of diskcache: {', '.join(sorted(_DISK_OPTIONS))}, disk_* and sqlite_*"
+    else:
+        return  # The library knows its options.
+    if unknown:
+        raise SettingError(
+            "CACHE_OPTIONS",
+            f"CACHE_OPTIONS has {', '.join(map(repr, sorted(unknown)))}, which this CACHE_TYPE does"
+            f" not have. The options are {known}.",
+        )
+
+
+def _value_format(reader: SettingsReader) -> ValueFormat:
+    given: Any = reader.value("CACHE_SERIALIZER")
+    if given is None or given == "json":
+        return ValueFormat()
+    if given == "pickle":
+        return ValueFormat(pickled=True)
+    if isinstance(given, str):
+        raise invalid_setting(
+            "CACHE_SERIALIZER", "'json', 'pickle', or an object with dumps and loads", given
+        )
+    if isinstance(given, type):
+        try:
+            given = given()
+        except TypeError as error:
+            raise SettingError(
+                "CACHE_SERIALIZER",
+                f"Couldn't instantiate serializer: {given!r}! Set CACHE_SERIALIZER to an instance.",
+            ) from error
+    if callable(getattr(given, "dumps", None)) and callable(getattr(given, "loads", None)):
+        return ValueFormat(pickled=True, serializer=given)
+    raise SettingError(
+        "CACHE_SERIALIZER",
+        "`CACHE_SERIALIZER` must be 'json', 'pickle', or a `cachelib.serializers.BaseSerializer`"
+        " subclass or instance, or another object with dumps() and loads()",
+    )
+
+
+def _warn_of_null(reader: SettingsReader, value_format: ValueFormat) -> None:
+    if not reader.boolean("CACHE_NO_NULL_WARNING"):
+        warnings.warn(
+            "CACHE_TYPE is set to NullCache, caching is effectively disabled.", stacklevel=5
+        )
+    if value_format.serializer is not None:
+        warnings.warn(
+            "CACHE_SERIALIZER is set but NullCache does not use a serializer.", stacklevel=5
+        )
+
+
+def _redis_client(reader: SettingsReader) -> Any:
+    """Return the client that CACHE_REDIS_HOST is, or None if it is a host."""
+    given: Any = reader.value("CACHE_REDIS_HOST")
+    if isinstance(given, str) or not hasattr(given, "connection_pool"):
+        return None
+    return given
 
 
 def _redis_url(reader: SettingsReader) -> str:
+    number = reader.optional(reader.count, "CACHE_REDIS_DB", minimum=0)
     if reader.value("CACHE_REDIS_URL") is not None:
         schemes = ("redis", "rediss", "unix")
-        return reader.url("CACHE_REDIS_URL", schemes, example="redis://localhost:6379/0")
+        url = reader.url("CACHE_REDIS_URL", schemes, example="redis://localhost:6379/0")
+        return url if number is None else _with_database(url, number)
     password = reader.optional(reader.text, "CACHE_REDIS_PASSWORD", empty=True, secret=True)
     credentials = f":{quote(password, safe='')}@" if password else ""
-    host = reader.text("CACHE_REDIS_HOST")
+    given: Any = reader.value("CACHE_REDIS_HOST")
+    if not isinstance(given, str) or not given:
+        raise invalid_setting(
+            "CACHE_REDIS_HOST", "a host name, an address, or a client such as redis.Redis()", given
+        )
+    host = f"[{given}]" if ":" in given and not given.startswith("[") else given
     port = reader.count("CACHE_REDIS_PORT", maximum=65535)
-    database = reader.count("CACHE_REDIS_DB", minimum=0)
-    return f"redis://{credentials}{host}:{port}/{database}"
+    return f"redis://{credentials}{host}:{port}/{number or 0}"
+
+
+def _with_database(url: str, number: int) -> str:
+    """Return the URL with another database; as in Flask-Caching, CACHE_REDIS_DB wins."""
+    parts = urlsplit(url)
+    query = [pair for pair in parse_qsl(parts.query) if pair[0] != "db"]
+    if parts.scheme == "unix":
+        query.append(("db", str(number)))
+        path = parts.path
+    else:
+        path = f"/{number}"
+    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(query), ""))
+
+
+def _servers(reader: SettingsReader, backend: str) -> tuple[tuple[str, int], ...]:
+    """Return the hosts and ports of the servers."""
+    key, default_port = {
+        "memcached": ("CACHE_MEMCACHED_SERVERS", 11211),
+        "sentinel": ("CACHE_REDIS_SENTINELS", 26379),
+        "cluster": ("CACHE_REDIS_CLUSTER", 6379),
+    }.get(backend, ("", 0))
+    if not key:
+        return ()
+    given: Any = reader.value(key)
+    items = given.split(",") if isinstance(given, str) else given
+    try:
+        servers = tuple(_server(item, default_port) for item in items)
+    except (TypeError, ValueError):
+        servers = ()
+    if not servers:
+        example = f'["localhost:{default_port}"]'
+        raise invalid_setting(key, f"a list of servers, for example {example},", given)
+    return servers
+
+
+def _server(item: Any, default_port: int) -> tuple[str, int]:
+    if not isinstance(item, str):
+        host, port = item[:2]  # Flask-Caching also takes a weight.
+        if not isinstance(host, str) or not host:
+            raise ValueError
+        return host, int(port)
+    text = item.strip()
+    if text.count(":") > 1 and not text.startswith("["):
+        return text, default_port  # an IPv6 address
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or parts.path or parts.query:
+        raise ValueError
+    return parts.hostname, parts.port or default_port

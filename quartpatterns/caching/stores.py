@@ -224,8 +224,13 @@ def open_store(settings: Settings, serializer: RecordSerializer) -> Store:
     """
     if settings.backend == "memory":
         return MemoryStore(settings.threshold)
+    if settings.backend == "memcached":
+        with requires_extra("memcached", "emcache"):
+            from quartpatterns.caching.memcached_store import MemcachedStore
+
+            return MemcachedStore(settings, serializer)
     with requires_extra("caching", "redis", "diskcache"):
-        if settings.backend == "redis":
+        if settings.backend in ("redis", "sentinel", "cluster"):
             from quartpatterns.caching.redis_store import RedisStore
 
             return RedisStore(settings, serializer)

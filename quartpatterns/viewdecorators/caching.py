@@ -12,6 +12,7 @@ from quartpatterns.caching import Cache
 from quartpatterns.caching.decorators import CachedDecorator
 from quartpatterns.caching.keys import Tags
 from quartpatterns.caching.lookup import AppCache
+from quartpatterns.caching.request_reads import watch_requests
 from quartpatterns.caching.settings import Timeout, read_settings
 from quartpatterns.caching.stores import MemoryStore
 from quartpatterns.viewdecorators.order import CACHED_ABOVE, DecoratorOrderError, is_protected
@@ -29,9 +30,11 @@ class _CacheOfTheApplication(Cache):
         app: Any = current_app
         app_caches: dict[Cache, AppCache] = app.extensions.setdefault("cache", {})
         if not app_caches:
-            settings = read_settings({}, app.name)
+            signals = {"CACHE_ENABLE_SIGNALS": app.config.get("CACHE_ENABLE_SIGNALS", False)}
+            settings = read_settings(signals, app.name)
             store = MemoryStore(settings.threshold)
             app_caches[self] = AppCache(app._get_current_object(), settings, store)
+            watch_requests(app._get_current_object())
         return next(iter(app_caches.values()))
 
 
@@ -48,6 +51,7 @@ def cached(
     tags: Tags = (),
     stale_while_revalidate: Timeout = 0,
     vary: Collection[str] = (),
+    etag: bool = False,
 ) -> CachedDecorator:
     """Cache the responses of a view to GET.
 
@@ -64,6 +68,7 @@ def cached(
         tags: Names for :meth:`~quartpatterns.caching.Cache.delete_tags`.
         stale_while_revalidate: Seconds after *timeout* in which a stale response is served.
         vary: Names of request headers that are part of the key, such as ``Accept-Language``.
+        etag: Whether a response gets an ``ETag``, and a client that has it already gets 304.
 
     Raises:
         DecoratorOrderError: It stands above ``login_required``, so that visitors who are not logged
@@ -85,6 +90,7 @@ def cached(
         tags=tags,
         stale_while_revalidate=stale_while_revalidate,
         vary=vary,
+        etag=etag,
     )
 
     def decorate(view: Callable[..., Any]) -> Any:

@@ -303,7 +303,7 @@ async def test_result_before_the_lock(make_site: Any, monkeypatch: pytest.Monkey
 @pytest.mark.checks("CA-12")
 async def test_lock_timeout(app: Quart) -> None:
     """After ``CACHE_LOCK_TIMEOUT`` a worker computes the result without the lock."""
-    cache = Cache(app, {"CACHE_LOCK_TIMEOUT": 0.2})
+    cache = Cache(app, config={"CACHE_LOCK_TIMEOUT": 0.2})
     view = View(app, cache)
     view.go_on.set()
     store = cache.app_cache().store

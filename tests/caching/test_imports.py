@@ -25,7 +25,7 @@ from quartpatterns.caching import Cache
 import quartpatterns.viewdecorators
 for backend in ("SimpleCache", "NullCache", "RedisCache", "FileSystemCache"):
     try:
-        Cache(Quart("a"), {"CACHE_TYPE": backend, "CACHE_DIR": "a"})
+        Cache(Quart("a"), config={"CACHE_TYPE": backend, "CACHE_DIR": "a"})
     except ImportError as error:
         print(error)
 """)
@@ -53,7 +53,7 @@ import sys
 import quart
 before = set(sys.modules)
 from quartpatterns.caching import Cache
-Cache(quart.Quart("a"), {{"CACHE_TYPE": {backend!r}, "CACHE_DIR": "a"}})
+Cache(quart.Quart("a"), config={{"CACHE_TYPE": {backend!r}, "CACHE_DIR": "a"}})
 print(*set(sys.modules) - before)
 """
     names = {name.partition(".")[0] for name in run(script).split()}

@@ -56,7 +56,7 @@ async def test_two_applications(app_class: type[Quart]) -> None:
 async def test_two_caches(app_class: type[Quart]) -> None:
     """One application and two Caches: each has its own store."""
     app = app_class(__name__)
-    one, two = Cache(app), Cache(app, {"CACHE_THRESHOLD": 1})
+    one, two = Cache(app), Cache(app, config={"CACHE_THRESHOLD": 1})
     await one.set("a", 1)
     assert await two.get("a") is None
     await two.set_many({"a": 1, "b": 2})
@@ -140,7 +140,7 @@ from quart import Quart
 from quartpatterns.caching import Cache
 
 app = Quart("script")
-cache = Cache(app, {"CACHE_TYPE": os.environ["TYPE"], "CACHE_DIR": os.environ["DIR"],
+cache = Cache(app, config={"CACHE_TYPE": os.environ["TYPE"], "CACHE_DIR": os.environ["DIR"],
                     "CACHE_REDIS_URL": os.environ["URL"]})
 
 async def main():

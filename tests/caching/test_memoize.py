@@ -231,6 +231,7 @@ async def test_signals(cache: Cache, app: Quart) -> None:
     async def miss(sender: Quart, **values: Any) -> None:
         received.append(("miss", values["f"], values["args"], values["kwargs"]))
 
+    cache.enable_signals = True
     with cache_memoize_hit.connected_to(hit, app), cache_memoize_miss.connected_to(miss, app):
         await add(1)
         await add(a=1)

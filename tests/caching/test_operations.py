@@ -67,7 +67,7 @@ async def test_invalid_timeouts(cache: Cache, timeout: Any) -> None:  # noqa: AS
 
 
 async def test_default_timeout(app: Quart) -> None:
-    cache = Cache(app, {"CACHE_DEFAULT_TIMEOUT": 0.05})
+    cache = Cache(app, config={"CACHE_DEFAULT_TIMEOUT": 0.05})
     await cache.set("a", 1)
     await cache.set("b", 1, timeout=60)
     await asyncio.sleep(0.1)
@@ -100,8 +100,8 @@ async def test_many(cache: Cache) -> None:
 async def test_clear(cache: Cache, app: Quart, config: dict[str, Any]) -> None:
     """It deletes everything in this cache, and nothing of another one in the same store."""
     prefix, folder = config["CACHE_KEY_PREFIX"], config.get("CACHE_DIR", "")
-    star = Cache(app, {"CACHE_KEY_PREFIX": f"*{prefix}", "CACHE_DIR": f"{folder}2"})
-    other = Cache(app, {"CACHE_KEY_PREFIX": f"other {prefix}", "CACHE_DIR": f"{folder}3"})
+    star = Cache(app, config={"CACHE_KEY_PREFIX": f"*{prefix}", "CACHE_DIR": f"{folder}2"})
+    other = Cache(app, config={"CACHE_KEY_PREFIX": f"other {prefix}", "CACHE_DIR": f"{folder}3"})
     await cache.set_many({str(number): number for number in range(1200)})
     await star.set("a", 1)
     await other.set("a", 1)
@@ -120,7 +120,7 @@ async def test_timeout_excludes_the_wait_for_a_connection(
     app: Quart, config: dict[str, Any]
 ) -> None:
     """Three commands of 0.4 s on one connection take longer than the timeout, and all succeed."""
-    cache = Cache(app, {"CACHE_MAX_CONNECTIONS": 1, "CACHE_STORE_TIMEOUT": 1.0})
+    cache = Cache(app, config={"CACHE_MAX_CONNECTIONS": 1, "CACHE_STORE_TIMEOUT": 1.0})
     store = cache.app_cache().store
     assert isinstance(store, RedisStore)
     # BLPOP waits on the server for a list that never comes.
@@ -209,7 +209,7 @@ async def test_cancelled_in_the_middle(cache: Cache) -> None:
 @pytest.mark.checks("CA-1")
 async def test_null_cache(app_class: type[Quart]) -> None:
     """A NullCache accepts everything and stores nothing."""
-    cache = Cache(app_class(__name__), {"CACHE_TYPE": "NullCache"})
+    cache = Cache(app_class(__name__), config={"CACHE_TYPE": "NullCache"})
     assert await cache.set("a", 1) and await cache.add("a", 1)
     assert await cache.get("a") is None
     assert not await cache.has("a") and not await cache.delete("a")
@@ -219,7 +219,7 @@ async def test_null_cache(app_class: type[Quart]) -> None:
 @pytest.mark.checks("CA-2")
 async def test_memory_is_bounded(app_class: type[Quart]) -> None:
     """The least recently used value is evicted first."""
-    cache = Cache(app_class(__name__), {"CACHE_THRESHOLD": 100})
+    cache = Cache(app_class(__name__), config={"CACHE_THRESHOLD": 100})
     for number in range(100):
         await cache.set(str(number), number)
     await cache.get("0")

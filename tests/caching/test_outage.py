@@ -53,7 +53,7 @@ class Site:
 
 
 def redis_cache(app: Quart, url: str, **config: Any) -> Cache:
-    return Cache(app, {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url, **config})
+    return Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url, **config})
 
 
 def kill(url: str) -> None:
@@ -249,7 +249,7 @@ async def test_invalid_folder(app_class: type[Quart], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     app = app_class(__name__)
     folder = str(tmp_path / "file" / "cache")
-    cache = Cache(app, {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": folder})
+    cache = Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": folder})
     Site(app, cache)
     assert [await text(app.test_client(), "/page") for _ in range(2)] == ["answer 1", "answer 2"]
     assert not await cache.set("a", 1)
@@ -261,7 +261,7 @@ async def test_full_disk(app_class: type[Quart], tmp_path: Path) -> None:
     app = app_class(__name__)
     cache = Cache(
         app,
-        {
+        config={
             "CACHE_TYPE": "FileSystemCache",
             "CACHE_DIR": str(tmp_path),
             "CACHE_RETRY_AFTER": 0.01,
@@ -278,7 +278,7 @@ async def test_full_disk(app_class: type[Quart], tmp_path: Path) -> None:
 async def test_broken_database(app_class: type[Quart], tmp_path: Path) -> None:
     (tmp_path / "cache.db").write_bytes(b"not a database" * 1000)
     app = app_class(__name__)
-    cache = Cache(app, {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
+    cache = Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
     Site(app, cache)
     assert [await text(app.test_client(), "/page") for _ in range(2)] == ["answer 1", "answer 2"]
     await cache.app_cache().store.close()

@@ -108,7 +108,7 @@ async def test_pickle_in_redis(
     app.secret_key = secret
     cache = Cache(
         app,
-        {
+        config={
             "CACHE_TYPE": "RedisCache",
             "CACHE_REDIS_URL": redis_url,
             "CACHE_KEY_PREFIX": "bomb:",
@@ -146,7 +146,7 @@ async def test_pickle_in_redis(
 async def test_pickle_on_disk(tmp_path: Path, app_class: type[Quart]) -> None:
     """The same in the database of diskcache, as a value or as the name of a file."""
     app = app_class(__name__)
-    cache = Cache(app, {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
+    cache = Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
     await cache.set_many({"a": 1, "b": 2, "c": 3})
     await cache.app_cache().store.close()
     (tmp_path / "bomb").write_bytes(pickle.dumps(Bomb()))

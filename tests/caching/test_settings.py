@@ -17,7 +17,11 @@ from quartpatterns.caching.settings import read_settings
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("CACHE_TYPE", "MemcachedCache", "SimpleCache, RedisCache, FileSystemCache, NullCache"),
+        ("CACHE_TYPE", "UWSGICache", "uWSGI serves no ASGI; use CACHE_TYPE = 'RedisCache'"),
+        ("CACHE_TYPE", "SASLMemcachedCache", "CACHE_MEMCACHED_USERNAME"),
+        ("CACHE_TYPE", "Simple", "CACHE_TYPE must be one of SimpleCache"),
+        ("CACHE_TYPE", "json.Nothing", "CACHE_TYPE = 'json.Nothing' can't be imported"),
+        ("CACHE_TYPE", "json.JSONDecoder", "CACHE_TYPE"),
         ("CACHE_TYPE", None, "CACHE_TYPE must be one of SimpleCache"),
         ("CACHE_DEFAULT_TIMEOUT", -1, "CACHE_DEFAULT_TIMEOUT must be a number of seconds"),
         ("CACHE_KEY_PREFIX", 7, "CACHE_KEY_PREFIX must be a string"),
@@ -28,17 +32,21 @@ from quartpatterns.caching.settings import read_settings
         ("CACHE_LOCK_TIMEOUT", float("nan"), "CACHE_LOCK_TIMEOUT must be a number of seconds"),
         ("CACHE_MAX_CONNECTIONS", 1.5, "CACHE_MAX_CONNECTIONS must be a whole number"),
         ("CACHE_OPTIONS", "a=b", "CACHE_OPTIONS must be a mapping"),
-        ("CACHE_SERIALIZER", "yaml", "CACHE_SERIALIZER must be 'json' or 'pickle'"),
+        ("CACHE_SERIALIZER", "yaml", "CACHE_SERIALIZER must be 'json', 'pickle', or an object"),
+        ("CACHE_SERIALIZER", object(), "dumps() and loads()"),
+        ("CACHE_HASH_METHOD", "md5", "CACHE_HASH_METHOD must be a hash constructor"),
+        ("CACHE_OPTIONS", {"size": 3}, "CACHE_OPTIONS has 'size', which this CACHE_TYPE does not"),
+        ("CACHE_GCS_BUCKET", "x", "CACHE_GCS_BUCKET is not supported: use CACHE_TYPE"),
+        ("CACHE_FILE_HASH_METHOD", max, "diskcache names the files"),
         ("CACHE_IGNORE_ERRORS", "false", "CACHE_IGNORE_ERRORS must be True or False"),
         ("CACHE_SOURCE_CHECK", 1, "CACHE_SOURCE_CHECK must be True or False"),
         ("CACHE_TIMEOUT", 5, "CACHE_TIMEOUT is unknown"),
-        ("CACHE_ARGS", [], "CACHE_ARGS is not supported: use CACHE_OPTIONS"),
-        ("CACHE_REDIS_SENTINELS", [], "set CACHE_REDIS_URL to one server"),
+        ("CACHE_ARGS", [1], "for 'SimpleCache' use CACHE_OPTIONS"),
     ],
 )
 def test_refused(key: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        Cache(Quart(__name__), {key: value})
+        Cache(Quart(__name__), config={key: value})
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://:pass123@x", "", 7])
@@ -47,13 +55,13 @@ def test_refused_url(url: Any) -> None:
     with pytest.raises(
         ValueError, match="CACHE_REDIS_URL must be a URL that starts with redis://"
     ) as caught:
-        Cache(Quart(__name__), {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url})
+        Cache(Quart(__name__), config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url})
     assert "pass123" not in str(caught.value)
 
 
 def test_no_folder() -> None:
     with pytest.raises(ValueError, match="CACHE_DIR must be a path"):
-        Cache(Quart(__name__), {"CACHE_TYPE": "FileSystemCache"})
+        Cache(Quart(__name__), config={"CACHE_TYPE": "FileSystemCache"})
 
 
 def test_order() -> None:

@@ -277,6 +277,7 @@ async def test_memory_without_a_cache(app_class: type[Quart]) -> None:
 
 async def test_signals(app: Quart) -> None:
     """The application is the sender of the signals, also without a Cache."""
+    app.config["CACHE_ENABLE_SIGNALS"] = True
     senders: list[Quart] = []
 
     async def hit(sender: Quart, **_: Any) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from quartpatterns.compare import Case, Difference, Step
 
 __all__ = ["CASES"]
 
-TAG = "a cached response has an ETag, so that a client that has it gets 304"
 METHODS = "only GET and HEAD get cached responses, and only those to GET are stored"
 HOST = "each host has its own response, because a page may contain links to its host"
 PRIVATE = "a private response is not stored, so that nobody gets the cookie of somebody else"
@@ -16,12 +13,6 @@ SESSION = "a request with a session calls the view, which may know the visitor"
 VARY = "each value of a header in vary has its own response"
 ERROR = "an error is not stored"
 STREAM = "a stream is passed on and not stored"
-ANY_TAG = re.compile(r'"[0-9a-f]{32}"')
-
-
-def tagged(*steps: int) -> list[Difference]:
-    """Return the difference that the responses to *steps* have an ``ETag``."""
-    return [Difference("header:etag", None, ANY_TAG, TAG, step) for step in steps or (0,)]
 
 
 def unequal(original: str, port: str, reason: str, step: int = 0) -> list[Difference]:
@@ -54,9 +45,8 @@ CASES: tuple[Case, ...] = (
         "a document of 10 kB",
         Step("/document", compare="html"),
         checks=("CA-4",),
-        differs=tagged(),
     ),
-    Case("a page", Step("/page/a"), Step("/page/a"), checks=("CA-4",), differs=tagged(0, 1)),
+    Case("a page", Step("/page/a"), Step("/page/a"), checks=("CA-4",)),
     Case(
         "pages by path",
         Step("/page/b"),
@@ -65,14 +55,12 @@ CASES: tuple[Case, ...] = (
         Step("/page/%25s"),
         Step("/page/b"),
         checks=("CA-4",),
-        differs=tagged(0, 1, 2, 3, 4),
     ),
     Case(
         "the query is ignored",
         Step("/page/d"),
         Step("/page/d?for=ada"),
         checks=("CA-4",),
-        differs=tagged(0, 1),
     ),
     Case(
         "the query is part of the key, its order is not",
@@ -83,7 +71,6 @@ CASES: tuple[Case, ...] = (
         Step("/search?q=tea&q="),
         Step("/search"),
         checks=("CA-4",),
-        differs=tagged(0, 1, 2, 3, 4, 5),
     ),
     Case(
         "timeout of three seconds",
@@ -91,7 +78,6 @@ CASES: tuple[Case, ...] = (
         Step("/short"),
         Step("/short", until="made 2 times"),
         checks=("CA-2", "CA-4"),
-        differs=tagged(0, 1, 2),
     ),
     Case(
         "a page, deleted",
@@ -100,7 +86,6 @@ CASES: tuple[Case, ...] = (
         posted("/page/e/delete"),
         Step("/page/e"),
         checks=("CA-5",),
-        differs=tagged(0, 3),
     ),
     Case(
         "a memoized function",
@@ -138,14 +123,12 @@ CASES: tuple[Case, ...] = (
         Step("/unless?fresh"),
         Step("/unless"),
         checks=("CA-4",),
-        differs=tagged(0, 2),
     ),
     Case(
         "hit indication",
         Step("/hit"),
         Step("/hit"),
         checks=("CA-4",),
-        differs=tagged(0, 1),
     ),
     Case(
         "a redirect",
@@ -159,7 +142,6 @@ CASES: tuple[Case, ...] = (
         Step("/page/f", method="HEAD"),
         Step("/page/f"),
         checks=("CA-8",),
-        differs=tagged(0, 1, 2),
     ),
     Case(
         "HEAD before GET",
@@ -168,7 +150,6 @@ CASES: tuple[Case, ...] = (
         checks=("CA-8",),
         differs=[
             *unequal("g, made 1 times, for nobody", "g, made 2 times, for nobody", METHODS, 1),
-            *tagged(1),
         ],
     ),
     Case(
@@ -178,7 +159,6 @@ CASES: tuple[Case, ...] = (
         Step("/page/h"),
         checks=("CA-8",),
         differs=[
-            *tagged(0, 2),
             *unequal("h, made 1 times, for nobody", "h, made 2 times, for nobody", METHODS, 1),
         ],
     ),
@@ -189,7 +169,6 @@ CASES: tuple[Case, ...] = (
         Step("/page/i", headers={"Host": "evil.example"}),
         checks=("CA-8",),
         differs=[
-            *tagged(0, 1),
             *unequal("i, made 1 times, for nobody", "i, made 2 times, for nobody", HOST, 1),
         ],
     ),
@@ -217,7 +196,6 @@ CASES: tuple[Case, ...] = (
         Step("/page/j", headers={"Authorization": "Basic YTpi"}),
         checks=("CA-9",),
         differs=[
-            *tagged(0),
             *unequal("j, made 1 times, for nobody", "j, made 2 times, for nobody", SESSION, 1),
             *unequal("j, made 1 times, for nobody", "j, made 3 times, for nobody", SESSION, 2),
         ],
@@ -238,7 +216,7 @@ CASES: tuple[Case, ...] = (
         Step("/language", headers={"Accept-Language": "en"}),
         Step("/language", headers={"Accept-Language": "de"}),
         checks=("CA-9",),
-        differs=[*tagged(0, 1, 2), *unequal("de", "en", VARY, 1)],
+        differs=[*unequal("de", "en", VARY, 1)],
     ),
     Case(
         "an error",
@@ -248,6 +226,14 @@ CASES: tuple[Case, ...] = (
         differs=unequal("gone 1", "gone 2", ERROR, 1),
     ),
     Case("not found", Step("/nothing"), Step("/square/x"), checks=("CA-10",)),
+    Case(
+        "a number with thousands of digits",
+        Step(f"/square/{10**2150}"),
+        Step(f"/cube/-{10**2150}"),
+        Step(f"/square/{'9' * 5000}"),
+        Step("/square/1000001"),
+        checks=("CA-10",),
+    ),
     Case(
         "a stream",
         Step("/stream"),
@@ -259,19 +245,11 @@ CASES: tuple[Case, ...] = (
         Step("/page/k"),
         Step("/page/k", headers={"If-None-Match": "*"}),
         checks=("CA-11",),
-        differs=[
-            *tagged(0, 1),
-            Difference("status", 200, 304, TAG, 1),
-            Difference("header:content-length", "27", None, TAG, 1),
-            Difference("header:content-type", "text/html; charset=utf-8", None, TAG, 1),
-            Difference("body", "k, made 1 times, for nobody", "", TAG, 1),
-        ],
     ),
     Case(
         "a client that has another response",
         Step("/page/l"),
         Step("/page/l", headers={"If-None-Match": '"other"'}),
         checks=("CA-11",),
-        differs=tagged(0, 1),
     ),
 )

@@ -2,10 +2,16 @@
 
 from collections import Counter
 
-from flask import Flask, redirect, render_template, request, session, url_for
+from flask import Flask, abort, redirect, render_template, request, session, url_for
 from flask_caching import Cache
 
 cache = Cache()
+
+
+def check_size(number):
+    """Answer 404 for a large number: Python writes no more than 4,300 digits."""
+    if abs(number) > 10**6:
+        abort(404)
 
 
 def create_app(config=None):
@@ -87,10 +93,12 @@ def create_app(config=None):
 
     @app.get("/square/<int(signed=True):number>")
     def show_square(number):
+        check_size(number)
         return square(number)
 
     @app.get("/cube/<int(signed=True):number>")
     def show_cube(number):
+        check_size(number)
         return square(power=3, number=number)
 
     @app.post("/square/delete")

@@ -6,13 +6,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from quart import redirect, render_template, request, session, url_for
+from quart import abort, redirect, render_template, request, session, url_for
 from quart.typing import ResponseReturnValue
 
 from quartpatterns.caching import Cache
 from quartpatterns.subclassing import FaithfulQuart
 
 cache = Cache()
+
+
+def check_size(number: int) -> None:
+    """Answer 404 for a large number: Python writes no more than 4,300 digits."""
+    if abs(number) > 10**6:
+        abort(404)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
@@ -96,11 +102,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
     @app.get("/square/<int(signed=True):number>")
     async def show_square(number: int) -> dict[str, int]:
+        check_size(number)
         result: dict[str, int] = await square(number)
         return result
 
     @app.get("/cube/<int(signed=True):number>")
     async def show_cube(number: int) -> dict[str, int]:
+        check_size(number)
         result: dict[str, int] = await square(power=3, number=number)
         return result
 

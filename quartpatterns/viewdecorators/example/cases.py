@@ -16,14 +16,12 @@ OUR_SESSION = re.compile(
     r'session=signed\(\{"_fresh":true,"_fresh_since":\d+,"_id":"[0-9a-f]{128}","_user_id":"\w+"\}\);'
     " HttpOnly; Path=/"
 )
-ANY_TAG = re.compile(r'"[0-9a-f]{32}"')
 LENGTH_OF_REDIRECT = 267 - 2 * len(f"/login?next={HERE}/secret_page")
 RELATIVE = "next has no scheme and host, as in Flask-Login, and all of it is percent-encoded"
 KEYS = "the session has the keys of Flask-Login, with a hash of the browser that has logged in"
 OWN_SITE = "after a login the redirect leads to a path of the own site, whatever next contains"
 JSON_CLIENT = "a client that prefers JSON can't fill in a form, so that it gets 401 as JSON"
 KEY = "the cache key contains more than the path"
-TAG = "a cached response has an ETag, so that a client that has it gets 304"
 VARY = "the header Vary tells other caches what the response depends on"
 PRIVATE = "a response that depends on the session of one visitor is not stored"
 ERROR = "an error is not stored"
@@ -32,11 +30,6 @@ ERROR = "an error is not stored"
 def login(name: str = "ada", password: str = "engine") -> Step:
     form = {"username": name, "password": password}
     return Step("/login", method="POST", form=form)
-
-
-def tagged(*steps: int) -> list[Difference]:
-    """Return the difference that the responses to *steps* have an ``ETag``."""
-    return [Difference("header:etag", None, ANY_TAG, TAG, step) for step in steps]
 
 
 def wrong_password(name: str) -> Step:
@@ -210,7 +203,6 @@ CASES: tuple[Case, ...] = (
         Step("/cached/a"),
         Step("/cached/a"),
         checks=("VD-4",),
-        differs=tagged(0, 1),
     ),
     Case(
         "cached by query",
@@ -222,7 +214,6 @@ CASES: tuple[Case, ...] = (
         differs=[
             *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", KEY, 1),
             *unequal("b, made 1 times, for nobody", "b, made 2 times, for ada", KEY, 3),
-            *tagged(0, 1, 2, 3),
         ],
     ),
     Case(
@@ -232,7 +223,6 @@ CASES: tuple[Case, ...] = (
         checks=("VD-5",),
         differs=[
             *unequal("c, made 1 times, for nobody", "c, made 2 times, for nobody", KEY, 1),
-            *tagged(0, 1),
         ],
     ),
     Case(
@@ -242,7 +232,6 @@ CASES: tuple[Case, ...] = (
         checks=("VD-5",),
         differs=[
             *unequal("d, made 1 times, for nobody", "d, made 2 times, for nobody", KEY, 1),
-            *tagged(1),
         ],
     ),
     Case(
@@ -254,7 +243,6 @@ CASES: tuple[Case, ...] = (
             Difference("header:vary", "Cookie", "Accept-Language, Cookie", VARY),
             Difference("header:vary", "Cookie", "Accept-Language, Cookie", VARY, 1),
             *unequal("de", "en", KEY, 1),
-            *tagged(0, 1),
         ],
     ),
     Case(

@@ -1,0 +1,178 @@
+"""What happens to the names of Flask-Caching."""
+
+from __future__ import annotations
+
+from quartpatterns.compare.extension_names import Extension, ExtensionName, State
+
+__all__ = ["EXTENSION"]
+
+
+def rows(state: State, remark: str, *names: str) -> tuple[ExtensionName, ...]:
+    """Return rows that share a state and a remark."""
+    return tuple(ExtensionName(name, state, remark) for name in names)
+
+
+BACKENDS = (
+    "write the name in `CACHE_TYPE`; for a class of your own, derive from `cachelib.BaseCache`"
+)
+INTERNAL = "it made keys inside of the extension; use `make_cache_key` of the decorated function"
+
+EXTENSION = Extension(
+    "Flask-Caching 2.5",
+    (
+        *rows(
+            "supported",
+            "",
+            "Cache",
+            "Cache.app",
+            "Cache.config",
+            "Cache.with_jinja2_ext",
+            "Cache.hash_method",
+            "Cache.source_check",
+            "Cache.enable_signals",
+            "CachedResponse",
+            "make_template_fragment_key",
+            "cached(timeout=)",
+            "cached(key_prefix=)",
+            "cached(unless=)",
+            "cached(forced_update=)",
+            "cached(response_filter=)",
+            "cached(hash_method=)",
+            "cached(cache_none=)",
+            "cached(make_cache_key=)",
+            "cached(source_check=)",
+            "cached(response_hit_indication=)",
+            "memoize(timeout=)",
+            "memoize(make_name=)",
+            "memoize(unless=)",
+            "memoize(forced_update=)",
+            "memoize(is_stale=)",
+            "memoize(response_filter=)",
+            "memoize(hash_method=)",
+            "memoize(cache_none=)",
+            "memoize(source_check=)",
+            "memoize(args_to_ignore=)",
+            ".uncached",
+            ".cache_timeout",
+            ".make_cache_key",
+            "CACHE_NO_NULL_WARNING",
+            "CACHE_ARGS",
+            "CACHE_DEFAULT_TIMEOUT",
+            "CACHE_THRESHOLD",
+            "CACHE_SOURCE_CHECK",
+            "CACHE_DIR",
+            "CACHE_HASH_METHOD",
+            "CACHE_ENABLE_SIGNALS",
+            "CACHE_MEMCACHED_SERVERS",
+            "CACHE_MEMCACHED_USERNAME",
+            "CACHE_MEMCACHED_PASSWORD",
+            "CACHE_REDIS_HOST",
+            "CACHE_REDIS_PORT",
+            "CACHE_REDIS_PASSWORD",
+            "CACHE_REDIS_DB",
+            "CACHE_REDIS_URL",
+            "CACHE_REDIS_SENTINELS",
+            "CACHE_REDIS_SENTINEL_MASTER",
+            "CACHE_REDIS_SENTINEL_PASSWORD",
+            "CACHE_REDIS_CLUSTER",
+        ),
+        *rows(
+            "awaited",
+            "",
+            "Cache.add",
+            "Cache.clear",
+            "Cache.delete",
+            "Cache.delete_cached",
+            "Cache.delete_many",
+            "Cache.delete_memoized",
+            "Cache.delete_memoized_verhash",
+            "Cache.get_dict",
+            "Cache.get_many",
+            "Cache.has",
+            "Cache.set",
+            "Cache.set_many",
+            "Cache.unlink",
+            ".delete_memoized",
+        ),
+        *rows(
+            "awaited",
+            "None for the key of a view: responses are not values",
+            "Cache.get",
+        ),
+        *rows(
+            "changed",
+            "private responses, errors and streams are not stored; the host is part of the key",
+            "Cache.cached",
+        ),
+        *rows("changed", "arguments are compared by value", "Cache.memoize"),
+        *rows("changed", "a second call for one application is an error", "Cache.init_app"),
+        *rows("changed", "`?a=1&a=2` and `?a=2&a=1` are two queries", "cached(query_string=)"),
+        *rows("changed", "of a view it gets the response", "cached(is_stale=)"),
+        *rows("changed", "the default is an empty tuple", "make_template_fragment_key(vary_on=)"),
+        *rows(
+            "changed",
+            "its methods are awaited; for a class in `CACHE_TYPE` it is the object itself",
+            "Cache.cache",
+        ),
+        *rows("changed", "None for JSON and pickles", "Cache.serializer"),
+        *rows(
+            "changed",
+            "the default is `SimpleCache`; a class gets records as bytes, in a thread",
+            "CACHE_TYPE",
+        ),
+        *rows("changed", "true by default; it holds for all methods", "CACHE_IGNORE_ERRORS"),
+        *rows(
+            "changed",
+            "the default contains the name of the application; a function is refused",
+            "CACHE_KEY_PREFIX",
+        ),
+        *rows(
+            "changed",
+            "options of redis-py, emcache or diskcache; an unknown one is an error",
+            "CACHE_OPTIONS",
+        ),
+        *rows(
+            "changed",
+            'also `"json"`, the default, and `"pickle"`; an object needs a `SECRET_KEY`',
+            "CACHE_SERIALIZER",
+        ),
+        *rows("refused", "remove it: diskcache names the files", "CACHE_FILE_HASH_METHOD"),
+        *rows("refused", "use `RedisCache` or `MemcachedCache`", "CACHE_UWSGI_NAME"),
+        *rows("refused", "use `RedisCache`, `FileSystemCache` or a class", "CACHE_GCS_BUCKET"),
+        *rows(
+            "refused",
+            BACKENDS,
+            "BaseCache",
+            "FileSystemCache",
+            "MemcachedCache",
+            "NullCache",
+            "RedisCache",
+            "RedisClusterCache",
+            "RedisSentinelCache",
+            "SASLMemcachedCache",
+            "SimpleCache",
+            "SpreadSASLMemcachedCache",
+        ),
+        *rows(
+            "refused",
+            INTERNAL,
+            "function_namespace",
+            "get_arg_default",
+            "get_arg_names",
+            "get_id",
+            "query_args_as_pairs",
+            "wants_args",
+            "wants_extra_args",
+        ),
+        *rows("refused", "a generator can be read once: return a list", "join_generator"),
+        *rows("refused", "pass seconds or a `timedelta`", "normalize_timeout"),
+        *rows(
+            "supported",
+            "if `CACHE_ENABLE_SIGNALS` is true; receivers can be asynchronous",
+            "cache_view_hit",
+            "cache_view_miss",
+            "cache_memoize_hit",
+            "cache_memoize_miss",
+        ),
+    ),
+)

@@ -1,0 +1,392 @@
+"""An answer that was made for one visitor is not given to another one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from quart import Quart, Request, g, request, session
+from werkzeug.datastructures import Headers
+
+from quartpatterns.caching import Cache
+from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing.request import FaithfulRequest
+from quartpatterns.viewdecorators import cached as cached_without_cache
+
+pytestmark = pytest.mark.checks("CA-9")
+KEY = "a secret key of 32 characters...."
+
+
+@pytest.fixture(params=[Quart, FaithfulQuart])
+def app(request: pytest.FixtureRequest) -> Quart:
+    """An application with both kinds of request."""
+    made: Quart = request.param(__name__)
+    made.secret_key = KEY
+    return made
+
+
+async def get(app: Quart, path: str = "/", **headers: str) -> str:
+    """Return the body of a response; the keyword ``X_Api_Key`` is the header ``X-Api-Key``."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    response = await app.test_client().get(path, headers=named)
+    return str(await response.get_data(as_text=True))
+
+
+READERS: dict[str, tuple[str, Callable[[], Any]]] = {
+    "cookie": ("Cookie", lambda: request.cookies.get("user")),
+    "cookie by index": (
+        "Cookie",
+        lambda: request.cookies["user"] if "user" in request.cookies else 0,
+    ),
+    "getlist of cookies": ("Cookie", lambda: request.cookies.getlist("user")),
+    "all cookies": ("Cookie", lambda: dict(request.cookies)),
+    "unpacked cookies": ("Cookie", lambda: {**request.cookies}),
+    "cookies as text": ("Cookie", lambda: str(request.cookies)),
+    "items of cookies": ("Cookie", lambda: list(request.cookies.items())),
+    "values of cookies": ("Cookie", lambda: list(request.cookies.values())),
+    "cookie header": ("Cookie", lambda: request.headers.get("Cookie")),
+    "another case": ("Cookie", lambda: request.headers.get("cOOKIE")),
+    "API key": ("X-Api-Key", lambda: request.headers.get("X-Api-Key")),
+    "API key by index": ("X-Api-Key", lambda: request.headers["x-api-key"]),
+    "API key in": (
+        "X-Api-Key",
+        lambda: "X-Api-Key" in request.headers and request.headers["X-Api-Key"],
+    ),
+    "getlist": ("X-Api-Key", lambda: request.headers.getlist("X-Api-Key")),
+    "host of a proxy": ("X-Forwarded-Host", lambda: request.headers.get("X-Forwarded-Host")),
+    "address of a proxy": ("X-Forwarded-For", lambda: list(request.access_route)),
+    "all headers": ("X-Api-Key", lambda: dict(request.headers)),
+    "iterated headers": ("X-Api-Key", lambda: [value for _, value in request.headers]),
+    "copied headers": ("X-Api-Key", lambda: str(Headers(request.headers))),
+    "headers as text": ("X-Api-Key", lambda: str(request.headers)),
+    "list of headers": ("X-Api-Key", lambda: request.headers.to_wsgi_list()),
+    "scope": ("X-Api-Key", lambda: request.scope["headers"]),
+    "authorization": (
+        "Authorization",
+        lambda: request.authorization and request.authorization.token,
+    ),
+    "bearer": ("Authorization", lambda: request.headers.get("Authorization")),
+}
+
+
+@pytest.fixture(params=list(READERS))
+def reader(request: pytest.FixtureRequest) -> tuple[str, Callable[[], Any]]:
+    """A header, and a function that reads it."""
+    return READERS[request.param]
+
+
+def value(header: str, name: str) -> str:
+    values = {"Cookie": f"theme=dark; user={name}", "Authorization": f"Bearer {name}"}
+    return values.get(header, name)
+
+
+@pytest.mark.parametrize("place", ["view", "sync view", "before_request", "preprocessor"])
+@pytest.mark.parametrize("decorator", ["Cache", "viewdecorators"])
+async def test_never_shared(
+    app: Quart, reader: tuple[str, Callable[[], Any]], place: str, decorator: str
+) -> None:
+    """Neither the next visitor nor one without a name gets the answer."""
+    header, read = reader
+    cached = Cache(app).cached() if decorator == "Cache" else cached_without_cache()
+
+    def note(*_: Any) -> None:
+        g.who = read()
+
+    def view() -> str:
+        return str(read() if "view" in place else g.who)
+
+    async def async_view() -> str:
+        return view()
+
+    if place == "before_request":
+        app.before_request(note)
+    elif place == "preprocessor":
+        app.url_value_preprocessor(note)
+    app.add_url_rule("/", "view", cached(view if place == "sync view" else async_view))
+    for name in ("ada", "ada", "grace"):
+        assert name in await get(app, **{header.replace("-", "_"): value(header, name)})
+    if "index" not in str(read) and header != "X-Api-Key":
+        assert "ada" not in await get(app)
+
+
+async def test_client_address(app: Quart) -> None:
+    """The address of the client tells visitors apart."""
+
+    @app.get("/")
+    @Cache(app).cached()
+    async def view() -> str:
+        return str(request.remote_addr)
+
+    for address in ("1.1.1.1", "2.2.2.2"):
+        scope = {"client": (address, 1)}
+        headers = {} if isinstance(app, FaithfulQuart) else {"Remote-Addr": address}
+        response = await app.test_client().get("/", headers=headers, scope_base=scope)
+        assert await response.get_data(as_text=True) == address
+
+
+class Calls:
+    """A cached view that counts its calls and shows what *read* returns."""
+
+    def __init__(self, app: Quart, read: Callable[[], Any], **options: Any) -> None:
+        self.count = 0
+        self.cache = Cache(app)
+
+        @app.get("/")
+        @self.cache.cached(**options)
+        async def view() -> str:
+            self.count += 1
+            return f"{read()}"
+
+
+@pytest.mark.parametrize("in_hook", [True, False])
+@pytest.mark.parametrize("named", [True, False])
+async def test_visitors_without_a_name_share(app: Quart, in_hook: bool, named: bool) -> None:
+    """What was looked for and missing is shared by those who lack it as well."""
+
+    def read() -> Any:
+        return request.cookies.get("user") if named else request.headers.get("X-Api-Key")
+
+    @app.before_request
+    async def hook() -> None:
+        g.user = read() if in_hook else None
+
+    calls = Calls(app, lambda: g.user if in_hook else read())
+    header = {"Cookie": "user=ada"} if named else {"X_Api_Key": "ada"}
+    assert await get(app, **header) == "ada"
+    assert [await get(app) for _ in range(3)] == ["None"] * 3
+    assert await get(app, **header) == "ada"
+    assert await get(app, Cookie="theme=dark") == "None"
+    assert calls.count == 3
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: request.accept_languages.best,
+        lambda: request.user_agent.string,
+        lambda: request.headers.get("X-Request-Id"),
+        lambda: request.host + str(request.content_length) + str(request.referrer),
+        lambda: request.headers.get("If-None-Match"),
+    ],
+)
+async def test_harmless_headers(app: Quart, read: Callable[[], Any]) -> None:
+    """Headers that don't name a visitor, and cookies that nobody reads, don't matter."""
+    calls = Calls(app, read)
+    for _ in range(2):
+        await get(app, User_Agent="a", X_Request_Id="1", Cookie="_ga=1", X_Api_Key="ada")
+    assert calls.count == 1
+
+
+@pytest.mark.parametrize(
+    ("vary", "header", "read"),
+    [
+        ("Cookie", "Cookie", lambda: request.cookies.get("user")),
+        ("cookie", "Cookie", lambda: dict(request.cookies)),
+        ("X-Api-Key", "X-Api-Key", lambda: request.headers.get("X-Api-Key")),
+        ("X-Forwarded-Host", "X-Forwarded-Host", lambda: request.headers["X-Forwarded-Host"]),
+        ("Authorization", "Authorization", lambda: request.headers["Authorization"]),
+    ],
+)
+async def test_vary(app: Quart, vary: str, header: str, read: Callable[[], Any]) -> None:
+    """A header in vary makes each visitor an own response."""
+    calls = Calls(app, read, vary=[vary])
+    for _ in range(2):
+        for name in ("ada", "grace"):
+            sent = {header.replace("-", "_"): value(header, name)}
+            assert name in await get(app, **sent)
+    assert calls.count == 2
+
+
+KEYS: dict[str, Callable[[], Any]] = {
+    "cookie": lambda: request.cookies.get("user"),
+    "g": lambda: g.user,
+    "session": lambda: session.get("user"),
+    "header": lambda: request.headers.get("X-Api-Key"),
+}
+
+
+@pytest.mark.parametrize("option", ["key_prefix", "make_cache_key", "assigned"])
+@pytest.mark.parametrize("kind", list(KEYS))
+async def test_key_of_a_visitor(app: Quart, option: str, kind: str) -> None:
+    """A key that names the visitor is stored, and each visitor gets the own response."""
+    who = KEYS[kind]
+    cache = Cache(app)
+    calls: list[int] = []
+
+    @app.before_request
+    async def hook() -> None:
+        if kind == "g":
+            g.user = request.cookies.get("user")
+
+    def key(*_: Any, **__: Any) -> str:
+        return f"page of {who()}"
+
+    options: dict[str, Any] = {} if option == "assigned" else {option: key}
+
+    @cache.cached(**options)
+    async def view() -> str:
+        calls.append(1)
+        return str(who())
+
+    if option == "assigned":
+        view.make_cache_key = key
+    app.add_url_rule("/", "view", view)
+
+    @app.get("/login/<name>")
+    async def login(name: str) -> str:
+        session["user"] = name
+        return ""
+
+    clients = {name: app.test_client() for name in ("ada", "grace")}
+    for name, client in clients.items():
+        if kind == "session":
+            await client.get(f"/login/{name}")
+    for _ in range(2):
+        for name, client in clients.items():
+            headers = {"Cookie": f"user={name}", "X-Api-Key": name} if kind != "session" else {}
+            response = await client.get("/", headers=headers)
+            assert await response.get_data(as_text=True) == name
+    assert len(calls) == 2
+
+
+async def test_key_that_names_nobody(app: Quart) -> None:
+    """A key function that does not read what the view reads is no reason to share."""
+    Calls(app, lambda: request.cookies.get("user"), make_cache_key=lambda: request.path)
+    assert [await get(app, Cookie=f"user={name}") for name in ("ada", "grace")] == ["ada", "grace"]
+
+
+async def test_logged_once(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
+    """A message says why nothing is shared, and what to write."""
+    Calls(app, lambda: request.cookies.get("user"))
+    with caplog.at_level(logging.WARNING, "quartpatterns.caching"):
+        for name in ("ada", "grace"):
+            await get(app, Cookie=f"user={name}")
+    (record,) = caplog.records
+    message = record.getMessage()
+    assert "cookie user" in message and 'vary=["Cookie"]' in message and "key_prefix" in message
+    assert "ada" not in message
+
+
+async def test_functions(app: Quart) -> None:
+    """A function that a view calls is not a view; its value is not shared either."""
+    cache = Cache(app)
+
+    @cache.cached()
+    async def greeting() -> str:
+        return f"Hello {request.cookies.get('user')}"
+
+    @app.get("/")
+    async def view() -> str:
+        return await greeting()
+
+    for name in ("ada", "grace"):
+        assert await get(app, Cookie=f"user={name}") == f"Hello {name}"
+    assert await get(app) == "Hello None"
+
+
+async def test_stale_response(app: Quart) -> None:
+    """The task that computes a stale response anew has the headers of its request."""
+    calls = Calls(
+        app, lambda: request.headers.get("X-Api-Key"), timeout=0.01, stale_while_revalidate=60
+    )
+    assert [await get(app) for _ in range(3)] == ["None"] * 3
+    assert await get(app, X_Api_Key="ada") == "ada"
+    assert await get(app) == "None"
+    assert calls.count
+
+
+@pytest.fixture
+def quart_auth() -> Iterator[Any]:
+    """The extension, which is a development tool here."""
+    yield pytest.importorskip("quart_auth", reason="quart-auth is not installed")
+
+
+@pytest.mark.parametrize("login", ["cookie", "bearer"])
+@pytest.mark.parametrize("place", ["view", "before_request", "template"])
+@pytest.mark.parametrize("decorator", ["Cache", "viewdecorators"])
+async def test_quart_auth(
+    app: Quart, quart_auth: Any, login: str, place: str, decorator: str
+) -> None:
+    """Visitors who are logged in with quart-auth have their own pages, others share theirs."""
+    app.config["QUART_AUTH_COOKIE_SECURE"] = False
+    app.config["QUART_AUTH_MODE"] = login
+    auth = quart_auth.QuartAuth(app)
+    cached = Cache(app).cached() if decorator == "Cache" else cached_without_cache()
+    calls: list[int] = []
+
+    @app.before_request
+    async def hook() -> None:
+        if place == "before_request":
+            g.name = quart_auth.current_user.auth_id
+
+    @app.get("/")
+    @cached
+    async def view() -> str:
+        calls.append(1)
+        if place == "template":
+            template = app.jinja_env.from_string("{{ current_user.auth_id }}")
+            return await template.render_async(current_user=quart_auth.current_user)
+        return str(g.name if place == "before_request" else quart_auth.current_user.auth_id)
+
+    def headers(name: str) -> dict[str, str]:
+        token = auth.dump_token(name, app=app)
+        return (
+            {"Cookie": f"QUART_AUTH={token}"}
+            if login == "cookie"
+            else {"Authorization": f"Bearer {token}"}
+        )
+
+    for name in ("ada", "grace", "ada"):
+        assert await get(app, **headers(name)) == name
+    assert [await get(app) for _ in range(3)] == ["None"] * 3
+    assert await get(app, **headers("grace")) == "grace"
+    assert len(calls) == 5
+
+
+async def test_key_with_quart_auth(app: Quart, quart_auth: Any) -> None:
+    app.config["QUART_AUTH_COOKIE_SECURE"] = False
+    auth = quart_auth.QuartAuth(app)
+    who = quart_auth.current_user
+    calls = Calls(app, lambda: who.auth_id, key_prefix=lambda: f"page of {who.auth_id}")
+    for _ in range(2):
+        for name in ("ada", "grace"):
+            cookie = f"QUART_AUTH={auth.dump_token(name, app=app)}"
+            assert await get(app, Cookie=cookie) == name
+    assert calls.count == 2
+
+
+async def test_request_works_as_before(app: Quart) -> None:
+    """The objects that record behave as those that they replace."""
+    Cache(app)
+    found: list[Any] = []
+
+    @app.get("/")
+    async def view() -> str:
+        headers, cookies = request.headers, request.cookies
+        assert headers is request.headers and cookies is request.cookies
+        assert type(headers).__mro__[1].__name__.endswith("Headers")
+        current: Any = request._get_current_object()  # type: ignore[attr-defined]
+        assert isinstance(current, Request)
+        if isinstance(app, FaithfulQuart):
+            assert isinstance(current, FaithfulRequest)
+        same = headers.copy()
+        assert type(same) in type(headers).__mro__
+        assert headers == same and same == headers and not headers != same
+        assert headers.get("X-A") == headers["x-a"] == "1" and "X-A" in headers
+        assert headers.get("X-None") is None and headers.get("X-A", type=int) == 1
+        assert len(headers) == len(list(headers)) == len(list(headers.keys()))
+        assert dict(headers)["X-A"] == "1" and Headers(headers).getlist("X-A") == ["1"]
+        assert str(headers) == str(same)
+        headers["X-New"] = "2"
+        assert request.headers["X-New"] == "2"
+        assert dict(cookies) == {"a": "1", "b": "2"} and cookies == cookies.copy()
+        assert cookies.get("a") == cookies["a"] == "1" and len(cookies) == 2
+        assert cookies.to_dict() == {**cookies} and sorted(cookies) == ["a", "b"]
+        assert request.authorization is None
+        found.append(request.remote_addr)
+        return "done"
+
+    assert await get(app, Cookie="a=1; b=2", X_A="1") == "done"
+    assert found and found[0]
