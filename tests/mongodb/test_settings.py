@@ -9,7 +9,7 @@ from pymongo import ReadPreference
 from quart import Quart
 
 from quartpatterns.mongodb import DEFAULTS, MongoDB
-from quartpatterns.mongodb.settings import read_settings
+from quartpatterns.mongodb.settings import Settings, read_settings
 
 MONGODB_HOST = "127.0.0.7"
 MONGODB_PORT = 7777
@@ -19,10 +19,17 @@ def address_of(**config: Any) -> tuple[list[tuple[str, int | None]], str]:
     """Return the addresses and the database that *config* sets."""
     app = Quart(__name__)
     app.config.from_mapping(config)
-    settings = read_settings(app)
+    settings = read_default(app)
     client = settings.client()
     seeds: Any = client._topology_settings
-    return list(seeds.seeds), settings.database_of(client).name
+    database = settings.database_of(client)
+    assert database is not None
+    return list(seeds.seeds), database.name
+
+
+def read_default(app: Quart) -> Settings:
+    """Return the settings of the default database."""
+    return next(iter(read_settings(app).values()))
 
 
 @pytest.mark.checks("MK-1")
@@ -30,7 +37,7 @@ def test_host_and_port() -> None:
     """The settings of Flask's 0.10 page, from the constants of a module."""
     app = Quart(__name__)
     app.config.from_object(__name__)
-    settings = read_settings(app)
+    settings = read_default(app)
     assert (settings.hosts, settings.port, settings.database) == ("127.0.0.7", 7777, "test")
 
 
@@ -86,13 +93,13 @@ def test_credentials() -> None:
         "read_preference": ReadPreference.SECONDARY_PREFERRED,
         "uuidrepresentation": "pythonLegacy",
     }
-    client = read_settings(app).client()
+    client = read_default(app).client()
     credentials: Any = client.options._options
     assert (credentials["username"], credentials["authsource"]) == ("u", "admin")
     assert client.read_preference == ReadPreference.SECONDARY_PREFERRED
     assert client.codec_options.uuid_representation == 3
     app.config["MONGODB_URL"] = "mongodb://localhost/"
-    assert "username" not in read_settings(app).client().options._options
+    assert "username" not in read_default(app).client().options._options
 
 
 def test_timeouts() -> None:
@@ -101,10 +108,10 @@ def test_timeouts() -> None:
     def timeout(**config: Any) -> float:
         app = Quart(__name__)
         app.config.from_mapping(config)
-        return read_settings(app).client().options.server_selection_timeout
+        return read_default(app).client().options.server_selection_timeout
 
     assert timeout() == 3
-    pool_options = read_settings(Quart(__name__)).client().options.pool_options
+    pool_options = read_default(Quart(__name__)).client().options.pool_options
     assert (pool_options.wait_queue_timeout, pool_options.connect_timeout) == (5, 3)
     assert timeout(MONGODB_URL="mongodb://h/?serverselectiontimeoutms=7000") == 7
     assert timeout(MONGODB_SETTINGS={"serverSelectionTimeoutMS": 8000}) == 8
@@ -120,7 +127,7 @@ def test_timeouts() -> None:
         pytest.param({"MONGODB_URL": "http://localhost"}, "starts with mongodb://", id="scheme"),
         pytest.param({"MONGODB_URL": "mongodb://h:99999"}, "MONGODB_URL is invalid", id="port"),
         pytest.param({"MONGODB_URL": "mongodb://h/a b"}, "MONGODB_URL is invalid", id="name"),
-        pytest.param({"MONGODB_SETTINGS": [{}]}, "MONGODB_SETTINGS must be a mapping", id="list"),
+        pytest.param({"MONGODB_SETTINGS": ["x"]}, "MONGODB_SETTINGS must be a mapping", id="list"),
         pytest.param({"MONGODB_SETTINGS": {"bd": "x"}}, "Unknown option.* bd", id="option"),
         pytest.param({"MONGODB_SETTINGS": {"db": "a b"}}, "MONGODB_SETTINGS is invalid", id="db"),
         pytest.param({"MONGODB_SETTINGS": {"host": 7}}, "'host' is a name", id="host"),
@@ -128,7 +135,7 @@ def test_timeouts() -> None:
         pytest.param({"MONGODB_PORT": "7"}, "MONGODB_PORT must be a whole number", id="text"),
         pytest.param({"MONGODB_PORT": 65536}, "MONGODB_PORT must be", id="port 65536"),
         pytest.param({"MONGODB_CREATE_INDEXES": "no"}, "must be True or False", id="boolean"),
-        pytest.param({"MONGODB_DB": "x"}, "set 'db' in MONGODB_SETTINGS", id="unsupported"),
+        pytest.param({"MONGODB_DATABASE": "x"}, "set MONGODB_DB", id="unsupported"),
         pytest.param({"MONGODB_HOTS": "x"}, "did you mean MONGODB_HOST", id="misspelt"),
     ],
 )
