@@ -237,7 +237,7 @@ class MongoDB(GridFSMixin):
         value: D | None
         try:
             with _stored_documents(valid):
-                value = await query
+                value = cast("D | None", await query)
         except (ArithmeticError, UnicodeEncodeError) as error:
             if not is_unstorable_value(error):
                 raise

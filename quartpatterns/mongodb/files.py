@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import mimetypes
+import unicodedata
 from collections.abc import AsyncGenerator
-from mimetypes import guess_type
 from typing import Any, cast
+from urllib.parse import quote
 
 from bson import ObjectId
 from gridfs import DEFAULT_CHUNK_SIZE, AsyncGridFS, AsyncGridOut, NoFile
@@ -24,6 +26,10 @@ __all__ = ["CACHE_FOR", "GridFSMixin"]
 
 CACHE_FOR = 31536000
 """Seconds that browsers may keep a file: one year."""
+
+# The first call of guess_type() would read files while the event loop waits.
+if not mimetypes.inited:
+    mimetypes.init()
 
 
 class GridFSMixin:
@@ -73,7 +79,7 @@ class GridFSMixin:
         if not callable(read := getattr(fileobj, "read", None)):
             raise TypeError("'fileobj' must have a read() method")
         if content_type is None:
-            content_type, _ = guess_type(filename)
+            content_type, _ = mimetypes.guess_type(filename)
         ident = kwargs.setdefault("_id", made := ObjectId())
         file = AsyncGridFS(self._file_database("mongo.save_file()", db), base).new_file(
             filename=filename, content_type=content_type, **kwargs
@@ -133,9 +139,7 @@ class GridFSMixin:
         except NoFile:
             abort(404)
         head = WerkzeugResponse(mimetype=_content_type(filename, file))
-        head.headers["Content-Disposition"] = dump_options_header(
-            "attachment", {"filename": filename}
-        )
+        head.headers["Content-Disposition"] = _disposition(filename)
         head.content_length = file.length
         head.last_modified = file.upload_date
         head.set_etag(await _checksum(file))
@@ -156,8 +160,20 @@ class GridFSMixin:
         return client.database if name is None else client.client[name]
 
 
+def _disposition(filename: str) -> str:
+    """Return ``Content-Disposition``, with a second name for one that is not plain ASCII."""
+    ascii_name = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode("ascii")
+    plain = "".join(filter(str.isprintable, ascii_name))
+    names = {"filename": plain}
+    if plain != filename:
+        # The characters of RFC 5987 that need no encoding; a surrogate is no character.
+        encoded = quote(filename, safe="!#$&+-.^_`|~", errors="replace")
+        names["filename*"] = f"UTF-8''{encoded}"
+    return dump_options_header("attachment", names)
+
+
 def _content_type(filename: str, file: AsyncGridOut) -> str:
-    guessed, _ = guess_type(filename)
+    guessed, _ = mimetypes.guess_type(filename)
     return guessed or file.content_type or "application/octet-stream"
 
 

@@ -143,7 +143,7 @@ def _annotated_fields(model: type[Any]) -> Iterator[tuple[set[str], Any]]:
         for name, field in model.model_fields.items():
             aliases = {field.alias, field.validation_alias}
             yield {name} | {one for one in aliases if isinstance(one, str)}, field.annotation
-    elif typing.is_typeddict(model):
+    elif hasattr(model, "__required_keys__"):  # a TypedDict, also that of typing_extensions
         for name, annotation in typing.get_type_hints(model).items():
             yield {name}, annotation
 

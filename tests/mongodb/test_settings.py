@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -69,6 +70,42 @@ def test_host_and_port() -> None:
             "n",
             id="url before settings, without a database",
         ),
+        pytest.param({"MONGO_URI": "mongodb://h:7/u"}, ("h", 7), "u", id="Flask-PyMongo"),
+        pytest.param(
+            {"MONGO_URI": "mongodb://h:7/u", "MONGODB_URL": "mongodb://i:8/v"},
+            ("i", 8),
+            "v",
+            id="url before Flask-PyMongo",
+        ),
+        pytest.param(
+            {"MONGO_URI": "mongodb://h:7/u", "MONGODB_SETTINGS": {"db": "n"}},
+            ("localhost", 27017),
+            "n",
+            id="settings before Flask-PyMongo",
+        ),
+        pytest.param(
+            {"MONGO_URI": "mongodb://h:7/u", "MONGODB_DB": "n"},
+            ("localhost", 27017),
+            "n",
+            id="db before Flask-PyMongo",
+        ),
+        pytest.param(
+            {"MONGODB_DB": "n", "MONGODB_HOST": "h", "MONGODB_PORT": 7}, ("h", 7), "n", id="flat"
+        ),
+        pytest.param({"MONGODB_HOST": "mongodb://h:7/u"}, ("h", 7), "u", id="flat uri"),
+        pytest.param(
+            {"MONGODB_DB": "m", "MONGODB_SETTINGS": {"MONGODB_DB": "n"}, "MONGODB_PORT": 7},
+            ("localhost", 7),
+            "n",
+            id="prefix",
+        ),
+        pytest.param({"MONGODB_SETTINGS": [{"DB": "n"}]}, ("localhost", 27017), "n", id="one"),
+        pytest.param(
+            {"MONGODB_SETTINGS": [{"db": "m", "alias": "b"}, {"db": "n", "port": 7}]},
+            ("localhost", 7),
+            "n",
+            id="default of several",
+        ),
         pytest.param({"MONGODB_SETTINGS": {"host": ["h:7"]}}, ("h", 7), "test", id="list"),
         pytest.param({"MONGODB_SETTINGS": {"host": None}}, ("localhost", 27017), "test", id="None"),
         pytest.param(
@@ -100,6 +137,48 @@ def test_credentials() -> None:
     assert client.codec_options.uuid_representation == 3
     app.config["MONGODB_URL"] = "mongodb://localhost/"
     assert "username" not in read_default(app).client().options._options
+
+
+def test_flat_settings() -> None:
+    """The settings of Flask-MongoEngine without a dictionary, with any option of the client."""
+    app = Quart(__name__)
+    app.config.from_mapping(
+        MONGODB_USERNAME="u",
+        MONGODB_PASSWORD="p",
+        MONGODB_AUTHENTICATION_SOURCE="admin",
+        MONGODB_AUTHENTICATION_MECHANISM="SCRAM-SHA-1",
+        MONGODB_TZ_AWARE=True,
+        MONGODB_CONNECT=False,
+        MONGODB_ALIAS="main",
+        MONGODB_REPLICASET="rs0",
+        MONGODB_READ_PREFERENCE=ReadPreference.SECONDARY_PREFERRED,
+        MONGODB_UUIDREPRESENTATION="pythonLegacy",
+        MONGODB_DOCUMENT_CLASS=OrderedDict,
+    )
+    (alias,) = settings = read_settings(app)
+    client = settings[alias].client()
+    given: Any = client.options._options
+    assert (alias, given["username"], given["password"]) == ("main", "u", "p")
+    assert (given["authsource"], given["authmechanism"]) == ("admin", "SCRAM-SHA-1")
+    assert (given["replicaset"], client.codec_options.tz_aware) == ("rs0", True)
+    assert client.read_preference == ReadPreference.SECONDARY_PREFERRED
+    assert client.codec_options.uuid_representation == 3
+    assert client.codec_options.document_class is OrderedDict
+
+
+def test_several_databases() -> None:
+    app = Quart(__name__)
+    app.config["MONGODB_SETTINGS"] = [
+        {"db": "logs", "alias": "logs", "host": "h", "username": "u", "password": "p"},
+        {"db": "main", "alias": "default", "tz_aware": True},
+    ]
+    settings = read_settings(app)
+    assert [(alias, one.database) for alias, one in settings.items()] == [
+        ("default", "main"),
+        ("logs", "logs"),
+    ]
+    assert settings["default"].client().codec_options.tz_aware
+    assert not settings["logs"].client().codec_options.tz_aware
 
 
 def test_timeouts() -> None:
@@ -136,6 +215,27 @@ def test_timeouts() -> None:
         pytest.param({"MONGODB_PORT": 65536}, "MONGODB_PORT must be", id="port 65536"),
         pytest.param({"MONGODB_CREATE_INDEXES": "no"}, "must be True or False", id="boolean"),
         pytest.param({"MONGODB_DATABASE": "x"}, "set MONGODB_DB", id="unsupported"),
+        pytest.param({"MONGODB_URI": "x"}, "set MONGODB_URL", id="URI"),
+        pytest.param({"MONGODB_IS_MOCK": True}, "a real server in tests", id="mock"),
+        pytest.param({"MONGODB_SETTINGS": {"is_mock": 1}}, "a real server in tests", id="is_mock"),
+        pytest.param(
+            {"MONGODB_SETTINGS": {"mongo_client_class": dict}}, "AsyncMongoClient", id="client"
+        ),
+        pytest.param({"MONGODB_HOST": "mongomock://h"}, "starts with mongodb://", id="mongomock"),
+        pytest.param({"MONGODB_SETTINGS": []}, "or a list of mappings", id="empty list"),
+        pytest.param({"MONGODB_SETTINGS": [{}, {}]}, "its own 'alias'", id="alias"),
+        pytest.param({"MONGODB_SETTINGS": [{"alias": 7}]}, "alias must be a string", id="alias 7"),
+        pytest.param(
+            {"MONGODB_SETTINGS": [{}], "MONGODB_DB": "x"},
+            "MONGODB_DB can't be set beside a list",
+            id="db and list",
+        ),
+        pytest.param(
+            {"MONGODB_SETTINGS": [{}], "MONGODB_URL": "mongodb://h"},
+            "MONGODB_URL can't be set beside a list",
+            id="url and list",
+        ),
+        pytest.param({"MONGO_DBNAME": "x"}, "set MONGO_URI", id="old Flask-PyMongo"),
         pytest.param({"MONGODB_HOTS": "x"}, "did you mean MONGODB_HOST", id="misspelt"),
     ],
 )
