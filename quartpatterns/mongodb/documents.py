@@ -19,7 +19,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from quartpatterns.mongodb.connection import current_database
-from quartpatterns.mongodb.instead import OBJECTS_INSTEAD
+from quartpatterns.mongodb.instead import DOCUMENT_INSTEAD
 from quartpatterns.mongodb.values import read_bson, revalidate
 
 __all__ = ["Document", "create_indexes", "initialize_classes"]
@@ -34,9 +34,20 @@ _INDEX_CODES = (11000, 85, 86)
 class _DocumentClass(type(beanie.Document)):  # type: ignore[misc]
     """The class of document classes, which refuses names of Flask-MongoEngine."""
 
+    def __new__(mcs, name: str, bases: Any, namespace: dict[str, Any], **options: Any) -> Any:
+        """Return a document class.
+
+        Raises:
+            TypeError: It has ``meta``, which would have no effect.
+        """
+        if isinstance(namespace.get("meta"), dict):
+            if "meta" not in namespace.get("__annotations__", {}):
+                raise TypeError(f"{name}.meta is not supported: {DOCUMENT_INSTEAD['meta']}")
+        return super().__new__(mcs, name, bases, namespace, **options)
+
     def __getattr__(cls, name: str) -> Any:
         """Return what pydantic returns, or raise an error that says what to write instead."""
-        if (remedy := OBJECTS_INSTEAD.get(name)) is not None:
+        if (remedy := DOCUMENT_INSTEAD.get(name)) is not None:
             raise AttributeError(f"{cls.__name__}.{name} is not supported: {remedy}")
         return super().__getattr__(name)
 

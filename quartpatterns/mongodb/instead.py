@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 __all__ = [
+    "DOCUMENT_INSTEAD",
+    "FIELD_INSTEAD",
     "MODULE_INSTEAD",
     "MONGOENGINE_INSTEAD",
-    "OBJECTS_INSTEAD",
     "PYMONGO_OPTIONS_INSTEAD",
 ]
 
@@ -19,6 +20,7 @@ _TYPES = {
     "ComplexDateTimeField": "datetime.datetime",
     "DateField": "datetime.date",
     "DateTimeField": "datetime.datetime",
+    "Decimal128Field": "decimal.Decimal",
     "DecimalField": "decimal.Decimal",
     "DictField": "dict[str, Any]",
     "DynamicField": "Any",
@@ -54,12 +56,10 @@ _TYPES = {
     "UUIDField": "uuid.UUID",
 }
 
+FIELD_INSTEAD = "annotate the field of the document"
 MONGOENGINE_INSTEAD: Mapping[str, str] = MappingProxyType(
     {
-        **{
-            name: f"annotate the field of the document, as in `name: {type_}`"
-            for name, type_ in _TYPES.items()
-        },
+        **{name: f"{FIELD_INSTEAD}, as in `name: {type_}`" for name, type_ in _TYPES.items()},
         "Document": "derive from quartpatterns.mongodb.Document, and write @mongo.register",
         "DynamicDocument": (
             "derive from quartpatterns.mongodb.Document, and set"
@@ -69,6 +69,14 @@ MONGOENGINE_INSTEAD: Mapping[str, str] = MappingProxyType(
         "DynamicEmbeddedDocument": (
             'derive from pydantic.BaseModel, and set `model_config = ConfigDict(extra="allow")`'
         ),
+        "Q": "write operators of beanie: `Or(Movie.year == 2017, Movie.rated == None)`",
+        "DoesNotExist": "a query returns None; mongo.first_or_404(query) raises NotFound",
+        "MultipleObjectsReturned": "await mongo.one_or_404(query) raises NotFound",
+        "NotUniqueError": "catch pymongo.errors.DuplicateKeyError; without it, the answer is a 409",
+        "ValidationError": "catch DocumentInvalid of quartpatterns.mongodb",
+        "connect": "set MONGODB_SETTINGS and call MongoDB.init_app(app)",
+        "disconnect": "the client is closed when the application shuts down",
+        "signals": "write methods with beanie's decorators @before_event and @after_event",
         "app": "use quart.current_app",
         "config": "use quart.current_app.config",
         "connection": "use mongo.database(alias) for a database with an alias, or mongo.cx",
@@ -76,12 +84,16 @@ MONGOENGINE_INSTEAD: Mapping[str, str] = MappingProxyType(
 )
 """Attributes of Flask-MongoEngine's ``MongoEngine`` object."""
 
-OBJECTS_INSTEAD: Mapping[str, str] = MappingProxyType(
+DOCUMENT_INSTEAD: Mapping[str, str] = MappingProxyType(
     {
         "objects": (
             "write await Movie.find(Movie.title == title).to_list(), first_or_none() or count();"
             " await mongo.get_or_404(Movie, id); await mongo.first_or_404(Movie.find(...));"
             " await mongo.paginate(Movie.find(...))"
+        ),
+        "meta": (
+            'write `class Settings` with name = "posts", indexes = [...], is_root = True or'
+            ' db_alias = "logs"'
         ),
         "paginate_field": "slice the list: movie.actors[start:stop]",
         "to_wtf_form": "write the form as a class, see quartpatterns.wtforms",
@@ -93,11 +105,11 @@ _SESSIONS = "store sessions in Redis or Memcached with Quart-Session, or use Qua
 MODULE_INSTEAD: Mapping[str, str] = MappingProxyType(
     {
         "MongoEngine": "write MongoDB",
-        "BaseQuerySet": OBJECTS_INSTEAD["objects"],
+        "BaseQuerySet": DOCUMENT_INSTEAD["objects"],
         "DynamicDocument": MONGOENGINE_INSTEAD["DynamicDocument"],
         "EmbeddedDocument": MONGOENGINE_INSTEAD["EmbeddedDocument"],
         "DynamicEmbeddedDocument": MONGOENGINE_INSTEAD["DynamicEmbeddedDocument"],
-        "ListFieldPagination": OBJECTS_INSTEAD["paginate_field"],
+        "ListFieldPagination": DOCUMENT_INSTEAD["paginate_field"],
         "MongoEngineSession": _SESSIONS,
         "MongoEngineSessionInterface": _SESSIONS,
         "MongoDebugPanel": "use PyMongo's pymongo.monitoring.CommandListener",
@@ -107,7 +119,7 @@ MODULE_INSTEAD: Mapping[str, str] = MappingProxyType(
         "get_connection_settings": "set MONGODB_SETTINGS and call MongoDB.init_app(app)",
         "current_mongoengine_instance": "keep the MongoDB object in a module and import it",
         "db_fields": "annotate the fields of the document",
-        "wtf": OBJECTS_INSTEAD["to_wtf_form"],
+        "wtf": DOCUMENT_INSTEAD["to_wtf_form"],
     }
 )
 """Names of the package ``flask_mongoengine``."""

@@ -21,7 +21,7 @@ from quartpatterns._shared.settings import (
 )
 from quartpatterns.mongodb.wrappers import Database, MongoClient
 
-__all__ = ["DEFAULTS", "MONGO_INSTEAD", "Settings", "read_settings", "read_uri"]
+__all__ = ["DEFAULTS", "MONGODB_INSTEAD", "MONGO_INSTEAD", "Settings", "read_settings", "read_uri"]
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -61,11 +61,15 @@ _REFUSED = {
     "is_mock": "use a database of a real server in tests, and set MONGODB_URL",
     "mongo_client_class": "the client is PyMongo's AsyncMongoClient",
 }
-_INSTEAD = {
-    "MONGODB_DATABASE": "set MONGODB_DB",
-    "MONGODB_URI": "set MONGODB_URL",
-    **{f"MONGODB_{name.upper()}": remedy for name, remedy in _REFUSED.items()},
-}
+MONGODB_INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        "MONGODB_DATABASE": "set MONGODB_DB",
+        "MONGODB_URI": "set MONGODB_URL",
+        **{f"MONGODB_{name.upper()}": remedy for name, remedy in _REFUSED.items()},
+    }
+)
+"""Settings that Flask-MongoEngine passes to MongoEngine, and what to write instead."""
+
 DEFAULT_ALIAS = "default"
 """The alias of the database of document classes that have no ``db_alias``, as in MongoEngine."""
 
@@ -156,11 +160,16 @@ def read_settings(app: Quart) -> dict[str, Settings]:
         if key.startswith("MONGODB_")
         and (name := key.removeprefix("MONGODB_").lower()) in {*_NAMES, *VALIDATORS}
     }
-    refuse_unknown(app.config, "MONGODB_", {*DEFAULTS, *flat, "MONGODB_DB"}, _INSTEAD)
+    refuse_unknown(app.config, "MONGODB_", {*DEFAULTS, *flat, "MONGODB_DB"}, MONGODB_INSTEAD)
     read = SettingsReader(app.config)
     if issubclass(type(app.config["MONGODB_SETTINGS"]), list | tuple):
         found = _read_list(read, flat)
     else:
+        for key in ("MONGODB_USERNAME", "MONGODB_PASSWORD"):
+            if app.config["MONGODB_URL"] and app.config.get(key) is not None:
+                raise SettingError(
+                    key, f"{key} can't be set beside MONGODB_URL: add it to the URL."
+                )
         given = read.mapping("MONGODB_SETTINGS", secret=True)
         options = {name: read.value(key) for key, name in flat.items()}
         if options["host"] == DEFAULTS["MONGODB_HOST"]:
@@ -178,6 +187,8 @@ def read_settings(app: Quart) -> dict[str, Settings]:
     for settings in found:
         settings.set_default_options(DEFAULT_OPTIONS)
         key = "MONGODB_URL" if app.config["MONGODB_URL"] else "MONGODB_SETTINGS"
+        if not app.config[key] and (own := sorted(flat.keys() - DEFAULTS.keys())):
+            key = own[0]
         _validate(settings, key)
     return connections
 

@@ -185,6 +185,8 @@ async def test_connects_late(app: Quart, mongodb_url: str) -> None:
     async with asyncio.timeout(30):
         while not at_once.cx.nodes:  # noqa: ASYNC110  of the driver
             await asyncio.sleep(0.01)
+    address: Any = at_once.cx.address
+    assert await address in at_once.cx.nodes
     assert not late.cx.nodes
     assert late.db is not None
     async with asyncio.timeout(30):
