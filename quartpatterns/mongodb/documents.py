@@ -34,22 +34,12 @@ _INDEX_CODES = (11000, 85, 86)
 class _DocumentClass(type(beanie.Document)):  # type: ignore[misc]
     """The class of document classes, which refuses names of Flask-MongoEngine."""
 
-    def __new__(mcs, name: str, bases: Any, namespace: dict[str, Any], **options: Any) -> Any:
-        """Return a document class.
-
-        Raises:
-            TypeError: It has ``meta``, which would have no effect.
-        """
-        if isinstance(namespace.get("meta"), dict):
-            if "meta" not in namespace.get("__annotations__", {}):
-                raise TypeError(f"{name}.meta is not supported: {DOCUMENT_INSTEAD['meta']}")
-        return super().__new__(mcs, name, bases, namespace, **options)
-
     def __getattr__(cls, name: str) -> Any:
         """Return what pydantic returns, or raise an error that says what to write instead."""
         if (remedy := DOCUMENT_INSTEAD.get(name)) is not None:
             raise AttributeError(f"{cls.__name__}.{name} is not supported: {remedy}")
-        return super().__getattr__(name)
+        parent: Any = super()
+        return parent.__getattr__(name)
 
 
 class Document(beanie.Document, metaclass=_DocumentClass):
@@ -68,6 +58,8 @@ class Document(beanie.Document, metaclass=_DocumentClass):
     .. versionadded:: 0.1
     """
 
+    # pydantic accepts it because of this line, and __init_subclass__() refuses it.
+    meta: ClassVar[Any]
     # Whether beanie has initialized this class. From then on `Movie.title` is a query operand.
     _initialized: ClassVar[bool] = False
     # The alias of the database of this class, or None for the default one.
@@ -78,6 +70,8 @@ class Document(beanie.Document, metaclass=_DocumentClass):
         super(beanie.Document, self).__init__(*args, **fields)
 
     def __init_subclass__(cls, **options: Any) -> None:
+        if isinstance(vars(cls).get("meta"), dict) and "meta" not in cls.__annotations__:
+            raise TypeError(f"{cls.__name__}.meta is not supported: {DOCUMENT_INSTEAD['meta']}")
         for base in cls.__mro__[1:]:
             if vars(base).get("_initialized"):
                 raise TypeError(

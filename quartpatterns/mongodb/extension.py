@@ -233,11 +233,10 @@ class MongoDB(GridFSMixin):
             valid = id.validate_python(ident)
         except ValidationError:
             abort(404, description=description)
-        query = document.find_one({"_id": literal(valid)}, **options)
-        value: D | None
+        query: Awaitable[D | None] = document.find_one({"_id": literal(valid)}, **options)
         try:
             with _stored_documents(valid):
-                value = cast("D | None", await query)
+                value = await query
         except (ArithmeticError, UnicodeEncodeError) as error:
             if not is_unstorable_value(error):
                 raise

@@ -125,15 +125,16 @@ class GridFSMixin:
             NotFound: There is no such file.
             TypeError: An argument has a wrong type.
         """
-        for name, value, type_ in (
+        checks: list[tuple[str, object, type[object]]] = [
             ("base", base, str),
             ("version", version, int),
             ("cache_for", cache_for, int),
-        ):
+        ]
+        for name, value, type_ in checks:
             if not isinstance(value, type_):
                 article = "a string" if type_ is str else "an integer"
                 raise TypeError(f"{name!r} must be {article}")
-            storage = AsyncGridFS(self._file_database("mongo.send_file()", db), base)
+        storage = AsyncGridFS(self._file_database("mongo.send_file()", db), base)
         try:
             file = await storage.get_version(filename=filename, version=version)
         except NoFile:

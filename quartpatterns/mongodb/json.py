@@ -144,7 +144,7 @@ def _convert(value: Any, options: json_util.JSONOptions) -> Any:
         value = get_dict(value)
     elif isinstance(value, BaseModel):
         value = value.model_dump()
-    kind: type[Any] = type(value)
+    kind = cast("type[object]", type(value))
     if issubclass(kind, str) and not issubclass(kind, Code):
         return value
     if issubclass(kind, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from pymongo.common import VALIDATORS
@@ -154,24 +154,25 @@ def read_settings(app: Quart) -> dict[str, Settings]:
     """
     refuse_unknown(app.config, (), (), MONGO_INSTEAD)
     apply_defaults(app, DEFAULTS)
+    config = cast("dict[str, Any]", app.config)
     flat = {
         key: name
-        for key in app.config
+        for key in config
         if key.startswith("MONGODB_")
         and (name := key.removeprefix("MONGODB_").lower()) in {*_NAMES, *VALIDATORS}
     }
-    refuse_unknown(app.config, "MONGODB_", {*DEFAULTS, *flat, "MONGODB_DB"}, MONGODB_INSTEAD)
-    read = SettingsReader(app.config)
-    if issubclass(type(app.config["MONGODB_SETTINGS"]), list | tuple):
+    refuse_unknown(config, "MONGODB_", {*DEFAULTS, *flat, "MONGODB_DB"}, MONGODB_INSTEAD)
+    read = SettingsReader(config)
+    if issubclass(type(config["MONGODB_SETTINGS"]), list | tuple):
         found = _read_list(read, flat)
     else:
         for key in ("MONGODB_USERNAME", "MONGODB_PASSWORD"):
-            if app.config["MONGODB_URL"] and app.config.get(key) is not None:
+            if config["MONGODB_URL"] and config.get(key) is not None:
                 raise SettingError(
                     key, f"{key} can't be set beside MONGODB_URL: add it to the URL."
                 )
         given = read.mapping("MONGODB_SETTINGS", secret=True)
-        options = {name: read.value(key) for key, name in flat.items()}
+        options: dict[str, Any] = {name: read.value(key) for key, name in flat.items()}
         if options["host"] == DEFAULTS["MONGODB_HOST"]:
             del options["host"]
         # The default of the port applies to host names, and not to a URL.
@@ -186,8 +187,8 @@ def read_settings(app: Quart) -> dict[str, Settings]:
         connections = {DEFAULT_ALIAS: connections[DEFAULT_ALIAS]} | connections
     for settings in found:
         settings.set_default_options(DEFAULT_OPTIONS)
-        key = "MONGODB_URL" if app.config["MONGODB_URL"] else "MONGODB_SETTINGS"
-        if not app.config[key] and (own := sorted(flat.keys() - DEFAULTS.keys())):
+        key = "MONGODB_URL" if config["MONGODB_URL"] else "MONGODB_SETTINGS"
+        if not config[key] and (own := sorted(flat.keys() - DEFAULTS.keys())):
             key = own[0]
         _validate(settings, key)
     return connections
@@ -207,8 +208,9 @@ def read_uri(
     Raises:
         SettingError: There is no URI, or it or an option is invalid.
     """
-    refuse_unknown(app.config, (), (), MONGO_INSTEAD)
-    read = SettingsReader({"MONGO_URI": app.config.get("MONGO_URI") if uri is None else uri})
+    config = cast("dict[str, Any]", app.config)
+    refuse_unknown(config, (), (), MONGO_INSTEAD)
+    read = SettingsReader({"MONGO_URI": config.get("MONGO_URI") if uri is None else uri})
     if read.value("MONGO_URI") is None:
         raise SettingError(
             "MONGO_URI",
@@ -220,10 +222,10 @@ def read_uri(
         text = read.url("MONGO_URI", ("mongodb", "mongodb+srv"))
     if len(args) > len(_POSITIONAL):
         raise TypeError(f"PyMongo() takes at most {len(_POSITIONAL)} arguments after the URI")
-    given = dict(zip(_POSITIONAL, args, strict=False))
+    given: dict[str, Any] = dict(zip(_POSITIONAL, args, strict=False))
     if both := given.keys() & (options or {}).keys():
         raise TypeError(f"PyMongo() got several values for {', '.join(sorted(both))}")
-    given |= options or {}
+    given.update(options or {})
     port = given.pop("port", None)
     ports = SettingsReader({"port": DEFAULTS["MONGODB_PORT"] if port is None else port})
     settings = Settings(text, ports.count("port", maximum=65535), given, database=None)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from bson import Decimal128, Regex
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import AliasChoices, BaseModel, RootModel, ValidationError
 
 from quartpatterns.mongodb.errors import DocumentInvalid
 
@@ -22,9 +22,9 @@ Types = frozenset[Any]
 # beanie stores these types, but pydantic does not accept what the database returns for them.
 _STORED_AS: Mapping[type[Any], tuple[type[Any], Callable[[Any], Any]]] = {
     Decimal128: (Decimal, Decimal128.to_decimal),
-    Regex: (re.Pattern, Regex.try_compile),
+    Regex: (re.Pattern, cast("Any", Regex).try_compile),
 }
-_READ_AS = {target for target, _ in _STORED_AS.values()}
+_READ_AS: set[type[Any]] = {Decimal, re.Pattern}
 
 _fields: WeakKeyDictionary[Any, dict[str, Types]] = WeakKeyDictionary()
 
@@ -59,7 +59,7 @@ def _revalidate(model: M, path: tuple[str, ...]) -> M:
     values: Any = {
         name: _revalidate_value(value, (*path, name)) for name, value in BaseModel.__iter__(model)
     }
-    if isinstance(model, RootModel):
+    if issubclass(type(model), RootModel):
         values = values["root"]
     try:
         return type(model).model_validate(values, by_alias=True, by_name=True)
@@ -79,7 +79,7 @@ def _revalidate_value(value: Any, path: tuple[str, ...]) -> Any:
 
 def _read(value: Any, types: Types) -> Any:
     """Return *value* read as one of *types*; containers are copied only if they change."""
-    kind: type[Any] = type(value)
+    kind = cast("type[object]", type(value))
     if (found := _STORED_AS.get(kind)) is not None:
         target, convert = found
         return convert(value) if target in types and kind not in types else value
@@ -141,8 +141,10 @@ def _mentions(types: Types, seen: set[Any]) -> bool:
 def _annotated_fields(model: type[Any]) -> Iterator[tuple[set[str], Any]]:
     if issubclass(model, BaseModel):
         for name, field in model.model_fields.items():
-            aliases = {field.alias, field.validation_alias}
-            yield {name} | {one for one in aliases if isinstance(one, str)}, field.annotation
+            aliases: list[Any] = [field.alias, field.validation_alias]
+            if isinstance(field.validation_alias, AliasChoices):
+                aliases += field.validation_alias.choices
+            yield {name, *(one for one in aliases if isinstance(one, str))}, field.annotation
     elif hasattr(model, "__required_keys__"):  # a TypedDict, also that of typing_extensions
         for name, annotation in typing.get_type_hints(model).items():
             yield {name}, annotation

@@ -24,11 +24,13 @@ class MongoClient(AsyncMongoClient[dict[str, Any]]):
     .. versionadded:: 0.1
     """
 
-    # A public name would hide the database of this name.
-    _has_begun = False
+    def __getattr__(self, name: str) -> Database:
+        """Return the database *name*, unless it begins with an underscore."""
+        # PyMongo's method calls __getitem__(). This one is here for its type.
+        return cast("Database", super().__getattr__(name))
 
     def __getitem__(self, name: str) -> Database:
-        """Return the database *name*; ``client.name`` calls this method."""
+        """Return the database *name*."""
         begin_to_connect(self)
         return Database(self, name)
 
@@ -65,8 +67,13 @@ class Database(AsyncDatabase[dict[str, Any]]):
     .. versionadded:: 0.1
     """
 
+    def __getattr__(self, name: str) -> Collection:
+        """Return the collection *name*, unless it begins with an underscore."""
+        # PyMongo's method calls __getitem__(). This one is here for its type.
+        return cast("Collection", super().__getattr__(name))
+
     def __getitem__(self, name: str) -> Collection:
-        """Return the collection *name*; ``database.name`` calls this method."""
+        """Return the collection *name*."""
         return Collection(self, name)
 
     def get_collection(self, name: str, *args: Any, **options: Any) -> Collection:
@@ -92,6 +99,10 @@ class Collection(AsyncCollection[dict[str, Any]]):
     .. versionadded:: 0.1
     """
 
+    def __getattr__(self, name: str) -> Collection:
+        """Return the collection whose name is that of this one, a dot, and *name*."""
+        return cast("Collection", super().__getattr__(name))
+
     def __getitem__(self, name: str) -> Collection:
         """Return the collection whose name is that of this one, a dot, and *name*."""
         return _collection(super().__getitem__(name))
@@ -116,19 +127,24 @@ class Collection(AsyncCollection[dict[str, Any]]):
         return found
 
 
+# An attribute of the client, whose name can't hide a database. Clients of one server are equal, so
+# that no set can tell them apart.
+_BEGUN = "_quartpatterns_begun"
+
+
 def begin_to_connect(client: MongoClient) -> None:
     """Start the tasks of the client, if an event loop is running.
 
     The first operation would start them otherwise, and they would keep its context, such as that
     of a request, as long as the client lives.
     """
-    if client._has_begun:
+    if _BEGUN in vars(client):
         return
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    client._has_begun = True
+    vars(client)[_BEGUN] = True
     connecting = client.aconnect()
     try:
         Context().run(connecting.send, None)

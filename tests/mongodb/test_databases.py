@@ -79,7 +79,7 @@ async def test_alias(app: Quart) -> None:
         assert [type(one) for one in found] == [Entry, Warned]
         entry = await mongo.get_or_404(Entry, found[0].id)
         # A link is fetched from the database of its class.
-        await entry.fetch_all_links()
+        await entry.fetch_all_links()  # type: ignore[no-untyped-call]
         assert isinstance(entry.account, Account)
 
 

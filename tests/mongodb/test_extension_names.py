@@ -130,7 +130,7 @@ def test_not_refused(name: ExtensionName) -> None:
 def test_not_a_name() -> None:
     """A name that neither package has is the usual error."""
     with pytest.raises(AttributeError, match="no attribute 'x'"):
-        assert quartpatterns.mongodb.x  # type: ignore[attr-defined]
+        assert quartpatterns.mongodb.x
     with pytest.raises(AttributeError, match="'MongoDB' object has no attribute 'x'"):
         MongoDB().x  # noqa: B018
     with pytest.raises(AttributeError, match="x"):

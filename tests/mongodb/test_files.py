@@ -242,7 +242,7 @@ async def test_wrong_arguments(app: Quart) -> None:
         (("a", io.StringIO("text")), "open the file in binary mode"),
     ):
         with pytest.raises(TypeError, match=message):
-            await mongo.save_file(*arguments)  # type: ignore[arg-type]
+            await mongo.save_file(*arguments)
     for name, wrong in (("base", 7), ("version", "1"), ("cache_for", 1.5)):
         with pytest.raises(TypeError, match=f"'{name}' must be a"):
             await mongo.send_file("a", **{name: wrong})  # type: ignore[arg-type]

@@ -199,7 +199,7 @@ async def test_provider_of_the_application(app_class: type[Quart], mongodb_url: 
             return None
 
     app = app_class(__name__)
-    app.json = Own(app)  # type: ignore[arg-type]
+    app.json = Own(app)
     app.config["MONGODB_URL"] = mongodb_url
     documents.init_app(app)
     assert app.json.dumps(ID) == "own"

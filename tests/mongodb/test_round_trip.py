@@ -306,12 +306,14 @@ async def test_validate_on_save(app_class: type[Quart], mongodb_url: str) -> Non
         assert raw["price"] == 1.75
         assert raw["size"] == {"w": 1, "price": None, "depth": 6}
         assert raw["sizes"] == [{"w": 2, "price": None}]
-        document.sizes[0].width = "wide"
+        size: Any = document.sizes[0]
+        size.width = "wide"
         with pytest.raises(DocumentInvalid) as caught:
             await document.save()
         assert list(caught.value.fields) == ["sizes.0.width"]
-        document.sizes[0].width = "3"
-        document.by_name["a"].root[0] = "x"
+        size.width = "3"
+        prices: Any = document.by_name["a"].root
+        prices[0] = "x"
         with pytest.raises(DocumentInvalid) as caught:
             await document.save()
         assert list(caught.value.fields) == ["by_name.a.0"]
