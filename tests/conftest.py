@@ -16,12 +16,17 @@ import psycopg
 import pymongo
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 from quart import Quart
 
 from quartpatterns.compare import load_test, services
 from quartpatterns.subclassing import FaithfulQuart
-from tests.visits import visits as visits
+from tests.counting_executor import counting_executor as counting_executor
 from tests.written import write as write
+
+# On a loaded machine any example can take longer than Hypothesis allows by default.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 def unavailable(reason: str) -> NoReturn:

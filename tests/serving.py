@@ -13,7 +13,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
-__all__ = ["TIMEOUT", "Served", "eventually", "served", "unread"]
+__all__ = ["TIMEOUT", "Served", "eventually", "served", "unread_response"]
 
 TIMEOUT = 60.0
 """Seconds after which a test fails that waits for something; it usually takes milliseconds."""
@@ -58,8 +58,11 @@ async def served(app: Quart, *, graceful_timeout: float = 1.0) -> AsyncIterator[
 
 
 @contextlib.asynccontextmanager
-async def unread(port: int, path: str) -> AsyncIterator[asyncio.StreamReader]:
-    """Request *path*, and yield the response unread: it fills the small buffers of the client."""
+async def unread_response(port: int, path: str) -> AsyncIterator[asyncio.StreamReader]:
+    """Request *path*, and yield a reader of the response. The client has small buffers.
+
+    While the test does not read, the server can't send more than a few kilobytes.
+    """
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from quart import Quart, current_app, has_app_context
 
-from quartpatterns._shared.threads import for_thread, run_sync
+from quartpatterns._shared.threads import callable_for_thread, run_sync
 
 __all__ = ["call", "call_inline", "is_async", "mark_async", "maybe_await", "signal_wrapper"]
 
@@ -58,7 +58,7 @@ async def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> An
     if is_async(function):
         return await function(*args, **kwargs)
     in_thread: Any = current_app.ensure_async if has_app_context() else run_sync
-    return await maybe_await(await in_thread(for_thread(function))(*args, **kwargs))
+    return await maybe_await(await in_thread(callable_for_thread(function))(*args, **kwargs))
 
 
 @overload
@@ -97,7 +97,7 @@ def signal_wrapper(app: Quart) -> Any:
     """
 
     def wrap(receiver: Callable[..., Any]) -> Any:
-        return receiver if is_async(receiver) else app.ensure_async(for_thread(receiver))
+        return receiver if is_async(receiver) else app.ensure_async(callable_for_thread(receiver))
 
     return wrap
 

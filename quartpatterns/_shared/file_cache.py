@@ -1,4 +1,4 @@
-"""A cache in memory for what was read from small files."""
+"""A cache in memory of values that are made from small files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 DEFAULT_SIZE = 16 * 1024 * 1024
 """The bytes that a cache holds by default."""
 
-# What the entry of a file costs beside its content, approximately.
+# About the bytes of memory that an entry needs in addition to its content.
 _OVERHEAD = 2048
-# A file that was changed this many seconds ago could change again within the resolution of its
-# times, and look the same. The clock of a file server can differ a little.
+# A file that has changed less than this number of seconds ago is not cached: it could change again
+# within the resolution of its times, and look unchanged. The clock of a file server can differ.
 _SETTLED = 2.0
 
 # Device, inode, size and the times of the last changes. ``None`` if there is no such file.
@@ -36,12 +36,12 @@ class _Entry(Generic[T]):
 
 
 class FileCache(Generic[T]):
-    """Values that were made from files, the least recently used of which are dropped.
+    """Values that are made from files. The least recently used are dropped if memory is short.
 
     A value is returned only while its files are unchanged: device, inode, size, and the times of
-    the last change of content and status. They are looked up on the event loop, because a thread
-    costs ten times as much. That takes microseconds on a local disk, where the kernel has the
-    answer in memory. Don't use a cache for files of a slow network file system.
+    the last change of content and status. The event loop itself looks them up, because a thread
+    takes longer: on a local disk the kernel answers from memory within microseconds. Don't use a
+    cache for files on a slow network file system.
 
     .. versionadded:: 0.1
 
@@ -79,7 +79,8 @@ class FileCache(Generic[T]):
         Arguments:
             key: The key.
             paths: The files from which the value is made. They may be missing.
-            read: Returns the value, and its size in bytes or ``None`` if it is not to be stored.
+            read: Returns the value and its size in bytes. A size of ``None`` means that the value
+                is not stored.
         """
         before = tuple(map(_state, paths))
         value, size = read()

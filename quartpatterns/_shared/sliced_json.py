@@ -1,12 +1,12 @@
 """Parsing a large JSON document without blocking the event loop.
 
-:func:`json.loads` parses a document in one piece: seconds for some of 15 MB. Here the document is
-split at its structure. A first pass finds its large arrays and objects with a regular expression.
-The second pass builds these in Python, and leaves what is in between, in pieces of some kilobytes,
-to :mod:`json`. Both passes run in time slices and take linear time.
+:func:`json.loads` parses a document in one piece, which can take seconds. Here a first pass finds
+the large arrays and objects of the document with regular expressions. The second pass builds these
+in Python, and passes the text between them to :mod:`json`, in pieces of some kilobytes. Both passes
+run in time slices and take linear time.
 
-The result is that of :func:`json.loads`, which stays the parser. Numbers of more than 64 KiB, and
-large arrays in each other by the hundred, are refused.
+The result equals that of :func:`json.loads`, except that numbers of more than 64 KiB, and large
+arrays that are nested hundreds of levels deep, are an error.
 """
 
 from __future__ import annotations
@@ -24,24 +24,27 @@ from quartpatterns._shared.time_slices import TimeSlices
 __all__ = ["MAX_CONTAINERS", "THRESHOLD", "TooManyContainersError", "loads"]
 
 THRESHOLD = 64 * 1024
-"""The bytes of a document that is parsed in one piece. It takes a few milliseconds."""
+"""Up to this size in bytes, a document is parsed in one piece, which takes milliseconds."""
 
 MAX_CONTAINERS = 750_000
 """The most arrays and objects in a document.
 
-Python's garbage collector visits each of them while everything else waits, for up to 100 ms.
+Python's garbage collector visits each of them, and stops all other code for up to about 100 ms.
 """
 
-# Characters of a container that json parses in one piece.
+# Up to this number of characters, json parses an array or object in one piece.
 _SMALL = 16 * 1024
-# Characters from which neighbouring elements are passed to json together, and the most of them.
+# Neighbouring small elements are passed to json together, in batches of at least and at most this
+# number of characters.
 _BATCH = 8 * 1024
 _MAX_BATCH = 64 * 1024
 
-# All repetitions have a limit, which limits the time of one match and of the parser for it.
+# All repetitions have a limit, which limits the time of one match, and the time to parse its text.
 _STRING = r'"(?:[^"\\]{1,1024}+|\\.){0,1024}+"'
 _SCALAR = rf'(?:[^][{{}}",]{{1,4096}}+|\s*+{_STRING}\s*+)'
-_FLAT = re.compile(rf'(?:[^][{{}}"]{{1,4096}}+|{_STRING}){{0,256}}+', re.DOTALL)  # no bracket
+_FLAT = re.compile(
+    rf'(?:[^][{{}}"]{{1,4096}}+|{_STRING}){{0,256}}+', re.DOTALL
+)  # text without brackets
 _ELEMENTS = re.compile(rf"(?:{_SCALAR},){{1,512}}+", re.DOTALL)
 _MEMBERS = re.compile(rf"(?:\s*+{_STRING}\s*+:{_SCALAR},){{1,512}}+", re.DOTALL)
 _WHOLE_STRING = re.compile(_STRING, re.DOTALL)
@@ -52,7 +55,7 @@ _PART = re.compile(
 _LONG_NUMBER = re.compile(r"[-+.0-9eE]{65536}")
 _SPACE = re.compile(r"[ \t\n\r]*+")
 
-# The ranges of text between the large children of a container that can be parsed together.
+# Ranges of the text of a container, between its large children. Each is parsed in one piece.
 _Batches = list[tuple[int, int]]
 
 
@@ -65,7 +68,7 @@ async def loads(provider: Any, data: str | bytes) -> Any:
 
     Arguments:
         provider: The JSON provider of the application. If its class has a ``loads`` of its own,
-            that parses the document in one piece.
+            this method parses the document in one piece.
         data: The document.
 
     Raises:

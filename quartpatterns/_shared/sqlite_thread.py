@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import aiosqlite
 
-from quartpatterns._shared.threads import for_future
+from quartpatterns._shared.threads import error_for_future
 
 __all__ = ["SQLiteConnection", "SQLiteThread"]
 
@@ -236,7 +236,7 @@ def _run(future: _Future | None, function: Callable[[], Any]) -> None:
         try:
             result = function()
         except BaseException as error:  # It belongs to whoever waits.
-            _hand_over(future, future.set_exception, for_future(error))
+            _hand_over(future, future.set_exception, error_for_future(error))
         else:
             _hand_over(future, future.set_result, result)
 

@@ -1,9 +1,10 @@
 """Synchronous functions and iterables in threads.
 
-A thread passes its result through a future, and a future can't hold ``StopIteration``: in Python
-3.11 and older the future is never done, and whoever awaits it waits for ever. ``next(iterator)``
-without a default raises it easily. So all functions that run in a thread are called by
-:func:`call_in_thread`, which raises ``RuntimeError`` instead, as a coroutine does (:pep:`479`).
+A thread passes its result to the event loop through a future. A future can't hold
+``StopIteration``, which ``next(iterator)`` without a default raises: in Python 3.11 and older the
+future is never done, and the task that awaits it waits for ever. So this package runs functions in
+threads only through :func:`call_in_thread`. It raises ``RuntimeError`` instead, as a coroutine does
+(:pep:`479`).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from typing import Any, ParamSpec, TypeVar
 __all__ = [
     "ThreadIterator",
     "call_in_thread",
-    "for_future",
-    "for_thread",
+    "error_for_future",
+    "callable_for_thread",
     "iterate_in_threads",
     "run_sync",
     "to_thread",
@@ -43,10 +44,10 @@ ToAsync = Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]
 _END: Any = object()
 
 
-def for_future(error: BaseException) -> BaseException:
+def error_for_future(error: BaseException) -> BaseException:
     """Return *error*, or a ``RuntimeError`` if it is a ``StopIteration``.
 
-    Use it for each error of unknown origin that a future gets.
+    Use it before ``future.set_exception()`` if the error comes from unknown code.
     """
     if not isinstance(error, StopIteration):
         return error
@@ -55,11 +56,11 @@ def for_future(error: BaseException) -> BaseException:
     return converted
 
 
-def for_thread(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *function* prepared for code that runs it in a thread, such as plain Quart.
+def callable_for_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap *function* for code that runs it in a thread, such as plain Quart.
 
-    ``StopIteration`` becomes ``RuntimeError``. A generator becomes an asynchronous one, whose
-    steps have one context.
+    ``StopIteration`` becomes ``RuntimeError``. If the function returns a generator, the wrapper
+    returns an asynchronous generator, and all steps of the generator run in one context.
     """
 
     @functools.wraps(function)
@@ -67,7 +68,7 @@ def for_thread(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = function(*args, **kwargs)
         except StopIteration as error:
-            raise for_future(error) from error
+            raise error_for_future(error) from error
         return iterate_in_threads(result, run_sync) if inspect.isgenerator(result) else result
 
     return wrapper
@@ -95,7 +96,7 @@ def _call(context: Context, function: Callable[..., T], args: Any, kwargs: Any) 
     try:
         return context.run(function, *args, **kwargs)
     except StopIteration as error:
-        raise for_future(error) from error
+        raise error_for_future(error) from error
 
 
 def to_thread(
@@ -112,8 +113,8 @@ def to_thread(
 def run_sync(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Return a function that calls *function* in a thread.
 
-    It does what :func:`quart.utils.run_sync` does. ``StopIteration`` becomes ``RuntimeError``, and
-    all steps of a generator have one context.
+    It replaces :func:`quart.utils.run_sync`: ``StopIteration`` becomes ``RuntimeError``, and all
+    steps of a generator run in one context.
     """
 
     @functools.wraps(function)
@@ -127,16 +128,16 @@ def run_sync(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, 
 class ThreadIterator(AsyncIterator[T]):
     """Iterates over a synchronous iterable in threads.
 
-    A thread can't be interrupted, and a generator that runs can't be closed. So the calls hold a
-    lock, and a step that a cancellation has abandoned ends before the iterator is closed.
+    A cancelled task can leave a step that still runs in a thread, and a generator can't be closed
+    while it runs. So each call holds a lock, and :meth:`aclose` waits for the step to end.
 
     All steps run in one context, so that a generator can set context variables, as
     ``decimal.localcontext()`` does, and reset them after a ``yield``.
 
     Arguments:
         source: The iterable.
-        to_async: Makes a function awaitable, as :func:`run_sync` does.
-        context: The context of all calls; by default a copy of that of the first call.
+        to_async: Returns a function that runs its argument in a thread, as :func:`run_sync` does.
+        context: The context of all calls; by default a copy of the context of the first call.
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class ThreadIterator(AsyncIterator[T]):
             try:
                 return context.run(function, self._iterator, *arguments)
             except StopIteration as error:
-                raise for_future(error) from error
+                raise error_for_future(error) from error
 
     def _close(self, iterator: Iterator[T]) -> None:
         for closable in {id(each): each for each in (self._source, iterator)}.values():

@@ -1,7 +1,7 @@
 """Long computations on the event loop, in slices, so that other tasks run in between.
 
-A thread is no remedy for most of them: C code such as that of :mod:`json` holds Python's global
-lock until it returns, and Python code in threads makes the event loop wait for the lock.
+A thread does not help: C code such as that of :mod:`json` holds Python's global lock until it
+returns, and Python code in a thread makes the event loop wait for the lock.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from weakref import WeakKeyDictionary
 __all__ = ["SLICE", "TimeSlices"]
 
 SLICE = 0.005
-"""The seconds for which a computation can run before other tasks get their turn."""
+"""The seconds that a computation runs before it lets other tasks run."""
 
-# Only one computation runs between two turns of the event loop, however many have begun.
+# Of all computations of an event loop, only one runs in each iteration of the loop.
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
+from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.bridge import bridge_flask
 from quartpatterns.subclassing.cancellation import cancel_on_disconnect
 from quartpatterns.subclassing.cli import FaithfulCliRunner, with_appcontext
@@ -26,7 +27,7 @@ from quartpatterns.subclassing.connection import (
 from quartpatterns.subclassing.context import flash
 from quartpatterns.subclassing.files import send_file, send_from_directory
 from quartpatterns.subclassing.proxy_fix import ProxyFix
-from quartpatterns.subclassing.request import FaithfulBody, FaithfulRequest
+from quartpatterns.subclassing.request import FaithfulRequest
 from quartpatterns.subclassing.response import FaithfulResponse
 from quartpatterns.subclassing.routing import FaithfulRule
 from quartpatterns.subclassing.sessions import FaithfulSessionInterface
@@ -45,8 +46,8 @@ __all__ = [
     "FaithfulSessionInterface",
     "FaithfulWebsocketConnection",
     "ProxyFix",
-    "cancel_on_disconnect",
     "bridge_flask",
+    "cancel_on_disconnect",
     "flash",
     "send_file",
     "send_from_directory",

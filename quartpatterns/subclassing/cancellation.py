@@ -1,9 +1,10 @@
-"""Cancellation: of views whose client disconnects, and of views that end in one themselves.
+"""Cancellation of views: when their client disconnects, and by code that they await.
 
 In Flask a view runs to its end when its client disconnects, and the ``after_request`` functions
-run. Quart cancels the view at its current ``await``: a payment is charged and not recorded.
-Here a view runs to its end, unless ``CANCEL_ON_DISCONNECT`` or :func:`cancel_on_disconnect` says
-otherwise. A stream ends at once in any case, as nobody receives what it would yield.
+run. Quart cancels the view at its current ``await``, for example after it has charged a card and
+before it has recorded the payment. Here a view runs to its end, unless ``CANCEL_ON_DISCONNECT`` or
+:func:`cancel_on_disconnect` says otherwise. A stream always ends at once, because nobody receives
+what it would yield.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -86,14 +87,14 @@ def is_cancelled_on_disconnect(app: Quart, request: Request) -> bool:
 
 
 def failure_of(error: asyncio.CancelledError) -> Exception:
-    """Return the exception to handle if the current task was not cancelled from outside.
+    """Convert a ``CancelledError`` that does not cancel the current task into an ``Exception``.
 
-    Code that awaits a cancelled task or future ends in a ``CancelledError`` as well. For the
-    request that is an error like any other. The exception returned is the one that Flask's
-    synchronous views raise in this case.
+    Code that awaits a cancelled task or future raises ``CancelledError`` as well. For the request
+    that is an error like any other. The exception returned has the type that Flask's synchronous
+    views raise in this case.
 
     Arguments:
-        error: What the code of the application has raised.
+        error: The error that the code of the application has raised.
 
     Raises:
         asyncio.CancelledError: The task was cancelled, by the server or because the client

@@ -23,6 +23,7 @@ from quart.cli import AppGroup, ScriptInfo
 from quart.testing import QuartCliRunner
 
 from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.threads import to_thread
 
 __all__ = [
     "AsyncCommands",
@@ -32,7 +33,7 @@ __all__ = [
     "with_appcontext",
 ]
 
-# The event loop of a test that awaits a command.
+# The event loop of the test that runs a command with invoke_async().
 _outer_loop: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("_outer_loop", default=None)
 # The key of Click's context under which the loop of a command is kept.
 LOOP = "quartpatterns.subclassing.cli.loop"
@@ -57,7 +58,7 @@ class CommandLoop:
 
     @classmethod
     def current(cls) -> CommandLoop:
-        """Return that of the running command. It is closed together with Click's context."""
+        """Return the loop of the running command. Click's context closes it."""
         root = click.get_current_context().find_root()
         loop: CommandLoop | None = root.meta.get(LOOP)
         if loop is None:
@@ -106,17 +107,25 @@ class CommandLoop:
             return
         self._context = app.app_context()
         self._pushed_in = copy_context()
-        self.run(self._context.push(), self._pushed_in)
+        self.run(self._push(), self._pushed_in)
         # A context is pushed on the loop. Its variables are set here, too.
         for variable, value in self._pushed_in.items():
             if variable.get(None) is not value:
                 self._tokens.append(variable.set(value))
 
+    # The methods of a bridged context work differently outside of the loop, so call them on it.
+
+    async def _push(self) -> None:
+        await self._context.push()
+
+    async def _pop(self) -> None:
+        await self._context.pop(None)
+
     def close(self) -> None:
         """Run the teardown functions of the application context, and close the loop."""
         try:
             if self._context is not None:
-                self.run(self._context.pop(None), self._pushed_in)
+                self.run(self._pop(), self._pushed_in)
         finally:
             while self._tokens:
                 token = self._tokens.pop()
@@ -126,7 +135,7 @@ class CommandLoop:
 
 
 class _Callback:
-    """A callback of a command or parameter, in an application context and awaited.
+    """Calls a callback of Click in an application context, and awaits its result.
 
     Arguments:
         function: The function.
@@ -210,7 +219,7 @@ def with_appcontext(function: Any = None) -> Any:
     return update_wrapper(command, function)
 
 
-def _prepare(command: click.Command) -> None:
+def _wrap_callbacks(command: click.Command) -> None:
     """Replace the callbacks of a command, of its parameters and of its subcommands."""
     if command.callback is not None and not isinstance(command.callback, _Callback):
         wanted = True if is_async(command.callback) else None
@@ -221,17 +230,17 @@ def _prepare(command: click.Command) -> None:
             parameter.callback = _ParameterCallback(function, with_appcontext=None)
     if isinstance(command, click.Group):
         for subcommand in command.commands.values():
-            _prepare(subcommand)
+            _wrap_callbacks(subcommand)
 
 
-def _prepared_copy(command: click.Command) -> click.Command:
+def _wrapped_copy(command: click.Command) -> click.Command:
     """Return a copy with replaced callbacks: the command can be that of another package."""
     copied = copy.copy(command)
     copied.params = [copy.copy(parameter) for parameter in command.params]
     if isinstance(copied, click.Group):
         subcommands = copied.commands.items()
-        copied.commands = {name: _prepared_copy(each) for name, each in subcommands}
-    _prepare(copied)
+        copied.commands = {name: _wrapped_copy(each) for name, each in subcommands}
+    _wrap_callbacks(copied)
     return copied
 
 
@@ -240,13 +249,13 @@ class FaithfulAppGroup(AppGroup):
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Add a command."""
-        _prepare(cmd)
+        _wrap_callbacks(cmd)
         super().add_command(cmd, name)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, with the subcommands that it has now."""
         if (command := super().get_command(ctx, cmd_name)) is not None:
-            _prepare(command)
+            _wrap_callbacks(command)
         return command
 
     def command(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:  # type: ignore[override]
@@ -315,12 +324,11 @@ class FaithfulCliRunner(QuartCliRunner):
         """
         context = copy_context()
         context.run(_outer_loop.set, asyncio.get_running_loop())
-        call = partial(context.run, self._invoke, cli, args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(None, call)
+        return await to_thread(context.run, partial(self._invoke, cli, args, **kwargs))
 
     def _invoke(self, cli: Any, args: Any, **kwargs: Any) -> Result:
         if cli is not None and cli is not self.app.cli:
-            cli = _prepared_copy(cli)
+            cli = _wrapped_copy(cli)
         result: Result = super().invoke(cli, args, **kwargs)
         return result
 
@@ -335,4 +343,4 @@ class AsyncCommands(Quart):
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
         """Register *blueprint*, of any class, and its commands."""
         super().register_blueprint(blueprint, **options)
-        _prepare(self.cli)
+        _wrap_callbacks(self.cli)

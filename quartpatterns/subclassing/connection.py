@@ -13,8 +13,6 @@ than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -30,195 +28,43 @@ from werkzeug.exceptions import ClientDisconnected
 
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
 from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
-from quartpatterns.subclassing.request import FaithfulBody, client_address, parse_headers
-from quartpatterns.subclassing.response import FaithfulResponse, encode_headers
-from quartpatterns.subclassing.routing import path_inside_mount
+from quartpatterns.subclassing.headers import encode_headers
+from quartpatterns.subclassing.receiver import Receiver
+from quartpatterns.subclassing.request import create_request
+from quartpatterns.subclassing.response import FaithfulResponse
 
 __all__ = ["FaithfulHTTPConnection", "FaithfulWebsocketConnection", "ResponseTimeoutError"]
 
-# Once a view has run for one to two times as many seconds, a task watches whether the client
-# disconnects.
+# If a view has run for one to two times this number of seconds, a task starts to watch whether the
+# client disconnects.
 WATCH_INTERVAL = 0.025
-WATCH = "subclassing.watch"
+TIMER = "subclassing.timer"
 # Bytes in one message, so that RESPONSE_TIMEOUT limits the time for each MiB of a response.
 MAX_CHUNK = 1024 * 1024
-# Methods whose requests have no body unless they declare one, also over HTTP/2.
-BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class ResponseTimeoutError(TimeoutError):
-    """The client did not take the response in time. The connection ends without its end."""
+    """The client did not receive the response in time, so the response ends incomplete."""
 
 
 async def _handle_error(
     app: Quart, scope: HTTPScope | WebsocketScope, error: Exception
 ) -> ResponseTypes:
-    """Return Quart's traceback page in debug mode, else raise an error that nobody handled.
+    """Return Quart's page with the traceback of an unhandled error in debug mode, else raise it.
 
-    Under ``TESTING`` and out of a test client it is raised, as in Flask, so that the test sees it.
+    Under ``TESTING`` and in a test client the error is raised as well, as in Flask, so that the
+    test sees it.
     """
     if app.debug and not app.testing and PRESERVE_CONTEXT not in scope:
         return await traceback_response(error)
     raise error
 
 
-class Receiver:
-    """Receives the messages of one request.
+class ConnectionTimer:
+    """Calls :meth:`FaithfulHTTPConnection.supervise` of connections that last for some time.
 
-    A reader of the body receives messages itself, in its own task. If nobody reads, a task can
-    watch for the client's disconnection. The lock lets both exist at the same time.
-
-    Arguments:
-        request: The request whose body is filled.
-        receive: The callable of the ASGI server.
-        disconnect: Called when the client has disconnected.
-        abort: Called with an error of *receive*.
-    """
-
-    disconnected = False
-    complete = False
-    _lock: asyncio.Lock | None = None
-    _watcher: asyncio.Task[None] | None = None
-    _has_body: bool | None = None
-
-    def __init__(
-        self,
-        request: Request,
-        receive: ASGIReceiveCallable,
-        disconnect: Callable[[], None],
-        abort: Callable[[BaseException], None],
-    ) -> None:
-        self.request = request
-        # A view can put a wrapper in the place of this body, and append() then goes to it.
-        self.body = request.body
-        self._receive: Any = receive
-        self._disconnect = disconnect
-        self._abort = abort
-        if isinstance(self.body, FaithfulBody):
-            self.body.receive = self._receive_for_body
-        else:
-            # A body of another class can't ask for data.
-            self.watch()
-
-    @property
-    def strands_reader(self) -> bool:
-        """Whether a reader of the body would wait for ever after a disconnection."""
-        return not (self.complete or isinstance(self.body, FaithfulBody))
-
-    @property
-    def unread(self) -> bool:
-        """Whether the client is still to send a part of the request's body."""
-        body = self.body
-        if not isinstance(body, FaithfulBody) or body.complete or self.disconnected:
-            return False
-        if self._has_body is None:
-            request = self.request
-            if request.content_length or "Transfer-Encoding" in request.headers:
-                self._has_body = True
-            else:
-                self._has_body = request.http_version >= "2" and request.method not in BODILESS
-        return self._has_body or body.received > 0
-
-    async def _receive_for_body(self) -> None:
-        """Receive a message, unless another task does so.
-
-        Raises:
-            ClientDisconnected: The client has disconnected. If the disconnection cancels the
-                view, it is cancelled before that.
-        """
-        await self._receive_one()
-        if self.disconnected:
-            await asyncio.sleep(0)
-            raise ClientDisconnected
-
-    async def _receive_one(self) -> None:
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        before = self._progress()
-        async with self._lock:
-            if self.disconnected or before != self._progress():
-                return
-            message = await self._receive()
-            if message["type"] == "http.request":
-                self.request.body.append(message.get("body", b""))
-                if not message.get("more_body", False):
-                    self.complete = True
-                    self.request.body.set_complete()
-            elif message["type"] == "http.disconnect":
-                self.disconnected = True
-                self._disconnect()
-                if isinstance(self.body, FaithfulBody):
-                    self.body.notify()
-
-    def _progress(self) -> tuple[int, bool]:
-        body = self.body
-        return (body.received, body.complete) if isinstance(body, FaithfulBody) else (0, False)
-
-    def watch(self) -> None:
-        """Start the task that watches for the client's disconnection."""
-        if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        try:
-            while not self.disconnected:
-                while isinstance(self.body, FaithfulBody) and self.body.full:
-                    await self.body.wait_for_change()
-                await self._receive_one()
-        except Exception as error:
-            # An error of the server's receive() ends the request, not only this task.
-            self._abort(error)
-
-    def discard(self) -> None:
-        """Receive and drop the rest of the body, so that the client comes to read the response.
-
-        A test client that preserves the context can read the body later, so it is kept.
-        """
-        if isinstance(self.body, FaithfulBody):
-            if isinstance(self.request.scope.get("_quart._preserve_context"), list):
-                self.body.keep()
-            else:
-                self.body.discard()
-        self.watch()
-
-    async def drain(self, seconds: float) -> None:
-        """Wait until the client has sent the whole body, but not longer than *seconds*.
-
-        If the server closes a connection while the client sends, it is reset, and the client
-        may lose a response that it has not read yet (RFC 9112, section 9.6).
-        """
-        self.discard()
-        body = self.body
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self.unread and isinstance(body, FaithfulBody):
-                    await body.wait_for_change()
-
-    @property
-    def watching(self) -> bool:
-        """Whether the watching task was started."""
-        return self._watcher is not None
-
-    async def stop(self) -> None:
-        """End the watching task."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
-
-    def release_body(self) -> None:
-        """Make later readers of the body receive :exc:`ClientDisconnected`."""
-        if isinstance(self.body, FaithfulBody):
-            self.body.receive = _raise_disconnected
-
-
-async def _raise_disconnected() -> None:
-    raise ClientDisconnected
-
-
-class Watch:
-    """Supervises the connections of an event loop that have lasted for some time.
-
-    All have one timer. A timer for each request would take 5 % of the time of a short one.
+    All connections of an event loop share one timer. A timer for each request would take a
+    measurable part of the time of a short request.
 
     Arguments:
         loop: The event loop.
@@ -231,7 +77,10 @@ class Watch:
         self._running = False
 
     def add(self, connection: FaithfulHTTPConnection) -> set[FaithfulHTTPConnection]:
-        """Return the set to which *connection* is added. Removed from it, it is not supervised."""
+        """Add *connection* to a set and return the set.
+
+        A connection that is removed from the set in time is not supervised.
+        """
         if not self._running:
             self._running = True
             self.loop.call_later(WATCH_INTERVAL, self._tick)
@@ -257,18 +106,18 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
     .. versionadded:: 0.1
 
     Attributes:
-        drain_timeout: Seconds to wait for a client that sends a body that nobody reads.
+        drain_timeout: Seconds to wait until a client has sent a body that the view does not read.
     """
 
     drain_timeout = 2.0
 
-    # Attributes of the class take no time for each request.
+    # Defaults in the class need no assignment for each request.
     _reason: BaseException | None = None
     _view_ended = False
     _streaming = False
     _sent = False
     _supervised = False
-    # When the message or response began whose time is limited, and the limit in seconds.
+    # When the sending of the message or response with a time limit began, and the limit in seconds.
     _send_started: float | None = None
     _send_timeout: float | None = None
     _timer: asyncio.TimerHandle | None = None
@@ -282,12 +131,13 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         """
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._loop = self._task.get_loop()
-        request = self._create_request(send)
+        push = partial(self.send_push_promise, send)
+        request = create_request(self.app, self.scope, push)
         self._receiver = Receiver(request, receive, self.disconnect, self.abort)
-        watch: Watch | None = self.app.extensions.get(WATCH)
-        if watch is None or watch.loop is not self._loop:
-            watch = self.app.extensions[WATCH] = Watch(self._loop)
-        watched = watch.add(self)
+        timer: ConnectionTimer | None = self.app.extensions.get(TIMER)
+        if timer is None or timer.loop is not self._loop:
+            timer = self.app.extensions[TIMER] = ConnectionTimer(self._loop)
+        supervised = timer.add(self)
         try:
             await self.handle_request(request, send)
         except asyncio.CancelledError as error:
@@ -298,7 +148,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             if not isinstance(self._reason, ClientDisconnected):
                 raise self._reason from None
         finally:
-            watched.discard(self)
+            supervised.discard(self)
             if self._timer is not None:
                 self._timer.cancel()
             if self._receiver.watching:
@@ -306,28 +156,6 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             self._receiver.release_body()
             # Without this cycle, the objects of a request need no garbage collection.
             del self._receiver
-
-    def _create_request(self, send: ASGISendCallable) -> Request:
-        scope = self.scope
-        headers = parse_headers(scope["headers"])
-        root_path = scope.get("root_path", "")
-        path = path_inside_mount(scope["path"], root_path)
-        request = self.app.request_class(
-            scope["method"],
-            scope["scheme"],
-            path or "/",
-            scope["query_string"],
-            headers,
-            root_path,
-            scope["http_version"],
-            scope,
-            max_content_length=self.app.config["MAX_CONTENT_LENGTH"],
-            body_timeout=self.app.config["BODY_TIMEOUT"],
-            send_push_promise=partial(self.send_push_promise, send),
-        )
-        request.path_info = path  # type: ignore[attr-defined]
-        request.remote_addr = client_address(scope)
-        return request
 
     async def send_push_promise(self, send: ASGISendCallable, path: str, headers: Headers) -> None:
         """Send a push promise, if the server supports it."""
@@ -372,7 +200,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             if self._receiver.disconnected:
                 async with body:
                     return
-        if unread := self._receiver.unread:
+        if body_pending := self._receiver.body_pending:
             await self._continue_receiving(request, response, streamed=data is None)
         self._limit_time(response)
         start: Any = {
@@ -392,7 +220,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             for begin in range(0, len(data), MAX_CHUNK):
                 await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
             data = b""
-        if unread and self._receiver.unread:
+        if body_pending and self._receiver.body_pending:
             await self._send_chunk(send, data)
             data = b""
             await self._receiver.drain(self.drain_timeout)
@@ -421,20 +249,20 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             return
         self._receiver.discard()
         await asyncio.sleep(0)
-        if response.status_code in {408, 413} and self._receiver.unread:
+        if response.status_code in {408, 413} and self._receiver.body_pending:
             if request.http_version < "2":
                 response.headers["Connection"] = "close"
 
     def disconnect(self) -> None:
-        """End a stream, or a view that is to be cancelled, as the client has disconnected.
+        """Handle the disconnection: end a stream, or cancel a view that is to be cancelled.
 
-        A response that is not streamed is still sent: a client that has only closed its sending
-        half receives it, and the server drops what nobody receives.
+        A response that is not streamed is still sent, because a client that has only closed its
+        sending side can receive it. Otherwise the server drops it.
         """
         if self._view_ended:
             ends = self._streaming
         else:
-            ends = self._receiver.strands_reader or is_cancelled_on_disconnect(
+            ends = self._receiver.reader_would_hang or is_cancelled_on_disconnect(
                 self.app, self._receiver.request
             )
         if ends:
@@ -469,7 +297,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         # The last message can be stuck as well.
         self._sent = False
         seconds = f"{self._send_timeout:g} s"
-        self.abort(ResponseTimeoutError(f"the client did not take the response in {seconds}"))
+        self.abort(ResponseTimeoutError(f"the client did not receive the response in {seconds}"))
 
 
 class FaithfulWebsocketConnection(ASGIWebsocketConnection):

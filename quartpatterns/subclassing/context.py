@@ -46,7 +46,8 @@ class _FaithfulContext:
 
     app: Quart
     _session: SessionMixin | None = None
-    _mark_accessed = False  # Quart looks at the session when it has opened it: not access.
+    # Quart reads the attribute ``session`` while it pushes the context. That is not an access.
+    _mark_accessed = False
 
     def __init__(self, app: Quart, request: Any, session: SessionMixin | None = None) -> None:
         try:
@@ -113,9 +114,10 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
                 await pushed.pop(*arguments)
 
     async def auto_pop(self, exc: BaseException | None) -> None:
-        """Pop this context; Quart's test client keeps it, :class:`FaithfulClient` pushes it again.
+        """Pop this context at the end of the request, unless Quart's test client preserves it.
 
-        So the teardown functions get the error of the request, as in Flask.
+        For :class:`FaithfulClient` it is popped as well, so that the teardown functions get the
+        error of the request, as in Flask. The client makes it current again.
         """
         if isinstance(self.request.scope.get("_quart._preserve_context"), list):
             await self.pop(exc)

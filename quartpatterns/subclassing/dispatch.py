@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import wraps
 from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
@@ -314,6 +314,14 @@ class SyncThreads(AsyncCallables):
     better written with ``async def``, so there is no other default.
     """
 
+    def create_executor(self, size: int | None) -> Executor | None:
+        """Return the pool of threads, or ``None`` for asyncio's default executor.
+
+        Arguments:
+            size: The number of threads, if it is set.
+        """
+        return None if size is None else ThreadPoolExecutor(size, thread_name_prefix=self.name)
+
     async def startup(self) -> None:
         """Create the threads, then start as Quart does.
 
@@ -321,9 +329,9 @@ class SyncThreads(AsyncCallables):
             SettingError: ``SYNC_THREADS`` is invalid.
         """
         reader = SettingsReader(self.config, {"SYNC_THREADS": None})
-        size = reader.optional(reader.count, "SYNC_THREADS")
-        if size is not None and EXECUTOR not in self.extensions:
-            self.extensions[EXECUTOR] = ThreadPoolExecutor(size, thread_name_prefix=self.name)
+        executor = self.create_executor(reader.optional(reader.count, "SYNC_THREADS"))
+        if executor is not None:
+            self.extensions[EXECUTOR] = executor
         await super().startup()
 
     async def shutdown(self) -> None:

@@ -225,8 +225,11 @@ def _call(
     """Create a response, and read the file now if it is small. Call this in a thread."""
     made = send(*args, environ=environ | {"wsgi.file_wrapper": _file_wrapper}, **options)
     body: Any = made.response
-    # With USE_X_SENDFILE the body is an empty list, and the front server sends the file.
-    if 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
+    if "X-Sendfile" in made.headers:
+        # The front server sends the file and its length. Hypercorn raises an error for a body that
+        # is shorter than the declared length.
+        made.headers.remove("Content-Length")
+    elif 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
         # A small file is read now. Later each block, the end and closing need a thread each.
         with closing(body):
             made.response = [b"".join(body)]
@@ -287,15 +290,7 @@ class StaticFiles(Quart):
         used is freed at once, as in Flask, and not by the garbage collector some time later.
         """
         if getattr(view_func, "__self__", None) is self and endpoint == "static":
-            application = weakref.ref(self)
-
-            async def static_of_application(filename: str) -> Response:
-                app = application()
-                assert app is not None
-                response: Response = await app.send_static_file(filename)
-                return response
-
-            view_func = static_of_application
+            view_func = _StaticView(self)
         if getattr(view_func, "__func__", None) is Blueprint.send_static_file:
             blueprint = view_func.__self__
 
@@ -304,6 +299,27 @@ class StaticFiles(Quart):
 
             view_func = static
         super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+
+
+class _StaticView:
+    """The view for static files of an application, which it refers to weakly."""
+
+    def __init__(self, app: Quart) -> None:
+        self._app = weakref.ref(app)
+
+    async def __call__(self, filename: str) -> Response:
+        response: Response = await self._method(filename)
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the method; Quart-Schema hides views by such an attribute."""
+        return getattr(self._method, name)
+
+    @property
+    def _method(self) -> Any:
+        app = self._app()
+        assert app is not None
+        return app.send_static_file
 
 
 async def send_static_file(owner: Any, filename: str) -> FaithfulResponse:

@@ -1,4 +1,4 @@
-"""The request: its headers, its body, and the limits and errors of reading it."""
+"""The request and the websocket: limits and errors of reading the body, and the host."""
 
 # Quart's and Werkzeug's annotations leave type arguments out.
 # pyright: reportPrivateUsage=false
@@ -7,17 +7,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NoReturn, overload
 
 from hypercorn.typing import WebsocketScope
-from quart import has_app_context
+from quart import Quart, has_app_context
 from quart.formparser import FormDataParser
 from quart.globals import current_app
 from quart.wrappers import Request, Websocket
 from quart.wrappers.base import BaseRequestWebsocket
-from quart.wrappers.request import Body
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     BadRequest,
@@ -30,135 +28,50 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from quartpatterns._shared import sliced_json
+from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.debugging import DebugFiles
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
+from quartpatterns.subclassing.headers import parse_headers
 from quartpatterns.subclassing.routing import path_inside_mount
 
 __all__ = [
-    "FaithfulBody",
     "FaithfulRequest",
     "FaithfulWebsocket",
     "JSONErrors",
-    "RequestHeaders",
     "RequestLimits",
     "UnsupportedAttribute",
     "client_address",
-    "parse_headers",
+    "create_request",
 ]
 
-# Headers whose repetition makes a request ambiguous: a proxy may read another of the values than
-# the application. gunicorn refuses the same three.
-SINGLE = frozenset({"Content-Length", "Content-Type", "Host"})
-SEPARATORS = {"Cookie": "; "}
 
-
-@lru_cache(1024)
-def _decode_header_name(name: bytes) -> str:
-    """Return ``X-Id`` for ``b"x-id"``, as WSGI spells it.
-
-    A site receives a few dozen names, so the cache serves nearly all. It is bounded, because a
-    client can invent names.
-    """
-    return name.decode("latin1").title()
-
-
-class _List:
-    """Makes the list of :class:`RequestHeaders` when one of Werkzeug's methods needs it."""
-
-    def __get__(self, headers: RequestHeaders, owner: type) -> list[tuple[str, str]]:
-        if (values := headers.values_by_name) is not None:
-            headers._list = list(values.items())
-            # The method can change the list. From now on it alone is right.
-            headers.values_by_name = None
-        pairs: list[tuple[str, str]] = headers.__dict__["_list"]
-        return pairs
-
-
-class RequestHeaders(Headers):
-    """The headers of a request, with one value for each name, as in a WSGI environment.
-
-    A dictionary answers the usual look-ups. Most names that are looked up are absent, and for
-    each of them Werkzeug searches its list and creates an exception with an error page. The
-    first use of any other method makes Werkzeug's list, which replaces the dictionary.
+def create_request(app: Quart, scope: Any, send_push_promise: Any) -> Request:
+    """Return the request that an ASGI scope describes.
 
     Arguments:
-        defaults: Headers in a form that :class:`werkzeug.datastructures.Headers` accepts.
-
-    Attributes:
-        values_by_name: The values, or ``None`` when the list has replaced them.
-        repeated: The names of the headers that must not be repeated, and were.
+        app: The application.
+        scope: The scope.
+        send_push_promise: The function that sends a push promise.
     """
-
-    _list: Any = _List()
-    values_by_name: dict[str, str] | None = None
-    repeated: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, values_by_name: dict[str, str]) -> RequestHeaders:
-        """Return headers with these values, whose names are spelt as in ``X-Id``."""
-        headers = cls.__new__(cls)
-        headers.values_by_name = values_by_name
-        return headers
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, str) and (value := self.get(key)) is not None:
-            return value
-        return super().__getitem__(key)
-
-    def __contains__(self, key: object) -> bool:
-        if (values := self.values_by_name) is not None and isinstance(key, str):
-            return key in values or key.title() in values
-        return super().__contains__(key)  # type: ignore[operator]
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        if (values := self.values_by_name) is not None:
-            return iter(values.items())
-        return super().__iter__()
-
-    def __len__(self) -> int:
-        return super().__len__() if (values := self.values_by_name) is None else len(values)
-
-    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
-        """Return the value of that name, or *default*."""
-        if type is None and (values := self.values_by_name) is not None:
-            return values[key] if key in values else values.get(key.title(), default)
-        inherited: Any = super().get
-        return inherited(key, default, type)
-
-    def getlist(self, key: str, type: Any = None) -> Any:
-        """Return the values of that name: one, or none, unless the headers were changed."""
-        if type is None and self.values_by_name is not None:
-            value = self.get(key)
-            return [] if value is None else [value]
-        inherited: Any = super().getlist
-        return inherited(key, type)
-
-
-def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
-    """Return the headers that the client sent. Quart would add a ``Remote-Addr``.
-
-    The values of a repeated header are joined with a comma, as in WSGI (RFC 9110, section 5.2),
-    and those of ``Cookie`` with a semicolon (RFC 9113, section 8.2.3).
-    """
-    # The server has checked the values for line breaks. Headers.add() would check them again.
-    pairs = raw if isinstance(raw, list) else list(raw)
-    values = {_decode_header_name(name): value.decode("latin1") for name, value in pairs}
-    return RequestHeaders.of(values) if len(values) == len(pairs) else _join_headers(pairs)
-
-
-def _join_headers(raw: list[tuple[bytes, bytes]]) -> RequestHeaders:
-    found: dict[str, list[str]] = {}
-    for raw_name, raw_value in raw:
-        # The values are joined once: joining one by one copies the growing value each time.
-        found.setdefault(_decode_header_name(raw_name), []).append(raw_value.decode("latin1"))
-    headers = RequestHeaders.of(
-        {
-            name: values[0] if name in SINGLE else SEPARATORS.get(name, ", ").join(values)
-            for name, values in found.items()
-        }
+    config: Any = app.config
+    root_path = scope.get("root_path", "")
+    path = path_inside_mount(scope["path"], root_path)
+    request = app.request_class(
+        scope["method"],
+        scope["scheme"],
+        path or "/",
+        scope["query_string"],
+        parse_headers(scope["headers"]),
+        root_path,
+        scope["http_version"],
+        scope,
+        max_content_length=config["MAX_CONTENT_LENGTH"],
+        body_timeout=config["BODY_TIMEOUT"],
+        send_push_promise=send_push_promise,
     )
-    headers.repeated = tuple(name for name in found if name in SINGLE and len(found[name]) > 1)
-    return headers
+    request.path_info = path  # type: ignore[attr-defined]
+    request.remote_addr = client_address(scope)
+    return request
 
 
 def client_address(scope: Any) -> str:
@@ -168,136 +81,6 @@ def client_address(scope: Any) -> str:
     """
     address: str = (scope.get("client") or ("<local>",))[0]
     return address
-
-
-class FaithfulBody(Body):
-    """A request body that is received only as fast as it is read.
-
-    Quart receives as fast as the client sends, so a slow view fills the memory. Quart also
-    compares its limit with what is buffered at the moment, so a fast view reads more than the
-    limit. Here a reader asks the server for data when it needs some, the buffer holds about
-    :attr:`high_water` bytes beyond that, and the limit counts all bytes received.
-
-    .. versionadded:: 0.1
-
-    Arguments:
-        expected_content_length: The declared length in bytes, or ``None``.
-        max_content_length: The limit in bytes, or ``None``.
-    """
-
-    high_water = 64 * 1024
-
-    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
-        # Quart's __init__ is not called: it creates two events for each request.
-        self.declared = expected_content_length
-        self.limit = max_content_length
-        self.received = 0
-        self.complete = False
-        self.discarding = False
-        # Receives one message from the server. Without it, append() is called from outside.
-        self.receive: Callable[[], Awaitable[None]] | None = None
-        self._buffer = bytearray()
-        self._collectors = 0
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def __aiter__(self) -> FaithfulBody:
-        return self
-
-    async def __anext__(self) -> bytes:
-        self.check_limit()
-        while not self._buffer:
-            if self.complete:
-                raise StopAsyncIteration
-            await self._receive_more()
-        data = bytes(self._buffer[: self.high_water])
-        del self._buffer[: self.high_water]
-        self.notify()
-        return data
-
-    def __await__(self) -> Generator[Any, None, bytes]:
-        return self._read_all().__await__()
-
-    async def _read_all(self) -> bytes:
-        """Return the whole body, which stays in the buffer for later calls."""
-        self.check_limit()
-        self._collectors += 1
-        self.notify()
-        try:
-            while not self.complete:
-                await self._receive_more()
-        finally:
-            self._collectors -= 1
-        return bytes(self._buffer)
-
-    async def _receive_more(self) -> None:
-        await (self.receive() if self.receive is not None else self.wait_for_change())
-        self.check_limit()
-
-    def check_declared_length(self) -> None:
-        """Compare the declared length with the limit.
-
-        Raises:
-            RequestEntityTooLarge: The declared length is over the limit.
-        """
-        if self.limit is not None and (self.declared or 0) > self.limit:
-            raise RequestEntityTooLarge
-
-    def check_limit(self) -> None:
-        """Compare the declared length and the bytes received with the limit.
-
-        Raises:
-            RequestEntityTooLarge: One of them is over the limit.
-        """
-        self.check_declared_length()
-        if self.limit is not None and self.received > self.limit:
-            raise RequestEntityTooLarge
-
-    @property
-    def full(self) -> bool:
-        """Whether no more should be received until something is read."""
-        return len(self._buffer) >= self.high_water and not self._collectors
-
-    def append(self, data: bytes) -> None:
-        """Add data from the server."""
-        self.received += len(data)
-        if not self.discarding:
-            self._buffer += data
-        self.notify()
-
-    def set_complete(self) -> None:
-        """Mark the end of the body."""
-        self.complete = True
-        self.notify()
-
-    def clear(self) -> None:
-        """Drop the data that has been received and not read."""
-        self._buffer.clear()
-        self.notify()
-
-    def discard(self) -> None:
-        """Drop all data, now and later, because it will not be read."""
-        self.discarding = True
-        self.clear()
-
-    def keep(self) -> None:
-        """Keep all data, now and later, however much there is: it is read after the request."""
-        self._collectors += 1
-        self.notify()
-
-    async def wait_for_change(self) -> None:
-        """Wait until data is received, read or dropped."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.remove(waiter)
-
-    def notify(self) -> None:
-        """Wake the tasks that wait for a change."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
 
 class UnsupportedAttribute:
@@ -370,7 +153,7 @@ class JSONErrors(Request):
 
 
 class RequestLimits(Request):
-    """A limit that a view can set for its request, and that counts all bytes of the body."""
+    """A view can set the size limit of its request, and the limit counts all bytes of the body."""
 
     body_class = FaithfulBody
     body: FaithfulBody
@@ -380,7 +163,7 @@ class RequestLimits(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A view can put a wrapper in the place of the body, for example to compute a checksum.
+        # A view can replace the body by a wrapper, for example to compute a checksum.
         self._counted_body = self.body
 
     @property
@@ -444,7 +227,7 @@ class RequestLimits(Request):
     ) -> str | bytes:
         """Read the whole body, as :meth:`werkzeug.wrappers.Request.get_data` does.
 
-        Of a form that has been parsed nothing is left, unless this method read it before.
+        The body of a form that has been parsed is empty, unless this method was called before.
 
         Arguments:
             cache: Keep it for the next call.
@@ -495,7 +278,7 @@ def _checked_host(scheme: str, host: str | None, server: tuple[str, int | None] 
 
 
 class CheckedHost(BaseRequestWebsocket):
-    """Remembers which hosts are valid. Each request needs its host, to build URLs."""
+    """Caches which hosts are valid, because each request needs its host to build URLs."""
 
     @cached_property
     def host(self) -> str:
@@ -526,7 +309,7 @@ class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, CheckedHost):
 
     @property
     def blueprints(self) -> list[str]:
-        """The names of the blueprint and its parents. Each request needs them three times."""
+        """The names of the blueprint and its parents. Most requests have no blueprint."""
         if self.url_rule is None or "." not in self.url_rule.endpoint:
             return []
         return super().blueprints

@@ -1,7 +1,7 @@
 """Requests of tests: from the arguments of Flask's test client to an ASGI scope.
 
-Flask's own builder parses the arguments, so that defaults and errors are the same. Its result
-is a WSGI environment, which is kept: Werkzeug's client follows redirects with it.
+Flask's own builder parses the arguments, so that defaults and errors are the same. Its result is a
+WSGI environment. It is stored, because Werkzeug's client needs it to follow redirects.
 """
 
 # Quart's and Werkzeug's annotations leave type arguments out.
@@ -10,7 +10,6 @@ is a WSGI environment, which is kept: Werkzeug's client follows redirects with i
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,11 +25,13 @@ from werkzeug.datastructures import EnvironHeaders, Headers, MultiDict
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wsgi import get_current_url
 
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
-from quartpatterns.subclassing.request import parse_headers
+from quartpatterns.subclassing.proxy_fix import WEBSOCKET_SCHEMES
+from quartpatterns.subclassing.request import create_request
 from quartpatterns.subclassing.routing import path_inside_mount
 
-__all__ = ["PreparedRequest", "follow_redirect", "make_request", "prepare", "prepare_in_thread"]
+__all__ = ["BuiltRequest", "follow_redirect", "make_request", "prepare", "prepare_in_thread"]
 
 # Bytes of one message of a body.
 CHUNK = 64 * 1024
@@ -54,11 +55,10 @@ ENVIRON_NAMES = frozenset(
         "CONTENT_LENGTH",
     }
 )
-WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 @dataclass
-class PreparedRequest:
+class BuiltRequest:
     """A request that a test sends.
 
     Attributes:
@@ -68,8 +68,8 @@ class PreparedRequest:
         root_path: The mount point, if the path is outside of it, else ``None``.
         http_version: The version of HTTP, or ``None`` for that of the environment.
         scope_base: Values that replace those of the scope.
-        owned: Whether the input stream was made here, and not by the test.
-        start: Where the input stream of the environment begins.
+        owned: Whether this package opened the input stream, so that it has to close it.
+        start: The position in the input stream at which the body begins.
     """
 
     environ: dict[str, Any]
@@ -176,7 +176,7 @@ class PreparedRequest:
         if isinstance(source, BytesIO):
             yield source.read()
             return
-        while part := await asyncio.to_thread(source.read, CHUNK):
+        while part := await to_thread(source.read, CHUNK):
             yield part
 
     def close(self) -> None:
@@ -200,7 +200,7 @@ def prepare(
     args: tuple[Any, ...],
     options: Mapping[str, Any],
     environ_base: Mapping[str, Any],
-) -> PreparedRequest:
+) -> BuiltRequest:
     """Return the request that the arguments of :class:`flask.testing.EnvironBuilder` describe.
 
     Arguments:
@@ -247,10 +247,14 @@ def prepare(
     builder = EnvironBuilder(flask_app, *args, **given)
     try:
         environ = builder.get_environ()
+        path = str(first or given.get("path") or "").partition("?")[0]
+        if len(path) > 1 and not path.strip("/"):
+            # The builder reads two slashes as the beginning of a host, and drops them.
+            environ["PATH_INFO"] = path
         if unseekable is not None:
             environ["wsgi.input"] = unseekable
         owned = given.get("input_stream") is None and unseekable is None
-        prepared = PreparedRequest(environ, builder.headers, stream, owned=owned, **extras)
+        prepared = BuiltRequest(environ, builder.headers, stream, owned=owned, **extras)
     finally:
         builder.close()
     _mount(prepared, root_path)
@@ -262,21 +266,21 @@ async def prepare_in_thread(
     args: tuple[Any, ...],
     options: Mapping[str, Any],
     environ_base: Mapping[str, Any],
-) -> PreparedRequest:
+) -> BuiltRequest:
     """Return what :func:`prepare` returns. Files, and the table of media types, need a thread."""
     sources = [options.get(name) for name in ("data", "files", "input_stream")]
     if all(source is None or isinstance(source, str | bytes) for source in sources):
         return prepare(app, args, options, environ_base)
-    return await asyncio.to_thread(prepare, app, args, options, environ_base)
+    return await to_thread(prepare, app, args, options, environ_base)
 
 
 def _prepare_described(
     app: Quart, described: Any, environ_base: Mapping[str, Any], extras: dict[str, Any]
-) -> PreparedRequest:
+) -> BuiltRequest:
     if isinstance(described, WerkzeugRequest):
         environ = {**environ_base, **described.environ}
         headers = Headers(list(EnvironHeaders(environ)))
-        return PreparedRequest(environ, headers, **extras)
+        return BuiltRequest(environ, headers, **extras)
     if isinstance(described, dict):
         builder = EnvironBuilder.from_environ(described, app=app)
     else:
@@ -286,7 +290,7 @@ def _prepare_described(
         known = ("REMOTE_ADDR", "REMOTE_PORT", "SERVER_PROTOCOL", "REQUEST_URI")
         environ |= {name: described[name] for name in known if name in described}
     owned = described is builder and builder.input_stream is None
-    return PreparedRequest(environ, builder.headers, owned=owned, **extras)
+    return BuiltRequest(environ, builder.headers, owned=owned, **extras)
 
 
 def _check_environ(environ: Mapping[str, Any]) -> None:
@@ -343,7 +347,7 @@ def _take_stream(given: dict[str, Any]) -> AsyncIterable[Any] | None:
 
 
 def _take_unseekable(given: dict[str, Any]) -> Any:
-    """Return *input_stream* if its length can't be found out."""
+    """Return *input_stream* if it is not seekable, so that its length is unknown."""
     source = given.get("input_stream")
     if source is None or _seekable(source):
         return None
@@ -357,7 +361,7 @@ def _seekable(source: Any) -> bool:
     return bool(seekable()) if seekable is not None else hasattr(source, "seek")
 
 
-def _mount(prepared: PreparedRequest, root_path: str) -> None:
+def _mount(prepared: BuiltRequest, root_path: str) -> None:
     """Split the path at Quart's *root_path*, which is the beginning of the path."""
     if not root_path:
         return
@@ -385,7 +389,7 @@ def _environ_name(name: str) -> str:
 
 
 def _encode_value(value: str) -> bytes:
-    """Return a header value as sent: in Latin-1 as in WSGI, and what it lacks in UTF-8."""
+    """Return a header value in Latin-1, as in WSGI, or in UTF-8 if Latin-1 lacks a character."""
     try:
         return value.encode("latin1")
     except UnicodeEncodeError:
@@ -396,22 +400,7 @@ def make_request(
     app: Quart, scope: Any, body: bytes, send_push_promise: Any = no_op_push
 ) -> Request:
     """Return the request of a scope, with its whole body."""
-    root_path = scope["root_path"]
-    path = path_inside_mount(scope["path"], root_path)
-    request = app.request_class(
-        scope["method"],
-        scope["scheme"],
-        path or "/",
-        scope["query_string"],
-        parse_headers(scope["headers"]),
-        root_path,
-        scope["http_version"],
-        scope,
-        max_content_length=app.config["MAX_CONTENT_LENGTH"],
-        body_timeout=app.config["BODY_TIMEOUT"],
-        send_push_promise=send_push_promise,
-    )
-    request.path_info = path  # type: ignore[attr-defined]
+    request = create_request(app, scope, send_push_promise)
     request.remote_addr = (scope.get("client") or (None,))[0]
     request.body.set_result(body)
     return request
@@ -433,8 +422,8 @@ class _Redirect:
 
 
 def follow_redirect(
-    app: Quart, sent: PreparedRequest, status: int, location: str, *, subdomains: bool
-) -> PreparedRequest:
+    app: Quart, sent: BuiltRequest, status: int, location: str, *, subdomains: bool
+) -> BuiltRequest:
     """Return the request that follows a redirect.
 
     Arguments:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self, overload
 
@@ -34,48 +33,12 @@ __all__ = [
     "ResponseJSON",
     "ReturnValues",
     "conditional_environ",
-    "encode_headers",
 ]
 
 OnClose = Callable[[], Any]
 
 # A union would be created at each call.
 BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
-
-
-@lru_cache(1024)
-def _encode_header_name(name: str) -> bytes:
-    """Return ``b"x-id"`` for ``X-Id``. A site sends a few dozen names."""
-    return name.lower().encode("latin1")
-
-
-def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI needs them, in Latin-1, without spaces around the values.
-
-    Latin-1 is what WSGI prescribes (PEP 3333), and what a request's headers are decoded with.
-
-    Raises:
-        ValueError: A name or value is not Latin-1. The error names it.
-    """
-    try:
-        return [
-            (_encode_header_name(name), value.encode("latin1").strip(b" \t"))
-            for name, value in headers._list
-        ]
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"the response header {_not_latin1(headers)} has characters that are not Latin-1:"
-            " percent-encode them with urllib.parse.quote(), and decode them in the client"
-        ) from error
-
-
-def _not_latin1(headers: Headers) -> str:
-    for name, value in headers:
-        try:
-            f"{name}{value}".encode("latin1")
-        except UnicodeEncodeError:
-            return repr(name)
-    return ""
 
 
 class FaithfulIterableBody(IterableBody):

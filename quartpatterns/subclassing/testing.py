@@ -1,4 +1,4 @@
-"""The test client, requests for tests, and the responses that the client returns."""
+"""The test client, and the methods of the application that tests use."""
 
 # Quart's and Werkzeug's annotations leave type arguments out.
 # pyright: reportPrivateUsage=false, reportMissingTypeStubs=false
@@ -9,32 +9,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.metadata
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Generator
+from collections.abc import AsyncGenerator
 from contextvars import Token
-from functools import cached_property, lru_cache
 from http.cookiejar import CookieJar
 from types import TracebackType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from quart import Quart, Request, Response
+from quart import Quart, Response
 from quart.globals import _cv_app, _cv_request
 from quart.sessions import SessionMixin
-from quart.testing import QuartClient, connections
+from quart.testing import QuartClient
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 from werkzeug.test import ClientRedirectError, Cookie
 
-from quartpatterns._shared.calling import maybe_await
 from quartpatterns.subclassing import client_cookies
+from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.cli import FaithfulCliRunner
+from quartpatterns.subclassing.client_connections import (
+    FaithfulTestConnection,
+    FaithfulTestResponse,
+    FaithfulTestWebsocket,
+    PendingResponse,
+)
 from quartpatterns.subclassing.context import FaithfulRequestContext
-from quartpatterns.subclassing.request import FaithfulBody
 from quartpatterns.subclassing.request_builder import (
-    PreparedRequest,
+    BuiltRequest,
     follow_redirect,
     make_request,
     prepare,
@@ -43,15 +46,10 @@ from quartpatterns.subclassing.request_builder import (
 
 __all__ = [
     "FaithfulClient",
-    "FaithfulTestConnection",
-    "FaithfulTestResponse",
-    "FaithfulTestWebsocket",
-    "PendingResponse",
     "PreservedContexts",
     "Testing",
+    "reset_variables",
 ]
-
-T = TypeVar("T")
 
 REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
 # Read when this module is imported, because it reads a file.
@@ -67,161 +65,13 @@ class PreservedContexts(list[FaithfulRequestContext]):
         return True
 
 
-class FaithfulTestResponse(Response):
-    """What the test client adds to the response class of the application.
-
-    .. versionadded:: 0.1
-
-    Attributes:
-        history: The responses that were redirects to this one.
-    """
-
-    __test__ = False  # It is no test for pytest.
-
-    history: tuple[FaithfulTestResponse, ...] = ()
-    sent: tuple[Quart, Any, bytes]
-    received: bytes
-
-    @cached_property
-    def request(self) -> Request:
-        """The request that was answered."""
-        return make_request(*self.sent)
-
-    @property
-    def text(self) -> str:
-        """The body as text. Unlike ``data`` it is not awaited: the test client has all of it."""
-        return self.received.decode(errors="replace")
-
-    def close(self) -> Awaitable[None]:
-        """Call what :meth:`call_on_close` has registered here, once the result is awaited."""
-        if getattr(self, "on_close", None):
-            closing: Any = getattr(super(), "close", _Done)
-            return closing()  # type: ignore[no-any-return]
-        return _Done()
-
-    def __enter__(self) -> FaithfulTestResponse:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Do nothing: the test client has closed what the application opened."""
-
-    async def __aenter__(self) -> FaithfulTestResponse:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
-
-
-class _Done(Awaitable[None]):
-    """An awaitable that need not be awaited."""
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return
-        yield
-
-
-@lru_cache(32)
-def _test_response_class(response_class: type[Response]) -> Any:
-    return type("TestResponse", (FaithfulTestResponse, response_class), {"__test__": False})
-
-
-class PendingResponse(Coroutine[Any, Any, T], Generic[T]):
-    """The coroutine of a request: ``await client.get()``, ``async with client.get() as response``.
-
-    Arguments:
-        coroutine: The coroutine.
-    """
-
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._coroutine = coroutine
-
-    def send(self, value: Any) -> Any:
-        """Resume the coroutine."""
-        return self._coroutine.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        """Raise an error in the coroutine."""
-        return self._coroutine.throw(*error)
-
-    def close(self) -> None:
-        """End the coroutine."""
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self._coroutine.__await__()
-
-    async def __aenter__(self) -> T:
-        self._response = await self._coroutine
-        return self._response
-
-    async def __aexit__(self, *error: object) -> None:
-        close: Any = getattr(self._response, "close", _Done)
-        await maybe_await(close())
-
-
-class FaithfulTestConnection(connections.TestHTTPConnection):
-    """A connection whose response has exactly the headers that were sent.
-
-    Quart sets ``Content-Length`` to the length of what was received, which is 0 for ``HEAD``.
-    """
-
-    body: AsyncIterator[bytes] | None = None
-    """The body. Its parts are taken when the application receives them."""
-
-    prepared: PreparedRequest | None = None
-
-    async def as_response(self) -> Response:
-        """Return the response so far."""
-        sent = Headers(self.headers or ())
-        await super().as_response()
-        self.headers = sent
-        cls = _test_response_class(self.app.response_class)
-        received = bytes(self.response_data)
-        response: Any = cls(received, self.status_code, Headers(sent))
-        response.headers = Headers(sent)
-        response.json_module = self.app.json
-        response.received = received
-        data = b"" if self.prepared is None else self.prepared.text_of_body()
-        response.sent = (self.app, self.scope, data)
-        return response  # type: ignore[no-any-return]
-
-    async def _asgi_receive(self) -> Any:
-        if self.body is not None:
-            await asyncio.sleep(0)  # The iterator may never wait, and the application must.
-            async for data in self.body:
-                return {"type": "http.request", "body": data, "more_body": True}
-            self.body = None
-            return {"type": "http.request", "body": b"", "more_body": False}
-        return await super()._asgi_receive()
-
-    async def _asgi_send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.headers = _decode_headers(message["headers"])
-            self.status_code = message["status"]
-        else:
-            await super()._asgi_send(message)
-
-
-class FaithfulTestWebsocket(connections.TestWebsocketConnection):
-    """A websocket whose refusal has exactly the headers that were sent."""
-
-    async def _asgi_send(self, message: Any) -> None:
-        if message["type"] == "websocket.http.response.start":
-            self.headers = _decode_headers(message["headers"])
-            self.status_code = message["status"]
-        else:
-            await super()._asgi_send(message)
-
-
-def _decode_headers(raw: Any) -> Headers:
-    return Headers([(name.decode("latin1").title(), _decode_value(value)) for name, value in raw])
-
-
-def _decode_value(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin1")
+def reset_variables(tokens: list[Token[Any]]) -> None:
+    """Reset context variables, and empty the list of their tokens."""
+    while tokens:
+        # A fixture can end in another task than the test that sent the request.
+        with contextlib.suppress(ValueError):
+            token = tokens.pop()
+            token.var.reset(token)
 
 
 class FaithfulClient(QuartClient):
@@ -320,7 +170,7 @@ class FaithfulClient(QuartClient):
         response.history = tuple(history)
         return response
 
-    async def _request(self, prepared: PreparedRequest) -> FaithfulTestResponse:
+    async def _request(self, prepared: BuiltRequest) -> FaithfulTestResponse:
         preserved: Any = self.preserve_context
         if isinstance(preserved, PreservedContexts):
             await self._tear_down(preserved)
@@ -430,7 +280,7 @@ class FaithfulClient(QuartClient):
             raise TypeError(NO_COOKIES)
         return self.cookie_jar
 
-    def _cookies_for(self, prepared: PreparedRequest) -> str:
+    def _cookies_for(self, prepared: BuiltRequest) -> str:
         if self.cookie_jar is None or not len(self.cookie_jar):
             return ""
         url = urlsplit(prepared.url)
@@ -576,11 +426,7 @@ class FaithfulClient(QuartClient):
             await context.request.close()
             if self._owns_app_context:
                 await self.app.do_teardown_appcontext(None)
-        while self._tokens:
-            # A fixture can end in another task than the test that sent the request.
-            with contextlib.suppress(ValueError):
-                token = self._tokens.pop()
-                token.var.reset(token)
+        reset_variables(self._tokens)
 
     async def __aenter__(self) -> FaithfulClient:
         await super().__aenter__()

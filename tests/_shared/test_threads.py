@@ -23,7 +23,7 @@ from quartpatterns._shared.sqlite_thread import SQLiteConnection, SQLiteThread
 from quartpatterns._shared.threads import (
     ThreadIterator,
     call_in_thread,
-    for_future,
+    error_for_future,
     iterate_in_threads,
     run_sync,
     to_thread,
@@ -103,7 +103,7 @@ async def test_other_errors_pass(error: type[BaseException]) -> None:
     with pytest.raises(error, match="why"):
         await to_thread(fail)
     raised = error("why")
-    assert for_future(raised) is raised
+    assert error_for_future(raised) is raised
 
 
 def with_decimal_context() -> Iterator[str]:
@@ -155,7 +155,6 @@ async def test_the_context_is_a_copy_of_the_first_step() -> None:
 
 ALLOWED = {
     "_shared/threads.py",  # the one place
-    "subclassing/testing.py",  # the data of a test's own request
     "compare/pytest_plugin.py",  # a docstring
 }
 

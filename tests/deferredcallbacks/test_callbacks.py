@@ -11,7 +11,7 @@ from quart import Blueprint, Quart, Response, abort, g, redirect, request, webso
 from quart.typing import ResponseReturnValue
 
 from quartpatterns.deferredcallbacks import after_response, after_this_request, after_this_websocket
-from tests.serving import eventually, served, unread
+from tests.serving import eventually, served, unread_response
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ async def test_client_disconnects(app: Quart) -> None:
         return Response(body())
 
     async with served(app) as server:
-        async with unread(server.port, "/") as reader:
+        async with unread_response(server.port, "/") as reader:
             await reader.read(100)
         await eventually(lambda: calls == ["after"])
 

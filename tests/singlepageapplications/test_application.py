@@ -15,7 +15,7 @@ from werkzeug.datastructures import Headers
 
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.singlepageapplications.example import port
-from tests.visits import Visits
+from tests.counting_executor import CountingExecutor
 
 INDEX = '<!doctype html><base href="/"><script src="assets/main.0a1b2c3d.js"></script>'
 HASHED = "assets/main.0a1b2c3d.js"
@@ -348,13 +348,19 @@ def test_shipped_build() -> None:
     ],
 )
 async def test_small_files(
-    app: Quart, dist: Path, visits: Visits, path: str, coding: str, file: str, count: int
+    app: Quart,
+    dist: Path,
+    counting_executor: CountingExecutor,
+    path: str,
+    coding: str,
+    file: str,
+    count: int,
 ) -> None:
     """A small file takes one call in a thread, a client route two."""
     response = await app.test_client().get(path, headers={"Accept-Encoding": coding})
     assert response.headers.get("Content-Encoding", "identity") == coding
     assert await body(response) == (dist / file).read_bytes()
-    assert visits.count == count
+    assert counting_executor.count == count
 
 
 async def test_large_file(app: Quart, dist: Path) -> None:

@@ -20,7 +20,7 @@ from quartpatterns.sqlalchemy.example import cases
 from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
 from quartpatterns.streaming import stream_with_context
-from tests.serving import eventually, served, unread
+from tests.serving import eventually, served, unread_response
 from tests.sqlalchemy.shop import (
     Item,
     checked_out,
@@ -152,7 +152,7 @@ async def test_slow_client(app_class: type[Quart], postgres_url: str) -> None:
     app = with_export(make_app(app_class, postgres_url))
     async with served(app) as server:
         before = psutil.Process().memory_info().rss
-        async with unread(server.port, "/export"):
+        async with unread_response(server.port, "/export"):
             await eventually(lambda: checked_out(app) == 1)
             await asyncio.sleep(1)
             assert checked_out(app) == 1
@@ -169,7 +169,7 @@ async def test_client_gone(app_class: type[Quart], postgres_url: str) -> None:
     app = with_export(make_app(app_class, postgres_url, {"pool_size": 2, "max_overflow": 0}))
     async with served(app) as server:
         for _ in range(6):
-            async with unread(server.port, "/export") as reader:
+            async with unread_response(server.port, "/export") as reader:
                 assert await reader.read(1000)
         assert await wait_for_connections(app)
         idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"

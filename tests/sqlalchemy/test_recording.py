@@ -103,13 +103,16 @@ async def test_slow(app_class: type[Quart], url: str, caplog: pytest.LogCaptureF
 
     assert (await app.test_client().get("/")).status_code == 200
     logged = [record for record in caplog.records if record.name == "quartpatterns.sqlalchemy"]
-    assert [record.levelno for record in logged] == [logging.WARNING]
-    found = re.fullmatch(
-        r"slow query: (\S+) s, test_recording\.py:\d+ \((.*)\): (.*)", logged[0].message
-    )
-    assert found is not None
-    assert float(found[1]) >= 0.05
-    assert found[2].endswith("view")
+    found = [
+        re.fullmatch(r"slow query: (\S+) s, test_recording\.py:\d+ \((.*)\): (.*)", record.message)
+        for record in logged
+    ]
+    # On a loaded machine the quick query can be slow as well.
+    assert {record.levelno for record in logged} == {logging.WARNING}
+    assert all(match and float(match[1]) >= 0.05 for match in found)
+    assert all(match and match[2].endswith("view") for match in found)
+    slow = {"postgresql": "pg_sleep", "sqlite": "max(i)"}[registration(app).url.get_backend_name()]
+    assert [slow in record.message for record in logged].count(True) == 1
     assert "hidden" not in caplog.text
     async with app.app_context():
         assert get_recorded_queries() == []

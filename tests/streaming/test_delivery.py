@@ -14,7 +14,7 @@ import pytest
 from quart import Quart, current_app, g, make_response, request
 
 from quartpatterns.streaming import coalesce, stream_with_context
-from tests.serving import TIMEOUT, eventually, served, unread
+from tests.serving import TIMEOUT, eventually, served, unread_response
 from tests.streaming.log import Log, teardown
 
 pytestmark = pytest.mark.wire
@@ -51,7 +51,7 @@ async def test_disconnect(app: Quart, kind: str, where: str) -> None:
         return stream_with_context(coalesce(source) if "coalesced" in kind else source)
 
     async with served(app) as server:
-        async with unread(server.port, "/") as reader:
+        async with unread_response(server.port, "/") as reader:
             await reader.readuntil(b"first")
             await asyncio.sleep(0.05)
             assert not log.closed
@@ -301,7 +301,7 @@ async def test_slow_client(app: Quart, kind: str) -> None:
         source: Any = sync_steps() if "sync" in kind.split() else steps()
         return stream_with_context(coalesce(source) if "coalesced" in kind else source)
 
-    async with served(app) as server, unread(server.port, "/") as reader:
+    async with served(app) as server, unread_response(server.port, "/") as reader:
         await reader.readuntil(b"\r\n\r\n")
         before = -1
         while produced != before:

@@ -474,7 +474,7 @@ async def _sqlalchemy(framework: Framework, module: Any) -> None:
     "Flask-Migrate",
     "flask_migrate",
     "`init`, `migrate`, `upgrade` in a context",
-    "as functions in `with app.app_context():`; the command `db` does not find the application",
+    "the command `quart db` needs `FaithfulQuart`",
 )
 async def _migrate(framework: Framework, module: Any) -> None:
     import sqlalchemy

@@ -62,7 +62,15 @@ def scope(**changes: Any) -> dict[str, Any]:
 
 
 class Client:
-    """The callables of an ASGI server for one request."""
+    """A client of one request, which calls the application over ASGI without a server.
+
+    Arguments:
+        messages: What :meth:`receive` returns; by default a request without a body.
+
+    Attributes:
+        received: How many messages the application has asked for.
+        sent: The messages that the application has sent.
+    """
 
     def __init__(self, *messages: dict[str, Any]) -> None:
         self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

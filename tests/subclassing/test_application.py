@@ -33,7 +33,7 @@ from quartpatterns.subclassing import (
 )
 from quartpatterns.subclassing import names as flask_names
 from quartpatterns.subclassing.example.port import create_app
-from tests.visits import Visits
+from tests.counting_executor import CountingExecutor
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_ordered_parameters() -> None:
 
 
 async def test_teardown_error(app: FaithfulQuart) -> None:
-    """Teardown functions receive an error even if it was responseed, as in Flask."""
+    """Teardown functions receive an error even if it was answered, as in Flask."""
     received: list[str] = []
 
     @app.get("/")
@@ -189,7 +189,7 @@ async def test_static_of_blueprints(
     assert (await client.get("/b-static/../secret")).status_code == 404
 
 
-async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
+async def test_pages_of_blueprints(app: FaithfulQuart, counting_executor: CountingExecutor) -> None:
     """A page of a blueprint, or of a nested one, is rendered without a thread."""
     outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__, url_prefix="/in")
 
@@ -208,12 +208,16 @@ async def test_pages_of_blueprints(app: FaithfulQuart, visits: Visits) -> None:
     for path in ("/", "/in/"):
         response = await app.test_client().get(path)
         assert await response.get_data(as_text=True) == f"outer, {path}"
-    assert visits.count == 0
+    assert counting_executor.count == 0
 
 
 @pytest.mark.parametrize(("size", "count"), [(0, None), (1, 1), (64 * 1024, 1), (200_000, None)])
 async def test_small_files(
-    app: FaithfulQuart, visits: Visits, tmp_path: Path, size: int, count: int | None
+    app: FaithfulQuart,
+    counting_executor: CountingExecutor,
+    tmp_path: Path,
+    size: int,
+    count: int | None,
 ) -> None:
     """A small file needs one call in a thread, and files of any size are sent completely."""
     (tmp_path / "a.bin").write_bytes(
@@ -227,7 +231,7 @@ async def test_small_files(
     client = app.test_client()
     response = await client.get("/")
     assert (await response.get_data(), response.content_length) == (content, size)
-    assert count is None or visits.count == count
+    assert count is None or counting_executor.count == count
     if size > 1:
         part = await client.get("/", headers={"Range": "bytes=1-1000"})
         assert (part.status_code, await part.get_data()) == (206, content[1:1001])

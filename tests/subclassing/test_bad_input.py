@@ -102,6 +102,7 @@ async def test_many_fields_of_one_name(app: FaithfulQuart) -> None:
 
 
 async def test_many_names(app: FaithfulQuart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form with more than ``MAX_NAMES`` names is answered 413."""
     monkeypatch.setattr(forms, "MAX_NAMES", 5_000)
     for count, status in ((5_000, 200), (5_001, 413)):
         body = urlencode({f"name{number}": "1" for number in range(count)}).encode()
@@ -143,6 +144,7 @@ JSON = {
 
 @pytest.mark.parametrize("name", JSON)
 async def test_json(app: FaithfulQuart, name: str) -> None:
+    """Each document is answered with its status."""
     body, status = JSON[name]
     headers = {"Content-Type": "application/json"}
     response = await app.test_client().post("/json", data=body, headers=headers)
@@ -152,6 +154,7 @@ async def test_json(app: FaithfulQuart, name: str) -> None:
 async def test_json_with_many_containers(
     app: FaithfulQuart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """JSON with more than ``MAX_CONTAINERS`` arrays and objects is answered 413."""
     monkeypatch.setattr(sliced_json, "MAX_CONTAINERS", 50_000)
     headers = {"Content-Type": "application/json"}
     for count, status in ((49_999, 200), (50_000, 413)):

@@ -9,16 +9,28 @@ from typing import Any
 import flask
 import httpx
 import pytest
-from quart import request
+from quart import Response, request
 from quart.wrappers.request import Body
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from quartpatterns.subclassing import FaithfulBody, FaithfulQuart, FaithfulRequest
+from quartpatterns.subclassing import (
+    FaithfulBody,
+    FaithfulHTTPConnection,
+    FaithfulQuart,
+    FaithfulRequest,
+)
 from quartpatterns.subclassing.example.differences.raw_http import connect, read_response
 from tests.subclassing.serving import chunk, http2, post, served
 
 MEGABYTE = 1_000_000
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class PatientConnection(FaithfulHTTPConnection):
+    """A connection that waits for a client on a loaded machine to send the whole body."""
+
+    drain_timeout = 60
 
 
 @pytest.fixture
@@ -78,6 +90,7 @@ async def test_declared_limit(app: FaithfulQuart) -> None:
 
 async def test_client_that_reads_late(app: FaithfulQuart) -> None:
     """A client that sends everything before it reads receives the response, not a reset."""
+    app.asgi_http_class = PatientConnection
     async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", "Transfer-Encoding: chunked"))
         for _ in range(200):
@@ -102,6 +115,7 @@ async def test_ignored_body(app: FaithfulQuart) -> None:
 @pytest.mark.parametrize("path", ["/data", "/iterated"])
 async def test_http2_limit(app: FaithfulQuart, path: str) -> None:
     """Over HTTP/2 the response is complete as well, and the connection stays open."""
+    app.asgi_http_class = PatientConnection
 
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(100):
@@ -114,13 +128,14 @@ async def test_http2_limit(app: FaithfulQuart, path: str) -> None:
 
 async def test_http2_ignored(app: FaithfulQuart) -> None:
     """Over HTTP/2 an unread body does not end the connection of other streams."""
+    app.asgi_http_class = PatientConnection
     async with served(app) as port, http2(port) as client:
         responses = [await client.post("/ignored", content=b"x" * 300_000) for _ in range(3)]
     assert [response.text for response in responses] == ["not read"] * 3
 
 
 async def test_body_timeout(app: FaithfulQuart) -> None:
-    """A body that stops arriving is responseed 408, and the connection is closed."""
+    """A body that stops arriving is answered 408, and the connection is closed."""
     app.config["BODY_TIMEOUT"] = 0.2
     async with served(app) as port, connect(port) as (reader, writer):
         writer.write(post("/data", "Content-Length: 10") + b"half")
@@ -131,22 +146,24 @@ async def test_body_timeout(app: FaithfulQuart) -> None:
 
 
 async def test_http2_body_timeout(app: FaithfulQuart) -> None:
-    """Over HTTP/2 it is responseed 408 as well."""
+    """Over HTTP/2, a body that stops arriving is answered 408 as well."""
     app.config["BODY_TIMEOUT"] = 0.2
-    ended = asyncio.Event()
+    app.asgi_http_class = PatientConnection
+    answered = asyncio.Event()
+
+    @app.after_request
+    async def answer(response: Response) -> Response:
+        answered.set()
+        return response
 
     async def half() -> AsyncIterator[bytes]:
         yield b"half"
-        await ended.wait()
+        # The client reads the response when its request has ended.
+        await answered.wait()
 
     async with served(app) as port, http2(port) as client:
-        sending = asyncio.create_task(client.post("/form", content=half(), headers=FORM))
-        await asyncio.sleep(0.5)
-        ended.set()
-        assert (await sending).status_code == 408
-
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+        response = await client.post("/form", content=half(), headers=FORM)
+    assert response.status_code == 408
 
 
 async def test_backpressure() -> None:

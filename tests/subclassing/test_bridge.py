@@ -14,10 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import flask
+import flask.cli
 import pytest
 import quart.signals
+from click.testing import CliRunner
 from quart import Quart, request, session, websocket
+from quart.cli import ScriptInfo
 from quart.utils import run_sync
 
 from quartpatterns.appdispatch import DispatcherMiddleware, WSGIMiddleware
@@ -503,6 +507,19 @@ def test_classes() -> None:
     assert type(MyQuart("other")) is MyQuart
     with pytest.raises(TypeError, match="Flask"):
         bridge_flask(flask.Flask("flask"))  # type: ignore[type-var]
+
+
+def test_command() -> None:
+    """A command that is written for Flask has an application context."""
+    app: Any = bridge_flask(FaithfulQuart("bridged"))
+
+    @app.cli.command()
+    @flask.cli.with_appcontext
+    def show() -> None:
+        click.echo(flask.current_app.name)
+
+    result = CliRunner().invoke(app.cli, ["show"], obj=ScriptInfo(create_app=lambda: app))
+    assert (result.exit_code, result.output) == (0, "bridged\n"), result.exception
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS, ids=lambda each: each.module)

@@ -267,7 +267,7 @@ async def test_parsing_view(app: FaithfulQuart, attribute: str) -> None:
 
 
 async def test_disconnection_while_draining(app: FaithfulQuart) -> None:
-    """A client that leaves while its unread body is dropped is not waited for."""
+    """The connection does not wait for a client that disconnects while its body is dropped."""
 
     @app.post("/")
     async def view() -> str:
@@ -485,7 +485,7 @@ async def test_own_cancellation(
     assert [type(error) for error in signalled] == [concurrent.futures.CancelledError]
     assert log[-1] is concurrent.futures.CancelledError
     records = [record for record in caplog.records if record.name == app.name]
-    assert [record.getMessage() for record in records] == ["Exception on request GET /"]
+    assert [record.getMessage() for record in records] == ["Exception on / [GET]"]
     assert records[0].exc_info is not None
     assert isinstance(records[0].exc_info[1], concurrent.futures.CancelledError)
 
@@ -561,7 +561,7 @@ async def test_cancellation_in_stream(app: FaithfulQuart) -> None:
 
 @pytest.mark.parametrize("place", ["view", "before_request", "stream"])
 async def test_cancellation_by_the_server(app: FaithfulQuart, place: str) -> None:
-    """A cancellation by the server is none of the application's, wherever it arrives."""
+    """A cancellation by the server is not handled as an error, wherever it arrives."""
     waiting = asyncio.Event()
 
     async def wait() -> Any:

@@ -18,7 +18,7 @@ import quart
 from werkzeug.test import ClientRedirectError
 
 from quartpatterns.subclassing import FaithfulClient, FaithfulQuart, FaithfulResponse
-from quartpatterns.subclassing.testing import FaithfulTestResponse
+from quartpatterns.subclassing.client_connections import FaithfulTestResponse
 
 Step = Callable[[Any], Any]
 HOST = "http://example.com"

@@ -125,7 +125,7 @@ async def test_last_message_is_stuck(app: FaithfulQuart) -> None:
             await asyncio.Event().wait()
 
     async with asyncio.timeout(20):
-        with pytest.raises(ResponseTimeoutError, match="did not take the response in 0.1 s"):
+        with pytest.raises(ResponseTimeoutError, match="did not receive the response in 0.1 s"):
             await app(scope(), Client().receive, send)  # type: ignore[arg-type]
 
 
@@ -219,8 +219,9 @@ async def test_disconnect_from_stream(app: FaithfulQuart) -> None:
                 await reader.readuntil(b"xxx")
         await eventually(lambda: len(ended) == 2)
         await eventually(lambda: len(asyncio.all_tasks()) == before)
-    assert ended[0] == "async"
-    assert ended[1] != threading.main_thread().name
+    # On a loaded machine the second stream can end first.
+    ended.remove("async")
+    assert ended != [threading.main_thread().name]
 
 
 async def test_many_disconnect(app: FaithfulQuart) -> None:

@@ -1,4 +1,4 @@
-"""Files from memory: each response is that of Flask, and none is stale."""
+"""Files from memory: each response equals that of Flask, and is up to date."""
 
 from __future__ import annotations
 
@@ -186,6 +186,7 @@ async def test_max_age_can_change(root: Path) -> None:
 
 
 async def test_settings(root: Path) -> None:
+    """``FILE_CACHE_SIZE`` sets the size of the cache, and is checked."""
     app = FaithfulQuart(__name__, root_path=str(root))
     app.config["FILE_CACHE_SIZE"] = 0
     for _ in range(2):

@@ -133,11 +133,14 @@ async def app(application: FaithfulQuart) -> AsyncGenerator[FaithfulQuart]:
     ],
 )
 async def test_lazy_loads(app: FaithfulQuart, path: str, expected: str) -> None:
+    """A relationship is loaded wherever code of the application runs."""
     response = await app.test_client().get(path)
     assert await response.get_data(as_text=True) == expected
 
 
 async def test_hooks(app: FaithfulQuart) -> None:
+    """A relationship is loaded in each kind of hook."""
+
     @app.before_request
     async def before() -> None:
         g.before = await titles()
@@ -163,12 +166,14 @@ async def test_hooks(app: FaithfulQuart) -> None:
 
 
 async def test_websocket(app: FaithfulQuart) -> None:
+    """A relationship is loaded in the handler of a websocket."""
     async with app.test_client().websocket("/socket") as socket:
         await socket.send("")
         assert await socket.receive() == "One,Two"
 
 
 async def test_off_by_default(app: FaithfulQuart) -> None:
+    """Without the setting, a lazy load is an error."""
     del app.config["GREENLET_VIEWS"]
     with pytest.raises(MissingGreenlet):
         await app.test_client().get("/view")
@@ -210,6 +215,7 @@ async def test_context_variables(app: FaithfulQuart) -> None:
 
 
 async def test_cancellation_and_time_limits(app: FaithfulQuart) -> None:
+    """Time limits and a cancellation reach the view, which can still load in ``finally``."""
     seen: list[str] = []
 
     @app.get("/wait")
@@ -293,6 +299,7 @@ async def test_a_stream_that_is_closed(app: FaithfulQuart) -> None:
 
 
 async def test_sqlalchemy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without SQLAlchemy, the error names the extra."""
     greenlets._sqlalchemy.cache_clear()
     app = FaithfulQuart(__name__)
     app.config.update(GREENLET_VIEWS=True, TESTING=True)

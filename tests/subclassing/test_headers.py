@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.subclassing.request import RequestHeaders, parse_headers
+from quartpatterns.subclassing.headers import RequestHeaders, parse_headers
 from tests.subclassing.serving import Client, scope
 
 Pairs = list[tuple[str, str]]

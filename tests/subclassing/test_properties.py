@@ -80,7 +80,9 @@ async def ask_quart(
         sent.append(message)
 
     await app(scope, receive, send)  # type: ignore[arg-type]
-    found = comparable((name.decode(), value.decode()) for name, value in sent[0]["headers"])
+    found = comparable(
+        (name.decode(), value.decode("latin1")) for name, value in sent[0]["headers"]
+    )
     return sent[0]["status"], found, b"".join(message["body"] for message in sent[1:])
 
 

@@ -1,4 +1,4 @@
-"""A command line of one's own: where the application is found, and from which variables."""
+"""Command lines of applications: where the application is found, and which variables are read."""
 
 from __future__ import annotations
 

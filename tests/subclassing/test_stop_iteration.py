@@ -109,6 +109,8 @@ async def test_stop_iteration_of_a_teardown_function(name: str) -> None:
 
 
 async def test_stop_iteration_of_the_session() -> None:
+    """A session interface that raises ``StopIteration`` is an error of the server."""
+
     class Interface(type(FaithfulQuart.session_interface)):  # type: ignore[misc]
         save_session = stop
 

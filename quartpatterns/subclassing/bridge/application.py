@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,16 +18,15 @@ import quart.signals
 from quart import Quart
 
 from quartpatterns._shared.calling import is_async
-from quartpatterns._shared.settings import SettingsReader
 from quartpatterns.subclassing.bridge.contexts import (
     BridgedAppContext,
     BridgedRequestContext,
-    settle,
+    result_or_awaitable,
 )
-from quartpatterns.subclassing.bridge.request import RecordedBody
-from quartpatterns.subclassing.bridge.response import SettledResponse
+from quartpatterns.subclassing.bridge.request import RecordingRequest
+from quartpatterns.subclassing.bridge.response import BridgedResponse
 from quartpatterns.subclassing.bridge.testing import BridgedClient
-from quartpatterns.subclassing.bridge.threads import NestedThreads, on_event_loop
+from quartpatterns.subclassing.bridge.waiting import NestedThreads, on_event_loop
 from quartpatterns.subclassing.dispatch import EXECUTOR, SyncThreads
 from quartpatterns.subclassing.testing import FaithfulClient
 
@@ -64,28 +64,29 @@ class FlaskExtensions(SyncThreads):
 
     def connect_flask(self) -> None:
         """Prepare threads, the classes of requests and responses, and signals."""
-        self.extensions[EXECUTOR] = NestedThreads(None, self.name)
-        self.request_class = _combine(RecordedBody, self.request_class)
-        self.response_class = _combine(SettledResponse, self.response_class)
+        # For applications that run without a startup, as with the test client.
+        self.extensions[EXECUTOR] = self.create_executor(None)
+        self.request_class = _combine(RecordingRequest, self.request_class)
+        self.response_class = _combine(BridgedResponse, self.response_class)
         client: Any = self.test_client_class
         if inspect.isclass(client) and issubclass(client, FaithfulClient):
             self.test_client_class = _combine(BridgedClient, client)
-        # The list keeps the functions alive, for as long as the application lives.
+        # Signals hold their receivers weakly. The list keeps them alive as long as the application.
         self.extensions["flask_signals"] = [_forward(self, name) for name in SIGNALS]
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a synchronous function, which waits for *func* if that is a coroutine function.
 
-        Decorators of Flask extensions call their view like this. They run in a thread, and the
-        view on the event loop. If the result is called on the event loop, it returns the
-        coroutine, to be awaited.
+        Decorators of Flask extensions call ``ensure_sync(view)(...)``. The decorator runs in a
+        thread and waits, and the view runs on the event loop. If the returned function is called
+        on the event loop, it returns the coroutine, which has to be awaited.
         """
         if not is_async(func):
             return func
 
         @wraps(func)
         def in_thread(*args: Any, **kwargs: Any) -> Any:
-            return settle(func(*args, **kwargs))
+            return result_or_awaitable(func(*args, **kwargs))
 
         return in_thread
 
@@ -100,23 +101,23 @@ class FlaskExtensions(SyncThreads):
         return BridgedRequestContext(self, request)
 
     def make_response(self, result: Any) -> Any:
-        """Convert the return value of a view. In a thread it can be a coroutine of a view."""
+        """Convert the return value of a view. In a thread it can also be a coroutine."""
         if isinstance(result, Coroutine) and not on_event_loop():
-            result = settle(result)
+            result = result_or_awaitable(result)
         value: Any = result
-        return settle(super().make_response(value))
+        return result_or_awaitable(super().make_response(value))
 
     def make_default_options_response(self) -> Any:
         """Return the automatic response to ``OPTIONS``."""
-        return settle(super().make_default_options_response())
+        return result_or_awaitable(super().make_default_options_response())
 
     def update_template_context(self, context: dict[str, Any]) -> Any:
         """Add the values of the template context processors."""
-        return settle(super().update_template_context(context))
+        return result_or_awaitable(super().update_template_context(context))
 
     def send_static_file(self, filename: str) -> Any:
         """Send a file of the static folder."""
-        return settle(super().send_static_file(filename))
+        return result_or_awaitable(super().send_static_file(filename))
 
     def open_resource(self, path: Any, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
         """Open a file of the application."""
@@ -124,16 +125,9 @@ class FlaskExtensions(SyncThreads):
             return super().open_resource(path, mode, *args, **kwargs)
         return open(Path(self.root_path) / path, mode, *args, **kwargs)
 
-    async def startup(self) -> None:
-        """Create the threads, then start as Quart does.
-
-        Raises:
-            SettingError: ``SYNC_THREADS`` is invalid.
-        """
-        reader = SettingsReader(self.config, {"SYNC_THREADS": None})
-        size = reader.optional(reader.count, "SYNC_THREADS")
-        self.extensions[EXECUTOR] = NestedThreads(size, self.name)
-        await super().startup()
+    def create_executor(self, size: int | None) -> Executor:
+        """Return the threads for synchronous code, which can wait for asynchronous views."""
+        return NestedThreads(size, self.name)
 
 
 def bridge_flask(app: App) -> App:
@@ -165,7 +159,7 @@ def bridge_flask(app: App) -> App:
         TypeError: *app* is no Quart, for example a Flask.
     """
     if not isinstance(app, Quart):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"bridge_flask() needs a Quart, and {type(app).__name__} is none")
+        raise TypeError(f"bridge_flask() needs a Quart, and {type(app).__name__} is not one")
     if not isinstance(app, FlaskExtensions):
         bridged: Any = app
         bridged.__class__ = _combine(FlaskExtensions, type(app))
@@ -174,7 +168,7 @@ def bridge_flask(app: App) -> App:
 
 
 def _combine(base: type, cls: Any) -> Any:
-    """Return a class that is *base* and *cls*, with the name of the latter."""
+    """Return a subclass of *base* and *cls* with the name of *cls*."""
     if issubclass(cls, base):
         return cls
     bases = (base,) if issubclass(base, cls) else (base, cls)
@@ -182,7 +176,7 @@ def _combine(base: type, cls: Any) -> Any:
 
 
 def _forward(app: Quart, name: str) -> Callable[..., Any]:
-    """Send the signal of that name to what is connected to Flask's signal."""
+    """Forward Quart's signal *name* of *app* to the receivers of Flask's signal."""
     signal = getattr(flask.signals, name)
 
     async def forward(sender: Quart, **values: Any) -> None:

@@ -18,7 +18,7 @@ from quart import Quart
 from quart.ctx import AppContext
 
 from quartpatterns.subclassing.bridge.request import SynchronousRequest
-from quartpatterns.subclassing.bridge.threads import on_event_loop, wait_in_thread
+from quartpatterns.subclassing.bridge.waiting import on_event_loop, wait_in_thread
 from quartpatterns.subclassing.context import UNSET, FaithfulRequestContext
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
     "BridgedRequestContext",
     "FlaskRequestContext",
     "current_loop",
-    "settle",
+    "result_or_awaitable",
 ]
 
-# Flask's proxies read these variables, and Flask pushes no context of another class.
+# Flask's proxies read its two variables. Only private API can set them to contexts of Quart.
 FLASK_APP: Any = flask.globals._cv_app
 FLASK_REQUEST: Any = flask.globals._cv_request
 QUART_APP: Any = quart.globals._cv_app
@@ -126,7 +126,7 @@ class BridgedRequestContext(FaithfulRequestContext):
             FLASK_REQUEST.reset(self._request_tokens.pop())
 
     def set_flask_variables(self) -> list[Token[Any]]:
-        """Make this context current for Flask, without its hooks, and return what undoes it."""
+        """Make this context current for Flask, without its hooks. The tokens returned undo it."""
         loop = getattr(self.app_context, "loop", None)
         return [
             FLASK_APP.set(self.app_context),
@@ -134,7 +134,7 @@ class BridgedRequestContext(FaithfulRequestContext):
         ]
 
     def make_current(self) -> list[Token[Any]]:
-        """Make this context current, without its hooks, and return what undoes it."""
+        """Make this context current, without its hooks. The tokens returned undo it."""
         tokens = [QUART_APP.set(self.app_context), QUART_REQUEST.set(self)]
         return tokens + self.set_flask_variables()
 
@@ -215,6 +215,6 @@ def _refuse_on_loop(what: str) -> None:
         )
 
 
-def settle(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return *coroutine* on the event loop, to be awaited, and its result in a thread."""
+def result_or_awaitable(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """On the event loop, return *coroutine*. In a thread, wait for it and return its result."""
     return coroutine if on_event_loop() else wait_in_thread(coroutine, current_loop())

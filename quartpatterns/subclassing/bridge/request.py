@@ -15,16 +15,16 @@ from quart import Request
 from werkzeug.datastructures import CombinedMultiDict, FileStorage, MultiDict
 from werkzeug.test import EnvironBuilder
 
-from quartpatterns.subclassing.bridge.threads import on_event_loop, wait_in_thread
+from quartpatterns.subclassing.bridge.waiting import on_event_loop, wait_in_thread
 
-__all__ = ["RecordedBody", "SynchronousRequest"]
+__all__ = ["RecordingRequest", "SynchronousRequest"]
 
 UNREAD: Any = object()
 FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
-class RecordedBody(Request):
-    """A request that remembers what has been read of its body."""
+class RecordingRequest(Request):
+    """A request that stores what was read of its body, for :class:`SynchronousRequest`."""
 
     read_data: Any = UNREAD
     read_form: Any = UNREAD
@@ -59,10 +59,11 @@ class RecordedBody(Request):
 
 
 class SynchronousRequest:
-    """Flask's ``request``: what Quart's has, with the body read without ``await``.
+    """Flask's ``request``: Quart's request, whose body is read without ``await``.
 
-    In a thread, where Quart runs synchronous views and hooks, the body is read when it is asked
-    for, as in Flask. On the event loop nothing can wait, so the body must have been read before.
+    In a thread, where Quart runs synchronous views and hooks, an attribute such as ``form`` waits
+    for the body, as in Flask. Code on the event loop can't wait, so it must have read the body
+    before with Quart's request.
 
     Arguments:
         request: Quart's request.
@@ -124,7 +125,7 @@ class SynchronousRequest:
         """Return the body."""
         data = self._request.read_data
         if data is UNREAD and parse_form_data and self._request.mimetype in FORMS:
-            # The form has taken the body, and left nothing.
+            # The parser of the form reads the whole body.
             self.form  # noqa: B018
             data = b""
         elif data is UNREAD:
@@ -154,7 +155,7 @@ class SynchronousRequest:
             builder = EnvironBuilder(
                 path=request.path,
                 base_url=f"{request.scheme}://{request.host}{request.root_path}",
-                query_string=request.query_string.decode("latin-1"),
+                query_string=request.query_string.decode("latin1"),
                 method=request.method,
                 headers=request.headers,
                 environ_overrides={"REMOTE_ADDR": request.remote_addr},

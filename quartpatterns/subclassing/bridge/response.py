@@ -13,17 +13,17 @@ from quart import request as current_request
 from quart.wrappers.response import DataBody
 from werkzeug.wsgi import FileWrapper
 
-from quartpatterns.subclassing.bridge.contexts import settle
+from quartpatterns.subclassing.bridge.contexts import result_or_awaitable
 from quartpatterns.subclassing.response import FaithfulResponse
 
-__all__ = ["SettledResponse"]
+__all__ = ["BridgedResponse"]
 
 
-class SettledResponse(FaithfulResponse):
+class BridgedResponse(FaithfulResponse):
     """A response whose methods return results in a thread, and awaitables on the event loop.
 
-    Quart runs synchronous ``after_request`` functions in a thread, so that there they see the
-    response that they know from Flask.
+    Quart runs synchronous ``after_request`` functions in a thread. There the response behaves as in
+    Flask.
 
     Arguments:
         response: The body.
@@ -54,7 +54,7 @@ class SettledResponse(FaithfulResponse):
 
     def get_data(self, as_text: bool = False) -> Any:
         """Return the body. *as_text* is ``False`` by default, as in Flask."""
-        return settle(super().get_data(as_text))
+        return result_or_awaitable(super().get_data(as_text))
 
     @property
     def data(self) -> Any:
@@ -67,7 +67,7 @@ class SettledResponse(FaithfulResponse):
 
     def get_json(self, force: bool = False, silent: bool = False) -> Any:
         """Return the body as JSON."""
-        return settle(super().get_json(force, silent))
+        return result_or_awaitable(super().get_json(force, silent))
 
     @property
     def json(self) -> Any:
@@ -76,15 +76,15 @@ class SettledResponse(FaithfulResponse):
 
     def add_etag(self, overwrite: bool = False, weak: bool = False) -> Any:
         """Add an entity tag."""
-        return settle(super().add_etag(overwrite, weak))
+        return result_or_awaitable(super().add_etag(overwrite, weak))
 
     def freeze(self) -> Any:
         """Buffer the body."""
-        return settle(super().freeze())
+        return result_or_awaitable(super().freeze())
 
     def make_sequence(self) -> Any:
         """Buffer the body."""
-        return settle(super().make_sequence())
+        return result_or_awaitable(super().make_sequence())
 
     def make_conditional(
         self,
@@ -100,7 +100,7 @@ class SettledResponse(FaithfulResponse):
             complete_length: The length of the whole body in bytes; ranges need it.
         """
         asked = current_request._get_current_object() if isinstance(request, dict) else request  # type: ignore[attr-defined]
-        return settle(super().make_conditional(asked, accept_ranges, complete_length))
+        return result_or_awaitable(super().make_conditional(asked, accept_ranges, complete_length))
 
     @property
     def is_sequence(self) -> bool:

@@ -1,16 +1,15 @@
-"""The test client: after a request in ``async with client``, Flask's names are set as well."""
+"""The test client, which also sets Flask's names after a request in ``async with client``."""
 
 # pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 
-import contextlib
 from contextvars import Token
 from types import TracebackType
 from typing import Any
 
 from quartpatterns.subclassing.bridge.contexts import BridgedRequestContext
-from quartpatterns.subclassing.testing import FaithfulClient, PreservedContexts
+from quartpatterns.subclassing.testing import FaithfulClient, PreservedContexts, reset_variables
 
 __all__ = ["BridgedClient"]
 
@@ -24,7 +23,7 @@ class BridgedClient(FaithfulClient):
 
     async def open(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request and return the response."""
-        self._reset()
+        reset_variables(self._bridge_tokens)
         response = await super().open(*args, **kwargs)
         preserved: Any = self.preserve_context
         if isinstance(preserved, PreservedContexts):
@@ -40,11 +39,4 @@ class BridgedClient(FaithfulClient):
         tb: TracebackType | None,
     ) -> None:
         await super().__aexit__(exc_type, exc_value, tb)
-        self._reset()
-
-    def _reset(self) -> None:
-        while self._bridge_tokens:
-            # A fixture can end in another task than the test that sent the request.
-            with contextlib.suppress(ValueError):
-                token = self._bridge_tokens.pop()
-                token.var.reset(token)
+        reset_variables(self._bridge_tokens)

@@ -111,9 +111,9 @@ DECLARED = (
             "MethodView": "dispatch_request",
             "AppContext": "pop push",
             "RequestContext": "pop push",
-            "flask": "make_response render_template render_template_string send_file"
+            "flask": "flash make_response render_template render_template_string send_file"
             " send_from_directory stream_template stream_template_string",
-            "flask.helpers": "make_response send_file send_from_directory",
+            "flask.helpers": "flash make_response send_file send_from_directory",
             "flask.templating": "render_template render_template_string stream_template"
             " stream_template_string",
         },
@@ -127,8 +127,8 @@ DECLARED = (
         "value",
         "The class or module with the same task, for ASGI.",
         {
-            "Flask": "config_class jinja_environment request_class response_class"
-            " session_interface url_map_class url_rule_class",
+            "Flask": "app_ctx_globals_class config_class jinja_environment request_class"
+            " response_class session_interface url_map_class url_rule_class",
             "Request": "form_data_parser_class json_module",
             "Response": "json_module",
         },
@@ -175,10 +175,10 @@ DECLARED = (
         "parameters",
         "A request is made of an ASGI scope, not of a WSGI environment.",
         {
-            "Flask": "request_context test_request_context",
+            "Flask": "request_context",
             "Request": "__init__",
             "Response": "force_type make_conditional",
-            "FlaskClient": "open session_transaction __init__",
+            "FlaskClient": "__init__",
             "RequestContext": "__init__",
         },
     ),
@@ -241,8 +241,8 @@ DECLARED = (
     ),
     Declaration(
         "missing",
-        "Quart's client has its own cookie jar, and follows redirects itself.",
-        {"FlaskClient": "get_cookie resolve_redirect"},
+        "The client follows redirects itself.",
+        {"FlaskClient": "resolve_redirect"},
     ),
     Declaration(
         "missing",
@@ -379,7 +379,11 @@ def _show(value: Any) -> str:
 
 
 def _is_awaited(function: Any) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    """Return whether *function* is asynchronous, or its annotation says that it is awaited."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return True
+    returned = str(getattr(function, "__annotations__", {}).get("return", ""))
+    return returned.startswith(("Awaitable[", "Coroutine[", "PendingResponse[", "FlashedMessage"))
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""From a thread to the event loop and back, without waiting for each other."""
+"""Threads that wait for coroutines on the event loop, without a deadlock."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _depth: ContextVar[int] = ContextVar("quartpatterns.bridge.depth", default=0)
 class NestedThreads(Executor):
     """A pool of threads for each depth of nesting.
 
-    A decorator of a Flask extension runs in a thread, and waits there for an asynchronous view.
-    What that view runs in a thread must not wait for a thread of the same pool: with as many
-    requests as threads, all would wait for ever. So it runs in the pool of the next depth.
+    A decorator of a Flask extension runs in a thread, and waits there for an asynchronous view. If
+    that view ran its own synchronous functions in the same pool, there would be a deadlock as soon
+    as all threads wait for views. So these functions run in the pool of the next depth.
 
     Arguments:
         size: The number of threads of each pool.
@@ -42,7 +42,7 @@ class NestedThreads(Executor):
         depth = _depth.get()
         if (pool := self._pools.get(depth)) is None:
             name = f"{self.name}-{depth}"
-            # Two threads can come here at once. A pool that is dropped has no threads yet.
+            # Two threads can run this at once. The pool that is dropped has not started threads.
             pool = self._pools.setdefault(depth, ThreadPoolExecutor(self.size, name))
         return pool.submit(fn, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""The fixture `visits`: counts the calls that the event loop of a test hands to threads."""
+"""The fixture `counting_executor`: counts the calls that run in threads of the event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 
-class Visits(ThreadPoolExecutor):
+class CountingExecutor(ThreadPoolExecutor):
     """A thread pool that counts its calls."""
 
     count = 0
@@ -21,8 +21,8 @@ class Visits(ThreadPoolExecutor):
 
 
 @pytest.fixture
-async def visits() -> AsyncIterator[Visits]:
+async def counting_executor() -> AsyncIterator[CountingExecutor]:
     """The default executor of the event loop of this test."""
-    with Visits(2) as threads:
+    with CountingExecutor(2) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
         yield threads

@@ -1,0 +1,177 @@
+"""The messages of one request over ASGI: its body, and the disconnection of its client."""
+
+# Quart's and Werkzeug's annotations leave type arguments out.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from hypercorn.typing import ASGIReceiveCallable
+from quart.wrappers import Request
+from werkzeug.exceptions import ClientDisconnected
+
+from quartpatterns.subclassing.body import FaithfulBody
+
+__all__ = ["Receiver"]
+
+# Methods whose requests have no body unless they declare one, also over HTTP/2.
+BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+class Receiver:
+    """Receives the messages of one request.
+
+    The task that reads the body receives the messages itself. While no task reads, a task of this
+    class can watch for the client's disconnection. Both can exist at the same time, and a lock
+    ensures that only one receives.
+
+    Arguments:
+        request: The request, to whose body the data is added.
+        receive: The callable of the ASGI server.
+        disconnect: Called when the client has disconnected.
+        abort: Called with the error if *receive* raises one.
+    """
+
+    disconnected = False
+    complete = False
+    _lock: asyncio.Lock | None = None
+    _watcher: asyncio.Task[None] | None = None
+    _has_body: bool | None = None
+
+    def __init__(
+        self,
+        request: Request,
+        receive: ASGIReceiveCallable,
+        disconnect: Callable[[], None],
+        abort: Callable[[BaseException], None],
+    ) -> None:
+        self.request = request
+        # A view can put a wrapper in the place of this body, and append() then goes to it.
+        self.body = request.body
+        self._receive: Any = receive
+        self._disconnect = disconnect
+        self._abort = abort
+        if isinstance(self.body, FaithfulBody):
+            self.body.receive = self._receive_for_body
+        else:
+            # A body of another class can't ask for data.
+            self.watch()
+
+    @property
+    def reader_would_hang(self) -> bool:
+        """Whether a task that reads the body would wait for ever after a disconnection."""
+        return not (self.complete or isinstance(self.body, FaithfulBody))
+
+    @property
+    def body_pending(self) -> bool:
+        """Whether the client has not sent the whole body yet."""
+        body = self.body
+        if not isinstance(body, FaithfulBody) or body.complete or self.disconnected:
+            return False
+        if self._has_body is None:
+            request = self.request
+            if request.content_length or "Transfer-Encoding" in request.headers:
+                self._has_body = True
+            else:
+                self._has_body = request.http_version >= "2" and request.method not in BODILESS
+        return self._has_body or body.received > 0
+
+    async def _receive_for_body(self) -> None:
+        """Receive a message, unless another task does so.
+
+        Raises:
+            ClientDisconnected: The client has disconnected. If the view is to be cancelled in
+                this case, it receives the cancellation instead of this error.
+        """
+        await self._receive_one()
+        if self.disconnected:
+            await asyncio.sleep(0)
+            raise ClientDisconnected
+
+    async def _receive_one(self) -> None:
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        before = self._progress()
+        async with self._lock:
+            if self.disconnected or before != self._progress():
+                return
+            message = await self._receive()
+            if message["type"] == "http.request":
+                self.request.body.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    self.complete = True
+                    self.request.body.set_complete()
+            elif message["type"] == "http.disconnect":
+                self.disconnected = True
+                self._disconnect()
+                if isinstance(self.body, FaithfulBody):
+                    self.body.notify()
+
+    def _progress(self) -> tuple[int, bool]:
+        body = self.body
+        return (body.received, body.complete) if isinstance(body, FaithfulBody) else (0, False)
+
+    def watch(self) -> None:
+        """Start the task that watches for the client's disconnection."""
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            while not self.disconnected:
+                while isinstance(self.body, FaithfulBody) and self.body.full:
+                    await self.body.wait_for_change()
+                await self._receive_one()
+        except Exception as error:
+            # An error of the server's receive() ends the request, not only this task.
+            self._abort(error)
+
+    def discard(self) -> None:
+        """Receive and drop the rest of the body, so that the client can read the response.
+
+        A test client that preserves the context can read the body later, so the body is kept.
+        """
+        if isinstance(self.body, FaithfulBody):
+            if isinstance(self.request.scope.get("_quart._preserve_context"), list):
+                self.body.keep()
+            else:
+                self.body.discard()
+        self.watch()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until the client has sent the whole body, but not longer than *seconds*.
+
+        If the server closes a connection while the client sends, the connection is reset, and the
+        client may lose a response that it has not read yet (RFC 9112, section 9.6).
+        """
+        self.discard()
+        body = self.body
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.body_pending and isinstance(body, FaithfulBody):
+                    await body.wait_for_change()
+
+    @property
+    def watching(self) -> bool:
+        """Whether the watching task was started."""
+        return self._watcher is not None
+
+    async def stop(self) -> None:
+        """End the watching task."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+
+    def release_body(self) -> None:
+        """Make later readers of the body receive :exc:`ClientDisconnected`."""
+        if isinstance(self.body, FaithfulBody):
+            self.body.receive = _raise_disconnected
+
+
+async def _raise_disconnected() -> None:
+    raise ClientDisconnected
