@@ -105,11 +105,19 @@ class Document(beanie.Document, metaclass=_DocumentClass):
         database = connection.with_alias(cls._db_alias) if cls._db_alias else connection
         return database.client(cls.__name__).collection(cls.get_collection_name())
 
+    # It replaces beanie's validator, because each validator takes time.
     @model_validator(mode="before")
     @classmethod
-    def _read_bson(cls, fields: Any) -> Any:
-        """Convert values of the database that pydantic does not know."""
-        return read_bson(cls, fields)
+    def fill_back_refs(cls, values: Any) -> Any:
+        """Convert values of the database that pydantic does not know, and add back references."""
+        parent: Any = super()
+        return parent.fill_back_refs(read_bson(cls, values))
+
+    @classmethod
+    def lazy_parse(cls, data: dict[str, Any], fields: set[str] | None = None) -> Any:
+        """Return a document whose fields are validated when they are read."""
+        parent: Any = super()
+        return parent.lazy_parse(read_bson(cls, data), fields)
 
     @wrap_with_actions(event_type=EventTypes.VALIDATE_ON_SAVE)
     async def validate_self(self, *args: Any, **options: Any) -> None:

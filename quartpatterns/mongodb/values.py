@@ -27,6 +27,7 @@ _STORED_AS: Mapping[type[Any], tuple[type[Any], Callable[[Any], Any]]] = {
 _READ_AS: set[type[Any]] = {Decimal, re.Pattern}
 
 _fields: WeakKeyDictionary[Any, dict[str, Types]] = WeakKeyDictionary()
+_convertible: WeakKeyDictionary[Any, dict[str, Types]] = WeakKeyDictionary()
 
 
 def read_bson(model: type[BaseModel], fields: Any) -> Any:
@@ -86,7 +87,7 @@ def _read(value: Any, types: Types) -> Any:
     if issubclass(type(value), dict):
         by_name: dict[str, Types] = {}
         for model in types:
-            for name, own in _convertible_fields(model, all_fields=True).items():
+            for name, own in _field_types(model).items():
                 by_name[name] = by_name.get(name, frozenset()) | own
         return _read_fields(value, by_name, types)
     if issubclass(type(value), list):
@@ -105,13 +106,18 @@ def _read_fields(
     return {**fields, **changed} if changed else fields
 
 
-def _convertible_fields(model: Any, *, all_fields: bool = False) -> dict[str, Types]:
-    """Return the types in the annotation of each field, by the names and aliases of the field.
+def _convertible_fields(model: type[Any]) -> dict[str, Types]:
+    """Return the types of each field if one of them may have to be read, else nothing."""
+    if (found := _convertible.get(model)) is None:
+        found = _field_types(model)
+        if not any(_mentions(types, set()) for types in found.values()):
+            found = {}
+        _convertible[model] = found
+    return found
 
-    Arguments:
-        model: A class. One that has no annotated fields has no types.
-        all_fields: Whether to return all fields, and not only those that may have to be read.
-    """
+
+def _field_types(model: Any) -> dict[str, Types]:
+    """Return the types in the annotation of each field, by the names and aliases of the field."""
     if not isinstance(model, type):
         return {}
     if (found := _fields.get(model)) is None:
@@ -121,9 +127,7 @@ def _convertible_fields(model: Any, *, all_fields: bool = False) -> dict[str, Ty
             if (types := frozenset(_leaves(annotation)))
             for name in names
         }
-    if all_fields or any(_mentions(types, set()) for types in found.values()):
-        return found
-    return {}
+    return found
 
 
 def _mentions(types: Types, seen: set[Any]) -> bool:
@@ -132,7 +136,7 @@ def _mentions(types: Types, seen: set[Any]) -> bool:
         return True
     for one in types - seen:
         seen.add(one)
-        fields = _convertible_fields(one, all_fields=True)
+        fields = _field_types(one)
         if any(_mentions(own, seen) for own in fields.values()):
             return True
     return False
