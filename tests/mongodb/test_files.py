@@ -213,7 +213,7 @@ async def test_failed_upload(app: Quart) -> None:
     """A file that could not be read to its end leaves no chunks."""
     mongo = extension(app)
     with pytest.raises(ConnectionResetError):
-        await mongo.save_file("a.txt", Reader(b"x" * 40_000_000, ConnectionResetError()))
+        await mongo.save_file("a.txt", Reader(b"x" * 50_000_000, ConnectionResetError()))
     assert await database(mongo)["fs.chunks"].count_documents({}) == 0
 
 
