@@ -34,7 +34,7 @@ class LazyView:
 
     The import runs in a thread, once for all requests that wait for it, and outside of any
     context. It goes on if a client disconnects. If it fails, the waiting requests are a 500, and
-    the next request tries again.
+    the next request tries again. After the import, ``__wrapped__`` is the view.
 
     Arguments:
         import_name: ``package.module.view`` or ``package.module:view``.
@@ -73,6 +73,8 @@ class LazyView:
         view = await asyncio.shield(self._importing)
         if self._view is None:
             self._view = view
+            # As functools.wraps does, for code that looks for marks on the view.
+            self.__wrapped__ = view
             self._check_methods(view)
         return view
 

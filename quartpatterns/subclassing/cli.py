@@ -13,13 +13,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, ContextVar, Token, copy_context
 from functools import partial, update_wrapper
 from inspect import isawaitable
+from types import TracebackType
 from typing import Any
 
 import click
 from click.testing import Result
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, current_app, has_app_context
-from quart.cli import AppGroup, ScriptInfo
+from quart.cli import AppGroup, ScriptInfo, run_command
 from quart.testing import QuartCliRunner
 
 from quartpatterns._shared.calling import is_async
@@ -37,6 +38,8 @@ __all__ = [
 _outer_loop: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("_outer_loop", default=None)
 # The key of Click's context under which the loop of a command is kept.
 LOOP = "quartpatterns.subclassing.cli.loop"
+# Quart's command that starts a server. In an application context, all requests would share it.
+RUN_COMMAND = run_command.callback
 
 
 class CommandLoop:
@@ -62,8 +65,7 @@ class CommandLoop:
         root = click.get_current_context().find_root()
         loop: CommandLoop | None = root.meta.get(LOOP)
         if loop is None:
-            root.meta[LOOP] = loop = cls()
-            root.call_on_close(loop.close)
+            root.meta[LOOP] = loop = root.with_resource(cls())
         return loop
 
     def run(self, coroutine: Coroutine[Any, Any, Any], context: Context | None = None) -> Any:
@@ -118,14 +120,25 @@ class CommandLoop:
     async def _push(self) -> None:
         await self._context.push()
 
-    async def _pop(self) -> None:
-        await self._context.pop(None)
+    async def _pop(self, error: BaseException | None) -> None:
+        await self._context.pop(error)
 
-    def close(self) -> None:
-        """Run the teardown functions of the application context, and close the loop."""
+    def __enter__(self) -> CommandLoop:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Run the teardown functions of the application context, and close the loop.
+
+        The functions get the error of the command, as in Flask.
+        """
         try:
             if self._context is not None:
-                self.run(self._pop(), self._pushed_in)
+                self.run(self._pop(exc_value), self._pushed_in)
         finally:
             while self._tokens:
                 token = self._tokens.pop()
@@ -221,6 +234,8 @@ def with_appcontext(function: Any = None) -> Any:
 
 def _wrap_callbacks(command: click.Command) -> None:
     """Replace the callbacks of a command, of its parameters and of its subcommands."""
+    if command.callback is RUN_COMMAND:
+        return
     if command.callback is not None and not isinstance(command.callback, _Callback):
         wanted = True if is_async(command.callback) else None
         command.callback = _Callback(command.callback, with_appcontext=wanted)

@@ -27,7 +27,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
-from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT
 from quartpatterns.subclassing.headers import encode_headers
 from quartpatterns.subclassing.receiver import Receiver
 from quartpatterns.subclassing.request import create_request

@@ -33,6 +33,9 @@ __all__ = [
 
 UNSET: Any = object()
 
+# A test client sets this key of the scope to look at a request that has ended.
+PRESERVE_CONTEXT = "_quart._preserve_context"
+
 
 class _FaithfulContext:
     """What the contexts of requests and websockets have in common.
@@ -42,9 +45,16 @@ class _FaithfulContext:
 
     An error while the URL adapter is created, such as a host that is not trusted, becomes the
     routing error of the request. In Quart it is an error of the server.
+
+    An application context that is current where the server was started is not that of the
+    request: all requests would share its ``g``.
+
+    Attributes:
+        served: Whether the request comes from a server, and not from a test.
     """
 
     app: Quart
+    served = False
     _session: SessionMixin | None = None
     # Quart reads the attribute ``session`` while it pushes the context. That is not an access.
     _mark_accessed = False
@@ -95,8 +105,13 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
         """Make the request and its application current, open the session and find the view."""
         current: Any = app_ctx._get_current_object() if has_app_context() else None
         pushed: AppContext | None = None
-        if current is None or current.app is not self.app:
-            original = self.app_context
+        original = self.app_context
+        if (
+            current is None
+            or current.app is not self.app
+            or self.served
+            or (original is not None and original.g is not current.g)
+        ):
             current = pushed = self.app.app_context() if original is None else original.copy()
             await current.push()
         self.app_context = current
@@ -119,7 +134,7 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
         For :class:`FaithfulClient` it is popped as well, so that the teardown functions get the
         error of the request, as in Flask. The client makes it current again.
         """
-        if isinstance(self.request.scope.get("_quart._preserve_context"), list):
+        if isinstance(self.request.scope.get(PRESERVE_CONTEXT), list):
             await self.pop(exc)
         else:
             await super().auto_pop(exc)
@@ -128,10 +143,27 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
 class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
     """The context of a websocket."""
 
+    def __init__(self, app: Quart, request: Any, session: SessionMixin | None = None) -> None:
+        super().__init__(app, request, session)
+        self._pushed: list[AppContext | None] = []
+
     async def push(self) -> None:
         """Make the websocket current, open its session and find its handler."""
+        pushed = self.app.app_context() if self.served and has_app_context() else None
+        if pushed is not None:
+            await pushed.push()
+        self._pushed.append(pushed)
         await super().push()
         self._mark_accessed = True
+
+    async def pop(self, exc: BaseException | None = UNSET) -> None:
+        """Run the teardown functions and make the previous context current."""
+        arguments = () if exc is UNSET else (exc,)
+        try:
+            await super().pop(*arguments)
+        finally:
+            if (pushed := self._pushed.pop()) is not None:
+                await pushed.pop(*arguments)
 
 
 class Contexts(Quart):
@@ -143,7 +175,9 @@ class Contexts(Quart):
 
     def websocket_context(self, websocket: Websocket) -> FaithfulWebsocketContext:
         """Return a context for *websocket*."""
-        return FaithfulWebsocketContext(self, websocket)
+        context = FaithfulWebsocketContext(self, websocket)
+        context.served = PRESERVE_CONTEXT not in websocket.scope
+        return context
 
     async def process_response(
         self, response: ResponseTypes, request_context: RequestContext | None = None

@@ -36,6 +36,7 @@ from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.threads import call_in_thread, iterate_in_threads, to_thread
 from quartpatterns.subclassing.cancellation import failure_of
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT, FaithfulRequestContext
 
 __all__ = [
     "AsyncCallables",
@@ -50,8 +51,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
-# A test client sets this key of the scope to look at a request that has ended.
-PRESERVE_CONTEXT = "_quart._preserve_context"
 EXECUTOR = "sync_threads"
 
 
@@ -66,6 +65,8 @@ class Dispatch(Quart):
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Return the response to *request*."""
         context = self.request_context(request)
+        if isinstance(context, FaithfulRequestContext):
+            context.served = PRESERVE_CONTEXT not in request.scope
         failure: BaseException | None = None
         try:
             try:
@@ -157,7 +158,9 @@ class Dispatch(Quart):
                     _sync_wrapper=self.ensure_async,  # type: ignore[arg-type]
                     response=response,
                 )
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError):
+                failure_of(error)  # It raises the error if the request is cancelled.
             # The response of an error handler is sent without what failed here.
             if not from_error_handler:
                 raise

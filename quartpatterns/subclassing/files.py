@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import werkzeug.utils
 import werkzeug.wsgi
-from quart import Blueprint, Quart
+from quart import Blueprint, Quart, has_request_context
 from quart.globals import current_app, request
 from quart.wrappers import Response
 from werkzeug.http import http_date
@@ -141,14 +141,14 @@ async def _send(
     cache = _cache()
     path = _path(*args) if cache.size and not options["use_x_sendfile"] else None
     if path is None:
-        return _convert(await run_sync(_call)(send, args, options, conditional_environ(request)))
+        return _convert(await run_sync(_call)(send, args, options, _environ()))
     if callable(options["max_age"]):
         options["max_age"] = options["max_age"](path)
     key = (path, *sorted(options.items()))
     if (found := cache.get(key)) is None:
         found = await run_sync(_load)(cache, key, path, partial(_call, send, args, options))
     if found is None:
-        return _convert(await run_sync(_call)(send, args, options, conditional_environ(request)))
+        return _convert(await run_sync(_call)(send, args, options, _environ()))
     return await _respond(found, options)
 
 
@@ -181,6 +181,11 @@ def _path(first: Any, *below: Any) -> str | None:
     return os.path.join(current_app.root_path, path) if isinstance(path, str) else None
 
 
+def _environ() -> dict[str, Any]:
+    """Return what ranges and conditions are read from. Outside of a request there are none."""
+    return conditional_environ(request) if has_request_context() else {"REQUEST_METHOD": "GET"}
+
+
 def _load(
     cache: FileCache[_SmallFile], key: Any, path: str, call: Callable[..., WerkzeugResponse]
 ) -> _SmallFile | None:
@@ -211,7 +216,7 @@ async def _respond(file: _SmallFile, options: dict[str, Any]) -> FaithfulRespons
     response.headers._list[:] = file.headers
     if (max_age := options["max_age"]) is not None:
         response.headers["Expires"] = http_date(int(time.time() + max_age))
-    if options.get("conditional", True) and len(conditional_environ(request)) > 1:
+    if options.get("conditional", True) and len(_environ()) > 1:
         await response.make_conditional(request, True, len(file.content))
     return response
 

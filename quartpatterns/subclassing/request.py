@@ -207,7 +207,10 @@ class RequestLimits(Request):
         Request.max_form_parts.fset(self, value)  # type: ignore[attr-defined]
 
     def _apply_limit(self) -> None:
-        self._counted_body.limit = self.max_content_length
+        limit = self.max_content_length
+        # Outside of an application context the limit is the argument of this class.
+        if limit is not None or has_app_context():
+            self._counted_body.limit = limit
 
     @overload
     async def get_data(
@@ -329,7 +332,8 @@ class FaithfulWebsocket(CheckedHost, Websocket):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        scope: WebsocketScope = kwargs["scope"]
+        # As in Quart it can be the last positional argument.
+        scope: WebsocketScope = kwargs["scope"] if "scope" in kwargs else args[-1]
         self.path_info = path_inside_mount(scope["path"], scope.get("root_path", ""))
         headers = parse_headers(scope["headers"])
         super().__init__(self.path_info or "/", query_string, scheme, headers, *args, **kwargs)

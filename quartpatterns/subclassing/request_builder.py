@@ -26,7 +26,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wsgi import get_current_url
 
 from quartpatterns._shared.threads import to_thread
-from quartpatterns.subclassing.dispatch import PRESERVE_CONTEXT
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT
 from quartpatterns.subclassing.proxy_fix import WEBSOCKET_SCHEMES
 from quartpatterns.subclassing.request import create_request
 from quartpatterns.subclassing.routing import path_inside_mount
@@ -183,6 +183,11 @@ class BuiltRequest:
         """Close the input stream, which can be a temporary file, if it was made here."""
         if self.owned:
             self.environ["wsgi.input"].close()
+
+    def mount(self) -> None:
+        """Put a path that is outside of the mount point below it."""
+        if self.root_path is not None:
+            self.environ["SCRIPT_NAME"] = self.root_path.rstrip("/").encode().decode("latin1")
 
     def rewind(self) -> None:
         """Go back to the beginning of the body, if that is possible."""

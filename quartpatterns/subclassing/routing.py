@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from quart import Quart
@@ -48,6 +48,10 @@ def path_inside_mount(path: str, root_path: str) -> str | None:
     if path != root_path and not path.startswith(root_path + "/"):
         return None
     return path[len(root_path) :]
+
+
+def _match_nothing(*args: Any, **kwargs: Any) -> NoReturn:
+    raise NotFound
 
 
 class AnyMethod(frozenset[str]):
@@ -117,12 +121,14 @@ class FaithfulMap(CachingMap):
     ) -> MapAdapter:
         """Return an adapter for *request*.
 
-        Raises:
-            NotFound: The path is outside of the mount point.
+        It matches nothing if the path is outside of the mount point. It builds URLs also then, for
+        the page of the error.
         """
         path = getattr(request, "path_info", request.path)
         if path is None:
-            raise NotFound
+            adapter = super().bind_to_request(request, subdomain, server_name)
+            adapter.match = _match_nothing  # type: ignore[method-assign]
+            return adapter
         if subdomain is None or self.host_matching:
             adapter = super().bind_to_request(request, subdomain, server_name)
             adapter.path_info = path

@@ -39,7 +39,7 @@ from quart.helpers import get_load_dotenv
 
 from quartpatterns.subclassing.cli import FaithfulAppGroup
 
-__all__ = ["FaithfulGroup", "FaithfulScriptInfo", "cli", "load_dotenv", "locate_app"]
+__all__ = ["FaithfulGroup", "FaithfulScriptInfo", "cli", "load_dotenv", "locate_app", "main"]
 
 # Where an application is looked for, in this order. Flask looks in the first and the last.
 APPLICATION_FILES = ("wsgi.py", "asgi.py", "app.py")
@@ -206,3 +206,11 @@ def _read_flask_variables() -> None:
 
 
 cli = FaithfulGroup(name="quart", help="Run commands of a Quart application.")
+
+
+def main() -> None:
+    """Run the command line, as :func:`flask.cli.main` does.
+
+    .. versionadded:: 0.1
+    """
+    cli.main()

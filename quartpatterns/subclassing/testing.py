@@ -495,6 +495,7 @@ class Testing(Quart):
         prepared = prepare(self, args, kwargs, {})
         if prepared.stream is not None:
             raise TypeError("the body of test_request_context() can't be an asynchronous iterator")
+        prepared.mount()
         prepared.rewind()
         body = prepared.environ["wsgi.input"].read()
         prepared.close()

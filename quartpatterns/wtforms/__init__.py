@@ -40,7 +40,13 @@ from quartpatterns.wtforms.files import (
     file_required,
     file_size,
 )
-from quartpatterns.wtforms.form import QuartForm
+from quartpatterns.wtforms.form import FlaskForm, Form, QuartForm
+from quartpatterns.wtforms.recaptcha import (
+    Recaptcha,
+    RecaptchaField,
+    RecaptchaUnavailableError,
+    RecaptchaWidget,
+)
 from quartpatterns.wtforms.settings import DEFAULTS
 from quartpatterns.wtforms.tokens import TokenError, csrf_meta_tag, generate_csrf, validate_csrf
 
@@ -52,8 +58,14 @@ __all__ = [
     "FileField",
     "FileRequired",
     "FileSize",
+    "FlaskForm",
+    "Form",
     "MultipleFileField",
     "QuartForm",
+    "Recaptcha",
+    "RecaptchaField",
+    "RecaptchaUnavailableError",
+    "RecaptchaWidget",
     "TokenError",
     "csrf_meta_tag",
     "csrf_token_view",

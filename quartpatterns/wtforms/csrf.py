@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from quart import Quart, current_app, has_request_context, jsonify, request, session, websocket
+from quart import Quart, current_app, g, jsonify, request, session, websocket
 from quart.typing import ResponseTypes
 from quart.wrappers import Request, Response
 from werkzeug.datastructures import Headers
@@ -15,23 +14,26 @@ from werkzeug.exceptions import BadRequest
 
 from quartpatterns.wtforms.pending import Pending
 from quartpatterns.wtforms.settings import init_settings, settings, time_limit
-from quartpatterns.wtforms.token_field import find_field
+from quartpatterns.wtforms.token_field import find_field, has_form
 from quartpatterns.wtforms.tokens import (
     Reason,
     TokenError,
     check_token,
     csrf_meta_tag,
     generate_csrf,
+    logger,
     request_state,
 )
 
-__all__ = ["CSRFError", "CSRFProtect", "csrf_token_view"]
-
-log = logging.getLogger(__name__)
+__all__ = ["CSRFError", "CSRFProtect", "csrf_token_view", "same_origin"]
 
 T = TypeVar("T")
 
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+# HTTPMethodOverrideMiddleware sets this key of the ASGI scope.
+DROPPED_BODY = "quartpatterns.dropped_body"
 
 
 class CSRFError(BadRequest):
@@ -105,7 +107,9 @@ class CSRFProtect:
     def exempt(self, view: T) -> T:
         """Turn off the check for *view*. It can be used as a decorator.
 
-        Other decorators of the view must set ``__wrapped__``, as :func:`functools.wraps` does.
+        Other decorators of the view must set ``__wrapped__``, as :func:`functools.wraps` does. The
+        module of the view may be imported late, by :func:`quartpatterns.lazyloading.lazy_url`:
+        the check imports it.
 
         Arguments:
             view: A view, a view class, or a blueprint with its nested blueprints. A string is a
@@ -127,13 +131,23 @@ class CSRFProtect:
             CSRFError: The request is refused.
         """
         current: Request = cast(Any, request)._get_current_object()
-        exempt = apply_exemptions and self._is_exempt(current)
-        checked = not exempt and current.method in settings().strings("WTF_CSRF_METHODS")
+        checked = current.method in settings().strings("WTF_CSRF_METHODS")
+        if checked and apply_exemptions:
+            if (lazy := _unloaded_view(current)) is not None:
+                request_state().unawaited += 1
+                return Pending(self._load_and_protect(lazy), "csrf.protect()")
+            checked = not self._is_exempt(current)
         if checked:
             _check_origin(current)
             _check_referrer(current)
         request_state().unawaited += 1
         return Pending(self._protect(current, checked), "csrf.protect()")
+
+    async def _load_and_protect(self, view: Any) -> None:
+        """Import the module of *view*, whose exemptions are not known before."""
+        request_state().unawaited -= 1
+        await view.load()
+        await self.protect(apply_exemptions=True)
 
     async def _protect(self, current: Request, checked: bool) -> None:
         state = request_state()
@@ -147,32 +161,41 @@ class CSRFProtect:
             age = check_token(header or await _token_in_form(current))
         except TokenError as error:
             state.refresh = header is not None
-            raise _refused(str(error), error.reason) from error
+            description = str(error)
+            if error.reason == "missing" and cast(Any, current.scope).get(DROPPED_BODY):
+                description += (
+                    " HTTPMethodOverrideMiddleware has dropped the form of this request: pass it"
+                    " form_field or bodyless_methods, so that the form can be read."
+                )
+            raise _refused(description, error.reason) from error
         limit = time_limit()
         state.refresh = header is not None and limit is not None and age > limit / 2
-        state.valid = True
+        g.csrf_valid = state.valid = True
 
     def _is_exempt(self, current: Any) -> bool:
         if current.endpoint is None:
             return True
         if any(current_app.blueprints.get(name) in self._exempt for name in current.blueprints):
             return True
-        view = current_app.view_functions.get(current.endpoint)
-        while view is not None:
+        for view in _views(current):
             name = f"{view.__module__}.{getattr(view, '__name__', '')}"
             if not self._exempt.isdisjoint({view, name, getattr(view, "view_class", None)}):
                 return True
-            view = getattr(view, "__wrapped__", None)
         return False
 
     async def _before_request(self) -> None:
+        # Requests of a test may share one application context.
+        g.pop("csrf_valid", None)
         if settings().boolean("WTF_CSRF_ENABLED") and settings().boolean("WTF_CSRF_CHECK_DEFAULT"):
             await self.protect(apply_exemptions=True)
 
     async def _before_websocket(self) -> None:
         current = cast(Any, websocket)._get_current_object()
-        if settings().boolean("WTF_CSRF_ENABLED") and not self._is_exempt(current):
-            _check_origin(current)
+        if settings().boolean("WTF_CSRF_ENABLED"):
+            if (lazy := _unloaded_view(current)) is not None:
+                await lazy.load()
+            if not self._is_exempt(current):
+                _check_origin(current)
 
     async def _after_request(self, response: ResponseTypes) -> ResponseTypes:
         state = request_state()
@@ -203,14 +226,33 @@ async def csrf_token_view() -> Response:
     return response
 
 
+def _views(current: Any) -> Iterator[Any]:
+    """Iterate over the view of a request, and the views that its decorators wrap."""
+    view: Any = current_app.view_functions.get(current.endpoint)
+    while view is not None:
+        yield view
+        view = getattr(view, "__wrapped__", None)
+
+
+def _unloaded_view(current: Any) -> Any:
+    """Return the view of a request if it must be imported to know whether it is exempt.
+
+    It is a ``LazyView`` of :mod:`quartpatterns.lazyloading`, which has ``__wrapped__`` after its
+    import. This helper does not import that one.
+    """
+    *_, view = (None, *_views(current))
+    return view if hasattr(view, "import_name") and hasattr(view, "load") else None
+
+
 def _refused(description: str, reason: Reason) -> CSRFError:
-    context = request if has_request_context() else websocket
-    log.info("%s refused: %s", context.path, description)
+    logger.info("%s", description)
     return CSRFError(description, reason=reason)
 
 
 async def _token_in_form(current: Request) -> str | None:
     """Return the token in the form, if there is one and the session has a token."""
+    if not has_form(current):
+        return None
     name = settings().text("WTF_CSRF_FIELD_NAME")
     if not isinstance(session.get(name), str):
         raise TokenError("session")
@@ -240,7 +282,7 @@ def _other_origin(headers: Headers, host: str, trusted: Collection[str]) -> str 
     policy ``no-referrer`` send the origin ``null``. In both cases the token decides.
     """
     sent = headers.get("Origin", "")
-    if sent and any(_same_origin(sent, origin) for origin in trusted):
+    if sent and any(same_origin(sent, origin) for origin in trusted):
         return None
     if site := headers.get("Sec-Fetch-Site"):
         return None if site in {"same-origin", "none"} else sent or f"a {site} page"
@@ -262,13 +304,13 @@ def _check_referrer(current: Request) -> None:
     if not current.referrer:
         proven = current.headers.get("Sec-Fetch-Site") == "same-origin"
         sent = current.headers.get("Origin", "")
-        if not proven and not any(_same_origin(sent, origin) for origin in allowed):
+        if not proven and not any(same_origin(sent, origin) for origin in allowed):
             raise _refused(
                 "The referrer header is missing. Pages on https must let browsers send an Origin"
                 " or a Referer, for example with the Referrer-Policy same-origin.",
                 "referrer",
             )
-    elif not any(_same_origin(current.referrer, origin) for origin in allowed):
+    elif not any(same_origin(current.referrer, origin) for origin in allowed):
         raise _refused("The referrer does not match the host.", "referrer")
 
 
@@ -284,6 +326,6 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
     return parts.scheme, parts.hostname, port or DEFAULT_PORTS.get(parts.scheme)
 
 
-def _same_origin(url: str, other: str) -> bool:
+def same_origin(url: str, other: str) -> bool:
     """Return whether two URLs have the same scheme, host and port (RFC 6454, section 5)."""
     return (origin := _origin(url)) is not None and origin == _origin(other)

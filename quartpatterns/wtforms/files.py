@@ -117,6 +117,23 @@ class MultipleFileField(_FilesOnly, wtforms.MultipleFileField):
             self.data = files
 
 
+def show_files(field: wtforms.FileField) -> None:
+    """Let ``process`` of a file field of WTForms itself see files."""
+    if not isinstance(field, _FilesOnly):
+        process: Any = field.process
+
+        def process_files(formdata: Any, *args: Any, **kwargs: Any) -> None:
+            files = formdata.files if isinstance(formdata, FormData) else formdata
+            process(files, *args, **kwargs)
+
+        vars(field)["process"] = process_files
+
+
+def sees_files(field: Field) -> bool:
+    """Return whether *field* is a file field that gets files."""
+    return isinstance(field, _FilesOnly) or "process" in vars(field)
+
+
 class FileRequired(DataRequired):
     """A validator that requires a file. Without one, later validators of the field don't run.
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from markupsafe import Markup
-from quart import after_this_request, has_request_context, request
+from quart import after_this_request, current_app, has_app_context, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest
+from wtforms import Form
 from wtforms.fields import Field
 from wtforms.widgets import HiddenInput
 
@@ -26,10 +27,11 @@ from quartpatterns._shared.calling import maybe_await
 from quartpatterns.wtforms.files import FormData
 from quartpatterns.wtforms.meta import Meta
 from quartpatterns.wtforms.pending import Pending, close_awaitable
+from quartpatterns.wtforms.settings import check_names
 from quartpatterns.wtforms.translations import depends_on_request, form_locales, load_translations
 from quartpatterns.wtforms.validation import AsyncForm, validate_form
 
-__all__ = ["QuartForm"]
+__all__ = ["FlaskForm", "Form", "QuartForm"]
 
 SUBMIT_METHODS = frozenset({"DELETE", "PATCH", "POST", "PUT"})
 FROM_REQUEST: Any = object()
@@ -67,6 +69,7 @@ class QuartForm(AsyncForm):
         kwargs: Additional values for *data*.
 
     Raises:
+        SettingError: A setting of the application is unknown.
         TypeError: *formdata* is a coroutine. Or there is a current request, and *formdata* is not
             passed.
 
@@ -107,6 +110,8 @@ class QuartForm(AsyncForm):
                     f" {name}(formdata=None) for a form that is not submitted."
                 )
             formdata = None
+        if has_app_context():
+            check_names(cast(Any, current_app))
         super().__init__(formdata, obj, prefix, data, meta, **kwargs)
 
     @classmethod
@@ -205,6 +210,10 @@ class QuartForm(AsyncForm):
                 hidden are left out.
         """
         return Markup("\n").join(_hidden(self, fields or tuple(self)))
+
+
+FlaskForm = QuartForm
+"""The name of Flask-WTF for :class:`QuartForm`."""
 
 
 def _hidden(form: QuartForm, fields: Sequence[Field | str]) -> Iterator[Markup]:

@@ -10,14 +10,22 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import wtforms
 from quart import has_request_context, session
 from wtforms.csrf.core import CSRF, CSRFTokenField
+from wtforms.fields import Field
 from wtforms.form import BaseForm
 from wtforms.meta import DefaultMeta
 
-from quartpatterns.wtforms.files import FormData
+from quartpatterns.wtforms.files import FormData, show_files
 from quartpatterns.wtforms.settings import settings, time_limit
-from quartpatterns.wtforms.tokens import generate_csrf, request_state, validate_csrf
+from quartpatterns.wtforms.tokens import (
+    TokenError,
+    generate_csrf,
+    logger,
+    request_state,
+    validate_csrf,
+)
 from quartpatterns.wtforms.translations import form_locales, translations
 
 __all__ = ["Meta"]
@@ -38,7 +46,11 @@ class _SessionCSRF(CSRF):
         if request_state().valid or getattr(form, "from_query", False):
             return
         meta = self.meta
-        validate_csrf(field.data, meta.csrf_secret, meta.csrf_time_limit, meta.csrf_field_name)
+        try:
+            validate_csrf(field.data, meta.csrf_secret, meta.csrf_time_limit, meta.csrf_field_name)
+        except TokenError as error:
+            logger.info("%s", error)
+            raise
 
 
 class Meta(DefaultMeta):
@@ -71,6 +83,15 @@ class Meta(DefaultMeta):
     def csrf_time_limit(self) -> float | None:
         """Seconds for which a token is valid."""
         return time_limit()
+
+    def bind_field(  # type: ignore[override]
+        self, form: BaseForm, unbound_field: Any, options: Any
+    ) -> Field:
+        """Return a field of *form*; a file field of WTForms itself gets files."""
+        field: Field = unbound_field.bind(form=form, **options)
+        if isinstance(field, wtforms.FileField):
+            show_files(field)
+        return field
 
     def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
         """Return data that hides files from text fields."""

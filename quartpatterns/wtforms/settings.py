@@ -14,7 +14,18 @@ from quartpatterns._shared.settings import (
     refuse_unknown,
 )
 
-__all__ = ["DEFAULTS", "init_settings", "secret_keys", "settings", "time_limit"]
+__all__ = [
+    "DEFAULTS",
+    "INSTEAD",
+    "check_names",
+    "init_settings",
+    "secret_keys",
+    "settings",
+    "time_limit",
+]
+
+EXTENSION = "quartpatterns.wtforms"
+"""The key in ``app.extensions`` that is set once the names of all settings have been checked."""
 
 DEFAULTS: dict[str, Any] = {
     "WTF_CSRF_ENABLED": True,
@@ -35,6 +46,17 @@ DEFAULTS: dict[str, Any] = {
     "WTF_LOCALES": ("en",),
 }
 """The settings and their default values."""
+
+_HIDDEN_TAG = "hidden_tag() writes no element around the fields; write it into the template"
+
+INSTEAD = {
+    "RECAPTCHA_API_SERVER": "set RECAPTCHA_SCRIPT to the URL of the script",
+    "RECAPTCHA_OPTIONS": "set RECAPTCHA_DATA_ATTRS, for example {'theme': 'dark'}",
+    "RECAPTCHA_USE_SSL": "remove it; https is always used",
+    "WTF_HIDDEN_TAG": _HIDDEN_TAG,
+    "WTF_HIDDEN_TAG_ATTRS": _HIDDEN_TAG,
+}
+"""Settings of older versions of Flask-WTF, and what to do instead."""
 
 
 def settings() -> SettingsReader:
@@ -61,13 +83,24 @@ def time_limit(reader: SettingsReader | None = None) -> float | None:
     return reader.optional(reader.seconds, "WTF_CSRF_TIME_LIMIT")
 
 
+def check_names(app: Quart) -> None:
+    """Refuse unknown settings of *app*, once for each application.
+
+    Raises:
+        SettingError: A setting is unknown or not supported.
+    """
+    if EXTENSION not in app.extensions:
+        refuse_unknown(app.config, "WTF_", DEFAULTS, INSTEAD)
+        app.extensions[EXTENSION] = True
+
+
 def init_settings(app: Quart) -> None:
     """Set the defaults in the configuration of *app*, and validate all settings.
 
     Raises:
         SettingError: A setting is invalid or unknown.
     """
-    refuse_unknown(app.config, "WTF_", DEFAULTS)
+    check_names(app)
     apply_defaults(app, DEFAULTS)
     reader = SettingsReader(app.config)
     readers: dict[type, Callable[[str], object]] = {

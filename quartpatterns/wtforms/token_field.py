@@ -12,7 +12,12 @@ from quart import Request
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from werkzeug.sansio.multipart import Data, Epilogue, Field, MultipartDecoder, NeedData
 
-__all__ = ["PeekedBody", "find_field"]
+__all__ = ["PeekedBody", "find_field", "has_form"]
+
+
+def has_form(request: Request) -> bool:
+    """Return whether the body may be a form, which the headers of the request say."""
+    return request.content_length != 0 and _search(request, "") is not None
 
 
 async def find_field(request: Request, name: str, *, limit: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 import time
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup, escape
 from quart import (
     current_app,
+    g,
     has_request_context,
     has_websocket_context,
     request,
@@ -24,6 +26,9 @@ from wtforms.validators import ValidationError
 
 from quartpatterns.wtforms.settings import secret_keys, settings
 from quartpatterns.wtforms.settings import time_limit as default_limit
+
+# Flask-WTF logs failures of requests and of forms by one logger, that of its module csrf.
+logger = logging.getLogger("quartpatterns.wtforms.csrf")
 
 Reason = Literal["missing", "session", "expired", "invalid", "mismatch", "origin", "referrer"]
 
@@ -70,7 +75,8 @@ class TokenError(ValidationError):
 class RequestState:
     """The state of CSRF protection in one request.
 
-    It is not kept on ``g``, which requests within one application context share.
+    It is not read from ``g``, which requests within one application context share. The values on
+    ``g`` are for the application, as in Flask-WTF.
     """
 
     tokens: dict[tuple[Any, ...], str] = field(default_factory=dict[tuple[Any, ...], str])
@@ -104,7 +110,8 @@ def request_state() -> RequestState:
 def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -> str:
     """Return a token for the current session. In templates it is ``csrf_token()``.
 
-    All calls within one request return the same token.
+    All calls within one request return the same token. It is also an attribute of ``g`` with the
+    name *token_key*, such as ``g.csrf_token``.
 
     Arguments:
         secret_key: The key that signs the token. The default is ``WTF_CSRF_SECRET_KEY`` or
@@ -124,6 +131,7 @@ def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -
         signed = _serializer(keys).dumps(_session_token(key, state))
         assert isinstance(signed, str)
         token = state.tokens[key, *keys] = signed
+        setattr(g, key, token)
     return token
 
 

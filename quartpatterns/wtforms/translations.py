@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gettext
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from quart import has_request_context, has_websocket_context, request, websocket
+from quart import (
+    current_app,
+    has_app_context,
+    has_request_context,
+    has_websocket_context,
+    request,
+    websocket,
+)
 from wtforms.i18n import messages_path
 
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.wtforms.settings import settings
 
-# The keys are locales of the application's configuration, never what a client sent.
+# The keys are locales of the application's configuration or of Babel, never what a client sent.
 _cache: dict[tuple[str, ...], gettext.NullTranslations] = {}
 
 
@@ -35,11 +43,13 @@ async def load_translations(locales: tuple[str, ...]) -> None:
 
 
 def form_locales(own: Any) -> tuple[str, ...] | None:
-    """Return the locales of a form, from its ``Meta.locales`` or the language of the visitor.
+    """Return the locales of a form.
 
-    ``None`` means that its messages need no translation.
+    They are those of its ``Meta.locales``, else that of quart-babel or Flask-Babel if the
+    application uses it, else the language of the visitor. ``None`` means that its messages need no
+    translation.
     """
-    found = own or _visitor_locale()
+    found = own or _babel_locale() or _visitor_locale()
     locales = (found,) if isinstance(found, str) else tuple(found or ())
     # The untranslated messages are English.
     return None if not locales or locales[0].lower().startswith("en") else locales
@@ -48,6 +58,22 @@ def form_locales(own: Any) -> tuple[str, ...] | None:
 def depends_on_request() -> bool:
     """Return whether the language is negotiated with the client."""
     return settings().boolean("WTF_I18N_ENABLED") and len(settings().strings("WTF_LOCALES")) > 1
+
+
+def _babel_locale() -> str | None:
+    """Return the locale of the current request from quart-babel or Flask-Babel."""
+    babel = current_app.extensions.get("babel") if has_app_context() else None
+    if babel is None or not (has_request_context() or has_websocket_context()):
+        return None
+    if not settings().boolean("WTF_I18N_ENABLED"):
+        return None
+    # The extension in use has been imported. Its get_locale() respects force_locale().
+    package: Any = sys.modules[type(babel).__module__.partition(".")[0]]
+    # Flask-Babel knows no request of Quart unless bridge_flask() is used.
+    locale: Any = package.get_locale() or (babel.locale_selector and babel.locale_selector())
+    language, *others = str(locale or babel.default_locale).replace("-", "_").split("_")
+    # WTForms has zh_TW, which Babel calls zh_Hant_TW.
+    return "_".join([language, *(part for part in others if len(part) != 4)])
 
 
 def _visitor_locale() -> str | None:

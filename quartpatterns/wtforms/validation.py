@@ -18,10 +18,10 @@ from wtforms.fields import Field, FieldList, FormField
 from wtforms.form import BaseForm
 from wtforms.validators import StopValidation, ValidationError
 
-from quartpatterns.wtforms.files import FileField, MultipleFileField
+from quartpatterns.wtforms.files import sees_files
 from quartpatterns.wtforms.pending import close_awaitable
 
-__all__ = ["AsyncForm", "validate_form"]
+__all__ = ["AsyncForm", "is_validated_here", "validate_form"]
 
 FIELD_VALIDATE = {Field.validate, FieldList.validate, FormField.validate}
 FORM_VALIDATE = {BaseForm.validate, wtforms.Form.validate}
@@ -276,13 +276,16 @@ def _all_fields(form: BaseForm) -> Iterator[Field]:
         yield from _with_inner_fields(field)
 
 
+def is_validated_here(field: Field) -> bool:
+    """Return whether :func:`validate_form` is validating *field*, and awaits its validators."""
+    return "validate" in vars(field)
+
+
 def _with_inner_fields(field: Any) -> Iterator[Field]:
-    if isinstance(field, wtforms.FileField) and not isinstance(
-        field, FileField | MultipleFileField
-    ):
+    if isinstance(field, wtforms.FileField) and not sees_files(field):
         raise TypeError(
-            f"The field {field.name} can't receive a file from Quart: use FileField or"
-            " MultipleFileField from quartpatterns.wtforms."
+            f"The field {field.name} can't receive a file within a form of WTForms: use FileField"
+            " or MultipleFileField from quartpatterns.wtforms."
         )
     for name in ("pre_validate", "post_validate"):
         if inspect.iscoroutinefunction(getattr(field, name)):

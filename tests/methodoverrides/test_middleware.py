@@ -131,10 +131,45 @@ async def test_form_field(
 
 
 async def test_form_field_of_a_chunked_body(app_class: type[Quart]) -> None:
-    """Without a length, a field is complete only if another follows."""
+    """Without a length, the last field is complete when the body has ended."""
     app = make_app(app_class, form_field="_method")
     assert (await send_request(app, data=b"_method=PUT&a=b", headers=URLENCODED))[0] == "PUT"
-    assert (await send_request(app, data=b"_method=PUT", headers=URLENCODED))[0] == "POST"
+    assert (await send_request(app, data=b"_method=PUT", headers=URLENCODED))[0] == "PUT"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "method"),
+    [
+        pytest.param([b"_meth", b"od=PUT"], "PUT", id="complete"),
+        pytest.param([b"_method=PUT", None], "POST", id="disconnect"),
+        pytest.param([b"a=" + b"x" * 4082 + b"&_method=PUT"], "PUT", id="4096 bytes"),
+        pytest.param([b"a=" + b"x" * 4082 + b"&_method=PUTS"], "POST", id="cut after 4096 bytes"),
+    ],
+)
+async def test_last_field(pieces: list[bytes | None], method: str) -> None:
+    """A field that may be cut is not used."""
+    messages: list[dict[str, Any]] = [
+        {"type": "http.disconnect"}
+        if piece is None
+        else {"type": "http.request", "body": piece, "more_body": piece is not pieces[-1]}
+        for piece in pieces
+    ]
+    expected = list(messages)
+    found: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(scope["method"])
+        found.extend([await receive() for _ in expected])
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None: ...
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {"type": "http", "method": "POST", "headers": headers}
+    await HTTPMethodOverrideMiddleware(app, form_field="_method")(scope, receive, send)
+    assert found == [method, *expected]
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_own_loop() -> None:
     ],
 )
 async def test_errors(error: BaseException, code: int, output: str) -> None:
-    """Errors of coroutine functions are those of Click, and the context is torn down."""
+    """Errors of coroutine functions are those of Click, and the teardown functions get them."""
     app = FaithfulQuart("shop")
     ends: list[BaseException | None] = []
     app.teardown_appcontext(ends.append)
@@ -227,10 +227,39 @@ async def test_errors(error: BaseException, code: int, output: str) -> None:
     for result in (runner.invoke(args=["fail"]), await runner.invoke_async(args=["fail"])):
         assert result.exit_code == code
         assert output in result.output
-    assert ends == [None, None]
+    # Before Click 8.2 the functions get no error, in Flask either.
+    original = flask.Flask("shop")
+    original.teardown_appcontext(ends.append)
+
+    @original.cli.command("fail")
+    def fail_in_flask() -> None:
+        raise error
+
+    original.test_cli_runner().invoke(args=["fail"])
+    assert ends == [ends[2]] * 3
     if isinstance(error, LookupError):
         with pytest.raises(LookupError):
             runner.invoke(args=["fail"], catch_exceptions=False)
+
+
+def test_error_in_teardown() -> None:
+    """The teardown functions of synchronous commands get the error, as in Flask."""
+    ends: list[str] = []
+
+    def end(error: BaseException | None) -> None:
+        ends.append(repr(error))
+
+    for app in (flask.Flask("shop"), FaithfulQuart("shop")):
+        app.teardown_appcontext(end)
+
+        @app.cli.command("divide")
+        @click.argument("number", type=int)
+        def divide(number: int) -> None:
+            click.echo(1 // number)
+
+        for number in ("0", "1"):
+            app.test_cli_runner().invoke(args=["divide", number])
+    assert ends[:2] == ends[2:]
 
 
 async def test_plain_runner() -> None:

@@ -14,10 +14,18 @@ import flask
 import flask.cli
 import pytest
 from click.testing import CliRunner
-from quart import current_app
+from quart import current_app, has_app_context
 from quart.cli import NoAppException
 
-from quartpatterns.subclassing import FaithfulQuart, names, scripts
+from quartpatterns.subclassing import (
+    FaithfulCliRunner,
+    FaithfulQuart,
+    names,
+    scripts,
+    with_appcontext,
+)
+from quartpatterns.subclassing.names import cli as names_cli
+from quartpatterns.subclassing.names import testing as names_testing
 
 APPLICATION = "from {module} import Flask\n{name} = Flask({value!r})\n"
 
@@ -216,3 +224,34 @@ def test_quartenv_precedence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (folder / ".env").write_text("T_C=env")
     CliRunner().invoke(scripts.FaithfulGroup(), ["routes"])
     assert [os.environ[name] for name in ("T_A", "T_B", "T_C")] == ["flaskenv", "quartenv", "env"]
+
+
+def test_run_context(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ``run`` has no application context, which all requests would share."""
+    write(folder, "app.py")
+    contexts: list[bool] = []
+
+    def run(*args: Any, **options: Any) -> None:
+        contexts.append(has_app_context())
+
+    monkeypatch.setattr(FaithfulQuart, "run", run)
+    result = CliRunner().invoke(scripts.cli, ["run"])
+    assert (result.exit_code, contexts) == (0, [False])
+
+
+def test_names() -> None:
+    """``names.cli`` and ``names.testing`` have what this package has."""
+    assert names_cli.with_appcontext is with_appcontext
+    assert names_cli.FlaskGroup is scripts.FaithfulGroup
+    assert names_cli.ScriptInfo is scripts.FaithfulScriptInfo
+    assert names_cli.load_dotenv is scripts.load_dotenv
+    assert names_cli.locate_app is scripts.locate_app
+    assert names_testing.FlaskCliRunner is FaithfulCliRunner
+
+
+def test_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """``main`` runs the command line."""
+    monkeypatch.setattr(sys, "argv", ["quart", "--help"])
+    with pytest.raises(SystemExit):
+        scripts.main()
+    assert "Run commands of a Quart application." in capsys.readouterr().out

@@ -256,9 +256,10 @@ async def test_error_handler(app: Quart) -> None:
         return jsonify(reason=error.reason, description=error.description), 418
 
     client = app.test_client()
-    response = await client.post("/")
-    assert response.status_code == 418
-    assert (await response.get_json())["reason"] == "session"
+    for sent, reason in (({}, "missing"), ({"form": {"a": "b"}}, "session")):
+        response = await client.post("/", **sent)
+        assert response.status_code == 418
+        assert (await response.get_json())["reason"] == reason
     old = aged(await text(client), 7200)
     for token, reason in ((None, "missing"), ("x", "invalid"), (old, "expired")):
         _, body = await post(client, token)

@@ -190,13 +190,34 @@ async def test_combined_data() -> None:
 
 @pytest.mark.checks("WT-6")
 async def test_field_of_wtforms() -> None:
-    """WTForms' own file field would never see a file, so it is an error."""
+    """WTForms' own file fields get the files of the form, as in Flask-WTF."""
 
     class Form(QuartForm):
+        one = wtforms.FileField(validators=[FileRequired(), FileAllowed(["txt"])])
+        many = wtforms.MultipleFileField(validators=[FileRequired()])
+        some = FieldList(wtforms.FileField())
+
+    assert not await Form(MultiDict([("one", "text"), ("many", "text")])).validate()
+    a, b = FileStorage(filename="a.txt"), FileStorage(filename="b.txt")
+    form = Form(MultiDict([("one", a), ("many", a), ("many", b), ("some-0", b)]))
+    assert await form.validate()
+    assert form.some.data == [b]
+    assert form.one.data is a
+    assert form.many.data == [a, b]
+
+
+@pytest.mark.checks("WT-6")
+async def test_field_of_wtforms_within_its_form() -> None:
+    """There it would never see a file, so it is an error."""
+
+    class Plain(wtforms.Form):
         one = wtforms.FileField()
 
+    class InForm(QuartForm):
+        inner = FormField(Plain)
+
     with pytest.raises(TypeError, match="use FileField or MultipleFileField from quartpatterns"):
-        await Form(MultiDict()).validate()
+        await InForm(MultiDict()).validate()
 
 
 async def test_request(app_class: type[Quart], tmp_path: Path) -> None:

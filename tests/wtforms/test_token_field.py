@@ -156,8 +156,9 @@ async def test_view_reads_the_whole_body(app: Quart, kind: str) -> None:
         first = await request.get_data(cache=True, as_text=False, parse_form_data=False)
         again = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         assert first == again
-        # As in Quart, a body that is not cached can be read once.
-        assert not await request.get_data(cache=True, as_text=False, parse_form_data=False)
+        third = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+        # With Quart, a body that is not cached can be read once; Flask returns the cached one.
+        assert third == (first if isinstance(app, FaithfulQuart) else b"")
         return first
 
     client = app.test_client()

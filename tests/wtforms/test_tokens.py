@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 from typing import Any
 
@@ -11,8 +12,9 @@ import flask
 import flask_wtf.csrf  # type: ignore[import-untyped]
 import pytest
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
-from quart import Quart, Response, render_template_string, session, stream_template_string
+from quart import Quart, Response, g, render_template_string, session, stream_template_string
 from quart.typing import TestClientProtocol as Client
+from werkzeug.datastructures import MultiDict
 from wtforms import StringField, ValidationError
 
 from quartpatterns.wtforms import (
@@ -169,8 +171,9 @@ async def test_forged(app: Quart, token: str) -> None:
 async def test_missing(app: Quart) -> None:
     """The error for a missing token says what the template needs."""
     client = app.test_client()
-    status, body = await post(client, None)
-    assert status == 400
+    response = await client.post("/", form={"a": "b"})
+    body = await response.get_data(as_text=True)
+    assert response.status_code == 400
     assert "The CSRF session token is missing. No page of this session has rendered" in body
     assert "{{ form.hidden_tag() }} or {{ csrf_token() }}" in body
     await text(client)
@@ -339,3 +342,49 @@ async def test_form_without_protection(app_class: type[Quart]) -> None:
     response = await client.post("/", form={"name": "Ada"})
     assert "{{ form.hidden_tag() }}" in response.headers["X-Errors"]
     assert await post(client, token) == (200, "posted")
+
+
+async def test_g(app: Quart) -> None:
+    """As with Flask-WTF, the token and the result of the check are on ``g``."""
+    seen: list[Any] = []
+
+    @app.route("/seen", methods=["GET", "POST"])
+    async def view() -> str:
+        token = generate_csrf()
+        seen.append((g.csrf_token == token, g.get("csrf_valid")))
+        generate_csrf(token_key="other")
+        assert g.other != token
+        return token
+
+    async with app.app_context():  # the requests of a test may share a context
+        client = app.test_client()
+        token = await (await client.get("/seen")).get_data(as_text=True)
+        await client.post("/seen", headers={"X-CSRFToken": token})
+        await client.get("/seen")
+    assert seen == [(True, None), (True, True), (True, None)]
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({}, "The CSRF token is missing."),
+        ({"csrf_token": "x"}, "The CSRF token is invalid."),
+    ],
+)
+async def test_log(
+    app_class: type[Quart], caplog: pytest.LogCaptureFixture, form: Any, message: str
+) -> None:
+    """A failure is logged once, as INFO, in a request and in a form, with Flask-WTF's sentence."""
+    caplog.set_level(logging.INFO)
+    protected = make(app_class)
+    client = protected.test_client()
+    await text(client)
+    assert (await client.post("/", form=form)).status_code == 400
+    unprotected = app_class(__name__)
+    unprotected.secret_key = KEY
+    async with unprotected.test_request_context("/", method="POST"):
+        generate_csrf()
+        assert not await (await QuartForm.create(MultiDict(form))).validate()
+    records = [one for one in caplog.records if one.name == "quartpatterns.wtforms.csrf"]
+    assert [one.levelname for one in records] == ["INFO", "INFO"]
+    assert all(one.getMessage().startswith(message) for one in records)

@@ -215,9 +215,6 @@ DECLARED = (
     ),
     Declaration("parameters", "The prefix of Quart.", {"Config": "from_prefixed_env"}),
     Declaration(
-        "parameters", "Quart's command looks for a Quart.", {"flask.cli": "load_dotenv locate_app"}
-    ),
-    Declaration(
         "kind",
         "Quart assigns the function of hashlib itself.",
         {"SecureCookieSessionInterface": "digest_method"},

@@ -1,7 +1,6 @@
 """The names of ``flask.testing``. The calls of the client have to be awaited."""
 
-from quart.testing import QuartCliRunner as FlaskCliRunner
-
+from quartpatterns.subclassing.cli import FaithfulCliRunner as FlaskCliRunner
 from quartpatterns.subclassing.testing import FaithfulClient as FlaskClient
 
 __all__ = ["FlaskClient", "FlaskCliRunner"]
