@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
 
 from quart import Quart
 
@@ -169,6 +170,10 @@ class SettingsReader:
         if isinstance(value, str):
             match = _SCHEME.match(value)
             if match and match[1].lower() in schemes:
+                if not _has_valid_port(value):
+                    raise invalid_setting(
+                        key, "a URL with a valid host and a port up to 65535", value, secret=True
+                    )
                 return value
         starts = _either([f"{scheme}://" for scheme in schemes], quoted=False)
         requirement = _with_example(f"a URL that starts with {starts}", example)
@@ -279,6 +284,13 @@ def refuse_unknown(
                 raise SettingError(key, f"{key} is unknown; did you mean {close[0]}?")
             names = ", ".join(sorted(known))
             raise SettingError(key, f"{key} is unknown. The settings are {names}.")
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _float(number: float) -> float:

@@ -23,7 +23,7 @@ import asyncssh
 
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import DeploymentError, LockedError, StepFailedError, remedy
-from quartpatterns.deployment.onhost.releases import parse_environment
+from quartpatterns.deployment.onhost.environment import parse_environment
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.ssh import connection_errors, find_python, login
 from quartpatterns.deployment.steps import DeployStep, Target, Upload

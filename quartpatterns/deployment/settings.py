@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
 
@@ -24,6 +25,7 @@ _INCLUDED = ("hypercorn.toml", "alembic", "alembic.ini", "pyproject.toml")
 _HOST_KEYS = ("user", "folder", "python", "bind", "environment")
 """Keys that apply to all hosts at the top level, and to one host in its own table."""
 _LINE = re.compile(r"(?=.*\S)[^\n\0]+")
+_LAST_PORT = 65535
 _LONGEST_FOLDER = 70
 """Characters. The path of a Unix socket has at most 107 bytes, and sockets are in the folder."""
 
@@ -307,6 +309,25 @@ class _Table:
             raise self.invalid(key, value, "a whole number of 1 or more")
         return value
 
+    def port(self, key: str) -> int | None:
+        value = self.value(key)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not _is_port(value):
+            raise self.invalid(key, value, f"a port: a whole number from 1 to {_LAST_PORT}")
+        return value
+
+    def addresses(self, key: str, default: Sequence[str]) -> tuple[str, ...]:
+        """Return addresses to listen on: ``HOST:PORT`` or ``unix:PATH``."""
+        addresses = self.texts(key, default, pattern=_ADDRESS)
+        for address in addresses:
+            if not _can_listen_on(address):
+                requirement = f"a list of addresses with valid hosts and ports, 1 to {_LAST_PORT}"
+                raise self.invalid(key, address, requirement)
+        if not addresses:
+            raise self.invalid(key, self.value(key), "a list with an address")
+        return addresses
+
     def seconds(self, key: str, default: float) -> float:
         value = self.value(key, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
@@ -356,11 +377,11 @@ def _host(
     host = Host(
         name=key,
         address=table.text("address", key),
-        port=table.count("port", 22) if table.value("port") is not None else None,
+        port=table.port("port"),
         user=table.text("user", getpass.getuser(), pattern=_USER),
         folder=PurePosixPath(folder),
         python=python,
-        bind=table.texts("bind", ["127.0.0.1:8000"], pattern=_ADDRESS),
+        bind=table.addresses("bind", ["127.0.0.1:8000"]),
         environment=table.path("environment", root),
         files={
             target: root / Path(files.text(target).format(host=key)).expanduser()
@@ -369,6 +390,22 @@ def _host(
     )
     table.refuse_unknown_keys()
     return host
+
+
+def _is_port(number: int) -> bool:
+    return 1 <= number <= _LAST_PORT
+
+
+def _can_listen_on(address: str) -> bool:
+    if address.startswith("unix:"):
+        return True
+    host, _, port = address.rpartition(":")
+    if host.startswith("["):
+        try:
+            IPv6Address(host[1:-1])
+        except ValueError:
+            return False
+    return _is_port(int(port))
 
 
 def _groups(table: _Table, hosts: set[str]) -> dict[str, tuple[str, ...]]:

@@ -23,15 +23,25 @@ from __future__ import annotations
 from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("fileuploads", "filetype", "multipart"):
-    from quartpatterns.fileuploads.configuration import configure_uploads
+    from quartpatterns.fileuploads.configuration import (
+        MissingDestinationError,
+        config_for_set,
+        configure_uploads,
+    )
 
 from quartpatterns.fileuploads.downloads import send_upload
 from quartpatterns.fileuploads.errors import (
     BadMultipartError,
+    InvalidNameError,
     LimitExceededError,
     StorageFullError,
     StorageUnavailableError,
     UploadNotAllowed,
+)
+from quartpatterns.fileuploads.extension_api import (
+    TestingFileStorage,
+    addslash,
+    patch_request_class,
 )
 from quartpatterns.fileuploads.filetypes import (
     ALL,
@@ -49,12 +59,14 @@ from quartpatterns.fileuploads.filetypes import (
     AllExcept,
     SavedName,
     content_matches,
+    extension,
+    lowercase_ext,
     secure_name,
 )
 from quartpatterns.fileuploads.folder import Folder
 from quartpatterns.fileuploads.multipart_form import Part, stream_multipart
 from quartpatterns.fileuploads.progress import State, UploadProgress
-from quartpatterns.fileuploads.uploads import UploadSet
+from quartpatterns.fileuploads.uploads import UploadConfiguration, UploadSet
 
 __all__ = [
     "ALL",
@@ -72,17 +84,26 @@ __all__ = [
     "AllExcept",
     "BadMultipartError",
     "Folder",
+    "InvalidNameError",
     "LimitExceededError",
+    "MissingDestinationError",
     "Part",
     "SavedName",
     "State",
     "StorageFullError",
     "StorageUnavailableError",
+    "TestingFileStorage",
+    "UploadConfiguration",
     "UploadNotAllowed",
     "UploadProgress",
     "UploadSet",
+    "addslash",
+    "config_for_set",
     "configure_uploads",
     "content_matches",
+    "extension",
+    "lowercase_ext",
+    "patch_request_class",
     "secure_name",
     "send_upload",
     "stream_multipart",

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
+from os import PathLike
 from pathlib import Path
+from typing import cast
 
 from quart import Blueprint, Quart, abort, current_app
 from quart.typing import ResponseReturnValue
@@ -10,17 +16,40 @@ from quart.typing import ResponseReturnValue
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.settings import SettingError, SettingsReader, refuse_unknown
 from quartpatterns.fileuploads.downloads import send_upload
+from quartpatterns.fileuploads.extension_api import addslash
 from quartpatterns.fileuploads.folder import Folder
 from quartpatterns.fileuploads.storage import Storage
 from quartpatterns.fileuploads.uploads import EXTENSION_KEY, UploadConfiguration, UploadSet
 
-__all__ = ["configure_uploads"]
+__all__ = ["MissingDestinationError", "config_for_set", "configure_uploads"]
 
-SHARED = {"UPLOADS_DEFAULT_DEST": None, "UPLOADS_DEFAULT_URL": None, "UPLOADS_AUTOSERVE": False}
-OF_A_SET = {"DEST": None, "URL": None, "ALLOW": (), "DENY": (), "STORE": None, "FSYNC": False}
+SHARED = {
+    "UPLOADS_DEFAULT_DEST": None,
+    "UPLOADS_DEFAULT_URL": None,
+    "UPLOADS_AUTOSERVE": False,
+    "UPLOADS_CHECK_CONTENT": True,
+}
+OF_A_SET = {
+    "DEST": None,
+    "URL": None,
+    "ALLOW": (),
+    "DENY": (),
+    "STORE": None,
+    "FSYNC": False,
+    "CHECK_CONTENT": None,
+}
 
 
-def configure_uploads(app: Quart, *upload_sets: UploadSet) -> None:
+class MissingDestinationError(SettingError, RuntimeError):
+    """An upload set has no destination. Flask-Reuploaded raises :exc:`RuntimeError`.
+
+    .. versionadded:: 0.1
+    """
+
+
+def configure_uploads(
+    app: Quart, upload_sets: UploadSet | Iterable[UploadSet], *more: UploadSet
+) -> None:
     """Read the configuration of each upload set from *app*.
 
     For a set named ``photos``, only a destination is required:
@@ -34,52 +63,101 @@ def configure_uploads(app: Quart, *upload_sets: UploadSet) -> None:
     * ``UPLOADED_PHOTOS_DENY``: Forbidden extensions.
     * ``UPLOADED_PHOTOS_STORE``: A dictionary of options for the object store.
     * ``UPLOADED_PHOTOS_FSYNC``: Whether an upload waits until the disk has stored the file.
+    * ``UPLOADED_PHOTOS_CHECK_CONTENT``: Whether the content of a file must match its extension.
+      The default is ``UPLOADS_CHECK_CONTENT``, whose default is ``True``.
 
     With ``UPLOADS_AUTOSERVE`` the application serves files of sets without a URL at ``/_uploads``.
 
     Arguments:
         app: The application, with its complete configuration.
-        upload_sets: The upload sets. Another call may add more.
+        upload_sets: An upload set, or several. Another call may add more.
+        more: More upload sets.
 
     Raises:
         SettingError: A setting is missing, invalid or unknown. The error names it.
         MissingExtraError: A destination is a URL, and obstore is not installed.
+        TypeError: Something else than an upload set was given.
 
     .. versionadded:: 0.1
     """
     refuse_unknown(app.config, "UPLOADS_", SHARED)
+    first = [upload_sets] if isinstance(upload_sets, UploadSet) else upload_sets
     configurations: dict[str, UploadConfiguration] = app.extensions.setdefault(EXTENSION_KEY, {})
-    for upload_set in upload_sets:
-        configurations[upload_set.name] = _read_configuration(app, upload_set)
+    # The name that it has in Flask-Reuploaded.
+    app.upload_set_config = configurations  # type: ignore[attr-defined]
+    reader = SettingsReader(app.config, SHARED)
+    defaults = {
+        "dest": reader.optional(reader.path, "UPLOADS_DEFAULT_DEST"),
+        "url": reader.optional(reader.text, "UPLOADS_DEFAULT_URL"),
+    }
+    for upload_set in (*first, *more):
+        configurations[upload_set.name] = config_for_set(upload_set, app, defaults)
     autoserve = SettingsReader(app.config, SHARED).boolean("UPLOADS_AUTOSERVE")
     if autoserve and "_uploads" not in app.blueprints:
         app.register_blueprint(_blueprint())
 
 
-def _read_configuration(app: Quart, upload_set: UploadSet) -> UploadConfiguration:
-    name = upload_set.name
+def config_for_set(
+    uset: UploadSet, app: Quart, defaults: Mapping[str, str | None] | None = None
+) -> UploadConfiguration:
+    """Return the configuration of one upload set; ``configure_uploads`` calls it.
+
+    Arguments:
+        uset: The upload set.
+        app: The application.
+        defaults: ``dest`` and ``url`` for sets without a destination: ``UPLOADS_DEFAULT_DEST`` and
+            ``UPLOADS_DEFAULT_URL``.
+
+    Raises:
+        MissingDestinationError: The set has no destination.
+        SettingError: A setting is invalid or unknown. The error names it.
+        TypeError: *uset* is no upload set.
+
+    .. versionadded:: 0.1
+    """
+    if not isinstance(cast(object, uset), UploadSet):
+        raise TypeError(f"expected an UploadSet, not {uset!r}")
+    name = uset.name
     prefix = f"UPLOADED_{name.upper()}_"
-    defaults = {f"{prefix}{key}": value for key, value in OF_A_SET.items()}
-    refuse_unknown(app.config, prefix, defaults)
-    reader = SettingsReader(app.config, defaults | SHARED)
-    base_url = reader.optional(reader.text, f"{prefix}URL")
+    settings = {f"{prefix}{key}": value for key, value in OF_A_SET.items()}
+    refuse_unknown(app.config, prefix, settings)
+    reader = SettingsReader(app.config, settings | SHARED)
+    base_url = reader.optional(partial(reader.text, empty=True), f"{prefix}URL")
     dest = reader.optional(reader.path, f"{prefix}DEST")
-    if dest is None and upload_set.default_dest is not None:
-        dest = upload_set.default_dest(app)
+    if dest is None and uset.default_dest is not None:
+        dest = _checked(uset.default_dest(app), name)
     if dest is None:
-        dest = _append(reader.optional(reader.path, "UPLOADS_DEFAULT_DEST"), name)
-        base_url = base_url or _append(reader.optional(reader.text, "UPLOADS_DEFAULT_URL"), name)
+        defaults = defaults or {}
+        dest = _append(defaults.get("dest"), name)
+        if base_url is None:
+            base_url = _append(defaults.get("url"), name)
     if dest is None:
-        raise SettingError(
+        raise MissingDestinationError(
             f"{prefix}DEST",
             f"The upload set {name!r} has no destination: set {prefix}DEST to a folder, or to a URL"
             " such as s3://bucket/prefix.",
         )
+    dest = dest if "://" in dest else str(Path(app.root_path, dest))
+    check = reader.optional(reader.boolean, f"{prefix}CHECK_CONTENT")
     return UploadConfiguration(
-        _storage(app, str(dest), reader, prefix),
-        f"{base_url.rstrip('/')}/" if base_url else None,
-        reader.strings(f"{prefix}ALLOW"),
-        reader.strings(f"{prefix}DENY"),
+        dest,
+        addslash(base_url) if base_url else base_url,
+        tuple(reader.strings(f"{prefix}ALLOW")),
+        tuple(reader.strings(f"{prefix}DENY")),
+        storage=_storage(dest, reader, prefix),
+        check_content=reader.boolean("UPLOADS_CHECK_CONTENT") if check is None else check,
+    )
+
+
+def _checked(dest: object, name: str) -> str | None:
+    """Return the result of ``default_dest`` as a string."""
+    if dest is None or isinstance(dest, str | PathLike):
+        return None if dest is None else os.fspath(dest)
+    if inspect.iscoroutine(dest):
+        dest.close()
+    raise TypeError(
+        f"default_dest of the upload set {name!r} must return a path, and must not be async:"
+        f" it returned {type(dest).__name__}"
     )
 
 
@@ -87,11 +165,11 @@ def _append(base: str | None, name: str) -> str | None:
     return None if base is None else f"{base.rstrip('/')}/{name}"
 
 
-def _storage(app: Quart, dest: str, reader: SettingsReader, prefix: str) -> Storage:
+def _storage(dest: str, reader: SettingsReader, prefix: str) -> Storage:
     fsync = reader.boolean(f"{prefix}FSYNC")
     options = reader.optional(reader.mapping, f"{prefix}STORE", secret=True)
     if "://" not in dest:
-        return Folder(Path(app.root_path, dest), fsync=fsync)
+        return Folder(Path(dest), fsync=fsync)
     with requires_extra("fileuploads", "obstore", needed_by=f"A URL in {prefix}DEST"):
         from quartpatterns.fileuploads.object_store import ObjectStorage, store_from_url
     return ObjectStorage(store_from_url(dest, options or {}))

@@ -3,6 +3,8 @@
 * :exc:`BadMultipartError`: 400
 * :exc:`LimitExceededError`: 413
 * :exc:`UploadNotAllowed`: 415
+
+  * :exc:`InvalidNameError`, which is a :exc:`ValueError` as well
 * :exc:`StorageUnavailableError`: 503
 * :exc:`StorageFullError`: 507
 """
@@ -20,6 +22,7 @@ from quartpatterns._shared.unavailable import ServiceUnavailableError
 
 __all__ = [
     "BadMultipartError",
+    "InvalidNameError",
     "LimitExceededError",
     "StorageFullError",
     "StorageUnavailableError",
@@ -53,6 +56,15 @@ class LimitExceededError(RequestEntityTooLarge):
 
 class UploadNotAllowed(UnsupportedMediaType):
     """415: the extension, the content or the name of a file is not allowed.
+
+    .. versionadded:: 0.1
+    """
+
+
+class InvalidNameError(UploadNotAllowed, ValueError):
+    """415: a file has no usable name, or its folder is not one of the upload set.
+
+    Flask-Reuploaded raises :exc:`ValueError` for such names.
 
     .. versionadded:: 0.1
     """

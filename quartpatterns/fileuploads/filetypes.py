@@ -11,7 +11,7 @@ from typing import Any
 import filetype  # type: ignore[import-untyped]
 from werkzeug.utils import secure_filename
 
-from quartpatterns.fileuploads.errors import UploadNotAllowed
+from quartpatterns.fileuploads.errors import InvalidNameError
 
 # Groups of extensions, by the names of Flask-Uploads.
 
@@ -81,8 +81,20 @@ class SavedName(str):
 
 
 def extension(filename: str) -> str:
-    """Return the last extension of *filename* in lower case, without the dot."""
-    return os.path.splitext(filename)[1][1:].lower()
+    """Return the last extension of *filename*, without the dot.
+
+    .. versionadded:: 0.1
+    """
+    return os.path.splitext(filename)[1][1:]
+
+
+def lowercase_ext(filename: str) -> str:
+    """Return *filename* with its last extension in lower case.
+
+    .. versionadded:: 0.1
+    """
+    stem, ending = os.path.splitext(filename)
+    return stem + ending.lower()
 
 
 def secure_name(filename: str) -> str:
@@ -100,7 +112,7 @@ def secure_name(filename: str) -> str:
         filename: The name that the client sent.
 
     Raises:
-        UploadNotAllowed: No usable character is left, for example of ``..``.
+        InvalidNameError: No usable character is left, for example of ``..``.
 
     .. versionadded:: 0.1
     """
@@ -108,7 +120,7 @@ def secure_name(filename: str) -> str:
     if not ending and stem and _is_only_extension(filename, stem):
         stem, ending = DEFAULT_STEM, f".{stem}"
     if not stem:
-        raise UploadNotAllowed("The file has no usable name.")
+        raise InvalidNameError("The file has no usable name.")
     if WINDOWS_DEVICES.fullmatch(stem.partition(".")[0]):
         stem = f"_{stem}"
     ending = ending.lower()[:MAX_EXTENSION]
@@ -125,9 +137,15 @@ def secure_path(path: str) -> str:
     """Return the folder *path* with :func:`secure_name` applied to each segment.
 
     Raises:
-        UploadNotAllowed: A segment has no usable name, for example ``..``.
+        InvalidNameError: The path is absolute, or a segment has no usable name, such as ``..``.
     """
-    return "/".join(secure_name(segment) for segment in path.split("/"))
+    segments = path.split("/")
+    if any(segment.strip(". ") == "" for segment in segments):
+        raise InvalidNameError(
+            f"The folder {path!r} is not valid: use a folder in the upload set, without '..' and"
+            " without a leading '/'."
+        )
+    return "/".join(secure_name(segment) for segment in segments)
 
 
 def is_safe_path(name: str) -> bool:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Generator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from secrets import token_hex
 from stat import S_ISREG
 from typing import IO
@@ -18,6 +18,7 @@ from werkzeug.security import safe_join
 
 from quartpatterns._shared.cleanup import finish
 from quartpatterns._shared.threads import run_sync
+from quartpatterns.fileuploads.directories import FILE_DESCRIPTORS, Directory
 from quartpatterns.fileuploads.errors import StorageFullError
 from quartpatterns.fileuploads.filetypes import is_safe_path
 from quartpatterns.fileuploads.storage import (
@@ -30,7 +31,6 @@ from quartpatterns.fileuploads.storage import (
 
 __all__ = ["Folder"]
 
-FILE_DESCRIPTORS = "/proc/self/fd"
 # Errors of file systems that don't support files without a name, or hard links.
 UNSUPPORTED = {errno.EISDIR, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -38,6 +38,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 class Folder:
     """A storage in a folder of this machine. Threads read and write the files.
+
+    Files are written and deleted below *root* only: a folder in it that is a symbolic link is
+    refused, while *root* itself may be one. Reading follows links, as Flask and web servers do.
 
     On Linux a file has no name before it is complete, so the kernel removes it if the process
     dies. On other systems its name begins with a dot. The file gets its final name in one step,
@@ -66,6 +69,23 @@ class Folder:
             raise ValueError(f"{name!r} is not a valid name of a file in {self.root}")
         return Path(path)
 
+    def relative(self, path: str) -> str:
+        """Return *path*, which begins with ``root``, without it; ``root`` itself is empty."""
+        relative = PurePath(path).relative_to(self.root).as_posix()
+        return "" if relative == "." else relative
+
+    async def check(self, name: str) -> None:
+        """Check that the file *name* may be written, without writing it.
+
+        Raises:
+            ValueError: The path is outside of the folder or hidden, or a folder in it is a link.
+        """
+        await run_sync(self._check)(name)
+
+    def _check(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.directory(name)[0].close()
+
     def open(self, name: str, resolve: ResolveConflict | None) -> _FolderWriter:
         return _FolderWriter(self, name, resolve)
 
@@ -93,7 +113,26 @@ class Folder:
             await run_sync(file.close)()
 
     async def delete(self, name: str) -> None:
-        await run_sync(self.path(name).unlink)(missing_ok=True)
+        await run_sync(self._delete)(name)
+
+    def _delete(self, name: str) -> None:
+        try:
+            directory, basename = self.directory(name)
+        except FileNotFoundError:
+            return
+        with directory:
+            directory.unlink(basename)
+
+    def directory(self, name: str, *, create: bool = False) -> tuple[Directory, str]:
+        """Open the directory of the file *name*; also return the last part of the name.
+
+        Raises:
+            ValueError: The path is outside of the folder or hidden, or a folder in it is a link.
+        """
+        self.path(name)
+        folder, _, basename = name.rpartition("/")
+        folders = folder.split("/") if folder else []
+        return Directory.open(self.root, folders, create=create), basename
 
 
 def _open_at(path: Path, position: int) -> IO[bytes]:
@@ -114,7 +153,8 @@ class _FolderWriter(FileWriter):
         self._folder = folder
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
-        self._temporary: Path | None = None
+        self._directory: Directory | None = None
+        self._temporary: str | None = None
         self._closed = False
 
     async def write(self, block: bytes) -> None:
@@ -151,12 +191,11 @@ class _FolderWriter(FileWriter):
 
     def _open(self) -> IO[bytes]:
         if self._file is None:
-            folder = self._folder.path(self.name).parent
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = _open_unnamed(folder)
+            self._directory, _ = self._folder.directory(self.name, create=True)
+            self._file = _open_unnamed(self._directory)
             if self._file is None:
-                self._temporary = _temporary_path(folder)
-                self._file = self._temporary.open("xb")
+                self._temporary = _temporary_name()
+                self._file = self._directory.create(self._temporary)
         return self._file
 
     def _flush(self) -> None:
@@ -167,39 +206,52 @@ class _FolderWriter(FileWriter):
 
     def _link(self, name: str) -> None:
         """Give the file its name, unless another file has it."""
-        target = self._folder.path(name)
-        if self._temporary is None:
-            _link_unnamed(self._open(), target)
-        else:
-            _rename_exclusively(self._temporary, target)
-        self._sync_folder(target.parent)
+        file = self._open()
+        target, basename = self._folder.directory(name, create=True)
+        with target:
+            if self._temporary is None:
+                target.link_unnamed(file, basename)
+            else:
+                self._rename_exclusively(self._temporary, target, basename)
+            self._sync(target)
 
     def _replace(self) -> None:
         """Give the file its name, in place of another file."""
-        target = self._folder.path(self.name)
+        file = self._open()
+        assert self._directory is not None
         if self._temporary is None:
-            temporary = _temporary_path(target.parent)
-            _link_unnamed(self._open(), temporary)
+            temporary = _temporary_name()
+            self._directory.link_unnamed(file, temporary)
             self._temporary = temporary
-        os.replace(self._temporary, target)
-        self._sync_folder(target.parent)
+        self._directory.replace(self._temporary, self._directory, self.name.rpartition("/")[2])
+        self._sync(self._directory)
 
-    def _sync_folder(self, folder: Path) -> None:
+    def _rename_exclusively(self, temporary: str, target: Directory, basename: str) -> None:
+        """Rename the temporary file; raise :exc:`FileExistsError` if the name is in use."""
+        assert self._directory is not None
+        try:
+            self._directory.link(temporary, target, basename)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
+            # The file system has no hard links: reserve the name with an empty file first.
+            target.create(basename).close()
+            self._directory.replace(temporary, target, basename)
+
+    def _sync(self, directory: Directory) -> None:
         """Wait until the disk has stored the name of the file, too."""
         if self._folder.fsync:
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            directory.sync()
 
     def _close(self) -> None:
         self._closed = True
         if self._file is not None:
             with contextlib.suppress(OSError):  # of bytes that are still in the buffer
                 self._file.close()
-        if self._temporary is not None:
-            self._temporary.unlink(missing_ok=True)
+        if self._directory is not None:
+            if self._temporary is not None:
+                self._directory.unlink(self._temporary)
+            self._directory.close()
 
 
 @contextlib.contextmanager
@@ -213,37 +265,17 @@ def _disk_errors() -> Generator[None]:
         raise
 
 
-def _temporary_path(folder: Path) -> Path:
-    return folder / f".{token_hex(16)}.part"
+def _temporary_name() -> str:
+    return f".{token_hex(16)}.part"
 
 
-def _open_unnamed(folder: Path) -> IO[bytes] | None:
-    """Open a new file without a name in *folder*; return ``None`` if that is not supported."""
-    flag = getattr(os, "O_TMPFILE", 0)
-    if not flag or not os.path.isdir(FILE_DESCRIPTORS):
+def _open_unnamed(directory: Directory) -> IO[bytes] | None:
+    """Open a new file without a name in *directory*; return ``None`` if that is not supported."""
+    if not hasattr(os, "O_TMPFILE") or not os.path.isdir(FILE_DESCRIPTORS):
         return None
     try:
-        return os.fdopen(os.open(folder, flag | os.O_WRONLY, 0o666), "wb")
+        return directory.create_unnamed()
     except OSError as error:
         if error.errno in UNSUPPORTED:
             return None
         raise
-
-
-def _link_unnamed(file: IO[bytes], target: Path) -> None:
-    """Give a file without a name its first name, unless it is in use, as open(2) describes."""
-    # Any src_dir_fd makes Python call linkat, which can follow the symbolic link.
-    source = f"{FILE_DESCRIPTORS}/{file.fileno()}"
-    os.link(source, target, src_dir_fd=file.fileno(), follow_symlinks=True)
-
-
-def _rename_exclusively(source: Path, target: Path) -> None:
-    """Rename *source*; raise :exc:`FileExistsError` if *target* exists."""
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
-        # The file system has no hard links: reserve the name with an empty file first.
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        os.replace(source, target)

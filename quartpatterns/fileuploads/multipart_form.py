@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -31,6 +32,9 @@ OnProgress = Callable[[int, int | None], Awaitable[None]]
 MEDIA_TYPE = "multipart/form-data"
 MAX_BOUNDARY = 70  # characters (RFC 2046, section 5.1.1)
 BLOCK_SIZE = 64 * 1024  # bytes that are parsed at once, however many have arrived
+
+# Parameters with an encoding (RFC 2231). RFC 7578 forbids filename*, but clients send it.
+_ENCODED = re.compile(r";\s*(name|filename)\*", re.IGNORECASE)
 
 # Python has codecs that take hours for some inputs, so only those that browsers use are allowed.
 CHARSETS = frozenset("utf-8 utf8 us-ascii ascii iso-8859-1 latin1 windows-1252".split())
@@ -226,6 +230,9 @@ class PartIterator:
 class Part:
     """A part of a form, which can be read once, while it arrives.
 
+    Clients may send ``filename*`` beside ``filename``, and ``name*`` (RFC 2231). A backslash in a
+    file name is kept, unless another one or a quote follows, because browsers send it so.
+
     Attributes:
         name: The name of the field.
         filename: The file name that the client sent, or ``None`` for a field that is not a file.
@@ -249,11 +256,7 @@ class Part:
             self.headers = Headers(segment.headerlist)
         except ValueError as error:  # a line break in a value
             raise BadMultipartError(f"The form is malformed: {error}") from error
-        self.name: str = segment.name or ""
-        self.filename: str | None = segment.filename
-        if self.filename is None and "filename*" in (value := self.headers["Content-Disposition"]):
-            # RFC 7578 forbids this form, but some clients use it.
-            self.filename = parse_options_header(value)[1].get("filename")
+        self.name, self.filename = _names(segment, self.headers["Content-Disposition"])
         self.content_type: str | None = segment.content_type
         self.charset: str = segment.charset or "utf-8"
         self.size = 0
@@ -262,6 +265,9 @@ class Part:
         self._own_limit = ("max_field_size", max_field_size)
         if self.filename is not None:
             self._own_limit = ("max_part_size", max_part_size)
+
+    name: str
+    filename: str | None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} {self.filename!r}>"
@@ -315,6 +321,18 @@ class Part:
             self._parts = None
 
 
+def _names(segment: Any, disposition: str) -> tuple[str, str | None]:
+    """Return the name and the file name of a part. An encoded one precedes, as in Werkzeug."""
+    name, filename = segment.name or "", segment.filename
+    if "*" in disposition and (encoded := _ENCODED.findall(disposition.lower())):
+        options = parse_options_header(disposition)[1]
+        if "name" in encoded:
+            name = options.get("name", name)
+        if "filename" in encoded:
+            filename = options.get("filename", filename)
+    return name, filename
+
+
 class MultipartParser(multipart.PushMultipartParser):  # type: ignore[misc]
     """A push parser that also accepts parts without a body.
 
@@ -323,6 +341,10 @@ class MultipartParser(multipart.PushMultipartParser):  # type: ignore[misc]
     files like this. The library takes the next boundary for the content of the part, up to the
     boundary after that. Real content can't begin with a boundary, so this class gives such content
     to a second parser.
+
+    Blanks at the end of a boundary line are removed (RFC 2046, section 5.1.1), which the library
+    refuses. No known client sends them, so the content is searched for them only if the first
+    boundary line has some.
 
     Arguments:
         boundary: The boundary between the parts.
@@ -337,6 +359,7 @@ class MultipartParser(multipart.PushMultipartParser):  # type: ignore[misc]
         # The first bytes of a part, until they are longer than a boundary.
         self._first: bytes | None = None
         self._inner: MultipartParser | None = None
+        self._padding: _Padding | None = _Padding(self._boundary_line)
 
     def parse(self, chunk: bytes) -> Iterator[Any]:
         """Parse *chunk*; an empty chunk is the end of the body.
@@ -347,6 +370,20 @@ class MultipartParser(multipart.PushMultipartParser):  # type: ignore[misc]
         Raises:
             MultipartError: The form is malformed, ends too early, or exceeds a limit.
         """
+        if self._padding is None:
+            yield from self._parse(chunk)
+            return
+        is_end = not chunk
+        data = self._padding.remove(chunk)
+        if self._padding.begun and not self._padding.found:
+            data += self._padding.held
+            self._padding = None
+        if data:
+            yield from self._parse(data)
+        if is_end:
+            yield from self._parse(b"")
+
+    def _parse(self, chunk: bytes) -> Iterator[Any]:
         if not chunk and self._inner is not None:
             yield from self._inner.parse(chunk)
             self.close(check_complete=False)
@@ -382,3 +419,59 @@ class MultipartParser(multipart.PushMultipartParser):  # type: ignore[misc]
             self._inner = None
             event = b"\r\n" + self._boundary_line + b"\r\n"
         yield from inner.parse(event)
+
+
+class _Padding:
+    """Removes the blanks between a boundary and the end of its line.
+
+    Arguments:
+        boundary_line: The boundary with its hyphens.
+
+    Attributes:
+        begun: Whether the first boundary line has been seen.
+        found: Whether a boundary line had blanks at its end.
+        held: The last bytes, which may be the beginning of a boundary line.
+    """
+
+    LONGEST = 1024  # bytes that are held back until the end of their line arrives
+
+    def __init__(self, boundary_line: bytes) -> None:
+        line = re.escape(boundary_line)
+        self._lines = re.compile(rb"(\r\n%s)[ \t]+(?=\r\n)" % line)
+        self._first_line = re.compile(rb"(%s)[ \t]+(?=\r\n)" % line)
+        # The beginning of a boundary line at the end of the data.
+        self._cut = re.compile(rb"(?:\A|\r\n)%s[ \t]*\r?\n?\Z" % line)
+        self._delimiter = b"\r\n" + boundary_line
+        self.held = b""
+        self._is_start = True
+        self.begun = False
+        self.found = False
+
+    def remove(self, chunk: bytes) -> bytes:
+        """Return the data up to *chunk* that can be parsed; an empty chunk is the end."""
+        data = self.held + chunk
+        end = self._end(data) if chunk else len(data)
+        data, self.held = data[:end], data[end:]
+        if not data or self._delimiter[2:] not in data:
+            self._is_start = self._is_start and not data
+            return data
+        self.begun = True
+        removed = 0
+        if self._is_start and self._first_line.match(data):
+            data, removed = self._first_line.sub(rb"\1", data, count=1), 1
+        self._is_start = False
+        data, more = self._lines.subn(rb"\1", data)
+        self.found = self.found or bool(removed + more)
+        return data
+
+    def _end(self, data: bytes) -> int:
+        """Return where the data ends that contains no beginning of a boundary line."""
+        start = max(0, data.rfind(self._delimiter))
+        if (cut := self._cut.search(data, start)) and len(data) - cut.start() < self.LONGEST:
+            return cut.start()
+        start = data.rfind(b"\r", max(0, len(data) - len(self._delimiter)))
+        if start >= 0 and self._delimiter.startswith(data[start:]):
+            return start
+        if self._is_start and self._delimiter[2:].startswith(data):
+            return 0
+        return len(data)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Container
-from dataclasses import dataclass
+import builtins
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from dataclasses import dataclass, field
+from pathlib import Path
 from secrets import token_hex
 from typing import IO, cast
 
 from quart import Quart, current_app, url_for
 from werkzeug.datastructures import FileStorage
 
+from quartpatterns._shared.calling import maybe_await
 from quartpatterns._shared.threads import run_sync
-from quartpatterns.fileuploads.errors import UploadNotAllowed
+from quartpatterns.fileuploads.errors import InvalidNameError, UploadNotAllowed
+from quartpatterns.fileuploads.extension_api import TestingFileStorage
 from quartpatterns.fileuploads.filetypes import (
     DEFAULTS,
     HEAD_SIZE,
@@ -24,7 +29,13 @@ from quartpatterns.fileuploads.filetypes import (
 )
 from quartpatterns.fileuploads.folder import Folder
 from quartpatterns.fileuploads.multipart_form import Part
-from quartpatterns.fileuploads.storage import READ_SIZE, Storage, write_chunks
+from quartpatterns.fileuploads.storage import (
+    READ_SIZE,
+    ResolveConflict,
+    Storage,
+    reserve_name,
+    write_chunks,
+)
 
 __all__ = ["EXTENSION_KEY", "UploadConfiguration", "UploadSet"]
 
@@ -32,14 +43,45 @@ EXTENSION_KEY = "quartpatterns.fileuploads"
 MAX_NUMBER = 9  # the last number that is tried before a random suffix
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UploadConfiguration:
-    """The configuration of an upload set in one application; see ``configure_uploads``."""
+    """The configuration of an upload set in one application.
 
-    storage: Storage
-    base_url: str | None
-    allow: Container[str]
-    deny: Container[str]
+    ``configure_uploads`` creates it. Tests may create one and assign it to ``photos._config``.
+
+    Arguments:
+        destination: The folder with the files. A relative path is below the working directory.
+        base_url: The prefix of the URLs of files, with a slash at the end.
+        allow: Extensions that are allowed additionally.
+        deny: Extensions that are not allowed.
+        storage: Where the files are. The default is the folder *destination*.
+        check_content: Whether the content of a file must match its extension.
+
+    .. versionadded:: 0.1
+    """
+
+    destination: str
+    base_url: str | None = None
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    storage: Storage = field(default=cast(Storage, None), compare=False, repr=False, kw_only=True)
+    check_content: bool = field(default=True, compare=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if cast("Storage | None", self.storage) is None:
+            if "://" in self.destination:
+                raise ValueError(
+                    f"{self.destination!r} is no folder: set UPLOADED_X_DEST and call"
+                    " configure_uploads(), or pass the storage"
+                )
+            object.__setattr__(self, "storage", Folder(Path(self.destination).absolute()))
+
+    @property
+    def tuple(
+        self,
+    ) -> builtins.tuple[str, str | None, builtins.tuple[str, ...], builtins.tuple[str, ...]]:
+        """The values that are compared."""
+        return self.destination, self.base_url, self.allow, self.deny
 
 
 class UploadSet:
@@ -64,7 +106,7 @@ class UploadSet:
         default_dest: A function that takes the application and returns the destination. It is
             called if the application does not configure a destination for this set.
         matches: A function that takes an extension and the first bytes of a file, and returns
-            whether they match. ``None`` turns the check off.
+            whether they match. It may be a coroutine function. ``None`` turns the check off.
 
     Raises:
         ValueError: The name contains other characters than letters and digits.
@@ -78,7 +120,7 @@ class UploadSet:
         extensions: Container[str] = DEFAULTS,
         default_dest: Callable[[Quart], str] | None = None,
         *,
-        matches: Callable[[str, bytes], bool] | None = content_matches,
+        matches: Callable[[str, bytes], bool | Awaitable[bool]] | None = content_matches,
     ) -> None:
         if not name.isalnum():
             raise ValueError(
@@ -88,14 +130,19 @@ class UploadSet:
         self.extensions = extensions
         self.default_dest = default_dest
         self.matches = matches
+        self._config: UploadConfiguration | None = None
 
     @property
     def config(self) -> UploadConfiguration:
         """The configuration of this set in the current application.
 
+        A test may assign another one to ``_config``, and ``None`` afterwards.
+
         Raises:
             RuntimeError: ``configure_uploads`` was not called with this set.
         """
+        if self._config is not None:
+            return self._config
         sets = cast("dict[str, UploadConfiguration]", current_app.extensions.get(EXTENSION_KEY, {}))
         if (config := sets.get(self.name)) is None:
             raise RuntimeError(
@@ -147,26 +194,31 @@ class UploadSet:
             storage: The file, unread.
             basename: A name that :func:`secure_name` has returned.
         """
-        return self.extension_allowed(extension(basename))
+        return self.extension_allowed(extension(basename).lower())
 
     def extension_allowed(self, ext: str) -> bool:
         """Return whether an extension, in lower case and without the dot, is allowed."""
         config = self.config
         return ext in config.allow or (ext in self.extensions and ext not in config.deny)
 
-    async def resolve_conflict(self, folder: str, basename: str) -> str:
+    async def resolve_conflict(self, target_folder: str, basename: str) -> str:
         """Return another name for a file whose name is in use.
 
         It appends ``_1`` to ``_9``, and after that a random suffix. A subclass may raise
-        :class:`UploadNotAllowed` instead.
+        :class:`UploadNotAllowed` instead, and may be a plain function as in Flask-Reuploaded.
 
         Arguments:
-            folder: The folder in the set, or an empty string.
+            target_folder: The absolute path of the folder. In an object store it is the folder
+                in the set, or an empty string.
             basename: The name that is in use.
         """
+        storage = self.storage
+        folder = target_folder
+        if isinstance(storage, Folder):
+            folder = storage.relative(target_folder)
         for number in range(1, MAX_NUMBER + 1):
             name = add_suffix(basename, number)
-            if await self.storage.stat(_join(folder, name)) is None:
+            if await storage.stat(_join(folder, name)) is None:
                 return name
         return add_suffix(basename, token_hex(8))
 
@@ -196,17 +248,22 @@ class UploadSet:
                 file gets another name.
 
         Raises:
-            UploadNotAllowed: The name, the extension or the content is not allowed.
+            TypeError: *storage* is neither of both.
+            UploadNotAllowed: The extension or the content is not allowed.
+            InvalidNameError: The name or the folder is not valid, or the folder is a link.
             LimitExceededError: The part or the form is too large.
             StorageFullError: There is no space for the file.
             StorageUnavailableError: The storage failed.
         """
-        folder, basename = self._target(storage, folder, name)
+        target = await self._target(storage, folder, name)
+        folder, basename = target.folder, target.basename
 
         async def resolve(taken: str) -> str:
-            return _join(folder, await self.resolve_conflict(folder, basename))
+            return _join(folder, await self._resolve(folder, basename))
 
-        chunks = self._check_content(_chunks(storage), extension(basename))
+        if isinstance(storage, TestingFileStorage):
+            return await self._remember(storage, target, None if overwrite else resolve)
+        chunks = self._check_content(_chunks(storage), target.extension)
         writer = self.storage.open(_join(folder, basename), None if overwrite else resolve)
         try:
             await write_chunks(chunks, writer)
@@ -215,38 +272,97 @@ class UploadSet:
             await writer.discard()
             raise
 
-    def _target(
+    async def _resolve(self, folder: str, basename: str) -> str:
+        storage = self.storage
+        if isinstance(storage, Folder):
+            folder = str(storage.root / folder)
+        return await maybe_await(self.resolve_conflict(folder, basename))
+
+    async def _remember(
+        self, file: TestingFileStorage, target: _Target, resolve: ResolveConflict | None
+    ) -> SavedName:
+        """Give a file of a test the path that it would have."""
+        name = _join(target.folder, target.basename)
+        storage = self.storage
+
+        async def reserve(name: str) -> None:
+            if await storage.stat(name) is not None:
+                raise FileExistsError
+
+        if isinstance(storage, Folder):
+            await storage.check(name)
+        if resolve is not None:
+            name = await reserve_name(name, resolve, reserve)
+        content = await run_sync(file.stream.read)()
+        await file.save(self.path(name) if isinstance(storage, Folder) else name)
+        return SavedName(name, len(content), hashlib.sha256(content).hexdigest())
+
+    async def _target(
         self, storage: Part | FileStorage, folder: str | None, name: str | None
-    ) -> tuple[str, str]:
-        """Return the safe folder and the safe name of a file."""
+    ) -> _Target:
+        """Return the safe folder and the safe name of a file.
+
+        Raises:
+            TypeError: *storage* is no file.
+            UploadNotAllowed: The extension, or another property of the file, is not allowed.
+            InvalidNameError: The name or the folder is not valid.
+        """
+        if not isinstance(cast(object, storage), Part | FileStorage):
+            raise TypeError(
+                "save() takes a part of stream_multipart(), or a file of await request.files, not"
+                f" {type(storage).__name__}"
+            )
         if not storage.filename:
-            raise UploadNotAllowed("No file was chosen.")
-        basename = self._allowed_basename(storage, storage.filename)
+            raise InvalidNameError("No file was chosen.")
+        basename = await maybe_await(self.get_basename(storage.filename))
+        if not await maybe_await(self.file_allowed(storage, basename)):
+            raise UploadNotAllowed(f"Files like {basename!r} are not allowed.")
+        ending = extension(basename).lower()
         if name:
             if not folder:
-                folder, _, name = name.rpartition("/")
-            ending = extension(basename) if name.endswith(".") else ""
-            basename = self._allowed_basename(storage, f"{name}{ending}") if name else basename
-        return secure_path(folder) if folder else "", basename
+                folder, slash, name = name.rpartition("/")
+                if slash and not folder:
+                    folder = slash  # an absolute path, which is refused
+            if name:
+                basename = await self._chosen_basename(name, ending)
+        folder = secure_path(folder) if folder else ""
+        return _Target(folder, basename, extension(basename).lower() or ending)
 
-    def _allowed_basename(self, storage: Part | FileStorage, filename: str) -> str:
-        basename = self.get_basename(filename)
-        if not self.file_allowed(storage, basename):
+    async def _chosen_basename(self, name: str, ending: str) -> str:
+        """Return the safe form of a name that the application has chosen."""
+        if not name.strip(". \t"):
+            raise InvalidNameError(f"{name!r} is no usable name for a file.")
+        if name.rstrip().endswith("."):
+            name = f"{name.rstrip()}{ending}"
+        basename: str = await maybe_await(self.get_basename(name))
+        chosen = extension(basename).lower()
+        # As in Flask-Reuploaded, the name that the application has chosen needs no extension.
+        if chosen and not await maybe_await(self.extension_allowed(chosen)):
             raise UploadNotAllowed(f"Files like {basename!r} are not allowed.")
         return basename
 
     async def _check_content(self, chunks: AsyncIterator[bytes], ext: str) -> AsyncIterator[bytes]:
         """Yield *chunks* after the first bytes have been compared with the extension."""
+        matches = self.matches if self.config.check_content else None
         head = b""
         async for chunk in chunks:
             head += chunk
             if len(head) >= HEAD_SIZE:
                 break
-        if self.matches is not None and not self.matches(ext, head[:HEAD_SIZE]):
+        if matches is not None and not await maybe_await(matches(ext, head[:HEAD_SIZE])):
             raise UploadNotAllowed(f"The content of the file does not match the extension .{ext}.")
         yield head
         async for chunk in chunks:
             yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a file is saved, and the extension that its content must match."""
+
+    folder: str
+    basename: str
+    extension: str
 
 
 def _join(folder: str | None, basename: str) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Self
 
 from quartpatterns._shared.cleanup import finish
 from quartpatterns._shared.sqlite_thread import SQLiteConnection
 from quartpatterns.sqlite3.errors import breaks_connection, context_ended
 from quartpatterns.sqlite3.pool import ConnectionPool, PooledConnection
+from quartpatterns.sqlite3.statements import changes_connection
 from quartpatterns.sqlite3.transactions import (
     ENDED,
     Mode,
@@ -31,11 +31,6 @@ _LEAVES_NO_TRACE = frozenset(
     " execute executemany fetchall fetchmany fetchone rollback".split()
 )
 _ENDS_TRANSACTION = {"commit", "executescript", "rollback"}
-# Statements that change the connection for all later statements.
-_CHANGES_CONNECTION = re.compile(
-    r"(?:\s+|;|--[^\n]*\n|/\*.*?\*/)*(?:PRAGMA|ATTACH|DETACH|CREATE\s+TEMP)",
-    re.DOTALL | re.IGNORECASE,
-)
 
 
 class Connection(SQLiteConnection):
@@ -301,9 +296,4 @@ def make_dicts(cursor: sqlite3.Cursor, row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _changes_connection(statement: Any) -> bool:
-    return isinstance(statement, str) and _matches(statement)
-
-
-@lru_cache(1024)
-def _matches(statement: str) -> bool:
-    return _CHANGES_CONNECTION.match(statement) is not None
+    return isinstance(statement, str) and changes_connection(statement)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -14,15 +15,19 @@ from quart import Quart
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.sqlite3.connection import Connection
 from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose
+from quartpatterns.sqlite3.statements import (
+    is_blank,
+    is_outside_transaction,
+    keyword,
+    split_script,
+)
 
 __all__ = ["add_init_db_command", "execute_schema"]
 
-# A script with transactions of its own, or with statements that can't be in a transaction, such
-# as PRAGMA foreign_keys.
-_NOT_ATOMIC = re.compile(
-    r"^\s*(?:BEGIN(?:\s+\w+){0,2}\s*;|COMMIT|END\s+TRANSACTION|PRAGMA|VACUUM|ATTACH)",
-    re.IGNORECASE | re.MULTILINE,
-)
+# Statements that begin and end transactions. The whole script is one transaction here.
+_BEGINS = {"BEGIN"}
+_ENDS = {"COMMIT", "END"}
+_ROLLBACK_TO = re.compile(r"\bTO\b", re.IGNORECASE)
 
 
 async def execute_schema(
@@ -80,39 +85,76 @@ def _explain(error: DatabaseUnavailable | OSError | sqlite3.Error) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"there is no {file}: write the statements that create the tables there, or name"
             " another file, init_db(schema=...)"
         ) from error
+    except UnicodeDecodeError as error:
+        raise sqlite3.DataError(f"{file} is not UTF-8 text ({error.reason}): save it so") from error
 
 
 def _execute(connection: sqlite3.Connection, script: str, if_empty: bool) -> bool:
     # After an error, the end of the context rolls back.
-    atomic = not _NOT_ATOMIC.search(script)
-    if atomic:
-        connection.execute("BEGIN IMMEDIATE").close()
-    if executed := not (if_empty and _has_tables(connection)):
-        if atomic:
-            for statement in _statements(script):
-                connection.execute(statement).close()
-        else:
-            connection.executescript(script)
+    before, statements, after = _divide(script)
+    if if_empty and _has_tables(connection):
+        return False
+    _run(connection, before)
+    connection.execute("BEGIN IMMEDIATE").close()
+    if if_empty and _has_tables(connection):  # Another connection has just created them.
+        connection.rollback()
+        return False
+    _run(connection, statements)
     connection.commit()
-    return executed
+    _run(connection, after)
+    return True
+
+
+def _run(connection: sqlite3.Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        with closing(connection.execute(statement)) as cursor:
+            for _ in cursor:  # A statement ends with its last row.
+                pass
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
 
 
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of *script*; a trigger with the statements in it is one."""
-    statement = ""
-    for part in re.split("(?<=;)", script):
-        statement += part
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-    yield statement
+def _divide(script: str) -> tuple[list[str], list[str], list[str]]:
+    """Return the statements before the transaction of *script*, in it, and after it.
+
+    Raises:
+        sqlite3.ProgrammingError: A statement in the middle can't be in a transaction.
+    """
+    if "\0" in script:
+        raise sqlite3.ProgrammingError("the script contains a NUL character: remove it")
+    before: list[str] = []
+    statements: list[str] = []
+    after: list[str] = []
+    begun = False
+    for number, statement in enumerate(split_script(script), 1):
+        kind = keyword(statement)
+        if kind in _BEGINS:
+            begun = True
+        elif kind in _ENDS or is_blank(statement):
+            continue
+        elif is_outside_transaction(statement):
+            (after if begun else before).append(statement)
+        elif after:
+            raise _not_atomic(keyword(after[0]), number - 1)
+        elif kind == "ROLLBACK" and not _ROLLBACK_TO.search(statement):
+            raise _not_atomic(kind, number)
+        else:
+            begun = True
+            statements.append(statement)
+    return before, statements, after
+
+
+def _not_atomic(kind: str, number: int) -> sqlite3.ProgrammingError:
+    return sqlite3.ProgrammingError(
+        f"{kind} in statement {number} can't be in the transaction that makes the script all or"
+        " nothing: move it to the beginning or the end of the script, before BEGIN or after COMMIT,"
+        " or execute the script with (await get_db()).executescript()"
+    )

@@ -6,18 +6,28 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from quart import abort, g
+from quart import abort, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.calling import call
+from quartpatterns.viewdecorators.cookies import settings
+from quartpatterns.viewdecorators.loading import load_user, login_manager, note_use
 from quartpatterns.viewdecorators.login import login_fresh
-from quartpatterns.viewdecorators.manager import login_manager
 from quartpatterns.viewdecorators.order import protect
 
-__all__ = ["ProtectingDecorator", "fresh_login_required", "login_required", "roles_required"]
+__all__ = [
+    "EXEMPT_METHODS",
+    "ProtectingDecorator",
+    "fresh_login_required",
+    "login_required",
+    "roles_required",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+EXEMPT_METHODS = frozenset({"OPTIONS"})
+"""The methods that need no login."""
+
 ProtectedView = Callable[P, Awaitable[T | ResponseTypes]]
 
 
@@ -37,8 +47,10 @@ def login_required(view: Callable[P, T]) -> ProtectedView[P, T]: ...
 def login_required(view: Callable[..., Any]) -> Any:
     """Call the view only if the user is logged in.
 
-    Otherwise the response is a redirect to the login page, with the current URL in ``next``. A
-    client that prefers JSON gets 401 as JSON. A websocket is refused before it is accepted.
+    Otherwise the response is that of :meth:`LoginManager.unauthorized`: a redirect to the login
+    page, with the current URL in ``next``. A client that prefers JSON gets 401 as JSON. A websocket
+    is refused before it is accepted. ``OPTIONS`` needs no login, and with ``LOGIN_DISABLED`` no
+    method does.
 
     Arguments:
         view: A synchronous or asynchronous view or websocket handler. A class view names the
@@ -59,11 +71,12 @@ def fresh_login_required(view: Callable[P, Awaitable[T]]) -> ProtectedView[P, T]
 @overload
 def fresh_login_required(view: Callable[P, T]) -> ProtectedView[P, T]: ...
 def fresh_login_required(view: Callable[..., Any]) -> Any:
-    """Call the view only if the user has given the password within ``LOGIN_FRESH_LIFETIME``.
+    """Call the view only if the user has given the password in this session.
 
     Use it for views that must be safe even if a session is stolen, such as to change the password.
     Otherwise the response is a redirect to the ``refresh_view``, which asks for the password and
-    calls :func:`~quartpatterns.viewdecorators.confirm_login`.
+    calls :func:`~quartpatterns.viewdecorators.confirm_login`. With ``LOGIN_FRESH_LIFETIME``, a
+    login is fresh for that time.
 
     Arguments:
         view: As for :func:`login_required`.
@@ -92,10 +105,11 @@ def roles_required(*roles: str) -> ProtectingDecorator:
     if not roles or not all(isinstance(role, str) for role in roles):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError('roles_required takes the names of roles: @roles_required("admin")')
 
-    def require_roles() -> ResponseTypes | None:
-        response = _require_login()
-        if response is None and not _roles_of(g.user).issuperset(roles):
-            abort(403)
+    async def require_roles() -> Any:
+        response = await _require_login()
+        if response is None and not _is_exempt():
+            if not _roles_of(await load_user(login_manager())).issuperset(roles):
+                abort(403)
         return response
 
     def decorator(view: Callable[..., Any]) -> Any:
@@ -104,7 +118,7 @@ def roles_required(*roles: str) -> ProtectingDecorator:
     return decorator
 
 
-def _protected(view: Callable[..., Any], require: Callable[[], ResponseTypes | None]) -> Any:
+def _protected(view: Callable[..., Any], require: Callable[[], Awaitable[Any]]) -> Any:
     """Return the decorated view; *require* returns a response in place of that of the view."""
     if isinstance(view, type) or not callable(view):
         raise TypeError(
@@ -113,7 +127,7 @@ def _protected(view: Callable[..., Any], require: Callable[[], ResponseTypes | N
 
     @wraps(view)
     async def decorated(*args: Any, **kwargs: Any) -> Any:
-        if (response := require()) is not None:
+        if (response := await require()) is not None:
             return response
         return await call(view, *args, **kwargs)
 
@@ -121,15 +135,31 @@ def _protected(view: Callable[..., Any], require: Callable[[], ResponseTypes | N
     return decorated
 
 
-def _require_login() -> ResponseTypes | None:
+async def _require_login() -> Any:
     manager = login_manager()
-    return manager.unauthorized() if g.user is None else None
+    if _is_exempt():
+        return None
+    user = await load_user(manager)
+    note_use()
+    authenticated = getattr(user, "is_authenticated", True)
+    return None if authenticated else await manager.unauthorized()
 
 
-def _require_fresh_login() -> ResponseTypes | None:
-    if (response := _require_login()) is not None:
+async def _require_fresh_login() -> Any:
+    if (response := await _require_login()) is not None:
         return response
-    return None if login_fresh() else login_manager().needs_refresh()
+    return None if _is_exempt() or login_fresh() else await login_manager().needs_refresh()
+
+
+def _is_exempt() -> bool:
+    """Return whether everybody may see the view.
+
+    Browsers send ``OPTIONS`` without cookies to ask whether another site may send a request.
+    """
+    if has_request_context() and request.method in EXEMPT_METHODS:
+        return True
+    config: Any = current_app.config
+    return config.get("LOGIN_DISABLED", False) is not False and settings().boolean("LOGIN_DISABLED")
 
 
 def _roles_of(user: Any) -> set[str]:

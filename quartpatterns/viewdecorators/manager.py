@@ -1,67 +1,108 @@
-"""``LoginManager``: loads the user of each request and websocket from the session."""
+"""``LoginManager``: the options of logins, and the responses to those who are not logged in."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
-from quart import Quart, current_app, g, has_websocket_context, request, session, websocket
-from quart.typing import ResponseTypes
-from werkzeug.local import LocalProxy
+from quart import Quart, current_app, flash, g, redirect, session
+from quart.typing import ResponseReturnValue, ResponseTypes
+from werkzeug.exceptions import Unauthorized
 
-from quartpatterns._shared.calling import call
-from quartpatterns._shared.settings import SettingsReader, apply_defaults
+from quartpatterns._shared.calling import call, is_async
+from quartpatterns._shared.settings import SettingsReader, refuse_unknown
+from quartpatterns.viewdecorators.cookies import (
+    CLIENT_KEY,
+    DEFAULTS,
+    connection,
+    cookie_seconds,
+    newer_session_identifier,
+    session_identifier,
+    settings,
+    update_remember_cookie,
+)
+from quartpatterns.viewdecorators.globals import globals_with_user
+from quartpatterns.viewdecorators.loading import (
+    ACCESSED,
+    EXTENSION,
+    current_user,
+    is_static,
+    load_before_view,
+    load_if_needed,
+    load_user,
+)
 from quartpatterns.viewdecorators.order import guard
-from quartpatterns.viewdecorators.redirects import redirect_to_login
+from quartpatterns.viewdecorators.redirects import (
+    current_url,
+    expand_login_view,
+    login_url,
+    make_next_param,
+    refuse_other_clients,
+)
+from quartpatterns.viewdecorators.signals import (
+    flush_signals,
+    send,
+    user_needs_refresh,
+    user_unauthorized,
+)
+from quartpatterns.viewdecorators.users import AnonymousUserMixin
 
-__all__ = ["CLIENT_KEY", "DEFAULTS", "FRESH_KEY", "USER_KEY", "LoginManager", "UserMixin"]
-__all__ += ["client_digest", "current_user", "is_same_client", "login_manager"]
+__all__ = [
+    "ID_ATTRIBUTE",
+    "LOGIN_MESSAGE",
+    "LOGIN_MESSAGE_CATEGORY",
+    "REFRESH_MESSAGE",
+    "REFRESH_MESSAGE_CATEGORY",
+    "LoginManager",
+]
 
-DEFAULTS: dict[str, Any] = {
-    # Seconds for which a login is fresh.
-    "LOGIN_FRESH_LIFETIME": 3600,
-    # What a session from another address or browser is worth: "basic", "strong" or None.
-    "SESSION_PROTECTION": "basic",
-}
-EXTENSION = "quartpatterns.viewdecorators"
-# The session keys of Flask-Login, so that users stay logged in when an application is moved.
-USER_KEY, FRESH_KEY, CLIENT_KEY = "_user_id", "_fresh", "_id"
+LOGIN_MESSAGE = "Please log in to access this page."
+LOGIN_MESSAGE_CATEGORY = "message"
+REFRESH_MESSAGE = "Please reauthenticate to access this page."
+REFRESH_MESSAGE_CATEGORY = "message"
+ID_ATTRIBUTE = "get_id"
 
+_ATTRIBUTES = frozenset(
+    {
+        "anonymous_user",
+        "blueprint_login_views",
+        "id_attribute",
+        "localize_callback",
+        "login_message",
+        "login_message_category",
+        "login_view",
+        "needs_refresh_callback",
+        "needs_refresh_message",
+        "needs_refresh_message_category",
+        "refresh_view",
+        "session_identifier",
+        "session_protection",
+        "unauthorized_callback",
+        "_request_loader",
+        "_session_protection",
+        "_user_loader",
+    }
+)
 Loader = TypeVar("Loader", bound=Callable[[str], Any])
+RequestLoader = TypeVar("RequestLoader", bound=Callable[[Any], Any])
+Handler = TypeVar("Handler", bound=Callable[[], Any])
+Protection = Literal["basic", "strong"] | None
 
-
-class UserMixin:
-    """Base of user classes, as in Flask-Login. A subclass has an ``id``.
-
-    .. versionadded:: 0.1
-    """
-
-    id: Any
-    is_authenticated = True
-    is_active = True
-    is_anonymous = False
-
-    def get_id(self) -> str:
-        """Return the string that the session stores and the user loader gets."""
-        return str(self.id)
-
-
-class _AnonymousUser:
-    """What :data:`current_user` is if nobody is logged in."""
-
-    is_authenticated = False
-    is_active = False
-    is_anonymous = True
-
-    def __bool__(self) -> bool:
-        return False
-
-    def get_id(self) -> None:
-        """Return None."""
-
-
-_ANONYMOUS = _AnonymousUser()
+PROTECTIONS: tuple[Protection, ...] = ("basic", "strong", None)
+INSTEAD_OF_KEYS = {
+    "AUTH_HEADER_NAME": "register a request_loader, which reads request.headers",
+}
+INSTEAD_OF_ATTRIBUTES = {
+    "header_loader": "write a request_loader, which reads request.headers",
+    "setup_app": "call init_app",
+    "token_loader": "Flask-Login has removed it; write a request_loader",
+    "_login_disabled": 'set app.config["LOGIN_DISABLED"]',
+    "_session_identifier_generator": "set session_identifier",
+    "_user_callback": "call user_loader",
+    "_request_callback": "call request_loader",
+    "_header_callback": "call request_loader",
+    "_load_user": "await load_user()",
+}
 
 
 class LoginManager:
@@ -75,21 +116,52 @@ class LoginManager:
         async def load_user(user_id):
             return await User.get(user_id)
 
-    Before each request and websocket, except for static files, it sets ``g.user`` to the user or
-    to ``None``. Because responses then depend on the cookie, it adds ``Vary: Cookie`` to them. It
-    raises an error for a view that is registered without the decorator that protects it. The
-    settings are:
+    The attributes are those of Flask-Login, as are the keys of the session and the remember cookie.
+    It adds ``Vary: Cookie`` to responses, except those for static files, and raises an error for a
+    view that is registered without the decorator that protects it.
 
-    * ``LOGIN_FRESH_LIFETIME``: seconds for which a login is fresh; 3600.
-    * ``SESSION_PROTECTION``: how to treat a session that comes from another address or browser
-      than the login. ``"basic"``: it is not fresh; ``"strong"``: nobody is logged in; ``None``:
-      it makes no difference.
+    The user of a request is loaded at the first use, except for an asynchronous view: there, the
+    user is loaded before the view, because ``current_user`` is not awaited. With
+    ``LOGIN_LAZY_LOADING = True``, an asynchronous view without a protecting decorator awaits
+    :meth:`load_user` before it uses ``current_user``.
+
+    The settings are:
+
+    * ``SESSION_PROTECTION``: takes the place of the attribute :attr:`session_protection`.
+    * ``LOGIN_DISABLED``: whether the decorators let everybody in, for tests; ``False``.
+    * ``LOGIN_FRESH_LIFETIME``: seconds for which a login is fresh; ``None`` for the whole session.
+    * ``LOGIN_LAZY_LOADING``: see above; ``False``.
+    * ``USE_SESSION_FOR_NEXT``: whether ``session["next"]`` has the URL to return to; ``False``.
+    * ``FORCE_HOST_FOR_REDIRECTS``: the host in the URL of the login page; ``None``.
+    * ``REMEMBER_COOKIE_NAME``, ``_DURATION`` (a ``timedelta`` or seconds), ``_DOMAIN``, ``_PATH``,
+      ``_SECURE``, ``_HTTPONLY``, ``_SAMESITE``, and ``_REFRESH_EACH_REQUEST``: the cookie of
+      ``login_user(remember=True)``.
 
     Arguments:
         app: The application, or ``None`` to call :meth:`init_app` later.
-        login_view: The endpoint of the login page; without one the response is 401.
-        refresh_view: The endpoint of the page that asks for the password again; by default the
-            login page.
+        add_context_processor: Whether templates have a variable ``current_user``.
+        login_view: The endpoint or URL of the login page; without one the response is 401.
+        refresh_view: The endpoint or URL of the page that asks for the password again; without one
+            the response is 401.
+
+    Attributes:
+        anonymous_user: A class or function that makes the user if nobody is logged in.
+        login_view: As the argument.
+        blueprint_login_views: The login pages of blueprints, by the name of the blueprint.
+        refresh_view: As the argument.
+        login_message: The message that is flashed before the redirect to the login page, or
+            ``None``.
+        login_message_category: Its category.
+        needs_refresh_message: The message before the redirect to :attr:`refresh_view`.
+        needs_refresh_message_category: Its category.
+        localize_callback: A function that gets a message and returns its translation.
+        id_attribute: The name of the method that returns a user's id.
+        unauthorized_callback: What :meth:`unauthorized_handler` has registered.
+        needs_refresh_callback: What :meth:`needs_refresh_handler` has registered.
+        session_identifier: A function that returns a hash of the client of the current request.
+            By default, it is that of Flask-Login 0.6: the address and the ``User-Agent``. The
+            address is the first one in ``X-Forwarded-For``, which a client can send, if no proxy
+            replaces it.
 
     .. versionadded:: 0.1
     """
@@ -97,134 +169,270 @@ class LoginManager:
     def __init__(
         self,
         app: Quart | None = None,
+        add_context_processor: bool = True,
         *,
         login_view: str | None = None,
         refresh_view: str | None = None,
     ) -> None:
+        self.anonymous_user: Callable[[], Any] = AnonymousUserMixin
         self.login_view = login_view
+        self.blueprint_login_views: dict[str | None, str | None] = {}
+        self.login_message: str | None = LOGIN_MESSAGE
+        self.login_message_category = LOGIN_MESSAGE_CATEGORY
         self.refresh_view = refresh_view
-        self._loader: Callable[[str], Any] | None = None
+        self.needs_refresh_message: str | None = REFRESH_MESSAGE
+        self.needs_refresh_message_category = REFRESH_MESSAGE_CATEGORY
+        self.session_protection = "basic"
+        self.localize_callback: Callable[[Any], Any] | None = None
+        self.unauthorized_callback: Callable[[], Any] | None = None
+        self.needs_refresh_callback: Callable[[], Any] | None = None
+        self.id_attribute = ID_ATTRIBUTE
+        self.session_identifier: Callable[[], str] = session_identifier
+        self._user_loader: Callable[[str], Any] | None = None
+        self._request_loader: Callable[[Any], Any] | None = None
         if app is not None:
-            self.init_app(app)
+            self.init_app(app, add_context_processor)
 
-    def init_app(self, app: Quart) -> None:
-        """Initialize the application.
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; one that nothing reads is an error."""
+        if name in INSTEAD_OF_ATTRIBUTES:
+            raise _refused(name)
+        if type(self) is LoginManager and name not in _ATTRIBUTES:
+            raise AttributeError(
+                f"LoginManager has no option {name!r}. The options are"
+                f" {', '.join(sorted(each for each in _ATTRIBUTES if not each.startswith('_')))}."
+            )
+        if name in ("anonymous_user", "session_identifier") and is_async(value):
+            raise TypeError(f"LoginManager.{name} must be a synchronous function or a class")
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise _refused(name)
+
+    @property
+    def session_protection(self) -> Protection:
+        """What a session is worth that comes from another client than the login.
+
+        ``"basic"``: it is not fresh. ``"strong"``: it is not logged in, unless it is permanent.
+        ``None``: it makes no difference.
+        """
+        return self._session_protection
+
+    @session_protection.setter
+    def session_protection(self, value: Protection) -> None:
+        self._session_protection: Protection = SettingsReader({"session_protection": value}).choice(
+            "session_protection", PROTECTIONS
+        )
+
+    def init_app(self, app: Quart, add_context_processor: bool = True) -> None:
+        """Initialize the application. ``app.login_manager`` is this manager afterwards.
+
+        Arguments:
+            app: The application.
+            add_context_processor: Whether templates have a variable ``current_user``.
 
         Raises:
             DecoratorOrderError: A view is registered without the decorator that protects it.
-            RuntimeError: The application has a :class:`LoginManager` already.
-            SettingError: A setting is invalid.
+            RuntimeError: The application has another :class:`LoginManager` already.
+            SettingError: A setting is invalid or unknown.
         """
-        if EXTENSION in app.extensions:
+        if app.extensions.get(EXTENSION, self) is not self:
             raise RuntimeError("this application has a LoginManager already: create only one")
-        apply_defaults(app, DEFAULTS)
-        settings = SettingsReader(app.config)
-        settings.seconds("LOGIN_FRESH_LIFETIME")
-        settings.choice("SESSION_PROTECTION", ("basic", "strong", None))
+        if EXTENSION in app.extensions:
+            return
+        _check_settings(app)
         guard(app)
         app.extensions[EXTENSION] = self
+        cast("Any", app).login_manager = self
+        app.app_ctx_globals_class = globals_with_user(app.app_ctx_globals_class, load_if_needed)
         # First, because the functions of the application may use the user.
-        app.before_request_funcs[None].insert(0, self._load_user)
-        app.before_websocket_funcs[None].insert(0, self._load_user)
-        app.after_request(_add_vary)
-        app.context_processor(_template_context)
+        app.before_request_funcs[None].insert(0, self._before_view)
+        app.before_websocket_funcs[None].insert(0, self._before_view)
+        app.after_request(_after_request)
+        app.after_websocket(_after_websocket)
+        if add_context_processor:
+            app.template_context_processors[None].insert(0, self._template_context)
 
-    def user_loader(self, func: Loader) -> Loader:
+    def user_loader(self, callback: Loader) -> Loader:
         """Register the function that returns the user with an id.
 
         Arguments:
-            func: A synchronous or asynchronous function. It gets the id as a string, and returns
-                the user, or ``None`` if there is no user with this id.
+            callback: A synchronous or asynchronous function. It gets the id, and returns the user,
+                or ``None`` if there is no user with this id.
         """
-        self._loader = func
-        return func
+        self._user_loader = callback
+        return callback
 
-    def unauthorized(self) -> ResponseTypes:
-        """Return the response for a user who is not logged in: a redirect to the login page.
+    @property
+    def user_callback(self) -> Callable[[str], Any] | None:
+        """What :meth:`user_loader` has registered."""
+        return self._user_loader
+
+    def request_loader(self, callback: RequestLoader) -> RequestLoader:
+        """Register the function that finds the user of a request without a login.
+
+        Arguments:
+            callback: A synchronous or asynchronous function. It gets the request or websocket, and
+                returns the user, or ``None``. The session does not store this user.
+        """
+        self._request_loader = callback
+        return callback
+
+    @property
+    def request_callback(self) -> Callable[[Any], Any] | None:
+        """What :meth:`request_loader` has registered."""
+        return self._request_loader
+
+    def unauthorized_handler(self, callback: Handler) -> Handler:
+        """Register the function whose result :meth:`unauthorized` returns.
+
+        Arguments:
+            callback: A synchronous or asynchronous function without arguments.
+        """
+        self.unauthorized_callback = callback
+        return callback
+
+    def needs_refresh_handler(self, callback: Handler) -> Handler:
+        """Register the function whose result :meth:`needs_refresh` returns.
+
+        Arguments:
+            callback: A synchronous or asynchronous function without arguments.
+        """
+        self.needs_refresh_callback = callback
+        return callback
+
+    async def load_user(self) -> Any:
+        """Load the user of this request, unless that was done, and return it.
+
+        It is needed only before ``current_user`` in code that runs on the event loop, and only
+        where an asynchronous loader has not been called yet; an error says so there.
+        """
+        return await load_user(self)
+
+    async def unauthorized(self) -> Any:
+        """Return the response for a user who is not logged in.
+
+        It is the result of the :meth:`unauthorized_handler`, or a redirect to the login page, with
+        :attr:`login_message` flashed.
 
         Raises:
             Unauthorized: There is no login page, or the client is a websocket or prefers JSON.
         """
-        return redirect_to_login(self.login_view, "log in first")
+        send(user_unauthorized)
+        await flush_signals()
+        if self.unauthorized_callback is not None:
+            return await call(self.unauthorized_callback)
+        blueprint = connection().blueprint
+        if blueprint in self.blueprint_login_views:
+            view = self.blueprint_login_views[blueprint]
+        else:
+            view = self.login_view
+        return await self._redirect(
+            view, self.login_message, self.login_message_category, "log in first"
+        )
 
-    def needs_refresh(self) -> ResponseTypes:
+    async def needs_refresh(self) -> Any:
         """Return the response for a user whose login is not fresh.
+
+        It is the result of the :meth:`needs_refresh_handler`, or a redirect to
+        :attr:`refresh_view`, with :attr:`needs_refresh_message` flashed.
 
         Raises:
             Unauthorized: As for :meth:`unauthorized`.
         """
-        return redirect_to_login(self.refresh_view or self.login_view, "log in again")
-
-    async def _load_user(self) -> None:
-        g.user = None if _is_static() else await self._user()
-
-    async def _user(self) -> Any:
-        user_id = session.get(USER_KEY)
-        if not isinstance(user_id, str):
-            return None
-        if current_app.config["SESSION_PROTECTION"] == "strong" and not is_same_client():
-            return None
-        if self._loader is None:
-            raise RuntimeError("the LoginManager has no user loader: register one with user_loader")
-        return await call(self._loader, user_id)
-
-
-def login_manager() -> LoginManager:
-    """Return the LoginManager of the current application.
-
-    Raises:
-        RuntimeError: There is none, or it has not loaded the user of this request.
-    """
-    manager: LoginManager | None = current_app.extensions.get(EXTENSION)
-    if manager is None:
-        raise RuntimeError("this application has no LoginManager: create one, LoginManager(app)")
-    if "user" not in g:
-        raise RuntimeError(
-            "g.user is not set: the user is loaded only for a request or websocket, before the"
-            " view is called"
+        send(user_needs_refresh)
+        await flush_signals()
+        if self.needs_refresh_callback is not None:
+            return await call(self.needs_refresh_callback)
+        return await self._redirect(
+            self.refresh_view,
+            self.needs_refresh_message,
+            self.needs_refresh_message_category,
+            "log in again",
         )
-    return manager
+
+    def identifier(self) -> str:
+        """Return the hash of the client of the current request."""
+        return self.session_identifier()
+
+    def is_same_client(self) -> bool:
+        """Return whether the login came from the client of the current request."""
+        stored: Any = session.get(CLIENT_KEY)
+        if stored is None:
+            return False
+        if stored == self.session_identifier():
+            return True
+        return self.session_identifier is session_identifier and stored == (
+            newer_session_identifier()
+        )
+
+    def protection(self) -> Protection:
+        """Return ``SESSION_PROTECTION``, or :attr:`session_protection` if it is not set."""
+        config: Any = current_app.config
+        mode: Any = config.get("SESSION_PROTECTION", self.session_protection)
+        for protection in PROTECTIONS:
+            if mode == protection:
+                return protection
+        return SettingsReader(config).choice("SESSION_PROTECTION", PROTECTIONS)
+
+    def is_async(self) -> bool:
+        """Return whether a loader is asynchronous."""
+        loaders = (self._user_loader, self._request_loader)
+        return any(loader is not None and is_async(loader) for loader in loaders)
+
+    async def _redirect(
+        self, view: str | None, message: Any, category: str, json_message: str
+    ) -> ResponseTypes:
+        refuse_other_clients(json_message)
+        if not view:
+            raise Unauthorized
+        if message:
+            if self.localize_callback is not None:
+                message = await call(self.localize_callback, message)
+            await flash(message, category)
+        if settings().boolean("USE_SESSION_FOR_NEXT"):
+            session[CLIENT_KEY] = self.identifier()
+            session["next"] = make_next_param(expand_login_view(view), current_url())
+            return redirect(login_url(view))
+        return redirect(login_url(view, current_url()))
+
+    async def _before_view(self) -> ResponseReturnValue | None:
+        await load_before_view(self)
+        return None
+
+    async def _template_context(self) -> dict[str, Any]:
+        await load_user(self)
+        return {"current_user": current_user}
 
 
-def _get_current_user() -> Any:
-    login_manager()
-    return _ANONYMOUS if g.user is None else g.user
+def _check_settings(app: Quart) -> None:
+    refuse_unknown(app.config, ("REMEMBER_COOKIE_",), DEFAULTS, INSTEAD_OF_KEYS)
+    reader = SettingsReader(app.config, DEFAULTS)
+    reader.choice("SESSION_PROTECTION", PROTECTIONS)
+    reader.optional(reader.seconds, "LOGIN_FRESH_LIFETIME")
+    for key in DEFAULTS:
+        if isinstance(DEFAULTS[key], bool):
+            reader.boolean(key)
+    reader.text("REMEMBER_COOKIE_NAME")
+    cookie_seconds(reader)
 
 
-current_user: Any = LocalProxy(_get_current_user)
-"""The user of this request or websocket, also in templates.
-
-It is ``g.user``. If nobody is logged in, it is an object that is false and has
-``is_authenticated = False``. Its
-type is ``Any``, because the application's user class is not known here.
-"""
-
-
-def client_digest() -> str:
-    """Return a hash of the address and browser of the current request or websocket."""
-    current = _connection()
-    client = f"{current.remote_addr}|{current.headers.get('User-Agent', '')}"
-    return hashlib.sha256(client.encode(errors="surrogateescape")).hexdigest()
+def _refused(name: str) -> AttributeError:
+    if name in INSTEAD_OF_ATTRIBUTES:
+        return AttributeError(
+            f"LoginManager.{name} is not supported: {INSTEAD_OF_ATTRIBUTES[name]}."
+        )
+    return AttributeError(f"LoginManager has no attribute {name!r}")
 
 
-def is_same_client() -> bool:
-    """Return whether the login came from the address and browser of the current request."""
-    return bool(session.get(CLIENT_KEY) == client_digest())
-
-
-def _connection() -> Any:
-    return websocket if has_websocket_context() else request
-
-
-def _is_static() -> bool:
-    return (_connection().endpoint or "").rpartition(".")[2] == "static"
-
-
-async def _add_vary(response: ResponseTypes) -> ResponseTypes:
-    if not _is_static():
+async def _after_request(response: ResponseTypes) -> ResponseTypes:
+    await flush_signals()
+    if ACCESSED in g or not is_static():
+        update_remember_cookie(response)
         response.vary.add("Cookie")
     return response
 
 
-async def _template_context() -> dict[str, Any]:
-    return {"current_user": current_user}
+async def _after_websocket(response: ResponseTypes | None) -> ResponseTypes | None:
+    await flush_signals()
+    return response

@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
-from quart import has_websocket_context, jsonify, redirect, request, url_for
-from quart.typing import ResponseTypes
+from quart import current_app, has_websocket_context, jsonify, request, url_for
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-__all__ = ["MAX_LENGTH", "own_path", "redirect_to_login", "safe_next"]
+__all__ = [
+    "MAX_LENGTH",
+    "current_url",
+    "expand_login_view",
+    "login_url",
+    "make_next_param",
+    "own_path",
+    "refuse_other_clients",
+    "safe_next",
+]
 
-MAX_LENGTH = 2048
-"""The number of characters in a URL to redirect to; longer ones are refused."""
+MAX_LENGTH = 16384
+"""The number of characters in a URL to redirect to; longer ones are refused.
 
-# Browsers remove tabs and line breaks, trim other control characters and spaces, and read a
-# backslash as a slash (WHATWG URL Standard): "/\t/evil.example" is "//evil.example".
-_UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
+Hypercorn accepts request heads of this length.
+"""
+
+# Browsers remove tabs and line breaks and trim other control characters and spaces (WHATWG URL
+# Standard): "/\t/evil.example" is "//evil.example".
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+# They also read a backslash as a slash. After the first characters it is quoted, as "%5C", which
+# is part of the path.
+_OTHER_SITE = ("//", "/\\")
 _UNQUOTED = "!#$%&'()*+,-./:;=?@_~"
 
 
-def redirect_to_login(endpoint: str | None, message: str) -> ResponseTypes:
-    """Return a redirect to *endpoint* with the current URL in ``next``.
+def refuse_other_clients(message: str) -> None:
+    """Raise 401 for a client that can't follow a redirect to a login page.
 
     Arguments:
-        endpoint: The endpoint of the login page, if there is one.
         message: The text for clients that prefer JSON.
 
     Raises:
-        Unauthorized: There is no *endpoint*, or the client is a websocket or prefers JSON.
+        Unauthorized: The client is a websocket or prefers JSON.
     """
     if has_websocket_context():
         raise Unauthorized
@@ -39,9 +53,63 @@ def redirect_to_login(endpoint: str | None, message: str) -> ResponseTypes:
         response.www_authenticate = WWWAuthenticate("cookie")
         # Raised, so that the application's handler for 401 can replace it.
         raise Unauthorized(response=response)
-    if endpoint is None:
-        raise Unauthorized
-    return redirect(url_for(endpoint, next=request.url))
+
+
+def make_next_param(login_url: str, current_url: str) -> str:
+    """Return *current_url* without its scheme and host, if they are those of the login page.
+
+    Arguments:
+        login_url: The URL of the login page.
+        current_url: The URL to return to.
+
+    .. versionadded:: 0.1
+    """
+    login, current = urlsplit(login_url), urlsplit(current_url)
+    if login.scheme in ("", current.scheme) and login.netloc in ("", current.netloc):
+        return urlunsplit(("", "", current.path, current.query, ""))
+    return current_url
+
+
+def expand_login_view(login_view: str) -> str:
+    """Return the URL of *login_view*, which is a URL, a path or an endpoint."""
+    if login_view.startswith(("https://", "http://", "/")):
+        return login_view
+    return url_for(login_view)
+
+
+def login_url(login_view: str, next_url: str | None = None, next_field: str = "next") -> str:
+    """Return the URL of the login page, with the URL to return to in its query.
+
+    If ``FORCE_HOST_FOR_REDIRECTS`` is set, it is the host of the URL.
+
+    Arguments:
+        login_view: The endpoint of the login page, or its URL.
+        next_url: The URL to return to.
+        next_field: The name of the query argument.
+
+    .. versionadded:: 0.1
+    """
+    base = expand_login_view(login_view)
+    if next_url is None:
+        return base
+    parts = urlsplit(base)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    query[next_field] = [make_next_param(base, next_url)]
+    config: Any = current_app.config
+    host: str | None = config.get("FORCE_HOST_FOR_REDIRECTS")
+    netloc = host or parts.netloc
+    return urlunsplit(
+        (parts.scheme, netloc, parts.path, urlencode(query, doseq=True), parts.fragment)
+    )
+
+
+def current_url() -> str:
+    """Return the URL of the request; without its host, if that is invalid."""
+    try:
+        urlsplit(request.url)
+    except ValueError:
+        return request.full_path.removesuffix("?")
+    return request.url
 
 
 def own_path(target: str, host_url: str) -> str | None:
@@ -61,7 +129,7 @@ def own_path(target: str, host_url: str) -> str | None:
         return None
     if target.startswith(host_url):
         target = target[len(host_url) - 1 :]
-    if not target.startswith("/") or target.startswith("//"):
+    if not target.startswith("/") or target.startswith(_OTHER_SITE):
         return None
     return quote(target, safe=_UNQUOTED, errors="replace")
 

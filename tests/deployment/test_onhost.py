@@ -16,28 +16,9 @@ from quartpatterns.deployment import FailedError, StepFailedError
 from quartpatterns.deployment.onhost import processes, releases
 from quartpatterns.deployment.onhost.__main__ import is_serving
 from quartpatterns.deployment.onhost.processes import HealthCheckError, wait_until_healthy
-from quartpatterns.deployment.onhost.releases import parse_environment, process_environment
+from quartpatterns.deployment.onhost.releases import process_environment
 from quartpatterns.deployment.sessions import redactor
 from quartpatterns.deployment.steps import host_program
-
-
-@pytest.mark.checks("FA-10")
-def test_environment() -> None:
-    """Lines are read as systemd and shells do. The error for an invalid line hides its value."""
-    text = (
-        "# comment\n\nA=1\nexport B = 'x y'\nC=\"q\"\nURL=postgresql://u:p=w@h/db?x=1#y\nEMPTY=\n"
-    )
-    assert parse_environment(text) == {
-        "A": "1",
-        "B": "x y",
-        "C": "q",
-        "URL": "postgresql://u:p=w@h/db?x=1#y",
-        "EMPTY": "",
-    }
-    for line in ("hunter2", "1A=hunter2", "A='hunter2"):
-        with pytest.raises(ValueError, match="line 1 ") as caught:
-            parse_environment(line)
-        assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.checks("FA-10")

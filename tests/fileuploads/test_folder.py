@@ -22,7 +22,7 @@ import pytest
 from quart import Quart
 
 from quartpatterns.compare.servers import serve
-from quartpatterns.fileuploads import Folder
+from quartpatterns.fileuploads import Folder, directories
 from quartpatterns.fileuploads import folder as folder_module
 from quartpatterns.fileuploads.storage import write_chunks
 from tests.fileuploads.conftest import MakeApp
@@ -119,7 +119,7 @@ async def test_discarded_while_a_thread_runs(folder: Path, monkeypatch: pytest.M
 
     started, go_on = threading.Event(), threading.Event()
 
-    def slow(path: Path) -> None:
+    def slow(directory: Any) -> None:
         started.set()
         go_on.wait(TIMEOUT)
 
@@ -304,3 +304,113 @@ async def test_folder_that_is_a_file(make_app: MakeApp, folder: Path) -> None:
     app.testing = False
     response = await post(app.test_client(), form(file("a.txt", b"x")))
     assert response.status_code == 500
+
+
+def linked(tmp_path: Path, folder: Path) -> Path:
+    """Create a link in *folder* to a folder outside of it, which is returned."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (folder / "real" / "deep").mkdir(parents=True)
+    for link in (folder / "link", folder / "real" / "link"):
+        link.symlink_to(outside, target_is_directory=True)
+    (folder / "inside").symlink_to(folder / "real", target_is_directory=True)
+    (outside / "kept.txt").write_text("kept")
+    (folder / "file").touch()
+    return outside
+
+
+@pytest.mark.checks("UP-13")
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}], ids=repr)
+@pytest.mark.parametrize("target", ["link", "link/new", "real/link", "inside", "file", "file/new"])
+async def test_links(
+    make_app: MakeApp,
+    folder: Path,
+    tmp_path: Path,
+    unnamed: bool,
+    options: dict[str, Any],
+    target: str,
+) -> None:
+    """A folder that is a link, or a file, is a 415, and nothing lands outside."""
+    outside = await asyncio.to_thread(linked, tmp_path, folder)
+    before = [*names(tmp_path), *os.listdir(outside)]
+    client = make_app(options={"folder": target} | options).test_client()
+    for name in ("a.txt", "kept.txt"):
+        response = await post(client, form(file(name, b"x")))
+        assert response.status_code == 415
+        assert "is a symbolic link or a file" in await response.get_data(as_text=True)
+    storage = Folder(folder)
+    with pytest.raises(ValueError, match="is a symbolic link or a file"):
+        await storage.delete(f"{target}/kept.txt")
+    assert [*names(tmp_path), *os.listdir(outside)] == before
+    assert opened(tmp_path) == []
+
+
+@pytest.mark.checks("UP-13")
+async def test_linked_destination(make_app: MakeApp, folder: Path, tmp_path: Path) -> None:
+    """The destination itself may be a link. A link in the place of a file is not followed."""
+    real = tmp_path / "real"
+    await asyncio.to_thread(real.mkdir)
+    await asyncio.to_thread(folder.symlink_to, real, target_is_directory=True)
+    secret = tmp_path / "secret.txt"
+    await asyncio.to_thread(secret.write_text, "secret")
+    await asyncio.to_thread((real / "a.txt").symlink_to, secret)
+    app = make_app(options={"folder": "sub"})
+    assert (await post(app.test_client(), form(file("a.txt", b"x")))).status_code == 200
+    for overwrite, name in ((False, "a_1.txt"), (True, "a.txt")):
+        client = make_app(options={"overwrite": overwrite}).test_client()
+        response = await post(client, form(file("a.txt", b"new")))
+        assert (await response.get_json())[0][0] == name
+    assert files(real) == {"sub/a.txt": b"x", "a_1.txt": b"new", "a.txt": b"new"}
+    assert files(tmp_path)["secret.txt"] == b"secret"
+    await Folder(folder).delete("sub/a.txt")
+    await Folder(folder).delete("missing/a.txt")
+    assert "sub/a.txt" not in files(real)
+
+
+@pytest.mark.checks("UP-13")
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_link_during_an_upload(
+    folder: Path, tmp_path: Path, unnamed: bool, overwrite: bool
+) -> None:
+    """If a folder is replaced by a link while a file is written, nothing lands outside."""
+    outside = tmp_path / "outside"
+
+    async def resolve(name: str) -> str:
+        raise AssertionError
+
+    def replace_folder() -> None:
+        outside.mkdir()
+        (folder / "sub").rename(tmp_path / "moved")
+        (folder / "sub").symlink_to(outside, target_is_directory=True)
+
+    writer = Folder(folder).open("sub/a.txt", None if overwrite else resolve)
+    await writer.write(b"x")
+    await asyncio.to_thread(replace_folder)
+    if overwrite:
+        await writer.finish()
+    else:
+        with pytest.raises(ValueError, match="symbolic link"):
+            await writer.finish()
+    await writer.discard()
+    assert names(outside) == []
+    assert names(tmp_path / "moved") == (["a.txt"] if overwrite else [])
+
+
+@pytest.mark.checks("UP-13")
+async def test_without_descriptors(
+    make_app: MakeApp, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a system without descriptors of directories, such as Windows, links are refused, too."""
+    monkeypatch.setattr(directories, "HAS_DESCRIPTORS", False)
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    await asyncio.to_thread(linked, tmp_path, folder)
+    for target, status in (("link", 415), ("real/link", 415), ("file", 415), ("real/new", 200)):
+        client = make_app(options={"folder": target}).test_client()
+        for _ in range(2):
+            assert (await post(client, form(file("a.txt", b"x")))).status_code == status
+    app = make_app(options={"folder": "real/new", "overwrite": True}, UPLOADED_FILES_FSYNC=True)
+    assert (await post(app.test_client(), form(file("a.txt", b"y")))).status_code == 200
+    assert files(folder / "real" / "new") == {"a.txt": b"y", "a_1.txt": b"x"}
+    await Folder(folder).delete("real/new/a.txt")
+    assert files(folder / "real" / "new") == {"a_1.txt": b"x"}
+    assert names(tmp_path / "outside") == ["kept.txt"]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from quart import Quart, request
 from werkzeug.exceptions import HTTPException, RequestTimeout
@@ -339,6 +339,47 @@ def test_any_chunks(contents: list[bytes], merged: bool, cut: int, sizes: list[i
     assert found == asyncio.run(read_in_chunks(body[: len(body) - cut], [10**9]))
     if not cut:
         assert [content for _, content in found] == contents
+
+
+BLANKS = st.text(" \t", max_size=5).map(str.encode)
+LINES = st.lists(
+    st.sampled_from(
+        (
+            b"\r\n",
+            b"--",
+            BOUNDARY.encode(),
+            b"x",
+            b" ",
+            b"\t",
+            b"\r",
+            b"\n",
+            b"\r\n--" + b"----bound",
+        )
+    ),
+    max_size=6,
+).map(b"".join)
+
+
+@pytest.mark.checks("UP-11")
+@settings(max_examples=300)
+@given(
+    first=st.text(" \t", min_size=1, max_size=5).map(str.encode),
+    parts=st.lists(st.tuples(LINES, BLANKS), min_size=1, max_size=4),
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=4),
+)
+def test_blanks_after_the_boundary(
+    first: bytes, parts: list[tuple[bytes, bytes]], sizes: list[int]
+) -> None:
+    """They belong to the boundary line, and those in the content to the content (RFC 2046)."""
+    line = f"--{BOUNDARY}".encode()
+    contents = [content for content, _ in parts]
+    assume(not any(b"\r\n" + line in b"\r\n" + content for content in contents))
+    body = line + first + b"\r\n"
+    for number, (content, blanks) in enumerate(parts, 1):
+        end = b"--" if number == len(parts) else b""
+        body += file(str(number), content) + b"\r\n" + line + end + blanks + b"\r\n"
+    found = asyncio.run(read_in_chunks(body, sizes))
+    assert [content for _, content in found] == contents
 
 
 async def read_in_chunks(body: bytes, sizes: list[int]) -> list[tuple[str, bytes]]:

@@ -14,6 +14,7 @@ import pytest
 import redis  # noqa: F401 - before the loop runs, as it reads the disk
 from quart import Quart, request
 
+from quartpatterns._shared.settings import SettingError
 from quartpatterns.compare.processes import free_port
 from quartpatterns.fileuploads import State, UploadProgress, stream_multipart
 from quartpatterns.fileuploads import progress as progress_module
@@ -174,3 +175,13 @@ async def test_without_init_app(app_class: type[Quart]) -> None:
     async with app_class(__name__).app_context():
         with pytest.raises(RuntimeError, match="init_app"):
             UploadProgress().events(new_id())
+
+
+@pytest.mark.parametrize("address", ["localhost:70000", "localhost:x", "localhost:0", "[::1"])
+def test_invalid_redis_url(app_class: type[Quart], address: str) -> None:
+    """An invalid port is an error at the start, and not in each upload. It hides the password."""
+    app = app_class(__name__)
+    app.config["REDIS_URL"] = f"redis://:hunter2@{address}"
+    with pytest.raises(SettingError, match="REDIS_URL must be a URL .* up to 65535") as raised:
+        UploadProgress(app)
+    assert "hunter2" not in str(raised.value)

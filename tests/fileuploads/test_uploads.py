@@ -291,7 +291,7 @@ async def test_configuration(app_class: type[Quart], tmp_path: Path) -> None:
     ("key", "value", "message"),
     [
         ("UPLOADED_PHOTOS_DEST", 5, "must be a path"),
-        ("UPLOADED_PHOTOS_URL", "", "must be a string that is not empty"),
+        ("UPLOADED_PHOTOS_URL", 5, "must be a string"),
         ("UPLOADED_PHOTOS_ALLOW", "svg", "must be a list or tuple of strings"),
         ("UPLOADED_PHOTOS_DENY", [1], "must be a list or tuple of strings"),
         ("UPLOADED_PHOTOS_FSYNC", "yes", "must be True or False"),

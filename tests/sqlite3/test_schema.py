@@ -7,18 +7,28 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from quart import Quart
 from quart.utils import run_sync
 
 from quartpatterns.sqlite3 import SQLite, init_db, query_db
 from quartpatterns.sqlite3.example import original
 from quartpatterns.sqlite3.example.port import create_app
+from quartpatterns.sqlite3.statements import (
+    changes_connection,
+    is_blank,
+    is_outside_transaction,
+    keyword,
+    split_script,
+)
 from tests.sqlite3.shop import app_database
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +86,7 @@ async def test_init_db(make: Make) -> None:
 @pytest.mark.checks("SQ-7")
 @pytest.mark.parametrize("own", ["", "PRAGMA foreign_keys = OFF;\nBEGIN TRANSACTION;\n"])
 async def test_own_transaction(make: Make, own: str) -> None:
-    """A script with a transaction of its own, such as a dump, is executed as it is."""
+    """A script with a transaction of its own, such as a dump, is one transaction as well."""
     app = make(own + SCHEMA.rstrip() + ";" + ("\nCOMMIT;" if own else ""))
     async with app.app_context():
         assert await init_db()
@@ -95,6 +105,141 @@ async def test_all_or_nothing(make: Make) -> None:
         with pytest.raises(sqlite3.OperationalError, match="SELEKT"):
             await app.extensions["sqlite3"].db.init_db(app)
         assert len(await query_db("SELECT * FROM user")) == 2
+    await app_database(app).connections.close()
+
+
+FAILING = {
+    "a column that begins with a keyword": "CREATE TABLE mail (\n    id INTEGER,\n"
+    "    attachment BLOB,\n    commit_id TEXT,\n    pragma_name TEXT,\n    vacuumed TEXT\n);",
+    "a trigger with one statement": "CREATE TABLE a (b);\nCREATE TRIGGER t AFTER INSERT ON a\n"
+    "BEGIN\nSELECT 1;\nEND;",
+    "keywords in a comment": "/*\nPRAGMA x;\nCOMMIT;\n*/ CREATE TABLE a (b); -- '\nSELECT 1;",
+    "keywords in a string": "CREATE TABLE a (b);\nINSERT INTO a VALUES ('\nCOMMIT;\nBEGIN;\n');",
+    "quoted names": 'CREATE TABLE [a;b] ("c;""d", `e;f`);',
+    "an own transaction": "PRAGMA foreign_keys = OFF;\nBEGIN;\nCREATE TABLE a (b);\nCOMMIT;",
+    "two transactions": "BEGIN;\nCREATE TABLE a (b);\nEND TRANSACTION;\nBEGIN IMMEDIATE;"
+    "\nCREATE TABLE c (d);\nCOMMIT;",
+    "a pragma at first": "PRAGMA main.journal_mode = WAL;\nCREATE TABLE a (b);",
+    "a version": "PRAGMA user_version = 3;\nCREATE TABLE a (b);",
+    "a savepoint": "SAVEPOINT s; CREATE TABLE a (b); ROLLBACK TO s; RELEASE s; CREATE TABLE c (d);",
+}
+
+
+@pytest.mark.checks("SQ-7")
+@pytest.mark.parametrize("schema", FAILING.values(), ids=FAILING)
+async def test_no_half_schema(make: Make, schema: str) -> None:
+    """Whatever the script contains: if its last statement fails, nothing remains of it."""
+    for script in (schema, schema + "\nSELEKT 1;"):
+        app = make(script)
+        async with app.app_context():
+            fails = "SELEKT" in script
+            if fails:
+                with pytest.raises(sqlite3.OperationalError, match="SELEKT"):
+                    await init_db()
+            else:
+                assert await init_db()
+            found = await query_db("SELECT name FROM sqlite_master")
+            version = await query_db("PRAGMA user_version", one=True)
+            assert bool(found) is not fails
+            assert version[0] == (3 if "version" in script and not fails else 0)
+        await app_database(app).connections.close()
+        await run_sync(os.remove)(app_database(app).settings.database)
+
+
+@pytest.mark.checks("SQ-7")
+@pytest.mark.parametrize(
+    ("schema", "statement"),
+    [
+        ("CREATE TABLE a (b); PRAGMA foreign_keys = OFF; DROP TABLE a;", "PRAGMA in statement 2"),
+        ("CREATE TABLE a (b); VACUUM; CREATE TABLE c (d)", "VACUUM in statement 2"),
+        ("BEGIN; PRAGMA synchronous = 0; CREATE TABLE a (b); COMMIT;", "PRAGMA in statement 2"),
+        ("CREATE TABLE a (b); ATTACH ':memory:' AS x; CREATE TABLE x.a (b);", "ATTACH in"),
+        ("BEGIN; CREATE TABLE a (b); ROLLBACK;", "ROLLBACK in statement 3"),
+    ],
+)
+async def test_not_atomic(make: Make, schema: str, statement: str) -> None:
+    """What can't be all or nothing is refused before anything is executed."""
+    app = make(schema)
+    async with app.app_context():
+        with pytest.raises(sqlite3.ProgrammingError, match=f"{statement}.* move it to"):
+            await init_db()
+        assert await query_db("SELECT * FROM sqlite_master") == []
+    await app_database(app).connections.close()
+
+
+@pytest.mark.checks("SQ-7")
+async def test_first_and_last(make: Make, tmp_path: Path) -> None:
+    """Statements for the connection work before and after the others, as in a migration."""
+    other = tmp_path / "other.db"
+    app = make(
+        "PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL; ATTACH '" + str(other) + "' AS o;\n"
+        "BEGIN; CREATE TABLE o.a (b); CREATE TABLE c (d); END;\n"
+        "DETACH o; PRAGMA foreign_keys = ON; VACUUM;"
+    )
+    async with app.app_context():
+        assert await init_db()
+        assert len(await query_db("SELECT * FROM c")) == 0
+    await app_database(app).connections.close()
+    with closing(sqlite3.connect(other)) as connection:
+        assert connection.execute("SELECT count(*) FROM a").fetchone() == (0,)
+
+
+@pytest.mark.checks("SQ-7")
+async def test_encoding(make: Make, tmp_path: Path) -> None:
+    """A byte order mark is no part of the script; other encodings and NUL are clear errors."""
+    app = make("\ufeffCREATE TABLE user (name);")
+    async with app.app_context():
+        assert await init_db()
+        (tmp_path / "schema.sql").write_bytes("-- ä\nSELECT 1;".encode("utf-16"))
+        with pytest.raises(sqlite3.DataError, match="is not UTF-8 text .* save it so"):
+            await init_db()
+        (tmp_path / "schema.sql").write_bytes(b"SELECT 1;\0")
+        with pytest.raises(sqlite3.ProgrammingError, match="NUL"):
+            await init_db()
+    await app_database(app).connections.close()
+
+
+TRICKY = st.lists(
+    st.sampled_from(
+        "; ' \" ` [ ] -- /* */ \n a CREATE TRIGGER TEMP EXPLAIN BEGIN END SELECT".split(" ")
+    )
+).map(" ".join)
+
+
+@settings(max_examples=300)
+@given(TRICKY)
+def test_split(script: str) -> None:
+    """The statements are the script, and all but the last are complete for SQLite."""
+    found = list(split_script(script))
+    assert script.startswith("".join(found))
+    for statement in found[:-1]:
+        assert sqlite3.complete_statement(statement)
+    whole = "".join(found)
+    assert is_blank(script[len(whole) :])
+    for statement in found:
+        cut = statement.rindex(";") if ";" in statement else 0
+        assert not sqlite3.complete_statement(statement[:cut])
+
+
+def test_long_scripts() -> None:
+    """The time is linear in the length of the script, and of the blanks before a statement."""
+    values = "('a;b''c', \"d\"), " * 100_000
+    begun = time.monotonic()
+    script = f"INSERT INTO a VALUES {values} (1, 2);" + "SELECT 1;\n" * 100_000
+    assert sum(1 for _ in split_script(script)) == 100_001
+    for blank in (" " * 100_000, "-- ;--" * 10_000 + "\n", "/* */ ;" * 10_000, "--\n" * 10_000):
+        assert keyword(f"{blank}select") == "SELECT"
+        assert not changes_connection(f"{blank}select")
+        assert not is_outside_transaction(f"{blank}select")
+        assert changes_connection(f"{blank}create{blank}temporary table a (b)")
+    assert time.monotonic() - begun < 10
+
+
+async def test_indented_query(make: Make) -> None:
+    """A statement that begins with many blanks does not stop the event loop."""
+    app = make("CREATE TABLE user (name);")
+    async with app.app_context(), asyncio.timeout(5):
+        assert await query_db("\n" + " " * 60 + "SELECT 1", one=True)
     await app_database(app).connections.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import sys
@@ -14,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .environment import parse_environment
+
 PROGRAM = Path(sys.argv[0]).absolute()
-_VARIABLE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 
 
 class Release:
@@ -75,31 +75,6 @@ def _read_environment(file: Path) -> Mapping[str, str]:
         return {}
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-
-
-def parse_environment(text: str) -> dict[str, str]:
-    """Return the variables in *text*: lines ``KEY=value``, as systemd and shells read them.
-
-    Values can be in quotes. Empty lines and lines that start with ``#`` are ignored.
-
-    Raises:
-        ValueError: A line is invalid. The message does not contain it, as it may be a secret.
-    """
-    variables: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        match = _VARIABLE.fullmatch(line)
-        if not match or "\0" in line:
-            raise ValueError(f"line {number} must look like KEY=value")
-        value = match[2]
-        if value[:1] in {'"', "'"}:
-            if len(value) < 2 or value[-1] != value[0]:
-                raise ValueError(f"line {number} has a quote that is not closed")
-            value = value[1:-1]
-        variables[match[1]] = value
-    return variables
 
 
 def release_signature(folder: Path, release: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import escape
+from urllib.parse import quote
 
 from quartpatterns.compare import Case, Difference, Step
 
@@ -11,9 +13,12 @@ __all__ = ["CASES"]
 HERE = "http://localhost"
 THEIR_SESSION = re.compile(r'session=signed\(\{"since":\d+,"user_id":"\w+"\}\); HttpOnly; Path=/')
 OUR_SESSION = re.compile(
-    r'session=signed\(\{"_user_id":"\w+","_fresh":\d+,"_id":"[0-9a-f]{64}"\}\); HttpOnly; Path=/'
+    r'session=signed\(\{"_fresh":true,"_fresh_since":\d+,"_id":"[0-9a-f]{128}","_user_id":"\w+"\}\);'
+    " HttpOnly; Path=/"
 )
 ANY_TAG = re.compile(r'"[0-9a-f]{32}"')
+LENGTH_OF_REDIRECT = 267 - 2 * len(f"/login?next={HERE}/secret_page")
+RELATIVE = "next has no scheme and host, as in Flask-Login, and all of it is percent-encoded"
 KEYS = "the session has the keys of Flask-Login, with a hash of the browser that has logged in"
 OWN_SITE = "after a login the redirect leads to a path of the own site, whatever next contains"
 JSON_CLIENT = "a client that prefers JSON can't fill in a form, so that it gets 401 as JSON"
@@ -44,6 +49,27 @@ def logged_in(step: int = 0) -> Difference:
     return Difference("header:set-cookie", THEIR_SESSION, OUR_SESSION, KEYS, step)
 
 
+def relative_next(path: str, step: int = 0, *, method: str = "GET") -> list[Difference]:
+    """Return the differences between two redirects to the login page.
+
+    Arguments:
+        path: The protected path, with its query, as ``next`` contains it.
+        step: The step that is redirected.
+        method: Its method.
+    """
+    theirs = f"/login?next={HERE}{quote(path, safe='/?')}"
+    ours = f"/login?next={quote(path, safe='')}"
+    lengths = [str(LENGTH_OF_REDIRECT + 2 * len(escape(each))) for each in (theirs, ours)]
+    found = [
+        Difference("header:location", theirs, ours, RELATIVE, step),
+        Difference("header:content-length", lengths[0], lengths[1], RELATIVE, step),
+    ]
+    if method != "HEAD":
+        bodies = [re.compile(f".*{re.escape(escape(each))}.*", re.S) for each in (theirs, ours)]
+        found.append(Difference("body", bodies[0], bodies[1], RELATIVE, step))
+    return found
+
+
 def login_with_next(target: str, *, original: str | None = None, port: str) -> Case:
     """Return the case of a login with *target* as ``next``, and the two redirects."""
     form = {"username": "ada", "password": "engine", "next": target}
@@ -68,13 +94,23 @@ def unequal(original: str, port: str, reason: str, step: int = 0) -> list[Differ
 CASES: tuple[Case, ...] = (
     Case("index", Step("/", compare="html")),
     Case("index of a user", login(), Step("/", compare="html"), differs=[logged_in()]),
-    Case("secret page without a login", Step("/secret_page"), checks=("VD-1",)),
+    Case(
+        "secret page without a login",
+        Step("/secret_page"),
+        checks=("VD-1",),
+        differs=relative_next("/secret_page"),
+    ),
     Case(
         "next is the whole URL",
         Step("/secret_page?a=1&b=2"),
         Step("/secret_page?n=%C3%A4%20%26&x=%2F%2Fevil.example"),
         Step("/secret_page", method="HEAD"),
         checks=("VD-1", "VD-2"),
+        differs=[
+            *relative_next("/secret_page?a=1&b=2"),
+            *relative_next("/secret_page?n=ä%20%26&x=//evil.example", 1),
+            *relative_next("/secret_page", 2, method="HEAD"),
+        ],
     ),
     Case("secret page, wrong method", Step("/secret_page", method="POST"), checks=("VD-1",)),
     Case("secret page, OPTIONS", Step("/secret_page", method="OPTIONS"), checks=("VD-1",)),
@@ -135,6 +171,7 @@ CASES: tuple[Case, ...] = (
         "a forged session",
         Step("/secret_page", headers={"Cookie": "session=forged.e30.x"}),
         checks=("VD-1",),
+        differs=relative_next("/secret_page"),
     ),
     Case(
         "log out",
@@ -142,9 +179,14 @@ CASES: tuple[Case, ...] = (
         Step("/logout", method="POST"),
         Step("/secret_page"),
         checks=("VD-1",),
-        differs=[logged_in()],
+        differs=[logged_in(), *relative_next("/secret_page", 2)],
     ),
-    Case("admins only, without a login", Step("/admin"), checks=("VD-1",)),
+    Case(
+        "admins only, without a login",
+        Step("/admin"),
+        checks=("VD-1",),
+        differs=relative_next("/admin"),
+    ),
     Case(
         "admins only, another user",
         login("bob", "builder"),
@@ -161,7 +203,7 @@ CASES: tuple[Case, ...] = (
         Step("/confirm", method="POST", form={"password": "guess"}),
         Step("/confirm", method="POST", form={"password": "engine"}),
         checks=("VD-1",),
-        differs=[logged_in(1), logged_in(4)],
+        differs=[*relative_next("/password"), logged_in(1), logged_in(4)],
     ),
     Case(
         "cached",

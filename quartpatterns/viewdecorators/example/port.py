@@ -42,9 +42,10 @@ USERS = {"ada": User("ada", "engine", ("admin",)), "bob": User("bob", "builder")
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """Create the application, with a cache in memory."""
     app = FaithfulQuart(__name__)
-    app.config.from_mapping(SECRET_KEY="dev")
+    app.config.from_mapping(SECRET_KEY="dev", LOGIN_FRESH_LIFETIME=3600)
     app.config.from_mapping(config or {})
-    login_manager = LoginManager(app, login_view="login")
+    login_manager = LoginManager(app, login_view="login", refresh_view="login")
+    login_manager.login_message = None
     calls = Counter[str]()
 
     @login_manager.user_loader
