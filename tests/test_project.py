@@ -73,7 +73,7 @@ def test_nothing_of_the_machine() -> None:
 
 
 # One idea that several patterns have, each for its own library.
-SHARED_CLASS_NAMES = {"AppDatabase", "DatabaseUnavailable", "Settings"}
+SHARED_CLASS_NAMES = {"AppDatabase", "Database", "DatabaseUnavailable", "Settings"}
 
 
 def test_class_names() -> None:

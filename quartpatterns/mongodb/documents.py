@@ -13,12 +13,14 @@ from beanie.odm.actions import EventTypes, wrap_with_actions
 from beanie.odm.settings.document import DocumentSettings
 from beanie.odm.utils.init import Initializer
 from beanie.odm.utils.parsing import merge_models
+from pydantic import model_validator
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from quartpatterns.mongodb.connection import current_database
-from quartpatterns.mongodb.errors import validate
+from quartpatterns.mongodb.instead import DOCUMENT_INSTEAD
+from quartpatterns.mongodb.values import read_bson, revalidate
 
 __all__ = ["Document", "create_indexes", "initialize_classes"]
 
@@ -29,28 +31,47 @@ _DATABASE_STUB = SimpleNamespace(client=SimpleNamespace(append_metadata=None))
 _INDEX_CODES = (11000, 85, 86)
 
 
-class Document(beanie.Document):
+class _DocumentClass(type(beanie.Document)):  # type: ignore[misc]
+    """The class of document classes, which refuses names of Flask-MongoEngine."""
+
+    def __getattr__(cls, name: str) -> Any:
+        """Return what pydantic returns, or raise an error that says what to write instead."""
+        if (remedy := DOCUMENT_INSTEAD.get(name)) is not None:
+            raise AttributeError(f"{cls.__name__}.{name} is not supported: {remedy}")
+        parent: Any = super()
+        return parent.__getattr__(name)
+
+
+class Document(beanie.Document, metaclass=_DocumentClass):
     """The base class of documents, which uses the database of the current application.
 
     It is derived from beanie's class of this name, which stores the database in the class, for the
     whole process. This class looks up the database for each operation instead. Several applications
     and event loops can therefore share a document class.
 
-    Two defaults are those of MongoEngine. The collection of ``class BlogPost`` is ``blog_post``,
-    and ``save()`` validates attributes that were assigned. ``class Settings`` in the document
-    changes both: ``name = "posts"`` and ``validate_on_save = False``.
+    What it stores is what beanie stores. It reads two types that beanie stores but cannot read:
+    ``decimal.Decimal`` and ``re.Pattern``. One default is that of MongoEngine: the collection of
+    ``class BlogPost`` is ``blog_post``. ``class Settings`` in the document changes it:
+    ``name = "posts"``. With ``validate_on_save = True`` there, ``save()`` validates attributes
+    that were assigned. ``db_alias = "reports"`` there chooses one of several databases.
 
     .. versionadded:: 0.1
     """
 
+    # pydantic accepts it because of this line, and __init_subclass__() refuses it.
+    meta: ClassVar[Any]
     # Whether beanie has initialized this class. From then on `Movie.title` is a query operand.
     _initialized: ClassVar[bool] = False
+    # The alias of the database of this class, or None for the default one.
+    _db_alias: ClassVar[str | None] = None
 
     def __init__(self, *args: Any, **fields: Any) -> None:
         # Skip beanie's own, which needs the collection, and so a context.
         super(beanie.Document, self).__init__(*args, **fields)
 
     def __init_subclass__(cls, **options: Any) -> None:
+        if isinstance(vars(cls).get("meta"), dict) and "meta" not in cls.__annotations__:
+            raise TypeError(f"{cls.__name__}.meta is not supported: {DOCUMENT_INSTEAD['meta']}")
         for base in cls.__mro__[1:]:
             if vars(base).get("_initialized"):
                 raise TypeError(
@@ -81,7 +102,22 @@ class Document(beanie.Document):
                 f"{cls.__name__} is not registered with the MongoDB object of this application:"
                 f" call mongo.register({cls.__name__})"
             )
-        return connection.client(cls.__name__).collection(cls.get_collection_name())
+        database = connection.with_alias(cls._db_alias) if cls._db_alias else connection
+        return database.client(cls.__name__).collection(cls.get_collection_name())
+
+    # It replaces beanie's validator, because each validator takes time.
+    @model_validator(mode="before")
+    @classmethod
+    def fill_back_refs(cls, values: Any) -> Any:
+        """Convert values of the database that pydantic does not know, and add back references."""
+        parent: Any = super()
+        return parent.fill_back_refs(read_bson(cls, values))
+
+    @classmethod
+    def lazy_parse(cls, data: dict[str, Any], fields: set[str] | None = None) -> Any:
+        """Return a document whose fields are validated when they are read."""
+        parent: Any = super()
+        return parent.lazy_parse(read_bson(cls, data), fields)
 
     @wrap_with_actions(event_type=EventTypes.VALIDATE_ON_SAVE)
     async def validate_self(self, *args: Any, **options: Any) -> None:
@@ -91,8 +127,7 @@ class Document(beanie.Document):
             DocumentInvalid: A value is not valid for its field.
         """
         if self.get_settings().validate_on_save:
-            # warnings=False: pydantic would warn about the values that are refused here.
-            merge_models(self, validate(type(self), self.model_dump(warnings=False)))
+            merge_models(self, revalidate(self))
 
 
 def initialize_classes(documents: Iterable[type[Document]]) -> None:
@@ -109,9 +144,7 @@ def initialize_classes(documents: Iterable[type[Document]]) -> None:
                 cls._initialized = True  # type: ignore[attr-defined]
 
 
-async def create_indexes(
-    documents: Iterable[type[Document]], database: AsyncDatabase[dict[str, Any]]
-) -> None:
+async def create_indexes(documents: Iterable[type[Document]]) -> None:
     """Create the indexes and time-series collections that do not exist.
 
     Raises:
@@ -121,8 +154,8 @@ async def create_indexes(
         series = document.get_settings().timeseries
         try:
             if series is not None:
-                name = document.get_collection_name()
-                await _create_collection(database, series.build_query(name))
+                collection = document.get_pymongo_collection()
+                await _create_collection(collection.database, series.build_query(collection.name))
             await cast("Any", _initializer(document)).init_indexes(document)
         except OperationFailure as error:
             if error.code not in _INDEX_CODES:
@@ -156,8 +189,7 @@ class _ClassInitializer(Initializer):
                 )
         if settings.name is None:
             settings.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        if "validate_on_save" not in settings.model_fields_set:
-            settings.validate_on_save = True
+        cls._db_alias = getattr(getattr(cls, "Settings", None), "db_alias", None)
 
     async def init_document(self, cls: Any) -> Any:
         # beanie skips its own base class; once initialized, no class can be derived from it.

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from decimal import DecimalException
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from beanie.exceptions import DocumentNotFound, RevisionIdWasChanged
 from bson.errors import InvalidDocument
+from gridfs import NoFile
+from gridfs.errors import FileExists
 from pydantic import BaseModel, ValidationError
 from pymongo.errors import (
     BulkWriteError,
@@ -23,6 +27,7 @@ from werkzeug.exceptions import (
     BadRequest,
     Conflict,
     HTTPException,
+    NotFound,
     RequestEntityTooLarge,
     UnprocessableEntity,
 )
@@ -32,6 +37,7 @@ from quartpatterns._shared.unavailable import ServiceUnavailableError, register_
 __all__ = [
     "DocumentInvalid",
     "MongoUnavailable",
+    "StoredDocumentError",
     "diagnose",
     "handle_database_error",
     "is_unstorable_value",
@@ -57,17 +63,44 @@ class DocumentInvalid(UnprocessableEntity):
 
     Arguments:
         error: pydantic's error.
+        path: The names of the fields that lead to the embedded document of *error*.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, error: ValidationError) -> None:
+    def __init__(self, error: ValidationError, path: Iterable[str] = ()) -> None:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         self.fields: dict[str, str] = {
-            ".".join(map(str, one["loc"])) or "document": one["msg"] for one in details
+            ".".join((*path, *map(str, one["loc"]))) or "document": one["msg"] for one in details
         }
         """What is wrong with each field; a field of an embedded document is ``imdb.rating``."""
         super().__init__("; ".join(f"{name}: {text}" for name, text in self.fields.items()))
+
+
+class StoredDocumentError(ValueError):
+    """A document of the database is not valid for its class, which may have changed meanwhile.
+
+    It is no :exc:`DocumentInvalid`, because the client did nothing wrong: the response is a 500,
+    and the application logs the error. The message names the class and the fields, and holds no
+    value. The cause is pydantic's error. ``ident`` is the id that was looked for, or None.
+
+    Arguments:
+        error: pydantic's error.
+        ident: The id of the document, if it is known.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, error: ValidationError, ident: object = None) -> None:
+        self.ident = ident
+        self.fields = DocumentInvalid(error).fields
+        """What is wrong with each field."""
+        which = "" if ident is None else f" with the id {ident}"
+        details = "; ".join(f"{name}: {text}" for name, text in self.fields.items())
+        super().__init__(
+            f"a stored document{which} is not valid for the class {error.title} ({details}):"
+            " change the class, or correct the document in the database"
+        )
 
 
 _ID_FIELDS = frozenset({"_id", "id", "revision_id"})
@@ -123,6 +156,10 @@ _LARGE = (
     " GridFS."
 )
 _DEEP = "The document is nested more deeply than MongoDB allows."
+_REVISION = "Another request has changed the document. Read it again, and repeat the change."
+_GONE = "The document does not exist any more."
+_FILE_EXISTS = "A file with this id already exists."
+_NO_FILE = "There is no such file."
 _UNSTORABLE = "A value is too large for MongoDB, or of a type that it can't store."
 
 # https://github.com/mongodb/mongo/blob/v8.0/src/mongo/base/error_codes.yml
@@ -140,6 +177,12 @@ _CODES: Mapping[int, Callable[[], HTTPException]] = {
     17420: partial(RequestEntityTooLarge, _LARGE),
     40573: partial(MongoUnavailable, _REPLICA_SET),
 }
+_ANSWERS: Mapping[type[Exception], Callable[[], HTTPException]] = {
+    RevisionIdWasChanged: partial(Conflict, _REVISION),
+    DocumentNotFound: partial(NotFound, _GONE),
+    FileExists: partial(Conflict, _FILE_EXISTS),
+    NoFile: partial(NotFound, _NO_FILE),
+}
 _DUPLICATE_KEY = 11000
 _ILLEGAL_OPERATION = 20
 
@@ -148,12 +191,16 @@ def diagnose(error: Exception) -> HTTPException | None:
     """Return the HTTP error for an error of the database, or None for a programming error.
 
     * 503, :exc:`MongoUnavailable`: the database cannot answer.
-    * 409: a unique index already has the value; the description names the fields.
+    * 409: a unique index already has the value, and the description names the fields; or another
+      request has changed the document, whose class has ``use_revision``.
+    * 404: the document that is to be changed, or a file of GridFS, does not exist.
     * 413 and 400: the document is larger than 16 MiB, or has a value that MongoDB cannot store.
     * 422: the document breaks a rule of its collection.
 
     .. versionadded:: 0.1
     """
+    if (made := _ANSWERS.get(type(error))) is not None:
+        return made()
     if isinstance(error, WaitQueueTimeoutError):
         return MongoUnavailable(_POOL, retry_after=1)
     if isinstance(error, NotPrimaryError):
@@ -192,7 +239,10 @@ def register_error_handlers(app: Quart) -> None:
     .. versionadded:: 0.1
     """
     register_unavailable_handler(
-        app, PyMongoError, InvalidDocument, OverflowError, UnicodeEncodeError, diagnose=diagnose
+        app,
+        *(PyMongoError, InvalidDocument, RevisionIdWasChanged, DocumentNotFound),
+        *(OverflowError, UnicodeEncodeError, DecimalException),
+        diagnose=diagnose,
     )
 
 
@@ -202,12 +252,12 @@ def is_unstorable_value(error: Exception) -> bool:
     # the program.
     if isinstance(error, InvalidDocument):
         return "NULL byte" in str(error)
-    # For large numbers and lone surrogates the driver raises built-in errors. Only the traceback
-    # tells them from the same errors of other code.
+    # For large numbers, decimals of more than 34 digits and lone surrogates the driver raises
+    # built-in errors. Only the traceback tells them from the same errors of other code.
     frames = traceback.walk_tb(error.__traceback__)
     modules = [frame.f_globals.get("__name__", "") for frame, _ in frames]
     from_driver = bool(modules) and modules[-1].startswith(("bson", "pymongo"))
-    return from_driver and isinstance(error, OverflowError | UnicodeEncodeError)
+    return from_driver and isinstance(error, OverflowError | UnicodeEncodeError | DecimalException)
 
 
 def _diagnose_operation(error: OperationFailure) -> HTTPException | None:

@@ -6,26 +6,30 @@ import copy
 from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from textwrap import shorten
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from beanie.odm.queries.find import FindMany
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from quart import Quart, abort
 from quart.signals import appcontext_pushed
 
 from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
-from quartpatterns.mongodb.connection import AppDatabase, LoopClient, current_database
+from quartpatterns.mongodb.connection import AppDatabases, LoopClient, current_database
 from quartpatterns.mongodb.documents import Document, create_indexes, initialize_classes
 from quartpatterns.mongodb.errors import (
+    StoredDocumentError,
     diagnose,
     is_unstorable_value,
     register_error_handlers,
 )
+from quartpatterns.mongodb.files import GridFSMixin
+from quartpatterns.mongodb.instead import MONGOENGINE_INSTEAD
+from quartpatterns.mongodb.json import register_document_json
+from quartpatterns.mongodb.routing import register_converter
 from quartpatterns.mongodb.settings import read_settings
+from quartpatterns.mongodb.wrappers import Database, MongoClient
 
 __all__ = ["MongoDB", "literal"]
 
@@ -36,7 +40,7 @@ MAX_SKIP = 2**31 - 1
 """The largest number of documents that every server can skip; a page after it is empty."""
 
 
-class MongoDB:
+class MongoDB(GridFSMixin):
     """The extension: it gives applications access to MongoDB, by documents or by collections.
 
     .. code-block:: python
@@ -71,12 +75,24 @@ class MongoDB:
         if app is not None:
             self.init_app(app)
 
+    def __getattr__(self, name: str) -> NoReturn:
+        """Raise an error that says what to write instead of a name of Flask-MongoEngine."""
+        remedy = MONGOENGINE_INSTEAD.get(name)
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}"
+            + (f": {remedy}" if remedy else ""),
+            name=name,
+            obj=self,
+        )
+
     def init_app(self, app: Quart) -> None:
         """Use the database that the settings of *app* name.
 
-        The settings are read now. When *app* starts, it connects and creates the indexes. If the
-        database cannot be reached, *app* does not start. If the database becomes unavailable later,
-        the response is a 503 until it is available again; see :func:`diagnose`.
+        ``app.url_map`` gets the converter ``<ObjectId:id>``, and ``jsonify`` writes documents and
+        ids as Flask-MongoEngine does. The settings are read now. When *app* starts, it connects
+        and creates the indexes. If the database cannot be reached, *app* does not start. If the
+        database becomes unavailable later, the response is a 503 until it is available again; see
+        :func:`diagnose`.
 
         Raises:
             RuntimeError: *app* is already initialized.
@@ -87,9 +103,11 @@ class MongoDB:
                 f"the application {app.name!r} already has a MongoDB object: call init_app() only"
                 " once"
             )
-        connection = AppDatabase(self, read_settings(app), self._documents.keys())
+        connection = AppDatabases(self, read_settings(app), self._documents.keys())
         app.extensions["mongodb"] = connection
         register_error_handlers(app)
+        register_converter(app)
+        register_document_json(app)
 
         async def initialize_documents(app: Quart, **values: Any) -> None:
             if not self._in_use:
@@ -101,12 +119,16 @@ class MongoDB:
 
         @app.before_serving
         async def open_database() -> None:
-            with _start_up_errors():
-                await connection.open()
+            for database in (connection, *connection.others.values()):
+                with _start_up_errors():
+                    await database.open()
             if connection.settings.create_indexes:
                 await self.create_indexes()
 
-        app.after_serving(connection.close)
+        @app.after_serving
+        async def close_databases() -> None:
+            for database in (connection, *connection.others.values()):
+                await database.close()
 
     def register(self, *documents: type[D]) -> type[D]:
         """Register document classes: ``@mongo.register``, or ``mongo.register(Movie, User)``.
@@ -139,42 +161,57 @@ class MongoDB:
             RuntimeError: An index or a document in the database conflicts with a new index, or
                 the database cannot be reached.
         """
-        client = self._client("mongo.create_indexes()")
+        self._loop_client("mongo.create_indexes()")
         with _start_up_errors():
-            await create_indexes(self._documents, client.database)
+            await create_indexes(self._documents)
 
     @property
-    def client(self) -> AsyncMongoClient[dict[str, Any]]:
+    def client(self) -> MongoClient:
         """PyMongo's client of the current application for the running event loop.
 
         Raises:
             RuntimeError: There is no context, or this is a synchronous view.
         """
-        return self._client("mongo.client").client
+        return self._loop_client("mongo.client").client
 
     @property
-    def db(self) -> AsyncDatabase[dict[str, Any]]:
-        """PyMongo's database: ``await mongo.db["users"].find_one({"name": "x"})``.
+    def db(self) -> Database:
+        """PyMongo's database: ``await mongo.db.users.find_one({"name": "x"})``.
 
         Raises:
             RuntimeError: There is no context, or this is a synchronous view.
         """
-        return self._client("mongo.db").database
+        return self._loop_client("mongo.db").database
+
+    def database(self, alias: str) -> Database:
+        """Return the database with this alias of several in ``MONGODB_SETTINGS``.
+
+        Arguments:
+            alias: The ``alias`` of the settings.
+
+        Raises:
+            RuntimeError: No database has this alias, there is no context, or this is a synchronous
+                view.
+        """
+        return self._loop_client("mongo.database()", alias).database
 
     @asynccontextmanager
-    async def transaction(self, **options: Any) -> AsyncGenerator[AsyncClientSession]:
+    async def transaction(
+        self, *, alias: str | None = None, **options: Any
+    ) -> AsyncGenerator[AsyncClientSession]:
         """Run a transaction: ``async with mongo.transaction() as session:``.
 
         Pass the session to each operation in it: ``await movie.save(session=session)``. The end
         of the block commits; an error or a cancellation rolls back. It needs a replica set.
 
         Arguments:
+            alias: The alias of the database, if it is not the default one.
             options: Passed to :meth:`AsyncClientSession.start_transaction`, for example
                 ``read_concern``.
         """
-        async with self._client("mongo.transaction()").client.start_session() as session:
-            async with await session.start_transaction(**options):
-                yield session
+        client = self._loop_client("mongo.transaction()", alias).client
+        async with client.start_session() as session, await session.start_transaction(**options):
+            yield session
 
     async def get_or_404(
         self, document: type[D], ident: Any, *, description: str | None = None, **options: Any
@@ -189,13 +226,19 @@ class MongoDB:
 
         Raises:
             NotFound: There is no such document, or *ident* is not a valid id.
+            StoredDocumentError: The document is not valid for its class.
         """
+        id = TypeAdapter(cast("Any", document.model_fields["id"].annotation))
         try:
-            id = TypeAdapter(cast("Any", document.model_fields["id"].annotation))
-            query = document.find_one({"_id": literal(id.validate_python(ident))}, **options)
-            value: D | None = await query
-        except (OverflowError, ValidationError, ValueError) as error:
-            if not (isinstance(error, ValidationError) or is_unstorable_value(error)):
+            valid = id.validate_python(ident)
+        except ValidationError:
+            abort(404, description=description)
+        query: Awaitable[D | None] = document.find_one({"_id": literal(valid)}, **options)
+        try:
+            with _stored_documents(valid):
+                value = await query
+        except (ArithmeticError, UnicodeEncodeError) as error:
+            if not is_unstorable_value(error):
                 raise
             value = None
         return _or_404(value, description)
@@ -205,16 +248,21 @@ class MongoDB:
 
         Raises:
             NotFound: There is none.
+            StoredDocumentError: The document is not valid for its class.
         """
-        return _or_404(await query.first_or_none(), description)
+        with _stored_documents():
+            found = await query.first_or_none()
+        return _or_404(found, description)
 
     async def one_or_404(self, query: FindMany[M], *, description: str | None = None) -> M:
         """Return the only document of *query*.
 
         Raises:
             NotFound: There is none, or more than one.
+            StoredDocumentError: A document is not valid for its class.
         """
-        found = await _slice(query, 0, 2).to_list()
+        with _stored_documents():
+            found = await _slice(query, 0, 2).to_list()
         return _or_404(found[0] if len(found) == 1 else None, description)
 
     async def paginate(
@@ -242,6 +290,7 @@ class MongoDB:
 
         Raises:
             NotFound: There is no such page, and *error_out* is true.
+            StoredDocumentError: A document is not valid for its class.
         """
         page, per_page = page_numbers(
             page=page, per_page=per_page, max_per_page=max_per_page, error_out=error_out
@@ -259,7 +308,8 @@ class MongoDB:
 
         items: list[M] = []
         if (skip := (page - 1) * per_page) <= MAX_SKIP - per_page:
-            items = await _slice(query, skip, per_page + (not count)).to_list()
+            with _stored_documents():
+                items = await _slice(query, skip, per_page + (not count)).to_list()
         if not items and page > 1 and error_out:
             abort(404)
         return Pagination[M].of(
@@ -272,14 +322,14 @@ class MongoDB:
             fetch=fetch,
         )
 
-    def _client(self, used_for: str) -> LoopClient:
+    def _loop_client(self, used_for: str, alias: str | None = None) -> LoopClient:
         connection = current_database(used_for)
         if connection.mongo is not self:
             raise RuntimeError(
                 f"{used_for}: the current application is initialized with another MongoDB object;"
                 " use that object, or call init_app() of this one"
             )
-        return connection.client(used_for)
+        return connection.with_alias(alias).client(used_for)
 
 
 def literal(value: Any) -> dict[str, Any]:
@@ -305,6 +355,15 @@ def _or_404(value: M | None, description: str | None) -> M:
     if value is None:
         abort(404, description=description)
     return value
+
+
+@contextmanager
+def _stored_documents(ident: object = None) -> Generator[None]:
+    """Raise a :exc:`StoredDocumentError` if a document of the database is not valid."""
+    try:
+        yield
+    except ValidationError as error:
+        raise StoredDocumentError(error, ident) from error
 
 
 @contextmanager

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
-from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.common import VALIDATORS
+from pymongo.errors import ConfigurationError, PyMongoError
 from quart import Quart
 
 from quartpatterns._shared.settings import (
@@ -20,8 +19,9 @@ from quartpatterns._shared.settings import (
     invalid_setting,
     refuse_unknown,
 )
+from quartpatterns.mongodb.wrappers import Database, MongoClient
 
-__all__ = ["DEFAULTS", "Settings", "read_settings"]
+__all__ = ["DEFAULTS", "MONGODB_INSTEAD", "MONGO_INSTEAD", "Settings", "read_settings", "read_uri"]
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -49,20 +49,47 @@ DEFAULT_OPTIONS: Mapping[str, Any] = MappingProxyType(
 )
 """Options of the client that neither the URL nor ``MONGODB_SETTINGS`` sets."""
 
-# Settings of Flask-MongoEngine.
-_INSTEAD = {
-    f"MONGODB_{name.upper()}": f"set {name!r} in MONGODB_SETTINGS"
-    for name in ("db", "username", "password", "connect", "tz_aware", "alias")
-}
 # MongoEngine's names for options of PyMongo.
 _RENAMED = {
     "authentication_source": "authSource",
     "authentication_mechanism": "authMechanism",
-    "authmechanismproperties": "authMechanismProperties",
 }
-# Options of MongoEngine's connections that mean nothing to a client of one application.
-_IGNORED = ("alias", "connect", "mongo_client_class")
 _ADDRESS = ("host", "port", "username", "password")
+# Options of MongoEngine's connections that are not options of PyMongo's client.
+_NAMES = ("db", "name", "alias", *_ADDRESS, *_RENAMED)
+_REFUSED = {
+    "is_mock": "use a database of a real server in tests, and set MONGODB_URL",
+    "mongo_client_class": "the client is PyMongo's AsyncMongoClient",
+}
+MONGODB_INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        "MONGODB_DATABASE": "set MONGODB_DB",
+        "MONGODB_URI": "set MONGODB_URL",
+        **{f"MONGODB_{name.upper()}": remedy for name, remedy in _REFUSED.items()},
+    }
+)
+"""Settings that Flask-MongoEngine passes to MongoEngine, and what to write instead."""
+
+DEFAULT_ALIAS = "default"
+"""The alias of the database of document classes that have no ``db_alias``, as in MongoEngine."""
+
+# Settings of Flask-PyMongo before version 2, which version 2 ignores.
+_OLD_NAMES = (
+    *("HOST", "PORT", "DBNAME", "USERNAME", "PASSWORD", "AUTH_SOURCE", "AUTH_MECHANISM"),
+    *("REPLICA_SET", "READ_PREFERENCE", "SOCKET_TIMEOUT_MS", "CONNECT_TIMEOUT_MS", "CONNECT"),
+    *("SERVER_SELECTION_TIMEOUT_MS", "MAX_POOL_SIZE", "DOCUMENT_CLASS", "AUTO_START_REQUEST"),
+    *("URL", "DB", "DATABASE", "OPTIONS"),
+)
+MONGO_INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        f"MONGO_{name}": (
+            'set MONGO_URI = "mongodb://user:password@host:27017/database?option=value", or pass'
+            " options of the client to PyMongo()"
+        )
+        for name in _OLD_NAMES
+    }
+)
+"""Settings of old versions of Flask-PyMongo, and what to write instead."""
 
 
 @dataclass(slots=True)
@@ -73,15 +100,17 @@ class Settings:
         hosts: A URL, or host names.
         port: The port of host names without one.
         options: The options of the client.
-        database: The database if the URL names none.
+        database: The database if the URL names none. If neither does, there is none.
         create_indexes: Whether to create the indexes of documents at start-up.
+        alias: The name that document classes use for this database.
     """
 
     hosts: str | list[str]
     port: int
     options: dict[str, Any]
-    database: str
-    create_indexes: bool
+    database: str | None
+    create_indexes: bool = False
+    alias: str = DEFAULT_ALIAS
 
     def set_default_options(self, defaults: Mapping[str, Any]) -> bool:
         """Set options that are not set, and return whether there were any.
@@ -97,56 +126,184 @@ class Settings:
         self.options = new | options
         return bool(new)
 
-    def client(self) -> AsyncMongoClient[dict[str, Any]]:
+    def client(self) -> MongoClient:
         """Return a new client. It connects when it is first used."""
-        return AsyncMongoClient(self.hosts, self.port, **self.options)
+        return MongoClient(self.hosts, self.port, **self.options)
 
-    def database_of(
-        self, client: AsyncMongoClient[dict[str, Any]]
-    ) -> AsyncDatabase[dict[str, Any]]:
-        """Return the database of the application."""
-        return client.get_default_database(self.database)
+    def database_of(self, client: MongoClient) -> Database | None:
+        """Return the database of the application, or None if no setting names one.
+
+        Raises:
+            PyMongoError: The name is not valid.
+        """
+        try:
+            return client.get_default_database(self.database)
+        except ConfigurationError:
+            if self.database is None:
+                return None
+            raise
 
 
-def read_settings(app: Quart) -> Settings:
-    """Return the settings of *app*, whose configuration gets the missing defaults.
+def read_settings(app: Quart) -> dict[str, Settings]:
+    """Return the settings of the databases of *app*, the default one first, by alias.
+
+    The configuration of *app* gets the missing defaults.
 
     Raises:
         SettingError: A setting is invalid or unknown; the message names its key.
     """
+    refuse_unknown(app.config, (), (), MONGO_INSTEAD)
     apply_defaults(app, DEFAULTS)
-    refuse_unknown(app.config, "MONGODB_", DEFAULTS, _INSTEAD)
-    settings = _read(SettingsReader(app.config))
-    settings.set_default_options(DEFAULT_OPTIONS)
-    try:
-        settings.database_of(settings.client())
-    except (PyMongoError, TypeError, ValueError) as error:
-        key = "MONGODB_URL" if app.config["MONGODB_URL"] else "MONGODB_SETTINGS"
-        raise SettingError(key, f"{key} is invalid: {error}") from error
+    config = cast("dict[str, Any]", app.config)
+    flat = {
+        key: name
+        for key in config
+        if key.startswith("MONGODB_")
+        and (name := key.removeprefix("MONGODB_").lower()) in {*_NAMES, *VALIDATORS}
+    }
+    refuse_unknown(config, "MONGODB_", {*DEFAULTS, *flat, "MONGODB_DB"}, MONGODB_INSTEAD)
+    read = SettingsReader(config)
+    if issubclass(type(config["MONGODB_SETTINGS"]), list | tuple):
+        found = _read_list(read, flat)
+    else:
+        for key in ("MONGODB_USERNAME", "MONGODB_PASSWORD"):
+            if config["MONGODB_URL"] and config.get(key) is not None:
+                raise SettingError(
+                    key, f"{key} can't be set beside MONGODB_URL: add it to the URL."
+                )
+        given = read.mapping("MONGODB_SETTINGS", secret=True)
+        options: dict[str, Any] = {name: read.value(key) for key, name in flat.items()}
+        if options["host"] == DEFAULTS["MONGODB_HOST"]:
+            del options["host"]
+        # The default of the port applies to host names, and not to a URL.
+        del options["port"]
+        found = [_read(read, options | _normalized(given), use_url=True)]
+    connections = {one.alias: one for one in found}
+    if len(connections) < len(found):
+        raise SettingError(
+            "MONGODB_SETTINGS", "MONGODB_SETTINGS: each database needs its own 'alias'."
+        )
+    if DEFAULT_ALIAS in connections:
+        connections = {DEFAULT_ALIAS: connections[DEFAULT_ALIAS]} | connections
+    for settings in found:
+        settings.set_default_options(DEFAULT_OPTIONS)
+        key = "MONGODB_URL" if config["MONGODB_URL"] else "MONGODB_SETTINGS"
+        if not config[key] and (own := sorted(flat.keys() - DEFAULTS.keys())):
+            key = own[0]
+        _validate(settings, key)
+    return connections
+
+
+def read_uri(
+    app: Quart, uri: str | None, args: Sequence[Any] = (), options: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings of a :class:`~quartpatterns.mongodb.PyMongo` object.
+
+    Arguments:
+        app: The application, whose ``MONGO_URI`` is used if *uri* is None.
+        uri: The URI, or None.
+        args: Arguments of PyMongo's client that follow the URI.
+        options: Options of PyMongo's client.
+
+    Raises:
+        SettingError: There is no URI, or it or an option is invalid.
+    """
+    config = cast("dict[str, Any]", app.config)
+    refuse_unknown(config, (), (), MONGO_INSTEAD)
+    read = SettingsReader({"MONGO_URI": config.get("MONGO_URI") if uri is None else uri})
+    if read.value("MONGO_URI") is None:
+        raise SettingError(
+            "MONGO_URI",
+            'MONGO_URI must be set, for example to "mongodb://localhost:27017/myapp", or the URI'
+            " must be an argument: PyMongo(app, uri).",
+        )
+    text = read.text("MONGO_URI", secret=True)
+    if "://" in text:
+        text = read.url("MONGO_URI", ("mongodb", "mongodb+srv"))
+    if len(args) > len(_POSITIONAL):
+        raise TypeError(f"PyMongo() takes at most {len(_POSITIONAL)} arguments after the URI")
+    given: dict[str, Any] = dict(zip(_POSITIONAL, args, strict=False))
+    if both := given.keys() & (options or {}).keys():
+        raise TypeError(f"PyMongo() got several values for {', '.join(sorted(both))}")
+    given.update(options or {})
+    port = given.pop("port", None)
+    ports = SettingsReader({"port": DEFAULTS["MONGODB_PORT"] if port is None else port})
+    settings = Settings(text, ports.count("port", maximum=65535), given, database=None)
+    # As in Flask-PyMongo, PyMongo's own default applies to UUIDs.
+    settings.set_default_options(
+        {name: DEFAULT_OPTIONS[name] for name in DEFAULT_OPTIONS if name != "uuidRepresentation"}
+    )
+    _validate(settings, "MONGO_URI")
     return settings
 
 
-def _read(read: SettingsReader) -> Settings:
-    given = read.mapping("MONGODB_SETTINGS", secret=True)
+# The positional arguments of PyMongo's client after the URI.
+_POSITIONAL = ("port", "document_class", "tz_aware", "connect", "type_registry")
+
+
+def _validate(settings: Settings, key: str) -> None:
+    try:
+        settings.database_of(settings.client())
+    except (PyMongoError, TypeError, ValueError) as error:
+        raise SettingError(key, f"{key} is invalid: {error}") from error
+
+
+def _read_list(read: SettingsReader, flat: Mapping[str, str]) -> list[Settings]:
+    """Return the settings of several databases."""
+    given: Any = read.value("MONGODB_SETTINGS")
+    set_too = [key for key in (*flat, "MONGODB_URL") if read.value(key) != DEFAULTS.get(key)]
+    if set_too:
+        raise SettingError(
+            set_too[0],
+            f"{set_too[0]} can't be set beside a list in MONGODB_SETTINGS: set it in each item of"
+            " the list.",
+        )
+    if not given:
+        raise invalid_setting("MONGODB_SETTINGS", "a mapping, or a list of mappings", given)
+    readers = (SettingsReader({**read.config, "MONGODB_SETTINGS": one}) for one in given)
+    return [
+        _read(one, _normalized(one.mapping("MONGODB_SETTINGS", secret=True)), use_url=False)
+        for one in readers
+    ]
+
+
+def _normalized(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings by their names in lower case; Flask-MongoEngine accepts a prefix."""
+    return {name.lower().removeprefix("mongodb_"): value for name, value in given.items()}
+
+
+def _read(read: SettingsReader, given: Mapping[str, Any], *, use_url: bool) -> Settings:
     options = {_RENAMED.get(k, k): v for k, v in given.items() if v is not None}
-    for name in _IGNORED:
-        options.pop(name, None)
+    for name, remedy in _REFUSED.items():
+        if options.pop(name, None):
+            raise SettingError(
+                "MONGODB_SETTINGS", f"{name!r} in MONGODB_SETTINGS is not supported: {remedy}."
+            )
+    # The client connects when the server starts, whatever this option says.
+    options.pop("connect", None)
+    alias = options.pop("alias", DEFAULT_ALIAS)
     # MongoEngine accepts both names.
     names = [options.pop(name, None) for name in ("name", "db")]
     address = {name: options.pop(name) for name in _ADDRESS if name in options}
+    url_key = "MONGODB_URL" if read.value("MONGODB_URL") else "MONGO_URI"
+    anything = any(names) or "host" in address or read.value("MONGODB_PORT") != 27017
     host: Any = address.pop("host", None) or read.text("MONGODB_HOST")
     port: Any = address.pop("port", None)
-    if read.value("MONGODB_URL"):
-        url = read.url("MONGODB_URL", ("mongodb", "mongodb+srv"))
+    if use_url and read.config.get(url_key) and (url_key == "MONGODB_URL" or not anything):
+        url = read.url(url_key, ("mongodb", "mongodb+srv"))
         address, host, port = {}, url, None
     if not isinstance(host, str) and not issubclass(type(host), list | tuple):
         requirement = "a mapping whose 'host' is a name, a URL or a list of names"
         raise invalid_setting("MONGODB_SETTINGS", requirement, given, secret=True)
+    hosts = host if isinstance(host, str) else list(host)
+    if isinstance(hosts, str) and "://" in hosts:
+        SettingsReader({"host": hosts}).url("host", ("mongodb", "mongodb+srv"))
     ports = read if port is None else SettingsReader({"MONGODB_PORT": port})
     return Settings(
-        hosts=host if isinstance(host, str) else list(host),
+        hosts=hosts,
         port=ports.count("MONGODB_PORT", maximum=65535),
         options={**options, **address},
         database=names[0] or names[1] or DEFAULT_DATABASE,
         create_indexes=read.boolean("MONGODB_CREATE_INDEXES"),
+        alias=SettingsReader({"alias": alias}).text("alias"),
     )

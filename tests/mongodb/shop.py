@@ -27,6 +27,9 @@ class Item(Document):
     tags: list[str] = []
     size: Size | None = None
 
+    class Settings:
+        validate_on_save = True
+
 
 @mongo.register
 class Animal(Document):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -19,7 +20,13 @@ from quart import Quart
 from werkzeug.exceptions import HTTPException
 
 from quartpatterns.compare.processes import free_port
-from quartpatterns.mongodb import MongoUnavailable, diagnose
+from quartpatterns.mongodb import (
+    Document,
+    MongoDB,
+    MongoUnavailable,
+    StoredDocumentError,
+    diagnose,
+)
 from tests.mongodb.shop import SLEEP, Item, connection, make_app, mongo, pool
 
 
@@ -253,3 +260,99 @@ def test_transaction_conflict() -> None:
     answer = diagnose(error)
     assert isinstance(answer, MongoUnavailable)
     assert ("Retry-After", "1") in answer.get_headers()
+
+
+async def test_changed_document(app_class: type[Quart], mongodb_url: str) -> None:
+    """A document that another request has changed is a 409, and a deleted one a 404."""
+    mongo = MongoDB()
+
+    @mongo.register
+    class Page(Document):
+        text: str = ""
+        price: Decimal = Decimal(0)
+
+        class Settings:
+            use_revision = True
+
+    app = app_class(__name__)
+    app.config["MONGODB_URL"] = mongodb_url
+    mongo.init_app(app)
+
+    @app.post("/<action>")
+    async def change(action: str) -> str:
+        page = await Page().insert()
+        meanwhile = await mongo.get_or_404(Page, page.id)
+        if action == "delete":
+            await meanwhile.delete()
+        else:
+            meanwhile.text = "first"
+            await meanwhile.save()
+        page.text = "second"
+        await (page.save() if action == "save" else page.replace())
+        return ""
+
+    @app.post("/decimal/<digits>")
+    async def store(digits: str) -> str:
+        await Page(price=Decimal(digits)).insert()
+        return ""
+
+    client = app.test_client()
+    for action in ("save", "replace", "delete"):
+        response = await client.post(f"/{action}")
+        assert response.status_code == 409
+        assert "Read it again" in await response.get_data(as_text=True)
+    assert (await client.post(f"/decimal/{'9' * 34}")).status_code == 200
+    assert (await client.post(f"/decimal/{'9' * 35}")).status_code == 400
+    assert (await client.post("/decimal/1e9999")).status_code == 400
+    async with app.app_context():
+        assert await Page.find(Page.text == "second").count() == 0
+        with localcontext(prec=40):
+            assert await Page.find(Page.price == Decimal("9" * 34)).count() == 1
+    await connection(app).close()
+
+
+async def test_deleted_document(app: Quart) -> None:
+    """A document without revisions that was deleted meanwhile is a 404."""
+    async with app.app_context():
+        item = await Item(name="x").insert()
+        await item.delete()
+        assert (await answer_to(item.replace())).code == 404
+        assert (await answer_to(item.sync())).code == 404
+
+
+async def test_stored_document(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
+    """A stored document that is not valid for its class is a logged 500, and not a 404."""
+
+    @app.get("/<way>")
+    async def view(way: str) -> str:
+        query = Item.find(Item.name == "secret")
+        if way == "get":
+            await mongo.get_or_404(Item, ident)
+        elif way == "first":
+            await mongo.first_or_404(query)
+        elif way == "one":
+            await mongo.one_or_404(query)
+        else:
+            await mongo.paginate(query)
+        return ""
+
+    async with app.app_context():
+        inserted = await mongo.db.item.insert_one({"name": "secret", "price": "much"})
+        ident = inserted.inserted_id
+        with pytest.raises(StoredDocumentError) as caught:
+            await mongo.get_or_404(Item, ident)
+        assert (caught.value.ident, list(caught.value.fields)) == (ident, ["price"])
+        assert f"with the id {ident} is not valid for the class Item" in str(caught.value)
+        assert "secret" not in str(caught.value)
+    client = app.test_client()
+    for way in ("get", "first", "one", "page"):
+        caplog.clear()
+        assert (await client.get(f"/{way}")).status_code == 500
+        assert "a stored document" in caplog.text
+        assert "price: Input should be a valid integer" in caplog.text
+    # A wrong id is still a 404, and so is one that the driver can't send.
+    async with app.app_context():
+        for wrong in ("x", 7, None, {"$ne": None}, "6" * 25):
+            with pytest.raises(HTTPException) as not_found:
+                await mongo.get_or_404(Item, wrong)
+            assert not_found.value.code == 404

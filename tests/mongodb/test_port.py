@@ -42,7 +42,9 @@ INVALID: list[Any] = [
     pytest.param({"json": {"title": "\ud800"}}, 400, id="lone surrogate"),
     pytest.param({"json": {"title": "x" * 17_000_000}}, 413, id="large request"),
     pytest.param({"json": []}, 400, id="list"),
-    pytest.param({"json": None}, 400, id="null"),
+    pytest.param(
+        {"data": b"null", "headers": {"Content-Type": "application/json"}}, 400, id="null body"
+    ),
     pytest.param({"json": "text"}, 400, id="text"),
     pytest.param({"form": {}}, 422, id="empty form"),
     pytest.param({"form": {"title": ""}}, 422, id="empty title"),

@@ -16,6 +16,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 TRIAL = """
 import asyncio
+import io
+
+from quart.datastructures import FileStorage
 
 
 async def main():
@@ -32,6 +35,12 @@ async def main():
         assert (await client.post("/movies", json=sent)).status_code == 409
         assert (await client.post("/movies", json={})).status_code == 422
         COLLECTION
+        other = pymongo_app.test_client()
+        answer = await (await other.get(f"/users/{result.inserted_id}")).get_json()
+        assert answer["_id"] == {"$oid": str(result.inserted_id)}
+        file = FileStorage(io.BytesIO(b"data"), "x")
+        assert (await other.post("/files/a.txt", files={"file": file})).status_code == 201
+        assert await (await other.get("/files/a.txt")).get_data() == b"data"
         async with app.app_context():
             assert user["name"] == "admin"
             assert (await find_user({"name": "admin"})) == user
@@ -56,14 +65,14 @@ print("done")
 
 def test_examples(replica_set: str) -> None:
     """The examples work together, on a replica set."""
-    use, collection, values, transaction, changes = BLOCKS
+    use, collection, pymongo, values, transaction, changes = BLOCKS
     url = urlsplit(replica_set)._replace(path="/readme").geturl()
     assert "mongodb://localhost/myapp" in use
-    use = use.replace("mongodb://localhost/myapp", url)
+    use, pymongo = (one.replace("mongodb://localhost/myapp", url) for one in (use, pymongo))
     clean = f"from pymongo import MongoClient\nMongoClient({url!r}).drop_database('readme')\n"
     trial = TRIAL.replace("        COLLECTION\n", indent(collection, "        "))
     done = subprocess.run(
-        [sys.executable, "-c", clean + use + values + transaction + changes + trial],
+        [sys.executable, "-c", clean + use + pymongo + values + transaction + changes + trial],
         capture_output=True,
         text=True,
         timeout=110,

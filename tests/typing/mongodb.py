@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.asynchronous.database import AsyncDatabase
 from werkzeug.exceptions import HTTPException
 
 from quartpatterns.mongodb import (
+    Database,
     Document,
     DocumentInvalid,
+    MongoClient,
     MongoDB,
     Pagination,
+    PyMongo,
     diagnose,
     literal,
     read_document,
@@ -49,8 +50,11 @@ async def infers_pages() -> None:
 
 
 async def gives_pymongo() -> None:
-    assert_type(mongo.db, AsyncDatabase[dict[str, Any]])
-    assert_type(mongo.client, AsyncMongoClient[dict[str, Any]])
+    assert_type(mongo.db, Database)
+    assert_type(mongo.client, MongoClient)
+    assert_type(await mongo.db.users.find_one_or_404(1), dict[str, Any])
+    assert_type(await mongo.cx.shop["users"].archive.find_one_or_404(1), dict[str, Any])
+    assert_type(PyMongo().db, Database | None)
     async with mongo.transaction() as session:
         assert_type(session, AsyncClientSession)
 

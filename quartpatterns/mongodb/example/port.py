@@ -42,6 +42,9 @@ class Movie(Document):
     actors: list[str] = []
     imdb: Imdb | None = None
 
+    class Settings:
+        validate_on_save = True
+
 
 @mongo.register
 class User(Document):
