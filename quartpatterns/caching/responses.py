@@ -75,7 +75,8 @@ class CachedResponse(Response):
     """
 
     def __init__(self, response: Response, timeout: Timeout = None) -> None:
-        if not isinstance(response, Response | WerkzeugResponse):
+        given: Any = response
+        if not isinstance(given, Response | WerkzeugResponse):
             raise TypeError(
                 "CachedResponse takes a response: CachedResponse(await make_response(...), 60)"
             )

@@ -244,9 +244,10 @@ def check_hash_method(name: str, value: object) -> HashMethod:
     Raises:
         SettingError: It is not one.
     """
+    method: Any = value
     try:
-        if callable(value) and isinstance(value(b"").hexdigest(), str):
-            return cast("HashMethod", value)
+        if isinstance(method(b"").hexdigest(), str):
+            return cast("HashMethod", method)
     except (AttributeError, TypeError, ValueError):
         pass
     raise invalid_setting(name, "a hash constructor, for example `hashlib.sha256`,", value)
