@@ -176,6 +176,8 @@ def _awaited(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         call = partial(method, self, *args, **options)
         return call() if in_greenlet() else self.run(name, call)
 
+    if method.__module__.startswith("sqlalchemy."):
+        wrapper.__doc__ = f"Await the result of SQLAlchemy's ``Query.{name}()``."
     wrapper.is_awaited_query_method = True  # type: ignore[attr-defined]
     return wrapper
 
