@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from werkzeug.datastructures import MultiDict
+from werkzeug.local import LocalProxy
 
 from quartpatterns.caching.errors import UncacheableError
 
@@ -54,6 +56,7 @@ _VALUES = (
     *(bool, int, float, complex, str, bytes, Enum, list, tuple, dict, set, frozenset),
     *_IDENTIFIED_BY_REPR,
 )
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 _numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _counts: dict[str, int] = {}
 # A random identifier for each object that has no other identity. The address would not do: Python
@@ -222,6 +225,8 @@ def fingerprint(value: Any) -> str:
 
 
 def _fingerprint(value: Any) -> str:
+    if type(value) is LocalProxy:  # such as current_user
+        value = cast("Any", value)._get_current_object()
     kind = type(value)  # pyright: ignore[reportUnknownVariableType] - narrowed
     if kind is int and value.bit_length() > 64:
         return f"int:{value:#x}"  # Python refuses to write more than 4,300 decimal digits.
@@ -254,8 +259,10 @@ def _identity(value: Any) -> str:
         return _fingerprint([getattr(value, field.name) for field in fields])
     own_repr: Any = type(value).__repr__
     shown = "" if own_repr is object.__repr__ else repr(value)
-    # NumPy and pandas abbreviate long values with "..." in the middle.
-    return repr(shown) if shown and "..." not in shown else _identifier(value)
+    # NumPy and pandas abbreviate long values with "..." in the middle. An address may be that of
+    # another object later.
+    usable = shown and "..." not in shown and _ADDRESS.search(shown) is None
+    return repr(shown) if usable else _identifier(value)
 
 
 def _identifier(value: Any) -> str:

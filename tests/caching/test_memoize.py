@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart, g
+from werkzeug.local import LocalProxy
 
 from quartpatterns.caching import Cache, UncacheableError, cache_memoize_hit, cache_memoize_miss
 from quartpatterns.caching.keys import code_digest, fingerprint
@@ -393,3 +394,41 @@ def test_code_digest() -> None:
     assert code_digest(one) == code_digest(make("\n\n\ndef f():\n    return [lambda: 1, 2]"))
     assert code_digest(one) != code_digest(make("def f():\n    return [lambda: 2, 2]"))
     assert code_digest(print)
+
+
+class Plain:
+    """Has no representation but the address."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class ShowsAddress(Plain):
+    def __repr__(self) -> str:
+        return f"ShowsAddress({object.__repr__(self)})"
+
+
+@pytest.mark.parametrize("user_class", [Plain, ShowsAddress])
+@pytest.mark.parametrize("behind_proxy", [True, False])
+async def test_address_is_no_identity(
+    cache: Cache, app: Quart, user_class: type[Plain], behind_proxy: bool
+) -> None:
+    """An object behind a proxy, such as ``current_user``, is not mistaken for an earlier one."""
+    current: list[Any] = [None]
+    proxy: Any = LocalProxy(lambda: current[0])
+
+    @cache.memoize(timeout=60)
+    async def number(one: Plain) -> int:
+        return one.number
+
+    async with app.app_context():
+        for each in range(10):
+            current[0] = None  # so that the next one gets the same address
+            current[0] = user_class(each)
+            assert await number(proxy if behind_proxy else current[0]) == each
+
+
+async def test_equal_values_behind_a_proxy(cache: Cache, app: Quart) -> None:
+    """A proxy is the same argument as its object."""
+    async with app.app_context():
+        assert fingerprint(LocalProxy(lambda: "ada")) == fingerprint("ada")
