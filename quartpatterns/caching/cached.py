@@ -23,7 +23,7 @@ from quartpatterns.caching.keys import (
     valid_key,
 )
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.request_reads import RequestReads, reads_of, watch_key
+from quartpatterns.caching.request_reads import KeyReads, RequestReads, reads_of, watch_key
 from quartpatterns.caching.responses import (
     ViewCall,
     cached_response,
@@ -91,14 +91,14 @@ class CachedCallable(Decorated):
         if current.method not in self._methods:
             return await self._uncached(call_)
         reads = reads_of(current)
-        covered: frozenset[str] = frozenset()
+        key_reads = KeyReads()
         if self._makes_key:
             with watch_key(reads) as key_reads:
                 # The base key is a version, too: deleting it deletes the responses to all hosts.
                 base_key = await self._base_key(call_, current)
-            covered = key_reads.names
         else:
             base_key = await self._base_key(call_, current)
+        covered = key_reads.covered
         if credentials(reads, self._vary, covered):
             return await self._uncached(call_)
         if reads.names and (private := reads.present(reads.names, self._vary, covered)):
@@ -115,7 +115,7 @@ class CachedCallable(Decorated):
             if record is None or record.payload is None:
                 return await self._uncached(call_)
         response, hit = await cached_response(
-            self._view_call(call_, current, reads, covered, is_a_view=is_a_view),
+            self._view_call(call_, current, reads, key_reads, is_a_view=is_a_view),
             call_.app_cache,
             cache_request,
             partial(self.call_function, call_, base_key),
@@ -135,7 +135,7 @@ class CachedCallable(Decorated):
         call_: Call,
         current: Request,
         reads: RequestReads,
-        covered: Collection[str],
+        key: KeyReads,
         *,
         is_a_view: bool,
     ) -> ViewCall:
@@ -146,7 +146,7 @@ class CachedCallable(Decorated):
             current,
             reads,
             self._vary,
-            covered,
+            key,
             self.accepts,
             self.is_stale(call_),
             self.options.etag,

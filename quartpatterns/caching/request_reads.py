@@ -12,7 +12,8 @@ Comparing, iterating and changing them works as before.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import lru_cache, wraps
 from inspect import getattr_static
 from typing import Any, cast
@@ -76,10 +77,14 @@ class ViewReads:
     Attributes:
         names: What it has read of the request.
         modified: Whether the session was modified.
+        globals: The attributes of ``g`` that it has read and that are not part of the key.
+        missed_globals: Whether it has looked for other attributes of ``g``, which do not exist.
     """
 
     def __init__(self) -> None:
         self.names: set[str] = set()
+        self.globals: set[str] = set()
+        self.missed_globals = False
         self.modified = False
 
 
@@ -316,21 +321,82 @@ def watch_session() -> Generator[_Watched]:
     and session interfaces other than Quart's need not set it.
     """
     context: Any = cast("Any", request_ctx)._get_current_object()
-    # FaithfulQuart has a property, which stores the session in "_session".
-    name = "_session" if "_session" in _attributes(context) else "session"
-    with _watching(context, name) as watched:
-        yield watched
-
-
-@contextmanager
-def _watching(owner: Any, name: str) -> Generator[_Watched]:
-    """Watch an attribute of a context."""
-    watched = _Watched(_attributes(owner)[name])
-    setattr(owner, name, LocalProxy(watched.access))
+    name = _session_name(context)
+    watched = _Watched(_attributes(context)[name])
+    setattr(context, name, LocalProxy(watched.access))
     try:
         yield watched
     finally:
-        setattr(owner, name, watched.value)
+        setattr(context, name, watched.value)
+
+
+def _session_name(context: Any) -> str:
+    # FaithfulQuart has a property, which stores the session in "_session".
+    return "_session" if "_session" in _attributes(context) else "session"
+
+
+# The attributes of g that the current key function or view reads.
+_global_names: ContextVar[set[str] | None] = ContextVar("global_names", default=None)
+_ALL_GLOBALS = "__dict__"
+_METHODS_OF_GLOBALS = ("get", "pop", "setdefault", "__contains__", "__getattr__")
+_CHANGES_OF_GLOBALS = ("__setattr__", "__delattr__")
+
+
+@contextmanager
+def _watch_globals() -> Generator[set[str]]:
+    """Record which attributes of ``g`` are read."""
+    current: Any = cast("Any", app_ctx).g
+    kind: Any = cast("Any", type(current))
+    if not hasattr(kind, "_quartpatterns_recording"):
+        # Not "current.__class__ = ...", which would store an attribute of g.
+        object.__setattr__(current, "__class__", _recording_globals(kind))
+    names: set[str] = set()
+    token = _global_names.set(names)
+    try:
+        yield names
+    finally:
+        _global_names.reset(token)
+
+
+@lru_cache(maxsize=64)
+def _recording_globals(kind: Any) -> Any:
+    """Return a subclass of the class of ``g`` that records which attributes are read."""
+
+    def get_attribute(self: Any, name: str) -> Any:
+        names = _global_names.get()
+        is_method = name in _METHODS_OF_GLOBALS or (name != _ALL_GLOBALS and name[:2] == "__")
+        if names is not None and not is_method:
+            names.add(name)
+        return object.__getattribute__(self, name)
+
+    namespace: dict[str, Any] = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__getattribute__": get_attribute,
+        "_quartpatterns_recording": True,
+    }
+    for method in (*_METHODS_OF_GLOBALS, *_CHANGES_OF_GLOBALS):
+        namespace[method] = _recording_global(getattr(kind, method), method)
+    return type(kind.__name__, (kind,), namespace)
+
+
+def _recording_global(method: Callable[..., Any], method_name: str) -> Callable[..., Any]:
+    @wraps(method)
+    def call(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        names = _global_names.get()
+        if names is None:
+            return method(self, name, *args, **kwargs)
+        had_all = _ALL_GLOBALS in names
+        try:
+            return method(self, name, *args, **kwargs)
+        finally:
+            # The method uses "__dict__", but reads only one name.
+            if not had_all:
+                names.discard(_ALL_GLOBALS)
+            if method_name not in _CHANGES_OF_GLOBALS:
+                names.add(name)
+
+    return call
 
 
 class KeyReads:
@@ -338,43 +404,63 @@ class KeyReads:
 
     Attributes:
         names: What it has read. It is part of the key.
+        globals: The attributes of ``g`` that it has read. They are part of the key.
+        before: What the hooks had read before.
     """
 
     def __init__(self) -> None:
         self.names: frozenset[str] = frozenset()
+        self.globals: frozenset[str] = frozenset()
+        self.before: frozenset[str] = frozenset()
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """What may be part of the key because hooks have left their results in ``g``."""
+        return self.before | {SESSION, AUTHORIZATION} if self.globals else frozenset()
+
+    @property
+    def covered(self) -> frozenset[str]:
+        """What is part of the key, if the view reads no other attributes of ``g``."""
+        return self.names | self.hooks
 
 
 @contextmanager
 def watch_key(reads: RequestReads) -> Generator[KeyReads]:
-    """Watch a function that makes the key of the current request.
-
-    If it reads ``g``, what the hooks before the view have read is part of the key: ``g`` is where
-    they leave their results.
-    """
-    before = frozenset(reads.names)
-    reads.names.clear()
-    context: Any = cast("Any", app_ctx)._get_current_object()
+    """Watch a function that makes the key of the current request."""
     found = KeyReads()
-    with watch_session() as session, _watching(context, "g") as g:
+    found.before = frozenset(reads.names)
+    reads.names.clear()
+    with watch_session() as session, _watch_globals() as globals_:
         try:
             yield found
         finally:
             names = set(reads.names)
-            reads.names.update(before)
+            reads.names.update(found.before)
             if session.accessed:
                 names.add(SESSION)
-            if g.accessed:
-                names |= before | {SESSION, AUTHORIZATION}
             found.names = frozenset(names)
+            found.globals = frozenset(globals_)
 
 
 @contextmanager
-def watch_view(reads: RequestReads) -> Generator[ViewReads]:
-    """Record what is read of the current request and its session."""
+def watch_view(reads: RequestReads, key: KeyReads | None = None) -> Generator[ViewReads]:
+    """Record what is read of the current request and its session.
+
+    Arguments:
+        reads: What was read of the request.
+        key: What the function has read that made the key. If that includes attributes of ``g``,
+            those that the view reads are recorded as well.
+    """
     before = set(reads.names)
     reads.names.clear()
     found = ViewReads()
-    with watch_session() as session:
+    with ExitStack() as stack:
+        session = stack.enter_context(watch_session())
+        known: dict[str, Any] = {}
+        globals_: set[str] = set()
+        if key is not None and key.globals:
+            known = dict(_attributes(cast("Any", app_ctx).g))
+            globals_ = stack.enter_context(_watch_globals())
         try:
             yield found
         finally:
@@ -384,3 +470,24 @@ def watch_view(reads: RequestReads) -> Generator[ViewReads]:
                 found.names.add(SESSION)
             # A session that was modified before the view adds a cookie to the response.
             found.modified = bool(session.value.modified)
+            if key is not None:
+                others = _other_globals(globals_, key.globals, known)
+                found.globals = others & {*known, _ALL_GLOBALS}
+                found.missed_globals = others != found.globals
+
+
+def _other_globals(
+    names: Collection[str], in_key: Collection[str], known: dict[str, Any]
+) -> set[str]:
+    """Return those of *names* that are not part of the key.
+
+    An object that is part of the key may have a second name, as ``g.user`` has.
+    """
+    if _ALL_GLOBALS in in_key:
+        return set()
+    same = [known[name] for name in in_key if type(known.get(name)).__module__ != "builtins"]
+    return {
+        name
+        for name in names
+        if name not in in_key and not any(known.get(name) is value for value in same)
+    }

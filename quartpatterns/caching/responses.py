@@ -30,6 +30,7 @@ from quartpatterns.caching.records import (
 from quartpatterns.caching.request_reads import (
     AUTHORIZATION,
     SESSION,
+    KeyReads,
     RequestReads,
     ViewReads,
     watch_view,
@@ -101,7 +102,7 @@ class ViewCall:
         current: The request.
         reads: What was read of it.
         vary: Lower-case names of the request headers that are part of the key.
-        covered: What else of the request is part of the key, as names of :class:`RequestReads`.
+        key: What else of the request is part of the key.
         accepts: Gets what the view has returned and returns whether to store it.
         is_stale: Gets a stored response and returns whether to call the view nevertheless.
         etag: Whether a response gets an ``ETag``, and 304 answers a client that has it.
@@ -112,7 +113,7 @@ class ViewCall:
     current: Request
     reads: RequestReads
     vary: Collection[str]
-    covered: Collection[str]
+    key: KeyReads
     accepts: Callable[[Any], Awaitable[bool]] | None = None
     is_stale: Callable[[Any], Awaitable[bool]] | None = None
     etag: bool = False
@@ -121,7 +122,23 @@ class ViewCall:
 
     def private_names(self, names: Iterable[str]) -> list[str]:
         """Return those of *names* that the request has, and that are not part of the key."""
-        return self.reads.present(names, self.vary, self.covered)
+        return self.reads.present(names, self.vary, self.key.names)
+
+    def absent_names(self, seen: ViewReads) -> tuple[str, ...]:
+        """Return what the view has found missing, and may find in other requests."""
+        names = seen.names | self.key.before if seen.missed_globals else seen.names
+        return self.reads.absent(names, self.vary, self.key.names)
+
+    def private_globals(self, seen: ViewReads) -> list[str]:
+        """Return the attributes of ``g`` that may name the visitor and are not part of the key.
+
+        They may, if the hooks before the view have read something that does.
+        """
+        if not seen.globals:
+            return []
+        covered = self.key.names
+        found = self.private_names(self.key.before) or credentials(self.reads, self.vary, covered)
+        return [*found, *(f"g.{name}" for name in seen.globals)] if found else []
 
     def report(self, names: Iterable[str]) -> None:
         """Report that a response is not stored, because *names* were read."""
@@ -245,7 +262,7 @@ async def make_conditional(response: Any, current: Request) -> None:
 async def _fresh_response(
     view: Callable[[], Awaitable[Any]], view_call: ViewCall, cache_request: CacheRequest
 ) -> FreshResult[Any]:
-    with watch_view(view_call.reads) as seen:
+    with watch_view(view_call.reads, view_call.key) as seen:
         returned = await view()
         if isinstance(returned, CachedResponse):
             _set_timeout(cache_request, returned.timeout)
@@ -275,17 +292,17 @@ async def _judged(
         return FreshResult(response, None, store=True)
     if _is_error(response):
         return FreshResult(response, None, store=False)
-    if private := view_call.private_names(seen.names):
+    if private := view_call.private_names(seen.names) + view_call.private_globals(seen):
         view_call.report(private)
         return FreshResult(response, None, store=True)
     vary = view_call.vary
-    if any(name == SESSION or name.startswith("cookie") for name in view_call.covered):
+    if any(name == SESSION or name.startswith("cookie") for name in view_call.key.covered):
         vary = [*vary, "cookie"]
     if seen.modified or not _is_shareable(response, vary):
         return FreshResult(response, None, store=True)
     if view_call.accepts is not None and not await view_call.accepts(returned):
         return FreshResult(response, None, store=False)
-    absent = view_call.reads.absent(seen.names, view_call.vary, view_call.covered)
+    absent = view_call.absent_names(seen)
     stored = StoredResponse(response.status_code, (), body, absent)
     return FreshResult(response, _to_stored(response, stored), store=True)
 
@@ -294,9 +311,10 @@ async def _fresh_value(returned: Any, view_call: ViewCall, seen: ViewReads) -> F
     """Return the value of a function that is not a view, with what to store of it."""
     assert view_call.value is not None
     read = [*seen.names] if seen.names else ()
-    private = [name for name in read if name not in view_call.covered]
-    private = view_call.private_names(private) + [
-        *view_call.reads.absent(private, view_call.vary, view_call.covered)
+    private = [
+        *view_call.private_names(read),
+        *view_call.private_globals(seen),
+        *view_call.absent_names(seen),
     ]
     if private:
         view_call.report(private)

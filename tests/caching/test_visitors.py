@@ -251,6 +251,87 @@ async def test_key_of_a_visitor(app: Quart, option: str, kind: str) -> None:
     assert len(calls) == 2
 
 
+VIEWS: dict[str, Callable[[], Any]] = {
+    "g": lambda: g.user,
+    "get of g": lambda: g.get("user"),
+    "in g": lambda: "user" in g and g.pop("user"),
+    "contents of g": lambda: vars(g._get_current_object())["user"],
+    "session": lambda: session.get("user"),
+    "cookie": lambda: request.cookies.get("user"),
+}
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+@pytest.mark.parametrize("key", [lambda: g.lang, lambda: g.get("lang"), lambda: g.lang_object])
+@pytest.mark.parametrize("sync", [True, False])
+async def test_key_of_something_else(
+    app: Quart, view: str, key: Callable[[], Any], sync: bool
+) -> None:
+    """A key from one attribute of ``g`` is no reason to share what depends on another one."""
+    read = VIEWS[view]
+
+    @app.before_request
+    async def hook() -> None:
+        g.user = request.cookies.get("user") or session.get("user")
+        g.lang, g.lang_object = "en", Headers({"lang": "en"})
+
+    def sync_view() -> str:
+        return str(read())
+
+    async def async_view() -> str:
+        return str(read())
+
+    cached = Cache(app).cached(key_prefix=lambda: f"page in {key()}")
+    app.add_url_rule("/", "view", cached(sync_view if sync else async_view))
+
+    @app.get("/login/<name>")
+    async def login(name: str) -> str:
+        session["user"] = name
+        return ""
+
+    for name in ("ada", "grace"):
+        client = app.test_client()
+        if view != "cookie":
+            await client.get(f"/login/{name}")
+            response = await client.get("/")
+        else:
+            response = await client.get("/", headers={"Cookie": f"user={name}"})
+        assert await response.get_data(as_text=True) == name
+    assert "ada" not in await get(app)
+
+
+async def test_key_in_g(app: Quart) -> None:
+    """What does not depend on the visitor is shared by all who have the key."""
+
+    @app.before_request
+    async def hook() -> None:
+        g.user, g.lang = request.cookies.get("user"), "en"
+
+    def read() -> str:
+        g.setdefault("connection", object())
+        return f"{g.lang} {'connection' in g}"
+
+    calls = Calls(app, read, key_prefix=lambda: f"page in {g.lang}")
+    assert await get(app, Cookie="user=ada") == "en True"
+    assert await get(app, Cookie="user=grace") == "en True"
+    assert calls.count == 1
+
+
+async def test_missing_in_g(app: Quart) -> None:
+    """What is made while ``g`` lacks an attribute is not for those who have it."""
+
+    @app.before_request
+    async def hook() -> None:
+        g.lang = "en"
+        if "user" in request.cookies:
+            g.user = request.cookies["user"]
+
+    calls = Calls(app, lambda: g.get("user"), key_prefix=lambda: f"page in {g.lang}")
+    assert [await get(app) for _ in range(2)] == ["None", "None"]
+    assert calls.count == 1
+    assert await get(app, Cookie="user=ada") == "ada"
+
+
 async def test_key_that_names_nobody(app: Quart) -> None:
     """A key function that does not read what the view reads is no reason to share."""
     Calls(app, lambda: request.cookies.get("user"), make_cache_key=lambda: request.path)

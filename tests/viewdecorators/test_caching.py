@@ -361,3 +361,49 @@ async def test_with_templated(app: Quart) -> None:
 def test_misuse(arguments: Any, options: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         cached(*arguments, **options)
+
+
+USERS: dict[str, Callable[[], Any]] = {
+    "current_user": lambda: current_user.get_id(),
+    "g": lambda: g.user.get_id(),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "view"), [("current_user", "current_user"), ("current_user", "g"), ("g", "g")]
+)
+@pytest.mark.parametrize("sync", [True, False])
+async def test_key_of_the_user(app: Quart, key: str, view: str, sync: bool) -> None:
+    """Each user has one response if the key names the user."""
+    manager = LoginManager(app)
+    calls: list[int] = []
+
+    class User(UserMixin):
+        def __init__(self, name: str) -> None:
+            self.id = name
+
+    @manager.user_loader
+    async def load(name: str) -> User:
+        return User(name)
+
+    @app.get("/login/<name>")
+    async def login(name: str) -> str:
+        login_user(User(name))
+        return ""
+
+    def sync_view() -> str:
+        calls.append(1)
+        return str(USERS[view]())
+
+    async def async_view() -> str:
+        return sync_view()
+
+    decorator = Cache(app).cached(key_prefix=lambda: f"page of {USERS[key]()}")
+    app.add_url_rule("/a", "view", login_required(decorator(sync_view if sync else async_view)))
+    clients = {name: app.test_client() for name in ("ada", "grace")}
+    for name, client in clients.items():
+        await client.get(f"/login/{name}")
+    for _ in range(2):
+        for name, client in clients.items():
+            assert await text(client) == name
+    assert len(calls) == 2
