@@ -84,7 +84,9 @@ class CachedCallable(Decorated):
                 self._prefix(None)  # raises an error
             return await self._response(call_, is_a_view=is_a_view)
         key = await self._base_key(call_, cast(Any, request) if has_request_context() else None)
-        return await self.function_result(call_, self.cache_request(call_, key, call_version(key)))
+        cache_request = self.cache_request(call_, key, call_version(key))
+        same_for_all = not self._makes_key
+        return await self.function_result(call_, cache_request, same_for_all=same_for_all)
 
     async def _response(self, call_: Call, *, is_a_view: bool) -> Any:
         current: Request = cast(Any, request)._get_current_object()

@@ -247,13 +247,22 @@ class Decorated:
         tags = tag_versions(self.options.tags, ttl, call_.args, call_.kwargs)
         return CacheRequest(key, seconds, self.stale_seconds, dict.fromkeys(versions, ttl) | tags)
 
-    async def function_result(self, call_: Call, cache_request: CacheRequest) -> Any:
-        """Return the value of the function, from the cache or by calling it."""
+    async def function_result(
+        self, call_: Call, cache_request: CacheRequest, *, same_for_all: bool
+    ) -> Any:
+        """Return the value of the function, from the cache or by calling it.
+
+        Arguments:
+            call_: The call.
+            cache_request: What to look up.
+            same_for_all: Whether all calls have the same key.
+        """
+        on_private = self.report_private if same_for_all else None
         result, hit = await cached_result(
             call_.app_cache,
             cache_request,
             partial(self.call_function, call_, cache_request.key),
-            ResultPolicy(self.options.cache_none, self.accepts, self.is_stale(call_)),
+            ResultPolicy(self.options.cache_none, self.accepts, self.is_stale(call_), on_private),
             forced=await self.is_forced(call_),
         )
         if hit and self.sends(self.hit_signal, call_.app_cache):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import Environment, Undefined, nodes
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheExtension", "install"]
 
+log = logging.getLogger("quartpatterns.caching")
 _CACHE = "_quartpatterns_cache"
 
 
@@ -30,6 +33,10 @@ class CacheExtension(Extension):
     """
 
     tags = {"cache"}
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._reported: set[str] = set()
 
     def parse(self, parser: Parser) -> nodes.Node:
         """Parse the tag and its block."""
@@ -45,11 +52,15 @@ class CacheExtension(Extension):
                 )
             keys = [nodes.Const(f"{parser.name}:{lineno}")]
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
-        call = self.call_method("_fragment", [timeout, *keys])
+        # quart-auth gives templates the user itself, so that nobody sees that it is used.
+        names = {name.name for node in body for name in node.find_all(nodes.Name)}
+        shows_user = nodes.Const("current_user" in names and len(keys) == 1)
+        call = self.call_method("_fragment", [shows_user, timeout, *keys])
         return nodes.CallBlock(call, [], [], body).set_lineno(lineno)
 
     async def _fragment(
         self,
+        shows_user: bool,
         timeout: Any,  # noqa: ASYNC109 - a time to live
         *keys: Any,
         caller: Callable[[], Awaitable[str]],
@@ -64,13 +75,32 @@ class CacheExtension(Extension):
             await cache.delete(name)
             return await caller()
 
+        if shows_user:
+            self._report(str(keys[0]), ["current_user"])
+            return await caller()
+
         async def render() -> str:
             return str(await caller())
 
         seconds = timeout_seconds(timeout, app_cache.settings.default_timeout)
         cache_request = CacheRequest(name, seconds, versions={call_version(name): seconds})
-        text, _ = await cached_result(app_cache, cache_request, render, ResultPolicy())
+        # Without further keys the fragment is the same for all visitors.
+        policy = ResultPolicy(on_private=None if keys[1:] else partial(self._report, str(keys[0])))
+        text, _ = await cached_result(app_cache, cache_request, render, policy)
         return cast("str", text)
+
+    def _report(self, name: str, names: Iterable[str]) -> None:
+        """Log, once for each fragment, what keeps it from being shared."""
+        if name in self._reported:
+            return
+        self._reported.add(name)
+        log.warning(
+            "The template fragment %r is not shared, because it reads: %s. That may tell visitors"
+            " apart: name the visitor in a further key, as in"
+            ' {%% cache 60, "name", current_user.get_id() %%}.',
+            name,
+            ", ".join(sorted(names)),
+        )
 
 
 def install(environment: Environment, cache: Cache) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from quart import Quart
 
 from quartpatterns.caching.errors import UncacheableError
 from quartpatterns.caching.records import Payload, Record, StoredValue, decode_value
+from quartpatterns.caching.request_reads import watch_function
 from quartpatterns.caching.settings import Settings
 from quartpatterns.caching.stores import Store, default_if_unavailable
 
@@ -295,11 +296,14 @@ class ResultPolicy:
         cache_none: Whether ``None`` is stored.
         accepts: Gets the result and returns whether to store it.
         is_stale: Gets a stored result and returns whether to compute it nevertheless.
+        on_private: If the key is the same for all visitors: gets what the function has read that
+            may tell them apart. The result is not shared then.
     """
 
     cache_none: bool = False
     accepts: Callable[[Any], Awaitable[bool]] | None = None
     is_stale: Callable[[Any], Awaitable[bool]] | None = None
+    on_private: Callable[[Iterable[str]], None] | None = None
 
 
 async def cached_result(
@@ -324,9 +328,16 @@ async def cached_result(
     """
 
     async def compute() -> FreshResult[Any]:
-        result = await function()
+        if policy.on_private is None:
+            result, read = await function(), set[str]()
+        else:
+            with watch_function() as read:
+                result = await function()
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
             raise UncacheableError("a generator can only be read once: return a list instead")
+        if read and policy.on_private is not None:
+            policy.on_private(read)
+            return FreshResult(result, None, store=True)
         store = (result is not None or policy.cache_none) and (
             policy.accepts is None or await policy.accepts(result)
         )

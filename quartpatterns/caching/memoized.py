@@ -93,7 +93,8 @@ class MemoizedCallable(Decorated):
             versions.append(f"{self._version}:{digest(fingerprint(call_.args[0]))}")
         cache_request = self.cache_request(call_, key, *versions)
         cache_request.versions[self._version] = max(cache_request.ttl, VERSION_TTL)
-        return await self.function_result(call_, cache_request)
+        same_for_all = not self._signature.parameters
+        return await self.function_result(call_, cache_request, same_for_all=same_for_all)
 
     async def send(self, signal: NamedSignal, call_: Call, key: str, **more: Any) -> None:
         await super().send(signal, call_, key, f=self.function, **more)

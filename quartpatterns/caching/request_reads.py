@@ -18,14 +18,14 @@ from functools import lru_cache, wraps
 from inspect import getattr_static
 from typing import Any, cast
 
-from quart import Quart, Request, current_app, request_started
+from quart import Quart, Request, current_app, has_request_context, request_started
 from quart.globals import app_ctx, request_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.local import LocalProxy
 from werkzeug.sansio.http import parse_cookie
 
 __all__ = ["AUTHORIZATION", "SESSION", "KeyReads", "RequestReads", "ViewReads", "reads_of"]
-__all__ += ["watch_key", "watch_requests", "watch_view"]
+__all__ += ["watch_function", "watch_key", "watch_requests", "watch_view"]
 
 # What was read, beside single headers ("header x-api-key") and cookies ("cookie theme").
 HEADERS, COOKIES, SESSION = "headers", "cookies", "session"
@@ -71,6 +71,19 @@ def is_harmless(header: str) -> bool:
     return header in _HARMLESS or header.startswith(_HARMLESS_PREFIXES)
 
 
+# What the function reads that is called now, if it is one that is watched; see watch_function.
+_function_names: ContextVar[set[str] | None] = ContextVar("function_names", default=None)
+
+
+class _Names(set[str]):
+    """Names of what was read, which :func:`watch_function` gets as well."""
+
+    def add(self, name: str) -> None:
+        super().add(name)
+        if (names := _function_names.get()) is not None:
+            names.add(name)
+
+
 class ViewReads:
     """What a view has read.
 
@@ -98,10 +111,15 @@ class RequestReads:
     Attributes:
         names: What was read.
         headers: The headers, without recording who reads them.
+        has_session: Whether the session had values before all hooks, wherever it comes from.
     """
 
     def __init__(self, current: Any, *, from_start: bool) -> None:
-        self.names: set[str] = set()
+        self.names: set[str] = _Names()
+        # The session while functions are watched, and how many there are.
+        self.session: Any = None
+        self.watched_functions = 0
+        self.has_session = False
         self.headers: Headers = current.headers
         self._current = current
         self._cookies: Any = _attributes(current).get(
@@ -204,7 +222,9 @@ def watch_requests(app: Quart) -> None:
 
 
 async def _started(app: Quart, **_: Any) -> None:
-    _watch(cast("Any", request_ctx).request, from_start=True)
+    context: Any = cast("Any", request_ctx)._get_current_object()
+    reads = _watch(context.request, from_start=True)
+    reads.has_session = bool(_attributes(context)[_session_name(context)])
 
 
 def reads_of(current: Request) -> RequestReads:
@@ -335,6 +355,49 @@ def _session_name(context: Any) -> str:
     return "_session" if "_session" in _attributes(context) else "session"
 
 
+@contextmanager
+def watch_function() -> Generator[set[str]]:
+    """Record what a function reads of the current request, if there is one.
+
+    Several functions can be watched at once, as ``asyncio.gather`` calls them.
+    """
+    names: set[str] = set()
+    if not has_request_context():
+        yield names
+        return
+    context: Any = cast("Any", request_ctx)._get_current_object()
+    attribute = _session_name(context)
+    reads = reads_of(context.request)
+    if not reads.watched_functions:
+        original = reads.session = _attributes(context)[attribute]
+        setattr(context, attribute, LocalProxy(lambda: _accessed(original)))
+    reads.watched_functions += 1
+    token = _function_names.set(names)
+    try:
+        with _watch_globals() as globals_:
+            yield names
+        names.update(f"g.{name}" for name in globals_ if _is_user(name))
+    finally:
+        _function_names.reset(token)
+        reads.watched_functions -= 1
+        if not reads.watched_functions:
+            setattr(context, attribute, reads.session)
+        if (outer := _function_names.get()) is not None:
+            outer.update(names)
+
+
+def _is_user(name: str) -> bool:
+    """Return whether an attribute of ``g`` is a user, such as quart-auth's."""
+    kind: Any = cast("Any", type(_attributes(cast("Any", app_ctx).g).get(name)))
+    return name == "user" or hasattr(kind, "is_authenticated")
+
+
+def _accessed(session: Any) -> Any:
+    if (names := _function_names.get()) is not None:
+        names.add(SESSION)
+    return session
+
+
 # The attributes of g that the current key function or view reads.
 _global_names: ContextVar[set[str] | None] = ContextVar("global_names", default=None)
 _ALL_GLOBALS = "__dict__"
@@ -356,6 +419,8 @@ def _watch_globals() -> Generator[set[str]]:
         yield names
     finally:
         _global_names.reset(token)
+        if (outer := _global_names.get()) is not None:
+            outer.update(names)
 
 
 @lru_cache(maxsize=64)

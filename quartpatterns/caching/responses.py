@@ -175,8 +175,11 @@ def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[
     them itself: other code may have done so, and Quart opens the session before all hooks.
     """
     found = reads.present((AUTHORIZATION,), vary, covered)
-    if SESSION not in covered and "cookie" not in vary and "Cookie" in reads.headers:
-        if current_app.session_interface.get_cookie_name(current_app) in reads.cookies:
+    if SESSION not in covered and "cookie" not in vary:
+        if reads.has_session or (
+            "Cookie" in reads.headers
+            and current_app.session_interface.get_cookie_name(current_app) in reads.cookies
+        ):
             found.append(SESSION)
     return found
 

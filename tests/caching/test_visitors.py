@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from quart import Quart, Request, g, request, session
+from quart import Quart, Request, g, render_template_string, request, session
+from quart.sessions import SecureCookieSession, SessionInterface
 from werkzeug.datastructures import Headers
 
 from quartpatterns.caching import Cache
@@ -471,3 +473,136 @@ async def test_request_works_as_before(app: Quart) -> None:
 
     assert await get(app, Cookie="a=1; b=2", X_A="1") == "done"
     assert found and found[0]
+
+
+FUNCTIONS: dict[str, Callable[[], Any]] = {
+    "cookie": lambda: request.cookies.get("user"),
+    "session": lambda: session.get("user"),
+    "API key": lambda: request.headers.get("X-Api-Key"),
+    "g": lambda: g.user,
+}
+
+
+@pytest.mark.parametrize("kind", ["cached", "sync", "memoize", "fragment"])
+@pytest.mark.parametrize("what", list(FUNCTIONS))
+@pytest.mark.parametrize("inside", [True, False])
+async def test_fixed_keys(app: Quart, kind: str, what: str, inside: bool) -> None:
+    """A function or fragment with one key for all visitors is not shared if it reads who it is.
+
+    The same holds for a cached view that it is part of.
+    """
+    cache = Cache(app)
+    read = FUNCTIONS[what]
+    app.jinja_env.globals["read"] = read
+
+    @app.before_request
+    async def hook() -> None:
+        g.user = request.cookies.get("user") if what == "g" else None
+
+    def sync_part() -> str:
+        return str(read())
+
+    async def part() -> str:
+        return str(read())
+
+    async def fragment() -> str:
+        return await render_template_string("{% cache 60, 'part' %}{{ read() }}{% endcache %}")
+
+    parts: dict[str, Any] = {
+        "cached": cache.cached(key_prefix="part")(part),
+        "sync": cache.cached(key_prefix="part")(sync_part),
+        "memoize": cache.memoize()(part),
+        "fragment": fragment,
+    }
+
+    async def view() -> str:
+        first, second = await asyncio.gather(parts[kind](), parts[kind]())
+        assert first == second
+        return str(first)
+
+    app.add_url_rule("/", "view", cache.cached()(view) if inside else view)
+
+    @app.get("/login/<name>")
+    async def login(name: str) -> str:
+        session["user"] = name
+        return ""
+
+    for name in ("ada", "grace"):
+        client = app.test_client()
+        if what == "session":
+            await client.get(f"/login/{name}")
+            headers = {}
+        else:
+            headers = {"Cookie": f"user={name}", "X-Api-Key": name}
+        for _ in range(2):
+            response = await client.get("/", headers=headers)
+            assert await response.get_data(as_text=True) == name
+    assert await get(app) == "None"
+
+
+async def test_fixed_key_of_quart_auth(app: Quart, quart_auth: Any) -> None:
+    """A fragment that shows the user of quart-auth, after others have used the user."""
+    Cache(app)
+    quart_auth.QuartAuth(app)
+
+    @app.get("/login/<name>")
+    async def login(name: str) -> str:
+        quart_auth.login_user(quart_auth.AuthUser(name))
+        return ""
+
+    async def view() -> str:
+        source = "{% cache 60, 'part' %}{{ current_user.auth_id }}{% endcache %}"
+        return await render_template_string(source)
+
+    app.add_url_rule("/", "view", quart_auth.login_required(view))
+    for name in ("ada", "grace"):
+        async with app.test_client() as client:
+            await client.get(f"/login/{name}", scheme="https")
+            response = await client.get("/", scheme="https")
+            assert await response.get_data(as_text=True) == name
+
+
+async def test_fixed_key_is_shared(app: Quart) -> None:
+    """What reads nothing of the visitor is shared, in requests that have cookies, too."""
+    calls: list[int] = []
+    cache = Cache(app)
+
+    @cache.cached(key_prefix="menu")
+    async def menu() -> str:
+        calls.append(1)
+        g.setdefault("connection", object())
+        return f"{request.accept_languages.best} {request.path}"
+
+    @app.get("/")
+    async def view() -> str:
+        session["seen"] = 1
+        found: list[str] = list(await asyncio.gather(menu(), menu()))
+        assert session.modified and session["seen"]
+        return found[0]
+
+    for name in ("ada", "grace"):
+        await get(app, Cookie=f"user={name}")
+    assert len(calls) == 1
+
+
+async def test_session_from_a_header(app: Quart) -> None:
+    """A session interface that uses no cookie opens the session before anything is recorded."""
+
+    class Sessions(SessionInterface):
+        async def open_session(self, app: Quart, request: Any) -> SecureCookieSession:
+            name = request.headers.get("X-Session")
+            return SecureCookieSession({"user": name} if name else {})
+
+        async def save_session(self, *_: Any) -> None:
+            pass
+
+    app.session_interface = Sessions()
+
+    @app.before_request
+    async def hook() -> None:
+        g.user = session.get("user")
+
+    calls = Calls(app, lambda: g.user)
+    assert [await get(app, X_Session=name) for name in ("ada", "grace")] == ["ada", "grace"]
+    assert [await get(app) for _ in range(2)] == ["None", "None"]
+    assert calls.count == 3
