@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,7 @@ __all__ = [
     "cookie_seconds",
     "decode_cookie",
     "encode_cookie",
+    "fallback_keys",
     "newer_session_identifier",
     "remember_cookie",
     "remembered_id",
@@ -136,11 +138,23 @@ def _keys(key: str | bytes | None) -> Iterator[bytes]:
     app: Any = current_app
     keys: list[str | bytes | None] = [key]
     if key is None:
-        keys = [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
+        keys = [app.secret_key, *fallback_keys(app.config)]
     for secret in keys:
         if not secret:
             raise RuntimeError("the remember cookie needs a secret key: set SECRET_KEY")
         yield _encoded_key(secret)
+
+
+def fallback_keys(config: Any) -> list[str | bytes]:
+    """Return ``SECRET_KEY_FALLBACKS``.
+
+    Raises:
+        SettingError: It is a string, of which each character would be a valid key.
+    """
+    fallbacks: Any = config.get("SECRET_KEY_FALLBACKS") or ()
+    if isinstance(fallbacks, str | bytes):
+        raise invalid_setting("SECRET_KEY_FALLBACKS", "a list of keys", fallbacks, secret=True)
+    return list(fallbacks)
 
 
 def _encoded_key(key: str | bytes) -> bytes:
@@ -165,6 +179,11 @@ def session_identifier() -> str:
     headers = current.headers
     address = headers.get("X-Forwarded-For", current.remote_addr)
     agent = headers.get("User-Agent")
+    return _identifier(address, agent)
+
+
+@lru_cache(maxsize=1024)
+def _identifier(address: str | None, agent: str | None) -> str:
     # Flask-Login 0.6 formats bytes, so that the text contains b'...'.
     client = f"{_first_address(address)!r}|{None if agent is None else _encoded(agent)!r}"
     return hashlib.sha512(client.encode()).hexdigest()

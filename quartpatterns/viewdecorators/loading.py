@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCESSED",
     "EXTENSION",
+    "FAILED",
     "current_user",
     "is_static",
     "load_before_view",
@@ -75,7 +76,7 @@ __all__ = [
 ]
 
 EXTENSION = "quartpatterns.viewdecorators"
-USER, ACCESSED = "_login_user", "_login_accessed"
+USER, ACCESSED, FAILED = "_login_user", "_login_accessed", "_login_failed"
 REMEDY = (
     "the user is not loaded: write `await current_app.login_manager.load_user()` before"
     " current_user here, because the user loader is asynchronous"
@@ -189,7 +190,11 @@ not known here.
 
 
 async def _load(manager: LoginManager, run: Run) -> None:
-    user = await _find_user(manager, run)
+    try:
+        user = await _find_user(manager, run)
+    except Exception:
+        setattr(g, FAILED, True)
+        raise
     anonymous = user is None
     setattr(g, USER, manager.anonymous_user() if anonymous else user)
     if "user" not in vars(_object(g)):

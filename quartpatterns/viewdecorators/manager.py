@@ -16,6 +16,7 @@ from quartpatterns.viewdecorators.cookies import (
     DEFAULTS,
     connection,
     cookie_seconds,
+    fallback_keys,
     newer_session_identifier,
     session_identifier,
     settings,
@@ -25,6 +26,7 @@ from quartpatterns.viewdecorators.globals import globals_with_user
 from quartpatterns.viewdecorators.loading import (
     ACCESSED,
     EXTENSION,
+    FAILED,
     current_user,
     is_static,
     load_before_view,
@@ -401,6 +403,9 @@ class LoginManager:
         return None
 
     async def _template_context(self) -> dict[str, Any]:
+        if FAILED in g:
+            # The error page must not fail for the same reason, such as a database that is away.
+            return {"current_user": self.anonymous_user()}
         await load_user(self)
         return {"current_user": current_user}
 
@@ -415,6 +420,7 @@ def _check_settings(app: Quart) -> None:
             reader.boolean(key)
     reader.text("REMEMBER_COOKIE_NAME")
     cookie_seconds(reader)
+    fallback_keys(app.config)
 
 
 def _refused(name: str) -> AttributeError:

@@ -596,7 +596,7 @@ async def test_session_from_a_header(app: Quart) -> None:
         async def save_session(self, *_: Any) -> None:
             pass
 
-    app.session_interface = Sessions()
+    app.session_interface = Sessions()  # type: ignore[assignment]
 
     @app.before_request
     async def hook() -> None:

@@ -35,6 +35,8 @@ from quartpatterns.viewdecorators import (
     LoginManager,
     UserMixin,
     current_user,
+    decode_cookie,
+    encode_cookie,
     fresh_login_required,
     login_required,
     login_user,
@@ -817,3 +819,62 @@ async def test_context_processor(app: Quart, wanted: bool) -> None:
     async with app.test_request_context("/"):
         found = await render_template_string("{{ current_user is defined }}")
         assert found == str(wanted)
+
+
+@pytest.mark.parametrize("view", ["protected", "sync", "missing"])
+async def test_page_of_a_failed_loader(app: Quart, view: str) -> None:
+    """An error page whose template uses ``current_user`` works while the loader fails."""
+    manager = LoginManager(app)
+    failing: list[bool] = []
+
+    class GoneError(Exception):
+        pass
+
+    class User(UserMixin):
+        id = "ada"
+
+    @manager.user_loader
+    async def load(user_id: str) -> User:
+        if failing:
+            raise GoneError
+        return User()
+
+    @app.errorhandler(GoneError)
+    async def unavailable(error: GoneError) -> tuple[str, int]:
+        template = "unavailable {{ current_user.is_authenticated }}"
+        return await render_template_string(template), 503
+
+    @app.get("/login")
+    async def login() -> str:
+        login_user(User())
+        return ""
+
+    @app.get("/protected")
+    @login_required
+    async def protected() -> str:
+        return "Hello"
+
+    @app.get("/sync")
+    def sync() -> str:
+        return str(current_user.get_id())
+
+    client = app.test_client()
+    await client.get("/login")
+    failing.append(True)
+    response = await client.get(f"/{view}")
+    assert response.status_code == 503
+    assert await response.get_data(as_text=True) == "unavailable False"
+    failing.clear()
+    assert (await client.get("/protected")).status_code == 200
+
+
+@pytest.mark.parametrize("keys", ["old key", b"old key"])
+async def test_fallback_keys_in_a_string(app: Quart, keys: Any) -> None:
+    """Each character would be a valid key; no cookie is accepted."""
+    async with app.app_context():
+        app.config["SECRET_KEY_FALLBACKS"] = keys
+        with pytest.raises(SettingError, match="SECRET_KEY_FALLBACKS must be a list") as caught:
+            decode_cookie(encode_cookie("ada", "o"))
+        assert "old" not in str(caught.value)
+    with pytest.raises(SettingError, match="SECRET_KEY_FALLBACKS"):
+        LoginManager(app)
