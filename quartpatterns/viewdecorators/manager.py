@@ -435,7 +435,10 @@ async def _after_request(response: ResponseTypes) -> ResponseTypes:
     await flush_signals()
     if ACCESSED in g or not is_static():
         update_remember_cookie(response)
-        response.vary.add("Cookie")
+        if "Vary" in response.headers:
+            response.vary.add("Cookie")
+        else:  # The same result, without parsing.
+            response.headers["Vary"] = "Cookie"
     return response
 
 

@@ -878,3 +878,22 @@ async def test_fallback_keys_in_a_string(app: Quart, keys: Any) -> None:
         assert "old" not in str(caught.value)
     with pytest.raises(SettingError, match="SECRET_KEY_FALLBACKS"):
         LoginManager(app)
+
+
+@pytest.mark.parametrize(
+    ("vary", "expected"),
+    [
+        (None, "Cookie"),
+        ("Accept", "Accept, Cookie"),
+        ("cookie", "cookie"),
+        ("a, Cookie", "a, Cookie"),
+    ],
+)
+async def test_vary(app: Quart, manager: LoginManager, vary: str | None, expected: str) -> None:
+    """``Vary`` keeps what the view has set."""
+
+    @app.get("/vary")
+    async def view() -> tuple[str, dict[str, str]]:
+        return "", {} if vary is None else {"Vary": vary}
+
+    assert (await app.test_client().get("/vary")).headers.getlist("Vary") == [expected]
