@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from functools import lru_cache, wraps
 from inspect import getattr_static
 from typing import Any, cast
+from weakref import WeakSet
 
 from quart import Quart, Request, current_app, has_request_context, request_started
 from quart.globals import app_ctx, request_ctx
@@ -405,12 +406,16 @@ _METHODS_OF_GLOBALS = ("get", "pop", "setdefault", "__contains__", "__getattr__"
 _CHANGES_OF_GLOBALS = ("__setattr__", "__delattr__")
 
 
+# The classes that record which attributes of g are read.
+_recording_kinds: WeakSet[Any] = WeakSet()
+
+
 @contextmanager
 def _watch_globals() -> Generator[set[str]]:
     """Record which attributes of ``g`` are read."""
     current: Any = cast("Any", app_ctx).g
     kind: Any = cast("Any", type(current))
-    if not hasattr(kind, "_quartpatterns_recording"):
+    if kind not in _recording_kinds:
         # Not "current.__class__ = ...", which would store an attribute of g.
         object.__setattr__(current, "__class__", _recording_globals(kind))
     names: set[str] = set()
@@ -438,11 +443,12 @@ def _recording_globals(kind: Any) -> Any:
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__getattribute__": get_attribute,
-        "_quartpatterns_recording": True,
     }
     for method in (*_METHODS_OF_GLOBALS, *_CHANGES_OF_GLOBALS):
         namespace[method] = _recording_global(getattr(kind, method), method)
-    return type(kind.__name__, (kind,), namespace)
+    made: Any = type(kind.__name__, (kind,), namespace)
+    _recording_kinds.add(made)
+    return made
 
 
 def _recording_global(method: Callable[..., Any], method_name: str) -> Callable[..., Any]:
