@@ -119,9 +119,11 @@ def _parser(request: Request, max_header_size: int, max_headers: int) -> Multipa
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the form without a Content-Encoding.")
     boundary = request.mimetype_params.get("boundary", "")
-    if not 0 < len(boundary) <= MAX_BOUNDARY or not boundary.isascii():
+    printable = boundary.isascii() and boundary.isprintable()
+    if not 0 < len(boundary) <= MAX_BOUNDARY or not printable:
         raise BadMultipartError(
-            f"The boundary in the Content-Type must have 1 to {MAX_BOUNDARY} ASCII characters."
+            f"The boundary in the Content-Type must have 1 to {MAX_BOUNDARY} printable ASCII"
+            " characters."
         )
     return MultipartParser(boundary, max_header_size, max_headers)
 
@@ -224,7 +226,8 @@ class PartIterator:
             size, count = self._parser.max_header_size, self._parser.max_header_count
             what = f"headers in a part, each of {size} bytes (max_header_size),"
             return LimitExceededError("max_headers", count, what)
-        return BadMultipartError(f"The form is malformed: {error}.")
+        # Its other arguments are exceptions.
+        return BadMultipartError(f"The form is malformed: {error.args[0]}.")
 
 
 class Part:
