@@ -286,7 +286,9 @@ async def test_cancelled_by_another_task(nested: bool) -> None:
     class Inner(QuartForm):
         text = StringField(validators=[wait])
 
-        async def validate(self, extra_validators: Any = None) -> bool:
+        async def validate(  # type: ignore[override]
+            self, extra_validators: Any = None
+        ) -> bool:
             await shared
             return True
 
