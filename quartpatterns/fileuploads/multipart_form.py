@@ -462,6 +462,12 @@ class _Padding:
         removed = 0
         if self._is_start and self._first_line.match(data):
             data, removed = self._first_line.sub(rb"\1", data, count=1), 1
+        elif not self.found:
+            # The first boundary line decides, however much has arrived after it.
+            is_first = self._is_start and data.startswith(self._delimiter[2:])
+            if is_first or not self._lines.match(data, max(0, data.find(self._delimiter))):
+                self._is_start = False
+                return data
         self._is_start = False
         data, more = self._lines.subn(rb"\1", data)
         self.found = self.found or bool(removed + more)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from multipart import MultipartError  # type: ignore[import-untyped]
 from quart import Quart, request
 from werkzeug.exceptions import HTTPException, RequestTimeout
 
@@ -19,6 +20,7 @@ from quartpatterns.fileuploads import (
     Part,
     stream_multipart,
 )
+from quartpatterns.fileuploads.multipart_form import MultipartParser
 from quartpatterns.subclassing import FaithfulQuart
 from tests.fileuploads.multipart_bodies import (
     BOUNDARY,
@@ -411,6 +413,19 @@ async def in_chunks(body: bytes, sizes: list[int]) -> Any:
             return
         yield body[:size]
         body = body[size:]
+
+
+@pytest.mark.checks("UP-11")
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_blanks_after_a_later_boundary(size: int) -> None:
+    """They are refused if the first boundary line has none, however the network splits the form."""
+    body = form(field("a", b"1"), field("b", b"2"))
+    start, boundary, rest = body.rpartition(f"--{BOUNDARY}\r\n".encode())
+    body = start + boundary.replace(b"\r\n", b" \r\n") + rest
+    parser = MultipartParser(BOUNDARY, 4096, 8)
+    with pytest.raises(MultipartError, match="Unexpected bytes after boundary"):
+        for position in range(0, len(body), size):
+            list(parser.parse(body[position : position + size]))
 
 
 @pytest.mark.checks("UP-11")
