@@ -186,6 +186,15 @@ PRIVATE = [
         )
         for name in ("_setup_joins", "_from_obj", "_limit_clause", "_offset_clause")
     ),
+    *(
+        Private(
+            "sqlalchemy",
+            "sqlalchemy.sql.selectable:Select",
+            name,
+            "whether a limit counts entities, and whether the order can be left out",
+        )
+        for name in ("_distinct", "_distinct_on", "_pre_columns_clause")
+    ),
     Private(
         "sqlalchemy",
         "sqlalchemy.sql.selectable:Select",

@@ -84,7 +84,7 @@ class BatchConnection(AsyncAdapt_asyncpg_connection):
     cursor_timeout: float | None
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         self.cursor_timeout = None
 
     def cursor(self, server_side: bool = False) -> Any:

@@ -219,10 +219,12 @@ async def _batches(
     session: AsyncSession,
     statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
     size: int,
-    timeout: float | None,
+    seconds: float | None,
 ) -> AsyncGenerator[Sequence[Row[*tuple[Any, ...]]]]:
-    await _prepare_cursor(session, statement, timeout)
-    result: AsyncResult[Any] = await session.stream(statement, execution_options={"yield_per": size})
+    await _prepare_cursor(session, statement, seconds)
+    result: AsyncResult[Any] = await session.stream(
+        statement, execution_options={"yield_per": size}
+    )
     try:
         async for rows in result.partitions(size):
             yield rows
@@ -235,9 +237,9 @@ async def _csv(
     statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
     header: bool,
     size: int,
-    timeout: float | None,
+    seconds: float | None,
 ) -> AsyncGenerator[bytes]:
-    await _prepare_cursor(session, statement, timeout)
+    await _prepare_cursor(session, statement, seconds)
     # The connection executes it, because the session would look for objects in each row.
     connection = await session.connection(bind_arguments={"clause": statement})
     result = await connection.stream(statement, execution_options={"yield_per": size})
@@ -256,11 +258,11 @@ def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-async def _prepare_cursor(session: AsyncSession, statement: Any, timeout: float | None) -> None:
+async def _prepare_cursor(session: AsyncSession, statement: Any, seconds: float | None) -> None:
     if isinstance(session.sync_session, RoutedSession):
         await session.run_sync(lambda sync: cast("RoutedSession", sync).begin_for_cursor(statement))
-    if timeout is not None:
-        connection = await session.connection(bind_arguments={"clause": statement})
-        adapter: Any = connection.sync_connection.connection.dbapi_connection
+    if seconds is not None:
+        connection: Any = await session.connection(bind_arguments={"clause": statement})
+        adapter = connection.sync_connection.connection.dbapi_connection
         if isinstance(adapter, BatchConnection):
-            adapter.cursor_timeout = timeout
+            adapter.cursor_timeout = seconds

@@ -13,13 +13,14 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from quart import Quart, Response, stream_with_context
+from quart import Quart, Response
 from quart.utils import run_sync
 from sqlalchemy import NullPool, select, text
 from sqlalchemy.exc import OperationalError
 
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import in_thread
+from quartpatterns.streaming import stream_with_context
 from tests.conftest import unavailable
 from tests.serving import served
 from tests.sqlalchemy.shop import Item, db, make_app, names, pool, registration
