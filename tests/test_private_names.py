@@ -70,6 +70,12 @@ PRIVATE = [
     # sqlalchemy
     Private(
         "sqlalchemy",
+        "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
+        "_handle_exception",
+        "makes asyncpg's error an error of SQLAlchemy, which it does not do for rows of a cursor",
+    ),
+    Private(
+        "sqlalchemy",
         "sqlalchemy.sql.selectable:Select",
         "_for_update_arg",
         "is read for each statement under db.reading(): get_children() takes 8 microseconds",

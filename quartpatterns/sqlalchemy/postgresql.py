@@ -67,10 +67,16 @@ class BatchCursor(AsyncAdapt_asyncpg_ss_cursor):
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """Return the next *size* rows, or fewer at the end; all remaining rows without a size."""
         self_: Any = self  # The class has no types.
-        if size is None or self_._rowbuffer:
-            return cast("list[Any]", super().fetchmany(size))  # type: ignore[no-untyped-call]
-        cursor: Any = self._cursor
-        return cast("list[Any]", await_only(cursor.fetch(size, timeout=self.timeout)))
+        try:
+            if size is None or self_._rowbuffer:
+                return cast("list[Any]", super().fetchmany(size))  # type: ignore[no-untyped-call]
+            fetching = self_._cursor.fetch(size, timeout=self.timeout)
+            return cast("list[Any]", await_only(fetching))
+        except Exception as error:
+            # SQLAlchemy does so for a statement, but not for the rows of a cursor: without it, the
+            # error is asyncpg's, and after a lost connection a rollback fails.
+            self_._handle_exception(error)
+            raise
 
 
 class BatchConnection(AsyncAdapt_asyncpg_connection):

@@ -16,10 +16,11 @@ import pytest
 from quart import Quart, Response
 from quart.utils import run_sync
 from sqlalchemy import NullPool, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import in_thread
+from quartpatterns.sqlalchemy import DatabaseUnavailable, diagnose
 from quartpatterns.streaming import stream_with_context
 from tests.conftest import unavailable
 from tests.serving import served
@@ -247,3 +248,31 @@ async def test_stream_that_times_out(app_class: type[Quart], postgres_url: str) 
     async with served(app) as server:
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
             await server.client.get("/export")
+
+
+@pytest.mark.parametrize("kind", ["csv", "batches"])
+async def test_killed_in_a_stream(app_class: type[Quart], postgres_url: str, kind: str) -> None:
+    """The error is one of SQLAlchemy, which means 503, and the session can be used again."""
+    app = make_app(app_class, postgres_url)
+
+    def kill() -> None:
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    async with app.app_context():
+        with pytest.raises(DBAPIError) as caught:
+            async for _ in getattr(db, kind)(text(SLOW_ROWS), size=4):
+                await run_sync(kill)()
+        assert isinstance(diagnose(caught.value), DatabaseUnavailable)
+        await db.session.rollback()
+        assert await db.session.scalar(text("SELECT 1")) == 1
+        await db.session.rollback()
+        with pytest.raises(DBAPIError, match="division by zero"):
+            async for _ in getattr(db, kind)(
+                text("SELECT 1 / (5 - n) FROM generate_series(1, 9) n")
+            ):
+                pass
+    await registration(app).close()
