@@ -86,7 +86,13 @@ async def run_online() -> None:
 
 def run_offline() -> None:
     """Print the SQL statements instead of executing them."""
-    context.configure(url=database_url(), target_metadata=db.metadata, literal_binds=True)
+    url = database_url()
+    context.configure(
+        url=url,
+        target_metadata=db.metadata,
+        literal_binds=True,
+        transactional_ddl=True if url.get_backend_name() == "sqlite" else None,
+    )
     with context.begin_transaction():
         context.run_migrations()
 

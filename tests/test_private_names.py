@@ -70,6 +70,12 @@ PRIVATE = [
     # sqlalchemy
     Private(
         "sqlalchemy",
+        "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
+        "_handle_exception",
+        "makes asyncpg's error an error of SQLAlchemy, which it does not do for rows of a cursor",
+    ),
+    Private(
+        "sqlalchemy",
         "sqlalchemy.sql.selectable:Select",
         "_for_update_arg",
         "is read for each statement under db.reading(): get_children() takes 8 microseconds",
@@ -185,6 +191,15 @@ PRIVATE = [
             "whether a page must be made of keys: get_final_froms() takes half a millisecond",
         )
         for name in ("_setup_joins", "_from_obj", "_limit_clause", "_offset_clause")
+    ),
+    *(
+        Private(
+            "sqlalchemy",
+            "sqlalchemy.sql.selectable:Select",
+            name,
+            "whether a limit counts entities, and whether the order can be left out",
+        )
+        for name in ("_distinct", "_distinct_on", "_pre_columns_clause")
     ),
     Private(
         "sqlalchemy",

@@ -17,17 +17,19 @@ from quartpatterns.deployment.errors import SettingsError
 
 __all__ = ["VERSION", "Health", "Host", "Settings", "parse_settings", "read_settings"]
 
-VERSION = re.compile(r"\d+\.\d+")
+VERSION = re.compile(r"[0-9]+\.[0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_ADDRESS = re.compile(r"unix:/\S+|(?:\[[0-9a-fA-F:.%]+\]|[^\[\]:\s/]+):\d{1,5}")
+_ADDRESS = re.compile(r"unix:/\S+|(?:\[[0-9a-fA-F:.%]+\]|[^\[\]:\s/]+):[0-9]{1,5}")
 _INCLUDED = ("hypercorn.toml", "alembic", "alembic.ini", "pyproject.toml")
 _HOST_KEYS = ("user", "folder", "python", "bind", "environment")
 """Keys that apply to all hosts at the top level, and to one host in its own table."""
 _LINE = re.compile(r"(?=.*\S)[^\n\0]+")
 _LAST_PORT = 65535
+_LONGEST_SOCKET = 107
+"""Bytes of the path of a Unix socket."""
 _LONGEST_FOLDER = 70
-"""Characters. The path of a Unix socket has at most 107 bytes, and sockets are in the folder."""
+"""Characters. Sockets are in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,10 +321,14 @@ class _Table:
 
     def addresses(self, key: str, default: Sequence[str]) -> tuple[str, ...]:
         """Return addresses to listen on: ``HOST:PORT`` or ``unix:PATH``."""
-        addresses = self.texts(key, default, pattern=_ADDRESS)
+        addresses = self.texts(key, default)
         for address in addresses:
             if not _can_listen_on(address):
-                requirement = f"a list of addresses with valid hosts and ports, 1 to {_LAST_PORT}"
+                requirement = (
+                    'a list of addresses such as "127.0.0.1:8000" or "unix:/run/demo.sock", with'
+                    f" valid hosts, ports from 1 to {_LAST_PORT} and paths of at most"
+                    f" {_LONGEST_SOCKET} bytes"
+                )
                 raise self.invalid(key, address, requirement)
         if not addresses:
             raise self.invalid(key, self.value(key), "a list with an address")
@@ -384,7 +390,7 @@ def _host(
         bind=table.addresses("bind", ["127.0.0.1:8000"]),
         environment=table.path("environment", root),
         files={
-            target: root / Path(files.text(target).format(host=key)).expanduser()
+            target: root / Path(_file_of_host(files, target, key)).expanduser()
             for target in files.data
         },
     )
@@ -392,13 +398,24 @@ def _host(
     return host
 
 
+def _file_of_host(files: _Table, target: str, host: str) -> str:
+    """Return the local file for *target*, in which ``{host}`` is the name of the host."""
+    file = files.text(target)
+    found = file.replace("{host}", host)
+    if "{" in found or "}" in found:
+        raise files.invalid(target, file, "a path without other braces than those of {host}")
+    return found
+
+
 def _is_port(number: int) -> bool:
     return 1 <= number <= _LAST_PORT
 
 
 def _can_listen_on(address: str) -> bool:
+    if not _ADDRESS.fullmatch(address):
+        return False
     if address.startswith("unix:"):
-        return True
+        return len(address.removeprefix("unix:").encode()) <= _LONGEST_SOCKET
     host, _, port = address.rpartition(":")
     if host.startswith("["):
         try:

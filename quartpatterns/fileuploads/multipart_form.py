@@ -119,9 +119,11 @@ def _parser(request: Request, max_header_size: int, max_headers: int) -> Multipa
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the form without a Content-Encoding.")
     boundary = request.mimetype_params.get("boundary", "")
-    if not 0 < len(boundary) <= MAX_BOUNDARY or not boundary.isascii():
+    printable = boundary.isascii() and boundary.isprintable()
+    if not 0 < len(boundary) <= MAX_BOUNDARY or not printable:
         raise BadMultipartError(
-            f"The boundary in the Content-Type must have 1 to {MAX_BOUNDARY} ASCII characters."
+            f"The boundary in the Content-Type must have 1 to {MAX_BOUNDARY} printable ASCII"
+            " characters."
         )
     return MultipartParser(boundary, max_header_size, max_headers)
 
@@ -224,7 +226,8 @@ class PartIterator:
             size, count = self._parser.max_header_size, self._parser.max_header_count
             what = f"headers in a part, each of {size} bytes (max_header_size),"
             return LimitExceededError("max_headers", count, what)
-        return BadMultipartError(f"The form is malformed: {error}.")
+        # Its other arguments are exceptions.
+        return BadMultipartError(f"The form is malformed: {error.args[0]}.")
 
 
 class Part:
@@ -459,6 +462,12 @@ class _Padding:
         removed = 0
         if self._is_start and self._first_line.match(data):
             data, removed = self._first_line.sub(rb"\1", data, count=1), 1
+        elif not self.found:
+            # The first boundary line decides, however much has arrived after it.
+            is_first = self._is_start and data.startswith(self._delimiter[2:])
+            if is_first or not self._lines.match(data, max(0, data.find(self._delimiter))):
+                self._is_start = False
+                return data
         self._is_start = False
         data, more = self._lines.subn(rb"\1", data)
         self.found = self.found or bool(removed + more)

@@ -257,9 +257,9 @@ def _field_in_form(scope: Any, start: bytes, name: str, *, complete: bool) -> st
 
 
 def _multipart_field(start: bytes, boundary: str, name: str) -> str:
-    decoder = MultipartDecoder(boundary.encode("latin-1"))
     value, is_field = b"", False
     try:
+        decoder = MultipartDecoder(boundary.encode("latin-1"))
         decoder.receive_data(start)
         while not isinstance(event := decoder.next_event(), NeedData):
             if not isinstance(event, Data):

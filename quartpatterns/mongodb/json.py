@@ -68,6 +68,8 @@ class BSONProvider(DefaultJSONProvider):
             return json_util.loads(s, **kwargs)
         except (ArithmeticError, AttributeError, BSONError, LookupError, TypeError) as error:
             raise ValueError(f"invalid Extended JSON: {error}") from error
+        except RecursionError as error:
+            raise ValueError("the JSON is nested too deeply") from error
 
     def response(self, *args: Any, **kwargs: Any) -> Any:
         """Return the response of ``jsonify``.

@@ -34,6 +34,7 @@ _MIGRATE = (
     "Tables of this application are missing or older than its code. Run `alembic upgrade head`."
 )
 _BUSY = "Another transaction is writing to the database. Try again in a moment."
+_CHANGED = "A table has just been changed, for example by a migration. Try again in a moment."
 _LOST = "The database server can't be reached. Start it, or correct SQLALCHEMY_DATABASE_URI."
 _TIMEOUT = (
     "The database server has not answered in time. Try again in a moment, or raise"
@@ -98,6 +99,8 @@ def diagnose(error: SQLAlchemyError) -> HTTPException | None:
         return BadRequest("The database can't store a value: it is too large, or has invalid text.")
     if isinstance(error.orig, TimeoutError):
         return DatabaseUnavailable(_TIMEOUT, retry_after=5)
+    if _is_stale_statement(error):
+        return DatabaseUnavailable(_CHANGED, retry_after=1)
     text, retry_after = _by_sqlstate(error) or _by_sqlite_code(error) or ("", None)
     if not text and error.connection_invalidated:
         text, retry_after = _LOST, 5
@@ -107,11 +110,14 @@ def diagnose(error: SQLAlchemyError) -> HTTPException | None:
 def is_transient(error: DBAPIError) -> bool:
     """Return whether the same transaction may succeed if it is run again.
 
-    So it is after a serialization failure, a deadlock, a lock timeout and a lost connection. If
+    So it is after a serialization failure, a deadlock, a lock timeout, a lost connection and a
+    change of a table for which a statement was prepared. If
     the connection was lost during ``COMMIT``, nobody knows whether it was done.
     """
     if isinstance(error.orig, TimeoutError):
         return False  # The statement has already taken long.
+    if _is_stale_statement(error):
+        return True
     if error.connection_invalidated or _sqlstate(error).startswith(_TRANSIENT):
         return True
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -123,6 +129,11 @@ def is_invalid_value(error: DBAPIError) -> bool:
     Examples are a number of more than 64 bits, and on PostgreSQL a text with a NUL character.
     """
     return isinstance(error, DataError) or _sqlstate(error).startswith("22")
+
+
+def _is_stale_statement(error: DBAPIError) -> bool:
+    # After it, SQLAlchemy's dialect for asyncpg prepares all statements again.
+    return type(error.orig).__name__ == "InvalidCachedStatementError"
 
 
 def _sqlstate(error: DBAPIError) -> str:

@@ -9,6 +9,7 @@ unknown one. SQLAlchemy would pass both to ``asyncpg.connect()``, where each req
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import socket
 import ssl
@@ -70,6 +71,10 @@ def asyncpg_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
                 raise ValueError(
                     f"asyncpg does not support this {name} in the database URL: {remedy}"
                 )
+        elif value and value not in _CHOICES.get(name, (value,)):
+            raise ValueError(
+                f"{name} in the database URL must be one of {', '.join(_CHOICES[name])}"
+            )
         elif name in _IN_DSN:
             dsn[name] = value
         elif name in _SERVER_SETTINGS:
@@ -83,7 +88,7 @@ def asyncpg_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
             settings.setdefault("application_name", value)
         elif name == "connect_timeout":
             # Zero and less mean no limit, as in libpq.
-            seconds = _number(float, name, value)
+            seconds = _number(_finite, name, value)
             arguments["timeout"] = seconds if seconds > 0 else None
         elif name == "sslnegotiation":
             if value not in {"postgres", "direct"}:
@@ -139,9 +144,28 @@ def _number(kind: Callable[[str], Any], name: str, value: str) -> Any:
 
 def _unknown(name: str) -> str:
     known = {*_IN_DSN, *_SERVER_SETTINGS, *_ASYNCPG, *_KEEPALIVE, *_REFUSED, "connect_timeout"}
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}?" if near else "write settings of the server in `options`"
+    near = get_close_matches(name, known, 1, cutoff=0.8)
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else (
+            "write settings of the server in `options`, and options of create_engine() in"
+            " SQLALCHEMY_ENGINE_OPTIONS"
+        )
+    )
     return f"the parameter {name} of the database URL is unknown; {hint}"
+
+
+def _finite(value: str) -> float:
+    if not math.isfinite(number := float(value)):
+        raise ValueError
+    return number
+
+
+def _seconds(value: str) -> float:
+    if (number := _finite(value)) <= 0:
+        raise ValueError
+    return number
 
 
 def _boolean(value: str) -> bool:
@@ -167,13 +191,27 @@ _IN_DSN = {
 }
 """The parameters that asyncpg reads in a URL of its own."""
 
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "ssl": _SSL_MODES,
+    "sslmode": _SSL_MODES,
+    "target_session_attrs": (
+        "any",
+        "primary",
+        "standby",
+        "read-write",
+        "read-only",
+        "prefer-standby",
+    ),
+}
+"""The values of parameters that have a few only; asyncpg would refuse others in each request."""
+
 _SERVER_SETTINGS = {"application_name", "options"}
 
 _URL_PARTS = {"user": "username", "password": "password", "dbname": "database"}
 
 _ASYNCPG: Mapping[str, Callable[[str], Any]] = {
-    "async_fallback": str,
-    "command_timeout": float,
+    "command_timeout": _seconds,
     "direct_tls": _boolean,
     "max_cacheable_statement_size": int,
     "max_cached_statement_lifetime": int,
@@ -181,7 +219,7 @@ _ASYNCPG: Mapping[str, Callable[[str], Any]] = {
     "servicefile": str,
     "ssl": str,
     "statement_cache_size": int,
-    "timeout": float,
+    "timeout": _seconds,
 }
 """The arguments of ``asyncpg.connect()`` itself, and of SQLAlchemy's dialect."""
 
@@ -195,6 +233,7 @@ _KEEPALIVE = {
 
 _NO_EQUIVALENT = "remove it, or use the driver psycopg (postgresql+psycopg://)"
 _REFUSED: Mapping[str, tuple[set[str], str]] = {
+    "async_fallback": ({"false"}, "remove it; SQLAlchemy 2.1 has no such parameter"),
     "channel_binding": (
         {"disable", "prefer"},
         "remove it, and verify the server with sslmode=verify-full and sslrootcert instead, or use"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import sqlalchemy as sa
 from quart import abort
@@ -50,6 +50,11 @@ class StatementPages:
     def __init__(
         self, session: AsyncSession, select: Select[*tuple[Any, ...]], *, rows: bool = False
     ) -> None:
+        if not isinstance(cast("object", select), sa.GenerativeSelect):
+            raise TypeError(
+                f"a page of {type(select).__name__} is not possible, because it can't be limited:"
+                " write select(...); text().columns(...).subquery() can be selected from"
+            )
         self.session = session
         self._select = select
         self._rows = rows
@@ -67,18 +72,19 @@ class StatementPages:
         if self._columns is not None:
             return list(result.unique().scalars())
         # Equal values of a column are different items: they were counted one by one.
-        single = len(self._select.column_descriptions) == 1
+        single = len(self._select.selected_columns) == 1
         return list(result.scalars() if single else result.unique().scalars())
 
     async def count(self) -> int:
         """Return the number of items."""
-        rows = self._select.options(lazyload("*"))
-        if self._keys:
-            keys = rows.with_only_columns(*self._keys, maintain_column_froms=True).subquery()
-            distinct = sa.select(*keys.c).distinct().subquery()
+        if self._limits_distinct():
+            items = self._places()
+        elif self._keys:
+            keys = self._rows_of(*self._keys).subquery()
+            items = sa.select(*keys.c).distinct().subquery()
         else:
-            distinct = rows.order_by(None).subquery()
-        counted = sa.select(sa.func.count()).select_from(distinct)
+            items = _unlocked(self._select.options(lazyload("*")).order_by(None)).subquery()
+        counted = sa.select(sa.func.count()).select_from(items)
         return (await self.session.execute(counted)).scalar_one()
 
     async def estimate(self) -> tuple[int, bool]:
@@ -94,22 +100,57 @@ class StatementPages:
         return rows, True
 
     def _with_keys(self, limit: int, offset: int) -> Select[*tuple[Any, ...]]:
-        """Return the statement for the entities of one page, which are those of *limit* keys.
-
-        The place of an entity is that of its first row.
-        """
-        place = sa.func.row_number().over(order_by=self._select._order_by_clauses or None)
-        places = self._select.options(lazyload("*")).with_only_columns(
-            *self._keys, place, maintain_column_froms=True
-        )
-        if self._select._limit_clause is None and self._select._offset_clause is None:
-            places = places.order_by(None)
-        *keys, number = places.subquery().c
-        page = sa.select(*keys).group_by(*keys).order_by(sa.func.min(number))
+        """Return the statement for the entities of one page, which are those of *limit* keys."""
+        *keys, place = self._places().c
+        page = sa.select(*keys).order_by(place).limit(limit).offset(offset)
         # A derived table, because MySQL has no LIMIT in the subquery of IN.
-        wanted = sa.select(*page.limit(limit).offset(offset).subquery().c)
+        wanted = sa.select(*page.subquery().c)
         key = self._keys[0] if len(self._keys) == 1 else sa.tuple_(*self._keys)
         return self._select.limit(None).offset(None).where(key.in_(wanted))
+
+    def _places(self) -> sa.Subquery:
+        """Return the keys of all entities, each with its place, which is that of its first row."""
+        number: Any = sa.func.row_number().over(order_by=self._select._order_by_clauses or None)
+        rows = self._rows_of(*self._keys, number)
+        if self._limits_distinct():
+            rows = rows.limit(None).offset(None)
+        *keys, number = rows.subquery().c
+        place = sa.func.min(number)
+        places = sa.select(*keys, place).group_by(*keys)
+        if self._limits_distinct():
+            limit, offset = self._select._limit_clause, self._select._offset_clause
+            places = places.order_by(place).limit(limit).offset(offset)
+        return places.subquery()
+
+    def _rows_of(self, *columns: Any) -> Select[*tuple[Any, ...]]:
+        """Return the statement with other columns."""
+        rows = _unlocked(self._select.options(lazyload("*")))
+        rows = rows.with_only_columns(*columns, maintain_column_froms=True)
+        # The order decides what a limit and DISTINCT ON cut off. Otherwise it costs time, and
+        # PostgreSQL refuses it if the statement is DISTINCT and does not select its columns.
+        needed = _is_limited(rows) and not self._limits_distinct()
+        return rows if needed or _has_distinct_on(rows) else rows.order_by(None)
+
+    def _limits_distinct(self) -> bool:
+        # Such a limit is a number of entities, not of rows.
+        if not self._keys or not _is_limited(self._select):
+            return False
+        return self._select._distinct is True and not _has_distinct_on(self._select)
+
+
+def _is_limited(select: Select[*tuple[Any, ...]]) -> bool:
+    return select._limit_clause is not None or select._offset_clause is not None
+
+
+def _has_distinct_on(select: Select[*tuple[Any, ...]]) -> bool:
+    # SQLAlchemy 2.1 has an extension of the syntax for it.
+    return bool(select._distinct_on or getattr(select, "_pre_columns_clause", None) is not None)
+
+
+def _unlocked(select: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Remove ``FOR UPDATE`` from *select*: PostgreSQL refuses it in such subqueries."""
+    select._for_update_arg = None
+    return select
 
 
 async def paginate(
@@ -169,6 +210,8 @@ async def paginate(
 
 def _entity(select: Select[*tuple[Any, ...]]) -> Any:
     """Return what is known of the only entity that *select* selects, or None."""
+    if not isinstance(cast("object", select), sa.Select):  # a UNION
+        return None
     first, *others = select.column_descriptions
     if others or first.get("entity") is None or first["entity"] is not first["expr"]:
         return None
@@ -177,7 +220,7 @@ def _entity(select: Select[*tuple[Any, ...]]) -> Any:
 
 def _keys(select: Select[*tuple[Any, ...]], entity: Any) -> list[Any]:
     """Return the primary key of *entity*, if *select* may have several rows of it, or a limit."""
-    limited = select._limit_clause is not None or select._offset_clause is not None
+    limited = _is_limited(select)
     if not limited and not _may_join(select, entity.mapper):
         return []
     froms = select.options(lazyload("*")).get_final_froms()

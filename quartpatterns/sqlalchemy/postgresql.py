@@ -55,28 +55,52 @@ async def connect_asyncpg(*args: Any, **options: Any) -> Any:
 
 
 class BatchCursor(AsyncAdapt_asyncpg_ss_cursor):
-    """A server-side cursor that fetches a batch in one round trip."""
+    """A server-side cursor that fetches a batch in one round trip.
 
-    __slots__ = ()
+    ``timeout`` is how long to wait for each batch; None means the timeout of the connection.
+    """
+
+    __slots__ = ("timeout",)
+
+    timeout: float | None
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """Return the next *size* rows, or fewer at the end; all remaining rows without a size."""
         self_: Any = self  # The class has no types.
-        if size is None or self_._rowbuffer:
-            return cast("list[Any]", super().fetchmany(size))  # type: ignore[no-untyped-call]
-        cursor: Any = self._cursor
-        return cast("list[Any]", await_only(cursor.fetch(size)))
+        try:
+            if size is None or self_._rowbuffer:
+                return cast("list[Any]", super().fetchmany(size))  # type: ignore[no-untyped-call]
+            fetching = self_._cursor.fetch(size, timeout=self.timeout)
+            return cast("list[Any]", await_only(fetching))
+        except Exception as error:
+            # SQLAlchemy does so for a statement, but not for the rows of a cursor: without it, the
+            # error is asyncpg's, and after a lost connection a rollback fails.
+            self_._handle_exception(error)
+            raise
 
 
 class BatchConnection(AsyncAdapt_asyncpg_connection):
-    """SQLAlchemy's adapter of a connection, with a :class:`BatchCursor` for streams."""
+    """SQLAlchemy's adapter of a connection, with a :class:`BatchCursor` for streams.
 
-    __slots__ = ()
+    ``cursor_timeout`` is the ``timeout`` of the next :class:`BatchCursor`.
+    """
+
+    __slots__ = ("cursor_timeout",)
+
+    cursor_timeout: float | None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+        self.cursor_timeout = None
 
     def cursor(self, server_side: bool = False) -> Any:
         """Return a cursor; with *server_side* one that fetches rows when they are asked for."""
         cursor_class: Any = BatchCursor  # It has no types.
-        return cursor_class(self) if server_side else super().cursor()
+        if not server_side:
+            return super().cursor()
+        cursor = cursor_class(self)
+        cursor.timeout, self.cursor_timeout = self.cursor_timeout, None
+        return cursor
 
 
 def _connect_adapter(
@@ -127,6 +151,11 @@ def _statement_timeout(context: ExceptionContext) -> OperationalError | None:
     # SQLAlchemy closes this connection, and asyncpg cancels the statement on the server.
     context.is_disconnect = True
     context.invalidate_pool_on_disconnect = False
+    if not error.args:  # It has no text of its own, and ends up in the log of a stream.
+        error.args = (
+            "the server has not answered in time: raise SQLALCHEMY_STATEMENT_TIMEOUT, or for a"
+            " large result write db.csv(..., timeout=600) or db.batches(..., timeout=600)",
+        )
     return OperationalError(context.statement, None, error, connection_invalidated=True)
 
 

@@ -16,10 +16,12 @@ from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numb
 from quartpatterns.sqlalchemy.errors import is_invalid_value
 from quartpatterns.sqlalchemy.keyset import KeysetPage, keyset_page
 from quartpatterns.sqlalchemy.pages import StatementPages, paginate
+from quartpatterns.sqlalchemy.postgresql import BatchConnection
 from quartpatterns.sqlalchemy.sessions import RoutedSession
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row, Select
+    from sqlalchemy import Row, Select, TextClause
+    from sqlalchemy.ext.asyncio import AsyncResult
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
 __all__ = ["Queries"]
@@ -166,7 +168,11 @@ class Queries(ABC):
         )
 
     def batches(
-        self, statement: TypedReturnsRows[*tuple[Any, ...]], *, size: int = BATCH
+        self,
+        statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
+        *,
+        size: int = BATCH,
+        timeout: float | None = None,
     ) -> AsyncGenerator[Sequence[Any]]:
         """Return the rows of *statement* in lists; the database keeps the rest until it is needed.
 
@@ -176,15 +182,18 @@ class Queries(ABC):
         Arguments:
             statement: A statement that selects columns; objects would all stay in the session.
             size: The number of rows in a list. About twice as many are in memory.
+            timeout: How long to wait for each list on PostgreSQL, in seconds. By default it is
+                ``SQLALCHEMY_STATEMENT_TIMEOUT``. The whole result may take any time.
         """
-        return _batches(self.session, statement, size)
+        return _batches(self.session, statement, size, timeout)
 
     def csv(
         self,
-        statement: TypedReturnsRows[*tuple[Any, ...]],
+        statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
         *,
         header: bool = True,
         size: int = BATCH,
+        timeout: float | None = None,
     ) -> AsyncGenerator[bytes]:
         """Return the rows of *statement* as CSV in UTF-8 (RFC 4180), in batches.
 
@@ -192,8 +201,9 @@ class Queries(ABC):
             statement: A statement that selects columns, or a model for all of its columns.
             header: Whether to begin with the names of the columns.
             size: The number of rows in a batch.
+            timeout: As for :meth:`batches`.
         """
-        return _csv(self.session, statement, header, size)
+        return _csv(self.session, statement, header, size, timeout)
 
 
 def _or_404(value: T | None, description: str | None) -> T:
@@ -206,28 +216,37 @@ def _or_404(value: T | None, description: str | None) -> T:
 
 
 async def _batches(
-    session: AsyncSession, statement: TypedReturnsRows[*tuple[Any, ...]], size: int
+    session: AsyncSession,
+    statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
+    size: int,
+    seconds: float | None,
 ) -> AsyncGenerator[Sequence[Row[*tuple[Any, ...]]]]:
-    await _begin_for_cursor(session, statement)
-    result = await session.stream(statement, execution_options={"yield_per": size})
+    await _prepare_cursor(session, statement, seconds)
+    result: AsyncResult[Any] = await session.stream(
+        statement, execution_options={"yield_per": size}
+    )
     try:
-        async for rows in result.partitions():
+        async for rows in result.partitions(size):
             yield rows
     finally:
         await result.close()
 
 
 async def _csv(
-    session: AsyncSession, statement: TypedReturnsRows[*tuple[Any, ...]], header: bool, size: int
+    session: AsyncSession,
+    statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
+    header: bool,
+    size: int,
+    seconds: float | None,
 ) -> AsyncGenerator[bytes]:
-    await _begin_for_cursor(session, statement)
+    await _prepare_cursor(session, statement, seconds)
     # The connection executes it, because the session would look for objects in each row.
     connection = await session.connection(bind_arguments={"clause": statement})
     result = await connection.stream(statement, execution_options={"yield_per": size})
     try:
         if header:
             yield _csv_lines([list(result.keys())])
-        async for rows in result.partitions():
+        async for rows in result.partitions(size):
             yield _csv_lines(rows)
     finally:
         await result.close()
@@ -239,6 +258,11 @@ def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-async def _begin_for_cursor(session: AsyncSession, statement: Any) -> None:
+async def _prepare_cursor(session: AsyncSession, statement: Any, seconds: float | None) -> None:
     if isinstance(session.sync_session, RoutedSession):
         await session.run_sync(lambda sync: cast("RoutedSession", sync).begin_for_cursor(statement))
+    if seconds is not None:
+        connection: Any = await session.connection(bind_arguments={"clause": statement})
+        adapter = connection.sync_connection.connection.dbapi_connection
+        if isinstance(adapter, BatchConnection):
+            adapter.cursor_timeout = seconds

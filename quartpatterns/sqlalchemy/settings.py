@@ -200,6 +200,8 @@ def async_url(url: str | URL, folder: str | Path = "") -> URL:
             f"SQLALCHEMY_DATABASE_URI names {driver}, which blocks the event loop; write"
             f" {backend}:// without a driver{named}"
         )
+    if result.port is not None and not 0 < result.port < 2**16:
+        raise ValueError("SQLALCHEMY_DATABASE_URI has a port that is not between 1 and 65535")
     if result.drivername == "postgresql+asyncpg":
         asyncpg_arguments(result)  # It raises the error; make_engine() needs the arguments.
         if "sslmode" in result.query and not {"sslrootcert", "sslcert"} & {*result.query}:

@@ -224,6 +224,9 @@ class SQLite:
     ) -> bool:
         """Execute the statements of *schema*, all or none of them, in a context of their own.
 
+        They are one transaction. Statements that can't be in one, such as ``VACUUM``, may come
+        before or after it. An error in one after it does not undo it.
+
         The schema decides what happens to existing data, for example by ``DROP TABLE IF EXISTS``.
 
         Arguments:

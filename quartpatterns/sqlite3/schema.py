@@ -39,7 +39,8 @@ async def execute_schema(
 
     Raises:
         FileNotFoundError: There is no such file.
-        sqlite3.Error: A statement is invalid. None of the statements has an effect.
+        sqlite3.Error: A statement is invalid. None of the statements has an effect, unless the
+            invalid one can't be in the transaction and comes after it.
     """
     script = await run_sync(_read)(Path(app.root_path, schema))
     connection.retire()  # The script may have changed the connection.

@@ -38,10 +38,19 @@ def split_script(script: str) -> Iterator[str]:
     no semicolon. Comments stay at the statement that follows them.
     """
     start = 0
+    is_trigger = False
+    before = ""  # the text before a semicolon, without comments
     for token in _TOKEN.finditer(script):
-        if token[0] == ";" and sqlite3.complete_statement(script[start : token.end()]):
-            yield script[start : token.end()]
-            start = token.end()
+        if token[0] != ";":
+            if not token[0].isspace() and not token[0].startswith(("--", "/*")):
+                before = token[0].rstrip()
+        # In a trigger, only END is before the last semicolon. To ask SQLite at each semicolon would
+        # take quadratic time: minutes for a dump after a trigger whose END is missing.
+        elif not is_trigger or before.upper().endswith("END"):
+            is_trigger = not sqlite3.complete_statement(script[start : token.end()])
+            if not is_trigger:
+                yield script[start : token.end()]
+                start = token.end()
     if not is_blank(script[start:]):
         yield script[start:]
 

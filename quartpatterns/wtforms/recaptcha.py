@@ -193,7 +193,7 @@ async def _ask_service(response: str, remote_addr: str | None) -> dict[str, Any]
         # The limits of HTTPX are for single steps, so a slow response would have none.
         async with asyncio.timeout(limit), client:
             answer = await client.post(url, data=data)
-    except (TimeoutError, httpx.TransportError) as error:
+    except (TimeoutError, httpx.RequestError) as error:
         logger.warning("%s can't verify a reCAPTCHA: %s", redact(url), type(error).__name__)
         raise RecaptchaUnavailableError from error
     return _verdict(answer)
@@ -202,7 +202,7 @@ async def _ask_service(response: str, remote_addr: str | None) -> dict[str, Any]
 def _verdict(answer: httpx.Response) -> dict[str, Any]:
     try:
         verdict: Any = answer.json() if answer.status_code == 200 else None
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: too many brackets
         verdict = None
     if isinstance(verdict, dict):
         return cast("dict[str, Any]", verdict)

@@ -71,9 +71,25 @@ def _babel_locale() -> str | None:
     package: Any = sys.modules[type(babel).__module__.partition(".")[0]]
     # Flask-Babel knows no request of Quart unless bridge_flask() is used.
     locale: Any = package.get_locale() or (babel.locale_selector and babel.locale_selector())
-    language, *others = str(locale or babel.default_locale).replace("-", "_").split("_")
+    known = _known_locale(locale) or _known_locale(babel.default_locale)
     # WTForms has zh_TW, which Babel calls zh_Hant_TW.
-    return "_".join([language, *(part for part in others if len(part) != 4)])
+    return "_".join(filter(None, (known.language, known.territory))) if known else None
+
+
+def _known_locale(locale: Any) -> Any:
+    """Return Babel's object for a locale, or ``None`` if Babel does not know it.
+
+    A locale selector may return what a client sent. It must not be part of the path of a file, or a
+    key of the cache.
+    """
+    from babel import Locale, UnknownLocaleError  # the extension depends on it
+
+    if not locale or not isinstance(locale, str):
+        return locale
+    try:
+        return Locale.parse(locale, sep="-" if "-" in locale else "_")
+    except (UnknownLocaleError, ValueError):
+        return None
 
 
 def _visitor_locale() -> str | None:

@@ -126,7 +126,7 @@ class _FormValidation:
             raise first
 
     async def _run_nested(self, field: Any) -> None:
-        self.nested_valid[field] = await self.nested[field]
+        self.nested_valid[field] = await _result(self.nested[field], field)
 
     def close(self) -> None:
         """Close what was not awaited because of an error."""
@@ -218,7 +218,7 @@ class _FieldValidation:
 
     async def _await(self, position: int) -> None:
         try:
-            await self.awaitables[position]
+            await _result(self.awaitables[position], self.field)
         except StopValidation as stop:
             self._outcomes[position] = _Outcome(tuple(_message(stop)), stops=True)
             for later in filter(position.__lt__, self._tasks):
@@ -264,6 +264,25 @@ class _ErrorList(list[Any]):
     def clear(self) -> None:
         self.removed = True
         super().clear()
+
+
+async def _result(awaitable: Awaitable[Any], field: Any) -> Any:
+    """Await *awaitable*, and return its result.
+
+    Raises:
+        RuntimeError: It was cancelled although this task was not, for example because it waits for
+            a task of another request. A task group ignores that, so *field* would be valid.
+    """
+    try:
+        return await awaitable
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError(
+            f"The validation of {field.name} was cancelled: a validator waits for something that"
+            " another task has cancelled. Catch asyncio.CancelledError there."
+        ) from error
 
 
 def _message(stop: StopValidation) -> list[Any]:

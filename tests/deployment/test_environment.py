@@ -139,6 +139,34 @@ def test_round_trip_in_a_shell(tmp_path: Path, values: list[str]) -> None:
 
 
 @pytest.mark.checks("FA-10")
+@pytest.mark.parametrize("reader", [*SHELLS, "systemd"])
+def test_every_character(reader: str, tmp_path: Path) -> None:
+    """Each ASCII character that can be printed is read unchanged, also beside a line break."""
+    characters = [chr(code) for code in range(32, 127)]
+    if reader == "systemd":
+        needs_systemd()
+        characters.remove("$")  # its generator replaces names
+    variables = {
+        f"V{ord(character)}_{number}": value
+        for character in characters
+        for number, value in enumerate(
+            (
+                character,
+                f"a{character}b",
+                character * 2,
+                f"\\{character}",
+                f"{character}\n{character}",
+            )
+        )
+    }
+    text = "".join(f"{name}={quote(value)}\n" for name, value in variables.items())
+    file = tmp_path / "env"
+    file.write_bytes(text.encode())
+    found = by_systemd(file, tmp_path) if reader == "systemd" else by_shell(reader, file)
+    assert {name: found[name] for name in variables} == parse_environment(text) == variables
+
+
+@pytest.mark.checks("FA-10")
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -193,7 +193,12 @@ async def test_multipart(app_class: type[Quart], values: dict[str, str], method:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x"],
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=x",
+        "multipart/form-data; boundary*=utf-8''%E2%82%AC",
+    ],
 )
 async def test_malformed_multipart(app_class: type[Quart], content_type: str) -> None:
     """A malformed form is neither an override nor an error."""

@@ -84,6 +84,7 @@ async def test_options(app: Quart) -> None:
                 *('{"$binary":"###"}', '{"$code":1}', '{"$regularExpression":{}}', '{"$uuid":"x"}'),
                 *('{"$minKey":2}', '{"$date":{"$numberLong":"99999999999999999"}}'),
                 *('{"$numberDouble":{}}', '{"$timestamp":7}', '{"$dbPointer":{}}'),
+                "[" * 9999 + "]" * 9999,
             )
         ),
     ],

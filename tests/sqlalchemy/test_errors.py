@@ -315,3 +315,32 @@ async def test_connection_lost_after_the_last_query(
             return "complete"
 
         assert (await answer(app, "/lost"))[:2] == (200, "complete")
+
+
+async def test_table_changed(app_class: type[Quart], postgres_url: str) -> None:
+    """A statement that was prepared before a migration fails once, which is a 503."""
+    app = make_app(app_class, postgres_url, {"pool_size": 1, "max_overflow": 0})
+
+    @app.get("/")
+    async def view() -> str:
+        rows = await db.session.execute(text("SELECT * FROM item"))
+        return str(len(rows.all()))
+
+    @app.get("/again")
+    @db.retrying(first_wait=0.001)
+    async def again() -> str:
+        return await view()
+
+    async with app.app_context():
+        await db.create_all()
+    client = app.test_client()
+    assert (await client.get("/")).status_code == 200
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE item ALTER COLUMN id TYPE bigint")
+    response = await client.get("/")
+    assert (response.status_code, response.headers.get("Retry-After")) == (503, "1")
+    assert (await client.get("/")).status_code == 200
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE item ALTER COLUMN id TYPE integer")
+    assert (await client.get("/again")).status_code == 200
+    await registration(app).close()

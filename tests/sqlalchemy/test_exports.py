@@ -54,6 +54,8 @@ async def test_batches(filled: Quart) -> None:
             assert checked_out(filled) == 1
         assert sizes == [1000, 1000, 500]
         assert (rows[0].name, rows[-1].id) == ("0000", 2500)
+        plain = db.batches(text("SELECT id FROM item"), size=1000)
+        assert [len(batch) async for batch in plain] == [1000, 1000, 500]
         assert [batch async for batch in db.batches(select(Item.id).where(Item.id < 0))] == []
         # What is read in a part is closed by whoever stops.
         async with aclosing(db.batches(select(Item.id), size=10)) as batches:

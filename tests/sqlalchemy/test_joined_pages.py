@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from quart import Quart
-from sqlalchemy import ForeignKey, Select, event, func, select
+from sqlalchemy import ForeignKey, Select, event, func, select, text, union_all
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -86,6 +86,22 @@ CASES: dict[str, tuple[Select[Any], list[int]]] = {
     ),
     "alias": (select(other).join(other.books).order_by(other.id), [1, 2, 3]),
     "distinct": (select(Author).join(Book).distinct().order_by(Author.id), [1, 2, 3]),
+    "distinct, another order": (
+        select(Author).join(Book).distinct().order_by(Author.name, Author.id.desc()),
+        [3, 2, 1],
+    ),
+    "distinct and limit": (
+        select(Author).join(Book).distinct().order_by(Author.name, Author.id).limit(2),
+        [1, 2],
+    ),
+    "distinct and offset": (
+        select(Author).join(Book).distinct().order_by(Author.name, Author.id).limit(9).offset(1),
+        [2, 3],
+    ),
+    "lock": (
+        select(Author).join(Book).order_by(Author.id).with_for_update(of=Author),
+        [1, 2, 3],
+    ),
     "contains_eager": (
         select(Author).join(Author.books).options(contains_eager(Author.books)).order_by(Author.id),
         [1, 2, 3],
@@ -135,6 +151,38 @@ async def test_composite_key() -> None:
     statement = select(Place).join(Book, Book.author_id == Place.author_id).order_by(Place.column)
     page = await shop.paginate(statement, per_page=2)
     assert ([place.column for place in page], page.total) == ([0, 1], 3)
+
+
+@pytest.mark.usefixtures("app")
+async def test_union() -> None:
+    """The items of a union are its rows, or the values of its only column."""
+    small = select(Author.id).where(Author.id < 2)
+    statement: Any = union_all(small, select(Book.id).where(Book.id > 7)).order_by("id")
+    page = await shop.paginate(statement, per_page=2)
+    assert (page.items, page.total, page.has_next) == ([1, 8], 3, True)
+    assert (await page.next()).items == [9]
+
+
+@pytest.mark.usefixtures("app")
+async def test_no_limit_possible() -> None:
+    statement: Any = select(Author).from_statement(text("SELECT * FROM author"))
+    with pytest.raises(TypeError, match=r"write select\(\.\.\.\)"):
+        await shop.paginate(statement)
+
+
+@pytest.mark.usefixtures("app")
+async def test_distinct_on(url: str) -> None:
+    """The order decides which author of each title is on the page."""
+    if url.startswith("sqlite"):
+        pytest.skip("only PostgreSQL has DISTINCT ON")
+    try:
+        from sqlalchemy.dialects.postgresql import distinct_on
+    except ImportError:  # SQLAlchemy 2.0
+        statement = select(Author).join(Book).distinct(Author.name)
+    else:
+        statement = select(Author).join(Book).ext(distinct_on(Author.name))
+    page = await shop.paginate(statement.order_by(Author.name, Author.id.desc()), per_page=2)
+    assert ([author.id for author in page], page.total) == ([3], 1)
 
 
 @pytest.mark.usefixtures("app")

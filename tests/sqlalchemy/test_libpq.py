@@ -77,6 +77,15 @@ def test_parts_of_the_url() -> None:
         ("sslrootcert=system&sslmode=require", "verify-full"),
         ("sslnegotiation=later", "postgres or direct"),
         ("direct_tls=maybe", "invalid value"),
+        ("ssl=true", "must be one of disable"),
+        ("sslmode=on", "must be one of disable"),
+        ("target_session_attrs=master", "must be one of any, primary"),
+        ("command_timeout=0", "command_timeout .* invalid"),
+        ("timeout=nan", "timeout .* invalid"),
+        ("connect_timeout=inf", "connect_timeout .* invalid"),
+        ("async_fallback=true", "remove it"),
+        ("statement_timeout=5s", "in `options`"),
+        ("pool_size=5", "SQLALCHEMY_ENGINE_OPTIONS"),
     ],
 )
 def test_refused(app_class: type[Quart], query: str, remedy: str) -> None:
@@ -84,6 +93,11 @@ def test_refused(app_class: type[Quart], query: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=remedy) as caught:
         make_app(app_class, f"postgresql://user:secret@h/d?{query}")
     assert "secret" not in str(caught.value)
+
+
+def test_port(app_class: type[Quart]) -> None:
+    with pytest.raises(ValueError, match="between 1 and 65535"):
+        make_app(app_class, "postgresql://user@h:70000/d")
 
 
 @pytest.mark.parametrize(

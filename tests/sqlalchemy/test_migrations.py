@@ -115,6 +115,9 @@ def test_offline(url: str) -> None:
     done = alembic("upgrade", "head", "--sql", url=url)
     assert done.returncode == 0, done.stderr
     assert "CREATE TABLE users" in done.stdout
+    # The script is one transaction, as the migration is.
+    statements = [line for line in done.stdout.splitlines() if line]
+    assert (statements[0], statements[-1]) == ("BEGIN;", "COMMIT;")
     assert tables(url) == []
 
 

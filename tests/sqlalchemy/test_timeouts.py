@@ -6,19 +6,24 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
-from quart import Quart
+from quart import Quart, Response
 from quart.utils import run_sync
 from sqlalchemy import NullPool, select, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import in_thread
+from quartpatterns.sqlalchemy import DatabaseUnavailable, diagnose
+from quartpatterns.streaming import stream_with_context
 from tests.conftest import unavailable
+from tests.serving import served
 from tests.sqlalchemy.shop import Item, db, make_app, names, pool, registration
 
 SHORT: dict[str, Any] = {"SQLALCHEMY_CONNECT_TIMEOUT": 0.5, "SQLALCHEMY_STATEMENT_TIMEOUT": 0.5}
@@ -190,4 +195,84 @@ async def test_killed_when_the_view_is_done(
     await asyncio.sleep(0.1)  # The connection that is back in the pool notices the end.
     assert await names(app) == ["kept"]
     assert getattr(pool(app), "checkedout", lambda: 0)() == 0
+    await registration(app).close()
+
+
+SLOW_ROWS = "SELECT n, pg_sleep(0.05)::text FROM generate_series(1, 20) n"
+"""It takes a second, and four rows of it 0.2 s."""
+
+
+@pytest.mark.parametrize("kind", ["csv", "batches"])
+@pytest.mark.parametrize("reading", [False, True])
+async def test_long_stream(
+    app_class: type[Quart], postgres_url: str, kind: str, reading: bool
+) -> None:
+    """The timeout is for a batch of a large result, not for the whole of it."""
+    app = make_app(app_class, postgres_url, SQLALCHEMY_STATEMENT_TIMEOUT=0.7)
+    async with app.app_context():
+        async with db.reading() if reading else contextlib.nullcontext():
+            found = [batch async for batch in getattr(db, kind)(text(SLOW_ROWS), size=4)]
+        assert len(found) == 5 + (kind == "csv")
+    await registration(app).close()
+
+
+@pytest.mark.parametrize("kind", ["csv", "batches"])
+async def test_timeout_of_a_stream(app_class: type[Quart], postgres_url: str, kind: str) -> None:
+    """A batch that takes longer is an error that names the argument, which changes the limit."""
+    app = make_app(app_class, postgres_url, SQLALCHEMY_STATEMENT_TIMEOUT=0.5)
+    async with app.app_context():
+        with pytest.raises(OperationalError, match=r"db\.csv\(\.\.\., timeout=600\)"):
+            assert [batch async for batch in getattr(db, kind)(text(SLOW_ROWS))]
+        await db.session.rollback()
+        assert [batch async for batch in getattr(db, kind)(text(SLOW_ROWS), timeout=60)]
+        # It was for that result only.
+        with pytest.raises(OperationalError):
+            assert [batch async for batch in getattr(db, kind)(text(SLOW_ROWS))]
+    await registration(app).close()
+
+
+@pytest.mark.wire
+async def test_stream_that_times_out(app_class: type[Quart], postgres_url: str) -> None:
+    """The client notices that the rest of an export is missing."""
+    app = make_app(app_class, postgres_url, SQLALCHEMY_STATEMENT_TIMEOUT=0.5)
+
+    @app.get("/export")
+    async def export() -> Response:
+        @stream_with_context
+        async def generate() -> AsyncGenerator[bytes]:
+            async for chunk in db.csv(text(SLOW_ROWS.replace("0.05", "n * 0.04")), size=4):
+                yield chunk
+
+        return Response(generate(), content_type="text/csv")
+
+    async with served(app) as server:
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+            await server.client.get("/export")
+
+
+@pytest.mark.parametrize("kind", ["csv", "batches"])
+async def test_killed_in_a_stream(app_class: type[Quart], postgres_url: str, kind: str) -> None:
+    """The error is one of SQLAlchemy, which means 503, and the session can be used again."""
+    app = make_app(app_class, postgres_url)
+
+    def kill() -> None:
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    async with app.app_context():
+        with pytest.raises(DBAPIError) as caught:
+            async for _ in getattr(db, kind)(text(SLOW_ROWS), size=4):
+                await run_sync(kill)()
+        assert isinstance(diagnose(caught.value), DatabaseUnavailable)
+        await db.session.rollback()
+        assert await db.session.scalar(text("SELECT 1")) == 1
+        await db.session.rollback()
+        with pytest.raises(DBAPIError, match="division by zero"):
+            async for _ in getattr(db, kind)(
+                text("SELECT 1 / (5 - n) FROM generate_series(1, 9) n")
+            ):
+                pass
     await registration(app).close()

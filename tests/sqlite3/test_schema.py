@@ -338,3 +338,20 @@ async def test_same_as_the_original(tmp_path: Path) -> None:
     await app_database(app).connections.close()
     by_port = await run_sync(dump)(str(tmp_path / "port.db"))
     assert by_port == await run_sync(by_original)(str(tmp_path / "original.db"))
+
+
+@pytest.mark.checks("SQ-7")
+def test_long_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Splitting takes linear time, also if the ``END`` of a trigger is missing."""
+    lengths: list[int] = []
+
+    def complete_statement(statement: str) -> bool:
+        lengths.append(len(statement))
+        return complete(statement)
+
+    complete = sqlite3.complete_statement
+    monkeypatch.setattr(sqlite3, "complete_statement", complete_statement)
+    trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN " + "SELECT 1; -- ;\n" * 1000
+    assert len(list(split_script(trigger))) == 1
+    assert len(list(split_script(f"{trigger} end /* ; */ ; SELECT 2; SELECT 3"))) == 3
+    assert sum(lengths) < 3 * len(trigger)

@@ -13,6 +13,7 @@ from wtforms.validators import DataRequired, Length
 
 from quartpatterns.wtforms import FlaskForm
 from quartpatterns.wtforms.i18n import Translations, translations
+from quartpatterns.wtforms.translations import _cache  # pyright: ignore[reportPrivateUsage]
 
 pytestmark = pytest.mark.checks("WT-13")
 
@@ -35,6 +36,7 @@ def babel(request: pytest.FixtureRequest, no_blocking: BlockBuster) -> Any:
     # Babel looks for the file of a locale whenever it parses its name, and reads it once.
     for function in no_blocking.functions.values():
         function.can_block_in("babel/localedata.py", {"exists", "load"})
+        function.can_block_in("babel/core.py", {"get_global"})  # once
     return pytest.importorskip(request.param)
 
 
@@ -75,6 +77,17 @@ async def test_selected(app_class: type[Quart], babel: Any) -> None:
     for locale, expected in CHINESE.items():
         assert await message(app, **{"X-Language": locale}) == expected
     assert await message(app) == GERMAN
+
+
+async def test_locales_of_clients(app_class: type[Quart], babel: Any) -> None:
+    """What a client sends is neither part of a path nor kept in memory."""
+    app = make(app_class, babel, lambda: request.headers["X-Language"], BABEL_DEFAULT_LOCALE="de")
+    before = set(_cache)
+    assert await message(app, **{"X-Language": "fr@/../de"}) == "Ce champ est requis."
+    if babel.__name__ == "flask_babel":  # quart-babel itself refuses unknown locales
+        for locale in ("de/../fr", "../de", "xx", "a" * 500, "de-fr-it"):
+            assert await message(app, **{"X-Language": locale}) == GERMAN
+    assert set(_cache) - before <= {("de",), ("fr",)}
 
 
 async def test_without_selector(app_class: type[Quart], babel: Any) -> None:

@@ -110,6 +110,7 @@ async def test_valid(app_class: type[Quart], service: Quart, how: str) -> None:
         (["success"], MISSING),
         ("not JSON", MISSING),
         (b"\xff\xfe\xfa", MISSING),
+        pytest.param("[" * 100_000, MISSING, id="too deep"),
         (({"success": True}, 400), MISSING),
         (("out of order", 500), MISSING),
     ],
@@ -121,6 +122,13 @@ async def test_refused(app_class: type[Quart], service: Quart, verdict: Any, mes
     status, errors = await post(app)
     assert (status, len(errors)) == (422, 1)
     assert message in errors[0]
+
+
+async def test_damaged_response(app_class: type[Quart], service: Quart) -> None:
+    """A response that can't be decompressed is a 503."""
+    service.config["VERDICT"] = ("not gzip", {"Content-Encoding": "gzip"})
+    app = make(app_class, RECAPTCHA_VERIFY_SERVER=service.config["URL"])
+    assert (await post(app))[0] == 503
 
 
 @pytest.mark.parametrize(

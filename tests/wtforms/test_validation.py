@@ -275,6 +275,32 @@ async def test_cancelled() -> None:
     assert ended.is_set()
 
 
+@pytest.mark.parametrize("nested", [False, True])
+async def test_cancelled_by_another_task(nested: bool) -> None:
+    """What a validator waits for is cancelled: the form is not valid."""
+    shared = asyncio.create_task(asyncio.sleep(TIMEOUT))
+
+    async def wait(form: Any, field: Any) -> None:
+        await shared
+
+    class Inner(QuartForm):
+        text = StringField(validators=[wait])
+
+        async def validate(  # type: ignore[override]
+            self, extra_validators: Any = None
+        ) -> bool:
+            await shared
+            return True
+
+    class Form(QuartForm):
+        one = FormField(Inner) if nested else StringField(validators=[wait])
+
+    form = Form(MultiDict())
+    asyncio.get_running_loop().call_later(0.01, shared.cancel)
+    with pytest.raises(RuntimeError, match="The validation of one was cancelled"):
+        await form.validate()
+
+
 async def test_errors_without_an_exception() -> None:
     """Messages that a validator appends to the errors itself count, too."""
 

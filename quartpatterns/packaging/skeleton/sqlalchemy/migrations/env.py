@@ -72,7 +72,13 @@ async def run_online() -> None:
 
 def run_offline() -> None:
     """Print the statements, so that a database administrator can run them."""
-    context.configure(url=database_url(), target_metadata=db.metadata, literal_binds=True)
+    url = database_url()
+    context.configure(
+        url=url,
+        target_metadata=db.metadata,
+        literal_binds=True,
+        transactional_ddl=True if url.get_backend_name() == "sqlite" else None,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
