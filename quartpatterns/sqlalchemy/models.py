@@ -31,7 +31,13 @@ _BASES = (DeclarativeBase, DeclarativeBaseNoMeta)
 
 
 def camel_to_snake_case(name: str) -> str:
-    """Return the table name of a class: ``UserGroup`` gives ``user_group``."""
+    """Return the table name of a class: ``UserGroup`` gives ``user_group``.
+
+    .. versionadded:: 0.1
+
+    Arguments:
+        name: The name of the class.
+    """
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?!^)(?=[A-Z][a-z])", "_", name)
     return words.lower().lstrip("_")
 
