@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
 import time
@@ -14,6 +13,7 @@ from typing import Any
 from quart import Quart
 
 from quartpatterns._shared.settings import SettingError
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.caching.circuit_breaker import CircuitBreaker
 from quartpatterns.caching.records import Record, RecordSerializer
 from quartpatterns.caching.settings import NO_LIMIT, Settings
@@ -159,7 +159,7 @@ class ClassStore(Store):
         async def call() -> Any:
             if inspect.iscoroutinefunction(function):
                 return await function(*args)
-            result = await asyncio.to_thread(locked)
+            result = await to_thread(locked)
             return await result if inspect.isawaitable(result) else result
 
         return await self._breaker.call(call)
