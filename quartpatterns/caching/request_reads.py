@@ -58,8 +58,8 @@ _INHERITED = frozenset(
 )
 
 
-def _attributes(instance: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", vars(instance))
+# The attributes of an object; without a call in Python, because each request needs a dozen.
+_attributes: Callable[[Any], dict[str, Any]] = vars
 
 
 def _recording_cookies(current: Any) -> Any:
