@@ -127,7 +127,7 @@ DESCRIBED: dict[str, Arguments] = {
 CONFIGS: dict[str, dict[str, Any]] = {
     "default": {},
     "server name": {"SERVER_NAME": "dev.local:5000", "PREFERRED_URL_SCHEME": "https"},
-    "root": {"APPLICATION_ROOT": "/root"},
+    "root": {"APPLICATION_ROOT": "/mount"},
 }
 
 
@@ -408,10 +408,10 @@ async def test_endless_body() -> None:
 
 async def test_builder_of_flask() -> None:
     """Flask's own builder works with the application: its JSON provider and its settings."""
-    app = faithful_app({"SERVER_NAME": "example.com", "APPLICATION_ROOT": "/root"})
+    app = faithful_app({"SERVER_NAME": "example.com", "APPLICATION_ROOT": "/mount"})
     response = await app.test_client().open(EnvironBuilder(app, "/p", json={"a": 1}))  # type: ignore[arg-type]
     received = await response.get_json()
-    assert (received["url"], received["json"]) == ("http://example.com/root/p", {"a": 1})
+    assert (received["url"], received["json"]) == ("http://example.com/mount/p", {"a": 1})
     builder = EnvironBuilder(app, "/p", method="POST", json={"a": 1})  # type: ignore[arg-type]
     assert (await (await app.test_client().open(builder)).get_json())["json"] == {"a": 1}
     with pytest.raises(TypeError, match="can't be an asynchronous iterator"):

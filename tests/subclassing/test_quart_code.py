@@ -20,22 +20,9 @@ from quartpatterns.subclassing import (
     send_file,
     stream_with_context,
 )
+from tests.subclassing.serving import scope
 
-HTTP: dict[str, Any] = {
-    "type": "http",
-    "asgi": {"version": "3.0"},
-    "http_version": "1.1",
-    "method": "GET",
-    "scheme": "http",
-    "path": "/",
-    "raw_path": b"/",
-    "query_string": b"",
-    "root_path": "",
-    "headers": [(b"host", b"localhost")],
-    "client": ("127.0.0.1", 1),
-    "server": ("localhost", 80),
-    "extensions": {},
-}
+HTTP = scope()
 WEBSOCKET: dict[str, Any] = HTTP | {"type": "websocket", "scheme": "ws", "subprotocols": []}
 
 

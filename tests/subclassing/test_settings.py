@@ -27,6 +27,7 @@ from quartpatterns.subclassing import FaithfulQuart, names
 from quartpatterns.subclassing.json import FastJSONProvider
 from quartpatterns.subclassing.urls import RuleWarning
 from tests.serving import served
+from tests.subclassing.serving import scope
 
 FRAMEWORKS: list[Any] = [flask.Flask, FaithfulQuart]
 
@@ -326,21 +327,7 @@ async def test_debug_error_on_a_server() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"x")],
-        "client": ("127.0.0.1", 1),
-        "server": ("x", 80),
-    }
-    await app(scope, receive, send)  # type: ignore[arg-type]
+    await app(scope(), receive, send)  # type: ignore[arg-type]
     assert sent[0]["status"] == 500
     assert b"LookupError" in sent[1]["body"]
 
