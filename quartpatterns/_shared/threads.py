@@ -46,14 +46,13 @@ _END: Any = object()
 
 
 def error_for_future(error: BaseException) -> BaseException:
-    """Return *error*, or a ``RuntimeError`` if it is a ``StopIteration`` or ``GeneratorExit``.
+    """Return *error*, or a ``RuntimeError`` if it is a ``StopIteration``.
 
-    Use it before ``future.set_exception()`` if the error comes from unknown code. A task that gets
-    a ``GeneratorExit`` from a future closes its coroutine, as if it were not needed any more.
+    Use it before ``future.set_exception()`` if the error comes from unknown code.
     """
-    if not isinstance(error, (StopIteration, GeneratorExit)):
+    if not isinstance(error, StopIteration):
         return error
-    converted = RuntimeError(f"a synchronous function raised {type(error).__name__}")
+    converted = RuntimeError("a synchronous function raised StopIteration")
     converted.__cause__ = error
     return converted
 

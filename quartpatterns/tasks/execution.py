@@ -64,11 +64,8 @@ class Runner:
         with _retries(job, task.autoretry_for):
             async with self._app.app_context():
                 if is_async(task.function):
-                    try:
+                    with _no_generator_exit():
                         return await task.function(*args, **kwargs)
-                    except GeneratorExit as error:
-                        # A coroutine that awaits after a GeneratorExit may be closed.
-                        raise RuntimeError("the task raised GeneratorExit") from error
                 call = call_in_new_thread(
                     lambda: self._in_thread(job.id, task, args, kwargs), name=f"task {task.name}"
                 )
@@ -84,9 +81,19 @@ class Runner:
         thread = threading.current_thread()
         self._threads[thread] = id
         try:
-            return task.function(*args, **kwargs)
+            with _no_generator_exit():
+                return task.function(*args, **kwargs)
         finally:
             del self._threads[thread]
+
+
+@contextlib.contextmanager
+def _no_generator_exit() -> Generator[None]:
+    """Turn a ``GeneratorExit`` into an error: it would close the coroutines that wait for a task."""
+    try:
+        yield
+    except GeneratorExit as error:
+        raise RuntimeError("the task raised GeneratorExit") from error
 
 
 @contextlib.contextmanager

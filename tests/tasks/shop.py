@@ -49,6 +49,13 @@ def work_in_a_thread(seconds: float, started: str) -> list[int]:
 
 
 @tasks.task
+async def leave_a_thread(seconds: float, started: str) -> None:
+    """Wait for one of asyncio's threads, which cannot be cancelled."""
+    _write(started)
+    await asyncio.to_thread(time.sleep, seconds)
+
+
+@tasks.task
 async def seventh(started: str) -> list[int]:
     """Return the tries and the number of starts in the seventh run; wait in the others."""
     _write(started)
