@@ -89,7 +89,7 @@ class Runner:
 
 @contextlib.contextmanager
 def _no_generator_exit() -> Generator[None]:
-    """Turn a ``GeneratorExit`` into an error: it would close the coroutines that wait for a task."""
+    """Turn a ``GeneratorExit`` into an error: it would close coroutines that wait for the task."""
     try:
         yield
     except GeneratorExit as error:
