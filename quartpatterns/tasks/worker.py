@@ -35,7 +35,7 @@ from quartpatterns.tasks.queue import (
 )
 from quartpatterns.tasks.task import Task, require_json
 
-__all__ = ["run_worker", "worker_settings"]
+__all__ = ["run_worker", "serve_jobs", "worker_settings"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 
@@ -61,11 +61,18 @@ async def run_worker(app: Quart, *, burst: bool = False, handle_signals: bool = 
     await _Worker(app, burst=burst).serve(handle_signals=handle_signals)
 
 
+async def serve_jobs(app: Quart) -> None:
+    """Run a worker inside of an application that was started, until the caller is cancelled."""
+    worker = _Worker(app)
+    worker.on_startup = worker.on_shutdown = None
+    await worker.serve(handle_signals=False)
+
+
 def worker_settings(app: Quart) -> dict[str, Any]:
     """Return the settings of arq's worker for the tasks of *app*.
 
     Raises:
-        RuntimeError: The application has no tasks.
+        RuntimeError: The application has no tasks, or ``TASKS_EAGER`` is set.
 
     .. versionadded:: 0.1
     """
@@ -76,6 +83,11 @@ def worker_settings(app: Quart) -> dict[str, Any]:
             " import its module where the application is made"
         )
     settings = queue.settings
+    if settings.eager:
+        raise RuntimeError(
+            f"the application {app.name!r} runs its jobs itself and needs no worker: remove"
+            " TASKS_EAGER from its settings"
+        )
     logging.getLogger("arq.worker").addFilter(_escape_surrogates)
 
     async def start(ctx: dict[Any, Any]) -> None:
