@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -296,7 +296,7 @@ async def test_later(shop: Shop) -> None:
             await work.apply_async(["third"], countdown=5)
         return name
 
-    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     yesterday = tomorrow - timedelta(days=2)
     async with shop.app.app_context():
         last = await work.apply_async(["last"], eta=tomorrow)
