@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from quart import Quart, redirect, render_template_string, request, url_for
 from quart.typing import ResponseReturnValue
 from sqlalchemy import func, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from wtforms import StringField
 from wtforms.validators import InputRequired
 
 from quartpatterns.flashing import Flashing, flash
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.tasks import Tasks
 from quartpatterns.viewdecorators import (
@@ -25,12 +25,17 @@ from quartpatterns.viewdecorators import (
 )
 from quartpatterns.wtforms import CSRFProtect, QuartForm
 
-db = SQLAlchemy()
+
+class Base(Model, DeclarativeBase):
+    """The base of the models."""
+
+
+db = SQLAlchemy(model_class=Base)
 tasks = Tasks()
 CLASSES = {"Quart": Quart, "FaithfulQuart": FaithfulQuart}
 
 
-class User(db.Model, UserMixin):
+class User(Base, UserMixin):
     """A user."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -38,7 +43,7 @@ class User(db.Model, UserMixin):
     is_active: Mapped[bool] = mapped_column(default=True)
 
 
-class Album(db.Model):
+class Album(Base):
     """An album, which a task makes a cover for."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -84,6 +89,13 @@ def create_app(name: str = "FaithfulQuart", config: Mapping[str, Any] | None = N
     async def create_tables() -> None:
         async with app.app_context():
             await db.create_all()
+
+    # A second start of the same application would end it.
+    @app.while_serving
+    async def resource() -> AsyncGenerator[None]:
+        app.extensions["board"] = "open"
+        yield
+        del app.extensions["board"]
 
     @app.get("/login")
     async def login() -> str:

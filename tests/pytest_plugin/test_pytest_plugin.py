@@ -30,6 +30,8 @@ def app(request, tmp_path):
 
 USER_FIXTURE = """
 import pytest{import_fixture}
+from quartpatterns.viewdecorators import current_user
+from quartpatterns.wtforms.testing import csrf_token
 from tests.pytest_plugin.board import Album, User, db, make_cover, tasks
 
 
@@ -49,8 +51,11 @@ async def test_anonymous(app_client):
 
 
 {strict}
-async def test_logged_in(login_as, app_client, user):
-    client = await login_as(user)
+async def test_logged_in(login_as, app_client, user, running_app):
+    async with running_app.app_context():
+        client = await login_as(user)
+        assert not current_user
+        assert (await app_client.get("/me")).status_code == 302
     assert await (await client.get("/me")).get_data(as_text=True) == "ada"
     assert (await client.get("/secret")).status_code == 200
     assert (await app_client.get("/me")).status_code == 302
@@ -84,6 +89,7 @@ async def test_worker(login_as, csrf_post, user, task_worker, running_app):
         job = tasks.job(location.partition("job=")[2])
         assert await job.wait(timeout=30) == "hill.jpg"
     assert (await (await client.get(location)).get_json())["cover"] == "hill.jpg"
+    assert running_app.extensions["board"] == "open"
 
 
 {strict}
@@ -91,6 +97,10 @@ async def test_requests_without_a_form(csrf_post, app_client):
     response = await csrf_post(app_client, "/albums/1", method="DELETE", json=[1])
     assert await response.get_json() == {{"deleted": 1, "body": [1]}}
     assert (await app_client.delete("/albums/1")).status_code == 400
+    first, second = await csrf_token(app_client), await csrf_token(app_client)
+    for token in (first, second):
+        headers = {{"X-CSRFToken": token}}
+        assert (await app_client.delete("/albums/1", headers=headers)).status_code == 200
     with pytest.raises(AssertionError, match="/no-form has no CSRF token: put"):
         await csrf_post(app_client, "/albums", page="/no-form")
     with pytest.raises(AssertionError, match="/none is answered with 404"):
@@ -144,13 +154,14 @@ def test_nothing_stays(run: pytest.Pytester) -> None:
         from tests.pytest_plugin.board import create_app
 
         @pytest.fixture
-        def app():
-            return create_app()
+        def app(pytestconfig):
+            path = pytestconfig.rootpath / "board.db"
+            return create_app(config={"SQLALCHEMY_DATABASE_URI": f"sqlite:///{path}"})
         """
     )
     run.makepyfile(
         """
-        import os, sqlite3, pytest
+        import contextlib, sqlite3
         from tests.pytest_plugin.board import Album, db
 
         async def add(app):
@@ -165,13 +176,14 @@ def test_nothing_stays(run: pytest.Pytester) -> None:
         async def test_second(rolled_back_database, running_app):
             await add(running_app)
 
-        def test_third(app):
-            path = os.path.join(app.instance_path, "board.db")
-            names = sqlite3.connect(path).execute("SELECT name FROM sqlite_master").fetchall()
-            assert names == []
+        def test_third(pytestconfig):
+            path = pytestconfig.rootpath / "board.db"
+            assert path.exists()
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
         """
     )
-    result = pytest_of(run, "-o", "asyncio_mode=auto", "-p", "no:unraisableexception")
+    result = pytest_of(run, "-o", "asyncio_mode=auto")
     result.assert_outcomes(passed=3)
 
 

@@ -58,7 +58,7 @@ async def test_outside_of_a_request(shop: Shop) -> None:
         return a + b
 
     @shop.tasks.task
-    async def both(pair: tuple[int, int]) -> tuple[object, int]:
+    async def both(pair: tuple[int, int]) -> Any:
         return pair, await (await add.delay(*pair)).wait()
 
     async with shop.app.app_context():
@@ -380,7 +380,7 @@ async def test_arguments(shop: Shop) -> None:
         with pytest.raises(TypeError, match="argument 'value' of task .* is not JSON"):
             await work.delay(object())
         with pytest.raises(TypeError, match="missing a required argument"):
-            await work.delay()  # type: ignore[call-arg]
+            await work.delay()  # type: ignore[call-overload]
         with pytest.raises(RuntimeError, match="knows the task 'elsewhere'"):
             await elsewhere.delay()
         assert await (await work.delay({1: (2, 3)})).wait() == {"1": [2, 3]}
@@ -453,6 +453,7 @@ async def test_warning(
     app.testing = testing
     with caplog.at_level(logging.WARNING):
         async with app.test_app(), app.app_context():
+            assert caplog.text.count("TASKS_EAGER is set") == (0 if testing else 1)
             await work.delay()
             await work.delay()
     assert caplog.text.count("TASKS_EAGER is set") == (0 if testing else 1)

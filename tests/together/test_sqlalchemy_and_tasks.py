@@ -9,18 +9,23 @@ from typing import Any
 import pytest
 from quart import Quart, request
 from sqlalchemy import func, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.sqlalchemy.testing import rolled_back
 from quartpatterns.tasks import Retry, Tasks, current_job
 from quartpatterns.tasks.testing import EagerQueue, eager_tasks
 
-db = SQLAlchemy()
+
+class Base(Model, DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
 tasks = Tasks()
 
 
-class Photo(db.Model):
+class Photo(Base):
     """A photo, which a task gives a thumbnail."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
