@@ -20,7 +20,7 @@ over a function of a helper, for tests that have more than one application.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -313,7 +313,7 @@ def _check(app: Quart, request: pytest.FixtureRequest) -> None:
     """Fail with a remedy if *app* is something else, or if it would run in another event loop."""
     from quart import Quart
 
-    if not isinstance(app, Quart):
+    if not isinstance(app, Quart):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = type(cast("object", app))
         remedy = (
             ": return its attribute app, without starting it" if kind.__name__ == "TestApp" else ""
@@ -363,7 +363,7 @@ def _check_database(app: Quart) -> None:
 
 
 @contextmanager
-def _short_errors() -> Iterator[None]:
+def _short_errors() -> Generator[None]:
     """Show the message of an error that names its remedy, without the traceback."""
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 
 from quart import Quart, current_app
 
@@ -64,7 +64,7 @@ class Tasks:
                 f"the application {app.name!r} already has tasks: call init_app() only once, and"
                 " register all tasks on the same Tasks object"
             )
-        if app.config.get("TASKS_EAGER"):
+        if cast("dict[str, Any]", app.config).get("TASKS_EAGER"):
             eager = EagerQueue(app, self._tasks, self._schedule)
             eager.connect()
             app.before_serving(eager.warn_outside_of_tests)

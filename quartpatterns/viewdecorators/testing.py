@@ -45,13 +45,14 @@ async def log_in(client: TestClientProtocol, user: Any, *, fresh: bool = True) -
 
     .. versionadded:: 0.1
     """
-    app: Quart = cast("Any", client).app
+    anything: Any = client
+    app: Quart = anything.app
     if not app.secret_key:
         raise RuntimeError("a login is stored in the session: set SECRET_KEY in the tests")
     # In another context: the login must not become that of the test's own g and request.
     loop = asyncio.get_running_loop()
     login = await loop.create_task(_session_of_login(app, user, fresh), context=Context())
-    async with client.session_transaction() as stored:
+    async with anything.session_transaction() as stored:
         stored.update(login)
 
 
@@ -74,7 +75,8 @@ async def _session_of_login(app: Quart, user: Any, fresh: bool) -> dict[str, Any
             stored.update(session)
         except Exception as error:
             errors.append(error)
-        abort(app.response_class(status=204))
+        response: Any = app.response_class(status=204)
+        abort(response)
 
     with request_started.connected_to(receive, app):
         await app.test_client().get("/")

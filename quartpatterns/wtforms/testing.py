@@ -35,22 +35,23 @@ async def csrf_token(client: TestClientProtocol) -> str:
 
     .. versionadded:: 0.1
     """
-    app: Quart = cast("Any", client).app
+    anything: Any = client
+    app: Quart = anything.app
     if not app.secret_key:
         raise RuntimeError("a CSRF token belongs to a session: set SECRET_KEY in the tests")
     key = _settings(app).text("WTF_CSRF_FIELD_NAME")
-    async with client.session_transaction() as stored:
+    async with anything.session_transaction() as stored:
         before = stored.get(key)
     # In another context: the token must not become that of the test's own g and request.
     loop = asyncio.get_running_loop()
     token, own = await loop.create_task(_generate(app, key, before), context=Context())
     if own != before:
-        async with client.session_transaction() as stored:
+        async with anything.session_transaction() as stored:
             stored[key] = own
     return token
 
 
-async def _generate(app: Quart, key: str, before: Any) -> tuple[str, str]:
+async def _generate(app: Any, key: str, before: Any) -> tuple[str, str]:
     async with app.test_request_context("/"):
         if before is not None:
             session[key] = before
@@ -85,15 +86,16 @@ async def send_with_token(
 
     .. versionadded:: 0.1
     """
-    settings = _settings(cast("Any", client).app)
+    anything: Any = client
+    settings = _settings(anything.app)
     field = settings.text("WTF_CSRF_FIELD_NAME")
     if page is None:
         token = await csrf_token(client)
     else:
-        response = await client.get(page)
-        if response.status_code != 200:
-            raise AssertionError(f"{page} is answered with {response.status_code}, and not 200")
-        text = await response.get_data(as_text=True)
+        shown = await client.get(page)
+        if shown.status_code != 200:
+            raise AssertionError(f"{page} is answered with {shown.status_code}, and not 200")
+        text = await shown.get_data(as_text=True)
         meta = settings.text("WTF_CSRF_META_NAME")
         found = token_of_page(text, field, meta)
         if found is None:
@@ -107,7 +109,8 @@ async def send_with_token(
         all_headers.setdefault(name, token)
     if form is not None:
         options["form"] = {field: token, **form}
-    return await client.open(path, method=method, headers=all_headers, **options)
+    response: Response = await anything.open(path, method=method, headers=all_headers, **options)
+    return response
 
 
 def token_of_page(text: str, field: str = "csrf_token", meta: str = "csrf-token") -> str | None:
