@@ -23,8 +23,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from arq.worker import JobExecutionFailed
-from arq.worker import Retry as ArqRetry
 from quart import Quart, g, has_app_context, has_request_context, has_websocket_context
 from quart.signals import (
     appcontext_popped,
@@ -34,11 +32,19 @@ from quart.signals import (
     websocket_tearing_down,
 )
 
-from quartpatterns._shared.calling import call
-from quartpatterns.tasks.jobs import RunningJob, running_job
-from quartpatterns.tasks.queue import Queue, Result, decode, encode
+from quartpatterns.tasks.arq_format import (
+    ArqRetry,
+    JobData,
+    JobExecutionFailed,
+    decode,
+    decode_job,
+    encode,
+    encode_job,
+)
+from quartpatterns.tasks.execution import Runner
+from quartpatterns.tasks.queue import Queue, Result, check_id, job_start, number_of_seconds
 from quartpatterns.tasks.settings import read_settings
-from quartpatterns.tasks.task import require_json
+from quartpatterns.tasks.task import not_json_result
 
 if TYPE_CHECKING:
     from quartpatterns.tasks.task import Task
@@ -201,6 +207,7 @@ class EagerQueue(Queue):
         countdown: float | None = None,
         eta: datetime | None = None,
         expires: float | None = None,
+        unique: float = 0,
     ) -> str:
         """Run a call of the task *name* now, or when the current request or task has ended."""
         self.warn_outside_of_tests()
@@ -209,12 +216,16 @@ class EagerQueue(Queue):
                 f"no worker of this application knows the task {name!r}: register it on the Tasks"
                 " object whose init_app() got the application"
             )
-        id = task_id or str(uuid4())
+        id = str(uuid4()) if task_id is None else check_id(task_id)
+        start, kind = job_start(countdown, eta)
+        seconds = start / 1000 - (time.time() if kind == "at" else 0)
+        if expires is not None and number_of_seconds("expires", expires) <= 0:
+            raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+        data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
         if self._find(id) is not None:
             return id
-        data = encode({"args": list(args), "kwargs": dict(kwargs)})
-        seconds = _seconds_until(countdown, eta)
-        job = EagerJob(id, name, **decode(data), seconds=seconds, expires=expires, data=data)
+        call = decode_job(data)
+        job = EagerJob(id, name, call.args, call.kwargs, seconds, expires, data=data)
         self.jobs.append(job)
         self._forget_old()
         if job.is_scheduled:
@@ -321,23 +332,27 @@ class EagerQueue(Queue):
     async def _execute(self, job: EagerJob) -> None:
         """Run *job* until it has a result."""
         task = self.tasks[job.task]
-        max_tries = task.max_tries or self.settings.max_tries
+        app = self._app()
+        assert app is not None
+        runner = Runner(app, self)
         try:
             if job.expires is not None and job.seconds > job.expires:
                 raise JobExecutionFailed("job expired")
             for job.tries in itertools.count(1):
-                running_job.set(RunningJob(job.id, job.tries, max_tries))
+                running = runner.running_job(task, job.id, job.tries, job.tries)
+                if job.tries > running.max_tries:
+                    raise JobExecutionFailed(f"max {running.max_tries} retries exceeded")
+                call = decode_job(job.data)
                 try:
                     # The time of a try, as a worker has it.
                     async with asyncio.timeout(task.timeout or self.settings.timeout):
-                        value = await self._try(task, job)
-                except ArqRetry as retry:
-                    if job.tries < max_tries:
-                        continue
-                    cause = retry.__cause__ or retry.__context__
-                    raise (
-                        cause or JobExecutionFailed(f"max {max_tries} retries exceeded")
-                    ) from None
+                        value = await runner.call(task, running, call.args, call.kwargs)
+                except ArqRetry:
+                    continue
+                try:
+                    value = decode(encode({"value": value}))["value"]
+                except (TypeError, ValueError, RecursionError) as error:
+                    raise not_json_result(task, error) from error
                 self._end(job, None, value)
                 return
         except KeyboardInterrupt:
@@ -345,21 +360,6 @@ class EagerQueue(Queue):
         # SystemExit and a cancellation end a worker's job, and not the test.
         except BaseException as error:
             self._end(job, error)
-
-    async def _try(self, task: Task[..., Any], job: EagerJob) -> Any:
-        app = self._app()
-        assert app is not None
-        call_data = decode(job.data)
-        try:
-            async with app.app_context():
-                value = await call(task.function, *call_data["args"], **call_data["kwargs"])
-        except ArqRetry:
-            raise
-        except task.autoretry_for as error:
-            raise ArqRetry from error
-        what = f"the result of task {task.name}"
-        require_json(value, what, "return an id, or text and numbers")
-        return decode(encode({"value": value}))["value"]
 
     def _end(self, job: EagerJob, error: BaseException | None, value: Any = None) -> None:
         if error is not None:
@@ -398,11 +398,3 @@ class EagerQueue(Queue):
 
 def _current_g() -> Any:
     return cast("Any", g)._get_current_object()
-
-
-def _seconds_until(countdown: float | None, eta: datetime | None) -> float:
-    if countdown is not None and eta is not None:
-        raise ValueError("pass countdown or eta, not both")
-    if eta is not None:
-        return eta.timestamp() - time.time()
-    return countdown or 0.0

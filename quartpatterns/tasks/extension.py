@@ -7,11 +7,11 @@ from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 
 from quart import Quart, current_app
 
+from quartpatterns.tasks.arq_worker import worker_settings
 from quartpatterns.tasks.eager import EagerQueue
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import Queue, Result, queue_of
 from quartpatterns.tasks.task import Task, TaskOptions
-from quartpatterns.tasks.worker import worker_settings
 
 __all__ = ["Tasks"]
 

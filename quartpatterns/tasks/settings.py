@@ -24,17 +24,19 @@ DEFAULTS: dict[str, Any] = {
     "TASKS_QUEUE_NAME": None,
     # Seconds that a task may run.
     "TASKS_TIMEOUT": 300,
-    # Maximum number of times that a job is started: the first time, retries, and restarts after a
-    # worker died.
+    # Maximum number of times that a job is started: the first time, and after each Retry.
     "TASKS_MAX_TRIES": 5,
+    # Number of workers that may die while they run a job and no other job that can be to blame.
+    "TASKS_MAX_CRASHES": 3,
     # Seconds that a result is stored; 0 stores none.
     "TASKS_KEEP_RESULT": 3600,
-    # Seconds that a job may wait in the queue before it fails as expired.
+    # Seconds that a job may wait to be started for the first time before it fails as expired.
     "TASKS_EXPIRES": 86400,
     # Maximum number of jobs that a worker runs at the same time.
     "TASKS_MAX_JOBS": 10,
-    # Seconds between two polls of the queue, and of a result in Job.wait().
-    "TASKS_POLL_DELAY": 0.1,
+    # Seconds after which an idle worker looks at the queue by itself. A job that this package
+    # queues wakes a worker at once.
+    "TASKS_POLL_DELAY": 1,
     # Seconds after which another worker starts the jobs of a worker that died.
     "TASKS_LEASE": 10,
     # Seconds that running jobs have to end after the worker receives a signal to stop. Jobs that
@@ -60,6 +62,7 @@ class Settings:
     queue_name: str
     timeout: float
     max_tries: int
+    max_crashes: int
     keep_result: float
     expires: float
     max_jobs: int
@@ -85,6 +88,7 @@ def read_settings(app: Quart) -> Settings:
         queue_name=read.optional(read.text, "TASKS_QUEUE_NAME") or f"tasks:{app.name}",
         timeout=read.seconds("TASKS_TIMEOUT"),
         max_tries=read.count("TASKS_MAX_TRIES"),
+        max_crashes=read.count("TASKS_MAX_CRASHES"),
         keep_result=read.seconds("TASKS_KEEP_RESULT", zero=True),
         expires=read.seconds("TASKS_EXPIRES"),
         max_jobs=read.count("TASKS_MAX_JOBS"),
