@@ -90,4 +90,6 @@ def _load(name: str) -> Quart:
             f"{name} has no task: decorate a function with @tasks.task, and import its module"
             " where the application is created"
         )
+    if tasks.settings.eager:
+        raise UsageProblem(f"{name} runs its jobs itself: remove TASKS_EAGER from its settings")
     return app

@@ -139,8 +139,8 @@ class Queue:
             unique: Seconds in which no other job may use the id, even if this one has ended.
         """
         id = str(uuid4()) if task_id is None else check_id(task_id)
-        start, kind = _start(countdown, eta)
-        wait = self.settings.expires if expires is None else _seconds("expires", expires)
+        start, kind = job_start(countdown, eta)
+        wait = self.settings.expires if expires is None else number_of_seconds("expires", expires)
         if wait <= 0:
             raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
         data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
@@ -247,13 +247,18 @@ def queue_with_tasks(app: Quart) -> Queue:
     """Return the queue of *app* for a worker.
 
     Raises:
-        RuntimeError: The application has no queue, or no tasks.
+        RuntimeError: The application has no queue or no tasks, or ``TASKS_EAGER`` is set.
     """
     queue = queue_of(app)
     if not queue.tasks:
         raise RuntimeError(
             f"the application {app.name!r} has no tasks: decorate a function with @tasks.task, and"
             " import its module where the application is made"
+        )
+    if queue.settings.eager:
+        raise RuntimeError(
+            f"the application {app.name!r} runs its jobs itself and needs no worker: remove"
+            " TASKS_EAGER from its settings"
         )
     return queue
 
@@ -300,7 +305,7 @@ def check_id(id: object) -> str:
     return id
 
 
-def _start(countdown: object, eta: object) -> tuple[float, str]:
+def job_start(countdown: object, eta: object) -> tuple[float, str]:
     """Return the milliseconds of the start, and whether they are a time or a delay."""
     if countdown is not None and eta is not None:
         raise ValueError("pass countdown or eta, not both")
@@ -308,10 +313,12 @@ def _start(countdown: object, eta: object) -> tuple[float, str]:
         if not isinstance(eta, datetime):
             raise TypeError(f"eta must be a datetime, not {type(eta).__name__}")
         return arq_format.to_unix_ms(eta), "at"
-    return max(0.0, _seconds("countdown", 0 if countdown is None else countdown)) * 1000, "in"
+    return max(
+        0.0, number_of_seconds("countdown", 0 if countdown is None else countdown)
+    ) * 1000, "in"
 
 
-def _seconds(name: str, value: object) -> float:
+def number_of_seconds(name: str, value: object) -> float:
     """Return *value* if it is a number of seconds.
 
     Raises:

@@ -46,6 +46,8 @@ DEFAULTS: dict[str, Any] = {
     "TASKS_REDIS_TIMEOUT": 3,
     # Maximum number of connections to Redis of one process.
     "TASKS_MAX_CONNECTIONS": 20,
+    # Whether the application runs its jobs itself, without Redis and a worker: for tests.
+    "TASKS_EAGER": False,
 }
 """The settings and their default values."""
 
@@ -69,6 +71,7 @@ class Settings:
     shutdown_timeout: float
     redis_timeout: float
     max_connections: int
+    eager: bool
 
 
 def read_settings(app: Quart) -> Settings:
@@ -94,6 +97,7 @@ def read_settings(app: Quart) -> Settings:
         shutdown_timeout=read.seconds("TASKS_SHUTDOWN_TIMEOUT", zero=True),
         redis_timeout=read.seconds("TASKS_REDIS_TIMEOUT"),
         max_connections=read.count("TASKS_MAX_CONNECTIONS"),
+        eager=read.boolean("TASKS_EAGER"),
     )
 
 

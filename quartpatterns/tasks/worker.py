@@ -34,7 +34,7 @@ from quartpatterns.tasks.execution import Runner, escape_surrogates
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
-__all__ = ["WorkerLostError", "run_worker"]
+__all__ = ["WorkerLostError", "run_worker", "serve_jobs"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 logger.addFilter(escape_surrogates)
@@ -74,6 +74,11 @@ async def run_worker(app: Quart, *, burst: bool = False, handle_signals: bool = 
     .. versionadded:: 0.1
     """
     await _Worker(app, burst=burst).serve(handle_signals=handle_signals)
+
+
+async def serve_jobs(app: Quart) -> None:
+    """Run a worker inside of an application that was started, until the caller is cancelled."""
+    await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
 @dataclass(slots=True)
@@ -122,8 +127,9 @@ class _Worker:
       queued again. A second signal ends the process at once.
     """
 
-    def __init__(self, app: Quart, *, burst: bool = False) -> None:
+    def __init__(self, app: Quart, *, burst: bool = False, lifespan: bool = True) -> None:
         self._app = app
+        self._lifespan = lifespan
         self._queue = queue_with_tasks(app)
         self._settings = settings = self._queue.settings
         self._burst = burst
@@ -152,7 +158,8 @@ class _Worker:
         try:
             await self._until_stopped(self._connect())
             if not self._stop_requested.is_set():
-                await self._app.startup()
+                if self._lifespan:
+                    await self._app.startup()
                 logger.info("ready for the jobs of %s", self._settings.queue_name)
                 threading.Thread(
                     target=self._renew_leases, args=(loop,), name="task leases", daemon=True
@@ -198,7 +205,7 @@ class _Worker:
         finally:
             self._closed.set()
             try:
-                if loops:
+                if loops and self._lifespan:
                     await self._app.shutdown()
             finally:
                 await self._redis.close()
