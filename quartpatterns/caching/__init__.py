@@ -28,10 +28,10 @@ from quartpatterns.caching.keys import make_template_fragment_key
 from quartpatterns.caching.memoized import cache_memoize_hit, cache_memoize_miss
 from quartpatterns.caching.refused_names import REFUSED, refused
 from quartpatterns.caching.responses import CachedResponse
-from quartpatterns.caching.settings import DEFAULTS
+from quartpatterns.caching.settings import SETTINGS
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "Cache",
     "CacheUnavailableError",
     "CachedResponse",

@@ -14,15 +14,12 @@ from quart.wrappers import Request
 
 from quartpatterns._shared.flash import FlashedMessage, pop_session_messages
 from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
+from quartpatterns._shared.settings_of.flashing import SETTINGS
 from quartpatterns.flashing.cookies import FlashCookie, FlashCookies
 
-__all__ = ["DEFAULTS", "Flashing", "flash", "get_flashed_messages"]
+__all__ = ["SETTINGS", "Flashing", "flash", "get_flashed_messages"]
 
-DEFAULTS: dict[str, Any] = {
-    "FLASHING_COOKIE_NAME": "flash",
-    # Half of what Hypercorn and nginx accept as the head of a request: other cookies need space.
-    "FLASHING_MAX_SIZE": 8 * 1024,
-}
+DEFAULTS = SETTINGS.defaults
 EXTENSION = "quartpatterns.flashing"
 """The key of the application's :class:`FlashStorage` in ``app.extensions``."""
 
@@ -175,7 +172,7 @@ class Flashing:
         """
         if EXTENSION in app.extensions:
             raise RuntimeError("This application has Flashing already: register it once.")
-        refuse_unknown(app.config, "FLASHING_", DEFAULTS)
+        refuse_unknown(app.config, SETTINGS.prefixes, SETTINGS)
         apply_defaults(app, DEFAULTS)
         reader = SettingsReader(app.config)
         prefix, max_size = reader.text("FLASHING_COOKIE_NAME"), reader.size("FLASHING_MAX_SIZE")

@@ -14,6 +14,7 @@ has all names of the module ``flask``.
 
 from __future__ import annotations
 
+from quartpatterns._shared.settings_of.subclassing import SETTINGS
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
 from quartpatterns.subclassing.body import FaithfulBody
@@ -34,6 +35,7 @@ from quartpatterns.subclassing.sessions import FaithfulSessionInterface
 from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = [
+    "SETTINGS",
     "FaithfulBlueprint",
     "FaithfulBody",
     "FaithfulCliRunner",

@@ -9,7 +9,8 @@ import pytest
 from pymongo import ReadPreference
 from quart import Quart
 
-from quartpatterns.mongodb import DEFAULTS, MongoDB
+from quartpatterns.mongodb import MongoDB
+from quartpatterns.mongodb.settings import DEFAULTS
 from quartpatterns.mongodb.settings import Settings, read_settings
 
 MONGODB_HOST = "127.0.0.7"
