@@ -66,11 +66,13 @@ class SettingFamily:
         named: Whether a name follows the prefix, as in ``UPLOADED_PHOTOS_DEST``.
         members: The settings by the end of their keys, such as ``DEST``; or a function that
             returns them, if a library knows them.
+        doc: What these settings mean, if the members do not say it.
     """
 
     prefix: str
     named: bool
     members: Mapping[str, Setting] | Callable[[], Mapping[str, Setting]]
+    doc: str = ""
 
     def _members(self) -> Mapping[str, Setting]:
         return self.members if isinstance(self.members, Mapping) else self.members()
@@ -89,11 +91,14 @@ class SettingFamily:
         """Return keys of the family that look like *key*, which is none."""
         if not key.startswith(self.prefix):
             return []
-        rest = key.removeprefix(self.prefix)
-        name, wrong = rest.split("_", 1) if self.named and "_" in rest else ("", rest)
-        start = f"{self.prefix}{name}_" if name else self.prefix
-        ends = difflib.get_close_matches(wrong, self._members(), n=1)
-        return [f"{start}{end}" for end in ends]
+        parts = key.removeprefix(self.prefix).split("_")
+        # The name may contain underscores as well.
+        splits = range(1, len(parts)) if self.named else [0]
+        return [
+            self.prefix + "_".join([*parts[:split], end])
+            for split in splits
+            for end in difflib.get_close_matches("_".join(parts[split:]), self._members(), n=1)
+        ]
 
 
 class Declarations(Mapping[str, Setting]):

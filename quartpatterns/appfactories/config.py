@@ -295,7 +295,7 @@ class _KnownSettings:
         except ValueError as error:
             owner = self._helper(key)
             hint = (
-                f". It is a setting of {owner}; if yours is another one, give it another name, or"
+                f". It is a setting of the helper {owner}; if yours is another one, give it another name, or"
                 f" write Setting({type(default).__name__}, ...)"
                 if owner and not isinstance(default, Setting)
                 else ""

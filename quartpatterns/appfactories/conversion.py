@@ -28,6 +28,7 @@ Type = Any
 _DESCRIPTIONS: dict[Any, str] = {
     Any: "any value",
     bool: "True or False",
+    bytes: "bytes",
     Callable: "a class or function",
     dict: "a mapping",
     float: "a number",
@@ -87,6 +88,8 @@ def describe(type_: Type) -> str:
             int: float in types,
             float: timedelta in types,
             str: PathLike in types,
+            set: list[str] in types,
+            frozenset: list[str] in types,
         }
         shown = (describe(one) for one in types if not implied.get(one, False))
         return " or ".join(dict.fromkeys(shown))

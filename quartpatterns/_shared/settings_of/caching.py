@@ -63,8 +63,8 @@ SETTINGS = Declarations(
             "localhost",
             "a host, an address, or a client: `redis.Redis(...)` or `redis.asyncio.Redis(...)`",
         ),
-        "CACHE_REDIS_PORT": Setting(int, 6379),
-        "CACHE_REDIS_PASSWORD": Setting(str | None, None),
+        "CACHE_REDIS_PORT": Setting(int, 6379, "the port of that host"),
+        "CACHE_REDIS_PASSWORD": Setting(str | None, None, "its password"),
         "CACHE_REDIS_DB": Setting(int | None, None, "0, or the database in `CACHE_REDIS_URL`"),
         "CACHE_REDIS_SENTINELS": Setting(
             _SERVERS,
@@ -83,8 +83,8 @@ SETTINGS = Declarations(
             ("127.0.0.1:11211",),
             'servers of a `MemcachedCache`: `"host:port"`, or pairs',
         ),
-        "CACHE_MEMCACHED_USERNAME": Setting(str | None, None),
-        "CACHE_MEMCACHED_PASSWORD": Setting(str | None, None),
+        "CACHE_MEMCACHED_USERNAME": Setting(str | None, None, "the user of these servers"),
+        "CACHE_MEMCACHED_PASSWORD": Setting(str | None, None, "the password of that user"),
         "CACHE_STORE_TIMEOUT": Setting(Seconds, 1.0, "how long to wait for an answer of the store"),
         "CACHE_RETRY_AFTER": Setting(
             Seconds, 1.0, "how long after a failure the store is not called"

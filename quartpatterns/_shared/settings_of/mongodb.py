@@ -90,7 +90,14 @@ SETTINGS = Declarations(
         ),
         "MONGO_URI": Setting(str | None, None, "The URI of `PyMongo`, as in Flask-PyMongo."),
     },
-    families=[SettingFamily("MONGODB_", False, _options)],
+    families=[
+        SettingFamily(
+            "MONGODB_",
+            False,
+            _options,
+            "Each option of `MONGODB_SETTINGS` can be a setting of its own, as in Flask-MongoEngine.",
+        )
+    ],
     prefixes=("MONGODB_",),
     instead={**MONGODB_INSTEAD, **MONGO_INSTEAD},
 )

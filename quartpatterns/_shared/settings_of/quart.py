@@ -11,7 +11,7 @@ from quartpatterns._shared.declarations import Declarations, Setting
 
 __all__ = ["SETTINGS"]
 
-_JSON = "set it on the JSON provider: app.json.{} = ..."
+_JSON = "set app.json.{}, an attribute of the JSON provider"
 
 SETTINGS = Declarations(
     {

@@ -8,15 +8,20 @@ from quartpatterns._shared.declarations import Declarations, Seconds, Setting, S
 
 __all__ = ["INSTEAD", "RECAPTCHA", "SETTINGS", "WTF"]
 
-_AS = "as in Flask-WTF"
 _HIDDEN_TAG = "hidden_tag() writes no element around the fields; write it into the template"
 
 WTF = {
-    "WTF_CSRF_ENABLED": Setting(bool, True, _AS),
-    "WTF_CSRF_CHECK_DEFAULT": Setting(bool, True, _AS),
-    "WTF_CSRF_METHODS": Setting(Strings, ("POST", "PUT", "PATCH", "DELETE"), _AS),
-    "WTF_CSRF_FIELD_NAME": Setting(str, "csrf_token", _AS),
-    "WTF_CSRF_HEADERS": Setting(Strings, ("X-CSRFToken", "X-CSRF-Token"), _AS),
+    "WTF_CSRF_ENABLED": Setting(bool, True, "whether requests are checked"),
+    "WTF_CSRF_CHECK_DEFAULT": Setting(
+        bool, True, "whether every request is checked; if false, views await `csrf.protect()`"
+    ),
+    "WTF_CSRF_METHODS": Setting(
+        Strings, ("POST", "PUT", "PATCH", "DELETE"), "the methods whose requests are checked"
+    ),
+    "WTF_CSRF_FIELD_NAME": Setting(str, "csrf_token", "the name of the field with the token"),
+    "WTF_CSRF_HEADERS": Setting(
+        Strings, ("X-CSRFToken", "X-CSRF-Token"), "headers that may contain the token"
+    ),
     "WTF_CSRF_META_NAME": Setting(str, "csrf-token", "the name in `csrf_meta_tag()`"),
     "WTF_CSRF_SECRET_KEY": Setting(
         str | bytes | list[str | bytes] | tuple[str | bytes, ...] | None,
@@ -29,7 +34,9 @@ WTF = {
         3600,
         "how long a token is valid; with `None` it is valid as long as the session",
     ),
-    "WTF_CSRF_SSL_STRICT": Setting(bool, True, _AS),
+    "WTF_CSRF_SSL_STRICT": Setting(
+        bool, True, "whether a request over https must show that it comes from this site"
+    ),
     "WTF_CSRF_CHECK_ORIGIN": Setting(
         bool,
         True,
@@ -59,14 +66,22 @@ WTF = {
 
 RECAPTCHA = {
     "RECAPTCHA_ENABLED": Setting(bool, True, "whether answers are verified"),
-    "RECAPTCHA_PUBLIC_KEY": Setting(str | None, None, _AS),
-    "RECAPTCHA_PRIVATE_KEY": Setting(str | None, None, _AS),
-    "RECAPTCHA_PARAMETERS": Setting(Mapping | None, None, _AS),
-    "RECAPTCHA_DATA_ATTRS": Setting(Mapping | None, None, _AS),
-    "RECAPTCHA_HTML": Setting(str | None, None, _AS),
-    "RECAPTCHA_SCRIPT": Setting(str | None, None, _AS),
-    "RECAPTCHA_DIV_CLASS": Setting(str | None, None, _AS),
-    "RECAPTCHA_VERIFY_SERVER": Setting(str | None, None, _AS),
+    "RECAPTCHA_PUBLIC_KEY": Setting(str | None, None, "the key of the site, for the page"),
+    "RECAPTCHA_PRIVATE_KEY": Setting(
+        str | None, None, "the secret key of the site, for the service"
+    ),
+    "RECAPTCHA_PARAMETERS": Setting(Mapping | None, None, "the query of the URL of the script"),
+    "RECAPTCHA_DATA_ATTRS": Setting(
+        Mapping | None, None, "the attributes `data-...` of the element"
+    ),
+    "RECAPTCHA_HTML": Setting(str | None, None, "HTML that takes the place of the widget"),
+    "RECAPTCHA_SCRIPT": Setting(str | None, None, "the URL of the script; by default Google's"),
+    "RECAPTCHA_DIV_CLASS": Setting(
+        str | None, None, "the class of the element; by default `g-recaptcha`"
+    ),
+    "RECAPTCHA_VERIFY_SERVER": Setting(
+        str | None, None, "the URL that verifies; by default Google's"
+    ),
     "RECAPTCHA_TIMEOUT": Setting(Seconds, 10.0, "how long a verification may take"),
 }
 """The settings of reCAPTCHA. ``None`` and empty values stand for Google's service."""
