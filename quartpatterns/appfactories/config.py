@@ -295,8 +295,8 @@ class _KnownSettings:
         except ValueError as error:
             owner = self._helper(key)
             hint = (
-                f". It is a setting of the helper {owner}; if yours is another one, give it another name, or"
-                f" write Setting({type(default).__name__}, ...)"
+                f". It is a setting of the helper {owner}; if yours is another one, give it another"
+                f" name, or write Setting({type(default).__name__}, ...)"
                 if owner and not isinstance(default, Setting)
                 else ""
             )

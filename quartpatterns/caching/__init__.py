@@ -21,7 +21,8 @@
 
 from typing import Any
 
-from quartpatterns.caching.cached import cache_view_hit, cache_view_miss
+from quartpatterns.caching.cached_callable import cache_view_hit, cache_view_miss
+from quartpatterns.caching.default_cache import cached
 from quartpatterns.caching.errors import CacheUnavailableError, UncacheableError
 from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import make_template_fragment_key
@@ -40,6 +41,7 @@ __all__ = [
     "cache_memoize_miss",
     "cache_view_hit",
     "cache_view_miss",
+    "cached",
     "make_template_fragment_key",
 ]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from quart import Quart, current_app, has_app_context
 
 from quartpatterns.caching.backend import CacheBackend
-from quartpatterns.caching.cached import CachedCallable, CachedOptions
+from quartpatterns.caching.cached_callable import CachedCallable, CachedOptions
 from quartpatterns.caching.class_store import ClassStore, make_backend
 from quartpatterns.caching.decorators import CachedDecorator, CachedFunction, MemoizeDecorator
 from quartpatterns.caching.fragments import install

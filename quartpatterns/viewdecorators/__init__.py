@@ -26,8 +26,8 @@ The route is always the topmost decorator.
 
 from typing import TYPE_CHECKING
 
+from quartpatterns.caching import cached
 from quartpatterns.viewdecorators.access import fresh_login_required, login_required, roles_required
-from quartpatterns.viewdecorators.caching import cached
 from quartpatterns.viewdecorators.cookies import (
     COOKIE_DURATION,
     COOKIE_HTTPONLY,

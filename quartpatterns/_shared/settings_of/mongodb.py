@@ -95,7 +95,8 @@ SETTINGS = Declarations(
             "MONGODB_",
             False,
             _options,
-            "Each option of `MONGODB_SETTINGS` can be a setting of its own, as in Flask-MongoEngine.",
+            "Each option of `MONGODB_SETTINGS` can be a setting of its own, as in"
+            " Flask-MongoEngine.",
         )
     ],
     prefixes=("MONGODB_",),
