@@ -91,6 +91,8 @@ async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPE
 
     .. versionadded:: 0.1
     """
+    if isinstance(error, HTTPException):  # A handler for Exception gets the answer as well.
+        return error
     return await _handle(error)
 
 

@@ -10,8 +10,7 @@ from pymongo import ReadPreference
 from quart import Quart
 
 from quartpatterns.mongodb import MongoDB
-from quartpatterns.mongodb.settings import DEFAULTS
-from quartpatterns.mongodb.settings import Settings, read_settings
+from quartpatterns.mongodb.settings import DEFAULTS, Settings, read_settings
 
 MONGODB_HOST = "127.0.0.7"
 MONGODB_PORT = 7777

@@ -11,7 +11,8 @@ SETTINGS = Declarations(
         "REQUEST_ID_HEADER": Setting(
             str | None,
             "X-Request-ID",
-            "the header with the id in requests and responses; `None` reads and sends none",
+            "the header with the id in requests and in responses to errors; `None` reads and"
+            " sends none",
         ),
     },
     prefixes=("REQUEST_ID_",),
