@@ -293,3 +293,19 @@ def test_settings_are_not_shared(sites: list[Site]) -> None:
         value: Any = one.config[key]
         if isinstance(value, list | dict | set):
             assert value is not two.config[key], key
+
+
+async def test_no_context(app_class: type[Quart]) -> None:
+    """Outside of a context a ``Cache`` of two applications uses neither."""
+    own = Cache()
+    one, two = app_class("one"), app_class("two")
+    own.init_app(one)
+    await own.set("key", 1)
+    assert await own.get("key") == 1
+    own.init_app(two)
+    with pytest.raises(RuntimeError, match="this Cache has several applications"):
+        await own.get("key")
+    async with one.app_context():
+        assert await own.get("key") == 1
+    async with two.app_context():
+        assert await own.get("key") is None
