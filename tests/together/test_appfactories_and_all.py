@@ -35,6 +35,8 @@ from quartpatterns.viewdecorators import LoginManager
 from quartpatterns.wtforms import CSRFProtect
 from tests import settings_tables
 
+pytestmark = pytest.mark.checks("AF-11")
+
 HELPERS = [name for name in DECLARED_BY if name not in ("quart", "quart_schema")]
 
 

@@ -38,6 +38,8 @@ from quartpatterns.viewdecorators import (
 )
 from quartpatterns.wtforms import CSRFProtect
 
+pytestmark = pytest.mark.checks("AF-12")
+
 cache = Cache()
 csrf = CSRFProtect()
 flashing = Flashing()
