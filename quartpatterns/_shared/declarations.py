@@ -75,7 +75,7 @@ class SettingFamily:
     doc: str = ""
 
     def _members(self) -> Mapping[str, Setting]:
-        return self.members if isinstance(self.members, Mapping) else self.members()
+        return self.members() if callable(self.members) else self.members
 
     def get(self, key: str) -> Setting | None:
         """Return the setting with this key, or ``None``."""

@@ -265,7 +265,8 @@ class _KnownSettings:
         """Return the type of a setting that has a value already."""
         if declared := self._declared(key) or self._quart.get(key):
             return declared.type
-        return Any if value is None else type(value)
+        found: Any = Any if value is None else type(value)
+        return found
 
     def _setting(self, key: str, default: Any) -> Setting:
         """Return the setting that the application declares with a default or a ``Setting``."""

@@ -18,6 +18,7 @@ __all__ = [
     "is_list",
     "is_mapping",
     "is_supported",
+    "is_tuple",
     "json_or_text",
     "parse",
 ]
@@ -60,6 +61,11 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 def is_dict(value: object) -> TypeGuard[dict[Any, Any]]:
     """Return whether *value* is a dict."""
     return isinstance(value, dict)
+
+
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """Return whether *value* is a tuple."""
+    return isinstance(value, tuple)
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
@@ -115,9 +121,8 @@ def convert(value: Any, type_: Type) -> Any:
         return value
     if origin is list and is_list(value):
         return [convert(one, get_args(type_)[0]) for one in value]
-    if origin is tuple and (is_list(value) or isinstance(value, tuple)):
-        items: Any = value
-        return tuple(convert(one, get_args(type_)[0]) for one in items)
+    if origin is tuple and (is_list(value) or is_tuple(value)):
+        return tuple(convert(one, get_args(type_)[0]) for one in value)
     if origin is dict and is_dict(value):
         return {key: convert(one, get_args(type_)[1]) for key, one in value.items()}
     # In Python a bool is an int.
