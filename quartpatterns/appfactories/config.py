@@ -265,8 +265,7 @@ class _KnownSettings:
         """Return the type of a setting that has a value already."""
         if declared := self._declared(key) or self._quart.get(key):
             return declared.type
-        found: Any = Any if value is None else type(value)
-        return found
+        return Any if value is None else cast("Any", type(value))
 
     def _setting(self, key: str, default: Any) -> Setting:
         """Return the setting that the application declares with a default or a ``Setting``."""
