@@ -21,6 +21,7 @@ from sqlalchemy import URL
 
 import quartpatterns
 from quartpatterns._shared.declarations import Declarations
+from quartpatterns._shared.settings import SettingError
 from quartpatterns._shared.settings_of import DECLARED_BY, all_declarations
 from quartpatterns.appfactories import ConfigError, Setting, configure, sources
 from quartpatterns.caching import Cache
@@ -30,6 +31,7 @@ from quartpatterns.flashing import Flashing
 from quartpatterns.mongodb import MongoDB
 from quartpatterns.sqlalchemy import SQLAlchemy
 from quartpatterns.sqlite3 import SQLite
+from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.tasks import Tasks
 from quartpatterns.viewdecorators import LoginManager
 from quartpatterns.wtforms import CSRFProtect
@@ -454,3 +456,27 @@ def test_every_declared_key_is_read() -> None:
         if helper == "viewdecorators":  # _check_settings() reads all bools
             unread = [key for key in unread if key != "LOGIN_LAZY_LOADING"]
         assert not unread
+
+
+def test_any_type(app_class: type[Quart]) -> None:
+    """A setting of any type is JSON, or else a text, as ``from_prefixed_env`` reads it."""
+    environ = {"QUART_ENV": "dev", "QUART_MONGODB_APPNAME": "shop", "QUART_MONGODB_TLS": "true"}
+    app = create_app(app_class, environ=environ)
+    found = [app.config[key] for key in ("ENV", "MONGODB_APPNAME", "MONGODB_TLS")]
+    assert found == ["dev", "shop", True]
+
+
+def test_helpers_refuse_too(app_class: type[Quart]) -> None:
+    """Without ``configure`` a helper refuses a misspelt setting itself."""
+    app = app_class(__name__)
+    app.config.update(DATABASE=":memory:", SQLITE_POOLSIZE=5)
+    with pytest.raises(SettingError, match="did you mean SQLITE_POOL_SIZE"):
+        SQLite(app)
+
+
+async def test_greenlet_views() -> None:
+    """``"false"`` would be true."""
+    app = FaithfulQuart(__name__)
+    app.config["GREENLET_VIEWS"] = "false"
+    with pytest.raises(SettingError, match="GREENLET_VIEWS must be True or False"):
+        await app.startup()
