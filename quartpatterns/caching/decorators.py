@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
 
 __all__ = ["CachedDecorator", "CachedFunction", "Decorated", "MemoizeDecorator"]
-__all__ += ["MemoizedFunction", "DecoratorOptions"]
+__all__ += ["DecoratorOptions", "MemoizedFunction"]
 
 log = logging.getLogger("quartpatterns.caching")
 P = ParamSpec("P")

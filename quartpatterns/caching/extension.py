@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from quart import Quart, current_app, has_app_context
 
 from quartpatterns.caching.backend import CacheBackend
-from quartpatterns.caching.cached import CachedCallable, CachedOptions
+from quartpatterns.caching.cached_callable import CachedCallable, CachedOptions
 from quartpatterns.caching.class_store import ClassStore, make_backend
 from quartpatterns.caching.decorators import CachedDecorator, CachedFunction, MemoizeDecorator
 from quartpatterns.caching.fragments import install
@@ -95,6 +95,7 @@ class Cache:
         self.config = _checked_config(config)
         self.with_jinja2_ext = with_jinja2_ext
         self.app: Quart | None = None
+        self._has_several_apps = False
         self.hash_method: HashMethod | None = None
         self.source_check: bool | None = None
         self.enable_signals: bool | None = None
@@ -153,15 +154,22 @@ class Cache:
         watch_requests(app)
         if self.with_jinja2_ext:
             install(app.jinja_env, self)
+        self._has_several_apps = self.app is not None
         self.app = app
 
     def app_cache(self) -> AppCache:
-        """Return the cache of the current application.
+        """Return the cache of the current application; outside of a context, of the only one.
 
         Raises:
-            RuntimeError: The application is not initialized.
+            RuntimeError: The application is not initialized; or there is no context, and several
+                applications are initialized.
         """
         app: Any = current_app if has_app_context() else self.app
+        if self._has_several_apps and not has_app_context():
+            raise RuntimeError(
+                "this Cache has several applications: use it in the context of one of them, `async"
+                " with app.app_context():`"
+            )
         try:
             app_cache: AppCache = app.extensions["cache"][self]
         except (AttributeError, KeyError):

@@ -12,6 +12,6 @@
 """
 
 from quartpatterns.errorpages.pages import APIError, ErrorPages
-from quartpatterns.errorpages.request_ids import DEFAULTS, RequestIDFilter, request_id
+from quartpatterns.errorpages.request_ids import SETTINGS, RequestIDFilter, request_id
 
-__all__ = ["DEFAULTS", "APIError", "ErrorPages", "RequestIDFilter", "request_id"]
+__all__ = ["SETTINGS", "APIError", "ErrorPages", "RequestIDFilter", "request_id"]

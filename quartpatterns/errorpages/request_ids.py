@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from quart import current_app, has_request_context, request
 
-__all__ = ["DEFAULTS", "RequestIDFilter", "request_id"]
+from quartpatterns._shared.settings_of.errorpages import SETTINGS
 
-DEFAULTS: Mapping[str, Any] = {"REQUEST_ID_HEADER": "X-Request-ID"}
-"""The settings. ``REQUEST_ID_HEADER`` is the header with the id; ``None`` reads and sends none."""
+__all__ = ["DEFAULTS", "SETTINGS", "RequestIDFilter", "request_id"]
+
+DEFAULTS = SETTINGS.defaults
+"""The default of each setting."""
 
 # A client's value is written to the log, so it has no line breaks, no percent signs and a limit.
 _VALID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}")

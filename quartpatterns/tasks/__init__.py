@@ -24,12 +24,12 @@ with requires_extra("tasks", "arq", "redis"):
     from quartpatterns.tasks.extension import Tasks
     from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
     from quartpatterns.tasks.queue import Result, TasksUnavailableError
-    from quartpatterns.tasks.settings import DEFAULTS
+    from quartpatterns.tasks.settings import SETTINGS
     from quartpatterns.tasks.task import Task
     from quartpatterns.tasks.worker import WorkerLostError, run_worker
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "Job",
     "Result",
     "Retry",

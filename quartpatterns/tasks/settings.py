@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from quart import Quart
 from redis.asyncio.connection import parse_url
@@ -14,49 +13,19 @@ from quartpatterns._shared.settings import (
     apply_defaults,
     refuse_unknown,
 )
+from quartpatterns._shared.settings_of.tasks import SETTINGS
 
-__all__ = ["DEFAULTS", "Settings", "read_settings"]
+__all__ = ["DEFAULTS", "SETTINGS", "Settings", "read_settings"]
 
-DEFAULTS: dict[str, Any] = {
-    # The URL of Redis: redis://, rediss:// or unix://.
-    "REDIS_URL": "redis://localhost:6379/0",
-    # The key of the queue in Redis. None stands for "tasks:" and app.name.
-    "TASKS_QUEUE_NAME": None,
-    # Seconds that a task may run.
-    "TASKS_TIMEOUT": 300,
-    # Maximum number of times that a job is started: the first time, and after each Retry.
-    "TASKS_MAX_TRIES": 5,
-    # Number of workers that may die while they run a job and no other job that can be to blame.
-    "TASKS_MAX_CRASHES": 3,
-    # Seconds that a result is stored; 0 stores none.
-    "TASKS_KEEP_RESULT": 3600,
-    # Seconds that a job may wait to be started for the first time before it fails as expired.
-    "TASKS_EXPIRES": 86400,
-    # Maximum number of jobs that a worker runs at the same time.
-    "TASKS_MAX_JOBS": 10,
-    # Seconds after which an idle worker looks at the queue by itself. A job that this package
-    # queues wakes a worker at once.
-    "TASKS_POLL_DELAY": 1,
-    # Seconds after which another worker starts the jobs of a worker that died.
-    "TASKS_LEASE": 10,
-    # Seconds that running jobs have to end after the worker receives a signal to stop. Jobs that
-    # are still running are then queued again.
-    "TASKS_SHUTDOWN_TIMEOUT": 5,
-    # Seconds to wait for an answer of Redis.
-    "TASKS_REDIS_TIMEOUT": 3,
-    # Maximum number of connections to Redis of one process.
-    "TASKS_MAX_CONNECTIONS": 20,
-    # Whether the application runs its jobs itself, without Redis and a worker: for tests.
-    "TASKS_EAGER": False,
-}
-"""The settings and their default values."""
+DEFAULTS = SETTINGS.defaults
+"""The default of each setting."""
 
 SCHEMES = ("redis", "rediss", "unix")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The validated settings; :data:`DEFAULTS` explains each."""
+    """The validated settings; ``SETTINGS`` explains each."""
 
     redis_url: str
     queue_name: str
@@ -81,7 +50,7 @@ def read_settings(app: Quart) -> Settings:
         SettingError: A value is invalid, or a key that starts with ``TASKS_`` is unknown.
     """
     apply_defaults(app, DEFAULTS)
-    refuse_unknown(app.config, "TASKS_", DEFAULTS)
+    refuse_unknown(app.config, SETTINGS.prefixes, SETTINGS)
     read = SettingsReader(app.config)
     return Settings(
         redis_url=_redis_url(app),

@@ -26,14 +26,14 @@ The route is always the topmost decorator.
 
 from typing import TYPE_CHECKING
 
+from quartpatterns.caching import cached
 from quartpatterns.viewdecorators.access import fresh_login_required, login_required, roles_required
-from quartpatterns.viewdecorators.caching import cached
 from quartpatterns.viewdecorators.cookies import (
     COOKIE_DURATION,
     COOKIE_HTTPONLY,
     COOKIE_NAME,
     COOKIE_SECURE,
-    DEFAULTS,
+    SETTINGS,
     decode_cookie,
     encode_cookie,
 )
@@ -76,12 +76,12 @@ __all__ = [
     "COOKIE_HTTPONLY",
     "COOKIE_NAME",
     "COOKIE_SECURE",
-    "DEFAULTS",
     "ID_ATTRIBUTE",
     "LOGIN_MESSAGE",
     "LOGIN_MESSAGE_CATEGORY",
     "REFRESH_MESSAGE",
     "REFRESH_MESSAGE_CATEGORY",
+    "SETTINGS",
     "AnonymousUserMixin",
     "DecoratorOrderError",
     "FlaskLoginClient",

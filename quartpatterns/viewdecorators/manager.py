@@ -14,6 +14,7 @@ from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
     DEFAULTS,
+    SETTINGS,
     connection,
     cookie_seconds,
     fallback_keys,
@@ -91,9 +92,6 @@ Handler = TypeVar("Handler", bound=Callable[[], Any])
 Protection = Literal["basic", "strong"] | None
 
 PROTECTIONS: tuple[Protection, ...] = ("basic", "strong", None)
-INSTEAD_OF_KEYS = {
-    "AUTH_HEADER_NAME": "register a request_loader, which reads request.headers",
-}
 INSTEAD_OF_ATTRIBUTES = {
     "header_loader": "write a request_loader, which reads request.headers",
     "setup_app": "call init_app",
@@ -411,7 +409,7 @@ class LoginManager:
 
 
 def _check_settings(app: Quart) -> None:
-    refuse_unknown(app.config, ("REMEMBER_COOKIE_",), DEFAULTS, INSTEAD_OF_KEYS)
+    refuse_unknown(app.config, SETTINGS.prefixes, SETTINGS, SETTINGS.instead)
     reader = SettingsReader(app.config, DEFAULTS)
     reader.choice("SESSION_PROTECTION", PROTECTIONS)
     reader.optional(reader.seconds, "LOGIN_FRESH_LIFETIME")

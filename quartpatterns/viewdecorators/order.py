@@ -11,7 +11,6 @@ such a view, so that the earliest one finds it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -19,34 +18,28 @@ from weakref import WeakSet
 from quart import Quart
 from quart.signals import appcontext_pushed
 
-__all__ = ["CACHED_ABOVE", "DecoratorOrderError", "guard", "is_protected", "protect"]
+from quartpatterns._shared.protected_views import (
+    CACHED_ABOVE,
+    DecoratorOrderError,
+    View,
+    contains,
+    is_protected,
+    mark_protected,
+    wrapped_views,
+)
 
-View = Callable[..., Any]
+__all__ = ["DecoratorOrderError", "guard", "protect"]
 
 _guarded: WeakSet[Quart] = WeakSet()
-# The decorated functions, and the functions inside of them.
-_protected: WeakSet[View] = WeakSet()
+# The functions inside of decorated functions.
 _unprotected: WeakSet[View] = WeakSet()
-
-
-class DecoratorOrderError(RuntimeError):
-    """A decorator is in a position where it has no effect. The message says where to write it.
-
-    .. versionadded:: 0.1
-    """
-
-
-CACHED_ABOVE = (
-    "the decorator cached stands above login_required, so visitors who are not logged in would get"
-    " cached responses: write login_required above cached"
-)
 
 
 class _GuardedViews(dict[str, View]):
     """The view functions of an application, which refuse an unprotected view."""
 
     def __setitem__(self, endpoint: str, view: View) -> None:
-        if _contains(_unprotected, view):
+        if contains(_unprotected, view):
             raise _order_error(endpoint, view)
         if _is_cached_above_login(view):
             raise DecoratorOrderError(CACHED_ABOVE)
@@ -78,43 +71,23 @@ def protect(decorated: View, view: View) -> None:
         DecoratorOrderError: It is registered, because the route stands below the decorator.
     """
     appcontext_pushed.connect(_guard_at_start)
-    for inner in _chain(view):
+    for inner in wrapped_views(view):
         with suppress(TypeError):  # Some callables have no hash or no weak references.
             _unprotected.add(inner)
         for app in _guarded:
             for endpoint, registered in app.view_functions.items():
                 if registered is inner:
                     raise _order_error(endpoint, inner)
-    _protected.add(decorated)
-
-
-def is_protected(view: View) -> bool:
-    """Return whether *view*, or a function that it wraps, requires a login."""
-    return any(_contains(_protected, inner) for inner in _chain(view))
+    mark_protected(decorated)
 
 
 def _is_cached_above_login(view: View) -> bool:
     """Return whether ``Cache.cached`` or ``Cache.memoize`` stands above a protection."""
-    for inner in _chain(view):
+    for inner in wrapped_views(view):
         # Decorators copy attributes, so that others than the cached function have it as well.
         if getattr(inner, "uncached", None) is getattr(inner, "__wrapped__", inner):
             return is_protected(inner)
     return False
-
-
-def _chain(view: View) -> Iterator[View]:
-    """Yield *view* and the functions that it wraps."""
-    current: View | None = view
-    while current is not None:
-        yield current
-        current = getattr(current, "__wrapped__", None)
-
-
-def _contains(views: WeakSet[View], view: View) -> bool:
-    try:
-        return view in views
-    except TypeError:  # It has no hash.
-        return False
 
 
 def _order_error(endpoint: str, view: View) -> DecoratorOrderError:

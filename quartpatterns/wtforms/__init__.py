@@ -47,11 +47,11 @@ from quartpatterns.wtforms.recaptcha import (
     RecaptchaUnavailableError,
     RecaptchaWidget,
 )
-from quartpatterns.wtforms.settings import DEFAULTS
+from quartpatterns.wtforms.settings import SETTINGS
 from quartpatterns.wtforms.tokens import TokenError, csrf_meta_tag, generate_csrf, validate_csrf
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "CSRFError",
     "CSRFProtect",
     "FileAllowed",

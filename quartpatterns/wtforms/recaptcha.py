@@ -22,10 +22,10 @@ from wtforms.widgets import html_params
 
 from quartpatterns._shared.extras import missing_extra, requires_extra
 from quartpatterns._shared.settings import SettingsReader, refuse_unknown
+from quartpatterns._shared.settings_of.wtforms import INSTEAD, RECAPTCHA
 from quartpatterns._shared.threads import run_sync
 from quartpatterns._shared.unavailable import ServiceUnavailableError, redact
 from quartpatterns.wtforms.pending import Pending
-from quartpatterns.wtforms.settings import INSTEAD
 from quartpatterns.wtforms.validation import AsyncForm, is_validated_here
 
 if TYPE_CHECKING:
@@ -47,18 +47,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-RECAPTCHA_DEFAULTS: dict[str, Any] = {
-    "RECAPTCHA_ENABLED": True,
-    "RECAPTCHA_PUBLIC_KEY": None,
-    "RECAPTCHA_PRIVATE_KEY": None,
-    "RECAPTCHA_PARAMETERS": None,
-    "RECAPTCHA_DATA_ATTRS": None,
-    "RECAPTCHA_HTML": None,
-    "RECAPTCHA_SCRIPT": None,
-    "RECAPTCHA_DIV_CLASS": None,
-    "RECAPTCHA_VERIFY_SERVER": None,
-    "RECAPTCHA_TIMEOUT": 10.0,
-}
+RECAPTCHA_DEFAULTS: dict[str, Any] = {key: one.default for key, one in RECAPTCHA.items()}
 """The settings and their default values. ``None`` and empty values stand for Google's service."""
 
 RECAPTCHA_SCRIPT_DEFAULT = "https://www.google.com/recaptcha/api.js"

@@ -10,8 +10,8 @@ import pytest
 from quart import Quart
 
 import quartpatterns.caching
-from quartpatterns.caching import DEFAULTS, Cache
-from quartpatterns.caching.settings import read_settings
+from quartpatterns.caching import Cache
+from quartpatterns.caching.settings import DEFAULTS, read_settings
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart
 from sqlalchemy import ForeignKey, MetaData, select
@@ -131,7 +131,6 @@ def test_snake_case(name: str, snake: str) -> None:
     assert camel_to_snake_case(name) == snake
 
 
-@settings(deadline=None)
 @given(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True))
 def test_names_of_flask_sqlalchemy(name: str) -> None:
     """A model that moves finds its table: the names are those that Flask-SQLAlchemy gives."""

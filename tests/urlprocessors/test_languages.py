@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from quart import Blueprint, Quart, abort, g, request, url_for
 from werkzeug.routing import BuildError
@@ -330,7 +330,6 @@ def test_invalid_options(options: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.checks("URL-6", "URL-8")
-@settings(deadline=None)
 @given(path=st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 async def test_any_path(path: str) -> None:
     """Every path is a page, a redirect on this site, or a 404."""

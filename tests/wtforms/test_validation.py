@@ -91,7 +91,7 @@ chains = st.lists(sync_actions | async_actions, max_size=4).map(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     plan=st.lists(chains, min_size=5, max_size=5),
     nested=st.sampled_from([wtforms.Form, QuartForm]),
