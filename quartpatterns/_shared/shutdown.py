@@ -14,13 +14,13 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from types import FrameType
 from typing import Any
 
 from hypercorn.asyncio.run import worker_serve  # pyright: ignore[reportUnknownVariableType]
-from hypercorn.utils import raise_shutdown
+from hypercorn.utils import raise_shutdown  # pyright: ignore[reportUnknownVariableType]
 from quart import has_app_context
 from quart.globals import app_ctx
 
@@ -74,7 +74,7 @@ class Shutdown:
             callback()
 
     @contextlib.contextmanager
-    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
+    def calling(self, callback: Callable[[], object]) -> Generator[None]:
         """Call *callback* if the server begins to stop inside of this context."""
         self._callbacks.add(callback)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from werkzeug.routing import Map, Rule
 
@@ -64,7 +64,8 @@ def language_of(
     """
     segments = path.split("/")
     for rule in url_map.iter_rules():
-        if name in rule.arguments and rule.endpoint.startswith(endpoints):
+        arguments = cast("set[str]", rule.arguments)  # pyright: ignore[reportUnknownMemberType]
+        if name in arguments and rule.endpoint.startswith(endpoints):
             place = _place(rule.rule, name)
             if len(place) < len(segments) and segments[len(place)] in languages:
                 pairs = zip(place, segments, strict=False)
