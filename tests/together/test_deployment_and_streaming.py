@@ -121,6 +121,7 @@ def create_app(app_class):
 plain = create_app(Quart)
 finish_requests(plain)
 faithful = create_app(FaithfulQuart)
+streaming = create_app(Quart)
 """
 HYPERCORN = "-m hypercorn --graceful-timeout {grace} --bind 127.0.0.1:{port} --workers {workers}"
 UVICORN = "-m uvicorn --timeout-graceful-shutdown {grace} --port {port} --workers {workers}"
@@ -278,7 +279,7 @@ def test_socket(start: Start, command: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "app", "path"),
-    [*((*one, "/view") for one in ON_BOTH), (TWO, "plain", "/download")],
+    [*((*one, "/view") for one in ON_BOTH), (TWO, "streaming", "/download")],
 )
 def test_finish(start: Start, command: str, app: str, path: str) -> None:
     """A download and a view can finish, although other workers have ended."""
