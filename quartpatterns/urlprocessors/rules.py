@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from werkzeug.routing import Map, Rule
 
@@ -63,9 +63,9 @@ def language_of(
         endpoints: The starts of the endpoints whose rules count.
     """
     segments = path.split("/")
-    for rule in url_map.iter_rules():
-        arguments = cast("set[str]", rule.arguments)  # pyright: ignore[reportUnknownMemberType]
-        if name in arguments and rule.endpoint.startswith(endpoints):
+    rules: Iterable[Any] = url_map.iter_rules()
+    for rule in rules:
+        if name in rule.arguments and rule.endpoint.startswith(endpoints):
             place = _place(rule.rule, name)
             if len(place) < len(segments) and segments[len(place)] in languages:
                 pairs = zip(place, segments, strict=False)
