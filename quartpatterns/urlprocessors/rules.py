@@ -63,9 +63,9 @@ def language_of(
         endpoints: The starts of the endpoints whose rules count.
     """
     segments = path.split("/")
-    rules: Iterable[Any] = url_map.iter_rules()
-    for rule in rules:
-        if name in rule.arguments and rule.endpoint.startswith(endpoints):
+    for rule in url_map.iter_rules():
+        arguments: Iterable[Any] = rule.arguments  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if name in arguments and rule.endpoint.startswith(endpoints):
             place = _place(rule.rule, name)
             if len(place) < len(segments) and segments[len(place)] in languages:
                 pairs = zip(place, segments, strict=False)
