@@ -21,6 +21,7 @@ from quart.wrappers import Request
 
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.subclassing import SETTINGS
+from quartpatterns._shared.shutdown import outlive_sibling_workers
 
 __all__ = ["Cancellation", "cancel_on_disconnect", "failure_of", "is_cancelled_on_disconnect"]
 
@@ -30,15 +31,19 @@ SETTING = "CANCEL_ON_DISCONNECT"
 
 
 class Cancellation(Quart):
-    """Checks ``CANCEL_ON_DISCONNECT`` when the application starts."""
+    """Checks ``CANCEL_ON_DISCONNECT`` when the application starts.
+
+    It also protects the requests of a worker of Hypercorn from the end of another worker.
+    """
 
     async def startup(self) -> None:
-        """Start as Quart does.
+        """Start as Quart does, and let requests finish if the server has several workers.
 
         Raises:
             SettingError: ``CANCEL_ON_DISCONNECT`` is not a bool.
         """
         SettingsReader(self.config, SETTINGS.defaults).boolean(SETTING)
+        outlive_sibling_workers()
         await super().startup()
 
 

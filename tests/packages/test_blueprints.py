@@ -314,9 +314,13 @@ async def test_on_a_blueprint(app_class: type[Quart], write: Write) -> None:
 def test_twice_on_a_blueprint(write: Write) -> None:
     write({"shop/__init__.py": module("users")})
     api = Blueprint("api", "api")
-    register_blueprints(api, "shop")
+    found = register_blueprints(api, "shop")
+    # An application factory that runs again does this.
+    assert register_blueprints(api, "shop") == found
+    by_hand = Blueprint("api", "api")
+    by_hand.register_blueprint(found[0])
     with pytest.raises(DuplicateBlueprintError, match="shop:users is already registered"):
-        register_blueprints(api, "shop")
+        register_blueprints(by_hand, "shop")
     with pytest.raises(DuplicateBlueprintError, match="Two blueprints are called 'users'"):
         other = Blueprint("api", "api")
         other.register_blueprint(Blueprint("people", "people"), name="users")

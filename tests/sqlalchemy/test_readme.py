@@ -15,13 +15,11 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 TRIAL = """
 import asyncio
 import pytest
-from pydantic import BaseModel
 from quart import Response, current_app, stream_with_context
 from quart_schema import QuartSchema, validate_request, validate_response
 from sqlalchemy import Column, Integer, func, insert, text
 from sqlalchemy.orm import registry
 
-from quartpatterns.sqlalchemy.schemas import schema_of
 from quartpatterns.sqlalchemy.testing import rolled_back
 
 app.config["SECRET_KEY"] = "secret"
@@ -114,8 +112,6 @@ def test_blocks(tmp_path: Path) -> None:
     trial = trial.replace("Person, users)", "Person, people)").replace("(users)", "(people)")
     trial = trial.replace("READING", reading).replace("NEWEST", newest).replace("EXPORT", export)
     trial = trial.replace("RETRYING", retrying)
-    # Quart-Schema reads the annotation, which README.md leaves out as it does elsewhere.
-    schema = schema.replace("create_person(data)", "create_person(data: BaseModel)")
     trial = trial.replace("FIXTURE", fixture).replace("SCHEMA", schema)
     run(use + trial, tmp_path)
 
