@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from markupsafe import Markup
 from quart import after_this_request, current_app, has_app_context, has_request_context, request
@@ -165,19 +165,27 @@ class QuartForm(AsyncForm):
         """Return whether the method of the current request is POST, PUT, PATCH or DELETE."""
         return _is_submitted()
 
-    def validate(  # type: ignore[override]
-        self, extra_validators: Validators | None = None
-    ) -> Awaitable[bool]:
-        """Return whether all fields are valid. It must be awaited.
+    if TYPE_CHECKING:
+        # A subclass may leave out extra_validators, which a type checker allows for this signature.
+        def validate(self, *args: Any, **kwargs: Any) -> Awaitable[bool]: ...
 
-        The attribute ``errors`` then contains the error messages.
+    else:
 
-        A subclass may override it with ``async def`` and await ``super().validate()``.
+        def validate(self, extra_validators: Validators | None = None) -> Awaitable[bool]:
+            """Return whether all fields are valid. It must be awaited.
 
-        Arguments:
-            extra_validators: Additional validators: a list for each field name. They may be
-                synchronous or asynchronous.
-        """
+            The attribute ``errors`` then contains the error messages.
+
+            A subclass may override it with ``async def validate(self) -> bool``, and await
+            ``super().validate()``.
+
+            Arguments:
+                extra_validators: Additional validators: a list for each field name. They may be
+                    synchronous or asynchronous.
+            """
+            return self._pending(extra_validators)
+
+    def _pending(self, extra_validators: Validators | None) -> Pending[bool]:
         return Pending(self._validate(extra_validators), "form.validate()")
 
     async def _validate(self, extra_validators: Validators | None) -> bool:
@@ -200,7 +208,9 @@ class QuartForm(AsyncForm):
     async def _validate_on_submit(self, extra_validators: Validators | None) -> bool:
         if not self.is_submitted():
             return False
-        return bool(await maybe_await(self.validate(extra_validators=extra_validators)))
+        # A subclass may override validate() without this parameter.
+        options = {} if extra_validators is None else {"extra_validators": extra_validators}
+        return bool(await maybe_await(self.validate(**options)))
 
     def hidden_tag(self, *fields: Field | str) -> Markup:
         """Return the HTML of the hidden fields, including the token. Put it first in the form.

@@ -206,9 +206,7 @@ async def test_not_awaited(app: Quart) -> None:
     """Each use without ``await`` raises a TypeError that names it."""
 
     class Own(QuartForm):
-        async def validate(  # type: ignore[override]
-            self, extra_validators: Any = None
-        ) -> bool:
+        async def validate(self, extra_validators: Any = None) -> bool:
             return await super().validate(extra_validators)
 
     class Old(QuartForm):
