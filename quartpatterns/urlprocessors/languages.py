@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from quart import (
     Blueprint,
     Quart,
     abort,
-    after_this_request,
+    current_app,
     g,
     has_app_context,
     has_request_context,
@@ -24,10 +25,10 @@ from quart import (
 )
 from quart.ctx import WebsocketContext
 from quart.globals import websocket_ctx
-from quart.typing import ResponseTypes
 from werkzeug.routing import Map
 
 from quartpatterns._shared.calling import call
+from quartpatterns._shared.languages import add_language_source, vary_by
 from quartpatterns.urlprocessors.accept_language import lookup
 
 __all__ = ["Alternate", "LanguageURLs"]
@@ -119,11 +120,42 @@ class LanguageURLs:
     @property
     def current(self) -> str:
         """The language that ``url_for`` adds here."""
+        return self._known or self.default
+
+    @property
+    def url_language(self) -> str | None:
+        """The language of the current URL, or of the request that started the task, or ``None``.
+
+        A URL that matches no route has a language as well if a route begins like it:
+        ``/de/unknown`` is German.
+
+        .. versionadded:: 0.1
+        """
+        if (language := self._known) is None and has_request_context():
+            return self._unmatched_language()
+        return language
+
+    @property
+    def _known(self) -> str | None:
         language = g.get(self.name) if has_app_context() else None
         inherited = _inherited.get()
         if language is None and inherited is not None and inherited[0] is self:
             language = inherited[1]
-        return language or self.default
+        return language
+
+    def _unmatched_language(self) -> str | None:
+        """Return the language in the path of a request without a route, where routes have it."""
+        if request.url_rule is not None:
+            return None
+        path = request.path
+        variable = re.compile(rf"<(?:[^<>]+:)?{re.escape(self.name)}>")
+        for rule in current_app.url_map.iter_rules():
+            if self.name in rule.arguments and (found := variable.search(rule.rule)):
+                before = rule.rule[: found.start()]
+                language = path.removeprefix(before).partition("/")[0]
+                if path.startswith(before) and language in self.languages:
+                    return language
+        return None
 
     def negotiate(self) -> str:
         """Return the language that the client prefers, according to ``Accept-Language``.
@@ -132,7 +164,7 @@ class LanguageURLs:
         """
         if not has_request_context():
             return lookup(websocket.accept_languages, self.languages, self.default)
-        after_this_request(_add_vary)
+        vary_by("Accept-Language")
         return lookup(request.accept_languages, self.languages, self.default)
 
     def canonical(self, *, query: Collection[str] = ()) -> str | None:
@@ -176,6 +208,7 @@ class LanguageURLs:
 
     def _register(self, app: Any) -> None:
         self._url_maps.append(app.url_map)
+        add_language_source(app, self)
         _fix_websockets(app)
 
     def _has_language(self, endpoint: str | None) -> bool:
@@ -215,11 +248,6 @@ class LanguageURLs:
 
     async def _template_context(self) -> dict[str, Any]:
         return {"language_links": self.links}
-
-
-async def _add_vary(response: ResponseTypes) -> ResponseTypes:
-    response.vary.add("Accept-Language")
-    return response
 
 
 def _fix_websockets(app: Quart) -> None:

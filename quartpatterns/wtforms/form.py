@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from markupsafe import Markup
-from quart import after_this_request, current_app, has_app_context, has_request_context, request
-from quart.typing import ResponseTypes
+from quart import current_app, has_app_context, has_request_context, request
 from quart.wrappers import Request
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest
@@ -24,6 +23,7 @@ from wtforms.widgets import HiddenInput
 
 from quartpatterns._shared import sliced_json
 from quartpatterns._shared.calling import maybe_await
+from quartpatterns._shared.languages import vary_by
 from quartpatterns.wtforms.files import FormData
 from quartpatterns.wtforms.meta import Meta
 from quartpatterns.wtforms.pending import Pending, close_awaitable
@@ -190,7 +190,7 @@ class QuartForm(AsyncForm):
 
     async def _validate(self, extra_validators: Validators | None) -> bool:
         if depends_on_request() and has_request_context() and request.method in {"GET", "HEAD"}:
-            after_this_request(_vary_by_language)
+            vary_by("Accept-Language")
         validators = {name: list(extra) for name, extra in (extra_validators or {}).items()}
         for name in (field.short_name for field in self):
             if (inline := getattr(type(self), f"validate_{name}", None)) is not None:
@@ -245,11 +245,6 @@ def _pending_validate(validate: Any) -> Any:
         return Pending(validate(self, *args, **kwargs), "form.validate()")
 
     return wrapper
-
-
-async def _vary_by_language(response: ResponseTypes) -> ResponseTypes:
-    response.vary.add("Accept-Language")
-    return response
 
 
 async def _submitted_data() -> FormData | None:
