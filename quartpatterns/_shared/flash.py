@@ -12,6 +12,7 @@ from quart import Quart, session
 from quart.signals import message_flashed
 
 from quartpatterns._shared.calling import signal_wrapper
+from quartpatterns._shared.languages import resolved
 
 __all__ = ["FlashedMessage", "pop_session_messages", "store_in_session"]
 
@@ -56,7 +57,7 @@ class FlashedMessage:
 def store_in_session(message: str, category: str) -> None:
     """Append a message to those in the session."""
     messages: list[tuple[str, str]] = session.get(KEY, [])
-    messages.append((category, message))
+    messages.append((category, resolved(message)))
     # Assigned, because the session does not notice that a list in it changes.
     session[KEY] = messages
 

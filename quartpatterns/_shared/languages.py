@@ -5,6 +5,7 @@ Patterns do not import each other, so what reads languages from URLs registers i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
@@ -20,10 +21,22 @@ from quart import (
 )
 from quart.typing import ResponseTypes
 
-__all__ = ["LanguageSource", "add_language_source", "negotiated_headers", "url_language", "vary_by"]
+__all__ = [
+    "TEXTS_KEY",
+    "LanguageSource",
+    "add_language_source",
+    "negotiated_headers",
+    "resolved",
+    "text_language",
+    "url_language",
+    "vary_by",
+]
 
 EXTENSION_KEY = "quartpatterns.languages"
 """The key in ``app.extensions`` of a list of :class:`LanguageSource`."""
+
+TEXTS_KEY = "quartpatterns.messages"
+"""The key in ``app.extensions`` of the message catalogs, whose ``language`` is that of texts."""
 
 # The header names in lower case. They are not in the ASGI scope, because caching watches who reads
 # that.
@@ -57,6 +70,23 @@ def url_language() -> str | None:
         if (language := cast("LanguageSource", source).url_language) is not None:
             return language
     return None
+
+
+def text_language() -> str | None:
+    """Return the language of the application's message catalogs, else that of the URL."""
+    if not has_app_context():
+        return None
+    catalogs: Any = current_app.extensions.get(TEXTS_KEY)
+    return cast("str | None", catalogs.language) if catalogs is not None else url_language()
+
+
+def resolved(text: Any) -> Any:
+    """Return a lazy text of Babel as a string, and everything else unchanged.
+
+    A lazy text can't be stored, because its language would depend on who reads it.
+    """
+    babel: Any = None if isinstance(text, str) else sys.modules.get("babel.support")
+    return str(text) if babel is not None and isinstance(text, babel.LazyProxy) else text
 
 
 def vary_by(header: str) -> None:

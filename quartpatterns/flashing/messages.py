@@ -13,6 +13,7 @@ from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
 from quartpatterns._shared.flash import FlashedMessage, pop_session_messages
+from quartpatterns._shared.languages import resolved
 from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
 from quartpatterns.flashing.cookies import FlashCookie, FlashCookies
 
@@ -208,7 +209,7 @@ def flash(message: str, category: str = "message") -> FlashedMessage:
 
     .. versionadded:: 0.1
     """
-    return _current_messages("flash").add(category, message)
+    return _current_messages("flash").add(category, resolved(message))
 
 
 @overload

@@ -150,7 +150,7 @@ class LanguageURLs:
         path = request.path
         variable = re.compile(rf"<(?:[^<>]+:)?{re.escape(self.name)}>")
         for rule in current_app.url_map.iter_rules():
-            if self.name in rule.arguments and (found := variable.search(rule.rule)):
+            if found := variable.search(rule.rule):
                 before = rule.rule[: found.start()]
                 language = path.removeprefix(before).partition("/")[0]
                 if path.startswith(before) and language in self.languages:

@@ -17,7 +17,7 @@ from quart import (
 )
 from wtforms.i18n import messages_path
 
-from quartpatterns._shared.languages import url_language
+from quartpatterns._shared.languages import text_language
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.wtforms.settings import settings
 
@@ -52,11 +52,11 @@ async def load_translations(locales: tuple[str, ...]) -> None:
 def form_locales(own: Any) -> tuple[str, ...] | None:
     """Return the locales of a form.
 
-    They are those of its ``Meta.locales``, else the language of the URL, else the locale of
-    quart-babel or Flask-Babel if the application uses it, else the language of the visitor.
-    ``None`` means that its messages need no translation.
+    They are those of its ``Meta.locales``, else the language of the application's message catalogs,
+    else that of the URL, else the locale of quart-babel or Flask-Babel if the application uses it,
+    else the language of the visitor. ``None`` means that its messages need no translation.
     """
-    found = own or _url_locale() or _babel_locale() or _visitor_locale()
+    found = own or _text_locale() or _babel_locale() or _visitor_locale()
     locales = (found,) if isinstance(found, str) else tuple(found or ())
     # The untranslated messages are English.
     return None if not locales or locales[0].lower().startswith("en") else locales
@@ -66,12 +66,12 @@ def depends_on_request() -> bool:
     """Return whether the language is negotiated with the client."""
     reader = settings()
     may_differ = reader.boolean("WTF_I18N_ENABLED") and len(reader.strings("WTF_LOCALES")) > 1
-    return may_differ and url_language() is None
+    return may_differ and text_language() is None
 
 
-def _url_locale() -> str | None:
-    """Return the language of the URL as WTForms' folders are named: ``pt_BR`` for ``pt-br``."""
-    language = url_language()
+def _text_locale() -> str | None:
+    """Return the language of texts as WTForms' folders are named: ``pt_BR`` for ``pt-br``."""
+    language = text_language()
     if language is None or not settings().boolean("WTF_I18N_ENABLED"):
         return None
     first, *others = language.replace("_", "-").split("-")
