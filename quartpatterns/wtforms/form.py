@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from markupsafe import Markup
@@ -25,6 +26,7 @@ from quartpatterns._shared import sliced_json
 from quartpatterns._shared.calling import maybe_await
 from quartpatterns._shared.languages import vary_by
 from quartpatterns.wtforms.files import FormData
+from quartpatterns.wtforms.limits import naming_limit
 from quartpatterns.wtforms.meta import Meta
 from quartpatterns.wtforms.pending import Pending, close_awaitable
 from quartpatterns.wtforms.settings import check_names
@@ -139,7 +141,7 @@ class QuartForm(AsyncForm):
 
         Raises:
             BadRequest: The JSON is malformed, or is not a flat object.
-            RequestEntityTooLarge: The body or a part of it exceeds its limit.
+            FormTooLargeError: The body or a part of it exceeds a limit, which the error names.
         """
         coroutine = cls._create(formdata, obj, prefix, data, meta, args=args, **kwargs)
         return Pending(coroutine, f"{cls.__name__}.create()")
@@ -152,7 +154,8 @@ class QuartForm(AsyncForm):
         elif formdata is FROM_REQUEST:
             formdata = await _submitted_data() if _is_submitted() else None
         else:
-            formdata = await maybe_await(formdata)
+            with naming_limit(request) if has_request_context() else nullcontext():
+                formdata = await maybe_await(formdata)
         meta: Mapping[str, Any] = options[3] or {}
         own_locales = meta.get("locales", getattr(cls.Meta, "locales", None))
         if (locales := form_locales(own_locales)) is not None:
@@ -251,7 +254,8 @@ async def _submitted_data() -> FormData | None:
     """Return the form with its files, or the JSON object, or ``None`` if the body is neither."""
     if request.is_json:
         return FormData(MultiDict(_pairs(await _json(request))))
-    form, files = await request.form, await request.files
+    with naming_limit(request):
+        form, files = await request.form, await request.files
     if form or files or "form" in request.mimetype:
         return FormData(CombinedMultiDict((files, form)))
     return None
@@ -259,7 +263,8 @@ async def _submitted_data() -> FormData | None:
 
 async def _json(request: Request) -> Any:
     # Quart's get_json() fails for text that is not UTF-8.
-    data = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    with naming_limit(request):
+        data = await request.get_data(cache=True, as_text=False, parse_form_data=False)
     try:
         return await sliced_json.loads(request.json_module, data)
     except ValueError as error:

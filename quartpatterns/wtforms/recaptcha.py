@@ -24,9 +24,10 @@ from quartpatterns._shared.extras import missing_extra, requires_extra
 from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns._shared.threads import run_sync
 from quartpatterns._shared.unavailable import ServiceUnavailableError, redact
+from quartpatterns.wtforms.files import is_validated_here
 from quartpatterns.wtforms.pending import Pending
 from quartpatterns.wtforms.settings import INSTEAD
-from quartpatterns.wtforms.validation import AsyncForm, is_validated_here
+from quartpatterns.wtforms.validation import AsyncForm
 
 if TYPE_CHECKING:
     import ssl

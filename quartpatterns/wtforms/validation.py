@@ -22,7 +22,7 @@ from wtforms.validators import StopValidation, ValidationError
 from quartpatterns.wtforms.files import sees_files
 from quartpatterns.wtforms.pending import close_awaitable
 
-__all__ = ["AsyncForm", "is_validated_here", "validate_form"]
+__all__ = ["AsyncForm", "validate_form"]
 
 FIELD_VALIDATE = {Field.validate, FieldList.validate, FormField.validate}
 FORM_VALIDATE = {BaseForm.validate, wtforms.Form.validate}
@@ -340,11 +340,6 @@ def _all_fields(form: BaseForm) -> Iterator[Field]:
     """Iterate over the fields of *form*, inner fields before the outer ones."""
     for field in form:
         yield from _with_inner_fields(field)
-
-
-def is_validated_here(field: Field) -> bool:
-    """Return whether :func:`validate_form` is validating *field*, and awaits its validators."""
-    return "validate" in vars(field)
 
 
 def _with_inner_fields(field: Any) -> Iterator[Field]:
