@@ -167,8 +167,8 @@ class CSRFProtect:
             searched = settings().size("WTF_CSRF_FORM_LIMIT")
             if error.reason == "missing" and (current.content_length or 0) > searched:
                 description += (
-                    f" It is not within the first {readable_size(searched)} of the form: put it before"
-                    " all files, or set WTF_CSRF_FORM_LIMIT."
+                    f" It is not within the first {readable_size(searched)} of the form: put it"
+                    " before all files, or set WTF_CSRF_FORM_LIMIT."
                 )
             if error.reason == "missing" and cast(Any, current.scope).get(DROPPED_BODY):
                 description += (

@@ -77,17 +77,6 @@ def create_app(app_class: type[Quart], folder: Path, **config: Any) -> Quart:
             return redirect(url_for("index"))
         return await render_template_string(PAGE, form=form)
 
-    @app.route("/own", methods=["GET", "POST"])
-    async def own() -> ResponseReturnValue:
-        # A view that shows the form again if it is too large.
-        try:
-            form = await PhotoForm.create()
-        except FormTooLargeError as error:
-            form = PhotoForm(formdata=None)
-            page = await render_template_string(PAGE, form=form, too_large=error.description)
-            return page, 413
-        return await render_template_string(PAGE, form=form)
-
     @app.post("/plain")
     @csrf.exempt
     async def plain() -> str:
@@ -244,7 +233,10 @@ async def test_whole_form(app: Quart) -> None:
     expected = "The form is larger than 100 kB. Choose smaller files."
     status, page = await submit(app, large)
     assert (status, expected in page) == (413, True)
-    # Without a length in the headers, it may also be another limit.
+    if type(app) is not Quart:
+        return
+    # Without a length in the headers, it may also be another limit. (The test client of
+    # FaithfulQuart sends what Werkzeug's does.)
     client: Any = app.test_client()
     body = encode({"csrf_token": await token(client)}, large)
     headers = {
@@ -255,14 +247,20 @@ async def test_whole_form(app: Quart) -> None:
         await connection.send(body)
         await connection.send_complete()
     response = await connection.as_response()
-    print(await response.get_data(as_text=True))
     assert response.status_code == 413
     assert "it is larger than 100 kB, or one of its" in await response.get_data(as_text=True)
 
 
-async def test_view_shows_the_form_again(app_class: type[Quart], tmp_path: Path) -> None:
-    app = create_app(app_class, tmp_path, WTF_CSRF_CHECK_DEFAULT=False)
-    status, page = await submit(app, {"photo": File("a.png", b"\0" * 100_001)}, "/own")
+async def test_error_handler(app: Quart) -> None:
+    """An application can show another page, also if the check of the token finds the error."""
+
+    @app.errorhandler(FormTooLargeError)
+    async def too_large(error: FormTooLargeError) -> ResponseReturnValue:
+        form = PhotoForm(formdata=None)
+        page = await render_template_string(PAGE, form=form, too_large=error.description)
+        return page, 413
+
+    status, page = await submit(app, {"photo": File("a.png", b"\0" * 100_001)})
     assert status == 413
     assert "<p>The form is larger than 100 kB. Choose smaller files.</p>" in page
     assert '<input id="title"' in page
