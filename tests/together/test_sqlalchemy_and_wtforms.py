@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -91,12 +92,26 @@ class LoginForm(QuartForm):
             raise ValidationError("Nobody has this name.")
 
 
+async def count(**columns: Any) -> int:
+    """Count members with a session of its own."""
+    async with db.new_session() as session:
+        found = select(func.count(User.id)).filter_by(**columns)
+        return await session.scalar(found) or 0
+
+
+async def add(name: str) -> None:
+    """Add a member with a session of its own."""
+    async with db.new_session() as session:
+        session.add(User(name=name, email=f"{name}@example.org"))
+        await session.commit()
+
+
 def create_app(app_class: type[Quart], url: str) -> Quart:
     """The application."""
     app = app_class(__name__)
     app.config.from_mapping(SECRET_KEY="test", SQLALCHEMY_DATABASE_URI=url)
     db.init_app(app)
-    CSRFProtect(app)
+    csrf = CSRFProtect(app)
 
     @app.route("/", methods=["GET", "POST"])
     async def index() -> ResponseReturnValue:
@@ -112,6 +127,19 @@ def create_app(app_class: type[Quart], url: str) -> Quart:
     @app.get("/page")
     async def page() -> str:
         return await render_template_string("{{ csrf_token() }}")
+
+    @app.get("/counts")
+    async def counts() -> ResponseReturnValue:
+        await db.session.scalar(select(User.id))  # the session of the request has a transaction
+        found = await asyncio.gather(*(count(name=name) for name in ("ada", "bob", "eve")))
+        await db.session.commit()
+        return jsonify(found)
+
+    @app.post("/add")
+    @csrf.exempt
+    async def add_several() -> ResponseReturnValue:
+        await asyncio.gather(*map(add, ("bob", "eve", "joe")))
+        return jsonify(await count())
 
     return app
 
@@ -188,3 +216,17 @@ async def test_validators(app: Quart) -> None:
     assert (await submit(app, form | {"registration-name": "eves"}))["name"] == [
         "eves is as long as root."
     ]
+
+
+async def test_sessions_of_their_own(app: Quart) -> None:
+    """Tasks with ``db.new_session()`` run at the same time, as the error advises."""
+    for _ in range(2):
+        response = await app.test_client().get("/counts")
+        assert await response.get_json() == [1, 0, 0]
+    async with app.app_context():
+        assert await count() == 1
+        # Transactions that began first end last, and the other way round.
+        client = app.test_client()
+        response = await client.post("/add")
+        assert await response.get_json() == 4
+        assert await count(name="eve") == 1
