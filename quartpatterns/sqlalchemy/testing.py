@@ -49,8 +49,9 @@ async def rolled_back(app: Quart) -> AsyncGenerator[None]:
         RuntimeError: The application has no SQLAlchemy object.
         NotImplementedError: A driver is neither asyncpg nor aiosqlite.
 
-    A transaction that has written can't be rolled back while another one is open that has begun
-    later: that is a :exc:`RuntimeError`.
+    A rollback also undoes what others have committed since the transaction has begun. A transaction
+    that has written can't be rolled back while another one is open that has begun later: that is a
+    :exc:`RuntimeError`.
 
     .. versionadded:: 0.1
     """

@@ -183,6 +183,20 @@ async def test_concurrent_transactions(shop: Quart) -> None:
     assert await names(shop) == ["kept"]
 
 
+async def test_outer_transaction(shop: Quart) -> None:
+    """A transaction can be rolled back after later ones have ended in any order."""
+    async with rolled_back(shop), shop.app_context():
+        db.session.add(Item(name="outer"))
+        await db.session.flush()
+        async with db.new_session() as first, db.new_session() as second:
+            await first.scalar(select(func.count(Item.id)))
+            await second.scalar(select(func.count(Item.id)))
+            await first.commit()
+            await second.commit()
+        await db.session.rollback()
+        assert (await db.session.scalars(select(Item.name))).all() == ["kept"]
+
+
 async def test_impossible_order(shop: Quart) -> None:
     """What one connection can't do is an error that says so."""
     async with rolled_back(shop), shop.app_context():
