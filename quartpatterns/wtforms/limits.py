@@ -47,5 +47,5 @@ def _description(current: Request) -> str:
     if (parts := current.max_form_parts) is not None:
         reasons.append(f"it has more than {parts} fields")
     if not reasons:
-        return RequestEntityTooLarge.description
+        return "The form is too large."
     return f"The form is too large: {', or '.join(reasons)}."
