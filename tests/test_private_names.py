@@ -70,6 +70,12 @@ PRIVATE = [
     # sqlalchemy
     Private(
         "sqlalchemy",
+        "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_connection",
+        "_execute_mutex",
+        "under rolled_back(), several adapters share one connection, and so one lock",
+    ),
+    Private(
+        "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
         "_handle_exception",
         "makes asyncpg's error an error of SQLAlchemy, which it does not do for rows of a cursor",

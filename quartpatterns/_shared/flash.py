@@ -16,6 +16,7 @@ from quart.globals import request_ctx
 from quart.signals import message_flashed
 
 from quartpatterns._shared.calling import signal_wrapper
+from quartpatterns._shared.languages import resolved
 
 __all__ = [
     "EXTENSION",
@@ -107,6 +108,7 @@ def flash(message: str, category: str = "message") -> FlashedMessage:
 
     .. versionadded:: 0.1
     """
+    message = resolved(message)
     if (storage := _storage()) is not None:
         return storage.add(message, category)
     store_in_session(message, category)

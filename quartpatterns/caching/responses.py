@@ -19,6 +19,7 @@ from quart.wrappers.response import DataBody
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.languages import negotiated_headers, url_language
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
 from quartpatterns.caching.records import (
     Payload,
@@ -153,8 +154,9 @@ class ViewCall:
 def request_digest(current: Request, headers: Headers, vary: Collection[str]) -> str:
     """Return a hash of everything but the path that tells requests apart.
 
-    That is the scheme, host, mount point and the headers in *vary*. A hash keeps the values of
-    cookies out of the keys.
+    That is the scheme, host, mount point, the language of the URL and the headers in *vary*. With
+    the language, a page whose key is one text is still stored for each language. A hash keeps the
+    values of cookies out of the keys.
     """
     parts: tuple[object, ...] = (
         current.scheme,
@@ -164,6 +166,8 @@ def request_digest(current: Request, headers: Headers, vary: Collection[str]) ->
     )
     if current.method not in ("GET", "HEAD"):
         parts = (*parts, current.method)
+    if (language := url_language()) is not None:
+        parts = (*parts, language)
     text = repr(parts).encode(errors="surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
@@ -301,7 +305,8 @@ async def _judged(
     vary = view_call.vary
     if any(name == SESSION or name.startswith("cookie") for name in view_call.key.covered):
         vary = [*vary, "cookie"]
-    if seen.modified or not _is_shareable(response, vary):
+    negotiated = negotiated_headers(view_call.current)
+    if seen.modified or not _is_shareable(response, vary, negotiated):
         return FreshResult(response, None, store=True)
     if view_call.accepts is not None and not await view_call.accepts(returned):
         return FreshResult(response, None, store=False)
@@ -318,6 +323,7 @@ async def _fresh_value(returned: Any, view_call: ViewCall, seen: ViewReads) -> F
         *view_call.private_names(read),
         *view_call.private_globals(seen),
         *view_call.absent_names(seen),
+        *(set(negotiated_headers(view_call.current)) - set(view_call.vary)),
     ]
     if private:
         view_call.report(private)
@@ -378,12 +384,21 @@ def _is_error(response: ResponseTypes) -> bool:
     return not 200 <= status < 400 or status in (206, 304)
 
 
-def _is_shareable(response: ResponseTypes, vary: Collection[str]) -> bool:
-    """Return whether all visitors who send the same headers *vary* may get the response."""
+def _is_shareable(
+    response: ResponseTypes, vary: Collection[str], negotiated: Collection[str]
+) -> bool:
+    """Return whether all visitors who send the same headers *vary* may get the response.
+
+    Arguments:
+        response: The response of the view.
+        vary: The headers that are part of the key.
+        negotiated: The headers that ``Vary`` will have, which is set after the view.
+    """
     cache_control = response.cache_control
     return (
         "Set-Cookie" not in response.headers
         and {header.lower() for header in response.vary} <= set(vary)
+        and set(negotiated) <= set(vary)
         and not cache_control.no_store
         and not cache_control.private
     )

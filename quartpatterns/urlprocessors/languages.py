@@ -15,7 +15,6 @@ from quart import (
     Blueprint,
     Quart,
     abort,
-    after_this_request,
     current_app,
     g,
     has_app_context,
@@ -26,11 +25,11 @@ from quart import (
 )
 from quart.ctx import WebsocketContext
 from quart.globals import request_ctx, websocket_ctx
-from quart.typing import ResponseTypes
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter, RequestRedirect
 
 from quartpatterns._shared.calling import call
+from quartpatterns._shared.languages import add_language_source, vary_by
 from quartpatterns.urlprocessors.accept_language import lookup
 from quartpatterns.urlprocessors.rules import language_of, restrict_languages
 
@@ -160,12 +159,20 @@ class LanguageURLs:
     @property
     def current(self) -> str:
         """The language that ``url_for`` adds here."""
+        return self.url_language or self.default
+
+    @property
+    def url_language(self) -> str | None:
+        """The language of the current URL, or of the request that started the task, or ``None``.
+
+        .. versionadded:: 0.1
+        """
         language = g.get(self.name) if has_app_context() else None
         inherited = _inherited.get()
         if language is None and inherited is not None and inherited[0] is self:
             language = inherited[1]
         # Another object may have set the language, with other languages.
-        return language if language in self.languages else self.default
+        return language if language in self.languages else None
 
     def negotiate(self) -> str:
         """Return the language that the client prefers, according to ``Accept-Language``.
@@ -174,7 +181,7 @@ class LanguageURLs:
         """
         if not has_request_context():
             return lookup(websocket.accept_languages, self.languages, self.default)
-        after_this_request(_add_vary)
+        vary_by("Accept-Language")
         return lookup(request.accept_languages, self.languages, self.default)
 
     def canonical(self, *, query: Collection[str] = ()) -> str | None:
@@ -232,6 +239,7 @@ class LanguageURLs:
         app.url_rule_class = restrict_languages(
             app.url_rule_class, self.name, self.languages, endpoints
         )
+        add_language_source(app, self)
         _fix_websockets(app)
 
     def _has_language(self, endpoint: str | None) -> bool:
@@ -311,11 +319,6 @@ async def _outside_context() -> dict[str, Any]:
 
 def _no_links(*, query: Collection[str] = ()) -> Markup:
     return Markup()
-
-
-async def _add_vary(response: ResponseTypes) -> ResponseTypes:
-    response.vary.add("Accept-Language")
-    return response
 
 
 def _fix_websockets(app: Quart) -> None:

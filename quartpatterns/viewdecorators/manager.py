@@ -10,6 +10,7 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from werkzeug.exceptions import Unauthorized
 
 from quartpatterns._shared.calling import call, is_async
+from quartpatterns._shared.languages import resolved
 from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
@@ -389,7 +390,7 @@ class LoginManager:
         if message:
             if self.localize_callback is not None:
                 message = await call(self.localize_callback, message)
-            await flash(message, category)
+            await flash(resolved(message), category)
         if settings().boolean("USE_SESSION_FOR_NEXT"):
             session[CLIENT_KEY] = self.identifier()
             session["next"] = make_next_param(expand_login_view(view), current_url())

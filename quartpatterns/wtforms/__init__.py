@@ -41,6 +41,7 @@ from quartpatterns.wtforms.files import (
     file_size,
 )
 from quartpatterns.wtforms.form import FlaskForm, Form, QuartForm
+from quartpatterns.wtforms.limits import FormTooLargeError
 from quartpatterns.wtforms.recaptcha import (
     Recaptcha,
     RecaptchaField,
@@ -60,6 +61,7 @@ __all__ = [
     "FileSize",
     "FlaskForm",
     "Form",
+    "FormTooLargeError",
     "MultipleFileField",
     "QuartForm",
     "Recaptcha",

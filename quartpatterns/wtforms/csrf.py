@@ -12,6 +12,8 @@ from quart.wrappers import Request, Response
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest
 
+from quartpatterns._shared.sizes import readable_size
+from quartpatterns.wtforms.limits import naming_limit
 from quartpatterns.wtforms.pending import Pending
 from quartpatterns.wtforms.settings import init_settings, settings, time_limit
 from quartpatterns.wtforms.token_field import find_field, has_form
@@ -162,6 +164,12 @@ class CSRFProtect:
         except TokenError as error:
             state.refresh = header is not None
             description = str(error)
+            searched = settings().size("WTF_CSRF_FORM_LIMIT")
+            if error.reason == "missing" and (current.content_length or 0) > searched:
+                description += (
+                    f" It is not within the first {readable_size(searched)} of the form: put it"
+                    " before all files, or set WTF_CSRF_FORM_LIMIT."
+                )
             if error.reason == "missing" and cast(Any, current.scope).get(DROPPED_BODY):
                 description += (
                     " HTTPMethodOverrideMiddleware has dropped the form of this request: pass it"
@@ -256,7 +264,9 @@ async def _token_in_form(current: Request) -> str | None:
     name = settings().text("WTF_CSRF_FIELD_NAME")
     if not isinstance(session.get(name), str):
         raise TokenError("session")
-    return await find_field(current, name, limit=settings().size("WTF_CSRF_FORM_LIMIT"))
+    limit = settings().size("WTF_CSRF_FORM_LIMIT")
+    with naming_limit(current):
+        return await find_field(current, name, limit=limit)
 
 
 def _check_origin(current: Any) -> None:

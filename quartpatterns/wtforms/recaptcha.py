@@ -25,8 +25,9 @@ from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns._shared.settings_of.wtforms import INSTEAD, RECAPTCHA
 from quartpatterns._shared.threads import run_sync
 from quartpatterns._shared.unavailable import ServiceUnavailableError, redact
+from quartpatterns.wtforms.files import is_validated_here
 from quartpatterns.wtforms.pending import Pending
-from quartpatterns.wtforms.validation import AsyncForm, is_validated_here
+from quartpatterns.wtforms.validation import AsyncForm
 
 if TYPE_CHECKING:
     import ssl

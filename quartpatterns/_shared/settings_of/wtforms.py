@@ -58,8 +58,7 @@ WTF = {
         Strings,
         ("en",),
         "languages of error messages; the `Accept-Language` header selects one, and the first is"
-        " the default; `Meta.locales` of a form and the locale of quart-babel or Flask-Babel have"
-        " priority",
+        " the default; see [Languages](#languages) for what has priority",
     ),
 }
 """The settings of forms and of the protection against CSRF."""
