@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from quart import abort, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.calling import call
-from quartpatterns.viewdecorators.cookies import settings
+from quartpatterns.viewdecorators.cookies import connection, settings
 from quartpatterns.viewdecorators.loading import load_user, login_manager, note_use
 from quartpatterns.viewdecorators.login import login_fresh
-from quartpatterns.viewdecorators.order import protect
+from quartpatterns.viewdecorators.order import chain, protect
 
 __all__ = [
     "EXEMPT_METHODS",
     "ProtectingDecorator",
+    "find_refusal",
     "fresh_login_required",
     "login_required",
     "roles_required",
@@ -27,6 +29,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 EXEMPT_METHODS = frozenset({"OPTIONS"})
 """The methods that need no login."""
+
+_requirements: WeakKeyDictionary[Callable[..., Any], Callable[[], Awaitable[Any]]] = (
+    WeakKeyDictionary()
+)
 
 ProtectedView = Callable[P, Awaitable[T | ResponseTypes]]
 
@@ -132,7 +138,33 @@ def _protected(view: Callable[..., Any], require: Callable[[], Awaitable[Any]]) 
         return await call(view, *args, **kwargs)
 
     protect(decorated, view)
+    _requirements[decorated] = require
     return decorated
+
+
+async def find_refusal() -> Any:
+    """Return the response for a user who may not call the view of this request, or ``None``.
+
+    The decorators of the view require a login, or those of a ``before_request`` function.
+    """
+    app: Any = current_app
+    current = connection()
+    functions = [
+        function
+        for scope in [None, *current.blueprints]
+        for function in app.before_request_funcs.get(scope, ())
+    ]
+    if current.endpoint in app.view_functions:
+        functions.append(app.view_functions[current.endpoint])
+    for function in functions:
+        for inner in chain(function):
+            try:
+                require = _requirements.get(inner)
+            except TypeError:  # It has no hash or no weak references.
+                continue
+            if require is not None and (response := await require()) is not None:
+                return response
+    return None
 
 
 async def _require_login() -> Any:

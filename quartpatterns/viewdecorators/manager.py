@@ -9,8 +9,10 @@ from quart import Quart, current_app, flash, g, redirect, session
 from quart.typing import ResponseReturnValue, ResponseTypes
 from werkzeug.exceptions import Unauthorized
 
+from quartpatterns._shared.access import register_access_check
 from quartpatterns._shared.calling import call, is_async
 from quartpatterns._shared.settings import SettingsReader, refuse_unknown
+from quartpatterns.viewdecorators.access import find_refusal
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
     DEFAULTS,
@@ -245,6 +247,7 @@ class LoginManager:
         _check_settings(app)
         guard(app)
         app.extensions[EXTENSION] = self
+        register_access_check(app, find_refusal)
         cast("Any", app).login_manager = self
         app.app_ctx_globals_class = globals_with_user(app.app_ctx_globals_class, load_if_needed)
         # First, because the functions of the application may use the user.

@@ -19,7 +19,7 @@ from weakref import WeakSet
 from quart import Quart
 from quart.signals import appcontext_pushed
 
-__all__ = ["CACHED_ABOVE", "DecoratorOrderError", "guard", "is_protected", "protect"]
+__all__ = ["CACHED_ABOVE", "DecoratorOrderError", "chain", "guard", "is_protected", "protect"]
 
 View = Callable[..., Any]
 
@@ -78,7 +78,7 @@ def protect(decorated: View, view: View) -> None:
         DecoratorOrderError: It is registered, because the route stands below the decorator.
     """
     appcontext_pushed.connect(_guard_at_start)
-    for inner in _chain(view):
+    for inner in chain(view):
         with suppress(TypeError):  # Some callables have no hash or no weak references.
             _unprotected.add(inner)
         for app in _guarded:
@@ -90,19 +90,19 @@ def protect(decorated: View, view: View) -> None:
 
 def is_protected(view: View) -> bool:
     """Return whether *view*, or a function that it wraps, requires a login."""
-    return any(_contains(_protected, inner) for inner in _chain(view))
+    return any(_contains(_protected, inner) for inner in chain(view))
 
 
 def _is_cached_above_login(view: View) -> bool:
     """Return whether ``Cache.cached`` or ``Cache.memoize`` stands above a protection."""
-    for inner in _chain(view):
+    for inner in chain(view):
         # Decorators copy attributes, so that others than the cached function have it as well.
         if getattr(inner, "uncached", None) is getattr(inner, "__wrapped__", inner):
             return is_protected(inner)
     return False
 
 
-def _chain(view: View) -> Iterator[View]:
+def chain(view: View) -> Iterator[View]:
     """Yield *view* and the functions that it wraps."""
     current: View | None = view
     while current is not None:
