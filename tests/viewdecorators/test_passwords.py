@@ -129,7 +129,6 @@ async def test_in_a_view(app_class: type[Quart], passwords: AsyncPasswordHasher)
         "md5$a$b",
         SECRET,
         "scrypt:1$a$zz",
-        "scrypt:3:3:3$a$00",
         "$",
     ],
 )
@@ -159,9 +158,7 @@ async def test_hash_of_another_type(passwords: AsyncPasswordHasher) -> None:
         await passwords.verify(SECRET, stored)
 
 
-@pytest.mark.parametrize(
-    "method", ["scrypt", "scrypt:1024:8:1", "pbkdf2:sha256:1000", "pbkdf2:sha1"]
-)
+@pytest.mark.parametrize("method", ["scrypt", "pbkdf2:sha256:1000", "pbkdf2:sha1:1000"])
 async def test_upgrade(method: str) -> None:
     """A hash of Werkzeug is verified, and replaced at the next login."""
     stored = generate_password_hash(SECRET, method)
