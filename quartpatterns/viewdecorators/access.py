@@ -62,8 +62,9 @@ def login_required(view: Callable[..., Any]) -> Any:
         view: A synchronous or asynchronous view or websocket handler. A class view names the
             decorator in ``View.decorators``.
 
-    Raises:
-        DecoratorOrderError: The view is registered already: write the route above the decorator.
+    A view that is registered without this decorator is a :exc:`DecoratorOrderError`, at the latest
+    when the server starts: write the route above the decorator, or
+    ``app.view_functions["name"] = login_required(app.view_functions["name"])``.
 
     See Flask's page "View Decorators", section "Login Required Decorator".
 
@@ -87,9 +88,6 @@ def fresh_login_required(view: Callable[..., Any]) -> Any:
     Arguments:
         view: As for :func:`login_required`.
 
-    Raises:
-        DecoratorOrderError: As for :func:`login_required`.
-
     .. versionadded:: 0.1
     """
     return _protected(view, _require_fresh_login)
@@ -104,7 +102,6 @@ def roles_required(*roles: str) -> ProtectingDecorator:
     Raises:
         TypeError: There is no role, or one is not a string: ``@roles_required`` was written
             without parentheses.
-        DecoratorOrderError: When decorating: as for :func:`login_required`.
 
     .. versionadded:: 0.1
     """
