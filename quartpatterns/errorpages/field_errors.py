@@ -79,12 +79,13 @@ async def find_invalid_request(error: HTTPException) -> InvalidRequest | HTTPExc
 
     place: Place
     data: Any
+    current: Any = request
     if isinstance(error, QuerystringValidationError):
         place, data = "parameter", request.args
     elif isinstance(error, RequestHeadersValidationError):
         place, data = "header", None
     elif _expects_form():
-        place, data = "field", await request.form
+        place, data = "field", await current.form
         if request.mimetype and request.mimetype not in _FORMS:
             return UnsupportedMediaType(f"Send the body as {' or '.join(_FORMS)}.")
     else:
@@ -180,21 +181,26 @@ def _of_text(text: str, data: Any) -> Iterator[Found]:
 def _resolve(path: list[Any], data: Any, *, missing: bool) -> list[str | int]:
     """Return the part of *path* that is in the data, with the keys of the client."""
     resolved: list[str | int] = []
+    current: Any = data
     for index, part in enumerate(path):
-        if isinstance(data, list) and isinstance(part, int):
-            if part < len(data):
+        if _is_list(current) and isinstance(part, int):
+            if part < len(current):
                 resolved.append(part)
-                data = data[part]
-        elif hasattr(data, "keys"):
-            key = _client_key(str(part), data)
-            if key in data:
+                current = current[part]
+        elif hasattr(current, "keys"):
+            key = _client_key(str(part), current)
+            if key in current:
                 resolved.append(key)
-                data = data[key]
+                current = current[key]
             elif missing and index == len(path) - 1:
                 resolved.append(key)
-        elif data is None:
+        elif data is None:  # It is not known, as for headers.
             resolved.append(part)
     return resolved
+
+
+def _is_list(data: object) -> bool:
+    return isinstance(data, list | tuple)
 
 
 def _client_key(name: str, data: Any) -> str:
@@ -244,7 +250,7 @@ def _leaves(data: Any) -> Iterator[str]:
         count += 1
         if hasattr(each, "values"):
             waiting.extend(each.values())
-        elif isinstance(each, list | tuple | set | frozenset):
+        elif _is_list(each):
             waiting.extend(each)
         elif isinstance(each, str | int | float | bytes):
             yield each.decode(errors="replace") if isinstance(each, bytes) else str(each)

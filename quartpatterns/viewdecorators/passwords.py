@@ -28,7 +28,8 @@ from quartpatterns._shared.threads import call_in_thread
 with requires_extra("passwords", "argon2", needed_by="quartpatterns.viewdecorators.passwords"):
     import argon2
     from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
-    from argon2.low_level import ARGON2_VERSION, Type
+    from argon2.low_level import Type
+    from argon2.profiles import RFC_9106_LOW_MEMORY
 
 __all__ = ["AsyncPasswordHasher", "PasswordError", "UnknownHashError"]
 
@@ -247,7 +248,7 @@ def _random_hash(hasher: argon2.PasswordHasher) -> str:
         b64encode(os.urandom(length)).decode().rstrip("=")
         for length in (hasher.salt_len, hasher.hash_len)
     )
-    return f"${kind}$v={ARGON2_VERSION}${costs}${salt}${digest}"
+    return f"${kind}$v={RFC_9106_LOW_MEMORY.version}${costs}${salt}${digest}"
 
 
 def _unknown_hash() -> UnknownHashError:

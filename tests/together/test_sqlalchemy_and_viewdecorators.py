@@ -351,9 +351,10 @@ async def test_loaded_before(app: Quart) -> None:
     app.config["LOGIN_LAZY_LOADING"] = True
 
     async def view() -> str:
-        await db.session.get(User, 1, options=[selectinload(User.roles)])
+        loaded = await db.session.get(User, 1, options=[selectinload(User.roles)])
         await db.session.commit()
         await cast("Any", current_app).login_manager.load_user()
+        assert g.user is loaded
         await db.session.rollback()
         return cast("str", g.user.name)
 
