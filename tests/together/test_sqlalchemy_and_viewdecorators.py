@@ -354,7 +354,7 @@ async def test_loaded_before(app: Quart) -> None:
         loaded = await db.session.get(User, 1, options=[selectinload(User.roles)])
         await db.session.commit()
         await cast("Any", current_app).login_manager.load_user()
-        assert g.user is loaded
+        assert loaded is not None and g.user is loaded
         await db.session.scalar(select(func.count(User.id)))
         await db.session.rollback()
         return cast("str", g.user.name)
