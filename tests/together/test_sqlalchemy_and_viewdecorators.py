@@ -357,7 +357,7 @@ async def test_loaded_before(app: Quart) -> None:
         assert loaded is not None and g.user is loaded
         await db.session.scalar(select(func.count(User.id)))
         await db.session.rollback()
-        return cast("str", g.user.name)
+        return loaded.name
 
     assert await get(app, view) == (200, "ann")
 
