@@ -7,7 +7,7 @@ import re
 import uuid
 from typing import Any
 
-from quart import current_app, has_request_context, request
+from quart import current_app, has_request_context, has_websocket_context, request, websocket
 
 from quartpatterns._shared.settings_of.errorpages import SETTINGS
 
@@ -22,22 +22,23 @@ _SCOPE_KEY = "quartpatterns.request_id"
 
 
 def request_id() -> str:
-    """Return the id of the current request.
+    """Return the id of the current request or websocket.
 
     It is the value of the header ``REQUEST_ID_HEADER`` if that is valid, or else a new one.
 
     Raises:
-        RuntimeError: There is no active request.
+        RuntimeError: There is no active request or websocket.
 
     .. versionadded:: 0.1
     """
-    scope: Any = request.scope
+    current = websocket if has_websocket_context() else request
+    scope: Any = current.scope
     if _SCOPE_KEY not in scope:
         header = id_header()
-        value = request.headers.get(header, "") if header else ""
+        value = current.headers.get(header, "") if header else ""
         scope[_SCOPE_KEY] = value if _VALID.fullmatch(value) else uuid.uuid4().hex
-    current: str = scope[_SCOPE_KEY]
-    return current
+    known: str = scope[_SCOPE_KEY]
+    return known
 
 
 def id_header() -> str | None:

@@ -46,13 +46,13 @@ from quartpatterns.viewdecorators.login import (
     logout_user,
     set_login_view,
 )
-from quartpatterns.viewdecorators.manager import (
+from quartpatterns.viewdecorators.manager import LoginManager
+from quartpatterns.viewdecorators.options import (
     ID_ATTRIBUTE,
     LOGIN_MESSAGE,
     LOGIN_MESSAGE_CATEGORY,
     REFRESH_MESSAGE,
     REFRESH_MESSAGE_CATEGORY,
-    LoginManager,
 )
 from quartpatterns.viewdecorators.order import DecoratorOrderError
 from quartpatterns.viewdecorators.redirects import login_url, make_next_param, own_path, safe_next

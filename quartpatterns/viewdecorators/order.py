@@ -1,12 +1,14 @@
 """Finds decorators above the route, where they protect nothing.
 
-A view that ``login_required`` has decorated must not be registered itself. Three places look for
-such a view, so that the earliest one finds it:
+A view that ``login_required`` has decorated must not be registered itself. Two places look for such
+a view, so that the earlier one finds it:
 
-* the decorator, in the applications that are guarded;
 * the ``view_functions`` of a guarded application, when a view is registered;
-* :func:`guard`, in what is registered already. :class:`LoginManager` calls it, and for other
-  applications the first application context, which begins when a server starts.
+* :func:`guard`, in what is registered already. :class:`LoginManager` calls it, and the next
+  application context, which begins when a server starts. It is called again after a view was
+  decorated that is registered already: ``app.view_functions[name] =
+  login_required(app.view_functions[name])`` is right, and the decorator can't know whether its
+  result will be registered.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from quartpatterns._shared.protected_views import (
 __all__ = ["DecoratorOrderError", "guard", "protect"]
 
 _guarded: WeakSet[Quart] = WeakSet()
+# Those with a registered view that was decorated later.
+_unchecked: WeakSet[Quart] = WeakSet()
 # The functions inside of decorated functions.
 _unprotected: WeakSet[View] = WeakSet()
 
@@ -57,27 +61,23 @@ def guard(app: Quart) -> None:
         guarded[endpoint] = view
     app.view_functions = guarded
     _guarded.add(app)
+    _unchecked.discard(app)
 
 
 async def _guard_at_start(app: Quart, **_: Any) -> None:
-    if app not in _guarded:
+    if app not in _guarded or app in _unchecked:
         guard(app)
 
 
 def protect(decorated: View, view: View) -> None:
-    """Remember that *decorated* protects *view*, so that *view* itself must not be registered.
-
-    Raises:
-        DecoratorOrderError: It is registered, because the route stands below the decorator.
-    """
+    """Remember that *decorated* protects *view*, so that *view* itself must not be registered."""
     appcontext_pushed.connect(_guard_at_start)
     for inner in wrapped_views(view):
         with suppress(TypeError):  # Some callables have no hash or no weak references.
             _unprotected.add(inner)
         for app in _guarded:
-            for endpoint, registered in app.view_functions.items():
-                if registered is inner:
-                    raise _order_error(endpoint, inner)
+            if any(registered is inner for registered in app.view_functions.values()):
+                _unchecked.add(app)
     mark_protected(decorated)
 
 
@@ -94,6 +94,7 @@ def _order_error(endpoint: str, view: View) -> DecoratorOrderError:
     name = getattr(view, "__qualname__", repr(view))
     return DecoratorOrderError(
         f"the endpoint {endpoint!r} is registered with {name} without the decorator that protects"
-        " it: write the route above login_required, roles_required and fresh_login_required. To"
-        " serve a function with and without protection, register a second function that calls it."
+        " it: write the route above login_required, roles_required and fresh_login_required, or"
+        f" register the result, app.view_functions[{endpoint!r}] = login_required(...). To serve a"
+        " function with and without protection, register a second function that calls it."
     )

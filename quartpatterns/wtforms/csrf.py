@@ -12,6 +12,7 @@ from quart.wrappers import Request, Response
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest
 
+from quartpatterns._shared.access import access_refusal
 from quartpatterns._shared.sizes import readable_size
 from quartpatterns.wtforms.limits import naming_limit
 from quartpatterns.wtforms.pending import Pending
@@ -191,11 +192,18 @@ class CSRFProtect:
                 return True
         return False
 
-    async def _before_request(self) -> None:
+    async def _before_request(self) -> Any:
         # Requests of a test may share one application context.
         g.pop("csrf_valid", None)
         if settings().boolean("WTF_CSRF_ENABLED") and settings().boolean("WTF_CSRF_CHECK_DEFAULT"):
-            await self.protect(apply_exemptions=True)
+            try:
+                await self.protect(apply_exemptions=True)
+            except CSRFError:
+                # A visitor who has to log in first gets a new token with the login.
+                if (response := await access_refusal()) is not None:
+                    return response
+                raise
+        return None
 
     async def _before_websocket(self) -> None:
         current = cast(Any, websocket)._get_current_object()

@@ -106,7 +106,7 @@ def run(program: str, folder: Path) -> None:
 
 
 def test_blocks(tmp_path: Path) -> None:
-    use, core, beside, reading, newest, export, _, retrying, fixture, schema = BLOCKS
+    use, core, beside, reading, _, newest, export, _, retrying, fixture, schema = BLOCKS
     core = core[core.index("registry()") :]
     trial = TRIAL.replace("BESIDE", indented(beside)).replace("CORE", indented(core))
     trial = trial.replace("Person, users)", "Person, people)").replace("(users)", "(people)")
@@ -142,5 +142,5 @@ def test_binds(tmp_path: Path) -> None:
     """The block about binds, put between the configuration and its use."""
     before, use, after = BLOCKS[0].partition("db.init_app(app)\n")
     assert use and after
-    run(f"import asyncio\n{before}{BLOCKS[6]}{BINDS}", tmp_path)
+    run(f"import asyncio\n{before}{BLOCKS[7]}{BINDS}", tmp_path)
     assert (tmp_path / "instance/statistics.db").exists()

@@ -55,8 +55,9 @@ EXTENSION = Extension(
         *names(
             "login_required fresh_login_required",
             "changed",
-            "A client that prefers JSON gets 401 as JSON. A view that is registered already is"
-            " refused: write the route above the decorator",
+            "A client that prefers JSON gets 401 as JSON. The application does not start if a view"
+            " is registered without the decorator that protects it: write the route above the"
+            " decorator, or `app.view_functions[name] = login_required(app.view_functions[name])`",
         ),
         *names(
             "current_user",
