@@ -135,6 +135,16 @@ class Model(AsyncAttrs):
         return f"<{type(self).__name__} {key}>"
 
 
+@sa.event.listens_for(Model, "after_mapper_constructed", propagate=True)
+def _fetch_computed_values(mapper: orm.Mapper[Any], cls: type) -> None:
+    """Let an UPDATE return what the database computes, such as ``onupdate=func.now()``.
+
+    Otherwise SQLAlchemy loads it when it is used, which would need ``await``.
+    """
+    if mapper.eager_defaults == "auto":
+        mapper.eager_defaults = True
+
+
 def _is_primary_key(item: object) -> bool:
     if isinstance(item, sa.Column):
         return item.primary_key
