@@ -263,12 +263,12 @@ class _EntityReader:
                 partition_by=list(self.keys), order_by=[one.clause() for one in self.columns]
             )
             rows = rows_of(self.select, *self.keys, *values, number).order_by(None).subquery()
-            *keys, number = (one for one in rows.c if one.name not in names)
+            *keys, place = (one for one in rows.c if one.name not in names)
             columns = [
                 replace(column, expression=rows.c[name])
                 for name, column in zip(names, self.columns, strict=True)
             ]
-            page = sa.select(*keys, *(one.expression for one in columns)).where(number == 1)
+            page = sa.select(*keys, *(one.expression for one in columns)).where(place == 1)
         if self.backwards:
             columns = [column.reverse() for column in columns]
         if position is not None:

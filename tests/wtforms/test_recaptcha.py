@@ -206,10 +206,14 @@ async def test_size_of_the_answer(
 ) -> None:
     """At most 64 KiB are read, so that a wrong server can't fill the memory."""
 
+    sent = 0
+
     async def blocks() -> AsyncIterator[bytes]:
+        nonlocal sent
         yield b'{"success": true, "padding": "'
-        for _ in range(100):
+        for _ in range(1000):
             await asyncio.sleep(0)
+            sent += 1
             yield b" " * 65536
         yield b'"}'
 
@@ -221,6 +225,7 @@ async def test_size_of_the_answer(
     with caplog.at_level(logging.WARNING, "quartpatterns.wtforms.recaptcha"):
         assert await post(app) == (422, [MISSING])
     assert "more than 65536 bytes" in caplog.text
+    assert sent < 1000  # The connection was closed.
 
 
 async def test_requests_at_the_same_time(app_class: type[Quart], service: Quart) -> None:
