@@ -48,9 +48,9 @@ async def main():
     for method in ("GET", "OPTIONS"):
         response = await client.open("/hello", method=method)
         assert await response.get_data(as_text=True) == "Hello world"
-    response = await app.test_client().get("/")
-    assert await response.get_data(as_text=True) == "one two"
-    assert "Accept-Language" in response.headers["Vary"]
+    for _ in range(2):
+        response = await app.test_client().get("/")
+        assert await response.get_data(as_text=True) == "one two"
 
 
 asyncio.run(main())
