@@ -5,6 +5,8 @@ inserted or deleted meanwhile. A keyset page asks for the rows that come after t
 was shown. An index finds them at once, and changes before it don't move it.
 """
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import datetime as dt

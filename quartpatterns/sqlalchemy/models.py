@@ -7,7 +7,7 @@ from types import new_class
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy import orm
+from sqlalchemy import event, orm
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, DeclarativeBaseNoMeta, declared_attr
 
@@ -135,7 +135,6 @@ class Model(AsyncAttrs):
         return f"<{type(self).__name__} {key}>"
 
 
-@sa.event.listens_for(Model, "after_mapper_constructed", propagate=True)
 def _fetch_computed_values(mapper: orm.Mapper[Any], cls: type) -> None:
     """Let an UPDATE return what the database computes, such as ``onupdate=func.now()``.
 
@@ -143,6 +142,9 @@ def _fetch_computed_values(mapper: orm.Mapper[Any], cls: type) -> None:
     """
     if mapper.eager_defaults == "auto":
         mapper.eager_defaults = True
+
+
+event.listen(Model, "after_mapper_constructed", _fetch_computed_values, propagate=True)
 
 
 def _is_primary_key(item: object) -> bool:

@@ -173,12 +173,13 @@ async def first_items(session: AsyncSession, statement: Any) -> list[Any]:
     if not isinstance(statement, sa.GenerativeSelect):
         # select().from_statement() and text() can't be limited.
         return list((await session.scalars(statement)).unique().fetchmany(1))
-    if isinstance(statement, sa.Select) and statement._with_options:
+    select = cast("Select[*tuple[Any, ...]]", statement)
+    if isinstance(statement, sa.Select) and select._with_options:
         # contains_eager() fills a collection with the rows of a join, which a limit would cut.
-        pages = StatementPages(session, statement)
+        pages = StatementPages(session, select)
         if pages.is_joined:
             return await pages.items(1, 0)
-    return list((await session.scalars(statement.limit(1))).unique())
+    return list((await session.scalars(select.limit(1))).unique())
 
 
 async def paginate(
