@@ -210,6 +210,12 @@ PRIVATE = [
     Private(
         "sqlalchemy",
         "sqlalchemy.sql.selectable:Select",
+        "_with_options",
+        "whether contains_eager() may fill a collection with the rows that a limit would cut",
+    ),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.sql.selectable:Select",
         "_order_by_clauses",
         "a window function numbers the rows in the order of the statement; no public name has it",
     ),

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from blinker import NamedSignal
-from quart import Quart, Request, Response, has_request_context, request
+from quart import Quart, Request, Response, after_this_request, has_request_context, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import call, maybe_await
@@ -35,6 +35,8 @@ from quartpatterns.caching.responses import (
 )
 
 if TYPE_CHECKING:
+    from quart.typing import ResponseTypes
+
     from quartpatterns.caching.extension import Cache
 
 __all__ = ["CachedCallable", "CachedOptions", "cache_view_hit", "cache_view_miss"]
@@ -102,10 +104,10 @@ class CachedCallable(Decorated):
             base_key = await self._base_key(call_, current)
         covered = key_reads.covered
         if credentials(reads, self._vary, covered):
-            return await self._uncached(call_)
+            return await self._not_shared(call_, is_a_view=is_a_view)
         if reads.names and (private := reads.present(reads.names, self._vary, covered)):
             self.report_private(private)
-            return await self._uncached(call_)
+            return await self._not_shared(call_, is_a_view=is_a_view)
         versions = [base_key]
         if self.options.query_string:
             versions.append(self._key(call_.app_cache, current.path, None))
@@ -155,6 +157,16 @@ class CachedCallable(Decorated):
             value,
             self.report_private,
         )
+
+    async def _not_shared(self, call_: Call, *, is_a_view: bool) -> Any:
+        if is_a_view and self._vary:
+            # Another cache, such as that of a proxy, may store the response.
+            after_this_request(self._add_vary)
+        return await self._uncached(call_)
+
+    async def _add_vary(self, response: ResponseTypes) -> ResponseTypes:
+        response.vary.update(self.options.vary)
+        return response
 
     async def _uncached(self, call_: Call) -> Any:
         return unwrapped(await call(self.function, *call_.args, **call_.kwargs))

@@ -46,6 +46,8 @@ def function_version(function: Any) -> str:
     instance = getattr(function, "__self__", None)
     if instance is None or isinstance(instance, type):
         return name
+    if not getattr(function, "memoized_by_instance", True):
+        return name  # Its results have no version of their own, so all are deleted.
     return f"{name}:{digest(fingerprint(instance))}"
 
 
@@ -84,6 +86,7 @@ class MemoizedCallable(Decorated):
         first = next(iter(self._signature.parameters), "")
         # As in Flask-Caching, the name decides: a function in a class body is not a method yet.
         self._is_method = first == "self" and "self" not in options.args_to_ignore
+        self.wrapper.memoized_by_instance = self._is_method
         self._version = function_version(self.wrapper)
 
     async def result(self, call_: Call) -> Any:

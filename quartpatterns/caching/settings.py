@@ -111,6 +111,12 @@ def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
     prefix = reader.optional(reader.text, "CACHE_KEY_PREFIX", empty=True)
     default = reader.optional(reader.seconds, "CACHE_DEFAULT_TIMEOUT", zero=True)
     threshold = reader.count("CACHE_THRESHOLD")
+    if backend == "disk" and threshold != DEFAULTS["CACHE_THRESHOLD"]:
+        raise SettingError(
+            "CACHE_THRESHOLD",
+            "CACHE_THRESHOLD is for a cache in memory. A FileSystemCache is limited by its bytes:"
+            ' CACHE_OPTIONS = {"size_limit": 2**28}.',
+        )
     if backend != "custom":
         # Flask-Caching has these as options of each of its classes.
         of_options = SettingsReader({f"CACHE_OPTIONS {key}": options[key] for key in options})

@@ -64,6 +64,14 @@ def test_no_folder() -> None:
         Cache(Quart(__name__), config={"CACHE_TYPE": "FileSystemCache"})
 
 
+def test_number_of_files() -> None:
+    """diskcache counts bytes, so a number of files is refused; the default may be repeated."""
+    config: dict[str, Any] = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": "cache"}
+    with pytest.raises(ValueError, match="size_limit"):
+        Cache(Quart(__name__), config={**config, "CACHE_THRESHOLD": 20})
+    Cache(Quart(__name__), config={**config, "CACHE_THRESHOLD": 500})
+
+
 def test_order() -> None:
     """Settings of ``init_app`` override those of the Cache, and these those of the application."""
     app = Quart(__name__)

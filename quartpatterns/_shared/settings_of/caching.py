@@ -46,7 +46,10 @@ SETTINGS = Declarations(
             " `:`",
         ),
         "CACHE_THRESHOLD": Setting(
-            int, 500, "values in memory; beyond it the least recently used one is evicted"
+            int,
+            500,
+            "values in memory; beyond it the least recently used one is evicted. A"
+            " `FileSystemCache` has `size_limit` in `CACHE_OPTIONS`",
         ),
         "CACHE_DIR": Setting(
             Path | None,

@@ -14,7 +14,7 @@ def names(text: str, state: State = "supported", remark: str = "") -> tuple[Exte
 
 JSON_CLIENTS = (
     "Write `await login_manager.unauthorized()`. A client that prefers JSON gets 401 as JSON,"
-    " unless there is an `unauthorized_handler`; so it is with `needs_refresh`"
+    " unless there is an `unauthorized_handler` or a `needs_refresh_handler`"
 )
 
 EXTENSION = Extension(
