@@ -23,16 +23,16 @@ from quartpatterns.caching.keys import (
     valid_key,
 )
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.request_reads import KeyReads, RequestReads, reads_of, watch_key
+from quartpatterns.caching.recording import RequestReads, reads_of
 from quartpatterns.caching.responses import (
     ViewCall,
     cached_response,
-    credentials,
     is_view,
     request_digest,
     unwrapped,
     wraps_function,
 )
+from quartpatterns.caching.sharing import KeyReads, credentials, watch_function, watch_key
 
 if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
@@ -83,10 +83,16 @@ class CachedCallable(Decorated):
             if not has_request_context():
                 self._prefix(None)  # raises an error
             return await self._response(call_, is_a_view=is_a_view)
-        key = await self._base_key(call_, cast(Any, request) if has_request_context() else None)
+        current = cast(Any, request) if has_request_context() else None
+        if not self._makes_key:
+            key = await self._base_key(call_, current)
+            covered = frozenset[str]()
+        else:
+            with watch_function() as reads:
+                key = await self._base_key(call_, current)
+            covered = reads.covers()
         cache_request = self.cache_request(call_, key, call_version(key))
-        same_for_all = not self._makes_key
-        return await self.function_result(call_, cache_request, same_for_all=same_for_all)
+        return await self.function_result(call_, cache_request, lambda: covered)
 
     async def _response(self, call_: Call, *, is_a_view: bool) -> Any:
         current: Request = cast(Any, request)._get_current_object()

@@ -26,7 +26,7 @@ from quartpatterns.caching.records import (
     StoredValue,
     decode_value,
 )
-from quartpatterns.caching.request_reads import watch_requests
+from quartpatterns.caching.recording import watch_requests
 from quartpatterns.caching.settings import HashMethod, Timeout, read_settings, timeout_seconds
 from quartpatterns.caching.stores import Store, default_if_unavailable, open_store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +15,9 @@ from jinja2.parser import Parser
 
 from quartpatterns.caching.keys import call_version, make_template_fragment_key
 from quartpatterns.caching.lookup import CacheRequest, ResultPolicy, cached_result
+from quartpatterns.caching.recording import recording_context
 from quartpatterns.caching.settings import timeout_seconds
+from quartpatterns.caching.sharing import FunctionReads, watch_function
 
 if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
@@ -52,19 +55,30 @@ class CacheExtension(Extension):
                 )
             keys = [nodes.Const(f"{parser.name}:{lineno}")]
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
-        # quart-auth gives templates the user itself, so that nobody sees that it is used.
+        # Called before the keys are evaluated, to record what they read.
+        started = self.call_method("_start")
+        # A variable of the template is looked up before the block, so that nobody sees it there.
         names = {name.name for node in body for name in node.find_all(nodes.Name)}
-        shows_user = nodes.Const("current_user" in names and len(keys) == 1)
-        call = self.call_method("_fragment", [shows_user, timeout, *keys])
+        in_keys = {name.name for node in keys for name in node.find_all(nodes.Name)}
+        shows_user = nodes.Const("current_user" in names - in_keys)
+        call = self.call_method("_fragment", [started, shows_user, timeout, *keys])
         return nodes.CallBlock(call, [], [], body).set_lineno(lineno)
+
+    def _start(self) -> ExitStack:
+        started = ExitStack()
+        setattr(started, "_reads", started.enter_context(watch_function()))
+        return started
 
     async def _fragment(
         self,
+        started: ExitStack,
         shows_user: bool,
         timeout: Any,  # noqa: ASYNC109 - a time to live
         *keys: Any,
         caller: Callable[[], Awaitable[str]],
     ) -> str:
+        started.close()
+        reads = cast("FunctionReads", getattr(started, "_reads"))
         for number, key in enumerate(keys, 1):
             if isinstance(key, Undefined):
                 raise UndefinedError(f"key {number} of {{% cache %}} is undefined")
@@ -75,7 +89,8 @@ class CacheExtension(Extension):
             await cache.delete(name)
             return await caller()
 
-        if shows_user:
+        covered = reads.covers()
+        if shows_user and "current_user" not in covered:
             self._report(str(keys[0]), ["current_user"])
             return await caller()
 
@@ -84,8 +99,11 @@ class CacheExtension(Extension):
 
         seconds = timeout_seconds(timeout, app_cache.settings.default_timeout)
         cache_request = CacheRequest(name, seconds, versions={call_version(name): seconds})
-        # Without further keys the fragment is the same for all visitors.
-        policy = ResultPolicy(on_private=None if keys[1:] else partial(self._report, str(keys[0])))
+        policy = ResultPolicy(
+            on_private=partial(self._report, str(keys[0])),
+            covered=lambda: covered,
+            args=keys[1:],
+        )
         text, _ = await cached_result(app_cache, cache_request, render, policy)
         return cast("str", text)
 
@@ -106,4 +124,5 @@ class CacheExtension(Extension):
 def install(environment: Environment, cache: Cache) -> None:
     """Add the tag to the templates of *environment*; fragments are stored in *cache*."""
     setattr(environment, _CACHE, cache)
+    environment.context_class = recording_context(environment.context_class)
     environment.add_extension(CacheExtension)

@@ -27,21 +27,15 @@ from quartpatterns.caching.records import (
     ValueFormat,
     decode_value,
 )
-from quartpatterns.caching.request_reads import (
-    AUTHORIZATION,
-    SESSION,
-    KeyReads,
-    RequestReads,
-    ViewReads,
-    watch_view,
-)
+from quartpatterns.caching.recording import RequestReads
+from quartpatterns.caching.request_names import of_cookies
 from quartpatterns.caching.settings import Timeout, timeout_seconds
+from quartpatterns.caching.sharing import KeyReads, ViewReads, credentials, watch_view
 
 __all__ = [
     "CachedResponse",
     "ViewCall",
     "cached_response",
-    "credentials",
     "is_view",
     "request_digest",
     "unwrapped",
@@ -168,22 +162,6 @@ def request_digest(current: Request, headers: Headers, vary: Collection[str]) ->
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[str]) -> list[str]:
-    """Return which credentials the request has that are not part of the key.
-
-    These are an ``Authorization`` header and the cookie of the session. The view need not read
-    them itself: other code may have done so, and Quart opens the session before all hooks.
-    """
-    found = reads.present((AUTHORIZATION,), vary, covered)
-    if SESSION not in covered and "cookie" not in vary:
-        if reads.has_session or (
-            "Cookie" in reads.headers
-            and current_app.session_interface.get_cookie_name(current_app) in reads.cookies
-        ):
-            found.append(SESSION)
-    return found
-
-
 def wraps_function(view: Any, function: Any) -> bool:
     """Return whether *view* is *function*, or wraps it."""
     while view is not None:
@@ -299,7 +277,7 @@ async def _judged(
         view_call.report(private)
         return FreshResult(response, None, store=True)
     vary = view_call.vary
-    if any(name == SESSION or name.startswith("cookie") for name in view_call.key.covered):
+    if any(map(of_cookies, view_call.key.covered)):
         vary = [*vary, "cookie"]
     if seen.modified or not _is_shareable(response, vary):
         return FreshResult(response, None, store=True)

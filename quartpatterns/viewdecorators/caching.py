@@ -12,7 +12,7 @@ from quartpatterns.caching import Cache
 from quartpatterns.caching.decorators import CachedDecorator
 from quartpatterns.caching.keys import Tags
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.request_reads import watch_requests
+from quartpatterns.caching.recording import watch_requests
 from quartpatterns.caching.settings import Timeout, read_settings
 from quartpatterns.caching.stores import MemoryStore
 from quartpatterns.viewdecorators.order import CACHED_ABOVE, DecoratorOrderError, is_protected

@@ -1,0 +1,39 @@
+"""How helpers tell a cache what of a request their answer depends on.
+
+A cache records what is read of a request; see :mod:`quartpatterns.caching`. These functions make
+the record more precise. Without a cache they do nothing more than their name says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quart import has_request_context, request
+
+__all__ = ["READS", "cookies_starting_with", "mark_private"]
+
+READS = "_quartpatterns_reads"
+"""The attribute of a request with what was read of it, if there is a cache."""
+
+
+def cookies_starting_with(cookies: Mapping[str, str], prefix: str) -> Mapping[str, str]:
+    """Return the cookies whose names start with *prefix*; no others count as read."""
+    find: Any = getattr(cookies, "starting_with", None)
+    if find is not None:
+        found: Mapping[str, str] = find(prefix)
+        return found
+    return {name: value for name, value in cookies.items() if name.startswith(prefix)}
+
+
+def mark_private(reason: str) -> None:
+    """Let no cache store the answer to the current request, because it is for one visitor.
+
+    Arguments:
+        reason: What the answer contains, such as ``flashed messages``.
+    """
+    if has_request_context():
+        current: Any = request
+        reads: Any = vars(current._get_current_object()).get(READS)
+        if reads is not None:
+            reads.names.add(reason)
