@@ -24,6 +24,7 @@ from quartpatterns.caching.keys import (
 )
 from quartpatterns.caching.lookup import AppCache
 from quartpatterns.caching.recording import RequestReads, reads_of
+from quartpatterns.caching.request_names import QUERY
 from quartpatterns.caching.responses import (
     ViewCall,
     cached_response,
@@ -106,6 +107,8 @@ class CachedCallable(Decorated):
                 base_key = await self._base_key(call_, current)
         else:
             base_key = await self._base_key(call_, current)
+        if self.options.query_string:
+            key_reads.names |= {QUERY}
         covered = key_reads.covered
         if credentials(reads, self._vary, covered):
             return await self._uncached(call_)

@@ -28,10 +28,12 @@ from werkzeug.sansio.request import Request as SansIORequest
 
 from quartpatterns._shared.visitors import READS
 from quartpatterns.caching.request_names import (
+    BODY,
     CLIENT,
     COOKIE_HEADER,
     COOKIES,
     HEADERS,
+    QUERY,
     SCOPE,
     SESSION,
     is_harmless,
@@ -46,7 +48,7 @@ ALL_GLOBALS = "__dict__"
 """In place of the name of an attribute of ``g``: all of them."""
 
 _OWN_MODULES = ("quart", "werkzeug", "quartpatterns")
-_BY_NAME = frozenset({"__getitem__", "__contains__", "get", "getlist", "get_all"})
+_BY_NAME = frozenset({"__getitem__", "get", "getlist", "get_all"})
 # What type() needs itself, and what says nothing about the contents.
 _INHERITED = frozenset(
     """
@@ -138,7 +140,7 @@ class RequestReads:
         headers: The headers, without recording who reads them.
         recording_headers: The headers, which record who reads them.
         session: The session, without recording who reads it, or None before it is opened.
-        first: What was read while the request was created.
+        has_query: Whether the request has a query.
     """
 
     def __init__(self, headers: Headers, storage: Any) -> None:
@@ -146,9 +148,9 @@ class RequestReads:
         self.headers = headers
         self.session: Any = None
         self.session_watchers = 0
-        self.first: frozenset[str] = frozenset()
+        self.has_query = True
         self.recording_headers = _recording(
-            headers, self.add_header, lambda: self.names.add(HEADERS)
+            headers, self.add_header, self._add_presence, lambda: self.names.add(HEADERS)
         )
         self.client_reads = 0
         self._storage = storage
@@ -169,11 +171,19 @@ class RequestReads:
         if self._recording_cookies is None:
             self._recording_cookies = _recording(
                 self.cookies,
-                lambda name: self.names.add(f"cookie {name}"),
+                self._add_cookie,
+                self._add_cookie,
                 lambda: self.names.add(COOKIES),
             )
             attributes(self._recording_cookies)["starting_with"] = self._starting_with
         return self._recording_cookies
+
+    def _add_cookie(self, name: str) -> None:
+        self.names.add(f"cookie {name}")
+
+    def _add_presence(self, name: str) -> None:
+        if not is_harmless(lower := name.lower()):
+            self.names.add(f"header {lower}")
 
     def _starting_with(self, prefix: str) -> dict[str, str]:
         self.names.add(f"cookies {prefix}")
@@ -228,6 +238,8 @@ class RequestReads:
             return any(cookie.startswith(key) for cookie in self.cookies)
         if kind == SESSION:
             return self._session_has(key)
+        if name == QUERY:
+            return self.has_query
         if name == HEADERS:
             names = {header.lower() for header, _ in self.headers}
             return any(not is_harmless(header) and header not in vary for header in names)
@@ -340,9 +352,11 @@ async def _started(app: Quart, **_: Any) -> None:
         early = True
     else:
         early = watched.may_read_early(app)
+        reads.names.discard(QUERY)  # Quart has read it to find the view.
         if not early:
-            # What is left are the reads of opening the session, whose contents are recorded.
-            reads.names.intersection_update(reads.first)
+            # These were read to open the session, whose contents are recorded.
+            cookie = app.session_interface.get_cookie_name(app)
+            reads.names.difference_update((COOKIE_HEADER, f"cookie {cookie}"))
     _record_session(context, reads)
     if early and reads._has(SESSION):
         reads.names.add(SESSION)
@@ -403,7 +417,9 @@ def recording_request_class(kind: Any) -> Any:
         kind.__init__(self, *args, **kwargs)
         if reads.client_reads <= 1:  # Quart itself reads the address once.
             reads.names.discard(CLIENT)
-        reads.first = frozenset(reads.names)
+        reads.has_query = bool(attributes(self)["query_string"])
+        if self.method == "GET":
+            _record_body(self.body, reads)
 
     namespace = {
         "__module__": kind.__module__,
@@ -423,9 +439,40 @@ def _watched_class(kind: Any) -> Any:
         "__qualname__": kind.__qualname__,
         "remote_addr": _watched_attribute(kind, "remote_addr", CLIENT),
         "scope": _watched_attribute(kind, "scope", SCOPE),
+        "query_string": _watched_attribute(kind, "query_string", QUERY),
+        "args": _watched_attribute(kind, "args", QUERY),
     }
     if getattr_static(kind, "cookies") is getattr_static(SansIORequest, "cookies"):
         namespace["cookies"] = property(_recording_cookies)
+    return type(kind.__name__, (kind,), namespace)
+
+
+def _record_body(body: Any, reads: RequestReads) -> None:
+    body.__class__ = _recording_body_class(type(body))
+    attributes(body)[READS] = reads
+
+
+@lru_cache(maxsize=64)
+def _recording_body_class(kind: Any) -> Any:
+    """Return a subclass of the class of a request's body that records that it is not empty."""
+
+    def recorded(body: Any, data: bytes) -> bytes:
+        if data:
+            attributes(body)[READS].names.add(BODY)
+        return data
+
+    def await_(self: Any) -> Generator[Any, None, bytes]:
+        return recorded(self, (yield from kind.__await__(self)))
+
+    async def anext_(self: Any) -> bytes:
+        return recorded(self, await kind.__anext__(self))
+
+    namespace = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__await__": await_,
+        "__anext__": anext_,
+    }
     return type(kind.__name__, (kind,), namespace)
 
 
@@ -498,12 +545,18 @@ def _usual_attributes(kind: Any) -> set[str]:
 # Headers and cookies.
 
 
-def _recording(original: Any, by_name: Callable[[str], object], all_: Callable[[], object]) -> Any:
+def _recording(
+    original: Any,
+    by_name: Callable[[str], object],
+    contains: Callable[[str], object],
+    all_: Callable[[], object],
+) -> Any:
     """Return an object of the same kind that passes each call on to *original* and records it.
 
     Arguments:
         original: Headers or cookies.
         by_name: Gets the name that is looked up.
+        contains: Gets the name whose presence is tested.
         all_: Is called if all names are read.
     """
     kind: Any = _recording_class(cast("Any", type(original)))
@@ -512,6 +565,7 @@ def _recording(original: Any, by_name: Callable[[str], object], all_: Callable[[
     own.update(attributes(original))
     own["_quartpatterns_original"] = original
     own["_quartpatterns_by_name"] = by_name
+    own["_quartpatterns_contains"] = contains
     own["_quartpatterns_all"] = all_
     return recording
 
@@ -535,6 +589,8 @@ def _recording_method(name: str, method: Callable[..., Any]) -> Callable[..., An
         key = args[0] if args else kwargs.get("key")
         if name in _BY_NAME and isinstance(key, str):
             own["_quartpatterns_by_name"](key)
+        elif name == "__contains__" and isinstance(key, str):
+            own["_quartpatterns_contains"](key)
         else:
             own["_quartpatterns_all"]()
         return method(own["_quartpatterns_original"], *args, **kwargs)

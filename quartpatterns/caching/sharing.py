@@ -35,7 +35,7 @@ __all__ = ["FunctionReads", "KeyReads", "ViewReads", "credentials", "watch_funct
 __all__ += ["watch_view"]
 
 # What has one of these methods is a resource, such as a database connection, and names nobody.
-_METHODS_OF_RESOURCES = ("close", "aclose", "execute", "cursor", "begin", "acquire", "__call__")
+_METHODS_OF_RESOURCES = ("close", "aclose", "execute", "cursor", "begin", "acquire")
 _METHODS_OF_RESOURCES += ("__enter__", "__aenter__")
 
 
@@ -203,7 +203,9 @@ class FunctionReads:
         kind: Any = cast("Any", type(value))
         if name.endswith(".user") or hasattr(kind, "is_authenticated"):
             return True
-        return self._read_before and not any(hasattr(kind, one) for one in _METHODS_OF_RESOURCES)
+        return self._read_before and not (
+            callable(value) or any(hasattr(kind, one) for one in _METHODS_OF_RESOURCES)
+        )
 
 
 def _unwrapped(value: Any) -> Any:
@@ -235,7 +237,8 @@ def watch_function() -> Generator[FunctionReads]:
     Several functions can be watched at once, as ``asyncio.gather`` calls them.
     """
     values: dict[str, Any] = {}
-    read_before = False
+    current_request = _request_context()
+    read_before = current_request is None
     with ExitStack() as stack:
         for context in connections():
             current = context.request_websocket
@@ -245,7 +248,7 @@ def watch_function() -> Generator[FunctionReads]:
             values.update(
                 (f"request.{name}", value) for name, value in attributes(current).items()
             )
-            read_before = read_before or bool(reads.names) or context is not _request_context()
+            read_before = read_before or bool(reads.names)
         if has_app_context():
             known = record_globals()
             values.update((f"g.{name}", value) for name, value in known.items())
