@@ -141,6 +141,8 @@ class RequestReads:
         recording_headers: The headers, which record who reads them.
         session: The session, without recording who reads it, or None before it is opened.
         has_query: Whether the request has a query.
+        created: Whether the request was created with all that happens in subclasses.
+        first: What was read while it was created.
     """
 
     def __init__(self, headers: Headers, storage: Any) -> None:
@@ -149,6 +151,8 @@ class RequestReads:
         self.session: Any = None
         self.session_watchers = 0
         self.has_query = True
+        self.created = False
+        self.first: frozenset[str] = frozenset()
         self.recording_headers = _recording(
             headers, self.add_header, self._add_presence, lambda: self.names.add(HEADERS)
         )
@@ -351,12 +355,14 @@ async def _started(app: Quart, **_: Any) -> None:
         reads.names.update((HEADERS, COOKIES, CLIENT) if reads._has(HEADERS) else ())
         early = True
     else:
-        early = watched.may_read_early(app)
-        reads.names.discard(QUERY)  # Quart has read it to find the view.
+        early = watched.may_read_early(app) or not reads.created
+        if QUERY not in reads.first:
+            reads.names.discard(QUERY)  # Quart has read it to find the view.
         if not early:
-            # These were read to open the session, whose contents are recorded.
+            # These were read to open the session, whose contents are recorded, and by Quart.
             cookie = app.session_interface.get_cookie_name(app)
-            reads.names.difference_update((COOKIE_HEADER, f"cookie {cookie}"))
+            opened = {COOKIE_HEADER, f"cookie {cookie}", SCOPE}
+            reads.names.difference_update(opened - reads.first)
     _record_session(context, reads)
     if early and reads._has(SESSION):
         reads.names.add(SESSION)
@@ -417,6 +423,8 @@ def recording_request_class(kind: Any) -> Any:
         kind.__init__(self, *args, **kwargs)
         if reads.client_reads <= 1:  # Quart itself reads the address once.
             reads.names.discard(CLIENT)
+        reads.created = type(self).__init__ is init
+        reads.first = frozenset(reads.names)
         reads.has_query = bool(attributes(self)["query_string"])
         if self.method == "GET":
             _record_body(self.body, reads)
