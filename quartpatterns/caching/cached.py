@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from blinker import NamedSignal
-from quart import Quart, Request, Response, has_request_context, request
+from quart import Quart, Request, Response, current_app, has_request_context, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import call, maybe_await
@@ -110,11 +110,16 @@ class CachedCallable(Decorated):
         if self.options.query_string:
             key_reads.names |= {QUERY}
         covered = key_reads.covered
-        if credentials(reads, self._vary, covered):
-            return await self._uncached(call_)
-        if reads.names and (private := reads.present(reads.names, self._vary, covered)):
-            self.report_private(private)
-            return await self._uncached(call_)
+        private = credentials(reads, self._vary, covered)
+        if not private and reads.names:
+            private = reads.present(reads.names, self._vary, covered)
+            if private:
+                self.report_private(private)
+        if private:
+            returned = await self._uncached(call_)
+            return await self._with_status(
+                returned, is_a_view, f'fwd=bypass; detail="{private[0]}"'
+            )
         versions = [base_key]
         if self.options.query_string:
             versions.append(self._key(call_.app_cache, current.path, None))
@@ -125,8 +130,9 @@ class CachedCallable(Decorated):
             record = await call_.app_cache.find(cache_request)
             if record is None or record.payload is None:
                 return await self._uncached(call_)
+        view_call = self._view_call(call_, current, reads, key_reads, is_a_view=is_a_view)
         response, hit = await cached_response(
-            self._view_call(call_, current, reads, key_reads, is_a_view=is_a_view),
+            view_call,
             call_.app_cache,
             cache_request,
             partial(self.call_function, call_, base_key),
@@ -139,6 +145,18 @@ class CachedCallable(Decorated):
                 response.headers["hit_cache"] = "True"
             if self._vary:
                 response.vary.update(self.options.vary)
+        status = "hit"
+        if not hit:
+            why = ", ".join(view_call.reasons).replace('"', "'")
+            status = "fwd=miss; " + (f'detail="{why}"' if why else "stored")
+        return await self._with_status(response, is_a_view, status)
+
+    async def _with_status(self, returned: Any, is_a_view: bool, status: str) -> Any:
+        """Return the response of a view; in debug mode with a ``Cache-Status`` (RFC 9211)."""
+        if not is_a_view or not current_app.debug:
+            return returned
+        response: Any = await current_app.make_response(returned)
+        response.headers["Cache-Status"] = f"quartpatterns; {status}"
         return response
 
     def _view_call(
@@ -163,6 +181,7 @@ class CachedCallable(Decorated):
             self.options.etag,
             value,
             self.report_private,
+            self.report_one_visitor,
         )
 
     async def _uncached(self, call_: Call) -> Any:

@@ -225,9 +225,22 @@ class Decorated:
                 "Results of %s are not shared, because its request has: %s. It was read before the"
                 " result was made, and may tell visitors apart. Name the header in vary (vary="
                 '["Cookie"] for cookies and the session), or read it in a function that is'
-                " key_prefix or make_cache_key.",
+                " key_prefix or make_cache_key. In a template, render it with"
+                ' {{ per_visitor("_messages.html") }}.',
                 qualified_name(self.function),
                 ", ".join(new),
+            )
+
+    def report_one_visitor(self, reason: str) -> None:
+        """Log, once for each reason, that responses are not stored because of what they are."""
+        if reason not in self._reported:
+            self._reported.add(reason)
+            log.warning(
+                "Responses of %s are not stored, because they are for one visitor: %s. Render"
+                " flashed messages, CSRF tokens and whatever else is for one visitor in a template"
+                ' of their own: {{ per_visitor("_messages.html") }}.',
+                qualified_name(self.function),
+                reason,
             )
 
     def source_suffix(self, app_cache: AppCache) -> str:

@@ -20,13 +20,13 @@ from quartpatterns.caching.memoized import (
     function_version,
     with_instance,
 )
+from quartpatterns.caching.recording import watch_requests
 from quartpatterns.caching.records import (
     Record,
     RecordSerializer,
     StoredValue,
     decode_value,
 )
-from quartpatterns.caching.recording import watch_requests
 from quartpatterns.caching.settings import HashMethod, Timeout, read_settings, timeout_seconds
 from quartpatterns.caching.stores import Store, default_if_unavailable, open_store
 

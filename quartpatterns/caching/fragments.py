@@ -18,6 +18,7 @@ from quartpatterns.caching.lookup import CacheRequest, ResultPolicy, cached_resu
 from quartpatterns.caching.recording import recording_context
 from quartpatterns.caching.settings import timeout_seconds
 from quartpatterns.caching.sharing import FunctionReads, watch_function
+from quartpatterns.caching.visitor_parts import per_visitor
 
 if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
@@ -66,7 +67,7 @@ class CacheExtension(Extension):
 
     def _start(self) -> ExitStack:
         started = ExitStack()
-        setattr(started, "_reads", started.enter_context(watch_function()))
+        started._reads = started.enter_context(watch_function())
         return started
 
     async def _fragment(
@@ -78,7 +79,7 @@ class CacheExtension(Extension):
         caller: Callable[[], Awaitable[str]],
     ) -> str:
         started.close()
-        reads = cast("FunctionReads", getattr(started, "_reads"))
+        reads = cast("FunctionReads", started._reads)
         for number, key in enumerate(keys, 1):
             if isinstance(key, Undefined):
                 raise UndefinedError(f"key {number} of {{% cache %}} is undefined")
@@ -126,3 +127,4 @@ def install(environment: Environment, cache: Cache) -> None:
     setattr(environment, _CACHE, cache)
     environment.context_class = recording_context(environment.context_class)
     environment.add_extension(CacheExtension)
+    environment.globals["per_visitor"] = per_visitor

@@ -20,6 +20,7 @@ from quartpatterns.caching.records import Payload, Record, StoredValue, decode_v
 from quartpatterns.caching.settings import Settings
 from quartpatterns.caching.sharing import watch_function
 from quartpatterns.caching.stores import Store, default_if_unavailable
+from quartpatterns.caching.visitor_parts import without_parts
 
 __all__ = [
     "AppCache",
@@ -333,7 +334,7 @@ async def cached_result(
 
     async def compute() -> FreshResult[Any]:
         covered = policy.covered()
-        with watch_function() as reads:
+        with watch_function() as reads, without_parts():
             result = await function()
         private = reads.private(covered, policy.args)
         if inspect.isgenerator(result) or inspect.isasyncgen(result):

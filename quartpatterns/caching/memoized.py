@@ -102,9 +102,7 @@ class MemoizedCallable(Decorated):
             versions.append(f"{self._version}:{digest(fingerprint(call_.args[0]))}")
         cache_request = self.cache_request(call_, key, *versions)
         cache_request.versions[self._version] = max(cache_request.ttl, VERSION_TTL)
-        make_key = partial(
-            self.wrapper.make_cache_key, self.function, *call_.args, **call_.kwargs
-        )
+        make_key = partial(self.wrapper.make_cache_key, self.function, *call_.args, **call_.kwargs)
         bound = self._signature.bind(*call_.args, **call_.kwargs).arguments.items()
         args = [value for name, value in bound if name not in self.options.args_to_ignore]
         return await self.function_result(call_, cache_request, partial(_covered, make_key), args)

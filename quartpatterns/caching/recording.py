@@ -310,7 +310,7 @@ class _WatchedApp:
                 *request_started.receivers_for(app),
                 *appcontext_pushed.receivers_for(app),
             ]
-            self._has_receivers = any(one is not _started for one in receivers)
+            self._has_receivers = not all(map(_reads_nothing, receivers))
         return self._overridden or self._has_receivers
 
     def context_variables(self) -> Iterable[str]:
@@ -341,6 +341,12 @@ def _quart_variables() -> frozenset[Any]:
 
 def _is_own(function: Any) -> bool:
     return str(function.__module__).partition(".")[0] in _OWN_MODULES
+
+
+def _reads_nothing(receiver: Any) -> bool:
+    module = str(getattr(receiver, "__module__", ""))
+    # The bridge passes signals on to receivers that are written for Flask.
+    return module.startswith("quartpatterns.") and ".bridge" not in module
 
 
 async def _started(app: Quart, **_: Any) -> None:

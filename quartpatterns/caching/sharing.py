@@ -39,9 +39,7 @@ _METHODS_OF_RESOURCES = ("close", "aclose", "execute", "cursor", "begin", "acqui
 _METHODS_OF_RESOURCES += ("__enter__", "__aenter__")
 
 
-def credentials(
-    reads: RequestReads, vary: Collection[str], covered: Collection[str]
-) -> list[str]:
+def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[str]) -> list[str]:
     """Return which credentials the request has that are not part of the key.
 
     That is an ``Authorization`` header. The view need not read it itself: a server or a proxy may
@@ -245,16 +243,12 @@ def watch_function() -> Generator[FunctionReads]:
             reads = reads_of(current)
             stack.enter_context(recording_session(context, reads))
             record_attributes(current)
-            values.update(
-                (f"request.{name}", value) for name, value in attributes(current).items()
-            )
+            values.update((f"request.{name}", value) for name, value in attributes(current).items())
             read_before = read_before or bool(reads.names)
         if has_app_context():
             known = record_globals()
             values.update((f"g.{name}", value) for name, value in known.items())
-        yield FunctionReads(
-            stack.enter_context(reading()), read_before=read_before, values=values
-        )
+        yield FunctionReads(stack.enter_context(reading()), read_before=read_before, values=values)
 
 
 def _request_context() -> Any:
