@@ -6,12 +6,13 @@ the record more precise. Without a cache they do nothing more than their name sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from quart import has_request_context, request
 
-__all__ = ["READS", "cookies_starting_with", "mark_private"]
+__all__ = ["READS", "cookies_starting_with", "loading_into_globals", "mark_private"]
 
 READS = "_quartpatterns_reads"
 """The attribute of a request with what was read of it, if there is a cache."""
@@ -24,6 +25,24 @@ def cookies_starting_with(cookies: Mapping[str, str], prefix: str) -> Mapping[st
         found: Mapping[str, str] = find(prefix)
         return found
     return {name: value for name, value in cookies.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def loading_into_globals() -> Generator[None]:
+    """Load something into ``g`` that the view may not need, such as the user.
+
+    What is read in this context counts as read when somebody reads an attribute of ``g`` that was
+    set in it.
+    """
+    reads: Any = None
+    if has_request_context():
+        current: Any = request
+        reads = vars(current._get_current_object()).get(READS)
+    if reads is None:
+        yield
+        return
+    with reads.loading_into_globals():
+        yield
 
 
 def mark_private(reason: str) -> None:

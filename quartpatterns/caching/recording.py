@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass
 from functools import lru_cache, wraps
 from inspect import getattr_static
 from types import FunctionType
@@ -56,6 +57,7 @@ _INHERITED = frozenset(
     __init_subclass__ __new__ __setattr__ __sizeof__ __subclasshook__
     """.split()
 )
+_OWN_VARIABLES = frozenset({"computing", "revalidated", "sqlalchemy_reading"})
 # Context variables of frameworks and of tracing, which do not name a visitor.
 _HARMLESS_VARIABLES = frozenset(
     """
@@ -63,6 +65,10 @@ _HARMLESS_VARIABLES = frozenset(
     correlation_id request_id trace_id span_id thread_sensitive_context
     """.split()
 )
+
+# What has one of these methods is a resource, such as a database connection, and names nobody.
+_METHODS_OF_RESOURCES = ("close", "aclose", "execute", "cursor", "begin", "acquire")
+_METHODS_OF_RESOURCES += ("__enter__", "__aenter__")
 
 # The attributes of an object; without a call in Python, because each request needs a dozen.
 attributes: Callable[[Any], dict[str, Any]] = vars
@@ -249,6 +255,38 @@ class RequestReads:
             return any(not is_harmless(header) and header not in vary for header in names)
         return True
 
+    @contextmanager
+    def loading_into_globals(self) -> Generator[None]:
+        """See :func:`quartpatterns._shared.visitors.loading_into_globals`."""
+        before = set(self.names)
+        known, context = record_globals(), copy_context()
+        own = _own_attributes()
+        loaded = _loaded.get()
+        reader = Reader(None)
+        tokens = (_reader.set(reader), _loaded.set(()))
+        elsewhere = True
+        try:
+            yield
+            elsewhere = _own_attributes() != own or any(
+                _is_unknown(variable, context, value) for variable, value in copy_context().items()
+            )
+        finally:
+            _reader.reset(tokens[0])
+            _loaded.reset(tokens[1])
+            if elsewhere:
+                for name in reader.names:
+                    self.names.add(name)
+        if elsewhere:
+            return
+        set_now = {
+            name
+            for name, value in record_globals().items()
+            if (name not in known or known[name] is not value) and not is_resource(value)
+        }
+        self.names.difference_update(reader.names - before)
+        now = _Loaded(cast("Any", app_ctx).g, frozenset(set_now), self, reader.names)
+        _loaded.set((*loaded, now) if set_now else loaded)
+
     def _session_has(self, key: str) -> bool:
         if self.session is None:
             return True
@@ -256,6 +294,38 @@ class RequestReads:
             return key in self.session
         name = current_app.session_interface.get_cookie_name(current_app)
         return bool(self.session) or name in self.cookies
+
+
+def _own_attributes() -> dict[str, int]:
+    """Return the attributes that the application has given the request, by their identity."""
+    current: Any = cast("Any", request_ctx).request
+    usual = _usual_attributes(type(current))
+    return {name: id(value) for name, value in attributes(current).items() if name not in usual}
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What was read to set attributes of ``g`` that nobody has read yet."""
+
+    globals: Any
+    attributes: frozenset[str]
+    reads: RequestReads
+    names: set[str]
+
+    def note(self, current: object, name: str) -> None:
+        """Record what was read, if an attribute of ``g`` depends on it."""
+        if current is self.globals and (name in self.attributes or name == ALL_GLOBALS):
+            for read in self.names:
+                self.reads.names.add(read)
+
+
+_loaded: ContextVar[tuple[_Loaded, ...]] = ContextVar("quartpatterns.caching.loaded", default=())
+
+
+def is_resource(value: Any) -> bool:
+    """Return whether a value is a resource, such as a connection, which names no visitor."""
+    kind: Any = cast("Any", type(value))
+    return callable(value) or any(hasattr(kind, one) for one in _METHODS_OF_RESOURCES)
 
 
 # Requests.
@@ -315,16 +385,9 @@ class _WatchedApp:
 
     def context_variables(self) -> Iterable[str]:
         """Yield the names of context variables that were set for this request, by middleware."""
-        usual = self._context
         for variable, value in copy_context().items():
-            if variable not in usual or usual[variable] is not value:
-                name = variable.name
-                if (
-                    name not in self.harmless
-                    and not name.startswith(("quart.", "quartpatterns."))
-                    and variable not in _quart_variables()
-                ):
-                    yield f"context variable {name}"
+            if _is_unknown(variable, self._context, value) and variable.name not in self.harmless:
+                yield f"context variable {variable.name}"
 
 
 _watched_apps: WeakKeyDictionary[Quart, _WatchedApp] = WeakKeyDictionary()
@@ -336,6 +399,16 @@ def _quart_variables() -> frozenset[Any]:
 
     return frozenset(
         value for value in vars(quart_globals).values() if isinstance(value, ContextVar)
+    )
+
+
+def _is_unknown(variable: ContextVar[Any], usual: Context, value: object) -> bool:
+    """Return whether other code than Quart's and this package's has set a context variable."""
+    return (
+        (variable not in usual or usual[variable] is not value)
+        and not variable.name.startswith(("quart.", "quartpatterns."))
+        and variable.name not in _OWN_VARIABLES
+        and variable not in _quart_variables()
     )
 
 
@@ -543,7 +616,8 @@ def _attribute_class(kind: Any) -> Any:
     return made
 
 
-def _usual_attributes(kind: Any) -> set[str]:
+@lru_cache(maxsize=64)
+def _usual_attributes(kind: Any) -> frozenset[str]:
     """Return the names that Quart's own classes use."""
     usual = {READS, "__dict__", "__class__"}
     for base in kind.__mro__:
@@ -553,7 +627,7 @@ def _usual_attributes(kind: Any) -> set[str]:
                 function = getattr(member, "fget", None) or getattr(member, "func", member)
                 if isinstance(function, FunctionType):
                     usual.update(function.__code__.co_names)
-    return usual
+    return frozenset(usual)
 
 
 # Headers and cookies.
@@ -709,8 +783,11 @@ def _recording_globals(kind: Any) -> Any:
     def get_attribute(self: Any, name: str) -> Any:
         reader = _reader.get()
         is_method = name in _METHODS_OF_GLOBALS or (name != ALL_GLOBALS and name[:2] == "__")
-        if reader is not None and not is_method:
-            reader.add("globals", name)
+        if not is_method:
+            if reader is not None:
+                reader.add("globals", name)
+            for loaded in _loaded.get():
+                loaded.note(self, name)
         return object.__getattribute__(self, name)
 
     namespace: dict[str, Any] = {
@@ -728,17 +805,21 @@ def _recording_globals(kind: Any) -> Any:
 def _recording_global(method: Callable[..., Any], method_name: str) -> Callable[..., Any]:
     @wraps(method)
     def call(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        reader = _reader.get()
-        if reader is None:
+        reader, loaded = _reader.get(), _loaded.get()
+        if reader is None and not loaded:
             return method(self, name, *args, **kwargs)
         if method_name not in _CHANGES_OF_GLOBALS:
-            reader.add("globals", name)
+            if reader is not None:
+                reader.add("globals", name)
+            for one in loaded:
+                one.note(self, name)
         # The method uses "__dict__", but reads only one name.
-        token = _reader.set(None)
+        tokens = (_reader.set(None), _loaded.set(()))
         try:
             return method(self, name, *args, **kwargs)
         finally:
-            _reader.reset(token)
+            _reader.reset(tokens[0])
+            _loaded.reset(tokens[1])
 
     return call
 
@@ -758,7 +839,7 @@ def recording_context(kind: Any) -> Any:
         found = {
             name: _recorded_variable(name, value)
             for name, value in parent.items()
-            if hasattr(type(value), "is_authenticated") or isinstance(value, SessionMixin)
+            if hasattr(type(value), "is_authenticated") or issubclass(type(value), SessionMixin)
         }
         if found:
             parent = {**parent, **found}

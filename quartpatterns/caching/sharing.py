@@ -23,6 +23,7 @@ from quartpatterns.caching.recording import (
     RequestReads,
     attributes,
     connections,
+    is_resource,
     reading,
     reads_of,
     record_attributes,
@@ -33,10 +34,6 @@ from quartpatterns.caching.request_names import AUTHORIZATION, SESSION
 
 __all__ = ["FunctionReads", "KeyReads", "ViewReads", "credentials", "watch_function", "watch_key"]
 __all__ += ["watch_view"]
-
-# What has one of these methods is a resource, such as a database connection, and names nobody.
-_METHODS_OF_RESOURCES = ("close", "aclose", "execute", "cursor", "begin", "acquire")
-_METHODS_OF_RESOURCES += ("__enter__", "__aenter__")
 
 
 def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[str]) -> list[str]:
@@ -201,9 +198,7 @@ class FunctionReads:
         kind: Any = cast("Any", type(value))
         if name.endswith(".user") or hasattr(kind, "is_authenticated"):
             return True
-        return self._read_before and not (
-            callable(value) or any(hasattr(kind, one) for one in _METHODS_OF_RESOURCES)
-        )
+        return self._read_before and not is_resource(value)
 
 
 def _unwrapped(value: Any) -> Any:
