@@ -225,7 +225,8 @@ class Decorated:
                 "Results of %s are not shared, because its request has: %s. It was read before the"
                 " result was made, and may tell visitors apart. Name the header in vary (vary="
                 '["Cookie"] for cookies and the session), or read it in a function that is'
-                " key_prefix or make_cache_key. In a template, render it with"
+                " key_prefix or make_cache_key. Name a context variable that does not tell visitors"
+                " apart in CACHE_CONTEXT_VARIABLES. In a template, render it with"
                 ' {{ per_visitor("_messages.html") }}.',
                 qualified_name(self.function),
                 ", ".join(new),

@@ -150,7 +150,7 @@ class Cache:
             store = open_store(settings, serializer)
         app_caches[self] = AppCache(app, settings, store)
         app.after_serving(store.close)
-        watch_requests(app)
+        watch_requests(app, settings.context_variables)
         if self.with_jinja2_ext:
             install(app.jinja_env, self)
         self.app = app

@@ -82,6 +82,8 @@ DEFAULTS: dict[str, Any] = {
     "CACHE_HASH_METHOD": None,
     # Whether signals are sent.
     "CACHE_ENABLE_SIGNALS": False,
+    # Names of context variables of ASGI middleware that do not tell visitors apart.
+    "CACHE_CONTEXT_VARIABLES": (),
     # False warns if the cache is a NullCache.
     "CACHE_NO_NULL_WARNING": True,
 }
@@ -150,6 +152,7 @@ class Settings:
     source_check: bool
     hash_method: HashMethod
     enable_signals: bool
+    context_variables: tuple[str, ...]
 
 
 def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
@@ -235,6 +238,7 @@ def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
             "CACHE_HASH_METHOD", reader.value("CACHE_HASH_METHOD") or hashlib.sha256
         ),
         enable_signals=reader.boolean("CACHE_ENABLE_SIGNALS"),
+        context_variables=reader.strings("CACHE_CONTEXT_VARIABLES"),
     )
 
 

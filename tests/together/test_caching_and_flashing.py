@@ -132,9 +132,7 @@ def cookies(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(params=["Cache", "viewdecorators"])
-def app(
-    make: type[Quart], cookies: bool, tmp_path: Path, request: pytest.FixtureRequest
-) -> Quart:
+def app(make: type[Quart], cookies: bool, tmp_path: Path, request: pytest.FixtureRequest) -> Quart:
     """The application."""
     return create_app(make, tmp_path, cookies=cookies, decorator=request.param)
 
