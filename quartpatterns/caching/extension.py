@@ -286,13 +286,14 @@ class Cache:
 
         Responses for one visitor are not stored. Those are responses that set a cookie, that are
         ``private`` or ``no-store``, or whose ``Vary`` names a header that is not in *vary*. A
-        response is not stored either if the view or a hook before it reads what tells visitors
-        apart: the session, a cookie, the client's address, the ASGI scope, or a header such as
-        ``X-Api-Key`` or ``X-Forwarded-Host``, unless *vary* names it, or *key_prefix* or
-        *make_cache_key* is a function that reads it as well. A cookie or header that was looked
-        for and missing does no harm: only requests that lack it get the response. A request with
-        a session cookie or an ``Authorization`` header calls the view. A log message names, once,
-        what keeps the responses of a view from being stored.
+        response is not stored either if the view or something before it reads what tells visitors
+        apart: a value in the session, a cookie, the client's address, the ASGI scope, or a header
+        such as ``X-Api-Key`` or ``X-Forwarded-Host``, unless *vary* names it, or *key_prefix* or
+        *make_cache_key* is a function that reads it as well. What was looked for and missing does
+        no harm: only requests that lack it get the response. A request with an ``Authorization``
+        header calls the view. A log message names, once, what keeps the responses of a view from
+        being stored; in debug mode the header ``Cache-Status`` does. In templates,
+        ``per_visitor()`` renders what is for one visitor.
 
         Errors and streams are passed on and not stored.
 
@@ -317,7 +318,8 @@ class Cache:
                 it takes more. A true result calls the function and stores the result.
             response_filter: Gets the result. A false value means not to store it.
             query_string: Whether each query has its own response, whatever the order of the names
-                of its arguments. Otherwise the query is ignored.
+                of its arguments. Otherwise all queries share one, and a response that depends on
+                the query is not stored.
             hash_method: The hash function of the key; ``CACHE_HASH_METHOD`` by default.
             cache_none: Whether the value ``None`` is stored.
             make_cache_key: Gets the arguments and returns the key, instead of *key_prefix*.
@@ -391,6 +393,9 @@ class Cache:
 
         Equal arguments are the same call, whether they are passed by position or by name. An
         instance is identified by its ``__caching_id__()``, by its ``__repr__``, or as itself.
+
+        A result is not shared if the function reads what tells visitors apart, such as a cookie,
+        the session or ``g.user``, and that is no argument.
 
         A synchronous function runs in a thread; the decorated one is always awaited. It has the
         attributes ``uncached``, ``cache_timeout``, ``make_cache_key`` and ``delete_memoized``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +28,19 @@ __all__ = ["CacheExtension", "install"]
 
 log = logging.getLogger("quartpatterns.caching")
 _CACHE = "_quartpatterns_cache"
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of a fragment, which are evaluated now.
+
+    Arguments:
+        watching: Is closed when they are evaluated.
+        reads: What they have read.
+    """
+
+    watching: ExitStack
+    reads: FunctionReads
 
 
 class CacheExtension(Extension):
@@ -57,29 +71,31 @@ class CacheExtension(Extension):
             keys = [nodes.Const(f"{parser.name}:{lineno}")]
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
         # Called before the keys are evaluated, to record what they read.
-        started = self.call_method("_start")
-        # A variable of the template is looked up before the block, so that nobody sees it there.
+        is_constant = all(isinstance(node, nodes.Const) for node in keys)
+        started = nodes.Const(None) if is_constant else self.call_method("_start")
+        # A user that is a text of the template does not record that it is used.
         names = {name.name for node in body for name in node.find_all(nodes.Name)}
         in_keys = {name.name for node in keys for name in node.find_all(nodes.Name)}
-        shows_user = nodes.Const("current_user" in names - in_keys)
+        shows_user = nodes.Const("current_user" in names - in_keys and len(keys) == 1)
         call = self.call_method("_fragment", [started, shows_user, timeout, *keys])
         return nodes.CallBlock(call, [], [], body).set_lineno(lineno)
 
-    def _start(self) -> ExitStack:
-        started = ExitStack()
-        started._reads = started.enter_context(watch_function())
-        return started
+    def _start(self) -> _Keys:
+        stack = ExitStack()
+        return _Keys(stack, stack.enter_context(watch_function()))
 
     async def _fragment(
         self,
-        started: ExitStack,
+        started: _Keys | None,
         shows_user: bool,
         timeout: Any,  # noqa: ASYNC109 - a time to live
         *keys: Any,
         caller: Callable[[], Awaitable[str]],
     ) -> str:
-        started.close()
-        reads = cast("FunctionReads", started._reads)
+        covered = frozenset[str]()
+        if started is not None:
+            started.watching.close()
+            covered = started.reads.covers()
         for number, key in enumerate(keys, 1):
             if isinstance(key, Undefined):
                 raise UndefinedError(f"key {number} of {{% cache %}} is undefined")
@@ -90,7 +106,6 @@ class CacheExtension(Extension):
             await cache.delete(name)
             return await caller()
 
-        covered = reads.covers()
         if shows_user and "current_user" not in covered:
             self._report(str(keys[0]), ["current_user"])
             return await caller()
@@ -125,6 +140,6 @@ class CacheExtension(Extension):
 def install(environment: Environment, cache: Cache) -> None:
     """Add the tag to the templates of *environment*; fragments are stored in *cache*."""
     setattr(environment, _CACHE, cache)
-    environment.context_class = recording_context(environment.context_class)
+    environment.context_class = recording_context(cast("Any", environment.context_class))
     environment.add_extension(CacheExtension)
     environment.globals["per_visitor"] = per_visitor

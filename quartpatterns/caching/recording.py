@@ -67,8 +67,10 @@ _HARMLESS_VARIABLES = frozenset(
 )
 
 # What has one of these methods is a resource, such as a database connection, and names nobody.
-_METHODS_OF_RESOURCES = ("close", "aclose", "execute", "cursor", "begin", "acquire")
-_METHODS_OF_RESOURCES += ("__enter__", "__aenter__")
+_METHODS_OF_RESOURCES = (
+    *("close", "aclose", "execute", "cursor", "begin", "acquire"),
+    *("__enter__", "__aenter__"),
+)
 
 # The attributes of an object; without a call in Python, because each request needs a dozen.
 attributes: Callable[[Any], dict[str, Any]] = vars
@@ -299,7 +301,7 @@ class RequestReads:
 def _own_attributes() -> dict[str, int]:
     """Return the attributes that the application has given the request, by their identity."""
     current: Any = cast("Any", request_ctx).request
-    usual = _usual_attributes(type(current))
+    usual = _usual_attributes(cast("Any", type(current)))
     return {name: id(value) for name, value in attributes(current).items() if name not in usual}
 
 
@@ -341,7 +343,7 @@ def watch_requests(app: Quart, harmless: Iterable[str] = ()) -> None:
     watched = _watched_apps.get(app)
     if watched is None:
         watched = _watched_apps[app] = _WatchedApp(app)
-        app.request_class = recording_request_class(app.request_class)
+        app.request_class = recording_request_class(cast("Any", app.request_class))
         request_started.connect(_started, app)
         # The first function in the list runs last, shortly before the session is saved.
         app.after_request_funcs[None].insert(0, _ended)
@@ -429,7 +431,7 @@ async def _started(app: Quart, **_: Any) -> None:
     watched = _watched_apps[app]
     if reads is None:
         # The application has another class of requests since. Nobody knows what it has read.
-        app.request_class = recording_request_class(type(current))
+        app.request_class = recording_request_class(cast("Any", type(current)))
         reads = _watch(current)
         reads.names.update((HEADERS, COOKIES, CLIENT) if reads._has(HEADERS) else ())
         early = True
@@ -535,7 +537,7 @@ def _watched_class(kind: Any) -> Any:
 
 
 def _record_body(body: Any, reads: RequestReads) -> None:
-    body.__class__ = _recording_body_class(type(body))
+    body.__class__ = _recording_body_class(cast("Any", type(body)))
     attributes(body)[READS] = reads
 
 

@@ -62,12 +62,11 @@ def create_app(make: type[Quart], folder: Path, *, cookies: bool, decorator: str
         return User(name)
 
     def page(name: str) -> None:
-        @keep
         async def view() -> str:
             calls[name] += 1
             return await render_template(f"{name}.html")
 
-        app.add_url_rule(f"/{name}", name, view)
+        app.add_url_rule(f"/{name}", name, keep(view))
 
     for name in calls:
         page(name)
