@@ -430,11 +430,13 @@ async def _started(app: Quart, **_: Any) -> None:
     reads: RequestReads | None = attributes(current).get(READS)
     watched = _watched_apps[app]
     if reads is None:
-        # The application has another class of requests since. Nobody knows what it has read.
-        app.request_class = recording_request_class(cast("Any", type(current)))
+        # The application has another class of requests since, or this request was created before.
+        kind = cast("Any", type(current))
+        app.request_class = recording_request_class(cast("Any", app.request_class))
         reads = _watch(current)
-        reads.names.update((HEADERS, COOKIES, CLIENT) if reads._has(HEADERS) else ())
-        early = True
+        early = watched.may_read_early(app) or not _is_own(kind.__init__)
+        if early and reads._has(HEADERS):
+            reads.names.update((HEADERS, COOKIES, CLIENT))  # Nobody knows what it has read.
     else:
         early = watched.may_read_early(app) or not reads.created
         if QUERY not in reads.first:
@@ -480,6 +482,7 @@ def _has_hooks(current: Any) -> bool:
 def _watch(current: Any) -> RequestReads:
     """Record what is read of a request or websocket that exists already."""
     reads = attributes(current)[READS] = RequestReads(current.headers, current.dict_storage_class)
+    reads.has_query = bool(current.query_string)
     attributes(current)["headers"] = reads.recording_headers
     attributes(current).pop("cookies", None)
     current.__class__ = _watched_class(cast("Any", type(current)))
@@ -490,7 +493,7 @@ def _watch(current: Any) -> RequestReads:
 def recording_request_class(kind: Any) -> Any:
     """Return a subclass of a request class whose requests record what is read of them."""
     watched = _watched_class(kind)
-    if getattr(kind, "_quartpatterns_is_recording", False):
+    if getattr(kind, "quartpatterns_is_recording", False):
         return kind
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -515,7 +518,7 @@ def recording_request_class(kind: Any) -> Any:
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
         "__init__": init,
-        "_quartpatterns_is_recording": True,
+        "quartpatterns_is_recording": True,
     }
     return type(kind.__name__, (watched,), namespace)
 
@@ -694,7 +697,7 @@ def _recording_method(name: str, method: Callable[..., Any]) -> Callable[..., An
 class _RecordingSession(LocalProxy[Any]):
     """A session that records which of its keys are read."""
 
-    __slots__ = ("_quartpatterns_names", "_quartpatterns_original")
+    __slots__ = ("quartpatterns_names", "quartpatterns_original")
 
     def __init__(self, original: Any, names: set[str]) -> None:
         def whole() -> Any:
@@ -702,22 +705,22 @@ class _RecordingSession(LocalProxy[Any]):
             return original
 
         super().__init__(whole)
-        object.__setattr__(self, "_quartpatterns_original", original)
-        object.__setattr__(self, "_quartpatterns_names", names)
+        object.__setattr__(self, "quartpatterns_original", original)
+        object.__setattr__(self, "quartpatterns_names", names)
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("accessed", "modified", "new"):
-            self._quartpatterns_names.add(SESSION)
-        return getattr(self._quartpatterns_original, name)
+            self.quartpatterns_names.add(SESSION)
+        return getattr(self.quartpatterns_original, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._quartpatterns_original, name, value)
+        setattr(self.quartpatterns_original, name, value)
 
 
 def _session_method(name: str) -> Callable[..., Any]:
     def call(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
-        self._quartpatterns_names.add(f"{SESSION} {key}")
-        return getattr(self._quartpatterns_original, name)(key, *args, **kwargs)
+        self.quartpatterns_names.add(f"{SESSION} {key}")
+        return getattr(self.quartpatterns_original, name)(key, *args, **kwargs)
 
     call.__name__ = name
     return call
