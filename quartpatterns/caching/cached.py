@@ -23,8 +23,9 @@ from quartpatterns.caching.keys import (
     valid_key,
 )
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.recording import RequestReads, reads_of
+from quartpatterns.caching.recorded_requests import reads_of
 from quartpatterns.caching.request_names import QUERY
+from quartpatterns.caching.request_reads import RequestReads
 from quartpatterns.caching.responses import (
     ViewCall,
     cached_response,

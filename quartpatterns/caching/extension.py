@@ -20,13 +20,13 @@ from quartpatterns.caching.memoized import (
     function_version,
     with_instance,
 )
-from quartpatterns.caching.recording import watch_requests
 from quartpatterns.caching.records import (
     RecordSerializer,
 )
 from quartpatterns.caching.settings import HashMethod, Timeout, read_settings
 from quartpatterns.caching.stores import Store, open_store
 from quartpatterns.caching.values import Values
+from quartpatterns.caching.watched_apps import watch_requests
 
 __all__ = ["Cache"]
 

@@ -53,7 +53,7 @@ class StoredResponse:
         headers: The headers.
         body: The body.
         absent: What the view looked for in the request and did not find, as names of
-            :class:`~quartpatterns.caching.recording.RequestReads`. Only requests that lack it
+            :class:`~quartpatterns.caching.request_reads.RequestReads`. Only requests that lack it
             as well get the response.
         marker: The random text in the marks of parts for each visitor.
         parts: The templates of these parts, and their variables as JSON.

@@ -20,7 +20,6 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
-from quartpatterns.caching.recording import RequestReads
 from quartpatterns.caching.records import (
     Payload,
     StoredResponse,
@@ -29,6 +28,7 @@ from quartpatterns.caching.records import (
     decode_value,
 )
 from quartpatterns.caching.request_names import of_cookies
+from quartpatterns.caching.request_reads import RequestReads
 from quartpatterns.caching.settings import Timeout, timeout_seconds
 from quartpatterns.caching.sharing import KeyReads, ViewReads, credentials, watch_view
 from quartpatterns.caching.visitor_parts import Parts, collecting_parts

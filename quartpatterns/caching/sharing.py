@@ -17,20 +17,11 @@ from quart import has_app_context
 from quart.globals import request_ctx
 from werkzeug.local import LocalProxy
 
-from quartpatterns.caching.recording import (
-    ALL_GLOBALS,
-    Reader,
-    RequestReads,
-    attributes,
-    connections,
-    is_resource,
-    reading,
-    reads_of,
-    record_attributes,
-    record_globals,
-    recording_session,
-)
+from quartpatterns.caching.recorded_globals import ALL_GLOBALS, record_globals
+from quartpatterns.caching.recorded_requests import reads_of, record_attributes
+from quartpatterns.caching.recording import Reader, attributes, is_resource, reading
 from quartpatterns.caching.request_names import AUTHORIZATION, SESSION
+from quartpatterns.caching.request_reads import RequestReads, connections, recording_session
 
 __all__ = ["FunctionReads", "KeyReads", "ViewReads", "credentials", "watch_function", "watch_key"]
 __all__ += ["watch_view"]

@@ -12,9 +12,9 @@ from quartpatterns.caching import Cache
 from quartpatterns.caching.decorators import CachedDecorator
 from quartpatterns.caching.keys import Tags
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.recording import watch_requests
 from quartpatterns.caching.settings import Timeout, read_settings
 from quartpatterns.caching.stores import MemoryStore
+from quartpatterns.caching.watched_apps import watch_requests
 from quartpatterns.viewdecorators.order import CACHED_ABOVE, DecoratorOrderError, is_protected
 
 __all__ = ["cached"]
