@@ -34,10 +34,7 @@ def loading_into_globals() -> Generator[None]:
     What is read in this context counts as read when somebody reads an attribute of ``g`` that was
     set in it.
     """
-    reads: Any = None
-    if has_request_context():
-        current: Any = request
-        reads = vars(current._get_current_object()).get(READS)
+    reads = _reads()
     if reads is None:
         yield
         return
@@ -51,8 +48,14 @@ def mark_private(reason: str) -> None:
     Arguments:
         reason: What the answer contains, such as ``flashed messages``.
     """
-    if has_request_context():
-        current: Any = request
-        reads: Any = vars(current._get_current_object()).get(READS)
-        if reads is not None:
-            reads.names.add(reason)
+    reads = _reads()
+    if reads is not None:
+        reads.names.add(reason)
+
+
+def _reads() -> Any:
+    if not has_request_context():
+        return None
+    current: Any = request
+    attributes: dict[str, Any] = vars(current._get_current_object())
+    return attributes.get(READS)

@@ -142,4 +142,4 @@ def install(environment: Environment, cache: Cache) -> None:
     setattr(environment, _CACHE, cache)
     environment.context_class = recording_context(cast("Any", environment.context_class))
     environment.add_extension(CacheExtension)
-    environment.globals["per_visitor"] = per_visitor
+    environment.globals["per_visitor"] = cast("Any", per_visitor)

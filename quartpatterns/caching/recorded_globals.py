@@ -25,14 +25,14 @@ class Loaded:
 
     globals: Any
     attributes: frozenset[str]
-    reads: RequestReads
+    seen: set[str]
     names: set[str]
 
     def note(self, current: object, name: str) -> None:
         """Record what was read, if an attribute of ``g`` depends on it."""
         if current is self.globals and (name in self.attributes or name == ALL_GLOBALS):
             for read in self.names:
-                self.reads.names.add(read)
+                self.seen.add(read)
 
 
 loaded_globals: ContextVar[tuple[Loaded, ...]] = ContextVar(

@@ -194,7 +194,7 @@ class RequestReads:
             if (name not in known or known[name] is not value) and not is_resource(value)
         }
         self.names.difference_update(reader.names - before)
-        now = Loaded(cast("Any", app_ctx).g, frozenset(set_now), self, reader.names)
+        now = Loaded(cast("Any", app_ctx).g, frozenset(set_now), self.names, reader.names)
         loaded_globals.set((*loaded, now) if set_now else loaded)
 
     def _session_has(self, key: str) -> bool:
