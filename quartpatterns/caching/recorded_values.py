@@ -66,13 +66,24 @@ def _recording_class(kind: Any) -> Any:
 
 
 def _recording_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    if name in _BY_NAME:
+
+        @wraps(method)
+        def look_up(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
+            own = attributes(self)
+            if isinstance(key, str):
+                own["_quartpatterns_by_name"](key)
+            else:
+                own["_quartpatterns_all"]()
+            return method(own["_quartpatterns_original"], key, *args, **kwargs)
+
+        return look_up
+
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         own = attributes(self)
         key = args[0] if args else kwargs.get("key")
-        if name in _BY_NAME and isinstance(key, str):
-            own["_quartpatterns_by_name"](key)
-        elif name == "__contains__" and isinstance(key, str):
+        if name == "__contains__" and isinstance(key, str):
             own["_quartpatterns_contains"](key)
         else:
             own["_quartpatterns_all"]()

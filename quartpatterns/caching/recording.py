@@ -80,15 +80,6 @@ def record_read(name: str) -> None:
         reader.add("names", name)
 
 
-class _Names(set[str]):
-    """Names of what was read, which the :class:`Reader` gets as well."""
-
-    def add(self, name: str) -> None:
-        super().add(name)
-        if (reader := current_reader.get()) is not None:
-            reader.add("names", name)
-
-
 def is_resource(value: Any) -> bool:
     """Return whether a value is a resource, such as a connection, which names no visitor."""
     kind: Any = cast("Any", type(value))
@@ -99,9 +90,8 @@ def is_resource(value: Any) -> bool:
 def _quart_variables() -> frozenset[Any]:
     from quart import globals as quart_globals
 
-    return frozenset(
-        value for value in vars(quart_globals).values() if isinstance(value, ContextVar)
-    )
+    values: list[Any] = list(vars(quart_globals).values())
+    return frozenset(value for value in values if type(value) is ContextVar)
 
 
 def is_unknown(variable: ContextVar[Any], usual: Context, value: object) -> bool:
@@ -147,7 +137,7 @@ def recording_context(kind: Any) -> Any:
         found = {
             name: _recorded_variable(name, value)
             for name, value in parent.items()
-            if hasattr(type(value), "is_authenticated") or issubclass(type(value), SessionMixin)
+            if _is_recorded(cast("Any", type(value)))
         }
         if found:
             parent = {**parent, **found}
@@ -166,3 +156,7 @@ def _recorded_variable(name: str, value: Any) -> Any:
         return value
 
     return LocalProxy(get)
+
+
+def _is_recorded(kind: Any) -> bool:
+    return hasattr(kind, "is_authenticated") or issubclass(kind, SessionMixin)

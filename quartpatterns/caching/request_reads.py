@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import lru_cache
 from typing import Any, cast
 
 from quart import current_app
@@ -24,6 +25,7 @@ from quartpatterns.caching.recording import (
 )
 from quartpatterns.caching.request_names import (
     CLIENT,
+    COOKIE_HEADER,
     COOKIES,
     HEADERS,
     QUERY,
@@ -102,8 +104,10 @@ class RequestReads:
         self.names.add(f"cookie {name}")
 
     def _add_presence(self, name: str) -> None:
-        if not is_harmless(lower := name.lower()):
-            self.names.add(f"header {lower}")
+        if name == "Cookie":
+            self.names.add(COOKIE_HEADER)
+        elif (read := _read_of_header(name)) is not None:
+            self.names.add(COOKIE_HEADER if read == COOKIES else read)
 
     def _starting_with(self, prefix: str) -> dict[str, str]:
         self.names.add(f"cookies {prefix}")
@@ -111,14 +115,9 @@ class RequestReads:
 
     def add_header(self, name: str) -> None:
         """Record that a header was read."""
-        lower = name.lower()
-        if lower == "cookie":
-            self.names.add(COOKIES)
-        elif lower == "remote-addr":  # Quart adds it.
-            self.client_reads += 1
-            self.names.add(CLIENT)
-        elif not is_harmless(lower):
-            self.names.add(f"header {lower}")
+        if (read := _read_of_header(name)) is not None:
+            self.names.add(read)
+            self.client_reads += read == CLIENT
 
     def present(
         self, names: Iterable[str], vary: Collection[str], covered: Collection[str]
@@ -204,6 +203,17 @@ class RequestReads:
             return key in self.session
         name = current_app.session_interface.get_cookie_name(current_app)
         return bool(self.session) or name in self.cookies
+
+
+@lru_cache(maxsize=1024)
+def _read_of_header(name: str) -> str | None:
+    """Return the name of what is read with a header, or None if it tells nobody apart."""
+    lower = name.lower()
+    if lower == "cookie":
+        return COOKIES
+    if lower == "remote-addr":  # Quart adds it.
+        return CLIENT
+    return None if is_harmless(lower) else f"header {lower}"
 
 
 def _own_attributes() -> dict[str, int]:
