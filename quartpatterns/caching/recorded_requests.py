@@ -116,7 +116,8 @@ def _recording_body_class(kind: Any) -> Any:
         return data
 
     def await_(self: Any) -> Generator[Any, None, bytes]:
-        return recorded(self, (yield from kind.__await__(self)))
+        data: bytes = yield from kind.__await__(self)
+        return recorded(self, data)
 
     async def anext_(self: Any) -> bytes:
         return recorded(self, await kind.__anext__(self))
@@ -156,7 +157,7 @@ def _watched_attribute(kind: Any, name: str, read: str) -> property:
 
 def record_attributes(current: Any) -> None:
     """Record which attributes of a request are read that the application has added."""
-    kind: Any = type(current)
+    kind: Any = cast("Any", type(current))
     if kind not in _attribute_kinds:
         current.__class__ = _attribute_class(kind)
 

@@ -193,9 +193,9 @@ class FunctionReads:
 
 
 def _unwrapped(value: Any) -> Any:
-    if isinstance(cast("Any", type(value)), type) and issubclass(type(value), LocalProxy):
+    if issubclass(type(value), LocalProxy):
         try:
-            return cast("Any", value)._get_current_object()
+            return value._get_current_object()
         except RuntimeError:
             return None
     return value

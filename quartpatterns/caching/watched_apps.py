@@ -61,7 +61,7 @@ class _WatchedApp:
     """
 
     def __init__(self, app: Quart) -> None:
-        self.harmless: set[str] = set(_HARMLESS_VARIABLES)
+        self.harmless: set[str] = {*map(str, _HARMLESS_VARIABLES)}
         # Functions that see a request before the signal request_started is sent to this module.
         methods = ("full_dispatch_request", "handle_request", "request_context")
         self._overridden = any(

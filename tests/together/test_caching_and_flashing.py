@@ -1,5 +1,8 @@
 """Cached pages whose layout shows flashed messages, a CSRF token and the user's name."""
 
+# Quart's annotations leave type arguments out.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import logging
