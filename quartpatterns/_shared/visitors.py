@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from quart import has_request_context, request
 
@@ -57,5 +57,6 @@ def _reads() -> Any:
     if not has_request_context():
         return None
     current: Any = request
-    attributes: dict[str, Any] = vars(current._get_current_object())
-    return attributes.get(READS)
+    own: Any = current._get_current_object()
+    attributes = cast("dict[str, Any]", vars(own))
+    return attributes[READS] if READS in attributes else None

@@ -116,7 +116,8 @@ def _recording_body_class(kind: Any) -> Any:
         return data
 
     def await_(self: Any) -> Generator[Any, None, bytes]:
-        data: bytes = yield from kind.__await__(self)
+        reading: Generator[Any, None, bytes] = kind.__await__(self)
+        data = yield from reading
         return recorded(self, data)
 
     async def anext_(self: Any) -> bytes:

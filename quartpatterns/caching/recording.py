@@ -91,7 +91,8 @@ def _quart_variables() -> frozenset[Any]:
     from quart import globals as quart_globals
 
     values: list[Any] = list(vars(quart_globals).values())
-    return frozenset(value for value in values if type(value) is ContextVar)
+    kind: Any = ContextVar
+    return frozenset(value for value in values if isinstance(value, kind))
 
 
 def is_unknown(variable: ContextVar[Any], usual: Context, value: object) -> bool:
