@@ -257,3 +257,18 @@ async def test_other_caches(app: Quart) -> None:
         assert response.cache_control.private and "Set-Cookie" in response.headers
         response = await Browser(app).client.get("/direct")
         assert "Cookie" in response.vary
+
+
+async def test_view_that_flashes(app: Quart, cookies: bool) -> None:
+    """A view that flashes is called for each visitor, so that no message is lost."""
+
+    @app.get("/flash")
+    @cached()
+    async def view() -> str:
+        await (flash("hello") if cookies else quart_flash("hello"))
+        return "done"
+
+    for _ in range(2):
+        browser = Browser(app)
+        assert await browser.get("/flash") == "done"
+        assert await browser.get("/direct") == "<p>hello</p>news"
