@@ -16,9 +16,9 @@ from quartpatterns.caching.decorators import CachedDecorator
 from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import Tags
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.request_reads import watch_requests
 from quartpatterns.caching.settings import Timeout, read_settings
 from quartpatterns.caching.stores import MemoryStore
+from quartpatterns.caching.watched_apps import watch_requests
 
 __all__ = ["cached"]
 

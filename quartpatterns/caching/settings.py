@@ -92,6 +92,7 @@ class Settings:
     source_check: bool
     hash_method: HashMethod
     enable_signals: bool
+    context_variables: tuple[str, ...]
 
 
 def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
@@ -183,6 +184,7 @@ def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
             "CACHE_HASH_METHOD", reader.value("CACHE_HASH_METHOD") or hashlib.sha256
         ),
         enable_signals=reader.boolean("CACHE_ENABLE_SIGNALS"),
+        context_variables=reader.strings("CACHE_CONTEXT_VARIABLES"),
     )
 
 

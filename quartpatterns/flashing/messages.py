@@ -20,6 +20,7 @@ from quartpatterns._shared.flash import (
 )
 from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
 from quartpatterns._shared.settings_of.flashing import SETTINGS
+from quartpatterns._shared.visitors import mark_private
 from quartpatterns.flashing.cookies import FlashCookie, FlashCookies
 
 __all__ = ["SETTINGS", "Flashing", "flash", "get_flashed_messages"]
@@ -64,6 +65,7 @@ class RequestMessages:
                 "The response headers, in which messages are sent, are already complete: call flash"
                 " before the view returns its stream."
             )
+        mark_private("flashed messages")
         last = (self.received[0] + self._flashed)[-1:]
         cookie = self.cookies.encode(category, message, after=last[0].name if last else "")
         self.cookies.check_total_size([*self.pending, cookie])
@@ -83,6 +85,8 @@ class RequestMessages:
             self._read += [(cookie.category, cookie.message) for cookie in self.pending]
             if not self._keep:
                 self._shown = self.pending
+        if self._read:
+            mark_private("flashed messages")
         return self._read
 
     def _warn_too_late(self) -> None:

@@ -11,6 +11,7 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from quartpatterns._shared.access import register_access_check
 from quartpatterns._shared.calling import is_async
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.visitors import loading_into_globals
 from quartpatterns.viewdecorators.access import find_refusal
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
@@ -317,7 +318,8 @@ class LoginManager:
         if FAILED in g:
             # The error page must not fail for the same reason, such as a database that is away.
             return {"current_user": self.anonymous_user()}
-        await load_user(self)
+        with loading_into_globals():  # Most templates don't use it.
+            await load_user(self)
         return {"current_user": current_user}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from quartpatterns._shared.declarations import Declarations, Path, Seconds, Setting
+from quartpatterns._shared.declarations import Declarations, Path, Seconds, Setting, Strings
 
 __all__ = ["SETTINGS"]
 
@@ -126,6 +126,11 @@ SETTINGS = Declarations(
             Callable | None, None, "the hash function of keys; by default `hashlib.sha256`"
         ),
         "CACHE_ENABLE_SIGNALS": Setting(bool, False, "whether signals are sent"),
+        "CACHE_CONTEXT_VARIABLES": Setting(
+            Strings,
+            (),
+            "names of context variables of ASGI middleware that do not tell visitors apart",
+        ),
         "CACHE_NO_NULL_WARNING": Setting(bool, True, "if false, a `NullCache` warns"),
     },
     prefixes=("CACHE_",),
