@@ -196,8 +196,8 @@ async def _celery(jobs: int, latencies: int, workers: list[Process], url: str) -
 
 async def _until(ask: Callable[[], Awaitable[Any]], accept: Callable[[Any], bool]) -> Any:
     """Ask Redis until the answer is accepted, and return it."""
-    while not accept(answer := await ask()):
-        await asyncio.sleep(0.002)  # noqa: ASYNC110 - Redis sends no event
+    while not accept(answer := await ask()):  # noqa: ASYNC110 - Redis sends no event
+        await asyncio.sleep(0.002)
     return answer
 
 
