@@ -1,0 +1,31 @@
+"""The forms."""
+
+from __future__ import annotations
+
+from quartpatterns.wtforms import QuartForm
+from sqlalchemy import select
+from wtforms import Field, HiddenField, PasswordField, StringField
+from wtforms.validators import InputRequired, Length, ValidationError
+
+from photoboard.languages import lazy as _
+from photoboard.models import User, db
+
+
+class LoginForm(QuartForm):
+    """A name and a password."""
+
+    name = StringField(_("Name"), [InputRequired(), Length(max=30)])
+    password = PasswordField(_("Password"), [InputRequired(), Length(max=200)])
+    next = HiddenField()
+
+
+class RegistrationForm(QuartForm):
+    """A new user."""
+
+    name = StringField(_("Name"), [InputRequired(), Length(2, 30)])
+    password = PasswordField(_("Password"), [InputRequired(), Length(8, 200)])
+
+    async def validate_name(self, field: Field) -> None:
+        """Refuse a name that somebody has."""
+        if await db.session.scalar(select(User.id).where(User.name == field.data)):
+            raise ValidationError(_("This name is taken."))

@@ -1,0 +1,60 @@
+"""The forms."""
+
+from __future__ import annotations
+
+from quartpatterns.viewdecorators import current_user
+from quartpatterns.wtforms import FileAllowed, FileField, FileRequired, QuartForm
+from sqlalchemy import select
+from wtforms import Field, HiddenField, PasswordField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, ValidationError
+
+from photoboard.languages import lazy as _
+from photoboard.models import Album, User, db
+from photoboard.uploads import photos
+
+
+class LoginForm(QuartForm):
+    """A name and a password."""
+
+    name = StringField(_("Name"), [InputRequired(), Length(max=30)])
+    password = PasswordField(_("Password"), [InputRequired(), Length(max=200)])
+    next = HiddenField()
+
+
+class RegistrationForm(QuartForm):
+    """A new user."""
+
+    name = StringField(_("Name"), [InputRequired(), Length(2, 30)])
+    password = PasswordField(_("Password"), [InputRequired(), Length(8, 200)])
+
+    async def validate_name(self, field: Field) -> None:
+        """Refuse a name that somebody has."""
+        if await db.session.scalar(select(User.id).where(User.name == field.data)):
+            raise ValidationError(_("This name is taken."))
+
+
+class AlbumForm(QuartForm):
+    """A new album."""
+
+    title = StringField(_("Title"), [InputRequired(), Length(max=60)])
+
+    async def validate_title(self, field: Field) -> None:
+        """Refuse a title that another album of this user has."""
+        same = select(Album.id).where(
+            Album.title == field.data, Album.owner_id == current_user.id
+        )
+        if await db.session.scalar(same):
+            raise ValidationError(_("You have an album with this title."))
+
+
+class PhotoForm(QuartForm):
+    """A new photo."""
+
+    title = StringField(_("Title"), [InputRequired(), Length(max=60)])
+    photo = FileField(_("Photo"), [FileRequired(), FileAllowed(photos)])
+
+
+class CommentForm(QuartForm):
+    """A comment on a photo."""
+
+    text = TextAreaField(_("Comment"), [InputRequired(), Length(max=500)])

