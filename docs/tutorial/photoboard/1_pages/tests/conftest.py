@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from photoboard import create_app
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
+
+from photoboard import create_app
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from babel.support import LazyProxy, NullTranslations, Translations
 from quart import g
-from quartpatterns.urlprocessors import LanguageURLs
 
 LANGUAGES = ["en", "de"]
 FOLDER = Path(__file__).parent / "translations"

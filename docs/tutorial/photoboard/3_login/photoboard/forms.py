@@ -14,16 +14,26 @@ from photoboard.models import User, db
 class LoginForm(QuartForm):
     """A name and a password."""
 
-    name = StringField(_("Name"), [InputRequired(), Length(max=30)])
-    password = PasswordField(_("Password"), [InputRequired(), Length(max=200)])
+    name = StringField(
+        _("Name"), [InputRequired(), Length(max=30)], render_kw={"autocomplete": "username"}
+    )
+    password = PasswordField(
+        _("Password"),
+        [InputRequired(), Length(max=200)],
+        render_kw={"autocomplete": "current-password"},
+    )
     next = HiddenField()
 
 
 class RegistrationForm(QuartForm):
     """A new user."""
 
-    name = StringField(_("Name"), [InputRequired(), Length(2, 30)])
-    password = PasswordField(_("Password"), [InputRequired(), Length(8, 200)])
+    name = StringField(
+        _("Name"), [InputRequired(), Length(2, 30)], render_kw={"autocomplete": "username"}
+    )
+    password = PasswordField(
+        _("Password"), [InputRequired(), Length(8, 200)], render_kw={"autocomplete": "new-password"}
+    )
 
     async def validate_name(self, field: Field) -> None:
         """Refuse a name that somebody has."""

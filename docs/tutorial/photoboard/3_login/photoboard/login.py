@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from quartpatterns.viewdecorators import LoginManager
 from quart.utils import run_sync
+from quartpatterns.viewdecorators import LoginManager
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from photoboard.models import User, db

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from photoboard import create_app
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 from quartpatterns.sqlalchemy.migrations import upgrade
+
+from photoboard import create_app
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 

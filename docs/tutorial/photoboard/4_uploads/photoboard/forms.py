@@ -16,16 +16,26 @@ from photoboard.uploads import photos
 class LoginForm(QuartForm):
     """A name and a password."""
 
-    name = StringField(_("Name"), [InputRequired(), Length(max=30)])
-    password = PasswordField(_("Password"), [InputRequired(), Length(max=200)])
+    name = StringField(
+        _("Name"), [InputRequired(), Length(max=30)], render_kw={"autocomplete": "username"}
+    )
+    password = PasswordField(
+        _("Password"),
+        [InputRequired(), Length(max=200)],
+        render_kw={"autocomplete": "current-password"},
+    )
     next = HiddenField()
 
 
 class RegistrationForm(QuartForm):
     """A new user."""
 
-    name = StringField(_("Name"), [InputRequired(), Length(2, 30)])
-    password = PasswordField(_("Password"), [InputRequired(), Length(8, 200)])
+    name = StringField(
+        _("Name"), [InputRequired(), Length(2, 30)], render_kw={"autocomplete": "username"}
+    )
+    password = PasswordField(
+        _("Password"), [InputRequired(), Length(8, 200)], render_kw={"autocomplete": "new-password"}
+    )
 
     async def validate_name(self, field: Field) -> None:
         """Refuse a name that somebody has."""
@@ -40,9 +50,7 @@ class AlbumForm(QuartForm):
 
     async def validate_title(self, field: Field) -> None:
         """Refuse a title that another album of this user has."""
-        same = select(Album.id).where(
-            Album.title == field.data, Album.owner_id == current_user.id
-        )
+        same = select(Album.id).where(Album.title == field.data, Album.owner_id == current_user.id)
         if await db.session.scalar(same):
             raise ValidationError(_("You have an album with this title."))
 
@@ -51,7 +59,9 @@ class PhotoForm(QuartForm):
     """A new photo."""
 
     title = StringField(_("Title"), [InputRequired(), Length(max=60)])
-    photo = FileField(_("Photo"), [FileRequired(), FileAllowed(photos)])
+    photo = FileField(
+        _("Photo"), [FileRequired(), FileAllowed(photos)], render_kw={"accept": "image/*"}
+    )
 
 
 class CommentForm(QuartForm):

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from photoboard import create_app
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 from quartpatterns.sqlalchemy.migrations import upgrade
+
+from photoboard import create_app
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 

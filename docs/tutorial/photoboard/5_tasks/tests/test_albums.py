@@ -42,7 +42,9 @@ async def test_thumbnail(app: Quart, ada: Client) -> None:
     thumbnail = await ada.get("/_uploads/photos/thumbnails/1.webp")
     with Image.open(BytesIO(await thumbnail.get_data())) as image:
         assert image.size == (480, 360)
-    assert "/_uploads/photos/thumbnails/1.webp" in await (await ada.get("/en/")).get_data(as_text=True)
+    assert "/_uploads/photos/thumbnails/1.webp" in await (await ada.get("/en/")).get_data(
+        as_text=True
+    )
 
 
 async def test_wrong_content(ada: Client) -> None:

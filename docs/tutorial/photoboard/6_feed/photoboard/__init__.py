@@ -14,7 +14,6 @@ from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.urlprocessors import LanguageURLs
 from quartpatterns.wtforms import CSRFProtect
 
-from photoboard import feed
 from photoboard.cache import cache
 from photoboard.languages import LANGUAGES, gettext
 from photoboard.login import login_manager
@@ -48,7 +47,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     tasks.init_app(app)
     app.config["CACHE_REDIS_URL"] = app.config["REDIS_URL"]
     cache.init_app(app)
-    feed.init_app(app)
     configure_uploads(app, photos)
     app.jinja_env.globals["photo_url"] = photos.url
     register_blueprints(app, ".views")

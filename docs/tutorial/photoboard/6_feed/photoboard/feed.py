@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 
-from quart import Quart, current_app
+from quart import current_app
 from redis.asyncio import Redis
 
 STREAM = "photoboard:feed"
+Event = tuple[str, dict[str, str]]
 
 
-def init_app(app: Quart) -> None:
-    """Connect to Redis while the application runs."""
-
-    @app.while_serving
-    async def connect() -> AsyncGenerator[None]:
-        async with Redis.from_url(app.config["REDIS_URL"], decode_responses=True) as redis:
-            app.extensions["feed"] = redis
-            yield
-
-
-def feed() -> Redis:
-    """Return the connections of the current application."""
-    redis: Redis = current_app.extensions["feed"]
-    return redis
+def connect() -> AbstractAsyncContextManager[Redis]:
+    """Return a connection to Redis, for ``async with``."""
+    return Redis.from_url(current_app.config["REDIS_URL"], decode_responses=True)
 
 
 async def publish(kind: str, photo: int, title: str, name: str) -> None:
     """Add an event. The stream keeps the last thousand."""
-    await feed().xadd(
-        STREAM, {"kind": kind, "photo": photo, "title": title, "name": name}, maxlen=1000
-    )
+    async with connect() as redis:
+        event = {"kind": kind, "photo": photo, "title": title, "name": name}
+        await redis.xadd(STREAM, event, maxlen=1000)  # type: ignore[arg-type]
 
 
-async def last_id() -> str:
-    """Return the id of the newest event."""
-    newest = await feed().xrevrange(STREAM, count=1)
-    return newest[0][0] if newest else "0-0"
+async def events(after: str | None) -> AsyncGenerator[Event]:
+    """Yield the id and the content of each event that follows an id; by default, new events.
 
-
-async def events(after: str) -> list[tuple[str, dict[str, str]]]:
-    """Wait for events after an id, at most 15 seconds. Return them with their ids."""
-    found = await feed().xread({STREAM: after}, block=15_000, count=50)
-    return found[0][1] if found else []
+    Without content it is the id of the last event: first, and after 15 seconds without an event.
+    """
+    async with connect() as redis:
+        if after is None:
+            newest = await redis.xrevrange(STREAM, count=1)
+            after = newest[0][0] if newest else "0-0"
+        while True:
+            yield after, {}
+            for _, found in await redis.xread({STREAM: after}, block=15_000):
+                for event in found:
+                    yield event
+                    after = event[0]

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
+from quart.typing import TestHTTPConnectionProtocol as Connection
 from test_albums import picture, upload
+
+
+async def receive_event(connection: Connection) -> str:
+    """Return the next event of a feed."""
+    event = ""
+    while not event.endswith("\n\n"):
+        event += (await connection.receive()).decode()
+    return event
 
 
 async def test_feed(ada: Client) -> None:
     await upload(ada, picture())
     async with ada.request("/de/feed", method="GET") as connection:
         await connection.send_complete()
-        assert b"id: " in await connection.receive()
+        first = await receive_event(connection)
+        assert first.startswith("id: ")
         await ada.post("/en/photos/1", form={"text": "Hello"})
-        event = (await connection.receive()).decode()
+        event = await receive_event(connection)
         assert "Ada hat „Waves“ kommentiert." in event
         assert 'href="/de/photos/1"' in event
         await connection.disconnect()

@@ -15,7 +15,6 @@ from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.urlprocessors import LanguageURLs
 from quartpatterns.wtforms import CSRFProtect
 
-from photoboard import feed
 from photoboard.cache import cache
 from photoboard.languages import LANGUAGES, gettext
 from photoboard.login import login_manager
@@ -49,7 +48,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     tasks.init_app(app)
     app.config["CACHE_REDIS_URL"] = app.config["REDIS_URL"]
     cache.init_app(app)
-    feed.init_app(app)
     QuartSchema(app, swagger_ui_path=None, redoc_ui_path=None, scalar_ui_path=None)
     configure_uploads(app, photos)
     app.jinja_env.globals["photo_url"] = photos.url

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
 from quart import Blueprint
 from quart_schema import validate_request, validate_response
 from quartpatterns.sqlalchemy.schemas import schema_of
 from quartpatterns.viewdecorators import current_user, login_required
-from pydantic import BaseModel
 from sqlalchemy import select
 
 from photoboard.feed import publish
