@@ -13,7 +13,7 @@ copyright = "2026, The quartpatterns developers"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tutorial/photoboard"]
 html_theme = "alabaster"
 html_theme_options = {"description": "Flask's patterns, async-first on Quart."}
 autodoc_typehints = "description"

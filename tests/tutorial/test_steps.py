@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_mypy(number: int, tmp_path: Path) -> None:
 def test_pyright(tmp_path: Path) -> None:
     """Pyright finds nothing in the finished application."""
     folder = assemble(len(STEPS), tmp_path / "photoboard")
-    assert "0 errors" in run(folder, "pyright", "photoboard")
+    assert "0 errors" in run(folder, "pyright", "--pythonpath", sys.executable, "photoboard")
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)

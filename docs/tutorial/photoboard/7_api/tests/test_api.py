@@ -29,7 +29,6 @@ async def test_problems(ada: Client) -> None:
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
     response = await ada.post("/api/photos/1/comments", json={"text": "x" * 501})
     assert (response.status_code, response.mimetype) == (400, "application/problem+json")
-    assert "text" in await response.get_data(as_text=True)
     await ada.post("/en/logout")
     response = await ada.post("/api/photos/1/comments", json={"text": "Hello"})
     assert (response.status_code, response.mimetype) == (401, "application/problem+json")
