@@ -21,7 +21,7 @@ LOCK = 0x71756172
 """The number of the advisory lock on PostgreSQL. Such a lock belongs to one database."""
 
 
-def run_migrations(db: SQLAlchemy, create_app: Callable[[], Quart]) -> None:
+def run_migrations(db: SQLAlchemy, database: Callable[[], Quart | URL]) -> None:
     """Run the migrations. Call it in the ``env.py`` of Alembic, which needs nothing else.
 
     .. code-block:: python
@@ -41,25 +41,28 @@ def run_migrations(db: SQLAlchemy, create_app: Callable[[], Quart]) -> None:
 
     Arguments:
         db: The extension whose models are compared with the database.
-        create_app: It returns the application whose setting ``SQLALCHEMY_DATABASE_URI`` is the
-            database. It is not called if :func:`~quartpatterns.sqlalchemy.migrations.upgrade` or
+        database: The application factory, or a function that returns a URL from ``async_url``. It
+            is not called if :func:`~quartpatterns.sqlalchemy.migrations.upgrade` or
             ``configuration`` has got the URL.
 
     .. versionadded:: 0.1
     """
-    url = _database_url(create_app)
+    url = _database_url(database)
     if context.is_offline_mode():
         _print_migrations(db, url)
     else:
         asyncio.run(_migrate(db, url))
 
 
-def _database_url(create_app: Callable[[], Quart]) -> URL:
-    """Return the URL from the caller, or else from the settings of the application."""
-    if url := context.config.attributes.get("url"):
-        return cast("URL", url)
-    app = create_app()
-    return async_url(app.config["SQLALCHEMY_DATABASE_URI"], app.instance_path)
+def _database_url(database: Callable[[], Quart | URL]) -> URL:
+    """Return the URL from the caller, or else that of *database*."""
+    if given := context.config.attributes.get("url"):
+        return cast("URL", given)
+    found = database()
+    if isinstance(found, URL):
+        return found
+    url = cast("str | URL", found.config["SQLALCHEMY_DATABASE_URI"])
+    return async_url(url, found.instance_path)
 
 
 async def _migrate(db: SQLAlchemy, url: URL) -> None:
