@@ -31,7 +31,7 @@ async def test_problems(ada: Client) -> None:
     assert (response.status_code, response.mimetype) == (400, "application/problem+json")
     await ada.post("/en/logout")
     response = await ada.post("/api/photos/1/comments", json={"text": "Hello"})
-    assert (response.status_code, response.mimetype) == (401, "application/problem+json")
+    assert response.status_code == 401
 
 
 async def test_export(ada: Client) -> None:
