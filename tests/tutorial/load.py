@@ -76,7 +76,7 @@ def serve(folder: Path, *, workers: int = 2) -> Iterator[str]:
             return stack.enter_context(process)
 
         run(folder, "alembic.config", "upgrade", "head", env=env)
-        options = f"--workers {workers} --bind 127.0.0.1:{port}".split()
+        options = f"--config hypercorn.toml --workers {workers} --bind 127.0.0.1:{port}".split()
         web = start("web", "hypercorn", *options, "photoboard:create_app()")
         start("tasks", "quartpatterns", "worker", "photoboard:create_app()")
         web.wait_until(lambda: accepts(port))
@@ -90,6 +90,7 @@ class User:
         self.name = name
         self.report = report
         self.client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False)
+        self.album = ""
         self.language = random.choice(["en", "de"])
 
     async def request(
@@ -140,18 +141,21 @@ class User:
                 self.report.failures[f"feed: {type(error).__name__} {error}"] += 1
             await asyncio.sleep(1)
 
-    async def live(self, until: float) -> None:
-        """Register, and then use the board."""
+    async def register(self) -> None:
+        """Register, log out, log in, and create an album."""
         base = f"/{self.language}"
         account = {"name": self.name, "password": secrets.token_hex(8)}
         await self.submit("register", f"{base}/register", account)
         await self.submit("log out", f"{base}/logout", {}, page=f"{base}/albums/new")
         await self.submit("log in", f"{base}/login", account)
         made = await self.submit("new album", f"{base}/albums/new", {"title": self.name})
-        album = made.headers["Location"] if made else f"{base}/albums/1"
+        self.album = made.headers["Location"] if made else f"{base}/albums/1"
+
+    async def live(self, until: float) -> None:
+        """Use the board, and read its feed."""
         feed = asyncio.create_task(self.read_feed())
         while time.monotonic() < until:
-            await self.use(base, album)
+            await self.use(f"/{self.language}", self.album)
         feed.cancel()
         await asyncio.wait([feed])
 
@@ -199,13 +203,17 @@ def picture() -> bytes:
 
 
 async def load(url: str, *, users: int, seconds: float) -> Report:
-    """Let users use the photo board at *url*, and return what they have seen."""
+    """Let users use the photo board at *url*, and return what they have seen.
+
+    The seconds begin when all have registered.
+    """
     report = Report()
-    until = time.monotonic() + seconds
     people = [User(url, f"user{number} {secrets.token_hex(3)}", report) for number in range(users)]
     async with contextlib.AsyncExitStack() as stack:
         for person in people:
             await stack.enter_async_context(person.client)
+        await asyncio.gather(*(person.register() for person in people))
+        until = time.monotonic() + seconds
         await asyncio.gather(*(person.live(until) for person in people))
     return report
 

@@ -16,7 +16,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Return a new application. *config* overrides the environment, for example in tests."""
+    """Return a new application. *config* overrides the environment."""
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html")

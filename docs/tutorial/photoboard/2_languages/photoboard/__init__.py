@@ -9,9 +9,8 @@ from quartpatterns.appfactories import Setting, configure
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.packages import register_blueprints
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.urlprocessors import LanguageURLs
 
-from photoboard.languages import LANGUAGES, gettext
+from photoboard.languages import catalogs, languages
 
 SETTINGS: dict[str, Any] = {
     "SECRET_KEY": Setting(str),
@@ -19,11 +18,11 @@ SETTINGS: dict[str, Any] = {
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Return a new application. *config* overrides the environment, for example in tests."""
+    """Return a new application. *config* overrides the environment."""
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html")
-    app.extensions["languages"] = LanguageURLs(app, languages=LANGUAGES)
-    app.jinja_env.globals["_"] = gettext
+    languages.init_app(app)
+    catalogs.init_app(app)
     register_blueprints(app, ".views")
     return app

@@ -10,27 +10,25 @@ from quartpatterns.errorpages import ErrorPages
 from quartpatterns.flashing import Flashing
 from quartpatterns.packages import register_blueprints
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.urlprocessors import LanguageURLs
 from quartpatterns.wtforms import CSRFProtect
 
-from photoboard.languages import LANGUAGES, gettext
+from photoboard.languages import catalogs, languages
 from photoboard.login import login_manager
 from photoboard.models import db
 
 SETTINGS: dict[str, Any] = {
     "SECRET_KEY": Setting(str),
     "SQLALCHEMY_DATABASE_URI": "sqlite:///photoboard.db",
-    "WTF_CSRF_ENABLED": True,
 }
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Return a new application. *config* overrides the environment, for example in tests."""
+    """Return a new application. *config* overrides the environment."""
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html")
-    app.extensions["languages"] = LanguageURLs(app, languages=LANGUAGES)
-    app.jinja_env.globals["_"] = gettext
+    languages.init_app(app)
+    catalogs.init_app(app)
     db.init_app(app)
     login_manager.init_app(app)
     CSRFProtect(app)

@@ -1,25 +1,18 @@
-"""Who is logged in."""
+"""Who is logged in, and passwords."""
 
 from __future__ import annotations
 
-from quart.utils import run_sync
 from quartpatterns.viewdecorators import LoginManager
-from werkzeug.security import check_password_hash, generate_password_hash
+from quartpatterns.viewdecorators.passwords import AsyncPasswordHasher
 
 from photoboard.models import User, db
 
 login_manager = LoginManager(login_view="account.login")
+passwords = AsyncPasswordHasher()
 
 
 @login_manager.user_loader
+@db.preloading()
 async def load_user(user_id: str) -> User | None:
     """Return the user with an id."""
     return await db.session.get(User, int(user_id))
-
-
-async def hash_password(password: str) -> str:
-    return await run_sync(generate_password_hash)(password)
-
-
-async def verify_password(hash: str, password: str) -> bool:
-    return await run_sync(check_password_hash)(hash, password)

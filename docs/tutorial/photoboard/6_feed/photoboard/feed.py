@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
 
 from quart import current_app
 from redis.asyncio import Redis
@@ -12,9 +11,11 @@ STREAM = "photoboard:feed"
 Event = tuple[str, dict[str, str]]
 
 
-def connect() -> AbstractAsyncContextManager[Redis]:
+def connect() -> Redis:
     """Return a connection to Redis, for ``async with``."""
-    return Redis.from_url(current_app.config["REDIS_URL"], decode_responses=True)
+    url = current_app.config["REDIS_URL"]
+    redis: Redis = Redis.from_url(url, decode_responses=True)
+    return redis
 
 
 async def publish(kind: str, photo: int, title: str, name: str) -> None:
@@ -25,17 +26,17 @@ async def publish(kind: str, photo: int, title: str, name: str) -> None:
 
 
 async def events(after: str | None) -> AsyncGenerator[Event]:
-    """Yield the id and the content of each event that follows an id; by default, new events.
+    """Yield the id and the content of each event after an id; by default, new events.
 
-    Without content it is the id of the last event: first, and after 15 seconds without an event.
+    First, and after 15 seconds without an event, it yields the last id without content.
     """
     async with connect() as redis:
-        if after is None:
-            newest = await redis.xrevrange(STREAM, count=1)
-            after = newest[0][0] if newest else "0-0"
+        last = after or "0-0"
+        if after is None and (newest := await redis.xrevrange(STREAM, count=1)):
+            last = newest[0][0]
         while True:
-            yield after, {}
-            for _, found in await redis.xread({STREAM: after}, block=15_000):
+            yield last, {}
+            for _, found in await redis.xread({STREAM: last}, block=15_000):
                 for event in found:
                     yield event
-                    after = event[0]
+                    last = event[0]

@@ -12,11 +12,10 @@ from quartpatterns.fileuploads import configure_uploads
 from quartpatterns.flashing import Flashing
 from quartpatterns.packages import register_blueprints
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.urlprocessors import LanguageURLs
 from quartpatterns.wtforms import CSRFProtect
 
 from photoboard.cache import cache
-from photoboard.languages import LANGUAGES, gettext
+from photoboard.languages import catalogs, languages
 from photoboard.login import login_manager
 from photoboard.models import db
 from photoboard.tasks import tasks
@@ -24,23 +23,20 @@ from photoboard.uploads import photos
 
 SETTINGS: dict[str, Any] = {
     "CACHE_TYPE": "RedisCache",
-    "CACHE_REDIS_URL": Setting(str | None, None),
-    "REDIS_URL": "redis://localhost:6379/0",
     "SECRET_KEY": Setting(str),
     "SQLALCHEMY_DATABASE_URI": "sqlite:///photoboard.db",
     "UPLOADED_PHOTOS_DEST": "uploads",
     "UPLOADS_AUTOSERVE": True,
-    "WTF_CSRF_ENABLED": True,
 }
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Return a new application. *config* overrides the environment, for example in tests."""
+    """Return a new application. *config* overrides the environment."""
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html", prefixes={"/api": "problem"})
-    app.extensions["languages"] = LanguageURLs(app, languages=LANGUAGES)
-    app.jinja_env.globals["_"] = gettext
+    languages.init_app(app)
+    catalogs.init_app(app)
     db.init_app(app)
     login_manager.init_app(app)
     CSRFProtect(app)
@@ -50,6 +46,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     cache.init_app(app)
     QuartSchema(app, swagger_ui_path=None, redoc_ui_path=None, scalar_ui_path=None)
     configure_uploads(app, photos)
-    app.jinja_env.globals["photo_url"] = photos.url
+    app.add_template_global(photos.url, "photo_url")
     register_blueprints(app, ".views")
     return app

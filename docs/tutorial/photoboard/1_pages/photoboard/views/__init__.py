@@ -1,1 +1,1 @@
-"""The views. ``register_blueprints`` finds the blueprints in the modules of this package."""
+"""The views. ``register_blueprints`` finds the blueprints in these modules."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, current_app, redirect, render_template, url_for
+from quart import Blueprint, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
+
+from photoboard.languages import languages
 
 site = Blueprint("site", __name__)
 
@@ -11,8 +13,7 @@ site = Blueprint("site", __name__)
 @site.get("/")
 async def start() -> ResponseReturnValue:
     """Redirect to the front page in the visitor's language."""
-    language = current_app.extensions["languages"].negotiate()
-    return redirect(url_for("site.index", lang_code=language))
+    return redirect(url_for("site.index", lang_code=languages.negotiate()))
 
 
 @site.get("/<lang_code>/")

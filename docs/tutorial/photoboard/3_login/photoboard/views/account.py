@@ -5,13 +5,13 @@ from __future__ import annotations
 from quart import Blueprint, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 from quartpatterns.flashing import flash
+from quartpatterns.urlprocessors.messages import gettext as _
 from quartpatterns.viewdecorators import login_user, logout_user, safe_next
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from photoboard.forms import LoginForm, RegistrationForm
-from photoboard.languages import gettext as _
-from photoboard.login import hash_password, verify_password
+from photoboard.login import passwords
 from photoboard.models import User, db
 
 account = Blueprint("account", __name__, url_prefix="/<lang_code>")
@@ -23,7 +23,7 @@ async def register() -> ResponseReturnValue:
     form = await RegistrationForm.create()
     if await form.validate_on_submit():
         user = User(
-            name=form.name.data, password_hash=await hash_password(form.password.data or "")
+            name=form.name.data, password_hash=await passwords.hash(form.password.data)
         )
         db.session.add(user)
         try:
@@ -43,10 +43,15 @@ async def login() -> ResponseReturnValue:
     """Log in, and return to the page that asked for it."""
     form = await LoginForm.create(data={"next": request.args.get("next")})
     if await form.validate_on_submit():
-        user = await db.session.scalar(select(User).where(User.name == form.name.data))
-        if user and await verify_password(user.password_hash, form.password.data or ""):
+        async with db.reading():
+            same_name = select(User).where(User.name == form.name.data)
+            user = await db.session.scalar(same_name)
+        stored = user.password_hash if user else None
+        if await passwords.verify(form.password.data, stored) and user:
             login_user(user)
-            return redirect(safe_next(form.next.data, default=url_for("site.index")), 303)
+            return redirect(
+                safe_next(form.next.data, default=url_for("site.index")), 303
+            )
         form.password.errors = [_("The name or the password is wrong.")]
     return await render_template("form.html", form=form, title=_("Log in"))
 

@@ -18,7 +18,9 @@ def upgrade() -> None:
         sa.Column("title", sa.String(60), nullable=False),
         sa.Column("owner_id", sa.Integer(), nullable=False),
         sa.Column("cover", sa.String(200), nullable=True),
-        sa.ForeignKeyConstraint(["owner_id"], ["user.id"], name=op.f("fk_album_owner_id")),
+        sa.ForeignKeyConstraint(
+            ["owner_id"], ["user.id"], name=op.f("fk_album_owner_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_album")),
     )
     op.create_index(op.f("ix_album_owner_id"), "album", ["owner_id"])
@@ -29,7 +31,9 @@ def upgrade() -> None:
         sa.Column("title", sa.String(60), nullable=False),
         sa.Column("file", sa.String(200), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["album_id"], ["album.id"], name=op.f("fk_photo_album_id")),
+        sa.ForeignKeyConstraint(
+            ["album_id"], ["album.id"], name=op.f("fk_photo_album_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_photo")),
     )
     op.create_index(op.f("ix_photo_album_id"), "photo", ["album_id"])
@@ -40,8 +44,12 @@ def upgrade() -> None:
         sa.Column("author_id", sa.Integer(), nullable=False),
         sa.Column("text", sa.String(500), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["author_id"], ["user.id"], name=op.f("fk_comment_author_id")),
-        sa.ForeignKeyConstraint(["photo_id"], ["photo.id"], name=op.f("fk_comment_photo_id")),
+        sa.ForeignKeyConstraint(
+            ["author_id"], ["user.id"], name=op.f("fk_comment_author_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["photo_id"], ["photo.id"], name=op.f("fk_comment_photo_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_comment")),
     )
     op.create_index(op.f("ix_comment_photo_id"), "comment", ["photo_id"])

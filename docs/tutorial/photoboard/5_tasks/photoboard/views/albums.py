@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from quart import Blueprint, abort, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
-from quartpatterns.fileuploads import UploadNotAllowed
 from quartpatterns.flashing import flash
+from quartpatterns.urlprocessors.messages import gettext as _
 from quartpatterns.viewdecorators import current_user, login_required
 from sqlalchemy import select
 
 from photoboard.forms import AlbumForm, CommentForm, PhotoForm
-from photoboard.languages import gettext as _
 from photoboard.models import Album, Comment, Photo, db
 from photoboard.tasks import make_thumbnail
 from photoboard.uploads import photos
@@ -46,22 +45,20 @@ async def upload(id: int) -> ResponseReturnValue:
         abort(403)
     form = await PhotoForm.create()
     if await form.validate_on_submit():
-        try:
-            file = await photos.save(form.photo.data, folder=str(id))
-        except UploadNotAllowed:
-            form.photo.errors = [_("This file is not a photo.")]
-        else:
-            photo = Photo(album_id=id, title=form.title.data, file=file)
-            db.session.add(photo)
-            await db.session.commit()
-            await make_thumbnail.delay(photo.id)
-            await flash(_("The photo is saved."))
-            return redirect(url_for("albums.show", id=id), 303)
+        file = await photos.save(form.photo.data, folder=str(id))
+        photo = Photo(album_id=id, title=form.title.data, file=file)
+        db.session.add(photo)
+        await db.session.commit()
+        await make_thumbnail.delay(photo.id)
+        await flash(_("The photo is saved."))
+        return redirect(url_for("albums.show", id=id), 303)
     return await album_page(album, form)
 
 
 async def album_page(album: Album, form: PhotoForm) -> str:
-    select_photos = select(Photo).where(Photo.album_id == album.id).order_by(Photo.id.desc())
+    select_photos = (
+        select(Photo).where(Photo.album_id == album.id).order_by(Photo.id.desc())
+    )
     page = await db.paginate(select_photos, per_page=24)
     return await render_template("album.html", album=album, page=page, form=form)
 
@@ -74,9 +71,13 @@ async def photo(id: int) -> ResponseReturnValue:
     if form.is_submitted() and not current_user:
         abort(401)
     if await form.validate_on_submit():
-        db.session.add(Comment(photo_id=id, author_id=current_user.id, text=form.text.data))
+        db.session.add(
+            Comment(photo_id=id, author_id=current_user.id, text=form.text.data)
+        )
         await db.session.commit()
         return redirect(url_for("albums.photo", id=id), 303)
     select_comments = select(Comment).where(Comment.photo_id == id).order_by(Comment.id)
     comments = await db.session.scalars(select_comments.limit(200))
-    return await render_template("photo.html", photo=photo, comments=comments, form=form)
+    return await render_template(
+        "photo.html", photo=photo, comments=comments, form=form
+    )

@@ -32,4 +32,7 @@ async def stream() -> Any:
                     yield f"data: {' '.join(html.split())}\n"
                 yield "\n"
 
-    return generate(), {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+    return generate(), {
+        "Content-Type": "text/event-stream",
+        "Cache-Control": "no-cache",
+    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, current_app, redirect, render_template, url_for
+from quart import Blueprint, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from photoboard.cache import cache
+from photoboard.languages import languages
 from photoboard.models import Album, db
 
 site = Blueprint("site", __name__)
@@ -15,8 +16,7 @@ site = Blueprint("site", __name__)
 @site.get("/")
 async def start() -> ResponseReturnValue:
     """Redirect to the front page in the visitor's language."""
-    language = current_app.extensions["languages"].negotiate()
-    return redirect(url_for("site.index", lang_code=language))
+    return redirect(url_for("site.index", lang_code=languages.negotiate()))
 
 
 @site.get("/<lang_code>/")
