@@ -67,6 +67,8 @@ def no_blocking() -> Iterator[BlockBuster]:
             # A result of Celery unsubscribes when it is garbage collected, in any thread.
             function.can_block_in("celery/result.py", "__del__")
             function.can_block_in("quart/blueprints.py", "__init__")
+            # It also reads its message catalogs then.
+            function.can_block_in("urlprocessors/messages.py", {"__init__", "init_app"})
             # An asynchronous test that does not await a command waits for its thread.
             function.can_block_in("subclassing/cli.py", "invoke")
             # The parser of Quart writes large files on the event loop. FaithfulQuart does not use

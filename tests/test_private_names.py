@@ -70,6 +70,12 @@ PRIVATE = [
     # sqlalchemy
     Private(
         "sqlalchemy",
+        "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_connection",
+        "_execute_mutex",
+        "under rolled_back(), several adapters share one connection, and so one lock",
+    ),
+    Private(
+        "sqlalchemy",
         "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_ss_cursor",
         "_handle_exception",
         "makes asyncpg's error an error of SQLAlchemy, which it does not do for rows of a cursor",
@@ -200,6 +206,12 @@ PRIVATE = [
             "whether a limit counts entities, and whether the order can be left out",
         )
         for name in ("_distinct", "_distinct_on", "_pre_columns_clause")
+    ),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.sql.selectable:Select",
+        "_with_options",
+        "whether contains_eager() may fill a collection with the rows that a limit would cut",
     ),
     Private(
         "sqlalchemy",

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypercorn.config import Config
 from packaging.requirements import Requirement
+
+import quartpatterns
+from quartpatterns import subclassing
+from quartpatterns.catalog import PATTERNS
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,7 +81,7 @@ def test_nothing_of_the_machine() -> None:
 
 
 # One idea that several patterns have, each for its own library.
-SHARED_CLASS_NAMES = {"AppDatabase", "Database", "DatabaseUnavailable", "Settings"}
+SHARED_CLASS_NAMES = {"AppDatabase", "Database", "Settings"}
 
 
 def test_class_names() -> None:
@@ -86,3 +94,77 @@ def test_class_names() -> None:
                     found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
     twice = {name: files for name, files in found.items() if len(files) > 1}
     assert twice.keys() == SHARED_CLASS_NAMES, twice
+
+
+# Public names that are several objects, and why.
+SHARED_NAMES = {
+    "SETTINGS": "each helper declares its own settings",
+    "get_template_attribute": (
+        "among the names of Flask it is synchronous, as in Flask; that of templateinheritance is"
+        " awaited, for macros of asynchronous templates"
+    ),
+    "main": "the command `quartpatterns`, and the command `flask` among the names of Flask",
+}
+
+
+def public_modules() -> dict[str, ModuleType]:
+    """Return the packages that users import from, and the modules with the names of Flask."""
+    patterns = [pattern.name for pattern in PATTERNS]
+    names = ["subclassing.names"] + [
+        f"subclassing.names.{one.name}"
+        for one in pkgutil.iter_modules(importlib.import_module(NAMES).__path__)
+    ]
+    folders = [*patterns, *names, "cli", "compare", "gallery"]
+    return {name: importlib.import_module(f"quartpatterns.{name}") for name in folders}
+
+
+NAMES = f"{subclassing.__name__}.names"
+
+
+def public_names(module: ModuleType) -> dict[str, Any]:
+    """Return what ``import *`` imports, without modules."""
+    listed = getattr(module, "__all__", [name for name in vars(module) if name[0] != "_"])
+    found = {name: getattr(module, name) for name in listed if name != "annotations"}
+    return {name: one for name, one in found.items() if not isinstance(one, ModuleType)}
+
+
+def test_public_names() -> None:
+    """A name that can be imported from two places is one object."""
+    found: dict[str, dict[int, list[str]]] = {}
+    for module_name, module in public_modules().items():
+        for name, one in public_names(module).items():
+            found.setdefault(name, {}).setdefault(id(one), []).append(module_name)
+    several = {name: [*places.values()] for name, places in found.items() if len(places) > 1}
+    assert several.keys() == SHARED_NAMES.keys(), several
+    assert len(found["flash"]) == len(found["cached"]) == len(found["stream_with_context"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("flash", "flashing subclassing subclassing.names subclassing.names.helpers"),
+        ("get_flashed_messages", "flashing subclassing.names subclassing.names.helpers"),
+        ("cached", "caching viewdecorators"),
+        ("stream_with_context", "streaming subclassing subclassing.names"),
+        ("after_this_request", "deferredcallbacks subclassing.names subclassing.names.ctx"),
+        ("DatabaseUnavailable", "sqlalchemy sqlite3"),
+        ("diagnose", "mongodb sqlalchemy sqlite3"),
+        ("handle_database_error", "mongodb sqlalchemy sqlite3"),
+        ("Pagination", "mongodb sqlalchemy"),
+    ],
+)
+def test_one_object(name: str, places: str) -> None:
+    """These names are exported from several places, and no module takes the place of one."""
+    modules = [importlib.import_module(f"quartpatterns.{place}") for place in places.split()]
+    objects = [getattr(module, name) for module in modules]
+    assert all(one is objects[0] for one in objects)
+    assert callable(objects[0])
+
+
+def test_no_module_in_the_place_of_a_name() -> None:
+    """``from quartpatterns.caching import cached`` gives the function, and not a module."""
+    folder = Path(quartpatterns.__file__).parent
+    for pattern in PATTERNS:
+        exported = public_names(importlib.import_module(f"quartpatterns.{pattern.name}"))
+        files = {file.stem for file in (folder / pattern.name).glob("*.py")}
+        assert not exported.keys() & files

@@ -22,13 +22,14 @@ from collections.abc import (
     Iterator,
 )
 from concurrent.futures import Executor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from contextvars import Context, copy_context
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "ThreadIterator",
+    "call_in_new_thread",
     "call_in_thread",
     "error_for_future",
     "callable_for_thread",
@@ -90,6 +91,46 @@ async def call_in_thread(
     """
     call = functools.partial(_call, copy_context(), function, args, kwargs)
     return await asyncio.get_running_loop().run_in_executor(executor, call)
+
+
+async def call_in_new_thread(function: Callable[[], T], *, name: str) -> T:
+    """Call *function* in a new thread, with the context variables of the caller.
+
+    No other function can take the thread away. The interpreter does not wait for the thread when it
+    exits, and a thread goes on when the caller is cancelled.
+
+    Arguments:
+        function: A synchronous function.
+        name: The name of the thread.
+
+    Raises:
+        RuntimeError: It raised ``StopIteration``.
+        BaseException: What else it raised, even ``SystemExit``.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            deliver = functools.partial(_set_result, future, context.run(function))
+        except BaseException as error:
+            deliver = functools.partial(_set_error, future, error_for_future(error))
+        with suppress(RuntimeError):  # The loop is closed: nobody waits.
+            loop.call_soon_threadsafe(deliver)
+
+    Thread(target=run, name=name, daemon=True).start()
+    return await future
+
+
+def _set_result(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _set_error(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def _call(context: Context, function: Callable[..., T], args: Any, kwargs: Any) -> T:

@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from quart import Quart
 
-from .conversion import convert, describe, is_dict, is_list, is_supported, parse
+from quartpatterns._shared.declarations import Setting
+from quartpatterns._shared.settings_of import all_declarations
+
+from .conversion import (
+    convert,
+    describe,
+    is_dict,
+    is_list,
+    is_mapping,
+    is_supported,
+    json_or_text,
+    parse,
+)
 
 __all__ = ["ConfigError", "Setting", "Source", "configure", "sources"]
 
 EXTENSION = "quartpatterns.appfactories"
 
-# The types of Quart's settings whose default does not show them.
-_QUART_TYPES: dict[str, Any] = {
-    "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": int | float | None,
-    "BODY_TIMEOUT": int | float | None,
-    "DEBUG": bool,
-    "MAX_CONTENT_LENGTH": int | None,
-    "MAX_FORM_MEMORY_SIZE": int | None,
-    "MAX_FORM_PARTS": int | None,
-    "PERMANENT_SESSION_LIFETIME": timedelta,
-    "PROPAGATE_EXCEPTIONS": bool | None,
-    "RESPONSE_TIMEOUT": int | float | None,
-    "SECRET_KEY": str | bytes | None,
-    "SECRET_KEY_FALLBACKS": list[str | bytes] | None,
-    "SEND_FILE_MAX_AGE_DEFAULT": timedelta | None,
-    "SERVER_NAME": str | None,
-    "SESSION_COOKIE_DOMAIN": str | bool | None,
-    "SESSION_COOKIE_PATH": str | None,
-    "SESSION_COOKIE_SAMESITE": str | None,
-    "TEMPLATES_AUTO_RELOAD": bool | None,
-    "TRAP_BAD_REQUEST_ERRORS": bool | None,
-    "TRUSTED_HOSTS": list[str] | None,
-}
 # Environment variables of Quart's command line, and of its subcommands, which are not settings.
 _COMMAND_VARIABLES = frozenset({"APP", "ENV_FILE", "SKIP_DOTENV"})
 _SUBCOMMANDS = frozenset({"ROUTES", "RUN", "SHELL"})
-_REQUIRED: Any = object()
 
 
 class ConfigError(ValueError):
@@ -61,28 +48,6 @@ class ConfigError(ValueError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A setting whose type is not the type of its default, or that has no default.
-
-    Use it in the *defaults* of :func:`configure`: ``"PROXY": Setting(str | None, None)``.
-
-    Arguments:
-        type: A class, a union, ``list[...]``, ``dict[str, ...]`` or a ``Literal``.
-        default: The value if no layer sets one. Without a default the setting is required.
-
-    .. versionadded:: 0.1
-    """
-
-    type: Any
-    default: Any = _REQUIRED
-
-    @property
-    def required(self) -> bool:
-        """Whether the setting has no default."""
-        return self.default is _REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +99,10 @@ def configure(
     """Set ``app.config`` from several layers, and return the source of each value.
 
     The layers are *defaults*, *file*, *environ* and *overrides*, in this order. Each layer
-    overrides the layers before it. Valid settings are those in *defaults* and those that are
-    already in ``app.config``, such as Quart's own. The default of a setting determines its type::
+    overrides the layers before it. Valid settings are those in *defaults*, those that are already
+    in ``app.config``, such as Quart's own, and those of all helpers of this package and of
+    quart-schema. A setting of a helper that no layer sets gets its default from the ``init_app`` of
+    the helper. The default of your own setting determines its type::
 
         DEFAULTS = {
             "SITE": "Guestbook",  # a string
@@ -154,7 +121,8 @@ def configure(
     Arguments:
         app: The application.
         defaults: The default or a :class:`Setting` for each setting of the application. Names are
-            upper case.
+            upper case. A setting of Quart or of a helper may get another default, and keeps its
+            type. The ``SETTINGS`` of a helper are valid defaults too.
         file: A TOML file. A relative path is relative to the folder of the application's module,
             as for ``app.config.from_file``.
         prefix: The prefix of environment variables, without the underscore.
@@ -167,12 +135,13 @@ def configure(
 
     .. versionadded:: 0.1
     """
-    config = cast("Mapping[str, Any]", app.config)
-    quart = {
-        key: Setting(_QUART_TYPES.get(key, Any if value is None else type(value)), value)
-        for key, value in config.items()
-    }
-    known = quart | {key: _setting(key, default) for key, default in defaults.items()}
+    if not is_mapping(cast("object", defaults)):
+        raise TypeError(
+            "defaults must be a mapping of the names of settings to their defaults, such as"
+            " {'SITE': 'Guestbook'}, or the SETTINGS of a helper, not a"
+            f" {type(defaults).__name__}"
+        )
+    known = _KnownSettings(cast("Mapping[str, Any]", app.config), defaults)
     path = Path(app.config.root_path, file) if file is not None else None
     problems: list[str] = []
     assignments = [
@@ -182,22 +151,24 @@ def configure(
         ),
         *(_Assignment(key, value, Source("override")) for key, value in (overrides or {}).items()),
     ]
-    values = {key: _copy(one.default) for key, one in known.items() if not one.required}
-    found = {key: Source("default", "" if key in defaults else "Quart") for key in values}
+    values = {key: _copy(one.default) for key, one in known.set.items() if not one.required}
+    found = {key: Source("default", known.origin(key)) for key in values}
     for one in assignments:
-        if one.key not in known:
-            problems.append(_unknown(one, known))
+        setting = known.find(one.key)
+        if setting is None:
+            problems.append(known.problem(one))
             continue
+        lower = None if setting.required else setting.default
         try:
-            values[one.key] = one.convert(known[one.key].type, values.get(one.key))
+            values[one.key] = one.convert(setting.type, values.get(one.key, lower))
             found[one.key] = one.source
         except ValueError as error:
             problems.append(f"{one.key} {error} ({one.source})")
-    missing = known.keys() - values.keys() - {one.key for one in assignments}
+    missing = known.set.keys() - values.keys() - {one.key for one in assignments}
     for key in sorted(missing):
         or_file = f", or add it to {path}" if path else ""
         problems.append(
-            f"{key} must be set to {describe(known[key].type)}: set {prefix}_{key}{or_file}"
+            f"{key} must be set to {describe(known.set[key].type)}: set {prefix}_{key}{or_file}"
         )
     if problems:
         raise ConfigError(problems)
@@ -230,26 +201,107 @@ def sources(app: Quart) -> dict[str, Source]:
     return {key: source(key, value) for key, value in config.items()}
 
 
-def _setting(key: str, default: Any) -> Setting:
-    if not key.isupper():
-        raise TypeError(f"{key!r} is not a valid name of a setting: write {key.upper()!r}")
-    if default is None:
-        raise TypeError(
-            f"None does not show the type of {key}: write Setting(str | None, None), with the type"
-            " of the setting"
-        )
-    setting = default if isinstance(default, Setting) else Setting(type(default), default)
-    if not is_supported(setting.type):
-        raise TypeError(
-            f"{key} cannot have the type {setting.type!r}: it must be a class, a union, list[type],"
-            " dict[str, type] or a Literal"
-        )
-    if setting.required:
-        return setting
-    try:
-        return Setting(setting.type, convert(setting.default, setting.type))
-    except ValueError as error:
-        raise TypeError(f"the default of {key} {error}") from error
+class _KnownSettings:
+    """The settings that may be set.
+
+    Arguments:
+        config: The configuration of the application.
+        defaults: The *defaults* of :func:`configure`.
+
+    Attributes:
+        set: The settings that have a value or must get one, by key.
+    """
+
+    def __init__(self, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        self._declared_by = all_declarations()
+        self._quart = self._declared_by["quart"]
+        self._defaults = defaults
+        self.set = {key: Setting(self._type(key, value), value) for key, value in config.items()}
+        self.set |= {key: self._setting(key, default) for key, default in defaults.items()}
+
+    def find(self, key: str) -> Setting | None:
+        """Return the setting with this key, or ``None``."""
+        return self.set.get(key) or self._declared(key)
+
+    def origin(self, key: str) -> str:
+        """Return who has set the default of a setting, or an empty string for the application."""
+        if key in self._defaults:
+            return ""
+        return self._helper(key) or "Quart"
+
+    def problem(self, assignment: _Assignment) -> str:
+        """Return what is wrong with the key of an assignment, which is not known."""
+        key, source = assignment.key, assignment.source
+        for one in self._declared_by.values():
+            if key in one.instead:
+                return f"{key} is not supported ({source}): {one.instead[key].rstrip('.')}"
+        upper = key.upper()
+        close = [
+            near
+            for one in self._declared_by.values()
+            for family in one.families
+            for near in family.nearest(upper)
+        ]
+        close = difflib.get_close_matches(upper, [*close, *self._keys()], n=1)
+        remedy = f"did you mean {close[0]}?" if close else "add it to the defaults, or remove it"
+        return f"{key} is not a setting ({source}): {remedy}"
+
+    def _keys(self) -> set[str]:
+        helpers = (one for one in self._declared_by.values() if one is not self._quart)
+        return self.set.keys() | {key for one in helpers for key in one}
+
+    def _helper(self, key: str) -> str | None:
+        """Return the name of the helper, or of the library, that declares a setting."""
+        for name, one in self._declared_by.items():
+            if one is not self._quart and one.find(key):
+                return name
+        return None
+
+    def _declared(self, key: str) -> Setting | None:
+        helper = self._helper(key)
+        return None if helper is None else self._declared_by[helper].find(key)
+
+    def _type(self, key: str, value: Any) -> Any:
+        """Return the type of a setting that has a value already."""
+        if declared := self._declared(key) or self._quart.get(key):
+            return declared.type
+        return Any if value is None else cast("Any", type(value))
+
+    def _setting(self, key: str, default: Any) -> Setting:
+        """Return the setting that the application declares with a default or a ``Setting``."""
+        if not key.isupper():
+            raise TypeError(f"{key!r} is not a valid name of a setting: write {key.upper()!r}")
+        known = self.find(key)
+        if isinstance(default, Setting):
+            setting = default
+        elif known is not None and known.type is not Any:
+            setting = Setting(known.type, default, known.doc, known.unit)
+        elif default is None:
+            raise TypeError(
+                f"None does not show the type of {key}: write Setting(str | None, None), with the"
+                " type of the setting"
+            )
+        else:
+            setting = Setting(type(default), default)
+        if not is_supported(setting.type):
+            raise TypeError(
+                f"{key} cannot have the type {setting.type!r}: it must be a class, a union,"
+                " list[type], tuple[type, ...], dict[str, type] or a Literal"
+            )
+        if setting.required:
+            return setting
+        try:
+            value = convert(setting.default, setting.type)
+        except ValueError as error:
+            owner = self._helper(key)
+            hint = (
+                f". It is a setting of the helper {owner}; if yours is another one, give it another"
+                f" name, or write Setting({type(default).__name__}, ...)"
+                if owner and not isinstance(default, Setting)
+                else ""
+            )
+            raise TypeError(f"the default of {key} {error}{hint}") from error
+        return Setting(setting.type, value, setting.doc, setting.unit)
 
 
 def _read_file(path: Path | None, problems: list[str]) -> list[_Assignment]:
@@ -269,7 +321,7 @@ def _read_file(path: Path | None, problems: list[str]) -> list[_Assignment]:
 
 
 def _read_environment(
-    environ: Mapping[str, str], prefix: str, known: Collection[str], commands: Collection[str]
+    environ: Mapping[str, str], prefix: str, known: _KnownSettings, commands: Collection[str]
 ) -> Iterator[_Assignment]:
     subcommands = _SUBCOMMANDS.union(name.upper().replace("-", "_") for name in commands)
     options = tuple(f"{name}_" for name in subcommands)
@@ -277,15 +329,9 @@ def _read_environment(
         if not name.startswith(f"{prefix}_"):
             continue
         full_key = name.removeprefix(f"{prefix}_")
-        key, *entry = [full_key] if full_key in known else full_key.split("__")
-        if key in known or not (key in _COMMAND_VARIABLES or key.startswith(options)):
+        key, *entry = [full_key] if known.find(full_key) else full_key.split("__")
+        if known.find(key) or not (key in _COMMAND_VARIABLES or key.startswith(options)):
             yield _Assignment(key, environ[name], Source("environment", name), tuple(entry))
-
-
-def _unknown(assignment: _Assignment, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(assignment.key.upper(), known, n=1)
-    remedy = f"did you mean {close[0]}?" if close else "add it to the defaults, or remove it"
-    return f"{assignment.key} is not a setting ({assignment.source}): {remedy}"
 
 
 def _copy(value: Any) -> Any:
@@ -300,17 +346,10 @@ def _copy(value: Any) -> Any:
 def _with_entry(mapping: Any, entry: tuple[str, ...], text: str) -> dict[Any, Any]:
     """Return a copy of *mapping* with a new value at the keys of *entry*."""
     key, *rest = entry
-    new: dict[Any, Any] = {**mapping} if is_dict(mapping) else {}
+    new: dict[Any, Any] = {**mapping} if is_mapping(mapping) else {}
     old = new.get(key)
     if rest:
         new[key] = _with_entry(old, tuple(rest), text)
     else:
-        new[key] = _json_or_text(text) if old is None else parse(text, type(old))
+        new[key] = json_or_text(text) if old is None else parse(text, type(old))
     return new
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
+from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
 
-__all__ = ["convert", "describe", "is_dict", "is_list", "is_supported", "parse"]
+__all__ = [
+    "convert",
+    "describe",
+    "is_dict",
+    "is_list",
+    "is_mapping",
+    "is_supported",
+    "is_tuple",
+    "json_or_text",
+    "parse",
+]
 
-# A class, a union, list[type], dict[str, type], or a Literal.
+# A class, a union, list[type], tuple[type, ...], dict[str, type], or a Literal.
 Type = Any
 
 _DESCRIPTIONS: dict[Any, str] = {
     Any: "any value",
     bool: "True or False",
+    bytes: "bytes",
+    Callable: "a class or function",
     dict: "a mapping",
     float: "a number",
+    frozenset: "a set",
     int: "a whole number",
     list: "a list",
+    Mapping: "a mapping",
     NoneType: "None",
     Path: "a path",
+    PathLike: "a path",
+    set: "a set",
     str: "a string",
     timedelta: "a number of seconds",
     tuple: "a list",
@@ -46,11 +63,24 @@ def is_dict(value: object) -> TypeGuard[dict[Any, Any]]:
     return isinstance(value, dict)
 
 
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """Return whether *value* is a tuple."""
+    return isinstance(value, tuple)
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Return whether *value* is a mapping."""
+    return isinstance(value, Mapping)
+
+
 def is_supported(type_: Any) -> bool:
     """Return whether a setting can have this type."""
     origin: Any = get_origin(type_)
     if origin in (Union, UnionType, list, dict):
         return all(map(is_supported, get_args(type_)))
+    if origin is tuple:
+        item, *more = get_args(type_)
+        return more == [...] and is_supported(item)
     return origin is Literal or type_ is Any or (origin is None and isinstance(type_, type))
 
 
@@ -58,10 +88,20 @@ def describe(type_: Type) -> str:
     """Return the type in words."""
     origin: Any = get_origin(type_)
     if origin in (Union, UnionType):
-        return " or ".join(describe(one) for one in get_args(type_))
+        types = get_args(type_)
+        # What is a special case of another type of the union goes without saying.
+        implied = {
+            int: float in types,
+            float: timedelta in types,
+            str: PathLike in types,
+            set: list[str] in types,
+            frozenset: list[str] in types,
+        }
+        shown = (describe(one) for one in types if not implied.get(one, False))
+        return " or ".join(dict.fromkeys(shown))
     if origin is Literal:
         return " or ".join(repr(one) for one in get_args(type_))
-    if origin is list:
+    if origin in (list, tuple):
         return f"a list, each item {describe(get_args(type_)[0])}"
     if origin is dict:
         return f"a mapping, each value {describe(get_args(type_)[1])}"
@@ -81,6 +121,8 @@ def convert(value: Any, type_: Type) -> Any:
         return value
     if origin is list and is_list(value):
         return [convert(one, get_args(type_)[0]) for one in value]
+    if origin is tuple and (is_list(value) or is_tuple(value)):
+        return tuple(convert(one, get_args(type_)[0]) for one in value)
     if origin is dict and is_dict(value):
         return {key: convert(one, get_args(type_)[1]) for key, one in value.items()}
     # In Python a bool is an int.
@@ -138,12 +180,21 @@ def _parse_json(text: str, type_: Type) -> Any:
     return convert(json.loads(text), type_)
 
 
+def json_or_text(text: str) -> Any:
+    """Return the value of JSON, or the text if it is not JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _parse_none(text: str, type_: Type) -> None:
     if text:
         raise ValueError
 
 
 _PARSERS: dict[Any, Callable[[str, Type], Any]] = {
+    Any: lambda text, _: json_or_text(text),
     bool: lambda text, _: _BOOLEANS[text.strip().lower()],
     bytes: lambda text, _: text.encode(),
     date: lambda text, _: date.fromisoformat(text),

@@ -21,17 +21,18 @@
 
 from typing import Any
 
-from quartpatterns.caching.cached import cache_view_hit, cache_view_miss
+from quartpatterns.caching.cached_callable import cache_view_hit, cache_view_miss
+from quartpatterns.caching.default_cache import cached
 from quartpatterns.caching.errors import CacheUnavailableError, UncacheableError
 from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import make_template_fragment_key
 from quartpatterns.caching.memoized import cache_memoize_hit, cache_memoize_miss
 from quartpatterns.caching.refused_names import REFUSED, refused
 from quartpatterns.caching.responses import CachedResponse
-from quartpatterns.caching.settings import DEFAULTS
+from quartpatterns.caching.settings import SETTINGS
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "Cache",
     "CacheUnavailableError",
     "CachedResponse",
@@ -40,6 +41,7 @@ __all__ = [
     "cache_memoize_miss",
     "cache_view_hit",
     "cache_view_miss",
+    "cached",
     "make_template_fragment_key",
 ]
 

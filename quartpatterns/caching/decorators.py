@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial, wraps
 from typing import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
 
 __all__ = ["CachedDecorator", "CachedFunction", "Decorated", "MemoizeDecorator"]
-__all__ += ["MemoizedFunction", "DecoratorOptions"]
+__all__ += ["DecoratorOptions", "MemoizedFunction"]
 
 log = logging.getLogger("quartpatterns.caching")
 P = ParamSpec("P")
@@ -225,9 +225,23 @@ class Decorated:
                 "Results of %s are not shared, because its request has: %s. It was read before the"
                 " result was made, and may tell visitors apart. Name the header in vary (vary="
                 '["Cookie"] for cookies and the session), or read it in a function that is'
-                " key_prefix or make_cache_key.",
+                " key_prefix or make_cache_key. Name a context variable that does not tell visitors"
+                " apart in CACHE_CONTEXT_VARIABLES. In a template, render it with"
+                ' {{ per_visitor("_messages.html") }}.',
                 qualified_name(self.function),
                 ", ".join(new),
+            )
+
+    def report_one_visitor(self, reason: str) -> None:
+        """Log, once for each reason, that responses are not stored because of what they are."""
+        if reason not in self._reported:
+            self._reported.add(reason)
+            log.warning(
+                "Responses of %s are not stored, because they are for one visitor: %s. Render"
+                " flashed messages, CSRF tokens and whatever else is for one visitor in a template"
+                ' of their own: {{ per_visitor("_messages.html") }}.',
+                qualified_name(self.function),
+                reason,
             )
 
     def source_suffix(self, app_cache: AppCache) -> str:
@@ -248,21 +262,33 @@ class Decorated:
         return CacheRequest(key, seconds, self.stale_seconds, dict.fromkeys(versions, ttl) | tags)
 
     async def function_result(
-        self, call_: Call, cache_request: CacheRequest, *, same_for_all: bool
+        self,
+        call_: Call,
+        cache_request: CacheRequest,
+        covered: Callable[[], Collection[str]],
+        args: Collection[Any] = (),
     ) -> Any:
         """Return the value of the function, from the cache or by calling it.
 
         Arguments:
             call_: The call.
             cache_request: What to look up.
-            same_for_all: Whether all calls have the same key.
+            covered: Returns what of the request and of ``g`` is part of the key.
+            args: The arguments that are part of the key.
         """
-        on_private = self.report_private if same_for_all else None
+        policy = ResultPolicy(
+            self.options.cache_none,
+            self.accepts,
+            self.is_stale(call_),
+            self.report_private,
+            covered,
+            args,
+        )
         result, hit = await cached_result(
             call_.app_cache,
             cache_request,
             partial(self.call_function, call_, cache_request.key),
-            ResultPolicy(self.options.cache_none, self.accepts, self.is_stale(call_), on_private),
+            policy,
             forced=await self.is_forced(call_),
         )
         if hit and self.sends(self.hit_signal, call_.app_cache):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
 from quart import Quart, current_app, has_app_context
 
 from quartpatterns.caching.backend import CacheBackend
-from quartpatterns.caching.cached import CachedCallable, CachedOptions
+from quartpatterns.caching.cached_callable import CachedCallable, CachedOptions
 from quartpatterns.caching.class_store import ClassStore, make_backend
 from quartpatterns.caching.decorators import CachedDecorator, CachedFunction, MemoizeDecorator
 from quartpatterns.caching.fragments import install
-from quartpatterns.caching.keys import ALL_QUERIES, QueryArgs, Tags, call_version, valid_key
+from quartpatterns.caching.keys import ALL_QUERIES, QueryArgs, Tags
 from quartpatterns.caching.lookup import AppCache
 from quartpatterns.caching.memoized import (
     MemoizedCallable,
@@ -21,14 +21,12 @@ from quartpatterns.caching.memoized import (
     with_instance,
 )
 from quartpatterns.caching.records import (
-    Record,
     RecordSerializer,
-    StoredValue,
-    decode_value,
 )
-from quartpatterns.caching.request_reads import watch_requests
-from quartpatterns.caching.settings import HashMethod, Timeout, read_settings, timeout_seconds
-from quartpatterns.caching.stores import Store, default_if_unavailable, open_store
+from quartpatterns.caching.settings import HashMethod, Timeout, read_settings
+from quartpatterns.caching.stores import Store, open_store
+from quartpatterns.caching.values import Values
+from quartpatterns.caching.watched_apps import watch_requests
 
 __all__ = ["Cache"]
 
@@ -40,7 +38,7 @@ _NOT_OVERRIDABLE = frozenset(
 T = TypeVar("T")
 
 
-class Cache:
+class Cache(Values):
     """A cache for Quart applications, with the names of Flask-Caching.
 
     .. code-block:: python
@@ -95,6 +93,7 @@ class Cache:
         self.config = _checked_config(config)
         self.with_jinja2_ext = with_jinja2_ext
         self.app: Quart | None = None
+        self._has_several_apps = False
         self.hash_method: HashMethod | None = None
         self.source_check: bool | None = None
         self.enable_signals: bool | None = None
@@ -150,18 +149,25 @@ class Cache:
             store = open_store(settings, serializer)
         app_caches[self] = AppCache(app, settings, store)
         app.after_serving(store.close)
-        watch_requests(app)
+        watch_requests(app, settings.context_variables)
         if self.with_jinja2_ext:
             install(app.jinja_env, self)
+        self._has_several_apps = self.app is not None
         self.app = app
 
     def app_cache(self) -> AppCache:
-        """Return the cache of the current application.
+        """Return the cache of the current application; outside of a context, of the only one.
 
         Raises:
-            RuntimeError: The application is not initialized.
+            RuntimeError: The application is not initialized; or there is no context, and several
+                applications are initialized.
         """
         app: Any = current_app if has_app_context() else self.app
+        if self._has_several_apps and not has_app_context():
+            raise RuntimeError(
+                "this Cache has several applications: use it in the context of one of them, `async"
+                " with app.app_context():`"
+            )
         try:
             app_cache: AppCache = app.extensions["cache"][self]
         except (AttributeError, KeyError):
@@ -169,94 +175,6 @@ class Cache:
                 "this application is not initialized for this Cache: call cache.init_app(app)"
             ) from None
         return app_cache
-
-    async def get(self, key: str) -> Any:
-        """Return the value, or None if it is missing; :meth:`has` tells a stored None apart."""
-        return (await self.get_many(key))[0]
-
-    async def get_many(self, *keys: str) -> list[Any]:
-        """Return the values of several keys, with None for each that is missing."""
-        app_cache = self.app_cache()
-        names = [valid_key(key) for key in keys]
-        missing: list[Record | None] = [None] * len(names)
-        records = await _result(app_cache, app_cache.store.get_many(names), missing)
-        return [_value(app_cache, record) for record in records]
-
-    async def get_dict(self, *keys: str) -> dict[str, Any]:
-        """Return the values of several keys by key, with None for each that is missing."""
-        return dict(zip(keys, await self.get_many(*keys), strict=True))
-
-    async def set(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ASYNC109 - a time to live
-        """Store a value; return whether it was stored.
-
-        Arguments:
-            key: Any string.
-            value: The value; ``CACHE_SERIALIZER`` decides which types are supported.
-            timeout: Seconds to store it; 0 for no limit, ``None`` for ``CACHE_DEFAULT_TIMEOUT``.
-
-        Raises:
-            UncacheableError: The value can't be stored.
-            ValueError: The timeout is invalid.
-        """
-        return bool(await self.set_many({key: value}, timeout))
-
-    async def set_many(self, mapping: Mapping[str, Any], timeout: Timeout = None) -> list[str]:  # noqa: ASYNC109 - a time to live
-        """Store several values by key; return the keys of those that were stored."""
-        app_cache = self.app_cache()
-        records = {valid_key(key): _record(app_cache, value) for key, value in mapping.items()}
-        ttl = timeout_seconds(timeout, app_cache.settings.default_timeout)
-        storing = app_cache.store.set_many(records, ttl)
-        stored = await _result(app_cache, storing, [False] * len(records))
-        return [key for key, done in zip(records, stored, strict=True) if done]
-
-    async def add(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ASYNC109 - a time to live
-        """Store a value if the key is missing; return whether it was stored."""
-        app_cache = self.app_cache()
-        record = _record(app_cache, value)
-        ttl = timeout_seconds(timeout, app_cache.settings.default_timeout)
-        adding = app_cache.store.add(valid_key(key), record, ttl)
-        return await _result(app_cache, adding, default=False)
-
-    async def has(self, key: str) -> bool:
-        """Return whether there is a value under the key, even if it is None."""
-        app_cache = self.app_cache()
-        return await _result(app_cache, app_cache.store.has(valid_key(key)), default=False)
-
-    async def delete(self, key: str) -> bool:
-        """Delete the value under a key; return whether there was one.
-
-        The key of a cached view, for example ``"view//news"`` for the path ``/news``, stands for
-        its responses to all hosts and queries.
-        """
-        return bool(await self.delete_many(key))
-
-    async def delete_many(self, *keys: str) -> list[str]:
-        """Delete the values under several keys; return the keys that had one."""
-        app_cache = self.app_cache()
-        names = [valid_key(key) for key in keys]
-        # Also delete the versions of function results, which may be computed at this moment.
-        calls = [call_version(key) for key in names]
-        deleting = app_cache.store.delete(*names, *calls)
-        deleted = await _result(app_cache, deleting, (False,) * len(keys))
-        return [key for key, done in zip(names, deleted, strict=False) if done]
-
-    async def unlink(self, *keys: str) -> list[str]:
-        """Do the same as :meth:`delete_many`; the name is one of Flask-Caching."""
-        return await self.delete_many(*keys)
-
-    async def delete_tags(self, *tags: str) -> None:
-        """Delete everything that was stored with one of the tags."""
-        await self.delete_many(*(f"tag:{tag}" for tag in tags))
-
-    async def clear(self) -> bool:
-        """Delete all keys that start with ``CACHE_KEY_PREFIX``; return whether that worked."""
-        app_cache = self.app_cache()
-
-        async def clear() -> bool:
-            await app_cache.store.clear()
-            return True
-
-        return await _result(app_cache, clear(), default=False)
 
     def cached(
         self,
@@ -286,13 +204,14 @@ class Cache:
 
         Responses for one visitor are not stored. Those are responses that set a cookie, that are
         ``private`` or ``no-store``, or whose ``Vary`` names a header that is not in *vary*. A
-        response is not stored either if the view or a hook before it reads what tells visitors
-        apart: the session, a cookie, the client's address, the ASGI scope, or a header such as
-        ``X-Api-Key`` or ``X-Forwarded-Host``, unless *vary* names it, or *key_prefix* or
-        *make_cache_key* is a function that reads it as well. A cookie or header that was looked
-        for and missing does no harm: only requests that lack it get the response. A request with
-        a session cookie or an ``Authorization`` header calls the view. A log message names, once,
-        what keeps the responses of a view from being stored.
+        response is not stored either if the view or something before it reads what tells visitors
+        apart: a value in the session, a cookie, the client's address, the ASGI scope, or a header
+        such as ``X-Api-Key`` or ``X-Forwarded-Host``, unless *vary* names it, or *key_prefix* or
+        *make_cache_key* is a function that reads it as well. What was looked for and missing does
+        no harm: only requests that lack it get the response. A request with an ``Authorization``
+        header calls the view. A log message names, once, what keeps the responses of a view from
+        being stored; in debug mode the header ``Cache-Status`` does. In templates,
+        ``per_visitor()`` renders what is for one visitor.
 
         Errors and streams are passed on and not stored.
 
@@ -317,7 +236,8 @@ class Cache:
                 it takes more. A true result calls the function and stores the result.
             response_filter: Gets the result. A false value means not to store it.
             query_string: Whether each query has its own response, whatever the order of the names
-                of its arguments. Otherwise the query is ignored.
+                of its arguments. Otherwise all queries share one, and a response that depends on
+                the query is not stored.
             hash_method: The hash function of the key; ``CACHE_HASH_METHOD`` by default.
             cache_none: Whether the value ``None`` is stored.
             make_cache_key: Gets the arguments and returns the key, instead of *key_prefix*.
@@ -391,6 +311,9 @@ class Cache:
 
         Equal arguments are the same call, whether they are passed by position or by name. An
         instance is identified by its ``__caching_id__()``, by its ``__repr__``, or as itself.
+
+        A result is not shared if the function reads what tells visitors apart, such as a cookie,
+        the session or ``g.user``, and that is no argument.
 
         A synchronous function runs in a thread; the decorated one is always awaited. It has the
         attributes ``uncached``, ``cache_timeout``, ``make_cache_key`` and ``delete_memoized``.
@@ -481,25 +404,6 @@ class Cache:
     async def delete_memoized_verhash(self, function: Any) -> None:
         """Delete all results of a memoized function; the name is one of Flask-Caching."""
         await self.delete_memoized(function)
-
-
-async def _result(app_cache: AppCache, result: Awaitable[T], default: T) -> T:
-    if app_cache.settings.ignore_errors:
-        return await default_if_unavailable(result, default)
-    return await result
-
-
-def _record(app_cache: AppCache, value: Any) -> Record:
-    return Record(app_cache.value_format.encode(value))
-
-
-def _value(app_cache: AppCache, record: Record | None) -> Any:
-    if record is None or not isinstance(record.payload, StoredValue):
-        return None
-    try:
-        return decode_value(record.payload, app_cache.value_format.serializer)
-    except ValueError:
-        return None
 
 
 def _refuse_overrides(cls: type[Cache]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +16,10 @@ from jinja2.parser import Parser
 
 from quartpatterns.caching.keys import call_version, make_template_fragment_key
 from quartpatterns.caching.lookup import CacheRequest, ResultPolicy, cached_result
+from quartpatterns.caching.recording import recording_context
 from quartpatterns.caching.settings import timeout_seconds
+from quartpatterns.caching.sharing import FunctionReads, watch_function
+from quartpatterns.caching.visitor_parts import per_visitor
 
 if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
@@ -23,6 +28,19 @@ __all__ = ["CacheExtension", "install"]
 
 log = logging.getLogger("quartpatterns.caching")
 _CACHE = "_quartpatterns_cache"
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of a fragment, which are evaluated now.
+
+    Arguments:
+        watching: Is closed when they are evaluated.
+        reads: What they have read.
+    """
+
+    watching: ExitStack
+    reads: FunctionReads
 
 
 class CacheExtension(Extension):
@@ -52,19 +70,32 @@ class CacheExtension(Extension):
                 )
             keys = [nodes.Const(f"{parser.name}:{lineno}")]
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
-        # quart-auth gives templates the user itself, so that nobody sees that it is used.
+        # Called before the keys are evaluated, to record what they read.
+        is_constant = all(isinstance(node, nodes.Const) for node in keys)
+        started = nodes.Const(None) if is_constant else self.call_method("_start")
+        # A user that is a text of the template does not record that it is used.
         names = {name.name for node in body for name in node.find_all(nodes.Name)}
-        shows_user = nodes.Const("current_user" in names and len(keys) == 1)
-        call = self.call_method("_fragment", [shows_user, timeout, *keys])
+        in_keys = {name.name for node in keys for name in node.find_all(nodes.Name)}
+        shows_user = nodes.Const("current_user" in names - in_keys and len(keys) == 1)
+        call = self.call_method("_fragment", [started, shows_user, timeout, *keys])
         return nodes.CallBlock(call, [], [], body).set_lineno(lineno)
+
+    def _start(self) -> _Keys:
+        stack = ExitStack()
+        return _Keys(stack, stack.enter_context(watch_function()))
 
     async def _fragment(
         self,
+        started: _Keys | None,
         shows_user: bool,
         timeout: Any,  # noqa: ASYNC109 - a time to live
         *keys: Any,
         caller: Callable[[], Awaitable[str]],
     ) -> str:
+        covered = frozenset[str]()
+        if started is not None:
+            started.watching.close()
+            covered = started.reads.covers()
         for number, key in enumerate(keys, 1):
             if isinstance(key, Undefined):
                 raise UndefinedError(f"key {number} of {{% cache %}} is undefined")
@@ -75,7 +106,7 @@ class CacheExtension(Extension):
             await cache.delete(name)
             return await caller()
 
-        if shows_user:
+        if shows_user and "current_user" not in covered:
             self._report(str(keys[0]), ["current_user"])
             return await caller()
 
@@ -84,8 +115,11 @@ class CacheExtension(Extension):
 
         seconds = timeout_seconds(timeout, app_cache.settings.default_timeout)
         cache_request = CacheRequest(name, seconds, versions={call_version(name): seconds})
-        # Without further keys the fragment is the same for all visitors.
-        policy = ResultPolicy(on_private=None if keys[1:] else partial(self._report, str(keys[0])))
+        policy = ResultPolicy(
+            on_private=partial(self._report, str(keys[0])),
+            covered=lambda: covered,
+            args=keys[1:],
+        )
         text, _ = await cached_result(app_cache, cache_request, render, policy)
         return cast("str", text)
 
@@ -106,4 +140,6 @@ class CacheExtension(Extension):
 def install(environment: Environment, cache: Cache) -> None:
     """Add the tag to the templates of *environment*; fragments are stored in *cache*."""
     setattr(environment, _CACHE, cache)
+    environment.context_class = recording_context(cast("Any", environment.context_class))
     environment.add_extension(CacheExtension)
+    environment.globals["per_visitor"] = cast("Any", per_visitor)

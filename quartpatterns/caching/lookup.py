@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,9 +17,10 @@ from quart import Quart
 
 from quartpatterns.caching.errors import UncacheableError
 from quartpatterns.caching.records import Payload, Record, StoredValue, decode_value
-from quartpatterns.caching.request_reads import watch_function
 from quartpatterns.caching.settings import Settings
+from quartpatterns.caching.sharing import watch_function
 from quartpatterns.caching.stores import Store, default_if_unavailable
+from quartpatterns.caching.visitor_parts import without_parts
 
 __all__ = [
     "AppCache",
@@ -296,14 +297,18 @@ class ResultPolicy:
         cache_none: Whether ``None`` is stored.
         accepts: Gets the result and returns whether to store it.
         is_stale: Gets a stored result and returns whether to compute it nevertheless.
-        on_private: If the key is the same for all visitors: gets what the function has read that
-            may tell them apart. The result is not shared then.
+        on_private: Gets what the function has read that may tell visitors apart, and that is not
+            part of the key. The result is not shared then.
+        covered: Returns what is part of the key.
+        args: The arguments of the function, which are part of the key.
     """
 
     cache_none: bool = False
     accepts: Callable[[Any], Awaitable[bool]] | None = None
     is_stale: Callable[[Any], Awaitable[bool]] | None = None
     on_private: Callable[[Iterable[str]], None] | None = None
+    covered: Callable[[], Collection[str]] = frozenset
+    args: Collection[Any] = ()
 
 
 async def cached_result(
@@ -328,15 +333,15 @@ async def cached_result(
     """
 
     async def compute() -> FreshResult[Any]:
-        if policy.on_private is None:
-            result, read = await function(), set[str]()
-        else:
-            with watch_function() as read:
-                result = await function()
+        covered = policy.covered()
+        with watch_function() as reads, without_parts():
+            result = await function()
+        private = reads.private(covered, policy.args)
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
             raise UncacheableError("a generator can only be read once: return a list instead")
-        if read and policy.on_private is not None:
-            policy.on_private(read)
+        if private:
+            if policy.on_private is not None:
+                policy.on_private(private)
             return FreshResult(result, None, store=True)
         store = (result is not None or policy.cache_none) and (
             policy.accepts is None or await policy.accepts(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blinker import NamedSignal
@@ -19,6 +20,7 @@ from quartpatterns.caching.keys import (
     fingerprint,
     qualified_name,
 )
+from quartpatterns.caching.sharing import watch_function
 
 if TYPE_CHECKING:
     from quartpatterns.caching.extension import Cache
@@ -46,6 +48,8 @@ def function_version(function: Any) -> str:
     instance = getattr(function, "__self__", None)
     if instance is None or isinstance(instance, type):
         return name
+    if not getattr(function, "memoized_by_instance", True):
+        return name  # Its results have no version of their own, so all are deleted.
     return f"{name}:{digest(fingerprint(instance))}"
 
 
@@ -53,6 +57,13 @@ def with_instance(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the arguments of a call, with the instance first if *function* is a bound method."""
     instance = getattr(function, "__self__", None)
     return args if instance is None or (args and args[0] is instance) else (instance, *args)
+
+
+def _covered(make_key: Callable[[], object]) -> frozenset[str]:
+    """Return what is read to make a key, for example by ``__caching_id__``."""
+    with watch_function() as reads:
+        make_key()
+    return reads.covers()
 
 
 class MemoizedCallable(Decorated):
@@ -84,6 +95,7 @@ class MemoizedCallable(Decorated):
         first = next(iter(self._signature.parameters), "")
         # As in Flask-Caching, the name decides: a function in a class body is not a method yet.
         self._is_method = first == "self" and "self" not in options.args_to_ignore
+        self.wrapper.memoized_by_instance = self._is_method
         self._version = function_version(self.wrapper)
 
     async def result(self, call_: Call) -> Any:
@@ -93,8 +105,10 @@ class MemoizedCallable(Decorated):
             versions.append(f"{self._version}:{digest(fingerprint(call_.args[0]))}")
         cache_request = self.cache_request(call_, key, *versions)
         cache_request.versions[self._version] = max(cache_request.ttl, VERSION_TTL)
-        same_for_all = not self._signature.parameters
-        return await self.function_result(call_, cache_request, same_for_all=same_for_all)
+        make_key = partial(self.wrapper.make_cache_key, self.function, *call_.args, **call_.kwargs)
+        bound = self._signature.bind(*call_.args, **call_.kwargs).arguments.items()
+        args = [value for name, value in bound if name not in self.options.args_to_ignore]
+        return await self.function_result(call_, cache_request, partial(_covered, make_key), args)
 
     async def send(self, signal: NamedSignal, call_: Call, key: str, **more: Any) -> None:
         await super().send(signal, call_, key, f=self.function, **more)

@@ -55,12 +55,16 @@ class StoredResponse:
         absent: What the view looked for in the request and did not find, as names of
             :class:`~quartpatterns.caching.request_reads.RequestReads`. Only requests that lack it
             as well get the response.
+        marker: The random text in the marks of parts for each visitor.
+        parts: The templates of these parts, and their variables as JSON.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     absent: tuple[str, ...] = ()
+    marker: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 Payload = StoredResponse | StoredValue | None
@@ -218,6 +222,7 @@ def _serialize(record: Record) -> bytes:
     payload = record.payload
     if isinstance(payload, StoredResponse):
         head += ["response", payload.status, payload.headers, payload.absent]
+        head += [payload.marker, payload.parts]
         data = payload.body
     elif payload is None:
         head.append("not shareable")
@@ -242,10 +247,14 @@ def _deserialize(body: bytes) -> Record | None:
         return None
 
 
-def _response(status: object, headers: object, absent: object, *, body: bytes) -> StoredResponse:
+def _response(
+    status: object, headers: object, absent: object, marker: object, parts: object, *, body: bytes
+) -> StoredResponse:
     pairs = cast("list[tuple[object, object]]", headers)
     if not isinstance(status, int):
         raise TypeError("a status must be an integer")
     fields = tuple((str(name), str(value)) for name, value in pairs)
     names = tuple(map(str, cast("list[object]", absent)))
-    return StoredResponse(status, fields, body, names)
+    templates = cast("list[tuple[object, object]]", parts)
+    stored = tuple((str(name), str(variables)) for name, variables in templates)
+    return StoredResponse(status, fields, body, names, str(marker), stored)

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from quart.wrappers.response import DataBody
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.languages import negotiated_headers, url_language
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
 from quartpatterns.caching.records import (
     Payload,
@@ -27,21 +28,16 @@ from quartpatterns.caching.records import (
     ValueFormat,
     decode_value,
 )
-from quartpatterns.caching.request_reads import (
-    AUTHORIZATION,
-    SESSION,
-    KeyReads,
-    RequestReads,
-    ViewReads,
-    watch_view,
-)
+from quartpatterns.caching.request_names import of_cookies
+from quartpatterns.caching.request_reads import RequestReads
 from quartpatterns.caching.settings import Timeout, timeout_seconds
+from quartpatterns.caching.sharing import KeyReads, ViewReads, credentials, watch_view
+from quartpatterns.caching.visitor_parts import Parts, collecting_parts
 
 __all__ = [
     "CachedResponse",
     "ViewCall",
     "cached_response",
-    "credentials",
     "is_view",
     "request_digest",
     "unwrapped",
@@ -108,6 +104,8 @@ class ViewCall:
         etag: Whether a response gets an ``ETag``, and 304 answers a client that has it.
         value: Encodes a result that is not a response, of a function that is not a view.
         on_private: Gets what keeps a response from being stored.
+        on_one_visitor: Gets how a response shows that it is for one visitor.
+        reasons: Why the response is not stored.
     """
 
     current: Request
@@ -119,6 +117,8 @@ class ViewCall:
     etag: bool = False
     value: ValueFormat | None = None
     on_private: Callable[[Iterable[str]], None] | None = None
+    on_one_visitor: Callable[[str], None] | None = None
+    reasons: list[str] = field(default_factory=list[str])
 
     def private_names(self, names: Iterable[str]) -> list[str]:
         """Return those of *names* that the request has, and that are not part of the key."""
@@ -142,8 +142,16 @@ class ViewCall:
 
     def report(self, names: Iterable[str]) -> None:
         """Report that a response is not stored, because *names* were read."""
+        names = list(names)
+        self.reasons += names
         if self.on_private is not None:
             self.on_private(names)
+
+    def report_one_visitor(self, reason: str) -> None:
+        """Report that a response is not stored, because it is for one visitor."""
+        self.reasons.append(reason)
+        if self.on_one_visitor is not None:
+            self.on_one_visitor(reason)
 
     def may_get(self, payload: Payload) -> bool:
         """Return whether the request lacks what the view has found missing."""
@@ -153,8 +161,9 @@ class ViewCall:
 def request_digest(current: Request, headers: Headers, vary: Collection[str]) -> str:
     """Return a hash of everything but the path that tells requests apart.
 
-    That is the scheme, host, mount point and the headers in *vary*. A hash keeps the values of
-    cookies out of the keys.
+    That is the scheme, host, mount point, the language of the URL and the headers in *vary*. With
+    the language, a page whose key is one text is still stored for each language. A hash keeps the
+    values of cookies out of the keys.
     """
     parts: tuple[object, ...] = (
         current.scheme,
@@ -164,24 +173,10 @@ def request_digest(current: Request, headers: Headers, vary: Collection[str]) ->
     )
     if current.method not in ("GET", "HEAD"):
         parts = (*parts, current.method)
+    if (language := url_language()) is not None:
+        parts = (*parts, language)
     text = repr(parts).encode(errors="surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
-
-
-def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[str]) -> list[str]:
-    """Return which credentials the request has that are not part of the key.
-
-    These are an ``Authorization`` header and the cookie of the session. The view need not read
-    them itself: other code may have done so, and Quart opens the session before all hooks.
-    """
-    found = reads.present((AUTHORIZATION,), vary, covered)
-    if SESSION not in covered and "cookie" not in vary:
-        if reads.has_session or (
-            "Cookie" in reads.headers
-            and current_app.session_interface.get_cookie_name(current_app) in reads.cookies
-        ):
-            found.append(SESSION)
-    return found
 
 
 def wraps_function(view: Any, function: Any) -> bool:
@@ -240,6 +235,11 @@ async def cached_response(
     response: Any
     if isinstance(found.payload, StoredResponse):
         response = _to_response(found.payload)
+        parts = Parts(found.payload.marker, list(found.payload.parts))
+        await _fill(response, parts, found.payload.body, current)
+        _add_vary(response, found.payload.absent)
+        if parts.templates and view_call.etag and response.status_code == 200:
+            response.set_etag(_etag(await response.get_data(as_text=False)))
     else:
         assert isinstance(found.payload, StoredValue) and view_call.value is not None
         try:
@@ -265,7 +265,7 @@ async def make_conditional(response: Any, current: Request) -> None:
 async def _fresh_response(
     view: Callable[[], Awaitable[Any]], view_call: ViewCall, cache_request: CacheRequest
 ) -> FreshResult[Any]:
-    with watch_view(view_call.reads, view_call.key) as seen:
+    with watch_view(view_call.reads, view_call.key) as seen, collecting_parts() as parts:
         returned = await view()
         if isinstance(returned, CachedResponse):
             _set_timeout(cache_request, returned.timeout)
@@ -277,10 +277,22 @@ async def _fresh_response(
     if is_value:
         return await _fresh_value(returned, view_call, seen)
     fresh = await _judged(response, returned, view_call, seen)
+    if parts.templates and (body := await _body(response)) is not None:
+        if isinstance(fresh.payload, StoredResponse):
+            stored = replace(fresh.payload, marker=parts.marker, parts=tuple(parts.templates))
+            fresh = replace(fresh, payload=_without_validators(stored))
+        if _revalidated.get() != cache_request.key:  # Nobody sees that response.
+            await _fill(response, parts, body, view_call.current)
+            if view_call.etag and response.status_code == 200:
+                response.set_etag(_etag(await _body(response) or b""), overwrite=True)
+    if isinstance(fresh.payload, StoredResponse):
+        _add_vary(response, fresh.payload.absent)
     if view_call.etag:
-        if isinstance(fresh.payload, StoredResponse) and fresh.payload.status == 200:
+        if parts.templates:
+            pass
+        elif isinstance(fresh.payload, StoredResponse) and fresh.payload.status == 200:
             if "ETag" not in response.headers:
-                response.set_etag(hashlib.blake2b(fresh.payload.body, digest_size=16).hexdigest())
+                response.set_etag(_etag(fresh.payload.body))
                 fresh = replace(fresh, payload=_to_stored(response, fresh.payload))
         await make_conditional(response, view_call.current)
     return fresh
@@ -291,19 +303,30 @@ async def _judged(
 ) -> FreshResult[ResponseTypes]:
     """Return the response with what to store of it."""
     body = await _body(response)
-    if body is None:  # a stream or a file
+    if body is None:
+        view_call.reasons.append("stream or file")
         return FreshResult(response, None, store=True)
     if _is_error(response):
+        view_call.reasons.append(f"status {response.status_code}")
         return FreshResult(response, None, store=False)
     if private := view_call.private_names(seen.names) + view_call.private_globals(seen):
         view_call.report(private)
         return FreshResult(response, None, store=True)
     vary = view_call.vary
-    if any(name == SESSION or name.startswith("cookie") for name in view_call.key.covered):
+    if any(map(of_cookies, view_call.key.covered)):
         vary = [*vary, "cookie"]
-    if seen.modified or not _is_shareable(response, vary):
+    negotiated = negotiated_headers(view_call.current)
+    if seen.modified:
+        view_call.report_one_visitor("the session was modified")
+    elif (reason := _for_one_visitor(response, vary, negotiated)) is not None:
+        if reason in ("private", "no-store"):
+            view_call.reasons.append(reason)  # The view has said so itself.
+        else:
+            view_call.report_one_visitor(reason)
+    if view_call.reasons:
         return FreshResult(response, None, store=True)
     if view_call.accepts is not None and not await view_call.accepts(returned):
+        view_call.reasons.append("response_filter")
         return FreshResult(response, None, store=False)
     absent = view_call.absent_names(seen)
     stored = StoredResponse(response.status_code, (), body, absent)
@@ -318,6 +341,7 @@ async def _fresh_value(returned: Any, view_call: ViewCall, seen: ViewReads) -> F
         *view_call.private_names(read),
         *view_call.private_globals(seen),
         *view_call.absent_names(seen),
+        *(set(negotiated_headers(view_call.current)) - set(view_call.vary)),
     ]
     if private:
         view_call.report(private)
@@ -378,15 +402,58 @@ def _is_error(response: ResponseTypes) -> bool:
     return not 200 <= status < 400 or status in (206, 304)
 
 
-def _is_shareable(response: ResponseTypes, vary: Collection[str]) -> bool:
-    """Return whether all visitors who send the same headers *vary* may get the response."""
-    cache_control = response.cache_control
-    return (
-        "Set-Cookie" not in response.headers
-        and {header.lower() for header in response.vary} <= set(vary)
-        and not cache_control.no_store
-        and not cache_control.private
-    )
+def _for_one_visitor(
+    response: ResponseTypes, vary: Collection[str], negotiated: Collection[str]
+) -> str | None:
+    """Return how the response shows that not all who send the same headers *vary* may get it.
+
+    Arguments:
+        response: The response of the view.
+        vary: The headers that are part of the key.
+        negotiated: The headers that ``Vary`` will have, which is set after the view.
+    """
+    if "Set-Cookie" in response.headers:
+        return "Set-Cookie"
+    named = {header.lower() for header in response.vary} | set(negotiated)
+    if others := sorted(named - set(vary)):
+        return f"Vary: {', '.join(others)}"
+    if response.cache_control.no_store:
+        return "no-store"
+    return "private" if response.cache_control.private else None
+
+
+def _add_vary(response: ResponseTypes, absent: Iterable[str]) -> None:
+    """Tell other caches that the response is for those who lack what was looked for."""
+    for name in absent:
+        kind, _, key = name.partition(" ")
+        if of_cookies(name):
+            response.vary.add("Cookie")
+        elif kind == "header":
+            response.vary.add(key.title())
+
+
+async def _fill(response: Any, parts: Parts, body: bytes, current: Request) -> None:
+    """Put the parts for this visitor into the response, which no other cache may share then."""
+    if not parts.templates:
+        return
+    # Nobody sees the body for HEAD, so that it must not take a message away.
+    filled = await parts.fill(body, render=current.method != "HEAD")
+    response.set_data(filled)
+    if current.method == "HEAD":
+        response.headers.pop("Content-Length", None)
+    response.cache_control.public = False
+    response.cache_control.private = True
+
+
+def _without_validators(stored: StoredResponse) -> StoredResponse:
+    """Return the response without the headers that identify one body."""
+    validators = ("etag", "last-modified", "content-length", "content-md5")
+    headers = tuple(pair for pair in stored.headers if pair[0].lower() not in validators)
+    return replace(stored, headers=headers)
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def _is_conditional(current: Request) -> bool:

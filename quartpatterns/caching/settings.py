@@ -19,10 +19,11 @@ from quartpatterns._shared.settings import (
     invalid_setting,
     refuse_unknown,
 )
+from quartpatterns._shared.settings_of.caching import SETTINGS
 from quartpatterns.caching.records import ValueFormat
 
-__all__ = ["DEFAULTS", "HashMethod", "Settings", "Timeout", "check_hash_method", "read_settings"]
-__all__ += ["timeout_seconds"]
+__all__ = ["DEFAULTS", "SETTINGS", "HashMethod", "Settings", "Timeout", "check_hash_method"]
+__all__ += ["read_settings", "timeout_seconds"]
 
 HashMethod = Callable[..., Any]
 """A hash function such as ``hashlib.sha256``."""
@@ -30,67 +31,8 @@ HashMethod = Callable[..., Any]
 Timeout = float | timedelta | None
 """How long a value is stored: seconds, 0 for no limit, ``None`` for the default."""
 
-DEFAULTS: dict[str, Any] = {
-    # SimpleCache (memory), RedisCache, RedisSentinelCache, RedisClusterCache, MemcachedCache,
-    # FileSystemCache, NullCache, which stores nothing, or a class such as cachelib.DynamoDbCache.
-    "CACHE_TYPE": "SimpleCache",
-    # Arguments of a class in CACHE_TYPE.
-    "CACHE_ARGS": (),
-    # Seconds that a value is stored if no timeout is given; 0 is no limit.
-    "CACHE_DEFAULT_TIMEOUT": 300,
-    # The start of every key in a shared store; None is "cache:<app.name>:".
-    "CACHE_KEY_PREFIX": None,
-    # The number of values in memory; beyond it the least recently used value is evicted.
-    "CACHE_THRESHOLD": 500,
-    # The folder of a FileSystemCache.
-    "CACHE_DIR": None,
-    # The server of a RedisCache: redis://, rediss:// or unix://; None uses the next four.
-    "CACHE_REDIS_URL": None,
-    # A host name or address, or a client: redis.Redis(...) or redis.asyncio.Redis(...).
-    "CACHE_REDIS_HOST": "localhost",
-    "CACHE_REDIS_PORT": 6379,
-    "CACHE_REDIS_PASSWORD": None,
-    # None is 0, or the database in CACHE_REDIS_URL.
-    "CACHE_REDIS_DB": None,
-    # The servers of a RedisSentinelCache, and the name of the service.
-    "CACHE_REDIS_SENTINELS": (("127.0.0.1", 26379),),
-    "CACHE_REDIS_SENTINEL_MASTER": "mymaster",
-    "CACHE_REDIS_SENTINEL_PASSWORD": None,
-    # Servers of a RedisClusterCache: "host:port,host:port", or pairs.
-    "CACHE_REDIS_CLUSTER": None,
-    # The servers of a MemcachedCache: "host:port" or pairs.
-    "CACHE_MEMCACHED_SERVERS": ("127.0.0.1:11211",),
-    "CACHE_MEMCACHED_USERNAME": None,
-    "CACHE_MEMCACHED_PASSWORD": None,
-    # Seconds to wait for an answer of Redis, Memcached or the disk.
-    "CACHE_STORE_TIMEOUT": 1.0,
-    # Seconds for which a store that has failed is not called.
-    "CACHE_RETRY_AFTER": 1.0,
-    # The number of connections to Redis or Memcached that a process opens on one event loop.
-    "CACHE_MAX_CONNECTIONS": 20,
-    # Options of the Redis or Memcached client, of diskcache, or of a class in CACHE_TYPE.
-    "CACHE_OPTIONS": None,
-    # Whether an unavailable store is a cache miss; False makes get, set and the others raise.
-    "CACHE_IGNORE_ERRORS": True,
-    # Seconds that a worker waits for a result that another worker computes.
-    "CACHE_LOCK_TIMEOUT": 30.0,
-    # "json", "pickle", which needs a SECRET_KEY, or an object or class with dumps and loads.
-    "CACHE_SERIALIZER": "json",
-    # Whether the code of a decorated function is part of its cache keys.
-    "CACHE_SOURCE_CHECK": False,
-    # The hash function of queries and arguments in keys; None is hashlib.sha256.
-    "CACHE_HASH_METHOD": None,
-    # Whether signals are sent.
-    "CACHE_ENABLE_SIGNALS": False,
-    # False warns if the cache is a NullCache.
-    "CACHE_NO_NULL_WARNING": True,
-}
-INSTEAD = {
-    "CACHE_FILE_HASH_METHOD": "diskcache names the files; remove it",
-    "CACHE_UWSGI_NAME": "uWSGI serves no ASGI; use CACHE_TYPE = 'RedisCache' or 'MemcachedCache'",
-    "CACHE_GCS_BUCKET": "use CACHE_TYPE = 'RedisCache', 'FileSystemCache', or a class of your own",
-}
-"""Settings of Flask-Caching that are not supported, and what to use instead."""
+DEFAULTS = SETTINGS.defaults
+"""The default of each setting."""
 
 BACKENDS = {
     "SimpleCache": "memory",
@@ -107,8 +49,8 @@ REFUSED_BACKENDS = {
         "use 'MemcachedCache', which reads CACHE_MEMCACHED_USERNAME; values over 1 MB belong in"
         " 'RedisCache' or 'FileSystemCache'"
     ),
-    "UWSGICache": INSTEAD["CACHE_UWSGI_NAME"],
-    "GoogleCloudStorageCache": INSTEAD["CACHE_GCS_BUCKET"],
+    "UWSGICache": SETTINGS.instead["CACHE_UWSGI_NAME"],
+    "GoogleCloudStorageCache": SETTINGS.instead["CACHE_GCS_BUCKET"],
 }
 """Values of ``CACHE_TYPE`` of Flask-Caching that are not supported, and what to use instead."""
 
@@ -122,7 +64,7 @@ _DISK_OPTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Validated settings; the comments of :data:`DEFAULTS` explain each value."""
+    """Validated settings; ``SETTINGS`` explains each value."""
 
     backend: str
     factory: Callable[..., Any] | None
@@ -150,6 +92,7 @@ class Settings:
     source_check: bool
     hash_method: HashMethod
     enable_signals: bool
+    context_variables: tuple[str, ...]
 
 
 def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
@@ -162,13 +105,19 @@ def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
     Raises:
         SettingError: A value is invalid, or a setting is unknown; the message names the setting.
     """
-    refuse_unknown(config, "CACHE_", DEFAULTS, INSTEAD)
+    refuse_unknown(config, SETTINGS.prefixes, SETTINGS, SETTINGS.instead)
     reader = SettingsReader(config, DEFAULTS)
     backend, factory, path = _backend(reader)
     options = reader.optional(reader.mapping, "CACHE_OPTIONS", secret=True) or {}
     prefix = reader.optional(reader.text, "CACHE_KEY_PREFIX", empty=True)
     default = reader.optional(reader.seconds, "CACHE_DEFAULT_TIMEOUT", zero=True)
     threshold = reader.count("CACHE_THRESHOLD")
+    if backend == "disk" and threshold != DEFAULTS["CACHE_THRESHOLD"]:
+        raise SettingError(
+            "CACHE_THRESHOLD",
+            "CACHE_THRESHOLD is for a cache in memory. A FileSystemCache is limited by its bytes:"
+            ' CACHE_OPTIONS = {"size_limit": 2**28}.',
+        )
     if backend != "custom":
         # Flask-Caching has these as options of each of its classes.
         of_options = SettingsReader({f"CACHE_OPTIONS {key}": options[key] for key in options})
@@ -235,6 +184,7 @@ def read_settings(config: Mapping[str, Any], app_name: str) -> Settings:
             "CACHE_HASH_METHOD", reader.value("CACHE_HASH_METHOD") or hashlib.sha256
         ),
         enable_signals=reader.boolean("CACHE_ENABLE_SIGNALS"),
+        context_variables=reader.strings("CACHE_CONTEXT_VARIABLES"),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 
 import click
 from quart import Quart
@@ -14,6 +16,9 @@ from quartpatterns.compare.applications import load_application
 from quartpatterns.tasks import TasksUnavailableError, run_worker
 
 __all__ = ["command"]
+
+EXIT_TIMEOUT = 1.0
+"""Seconds that threads which tasks have started have to end, after the worker has."""
 
 EPILOG = """
 \b
@@ -27,9 +32,9 @@ TASKS_QUEUE_NAME must be the same in the worker and in the server. The worker al
 startup and shutdown functions of the application.
 \b
 After Ctrl-C or SIGTERM, the worker starts no more jobs. Running jobs have
-TASKS_SHUTDOWN_TIMEOUT seconds to finish; then they are queued again. A second signal
-stops the worker immediately. Another worker restarts its jobs after TASKS_LEASE seconds, as
-after a crash.
+TASKS_SHUTDOWN_TIMEOUT seconds to finish; then they are queued again. The worker does not wait for
+threads: the job of a thread that still runs starts again after TASKS_LEASE seconds. A second
+signal stops the worker immediately, as a crash does.
 \b
 Exit code: 0 after a signal or a burst, 1 if the application or Redis failed, 2 for a
 usage error.
@@ -52,11 +57,25 @@ def command(name: str, burst: bool, verbose: bool) -> None:
     )
     app = _load(name)
     try:
-        asyncio.run(run_worker(app, burst=burst))
+        asyncio.run(_run(app, burst=burst))
     except TasksUnavailableError as error:
         raise click.ClickException(f"{error.description} ({error.__cause__})") from error
     except RedisError as error:
         raise click.ClickException(f"Redis: {error}") from error
+
+
+async def _run(app: Quart, *, burst: bool) -> None:
+    await run_worker(app, burst=burst)
+    # asyncio.run() waits for the threads of asyncio, which a task may have left at work.
+    exit = threading.Timer(EXIT_TIMEOUT, _exit)
+    exit.daemon = True
+    exit.start()
+
+
+def _exit() -> None:
+    logging.getLogger("quartpatterns.tasks").warning("threads still run; the worker exits")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _load(name: str) -> Quart:
@@ -71,4 +90,6 @@ def _load(name: str) -> Quart:
             f"{name} has no task: decorate a function with @tasks.task, and import its module"
             " where the application is created"
         )
+    if tasks.settings.eager:
+        raise UsageProblem(f"{name} runs its jobs itself: remove TASKS_EAGER from its settings")
     return app

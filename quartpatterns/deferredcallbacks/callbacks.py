@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from quart import Response, has_request_context, has_websocket_context
@@ -13,38 +13,17 @@ from quart.ctx import after_this_websocket as quart_after_this_websocket
 from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 
-from quartpatterns._shared.calling import call
+from quartpatterns._shared.after_request import (
+    after_this_request,
+    no_request,
+    with_optional_result,
+)
 
 __all__ = ["after_response", "after_this_request", "after_this_websocket"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Callback = TypeVar("Callback", bound=Callable[[Any], Any])
-
-
-def after_this_request(func: Callback) -> Callback:
-    """Call *func* with the response of the current request before the response is sent.
-
-    The callback may change the response and return nothing, or return another response. Quart's
-    own function of this name requires that it returns one. The callbacks of a request are called
-    in the order of registration, also for error pages. They are called before ``after_request``
-    functions, and before the session is saved. See Flask's page "Deferred Request Callbacks".
-
-    Arguments:
-        func: A function or coroutine function that takes the response.
-
-    Returns:
-        *func*, so that this can be used as a decorator.
-
-    Raises:
-        RuntimeError: There is no active request, or it is a websocket.
-
-    .. versionadded:: 0.1
-    """
-    if not has_request_context():
-        raise _no_request("after_this_request")
-    quart_after_this_request(_with_optional_result(func))
-    return func
 
 
 def after_this_websocket(func: Callback) -> Callback:
@@ -66,7 +45,7 @@ def after_this_websocket(func: Callback) -> Callback:
         raise RuntimeError(
             "Call after_this_websocket in a websocket handler; in a view, use after_this_request."
         )
-    quart_after_this_websocket(_with_optional_result(func))
+    quart_after_this_websocket(with_optional_result(func))
     return func
 
 
@@ -92,7 +71,7 @@ def after_response(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -
     .. versionadded:: 0.1
     """
     if not has_request_context():
-        raise _no_request("after_response")
+        raise no_request("after_response")
     app: Any = request_ctx.app
     start: Callable[[], None] = partial(app.add_background_task, func, *args, **kwargs)
 
@@ -109,21 +88,3 @@ def after_response(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -
 
     quart_after_this_request(register)
     return func
-
-
-def _no_request(name: str) -> RuntimeError:
-    return RuntimeError(
-        f"Call {name} while a request is handled: in a view or in a before_request function. In a"
-        " websocket handler, use after_this_websocket."
-    )
-
-
-def _with_optional_result(func: Callable[[T], Any]) -> Callable[[T], Any]:
-    """Return a function that returns its argument if *func* returns ``None``."""
-
-    @wraps(func)
-    async def wrapper(response: T) -> Any:
-        result: Any = await call(func, response)
-        return response if result is None else result
-
-    return wrapper

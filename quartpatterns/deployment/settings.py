@@ -382,7 +382,7 @@ def _host(
         raise table.invalid("python", python, 'a version such as "3.12", or an absolute path')
     host = Host(
         name=key,
-        address=table.text("address", key),
+        address=_address(table, key),
         port=table.port("port"),
         user=table.text("user", getpass.getuser(), pattern=_USER),
         folder=PurePosixPath(folder),
@@ -396,6 +396,19 @@ def _host(
     )
     table.refuse_unknown_keys()
     return host
+
+
+def _address(table: _Table, key: str) -> str:
+    address = table.text("address", key)
+    # Fabric and Ansible accept user@host:port and addresses in brackets.
+    if re.search(r"[@/\s\[\]]", address) or re.fullmatch(r"[^:]*:\d*", address):
+        raise table.invalid(
+            "address",
+            address,
+            "a host name or an IP address alone; the user and the port are settings of their own,"
+            ' { address = "web1.example.org", user = "shop", port = 2222 }',
+        )
+    return address
 
 
 def _file_of_host(files: _Table, target: str, host: str) -> str:

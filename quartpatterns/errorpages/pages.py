@@ -6,21 +6,29 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from jinja2 import TemplateNotFound
 from markupsafe import escape
-from quart import Quart, current_app, has_request_context, render_template, request
+from quart import (
+    Quart,
+    current_app,
+    has_request_context,
+    has_websocket_context,
+    render_template,
+    request,
+    websocket,
+)
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from quartpatterns._shared.error_formats import EXTENSION, ErrorFormat, prefers_data
 from quartpatterns._shared.settings import SettingsReader, apply_defaults
 from quartpatterns._shared.threads import run_sync
+from quartpatterns.errorpages.field_errors import InvalidRequest, find_invalid_request
 from quartpatterns.errorpages.request_ids import DEFAULTS, RequestIDFilter, id_header, request_id
 
 __all__ = ["APIError", "ErrorFormat", "ErrorPages"]
-
-ErrorFormat = Literal["html", "problem"]
 
 PROBLEM = "application/problem+json"
 """The media type of a problem document (RFC 9457)."""
@@ -84,9 +92,10 @@ class ErrorPages:
     """Answers each error with a page or a problem document, and with the id of the request.
 
     Browsers get the template for the status, or a plain page. Programs get a problem document (RFC
-    9457). The ``Accept`` header decides, unless *blueprints* or *prefixes* set the format. An
-    :class:`APIError` is always answered as JSON, and as a problem document if the client prefers
-    that.
+    9457). The ``Accept`` header decides, and whether the client has sent JSON, unless *blueprints*
+    or *prefixes* set the format. An :class:`APIError` is always answered as JSON, and as a problem
+    document if the client prefers that. If quart-schema has refused the request, the member
+    ``errors`` has the fields.
 
     Error handlers of the application take precedence, whether they are registered before or after
     this class is used. Exceptions that have their own response are not changed. If ``TESTING``,
@@ -141,6 +150,7 @@ class ErrorPages:
         apply_defaults(app, DEFAULTS)
         reader = SettingsReader(app.config)
         reader.optional(reader.text, "REQUEST_ID_HEADER", example=DEFAULTS["REQUEST_ID_HEADER"])
+        app.extensions[EXTENSION] = self
         # By name, because app.logger would configure logging before the application does.
         logging.getLogger(app.name).addFilter(_FILTER)
         handlers = app.error_handler_spec[None][None]
@@ -160,21 +170,29 @@ class ErrorPages:
 
     async def handle_http_exception(self, error: HTTPException) -> Any:
         """Handle HTTP errors, and other exceptions as ``InternalServerError``."""
-        # A websocket has no page; a redirect and an exception with a response are not errors.
-        if not has_request_context() or error.response is not None or (error.code or 0) < 400:
+        # A redirect and an exception with a response are not errors.
+        if error.response is not None or (error.code or 0) < 400:
             return error
         code = error.code or 500
+        if has_websocket_context():
+            return self._websocket_response(error)
+        if not has_request_context():
+            return error
+        invalid = await find_invalid_request(error)
+        if isinstance(invalid, HTTPException):
+            return await current_app.handle_http_exception(invalid)
         # Quart has logged an uncaught exception already.
         if getattr(error, "original_exception", None) is None:
             level = logging.ERROR if code >= 500 else logging.INFO
             current_app.logger.log(level, "%s on request %s %r", code, request.method, request.path)
-        error_format = self._configured_format()
-        offered = ["text/html", PROBLEM, "application/json"]
-        best = request.accept_mimetypes.best_match(offered, "text/html")
-        if error_format == "html" or (error_format is None and best == "text/html"):
-            content, content_type = await self._page(error), "text/html; charset=utf-8"
+        error_format = self.configured_format()
+        if error_format == "html" or (error_format is None and not prefers_data()):
+            content, content_type = await self._page(error, invalid), "text/html; charset=utf-8"
+        elif invalid is None:
+            return self.problem_response(error)
         else:
-            content, content_type = json.dumps(_problem(code, _description(error))), PROBLEM
+            members = {"errors": invalid.errors}
+            content, content_type = json.dumps(_problem(code, invalid.detail, members)), PROBLEM
         response = current_app.response_class(content, content_type=content_type)
         return _finish(response, code, error.get_headers(), error_format is None)
 
@@ -182,7 +200,7 @@ class ErrorPages:
         """Handle an :class:`APIError`."""
         if not has_request_context():
             raise error
-        error_format = self._configured_format()
+        error_format = self.configured_format()
         best = request.accept_mimetypes.best_match(["application/json", PROBLEM])
         if error_format == "problem" or (error_format is None and best == PROBLEM):
             content = _problem(error.status_code, error.message, error.payload)
@@ -193,21 +211,35 @@ class ErrorPages:
         response.content_type = content_type
         return _finish(response, error.status_code, (), error_format is None)
 
-    def _configured_format(self) -> ErrorFormat | None:
-        """Return the format that *blueprints* or *prefixes* have for this request."""
-        for name in request.blueprints:
+    def _websocket_response(self, error: HTTPException) -> Any:
+        """Return the response to a handshake, which a server sends if it can."""
+        if self.configured_format() != "problem":
+            return error
+        return self.problem_response(error)
+
+    def problem_response(self, error: HTTPException) -> Any:
+        """Return the response to *error* as a problem document, whatever the format is."""
+        code = error.code or 500
+        content = json.dumps(_problem(code, _description(error)))
+        response = current_app.response_class(content, content_type=PROBLEM)
+        return _finish(response, code, error.get_headers(), self.configured_format() is None)
+
+    def configured_format(self) -> ErrorFormat | None:
+        """Return the format that *blueprints* or *prefixes* have for this request or websocket."""
+        current = websocket if has_websocket_context() else request
+        for name in current.blueprints:
             if name in self.blueprints:
                 return self.blueprints[name]
-        path = request.path
+        path = current.path
         matching = [p for p in self.prefixes if path == p or path.startswith(f"{p}/")]
         return self.prefixes[max(matching, key=len)] if matching else None
 
-    async def _page(self, error: HTTPException) -> str:
+    async def _page(self, error: HTTPException, invalid: InvalidRequest | None) -> str:
         code = error.code or 500
         context = {
             "code": code,
             "name": error.name,
-            "description": _description(error),
+            "description": _description(error) if invalid is None else str(invalid),
             "request_id": request_id(),
         }
         if template := self.templates.get(code, self.default):

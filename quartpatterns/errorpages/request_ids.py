@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
-from quart import current_app, has_request_context, request
+from quart import current_app, has_request_context, has_websocket_context, request, websocket
 
-__all__ = ["DEFAULTS", "RequestIDFilter", "request_id"]
+from quartpatterns._shared.settings_of.errorpages import SETTINGS
 
-DEFAULTS: Mapping[str, Any] = {"REQUEST_ID_HEADER": "X-Request-ID"}
-"""The settings. ``REQUEST_ID_HEADER`` is the header with the id; ``None`` reads and sends none."""
+__all__ = ["DEFAULTS", "SETTINGS", "RequestIDFilter", "request_id"]
+
+DEFAULTS = SETTINGS.defaults
+"""The default of each setting."""
 
 # A client's value is written to the log, so it has no line breaks, no percent signs and a limit.
 _VALID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}")
@@ -21,22 +22,23 @@ _SCOPE_KEY = "quartpatterns.request_id"
 
 
 def request_id() -> str:
-    """Return the id of the current request.
+    """Return the id of the current request or websocket.
 
     It is the value of the header ``REQUEST_ID_HEADER`` if that is valid, or else a new one.
 
     Raises:
-        RuntimeError: There is no active request.
+        RuntimeError: There is no active request or websocket.
 
     .. versionadded:: 0.1
     """
-    scope: Any = request.scope
+    current = websocket if has_websocket_context() else request
+    scope: Any = current.scope
     if _SCOPE_KEY not in scope:
         header = id_header()
-        value = request.headers.get(header, "") if header else ""
+        value = current.headers.get(header, "") if header else ""
         scope[_SCOPE_KEY] = value if _VALID.fullmatch(value) else uuid.uuid4().hex
-    current: str = scope[_SCOPE_KEY]
-    return current
+    known: str = scope[_SCOPE_KEY]
+    return known
 
 
 def id_header() -> str | None:

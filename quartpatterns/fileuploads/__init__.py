@@ -21,6 +21,7 @@
 from __future__ import annotations
 
 from quartpatterns._shared.extras import requires_extra
+from quartpatterns._shared.settings_of.fileuploads import SETTINGS
 
 with requires_extra("fileuploads", "filetype", "multipart"):
     from quartpatterns.fileuploads.configuration import (
@@ -78,6 +79,7 @@ __all__ = [
     "EXECUTABLES",
     "IMAGES",
     "SCRIPTS",
+    "SETTINGS",
     "SOURCE",
     "TEXT",
     "VIDEO",

@@ -15,6 +15,7 @@ from quart.typing import ResponseReturnValue
 
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.settings import SettingError, SettingsReader, refuse_unknown
+from quartpatterns._shared.settings_of.fileuploads import OF_A_SET, SETTINGS
 from quartpatterns.fileuploads.downloads import send_upload
 from quartpatterns.fileuploads.extension_api import addslash
 from quartpatterns.fileuploads.folder import Folder
@@ -23,21 +24,7 @@ from quartpatterns.fileuploads.uploads import EXTENSION_KEY, UploadConfiguration
 
 __all__ = ["MissingDestinationError", "config_for_set", "configure_uploads"]
 
-SHARED = {
-    "UPLOADS_DEFAULT_DEST": None,
-    "UPLOADS_DEFAULT_URL": None,
-    "UPLOADS_AUTOSERVE": False,
-    "UPLOADS_CHECK_CONTENT": True,
-}
-OF_A_SET = {
-    "DEST": None,
-    "URL": None,
-    "ALLOW": (),
-    "DENY": (),
-    "STORE": None,
-    "FSYNC": False,
-    "CHECK_CONTENT": None,
-}
+SHARED = {key: value for key, value in SETTINGS.defaults.items() if key != "REDIS_URL"}
 
 
 class MissingDestinationError(SettingError, RuntimeError):
@@ -80,7 +67,7 @@ def configure_uploads(
 
     .. versionadded:: 0.1
     """
-    refuse_unknown(app.config, "UPLOADS_", SHARED)
+    refuse_unknown(app.config, "UPLOADS_", SHARED, SETTINGS.instead)
     first = [upload_sets] if isinstance(upload_sets, UploadSet) else upload_sets
     configurations: dict[str, UploadConfiguration] = app.extensions.setdefault(EXTENSION_KEY, {})
     # The name that it has in Flask-Reuploaded.
@@ -119,7 +106,7 @@ def config_for_set(
         raise TypeError(f"expected an UploadSet, not {uset!r}")
     name = uset.name
     prefix = f"UPLOADED_{name.upper()}_"
-    settings = {f"{prefix}{key}": value for key, value in OF_A_SET.items()}
+    settings = {f"{prefix}{key}": one.default for key, one in OF_A_SET.items()}
     refuse_unknown(app.config, prefix, settings)
     reader = SettingsReader(app.config, settings | SHARED)
     base_url = reader.optional(partial(reader.text, empty=True), f"{prefix}URL")

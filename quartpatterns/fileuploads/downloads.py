@@ -6,20 +6,18 @@ import io
 import mimetypes
 from typing import Any
 
-from quart import current_app, request
+from quart import current_app
 from quart.wrappers import Response
 from werkzeug.exceptions import NotFound
-from werkzeug.http import remove_entity_headers
 from werkzeug.utils import send_file
-from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.conditional import apply_conditions
 from quartpatterns.fileuploads.filetypes import is_safe_path
 from quartpatterns.fileuploads.storage import Storage
 from quartpatterns.fileuploads.uploads import UploadSet
 
 __all__ = ["send_upload"]
 
-CONDITIONS = "If-Match If-Modified-Since If-None-Match If-Range If-Unmodified-Since Range".split()
 # Types that a browser shows without running scripts.
 INLINE_TYPES = ("audio/", "image/", "video/", "application/pdf", "text/plain")
 SCRIPTABLE_TYPES = ("image/svg+xml",)
@@ -77,7 +75,7 @@ async def send_upload(
         last_modified=stored.modified,
         max_age=max_age,
     )
-    start, stop = _apply_conditions(template, stored.size)
+    start, stop = apply_conditions(template, stored.size)
     body = storage.read(filename, start, stop) if start < stop else b""
     response_class: Any = current_app.response_class
     response: Response = response_class(body, template.status_code)
@@ -86,23 +84,3 @@ async def send_upload(
     # Quart's timeout would cut off a large file on a slow connection.
     response.timeout = None
     return response
-
-
-def _apply_conditions(response: WerkzeugResponse, size: int) -> tuple[int, int]:
-    """Apply the request's conditions and range; return the start and the end of the range."""
-    response.content_length = size
-    environ = {"REQUEST_METHOD": request.method} | {
-        f"HTTP_{name.upper().replace('-', '_')}": request.headers[name]
-        for name in CONDITIONS
-        if name in request.headers
-    }
-    response.make_conditional(environ, accept_ranges=True, complete_length=size)
-    # An ASGI server sets the date itself.
-    response.headers.remove("Date")
-    if response.status_code == 304:
-        remove_entity_headers(response.headers)
-    if response.status_code in {304, 412} or request.method == "HEAD":
-        return 0, 0
-    if response.status_code == 206:
-        return response.content_range.start or 0, response.content_range.stop or 0
-    return 0, size

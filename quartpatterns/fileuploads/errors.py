@@ -18,6 +18,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
+from quartpatterns._shared.sizes import readable_size
 from quartpatterns._shared.unavailable import ServiceUnavailableError
 
 __all__ = [
@@ -49,7 +50,10 @@ class LimitExceededError(RequestEntityTooLarge):
     """
 
     def __init__(self, limit: str, allowed: int, what: str) -> None:
-        super().__init__(f"At most {allowed} {what} are allowed ({limit}).")
+        amount = f"{allowed} {what}"
+        if what.startswith("bytes "):
+            amount = f"{readable_size(allowed)} {what.removeprefix('bytes ')}"
+        super().__init__(f"At most {amount} are allowed ({limit}).")
         self.limit = limit
         self.allowed = allowed
 

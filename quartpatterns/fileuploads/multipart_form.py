@@ -227,6 +227,11 @@ class PartIterator:
             what = f"headers in a part, each of {size} bytes (max_header_size),"
             return LimitExceededError("max_headers", count, what)
         # Its other arguments are exceptions.
+        if any(isinstance(cause, UnicodeDecodeError) for cause in error.args[1:]):
+            return BadMultipartError(
+                "The form is malformed: a name is not UTF-8. Browsers send names in the encoding of"
+                " the page with the form."
+            )
         return BadMultipartError(f"The form is malformed: {error.args[0]}.")
 
 
@@ -326,7 +331,8 @@ class Part:
 
 def _names(segment: Any, disposition: str) -> tuple[str, str | None]:
     """Return the name and the file name of a part. An encoded one precedes, as in Werkzeug."""
-    name, filename = segment.name or "", segment.filename
+    name, filename = _unescaped(segment.name or ""), segment.filename
+    filename = filename and _unescaped(filename)
     if "*" in disposition and (encoded := _ENCODED.findall(disposition.lower())):
         options = parse_options_header(disposition)[1]
         if "name" in encoded:
@@ -334,6 +340,15 @@ def _names(segment: Any, disposition: str) -> tuple[str, str | None]:
         if "filename" in encoded:
             filename = options.get("filename", filename)
     return name, filename
+
+
+def _unescaped(name: str) -> str:
+    """Replace escaped backslashes in *name* (RFC 9110, section 5.6.4).
+
+    Go, Java, Perl and Ruby escape backslashes, but browsers don't, so the library leaves them in a
+    name without quotes.
+    """
+    return name.replace("\\\\", "\\") if "\\\\" in name and '"' not in name else name
 
 
 class MultipartParser(multipart.PushMultipartParser):  # type: ignore[misc]

@@ -21,6 +21,7 @@ from quartpatterns._shared.cleanup import finish
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.settings_of.fileuploads import SETTINGS
 from quartpatterns.fileuploads.multipart_form import OnProgress
 
 __all__ = ["MemoryStateStore", "RedisStateStore", "State", "UploadProgress"]
@@ -105,7 +106,7 @@ class UploadProgress:
             SettingError: ``REDIS_URL`` is invalid.
             MissingExtraError: There is a ``REDIS_URL``, and redis is not installed.
         """
-        reader = SettingsReader(app.config, {"REDIS_URL": None})
+        reader = SettingsReader(app.config, SETTINGS.defaults)
         url = reader.optional(reader.url, "REDIS_URL", ("redis", "rediss", "unix"))
         app.extensions[self._key] = RedisStateStore(app, url) if url else MemoryStateStore()
 

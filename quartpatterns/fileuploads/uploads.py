@@ -226,6 +226,32 @@ class UploadSet:
         """Return the safe name for a file that a client calls *filename*."""
         return secure_name(filename)
 
+    async def check_file(self, storage: FileStorage) -> None:
+        """Raise the error that :meth:`save` would raise because of the name or the content.
+
+        ``FileAllowed`` of :mod:`quartpatterns.wtforms` calls it, so that the error is shown next to
+        the field.
+
+        Arguments:
+            storage: A file of ``await request.files``. It can be read again afterwards.
+
+        Raises:
+            TypeError: *storage* is another object, such as a part, which can be read only once.
+            UploadNotAllowed: The extension or the content is not allowed.
+            InvalidNameError: The name is not valid.
+
+        .. versionadded:: 0.1
+        """
+        if not isinstance(cast(object, storage), FileStorage):
+            raise TypeError(
+                "check_file() takes a file of await request.files, not"
+                f" {type(storage).__name__}; save() checks a part"
+            )
+        target = await self._target(storage, None, None)
+        if not isinstance(storage, TestingFileStorage):
+            head = await run_sync(_head)(storage.stream)
+            await self._check_head(head, target.extension)
+
     async def save(
         self,
         storage: Part | FileStorage,
@@ -343,17 +369,24 @@ class UploadSet:
 
     async def _check_content(self, chunks: AsyncIterator[bytes], ext: str) -> AsyncIterator[bytes]:
         """Yield *chunks* after the first bytes have been compared with the extension."""
-        matches = self.matches if self.config.check_content else None
         head = b""
         async for chunk in chunks:
             head += chunk
             if len(head) >= HEAD_SIZE:
                 break
-        if matches is not None and not await maybe_await(matches(ext, head[:HEAD_SIZE])):
-            raise UploadNotAllowed(f"The content of the file does not match the extension .{ext}.")
+        await self._check_head(head[:HEAD_SIZE], ext)
         yield head
         async for chunk in chunks:
             yield chunk
+
+    async def _check_head(self, head: bytes, ext: str) -> None:
+        """Compare the first bytes of a file with its extension."""
+        matches = self.matches if self.config.check_content else None
+        if matches is None or await maybe_await(matches(ext, head)):
+            return
+        if not head:
+            raise UploadNotAllowed("The file is empty.")
+        raise UploadNotAllowed(f"The content of the file does not match the extension .{ext}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +400,14 @@ class _Target:
 
 def _join(folder: str | None, basename: str) -> str:
     return f"{folder}/{basename}" if folder else basename
+
+
+def _head(stream: IO[bytes]) -> bytes:
+    """Return the first bytes of what is left of *stream*, which stays as it is."""
+    position = stream.tell()
+    head = stream.read(HEAD_SIZE)
+    stream.seek(position)
+    return head
 
 
 async def _chunks(storage: Part | FileStorage) -> AsyncIterator[bytes]:

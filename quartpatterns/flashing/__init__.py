@@ -17,6 +17,6 @@ raises an error when it is flashed.
 """
 
 from quartpatterns.flashing.cookies import FlashTooLargeError
-from quartpatterns.flashing.messages import DEFAULTS, Flashing, flash, get_flashed_messages
+from quartpatterns.flashing.messages import SETTINGS, Flashing, flash, get_flashed_messages
 
-__all__ = ["DEFAULTS", "FlashTooLargeError", "Flashing", "flash", "get_flashed_messages"]
+__all__ = ["SETTINGS", "FlashTooLargeError", "Flashing", "flash", "get_flashed_messages"]

@@ -14,6 +14,8 @@ from quart import Quart
 from quart.sessions import session_json_serializer
 from werkzeug.http import dump_cookie
 
+from quartpatterns._shared.visitors import cookies_starting_with
+
 __all__ = ["FlashCookie", "FlashCookies", "FlashTooLargeError"]
 
 
@@ -85,7 +87,8 @@ class FlashCookies:
         A cookie without a valid signature is ignored and not removed: it may belong to another
         application on the same host.
         """
-        names = sorted(name for name in cookies if name.startswith(f"{self.prefix}-"))
+        cookies = cookies_starting_with(cookies, f"{self.prefix}-")
+        names = sorted(cookies)
         if not names or not self.app.secret_key:
             return [], []
         lifetime = self.app.permanent_session_lifetime.total_seconds()

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, Literal, cast, overload
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from quart import Quart, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
-from quartpatterns._shared.flash import FlashedMessage, pop_session_messages
+from quartpatterns._shared.flash import (
+    EXTENSION,
+    FlashedMessage,
+    flash,
+    get_flashed_messages,
+    pop_session_messages,
+)
 from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
+from quartpatterns._shared.settings_of.flashing import SETTINGS
+from quartpatterns._shared.visitors import mark_private
 from quartpatterns.flashing.cookies import FlashCookie, FlashCookies
 
-__all__ = ["DEFAULTS", "Flashing", "flash", "get_flashed_messages"]
+__all__ = ["SETTINGS", "Flashing", "flash", "get_flashed_messages"]
 
-DEFAULTS: dict[str, Any] = {
-    "FLASHING_COOKIE_NAME": "flash",
-    # Half of what Hypercorn and nginx accept as the head of a request: other cookies need space.
-    "FLASHING_MAX_SIZE": 8 * 1024,
-}
-EXTENSION = "quartpatterns.flashing"
-"""The key of the application's :class:`FlashStorage` in ``app.extensions``."""
+DEFAULTS = SETTINGS.defaults
 
 
 class RequestMessages:
@@ -64,6 +65,7 @@ class RequestMessages:
                 "The response headers, in which messages are sent, are already complete: call flash"
                 " before the view returns its stream."
             )
+        mark_private("flashed messages")
         last = (self.received[0] + self._flashed)[-1:]
         cookie = self.cookies.encode(category, message, after=last[0].name if last else "")
         self.cookies.check_total_size([*self.pending, cookie])
@@ -83,6 +85,8 @@ class RequestMessages:
             self._read += [(cookie.category, cookie.message) for cookie in self.pending]
             if not self._keep:
                 self._shown = self.pending
+        if self._read:
+            mark_private("flashed messages")
         return self._read
 
     def _warn_too_late(self) -> None:
@@ -114,6 +118,33 @@ class FlashStorage:
     def __init__(self, cookies: FlashCookies) -> None:
         self._cookies = cookies
         self._requests: WeakKeyDictionary[Request, RequestMessages] = WeakKeyDictionary()
+
+    def add(self, message: str, category: str) -> FlashedMessage:
+        """Store a message of the current request.
+
+        Raises:
+            FlashTooLargeError: It doesn't fit.
+            RuntimeError: There is no request, or its response headers are complete.
+        """
+        return self._used("flash").add(category, message)
+
+    def read(self) -> list[tuple[str, str]]:
+        """Return the messages for the current request, and mark them as shown.
+
+        Raises:
+            RuntimeError: There is no request.
+        """
+        return self._used("get_flashed_messages").read()
+
+    def _used(self, caller: str) -> RequestMessages:
+        if not has_request_context():
+            raise RuntimeError(
+                f"{caller} needs an active request: messages are sent in the cookies of a response,"
+                " which websockets and background tasks don't have."
+            )
+        messages = self.of_request()
+        messages.used = True
+        return messages
 
     def of_request(self) -> RequestMessages:
         """Return the messages of the current request."""
@@ -175,7 +206,7 @@ class Flashing:
         """
         if EXTENSION in app.extensions:
             raise RuntimeError("This application has Flashing already: register it once.")
-        refuse_unknown(app.config, "FLASHING_", DEFAULTS)
+        refuse_unknown(app.config, SETTINGS.prefixes, SETTINGS)
         apply_defaults(app, DEFAULTS)
         reader = SettingsReader(app.config)
         prefix, max_size = reader.text("FLASHING_COOKIE_NAME"), reader.size("FLASHING_MAX_SIZE")
@@ -184,89 +215,6 @@ class Flashing:
         app.add_template_global(get_flashed_messages)
         # The first function in the list runs last, so it saves what the others flash.
         app.after_request_funcs[None].insert(0, storage.save)
-
-
-def flash(message: str, category: str = "message") -> FlashedMessage:
-    """Store *message*, to be shown on the next page that this user opens.
-
-    The message is stored by the call. Awaiting the result sends the signal ``message_flashed``.
-    If asynchronous code doesn't await it, the signal is sent at the end of the request, and under
-    ``TESTING`` the request fails. A synchronous view calls it as in Flask.
-
-    Arguments:
-        message: The text, or :class:`~markupsafe.Markup`.
-        category: The category of the message.
-
-    Returns:
-        An object to await.
-
-    Raises:
-        FlashTooLargeError: The message doesn't fit in a cookie, or in the request together with
-            the pending ones.
-        RuntimeError: There is no active request, its response headers are complete, or the
-            application has no secret key or no :class:`~quartpatterns.flashing.Flashing`.
-
-    .. versionadded:: 0.1
-    """
-    return _current_messages("flash").add(category, message)
-
-
-@overload
-def get_flashed_messages(
-    with_categories: Literal[False] = False, category_filter: Iterable[str] = ()
-) -> list[str]: ...
-
-
-@overload
-def get_flashed_messages(
-    with_categories: Literal[True], category_filter: Iterable[str] = ()
-) -> list[tuple[str, str]]: ...
-
-
-def get_flashed_messages(
-    with_categories: bool = False, category_filter: Iterable[str] = ()
-) -> list[str] | list[tuple[str, str]]:
-    """Return the messages that were flashed and not shown yet, oldest first.
-
-    The call marks all of them as shown, whatever the filter; later calls in the same request
-    return them again. A ``HEAD`` request marks none. Messages of ``quart.flash`` are included,
-    because extensions may use it.
-
-    Call it before the view returns. In a streamed template the first call returns nothing,
-    because a stream can't remove cookies; the next page shows the messages.
-
-    Arguments:
-        with_categories: Return pairs of category and text.
-        category_filter: Return only messages of these categories.
-
-    Raises:
-        RuntimeError: There is no active request, or the application has no
-            :class:`~quartpatterns.flashing.Flashing`. Under ``TESTING`` also if a stream calls it
-            too late and there are pending messages.
-
-    .. versionadded:: 0.1
-    """
-    categories = frozenset(category_filter)
-    messages = [
-        (category, message)
-        for category, message in _current_messages("get_flashed_messages").read()
-        if not categories or category in categories
-    ]
-    return messages if with_categories else [message for _, message in messages]
-
-
-def _current_messages(caller: str) -> RequestMessages:
-    if not has_request_context():
-        raise RuntimeError(
-            f"{caller} needs an active request: messages are sent in the cookies of a response,"
-            " which websockets and background tasks don't have."
-        )
-    storage: FlashStorage | None = current_app.extensions.get(EXTENSION)
-    if storage is None:
-        raise RuntimeError(f"{caller} needs Flashing(app); without it, use quart.{caller}.")
-    messages = storage.of_request()
-    messages.used = True
-    return messages
 
 
 def _in_event_loop() -> bool:

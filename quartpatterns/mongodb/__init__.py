@@ -39,7 +39,7 @@ with requires_extra("mongodb", "beanie", "pydantic", "pymongo", "bson"):
     from quartpatterns.mongodb.extension import MongoDB, literal
     from quartpatterns.mongodb.json import BSONProvider
     from quartpatterns.mongodb.routing import BSONObjectIdConverter
-    from quartpatterns.mongodb.settings import DEFAULTS
+    from quartpatterns.mongodb.settings import SETTINGS
     from quartpatterns.mongodb.wrappers import Collection, Database, MongoClient
 
 from quartpatterns._shared.pagination import Pagination
@@ -47,8 +47,8 @@ from quartpatterns.mongodb.instead import MODULE_INSTEAD
 
 __all__ = [
     "ASCENDING",
-    "DEFAULTS",
     "DESCENDING",
+    "SETTINGS",
     "BSONObjectIdConverter",
     "BSONProvider",
     "Collection",

@@ -22,7 +22,7 @@ from pymongo.errors import (
     PyMongoError,
     WaitQueueTimeoutError,
 )
-from quart import Quart, ResponseReturnValue, current_app
+from quart import Quart
 from werkzeug.exceptions import (
     BadRequest,
     Conflict,
@@ -32,7 +32,13 @@ from werkzeug.exceptions import (
     UnprocessableEntity,
 )
 
-from quartpatterns._shared.unavailable import ServiceUnavailableError, register_unavailable_handler
+from quartpatterns._shared.database_errors import (
+    DatabaseUnavailable,
+    add_rule,
+    diagnose,
+    handle_database_error,
+)
+from quartpatterns._shared.unavailable import register_unavailable_handler
 
 __all__ = [
     "DocumentInvalid",
@@ -49,7 +55,7 @@ __all__ = [
 M = TypeVar("M", bound=BaseModel)
 
 
-class MongoUnavailable(ServiceUnavailableError):  # noqa: N818 - like ServiceUnavailable
+class MongoUnavailable(DatabaseUnavailable):
     """503: the database cannot answer. The description says why, and what to do.
 
     The cause is PyMongo's error. The description does not contain queries, values or addresses.
@@ -187,7 +193,7 @@ _DUPLICATE_KEY = 11000
 _ILLEGAL_OPERATION = 20
 
 
-def diagnose(error: Exception) -> HTTPException | None:
+def _diagnose(error: Exception) -> HTTPException | None:
     """Return the HTTP error for an error of the database, or None for a programming error.
 
     * 503, :exc:`MongoUnavailable`: the database cannot answer.
@@ -216,18 +222,11 @@ def diagnose(error: Exception) -> HTTPException | None:
     return BadRequest(_UNSTORABLE) if is_unstorable_value(error) else None
 
 
-async def handle_database_error(error: Exception) -> ResponseReturnValue | HTTPException:
-    """Return the response to an error of the database. Call it in your own error handler.
-
-    The response is the HTTP error that :func:`diagnose` returns, handled by the application's
-    handlers for HTTP errors. If :func:`diagnose` returns ``None``, *error* is raised again.
-
-    .. versionadded:: 0.1
-    """
-    if (answer := diagnose(error)) is None:
-        raise error
-    answer.__cause__ = error
-    return await current_app.handle_http_exception(answer)
+_ERRORS: tuple[type[Exception], ...] = (
+    *(PyMongoError, InvalidDocument, RevisionIdWasChanged, DocumentNotFound),
+    *(OverflowError, UnicodeEncodeError, DecimalException),
+)
+add_rule(*_ERRORS, diagnose=_diagnose)
 
 
 def register_error_handlers(app: Quart) -> None:
@@ -238,12 +237,7 @@ def register_error_handlers(app: Quart) -> None:
 
     .. versionadded:: 0.1
     """
-    register_unavailable_handler(
-        app,
-        *(PyMongoError, InvalidDocument, RevisionIdWasChanged, DocumentNotFound),
-        *(OverflowError, UnicodeEncodeError, DecimalException),
-        diagnose=diagnose,
-    )
+    register_unavailable_handler(app, *_ERRORS, diagnose=_diagnose)
 
 
 def is_unstorable_value(error: Exception) -> bool:

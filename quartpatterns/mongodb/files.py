@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import call
 from quartpatterns._shared.cleanup import finish
-from quartpatterns._shared.conditional import complete_headers, conditional_environ
+from quartpatterns._shared.conditional import apply_conditions
 from quartpatterns.mongodb.connection import LoopClient
 from quartpatterns.mongodb.wrappers import Database, MongoClient
 
@@ -112,7 +112,8 @@ class GridFSMixin:
     ) -> Response:
         """Return a file of GridFS as a response: ``return await mongo.send_file(filename)``.
 
-        It answers conditional requests; its ``ETag`` is the SHA-1 checksum of the file.
+        It answers conditional requests and requests for one range of bytes (RFC 9110). Its
+        ``ETag`` is the SHA-1 checksum of the file.
 
         Arguments:
             filename: The name of the file.
@@ -123,6 +124,7 @@ class GridFSMixin:
 
         Raises:
             NotFound: There is no such file.
+            RequestedRangeNotSatisfiable: The range is outside of the file.
             TypeError: An argument has a wrong type.
         """
         checks: list[tuple[str, object, type[object]]] = [
@@ -141,15 +143,13 @@ class GridFSMixin:
             abort(404)
         head = WerkzeugResponse(mimetype=_content_type(filename, file))
         head.headers["Content-Disposition"] = _disposition(filename)
-        head.content_length = file.length
         head.last_modified = file.upload_date
         head.set_etag(await _checksum(file))
         head.cache_control.max_age = cache_for
         head.cache_control.public = True
-        head.make_conditional(conditional_environ())
-        complete_headers(head)
+        start, stop = apply_conditions(head, file.length)
+        body: Any = _chunks(file, start, stop) if start < stop else b""
         response_class: Any = current_app.response_class
-        body: Any = _chunks(file) if head.status_code == 200 else b""
         response: Response = response_class(body, head.status_code)
         cast("Any", response).headers = head.headers
         # A large file may take long on a slow connection; Quart's limit would cut it off.
@@ -184,15 +184,19 @@ async def _checksum(file: AsyncGridOut) -> str:
         if saved := getattr(file, name, None):
             return str(saved)
     checksum = hashlib.sha1(usedforsecurity=False)
-    async for chunk in _chunks(file):
+    async for chunk in _chunks(file, 0, file.length):
         checksum.update(chunk)
     await file.seek(0)
     return checksum.hexdigest()
 
 
-async def _chunks(file: AsyncGridOut) -> AsyncGenerator[bytes]:
+async def _chunks(file: AsyncGridOut, start: int, stop: int) -> AsyncGenerator[bytes]:
+    """Yield the bytes from *start* up to *stop*, and read only the chunks that contain them."""
     try:
-        while chunk := await file.readchunk():
-            yield chunk
+        await file.seek(start)
+        left = stop - start
+        while left > 0 and (chunk := await file.readchunk()):
+            yield chunk[:left]
+            left -= len(chunk)
     finally:
         await file.close()

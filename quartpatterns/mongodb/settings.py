@@ -19,20 +19,23 @@ from quartpatterns._shared.settings import (
     invalid_setting,
     refuse_unknown,
 )
+from quartpatterns._shared.settings_of.mongodb import (
+    ADDRESS,
+    MONGO_INSTEAD,
+    MONGODB_INSTEAD,
+    NAMES,
+    REFUSED,
+    RENAMED,
+    SETTINGS,
+)
 from quartpatterns.mongodb.wrappers import Database, MongoClient
 
-__all__ = ["DEFAULTS", "MONGODB_INSTEAD", "MONGO_INSTEAD", "Settings", "read_settings", "read_uri"]
+__all__ = ["DEFAULTS", "MONGODB_INSTEAD", "MONGO_INSTEAD", "SETTINGS", "Settings"]
+__all__ += ["read_settings", "read_uri"]
 
-DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
-        "MONGODB_URL": None,
-        "MONGODB_SETTINGS": MappingProxyType[str, Any]({}),
-        "MONGODB_HOST": "localhost",
-        "MONGODB_PORT": 27017,
-        "MONGODB_CREATE_INDEXES": True,
-    }
-)
-"""The settings and their defaults; README.md explains each."""
+# PyMongo(app) reads MONGO_URI, and MongoDB(app) the others.
+DEFAULTS = {key: value for key, value in SETTINGS.defaults.items() if key != "MONGO_URI"}
+"""The default of each setting."""
 
 DEFAULT_DATABASE = "test"
 """The database if none is named, as in MongoEngine."""
@@ -49,47 +52,8 @@ DEFAULT_OPTIONS: Mapping[str, Any] = MappingProxyType(
 )
 """Options of the client that neither the URL nor ``MONGODB_SETTINGS`` sets."""
 
-# MongoEngine's names for options of PyMongo.
-_RENAMED = {
-    "authentication_source": "authSource",
-    "authentication_mechanism": "authMechanism",
-}
-_ADDRESS = ("host", "port", "username", "password")
-# Options of MongoEngine's connections that are not options of PyMongo's client.
-_NAMES = ("db", "name", "alias", *_ADDRESS, *_RENAMED)
-_REFUSED = {
-    "is_mock": "use a database of a real server in tests, and set MONGODB_URL",
-    "mongo_client_class": "the client is PyMongo's AsyncMongoClient",
-}
-MONGODB_INSTEAD: Mapping[str, str] = MappingProxyType(
-    {
-        "MONGODB_DATABASE": "set MONGODB_DB",
-        "MONGODB_URI": "set MONGODB_URL",
-        **{f"MONGODB_{name.upper()}": remedy for name, remedy in _REFUSED.items()},
-    }
-)
-"""Settings that Flask-MongoEngine passes to MongoEngine, and what to write instead."""
-
 DEFAULT_ALIAS = "default"
 """The alias of the database of document classes that have no ``db_alias``, as in MongoEngine."""
-
-# Settings of Flask-PyMongo before version 2, which version 2 ignores.
-_OLD_NAMES = (
-    *("HOST", "PORT", "DBNAME", "USERNAME", "PASSWORD", "AUTH_SOURCE", "AUTH_MECHANISM"),
-    *("REPLICA_SET", "READ_PREFERENCE", "SOCKET_TIMEOUT_MS", "CONNECT_TIMEOUT_MS", "CONNECT"),
-    *("SERVER_SELECTION_TIMEOUT_MS", "MAX_POOL_SIZE", "DOCUMENT_CLASS", "AUTO_START_REQUEST"),
-    *("URL", "DB", "DATABASE", "OPTIONS"),
-)
-MONGO_INSTEAD: Mapping[str, str] = MappingProxyType(
-    {
-        f"MONGO_{name}": (
-            'set MONGO_URI = "mongodb://user:password@host:27017/database?option=value", or pass'
-            " options of the client to PyMongo()"
-        )
-        for name in _OLD_NAMES
-    }
-)
-"""Settings of old versions of Flask-PyMongo, and what to write instead."""
 
 
 @dataclass(slots=True)
@@ -159,7 +123,7 @@ def read_settings(app: Quart) -> dict[str, Settings]:
         key: name
         for key in config
         if key.startswith("MONGODB_")
-        and (name := key.removeprefix("MONGODB_").lower()) in {*_NAMES, *VALIDATORS}
+        and (name := key.removeprefix("MONGODB_").lower()) in {*NAMES, *VALIDATORS}
     }
     refuse_unknown(config, "MONGODB_", {*DEFAULTS, *flat, "MONGODB_DB"}, MONGODB_INSTEAD)
     read = SettingsReader(config)
@@ -273,8 +237,8 @@ def _normalized(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(read: SettingsReader, given: Mapping[str, Any], *, use_url: bool) -> Settings:
-    options = {_RENAMED.get(k, k): v for k, v in given.items() if v is not None}
-    for name, remedy in _REFUSED.items():
+    options = {RENAMED.get(k, k): v for k, v in given.items() if v is not None}
+    for name, remedy in REFUSED.items():
         if options.pop(name, None):
             raise SettingError(
                 "MONGODB_SETTINGS", f"{name!r} in MONGODB_SETTINGS is not supported: {remedy}."
@@ -284,7 +248,7 @@ def _read(read: SettingsReader, given: Mapping[str, Any], *, use_url: bool) -> S
     alias = options.pop("alias", DEFAULT_ALIAS)
     # MongoEngine accepts both names.
     names = [options.pop(name, None) for name in ("name", "db")]
-    address = {name: options.pop(name) for name in _ADDRESS if name in options}
+    address = {name: options.pop(name) for name in ADDRESS if name in options}
     url_key = "MONGODB_URL" if read.value("MONGODB_URL") else "MONGO_URI"
     anything = any(names) or "host" in address or read.value("MONGODB_PORT") != 27017
     host: Any = address.pop("host", None) or read.text("MONGODB_HOST")

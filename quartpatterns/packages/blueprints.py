@@ -9,12 +9,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
+from weakref import WeakKeyDictionary
 
 # The common base class of Flask's and Quart's blueprints, in a folder without an __init__.py.
 from flask.sansio.blueprints import Blueprint as SansioBlueprint  # pyright: ignore[reportMissingTypeStubs]
 from quart import Blueprint, Quart
 
 __all__ = ["BlueprintImportError", "DuplicateBlueprintError", "register_blueprints"]
+
+
+# The blueprints that each blueprint has got from each package.
+_registrations: WeakKeyDictionary[Blueprint, dict[str, tuple[Blueprint, ...]]] = WeakKeyDictionary()
 
 
 class BlueprintImportError(ImportError):
@@ -44,6 +49,9 @@ def register_blueprints(app: Quart | Blueprint, package: str | ModuleType) -> tu
     blueprints that another blueprint registers, and blueprints that a module has imported from
     outside of *package*, which their ``import_name`` tells.
 
+    An application factory may call it for the same blueprint and package each time it runs: the
+    later calls return the same blueprints, which the blueprint registers on each application.
+
     If there is an error, nothing is registered. For a common prefix, register the blueprints on
     another blueprint:
 
@@ -72,6 +80,10 @@ def register_blueprints(app: Quart | Blueprint, package: str | ModuleType) -> tu
     if isinstance(package, str):
         name = _absolute_name(package, app.import_name) if package.startswith(".") else package
         package = _import(name)
+    # A blueprint outlives the applications that a factory makes.
+    done = _registrations.setdefault(app, {}) if isinstance(app, Blueprint) else {}
+    if package.__name__ in done:
+        return done[package.__name__]
     found = [one for one in _find_blueprints(package) if one.blueprint is not app]
     if not found:
         raise LookupError(
@@ -81,7 +93,8 @@ def register_blueprints(app: Quart | Blueprint, package: str | ModuleType) -> tu
     _check_duplicates(found, _registered(app))
     for one in found:
         app.register_blueprint(one.blueprint)
-    return tuple(one.blueprint for one in found)
+    done[package.__name__] = blueprints = tuple(one.blueprint for one in found)
+    return blueprints
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,14 @@ from quartpatterns.sqlalchemy.sessions import (
     RoutedSession,
     Session,
 )
-from quartpatterns.sqlalchemy.settings import DEFAULTS, async_url
+from quartpatterns.sqlalchemy.settings import SETTINGS, async_url
 from quartpatterns.sqlalchemy.track_modifications import (
     before_models_committed,
     models_committed,
 )
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "BindMetaMixin",
     "ConcurrentUseError",
     "CursorError",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 
-from quart import ResponseReturnValue
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from quartpatterns._shared.unavailable import ServiceUnavailableError, unavailable_handler
+from quartpatterns._shared.database_errors import (
+    DatabaseUnavailable,
+    add_rule,
+    diagnose,
+    handle_database_error,
+)
 
 __all__ = [
     "DatabaseUnavailable",
@@ -19,15 +23,6 @@ __all__ = [
     "is_invalid_value",
     "is_transient",
 ]
-
-
-class DatabaseUnavailable(ServiceUnavailableError):  # noqa: N818 - a public name
-    """503: the database can't answer. The description says why, and what to do.
-
-    Its cause is SQLAlchemy's error. The description contains no statement, value or address.
-
-    .. versionadded:: 0.1
-    """
 
 
 _MIGRATE = (
@@ -81,15 +76,13 @@ _SQLITE_CODES: dict[int, tuple[str, int | None]] = {
 _SQLITE_SCHEMA = ("no such table", "no such column", "has no column named")
 
 
-def diagnose(error: SQLAlchemyError) -> HTTPException | None:
+def _diagnose(error: SQLAlchemyError) -> HTTPException | None:
     """Return the HTTP error for a database error, or None if it is a bug.
 
     The answer is a :exc:`DatabaseUnavailable` if the database can't answer, and a
     :exc:`~werkzeug.exceptions.BadRequest` if a value can't be stored. PostgreSQL's states and
     SQLite's codes are known; lost connections and an exhausted pool are recognized with every
     database.
-
-    .. versionadded:: 0.1
     """
     if isinstance(error, PoolTimeoutError):
         return DatabaseUnavailable(_POOL, retry_after=1)
@@ -163,17 +156,4 @@ def describe(error: SQLAlchemyError) -> str:
     return " ".join(str(message).split())
 
 
-async def handle_database_error(error: SQLAlchemyError) -> ResponseReturnValue | HTTPException:
-    """Answer an error with the result of :func:`diagnose`, or raise it again.
-
-    :meth:`SQLAlchemy.init_app` registers such a handler for the whole application. This function
-    is for a blueprint or an application without the extension:
-    ``blueprint.register_error_handler(SQLAlchemyError, handle_database_error)``. A 503 is logged
-    as a warning. The answer goes through the application's own handlers for 503 and 400.
-
-    .. versionadded:: 0.1
-    """
-    return await _handle(error)
-
-
-_handle = unavailable_handler(diagnose, describe)
+add_rule(SQLAlchemyError, diagnose=_diagnose, describe=describe)

@@ -23,6 +23,7 @@ from quartpatterns.sqlalchemy.engines import LoopEngines, make_engine
 from quartpatterns.sqlalchemy.errors import describe, diagnose
 from quartpatterns.sqlalchemy.legacy_query import Query, add_query_class
 from quartpatterns.sqlalchemy.models import Model, bound_metadata, make_model
+from quartpatterns.sqlalchemy.preloading import Preloading
 from quartpatterns.sqlalchemy.queries import Queries
 from quartpatterns.sqlalchemy.recording import record_queries
 from quartpatterns.sqlalchemy.retries import RetryDecorator
@@ -261,7 +262,14 @@ class SQLAlchemy(Queries):
 
     def _current_session(self) -> Session:
         registration, engines, context = self._find("db.session")
-        if (session := reading_session(self, context) or engines.sessions.get(context)) is None:
+        if (session := reading_session(self, context)) is not None:
+            return session
+        return self._session_of(registration, engines, context)
+
+    def _session_of(
+        self, registration: Registration, engines: LoopEngines, context: AppContext
+    ) -> Session:
+        if (session := engines.sessions.get(context)) is None:
             session = self._make_session(engines.sync_engines, self._session_options)
             registration.set_session(context, engines, session)
         return session
@@ -286,6 +294,31 @@ class SQLAlchemy(Queries):
         write.
         """
         return Reading(self, self._make_reading_session)
+
+    def preloading(self) -> Preloading:
+        """Return a decorator and context manager, ``@db.preloading()``, for a user loader.
+
+        ::
+
+            @login_manager.user_loader
+            @db.preloading()
+            async def load_user(user_id: str) -> User | None:
+                return await db.session.get(User, int(user_id))
+
+        It is for what is loaded before the view, and used in the view and its layout: the user of a
+        login, or what a ``before_request`` function stores in ``g``. In it, ``db.session`` is the
+        session of the context, also under :meth:`reading`, and runs each statement without a
+        transaction. It does not read from a replica, on which a new user may be missing. It refuses
+        to write. Afterwards no transaction is open, so that views can use :meth:`retrying`, and the
+        objects are still in ``db.session``: a change to them is saved by ``commit()``. A rollback
+        does not expire them; they get their committed values back. If they are loaded while the
+        view has begun a transaction, they are loaded in it.
+
+        Attributes that are not loaded, such as a lazy relationship, are not loaded later: name
+        them in ``options=[selectinload(User.roles)]``. The values of
+        :class:`sqlalchemy.ext.mutable.Mutable` types are expired by a rollback.
+        """
+        return Preloading(self, self._find_session)
 
     def retrying(
         self, attempts: int = 3, *, first_wait: float = 0.05, longest_wait: float = 1.0
@@ -400,7 +433,12 @@ class SQLAlchemy(Queries):
 
     def _make_reading_session(self) -> tuple[Session, AppContext]:
         _, engines, context = self._find("db.reading()")
-        return self._make_session(engines.sync_reading_engines, self._reading_options), context
+        options = {**self._reading_options, "written": partial(engines.sessions.get, context)}
+        return self._make_session(engines.sync_reading_engines, options), context
+
+    def _find_session(self) -> tuple[Session, AppContext]:
+        registration, engines, context = self._find("db.preloading()")
+        return self._session_of(registration, engines, context), context
 
     def _find(self, name: str) -> tuple[Registration, LoopEngines, AppContext]:
         """Return what the attribute *name* needs of the current application."""

@@ -5,6 +5,8 @@ inserted or deleted meanwhile. A keyset page asks for the rows that come after t
 was shown. An index finds them at once, and changes before it don't move it.
 """
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import datetime as dt
@@ -26,6 +28,7 @@ from sqlalchemy.sql import operators
 from werkzeug.exceptions import BadRequest
 
 from quartpatterns._shared import tagged_json
+from quartpatterns.sqlalchemy.pages import joined_keys, rows_of
 
 __all__ = ["Cursor", "CursorError", "KeysetPage", "keyset_page", "read_cursor", "write_cursor"]
 
@@ -41,6 +44,8 @@ _COMPARE_TUPLES = {"mariadb", "mysql", "postgresql", "sqlite"}
 _NULLS_ARE_LARGE = {"oracle", "postgresql"}
 """The databases that sort NULL as larger than all values; others sort it as smaller."""
 _OPPOSITE: dict[Comparison, Comparison] = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
+_DELETED: Any = object()
+"""An entity that another transaction has deleted since its key was read."""
 _END: ColumnElement[Any] = sa.literal_column("0")
 
 
@@ -119,22 +124,33 @@ async def keyset_page(
     fetch: Callable[[str], Awaitable[KeysetPage[T]]],
 ) -> KeysetPage[T]:
     """Return a page, as :meth:`SQLAlchemy.keyset_paginate` does; *fetch* returns another page."""
+    if not isinstance(cast("object", select), sa.Select):
+        raise ValueError(
+            "a keyset page needs rows of a select(): write select() from the subquery() of a union,"
+            " or select(aliased(Model, union.subquery()))"
+        )
     dialect = session.get_bind(clause=select).dialect.name
     columns = _sort_columns(select, dialect)
     order = "; ".join(map(str, columns))
     position = read_cursor(cursor, order, max_age=max_age) if cursor else None
     backwards = position is not None and position.comparison.startswith("<")
-    reader = _Reader(session, select, columns, backwards, dialect in _COMPARE_TUPLES)
+    keys = joined_keys(select)
+    compare_tuples = dialect in _COMPARE_TUPLES
+    reader: _Reader | _EntityReader
+    if keys:
+        reader = _EntityReader(session, select, keys, columns, backwards, compare_tuples)
+    else:
+        reader = _Reader(session, select, columns, backwards, compare_tuples)
     rows = await reader.read(position, per_page + 1)
     more = len(rows) > per_page
     rows = rows[:per_page][:: -1 if backwards else 1]
     return KeysetPage(
-        items=[row[0] for row in rows],
+        items=[row[0] for row in rows if row[0] is not _DELETED],
         per_page=per_page,
         has_next=backwards or more,
         has_prev=more if backwards else position is not None,
         _order=order,
-        _cursors=_page_cursors([reader.sort_values(row) for row in rows], position),
+        _cursors=_page_cursors([tuple(row[-len(columns) :]) for row in rows], position),
         _fetch=fetch,
     )
 
@@ -166,7 +182,7 @@ class _Reader:
     compare_tuples: bool
 
     async def read(self, position: Cursor | None, count: int) -> list[Any]:
-        """Return *count* rows, or fewer at the end, with each object once."""
+        """Return *count* rows, or fewer at the end: an item, and the values that it sorts by."""
         rows: list[Any] = []
         while len(rows) < count:
             limit = count - len(rows)
@@ -174,13 +190,10 @@ class _Reader:
             rows += unique
             if fetched < limit or len(unique) == limit:
                 break
-            # A join returns an object in several rows: there may be more objects.
-            position = Cursor("<" if self.backwards else ">", self.sort_values(rows[-1]))
+            # Several elements of a row repeat the first one: there may be more objects.
+            values = tuple(rows[-1][-len(self.columns) :])
+            position = Cursor("<" if self.backwards else ">", values)
         return rows
-
-    def sort_values(self, row: Any) -> tuple[Any, ...]:
-        """Return the values that *row* is ordered by."""
-        return tuple(row[-len(self.columns) :])
 
     async def _execute(self, position: Cursor | None, limit: int) -> tuple[list[Any], int]:
         """Return the unique rows, and how many rows the database has returned."""
@@ -193,8 +206,7 @@ class _Reader:
             for number, column in enumerate(self.columns)
         )
         result = await self.session.execute(page.limit(limit).add_columns(*labelled))
-        first = self.select.column_descriptions[0]
-        if first.get("entity") is None or first["expr"] is not first["entity"]:
+        if not _is_entity(self.select):
             rows: list[Any] = list(result.all())
             return rows, len(rows)
         identities: list[int] = []
@@ -205,6 +217,78 @@ class _Reader:
 
         rows = list(result.unique(identity).all())
         return rows, len(identities)
+
+
+@dataclass(frozen=True, slots=True)
+class _EntityReader:
+    """Reads entities that a join may repeat. The place of each one is that of its first row.
+
+    A first statement finds the keys of the page, and a second one the entities with all their
+    rows. A limit would cut the rows that ``contains_eager()`` fills a collection with.
+    """
+
+    session: AsyncSession
+    select: Select[*tuple[Any, ...]]
+    keys: Sequence[Any]
+    columns: Sequence[_SortColumn]
+    backwards: bool
+    compare_tuples: bool
+
+    async def read(self, position: Cursor | None, count: int) -> list[Any]:
+        """Return *count* rows, or fewer at the end: an entity, and the values that it sorts by."""
+        found = (await self.session.execute(self._page(position).limit(count))).all()
+        if not found:
+            return []
+        keys = [tuple(row[: len(self.keys)]) for row in found]
+        select = self.select.where(self._has_key(keys))
+        if select._distinct and not self._has_own_order():
+            select = select.order_by(None)  # PostgreSQL refuses this order.
+        result = await self.session.execute(select)
+        entities = {sa.inspect(one).identity: one for one in result.unique().scalars()}
+        return [
+            (entities.get(key, _DELETED), *row[len(self.keys) :])
+            for key, row in zip(keys, found, strict=True)
+        ]
+
+    def _page(self, position: Cursor | None) -> Select[*tuple[Any, ...]]:
+        """Return a statement for the keys and the values after *position*."""
+        names = [f"keyset_{number}" for number in range(len(self.columns))]
+        values = [
+            column.expression.label(name) for name, column in zip(names, self.columns, strict=True)
+        ]
+        if self._has_own_order():
+            # All rows of an entity have the same values, so that an index can be used.
+            columns = self.columns
+            page = rows_of(self.select, *self.keys, *values).distinct()
+        else:
+            number = sa.func.row_number().over(
+                partition_by=list(self.keys), order_by=[one.clause() for one in self.columns]
+            )
+            rows = rows_of(self.select, *self.keys, *values, number).order_by(None).subquery()
+            *keys, place = (one for one in rows.c if one.name not in names)
+            columns = [
+                replace(column, expression=rows.c[name])
+                for name, column in zip(names, self.columns, strict=True)
+            ]
+            page = sa.select(*keys, *(one.expression for one in columns)).where(place == 1)
+        if self.backwards:
+            columns = [column.reverse() for column in columns]
+        if position is not None:
+            page = page.where(_after(columns, position, self.compare_tuples))
+        return page.order_by(None).order_by(*(column.clause() for column in columns))
+
+    def _has_own_order(self) -> bool:
+        return all(column.own for column in self.columns)
+
+    def _has_key(self, keys: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+        if len(self.keys) == 1:
+            return cast("ColumnElement[bool]", self.keys[0].in_([key for (key,) in keys]))
+        return sa.or_(
+            *(
+                sa.and_(*(column == value for column, value in zip(self.keys, key, strict=True)))
+                for key in keys
+            )
+        )
 
 
 def _after(
@@ -245,6 +329,8 @@ class _SortColumn:
     explicit: bool
     """Whether the statement says where NULL comes; otherwise it is the database's default."""
     nullable: bool
+    own: bool
+    """Whether it is a column of the selected model, and not of a joined one."""
 
     def __str__(self) -> str:
         direction = "DESC" if self.descending else "ASC"
@@ -309,11 +395,32 @@ def _sort_columns(select: Select[*tuple[Any, ...]], dialect: str) -> list[_SortC
         raise ValueError("a keyset page needs an order: add order_by()")
     descending = bool(columns) and columns[-1].descending
     named = {column.expression for column in columns}
+    if select._distinct and not _is_entity(select):
+        # With a primary key, equal rows would no longer be equal.
+        selected = [_unlabelled(column) for column in select.selected_columns]
+        if not named <= set(selected):
+            raise ValueError("with distinct(), a keyset page is ordered by selected columns only")
+        others = (column for column in selected if column not in named)
+        return columns + [
+            _sort_column(column.desc() if descending else column.asc(), table, dialect)
+            for column in others
+        ]
     return columns + [
-        _SortColumn(column, descending, nulls_first=False, explicit=False, nullable=False)
+        _SortColumn(column, descending, nulls_first=False, explicit=False, nullable=False, own=True)
         for column in primary_key
         if column not in named
     ]
+
+
+def _is_entity(select: Select[*tuple[Any, ...]]) -> bool:
+    first = select.column_descriptions[0]
+    return first.get("entity") is not None and first["entity"] is first["expr"]
+
+
+def _unlabelled(column: Any) -> ColumnElement[Any]:
+    while column.__visit_name__ == "label":
+        column = column.element
+    return cast("ColumnElement[Any]", column)
 
 
 def _table_and_primary_key(select: Any) -> tuple[Any, list[ColumnElement[Any]]]:
@@ -351,6 +458,7 @@ def _sort_column(clause: Any, table: Any, dialect: str) -> _SortColumn:
         nulls_first=default if nulls_first is None else nulls_first,
         explicit=nulls_first is not None,
         nullable=not own or clause.nullable,
+        own=own,
     )
 
 

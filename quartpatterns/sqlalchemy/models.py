@@ -7,7 +7,7 @@ from types import new_class
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy import orm
+from sqlalchemy import event, orm
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, DeclarativeBaseNoMeta, declared_attr
 
@@ -133,6 +133,18 @@ class Model(AsyncAttrs):
         else:
             key = ", ".join(map(str, state.identity or ()))
         return f"<{type(self).__name__} {key}>"
+
+
+def _fetch_computed_values(mapper: orm.Mapper[Any], cls: type) -> None:
+    """Let an UPDATE return what the database computes, such as ``onupdate=func.now()``.
+
+    Otherwise SQLAlchemy loads it when it is used, which would need ``await``.
+    """
+    if mapper.eager_defaults == "auto":
+        mapper.eager_defaults = True
+
+
+event.listen(Model, "after_mapper_constructed", _fetch_computed_values, propagate=True)
 
 
 def _is_primary_key(item: object) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
-__all__ = ["StatementPages", "paginate"]
+__all__ = ["StatementPages", "first_items", "joined_keys", "paginate", "rows_of"]
 
 MAX_OFFSET = 2**63 - 1
 """The largest offset of a database. Pages beyond it are empty."""
@@ -61,19 +61,23 @@ class StatementPages:
         self._columns = _entity(select)
         self._keys = _keys(select, self._columns) if self._columns is not None else []
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether the statement may have several rows of its entity."""
+        return bool(self._keys)
+
     async def items(self, limit: int, offset: int) -> list[Any]:
         """Return *limit* items after the first *offset*."""
         if self._keys:
             result = await self.session.execute(self._with_keys(limit, offset))
             return list(result.unique().scalars())
         result = await self.session.execute(self._select.limit(limit).offset(offset))
-        if self._rows:
-            return list(result.unique())
-        if self._columns is not None:
+        if self._columns is not None and not self._rows:
             return list(result.unique().scalars())
-        # Equal values of a column are different items: they were counted one by one.
-        single = len(self._select.selected_columns) == 1
-        return list(result.scalars() if single else result.unique().scalars())
+        # Equal rows of columns are different items: they were counted one by one. Rows with an
+        # entity are repeated by joinedload().
+        rows = result.unique() if _selects_entity(self._select) else result
+        return list(rows) if self._rows else [row[0] for row in rows]
 
     async def count(self) -> int:
         """Return the number of items."""
@@ -124,8 +128,7 @@ class StatementPages:
 
     def _rows_of(self, *columns: Any) -> Select[*tuple[Any, ...]]:
         """Return the statement with other columns."""
-        rows = _unlocked(self._select.options(lazyload("*")))
-        rows = rows.with_only_columns(*columns, maintain_column_froms=True)
+        rows = rows_of(self._select, *columns)
         # The order decides what a limit and DISTINCT ON cut off. Otherwise it costs time, and
         # PostgreSQL refuses it if the statement is DISTINCT and does not select its columns.
         needed = _is_limited(rows) and not self._limits_distinct()
@@ -151,6 +154,32 @@ def _unlocked(select: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """Remove ``FOR UPDATE`` from *select*: PostgreSQL refuses it in such subqueries."""
     select._for_update_arg = None
     return select
+
+
+def rows_of(select: Select[*tuple[Any, ...]], *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Return *select* with other columns, without the rows that ``joinedload()`` adds."""
+    rows = _unlocked(select.options(lazyload("*")))
+    return rows.with_only_columns(*columns, maintain_column_froms=True)
+
+
+def joined_keys(select: Select[*tuple[Any, ...]]) -> list[Any]:
+    """Return the primary key of the entity of *select*, if a join may repeat the entity."""
+    entity = _entity(select)
+    return _keys(select, entity) if entity is not None else []
+
+
+async def first_items(session: AsyncSession, statement: Any) -> list[Any]:
+    """Return the first item of *statement*, or nothing."""
+    if not isinstance(statement, sa.GenerativeSelect):
+        # select().from_statement() and text() can't be limited.
+        return list((await session.scalars(statement)).unique().fetchmany(1))
+    select = cast("Select[*tuple[Any, ...]]", statement)
+    if isinstance(statement, sa.Select) and select._with_options:
+        # contains_eager() fills a collection with the rows of a join, which a limit would cut.
+        pages = StatementPages(session, select)
+        if pages.is_joined:
+            return await pages.items(1, 0)
+    return list((await session.scalars(select.limit(1))).unique())
 
 
 async def paginate(
@@ -216,6 +245,13 @@ def _entity(select: Select[*tuple[Any, ...]]) -> Any:
     if others or first.get("entity") is None or first["entity"] is not first["expr"]:
         return None
     return sa.inspect(first["entity"])
+
+
+def _selects_entity(select: Select[*tuple[Any, ...]]) -> bool:
+    if not isinstance(cast("object", select), sa.Select):  # a UNION
+        return False
+    found = select.column_descriptions
+    return any(one.get("entity") is not None and one["entity"] is one["expr"] for one in found)
 
 
 def _keys(select: Select[*tuple[Any, ...]], entity: Any) -> list[Any]:

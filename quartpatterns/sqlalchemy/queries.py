@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
 from quartpatterns.sqlalchemy.errors import is_invalid_value
 from quartpatterns.sqlalchemy.keyset import KeysetPage, keyset_page
-from quartpatterns.sqlalchemy.pages import StatementPages, paginate
+from quartpatterns.sqlalchemy.pages import StatementPages, first_items, paginate
 from quartpatterns.sqlalchemy.postgresql import BatchConnection
 from quartpatterns.sqlalchemy.sessions import RoutedSession
 
@@ -67,11 +67,14 @@ class Queries(ABC):
     ) -> T:
         """Return the first result of *statement*, and fetch only one row.
 
+        A collection that ``contains_eager()`` fills is complete: then all rows of the first entity
+        are fetched.
+
         Raises:
             NotFound: There is no result.
         """
-        results = await self.session.scalars(statement.limit(1))
-        value: T | None = results.unique().first()
+        items = await first_items(self.session, statement)
+        value: T | None = items[0] if items else None
         return _or_404(value, description)
 
     async def one_or_404(

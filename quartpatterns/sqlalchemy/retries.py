@@ -56,7 +56,8 @@ class RetryDecorator:
                 raise RuntimeError(
                     "A transaction has already begun before the function, and a retry would not"
                     " repeat its first statements: commit first, or move the whole transaction into"
-                    " the function."
+                    " the function. If the user loader of a login or a before_request function has"
+                    " begun it, write @db.preloading() above that function."
                 )
             for attempt in range(1, self.attempts):
                 try:

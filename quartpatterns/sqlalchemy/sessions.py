@@ -15,10 +15,12 @@ from quart.ctx import AppContext
 from sqlalchemy import Connection, Engine, event, orm
 from sqlalchemy.exc import DBAPIError, UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.sql import visitors
 
 from quartpatterns._shared.calling import is_async
 from quartpatterns._shared.cleanup import finish
+from quartpatterns.sqlalchemy.kept_objects import KeptObjects
 from quartpatterns.sqlalchemy.pools import FairPool
 from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
 
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BIND_KEY",
+    "CURRENT",
     "ConcurrentUseError",
     "Reading",
     "ReadingError",
     "RoutedSession",
     "Session",
+    "changed_error",
     "reading_session",
     "unknown_bind",
 ]
@@ -53,7 +57,9 @@ class ConcurrentUseError(RuntimeError):
 
 
 class ReadingError(RuntimeError):
-    """Code under ``db.reading()`` tried to write or lock; the message says what to do.
+    """Code under ``db.reading()`` or ``db.preloading()`` tried to write or lock.
+
+    The message says what to do.
 
     .. versionadded:: 0.1
     """
@@ -66,6 +72,7 @@ class RoutedSession(orm.Session):
         engines: The engines by bind key.
         single_engine: The engine of all statements, if no model and no table has a bind key.
         reading: Whether to run statements without a transaction, and to refuse to write or lock.
+        written: Returns the session that writes while this one reads, if it exists.
 
     .. versionadded:: 0.1
     """
@@ -76,13 +83,17 @@ class RoutedSession(orm.Session):
         engines: Mapping[str | None, Engine],
         single_engine: Engine | None = None,
         reading: bool = False,
+        written: Callable[[], Session | None] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._engines = engines
         self._single_engine = single_engine
-        self._reading = reading
+        self.reading = reading
+        self._written = written
         self._connections: list[Connection] = []
+        self.kept = KeptObjects()
+        """The objects of ``db.preloading()``, whose values survive a rollback."""
 
     def closes_without_io(self) -> bool:
         """Return whether ``close()`` has nothing to wait for, because no transaction has begun."""
@@ -90,7 +101,7 @@ class RoutedSession(orm.Session):
 
     def begin_for_cursor(self, statement: Any) -> None:
         """Begin a transaction for a server-side cursor, which needs one, also when reading."""
-        if self._reading:
+        if self.reading:
             _set_autocommit(self.connection(bind_arguments={"clause": statement}), False)
 
     def get_bind(
@@ -102,12 +113,12 @@ class RoutedSession(orm.Session):
             UnboundExecutionError: No database has the bind key of the table.
             ReadingError: The statement writes or locks, and the session only reads.
         """
-        if self._reading and clause is not None:
+        if self.reading and clause is not None:
             locks = getattr(clause, "_for_update_arg", None) is not None
             if locks or getattr(clause, "is_dml", False):
                 raise ReadingError(
-                    "This statement writes or locks, and db.reading() has no transaction: execute"
-                    " it outside of db.reading()."
+                    "This statement writes or locks, and db.reading() and db.preloading() have no"
+                    " transaction: execute it outside of them."
                 )
         if bind is not None:
             return bind
@@ -124,22 +135,61 @@ class RoutedSession(orm.Session):
         Raises:
             ReadingError: There are changes, and the session only reads.
         """
-        if self._reading and (self.new or self.dirty or self.deleted):
-            raise ReadingError(
-                "An object was added, changed or deleted under db.reading(): write outside of it."
-            )
+        if self.reading and self.has_changes():
+            raise changed_error()
         super().flush(objects)
+
+    def commit(self) -> None:
+        """Commit the transaction.
+
+        Raises:
+            ReadingError: The session only reads, and an object of ``db.session`` was changed, such
+                as the current user.
+        """
+        if self.reading and self._written is not None and (written := self._written()) is not None:
+            if written.sync_session.has_changes():
+                raise changed_error()
+        super().commit()
+
+    def has_changes(self) -> bool:
+        """Return whether an object was added, changed or deleted and not flushed."""
+        return bool(self.new or self.dirty or self.deleted)
 
     def _after_begin(self, connection: Connection) -> None:
         self._connections = [other for other in self._connections if not other.closed]
         self._connections.append(connection)
-        if self._reading:
+        if self.reading:
             _set_autocommit(connection, True)
 
 
 @event.listens_for(RoutedSession, "after_begin")
 def _after_begin(session: RoutedSession, transaction: object, connection: Connection) -> None:
     session._after_begin(connection)  # pyright: ignore[reportPrivateUsage]
+
+
+@event.listens_for(RoutedSession, "after_commit")
+def _after_commit(session: RoutedSession) -> None:
+    if not session.in_nested_transaction():
+        session.kept.after_commit()
+
+
+@event.listens_for(RoutedSession, "after_transaction_create")
+def _after_transaction_create(session: RoutedSession, transaction: SessionTransaction) -> None:
+    if transaction.nested:
+        session.kept.after_savepoint(transaction)
+
+
+@event.listens_for(RoutedSession, "after_soft_rollback")
+def _after_rollback(session: RoutedSession, transaction: SessionTransaction) -> None:
+    session.kept.after_rollback(transaction)
+
+
+def changed_error() -> ReadingError:
+    """Return the error for a change where ``db.session`` only reads."""
+    return ReadingError(
+        "An object was added, changed or deleted under db.reading() or db.preloading(): write"
+        " outside of it."
+    )
 
 
 def _set_autocommit(connection: Connection, value: bool) -> None:
@@ -212,6 +262,8 @@ class Session(AsyncSession):
             self._waiters.append(waiter := self._loop.create_future())
             await waiter
         await self._run("close", AsyncSession.close)
+        if not self._discarded:
+            self.sync_session.kept.after_close(self.sync_session)
 
     def __call__(self) -> Self:
         """Return this session, as ``db.session()`` does."""
@@ -262,6 +314,32 @@ class Session(AsyncSession):
             self.sync_session.close()
             return None
         return self._close_lost()
+
+    def end_transaction(self) -> Coroutine[Any, Any, None] | None:
+        """End a transaction that has only read, without a commit, which would call listeners.
+
+        Returns:
+            A coroutine to await, or ``None`` if there is nothing to wait for.
+        """
+        transaction = self.sync_session.get_transaction()
+        if transaction is None:
+            return None
+        if self._task is None and self.sync_session.closes_without_io():
+            transaction.close()
+            return None
+        return self._end_lost(lambda sync: transaction.close())
+
+    def roll_back_lost(self) -> Coroutine[Any, Any, None] | None:
+        """Roll back, also if the connection is lost; see :meth:`end_transaction`."""
+        if not self.in_transaction():
+            return None
+        return self._end_lost(RoutedSession.rollback)
+
+    async def _end_lost(self, end: Callable[[RoutedSession], None]) -> None:
+        try:
+            await self._run("run_sync", AsyncSession.run_sync, end)
+        except DBAPIError as failure:
+            _log.warning("a transaction could not be ended: %s", failure.orig)
 
     async def run_exclusively(self, name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Await the method *work*, unless another task awaits one.
@@ -327,12 +405,13 @@ for _name in (
 
 
 _Current = tuple[object, AppContext, Session]
-_current: ContextVar[_Current | None] = ContextVar("sqlalchemy_reading", default=None)
+CURRENT: ContextVar[_Current | None] = ContextVar("sqlalchemy_reading", default=None)
+"""The session that ``db.session`` is, if it is not that of the context."""
 
 
 def reading_session(db: object, context: AppContext) -> Session | None:
     """Return the session of the current ``db.reading()`` in *context*, or None."""
-    if (current := _current.get()) and current[0] is db and current[1] is context:
+    if (current := CURRENT.get()) and current[0] is db and current[1] is context:
         return current[2]
     return None
 
@@ -350,7 +429,7 @@ class Reading:
     async def __aenter__(self) -> Session:
         """Make ``db.session`` a session that only reads, and return it."""
         self._session, context = self._make_session()
-        self._token = _current.set((self._db, context, self._session))
+        self._token = CURRENT.set((self._db, context, self._session))
         return self._session
 
     async def __aexit__(
@@ -360,7 +439,7 @@ class Reading:
         traceback: TracebackType | None,
     ) -> None:
         """Return the connection to the pool."""
-        _current.reset(self._token)
+        CURRENT.reset(self._token)
         await finish(self._session.discard)
 
     def __call__(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, cast
 
 from quart import Quart
@@ -18,10 +17,12 @@ from quartpatterns._shared.settings import (
     apply_defaults,
     refuse_unknown,
 )
+from quartpatterns._shared.settings_of.sqlalchemy import SETTINGS
 from quartpatterns.sqlalchemy.libpq import asyncpg_arguments, separate_hosts
 
 __all__ = [
     "DEFAULTS",
+    "SETTINGS",
     "Database",
     "Settings",
     "async_url",
@@ -30,35 +31,8 @@ __all__ = [
     "without_driver",
 ]
 
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
-_PRAGMAS: Mapping[str, str | int] = MappingProxyType({"foreign_keys": "ON", "journal_mode": "WAL"})
-
-DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
-        "SQLALCHEMY_DATABASE_URI": None,
-        "SQLALCHEMY_REPLICA_URI": None,
-        "SQLALCHEMY_BINDS": _EMPTY,
-        "SQLALCHEMY_ENGINE_OPTIONS": _EMPTY,
-        "SQLALCHEMY_ECHO": False,
-        "SQLALCHEMY_RECORD_QUERIES": False,
-        "SQLALCHEMY_SLOW_QUERY_SECONDS": None,
-        "SQLALCHEMY_TRACK_MODIFICATIONS": False,
-        "SQLALCHEMY_CONNECT_TIMEOUT": 10,
-        "SQLALCHEMY_STATEMENT_TIMEOUT": 30,
-        "SQLALCHEMY_SQLITE_PRAGMAS": _PRAGMAS,
-    }
-)
-"""The settings and their default values."""
-
-_ENGINE_OPTION = "pass it in SQLALCHEMY_ENGINE_OPTIONS, by the name that create_engine() gives it"
-_UNSUPPORTED = {
-    "SQLALCHEMY_COMMIT_ON_TEARDOWN": "await db.session.commit() in the view",
-    "SQLALCHEMY_MAX_OVERFLOW": _ENGINE_OPTION,
-    "SQLALCHEMY_NATIVE_UNICODE": "remove it, because all drivers use Unicode",
-    "SQLALCHEMY_POOL_RECYCLE": _ENGINE_OPTION,
-    "SQLALCHEMY_POOL_SIZE": _ENGINE_OPTION,
-    "SQLALCHEMY_POOL_TIMEOUT": _ENGINE_OPTION,
-}
+DEFAULTS = SETTINGS.defaults
+"""The default of each setting."""
 
 _DRIVERS = {
     "mariadb": "aiomysql",
@@ -100,7 +74,7 @@ def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
         RuntimeError: No database is configured.
         ValueError: A setting or a URL is invalid.
     """
-    refuse_unknown(app.config, "SQLALCHEMY_", {*DEFAULTS}, _UNSUPPORTED)
+    refuse_unknown(app.config, SETTINGS.prefixes, SETTINGS, SETTINGS.instead)
     apply_defaults(app, DEFAULTS)
     # None is a frequent value of older applications.
     app.config["SQLALCHEMY_TRACK_MODIFICATIONS"] = bool(

@@ -26,11 +26,11 @@ with requires_extra("sqlite3", "aiosqlite"):
 
 from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlite3.extension import SQLite, get_db, init_db, query_db, stream_query
-from quartpatterns.sqlite3.settings import DEFAULTS
+from quartpatterns.sqlite3.settings import SETTINGS
 from quartpatterns.sqlite3.transactions import Transaction
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "Connection",
     "DatabaseUnavailable",
     "SQLite",

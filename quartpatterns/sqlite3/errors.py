@@ -5,24 +5,18 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from quart import ResponseReturnValue, current_app
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from quartpatterns._shared.unavailable import ServiceUnavailableError
+from quartpatterns._shared.database_errors import (
+    DatabaseUnavailable,
+    add_rule,
+    diagnose,
+    handle_database_error,
+)
 
 __all__ = ["DatabaseUnavailable", "diagnose", "handle_database_error"]
 
 log = logging.getLogger(__name__)
-
-
-class DatabaseUnavailable(ServiceUnavailableError):  # noqa: N818  # as Werkzeug's ServiceUnavailable
-    """503: the database can't answer. The description says why, and what to do.
-
-    Its cause is the error of :mod:`sqlite3`. The description contains no statement, no value and
-    no path, so that every client may see it.
-
-    .. versionadded:: 0.1
-    """
 
 
 _BUSY = "Another connection is writing to the database. Try again in a moment."
@@ -57,10 +51,8 @@ _BROKEN = {
 }
 
 
-def diagnose(error: sqlite3.Error) -> HTTPException | None:
+def _diagnose(error: sqlite3.Error) -> HTTPException | None:
     """Return the HTTP error that a client should get for *error*.
-
-    .. versionadded:: 0.1
 
     Returns:
         A :exc:`DatabaseUnavailable` (503) if the database can't answer, a 400 if a value can't be
@@ -78,19 +70,7 @@ def diagnose(error: sqlite3.Error) -> HTTPException | None:
     return DatabaseUnavailable(description, retry_after=retry_after)
 
 
-async def handle_database_error(error: sqlite3.Error) -> ResponseReturnValue | HTTPException:
-    """Answer *error* with what :func:`diagnose` returns; raise it again if that is ``None``.
-
-    :meth:`SQLite.init_app` registers a handler that does this and logs each 503. Call this
-    function from a handler of your own. The answer goes through the application's handlers for
-    503 and 400.
-
-    .. versionadded:: 0.1
-    """
-    if (answer := diagnose(error)) is None:
-        raise error
-    answer.__cause__ = error
-    return await current_app.handle_http_exception(answer)
+add_rule(sqlite3.Error, diagnose=_diagnose)
 
 
 def opening_error(error: BaseException, database: str) -> BaseException:

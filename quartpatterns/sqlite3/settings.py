@@ -9,29 +9,25 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
 
 from quart import Quart
 
-from quartpatterns._shared.settings import SettingError, SettingsReader, apply_defaults
+from quartpatterns._shared.settings import (
+    SettingError,
+    SettingsReader,
+    apply_defaults,
+    refuse_unknown,
+)
+from quartpatterns._shared.settings_of.sqlite3 import SETTINGS
 
-__all__ = ["DEFAULTS", "Configure", "DatabaseSettings", "connect", "read_settings"]
+__all__ = ["DEFAULTS", "SETTINGS", "Configure", "DatabaseSettings", "connect", "read_settings"]
 
 Configure = Callable[[sqlite3.Connection], object]
 
-DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
-        "DATABASE": None,
-        "SQLITE_POOL_SIZE": 10,
-        "SQLITE_POOL_TIMEOUT": 5.0,
-        "SQLITE_BUSY_TIMEOUT": 5.0,
-        "SQLITE_PRAGMAS": MappingProxyType({"journal_mode": "WAL", "foreign_keys": "ON"}),
-        "SQLITE_CONNECT_OPTIONS": MappingProxyType({}),
-    }
-)
-"""The settings and their default values."""
+DEFAULTS = SETTINGS.defaults
+"""The default of each setting."""
 
 PREPARED_STATEMENTS = 256
 """Statements that SQLite keeps prepared, for each connection."""
@@ -71,6 +67,7 @@ def read_settings(app: Quart) -> DatabaseSettings:
         RuntimeError: ``DATABASE`` is not set.
         SettingError: A setting is invalid; a ``ValueError`` that names its key.
     """
+    refuse_unknown(app.config, SETTINGS.prefixes, SETTINGS)
     apply_defaults(app, DEFAULTS)
     if not app.config["DATABASE"]:
         raise RuntimeError(

@@ -13,6 +13,21 @@ Wrap the generator, or decorate the function, and return the result from the vie
 
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.context import stream_with_context
+from quartpatterns.streaming.shutdown import (
+    finish_requests,
+    is_shutting_down,
+    until_shutdown,
+    wait_for_shutdown,
+)
 from quartpatterns.streaming.template import stream_template, stream_template_string
 
-__all__ = ["coalesce", "stream_template", "stream_template_string", "stream_with_context"]
+__all__ = [
+    "coalesce",
+    "finish_requests",
+    "is_shutting_down",
+    "stream_template",
+    "stream_template_string",
+    "stream_with_context",
+    "until_shutdown",
+    "wait_for_shutdown",
+]

@@ -24,6 +24,7 @@ from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
 
+from quartpatterns._shared.shutdown import outlive_sibling_workers
 from quartpatterns._shared.threads import iterate_in_threads
 from quartpatterns.streaming.iterators import await_in_context, iterate_in_context
 
@@ -102,6 +103,7 @@ def _stream(source: Any) -> AsyncGenerator[Any, None]:
             "stream_with_context keeps the current context: call it in a view function, or in"
             " 'async with app.app_context():'"
         )
+    outlive_sibling_workers()
     context = copy_context()
     if isinstance(source, AsyncIterable):
         chunks = iterate_in_context(source, context)

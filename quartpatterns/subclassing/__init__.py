@@ -14,6 +14,8 @@ has all names of the module ``flask``.
 
 from __future__ import annotations
 
+from quartpatterns._shared.flash import flash
+from quartpatterns._shared.settings_of.subclassing import SETTINGS
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
 from quartpatterns.subclassing.body import FaithfulBody
@@ -24,7 +26,6 @@ from quartpatterns.subclassing.connection import (
     FaithfulHTTPConnection,
     FaithfulWebsocketConnection,
 )
-from quartpatterns.subclassing.context import flash
 from quartpatterns.subclassing.files import send_file, send_from_directory
 from quartpatterns.subclassing.proxy_fix import ProxyFix
 from quartpatterns.subclassing.request import FaithfulRequest
@@ -34,6 +35,7 @@ from quartpatterns.subclassing.sessions import FaithfulSessionInterface
 from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = [
+    "SETTINGS",
     "FaithfulBlueprint",
     "FaithfulBody",
     "FaithfulCliRunner",

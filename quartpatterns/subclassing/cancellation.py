@@ -20,25 +20,30 @@ from quart import Quart
 from quart.wrappers import Request
 
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.settings_of.subclassing import SETTINGS
+from quartpatterns._shared.shutdown import outlive_sibling_workers
 
 __all__ = ["Cancellation", "cancel_on_disconnect", "failure_of", "is_cancelled_on_disconnect"]
 
 T_view = TypeVar("T_view", bound=Callable[..., Any])
 
 SETTING = "CANCEL_ON_DISCONNECT"
-DEFAULTS = {SETTING: False}
 
 
 class Cancellation(Quart):
-    """Checks ``CANCEL_ON_DISCONNECT`` when the application starts."""
+    """Checks ``CANCEL_ON_DISCONNECT`` when the application starts.
+
+    It also protects the requests of a worker of Hypercorn from the end of another worker.
+    """
 
     async def startup(self) -> None:
-        """Start as Quart does.
+        """Start as Quart does, and let requests finish if the server has several workers.
 
         Raises:
             SettingError: ``CANCEL_ON_DISCONNECT`` is not a bool.
         """
-        SettingsReader(self.config, DEFAULTS).boolean(SETTING)
+        SettingsReader(self.config, SETTINGS.defaults).boolean(SETTING)
+        outlive_sibling_workers()
         await super().startup()
 
 
@@ -83,7 +88,9 @@ def is_cancelled_on_disconnect(app: Quart, request: Request) -> bool:
     """Return whether to cancel the view of *request* if its client disconnects."""
     view = app.view_functions.get(request.endpoint or "")
     cancel: bool | None = getattr(view, "cancel_on_disconnect", None)
-    return SettingsReader(app.config, DEFAULTS).boolean(SETTING) if cancel is None else cancel
+    if cancel is None:
+        return SettingsReader(app.config, SETTINGS.defaults).boolean(SETTING)
+    return cancel
 
 
 def failure_of(error: asyncio.CancelledError) -> Exception:

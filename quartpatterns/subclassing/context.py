@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +19,7 @@ from quart.typing import ResponseTypes
 from quart.wrappers import Request, Websocket
 from werkzeug.exceptions import HTTPException
 
-from quartpatterns._shared.flash import FlashedMessage, store_in_session
+from quartpatterns._shared.flash import FlashedMessage, flash
 
 __all__ = [
     "AppGlobals",
@@ -247,25 +246,3 @@ class AppGlobals(_AppCtxGlobals):
         if has_app_context():
             return f"<flask.g of {current_app.name!r}>"
         return super().__repr__()
-
-
-def flash(message: str, category: str = "message") -> FlashedMessage:
-    """Flash *message* to the next request. The result has to be awaited, as with Quart's.
-
-    Quart's function loses the message if ``await`` is forgotten. This one stores the message
-    when it is called, and only the signal ``message_flashed`` needs the ``await``. Under
-    ``TESTING`` a forgotten ``await`` is an error at the end of the request.
-
-    .. versionadded:: 0.1
-
-    Arguments:
-        message: The text.
-        category: The kind of message.
-    """
-    store_in_session(message, category)
-    flashed = FlashedMessage(current_app._get_current_object(), message, category)  # type: ignore[attr-defined]
-    if current_app.testing:
-        with contextlib.suppress(RuntimeError, AttributeError):
-            # Outside of a request, or with Quart's own context, nothing is checked.
-            request_ctx.flashed.append(flashed)  # type: ignore[attr-defined]
-    return flashed

@@ -34,6 +34,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 
 from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.settings_of.subclassing import SETTINGS
 from quartpatterns._shared.threads import call_in_thread, iterate_in_threads, to_thread
 from quartpatterns.subclassing.cancellation import failure_of
 from quartpatterns.subclassing.context import PRESERVE_CONTEXT, FaithfulRequestContext
@@ -331,7 +332,7 @@ class SyncThreads(AsyncCallables):
         Raises:
             SettingError: ``SYNC_THREADS`` is invalid.
         """
-        reader = SettingsReader(self.config, {"SYNC_THREADS": None})
+        reader = SettingsReader(self.config, SETTINGS.defaults)
         executor = self.create_executor(reader.optional(reader.count, "SYNC_THREADS"))
         if executor is not None:
             self.extensions[EXECUTOR] = executor

@@ -34,6 +34,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.file_cache import DEFAULT_SIZE, FileCache
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.settings_of.subclassing import SETTINGS
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.subclassing.response import FaithfulResponse, conditional_environ
 
@@ -163,7 +164,7 @@ class _SmallFile:
 def _cache() -> FileCache[_SmallFile]:
     cache: FileCache[_SmallFile] | None = current_app.extensions.get(CACHE)
     if cache is None:
-        reader = SettingsReader(current_app.config, {"FILE_CACHE_SIZE": DEFAULT_SIZE})
+        reader = SettingsReader(current_app.config, SETTINGS.defaults)
         cache = FileCache(reader.size("FILE_CACHE_SIZE", minimum=0))
         current_app.extensions[CACHE] = cache
     return cache

@@ -20,6 +20,8 @@ from quart.wrappers import Request, Websocket
 from quart.wrappers.response import IterableBody
 
 from quartpatterns._shared.extras import requires_extra
+from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.settings_of.subclassing import SETTINGS
 
 __all__ = ["GreenletViews"]
 
@@ -36,6 +38,15 @@ class GreenletViews(Quart):
     It is off by default, because each ``await`` that really waits costs some microseconds more,
     and because a lazy load in a loop is one query for each object, which nothing in the code shows.
     """
+
+    async def startup(self) -> None:
+        """Start as Quart does.
+
+        Raises:
+            SettingError: ``GREENLET_VIEWS`` is not a bool.
+        """
+        SettingsReader(self.config, SETTINGS.defaults).boolean("GREENLET_VIEWS")
+        await super().startup()
 
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Return the response to *request*."""

@@ -20,15 +20,16 @@ from __future__ import annotations
 from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("tasks", "arq", "redis"):
+    from quartpatterns.tasks.arq_worker import worker_settings
     from quartpatterns.tasks.extension import Tasks
     from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
     from quartpatterns.tasks.queue import Result, TasksUnavailableError
-    from quartpatterns.tasks.settings import DEFAULTS
+    from quartpatterns.tasks.settings import SETTINGS
     from quartpatterns.tasks.task import Task
-    from quartpatterns.tasks.worker import run_worker, worker_settings
+    from quartpatterns.tasks.worker import WorkerLostError, run_worker
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "Job",
     "Result",
     "Retry",
@@ -37,6 +38,7 @@ __all__ = [
     "TaskFailedError",
     "Tasks",
     "TasksUnavailableError",
+    "WorkerLostError",
     "current_job",
     "run_worker",
     "worker_settings",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 
 from quart import Quart, current_app
 
+from quartpatterns.tasks.arq_worker import worker_settings
+from quartpatterns.tasks.eager import EagerQueue
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import Queue, Result, queue_of
 from quartpatterns.tasks.task import Task, TaskOptions
-from quartpatterns.tasks.worker import worker_settings
 
 __all__ = ["Tasks"]
 
@@ -63,7 +64,13 @@ class Tasks:
                 f"the application {app.name!r} already has tasks: call init_app() only once, and"
                 " register all tasks on the same Tasks object"
             )
-        app.extensions["tasks"] = Queue(app, self._tasks, self._schedule)
+        if cast("dict[str, Any]", app.config).get("TASKS_EAGER"):
+            eager = EagerQueue(app, self._tasks, self._schedule)
+            eager.connect()
+            app.before_serving(eager.warn_outside_of_tests)
+            app.extensions["tasks"] = eager
+        else:
+            app.extensions["tasks"] = Queue(app, self._tasks, self._schedule)
 
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...

@@ -8,10 +8,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from arq.worker import Retry as ArqRetry
 from quart import current_app
 from werkzeug.local import LocalProxy
 
+from quartpatterns.tasks.arq_format import ArqRetry
 from quartpatterns.tasks.queue import Result, queue_of
 
 __all__ = [
@@ -26,6 +26,9 @@ __all__ = [
 
 MAX_RETRY_DELAY = 600.0
 """Seconds, as in Celery."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.002, 0.1
+"""Seconds between two looks at a result, at first and at last."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -69,7 +72,7 @@ class Job(Generic[T_co]):
             LookupError: The job is not in the queue, and its result is not stored.
             TimeoutError: The job did not end in time.
         """
-        queue = queue_of(current_app)
+        queue, delay = queue_of(current_app), FIRST_WAIT
         async with asyncio.timeout(timeout):
             while True:
                 result = await queue.result(self.id, must_exist=True)
@@ -77,12 +80,13 @@ class Job(Generic[T_co]):
                     return cast("T_co", result.value)
                 if result.ready:
                     raise TaskFailedError(result.value)
-                await asyncio.sleep(queue.settings.poll_delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 1.5, LONGEST_WAIT)
 
     async def revoke(self) -> bool:
         """Cancel the job, whether it waits or runs; return False if it has ended or is unknown.
 
-        A worker cancels the job at its next poll of the queue. The job then fails with a
+        A job that waits ends at once; the worker cancels one that runs. The job then fails with a
         ``CancelledError``. The thread of a synchronous task cannot be stopped.
         """
         return await queue_of(current_app).revoke(self.id)
@@ -94,8 +98,10 @@ class RunningJob:
 
     Arguments:
         id: The id of the job.
-        tries: The number of times that the job has been started, including this time.
-        max_tries: The maximum number of times that the job is started.
+        tries: The number of times that the job has been started, including this time. It does not
+            count the times that the worker died or was stopped while the job ran.
+        max_tries: The maximum number of tries.
+        deliveries: The number of times that the job has been started, including this time.
 
     .. versionadded:: 0.1
     """
@@ -103,6 +109,7 @@ class RunningJob:
     id: str
     tries: int
     max_tries: int
+    deliveries: int = 1
 
     async def update_progress(self, value: object) -> None:
         """Store the progress of the job, which :class:`Result` has as ``progress``.

@@ -6,23 +6,26 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from arq.connections import ArqRedis
-from arq.constants import abort_jobs_ss, job_key_prefix, result_key_prefix
-from arq.jobs import deserialize_result
-from arq.utils import timestamp_ms
 from quart import Quart
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.unavailable import ServiceUnavailableError
 from quartpatterns._shared.urls import display_address
+from quartpatterns.tasks import arq_format, scripts
+from quartpatterns.tasks.arq_format import JobData, decode, encode_job, encode_result
 from quartpatterns.tasks.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -33,10 +36,9 @@ __all__ = [
     "Queue",
     "Result",
     "TasksUnavailableError",
-    "connect",
-    "decode",
-    "encode",
+    "connection_pool",
     "queue_of",
+    "queue_with_tasks",
 ]
 
 logger = logging.getLogger("quartpatterns.tasks")
@@ -45,6 +47,9 @@ REDIS_ERRORS = (RedisError, OSError)
 """What the client raises when it cannot reach Redis; a ``TimeoutError`` is an ``OSError``."""
 
 PROGRESS_KEY_PREFIX = "arq:progress:"
+MAX_ID_BYTES = 512
+MAX_SECONDS = 10 * 365 * 86400.0
+"""Ten years. Redis cannot store every time that a float can be."""
 
 
 class TasksUnavailableError(ServiceUnavailableError):
@@ -106,9 +111,7 @@ class Queue:
         self.settings = settings = read_settings(app)
         self.tasks = tasks
         self.schedule = schedule
-        self._clients = LoopBound(
-            lambda: connect(settings), lambda client: client.aclose(close_connection_pool=True)
-        )
+        self._clients = LoopBound(lambda: _Client(settings), _Client.close)
         app.after_serving(self._clients.close)
 
     async def enqueue(
@@ -121,24 +124,36 @@ class Queue:
         countdown: float | None = None,
         eta: datetime | None = None,
         expires: float | None = None,
+        unique: float = 0,
     ) -> str:
-        """Queue a call of the task *name*, and return the id of the job."""
-        id = task_id or str(uuid4())
-        arq_id = self.arq_id(id)
-        async with self._redis() as redis:
-            queued = await redis.enqueue_job(
-                name,
-                *args,
-                _job_id=arq_id,
-                _defer_by=countdown,
-                _defer_until=eta,
-                _expires=expires,
-                **kwargs,
-            )
-            # arq returns None if the job exists, and also if the connection broke.
-            keys = job_key_prefix + arq_id, result_key_prefix + arq_id
-            if queued is None and not await redis.exists(*keys):
-                raise ConnectionError("the connection broke before the job was queued")
+        """Queue a call of the task *name*, and return the id of the job.
+
+        Arguments:
+            name: The name of the task.
+            args: The positional arguments.
+            kwargs: The keyword arguments.
+            task_id: The id of the job, which is checked.
+            countdown: Seconds until the job may start.
+            eta: The time from which the job may start.
+            expires: Seconds that the job may wait.
+            unique: Seconds in which no other job may use the id, even if this one has ended.
+        """
+        id = str(uuid4()) if task_id is None else check_id(task_id)
+        start, kind = job_start(countdown, eta)
+        wait = self.settings.expires if expires is None else number_of_seconds("expires", expires)
+        if wait <= 0:
+            raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+        data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
+        arguments: list[Any] = [
+            self.arq_id(id),
+            data,
+            start,
+            kind,
+            round(wait * 1000),
+            round(unique * 1000),
+        ]
+        async with self._client() as client:
+            await client.enqueue([self.settings.queue_name], arguments)
         return id
 
     async def result(self, id: str, *, must_exist: bool = False) -> Result:
@@ -148,14 +163,14 @@ class Queue:
             LookupError: The job does not exist, and *must_exist* is true.
         """
         arq_id = self.arq_id(id)
-        async with self._redis() as redis, redis.pipeline(transaction=True) as pipe:
-            pipe.mget(result_key_prefix + arq_id, PROGRESS_KEY_PREFIX + arq_id)
+        async with self._client() as client, client.redis.pipeline(transaction=True) as pipe:
+            pipe.mget(arq_format.RESULT_PREFIX + arq_id, PROGRESS_KEY_PREFIX + arq_id)
             pipe.zscore(self.settings.queue_name, arq_id)
             (data, progress_data), score = cast("Any", await pipe.execute())
         progress = json.loads(progress_data) if progress_data else None
         if data:
-            job = deserialize_result(data, deserializer=decode)
-            return Result(id, True, job.success, job.result, progress)
+            job = decode(data)
+            return Result(id, True, job["s"], job["r"], progress)
         if must_exist and score is None:
             raise LookupError(
                 f"no job {id!r}: the id is wrong, or the result has expired (TASKS_KEEP_RESULT)"
@@ -163,31 +178,35 @@ class Queue:
         return Result(id, progress=progress)
 
     async def revoke(self, id: str) -> bool:
-        """Ask the workers to cancel the job *id*; return False if it is not in the queue."""
+        """Cancel the job *id*; return False if it is not in the queue."""
         arq_id, queue_name = self.arq_id(id), self.settings.queue_name
-        async with self._redis() as redis:
-            if await redis.zscore(queue_name, arq_id) is None:
-                return False
-            async with redis.pipeline(transaction=True) as pipe:
-                pipe.zadd(abort_jobs_ss, {arq_id: timestamp_ms()})
-                # A worker takes up a job with a countdown now, and finds that it is revoked.
-                pipe.zadd(queue_name, {arq_id: 1}, xx=True)
-                await pipe.execute()
-        return True
+        now = round(time.time() * 1000)
+        async with self._client() as client:
+            data = await client.redis.get(arq_format.JOB_PREFIX + arq_id)
+            job = arq_format.decode_job(data) if data else JobData("", [], {}, now)
+            error = asyncio.CancelledError()
+            result = encode_result(job, arq_id, queue_name, 0, False, error, now, now)
+            keep = round(self.keep_result(self.tasks.get(job.name)) * 1000)
+            return bool(await client.revoke([queue_name], [arq_id, result, keep]))
+
+    def keep_result(self, task: Task[..., Any] | None) -> float:
+        """Return the seconds that the result of *task* is kept."""
+        keep = task.keep_result if task else None
+        return self.settings.keep_result if keep is None else keep
 
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
         data = json.dumps(value, allow_nan=False)
         key, milliseconds = PROGRESS_KEY_PREFIX + self.arq_id(id), self.settings.expires * 1000
-        async with self._redis() as redis:
-            await redis.set(key, data, px=round(milliseconds))
+        async with self._client() as client:
+            await client.redis.set(key, data, px=round(milliseconds))
 
     def arq_id(self, id: str) -> str:
         """Return arq's id of the job *id*; it differs between applications on the same Redis."""
         return f"{self.settings.queue_name}:{id}"
 
     @contextlib.asynccontextmanager
-    async def _redis(self) -> AsyncGenerator[ArqRedis]:
+    async def _client(self) -> AsyncGenerator[_Client]:
         try:
             async with asyncio.timeout(self.settings.redis_timeout):
                 yield self._clients.get()
@@ -195,6 +214,19 @@ class Queue:
             address = display_address(self.settings.redis_url, default_port=6379)
             logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
             raise TasksUnavailableError from error
+
+
+class _Client:
+    """A client for Redis with its scripts, on one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        # A script that was interrupted can run again: an id is queued only once.
+        self.redis = Redis(connection_pool=connection_pool(settings, retries=1))
+        self.enqueue: Any = self.redis.register_script(scripts.ENQUEUE)
+        self.revoke: Any = self.redis.register_script(scripts.REVOKE)
+
+    async def close(self) -> None:
+        await self.redis.aclose(close_connection_pool=True)
 
 
 def queue_of(app: Quart) -> Queue:
@@ -211,50 +243,90 @@ def queue_of(app: Quart) -> Queue:
         ) from None
 
 
-def connect(settings: Settings, *, max_connections: int = 0) -> ArqRedis:
-    """Return a client for Redis; it connects when it is first used.
+def queue_with_tasks(app: Quart) -> Queue:
+    """Return the queue of *app* for a worker.
 
-    It has no ``socket_timeout``: with one redis-py waits in ``asyncio.wait_for``, which swallows
-    cancellations before Python 3.12. The callers use ``asyncio.timeout`` instead.
+    Raises:
+        RuntimeError: The application has no queue or no tasks, or ``TASKS_EAGER`` is set.
     """
-    pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
+    queue = queue_of(app)
+    if not queue.tasks:
+        raise RuntimeError(
+            f"the application {app.name!r} has no tasks: decorate a function with @tasks.task, and"
+            " import its module where the application is made"
+        )
+    if queue.settings.eager:
+        raise RuntimeError(
+            f"the application {app.name!r} runs its jobs itself and needs no worker: remove"
+            " TASKS_EAGER from its settings"
+        )
+    return queue
+
+
+def connection_pool(
+    settings: Settings, *, max_connections: int = 0, retries: int = 0
+) -> BlockingConnectionPool:
+    """Return connections to Redis; each connects when it is first used.
+
+    They have no ``socket_timeout``: with one redis-py waits in ``asyncio.wait_for``, which swallows
+    cancellations before Python 3.12. The callers use ``asyncio.timeout`` instead.
+
+    Arguments:
+        settings: The settings.
+        max_connections: The maximum number of connections, if the setting is lower.
+        retries: How often a command is sent again if its connection breaks.
+    """
+    return BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
         settings.redis_url,
         max_connections=max(settings.max_connections, max_connections),
         timeout=settings.redis_timeout,
         socket_connect_timeout=settings.redis_timeout,
         encoding_errors="surrogatepass",
-    )
-    return ArqRedis(
-        pool,
-        job_serializer=encode,
-        job_deserializer=decode,
-        default_queue_name=settings.queue_name,
-        expires_extra_ms=round(settings.expires * 1000),
+        retry=Retry(NoBackoff(), retries),
+        retry_on_error=[RedisConnectionError] if retries else [],
     )
 
 
-def encode(job: dict[str, Any]) -> bytes:
-    """Return arq's data of a job as JSON; an exception becomes its text.
+def check_id(id: object) -> str:
+    """Return *id* if it can be the id of a job.
 
-    arq's default is pickle, which runs code when it is read.
+    Raises:
+        TypeError: It is no string.
+        ValueError: It is empty, too long, or contains a lone surrogate.
     """
-    return json.dumps(job, default=_error_text, allow_nan=False).encode()
+    if not isinstance(id, str):
+        raise TypeError(f"task_id must be a string, not {type(id).__name__}")
+    try:
+        length = len(id.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"task_id {id!r} contains a lone surrogate, which UTF-8 lacks") from error
+    if not 0 < length <= MAX_ID_BYTES:
+        raise ValueError(f"task_id must have 1 to {MAX_ID_BYTES} bytes in UTF-8, not {length}")
+    return id
 
 
-def decode(data: bytes) -> dict[str, Any]:
-    """Return arq's data of a job from JSON."""
-    return cast("dict[str, Any]", json.loads(data))
+def job_start(countdown: object, eta: object) -> tuple[float, str]:
+    """Return the milliseconds of the start, and whether they are a time or a delay."""
+    if countdown is not None and eta is not None:
+        raise ValueError("pass countdown or eta, not both")
+    if eta is not None:
+        if not isinstance(eta, datetime):
+            raise TypeError(f"eta must be a datetime, not {type(eta).__name__}")
+        return arq_format.to_unix_ms(eta), "at"
+    return max(
+        0.0, number_of_seconds("countdown", 0 if countdown is None else countdown)
+    ) * 1000, "in"
 
 
-_REASONS: dict[type[BaseException], str] = {
-    asyncio.CancelledError: "the job was revoked",
-    TimeoutError: "the task ran longer than its timeout",
-}
+def number_of_seconds(name: str, value: object) -> float:
+    """Return *value* if it is a number of seconds.
 
-
-def _error_text(value: object) -> str:
-    """Return the value of a failed job: ``ValueError: too large``."""
-    if not isinstance(value, BaseException):
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-    text = str(value) or _REASONS.get(type(value), "")
-    return f"{type(value).__name__}: {text}" if text else type(value).__name__
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN or too large.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if not math.isfinite(value) or abs(value) > MAX_SECONDS:
+        raise ValueError(f"{name} must be a number of seconds up to ten years, not {value!r}")
+    return float(value)

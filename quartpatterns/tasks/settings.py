@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from quart import Quart
 from redis.asyncio.connection import parse_url
@@ -14,50 +13,25 @@ from quartpatterns._shared.settings import (
     apply_defaults,
     refuse_unknown,
 )
+from quartpatterns._shared.settings_of.tasks import SETTINGS
 
-__all__ = ["DEFAULTS", "Settings", "read_settings"]
+__all__ = ["DEFAULTS", "SETTINGS", "Settings", "read_settings"]
 
-DEFAULTS: dict[str, Any] = {
-    # The URL of Redis: redis://, rediss:// or unix://.
-    "REDIS_URL": "redis://localhost:6379/0",
-    # The key of the queue in Redis. None stands for "tasks:" and app.name.
-    "TASKS_QUEUE_NAME": None,
-    # Seconds that a task may run.
-    "TASKS_TIMEOUT": 300,
-    # Maximum number of times that a job is started: the first time, retries, and restarts after a
-    # worker died.
-    "TASKS_MAX_TRIES": 5,
-    # Seconds that a result is stored; 0 stores none.
-    "TASKS_KEEP_RESULT": 3600,
-    # Seconds that a job may wait in the queue before it fails as expired.
-    "TASKS_EXPIRES": 86400,
-    # Maximum number of jobs that a worker runs at the same time.
-    "TASKS_MAX_JOBS": 10,
-    # Seconds between two polls of the queue, and of a result in Job.wait().
-    "TASKS_POLL_DELAY": 0.1,
-    # Seconds after which another worker starts the jobs of a worker that died.
-    "TASKS_LEASE": 10,
-    # Seconds that running jobs have to end after the worker receives a signal to stop. Jobs that
-    # are still running are then queued again.
-    "TASKS_SHUTDOWN_TIMEOUT": 5,
-    # Seconds to wait for an answer of Redis.
-    "TASKS_REDIS_TIMEOUT": 3,
-    # Maximum number of connections to Redis of one process.
-    "TASKS_MAX_CONNECTIONS": 20,
-}
-"""The settings and their default values."""
+DEFAULTS = SETTINGS.defaults
+"""The default of each setting."""
 
 SCHEMES = ("redis", "rediss", "unix")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The validated settings; :data:`DEFAULTS` explains each."""
+    """The validated settings; ``SETTINGS`` explains each."""
 
     redis_url: str
     queue_name: str
     timeout: float
     max_tries: int
+    max_crashes: int
     keep_result: float
     expires: float
     max_jobs: int
@@ -66,6 +40,7 @@ class Settings:
     shutdown_timeout: float
     redis_timeout: float
     max_connections: int
+    eager: bool
 
 
 def read_settings(app: Quart) -> Settings:
@@ -75,13 +50,14 @@ def read_settings(app: Quart) -> Settings:
         SettingError: A value is invalid, or a key that starts with ``TASKS_`` is unknown.
     """
     apply_defaults(app, DEFAULTS)
-    refuse_unknown(app.config, "TASKS_", DEFAULTS)
+    refuse_unknown(app.config, SETTINGS.prefixes, SETTINGS)
     read = SettingsReader(app.config)
     return Settings(
         redis_url=_redis_url(app),
         queue_name=read.optional(read.text, "TASKS_QUEUE_NAME") or f"tasks:{app.name}",
         timeout=read.seconds("TASKS_TIMEOUT"),
         max_tries=read.count("TASKS_MAX_TRIES"),
+        max_crashes=read.count("TASKS_MAX_CRASHES"),
         keep_result=read.seconds("TASKS_KEEP_RESULT", zero=True),
         expires=read.seconds("TASKS_EXPIRES"),
         max_jobs=read.count("TASKS_MAX_JOBS"),
@@ -90,6 +66,7 @@ def read_settings(app: Quart) -> Settings:
         shutdown_timeout=read.seconds("TASKS_SHUTDOWN_TIMEOUT", zero=True),
         redis_timeout=read.seconds("TASKS_REDIS_TIMEOUT"),
         max_connections=read.count("TASKS_MAX_CONNECTIONS"),
+        eager=read.boolean("TASKS_EAGER"),
     )
 
 

@@ -9,22 +9,19 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
-from arq.connections import ArqRedis
 from quart import current_app
 
 from quartpatterns._shared.calling import is_async, mark_async
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns.tasks.arq_format import NotJSONError
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import queue_of
 
-__all__ = ["TaskOptions", "Task", "require_json"]
+__all__ = ["TaskOptions", "Task", "not_json_result"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
-
-# arq would take arguments with these names for its own.
-RESERVED = {"ctx", *inspect.signature(ArqRedis.enqueue_job).parameters} - {"args", "kwargs"}
 
 
 class TaskOptions(TypedDict, total=False):
@@ -65,10 +62,6 @@ class Task(Generic[P, R_co]):
         self.keep_result = read.optional(read.seconds, "keep_result", zero=True)
         self.autoretry_for = options.get("autoretry_for", ())
         self._signature = inspect.signature(function)
-        if reserved := RESERVED & self._signature.parameters.keys():
-            raise ValueError(
-                f"task {self.name}: rename the parameter {min(reserved)!r}; arq reserves this name"
-            )
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
         if is_async(function):
             mark_async(self)
@@ -124,32 +117,38 @@ class Task(Generic[P, R_co]):
         Arguments:
             args: The positional arguments of the function.
             kwargs: The keyword arguments of the function.
-            task_id: The id of the job. If a job with this id is in the queue or has a stored
-                result, no second one is queued; the returned handle is for the first.
-            countdown: The seconds until the job may start.
-            eta: The time at which the job may start, instead of *countdown*.
-            expires: The seconds after which the job fails instead of starting.
+            task_id: The id of the job, up to 512 bytes. If a job with this id is in the queue or
+                has a stored result, no second one is queued; the returned handle is for the first.
+            countdown: The seconds until the job may start. A negative number means now.
+            eta: The time at which the job may start, instead of *countdown*. A past time means now.
+            expires: The seconds, more than 0, that the job may wait to be started for the first
+                time. It then fails instead.
 
         Raises:
             TypeError: The arguments do not fit the function, or one is not JSON.
+            ValueError: An option is invalid, such as a negative *expires*.
             TasksUnavailableError: Redis cannot be reached.
         """
         kwargs = kwargs or {}
-        for name, value in self._signature.bind(*args, **kwargs).arguments.items():
-            require_json(
-                value,
-                f"argument {name!r} of task {self.name}",
-                "pass an id, and load the object in the task",
+        bound = self._signature.bind(*args, **kwargs)
+        try:
+            id = await queue_of(current_app).enqueue(
+                self.name,
+                args,
+                kwargs,
+                task_id=task_id,
+                countdown=countdown,
+                eta=eta,
+                expires=expires,
             )
-        id = await queue_of(current_app).enqueue(
-            self.name,
-            args,
-            kwargs,
-            task_id=task_id,
-            countdown=countdown,
-            eta=eta,
-            expires=expires,
-        )
+        except NotJSONError:
+            for name, value in bound.arguments.items():
+                require_json(
+                    value,
+                    f"argument {name!r} of task {self.name}",
+                    "pass an id, and load the object in the task",
+                )
+            raise
         return Job(id)
 
 
@@ -168,3 +167,11 @@ def require_json(value: object, what: str, advice: str) -> None:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"{what} is not JSON ({error}): {advice}") from error
+
+
+def not_json_result(task: Task[..., Any] | None, error: Exception) -> TypeError:
+    """Return the error of a job of *task* whose result cannot be written as JSON."""
+    name = task.name if task else "<unknown>"
+    return TypeError(
+        f"the result of task {name} is not JSON ({error}): return an id, or text and numbers"
+    )

@@ -1,45 +1,60 @@
-"""The worker: arq's, with the application's tasks, leases, and tolerance for a lost Redis."""
+"""The worker: it takes jobs from the queue, runs them, and writes their results."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import os
+import secrets
 import signal
+import socket
 import threading
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
-import redis
-from arq.connections import RedisSettings
-from arq.constants import in_progress_key_prefix
-from arq.cron import CronJob, cron
-from arq.worker import Function, func
-from arq.worker import Retry as ArqRetry
-from arq.worker import Worker as ArqWorker
 from quart import Quart
-from redis.asyncio.connection import parse_url
 
-from quartpatterns._shared.calling import call
 from quartpatterns._shared.cleanup import finish
-from quartpatterns._shared.urls import display_address
-from quartpatterns.tasks.jobs import Retry, RunningJob, retry_delay, running_job
-from quartpatterns.tasks.queue import (
-    REDIS_ERRORS,
-    Queue,
-    TasksUnavailableError,
-    connect,
-    decode,
-    encode,
-    queue_of,
+from quartpatterns.tasks import arq_format, scripts
+from quartpatterns.tasks.arq_format import (
+    ArqRetry,
+    JobData,
+    JobExecutionFailed,
+    NotJSONError,
+    decode_job,
+    encode_result,
 )
-from quartpatterns.tasks.task import Task, require_json
+from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
+from quartpatterns.tasks.execution import Runner, escape_surrogates
+from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
+from quartpatterns.tasks.task import Task, not_json_result
 
-__all__ = ["run_worker", "worker_settings"]
+__all__ = ["WorkerLostError", "run_worker", "serve_jobs"]
 
 logger = logging.getLogger("quartpatterns.tasks")
+logger.addFilter(escape_surrogates)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HEALTH_INTERVAL = 10.0
+POP_WAIT = 5.0
+"""Seconds after which a blocking read is repeated."""
+CANCEL_TIMEOUT = 1.0
+"""Seconds that a cancelled task has to end before the worker leaves without it."""
+CRON_UNIQUE = 3600.0
+"""Seconds in which a time of the schedule is queued only once."""
+BATCH = 100
+
+
+class WorkerLostError(Exception):
+    """The worker died each time that it ran the job; the job is not started again.
+
+    .. versionadded:: 0.1
+    """
 
 
 async def run_worker(app: Quart, *, burst: bool = False, handle_signals: bool = True) -> None:
@@ -61,281 +76,413 @@ async def run_worker(app: Quart, *, burst: bool = False, handle_signals: bool = 
     await _Worker(app, burst=burst).serve(handle_signals=handle_signals)
 
 
-def worker_settings(app: Quart) -> dict[str, Any]:
-    """Return the settings of arq's worker for the tasks of *app*.
-
-    Raises:
-        RuntimeError: The application has no tasks.
-
-    .. versionadded:: 0.1
-    """
-    queue = queue_of(app)
-    if not queue.tasks:
-        raise RuntimeError(
-            f"the application {app.name!r} has no tasks: decorate a function with @tasks.task, and"
-            " import its module where the application is made"
-        )
-    settings = queue.settings
-    logging.getLogger("arq.worker").addFilter(_escape_surrogates)
-
-    async def start(ctx: dict[Any, Any]) -> None:
-        await app.startup()
-        ctx["app"] = app
-        logger.info("ready for the jobs of %s", settings.queue_name)
-
-    async def stop(ctx: dict[Any, Any]) -> None:
-        if ctx.pop("app", None):
-            await app.shutdown()
-
-    return {
-        "functions": [_function(app, queue, task) for task in queue.tasks.values()],
-        "cron_jobs": [_cron_job(app, queue, task, times) for task, times in queue.schedule],
-        "queue_name": settings.queue_name,
-        "redis_pool": connect(settings, max_connections=settings.max_jobs + 5),
-        # Only `arq --check` reads this.
-        "redis_settings": _redis_settings(settings.redis_url),
-        "on_startup": start,
-        "on_shutdown": stop,
-        "job_serializer": encode,
-        "job_deserializer": decode,
-        "job_timeout": settings.timeout,
-        "max_tries": settings.max_tries,
-        "max_jobs": settings.max_jobs,
-        "keep_result": settings.keep_result,
-        "poll_delay": settings.poll_delay,
-        "job_completion_wait": settings.shutdown_timeout,
-        "health_check_interval": 10,
-        "allow_abort_jobs": True,
-    }
+async def serve_jobs(app: Quart) -> None:
+    """Run a worker inside of an application that was started, until the caller is cancelled."""
+    await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
-def _redis_settings(url: str) -> RedisSettings:
-    """Return *url* as arq's settings; arq's own parser does not decode ``%40`` in a password."""
-    parts = parse_url(url)
-    return RedisSettings(
-        host=parts.get("host", "localhost"),
-        port=parts.get("port", 6379),
-        unix_socket_path=parts.get("path"),
-        database=parts.get("db", 0),
-        username=parts.get("username"),
-        password=parts.get("password"),
-        ssl=url.startswith("rediss:"),
-    )
+@dataclass(slots=True)
+class _Running:
+    """A job that the worker runs, until its outcome is written.
 
-
-def _function(app: Quart, queue: Queue, task: Task[..., Any]) -> Function:
-    """Return arq's function for *task*."""
-    max_tries = task.max_tries or queue.settings.max_tries
-
-    async def run(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
-        id = str(ctx["job_id"]).removeprefix(queue.arq_id(""))
-        job = RunningJob(id, ctx["job_try"], max_tries)
-        running_job.set(job)
-        with _retries(job, task.autoretry_for):
-            async with app.app_context():
-                result = await call(task.function, *args, **kwargs)
-        require_json(result, f"the result of task {task.name}", "return an id, or text and numbers")
-        return result
-
-    return func(
-        run,
-        name=task.name,
-        timeout=task.timeout,
-        max_tries=task.max_tries,
-        keep_result=task.keep_result,
-    )
-
-
-def _cron_job(app: Quart, queue: Queue, task: Task[..., Any], times: dict[str, Any]) -> CronJob:
-    """Return a cron job that queues *task*, which then has its own timeout and retries."""
-
-    async def enqueue(ctx: dict[Any, Any]) -> None:
-        async with app.app_context():
-            await task.apply_async(task_id=str(ctx["job_id"]))
-
-    return cron(enqueue, name=queue.arq_id(f"cron:{task.name}"), **times)
-
-
-@contextlib.contextmanager
-def _retries(job: RunningJob, errors: tuple[type[Exception], ...]) -> Generator[None]:
-    """Turn *errors* into a retry, and a retry without tries left into the error behind it."""
-    try:
-        try:
-            yield
-        except ArqRetry:
-            raise
-        except errors as error:
-            raise Retry() from error
-    except ArqRetry as retry:
-        cause = retry.__cause__ or retry.__context__
-        if job.tries >= job.max_tries and cause is not None:
-            raise cause from None
-        if retry.defer_score is None and isinstance(retry, Retry):
-            retry.defer_score = round(retry_delay(job.tries) * 1000)
-        raise
-
-
-def _escape_surrogates(record: logging.LogRecord) -> bool:
-    """Make a log record of arq encodable: the text of a task's error may have lone surrogates.
-
-    A log handler that encodes UTF-8 would fail and lose the record.
+    Arguments:
+        job: The job as it was claimed.
+        started: When it was claimed, in seconds since 1970.
+        task: The asyncio task that runs it.
+        cancelled: Why it was cancelled.
     """
 
-    def escaped(text: str) -> str:
-        return text.encode(errors="backslashreplace").decode()
-
-    record.msg, record.args = escaped(record.getMessage()), None
-    if record.exc_info:
-        record.exc_text = escaped(logging.Formatter().formatException(record.exc_info))
-    return True
+    job: Claimed
+    started: float
+    task: asyncio.Task[None] | None = None
+    cancelled: Literal["revoked", "stopping", "lost"] | None = None
 
 
-class _Worker(ArqWorker):
-    """arq's worker, with three additions.
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What to write when a job has ended, as the script ``FINISH`` takes it.
 
-    * A job has a lease that a thread renews. When the worker dies, the lease expires after
-      ``TASKS_LEASE`` seconds, and another worker starts the job (arq#343).
-    * When Redis is lost the worker waits for it, and writes the results of jobs that have ended
-      when it is back (arq#386, arq#435).
+    Arguments:
+        action: ``done``, ``retry`` or ``back``.
+        data: The data of the result.
+        milliseconds: How long to keep the result, or to wait for the next try.
+    """
+
+    action: Literal["done", "retry", "back"]
+    data: bytes = b""
+    milliseconds: int = 0
+
+
+class _Worker:
+    """Claims jobs, runs them, and writes their outcomes, several in one round trip.
+
+    * It waits for jobs in a blocking read, which :data:`scripts.ENQUEUE` ends.
+    * A job has a lease that a thread renews, so a task that blocks the event loop keeps it. When
+      the worker dies, the lease expires after ``TASKS_LEASE`` seconds, and another worker starts
+      the job. All jobs of the dead worker are suspects then. A worker runs only one suspect at a
+      time, so that the next death tells which of them is to blame.
+    * When Redis is lost the worker waits for it, and then writes the outcomes of jobs that have
+      ended.
     * After a signal running jobs have ``TASKS_SHUTDOWN_TIMEOUT`` seconds to end, and are then
       queued again. A second signal ends the process at once.
     """
 
-    def __init__(self, app: Quart, *, burst: bool = False) -> None:
-        super().__init__(**worker_settings(app), burst=burst, handle_signals=False)
-        self.settings = queue_of(app).settings
-        self.in_progress_timeout_s = self.settings.lease
-        self._redis_lost = False
-        self._stopping: asyncio.Task[None] | None = None
+    def __init__(self, app: Quart, *, burst: bool = False, lifespan: bool = True) -> None:
+        self._app = app
+        self._lifespan = lifespan
+        self._queue = queue_with_tasks(app)
+        self._settings = settings = self._queue.settings
+        self._burst = burst
+        self._id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._redis = WorkerConnection(self._id, settings, burst=burst)
+        self._runner = Runner(app, self._queue)
+        self._running: dict[str, _Running] = {}
+        self._active: set[str] = set()
+        self._outcomes: dict[str, _Outcome] = {}
+        self._ended = asyncio.Event()
+        self._slot_free = asyncio.Event()
+        self._counts = dict.fromkeys(("complete", "failed", "retried"), 0)
+        self._stopping = False
+        self._stop_requested = asyncio.Event()
         self._closed = threading.Event()
+
+    # Starting and stopping
 
     async def serve(self, *, handle_signals: bool = True) -> None:
         """Run jobs until a signal arrives, or until the queue is empty in a burst."""
         signals = SIGNALS if handle_signals else ()
-        self.main_task = asyncio.create_task(self.main())
+        loop = asyncio.get_running_loop()
         for number in signals:
-            self.loop.add_signal_handler(number, self._handle_signal, signals)
+            loop.add_signal_handler(number, self._handle_signal, signals)
+        loops: list[asyncio.Task[None]] = []
         try:
-            await self.main_task
-        except asyncio.CancelledError:
-            if self._stopping is None:
-                raise
+            await self._until_stopped(self._connect())
+            if not self._stop_requested.is_set():
+                if self._lifespan:
+                    await self._app.startup()
+                logger.info("ready for the jobs of %s", self._settings.queue_name)
+                threading.Thread(
+                    target=self._renew_leases, args=(loop,), name="task leases", daemon=True
+                ).start()
+                endless = [self._write, self._cancel_revoked, self._report]
+                endless += [self._schedule] if self._queue.schedule else []
+                loops += [asyncio.create_task(each()) for each in endless]
+                await self._until_stopped(self._claim(), *loops)
         finally:
-            await finish(self.close)
+            await finish(lambda: self._close(loops))
             for number in signals:
-                self.loop.remove_signal_handler(number)
+                loop.remove_signal_handler(number)
 
-    async def main(self) -> None:
-        """Wait for Redis, then poll the queue until cancelled."""
-        while not await self._try_redis(self.pool.exists(self.health_check_key)):
-            pass
-        threading.Thread(target=self._renew_leases, daemon=True).start()
-        await super().main()
-
-    async def close(self) -> None:
-        """Finish jobs, shut down the application and close the connections, even without Redis."""
-        await self._finish_jobs()
-        self._closed.set()
-        with contextlib.suppress(*REDIS_ERRORS):
-            async with asyncio.timeout(self.settings.redis_timeout):
-                await self.pool.delete(self.health_check_key)
+    async def _until_stopped(self, work: Awaitable[None], *others: asyncio.Future[Any]) -> None:
+        """Await *work*; stop it if a signal arrives, or one of the *others* fails."""
+        task: asyncio.Future[Any] = asyncio.ensure_future(work)
+        stop: asyncio.Future[Any] = asyncio.create_task(self._stop_requested.wait())
         try:
-            if self.on_shutdown:
-                await self.on_shutdown(self.ctx)
+            done, _ = await asyncio.wait({task, stop, *others}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self.pool.aclose(close_connection_pool=True)
+            for each in (task, stop):
+                each.cancel()
+            await asyncio.wait({task, stop})
+        for each in done - {stop}:
+            each.result()
 
-    async def start_jobs(self, job_ids: Sequence[bytes]) -> None:
-        """Start jobs. If Redis is lost, release the slot that arq has reserved for the job."""
-        for job_id in job_ids:
-            try:
-                await super().start_jobs([job_id])
-            except BaseException:
-                # arq awaits Redis only after it has reserved the slot, before the job starts.
-                self.job_counter -= 1
-                self.sem.release()
-                raise
+    async def _connect(self) -> None:
+        while not await self._redis.attempt(self._redis.ping):
+            pass
 
-    async def finish_job(self, *args: Any, **kwargs: Any) -> None:
-        """Store that a job has ended or is to be retried."""
-        await self._write(super().finish_job, *args, **kwargs)
-
-    async def finish_failed_job(self, *args: Any, **kwargs: Any) -> None:
-        """Store that a job could not be started."""
-        await self._write(super().finish_failed_job, *args, **kwargs)
-
-    async def _poll_iteration(self) -> None:
-        await self._try_redis(super()._poll_iteration())
-
-    async def _write(
-        self, write: Callable[..., Awaitable[None]], *args: Any, **kwargs: Any
-    ) -> None:
-        """Write to Redis, and try again until it succeeds or the worker is stopping."""
-        while not await self._try_redis(write(*args, **kwargs)):
-            if not self.allow_pick_jobs:
-                return  # The lease expires, and another worker runs the job again.
-
-    async def _try_redis(self, operation: Awaitable[object]) -> bool:
-        """Return whether *operation* succeeded; if not, after a second.
-
-        It logs when Redis is lost and when it is back, and not every attempt.
-        """
-        address = display_address(self.settings.redis_url, default_port=6379)
+    async def _close(self, loops: Sequence[asyncio.Task[None]]) -> None:
+        """Finish jobs, shut down the application and close the connections, even without Redis."""
+        self._stopping = True
         try:
-            async with asyncio.timeout(self.settings.redis_timeout):
-                await operation
-        except REDIS_ERRORS as error:
-            if self.burst:
-                raise TasksUnavailableError from error
-            if not self._redis_lost:
-                reason = str(error) or "no answer in time"
-                logger.warning("Redis at %s: %s; waiting for it", address, reason)
-            self._redis_lost = True
-            await asyncio.sleep(1.0)
-            return False
-        if self._redis_lost:
-            logger.warning("Redis at %s is back", address)
-        self._redis_lost = False
-        return True
+            await self._finish_jobs()
+            for each in loops:
+                each.cancel()
+            if loops:
+                await asyncio.wait(loops)
+                with contextlib.suppress(*REDIS_ERRORS):
+                    async with asyncio.timeout(self._settings.redis_timeout):
+                        await self._redis.delete_report(self._settings.queue_name)
+        finally:
+            self._closed.set()
+            try:
+                if loops and self._lifespan:
+                    await self._app.shutdown()
+            finally:
+                await self._redis.close()
 
-    def _renew_leases(self) -> None:
-        """Renew the leases of the running jobs, in a thread.
+    async def _finish_jobs(self) -> None:
+        """Wait for running jobs, then cancel them, which queues them again."""
+        await self._wait_for_jobs(self._settings.shutdown_timeout)
+        for id in list(self._running):
+            self._cancel(id, "stopping")
+        await self._wait_for_jobs(CANCEL_TIMEOUT)
+        with contextlib.suppress(*REDIS_ERRORS):
+            async with asyncio.timeout(self._settings.redis_timeout):
+                while self._outcomes:
+                    await self._write_outcomes()
+                if left := list(self._running):
+                    logger.warning("%d jobs still run; they start again when they end", len(left))
+                    await self._redis.hand_over(left)
 
-        A task that blocks the event loop must not lose its job to another worker.
-        """
-        interval = self.settings.lease / 3
-        client: Any = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
-            self.settings.redis_url, socket_timeout=interval, socket_connect_timeout=interval
-        )
-        milliseconds = round(self.settings.lease * 1000)
-        while not self._closed.wait(interval):
-            with (
-                contextlib.suppress(*REDIS_ERRORS),
-                client.pipeline(transaction=False) as pipe,
-            ):
-                for job_id in list(self.tasks):
-                    pipe.pexpire(in_progress_key_prefix + job_id, milliseconds)
-                pipe.execute()
-        client.close()
+    async def _wait_for_jobs(self, seconds: float) -> None:
+        running = [job.task for job in self._running.values() if job.task and not job.task.done()]
+        if running:
+            await asyncio.wait(running, timeout=seconds)
 
     def _handle_signal(self, signals: Sequence[signal.Signals]) -> None:
         for number in signals:
-            self.loop.remove_signal_handler(number)
+            asyncio.get_running_loop().remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
-        logger.warning("stopping; %d jobs are running", len(self.tasks))
-        self._stopping = asyncio.create_task(self._stop())
+        logger.warning("stopping; %d jobs are running", len(self._running))
+        self._stop_requested.set()
 
-    async def _stop(self) -> None:
-        await self._finish_jobs()
-        if self.main_task:
-            self.main_task.cancel()
+    # Taking jobs from the queue
 
-    async def _finish_jobs(self) -> None:
-        """Start no more jobs, wait for running ones, then cancel them, which queues them again."""
-        self.allow_pick_jobs = False
-        if running := list(self.tasks.values()):
-            _, pending = await asyncio.wait(running, timeout=self.settings.shutdown_timeout)
-            while pending:
-                for task in pending:
-                    task.cancel()
-                _, pending = await asyncio.wait(pending, timeout=1.0)
+    async def _claim(self) -> None:
+        """Start jobs; return when the queue is empty in a burst."""
+        queues = [self._settings.queue_name]
+        while True:
+            free = self._settings.max_jobs - len(self._active)
+            if free <= 0:
+                self._slot_free.clear()
+                await self._slot_free.wait()
+                continue
+            suspect = not any(running.job.suspect for running in self._running.values())
+            claim = await self._redis.attempt(
+                functools.partial(self._redis.claim, suspect=suspect), queues, free
+            )
+            if claim is None:
+                continue
+            for job in claim.jobs:
+                self._start(job)
+            if len(claim.jobs) == free:
+                continue
+            if self._burst and not self._running:
+                if not await self._redis.attempt(self._redis.size, queues):
+                    return
+            await self._wait_for_wake(queues, claim.next_due)
+
+    async def _wait_for_wake(self, queues: Sequence[str], next_due: float | None) -> None:
+        """Wait until a job is queued, the next one is due, or it is time to look by oneself."""
+        seconds = self._settings.poll_delay
+        if next_due is not None:
+            seconds = min(seconds, max(0.001, next_due))
+        if self._burst and self._running:
+            seconds = min(seconds, 0.01)
+        keys = [scripts.wake_key(queue) for queue in queues]
+        await self._redis.attempt(self._redis.pop, keys, seconds, wait=seconds)
+
+    def _start(self, job: Claimed) -> None:
+        running = self._running[job.id] = _Running(job, time.time())
+        self._active.add(job.id)
+        running.task = asyncio.create_task(self._run(running))
+
+    # Running a job
+
+    async def _run(self, running: _Running) -> None:
+        """Run a job and note its outcome."""
+        id = running.job.id
+        try:
+            outcome = await self._outcome(running)
+        finally:
+            self._active.discard(id)
+            self._slot_free.set()
+        if outcome is not None:
+            self._outcomes[id] = outcome
+            self._ended.set()
+
+    async def _outcome(self, running: _Running) -> _Outcome | None:
+        """Run a job and return its outcome, or ``None`` if its thread still runs."""
+        job, task = running.job, None
+        call = JobData("<unknown>", [], {}, round(running.started * 1000))
+        try:
+            if not job.data:
+                raise JobExecutionFailed("job expired")
+            call = decode_job(job.data)
+            task = self._queue.tasks.get(call.name)
+            if task is None:
+                raise JobExecutionFailed(f"function {call.name!r} not found")
+            if job.crashes >= self._settings.max_crashes:
+                raise WorkerLostError(f"{job.crashes} workers died while they ran this job")
+            value = await self._call(running, task, call)
+        except ArqRetry as retry:
+            self._counts["retried"] += 1
+            delay = max(0, retry.defer_score or 0)
+            logger.info("%s (%s) is started again in %.2f s", job.id, call.name, delay / 1000)
+            return _Outcome("retry", milliseconds=delay)
+        except _StoppedError:
+            logger.info("%s (%s) is queued again", job.id, call.name)
+            return None if self._runner.in_thread(self._plain_id(job)) else _Outcome("back")
+        except BaseException as error:
+            return self._done(running, task, call, error)
+        return self._done(running, task, call, None, value)
+
+    async def _call(self, running: _Running, task: Task[..., Any], call: JobData) -> Any:
+        """Call the function of *task* with its timeout.
+
+        Raises:
+            _StoppedError: The worker stops, or another one runs the job.
+            CancelledError: The job was revoked.
+            TimeoutError: The task ran longer than its timeout.
+            BaseException: What the function raised.
+        """
+        job, id = running.job, self._plain_id(running.job)
+        current = self._runner.running_job(task, id, job.tries + 1, job.deliveries)
+        if current.tries > current.max_tries:
+            raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
+        limit = asyncio.timeout(self._settings.timeout if task.timeout is None else task.timeout)
+        try:
+            async with limit:
+                return await self._runner.call(task, current, call.args, call.kwargs)
+        except TimeoutError:
+            if limit.expired() and self._runner.in_thread(id):
+                logger.warning("the thread of %s (%s) runs on after its timeout", id, task.name)
+            raise
+        except asyncio.CancelledError as error:
+            if running.cancelled in ("stopping", "lost"):
+                raise _StoppedError from error
+            if running.cancelled == "revoked":
+                raise asyncio.CancelledError from None
+            # Nobody has cancelled the job, so the task has raised this itself.
+            text = str(error) or "the task raised it"
+            cause = error.__cause__ or error.__context__
+            raise asyncio.CancelledError(f"{text} ({cause!r})" if cause else text) from cause
+
+    def _done(
+        self,
+        running: _Running,
+        task: Task[..., Any] | None,
+        call: JobData,
+        error: BaseException | None,
+        value: object = None,
+    ) -> _Outcome:
+        """Return the outcome of a job that has ended, and log it."""
+        job, ended = running.job, time.time()
+
+        def encode(error: BaseException | None) -> bytes:
+            return encode_result(
+                call,
+                job.id,
+                job.queue,
+                tries=job.tries + 1,
+                success=error is None,
+                value=value if error is None else error,
+                start=round(running.started * 1000),
+                end=round(ended * 1000),
+            )
+
+        try:
+            data = encode(error)
+        except NotJSONError as not_json:
+            error = not_json_result(task, not_json)
+            data = encode(error)
+        seconds = ended - running.started
+        if error is None:
+            logger.info("%s (%s) succeeded in %.3f s", job.id, call.name, seconds)
+        else:
+            text = "%s (%s) failed after %.3f s: %r"
+            logger.error(text, job.id, call.name, seconds, error, exc_info=error)
+        self._counts["complete" if error is None else "failed"] += 1
+        return _Outcome("done", data, round(self._queue.keep_result(task) * 1000))
+
+    def _plain_id(self, job: Claimed) -> str:
+        return job.id.removeprefix(self._queue.arq_id(""))
+
+    # Writing outcomes
+
+    async def _write(self) -> None:
+        """Write the outcomes of jobs that have ended, many at once."""
+        while True:
+            await self._ended.wait()
+            self._ended.clear()
+            while self._outcomes:
+                await self._redis.attempt(self._write_outcomes)
+
+    async def _write_outcomes(self) -> None:
+        batch = list(self._outcomes.items())[:BATCH]
+        lost = await self._redis.finish(
+            [
+                (self._running[id].job.queue, id, one.action, one.data, one.milliseconds)
+                for id, one in batch
+            ]
+        )
+        for id, _ in batch:
+            self._outcomes.pop(id, None)
+            self._running.pop(id, None)
+        for id in lost:
+            logger.warning("%s was run by another worker too, whose result counts", id)
+
+    # Cancelling
+
+    async def _cancel_revoked(self) -> None:
+        """Cancel the jobs that are revoked while they run."""
+        keys = [scripts.revoked_key(self._id)]
+        while True:
+            id = await self._redis.attempt(self._redis.pop, keys, POP_WAIT, wait=POP_WAIT)
+            if id is not None:
+                self._cancel(id, "revoked")
+
+    def _cancel(self, id: str, reason: Literal["revoked", "stopping", "lost"]) -> None:
+        running = self._running.get(id)
+        if running and running.task and running.cancelled is None and not running.task.done():
+            running.cancelled = reason
+            running.task.cancel()
+
+    # Leases
+
+    def _renew_leases(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Renew the leases of the running jobs, in a thread.
+
+        A task that blocks the event loop must not lose its job to another worker. Neither must one
+        whose thread runs on when the worker has stopped: it is handed over when its thread ends.
+        """
+        interval = self._settings.lease / 3
+        redis = LeaseConnection(self._id, self._settings, timeout=interval)
+        while not self._closed.wait(interval) or self._running:
+            jobs = [running.job for running in list(self._running.values())]
+            with contextlib.suppress(*REDIS_ERRORS):
+                for id in redis.renew([(job.queue, job.id) for job in jobs]):
+                    logger.warning("another worker has started %s, whose lease had ended", id)
+                    with contextlib.suppress(RuntimeError):  # The loop is closed.
+                        loop.call_soon_threadsafe(self._cancel, id, "lost")
+                if self._closed.is_set():
+                    time.sleep(min(0.1, interval))
+                    for job in jobs:
+                        if not self._runner.in_thread(self._plain_id(job)):
+                            redis.give_back(job.queue, job.id)
+                            del self._running[job.id]
+        redis.close()
+
+    # Cron and health
+
+    async def _schedule(self) -> None:
+        """Queue the tasks of the schedule at their times."""
+        now = datetime.now().astimezone()
+        times = [arq_format.next_cron(now, **options) for _, options in self._queue.schedule]
+        while True:
+            due = min(times)
+            await asyncio.sleep(max(0.0, due.timestamp() - time.time()))
+            for index, (task, options) in enumerate(self._queue.schedule):
+                if times[index] == due:
+                    await self._queue_scheduled(task, due)
+                    times[index] = arq_format.next_cron(due, **options)
+
+    async def _queue_scheduled(self, task: Task[..., Any], due: datetime) -> None:
+        id = f"cron:{task.name}:{arq_format.to_unix_ms(due)}"
+        try:
+            await self._queue.enqueue(task.name, [], {}, task_id=id, unique=CRON_UNIQUE)
+        except TasksUnavailableError:
+            logger.error("task %s was not queued at %s: Redis cannot be reached", task.name, due)
+
+    async def _report(self) -> None:
+        """Store that the worker is alive, as arq does."""
+        while True:
+            counts = " ".join(f"j_{name}={count}" for name, count in self._counts.items())
+            text = f"{datetime.now():%b-%d %H:%M:%S} {counts} j_ongoing={len(self._running)}"
+            queue = self._settings.queue_name
+            await self._redis.attempt(self._redis.report, queue, text, HEALTH_INTERVAL + 1)
+            await asyncio.sleep(HEALTH_INTERVAL)
+
+
+class _StoppedError(Exception):
+    """A job was cancelled because the worker stops, or because another worker runs it."""

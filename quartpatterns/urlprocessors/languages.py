@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from types import MethodType
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary, WeakSet
 
 from markupsafe import Markup
 from quart import (
     Blueprint,
     Quart,
     abort,
-    after_this_request,
+    current_app,
     g,
     has_app_context,
     has_request_context,
@@ -23,14 +24,18 @@ from quart import (
     websocket,
 )
 from quart.ctx import WebsocketContext
-from quart.globals import websocket_ctx
-from quart.typing import ResponseTypes
-from werkzeug.routing import Map
+from quart.globals import request_ctx, websocket_ctx
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, MapAdapter, RequestRedirect
 
 from quartpatterns._shared.calling import call
+from quartpatterns._shared.languages import add_language_source, vary_by
 from quartpatterns.urlprocessors.accept_language import lookup
+from quartpatterns.urlprocessors.rules import language_of, restrict_languages
 
 __all__ = ["Alternate", "LanguageURLs"]
+
+ON_APP = "urlprocessors"  # the extension of an application that has languages itself
 
 # A background task has its own g, but inherits context variables from the request.
 _inherited: ContextVar[tuple[LanguageURLs, str | None] | None] = ContextVar(
@@ -74,6 +79,13 @@ class LanguageURLs:
 
     Templates have the function ``language_links()``, see :meth:`links`.
 
+    A URL that matches no route, or not with its method, has the language in its path. So error
+    pages are in the language of the URL.
+
+    Create it before the routes: only later routes leave URLs such as ``/robots.txt`` alone, which
+    do not begin with a language. With an application factory, create it once, without an
+    application, and call :meth:`init_app`.
+
     Arguments:
         app_or_blueprint: The application, or a blueprint that is not registered yet. With a
             blueprint, only its routes and those of its nested blueprints have a language.
@@ -92,7 +104,7 @@ class LanguageURLs:
 
     def __init__(
         self,
-        app_or_blueprint: Quart | Blueprint,
+        app_or_blueprint: Quart | Blueprint | None = None,
         *,
         languages: Sequence[str],
         default: str | None = None,
@@ -107,23 +119,60 @@ class LanguageURLs:
             raise ValueError(f"base_url must be a scheme and a host without a path: {base_url!r}")
         self.name = name
         self.base_url = base_url
-        self._url_maps: list[Map] = []
-        app_or_blueprint.url_value_preprocessor(self._read_language)
+        # Weak, because tests create many applications.
+        self._endpoints: WeakKeyDictionary[Map, tuple[str, ...]] = WeakKeyDictionary()
+        self._prepared: WeakSet[Quart | Blueprint] = WeakSet()
+        if app_or_blueprint is not None:
+            self.init_app(app_or_blueprint)
+
+    def init_app(self, app_or_blueprint: Quart | Blueprint) -> None:
+        """Give an application or a blueprint languages.
+
+        One object can be used for several applications. A second call for the same one does
+        nothing, so that ``create_app()`` can contain it.
+
+        Arguments:
+            app_or_blueprint: The application, or a blueprint that is not registered yet.
+
+        Raises:
+            RuntimeError: The blueprint is already registered.
+        """
+        if app_or_blueprint in self._prepared:
+            return
+        try:
+            app_or_blueprint.url_value_preprocessor(self._read_language)
+        except AssertionError as error:
+            raise RuntimeError(
+                f"The blueprint {app_or_blueprint.name!r} is already registered, and a new"
+                " LanguageURLs would come too late: create LanguageURLs once, beside the blueprint,"
+                " and not in create_app()"
+            ) from error
+        self._prepared.add(app_or_blueprint)
         app_or_blueprint.url_defaults(self._add_language)
         app_or_blueprint.context_processor(self._template_context)
         if isinstance(app_or_blueprint, Quart):
-            self._register(app_or_blueprint)
+            app_or_blueprint.extensions[ON_APP] = self
+            self._register(app_or_blueprint, "")
         else:
-            app_or_blueprint.record(lambda state: self._register(state.app))
+            app_or_blueprint.record(self._register_blueprint)
 
     @property
     def current(self) -> str:
         """The language that ``url_for`` adds here."""
+        return self.url_language or self.default
+
+    @property
+    def url_language(self) -> str | None:
+        """The language of the current URL, or of the request that started the task, or ``None``.
+
+        .. versionadded:: 0.1
+        """
         language = g.get(self.name) if has_app_context() else None
         inherited = _inherited.get()
         if language is None and inherited is not None and inherited[0] is self:
             language = inherited[1]
-        return language or self.default
+        # Another object may have set the language, with other languages.
+        return language if language in self.languages else None
 
     def negotiate(self) -> str:
         """Return the language that the client prefers, according to ``Accept-Language``.
@@ -132,7 +181,7 @@ class LanguageURLs:
         """
         if not has_request_context():
             return lookup(websocket.accept_languages, self.languages, self.default)
-        after_this_request(_add_vary)
+        vary_by("Accept-Language")
         return lookup(request.accept_languages, self.languages, self.default)
 
     def canonical(self, *, query: Collection[str] = ()) -> str | None:
@@ -174,13 +223,28 @@ class LanguageURLs:
         )
         return Markup("\n").join(lines)
 
-    def _register(self, app: Any) -> None:
-        self._url_maps.append(app.url_map)
+    def _register_blueprint(self, state: Any) -> None:
+        app: Quart = state.app
+        if app not in self._prepared:
+            self._prepared.add(app)
+            # Pages outside of the blueprint, such as error pages, may use the same layout.
+            app.context_processor(_outside_context)
+            app.url_value_preprocessor(self._read_outside)
+        name = f"{state.name_prefix}.{state.name}".lstrip(".")
+        self._register(app, f"{name}.")
+
+    def _register(self, app: Any, endpoints: str) -> None:
+        """Prepare *app* for the routes whose endpoints begin with *endpoints*."""
+        self._endpoints[app.url_map] = (*self._endpoints.get(app.url_map, ()), endpoints)
+        app.url_rule_class = restrict_languages(
+            app.url_rule_class, self.name, self.languages, endpoints
+        )
+        add_language_source(app, self)
         _fix_websockets(app)
 
     def _has_language(self, endpoint: str | None) -> bool:
         """Return whether the URLs of *endpoint* contain a language."""
-        for url_map in self._url_maps:
+        for url_map in self._endpoints:
             try:
                 if url_map.is_endpoint_expecting(endpoint, self.name):
                     return True
@@ -189,13 +253,44 @@ class LanguageURLs:
         return False
 
     def _read_language(self, endpoint: str | None, values: dict[str, Any] | None) -> None:
-        # Quart calls it also for URLs that match no rule, with None instead of the values.
+        if endpoint is None:
+            self._read_outside(endpoint, values)
+            return
         language = values.pop(self.name, None) if values else None
-        valid = language if language in self.languages else g.get(self.name)
-        setattr(g, self.name, valid)
-        _inherited.set((self, valid))
+        self._set_language(language if language in self.languages else g.get(self.name))
         if language not in (None, *self.languages):
             abort(404)
+
+    def _read_outside(self, endpoint: str | None, values: dict[str, Any] | None) -> None:
+        """Read the language of a URL that matches no rule, for which Quart passes None.
+
+        All other URLs outside of a blueprint have no language.
+        """
+        if endpoint is None:
+            current: Any = request if has_request_context() else websocket
+            adapter = (request_ctx if has_request_context() else websocket_ctx).url_adapter
+            if adapter is None:
+                return
+            if isinstance(current.routing_exception, RequestRedirect):
+                self._check_redirect(adapter, f"{current.path}/")
+            endpoints = self._endpoints.get(adapter.map, ())
+            found = language_of(adapter.map, current.path, self.name, self.languages, endpoints)
+            self._set_language(found or g.get(self.name))
+        elif self.name not in g:
+            setattr(g, self.name, None)
+
+    def _check_redirect(self, adapter: MapAdapter, path: str) -> None:
+        """Answer 404 at once if a slash is missing in a URL with an unknown language."""
+        try:
+            _, values = adapter.match(path)
+        except (HTTPException, RequestRedirect):
+            return
+        if values.get(self.name, self.default) not in self.languages:
+            abort(404)
+
+    def _set_language(self, language: str | None) -> None:
+        setattr(g, self.name, language)
+        _inherited.set((self, language))
 
     def _add_language(self, endpoint: str, values: dict[str, Any]) -> None:
         if self.name not in values and self._has_language(endpoint):
@@ -217,9 +312,13 @@ class LanguageURLs:
         return {"language_links": self.links}
 
 
-async def _add_vary(response: ResponseTypes) -> ResponseTypes:
-    response.vary.add("Accept-Language")
-    return response
+async def _outside_context() -> dict[str, Any]:
+    # The application may have languages of its own, whose links are right here.
+    return {} if ON_APP in current_app.extensions else {"language_links": _no_links}
+
+
+def _no_links(*, query: Collection[str] = ()) -> Markup:
+    return Markup()
 
 
 def _fix_websockets(app: Quart) -> None:

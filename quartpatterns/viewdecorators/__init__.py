@@ -26,14 +26,14 @@ The route is always the topmost decorator.
 
 from typing import TYPE_CHECKING
 
+from quartpatterns.caching import cached
 from quartpatterns.viewdecorators.access import fresh_login_required, login_required, roles_required
-from quartpatterns.viewdecorators.caching import cached
 from quartpatterns.viewdecorators.cookies import (
     COOKIE_DURATION,
     COOKIE_HTTPONLY,
     COOKIE_NAME,
     COOKIE_SECURE,
-    DEFAULTS,
+    SETTINGS,
     decode_cookie,
     encode_cookie,
 )
@@ -46,13 +46,13 @@ from quartpatterns.viewdecorators.login import (
     logout_user,
     set_login_view,
 )
-from quartpatterns.viewdecorators.manager import (
+from quartpatterns.viewdecorators.manager import LoginManager
+from quartpatterns.viewdecorators.options import (
     ID_ATTRIBUTE,
     LOGIN_MESSAGE,
     LOGIN_MESSAGE_CATEGORY,
     REFRESH_MESSAGE,
     REFRESH_MESSAGE_CATEGORY,
-    LoginManager,
 )
 from quartpatterns.viewdecorators.order import DecoratorOrderError
 from quartpatterns.viewdecorators.redirects import login_url, make_next_param, own_path, safe_next
@@ -76,12 +76,12 @@ __all__ = [
     "COOKIE_HTTPONLY",
     "COOKIE_NAME",
     "COOKIE_SECURE",
-    "DEFAULTS",
     "ID_ATTRIBUTE",
     "LOGIN_MESSAGE",
     "LOGIN_MESSAGE_CATEGORY",
     "REFRESH_MESSAGE",
     "REFRESH_MESSAGE_CATEGORY",
+    "SETTINGS",
     "AnonymousUserMixin",
     "DecoratorOrderError",
     "FlaskLoginClient",

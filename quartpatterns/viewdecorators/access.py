@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from quart import abort, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.calling import call
-from quartpatterns.viewdecorators.cookies import settings
+from quartpatterns._shared.protected_views import wrapped_views
+from quartpatterns.viewdecorators.cookies import connection, settings
 from quartpatterns.viewdecorators.loading import load_user, login_manager, note_use
 from quartpatterns.viewdecorators.login import login_fresh
 from quartpatterns.viewdecorators.order import protect
@@ -18,6 +20,7 @@ from quartpatterns.viewdecorators.order import protect
 __all__ = [
     "EXEMPT_METHODS",
     "ProtectingDecorator",
+    "find_refusal",
     "fresh_login_required",
     "login_required",
     "roles_required",
@@ -27,6 +30,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 EXEMPT_METHODS = frozenset({"OPTIONS"})
 """The methods that need no login."""
+
+_requirements: WeakKeyDictionary[Callable[..., Any], Callable[[], Awaitable[Any]]] = (
+    WeakKeyDictionary()
+)
 
 ProtectedView = Callable[P, Awaitable[T | ResponseTypes]]
 
@@ -56,8 +63,9 @@ def login_required(view: Callable[..., Any]) -> Any:
         view: A synchronous or asynchronous view or websocket handler. A class view names the
             decorator in ``View.decorators``.
 
-    Raises:
-        DecoratorOrderError: The view is registered already: write the route above the decorator.
+    A view that is registered without this decorator is a :exc:`DecoratorOrderError`, at the latest
+    when the server starts: write the route above the decorator, or
+    ``app.view_functions["name"] = login_required(app.view_functions["name"])``.
 
     See Flask's page "View Decorators", section "Login Required Decorator".
 
@@ -81,9 +89,6 @@ def fresh_login_required(view: Callable[..., Any]) -> Any:
     Arguments:
         view: As for :func:`login_required`.
 
-    Raises:
-        DecoratorOrderError: As for :func:`login_required`.
-
     .. versionadded:: 0.1
     """
     return _protected(view, _require_fresh_login)
@@ -98,7 +103,6 @@ def roles_required(*roles: str) -> ProtectingDecorator:
     Raises:
         TypeError: There is no role, or one is not a string: ``@roles_required`` was written
             without parentheses.
-        DecoratorOrderError: When decorating: as for :func:`login_required`.
 
     .. versionadded:: 0.1
     """
@@ -132,7 +136,33 @@ def _protected(view: Callable[..., Any], require: Callable[[], Awaitable[Any]]) 
         return await call(view, *args, **kwargs)
 
     protect(decorated, view)
+    _requirements[decorated] = require
     return decorated
+
+
+async def find_refusal() -> Any:
+    """Return the response for a user who may not call the view of this request, or ``None``.
+
+    The decorators of the view require a login, or those of a ``before_request`` function.
+    """
+    app: Any = current_app
+    current = connection()
+    functions = [
+        function
+        for scope in [None, *current.blueprints]
+        for function in app.before_request_funcs.get(scope, ())
+    ]
+    if current.endpoint in app.view_functions:
+        functions.append(app.view_functions[current.endpoint])
+    for function in functions:
+        for inner in wrapped_views(function):
+            try:
+                require = _requirements.get(inner)
+            except TypeError:  # It has no hash or no weak references.
+                continue
+            if require is not None and (response := await require()) is not None:
+                return response
+    return None
 
 
 async def _require_login() -> Any:

@@ -18,6 +18,7 @@ from quart import current_app, has_websocket_context, request, session, websocke
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.settings import SettingsReader, invalid_setting
+from quartpatterns._shared.settings_of.viewdecorators import SETTINGS
 
 __all__ = [
     "CLIENT_KEY",
@@ -31,6 +32,7 @@ __all__ = [
     "REMEMBER_KEY",
     "REMEMBER_SECONDS_KEY",
     "SESSION_KEYS",
+    "SETTINGS",
     "USER_KEY",
     "connection",
     "cookie_seconds",
@@ -46,29 +48,12 @@ __all__ = [
     "update_remember_cookie",
 ]
 
-COOKIE_NAME = "remember_token"
-COOKIE_DURATION = timedelta(days=365)
-COOKIE_SECURE = False
-COOKIE_HTTPONLY = True
+COOKIE_NAME: str = SETTINGS.defaults["REMEMBER_COOKIE_NAME"]
+COOKIE_DURATION: timedelta = SETTINGS.defaults["REMEMBER_COOKIE_DURATION"]
+COOKIE_SECURE: bool = SETTINGS.defaults["REMEMBER_COOKIE_SECURE"]
+COOKIE_HTTPONLY: bool = SETTINGS.defaults["REMEMBER_COOKIE_HTTPONLY"]
 
-DEFAULTS: dict[str, Any] = {
-    # What each setting means is in the docstring of LoginManager.
-    "LOGIN_DISABLED": False,
-    "LOGIN_FRESH_LIFETIME": None,
-    "LOGIN_LAZY_LOADING": False,
-    # LoginManager.session_protection takes its place in an application that does not set it.
-    "SESSION_PROTECTION": "basic",
-    "USE_SESSION_FOR_NEXT": False,
-    "FORCE_HOST_FOR_REDIRECTS": None,
-    "REMEMBER_COOKIE_NAME": COOKIE_NAME,
-    "REMEMBER_COOKIE_DURATION": COOKIE_DURATION,
-    "REMEMBER_COOKIE_DOMAIN": None,
-    "REMEMBER_COOKIE_PATH": "/",
-    "REMEMBER_COOKIE_SECURE": COOKIE_SECURE,
-    "REMEMBER_COOKIE_HTTPONLY": COOKIE_HTTPONLY,
-    "REMEMBER_COOKIE_SAMESITE": None,
-    "REMEMBER_COOKIE_REFRESH_EACH_REQUEST": False,
-}
+DEFAULTS = SETTINGS.defaults
 
 USER_KEY, FRESH_KEY, CLIENT_KEY = "_user_id", "_fresh", "_id"
 REMEMBER_KEY, REMEMBER_SECONDS_KEY = "_remember", "_remember_seconds"

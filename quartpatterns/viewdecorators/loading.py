@@ -33,6 +33,7 @@ from quart.globals import request_ctx, websocket_ctx
 from werkzeug.local import LocalProxy
 
 from quartpatterns._shared.calling import call, call_inline, is_async
+from quartpatterns._shared.visitors import loading_into_globals
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
     FRESH_KEY,
@@ -119,6 +120,11 @@ async def load_before_view(manager: LoginManager) -> None:
     values: dict[str, Any] = globals_.__dict__
     values[LOOP] = asyncio.get_running_loop()
     _globals[context] = ref(globals_)
+    with loading_into_globals():
+        await _load_now(manager, context, values)
+
+
+async def _load_now(manager: LoginManager, context: Any, values: dict[str, Any]) -> None:
     if is_static() and not _is_used_on_event_loop():
         return  # Does not even access the session.
     if not _has_identity(manager, context):

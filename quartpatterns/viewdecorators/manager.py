@@ -1,25 +1,22 @@
-"""``LoginManager``: the options of logins, and the responses to those who are not logged in."""
+"""``LoginManager``: the logins of an application and their options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from quart import Quart, current_app, flash, g, redirect, session
+from quart import Quart, current_app, g, session
 from quart.typing import ResponseReturnValue, ResponseTypes
-from werkzeug.exceptions import Unauthorized
 
-from quartpatterns._shared.calling import call, is_async
-from quartpatterns._shared.settings import SettingsReader, refuse_unknown
+from quartpatterns._shared.access import register_access_check
+from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.visitors import loading_into_globals
+from quartpatterns.viewdecorators.access import find_refusal
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
-    DEFAULTS,
-    connection,
-    cookie_seconds,
-    fallback_keys,
     newer_session_identifier,
     session_identifier,
-    settings,
     update_remember_cookie,
 )
 from quartpatterns.viewdecorators.globals import globals_with_user
@@ -33,78 +30,31 @@ from quartpatterns.viewdecorators.loading import (
     load_if_needed,
     load_user,
 )
-from quartpatterns.viewdecorators.order import guard
-from quartpatterns.viewdecorators.redirects import (
-    current_url,
-    expand_login_view,
-    login_url,
-    make_next_param,
-    refuse_other_clients,
+from quartpatterns.viewdecorators.options import (
+    ID_ATTRIBUTE,
+    INSTEAD_OF_ATTRIBUTES,
+    LOGIN_MESSAGE,
+    LOGIN_MESSAGE_CATEGORY,
+    PROTECTIONS,
+    REFRESH_MESSAGE,
+    REFRESH_MESSAGE_CATEGORY,
+    Protection,
+    check_settings,
+    refuse_unknown_option,
+    refused_option,
 )
+from quartpatterns.viewdecorators.order import guard
+from quartpatterns.viewdecorators.responses import needs_refresh, unauthorized
 from quartpatterns.viewdecorators.signals import (
     flush_signals,
-    send,
-    user_needs_refresh,
-    user_unauthorized,
 )
 from quartpatterns.viewdecorators.users import AnonymousUserMixin
 
-__all__ = [
-    "ID_ATTRIBUTE",
-    "LOGIN_MESSAGE",
-    "LOGIN_MESSAGE_CATEGORY",
-    "REFRESH_MESSAGE",
-    "REFRESH_MESSAGE_CATEGORY",
-    "LoginManager",
-]
+__all__ = ["LoginManager"]
 
-LOGIN_MESSAGE = "Please log in to access this page."
-LOGIN_MESSAGE_CATEGORY = "message"
-REFRESH_MESSAGE = "Please reauthenticate to access this page."
-REFRESH_MESSAGE_CATEGORY = "message"
-ID_ATTRIBUTE = "get_id"
-
-_ATTRIBUTES = frozenset(
-    {
-        "anonymous_user",
-        "blueprint_login_views",
-        "id_attribute",
-        "localize_callback",
-        "login_message",
-        "login_message_category",
-        "login_view",
-        "needs_refresh_callback",
-        "needs_refresh_message",
-        "needs_refresh_message_category",
-        "refresh_view",
-        "session_identifier",
-        "session_protection",
-        "unauthorized_callback",
-        "_request_loader",
-        "_session_protection",
-        "_user_loader",
-    }
-)
 Loader = TypeVar("Loader", bound=Callable[[str], Any])
 RequestLoader = TypeVar("RequestLoader", bound=Callable[[Any], Any])
 Handler = TypeVar("Handler", bound=Callable[[], Any])
-Protection = Literal["basic", "strong"] | None
-
-PROTECTIONS: tuple[Protection, ...] = ("basic", "strong", None)
-INSTEAD_OF_KEYS = {
-    "AUTH_HEADER_NAME": "register a request_loader, which reads request.headers",
-}
-INSTEAD_OF_ATTRIBUTES = {
-    "header_loader": "write a request_loader, which reads request.headers",
-    "setup_app": "call init_app",
-    "token_loader": "Flask-Login has removed it; write a request_loader",
-    "_login_disabled": 'set app.config["LOGIN_DISABLED"]',
-    "_session_identifier_generator": "set session_identifier",
-    "_user_callback": "call user_loader",
-    "_request_callback": "call request_loader",
-    "_header_callback": "call request_loader",
-    "_load_user": "await load_user()",
-}
 
 
 class LoginManager:
@@ -198,18 +148,15 @@ class LoginManager:
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; one that nothing reads is an error."""
         if name in INSTEAD_OF_ATTRIBUTES:
-            raise _refused(name)
-        if type(self) is LoginManager and name not in _ATTRIBUTES:
-            raise AttributeError(
-                f"LoginManager has no option {name!r}. The options are"
-                f" {', '.join(sorted(each for each in _ATTRIBUTES if not each.startswith('_')))}."
-            )
+            raise refused_option(name)
+        if type(self) is LoginManager:
+            refuse_unknown_option(name)
         if name in ("anonymous_user", "session_identifier") and is_async(value):
             raise TypeError(f"LoginManager.{name} must be a synchronous function or a class")
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
-        raise _refused(name)
+        raise refused_option(name)
 
     @property
     def session_protection(self) -> Protection:
@@ -242,9 +189,10 @@ class LoginManager:
             raise RuntimeError("this application has a LoginManager already: create only one")
         if EXTENSION in app.extensions:
             return
-        _check_settings(app)
+        check_settings(app)
         guard(app)
         app.extensions[EXTENSION] = self
+        register_access_check(app, find_refusal)
         cast("Any", app).login_manager = self
         app.app_ctx_globals_class = globals_with_user(app.app_ctx_globals_class, load_if_needed)
         # First, because the functions of the application may use the user.
@@ -320,18 +268,7 @@ class LoginManager:
         Raises:
             Unauthorized: There is no login page, or the client is a websocket or prefers JSON.
         """
-        send(user_unauthorized)
-        await flush_signals()
-        if self.unauthorized_callback is not None:
-            return await call(self.unauthorized_callback)
-        blueprint = connection().blueprint
-        if blueprint in self.blueprint_login_views:
-            view = self.blueprint_login_views[blueprint]
-        else:
-            view = self.login_view
-        return await self._redirect(
-            view, self.login_message, self.login_message_category, "log in first"
-        )
+        return await unauthorized(self)
 
     async def needs_refresh(self) -> Any:
         """Return the response for a user whose login is not fresh.
@@ -342,16 +279,7 @@ class LoginManager:
         Raises:
             Unauthorized: As for :meth:`unauthorized`.
         """
-        send(user_needs_refresh)
-        await flush_signals()
-        if self.needs_refresh_callback is not None:
-            return await call(self.needs_refresh_callback)
-        return await self._redirect(
-            self.refresh_view,
-            self.needs_refresh_message,
-            self.needs_refresh_message_category,
-            "log in again",
-        )
+        return await needs_refresh(self)
 
     def identifier(self) -> str:
         """Return the hash of the client of the current request."""
@@ -382,22 +310,6 @@ class LoginManager:
         loaders = (self._user_loader, self._request_loader)
         return any(loader is not None and is_async(loader) for loader in loaders)
 
-    async def _redirect(
-        self, view: str | None, message: Any, category: str, json_message: str
-    ) -> ResponseTypes:
-        refuse_other_clients(json_message)
-        if not view:
-            raise Unauthorized
-        if message:
-            if self.localize_callback is not None:
-                message = await call(self.localize_callback, message)
-            await flash(message, category)
-        if settings().boolean("USE_SESSION_FOR_NEXT"):
-            session[CLIENT_KEY] = self.identifier()
-            session["next"] = make_next_param(expand_login_view(view), current_url())
-            return redirect(login_url(view))
-        return redirect(login_url(view, current_url()))
-
     async def _before_view(self) -> ResponseReturnValue | None:
         await load_before_view(self)
         return None
@@ -406,29 +318,9 @@ class LoginManager:
         if FAILED in g:
             # The error page must not fail for the same reason, such as a database that is away.
             return {"current_user": self.anonymous_user()}
-        await load_user(self)
+        with loading_into_globals():  # Most templates don't use it.
+            await load_user(self)
         return {"current_user": current_user}
-
-
-def _check_settings(app: Quart) -> None:
-    refuse_unknown(app.config, ("REMEMBER_COOKIE_",), DEFAULTS, INSTEAD_OF_KEYS)
-    reader = SettingsReader(app.config, DEFAULTS)
-    reader.choice("SESSION_PROTECTION", PROTECTIONS)
-    reader.optional(reader.seconds, "LOGIN_FRESH_LIFETIME")
-    for key in DEFAULTS:
-        if isinstance(DEFAULTS[key], bool):
-            reader.boolean(key)
-    reader.text("REMEMBER_COOKIE_NAME")
-    cookie_seconds(reader)
-    fallback_keys(app.config)
-
-
-def _refused(name: str) -> AttributeError:
-    if name in INSTEAD_OF_ATTRIBUTES:
-        return AttributeError(
-            f"LoginManager.{name} is not supported: {INSTEAD_OF_ATTRIBUTES[name]}."
-        )
-    return AttributeError(f"LoginManager has no attribute {name!r}")
 
 
 async def _after_request(response: ResponseTypes) -> ResponseTypes:

@@ -10,6 +10,8 @@ from quart import current_app, has_websocket_context, jsonify, request, url_for
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from quartpatterns._shared.error_formats import error_formats, prefers_data
+
 __all__ = [
     "MAX_LENGTH",
     "current_url",
@@ -39,20 +41,33 @@ _UNQUOTED = "!#$%&'()*+,-./:;=?@_~"
 def refuse_other_clients(message: str) -> None:
     """Raise 401 for a client that can't follow a redirect to a login page.
 
+    If the application has ``ErrorPages``, they answer it.
+
     Arguments:
-        message: The text for clients that prefer JSON.
+        message: The text for programs.
 
     Raises:
-        Unauthorized: The client is a websocket or prefers JSON.
+        Unauthorized: The client is a websocket or a program, or ``ErrorPages`` sends problem
+            documents for this part of the site.
     """
+    formats = error_formats()
+    configured = None if formats is None else formats.configured_format()
+    error = Unauthorized(message.capitalize() + ".", www_authenticate=WWWAuthenticate("cookie"))
     if has_websocket_context():
-        raise Unauthorized
-    if _prefers_json():
-        response = jsonify(error="unauthorized", message=message)
-        response.status_code = 401
-        response.www_authenticate = WWWAuthenticate("cookie")
+        raise error if configured == "problem" else Unauthorized
+    if configured == "html":
+        return
+    if configured == "problem":
+        raise error
+    if prefers_data() or request.headers.get("X-Requested-With") == "XMLHttpRequest":
+        if formats is None:
+            error.response = jsonify(error="unauthorized", message=message)
+            error.response.status_code = 401
+            error.response.www_authenticate = WWWAuthenticate("cookie")
+        else:
+            error.response = formats.problem_response(error)
         # Raised, so that the application's handler for 401 can replace it.
-        raise Unauthorized(response=response)
+        raise error
 
 
 def make_next_param(login_url: str, current_url: str) -> str:
@@ -147,10 +162,3 @@ def safe_next(target: str | None, *, default: str = "/") -> str:
     """
     path = own_path(target, request.host_url) if target else None
     return default if path is None else path
-
-
-def _prefers_json() -> bool:
-    if request.headers.get("X-Requested-With") == "XMLHttpRequest" or request.is_json:
-        return True
-    accepted = request.accept_mimetypes
-    return accepted.quality("application/json") > accepted.quality("text/html")

@@ -1,17 +1,88 @@
-"""A test client that is logged in."""
+"""Test clients that are logged in."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from contextvars import Context, ContextVar
 from typing import Any, cast
 
-from quart import Quart
+from quart import Quart, abort, session
+from quart.signals import request_started
 from quart.testing import QuartClient
+from quart.typing import TestClientProtocol
 
 from quartpatterns.viewdecorators.cookies import FRESH_KEY, USER_KEY
+from quartpatterns.viewdecorators.login import login_user
 
-__all__ = ["FlaskLoginClient"]
+__all__ = ["FlaskLoginClient", "log_in"]
+
+_is_login: ContextVar[bool] = ContextVar("quartpatterns.viewdecorators.is_login", default=False)
+
+
+async def log_in(client: TestClientProtocol, user: Any, *, fresh: bool = True) -> None:
+    """Log *user* in on a test client, as :func:`login_user` does in a view.
+
+    ::
+
+        client = app.test_client()
+        await log_in(client, user)
+
+    The session has what a login writes, also the hash of the client that
+    ``SESSION_PROTECTION = "strong"`` compares. No view and no password is needed. What the
+    session has besides stays.
+
+    Arguments:
+        client: A test client of any class, with cookies.
+        user: The user, as for :func:`login_user`.
+        fresh: Whether the user has just given the password.
+
+    Raises:
+        RuntimeError: The application has no LoginManager or no ``SECRET_KEY``.
+        TypeError: The user has no ``get_id()``.
+        ValueError: The user is not active, so that the login of a view would fail, too.
+
+    .. versionadded:: 0.1
+    """
+    anything: Any = client
+    app: Quart = anything.app
+    if not app.secret_key:
+        raise RuntimeError("a login is stored in the session: set SECRET_KEY in the tests")
+    # In another context: the login must not become that of the test's own g and request.
+    loop = asyncio.get_running_loop()
+    login = await loop.create_task(_session_of_login(app, user, fresh), context=Context())
+    async with anything.session_transaction() as stored:
+        stored.update(login)
+
+
+async def _session_of_login(app: Quart, user: Any, fresh: bool) -> dict[str, Any]:
+    """Return what a login writes into the session of a test client.
+
+    A request of a client has an address and a ``User-Agent``, which ``test_request_context()``
+    lacks. The request ends before any function of the application is called.
+    """
+    stored: dict[str, Any] = {}
+    errors: list[Exception] = []
+    _is_login.set(True)
+
+    async def receive(app: Quart, **_: Any) -> None:
+        if not _is_login.get():
+            return  # Another request of another task.
+        try:
+            if not login_user(user, fresh=fresh):
+                raise ValueError(f"{user!r} can't log in, because is_active is false")
+            stored.update(session)
+        except Exception as error:
+            errors.append(error)
+        response: Any = app.response_class(status=204)
+        abort(response)
+
+    with request_started.connected_to(receive, app):
+        await app.test_client().get("/")
+    for error in errors:
+        raise error
+    return stored
 
 
 class FlaskLoginClient(QuartClient):

@@ -41,17 +41,18 @@ from quartpatterns.wtforms.files import (
     file_size,
 )
 from quartpatterns.wtforms.form import FlaskForm, Form, QuartForm
+from quartpatterns.wtforms.limits import FormTooLargeError
 from quartpatterns.wtforms.recaptcha import (
     Recaptcha,
     RecaptchaField,
     RecaptchaUnavailableError,
     RecaptchaWidget,
 )
-from quartpatterns.wtforms.settings import DEFAULTS
+from quartpatterns.wtforms.settings import SETTINGS
 from quartpatterns.wtforms.tokens import TokenError, csrf_meta_tag, generate_csrf, validate_csrf
 
 __all__ = [
-    "DEFAULTS",
+    "SETTINGS",
     "CSRFError",
     "CSRFProtect",
     "FileAllowed",
@@ -60,6 +61,7 @@ __all__ = [
     "FileSize",
     "FlaskForm",
     "Form",
+    "FormTooLargeError",
     "MultipleFileField",
     "QuartForm",
     "Recaptcha",

@@ -12,6 +12,9 @@ from quart.wrappers import Request, Response
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest
 
+from quartpatterns._shared.access import access_refusal
+from quartpatterns._shared.sizes import readable_size
+from quartpatterns.wtforms.limits import naming_limit
 from quartpatterns.wtforms.pending import Pending
 from quartpatterns.wtforms.settings import init_settings, settings, time_limit
 from quartpatterns.wtforms.token_field import find_field, has_form
@@ -162,6 +165,12 @@ class CSRFProtect:
         except TokenError as error:
             state.refresh = header is not None
             description = str(error)
+            searched = settings().size("WTF_CSRF_FORM_LIMIT")
+            if error.reason == "missing" and (current.content_length or 0) > searched:
+                description += (
+                    f" It is not within the first {readable_size(searched)} of the form: put it"
+                    " before all files, or set WTF_CSRF_FORM_LIMIT."
+                )
             if error.reason == "missing" and cast(Any, current.scope).get(DROPPED_BODY):
                 description += (
                     " HTTPMethodOverrideMiddleware has dropped the form of this request: pass it"
@@ -183,11 +192,18 @@ class CSRFProtect:
                 return True
         return False
 
-    async def _before_request(self) -> None:
+    async def _before_request(self) -> Any:
         # Requests of a test may share one application context.
         g.pop("csrf_valid", None)
         if settings().boolean("WTF_CSRF_ENABLED") and settings().boolean("WTF_CSRF_CHECK_DEFAULT"):
-            await self.protect(apply_exemptions=True)
+            try:
+                await self.protect(apply_exemptions=True)
+            except CSRFError:
+                # A visitor who has to log in first gets a new token with the login.
+                if (response := await access_refusal()) is not None:
+                    return response
+                raise
+        return None
 
     async def _before_websocket(self) -> None:
         current = cast(Any, websocket)._get_current_object()
@@ -256,7 +272,9 @@ async def _token_in_form(current: Request) -> str | None:
     name = settings().text("WTF_CSRF_FIELD_NAME")
     if not isinstance(session.get(name), str):
         raise TokenError("session")
-    return await find_field(current, name, limit=settings().size("WTF_CSRF_FORM_LIMIT"))
+    limit = settings().size("WTF_CSRF_FORM_LIMIT")
+    with naming_limit(current):
+        return await find_field(current, name, limit=limit)
 
 
 def _check_origin(current: Any) -> None:

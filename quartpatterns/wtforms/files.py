@@ -8,16 +8,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from io import SEEK_END
 from typing import Any, Protocol, runtime_checkable
 
 import wtforms
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import UnsupportedMediaType
 from wtforms.fields import Field
 from wtforms.form import BaseForm
 from wtforms.utils import unset_value
 from wtforms.validators import DataRequired, StopValidation, ValidationError
+
+from quartpatterns._shared.sizes import readable_size
 
 LONG_NUMBER = re.compile(r"\d{19}")
 
@@ -72,6 +75,15 @@ class UploadSetLike(Protocol):
 
     def file_allowed(self, storage: Any, basename: str) -> bool:
         """Return whether *storage*, whose name in lower case is *basename*, is allowed."""
+        ...
+
+
+@runtime_checkable
+class ChecksFiles(Protocol):
+    """An upload set that also examines the content of files."""
+
+    async def check_file(self, storage: Any) -> None:
+        """Raise an :exc:`UnsupportedMediaType` with the reason why *storage* is not allowed."""
         ...
 
 
@@ -134,6 +146,11 @@ def sees_files(field: Field) -> bool:
     return isinstance(field, _FilesOnly) or "process" in vars(field)
 
 
+def is_validated_here(field: Field) -> bool:
+    """Return whether a form of this package is validating *field*, and awaits its validators."""
+    return "validate" in vars(field)
+
+
 class FileRequired(DataRequired):
     """A validator that requires a file. Without one, later validators of the field don't run.
 
@@ -150,9 +167,13 @@ class FileRequired(DataRequired):
 
 
 class FileAllowed:
-    """A validator that allows only some extensions. After an error, later validators don't run.
+    """A validator that allows only some files. After an error, later validators don't run.
 
-    It examines the file name that the client sent, and not the content of the file.
+    Of a list of extensions it compares those with the file name that the client sent. An upload set
+    of :mod:`quartpatterns.fileuploads` also compares the content with the extension, as its
+    ``save`` does. Forms of WTForms itself can't await that, and only compare names.
+
+    If several files were chosen, the message about a content names the file.
 
     Arguments:
         upload_set: The allowed extensions, or an upload set.
@@ -169,16 +190,30 @@ class FileAllowed:
         if not isinstance(upload_set, UploadSetLike):
             self.upload_set = tuple(upload_set)
 
-    def __call__(self, form: BaseForm, field: Field) -> None:
-        """Validate *field*."""
+    def __call__(self, form: BaseForm, field: Field) -> Awaitable[None] | None:
+        """Validate *field*. A form of this package awaits the result."""
+        files = _chosen(field)
         message = "File does not have an approved extension"
-        for file in _chosen(field):
+        for file in files:
             name = (file.filename or "").lower()
             if isinstance(self.upload_set, UploadSetLike):
                 if not self.upload_set.file_allowed(file, name):
                     raise StopValidation(self.message or f"{message}.")
             elif not name.endswith(tuple(f".{one.lower()}" for one in self.upload_set)):
                 raise StopValidation(self.message or f"{message}: {', '.join(self.upload_set)}")
+        if files and isinstance(self.upload_set, ChecksFiles) and is_validated_here(field):
+            return self._check(self.upload_set, files)
+        return None
+
+    async def _check(self, upload_set: ChecksFiles, files: Sequence[FileStorage]) -> None:
+        for file in files:
+            try:
+                await upload_set.check_file(file)
+            except UnsupportedMediaType as error:
+                message = error.description or error.name
+                if len(files) > 1:
+                    message = f"{file.filename}: {message}"
+                raise StopValidation(self.message or message) from error
 
 
 class FileSize:
@@ -204,9 +239,15 @@ class FileSize:
         """Validate *field*."""
         if all(self.min_size <= _size(file) <= self.max_size for file in _chosen(field)):
             return
-        raise ValidationError(
-            self.message or f"File must be between {self.min_size} and {self.max_size} bytes."
-        )
+        raise ValidationError(self.message or self._message())
+
+    def _message(self) -> str:
+        if self.max_size < 1000:
+            return f"File must be between {self.min_size} and {self.max_size} bytes."
+        largest = readable_size(self.max_size)
+        if not self.min_size:
+            return f"File must not be larger than {largest}."
+        return f"File must be between {readable_size(self.min_size)} and {largest}."
 
 
 file_required = FileRequired

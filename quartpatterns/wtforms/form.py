@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from typing import Any, Self, cast
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from markupsafe import Markup
-from quart import after_this_request, current_app, has_app_context, has_request_context, request
-from quart.typing import ResponseTypes
+from quart import current_app, has_app_context, has_request_context, request
 from quart.wrappers import Request
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest
@@ -24,7 +24,9 @@ from wtforms.widgets import HiddenInput
 
 from quartpatterns._shared import sliced_json
 from quartpatterns._shared.calling import maybe_await
+from quartpatterns._shared.languages import vary_by
 from quartpatterns.wtforms.files import FormData
+from quartpatterns.wtforms.limits import naming_limit
 from quartpatterns.wtforms.meta import Meta
 from quartpatterns.wtforms.pending import Pending, close_awaitable
 from quartpatterns.wtforms.settings import check_names
@@ -139,7 +141,7 @@ class QuartForm(AsyncForm):
 
         Raises:
             BadRequest: The JSON is malformed, or is not a flat object.
-            RequestEntityTooLarge: The body or a part of it exceeds its limit.
+            FormTooLargeError: The body or a part of it exceeds a limit, which the error names.
         """
         coroutine = cls._create(formdata, obj, prefix, data, meta, args=args, **kwargs)
         return Pending(coroutine, f"{cls.__name__}.create()")
@@ -152,7 +154,8 @@ class QuartForm(AsyncForm):
         elif formdata is FROM_REQUEST:
             formdata = await _submitted_data() if _is_submitted() else None
         else:
-            formdata = await maybe_await(formdata)
+            with naming_limit(request) if has_request_context() else nullcontext():
+                formdata = await maybe_await(formdata)
         meta: Mapping[str, Any] = options[3] or {}
         own_locales = meta.get("locales", getattr(cls.Meta, "locales", None))
         if (locales := form_locales(own_locales)) is not None:
@@ -165,24 +168,32 @@ class QuartForm(AsyncForm):
         """Return whether the method of the current request is POST, PUT, PATCH or DELETE."""
         return _is_submitted()
 
-    def validate(  # type: ignore[override]
-        self, extra_validators: Validators | None = None
-    ) -> Awaitable[bool]:
-        """Return whether all fields are valid. It must be awaited.
+    if TYPE_CHECKING:
+        # A subclass may leave out extra_validators, which a type checker allows for this signature.
+        def validate(self, *args: Any, **kwargs: Any) -> Awaitable[bool]: ...
 
-        The attribute ``errors`` then contains the error messages.
+    else:
 
-        A subclass may override it with ``async def`` and await ``super().validate()``.
+        def validate(self, extra_validators: Validators | None = None) -> Awaitable[bool]:
+            """Return whether all fields are valid. It must be awaited.
 
-        Arguments:
-            extra_validators: Additional validators: a list for each field name. They may be
-                synchronous or asynchronous.
-        """
+            The attribute ``errors`` then contains the error messages.
+
+            A subclass may override it with ``async def validate(self) -> bool``, and await
+            ``super().validate()``.
+
+            Arguments:
+                extra_validators: Additional validators: a list for each field name. They may be
+                    synchronous or asynchronous.
+            """
+            return self._pending(extra_validators)
+
+    def _pending(self, extra_validators: Validators | None) -> Pending[bool]:
         return Pending(self._validate(extra_validators), "form.validate()")
 
     async def _validate(self, extra_validators: Validators | None) -> bool:
         if depends_on_request() and has_request_context() and request.method in {"GET", "HEAD"}:
-            after_this_request(_vary_by_language)
+            vary_by("Accept-Language")
         validators = {name: list(extra) for name, extra in (extra_validators or {}).items()}
         for name in (field.short_name for field in self):
             if (inline := getattr(type(self), f"validate_{name}", None)) is not None:
@@ -200,7 +211,9 @@ class QuartForm(AsyncForm):
     async def _validate_on_submit(self, extra_validators: Validators | None) -> bool:
         if not self.is_submitted():
             return False
-        return bool(await maybe_await(self.validate(extra_validators=extra_validators)))
+        # A subclass may override validate() without this parameter.
+        options = {} if extra_validators is None else {"extra_validators": extra_validators}
+        return bool(await maybe_await(self.validate(**options)))
 
     def hidden_tag(self, *fields: Field | str) -> Markup:
         """Return the HTML of the hidden fields, including the token. Put it first in the form.
@@ -237,16 +250,12 @@ def _pending_validate(validate: Any) -> Any:
     return wrapper
 
 
-async def _vary_by_language(response: ResponseTypes) -> ResponseTypes:
-    response.vary.add("Accept-Language")
-    return response
-
-
 async def _submitted_data() -> FormData | None:
     """Return the form with its files, or the JSON object, or ``None`` if the body is neither."""
     if request.is_json:
         return FormData(MultiDict(_pairs(await _json(request))))
-    form, files = await request.form, await request.files
+    with naming_limit(request):
+        form, files = await request.form, await request.files
     if form or files or "form" in request.mimetype:
         return FormData(CombinedMultiDict((files, form)))
     return None
@@ -254,7 +263,8 @@ async def _submitted_data() -> FormData | None:
 
 async def _json(request: Request) -> Any:
     # Quart's get_json() fails for text that is not UTF-8.
-    data = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    with naming_limit(request):
+        data = await request.get_data(cache=True, as_text=False, parse_form_data=False)
     try:
         return await sliced_json.loads(request.json_module, data)
     except ValueError as error:

@@ -58,6 +58,13 @@ class Meta(DefaultMeta):
 
     csrf_class = _SessionCSRF
 
+    concurrent_validators = False
+    """Whether asynchronous validators run at the same time instead of one after the other.
+
+    Set it only if they share nothing that one task may use at a time. ``db.session`` is such a
+    thing.
+    """
+
     @property
     def csrf_context(self) -> Any:  # type: ignore[override]
         """The session, for a ``csrf_class`` of the application."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -22,11 +23,12 @@ from wtforms.widgets import html_params
 
 from quartpatterns._shared.extras import missing_extra, requires_extra
 from quartpatterns._shared.settings import SettingsReader, refuse_unknown
+from quartpatterns._shared.settings_of.wtforms import INSTEAD, RECAPTCHA
 from quartpatterns._shared.threads import run_sync
 from quartpatterns._shared.unavailable import ServiceUnavailableError, redact
+from quartpatterns.wtforms.files import is_validated_here
 from quartpatterns.wtforms.pending import Pending
-from quartpatterns.wtforms.settings import INSTEAD
-from quartpatterns.wtforms.validation import AsyncForm, is_validated_here
+from quartpatterns.wtforms.validation import AsyncForm
 
 if TYPE_CHECKING:
     import ssl
@@ -47,18 +49,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-RECAPTCHA_DEFAULTS: dict[str, Any] = {
-    "RECAPTCHA_ENABLED": True,
-    "RECAPTCHA_PUBLIC_KEY": None,
-    "RECAPTCHA_PRIVATE_KEY": None,
-    "RECAPTCHA_PARAMETERS": None,
-    "RECAPTCHA_DATA_ATTRS": None,
-    "RECAPTCHA_HTML": None,
-    "RECAPTCHA_SCRIPT": None,
-    "RECAPTCHA_DIV_CLASS": None,
-    "RECAPTCHA_VERIFY_SERVER": None,
-    "RECAPTCHA_TIMEOUT": 10.0,
-}
+RECAPTCHA_DEFAULTS: dict[str, Any] = {key: one.default for key, one in RECAPTCHA.items()}
 """The settings and their default values. ``None`` and empty values stand for Google's service."""
 
 RECAPTCHA_SCRIPT_DEFAULT = "https://www.google.com/recaptcha/api.js"
@@ -72,6 +63,8 @@ RECAPTCHA_ERROR_CODES = {
     "invalid-input-response": "The response parameter is invalid or malformed.",
 }
 """The messages for the error codes of the service."""
+
+MAX_ANSWER = 64 * 1024  # bytes; a verdict has about 200
 
 EXTENSION = "quartpatterns.wtforms.recaptcha"
 
@@ -189,25 +182,39 @@ async def _ask_service(response: str, remote_addr: str | None) -> dict[str, Any]
     # A client for each verification is closed with it and belongs to no event loop. Its expensive
     # part is the context for TLS, which all clients share.
     client = httpx.AsyncClient(verify=context, timeout=None)
+    # Without compression, the limit of the bytes that are read is that of the content.
+    headers = {"Accept-Encoding": "identity"}
+    body = bytearray()
     try:
         # The limits of HTTPX are for single steps, so a slow response would have none.
         async with asyncio.timeout(limit), client:
-            answer = await client.post(url, data=data)
+            async with client.stream("POST", url, data=data, headers=headers) as answer:
+                async for block in answer.aiter_raw():
+                    body += block
+                    if len(body) > MAX_ANSWER:
+                        break
     except (TimeoutError, httpx.RequestError) as error:
         logger.warning("%s can't verify a reCAPTCHA: %s", redact(url), type(error).__name__)
         raise RecaptchaUnavailableError from error
-    return _verdict(answer)
+    if (encoding := answer.headers.get("Content-Encoding", "identity")) != "identity":
+        logger.warning("%s has sent %.40r, which was not asked for", redact(url), encoding)
+        raise RecaptchaUnavailableError
+    return _verdict(answer, bytes(body))
 
 
-def _verdict(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        verdict: Any = answer.json() if answer.status_code == 200 else None
-    except (ValueError, RecursionError):  # RecursionError: too many brackets
-        verdict = None
+def _verdict(answer: httpx.Response, body: bytes) -> dict[str, Any]:
+    reason = f"status {answer.status_code}"
+    verdict: Any = None
+    if len(body) > MAX_ANSWER:
+        reason = f"more than {MAX_ANSWER} bytes"
+    elif answer.status_code == 200:
+        try:
+            verdict = json.loads(body)
+        except (ValueError, RecursionError):  # RecursionError: too many brackets
+            pass
     if isinstance(verdict, dict):
         return cast("dict[str, Any]", verdict)
-    url = redact(str(answer.url))
-    logger.warning("%s has sent no verdict: status %s", url, answer.status_code)
+    logger.warning("%s has sent no verdict: %s", redact(str(answer.url)), reason)
     return {}
 
 

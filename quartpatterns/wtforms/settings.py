@@ -13,10 +13,12 @@ from quartpatterns._shared.settings import (
     invalid_setting,
     refuse_unknown,
 )
+from quartpatterns._shared.settings_of.wtforms import INSTEAD, SETTINGS, WTF
 
 __all__ = [
     "DEFAULTS",
     "INSTEAD",
+    "SETTINGS",
     "check_names",
     "init_settings",
     "secret_keys",
@@ -27,36 +29,8 @@ __all__ = [
 EXTENSION = "quartpatterns.wtforms"
 """The key in ``app.extensions`` that is set once the names of all settings have been checked."""
 
-DEFAULTS: dict[str, Any] = {
-    "WTF_CSRF_ENABLED": True,
-    "WTF_CSRF_CHECK_DEFAULT": True,
-    "WTF_CSRF_METHODS": ("POST", "PUT", "PATCH", "DELETE"),
-    "WTF_CSRF_FIELD_NAME": "csrf_token",
-    "WTF_CSRF_HEADERS": ("X-CSRFToken", "X-CSRF-Token"),
-    "WTF_CSRF_META_NAME": "csrf-token",
-    "WTF_CSRF_SECRET_KEY": None,
-    "WTF_CSRF_TIME_LIMIT": 3600,
-    "WTF_CSRF_SSL_STRICT": True,
-    "WTF_CSRF_CHECK_ORIGIN": True,
-    "WTF_CSRF_TRUSTED_ORIGINS": (),
-    # The default of MAX_FORM_MEMORY_SIZE.
-    "WTF_CSRF_FORM_LIMIT": 500_000,
-    "WTF_CSRF_REFRESH": True,
-    "WTF_I18N_ENABLED": True,
-    "WTF_LOCALES": ("en",),
-}
-"""The settings and their default values."""
-
-_HIDDEN_TAG = "hidden_tag() writes no element around the fields; write it into the template"
-
-INSTEAD = {
-    "RECAPTCHA_API_SERVER": "set RECAPTCHA_SCRIPT to the URL of the script",
-    "RECAPTCHA_OPTIONS": "set RECAPTCHA_DATA_ATTRS, for example {'theme': 'dark'}",
-    "RECAPTCHA_USE_SSL": "remove it; https is always used",
-    "WTF_HIDDEN_TAG": _HIDDEN_TAG,
-    "WTF_HIDDEN_TAG_ATTRS": _HIDDEN_TAG,
-}
-"""Settings of older versions of Flask-WTF, and what to do instead."""
+DEFAULTS: dict[str, Any] = {key: one.default for key, one in WTF.items()}
+"""The default of each setting, without those of reCAPTCHA."""
 
 
 def settings() -> SettingsReader:

@@ -1,4 +1,4 @@
-"""WTForms' messages in the visitor's language, from the translations that come with WTForms."""
+"""WTForms' messages in the language of the request, from the translations that WTForms has."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from quart import (
 )
 from wtforms.i18n import messages_path
 
+from quartpatterns._shared.languages import text_language
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.wtforms.settings import settings
+
+_ONLY_WITH_TERRITORY = {"cs": "cs_CZ", "no": "nb"}
+"""Languages that WTForms has under another name only."""
+
+_TRADITIONAL = {"HK", "MO", "TW"}
+"""Territories whose Chinese is written in traditional characters."""
 
 # The keys are locales of the application's configuration or of Babel, never what a client sent.
 _cache: dict[tuple[str, ...], gettext.NullTranslations] = {}
@@ -30,7 +37,7 @@ def translations(locales: tuple[str, ...]) -> gettext.NullTranslations:
     Each translation is read from the disk once. :func:`load_translations` does so in a thread.
     """
     if locales not in _cache:
-        names = [name.replace("-", "_") for name in locales]
+        names = [_ONLY_WITH_TERRITORY.get(name, name.replace("-", "_")) for name in locales]
         found = gettext.translation("wtforms", messages_path(), names, fallback=True)
         _cache[locales] = found
     return _cache[locales]
@@ -45,11 +52,11 @@ async def load_translations(locales: tuple[str, ...]) -> None:
 def form_locales(own: Any) -> tuple[str, ...] | None:
     """Return the locales of a form.
 
-    They are those of its ``Meta.locales``, else that of quart-babel or Flask-Babel if the
-    application uses it, else the language of the visitor. ``None`` means that its messages need no
-    translation.
+    They are those of its ``Meta.locales``, else the language of the application's message catalogs,
+    else that of the URL, else the locale of quart-babel or Flask-Babel if the application uses it,
+    else the language of the visitor. ``None`` means that its messages need no translation.
     """
-    found = own or _babel_locale() or _visitor_locale()
+    found = own or _text_locale() or _babel_locale() or _visitor_locale()
     locales = (found,) if isinstance(found, str) else tuple(found or ())
     # The untranslated messages are English.
     return None if not locales or locales[0].lower().startswith("en") else locales
@@ -57,7 +64,24 @@ def form_locales(own: Any) -> tuple[str, ...] | None:
 
 def depends_on_request() -> bool:
     """Return whether the language is negotiated with the client."""
-    return settings().boolean("WTF_I18N_ENABLED") and len(settings().strings("WTF_LOCALES")) > 1
+    reader = settings()
+    may_differ = reader.boolean("WTF_I18N_ENABLED") and len(reader.strings("WTF_LOCALES")) > 1
+    return may_differ and text_language() is None
+
+
+def _text_locale() -> str | None:
+    """Return the language of texts as WTForms' folders are named: ``pt_BR`` for ``pt-br``."""
+    language = text_language()
+    if language is None or not settings().boolean("WTF_I18N_ENABLED"):
+        return None
+    first, *others = language.replace("_", "-").split("-")
+    script = next((tag.title() for tag in others if len(tag) == 4 and tag.isalpha()), "")
+    territory = next((tag.upper() for tag in others if len(tag) == 2), "")
+    name = first.lower()
+    if name == "zh":
+        traditional = script == "Hant" or (not script and territory in _TRADITIONAL)
+        territory = "TW" if traditional else ""
+    return f"{name}_{territory}" if territory else name
 
 
 def _babel_locale() -> str | None:

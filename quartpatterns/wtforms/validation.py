@@ -1,4 +1,4 @@
-"""The validation of a form: synchronous validators first, then all asynchronous ones at once."""
+"""The validation of a form: synchronous validators first, then the asynchronous ones."""
 
 # WTForms' and Quart's annotations leave out type arguments.
 # pyright: reportUnknownArgumentType=false
@@ -11,24 +11,47 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wtforms
 from wtforms.fields import Field, FieldList, FormField
 from wtforms.form import BaseForm
+from wtforms.meta import DefaultMeta
 from wtforms.validators import StopValidation, ValidationError
 
 from quartpatterns.wtforms.files import sees_files
 from quartpatterns.wtforms.pending import close_awaitable
 
-__all__ = ["AsyncForm", "is_validated_here", "validate_form"]
+__all__ = ["AsyncForm", "validate_form"]
 
 FIELD_VALIDATE = {Field.validate, FieldList.validate, FormField.validate}
 FORM_VALIDATE = {BaseForm.validate, wtforms.Form.validate}
 
 
-class AsyncForm(wtforms.Form):
+if TYPE_CHECKING:
+    # In types-WTForms, validate() returns a bool. Type checkers compare a method with that of every
+    # base class, so with this base no subclass of AsyncForm could have an `async def validate`.
+    _Form: Any = wtforms.Form
+else:
+    _Form = wtforms.Form
+
+
+class AsyncForm(_Form):  # type: ignore[misc]
     """A form whose ``validate()`` is awaited, and validates its own fields."""
+
+    if TYPE_CHECKING:
+        meta: DefaultMeta
+        form_errors: list[str]
+
+        @property
+        def data(self) -> dict[str, Any]: ...
+        @property
+        def errors(self) -> dict[str, Any]: ...
+        def __iter__(self) -> Iterator[Field]: ...
+        def __contains__(self, name: str) -> bool: ...
+        def __getitem__(self, name: str) -> Field: ...
+        def populate_obj(self, obj: object) -> None: ...
+        def validate(self, *args: Any, **kwargs: Any) -> Awaitable[bool]: ...
 
 
 async def validate_form(
@@ -36,9 +59,12 @@ async def validate_form(
 ) -> bool:
     """Validate the fields of *form*, with its nested forms and lists; return whether all are valid.
 
-    Validators that return an awaitable are awaited at the same time, in tasks that end with this
-    call. The first error that is neither ``ValidationError`` nor ``StopValidation`` cancels the
-    others and is raised.
+    What validators return is awaited in the order of the fields, in the current task. So they can
+    share what only one task may use, such as a database session.
+
+    If the form's ``Meta.concurrent_validators`` is true, it is awaited at the same time, in tasks
+    that end with this call. The first error that is neither ``ValidationError`` nor
+    ``StopValidation`` ends the validation and is raised.
     """
     validation = _FormValidation(form)
     try:
@@ -46,7 +72,7 @@ async def validate_form(
         await validation.run_asynchronous()
     finally:
         validation.close()
-    return validation.write_errors()
+    return validation.is_valid()
 
 
 class _FormValidation:
@@ -112,6 +138,18 @@ class _FormValidation:
         field.validate, field.post_validate = validate_later, post_validate_later
 
     async def run_asynchronous(self) -> None:
+        if getattr(self.form.meta, "concurrent_validators", False):
+            await self._run_concurrently()
+            self._write_errors(self.fields)
+            return
+        for validation in self.fields:  # inner fields before outer ones
+            await validation.run_asynchronous()
+            if validation.field in self.nested:
+                await self._run_nested(validation.field)
+            # As in WTForms, validators of later fields see these errors.
+            self._write_errors([validation])
+
+    async def _run_concurrently(self) -> None:
         first: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -136,13 +174,15 @@ class _FormValidation:
         for awaitable in self.nested.values():
             close_awaitable(awaitable)
 
-    def write_errors(self) -> bool:
-        """Write the errors of all fields, inner ones first; return whether there are none."""
-        for validation in self.fields:
+    def is_valid(self) -> bool:
+        """Return whether all fields are valid."""
+        return all(map(self._is_valid, self.form, self.returned.values()))
+
+    def _write_errors(self, fields: Sequence[_FieldValidation]) -> None:
+        for validation in fields:
             is_list = isinstance(validation.field, FieldList) and validation.form is not None
             if validation.awaitables or is_list:
                 validation.write_errors(post_validate=validation.field in self.postponed)
-        return all(map(self._is_valid, self.form, self.returned.values()))
 
     def _is_valid(self, field: Any, returned: bool) -> bool:
         if field in self.nested_valid:
@@ -168,8 +208,8 @@ class _FieldValidation:
     """The validators of one field.
 
     :meth:`run` calls the validators in their order and collects what asynchronous ones return.
-    :meth:`start` awaits these. :meth:`write_errors` combines all outcomes in the order of the
-    validators, so the errors do not depend on which one was faster.
+    :meth:`run_asynchronous` or :meth:`start` awaits these. :meth:`write_errors` combines all
+    outcomes in the order of the validators, so the errors do not depend on which one was faster.
 
     Arguments:
         field: A bound field. WTForms' annotations of its attributes are too narrow.
@@ -210,6 +250,13 @@ class _FieldValidation:
         added = tuple(self.field.errors[0 if clears else len(before) :])
         self._outcomes[position] = _Outcome(added, stops, clears)
         return stops
+
+    async def run_asynchronous(self) -> None:
+        """Await the asynchronous validators in their order, until one stops the validation."""
+        for position in self.awaitables:
+            await self._await(position)
+            if self._outcomes[position].stops:
+                break
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Await the asynchronous validators in tasks of *group*."""
@@ -293,11 +340,6 @@ def _all_fields(form: BaseForm) -> Iterator[Field]:
     """Iterate over the fields of *form*, inner fields before the outer ones."""
     for field in form:
         yield from _with_inner_fields(field)
-
-
-def is_validated_here(field: Field) -> bool:
-    """Return whether :func:`validate_form` is validating *field*, and awaits its validators."""
-    return "validate" in vars(field)
 
 
 def _with_inner_fields(field: Any) -> Iterator[Field]:

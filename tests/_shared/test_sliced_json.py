@@ -42,7 +42,7 @@ def outcome(parse: Any) -> Any:
         return type(error)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     documents,
     st.sampled_from([None, 1]),
@@ -56,7 +56,7 @@ def test_documents(document: Any, indent: int | None, ascii: bool, separators: A
     assert repr(asyncio.run(loads(PROVIDER, data))) == repr(json.loads(data))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(documents, st.data())
 def test_invalid_documents(document: Any, data: st.DataObject) -> None:
     """A document with a character replaced, inserted or removed is valid or not, as for json."""

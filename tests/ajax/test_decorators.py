@@ -137,7 +137,7 @@ values = st.recursive(
 
 
 @pytest.mark.checks("JS-3")
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(values)
 def test_any_json(value: Any) -> None:
     """Any JSON arrives as it was sent."""
@@ -158,7 +158,7 @@ def test_any_json(value: Any) -> None:
 
 
 @pytest.mark.checks("JS-3")
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary(max_size=40))
 def test_any_bytes(data: bytes) -> None:
     """Any body is valid JSON or a 400."""

@@ -19,7 +19,6 @@ from tests.appdispatch.wire import Answer, fetch
 # The fixture of blockbuster has no state, so it can serve many examples.
 many = settings(
     max_examples=500,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

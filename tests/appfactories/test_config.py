@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart
 
@@ -174,7 +174,7 @@ def test_invalid_text(name: str, text: str) -> None:
         pytest.param("SITE", 1, "a string, not a whole number", id="number for text"),
         pytest.param("SITE", None, "a string, not None", id="none"),
         pytest.param("TESTING", 1, "True or False, not a whole number", id="number for bool"),
-        pytest.param("SECRET_KEY", 1, "a string or a value of type bytes or None", id="key"),
+        pytest.param("SECRET_KEY", 1, "a string or bytes or None", id="key"),
         pytest.param("TRUSTED_HOSTS", ["a", 1], "each item a string", id="item"),
     ],
 )
@@ -356,7 +356,6 @@ keys = st.sampled_from([*DEFAULTS, "MAIL__PORT", "MAIL__X__Y", "TESTING", "NOPE"
 
 
 @pytest.mark.checks("AF-9")
-@settings(deadline=None)
 @given(
     environ=st.dictionaries(keys.map(lambda key: f"QUART_{key}"), st.text(max_size=20)),
     overrides=st.dictionaries(

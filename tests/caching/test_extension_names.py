@@ -18,7 +18,7 @@ from redis import Redis
 import quartpatterns.caching
 from quartpatterns.caching import Cache, CachedResponse
 from quartpatterns.caching.example.extension_names import EXTENSION
-from quartpatterns.caching.settings import DEFAULTS, INSTEAD
+from quartpatterns.caching.settings import DEFAULTS, SETTINGS
 from quartpatterns.compare.extension_names import markdown
 
 STATES = {name.name: name.state for name in EXTENSION.names}
@@ -95,7 +95,7 @@ def test_same_order() -> None:
 def test_refused(name: str) -> None:
     """Using it is an error that says what to write."""
     if name.startswith("CACHE_"):
-        with pytest.raises(ValueError, match=re.escape(INSTEAD[name])):
+        with pytest.raises(ValueError, match=re.escape(SETTINGS.instead[name])):
             Cache(Quart(__name__), config={name: "x"})
     else:
         with pytest.raises(TypeError, match=f"{name} of Flask-Caching is not supported: "):

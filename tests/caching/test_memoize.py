@@ -108,6 +108,25 @@ async def methods(app_class: type[Quart]) -> Cache:
 
 
 @pytest.mark.checks("CA-6")
+async def test_other_names_of_self(cache: Cache) -> None:
+    """Without the name ``self`` an instance has no results of its own: all are deleted."""
+    calls: list[int] = []
+
+    class Shop:
+        @cache.memoize(timeout=60)
+        async def price(this, number: int) -> int:  # noqa: N805
+            calls.append(number)
+            return number
+
+    shop = Shop()
+    await shop.price(1)
+    await shop.price(1)
+    await cache.delete_memoized(shop.price)
+    await shop.price(1)
+    assert calls == [1, 1]
+
+
+@pytest.mark.checks("CA-6")
 async def test_methods(methods: Cache) -> None:
     """Each instance has own results, which can be deleted."""
     one, two = Adder(), Adder()

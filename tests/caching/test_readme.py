@@ -11,7 +11,7 @@ import quartpatterns.caching
 
 README = Path(quartpatterns.caching.__file__).with_name("README.md").read_text()
 [USE] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-[TEMPLATE] = re.findall(r"```html\+jinja\n(.*?)```", README, re.DOTALL)
+TEMPLATE, PARTS = re.findall(r"```html\+jinja\n(.*?)```", README, re.DOTALL)
 
 BEFORE = f"""
 import asyncio

@@ -10,8 +10,8 @@ import pytest
 from quart import Quart
 
 import quartpatterns.caching
-from quartpatterns.caching import DEFAULTS, Cache
-from quartpatterns.caching.settings import read_settings
+from quartpatterns.caching import Cache
+from quartpatterns.caching.settings import DEFAULTS, read_settings
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,14 @@ def test_refused_url(url: Any) -> None:
 def test_no_folder() -> None:
     with pytest.raises(ValueError, match="CACHE_DIR must be a path"):
         Cache(Quart(__name__), config={"CACHE_TYPE": "FileSystemCache"})
+
+
+def test_number_of_files() -> None:
+    """diskcache counts bytes, so a number of files is refused; the default may be repeated."""
+    config: dict[str, Any] = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": "cache"}
+    with pytest.raises(ValueError, match="size_limit"):
+        Cache(Quart(__name__), config={**config, "CACHE_THRESHOLD": 20})
+    Cache(Quart(__name__), config={**config, "CACHE_THRESHOLD": 500})
 
 
 def test_order() -> None:

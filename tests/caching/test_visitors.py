@@ -606,3 +606,18 @@ async def test_session_from_a_header(app: Quart) -> None:
     assert [await get(app, X_Session=name) for name in ("ada", "grace")] == ["ada", "grace"]
     assert [await get(app) for _ in range(2)] == ["None", "None"]
     assert calls.count == 3
+
+
+async def test_vary_of_a_private_response(app: Quart) -> None:
+    """A response that is not shared names the headers too, because a proxy may store it."""
+    cache = Cache(app)
+
+    @app.get("/")
+    @cache.cached(vary=["Accept-Language"])
+    async def index() -> str:
+        return "text"
+
+    client = app.test_client()
+    for headers in ({"Authorization": "Bearer x"}, {}, {}):
+        response = await client.get("/", headers=headers)
+        assert response.headers.getlist("Vary") == ["Accept-Language"]

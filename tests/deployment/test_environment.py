@@ -124,9 +124,7 @@ def test_round_trip(first: str, second: str) -> None:
 
 
 @pytest.mark.checks("FA-10")
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(VALUES | NASTY, min_size=20, max_size=20))
 def test_round_trip_in_a_shell(tmp_path: Path, values: list[str]) -> None:
     """A real shell reads the same from what the README says."""

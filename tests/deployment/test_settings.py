@@ -71,6 +71,20 @@ def test_select() -> None:
             "hosts a: the setting 'prot' is unknown. Did you mean port?",
         ),
         ({"health": {"pat": "/"}}, "health: the setting 'pat' is unknown. Did you mean path?"),
+        *(
+            ({"hosts": {"a": address}}, "the user and the port are settings of their own")
+            for address in (
+                "shop@web1",
+                "shop@web1:2222",
+                "web1:2222",
+                "web1:",
+                "[::1]",
+                "[::1]:22",
+                "10.0.0.1:22",
+                "ssh://web1",
+                "web 1",
+            )
+        ),
         ({"keep": 0}, "keep must be a whole number of 1 or more, not 0"),
         ({"keep": True}, "keep must be a whole number of 1 or more, not True"),
         ({"keep": "3"}, "keep must be a whole number of 1 or more, not '3'"),

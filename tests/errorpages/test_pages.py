@@ -485,7 +485,7 @@ async def test_accepted_websocket(app_class: type[Quart]) -> None:
         assert await socket.receive() == "hello"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     accept=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40)
     | st.from_regex(ACCEPT, fullmatch=True),

@@ -111,7 +111,7 @@ async def test_on_the_wire(app: Quart) -> None:
 
 
 @pytest.mark.checks("FV-3")
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.from_regex(
         r"(bytes|lines)?=? ?-?[0-9]{0,5}-?[0-9]{0,5}(,[0-9]{0,2}-[0-9]{0,2})?", fullmatch=True

@@ -7,7 +7,7 @@ import re
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.utils import secure_filename
 
@@ -57,7 +57,6 @@ def test_unusable_names(sent: str) -> None:
 
 
 @pytest.mark.checks("UP-6")
-@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_any_name(sent: str) -> None:
     """Every safe name is short, in ASCII, not hidden and not a device."""
@@ -79,7 +78,6 @@ def test_safe_paths() -> None:
         assert not is_safe_path(path), path
 
 
-@settings(deadline=None)
 @given(st.from_regex(r"[a-z]{5,20}\.[a-z]{1,5}", fullmatch=True))
 def test_safe_names_are_unchanged(sent: str) -> None:
     assert secure_name(sent) == secure_filename(sent) == sent

@@ -325,7 +325,7 @@ CONTENTS = st.lists(
 
 
 @pytest.mark.checks("UP-11")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     contents=st.lists(CONTENTS, max_size=4),
     merged=st.booleans(),

@@ -48,7 +48,7 @@ async def test_every_method(app_class: type[Quart], override: str) -> None:
     assert await send_request(make_app(app_class), data="text", headers=headers) == (override, body)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     method=st.sampled_from(METHODS),
     value=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=12)

@@ -16,6 +16,7 @@ from quart.datastructures import FileStorage
 
 from quartpatterns.mongodb import MongoDB, PyMongo
 from tests.mongodb.test_pymongo import close, database
+from tests.serving import served
 
 DATA = b"a" * 500 * 1024
 SHA1 = hashlib.sha1(DATA).hexdigest()
@@ -62,11 +63,10 @@ async def test_headers(app: Quart) -> None:
         "content-length": str(len(DATA)),
         "etag": f'"{SHA1}"',
         "cache-control": "max-age=31536000, public",
+        "accept-ranges": "bytes",
     }
     response = await client.get("/files/a.txt?cache_for=60")
     assert response.headers["Cache-Control"] == "max-age=60, public"
-    head = await client.head("/files/a.txt")
-    assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(DATA)))
     assert (await client.get("/files/b.txt")).status_code == 404
 
 
@@ -79,8 +79,6 @@ async def test_headers(app: Quart) -> None:
         ({"If-Match": '"x"'}, 412),
         ({"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 304),
         ({"If-Modified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}, 200),
-        # Flask-PyMongo sends the whole file.
-        ({"Range": "bytes=0-9"}, 200),
     ],
 )
 async def test_conditions(app: Quart, headers: dict[str, str], status: int) -> None:
@@ -89,6 +87,108 @@ async def test_conditions(app: Quart, headers: dict[str, str], status: int) -> N
     assert response.status_code == status
     assert await response.get_data() == (DATA if status == 200 else b"")
     assert response.headers["ETag"] == f'"{SHA1}"'
+
+
+# Three chunks, of which the last one is short.
+NUMBERS = bytes(range(256)) * 10
+CHUNK = 1000
+TAG = f'"{hashlib.sha1(NUMBERS).hexdigest()}"'
+LENGTH = len(NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("range_header", "start", "stop"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-", 10, LENGTH),
+        ("bytes=-3", LENGTH - 3, LENGTH),
+        ("bytes=998-1001", 998, 1002),
+        ("bytes=1000-1999", 1000, 2000),
+        ("bytes=500-2500", 500, 2501),
+        ("bytes=2559-99999", LENGTH - 1, LENGTH),
+        ("bytes=-99999", 0, LENGTH),
+    ],
+)
+async def test_ranges(app: Quart, range_header: str, start: int, stop: int) -> None:
+    """A player or a download that continues gets the bytes that it asks for."""
+    await extension(app).save_file("a.bin", io.BytesIO(NUMBERS), chunk_size=CHUNK)
+    client = app.test_client()
+    response = await client.get("/files/a.bin", headers={"Range": range_header})
+    assert response.status_code == 206
+    assert await response.get_data() == NUMBERS[start:stop]
+    assert response.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{LENGTH}"
+    assert response.headers["Content-Length"] == str(stop - start)
+    assert response.headers["ETag"] == TAG
+
+
+@pytest.mark.parametrize("value", [f"bytes={LENGTH}-", "bytes=9-5", "bytes=-0", "x"])
+async def test_wrong_ranges(app: Quart, value: str) -> None:
+    await extension(app).save_file("a.bin", io.BytesIO(NUMBERS))
+    response = await app.test_client().get("/files/a.bin", headers={"Range": value})
+    assert response.status_code == 416
+    assert response.headers.get("Content-Range", f"bytes */{LENGTH}") == f"bytes */{LENGTH}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Range": TAG}, 206),
+        ({"If-Range": '"other"'}, 200),
+        ({"If-Range": "Fri, 01 Jan 2100 00:00:00 GMT"}, 206),
+        ({"If-Range": "Mon, 01 Jan 2001 00:00:00 GMT"}, 200),
+        ({"If-None-Match": TAG}, 304),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Match": TAG}, 206),
+        ({"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}, 412),
+        ({"If-Unmodified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 206),
+        ({"If-Unmodified-Since": "x"}, 206),
+    ],
+)
+async def test_ranges_with_conditions(app: Quart, headers: dict[str, str], status: int) -> None:
+    await extension(app).save_file("a.bin", io.BytesIO(NUMBERS), chunk_size=CHUNK)
+    response = await app.test_client().get(
+        "/files/a.bin", headers={"Range": "bytes=999-1000", **headers}
+    )
+    assert response.status_code == status
+    expected = {200: NUMBERS, 206: NUMBERS[999:1001]}
+    assert await response.get_data() == expected.get(status, b"")
+
+
+@pytest.mark.parametrize("value", ["bytes=0-1,5-6", "lines=1-2"])
+async def test_ignored_ranges(app: Quart, value: str) -> None:
+    """Several ranges, and units that are unknown, are ignored (RFC 9110, section 14.2)."""
+    await extension(app).save_file("a.bin", io.BytesIO(NUMBERS))
+    response = await app.test_client().get("/files/a.bin", headers={"Range": value})
+    assert (response.status_code, await response.get_data()) == (200, NUMBERS)
+
+
+async def test_head(app: Quart) -> None:
+    """HEAD has the headers of the whole file, also with a range."""
+    await extension(app).save_file("a.bin", io.BytesIO(NUMBERS))
+    async with served(app) as server:
+        for headers in ({}, {"Range": "bytes=0-9"}):
+            response = await server.client.head("/files/a.bin", headers=headers)
+            assert (response.status_code, response.content) == (200, b"")
+            assert response.headers["Content-Length"] == str(LENGTH)
+        part = await server.client.get("/files/a.bin", headers={"Range": "bytes=5-"})
+        assert (part.status_code, part.content) == (206, NUMBERS[5:])
+
+
+async def test_range_of_empty_file(app: Quart) -> None:
+    await extension(app).save_file("empty.bin", io.BytesIO())
+    response = await app.test_client().get("/files/empty.bin", headers={"Range": "bytes=0-9"})
+    assert (response.status_code, await response.get_data()) == (200, b"")
+
+
+async def test_range_of_another_program(app: Quart) -> None:
+    """The checksum for the ETag is computed first; then the range is read."""
+    mongo = extension(app)
+    await mongo.save_file("a.bin", io.BytesIO(NUMBERS), chunk_size=CHUNK)
+    await database(mongo)["fs.files"].update_one({}, {"$unset": {"sha1": 1}})
+    response = await app.test_client().get("/files/a.bin", headers={"Range": "bytes=1500-1509"})
+    assert (response.status_code, response.headers["ETag"]) == (206, TAG)
+    assert await response.get_data() == NUMBERS[1500:1510]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from pymongo import ReadPreference
 from quart import Quart
 
-from quartpatterns.mongodb import DEFAULTS, MongoDB
-from quartpatterns.mongodb.settings import Settings, read_settings
+from quartpatterns.mongodb import MongoDB
+from quartpatterns.mongodb.settings import DEFAULTS, Settings, read_settings
 
 MONGODB_HOST = "127.0.0.7"
 MONGODB_PORT = 7777

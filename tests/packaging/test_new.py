@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 from hypercorn.config import Config
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
@@ -219,7 +219,6 @@ def test_invalid_call(arguments: list[str], message: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.checks("DI-9")
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_suggestions(name: str) -> None:
     """The suggestion for any text is a valid name."""

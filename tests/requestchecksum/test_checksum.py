@@ -244,7 +244,7 @@ async def test_websocket(app_class: type[Quart]) -> None:
         assert await socket.receive() == "refused"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     pieces=st.lists(st.binary(max_size=20), max_size=6),
     steps=st.lists(st.sampled_from(["next", "await", "await and clear"]), max_size=8),

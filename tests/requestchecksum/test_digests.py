@@ -223,7 +223,7 @@ def request_with(values: list[str], field: str, body: bytes) -> Request:
     return request
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     values=st.lists(
         st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30)
@@ -252,7 +252,7 @@ async def test_any_header(
     assert not required
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     body=st.binary(max_size=200),
     sent=st.binary(max_size=200) | st.none(),

@@ -29,7 +29,7 @@ def app(app_class: type[Quart], tmp_path: Path) -> Quart:
 
 
 @pytest.mark.checks("SP-6")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 400_000), st.integers(0, 400_000))
 def test_parts(tmp_path_factory: pytest.TempPathFactory, start: int, stop: int) -> None:
     """Every range of the file is right."""

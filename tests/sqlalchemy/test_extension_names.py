@@ -69,7 +69,7 @@ def test_name(name: ExtensionName) -> None:
                 ours.SQLAlchemy(app)
             assert remedy(name) in str(caught.value)
         else:
-            assert text in ours.DEFAULTS
+            assert text in ours.SETTINGS
     elif parameter := re.fullmatch(r"SQLAlchemy\((\w+)\)", text):
         assert parameter[1] in inspect.signature(ours.SQLAlchemy).parameters
     elif name.state == "refused":

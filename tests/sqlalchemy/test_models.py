@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart
 from sqlalchemy import ForeignKey, MetaData, select
@@ -131,7 +131,6 @@ def test_snake_case(name: str, snake: str) -> None:
     assert camel_to_snake_case(name) == snake
 
 
-@settings(deadline=None)
 @given(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True))
 def test_names_of_flask_sqlalchemy(name: str) -> None:
     """A model that moves finds its table: the names are those that Flask-SQLAlchemy gives."""
@@ -209,3 +208,37 @@ def test_metadata() -> None:
     assert SQLAlchemy().metadata is not SQLAlchemy().metadata
     with pytest.raises(ValueError, match="a declarative base has its own metadata"):
         SQLAlchemy(model_class=Base, metadata=metadata)
+
+
+class Counter(Base):
+    """The database computes values of it."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(server_default="1")
+    double: Mapped[int] = mapped_column(sa.Computed("number * 2"))
+    changed: Mapped[str | None] = mapped_column(onupdate=sa.func.lower("Yes"))
+
+
+async def test_computed_values(app_class: type[Quart], url: str) -> None:
+    """What an INSERT or UPDATE computes can be used without ``await``."""
+    app = app_class(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    db.init_app(app)
+    async with app.app_context():
+        await db.create_all()
+        db.session.add(counter := Counter())
+        await db.session.commit()
+        assert (counter.number, counter.double, counter.changed) == (1, 2, None)
+        counter.number = 5
+        await db.session.commit()
+        assert (counter.double, counter.changed) == (10, "yes")
+    await app.extensions["sqlalchemy"].close()
+
+
+def test_own_choice_of_defaults() -> None:
+    class Lazy(Base):
+        id: Mapped[int] = mapped_column(primary_key=True)
+        __mapper_args__ = {"eager_defaults": False}
+
+    assert sa.inspect(Lazy).eager_defaults is False
+    assert sa.inspect(Counter).eager_defaults is True

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy as FlaskSQLAlchemy
 from flask_sqlalchemy.pagination import Pagination as FlaskPagination
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart
 from sqlalchemy import event, select
@@ -50,7 +50,6 @@ NUMBERS = "first last pages has_prev prev_num has_next next_num".split()
 edges = st.integers(0, 5)
 
 
-@settings(deadline=None)
 @given(st.data(), st.integers(1, 30), st.integers(0, 300), edges, edges, edges, edges)
 def test_numbers_of_flask_sqlalchemy(
     data: st.DataObject, per_page: int, total: int, a: int, b: int, c: int, d: int

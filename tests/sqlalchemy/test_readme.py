@@ -15,13 +15,11 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 TRIAL = """
 import asyncio
 import pytest
-from pydantic import BaseModel
 from quart import Response, current_app, stream_with_context
 from quart_schema import QuartSchema, validate_request, validate_response
 from sqlalchemy import Column, Integer, func, insert, text
 from sqlalchemy.orm import registry
 
-from quartpatterns.sqlalchemy.schemas import schema_of
 from quartpatterns.sqlalchemy.testing import rolled_back
 
 app.config["SECRET_KEY"] = "secret"
@@ -108,14 +106,12 @@ def run(program: str, folder: Path) -> None:
 
 
 def test_blocks(tmp_path: Path) -> None:
-    use, core, beside, reading, newest, export, _, retrying, fixture, schema = BLOCKS
+    use, core, beside, reading, _, newest, export, _, retrying, fixture, schema = BLOCKS
     core = core[core.index("registry()") :]
     trial = TRIAL.replace("BESIDE", indented(beside)).replace("CORE", indented(core))
     trial = trial.replace("Person, users)", "Person, people)").replace("(users)", "(people)")
     trial = trial.replace("READING", reading).replace("NEWEST", newest).replace("EXPORT", export)
     trial = trial.replace("RETRYING", retrying)
-    # Quart-Schema reads the annotation, which README.md leaves out as it does elsewhere.
-    schema = schema.replace("create_person(data)", "create_person(data: BaseModel)")
     trial = trial.replace("FIXTURE", fixture).replace("SCHEMA", schema)
     run(use + trial, tmp_path)
 
@@ -146,5 +142,5 @@ def test_binds(tmp_path: Path) -> None:
     """The block about binds, put between the configuration and its use."""
     before, use, after = BLOCKS[0].partition("db.init_app(app)\n")
     assert use and after
-    run(f"import asyncio\n{before}{BLOCKS[6]}{BINDS}", tmp_path)
+    run(f"import asyncio\n{before}{BLOCKS[7]}{BINDS}", tmp_path)
     assert (tmp_path / "instance/statistics.db").exists()

@@ -141,7 +141,7 @@ def test_change() -> None:
 
 
 def test_names() -> None:
-    assert schema_of(Shirt, "out", name="Kit").__name__ == "Kit"
+    assert schema_of(Shirt, "out", include=["id"], name="Kit").__name__ == "Kit"
     keyed = schema_of(Shirt, "in", include=["id", "name"])
     assert set(keyed.model_fields) == {"id", "name"}
     with pytest.raises(ValueError, match="has no column colour"):

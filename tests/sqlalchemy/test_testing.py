@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -138,3 +139,72 @@ async def test_without_an_extension(app_class: type[Quart]) -> None:
     with pytest.raises(RuntimeError, match="init_app"):
         async with rolled_back(app_class(__name__)):
             pass
+
+
+async def test_concurrent_transactions(shop: Quart) -> None:
+    """Tasks have sessions of their own, whose transactions end in any order."""
+    first_is_open, second_is_open = asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        async with db.new_session() as session:
+            session.add(Item(name="first"))
+            await session.flush()
+            first_is_open.set()
+            await second_is_open.wait()
+            await session.commit()  # before the second transaction ends
+            session.add(Item(name="undone"))
+            await session.flush()
+            await session.rollback()
+
+    async def second() -> None:
+        await first_is_open.wait()
+        async with db.new_session() as session:
+            session.add(Item(name="second"))
+            await session.flush()
+            second_is_open.set()
+            await asyncio.sleep(0.01)
+            await session.commit()
+
+    async def many(number: int) -> None:
+        for other in range(3):
+            async with db.new_session() as session:
+                await session.scalar(select(func.count(Item.id)))
+                session.add(Item(name=f"{number} {other}"))
+                await session.commit()
+
+    async with rolled_back(shop):
+        async with shop.app_context():
+            await asyncio.gather(first(), second())
+            await asyncio.gather(*map(many, range(5)))
+            found = set((await db.session.scalars(select(Item.name))).all())
+            assert {"kept", "first", "second"} < found
+            assert len(found) == 18
+            assert "undone" not in found
+    assert await names(shop) == ["kept"]
+
+
+async def test_outer_transaction(shop: Quart) -> None:
+    """A transaction can be rolled back after later ones have ended in any order."""
+    async with rolled_back(shop), shop.app_context():
+        db.session.add(Item(name="outer"))
+        await db.session.flush()
+        async with db.new_session() as first, db.new_session() as second:
+            await first.scalar(select(func.count(Item.id)))
+            await second.scalar(select(func.count(Item.id)))
+            await first.commit()
+            await second.commit()
+        await db.session.rollback()
+        assert (await db.session.scalars(select(Item.name))).all() == ["kept"]
+
+
+async def test_impossible_order(shop: Quart) -> None:
+    """What one connection can't do is an error that says so."""
+    async with rolled_back(shop), shop.app_context():
+        async with db.new_session() as first, db.new_session() as second:
+            first.add(Item(name="first"))
+            await first.flush()
+            await second.scalar(select(func.count(Item.id)))
+            with pytest.raises(RuntimeError, match=r"Under rolled_back\(\), .* reverse order"):
+                await first.rollback()
+            await second.commit()
+    assert await names(shop) == ["kept"]

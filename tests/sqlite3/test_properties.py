@@ -136,7 +136,6 @@ async def play(steps: list[tuple[int, str]], file: Path) -> None:
 # A fixture reports calls that block the event loop; it may see several examples.
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
@@ -147,7 +146,6 @@ def test_isolation(steps: list[tuple[int, str]]) -> None:
 
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -47,11 +47,11 @@ def test_blocks(tmp_path: Path) -> None:
 
 def test_settings() -> None:
     """README.md describes every setting."""
-    for key in quartpatterns.sqlite3.DEFAULTS:
+    for key in quartpatterns.sqlite3.SETTINGS:
         assert f"| `{key}` |" in README
 
 
 def test_names() -> None:
     """README.md mentions every public name."""
-    for name in set(quartpatterns.sqlite3.__all__) - {"DEFAULTS", "Transaction"}:
+    for name in set(quartpatterns.sqlite3.__all__) - {"SETTINGS", "Transaction"}:
         assert f"`{name}" in README or f".{name}" in README, name

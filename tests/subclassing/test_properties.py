@@ -100,7 +100,7 @@ headers_of_ranges = strategies.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     value=headers_of_ranges,
     condition=strategies.sampled_from(['"tag"', '"other"', "Tue, 14 Nov 2023 22:13:20 GMT", ""]),
@@ -156,7 +156,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("kind", "body"), FORMS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     places=strategies.lists(strategies.integers(0, 400), max_size=8),
     limit=strategies.sampled_from([None, 3, 20, 150, 1000]),
@@ -196,7 +196,7 @@ values = strategies.text(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(asked=strategies.dictionaries(names.map(lambda name: f"X-{name}"), values, max_size=5))
 async def test_header_names(asked: dict[str, str]) -> None:
     """Headers have the names and values that Flask gives them."""
@@ -257,7 +257,7 @@ returned = strategies.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(value=returned, streamed=strategies.booleans())
 async def test_return_values(value: Any, streamed: bool) -> None:
     """A view can return the same values as in Flask."""

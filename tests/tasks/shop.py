@@ -22,12 +22,12 @@ async def process_id() -> int:
 
 @tasks.task
 async def wait(seconds: float, started: str) -> list[int]:
-    """Write the process id and the try to the file *started*, wait, and return both.
+    """Write the process id and the number of the start to *started*, wait, and return both.
 
-    A second try does not wait.
+    A second start does not wait.
     """
     result = _write(started)
-    await asyncio.sleep(seconds if current_job.tries == 1 else 0)
+    await asyncio.sleep(seconds if current_job.deliveries == 1 else 0)
     Path(f"{started}.ended").touch()  # noqa: ASYNC240 - one system call
     return result
 
@@ -40,8 +40,50 @@ async def block(seconds: float, started: str) -> list[int]:
     return result
 
 
+@tasks.task
+def work_in_a_thread(seconds: float, started: str) -> list[int]:
+    """Do the same in a thread."""
+    result = _write(started)
+    time.sleep(seconds if current_job.deliveries == 1 else 0)
+    return result
+
+
+@tasks.task
+async def leave_a_thread(seconds: float, started: str) -> None:
+    """Wait for one of asyncio's threads, which cannot be cancelled."""
+    _write(started)
+    await asyncio.to_thread(time.sleep, seconds)
+
+
+@tasks.task
+async def seventh(started: str) -> list[int]:
+    """Return the tries and the number of starts in the seventh run; wait in the others."""
+    _write(started)
+    await asyncio.sleep(600 if current_job.deliveries < 7 else 0)
+    return [current_job.tries, current_job.deliveries]
+
+
+@tasks.task
+async def ready() -> None:
+    """Do nothing."""
+
+
+@tasks.task
+async def slow_double(number: int) -> int:
+    """Return the double after a while."""
+    await asyncio.sleep(0.3)
+    return 2 * number
+
+
+@tasks.task
+async def exit_process() -> None:
+    """End the process of the worker."""
+    await asyncio.sleep(0.1)
+    os._exit(7)
+
+
 def _write(started: str) -> list[int]:
-    result = [os.getpid(), current_job.tries]
+    result = [os.getpid(), current_job.deliveries]
     with Path(started).open("a") as file:
         print(*result, file=file)
     return result

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from quart import Quart
 
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import Process, free_port, in_thread
-from quartpatterns.tasks import Job, run_worker
+from quartpatterns.tasks import Job, TaskFailedError, run_worker
 from tests.tasks import shop
 from tests.tasks.conftest import MakeApp, StartWorker
 from tests.tasks.proxy import breaking_proxy
@@ -155,7 +156,7 @@ async def test_worker_before_redis(
 async def test_job_slots(make_app: MakeApp, redis_url: str) -> None:
     """A connection that breaks while a job is started does not cost the worker a slot."""
     web, _ = make_app()
-    async with breaking_proxy(redis_url, b"WATCH", forward=False) as url:
+    async with breaking_proxy(redis_url, b"EVALSHA", forward=False) as url:
         app, tasks = make_app(REDIS_URL=url, TASKS_MAX_JOBS=1)
 
         @tasks.task(name="double")
@@ -234,3 +235,58 @@ async def test_stop_without_redis(
             assert await exit_code(worker) == 0
             assert "the application has shut down" in await log_of(worker)
             assert "Traceback" not in await log_of(worker)
+
+
+async def test_poison(client: Quart, start_worker: StartWorker, tmp_path: Path) -> None:
+    """A job that ends the process fails alone; nine beside it, and later ones, succeed."""
+    async with client.app_context(), contextlib.AsyncExitStack() as stack:
+        await shop.ready.delay()
+        jobs = [await shop.slow_double.delay(number) for number in range(4)]
+        poison = await shop.exit_process.delay()
+        jobs += [await shop.slow_double.delay(number) for number in range(4, 9)]
+        for number in range(4):
+            worker = await stack.enter_async_context(
+                in_thread(start_worker(f"worker{number}", TASKS_LEASE=1.5))
+            )
+            assert await exit_code(worker) == 7
+        await stack.enter_async_context(in_thread(start_worker("last", TASKS_LEASE=1.5)))
+        assert [await job.wait(timeout=60) for job in jobs] == [2 * number for number in range(9)]
+        with pytest.raises(TaskFailedError, match="WorkerLostError: 3 workers died"):
+            await poison.wait(timeout=60)
+        assert await (await shop.slow_double.delay(21)).wait(timeout=60) == 42
+
+
+def _has_started(started: Path, count: int) -> bool:
+    return len(starts(started)) == count
+
+
+async def test_stops_cost_no_tries(
+    client: Quart, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """A job that is interrupted by six stops is started a seventh time."""
+    started = tmp_path / "started"
+    async with client.app_context():
+        job = await shop.seventh.delay(str(started))
+        for count in range(1, 7):
+            async with in_thread(
+                start_worker(f"worker{count}", TASKS_SHUTDOWN_TIMEOUT=0)
+            ) as worker:
+                await until(functools.partial(_has_started, started, count))
+                os.kill(worker.pid, signal.SIGTERM)
+                assert await exit_code(worker) == 0
+        async with in_thread(start_worker("last")):
+            assert await job.wait(timeout=60) == [1, 7]
+
+
+async def test_stop_with_a_thread(client: Quart, start_worker: StartWorker, tmp_path: Path) -> None:
+    """A worker leaves in time though a thread works on; the next run starts when it has ended."""
+    started = tmp_path / "started"
+    async with client.app_context():
+        job = await shop.work_in_a_thread.delay(600, str(started))
+        async with in_thread(start_worker("one", TASKS_SHUTDOWN_TIMEOUT=0.1, TASKS_LEASE=2)) as one:
+            await until(lambda: len(starts(started)) == 1)
+            os.kill(one.pid, signal.SIGTERM)
+            assert await exit_code(one) == 0
+        assert "1 jobs still run" in (tmp_path / "one.log").read_text()
+        async with in_thread(start_worker("two", TASKS_LEASE=2)) as two:
+            assert await job.wait(timeout=60) == [two.pid, 2]

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from quart import Quart
 
-from quartpatterns.tasks import Tasks
+from quartpatterns.tasks import Tasks, current_job, run_worker
 from quartpatterns.tasks.queue import queue_of
 from tests.tasks.conftest import MakeApp
 
@@ -124,13 +125,19 @@ def test_same_name() -> None:
         def two() -> None: ...
 
 
-def test_reserved_parameter() -> None:
-    """A parameter name that arq reserves is an error when the task is defined."""
-    tasks = Tasks()
-    with pytest.raises(ValueError, match="rename the parameter 'function'"):
+async def test_parameter_names(make_app: MakeApp) -> None:
+    """A parameter may have any name, even one that arq's ``enqueue_job`` has."""
+    app, tasks = make_app()
 
-        @tasks.task
-        def call(function: str) -> None: ...
+    @tasks.task
+    async def join(ctx: str, function: str, _job_id: str, **more: str) -> str:
+        return ctx + function + _job_id + more["self"] + more["task_id"]
+
+    async with app.app_context():
+        names = {"function": "b", "_job_id": "c", "self": "d", "task_id": "e"}
+        job = await join.apply_async(("a",), names)
+        await run_worker(app, burst=True)
+        assert await job.wait(timeout=60) == "abcde"
 
 
 @pytest.mark.parametrize(
@@ -196,3 +203,70 @@ def test_init_app_twice() -> None:
     Tasks(app)
     with pytest.raises(RuntimeError, match="already has tasks"):
         Tasks(app)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"task_id": ""}, ValueError, "1 to 512 bytes"),
+        ({"task_id": "x" * 513}, ValueError, "1 to 512 bytes"),
+        ({"task_id": "a\ud800"}, ValueError, "lone surrogate"),
+        ({"task_id": 7}, TypeError, "must be a string"),
+        ({"expires": 0}, ValueError, "expires must be more than 0"),
+        ({"expires": -1}, ValueError, "expires must be more than 0"),
+        ({"expires": float("nan")}, ValueError, "expires must be a number of seconds"),
+        ({"expires": "1"}, TypeError, "expires must be a number of seconds"),
+        ({"countdown": float("inf")}, ValueError, "countdown must be a number of seconds"),
+        ({"countdown": 1e300}, ValueError, "countdown must be a number of seconds"),
+        ({"countdown": True}, TypeError, "countdown must be a number of seconds"),
+        ({"eta": 5}, TypeError, "eta must be a datetime"),
+        ({"eta": datetime.now(UTC), "countdown": 1}, ValueError, "countdown or eta"),
+    ],
+)
+async def test_invalid_when(
+    make_app: MakeApp, options: Any, error: type[Exception], message: str
+) -> None:
+    """An invalid option of ``apply_async`` is an error that names it, and nothing is queued."""
+    app, tasks = make_app()
+
+    @tasks.task
+    async def nothing() -> None: ...
+
+    async with app.app_context():
+        with pytest.raises(error, match=message):
+            await nothing.apply_async(**options)
+        await run_worker(app, burst=True)
+
+
+@pytest.mark.parametrize(
+    "options", [{"countdown": -1}, {"eta": datetime(2020, 1, 1, tzinfo=UTC)}, {"countdown": 0}]
+)
+async def test_past_time(make_app: MakeApp, options: Any) -> None:
+    """A past time means now."""
+    app, tasks = make_app()
+
+    @tasks.task
+    async def answer() -> int:
+        return 42
+
+    async with app.app_context():
+        job = await answer.apply_async(**options)
+        await run_worker(app, burst=True)
+        assert await job.wait(timeout=60) == 42
+
+
+@pytest.mark.parametrize("id", ["ä/../*?[x]", "a b\n\0", "\N{GRINNING FACE}" * 128])
+async def test_unusual_id(make_app: MakeApp, id: str) -> None:
+    """Each id that can be queued can be run, revoked and asked for."""
+    app, tasks = make_app()
+
+    @tasks.task
+    async def own_id() -> str:
+        return current_job.id
+
+    async with app.app_context():
+        job = await own_id.apply_async(task_id=id)
+        other = await own_id.apply_async(task_id=f"{id[1:]}2", countdown=3600)
+        assert await other.revoke()
+        await run_worker(app, burst=True)
+        assert await job.wait(timeout=60) == id

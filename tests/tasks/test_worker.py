@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
@@ -222,7 +223,7 @@ async def test_retry(make_app: MakeApp) -> None:
 
 async def test_retry_exhausted(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without tries left, a task fails with the error that caused the retry."""
-    monkeypatch.setattr("quartpatterns.tasks.worker.retry_delay", lambda tries: 0.01)
+    monkeypatch.setattr("quartpatterns.tasks.execution.retry_delay", lambda tries: 0.01)
     app, tasks = make_app()
     tries = []
 
@@ -265,7 +266,7 @@ async def test_retry_in_an_except_block(make_app: MakeApp) -> None:
 
 async def test_retry_with_countdown(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """``autoretry_for=(Exception,)`` does not replace a Retry that the task raises itself."""
-    monkeypatch.setattr("quartpatterns.tasks.worker.retry_delay", lambda tries: 3600)
+    monkeypatch.setattr("quartpatterns.tasks.execution.retry_delay", lambda tries: 3600)
     app, tasks = make_app()
 
     @tasks.task(autoretry_for=(Exception,))
@@ -520,10 +521,10 @@ async def test_cancelled_worker(make_app: MakeApp) -> None:
 
     @tasks.task
     async def linger() -> int:
-        starts.append(current_job.tries)
+        starts.append([current_job.tries, current_job.deliveries])
         started.set()
-        await asyncio.sleep(60 if current_job.tries == 1 else 0)
-        return current_job.tries
+        await asyncio.sleep(60 if current_job.deliveries == 1 else 0)
+        return current_job.deliveries
 
     async with app.app_context():
         job = await linger.delay()
@@ -535,7 +536,7 @@ async def test_cancelled_worker(make_app: MakeApp) -> None:
         assert ended == [True]
         await run_jobs(app)
         assert await job.wait(timeout=60) == 2
-    assert starts == [1, 2]
+    assert starts == [[1, 1], [1, 2]]
 
 
 async def test_no_tasks(make_app: MakeApp) -> None:
@@ -560,3 +561,189 @@ async def test_unknown_task(make_app: MakeApp) -> None:
         job = await newer.delay()
         await run_jobs(app)
         assert (await job.result()).value == "JobExecutionFailed: function 'newer' not found"
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (GeneratorExit(), "RuntimeError: .*GeneratorExit"),
+        (StopIteration(5), "RuntimeError: "),
+        (StopAsyncIteration(), "StopAsyncIteration"),
+        (asyncio.CancelledError("own"), "CancelledError: own"),
+        (asyncio.CancelledError(), "CancelledError: the task raised it"),
+        (TimeoutError("slow disk"), "TimeoutError: slow disk"),
+        (BaseException("base"), "BaseException: base"),
+    ],
+)
+async def test_base_exceptions(
+    make_app: MakeApp, kind: str, error: BaseException, text: str
+) -> None:
+    """A job that raises any exception fails once with it; its neighbours and the worker go on."""
+    app, tasks = make_app()
+    runs: list[int] = []
+    release = asyncio.Event()
+
+    def fail() -> None:
+        runs.append(current_job.tries)
+        raise error
+
+    async def fail_async() -> None:
+        fail()
+
+    task = tasks.task(name="fail")(fail_async if kind == "async" else fail)
+
+    @tasks.task
+    async def neighbour() -> int:
+        await release.wait()
+        return 42
+
+    async with app.app_context():
+        beside = await neighbour.delay()
+        job = await task.delay()
+        worker = asyncio.create_task(run_jobs(app))
+        with pytest.raises(TaskFailedError, match=text):
+            await job.wait(timeout=60)
+        release.set()
+        assert await beside.wait(timeout=60) == 42
+        await worker
+    assert runs == [1]
+
+
+async def test_cause_of_a_cancellation(make_app: MakeApp) -> None:
+    """If a task raises CancelledError itself, the text of the job contains the cause."""
+    app, tasks = make_app()
+
+    @tasks.task
+    async def give_up() -> None:
+        try:
+            raise OSError("disk full")
+        except OSError as error:
+            raise asyncio.CancelledError from error
+
+    async with app.app_context():
+        job = await give_up.delay()
+        await run_jobs(app)
+        assert "disk full" in str((await job.result()).value)
+
+
+async def test_sync_jobs_start_at_once(make_app: MakeApp) -> None:
+    """All synchronous jobs run at the same time, so that none waits during its timeout."""
+    app, tasks = make_app(TASKS_MAX_JOBS=40)
+    all_run = threading.Barrier(40, timeout=60)
+
+    @tasks.task(timeout=60)
+    def meet() -> int:
+        return all_run.wait()
+
+    async with app.app_context():
+        jobs = [await meet.delay() for _ in range(40)]
+        await run_jobs(app)
+        assert sorted([await job.wait(timeout=60) for job in jobs]) == list(range(40))
+
+
+async def test_hanging_threads(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    """Synchronous tasks that hang do not stop others, and the log names their threads."""
+    app, tasks = make_app(TASKS_MAX_JOBS=2)
+    release = threading.Event()
+
+    @tasks.task(timeout=0.1, name="hang")
+    def hang() -> None:
+        release.wait(60)
+
+    @tasks.task
+    def plus(a: int, b: int) -> int:
+        return a + b
+
+    try:
+        async with app.app_context():
+            hanging = [await hang.delay() for _ in range(6)]
+            job = await plus.delay(1, 2)
+            await run_jobs(app)
+            assert await job.wait(timeout=60) == 3
+            for each in hanging:
+                assert "TimeoutError" in str((await each.result()).value)
+    finally:
+        release.set()
+    assert "(hang) runs on after its timeout" in caplog.text
+
+
+async def test_long_job_does_not_expire(make_app: MakeApp) -> None:
+    """``expires`` limits the wait for the first start, not the run, retries or a handover."""
+    app, tasks = make_app(TASKS_EXPIRES=0.2, TASKS_SHUTDOWN_TIMEOUT=0)
+    started = asyncio.Event()
+
+    @tasks.task
+    async def slow() -> list[int]:
+        started.set()
+        if current_job.deliveries == 1:
+            await asyncio.sleep(60)
+        if current_job.tries < 2:
+            await asyncio.sleep(0.3)
+            raise Retry(countdown=0.3)
+        return [current_job.tries, current_job.deliveries]
+
+    async with app.app_context():
+        job = await slow.delay()
+        worker = asyncio.create_task(run_worker(app, handle_signals=False))
+        await started.wait()
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+        await asyncio.sleep(0.3)
+        await run_jobs(app)
+        assert await job.wait(timeout=60) == [2, 3]
+
+
+async def test_keep_result_of_failures(make_app: MakeApp) -> None:
+    """``keep_result=0`` stores no result of a job that fails, expires, or is revoked."""
+    app, tasks = make_app(TASKS_KEEP_RESULT=0)
+
+    @tasks.task(max_tries=1)
+    async def again() -> None:
+        raise Retry
+
+    async with app.app_context():
+        jobs = [await again.delay(), await again.apply_async(expires=0.01)]
+        jobs.append(await again.apply_async(countdown=3600))
+        assert await jobs[2].revoke()
+        await asyncio.sleep(0.05)
+        await run_jobs(app)
+        assert [(await job.result()).ready for job in jobs] == [False] * 3
+
+
+async def test_wake(make_app: MakeApp) -> None:
+    """A job that is queued wakes an idle worker, which need not look at the queue by itself."""
+    app, tasks = make_app(TASKS_POLL_DELAY=3600)
+
+    @tasks.task
+    async def answer() -> int:
+        return 42
+
+    worker = asyncio.create_task(run_worker(app, handle_signals=False))
+    async with app.app_context():
+        for countdown in (None, None, 0.1, None):
+            await asyncio.sleep(0.05)
+            job = await answer.apply_async(countdown=countdown)
+            assert await job.wait(timeout=30) == 42
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+
+
+async def test_order(make_app: MakeApp) -> None:
+    """Jobs start in the order in which they were queued."""
+    app, tasks = make_app(TASKS_MAX_JOBS=1)
+    seen: list[int] = []
+
+    @tasks.task
+    async def note(number: int) -> None:
+        seen.append(number)
+
+    async with app.app_context():
+        for number in range(100):
+            await note.delay(number)
+        await run_jobs(app)
+    assert seen == list(range(100))

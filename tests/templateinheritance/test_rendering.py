@@ -188,7 +188,7 @@ level = st.dictionaries(st.sampled_from(BLOCKS), body)
 
 
 @pytest.mark.checks("TI-4")
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(level, max_size=4), level)
 def test_any_inheritance(levels: list[dict[str, list[str]]], base: dict[str, list[str]]) -> None:
     """For any inheritance, a block is the same alone and on its page."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, assert_type
 
 from markupsafe import Markup
 from quart import Quart
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
-from wtforms import StringField
+from wtforms import FieldList, FormField, IntegerField, StringField
 
 from quartpatterns.wtforms import (
     CSRFError,
@@ -30,6 +30,43 @@ class NameForm(QuartForm):
 
     async def validate_name(self, field: StringField) -> None:
         """Do nothing."""
+
+
+class PeriodForm(QuartForm):
+    """A form with an asynchronous ``validate()``, without the parameter that it does not use."""
+
+    begin = IntegerField()
+    end = IntegerField()
+
+    async def validate(self) -> bool:
+        """Compare two fields."""
+        return await super().validate() and (self.begin.data or 0) < (self.end.data or 0)
+
+
+class LongPeriodForm(PeriodForm):
+    """Another one, with the parameter."""
+
+    async def validate(self, extra_validators: Mapping[str, Sequence[Any]] | None = None) -> bool:
+        """Validate as WTForms' documentation shows it."""
+        return await super().validate()
+
+
+class ProjectForm(QuartForm):
+    """Forms are fields of other forms."""
+
+    period = FormField(PeriodForm)
+    names = FieldList(FormField(NameForm))
+
+
+async def overridden(project: ProjectForm) -> None:
+    """An overridden ``validate()`` is awaited, as are the methods that call it."""
+    form = await LongPeriodForm.create()
+    assert_type(form, LongPeriodForm)
+    assert_type(await form.validate(), bool)
+    assert_type(await form.validate_on_submit(), bool)
+    assert_type(project.period, FormField[PeriodForm])
+    assert_type(project.errors, dict[str, Any])
+    assert_type([field.name for field in form], list[str])
 
 
 async def forms() -> None:

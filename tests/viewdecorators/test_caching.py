@@ -129,7 +129,7 @@ async def chunks() -> AsyncIterator[bytes]:
         pytest.param(lambda: ("error", 500), id="error"),
         pytest.param(lambda: abort(410), id="error that is raised"),
         pytest.param(lambda: Response("a", headers={"Set-Cookie": "a=b"}), id="Set-Cookie"),
-        pytest.param(lambda: str(session.get("name")), id="session"),
+        pytest.param(lambda: str(session.setdefault("name", "ada")), id="session"),
         pytest.param(chunks, id="stream"),
     ],
 )
@@ -143,7 +143,7 @@ async def test_not_stored(app: Quart, make: Callable[[], Any]) -> None:
 
 @pytest.mark.checks("VD-5")
 async def test_session_in_a_template(app: Quart) -> None:
-    """A template that reads the session or flashed messages is private."""
+    """A template that reads the session or flashed messages is for those who have none."""
     template = "{{ session.get('name', 'nobody') }}{{ get_flashed_messages() }}"
     calls: list[str] = []
 
@@ -172,7 +172,7 @@ async def test_session_in_a_template(app: Quart) -> None:
     assert await text(app.test_client(), "/read") == "nobody[]"
     for _ in range(3):
         await text(app.test_client(), "/plain")
-    assert calls == ["read"] * 3 + ["plain"]
+    assert calls == ["read"] * 2 + ["plain"]
 
 
 @pytest.mark.checks("VD-5")

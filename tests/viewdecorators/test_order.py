@@ -42,17 +42,109 @@ def write_secret(protect: Decorator, route: Decorator) -> None:
         return "secret"
 
 
+async def refused(app: Quart) -> None:
+    """Check that the application does not start, and does not answer without a start."""
+    with pytest.raises(LifespanError, match=WRONG):
+        async with app.test_app():
+            pass
+    with pytest.raises(DecoratorOrderError, match=WRONG):
+        async with app.app_context():
+            pass
+
+
 @pytest.mark.checks("VD-1")
 @protections
-def test_above_the_route(app: Quart, protect: Decorator) -> None:
-    """On an application it fails when decorating."""
+async def test_above_the_route(app: Quart, protect: Decorator) -> None:
+    """On an application with a LoginManager it fails at start."""
     LoginManager(app)
-    with pytest.raises(DecoratorOrderError, match=WRONG):
+    write_secret(protect, app.get("/secret"))
+    await refused(app)
 
-        @protect
-        @app.get("/secret")
-        async def secret() -> str:
-            return "secret"
+
+@pytest.mark.checks("VD-1")
+@protections
+async def test_after_the_start(app: Quart, protect: Decorator) -> None:
+    """A view that is decorated after the start fails at the next request."""
+    LoginManager(app)
+    async with app.app_context():
+        write_secret(protect, app.get("/secret"))
+    await refused(app)
+
+
+@pytest.mark.checks("VD-1")
+@protections
+@pytest.mark.parametrize("manager", ["before", "after", "none"])
+async def test_registered_again(app: Quart, protect: Decorator, manager: str) -> None:
+    """As in Flask-Login, a view can be decorated where it is registered."""
+    if manager == "before":
+        LoginManager(app)
+
+    @app.get("/one")
+    async def one() -> str:
+        return "secret"
+
+    blueprint = Blueprint("pages", __name__)
+
+    @blueprint.get("/two")
+    def two() -> str:
+        return "secret"
+
+    app.register_blueprint(blueprint)
+    app.add_url_rule("/late", "late")
+    app.view_functions["late"] = protect(one)
+    protected = protect(app.view_functions["one"])
+
+    @app.get("/public")
+    async def public() -> str:
+        return "public"
+
+    app.view_functions["one"] = protected
+    for name in ["pages.two", *(["static"] if "static" in app.view_functions else [])]:
+        app.view_functions[name] = protect(app.view_functions[name])
+    if manager == "after":
+        LoginManager(app)
+    if manager == "none":
+        async with app.test_app():
+            return
+    async with app.test_app():
+        client = app.test_client()
+        for path in ("/one", "/two", "/late", "/static/x"):
+            assert (await client.get(path)).status_code == 401
+        assert (await client.get("/public")).status_code == 200
+
+
+@pytest.mark.checks("VD-1")
+async def test_all_registered_again(app: Quart) -> None:
+    """All views at once, in each way to write it."""
+    LoginManager(app)
+
+    @app.get("/one")
+    @app.get("/two")
+    async def one() -> str:
+        return "secret"
+
+    app.view_functions = {name: login_required(view) for name, view in app.view_functions.items()}
+    app.view_functions.update({"one": fresh_login_required(app.view_functions["one"])})
+    async with app.test_app():
+        assert (await app.test_client().get("/one")).status_code == 401
+    with pytest.raises(DecoratorOrderError, match=WRONG):
+        app.view_functions["one"] = one
+
+
+@pytest.mark.checks("VD-1")
+async def test_one_of_two_registered_again(app: Quart) -> None:
+    """It is an error if the same function is served without protection at another endpoint."""
+    LoginManager(app)
+
+    async def view() -> str:
+        return "secret"
+
+    app.add_url_rule("/one", "one", view)
+    app.add_url_rule("/two", "two", view)
+    app.view_functions["one"] = login_required(app.view_functions["one"])
+    with pytest.raises(LifespanError, match="endpoint 'two' is registered"):
+        async with app.test_app():
+            pass
 
 
 @pytest.mark.checks("VD-1")
@@ -82,51 +174,55 @@ def test_manager_comes_later(app: Quart, protect: Decorator) -> None:
 
 
 @pytest.mark.checks("VD-1")
-def test_websocket(app: Quart) -> None:
+async def test_websocket(app: Quart) -> None:
     LoginManager(app)
-    with pytest.raises(DecoratorOrderError, match=WRONG):
 
-        @login_required
-        @app.websocket("/ws")
-        async def ws() -> None: ...
+    @login_required
+    @app.websocket("/ws")
+    async def ws() -> None: ...
+
+    await refused(app)
 
 
 @pytest.mark.checks("VD-1")
-def test_with_another_decorator_between(app: Quart) -> None:
+async def test_with_another_decorator_between(app: Quart) -> None:
     """The route may be anywhere below the decorator."""
     LoginManager(app)
-    with pytest.raises(DecoratorOrderError, match=WRONG):
 
-        @login_required
-        @templated()
-        @app.get("/secret")
-        async def secret() -> str:
-            return "secret"
+    @login_required
+    @templated()
+    @app.get("/secret")
+    async def secret() -> str:
+        return "secret"
+
+    await refused(app)
 
 
 @pytest.mark.checks("VD-1")
-def test_one_of_two(app: Quart) -> None:
+async def test_one_of_two(app: Quart) -> None:
     """One of two protections above the route is an error as well."""
     LoginManager(app)
-    with pytest.raises(DecoratorOrderError, match=WRONG):
 
-        @roles_required("admin")
-        @app.get("/secret")
-        @login_required
-        async def secret() -> str:
-            return ""
+    @roles_required("admin")
+    @app.get("/secret")
+    @login_required
+    async def secret() -> str:
+        return ""
+
+    await refused(app)
 
 
 @pytest.mark.checks("VD-1")
-def test_endpoint(app: Quart) -> None:
+async def test_endpoint(app: Quart) -> None:
     """The same for a view that is registered by its endpoint."""
     LoginManager(app)
-    with pytest.raises(DecoratorOrderError, match=WRONG):
 
-        @login_required
-        @app.endpoint("secret")
-        async def secret() -> str:
-            return ""
+    @login_required
+    @app.endpoint("secret")
+    async def secret() -> str:
+        return ""
+
+    await refused(app)
 
 
 def test_right_orders(app: Quart) -> None:

@@ -41,7 +41,7 @@ def followed(target: str, host_url: str) -> URL:
     return URL(target, base=f"{host_url}a/login?next=1")
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @example(target="//evil.example", host_url=HOSTS[0])
 @example(target="/\\evil.example", host_url=HOSTS[0])
 @example(target="/\t/evil.example", host_url=HOSTS[0])
@@ -63,7 +63,7 @@ def test_any_target(target: str, host_url: str) -> None:
     assert not path.startswith(("//", "/\\"))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(path=st.text(st.characters(codec="utf-8"), max_size=30), host_url=st.sampled_from(HOSTS))
 @pytest.mark.checks("VD-2")
 def test_own_urls(path: str, host_url: str) -> None:

@@ -206,9 +206,7 @@ async def test_not_awaited(app: Quart) -> None:
     """Each use without ``await`` raises a TypeError that names it."""
 
     class Own(QuartForm):
-        async def validate(  # type: ignore[override]
-            self, extra_validators: Any = None
-        ) -> bool:
+        async def validate(self, extra_validators: Any = None) -> bool:
             return await super().validate(extra_validators)
 
     class Old(QuartForm):
@@ -308,3 +306,25 @@ def test_fields_of_the_page() -> None:
         found = [name for name in vars(form) if hasattr(vars(form)[name], "_formfield")]
         assert found == names
     assert issubclass(QuartForm, wtforms.Form)
+
+
+async def test_validate_without_parameters(app_class: type[Quart]) -> None:
+    """A form may override ``validate()`` without ``extra_validators``."""
+
+    class PeriodForm(QuartForm):
+        begin = StringField()
+        end = StringField()
+
+        async def validate(self) -> bool:
+            return await super().validate() and str(self.begin.data) < str(self.end.data)
+
+    app = app_class(__name__)
+    app.secret_key = "test"
+    for end, valid in ("b", True), ("a", False):
+        data = {"begin": "a", "end": end}
+        async with app.test_request_context("/", method="POST", form=data):
+            form = await PeriodForm.create(meta={"csrf": False})
+            assert await form.validate_on_submit() is valid
+            assert await form.validate() is valid
+            with pytest.raises(TypeError, match="extra_validators"):
+                await form.validate_on_submit({"begin": []})

@@ -125,7 +125,7 @@ async def test_refused(app_class: type[Quart], service: Quart, verdict: Any, mes
 
 
 async def test_damaged_response(app_class: type[Quart], service: Quart) -> None:
-    """A response that can't be decompressed is a 503."""
+    """A response that is compressed although that was not asked for is a 503."""
     service.config["VERDICT"] = ("not gzip", {"Content-Encoding": "gzip"})
     app = make(app_class, RECAPTCHA_VERIFY_SERVER=service.config["URL"])
     assert (await post(app))[0] == 503
@@ -199,6 +199,33 @@ async def test_service_hangs(app_class: type[Quart], service: Quart, kind: str) 
         assert (await post(app))[0] == 503
     finally:
         end.set()
+
+
+async def test_size_of_the_answer(
+    app_class: type[Quart], service: Quart, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At most 64 KiB are read, so that a wrong server can't fill the memory."""
+
+    sent = 0
+
+    async def blocks() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'{"success": true, "padding": "'
+        for _ in range(1000):
+            await asyncio.sleep(0)
+            sent += 1
+            yield b" " * 65536
+        yield b'"}'
+
+    async def answer() -> Any:
+        return blocks(), {"Content-Type": "application/json"}
+
+    service.config["VERDICT"] = answer
+    app = make(app_class, RECAPTCHA_VERIFY_SERVER=service.config["URL"])
+    with caplog.at_level(logging.WARNING, "quartpatterns.wtforms.recaptcha"):
+        assert await post(app) == (422, [MISSING])
+    assert "more than 65536 bytes" in caplog.text
+    assert sent < 1000  # The connection was closed.
 
 
 async def test_requests_at_the_same_time(app_class: type[Quart], service: Quart) -> None:

@@ -8,7 +8,8 @@ import pytest
 from quart import Quart
 
 from quartpatterns._shared.settings import SettingError
-from quartpatterns.wtforms import DEFAULTS, CSRFProtect, generate_csrf, validate_csrf
+from quartpatterns.wtforms import CSRFProtect, generate_csrf, validate_csrf
+from quartpatterns.wtforms.settings import DEFAULTS
 from tests.wtforms.test_tokens import make, post, text
 
 INVALID = [

@@ -91,18 +91,20 @@ chains = st.lists(sync_actions | async_actions, max_size=4).map(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     plan=st.lists(chains, min_size=5, max_size=5),
     nested=st.sampled_from([wtforms.Form, QuartForm]),
+    concurrent=st.booleans(),
 )
 def test_same_errors_as_sequential_validation(
-    plan: list[list[Validator]], nested: type[Any]
+    plan: list[list[Validator]], nested: type[Any], concurrent: bool
 ) -> None:
     """However long validators wait, result and errors are those of WTForms."""
     expected = make(wtforms.Form, wtforms.Form, plan, sync=True)(MultiDict())
     valid = expected.validate()
-    form = make(QuartForm, nested, plan, sync=False)(MultiDict())
+    meta = {"concurrent_validators": concurrent}
+    form = make(QuartForm, nested, plan, sync=False)(MultiDict(), meta=meta)
     assert asyncio.run(validate(form)) == valid
     assert form.errors == expected.errors
 
@@ -112,7 +114,7 @@ async def validate(form: QuartForm) -> bool:
 
 
 async def test_concurrently() -> None:
-    """All asynchronous validators run at the same time: of fields, lists and nested forms."""
+    """On request all validators run at the same time: of fields, lists and nested forms."""
     running = 0
     all_running = asyncio.Event()
 
@@ -124,7 +126,11 @@ async def test_concurrently() -> None:
         async with asyncio.timeout(TIMEOUT):
             await all_running.wait()
 
-    class Inner(QuartForm):
+    class Concurrent(QuartForm):
+        class Meta:
+            concurrent_validators = True
+
+    class Inner(Concurrent):
         text = StringField(validators=[wait])
 
     class Plain(wtforms.Form):
@@ -133,7 +139,7 @@ async def test_concurrently() -> None:
         async def validate_text(self, field: Field) -> None:
             await wait()
 
-    class Outer(QuartForm):
+    class Outer(Concurrent):
         text = StringField(validators=[wait, wait])
         inner = FormField(Inner)
         plain = FormField(Plain)
@@ -145,6 +151,98 @@ async def test_concurrently() -> None:
     form = Outer(MultiDict())
     assert await form.validate({"text": [wait]})
     assert running == 9
+
+
+async def test_one_after_the_other() -> None:
+    """By default they run in the order of the fields, in the task of the view."""
+    order: list[str] = []
+    running = False
+    task = asyncio.current_task()
+
+    def append(name: str) -> Callable[..., Any]:
+        async def validator(*_: object) -> None:
+            nonlocal running
+            assert not running
+            assert asyncio.current_task() is task
+            running = True
+            await asyncio.sleep(0)
+            running = False
+            order.append(name)
+
+        return validator
+
+    class Inner(QuartForm):
+        text = StringField(validators=[append("inner")])
+
+    class Plain(wtforms.Form):
+        text = StringField(validators=[append("plain")])
+
+    class Outer(QuartForm):
+        text = StringField(validators=[append("text 1"), append("text 2")])
+        inner = FormField(Inner)
+        plain = FormField(Plain)
+        listed = FieldList(
+            StringField(validators=[append("entry")]), validators=[append("list")], min_entries=2
+        )
+
+        async def validate_text(self, field: Field) -> None:
+            await append("text 4")()
+
+    form = Outer(MultiDict())
+    assert await form.validate({"text": [append("text 3")]})
+    expected = "text 1, text 2, text 3, text 4, inner, plain, entry, entry, list"
+    assert ", ".join(order) == expected
+
+
+async def test_earlier_errors() -> None:
+    """A validator sees the errors of the fields before its own, as in WTForms."""
+
+    class Form(QuartForm):
+        name = StringField()
+        password = StringField()
+
+        async def validate_name(self, field: Field) -> None:
+            raise ValidationError("unknown")
+
+        async def validate_password(self, field: Field) -> None:
+            assert self.name.errors == ["unknown"]
+            assert not field.errors
+
+    form = Form(MultiDict())
+    assert not await form.validate()
+    assert form.errors == {"name": ["unknown"]}
+
+
+@pytest.mark.parametrize("error", [OSError("no database"), asyncio.CancelledError()])
+async def test_nothing_runs_after_an_error(error: BaseException) -> None:
+    """The later validators never begin, and none is left to be awaited."""
+
+    async def fail(form: Any, field: Any) -> None:
+        raise error
+
+    async def never(form: Any, field: Any) -> None:
+        pytest.fail("it ran")
+
+    class Form(QuartForm):
+        one = StringField(validators=[never])
+        two = StringField(validators=[fail, never])
+        three = StringField(validators=[never])
+
+    class Stopping(QuartForm):
+        one = StringField(validators=[stop, never])
+
+    form = Form(MultiDict())
+    del form.one
+    expected = OSError if isinstance(error, OSError) else RuntimeError
+    with pytest.raises(expected):
+        await form.validate()
+    other = Stopping(MultiDict())
+    assert not await other.validate()
+    assert other.errors == {"one": ["stop"]}
+
+
+async def stop(form: Any, field: Any) -> None:
+    raise StopValidation("stop")
 
 
 async def test_synchronous_first() -> None:
@@ -192,7 +290,7 @@ async def test_stop_cancels() -> None:
         one = StringField(validators=[other, stop, later])
         two = StringField(validators=[other])
 
-    form = Form(MultiDict())
+    form = Form(MultiDict(), meta={"concurrent_validators": True})
     async with asyncio.timeout(TIMEOUT / 2):
         assert not await form.validate()
     assert form.errors == {"one": ["other", "stop"], "two": ["other"]}
@@ -226,7 +324,7 @@ async def test_failure(error: Exception) -> None:
 
     tasks = len(asyncio.all_tasks())
     with pytest.raises(type(error), match="no database"):
-        await Form(MultiDict()).validate()
+        await Form(MultiDict(), meta={"concurrent_validators": True}).validate()
     assert ended.is_set()
     assert len(asyncio.all_tasks()) == tasks
 
@@ -286,9 +384,7 @@ async def test_cancelled_by_another_task(nested: bool) -> None:
     class Inner(QuartForm):
         text = StringField(validators=[wait])
 
-        async def validate(  # type: ignore[override]
-            self, extra_validators: Any = None
-        ) -> bool:
+        async def validate(self, extra_validators: Any = None) -> bool:
             await shared
             return True
 
@@ -365,9 +461,7 @@ async def test_overridden_validate() -> None:
     class Inner(QuartForm):
         text = StringField()
 
-        async def validate(  # type: ignore[override]
-            self, extra_validators: Any = None
-        ) -> bool:
+        async def validate(self, extra_validators: Any = None) -> bool:
             valid = await super().validate(extra_validators)
             self.form_errors.append("never")
             return valid and False

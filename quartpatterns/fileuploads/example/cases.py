@@ -254,13 +254,13 @@ CASES: tuple[Case, ...] = (
         "too large",
         upload("large.txt", b"x" * LIMIT),
         checks=("UP-8",),
-        differs=too_large("At most 100000 bytes in the body are allowed (max_content_length)."),
+        differs=too_large("At most 100 kB in the body are allowed (max_content_length)."),
     ),
     Case(
         "too large, in pieces",
         chunked(LIMIT),
         checks=("UP-8",),
-        differs=too_large("At most 100000 bytes in the body are allowed (max_content_length)."),
+        differs=too_large("At most 100 kB in the body are allowed (max_content_length)."),
     ),
     Case(
         "too many parts",

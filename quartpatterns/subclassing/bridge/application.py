@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import flask.signals
 import quart.signals
+from blinker import Signal
 from quart import Quart
 
 from quartpatterns._shared.calling import is_async
@@ -34,18 +35,8 @@ __all__ = ["FlaskExtensions", "bridge_flask"]
 
 App = TypeVar("App", bound=Quart)
 
-SIGNALS = (
-    "appcontext_popped",
-    "appcontext_pushed",
-    "appcontext_tearing_down",
-    "before_render_template",
-    "got_request_exception",
-    "message_flashed",
-    "request_finished",
-    "request_started",
-    "request_tearing_down",
-    "template_rendered",
-)
+SIGNALS = tuple(name for name, one in vars(flask.signals).items() if isinstance(one, Signal))
+"""The names of Flask's signals. Quart has a signal of each name."""
 
 
 class FlaskExtensions(SyncThreads):

@@ -20,7 +20,6 @@ from __future__ import annotations
 from quart import (
     Websocket as Websocket,
     abort as abort,
-    after_this_request as after_this_request,
     appcontext_popped as appcontext_popped,
     appcontext_pushed as appcontext_pushed,
     appcontext_tearing_down as appcontext_tearing_down,
@@ -30,7 +29,6 @@ from quart import (
     copy_current_websocket_context as copy_current_websocket_context,
     current_app as current_app,
     g as g,
-    get_flashed_messages as get_flashed_messages,
     got_request_exception as got_request_exception,
     got_websocket_exception as got_websocket_exception,
     has_app_context as has_app_context,
@@ -52,6 +50,8 @@ from quart import (
     websocket as websocket,
 )
 
+from quartpatterns._shared.after_request import after_this_request as after_this_request
+from quartpatterns._shared.flash import get_flashed_messages as get_flashed_messages
 from quartpatterns.streaming import (
     stream_template as stream_template,
     stream_template_string as stream_template_string,

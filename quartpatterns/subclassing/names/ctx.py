@@ -5,12 +5,12 @@
 
 from quart.ctx import (
     AppContext,
-    after_this_request,
     copy_current_request_context,
     has_app_context,
     has_request_context,
 )
 
+from quartpatterns._shared.after_request import after_this_request
 from quartpatterns.subclassing.context import FaithfulRequestContext as RequestContext
 
 __all__ = [

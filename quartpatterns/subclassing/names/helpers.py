@@ -8,15 +8,17 @@ from __future__ import annotations
 from quart.helpers import (
     abort as abort,
     get_debug_flag as get_debug_flag,
-    get_flashed_messages as get_flashed_messages,
     get_load_dotenv as get_load_dotenv,
     get_root_path as get_root_path,
     make_response as make_response,
     url_for as url_for,
 )
 
+from quartpatterns._shared.flash import (
+    flash as flash,
+    get_flashed_messages as get_flashed_messages,
+)
 from quartpatterns.streaming import stream_with_context as stream_with_context
-from quartpatterns.subclassing.context import flash as flash
 from quartpatterns.subclassing.files import (
     send_file as send_file,
     send_from_directory as send_from_directory,

@@ -14,7 +14,7 @@ def names(text: str, state: State = "supported", remark: str = "") -> tuple[Exte
 
 JSON_CLIENTS = (
     "Write `await login_manager.unauthorized()`. A client that prefers JSON gets 401 as JSON,"
-    " unless there is an `unauthorized_handler`; so it is with `needs_refresh`"
+    " unless there is an `unauthorized_handler` or a `needs_refresh_handler`"
 )
 
 EXTENSION = Extension(
@@ -55,8 +55,9 @@ EXTENSION = Extension(
         *names(
             "login_required fresh_login_required",
             "changed",
-            "A client that prefers JSON gets 401 as JSON. A view that is registered already is"
-            " refused: write the route above the decorator",
+            "A client that prefers JSON gets 401 as JSON. The application does not start if a view"
+            " is registered without the decorator that protects it: write the route above the"
+            " decorator, or `app.view_functions[name] = login_required(app.view_functions[name])`",
         ),
         *names(
             "current_user",

@@ -16,6 +16,7 @@ ORIGIN = "the browser's headers name another site; Flask-WTF does not check them
 SESSION_FIRST = "the session is checked first, because it must have a token"
 EARLY = "without a token the body is not read, so its size is unknown"
 FILE = "text fields see no files, which Flask-WTF passes to their validators"
+LIMIT = "the message names the limit in units that people read"
 NUMBER = "a number in JSON becomes a text"
 JSON = "JSON that is not a form is refused; Flask-WTF fails"
 
@@ -54,6 +55,16 @@ def post(
 def varies(step: int = 0) -> Difference:
     """The response depends on the visitor's language."""
     return Difference("header:vary", "Cookie", "Accept-Language, Cookie", LANGUAGES, step)
+
+
+def limit(original: str, port: str, step: int) -> list[Difference]:
+    """Both refuse what is too large, and the port names the limit."""
+    return [
+        Difference(
+            "body", re.compile(original, re.DOTALL), re.compile(port, re.DOTALL), LIMIT, step
+        ),
+        Difference("header:content-length", LENGTH, LENGTH, LIMIT, step),
+    ]
 
 
 def refused(message: str, step: int) -> list[Difference]:
@@ -190,6 +201,11 @@ FORMS = (
         post("/picture", files={"picture": File(b"", "ADA.PNG.exe")}),
         post("/picture", {"picture": "ada.png"}, files={"other": PNG}),
         checks=("WT-7",),
+        differs=limit(
+            ".*File must be between 0 and 10000 bytes.*",
+            ".*File must not be larger than 10 kB.*",
+            4,
+        ),
     ),
 )
 
@@ -394,7 +410,10 @@ BAD_INPUT = (
             form={"csrf_token": "{token}", "username": "u" * 1_100_000},
         ),
         checks=("WT-14",),
-        differs=[Difference("header:vary", None, "Cookie", SESSION_FIRST, 1)],
+        differs=[
+            Difference("header:vary", None, "Cookie", SESSION_FIRST, 1),
+            *limit(".*exceeds the capacity limit.*", ".*The form is larger than 1 MB.*", 1),
+        ],
     ),
     Case(
         "more than is allowed, without a token",

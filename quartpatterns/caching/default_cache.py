@@ -1,5 +1,4 @@
-"""``cached``: the decorator of :mod:`quartpatterns.caching`, for an application with or without
-a cache of its own."""
+"""``cached``: a decorator for an application with or without a cache of its own."""
 
 from __future__ import annotations
 
@@ -8,14 +7,18 @@ from typing import Any, cast
 
 from quart import current_app
 
-from quartpatterns.caching import Cache
+from quartpatterns._shared.protected_views import (
+    CACHED_ABOVE,
+    DecoratorOrderError,
+    is_protected,
+)
 from quartpatterns.caching.decorators import CachedDecorator
+from quartpatterns.caching.extension import Cache
 from quartpatterns.caching.keys import Tags
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.request_reads import watch_requests
 from quartpatterns.caching.settings import Timeout, read_settings
 from quartpatterns.caching.stores import MemoryStore
-from quartpatterns.viewdecorators.order import CACHED_ABOVE, DecoratorOrderError, is_protected
+from quartpatterns.caching.watched_apps import watch_requests
 
 __all__ = ["cached"]
 

@@ -9,7 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from blinker import NamedSignal
-from quart import Quart, Request, Response, has_request_context, request
+from quart import (
+    Quart,
+    Request,
+    Response,
+    after_this_request,
+    current_app,
+    has_request_context,
+    request,
+)
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import call, maybe_await
@@ -23,18 +31,22 @@ from quartpatterns.caching.keys import (
     valid_key,
 )
 from quartpatterns.caching.lookup import AppCache
-from quartpatterns.caching.request_reads import KeyReads, RequestReads, reads_of, watch_key
+from quartpatterns.caching.recorded_requests import reads_of
+from quartpatterns.caching.request_names import QUERY
+from quartpatterns.caching.request_reads import RequestReads
 from quartpatterns.caching.responses import (
     ViewCall,
     cached_response,
-    credentials,
     is_view,
     request_digest,
     unwrapped,
     wraps_function,
 )
+from quartpatterns.caching.sharing import KeyReads, credentials, watch_function, watch_key
 
 if TYPE_CHECKING:
+    from quart.typing import ResponseTypes
+
     from quartpatterns.caching.extension import Cache
 
 __all__ = ["CachedCallable", "CachedOptions", "cache_view_hit", "cache_view_miss"]
@@ -83,10 +95,16 @@ class CachedCallable(Decorated):
             if not has_request_context():
                 self._prefix(None)  # raises an error
             return await self._response(call_, is_a_view=is_a_view)
-        key = await self._base_key(call_, cast(Any, request) if has_request_context() else None)
+        current = cast(Any, request) if has_request_context() else None
+        if not self._makes_key:
+            key = await self._base_key(call_, current)
+            covered = frozenset[str]()
+        else:
+            with watch_function() as reads:
+                key = await self._base_key(call_, current)
+            covered = reads.covers()
         cache_request = self.cache_request(call_, key, call_version(key))
-        same_for_all = not self._makes_key
-        return await self.function_result(call_, cache_request, same_for_all=same_for_all)
+        return await self.function_result(call_, cache_request, lambda: covered)
 
     async def _response(self, call_: Call, *, is_a_view: bool) -> Any:
         current: Request = cast(Any, request)._get_current_object()
@@ -100,12 +118,22 @@ class CachedCallable(Decorated):
                 base_key = await self._base_key(call_, current)
         else:
             base_key = await self._base_key(call_, current)
+        if self.options.query_string:
+            key_reads.names |= {QUERY}
         covered = key_reads.covered
-        if credentials(reads, self._vary, covered):
-            return await self._uncached(call_)
-        if reads.names and (private := reads.present(reads.names, self._vary, covered)):
-            self.report_private(private)
-            return await self._uncached(call_)
+        private = credentials(reads, self._vary, covered)
+        if not private and reads.names:
+            private = reads.present(reads.names, self._vary, covered)
+            if private:
+                self.report_private(private)
+        if private:
+            if is_a_view and self._vary:
+                # Another cache, such as that of a proxy, may store the response.
+                after_this_request(self._add_vary)
+            returned = await self._uncached(call_)
+            return await self._with_status(
+                returned, is_a_view, f'fwd=bypass; detail="{private[0]}"'
+            )
         versions = [base_key]
         if self.options.query_string:
             versions.append(self._key(call_.app_cache, current.path, None))
@@ -116,8 +144,9 @@ class CachedCallable(Decorated):
             record = await call_.app_cache.find(cache_request)
             if record is None or record.payload is None:
                 return await self._uncached(call_)
+        view_call = self._view_call(call_, current, reads, key_reads, is_a_view=is_a_view)
         response, hit = await cached_response(
-            self._view_call(call_, current, reads, key_reads, is_a_view=is_a_view),
+            view_call,
             call_.app_cache,
             cache_request,
             partial(self.call_function, call_, base_key),
@@ -130,6 +159,18 @@ class CachedCallable(Decorated):
                 response.headers["hit_cache"] = "True"
             if self._vary:
                 response.vary.update(self.options.vary)
+        status = "hit"
+        if not hit:
+            why = ", ".join(view_call.reasons).replace('"', "'")
+            status = "fwd=miss; " + (f'detail="{why}"' if why else "stored")
+        return await self._with_status(response, is_a_view, status)
+
+    async def _with_status(self, returned: Any, is_a_view: bool, status: str) -> Any:
+        """Return the response of a view; in debug mode with a ``Cache-Status`` (RFC 9211)."""
+        if not is_a_view or not current_app.debug:
+            return returned
+        response: Any = await current_app.make_response(returned)
+        response.headers["Cache-Status"] = f"quartpatterns; {status}"
         return response
 
     def _view_call(
@@ -154,7 +195,12 @@ class CachedCallable(Decorated):
             self.options.etag,
             value,
             self.report_private,
+            self.report_one_visitor,
         )
+
+    async def _add_vary(self, response: ResponseTypes) -> ResponseTypes:
+        response.vary.update(self.options.vary)
+        return response
 
     async def _uncached(self, call_: Call) -> Any:
         return unwrapped(await call(self.function, *call_.args, **call_.kwargs))

@@ -1,0 +1,69 @@
+"""The settings of :mod:`quartpatterns.tasks`."""
+
+from __future__ import annotations
+
+from quartpatterns._shared.declarations import Declarations, Seconds, Setting
+
+__all__ = ["SETTINGS"]
+
+SETTINGS = Declarations(
+    {
+        "REDIS_URL": Setting(
+            str | None, "redis://localhost:6379/0", "`redis://`, `rediss://` or `unix://`"
+        ),
+        "TASKS_QUEUE_NAME": Setting(
+            str | None,
+            None,
+            "Name of the queue; by default `tasks:` and the application's name. Each application on"
+            " the same Redis needs its own name. The web process and its workers need the same"
+            " name.",
+        ),
+        "TASKS_TIMEOUT": Setting(Seconds, 300, "How long a task may run."),
+        "TASKS_MAX_TRIES": Setting(
+            int,
+            5,
+            "Maximum number of times that a job is started: the first time, and after each"
+            " `Retry`.",
+        ),
+        "TASKS_MAX_CRASHES": Setting(
+            int,
+            3,
+            "Maximum number of workers that may die while they run a job that alone can be to"
+            " blame.",
+        ),
+        "TASKS_KEEP_RESULT": Setting(Seconds, 3600, "How long a result is stored; 0 stores none."),
+        "TASKS_EXPIRES": Setting(
+            Seconds,
+            86400,
+            "How long a job may wait to be started for the first time before it fails as expired.",
+        ),
+        "TASKS_MAX_JOBS": Setting(
+            int, 10, "Maximum number of jobs that a worker runs at the same time."
+        ),
+        "TASKS_POLL_DELAY": Setting(
+            Seconds,
+            1,
+            "Time after which an idle worker looks at the queue by itself, for jobs that arq's"
+            " client has queued.",
+        ),
+        "TASKS_LEASE": Setting(
+            Seconds,
+            10,
+            "Time after which another worker restarts the jobs of a worker that died.",
+        ),
+        "TASKS_SHUTDOWN_TIMEOUT": Setting(
+            Seconds,
+            5,
+            "Time that running jobs have to end after the worker receives a signal to stop. Jobs"
+            " that are still running are then queued again.",
+        ),
+        "TASKS_REDIS_TIMEOUT": Setting(Seconds, 3, "How long to wait for a response of Redis."),
+        "TASKS_MAX_CONNECTIONS": Setting(
+            int, 20, "Maximum number of connections to Redis of one process."
+        ),
+        "TASKS_EAGER": Setting(
+            bool, False, "Whether the application runs its jobs itself, for tests."
+        ),
+    },
+    prefixes=("TASKS_",),
+)

@@ -1,0 +1,62 @@
+"""How helpers tell a cache what of a request their answer depends on.
+
+A cache records what is read of a request; see :mod:`quartpatterns.caching`. These functions make
+the record more precise. Without a cache they do nothing more than their name says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+from quart import has_request_context, request
+
+__all__ = ["READS", "cookies_starting_with", "loading_into_globals", "mark_private"]
+
+READS = "_quartpatterns_reads"
+"""The attribute of a request with what was read of it, if there is a cache."""
+
+
+def cookies_starting_with(cookies: Mapping[str, str], prefix: str) -> Mapping[str, str]:
+    """Return the cookies whose names start with *prefix*; no others count as read."""
+    find: Any = getattr(cookies, "starting_with", None)
+    if find is not None:
+        found: Mapping[str, str] = find(prefix)
+        return found
+    return {name: value for name, value in cookies.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def loading_into_globals() -> Generator[None]:
+    """Load something into ``g`` that the view may not need, such as the user.
+
+    What is read in this context counts as read when somebody reads an attribute of ``g`` that was
+    set in it.
+    """
+    reads = _reads()
+    if reads is None:
+        yield
+        return
+    with reads.loading_into_globals():
+        yield
+
+
+def mark_private(reason: str) -> None:
+    """Let no cache store the answer to the current request, because it is for one visitor.
+
+    Arguments:
+        reason: What the answer contains, such as ``flashed messages``.
+    """
+    reads = _reads()
+    if reads is not None:
+        reads.names.add(reason)
+
+
+def _reads() -> Any:
+    if not has_request_context():
+        return None
+    current: Any = request
+    own: Any = current._get_current_object()
+    attributes = cast("dict[str, Any]", vars(own))
+    return attributes[READS] if READS in attributes else None

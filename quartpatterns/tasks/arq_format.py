@@ -1,0 +1,152 @@
+"""arq's format of a queue: the names of the keys in Redis, and the data of jobs and results.
+
+Jobs that this package queues can be run by arq's worker, and the other way round. Everything that
+the package takes from arq is in this module and in :mod:`quartpatterns.tasks.arq_worker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+from arq.constants import (
+    abort_jobs_ss,
+    health_check_key_suffix,
+    in_progress_key_prefix,
+    job_key_prefix,
+    result_key_prefix,
+    retry_key_prefix,
+)
+from arq.cron import next_cron
+from arq.utils import to_unix_ms
+from arq.worker import JobExecutionFailed
+from arq.worker import Retry as ArqRetry
+
+__all__ = [
+    "ABORTED",
+    "HEALTH_CHECK_SUFFIX",
+    "IN_PROGRESS_PREFIX",
+    "JOB_PREFIX",
+    "RESULT_PREFIX",
+    "TRIES_PREFIX",
+    "ArqRetry",
+    "JobData",
+    "JobExecutionFailed",
+    "NotJSONError",
+    "decode",
+    "decode_job",
+    "encode",
+    "encode_job",
+    "encode_result",
+    "next_cron",
+    "to_unix_ms",
+]
+
+JOB_PREFIX = job_key_prefix
+RESULT_PREFIX = result_key_prefix
+TRIES_PREFIX = retry_key_prefix
+IN_PROGRESS_PREFIX = in_progress_key_prefix
+ABORTED = abort_jobs_ss
+HEALTH_CHECK_SUFFIX = health_check_key_suffix
+
+
+class NotJSONError(TypeError):
+    """A value cannot be written as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobData:
+    """What the queue stores of a job.
+
+    Arguments:
+        name: The name of the task.
+        args: The positional arguments.
+        kwargs: The keyword arguments.
+        enqueued: When it was queued, in milliseconds since 1970.
+    """
+
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    enqueued: int
+
+
+def encode_job(job: JobData) -> bytes:
+    """Return the data of *job*.
+
+    Raises:
+        NotJSONError: An argument cannot be written as JSON.
+    """
+    data = {"t": None, "f": job.name, "a": job.args, "k": job.kwargs, "et": job.enqueued}
+    try:
+        return json.dumps(data, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotJSONError(str(error)) from error
+
+
+def decode_job(data: bytes) -> JobData:
+    """Return the job in *data*.
+
+    Raises:
+        ValueError: The data was not written by :func:`encode_job`.
+    """
+    try:
+        job = decode(data)
+        return JobData(job["f"], job["a"], job["k"], job["et"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"the data of the job cannot be read: {error!r}") from error
+
+
+def encode_result(
+    job: JobData, id: str, queue: str, tries: int, success: bool, value: Any, start: int, end: int
+) -> bytes:
+    """Return the data of the result of *job*.
+
+    Arguments:
+        job: The job.
+        id: Its id in arq.
+        queue: The name of its queue.
+        tries: How often it was started.
+        success: Whether it succeeded.
+        value: What it returned, or its error.
+        start: When it was started, in milliseconds since 1970.
+        end: When it ended, in milliseconds since 1970.
+
+    Raises:
+        NotJSONError: The value cannot be written as JSON.
+    """
+    data = {"t": tries, "f": job.name, "a": job.args, "k": job.kwargs, "et": job.enqueued}
+    data |= {"s": success, "r": value, "st": start, "ft": end, "q": queue, "id": id}
+    try:
+        return encode(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotJSONError(str(error)) from error
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """Return *data* as JSON; an exception becomes its text.
+
+    arq's default is pickle, which runs code when it is read.
+    """
+    return json.dumps(data, default=_error_text, allow_nan=False).encode()
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """Return the data from JSON."""
+    return cast("dict[str, Any]", json.loads(data))
+
+
+_REASONS: dict[type[BaseException], str] = {
+    asyncio.CancelledError: "the job was revoked",
+    TimeoutError: "the task ran longer than its timeout",
+}
+
+
+def _error_text(value: object) -> str:
+    """Return the value of a failed job: ``ValueError: too large``."""
+    if not isinstance(value, BaseException):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    text = str(value) or _REASONS.get(type(value), "")
+    return f"{type(value).__name__}: {text}" if text else type(value).__name__

@@ -1,0 +1,213 @@
+"""A worker's connection to Redis, which outlasts a Redis that is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import redis
+from redis.asyncio import Redis
+
+from quartpatterns._shared.urls import display_address
+from quartpatterns.tasks import scripts
+from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
+from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, connection_pool
+from quartpatterns.tasks.settings import Settings
+
+__all__ = ["Claim", "Claimed", "LeaseConnection", "WorkerConnection"]
+
+logger = logging.getLogger("quartpatterns.tasks")
+
+T = TypeVar("T")
+
+RETRY_DELAY = 1.0
+"""Seconds between two attempts to reach a Redis that is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that a worker has claimed.
+
+    Arguments:
+        id: Its id in arq.
+        queue: The queue that it is in.
+        data: Its data, empty if it has expired.
+        tries: How often it was started before, without the times that its worker died or stopped.
+        deliveries: How often it was started, including this time.
+        crashes: How many workers died while they ran it as their only suspect.
+        suspect: 1 if a worker has died while the job ran, else 0.
+    """
+
+    id: str
+    queue: str
+    data: bytes
+    tries: int
+    deliveries: int
+    crashes: int
+    suspect: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker gets when it asks for jobs.
+
+    Arguments:
+        next_due: The seconds until the next job is due, or ``None``.
+        jobs: The jobs.
+    """
+
+    next_due: float | None
+    jobs: Sequence[Claimed]
+
+
+class WorkerConnection:
+    """The commands that a worker sends to Redis.
+
+    Arguments:
+        worker: The id of the worker.
+        settings: The settings.
+        burst: Whether a lost Redis is an error.
+    """
+
+    def __init__(self, worker: str, settings: Settings, *, burst: bool) -> None:
+        self._worker = worker
+        self._settings = settings
+        self._burst = burst
+        self._lost = False
+        client = Redis(connection_pool=connection_pool(settings, max_connections=10))
+        # redis-py's annotations mix synchronous and asynchronous results.
+        self._redis = cast("Any", client)
+        self._claim = self._redis.register_script(scripts.CLAIM)
+        self._finish = self._redis.register_script(scripts.FINISH)
+        self._hand_over = self._redis.register_script(scripts.HAND_OVER)
+
+    async def attempt(
+        self, operation: Callable[..., Awaitable[T]], *args: Any, wait: float = 0.0
+    ) -> T | None:
+        """Return what *operation* returns, or ``None`` after a second if Redis cannot be reached.
+
+        It logs when Redis is lost and when it is back, and not every attempt.
+
+        Arguments:
+            operation: A method of this object.
+            args: Its arguments.
+            wait: Seconds for which it waits on purpose.
+
+        Raises:
+            TasksUnavailableError: Redis cannot be reached in a burst.
+        """
+        address = display_address(self._settings.redis_url, default_port=6379)
+        try:
+            async with asyncio.timeout(self._settings.redis_timeout + wait):
+                result = await operation(*args)
+        except REDIS_ERRORS as error:
+            if self._burst:
+                raise TasksUnavailableError from error
+            if not self._lost:
+                reason = str(error) or "no answer in time"
+                logger.warning("Redis at %s: %s; waiting for it", address, reason)
+            self._lost = True
+            await asyncio.sleep(RETRY_DELAY)
+            return None
+        if self._lost:
+            logger.warning("Redis at %s is back", address)
+        self._lost = False
+        return result
+
+    async def ping(self) -> bool:
+        """Return True."""
+        return cast("bool", await self._redis.ping())
+
+    async def claim(self, queues: Sequence[str], number: int, *, suspect: bool) -> Claim:
+        """Claim up to *number* jobs, one of which may be a suspect if *suspect* is true."""
+        lease = round(self._settings.lease * 1000)
+        arguments = [self._worker, lease, number, int(suspect)]
+        next_due, jobs = await self._claim(queues, arguments)
+        return Claim(
+            next_due / 1000 if next_due >= 0 else None,
+            [
+                Claimed(_text(id), _text(queue), data, *numbers)
+                for id, queue, data, *numbers in jobs
+            ],
+        )
+
+    async def finish(self, outcomes: Sequence[tuple[str, str, str, bytes, int]]) -> list[str]:
+        """Write *outcomes*, and return the ids of jobs that another worker runs.
+
+        Arguments:
+            outcomes: For each job its queue, id, ``done``, ``retry`` or ``back``, the data of its
+                result, and milliseconds.
+        """
+        lost = await self._finish([], [self._worker, *(part for one in outcomes for part in one)])
+        return [_text(id) for id in lost]
+
+    async def hand_over(self, ids: Sequence[str]) -> None:
+        """Say that the worker stops while the jobs *ids* still run."""
+        await self._hand_over([], [self._worker, *ids])
+
+    async def pop(self, keys: Sequence[str], seconds: float) -> str | None:
+        """Return an item of one of the lists *keys*, or ``None`` after so many seconds."""
+        item = await self._redis.blpop(keys, timeout=seconds)
+        return None if item is None else _text(item[1])
+
+    async def size(self, queues: Sequence[str]) -> int:
+        """Return the number of jobs in *queues*, waiting and running."""
+        return sum([await self._redis.zcard(queue) for queue in queues])
+
+    async def report(self, queue: str, text: str, seconds: float) -> None:
+        """Store that the worker is alive, as arq does."""
+        await self._redis.psetex(queue + HEALTH_CHECK_SUFFIX, round(seconds * 1000), text)
+
+    async def delete_report(self, queue: str) -> None:
+        """Delete what :meth:`report` has stored."""
+        await self._redis.delete(queue + HEALTH_CHECK_SUFFIX)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose(close_connection_pool=True)
+
+
+class LeaseConnection:
+    """The commands that the thread for the leases of a worker sends to Redis.
+
+    Its methods raise an error of :data:`~quartpatterns.tasks.queue.REDIS_ERRORS` if Redis cannot
+    be reached.
+
+    Arguments:
+        worker: The id of the worker.
+        settings: The settings.
+        timeout: Seconds to wait for an answer.
+    """
+
+    def __init__(self, worker: str, settings: Settings, timeout: float) -> None:
+        self._worker = worker
+        self._lease = round(settings.lease * 1000)
+        self._redis: Any = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
+            settings.redis_url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            encoding_errors="surrogatepass",
+        )
+        self._renew = self._redis.register_script(scripts.RENEW)
+        self._finish = self._redis.register_script(scripts.FINISH)
+
+    def renew(self, jobs: Sequence[tuple[str, str]]) -> list[str]:
+        """Renew the leases of *jobs*, each a queue and an id; return those another worker runs."""
+        arguments = [part for job in jobs for part in job]
+        return [_text(id) for id in self._renew([], [self._worker, self._lease, *arguments])]
+
+    def give_back(self, queue: str, id: str) -> None:
+        """Let another worker start the job *id*."""
+        self._finish([], [self._worker, queue, id, "back", b"", 0])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
+
+def _text(data: bytes) -> str:
+    """Return a string that Redis returned as bytes."""
+    return data.decode(errors="surrogatepass")
