@@ -10,7 +10,7 @@ from quartpatterns.errorpages import ErrorPages
 from quartpatterns.packages import register_blueprints
 from quartpatterns.subclassing import FaithfulQuart
 
-from photoboard.languages import catalogs, languages
+from photoboard.languages import catalogs
 
 SETTINGS: dict[str, Any] = {
     "SECRET_KEY": Setting(str),
@@ -22,7 +22,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html")
-    languages.init_app(app)
     catalogs.init_app(app)
     register_blueprints(app, ".views")
     return app

@@ -6,4 +6,4 @@ from quartpatterns.urlprocessors import LanguageURLs
 from quartpatterns.urlprocessors.messages import MessageCatalogs
 
 languages = LanguageURLs(languages=["en", "de"])
-catalogs = MessageCatalogs(languages=languages.languages)
+catalogs = MessageCatalogs(languages=languages)

@@ -13,7 +13,7 @@ from quartpatterns.packages import register_blueprints
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.wtforms import CSRFProtect
 
-from photoboard.languages import catalogs, languages
+from photoboard.languages import catalogs
 from photoboard.login import login_manager
 from photoboard.models import db
 from photoboard.uploads import photos
@@ -31,13 +31,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html")
-    languages.init_app(app)
     catalogs.init_app(app)
     db.init_app(app)
     login_manager.init_app(app)
     CSRFProtect(app)
     Flashing(app)
     configure_uploads(app, photos)
-    app.add_template_global(photos.url, "photo_url")
     register_blueprints(app, ".views")
     return app

@@ -15,7 +15,7 @@ from quartpatterns.subclassing import FaithfulQuart, ProxyFix
 from quartpatterns.wtforms import CSRFProtect
 
 from photoboard.cache import cache
-from photoboard.languages import catalogs, languages
+from photoboard.languages import catalogs
 from photoboard.login import login_manager
 from photoboard.models import db
 from photoboard.tasks import tasks
@@ -36,7 +36,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html", prefixes={"/api": "problem"})
-    languages.init_app(app)
     catalogs.init_app(app)
     db.init_app(app)
     login_manager.init_app(app)
@@ -47,7 +46,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     cache.init_app(app)
     QuartSchema(app, swagger_ui_path=None, redoc_ui_path=None, scalar_ui_path=None)
     configure_uploads(app, photos)
-    app.add_template_global(photos.url, "photo_url")
     register_blueprints(app, ".views")
     proxies: int = app.config["PROXIES"]
     app.asgi_app = ProxyFix(  # type: ignore[method-assign]
