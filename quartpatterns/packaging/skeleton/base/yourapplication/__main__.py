@@ -5,18 +5,26 @@ from __future__ import annotations
 import sys
 
 from hypercorn.__main__ import main as hypercorn
+from quartpatterns.appfactories import ConfigError
 
 # {% if sqlalchemy %}
 from yourapplication.migrate import migrate
+# {% else %}
+from yourapplication import create_app
 # {% endif %}
 from yourapplication.paths import project_file
 
 
 def main() -> int:
     """Serve with hypercorn.toml. Options of Hypercorn, such as ``--bind``, override it."""
+    try:
 # {% if sqlalchemy %}
-    migrate()
+        migrate()
+# {% else %}
+        create_app()
 # {% endif %}
+    except ConfigError as error:
+        sys.exit(str(error))
     options = ["--config", str(project_file("hypercorn.toml")), *sys.argv[1:]]
     return hypercorn([*options, "yourapplication.asgi:app"]) or 0
 
