@@ -132,7 +132,20 @@ def test_shape(tmp_path: Path) -> None:
         "tests/test_site.py",
     } < bare.keys()
     full = files(new_project("full", tmp_path, features=[*FEATURES]).folder)
-    assert {"migrations/env.py", "full/cache.py", "full/models.py", "full/tasks.py"} < full.keys()
+    assert {
+        "migrations/env.py",
+        "migrations/versions/0002_users.py",
+        "full/accounts.py",
+        "full/background.py",
+        "full/blueprints/api.py",
+        "full/caching.py",
+        "full/languages.py",
+        "full/models.py",
+        "full/protection.py",
+        "full/storage.py",
+        "full/templates/_formhelpers.html",
+        "full/translations/de/LC_MESSAGES/messages.po",
+    } < full.keys()
     for text in [*bare.values(), *full.values()]:
         assert not re.search(r"yourapplication|@\{|# \{%", text)
 
@@ -171,6 +184,7 @@ def test_command(tmp_path: Path) -> None:
         assert f"  {command}\n" in result.stdout
     result = new("shop", "--json", "--in", str(tmp_path / "demo"), cwd=tmp_path)
     data = json.loads(result.stdout)
+    assert data["added"] == {}
     assert data["name"] == "shop" and data["with"] == [] and len(data["next"]) == 4
     assert set(data["files"]) == files(Path(data["folder"])).keys()
     assert Path(data["folder"]) == tmp_path / "demo" / "shop"

@@ -50,7 +50,7 @@ from yourapplication.models import db
 from yourapplication.protection import csrf
 # {% endif %}
 # {% if uploads %}
-from yourapplication.storage import pictures
+from yourapplication.storage import picture_set
 # {% endif %}
 
 __all__ = ["__version__", "create_app"]
@@ -123,7 +123,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     cache.init_app(app)
 # {% endif %}
 # {% if uploads %}
-    configure_uploads(app, pictures)
+    configure_uploads(app, picture_set)
 # {% endif %}
 # {% if api %}
     QuartSchema(app, swagger_ui_path=None, redoc_ui_path=None, scalar_ui_path=None)

@@ -8,7 +8,7 @@ from hypercorn.__main__ import main as hypercorn
 from quartpatterns.appfactories import ConfigError
 
 # {% if sqlalchemy %}
-from yourapplication.migrate import migrate
+from yourapplication.migrate import run_migrations
 # {% else %}
 from yourapplication import create_app
 # {% endif %}
@@ -19,7 +19,7 @@ def main() -> int:
     """Serve with hypercorn.toml. Options of Hypercorn, such as ``--bind``, override it."""
     try:
 # {% if sqlalchemy %}
-        migrate()
+        run_migrations()
 # {% else %}
         create_app()
 # {% endif %}

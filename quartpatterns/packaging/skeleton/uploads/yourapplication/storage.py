@@ -13,4 +13,4 @@ def default_folder(app: Quart) -> str:
     return str(Path(app.instance_path, "pictures"))
 
 
-pictures = UploadSet("pictures", ["jpg", "jpeg", "png", "webp"], default_folder)
+picture_set = UploadSet("pictures", ["jpg", "jpeg", "png", "webp"], default_folder)

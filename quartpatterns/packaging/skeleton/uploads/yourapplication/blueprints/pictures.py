@@ -16,7 +16,7 @@ from quartpatterns.viewdecorators import login_required
 # {% endif %}
 from quartpatterns.wtforms import FileAllowed, FileField, FileRequired, FileSize, QuartForm
 
-from yourapplication.storage import pictures
+from yourapplication.storage import picture_set
 
 blueprint = Blueprint("pictures", __name__, url_prefix="@{pages}/pictures")
 REMEMBERED = 8
@@ -28,7 +28,7 @@ class PictureForm(QuartForm):
 
     picture = FileField(
         @{p("Picture")},
-        [FileRequired(), FileAllowed(pictures), FileSize(max_size=MAX_BYTES)],
+        [FileRequired(), FileAllowed(picture_set), FileSize(max_size=MAX_BYTES)],
         render_kw={"accept": "image/jpeg,image/png,image/webp"},
     )
 
@@ -42,7 +42,7 @@ async def index() -> ResponseReturnValue:
     form = await PictureForm.create()
     names = session.get("pictures", [])
     if await form.validate_on_submit():
-        name = await pictures.save(form.picture.data)
+        name = await picture_set.save(form.picture.data)
         session["pictures"] = [str(name), *names][:REMEMBERED]
 # {% if flashing %}
         await flash(@{p("The picture is saved.")})
@@ -54,4 +54,4 @@ async def index() -> ResponseReturnValue:
 @blueprint.get("/<path:name>")
 async def show(name: str) -> Response:
     """Send a picture. Everybody who knows its address may see it."""
-    return await send_upload(pictures, name)
+    return await send_upload(picture_set, name)
