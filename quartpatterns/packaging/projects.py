@@ -68,6 +68,15 @@ _MESSAGE_ID = re.compile(r'^msgid "(.*)"$', re.MULTILINE)
 _SET_SECRET_KEY = (
     "export QUART_SECRET_KEY=$(python -c 'import secrets; print(secrets.token_hex())')"
 )
+_FIXTURES = {
+    "": "app_client",
+    "login": "login_as",
+    "forms": "csrf_post",
+    "flashing": "captured_flashes",
+    "sqlalchemy": "rolled_back_database",
+    "tasks": "eager_tasks",
+}
+"""The fixtures of the pytest plugin that the tests of a feature use."""
 _WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)\d")
 
 
@@ -199,6 +208,9 @@ def _render_files(name: str, features: Sequence[str]) -> Iterator[tuple[str, str
         "oldest": __version__,
         "newest": f"{major}.{int(minor) + 1}",
         "secret": _SET_SECRET_KEY,
+        "fixtures": ", ".join(
+            f"`{name}`" for feature, name in _FIXTURES.items() if feature in ("", *features)
+        ),
         # The prefix of the paths of pages, in routes and in tests.
         "pages": "/<lang_code>" if "i18n" in features else "",
         "english": "/en" if "i18n" in features else "",

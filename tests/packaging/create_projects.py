@@ -48,8 +48,9 @@ async def look(app: Quart) -> None:
     rules = [rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())]
     async with app.test_app():
         if "sqlalchemy" in app.extensions:
+            models: Any = importlib.import_module(f"{app.name}.models")
             async with app.app_context():
-                await app.extensions["sqlalchemy"].create_all()
+                await models.db.create_all()
         for rule in rules:
             if rule.arguments - {"lang_code"} or not rule.endpoint:
                 continue
@@ -71,7 +72,9 @@ def check(project: Project) -> None:
     for number in (1, 2):
         config = {"TESTING": True, "SECRET_KEY": "only for tests"}
         if {"sqlalchemy", "uploads"} & {*project.features}:
-            config["INSTANCE_PATH"] = str(project.folder / f"instance{number}")
+            folder = project.folder / f"instance{number}"
+            folder.mkdir()
+            config["INSTANCE_PATH"] = str(folder)
         asyncio.run(look(package.create_app(config)))
 
 

@@ -63,22 +63,30 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"MYPY_CACHE_DIR": str(tmp_path_factory.mktemp("mypy"))}
 
 
-@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.timeout(600)
 @pytest.mark.checks("DI-8")
 @pytest.mark.parametrize("features", FEATURE_SETS)
-def test_complete(
-    features: tuple[str, ...], environment: Environment, tmp_path: Path, mypy_cache: dict[str, str]
-) -> None:
-    """The tests of the project, ruff and mypy succeed."""
+def test_suites(features: tuple[str, ...], environment: Environment, tmp_path: Path) -> None:
+    """The tests of the project succeed."""
     project = new_project("demo", tmp_path, features=features)
     environment.install_alone("--editable", project.folder)
-    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        run(environment.python, "-m", *tool, cwd=project.folder, env=mypy_cache)
     output = run(environment.python, "-m", "pytest", "-q", cwd=project.folder).stdout
     assert re.search(r"\d+ passed", output)
     assert not re.search("skipped|warning", output)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize("features", FEATURE_SETS)
+def test_types(
+    features: tuple[str, ...], environment: Environment, tmp_path: Path, mypy_cache: dict[str, str]
+) -> None:
+    """mypy succeeds, with its option --strict."""
+    project = new_project("demo", tmp_path, features=features)
+    environment.install_alone("--editable", project.folder)
+    run(environment.python, "-m", "mypy", cwd=project.folder, env=mypy_cache)
 
 
 @pytest.mark.checks("DI-8")
