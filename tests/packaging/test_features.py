@@ -42,7 +42,7 @@ def created(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
 
 # One process creates and imports all of them: most of the time is that of its start.
 @pytest.mark.xdist_group("projects")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.checks("DI-8", "DI-11")
 def test_created_twice(created: tuple[Path, dict[str, str]]) -> None:
     """Each combination can be imported, makes two applications, and all its pages work.
@@ -57,7 +57,7 @@ def test_created_twice(created: tuple[Path, dict[str, str]]) -> None:
 
 
 @pytest.mark.xdist_group("projects")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.checks("DI-8", "DI-11")
 def test_style(created: tuple[Path, dict[str, str]]) -> None:
     """ruff finds nothing in the code of each combination."""

@@ -9,9 +9,6 @@ import pytest
 # {% endif %}
 from quart import url_for
 from quart.typing import TestClientProtocol as Client
-# {% if forms %}
-from quartpatterns.appfactories import ConfigError
-# {% endif %}
 
 from yourapplication import __version__, create_app
 
@@ -62,6 +59,7 @@ def test_secret_key(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> 
     """Without a secret key the application does not start, and says what to set."""
     monkeypatch.delenv("QUART_SECRET_KEY", raising=False)
     del config["SECRET_KEY"]
-    with pytest.raises(ConfigError, match="set QUART_SECRET_KEY"):
-        create_app(config)
+    for invalid in (config, {**config, "SECRET_KEY": ""}):
+        with pytest.raises(ValueError, match="set QUART_SECRET_KEY"):
+            create_app(invalid)
 # {% endif %}

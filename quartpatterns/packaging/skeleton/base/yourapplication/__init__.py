@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import metadata
+# {% if sqlalchemy or uploads %}
+from pathlib import Path
+# {% endif %}
 from typing import Any
 
 # {% if api %}
@@ -91,8 +94,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """
     app = FaithfulQuart(__name__)
     configure(app, DEFAULTS, overrides=config)
+# {% if forms %}
+    if not app.secret_key:
+        raise ValueError("the secret key is empty: set QUART_SECRET_KEY to a long random text")
+# {% endif %}
 # {% if sqlalchemy or uploads %}
-    app.instance_path = app.config["INSTANCE_PATH"] or app.instance_path
+    if folder := app.config["INSTANCE_PATH"]:
+        app.instance_path = str(Path(folder).absolute())
 # {% endif %}
 # {% if api %}
     ErrorPages(app, default="error.html", prefixes={"/api": "problem"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from hypercorn.__main__ import main as hypercorn
-from quartpatterns.appfactories import ConfigError
 
 # {% if sqlalchemy %}
 from yourapplication.migrate import run_migrations
@@ -23,7 +22,7 @@ def main() -> int:
 # {% else %}
         create_app()
 # {% endif %}
-    except ConfigError as error:
+    except ValueError as error:  # A setting is missing or wrong.
         sys.exit(str(error))
     options = ["--config", str(project_file("hypercorn.toml")), *sys.argv[1:]]
     return hypercorn([*options, "yourapplication.asgi:app"]) or 0
