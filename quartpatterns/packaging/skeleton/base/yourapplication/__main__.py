@@ -6,10 +6,9 @@ import sys
 
 from hypercorn.__main__ import main as hypercorn
 
+from yourapplication import create_app
 # {% if sqlalchemy %}
 from yourapplication.migrate import run_migrations
-# {% else %}
-from yourapplication import create_app
 # {% endif %}
 from yourapplication.paths import project_file
 
@@ -17,13 +16,12 @@ from yourapplication.paths import project_file
 def main() -> int:
     """Serve with hypercorn.toml. Options of Hypercorn, such as ``--bind``, override it."""
     try:
-# {% if sqlalchemy %}
-        run_migrations()
-# {% else %}
         create_app()
-# {% endif %}
     except ValueError as error:  # A setting is missing or wrong.
         sys.exit(str(error))
+# {% if sqlalchemy %}
+    run_migrations()
+# {% endif %}
     options = ["--config", str(project_file("hypercorn.toml")), *sys.argv[1:]]
     return hypercorn([*options, "yourapplication.asgi:app"]) or 0
 
