@@ -173,7 +173,6 @@ PRIVATE = [
         "_asgi_send",
         "Quart's decodes headers as UTF-8, and fails for those in Latin-1, as WSGI sends them",
     ),
-    # tasks
     # wtforms
     Private(
         "wtforms",
