@@ -129,6 +129,7 @@ async def test_flashed(app: Quart) -> None:
 
 async def test_session(app: Quart) -> None:
     """The session and Quart's own flash() store lazy texts as strings, also in lists."""
+
     @app.get("/<lang_code>/store")
     async def store() -> str:
         session["texts"] = [lazy_gettext("Order"), {"a": lazy_gettext("Order")}, ("b", b"c")]
