@@ -277,6 +277,7 @@ async def test_view_that_flashes(app: Quart, cookies: bool) -> None:
 async def test_etag(make: type[Quart], cookies: bool, tmp_path: Path) -> None:
     """The ETag is that of the visitor's page, so that nobody gets 304 for another one's."""
     app = create_app(make, tmp_path, cookies=cookies, decorator="Cache")
+    cache: Cache
     [cache] = app.extensions["cache"]
     calls = 0
 
