@@ -222,12 +222,12 @@ class Decorated:
         if new := sorted(set(names) - self._reported):
             self._reported.update(new)
             log.warning(
-                "Results of %s are not shared, because its request has: %s. It was read before the"
-                " result was made, and may tell visitors apart. Name the header in vary (vary="
-                '["Cookie"] for cookies and the session), or read it in a function that is'
+                "Results of %s are not shared, because its request has: %s. It was read while the"
+                " result was made, or before, and may tell visitors apart. Name the header in vary"
+                ' (vary=["Cookie"] for cookies and the session), or read it in a function that is'
                 " key_prefix or make_cache_key. Name a context variable that does not tell visitors"
-                " apart in CACHE_CONTEXT_VARIABLES. In a template, render it with"
-                ' {{ per_visitor("_messages.html") }}.',
+                " apart in CACHE_CONTEXT_VARIABLES. If a template reads it, move that part into a"
+                ' template of its own, and write {{ per_visitor("_part.html") }} in its place.',
                 qualified_name(self.function),
                 ", ".join(new),
             )

@@ -284,7 +284,7 @@ async def _fresh_response(
         if _revalidated.get() != cache_request.key:  # Nobody sees that response.
             await _fill(response, parts, body, view_call.current)
             if view_call.etag and response.status_code == 200:
-                response.set_etag(_etag(await _body(response) or b""), overwrite=True)
+                response.set_etag(_etag(await _body(response) or b""))
     if isinstance(fresh.payload, StoredResponse):
         _add_vary(response, fresh.payload.absent)
     if view_call.etag:
