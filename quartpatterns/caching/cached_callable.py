@@ -195,7 +195,7 @@ class CachedCallable(Decorated):
             self.options.etag,
             value,
             self.report_private,
-            self.report_one_visitor,
+            self.report_not_stored,
         )
 
     async def _add_vary(self, response: ResponseTypes) -> ResponseTypes:

@@ -22,6 +22,7 @@ from blinker import NamedSignal
 from quartpatterns._shared.calling import call, maybe_await, signal_wrapper
 from quartpatterns.caching.keys import Tags, code_digest, qualified_name, tag_versions
 from quartpatterns.caching.lookup import AppCache, CacheRequest, ResultPolicy, cached_result
+from quartpatterns.caching.request_names import CALLBACK, STREAM, VARY
 from quartpatterns.caching.responses import unwrapped
 from quartpatterns.caching.settings import (
     HashMethod,
@@ -227,21 +228,23 @@ class Decorated:
                 ' (vary=["Cookie"] for cookies and the session), or read it in a function that is'
                 " key_prefix or make_cache_key. Name a context variable that does not tell visitors"
                 " apart in CACHE_CONTEXT_VARIABLES. If a template reads it, move that part into a"
-                ' template of its own, and write {{ per_visitor("_part.html") }} in its place.',
+                ' template of its own, and write {{ per_visitor("_part.html") }} in its place.'
+                " Pass the language as an argument.",
                 qualified_name(self.function),
                 ", ".join(new),
             )
 
-    def report_one_visitor(self, reason: str) -> None:
+    def report_not_stored(self, reason: str) -> None:
         """Log, once for each reason, that responses are not stored because of what they are."""
         if reason not in self._reported:
             self._reported.add(reason)
+            because, remedy = _why_not_stored(reason)
             log.warning(
-                "Responses of %s are not stored, because they are for one visitor: %s. Render"
-                " flashed messages, CSRF tokens and whatever else is for one visitor in a template"
-                ' of their own: {{ per_visitor("_messages.html") }}.',
+                "Responses of %s are not stored, because they %s: %s. %s",
                 qualified_name(self.function),
+                because,
                 reason,
+                remedy,
             )
 
     def source_suffix(self, app_cache: AppCache) -> str:
@@ -307,6 +310,31 @@ class Decorated:
         values = {"cache": self.cache, "cache_key": key, **more}
         values |= {"args": call_.args, "kwargs": call_.kwargs}
         await signal.send_async(app, _sync_wrapper=signal_wrapper(app), **values)
+
+
+def _why_not_stored(reason: str) -> tuple[str, str]:
+    """Return what the reason means, and what to write instead."""
+    if reason == STREAM:
+        return (
+            "can be read only once",
+            "Cache the values that they are made of with memoize or get and set.",
+        )
+    if reason.startswith(CALLBACK):
+        return (
+            "would be sent without it when they are stored",
+            "Call that function in a before_request function, which runs for each request, or in a"
+            " decorator above the cache.",
+        )
+    if reason.startswith(VARY) and "*" not in reason:
+        names = ", ".join(
+            f'"{name.strip().title()}"' for name in reason.removeprefix(VARY).split(",")
+        )
+        return "differ by a header", f"Name it in the decorator: vary=[{names}]."
+    return (
+        "are for one visitor",
+        "Render flashed messages, CSRF tokens and whatever else is for one visitor in a template"
+        ' of their own: {{ per_visitor("_messages.html") }}.',
+    )
 
 
 async def _is_true(condition: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:

@@ -44,6 +44,7 @@ from werkzeug.http import parse_accept_header
 
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.languages import TEXTS_KEY, url_language, vary_by
+from quartpatterns._shared.visitors import mark_language
 from quartpatterns.urlprocessors.accept_language import lookup
 from quartpatterns.urlprocessors.languages import LanguageURLs
 
@@ -196,6 +197,7 @@ class MessageCatalogs:
     @property
     def language(self) -> str:
         """The language of texts here, one of :attr:`languages`."""
+        mark_language()
         for found in (_forced.get(), url_language()):
             if found is not None and (known := self._known(found)) is not None:
                 return known
