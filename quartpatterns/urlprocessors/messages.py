@@ -481,7 +481,7 @@ def _add_to_json(app: Quart) -> None:
 
 def _add_to_session(app: Quart) -> None:
     """Let Quart's session convert lazy texts, and so ``quart.flash``."""
-    interface: object = app.session_interface
+    interface = cast("object", app.session_interface)
     if not isinstance(interface, SecureCookieSessionInterface):
         return
     shared = interface.serializer

@@ -123,7 +123,7 @@ async def _load_once(manager: LoginManager) -> None:
     if _loading.get() is globals_:
         # The loader would wait for itself, in this task or in one that it has started.
         raise RuntimeError("the user loader must not ask for the current user, which it loads")
-    values: dict[str, Any] = vars(globals_)
+    values: dict[str, Any] = globals_.__dict__
     lock: asyncio.Lock = values.setdefault(LOCK, asyncio.Lock())
     async with lock:
         if _has_user():
