@@ -88,6 +88,7 @@ class CachedCallable(Decorated):
         self._methods = {method.upper() for method in options.methods} | {"HEAD"}
         prefix = options.key_prefix
         self._has_path_in_key = isinstance(prefix, str) and "%s" in prefix
+        self._has_key_function = options.make_cache_key is not None or callable(prefix)
 
     async def result(self, call_: Call) -> Any:
         is_a_view = is_view(self.wrapper)
@@ -208,11 +209,7 @@ class CachedCallable(Decorated):
     @property
     def _makes_key(self) -> bool:
         """Whether a function of the user makes the key."""
-        return (
-            self.options.make_cache_key is not None
-            or callable(self.options.key_prefix)
-            or self.wrapper.make_cache_key is not self.own_key
-        )
+        return self._has_key_function or self.wrapper.make_cache_key is not self.own_key
 
     async def _base_key(self, call_: Call, current: Request | None) -> str:
         """Return the key of this call, without what tells requests for one path apart."""

@@ -155,7 +155,9 @@ class ViewCall:
 
     def may_get(self, payload: Payload) -> bool:
         """Return whether the request lacks what the view has found missing."""
-        return not isinstance(payload, StoredResponse) or not self.private_names(payload.absent)
+        if not isinstance(payload, StoredResponse) or not payload.absent:
+            return True
+        return not self.private_names(payload.absent)
 
 
 def request_digest(current: Request, headers: Headers, vary: Collection[str]) -> str:
@@ -235,11 +237,13 @@ async def cached_response(
     response: Any
     if isinstance(found.payload, StoredResponse):
         response = _to_response(found.payload)
-        parts = Parts(found.payload.marker, list(found.payload.parts))
-        await _fill(response, parts, found.payload.body, current)
-        _add_vary(response, found.payload.absent)
-        if parts.templates and view_call.etag and response.status_code == 200:
-            response.set_etag(_etag(await response.get_data(as_text=False)))
+        if found.payload.parts:
+            parts = Parts(found.payload.marker, list(found.payload.parts))
+            await _fill(response, parts, found.payload.body, current)
+            if view_call.etag and response.status_code == 200:
+                response.set_etag(_etag(await response.get_data(as_text=False)))
+        if found.payload.absent:
+            _add_vary(response, found.payload.absent)
     else:
         assert isinstance(found.payload, StoredValue) and view_call.value is not None
         try:
