@@ -12,10 +12,14 @@ from typing import Any, cast
 
 from quart import has_request_context, request
 
-__all__ = ["READS", "cookies_starting_with", "loading_into_globals", "mark_private"]
+__all__ = ["NOT_RECORDED", "READS", "cookies_starting_with", "loading_into_globals", "mark_private"]
 
 READS = "_quartpatterns_reads"
 """The attribute of a request with what was read of it, if there is a cache."""
+
+
+NOT_RECORDED: set[str] = set()
+"""Attributes of ``g`` with which helpers note what they have done. They name no visitor."""
 
 
 def cookies_starting_with(cookies: Mapping[str, str], prefix: str) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from werkzeug.sansio.request import Request as SansIORequest
 from quartpatterns._shared.visitors import READS
 from quartpatterns.caching.recorded_values import recording_copy
 from quartpatterns.caching.recording import attributes, current_reader, usual_attributes
-from quartpatterns.caching.request_names import BODY, CLIENT, COOKIES, HEADERS, QUERY, SCOPE
+from quartpatterns.caching.request_names import BODY, CLIENT, HEADERS, QUERY, SCOPE, UNKNOWN
 from quartpatterns.caching.request_reads import RequestReads
 
 __all__ = ["reads_of", "record_attributes", "recording_request_class", "watch_request"]
@@ -34,7 +34,7 @@ def reads_of(current: Request) -> RequestReads:
         return found
     reads = watch_request(current)
     if _has_hooks(current) and reads.has(HEADERS):
-        reads.names.update((HEADERS, COOKIES, CLIENT))  # Nobody knows what they have read.
+        reads.names.add(UNKNOWN)
     return reads
 
 

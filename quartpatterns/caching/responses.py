@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.languages import negotiated_headers, url_language
+from quartpatterns.caching.generators import joined
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
 from quartpatterns.caching.records import (
     Payload,
@@ -277,6 +278,8 @@ async def _fresh_response(
         is_value = view_call.value is not None
         if is_value and isinstance(returned, Response | WerkzeugResponse):
             is_value = False  # A view behind a decorator that does not use functools.wraps.
+        if is_value:
+            returned = await joined(returned)
         response: Any = returned if is_value else await current_app.make_response(returned)
     if is_value:
         return await _fresh_value(returned, view_call, seen)

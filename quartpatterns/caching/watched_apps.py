@@ -15,12 +15,11 @@ from quartpatterns._shared.visitors import READS
 from quartpatterns.caching.recorded_requests import recording_request_class, watch_request
 from quartpatterns.caching.recording import attributes, is_own, is_unknown
 from quartpatterns.caching.request_names import (
-    CLIENT,
     COOKIE_HEADER,
-    COOKIES,
     HEADERS,
     QUERY,
     SESSION,
+    UNKNOWN,
 )
 from quartpatterns.caching.request_reads import (
     RequestReads,
@@ -29,7 +28,7 @@ from quartpatterns.caching.request_reads import (
     returns_recording,
 )
 
-__all__ = ["watch_requests"]
+__all__ = ["is_watched", "start_recording", "watch_requests"]
 
 # Context variables of frameworks and of tracing, which do not name a visitor.
 _HARMLESS_VARIABLES = frozenset(
@@ -51,7 +50,7 @@ def watch_requests(app: Quart, harmless: Iterable[str] = ()) -> None:
     if watched is None:
         watched = _watched_apps[app] = _WatchedApp(app)
         watched.may_read_early(app)
-        request_started.connect(_started, app)
+        request_started.connect(start_recording, app)
         app.before_serving_funcs.append(watched.prepare)
     watched.harmless.update(harmless)
 
@@ -171,7 +170,13 @@ def _reads_nothing(receiver: Any) -> bool:
     return module.startswith("quartpatterns.") and ".bridge" not in module
 
 
-async def _started(app: Quart, **_: Any) -> None:
+def is_watched(app: Quart) -> bool:
+    """Return whether the requests to an application are recorded."""
+    return app in _watched_apps
+
+
+async def start_recording(app: Quart, **_: Any) -> None:
+    """Record what is read of the current request from now on."""
     context: Any = cast("Any", request_ctx)._get_current_object()
     current = context.request_websocket
     reads: RequestReads | None = attributes(current).get(READS)
@@ -181,7 +186,7 @@ async def _started(app: Quart, **_: Any) -> None:
         reads = watch_request(current)
         if early and reads.has(HEADERS):
             # This request was created before the application got another class of requests.
-            reads.names.update((HEADERS, COOKIES, CLIENT))  # Nobody knows what it has read.
+            reads.names.add(UNKNOWN)
     elif watched.before_dispatch or not reads.created:
         early = watched.overridden or not reads.created
         reads.keep_reads_before_dispatch()
