@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from quart import has_request_context, request
 
-__all__ = ["LANGUAGE", "READS", "cookies_starting_with", "current_reader", "loading_into_globals"]
-__all__ += ["mark_callback", "mark_language", "mark_private"]
+__all__ = ["LANGUAGE", "NOT_RECORDED", "READS", "cookies_starting_with", "current_reader"]
+__all__ += ["loading_into_globals", "mark_callback", "mark_language", "mark_private"]
 
 READS = "_quartpatterns_reads"
 """The attribute of a request with what was read of it, if there is a cache."""
@@ -24,6 +24,10 @@ LANGUAGE = "quartpatterns.language"
 
 current_reader: ContextVar[Any] = ContextVar("quartpatterns.caching.reader", default=None)
 """A ``quartpatterns.caching.recording.Reader``, while a cache watches what a function reads."""
+
+
+NOT_RECORDED: set[str] = set()
+"""Attributes of ``g`` with which helpers note what they have done. They name no visitor."""
 
 
 def cookies_starting_with(cookies: Mapping[str, str], prefix: str) -> Mapping[str, str]:

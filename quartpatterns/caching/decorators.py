@@ -20,10 +20,10 @@ from typing import (
 from blinker import NamedSignal
 
 from quartpatterns._shared.calling import call, maybe_await, signal_wrapper
+from quartpatterns.caching.generators import joined
 from quartpatterns.caching.keys import Tags, code_digest, qualified_name, tag_versions
 from quartpatterns.caching.lookup import AppCache, CacheRequest, ResultPolicy, cached_result
 from quartpatterns.caching.request_names import CALLBACK, STREAM, VARY
-from quartpatterns.caching.responses import unwrapped
 from quartpatterns.caching.settings import (
     HashMethod,
     Timeout,
@@ -174,7 +174,7 @@ class Decorated:
                 self.options.unless is not None
                 and await _is_true(self.options.unless, self.function, *args, **kwargs)
             ):
-                return unwrapped(await call(self.function, *args, **kwargs))
+                return await self.result_without_cache(call_)
             return await self.result(call_)
 
         decorated: Any = wrapper
@@ -186,6 +186,10 @@ class Decorated:
     async def result(self, call_: Call) -> Any:
         """Return the result from the cache, or call the function."""
         raise NotImplementedError
+
+    async def result_without_cache(self, call_: Call) -> Any:
+        """Call the function; its generators are joined, as they are with a cache."""
+        return await joined(await call(self.function, *call_.args, **call_.kwargs))
 
     async def is_forced(self, call_: Call) -> bool:
         """Return whether to call the function, whatever is stored."""

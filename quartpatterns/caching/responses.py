@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.languages import negotiated_headers, url_language
+from quartpatterns.caching.generators import joined
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
 from quartpatterns.caching.records import (
     Payload,
@@ -155,7 +156,9 @@ class ViewCall:
 
     def may_get(self, payload: Payload) -> bool:
         """Return whether the request lacks what the view has found missing."""
-        return not isinstance(payload, StoredResponse) or not self.private_names(payload.absent)
+        if not isinstance(payload, StoredResponse) or not payload.absent:
+            return True
+        return not self.private_names(payload.absent)
 
 
 def request_digest(current: Request, headers: Headers, vary: Collection[str]) -> str:
@@ -235,11 +238,13 @@ async def cached_response(
     response: Any
     if isinstance(found.payload, StoredResponse):
         response = _to_response(found.payload)
-        parts = Parts(found.payload.marker, list(found.payload.parts))
-        await _fill(response, parts, found.payload.body, current)
-        _add_vary(response, found.payload.absent)
-        if parts.templates and view_call.etag and response.status_code == 200:
-            response.set_etag(_etag(await response.get_data(as_text=False)))
+        if found.payload.parts:
+            parts = Parts(found.payload.marker, list(found.payload.parts))
+            await _fill(response, parts, found.payload.body, current)
+            if view_call.etag and response.status_code == 200:
+                response.set_etag(_etag(await response.get_data(as_text=False)))
+        if found.payload.absent:
+            _add_vary(response, found.payload.absent)
     else:
         assert isinstance(found.payload, StoredValue) and view_call.value is not None
         try:
@@ -273,6 +278,8 @@ async def _fresh_response(
         is_value = view_call.value is not None
         if is_value and isinstance(returned, Response | WerkzeugResponse):
             is_value = False  # A view behind a decorator that does not use functools.wraps.
+        if is_value:
+            returned = await joined(returned)
         response: Any = returned if is_value else await current_app.make_response(returned)
     if is_value:
         return await _fresh_value(returned, view_call, seen)

@@ -35,6 +35,8 @@ def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[
     That is an ``Authorization`` header. The view need not read it itself: a server or a proxy may
     have done so.
     """
+    if "Authorization" not in reads.headers:
+        return []
     return reads.present((AUTHORIZATION,), vary, covered)
 
 

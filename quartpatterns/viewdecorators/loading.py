@@ -34,7 +34,7 @@ from quart.globals import request_ctx, websocket_ctx
 from werkzeug.local import LocalProxy
 
 from quartpatterns._shared.calling import call, call_inline, is_async
-from quartpatterns._shared.visitors import loading_into_globals
+from quartpatterns._shared.visitors import NOT_RECORDED, loading_into_globals
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
     FRESH_KEY,
@@ -80,6 +80,7 @@ __all__ = [
 EXTENSION = "quartpatterns.viewdecorators"
 USER, ACCESSED, FAILED = "_login_user", "_login_accessed", "_login_failed"
 LOCK = "_login_lock"
+NOT_RECORDED.add(ACCESSED)
 REMEDY = (
     "the user is not loaded: write `await current_app.login_manager.load_user()` before"
     " current_user here, because the user loader is asynchronous"
