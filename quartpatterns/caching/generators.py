@@ -20,7 +20,8 @@ async def joined(result: Any) -> Any:
     if inspect.isgenerator(result):
         chunks = await call(list, cast("Any", result))
     elif isinstance(result, AsyncIterator):
-        chunks = [chunk async for chunk in cast("AsyncIterator[Any]", result)]
+        iterator: AsyncIterator[Any] = result
+        chunks = [chunk async for chunk in iterator]
     else:
         return result
     if all(isinstance(chunk, str) for chunk in chunks):
