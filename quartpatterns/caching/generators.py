@@ -19,9 +19,8 @@ async def joined(result: Any) -> Any:
     """
     if inspect.isgenerator(result):
         chunks = await call(list, cast("Any", result))
-    elif isinstance(result, AsyncIterator):
-        iterator: AsyncIterator[Any] = result
-        chunks = [chunk async for chunk in iterator]
+    elif issubclass(cast("Any", type(result)), AsyncIterator):
+        chunks = [chunk async for chunk in result]
     else:
         return result
     if all(isinstance(chunk, str) for chunk in chunks):
