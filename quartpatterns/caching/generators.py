@@ -19,7 +19,7 @@ async def joined(result: Any) -> Any:
     """
     if inspect.isgenerator(result):
         chunks = await call(list, cast("Any", result))
-    elif isinstance(result, AsyncIterator):
+    elif issubclass(cast("Any", type(result)), AsyncIterator):
         chunks = [chunk async for chunk in result]
     else:
         return result

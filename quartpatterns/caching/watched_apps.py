@@ -111,7 +111,7 @@ class _WatchedApp:
                 or not all(map(_reads_nothing, request_started.receivers_for(app)))
             )
             if self._early:
-                app.request_class = recording_request_class(cast("Any", app.request_class))
+                app.request_class = recording_request_class(app.request_class)
             self._seen = (app.request_class, *seen[1:])
         return self._early
 
@@ -158,7 +158,8 @@ _NEUTRAL_MODULES = ("abc", "builtins", "typing")
 
 
 def _overrides(app: Any, methods: Iterable[str]) -> bool:
-    return any(name in attributes(app) or not is_own(getattr(type(app), name)) for name in methods)
+    kind: Any = cast("Any", type(app))
+    return any(name in attributes(app) or not is_own(getattr(kind, name)) for name in methods)
 
 
 _watched_apps: WeakKeyDictionary[Quart, _WatchedApp] = WeakKeyDictionary()
