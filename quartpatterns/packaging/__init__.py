@@ -32,12 +32,12 @@ from quartpatterns.packaging.versions import VersionError, dev_version
 
 __all__ = [
     "FEATURES",
+    "REQUIRED",
     "MissingResource",
     "MissingResourcesError",
     "Project",
     "ProjectError",
     "ProjectNameError",
-    "REQUIRED",
     "VersionError",
     "check_resources",
     "dev_version",

@@ -106,7 +106,7 @@ def run(program: str, folder: Path) -> None:
 
 
 def test_blocks(tmp_path: Path) -> None:
-    use, core, beside, reading, _, newest, export, _, retrying, fixture, schema = BLOCKS
+    use, core, beside, reading, _, newest, export, _, retrying, fixture, schema, _ = BLOCKS
     core = core[core.index("registry()") :]
     trial = TRIAL.replace("BESIDE", indented(beside)).replace("CORE", indented(core))
     trial = trial.replace("Person, users)", "Person, people)").replace("(users)", "(people)")
