@@ -119,9 +119,8 @@ async def test_killed_under_load(
             assert await asyncio.to_thread(connected, url) == 0
     assert {answer.status for answer in answers} == {200}
     assert {answer.body for answer in answers if "answer" not in answer.body} == {"42 49"}
-    # A request that waited for Valkey itself would never end; a busy machine is slow.
-    assert recovered < 20
-    assert max(answer.seconds for answer in answers) < 20
+    assert recovered < 5
+    assert max(answer.seconds for answer in answers) < 5
     logged = [record.message for record in caplog.records if record.name.startswith("quartp")]
     assert [message.split(" is ")[1][:9] for message in logged] == ["unavailab", "available"]
     connections: Any = await asyncio.to_thread(psutil.Process().net_connections)
