@@ -1,17 +1,22 @@
-"""An application whose ``env.py`` only calls ``run_migrations``."""
+"""An application whose ``env.py`` only calls ``run_migrations``, as README.md shows it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-APP = """
-from quart import Quart
+import quartpatterns.sqlalchemy
+
+README = Path(quartpatterns.sqlalchemy.__file__).with_name("README.md").read_text()
+ENV = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[-1]
+CONFIG = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)[-1]
+MODELS = """
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -23,18 +28,16 @@ db = SQLAlchemy(model_class=Base)
 class Album(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
+"""
+APP = """
+from quart import Quart
+from shop.models import db
 
 def create_app():
     app = Quart("shop", instance_path={instance!r})
     app.config["SQLALCHEMY_DATABASE_URI"] = {url!r}
     db.init_app(app)
     return app
-"""
-ENV = """
-from quartpatterns.sqlalchemy.migrations import run_migrations
-from shop import create_app, db
-
-run_migrations(db, create_app)
 """
 SCRIPT = """
 import sqlalchemy as sa
@@ -46,11 +49,6 @@ def upgrade():
 def downgrade():
     ${downgrades if downgrades else "pass"}
 """
-CONFIG = """
-[alembic]
-script_location = %(here)s/migrations
-prepend_sys_path = %(here)s
-"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -60,17 +58,20 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     (tmp_path / "migrations" / "versions").mkdir(parents=True)
-    (tmp_path / "shop.py").write_text(APP.format(url=url, instance=str(tmp_path / "instance")))
+    (tmp_path / "shop").mkdir()
+    app = APP.format(url=url, instance=str(tmp_path / "instance"))
+    (tmp_path / "shop" / "__init__.py").write_text(app)
+    (tmp_path / "shop" / "models.py").write_text(MODELS)
     (tmp_path / "migrations" / "env.py").write_text(ENV)
     (tmp_path / "migrations" / "script.py.mako").write_text(SCRIPT)
-    (tmp_path / "alembic.ini").write_text(CONFIG)
+    (tmp_path / "pyproject.toml").write_text(CONFIG)
     return tmp_path
 
 
 def alembic(project: Path, *arguments: str) -> str:
     """Run a command of Alembic, and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "alembic.config", *arguments],
+        [Path(sys.executable).with_name("alembic"), *arguments],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
