@@ -187,14 +187,10 @@ class ErrorPages:
             current_app.logger.log(level, "%s on request %s %r", code, request.method, request.path)
         error_format = self.configured_format()
         if error_format == "html" or (error_format is None and not prefers_data()):
-            content, content_type = await self._page(error, invalid), "text/html; charset=utf-8"
-        elif invalid is None:
-            return self.problem_response(error)
-        else:
-            members = {"errors": invalid.errors}
-            content, content_type = json.dumps(_problem(code, invalid.detail, members)), PROBLEM
-        response = current_app.response_class(content, content_type=content_type)
-        return _finish(response, code, error.get_headers(), error_format is None)
+            page = await self._page(error, invalid)
+            response = current_app.response_class(page, content_type="text/html; charset=utf-8")
+            return _finish(response, code, error.get_headers(), error_format is None)
+        return self.problem_response(error, invalid)
 
     async def handle_api_error(self, error: APIError) -> Any:
         """Handle an :class:`APIError`."""
@@ -217,11 +213,14 @@ class ErrorPages:
             return error
         return self.problem_response(error)
 
-    def problem_response(self, error: HTTPException) -> Any:
+    def problem_response(self, error: HTTPException, invalid: InvalidRequest | None = None) -> Any:
         """Return the response to *error* as a problem document, whatever the format is."""
         code = error.code or 500
-        content = json.dumps(_problem(code, _description(error)))
-        response = current_app.response_class(content, content_type=PROBLEM)
+        if invalid is None:
+            document = _problem(code, _description(error))
+        else:
+            document = _problem(code, invalid.detail, {"errors": invalid.errors})
+        response = current_app.response_class(json.dumps(document), content_type=PROBLEM)
         return _finish(response, code, error.get_headers(), self.configured_format() is None)
 
     def configured_format(self) -> ErrorFormat | None:
