@@ -186,7 +186,6 @@ async def _checksum(file: AsyncGridOut) -> str:
     checksum = hashlib.sha1(usedforsecurity=False)
     async for chunk in _chunks(file, 0, file.length):
         checksum.update(chunk)
-    await file.seek(0)
     return checksum.hexdigest()
 
 

@@ -50,13 +50,13 @@ MONGO_INSTEAD: Mapping[str, str] = MappingProxyType(
 )
 """Settings of old versions of Flask-PyMongo, and what to write instead."""
 
-_TEXTS = ("db", "name", "alias", "username", "password", *RENAMED)
+_TEXTS = tuple(name for name in NAMES if name not in ("host", "port"))
 
 
 @cache
 def _options() -> Mapping[str, Setting]:
     """Return the options of connections, which PyMongo knows, as settings."""
-    names = dict.fromkeys(name for name in NAMES if name not in ("host", "port"))
+    names = dict.fromkeys(_TEXTS)
     try:
         from pymongo.common import VALIDATORS
     except ImportError:
