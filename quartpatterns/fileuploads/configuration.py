@@ -26,7 +26,6 @@ __all__ = ["MissingDestinationError", "config_for_set", "configure_uploads"]
 
 SETS_KEY = "quartpatterns.fileuploads.sets"
 """The key in ``app.extensions`` of the upload sets by name."""
-SHARED = {key: value for key, value in SETTINGS.defaults.items() if key != "REDIS_URL"}
 
 
 class MissingDestinationError(SettingError, RuntimeError):
@@ -70,19 +69,19 @@ def configure_uploads(
 
     .. versionadded:: 0.1
     """
-    refuse_unknown(app.config, "UPLOADS_", SHARED, SETTINGS.instead)
+    refuse_unknown(app.config, "UPLOADS_", SETTINGS, SETTINGS.instead)
     first = [upload_sets] if isinstance(upload_sets, UploadSet) else list(upload_sets)
     configurations: dict[str, UploadConfiguration] = app.extensions.setdefault(EXTENSION_KEY, {})
     # The name that it has in Flask-Reuploaded.
     app.upload_set_config = configurations  # type: ignore[attr-defined]
-    reader = SettingsReader(app.config, SHARED)
+    reader = SettingsReader(app.config, SETTINGS.defaults)
     defaults = {
         "dest": reader.optional(reader.path, "UPLOADS_DEFAULT_DEST"),
         "url": reader.optional(reader.text, "UPLOADS_DEFAULT_URL"),
     }
     for upload_set in (*first, *more):
         configurations[upload_set.name] = config_for_set(upload_set, app, defaults)
-    autoserve = SettingsReader(app.config, SHARED).boolean("UPLOADS_AUTOSERVE")
+    autoserve = reader.boolean("UPLOADS_AUTOSERVE")
     if autoserve and "_uploads" not in app.blueprints:
         app.register_blueprint(_blueprint())
     if SETS_KEY not in app.extensions:
@@ -129,7 +128,7 @@ def config_for_set(
     prefix = f"UPLOADED_{name.upper()}_"
     settings = {f"{prefix}{key}": one.default for key, one in OF_A_SET.items()}
     refuse_unknown(app.config, prefix, settings)
-    reader = SettingsReader(app.config, settings | SHARED)
+    reader = SettingsReader(app.config, settings | SETTINGS.defaults)
     base_url = reader.optional(partial(reader.text, empty=True), f"{prefix}URL")
     dest = reader.optional(reader.path, f"{prefix}DEST")
     if dest is None and uset.default_dest is not None:
