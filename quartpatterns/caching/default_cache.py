@@ -47,10 +47,15 @@ class _CacheOfTheApplication(Cache):
 _cache_of_the_application = _CacheOfTheApplication()
 # The views that use it.
 _views: WeakSet[Any] = WeakSet()
+# The applications whose views were searched for these.
+_searched: WeakSet[Quart] = WeakSet()
 
 
 async def _first_request(app: Quart, **_: Any) -> None:
     """Start to record before the hooks of the first request, if a view needs it."""
+    if app in _searched:
+        return
+    _searched.add(app)
     views = [*app.view_functions.values()]
     views += [
         getattr(view_class, method.lower())
@@ -60,7 +65,6 @@ async def _first_request(app: Quart, **_: Any) -> None:
         if hasattr(view_class, method.lower())
     ]
     if any(contains(_views, inner) for view in views for inner in wrapped_views(view)):
-        request_started.disconnect(_first_request)
         if not is_watched(app):
             _cache_of_the_application.app_cache()
             await start_recording(app)
@@ -125,6 +129,7 @@ def cached(
         if cache is None:
             # The application is known when it handles its first request.
             _views.add(decorated)
+            _searched.clear()
             request_started.connect(_first_request)
         return decorated
 

@@ -152,9 +152,6 @@ def recording_context(kind: Any) -> Any:
 
 
 def _recorded_variable(name: str, value: Any) -> Any:
-    if isinstance(cast("Any", type(value)), type) and issubclass(type(value), LocalProxy):
-        return value
-
     def get() -> Any:
         record_read(name)
         return value

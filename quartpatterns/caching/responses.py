@@ -240,9 +240,7 @@ async def cached_response(
         response = _to_response(found.payload)
         if found.payload.parts:
             parts = Parts(found.payload.marker, list(found.payload.parts))
-            await _fill(response, parts, found.payload.body, current)
-            if view_call.etag and response.status_code == 200:
-                response.set_etag(_etag(await response.get_data(as_text=False)))
+            await _fill(response, parts, found.payload.body, view_call)
         if found.payload.absent:
             _add_vary(response, found.payload.absent)
     else:
@@ -289,18 +287,15 @@ async def _fresh_response(
             stored = replace(fresh.payload, marker=parts.marker, parts=tuple(parts.templates))
             fresh = replace(fresh, payload=_without_validators(stored))
         if _revalidated.get() != cache_request.key:  # Nobody sees that response.
-            await _fill(response, parts, body, view_call.current)
-            if view_call.etag and response.status_code == 200:
-                response.set_etag(_etag(await _body(response) or b""))
+            await _fill(response, parts, body, view_call)
     if isinstance(fresh.payload, StoredResponse):
         _add_vary(response, fresh.payload.absent)
     if view_call.etag:
-        if parts.templates:
-            pass
-        elif isinstance(fresh.payload, StoredResponse) and fresh.payload.status == 200:
+        whole = None if parts.templates else fresh.payload
+        if isinstance(whole, StoredResponse) and whole.status == 200:
             if "ETag" not in response.headers:
-                response.set_etag(_etag(fresh.payload.body))
-                fresh = replace(fresh, payload=_to_stored(response, fresh.payload))
+                response.set_etag(_etag(whole.body))
+                fresh = replace(fresh, payload=_to_stored(response, whole))
         await make_conditional(response, view_call.current)
     return fresh
 
@@ -443,15 +438,16 @@ def _add_vary(response: ResponseTypes, absent: Iterable[str]) -> None:
             response.vary.add(key.title())
 
 
-async def _fill(response: Any, parts: Parts, body: bytes, current: Request) -> None:
+async def _fill(response: Any, parts: Parts, body: bytes, view_call: ViewCall) -> None:
     """Put the parts for this visitor into the response, which no other cache may share then."""
-    if not parts.templates:
-        return
     # Nobody sees the body for HEAD, so that it must not take a message away.
-    filled = await parts.fill(body, render=current.method != "HEAD")
+    is_head = view_call.current.method == "HEAD"
+    filled = await parts.fill(body, render=not is_head)
     response.set_data(filled)
-    if current.method == "HEAD":
+    if is_head:
         response.headers.pop("Content-Length", None)
+    elif view_call.etag and response.status_code == 200:
+        response.set_etag(_etag(filled))
     response.cache_control.public = False
     response.cache_control.private = True
 

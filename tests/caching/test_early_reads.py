@@ -16,7 +16,6 @@ import pytest
 from jinja2 import DictLoader
 from quart import (
     Quart,
-    after_this_request,
     appcontext_pushed,
     copy_current_request_context,
     g,
@@ -32,6 +31,7 @@ from quart.utils import run_sync
 from werkzeug.routing import BaseConverter
 
 from quartpatterns.caching import Cache
+from quartpatterns.deferredcallbacks import after_this_request
 from quartpatterns.subclassing import FaithfulQuart
 
 pytestmark = pytest.mark.checks("CA-9")
@@ -581,11 +581,9 @@ async def test_headers_for_one_visitor(app: Quart) -> None:
     @app.get("/")
     @Cache(app).cached()
     async def view() -> str:
-        name = request.cookies.get("user", "") if "read" in request.path else ""
-
         @after_this_request
-        async def add_name(response: Any) -> Any:
-            response.headers["X-User"] = name
+        async def add_header(response: Any) -> Any:
+            response.headers["X-Added"] = "by the view"
             return response
 
         return "page"
@@ -594,3 +592,4 @@ async def test_headers_for_one_visitor(app: Quart) -> None:
         response = await app.test_client().get("/", headers={"Cookie": f"user={name}"})
         (cookie,) = response.headers.getlist("Set-Cookie")
         assert name in cookie
+        assert response.headers["X-Added"] == "by the view"

@@ -34,12 +34,25 @@ def slow_part():
     calls.append("slow")
     return "<slow>"
 
-TEMPLATE = {TEMPLATE!r}
+TEMPLATE, PARTS = {TEMPLATE!r}, {PARTS!r}
 """
 AFTER = """
 app.jinja_loader = None
-app.jinja_env.loader = DictLoader({"news.html": "{{ item }} " + TEMPLATE})
+templates = {
+    "news.html": "{{ item }} " + TEMPLATE,
+    "page.html": PARTS,
+    "_messages.html": "Hello {{ request.args['name'] }}",
+    "_token.html": "token of {{ request.args['name'] }}",
+}
+app.jinja_env.loader = DictLoader(templates)
 app.jinja_env.globals.update(slow_part=slow_part, user_language="en")
+
+
+@app.get("/page")
+@cache.cached()
+async def page():
+    calls.append("page")
+    return await render_template("page.html")
 
 
 async def main():
@@ -54,6 +67,12 @@ async def main():
     await client.get("/news?page=1")
     await rate("EUR")
     assert calls == ["value", "slow", "EUR", "EUR"]
+    for name in ("ada", "grace"):
+        answer = await client.get(f"/page?name={name}")
+        shown = await answer.get_data(as_text=True)
+        assert shown.startswith(f"Hello {name}\\n<form") and f"token of {name} ..." in shown
+        assert answer.headers["Cache-Control"] == "private"
+    assert calls.count("page") == 1
 
 
 asyncio.run(main())

@@ -296,6 +296,8 @@ async def test_etag(make: type[Quart], cookies: bool, tmp_path: Path) -> None:
         tags.append(response.headers["ETag"])
         assert response.status_code == (304 if len(tags) == 3 else 200)
         assert await response.get_data(as_text=True) == ("" if len(tags) == 3 else name)
+        head = await browser.client.head("/tagged")
+        assert head.status_code == 200 and "ETag" not in head.headers  # Its parts are not rendered.
     assert tags[0] == tags[2] != tags[1] and calls == 1
 
 

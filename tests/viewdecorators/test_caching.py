@@ -305,6 +305,18 @@ async def test_cache_of_the_application(app: Quart) -> None:
     assert counter.calls == 3
 
 
+async def test_first_response_of_each_application(app_class: type[Quart]) -> None:
+    """It is stored although a hook runs before, also in the second application of a process."""
+    apps = [app_class(name) for name in ("one", "two")]
+    counters = [Counter(one) for one in apps]
+    for one in apps:
+        one.before_request(lambda: None)
+    for one in apps:
+        for _ in range(2):
+            assert await text(one.test_client(), headers={"X-Api-Key": "1"}) == "answer 1"
+    assert [counter.calls for counter in counters] == [1, 1]
+
+
 async def test_given_cache(app: Quart) -> None:
     """The responses are in the Cache that is given."""
     first, second = Cache(app), Cache(app)
