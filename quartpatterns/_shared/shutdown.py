@@ -70,8 +70,9 @@ class Shutdown:
 
     def _start(self, *_: object) -> None:
         self.started.set()
-        for callback in tuple(self._callbacks):
-            callback()
+        # Each is called once: after a signal, the end of Hypercorn's task comes here again.
+        while self._callbacks:
+            self._callbacks.pop()()
 
     @contextlib.contextmanager
     def calling(self, callback: Callable[[], object]) -> Generator[None]:

@@ -448,8 +448,7 @@ def _negotiated(accepted: str, languages: tuple[str, ...], default: str) -> str:
 def _add_to_templates(app: Quart) -> None:
     environment = cast(Any, app.jinja_env)
     environment.add_extension("jinja2.ext.i18n")
-    # These get the text only. Jinja itself inserts the variables, and escapes them.
-    # Jinja inserts the variables of the plural forms itself, and escapes them.
+    # The plural forms get no variables. Jinja inserts them itself, and escapes them.
     environment.install_gettext_callables(
         gettext, _plural, newstyle=True, pgettext=pgettext, npgettext=_plural_in_context
     )

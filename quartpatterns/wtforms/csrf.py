@@ -166,7 +166,8 @@ class CSRFProtect:
             state.refresh = header is not None
             description = str(error)
             searched = settings().size("WTF_CSRF_FORM_LIMIT")
-            if error.reason == "missing" and (current.content_length or 0) > searched:
+            too_long = has_form(current) and (current.content_length or 0) > searched
+            if error.reason == "missing" and too_long:
                 description += (
                     f" It is not within the first {readable_size(searched)} of the form: put it"
                     " before all files, or set WTF_CSRF_FORM_LIMIT."

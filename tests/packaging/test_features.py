@@ -70,7 +70,7 @@ def test_style(created: tuple[Path, dict[str, str]]) -> None:
 @pytest.mark.wire
 @pytest.mark.timeout(600)
 @pytest.mark.checks("DI-8", "DI-11")
-@pytest.mark.parametrize("features", COMBINATIONS[10:-1])
+@pytest.mark.parametrize("features", COMBINATIONS[1 + len(FEATURES) : -1])
 def test_suites_of_combinations(features: str, environment: Environment, tmp_path: Path) -> None:
     """The tests of the projects with two or three features succeed."""
     project = new_project("demo", tmp_path, features=features.split(","))

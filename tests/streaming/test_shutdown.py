@@ -180,6 +180,44 @@ def test_signal() -> None:
     assert log == ["server"]
 
 
+def test_signal_twice() -> None:
+    """A second signal does not disturb a source that is still being closed."""
+    log: list[str] = []
+    problems: list[dict[str, Any]] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: log.append("server"))
+
+    async def slow(waits: asyncio.Event, closes: asyncio.Event) -> AsyncIterator[int]:
+        try:
+            waits.set()
+            await asyncio.Event().wait()
+            yield 1
+        finally:
+            closes.set()
+            await eventually(lambda: log.count("server") == 2)
+            await asyncio.sleep(0)  # the callback of the signal
+            log.append("closed")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, one: problems.append(one))
+        waits, closes = asyncio.Event(), asyncio.Event()
+
+        async def read() -> list[int]:
+            return [item async for item in until_shutdown(slow(waits, closes))]
+
+        reader = asyncio.create_task(read())
+        for event in (waits, closes):
+            await asyncio.wait_for(event.wait(), TIMEOUT)
+            signal.raise_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(reader, TIMEOUT) == []
+
+    try:
+        asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert log == ["server", "server", "closed"]
+    assert problems == []
+
+
 def test_no_handler() -> None:
     """Where nothing handles a signal, nothing is changed."""
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -291,6 +291,11 @@ async def test_token_after_the_file(app_class: type[Quart], tmp_path: Path) -> N
         status, page = await post(client, "/", file.removesuffix(b"--b--\r\n") + encode(form, {}))
         assert status == expected
     assert "first 10 kB of the form: put it before all files" in page
+    headers = {"Content-Type": "application/json", "Content-Length": "15000"}
+    response = await client.post("/", data=b'"' + b"x" * 14_998 + b'"', headers=headers)
+    page = await response.get_data(as_text=True)
+    assert "The CSRF token is missing." in page
+    assert "of the form" not in page
 
 
 async def test_views_without_a_form(app: Quart) -> None:

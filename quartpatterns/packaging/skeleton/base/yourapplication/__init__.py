@@ -44,7 +44,7 @@ from yourapplication.background import tasks
 from yourapplication.caching import cache
 # {% endif %}
 # {% if i18n %}
-from yourapplication.languages import LANGUAGES, catalogs, language_urls
+from yourapplication.languages import LANGUAGES, catalogs
 # {% endif %}
 # {% if sqlalchemy %}
 from yourapplication.models import db
@@ -108,7 +108,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     ErrorPages(app, default="error.html")
 # {% endif %}
 # {% if i18n %}
-    language_urls.init_app(app)
     catalogs.init_app(app)
     app.jinja_env.globals["LANGUAGES"] = LANGUAGES
 # {% endif %}

@@ -7,4 +7,4 @@ from quartpatterns.urlprocessors.messages import MessageCatalogs
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 language_urls = LanguageURLs(languages=[*LANGUAGES])
-catalogs = MessageCatalogs(languages=[*LANGUAGES])
+catalogs = MessageCatalogs(languages=language_urls)

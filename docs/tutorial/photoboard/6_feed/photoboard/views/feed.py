@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from quart import Blueprint, abort, render_template, request
-from quartpatterns.streaming import stream_with_context
+from quartpatterns.streaming import stream_with_context, until_shutdown
 
 from photoboard.feed import events
 
@@ -24,7 +24,7 @@ async def stream() -> Any:
 
     @stream_with_context
     async def generate() -> AsyncGenerator[str]:
-        async with aclosing(events(after)) as found:
+        async with aclosing(until_shutdown(events(after))) as found:
             async for id, event in found:
                 yield f"id: {id}\n"
                 if event:
