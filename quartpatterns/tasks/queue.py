@@ -135,7 +135,8 @@ class Queue:
             task_id: The id of the job, which is checked.
             countdown: Seconds until the job may start.
             eta: The time from which the job may start.
-            expires: Seconds that the job may wait.
+            expires: Seconds from now that the job may wait. By default it may wait for those of the
+                setting, from its start.
             unique: Seconds in which no other job may use the id, even if this one has ended.
         """
         id = str(uuid4()) if task_id is None else check_id(task_id)
@@ -150,6 +151,7 @@ class Queue:
             start,
             kind,
             round(wait * 1000),
+            "start" if expires is None else "now",
             round(unique * 1000),
         ]
         async with self._client() as client:
