@@ -274,8 +274,7 @@ class EagerQueue(Queue):
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
         if (job := self._find(id)) is not None:
-            progress = decode(encode({"value": value}))["value"]
-            job.result = replace(job.result, progress=progress)
+            job.result = replace(job.result, progress=_as_json(value))
 
     def _find(self, id: str) -> EagerJob | None:
         return next((job for job in reversed(self.jobs) if job.id == id and job.stored), None)
@@ -350,7 +349,7 @@ class EagerQueue(Queue):
                 except ArqRetry:
                     continue
                 try:
-                    value = decode(encode({"value": value}))["value"]
+                    value = _as_json(value)
                 except (TypeError, ValueError, RecursionError) as error:
                     raise not_json_result(task, error) from error
                 self._end(job, None, value)
@@ -364,11 +363,10 @@ class EagerQueue(Queue):
     def _end(self, job: EagerJob, error: BaseException | None, value: Any = None) -> None:
         if error is not None:
             job.error = error
-            value = decode(encode({"value": error}))["value"]
+            value = _as_json(error)
             logger.error("job %s of task %s failed: %s", job.id, job.task, value, exc_info=error)
         job.result = Result(job.id, True, error is None, value, job.result.progress)
-        keep_result = self.tasks[job.task].keep_result
-        job.stored = (self.settings.keep_result if keep_result is None else keep_result) > 0
+        job.stored = self.keep_result(self.tasks[job.task]) > 0
 
     async def _note_pushed(self, app: Quart, **_: object) -> None:
         if (task := asyncio.current_task()) is not None:
@@ -394,6 +392,11 @@ class EagerQueue(Queue):
         is_own = pushed_by is None or pushed_by.done() or pushed_by is asyncio.current_task()
         if has_app_context() and not is_own:
             await self._run_all(self._deferred.pop(_current_g(), []))
+
+
+def _as_json(value: object) -> Any:
+    """Return *value* as one who reads it from the queue gets it."""
+    return decode(encode({"value": value}))["value"]
 
 
 def _current_g() -> Any:
