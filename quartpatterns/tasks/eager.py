@@ -41,7 +41,7 @@ from quartpatterns.tasks.arq_format import (
     encode,
     encode_job,
 )
-from quartpatterns.tasks.execution import Runner
+from quartpatterns.tasks.execution import Runner, own_cancellation
 from quartpatterns.tasks.queue import Queue, Result, check_id, job_start, number_of_seconds
 from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.task import not_json_result
@@ -348,6 +348,10 @@ class EagerQueue(Queue):
                         value = await runner.call(task, running, call.args, call.kwargs)
                 except ArqRetry:
                     continue
+                except asyncio.CancelledError as error:
+                    if job.process is not None and job.process.cancelling():
+                        raise
+                    raise own_cancellation(error) from error.__cause__ or error.__context__
                 try:
                     value = _as_json(value)
                 except (TypeError, ValueError, RecursionError) as error:

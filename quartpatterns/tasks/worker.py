@@ -30,7 +30,7 @@ from quartpatterns.tasks.arq_format import (
     encode_result,
 )
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
-from quartpatterns.tasks.execution import Runner, escape_surrogates
+from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
@@ -343,10 +343,7 @@ class _Worker:
                 raise _StoppedError from error
             if running.cancelled == "revoked":
                 raise asyncio.CancelledError from None
-            # Nobody has cancelled the job, so the task has raised this itself.
-            text = str(error) or "the task raised it"
-            cause = error.__cause__ or error.__context__
-            raise asyncio.CancelledError(f"{text} ({cause!r})" if cause else text) from cause
+            raise own_cancellation(error) from error.__cause__ or error.__context__
 
     def _done(
         self,

@@ -213,7 +213,7 @@ async def test_failures(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     expected = {
         "value": "ValueError: too large",
         "exit": "SystemExit: 3",
-        "cancelled": "CancelledError: the job was revoked",
+        "cancelled": "CancelledError: the task raised it",
         "object": "TypeError: the result of task .* is not JSON",
     }
     async with shop.app.app_context():
