@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import time
 import weakref
@@ -274,7 +275,8 @@ class EagerQueue(Queue):
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
         if (job := self._find(id)) is not None:
-            job.result = replace(job.result, progress=_as_json(value))
+            progress = json.loads(json.dumps(value, allow_nan=False))
+            job.result = replace(job.result, progress=progress)
 
     def _find(self, id: str) -> EagerJob | None:
         return next((job for job in reversed(self.jobs) if job.id == id and job.stored), None)
