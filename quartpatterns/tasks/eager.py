@@ -43,7 +43,7 @@ from quartpatterns.tasks.arq_format import (
     encode_job,
 )
 from quartpatterns.tasks.execution import Runner, own_cancellation
-from quartpatterns.tasks.queue import Queue, Result, check_id, job_start, number_of_seconds
+from quartpatterns.tasks.queue import Queue, Result, check_expires, check_id, job_start
 from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.task import not_json_result
 
@@ -220,8 +220,7 @@ class EagerQueue(Queue):
         id = str(uuid4()) if task_id is None else check_id(task_id)
         start, kind = job_start(countdown, eta)
         seconds = start / 1000 - (time.time() if kind == "at" else 0)
-        if expires is not None and number_of_seconds("expires", expires) <= 0:
-            raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+        expires = None if expires is None else check_expires(expires)
         data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
         if self._find(id) is not None:
             return id

@@ -141,9 +141,7 @@ class Queue:
         """
         id = str(uuid4()) if task_id is None else check_id(task_id)
         start, kind = job_start(countdown, eta)
-        wait = self.settings.expires if expires is None else number_of_seconds("expires", expires)
-        if wait <= 0:
-            raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+        wait = self.settings.expires if expires is None else check_expires(expires)
         data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
         arguments: list[Any] = [
             self.arq_id(id),
@@ -318,6 +316,18 @@ def job_start(countdown: object, eta: object) -> tuple[float, str]:
     return max(
         0.0, number_of_seconds("countdown", 0 if countdown is None else countdown)
     ) * 1000, "in"
+
+
+def check_expires(expires: object) -> float:
+    """Return *expires* if it is a number of seconds that is more than 0.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN, too large, or not more than 0.
+    """
+    if (seconds := number_of_seconds("expires", expires)) <= 0:
+        raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+    return seconds
 
 
 def number_of_seconds(name: str, value: object) -> float:
