@@ -205,6 +205,10 @@ class Queue:
         """Return arq's id of the job *id*; it differs between applications on the same Redis."""
         return f"{self.settings.queue_name}:{id}"
 
+    def plain_id(self, arq_id: str) -> str:
+        """Return the id of the job that arq knows as *arq_id*."""
+        return arq_id.removeprefix(self.arq_id(""))
+
     @contextlib.asynccontextmanager
     async def _client(self) -> AsyncGenerator[_Client]:
         try:

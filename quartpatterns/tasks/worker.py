@@ -312,7 +312,9 @@ class _Worker:
             return _Outcome("retry", milliseconds=delay)
         except _StoppedError:
             logger.info("%s (%s) is queued again", job.id, call.name)
-            return None if self._runner.in_thread(self._plain_id(job)) else _Outcome("back")
+            return (
+                None if self._runner.in_thread(self._queue.plain_id(job.id)) else _Outcome("back")
+            )
         except BaseException as error:
             return self._done(running, task, call, error)
         return self._done(running, task, call, None, value)
@@ -326,7 +328,7 @@ class _Worker:
             TimeoutError: The task ran longer than its timeout.
             BaseException: What the function raised.
         """
-        job, id = running.job, self._plain_id(running.job)
+        job, id = running.job, self._queue.plain_id(running.job.id)
         current = self._runner.running_job(task, id, job.tries + 1, job.deliveries)
         if current.tries > current.max_tries:
             raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
@@ -381,9 +383,6 @@ class _Worker:
             logger.error(text, job.id, call.name, seconds, error, exc_info=error)
         self._counts["complete" if error is None else "failed"] += 1
         return _Outcome("done", data, round(self._queue.keep_result(task) * 1000))
-
-    def _plain_id(self, job: Claimed) -> str:
-        return job.id.removeprefix(self._queue.arq_id(""))
 
     # Writing outcomes
 
@@ -445,7 +444,7 @@ class _Worker:
                 if self._closed.is_set():
                     time.sleep(min(0.1, interval))
                     for job in jobs:
-                        if not self._runner.in_thread(self._plain_id(job)):
+                        if not self._runner.in_thread(self._queue.plain_id(job.id)):
                             redis.give_back(job.queue, job.id)
                             del self._running[job.id]
         redis.close()
