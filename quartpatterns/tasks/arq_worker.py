@@ -90,7 +90,7 @@ def _function(app: Quart, queue: Queue, task: Task[..., Any]) -> Function:
     runner = Runner(app, queue)
 
     async def run(ctx: dict[Any, Any], /, *args: Any, **kwargs: Any) -> Any:
-        id = str(ctx["job_id"]).removeprefix(queue.arq_id(""))
+        id = queue.plain_id(str(ctx["job_id"]))
         job = runner.running_job(task, id, ctx["job_try"], ctx["job_try"])
         result = await runner.call(task, job, args, kwargs)
         try:

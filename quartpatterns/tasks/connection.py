@@ -76,6 +76,7 @@ class WorkerConnection:
         self._worker = worker
         self._settings = settings
         self._burst = burst
+        self._address = display_address(settings.redis_url, default_port=6379)
         self._lost = False
         client = Redis(connection_pool=connection_pool(settings, max_connections=10))
         # redis-py's annotations mix synchronous and asynchronous results.
@@ -99,7 +100,6 @@ class WorkerConnection:
         Raises:
             TasksUnavailableError: Redis cannot be reached in a burst.
         """
-        address = display_address(self._settings.redis_url, default_port=6379)
         try:
             async with asyncio.timeout(self._settings.redis_timeout + wait):
                 result = await operation(*args)
@@ -108,12 +108,12 @@ class WorkerConnection:
                 raise TasksUnavailableError from error
             if not self._lost:
                 reason = str(error) or "no answer in time"
-                logger.warning("Redis at %s: %s; waiting for it", address, reason)
+                logger.warning("Redis at %s: %s; waiting for it", self._address, reason)
             self._lost = True
             await asyncio.sleep(RETRY_DELAY)
             return None
         if self._lost:
-            logger.warning("Redis at %s is back", address)
+            logger.warning("Redis at %s is back", self._address)
         self._lost = False
         return result
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import time
 import weakref
@@ -41,8 +42,8 @@ from quartpatterns.tasks.arq_format import (
     encode,
     encode_job,
 )
-from quartpatterns.tasks.execution import Runner
-from quartpatterns.tasks.queue import Queue, Result, check_id, job_start, number_of_seconds
+from quartpatterns.tasks.execution import Runner, own_cancellation
+from quartpatterns.tasks.queue import Queue, Result, check_expires, check_id, job_start
 from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.task import not_json_result
 
@@ -219,8 +220,7 @@ class EagerQueue(Queue):
         id = str(uuid4()) if task_id is None else check_id(task_id)
         start, kind = job_start(countdown, eta)
         seconds = start / 1000 - (time.time() if kind == "at" else 0)
-        if expires is not None and number_of_seconds("expires", expires) <= 0:
-            raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+        expires = None if expires is None else check_expires(expires)
         data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
         if self._find(id) is not None:
             return id
@@ -274,7 +274,7 @@ class EagerQueue(Queue):
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
         if (job := self._find(id)) is not None:
-            progress = decode(encode({"value": value}))["value"]
+            progress = json.loads(json.dumps(value, allow_nan=False))
             job.result = replace(job.result, progress=progress)
 
     def _find(self, id: str) -> EagerJob | None:
@@ -349,8 +349,12 @@ class EagerQueue(Queue):
                         value = await runner.call(task, running, call.args, call.kwargs)
                 except ArqRetry:
                     continue
+                except asyncio.CancelledError as error:
+                    if job.process is not None and job.process.cancelling():
+                        raise
+                    raise own_cancellation(error) from error.__cause__ or error.__context__
                 try:
-                    value = decode(encode({"value": value}))["value"]
+                    value = _as_json(value)
                 except (TypeError, ValueError, RecursionError) as error:
                     raise not_json_result(task, error) from error
                 self._end(job, None, value)
@@ -364,11 +368,10 @@ class EagerQueue(Queue):
     def _end(self, job: EagerJob, error: BaseException | None, value: Any = None) -> None:
         if error is not None:
             job.error = error
-            value = decode(encode({"value": error}))["value"]
+            value = _as_json(error)
             logger.error("job %s of task %s failed: %s", job.id, job.task, value, exc_info=error)
         job.result = Result(job.id, True, error is None, value, job.result.progress)
-        keep_result = self.tasks[job.task].keep_result
-        job.stored = (self.settings.keep_result if keep_result is None else keep_result) > 0
+        job.stored = self.keep_result(self.tasks[job.task]) > 0
 
     async def _note_pushed(self, app: Quart, **_: object) -> None:
         if (task := asyncio.current_task()) is not None:
@@ -394,6 +397,11 @@ class EagerQueue(Queue):
         is_own = pushed_by is None or pushed_by.done() or pushed_by is asyncio.current_task()
         if has_app_context() and not is_own:
             await self._run_all(self._deferred.pop(_current_g(), []))
+
+
+def _as_json(value: object) -> Any:
+    """Return *value* as one who reads it from the queue gets it."""
+    return decode(encode({"value": value}))["value"]
 
 
 def _current_g() -> Any:

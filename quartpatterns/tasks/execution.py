@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -17,7 +18,7 @@ from quartpatterns.tasks.jobs import Retry, RunningJob, retry_delay, running_job
 from quartpatterns.tasks.queue import Queue
 from quartpatterns.tasks.task import Task
 
-__all__ = ["Runner", "escape_surrogates"]
+__all__ = ["Runner", "escape_surrogates", "own_cancellation"]
 
 
 class Runner:
@@ -113,6 +114,13 @@ def _retries(job: RunningJob, errors: tuple[type[Exception], ...]) -> Generator[
         if retry.defer_score is None and isinstance(retry, Retry):
             retry.defer_score = round(retry_delay(job.tries) * 1000)
         raise
+
+
+def own_cancellation(error: asyncio.CancelledError) -> asyncio.CancelledError:
+    """Return the error of a job that nobody has cancelled: its task has raised *error* itself."""
+    text = str(error) or "the task raised it"
+    cause = error.__cause__ or error.__context__
+    return asyncio.CancelledError(f"{text} ({cause!r})" if cause else text)
 
 
 def escape_surrogates(record: logging.LogRecord) -> bool:

@@ -135,14 +135,13 @@ class Queue:
             task_id: The id of the job, which is checked.
             countdown: Seconds until the job may start.
             eta: The time from which the job may start.
-            expires: Seconds that the job may wait.
+            expires: Seconds from now that the job may wait. By default it may wait for those of the
+                setting, from its start.
             unique: Seconds in which no other job may use the id, even if this one has ended.
         """
         id = str(uuid4()) if task_id is None else check_id(task_id)
         start, kind = job_start(countdown, eta)
-        wait = self.settings.expires if expires is None else number_of_seconds("expires", expires)
-        if wait <= 0:
-            raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+        wait = self.settings.expires if expires is None else check_expires(expires)
         data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
         arguments: list[Any] = [
             self.arq_id(id),
@@ -150,6 +149,7 @@ class Queue:
             start,
             kind,
             round(wait * 1000),
+            "start" if expires is None else "now",
             round(unique * 1000),
         ]
         async with self._client() as client:
@@ -204,6 +204,10 @@ class Queue:
     def arq_id(self, id: str) -> str:
         """Return arq's id of the job *id*; it differs between applications on the same Redis."""
         return f"{self.settings.queue_name}:{id}"
+
+    def plain_id(self, arq_id: str) -> str:
+        """Return the id of the job that arq knows as *arq_id*."""
+        return arq_id.removeprefix(self.arq_id(""))
 
     @contextlib.asynccontextmanager
     async def _client(self) -> AsyncGenerator[_Client]:
@@ -316,6 +320,18 @@ def job_start(countdown: object, eta: object) -> tuple[float, str]:
     return max(
         0.0, number_of_seconds("countdown", 0 if countdown is None else countdown)
     ) * 1000, "in"
+
+
+def check_expires(expires: object) -> float:
+    """Return *expires* if it is a number of seconds that is more than 0.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN, too large, or not more than 0.
+    """
+    if (seconds := number_of_seconds("expires", expires)) <= 0:
+        raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
+    return seconds
 
 
 def number_of_seconds(name: str, value: object) -> float:

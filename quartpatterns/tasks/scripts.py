@@ -60,21 +60,23 @@ ENQUEUE = (
     _COMMON
     + """
 -- KEYS: the queue. ARGV, for each job: id, data, start, whether start is a time or a delay,
--- milliseconds to keep the data after the start, milliseconds in which no other job may use the id.
+-- milliseconds to keep the data, whether they count from the start or from now, milliseconds in
+-- which no other job may use the id.
 -- Return for each job whether it was queued.
 local queued, jobs = {}, 0
 local time = now()
-for i = 1, #ARGV, 6 do
+for i = 1, #ARGV, 7 do
   local id, data, start = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-  local unique = tonumber(ARGV[i + 5])
+  local unique = tonumber(ARGV[i + 6])
   local delay = ARGV[i + 3] == 'at' and math.max(0, start - time) or start
   local new = redis.call('EXISTS', JOB .. id, RESULT .. id) == 0
   if new and unique > 0 then
     new = redis.call('SET', RUN .. 'unique:' .. id, '1', 'NX', 'PX', unique)
   end
   if new then
-    redis.call('SET', JOB .. id, data, 'PX', math.ceil(delay + ARGV[i + 4]))
-    put(KEYS[1], time + delay + i / 6000, id)
+    local keep = ARGV[i + 4] + (ARGV[i + 5] == 'start' and delay or 0)
+    redis.call('SET', JOB .. id, data, 'PX', math.ceil(keep))
+    put(KEYS[1], time + delay + i / 7000, id)
     jobs = jobs + 1
   end
   queued[#queued + 1] = new and 1 or 0

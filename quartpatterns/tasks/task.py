@@ -121,8 +121,8 @@ class Task(Generic[P, R_co]):
                 has a stored result, no second one is queued; the returned handle is for the first.
             countdown: The seconds until the job may start. A negative number means now.
             eta: The time at which the job may start, instead of *countdown*. A past time means now.
-            expires: The seconds, more than 0, that the job may wait to be started for the first
-                time. It then fails instead.
+            expires: The seconds from now, more than 0, in which the job must be started for the
+                first time. Otherwise it fails.
 
         Raises:
             TypeError: The arguments do not fit the function, or one is not JSON.

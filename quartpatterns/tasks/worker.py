@@ -30,7 +30,7 @@ from quartpatterns.tasks.arq_format import (
     encode_result,
 )
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
-from quartpatterns.tasks.execution import Runner, escape_surrogates
+from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
@@ -312,7 +312,9 @@ class _Worker:
             return _Outcome("retry", milliseconds=delay)
         except _StoppedError:
             logger.info("%s (%s) is queued again", job.id, call.name)
-            return None if self._runner.in_thread(self._plain_id(job)) else _Outcome("back")
+            return (
+                None if self._runner.in_thread(self._queue.plain_id(job.id)) else _Outcome("back")
+            )
         except BaseException as error:
             return self._done(running, task, call, error)
         return self._done(running, task, call, None, value)
@@ -326,7 +328,7 @@ class _Worker:
             TimeoutError: The task ran longer than its timeout.
             BaseException: What the function raised.
         """
-        job, id = running.job, self._plain_id(running.job)
+        job, id = running.job, self._queue.plain_id(running.job.id)
         current = self._runner.running_job(task, id, job.tries + 1, job.deliveries)
         if current.tries > current.max_tries:
             raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
@@ -343,10 +345,7 @@ class _Worker:
                 raise _StoppedError from error
             if running.cancelled == "revoked":
                 raise asyncio.CancelledError from None
-            # Nobody has cancelled the job, so the task has raised this itself.
-            text = str(error) or "the task raised it"
-            cause = error.__cause__ or error.__context__
-            raise asyncio.CancelledError(f"{text} ({cause!r})" if cause else text) from cause
+            raise own_cancellation(error) from error.__cause__ or error.__context__
 
     def _done(
         self,
@@ -384,9 +383,6 @@ class _Worker:
             logger.error(text, job.id, call.name, seconds, error, exc_info=error)
         self._counts["complete" if error is None else "failed"] += 1
         return _Outcome("done", data, round(self._queue.keep_result(task) * 1000))
-
-    def _plain_id(self, job: Claimed) -> str:
-        return job.id.removeprefix(self._queue.arq_id(""))
 
     # Writing outcomes
 
@@ -448,7 +444,7 @@ class _Worker:
                 if self._closed.is_set():
                     time.sleep(min(0.1, interval))
                     for job in jobs:
-                        if not self._runner.in_thread(self._plain_id(job)):
+                        if not self._runner.in_thread(self._queue.plain_id(job.id)):
                             redis.give_back(job.queue, job.id)
                             del self._running[job.id]
         redis.close()

@@ -213,7 +213,7 @@ async def test_failures(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     expected = {
         "value": "ValueError: too large",
         "exit": "SystemExit: 3",
-        "cancelled": "CancelledError: the job was revoked",
+        "cancelled": "CancelledError: the task raised it",
         "object": "TypeError: the result of task .* is not JSON",
     }
     async with shop.app.app_context():
@@ -276,8 +276,9 @@ async def test_progress(shop: Shop) -> None:
     async def work() -> None:
         await current_job.update_progress({"done": (1, 2)})
         shop.seen.append((await shop.tasks.result(current_job.id)).progress)
-        with pytest.raises(TypeError):
-            await current_job.update_progress(object())
+        for value in (object(), ValueError("an error is no text here")):
+            with pytest.raises(TypeError, match="not JSON serializable"):
+                await current_job.update_progress(value)
 
     async with shop.app.app_context():
         job = await work.delay()

@@ -423,6 +423,25 @@ async def test_countdown_eta_expires(make_app: MakeApp) -> None:
         assert (await late.result()).value == "JobExecutionFailed: job expired"
 
 
+async def test_expires_before_its_time(make_app: MakeApp) -> None:
+    """``expires`` counts from the call, so a job whose ``countdown`` is longer never starts."""
+    app, tasks = make_app()
+    runs: list[int] = []
+
+    @tasks.task
+    async def work() -> None:
+        runs.append(1)
+
+    async with app.app_context():
+        eta = datetime.now(UTC) + timedelta(seconds=1.2)
+        jobs = [await work.apply_async(countdown=1.2, expires=1)]
+        jobs.append(await work.apply_async(eta=eta, expires=1))
+        await run_jobs(app)
+        values = [(await job.result()).value for job in jobs]
+    assert values == ["JobExecutionFailed: job expired"] * 2
+    assert runs == []
+
+
 async def test_expires_setting(make_app: MakeApp) -> None:
     """``TASKS_EXPIRES`` is the default of ``expires``."""
     app, tasks = make_app(TASKS_EXPIRES=0.01)

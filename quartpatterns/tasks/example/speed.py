@@ -34,12 +34,12 @@ from typing import Any
 
 import celery
 import click
-import psutil
 from quart import Quart
 from redis.asyncio import Redis
 
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import Process
+from quartpatterns.compare.resources import ProcessTree
 from quartpatterns.tasks import Tasks
 
 __all__ = ["Measurement", "main", "measure"]
@@ -211,13 +211,7 @@ def _measurement(jobs: int, seconds: float, cpu: float, delays: list[float]) -> 
 
 def _cpu_seconds(workers: list[Process]) -> float:
     """Return the CPU time that *workers* and their children have used."""
-    seconds = 0.0
-    for worker in workers:
-        parent = psutil.Process(worker.pid)
-        for process in [parent, *parent.children(recursive=True)]:
-            times = process.cpu_times()
-            seconds += times.user + times.system
-    return seconds
+    return sum(ProcessTree.of(worker.pid).cpu_seconds for worker in workers)
 
 
 @contextlib.asynccontextmanager
