@@ -46,10 +46,13 @@ async def test_view_runs_once_in_all_workers(site: dict[str, Any], tmp_path: Pat
         port = urlsplit(running.url).port
         assert port
         name = secrets.token_hex(4)
-        answers = await get_many(1000, port, f"/page/{name}")
+        answers = []
+        async with asyncio.timeout(50):
+            # One worker can be so quick that it takes the connections of all.
+            while len({answer.worker for answer in answers}) < 2:
+                answers += await get_many(1000, port, f"/page/{name}")
         recorded = await asyncio.to_thread(calls, site)
     assert {answer.status for answer in answers} == {200}
-    assert len({answer.worker for answer in answers}) > 1
     assert [call[0] for call in recorded] == [name]
     assert {answer.body for answer in answers} == {f"{name} by {recorded[0][1]}"}
 

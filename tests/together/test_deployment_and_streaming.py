@@ -261,19 +261,21 @@ def test_farewell(start: Start, command: str, app: str, path: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_socket(start: Start, command: str) -> None:
-    """A websocket says farewell and is closed with a code that lets the client come back."""
+    """A websocket says farewell and closes with a code after which clients come back."""
     server = start(command)
     upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
     with server.get("/socket", *upgrade, key) as client:
         read_until(client, b"\x81")
         server.stop()
-        # Granian ends before it has sent the code.
-        data = read_until(client, b"farewell" if command == "granian" else b"\x88\x02\x03")
-        # Uvicorn closes websockets itself, with 1012 (service restart).
-        assert b"farewell" in data or command == "uvicorn"
-        client.sendall(b"\x88\x82\0\0\0\0\x03\xe9")
-        read_all(client)
+        if command == "granian":  # It waits for no websocket, and may send nothing more.
+            read_all(client)
+        else:
+            data = read_until(client, b"\x88\x02\x03")
+            # Uvicorn closes websockets itself, with 1012 (service restart).
+            assert b"farewell" in data or command == "uvicorn"
+            client.sendall(b"\x88\x82\0\0\0\0\x03\xe9")
+            read_all(client)
     assert server.ended()
 
 
