@@ -33,6 +33,7 @@ with requires_extra("tasks", "arq", "redis"):
     )
     from quartpatterns.tasks.extension import Tasks
     from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
+    from quartpatterns.tasks.processes import ProcessLostError
     from quartpatterns.tasks.queue import Result, TasksUnavailableError
     from quartpatterns.tasks.settings import SETTINGS
     from quartpatterns.tasks.task import Task
@@ -44,6 +45,7 @@ __all__ = [
     "Group",
     "GroupJob",
     "Job",
+    "ProcessLostError",
     "Result",
     "Retry",
     "RunningJob",

@@ -40,6 +40,7 @@ __all__ = [
     "decode_job",
     "encode",
     "encode_job",
+    "encode_json",
     "encode_result",
     "error_text",
     "next_cron",
@@ -89,10 +90,7 @@ def encode_job(job: JobData) -> bytes:
     data["et"] = job.enqueued
     if job.then:
         data["then"] = job.then
-    try:
-        return json.dumps(data, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotJSONError(str(error)) from error
+    return encode_json(data)
 
 
 def decode_job(data: bytes) -> JobData:
@@ -145,6 +143,18 @@ def encode(data: dict[str, Any]) -> bytes:
     arq's default is pickle, which runs code when it is read.
     """
     return json.dumps(data, default=error_text, allow_nan=False).encode()
+
+
+def encode_json(data: dict[str, Any]) -> bytes:
+    """Return *data* as JSON.
+
+    Raises:
+        NotJSONError: A value cannot be written as JSON.
+    """
+    try:
+        return json.dumps(data, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotJSONError(str(error)) from error
 
 
 def decode(data: bytes) -> dict[str, Any]:

@@ -103,12 +103,13 @@ class Tasks:
                 maximum number of times that a job is started. ``keep_result`` is the seconds for
                 which its result is stored; 0 stores none. ``autoretry_for`` is a tuple of error
                 classes after which the job is started again, as after :exc:`Retry`. ``queue`` is
-                the name of a queue in ``TASKS_QUEUES``. The defaults are the settings of the
-                application.
+                the name of a queue in ``TASKS_QUEUES``. ``process=True`` runs a synchronous
+                function in a process, which a timeout or a revocation kills. The defaults are the
+                settings of the application.
 
         Raises:
             ValueError: Another task has this name, or an option is invalid.
-            TypeError: An option is unknown.
+            TypeError: An option is unknown, or an ``async def`` function has ``process=True``.
         """
         if unknown := options.keys() - TaskOptions.__annotations__:
             names = ", ".join(["name", *TaskOptions.__annotations__])

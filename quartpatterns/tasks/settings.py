@@ -42,6 +42,7 @@ class Settings:
     keep_result: float
     expires: float
     max_jobs: int
+    processes: int | None
     poll_delay: float
     lease: float
     shutdown_timeout: float
@@ -94,6 +95,7 @@ def read_settings(app: Quart) -> Settings:
         keep_result=read.seconds("TASKS_KEEP_RESULT", zero=True),
         expires=read.seconds("TASKS_EXPIRES"),
         max_jobs=read.count("TASKS_MAX_JOBS"),
+        processes=read.optional(read.count, "TASKS_PROCESSES"),
         poll_delay=read.seconds("TASKS_POLL_DELAY"),
         lease=read.seconds("TASKS_LEASE"),
         shutdown_timeout=read.seconds("TASKS_SHUTDOWN_TIMEOUT", zero=True),

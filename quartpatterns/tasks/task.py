@@ -36,6 +36,7 @@ class TaskOptions(TypedDict, total=False):
     keep_result: float | timedelta | None
     autoretry_for: tuple[type[Exception], ...]
     queue: str | None
+    process: bool
 
 
 class Schedule(TypedDict, total=False):
@@ -77,6 +78,11 @@ class Task(Generic[P, R_co]):
         self.keep_result = read.optional(read.seconds, "keep_result", zero=True)
         self.autoretry_for = options.get("autoretry_for", ())
         self.queue = read.optional(read.text, "queue")
+        self.process = bool(options.get("process", False))
+        if self.process and is_async(function):
+            raise TypeError(
+                f"the task {self.name} is async def: process=True is for synchronous functions"
+            )
         self._signature = inspect.signature(function)
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
         if is_async(function):

@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Sequence
@@ -32,11 +33,12 @@ from quartpatterns.tasks.arq_format import (
 )
 from quartpatterns.tasks.changes import Change
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
-from quartpatterns.tasks.execution import Runner, escape_surrogates
+from quartpatterns.tasks.execution import Runner, escape_surrogates, retries
+from quartpatterns.tasks.processes import ProcessPool
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
-__all__ = ["WorkerLostError", "run_worker", "serve_jobs"]
+__all__ = ["WorkerLostError", "run_supervised_worker", "run_worker", "serve_jobs"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 logger.addFilter(escape_surrogates)
@@ -63,6 +65,7 @@ async def run_worker(
     app: Quart,
     *,
     queues: Sequence[str] | None = None,
+    application: str | None = None,
     burst: bool = False,
     handle_signals: bool = True,
 ) -> None:
@@ -71,23 +74,56 @@ async def run_worker(
     Arguments:
         app: The application.
         queues: Names of queues, the most important first; by default all of ``TASKS_QUEUES``.
+        application: The name of the application, such as ``shop:create_app()``. The processes of
+            tasks with ``process=True`` load it.
         burst: Whether to stop as soon as the queues are empty.
         handle_signals: Whether SIGINT and SIGTERM stop the worker. Only the main thread can handle
             signals. A program that handles signals itself cancels the worker instead.
 
     Raises:
-        RuntimeError: The application has no tasks.
+        RuntimeError: The application has no tasks; or a task has ``process=True``, and
+            *application* is missing.
+        ProcessLostError: The application cannot start in a process.
         ValueError: ``TASKS_QUEUES`` does not contain a queue, or that of a task.
         TasksUnavailableError: *burst* is true, and Redis cannot be reached. If *burst* is false,
             the worker waits for Redis.
 
     .. versionadded:: 0.1
     """
-    await _Worker(app, queues=queues, burst=burst).serve(handle_signals=handle_signals)
+    pool = _process_pool(app, application)
+    await _Worker(app, queues=queues, burst=burst, processes=pool).serve(
+        handle_signals=handle_signals
+    )
+
+
+async def run_supervised_worker(
+    app: Quart, id: str, *, queues: Sequence[str] | None, application: str, burst: bool
+) -> None:
+    """Run a worker whose id its supervisor has chosen."""
+    pool = _process_pool(app, application)
+    await _Worker(app, id=id, queues=queues, burst=burst, processes=pool).serve()
+
+
+def _process_pool(app: Quart, application: str | None) -> ProcessPool | None:
+    """Return the processes for the tasks of *app* that need them."""
+    queue = queue_with_tasks(app)
+    names = sorted(name for name, task in queue.tasks.items() if task.process)
+    if not names:
+        return None
+    if application is None:
+        raise RuntimeError(
+            f"{', '.join(names)} run in processes, which load the application by its name: pass"
+            " application='module:app' to run_worker(), or start the command quartpatterns worker"
+        )
+    command = [sys.executable, "-m", "quartpatterns", "worker", application, "--process"]
+    return ProcessPool(command, queue.settings.processes or os.cpu_count() or 1)
 
 
 async def serve_jobs(app: Quart) -> None:
-    """Run a worker inside of an application that was started, until the caller is cancelled."""
+    """Run a worker inside of an application that was started, until the caller is cancelled.
+
+    Tasks with ``process=True`` run in threads.
+    """
     await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
@@ -143,19 +179,22 @@ class _Worker:
         self,
         app: Quart,
         *,
+        id: str | None = None,
         queues: Sequence[str] | None = None,
         burst: bool = False,
         lifespan: bool = True,
+        processes: ProcessPool | None = None,
     ) -> None:
         self._app = app
         self._lifespan = lifespan
+        self._processes = processes
         self._queue = queue_with_tasks(app)
         self._settings = settings = self._queue.settings
         self._queue_keys = settings.queue_keys(queues)
         for task in self._queue.tasks.values():
             settings.queue_key(task.queue)
         self._burst = burst
-        self._id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._id = id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._redis = WorkerConnection(self._id, settings, burst=burst)
         self._runner = Runner(app, self._queue)
         self._running: dict[str, _Running] = {}
@@ -183,6 +222,8 @@ class _Worker:
             if not self._stop_requested.is_set():
                 if self._lifespan:
                     await self._app.startup()
+                if self._processes:
+                    await self._processes.start()
                 logger.info("ready for the jobs of %s", ", ".join(self._queue_keys))
                 threading.Thread(
                     target=self._renew_leases, args=(loop,), name="task leases", daemon=True
@@ -228,6 +269,8 @@ class _Worker:
         finally:
             self._closed.set()
             try:
+                if self._processes:
+                    await self._processes.close()
                 if loops and self._lifespan:
                     await self._app.shutdown()
             finally:
@@ -359,6 +402,11 @@ class _Worker:
             raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
         limit = asyncio.timeout(self._settings.timeout if task.timeout is None else task.timeout)
         try:
+            if task.process and self._processes:
+                # The time of the task does not start before its process.
+                with retries(current, task.autoretry_for):
+                    async with self._processes.process() as process, limit:
+                        return await process.call(task, current, call.args, call.kwargs)
             async with limit:
                 return await self._runner.call(task, current, call.args, call.kwargs)
         except TimeoutError:
@@ -406,7 +454,7 @@ class _Worker:
         seconds = ended - running.started
         if error is None:
             logger.info("%s (%s) succeeded in %.3f s", job.id, call.name, seconds)
-        elif isinstance(error, ErrorText):
+        elif type(error) is ErrorText:
             logger.info("%s (%s) is not run: an earlier job failed: %s", job.id, call.name, error)
         else:
             text = "%s (%s) failed after %.3f s: %r"

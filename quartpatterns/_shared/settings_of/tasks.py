@@ -45,6 +45,12 @@ SETTINGS = Declarations(
         "TASKS_MAX_JOBS": Setting(
             int, 10, "Maximum number of jobs that a worker runs at the same time."
         ),
+        "TASKS_PROCESSES": Setting(
+            int | None,
+            None,
+            "Maximum number of processes that a worker starts for tasks with `process=True`; by"
+            " default the number of CPUs.",
+        ),
         "TASKS_POLL_DELAY": Setting(
             Seconds,
             1,
