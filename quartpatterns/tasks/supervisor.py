@@ -9,7 +9,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Sequence
@@ -208,7 +207,8 @@ def stop_with_parent() -> None:
     """Stop this process, as SIGTERM does, when the standard input ends: the supervisor has died."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        # sys.stdin has a lock, for which the interpreter would wait at its exit.
+        while os.read(0, 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -117,7 +117,7 @@ async def test_group(make_app: MakeApp, running: Running) -> None:
         job = await group(it.add.s(number, 1) for number in range(20)).delay()
         assert await job.wait() == list(range(1, 21))
         assert all(result.ready for result in await job.results())
-        assert await (await group([]).delay()).wait() == []  # type: ignore[var-annotated]
+        assert await (await group([]).delay()).wait() == []
 
 
 async def test_chord(make_app: MakeApp, running: Running) -> None:
@@ -127,8 +127,8 @@ async def test_chord(make_app: MakeApp, running: Running) -> None:
     async with running(app):
         job = await chord([it.add.s(n, n) for n in range(5)], it.total.s(more=100)).delay()
         assert await job.wait() == 120
-        job = await (group([it.twice.s(1), it.echo.s(3)]) | it.echo.s()).delay()
-        assert await job.wait() == [2, 3]
+        other = await (group([it.twice.s(1), it.echo.s(3)]) | it.echo.s()).delay()
+        assert await other.wait() == [2, 3]
         assert await (await chord([], it.echo.s()).delay()).wait() == []
         assert await (await chord([it.add.s(1, 1)], it.echo.si("done")).delay()).wait() == "done"
         assert it.calls.count("total") == 1
@@ -161,7 +161,7 @@ async def test_values(make_app: MakeApp, running: Running) -> None:
     """Values come through joins as JSON has them: texts, floats, empty lists and objects."""
     app, tasks = make_app()
     it = Shop(tasks)
-    values = [None, 1.5, 2**60, "é \ud800 \0 \"'\\", [], {}, [{"a": []}], True]
+    values: list[Any] = [None, 1.5, 2**60, "é \ud800 \0 \"'\\", [], {}, [{"a": []}], True]
     async with running(app):
         job = await chord([it.echo.s(value) for value in values], it.echo.s()).delay()
         assert await job.wait() == values

@@ -157,7 +157,8 @@ async def test_reload(make_app: MakeApp, start: Command, tmp_path: Path) -> None
     app, tasks = make_app()
 
     @tasks.task(name="version")
-    async def version() -> str: ...
+    async def version() -> str:
+        return "of the web process"
 
     module = tmp_path / "app" / "reloaded.py"
     module.parent.mkdir()
