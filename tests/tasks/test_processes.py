@@ -47,7 +47,7 @@ def app(
 async def worker(app: Quart) -> AsyncGenerator[asyncio.Task[None]]:
     """A worker in this process."""
     worker = asyncio.create_task(run_worker(app, application=NAME))
-    async with app.app_context(), asyncio.timeout(120):
+    async with app.app_context(), asyncio.timeout(600):
         yield worker
     worker.cancel()
     await asyncio.wait([worker])
