@@ -21,8 +21,19 @@ from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("tasks", "arq", "redis"):
     from quartpatterns.tasks.arq_worker import worker_settings
+    from quartpatterns.tasks.canvas import (
+        Chain,
+        Group,
+        GroupJob,
+        Signature,
+        Step,
+        chain,
+        chord,
+        group,
+    )
     from quartpatterns.tasks.extension import Tasks
     from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
+    from quartpatterns.tasks.processes import ProcessLostError
     from quartpatterns.tasks.queue import Result, TasksUnavailableError
     from quartpatterns.tasks.settings import SETTINGS
     from quartpatterns.tasks.task import Task
@@ -30,16 +41,25 @@ with requires_extra("tasks", "arq", "redis"):
 
 __all__ = [
     "SETTINGS",
+    "Chain",
+    "Group",
+    "GroupJob",
     "Job",
+    "ProcessLostError",
     "Result",
     "Retry",
     "RunningJob",
+    "Signature",
+    "Step",
     "Task",
     "TaskFailedError",
     "Tasks",
     "TasksUnavailableError",
     "WorkerLostError",
+    "chain",
+    "chord",
     "current_job",
+    "group",
     "run_worker",
     "worker_settings",
 ]

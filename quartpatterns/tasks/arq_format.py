@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from arq.constants import (
@@ -32,6 +32,7 @@ __all__ = [
     "RESULT_PREFIX",
     "TRIES_PREFIX",
     "ArqRetry",
+    "ErrorText",
     "JobData",
     "JobExecutionFailed",
     "NotJSONError",
@@ -39,7 +40,9 @@ __all__ = [
     "decode_job",
     "encode",
     "encode_job",
+    "encode_json",
     "encode_result",
+    "error_text",
     "next_cron",
     "to_unix_ms",
 ]
@@ -65,12 +68,16 @@ class JobData:
         args: The positional arguments.
         kwargs: The keyword arguments.
         enqueued: When it was queued, in milliseconds since 1970.
+        then: What follows when it has ended, as :mod:`quartpatterns.tasks.links` writes it.
+        error: The text of the error with which the job fails without being run, or ``None``.
     """
 
     name: str
     args: list[Any]
     kwargs: dict[str, Any]
     enqueued: int
+    then: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    error: str | None = None
 
 
 def encode_job(job: JobData) -> bytes:
@@ -79,11 +86,11 @@ def encode_job(job: JobData) -> bytes:
     Raises:
         NotJSONError: An argument cannot be written as JSON.
     """
-    data = {"t": None, "f": job.name, "a": job.args, "k": job.kwargs, "et": job.enqueued}
-    try:
-        return json.dumps(data, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotJSONError(str(error)) from error
+    data: dict[str, Any] = {"t": None, "f": job.name, "a": job.args, "k": job.kwargs}
+    data["et"] = job.enqueued
+    if job.then:
+        data["then"] = job.then
+    return encode_json(data)
 
 
 def decode_job(data: bytes) -> JobData:
@@ -94,7 +101,8 @@ def decode_job(data: bytes) -> JobData:
     """
     try:
         job = decode(data)
-        return JobData(job["f"], job["a"], job["k"], job["et"])
+        then, error = job.get("then", []), job.get("e")
+        return JobData(job["f"], job["a"], job["k"], job["et"], then, error)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"the data of the job cannot be read: {error!r}") from error
 
@@ -125,12 +133,28 @@ def encode_result(
         raise NotJSONError(str(error)) from error
 
 
+class ErrorText(Exception):  # noqa: N818 - not an error of its own
+    """An error of which only the text is left, such as ``ValueError: too large``."""
+
+
 def encode(data: dict[str, Any]) -> bytes:
     """Return *data* as JSON; an exception becomes its text.
 
     arq's default is pickle, which runs code when it is read.
     """
-    return json.dumps(data, default=_error_text, allow_nan=False).encode()
+    return json.dumps(data, default=error_text, allow_nan=False).encode()
+
+
+def encode_json(data: dict[str, Any]) -> bytes:
+    """Return *data* as JSON.
+
+    Raises:
+        NotJSONError: A value cannot be written as JSON.
+    """
+    try:
+        return json.dumps(data, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotJSONError(str(error)) from error
 
 
 def decode(data: bytes) -> dict[str, Any]:
@@ -144,9 +168,11 @@ _REASONS: dict[type[BaseException], str] = {
 }
 
 
-def _error_text(value: object) -> str:
+def error_text(value: object) -> str:
     """Return the value of a failed job: ``ValueError: too large``."""
     if not isinstance(value, BaseException):
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    if isinstance(value, ErrorText):
+        return str(value)
     text = str(value) or _REASONS.get(type(value), "")
     return f"{type(value).__name__}: {text}" if text else type(value).__name__

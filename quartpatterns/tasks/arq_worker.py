@@ -13,7 +13,7 @@ from redis.asyncio.connection import parse_url
 
 from quartpatterns.tasks.arq_format import decode, encode
 from quartpatterns.tasks.execution import Runner, escape_surrogates
-from quartpatterns.tasks.queue import Queue, connection_pool, queue_with_tasks
+from quartpatterns.tasks.queue import BUILT_IN, Queue, connection_pool, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
 __all__ = ["worker_settings"]
@@ -21,22 +21,28 @@ __all__ = ["worker_settings"]
 logger = logging.getLogger("quartpatterns.tasks")
 
 
-def worker_settings(app: Quart) -> dict[str, Any]:
+def worker_settings(app: Quart, queue_name: str | None = None) -> dict[str, Any]:
     """Return the settings of arq's worker for the tasks of *app*.
+
+    Arguments:
+        app: The application.
+        queue_name: The name of a queue in ``TASKS_QUEUES``, by default the default queue.
 
     Raises:
         RuntimeError: The application has no tasks.
+        ValueError: ``TASKS_QUEUES`` does not contain the queue.
 
     .. versionadded:: 0.1
     """
     queue = queue_with_tasks(app)
     settings = queue.settings
+    queue_key = settings.queue_key(queue_name)
     logging.getLogger("arq.worker").addFilter(escape_surrogates)
 
     async def start(ctx: dict[Any, Any]) -> None:
         await app.startup()
         ctx["app"] = app
-        logger.info("ready for the jobs of %s", settings.queue_name)
+        logger.info("ready for the jobs of %s", queue_key)
 
     async def stop(ctx: dict[Any, Any]) -> None:
         if ctx.pop("app", None):
@@ -46,13 +52,15 @@ def worker_settings(app: Quart) -> dict[str, Any]:
         connection_pool(settings, max_connections=settings.max_jobs + 5),
         job_serializer=encode,
         job_deserializer=decode,
-        default_queue_name=settings.queue_name,
+        default_queue_name=queue_key,
         expires_extra_ms=round(settings.expires * 1000),
     )
     return {
-        "functions": [_function(app, queue, task) for task in queue.tasks.values()],
+        "functions": [
+            _function(app, queue, task) for task in [*queue.tasks.values(), *BUILT_IN.values()]
+        ],
         "cron_jobs": [_cron_job(app, queue, task, times) for task, times in queue.schedule],
-        "queue_name": settings.queue_name,
+        "queue_name": queue_key,
         "redis_pool": redis,
         # Only `arq --check` reads this.
         "redis_settings": _redis_settings(settings.redis_url),

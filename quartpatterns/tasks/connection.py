@@ -8,13 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-import redis
 from redis.asyncio import Redis
 
 from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import scripts
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
-from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, connection_pool
+from quartpatterns.tasks.changes import Change, arguments
+from quartpatterns.tasks.queue import (
+    REDIS_ERRORS,
+    TasksUnavailableError,
+    connection_pool,
+    sync_client,
+)
 from quartpatterns.tasks.settings import Settings
 
 __all__ = ["Claim", "Claimed", "LeaseConnection", "WorkerConnection"]
@@ -39,6 +44,7 @@ class Claimed:
         deliveries: How often it was started, including this time.
         crashes: How many workers died while they ran it as their only suspect.
         suspect: 1 if a worker has died while the job ran, else 0.
+        expired: 1 if it has waited too long for its first start, else 0.
     """
 
     id: str
@@ -48,6 +54,7 @@ class Claimed:
     deliveries: int
     crashes: int
     suspect: int
+    expired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +141,19 @@ class WorkerConnection:
             ],
         )
 
-    async def finish(self, outcomes: Sequence[tuple[str, str, str, bytes, int]]) -> list[str]:
+    async def finish(
+        self, outcomes: Sequence[tuple[str, str, str, bytes, int, Sequence[Change]]]
+    ) -> list[str]:
         """Write *outcomes*, and return the ids of jobs that another worker runs.
 
         Arguments:
             outcomes: For each job its queue, id, ``done``, ``retry`` or ``back``, the data of its
-                result, and milliseconds.
+                result, milliseconds, and the changes that follow.
         """
-        lost = await self._finish([], [self._worker, *(part for one in outcomes for part in one)])
+        row: list[Any] = [self._worker]
+        for *about, changes in outcomes:
+            row += [*about, len(changes), *arguments(changes)]
+        lost = await self._finish([], row)
         return [_text(id) for id in lost]
 
     async def hand_over(self, ids: Sequence[str]) -> None:
@@ -157,13 +169,18 @@ class WorkerConnection:
         """Return the number of jobs in *queues*, waiting and running."""
         return sum([await self._redis.zcard(queue) for queue in queues])
 
-    async def report(self, queue: str, text: str, seconds: float) -> None:
-        """Store that the worker is alive, as arq does."""
-        await self._redis.psetex(queue + HEALTH_CHECK_SUFFIX, round(seconds * 1000), text)
+    async def report(self, queues: Sequence[str], text: str, seconds: float) -> None:
+        """Store for each of *queues* that the worker is alive, as arq does."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for queue in queues:
+                pipe.psetex(queue + HEALTH_CHECK_SUFFIX, round(seconds * 1000), text)
+            await pipe.execute()
 
-    async def delete_report(self, queue: str) -> None:
-        """Delete what :meth:`report` has stored."""
-        await self._redis.delete(queue + HEALTH_CHECK_SUFFIX)
+    async def delete_report(self, queues: Sequence[str], text: str) -> None:
+        """Delete what :meth:`report` has stored, unless another worker has done so since."""
+        for queue in queues:
+            if await self._redis.get(queue + HEALTH_CHECK_SUFFIX) == text.encode():
+                await self._redis.delete(queue + HEALTH_CHECK_SUFFIX)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -185,14 +202,10 @@ class LeaseConnection:
     def __init__(self, worker: str, settings: Settings, timeout: float) -> None:
         self._worker = worker
         self._lease = round(settings.lease * 1000)
-        self._redis: Any = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
-            settings.redis_url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            encoding_errors="surrogatepass",
-        )
+        self._redis = sync_client(settings, timeout)
         self._renew = self._redis.register_script(scripts.RENEW)
         self._finish = self._redis.register_script(scripts.FINISH)
+        self._release = self._redis.register_script(scripts.RELEASE)
 
     def renew(self, jobs: Sequence[tuple[str, str]]) -> list[str]:
         """Renew the leases of *jobs*, each a queue and an id; return those another worker runs."""
@@ -201,7 +214,11 @@ class LeaseConnection:
 
     def give_back(self, queue: str, id: str) -> None:
         """Let another worker start the job *id*."""
-        self._finish([], [self._worker, queue, id, "back", b"", 0])
+        self._finish([], [self._worker, queue, id, "back", b"", 0, 0])
+
+    def release(self, queues: Sequence[str]) -> list[str]:
+        """End the leases of the worker, whose process has ended; return the ids of its jobs."""
+        return [_text(id) for id in self._release(queues, [self._worker, self._lease])]
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+import weakref
+from collections.abc import Callable, Iterable, Set
 from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 
 from quart import Quart, current_app
 
 from quartpatterns.tasks.arq_worker import worker_settings
+from quartpatterns.tasks.canvas import Step, enqueue, enqueue_sync
 from quartpatterns.tasks.eager import EagerQueue
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import Queue, Result, queue_of
@@ -49,6 +51,7 @@ class Tasks:
     def __init__(self, app: Quart | None = None) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._schedule: list[tuple[Task[..., Any], dict[str, Any]]] = []
+        self._apps: list[weakref.ref[Quart]] = []
         if app is not None:
             self.init_app(app)
 
@@ -71,6 +74,7 @@ class Tasks:
             app.extensions["tasks"] = eager
         else:
             app.extensions["tasks"] = Queue(app, self._tasks, self._schedule)
+        self._apps.append(weakref.ref(app))
 
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
@@ -98,12 +102,14 @@ class Tasks:
             options: ``timeout`` is the maximum seconds that the task may run. ``max_tries`` is the
                 maximum number of times that a job is started. ``keep_result`` is the seconds for
                 which its result is stored; 0 stores none. ``autoretry_for`` is a tuple of error
-                classes after which the job is started again, as after :exc:`Retry`. The defaults
-                are the settings of the application.
+                classes after which the job is started again, as after :exc:`Retry`. ``queue`` is
+                the name of a queue in ``TASKS_QUEUES``. ``process=True`` runs a synchronous
+                function in a process, which a timeout or a revocation kills. The defaults are the
+                settings of the application.
 
         Raises:
             ValueError: Another task has this name, or an option is invalid.
-            TypeError: An option is unknown.
+            TypeError: An option is unknown, or an ``async def`` function has ``process=True``.
         """
         if unknown := options.keys() - TaskOptions.__annotations__:
             names = ", ".join(["name", *TaskOptions.__annotations__])
@@ -112,7 +118,7 @@ class Tasks:
             )
 
         def register(function: Callable[..., Any]) -> Task[..., Any]:
-            return self._register(Task(function, name, options))
+            return self._register(Task(function, name, options, self._apps))
 
         return register if function is None else register(function)
 
@@ -165,6 +171,32 @@ class Tasks:
         """
         return await queue_of(current_app).result(id)
 
+    async def enqueue(self, calls: Iterable[Step[R]]) -> list[Job[R]]:
+        """Queue many calls in one round trip. It needs an application context.
+
+        ``await tasks.enqueue(resize.s(id) for id in ids)``. Up to 10,000 jobs are one round trip.
+
+        Arguments:
+            calls: Signatures, which :meth:`Task.s` and its ``set`` return, or chains.
+
+        Returns:
+            The jobs, in the order of the calls.
+
+        Raises:
+            TypeError: The arguments of a call do not fit, or are not JSON. Nothing is queued.
+            ValueError: An option of a call is invalid. Nothing is queued.
+            TasksUnavailableError: Redis cannot be reached.
+        """
+        return await enqueue(calls)
+
+    def enqueue_sync(self, calls: Iterable[Step[R]]) -> list[Job[R]]:
+        """Do the same in a synchronous view or task, in a thread, or in a script.
+
+        Raises:
+            RuntimeError: The thread runs an event loop, which this would block.
+        """
+        return enqueue_sync(calls)
+
     def job(self, id: str) -> Job[Any]:
         """Return a handle for the job *id*, to wait for it or to revoke it.
 
@@ -172,7 +204,7 @@ class Tasks:
         """
         return Job(id)
 
-    def worker_settings(self, app: Quart) -> dict[str, Any]:
+    def worker_settings(self, app: Quart, queue: str | None = None) -> dict[str, Any]:
         """Return the settings with which arq's own command runs the tasks of *app*.
 
         .. code-block:: python
@@ -180,6 +212,11 @@ class Tasks:
             WorkerSettings = tasks.worker_settings(create_app())
 
         ``arq module.WorkerSettings`` then runs the tasks. In contrast to ``quartpatterns worker``,
-        this worker exits if Redis stops, and the jobs of a worker that dies are restarted later.
+        this worker exits if Redis stops, the jobs of a worker that dies are restarted later, and
+        it has one queue.
+
+        Arguments:
+            app: The application.
+            queue: The name of the queue, by default ``default``.
         """
-        return worker_settings(app)
+        return worker_settings(app, queue)

@@ -15,6 +15,8 @@ from quartpatterns.tasks.arq_format import ArqRetry
 from quartpatterns.tasks.queue import Result, queue_of
 
 __all__ = [
+    "FIRST_WAIT",
+    "LONGEST_WAIT",
     "Job",
     "Retry",
     "RunningJob",
@@ -123,6 +125,17 @@ class RunningJob:
             ValueError: *value* contains NaN or infinity.
         """
         await queue_of(current_app).update_progress(self.id, value)
+
+    def update_progress_sync(self, value: object) -> None:
+        """Do the same in a synchronous task.
+
+        Raises:
+            RuntimeError: The thread runs an event loop, which this would block.
+            TasksUnavailableError: Redis cannot be reached.
+            TypeError: *value* has a type that cannot be converted to JSON.
+            ValueError: *value* contains NaN or infinity.
+        """
+        queue_of(current_app).update_progress_sync(self.id, value)
 
 
 running_job: ContextVar[RunningJob] = ContextVar("quartpatterns.tasks.running_job")

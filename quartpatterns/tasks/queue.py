@@ -7,13 +7,15 @@ import contextlib
 import json
 import logging
 import math
+import threading
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 from uuid import uuid4
 
+import redis
 from quart import Quart
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -24,8 +26,9 @@ from redis.exceptions import RedisError
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.unavailable import ServiceUnavailableError
 from quartpatterns._shared.urls import display_address
-from quartpatterns.tasks import arq_format, scripts
+from quartpatterns.tasks import arq_format, links, scripts
 from quartpatterns.tasks.arq_format import JobData, decode, encode_job, encode_result
+from quartpatterns.tasks.changes import Change, Enqueue, arguments
 from quartpatterns.tasks.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ __all__ = [
     "Result",
     "TasksUnavailableError",
     "connection_pool",
+    "refuse_event_loop",
+    "sync_client",
     "queue_of",
     "queue_with_tasks",
 ]
@@ -50,6 +55,10 @@ PROGRESS_KEY_PREFIX = "arq:progress:"
 MAX_ID_BYTES = 512
 MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years. Redis cannot store every time that a float can be."""
+
+
+BUILT_IN: dict[str, Task[..., Any]] = {}
+"""Tasks that each worker knows; :mod:`quartpatterns.tasks.task` fills it."""
 
 
 class TasksUnavailableError(ServiceUnavailableError):
@@ -90,6 +99,18 @@ class Result:
     progress: Any = None
 
 
+class CallOptions(TypedDict, total=False):
+    """The options of :meth:`Queue.call`."""
+
+    task_id: str | None
+    countdown: float | None
+    eta: datetime | None
+    expires: float | None
+    queue: str | None
+    unique: float
+    then: Sequence[dict[str, Any]]
+
+
 class Queue:
     """The queue of one application, with one Redis client for each event loop.
 
@@ -112,9 +133,23 @@ class Queue:
         self.tasks = tasks
         self.schedule = schedule
         self._clients = LoopBound(lambda: _Client(settings), _Client.close)
+        self._sync_client: Any = None
+        self._sync_lock = threading.Lock()
         app.after_serving(self._clients.close)
 
     async def enqueue(
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        **options: Unpack[CallOptions],
+    ) -> str:
+        """Queue a call of the task *name*, and return the id of the job; see :meth:`call`."""
+        call = self.call(name, args, kwargs, **options)
+        await self.apply([call])
+        return call.id
+
+    def call(
         self,
         name: str,
         args: Sequence[Any],
@@ -124,9 +159,11 @@ class Queue:
         countdown: float | None = None,
         eta: datetime | None = None,
         expires: float | None = None,
+        queue: str | None = None,
         unique: float = 0,
-    ) -> str:
-        """Queue a call of the task *name*, and return the id of the job.
+        then: Sequence[dict[str, Any]] = (),
+    ) -> Enqueue:
+        """Return the change that queues a call of the task *name*.
 
         Arguments:
             name: The name of the task.
@@ -137,24 +174,43 @@ class Queue:
             eta: The time from which the job may start.
             expires: Seconds from now that the job may wait. By default it may wait for those of the
                 setting, from its start.
+            queue: The name of a queue; by default that of the task.
             unique: Seconds in which no other job may use the id, even if this one has ended.
+            then: What follows when the job has ended.
         """
         id = str(uuid4()) if task_id is None else check_id(task_id)
         start, kind = job_start(countdown, eta)
         wait = self.settings.expires if expires is None else check_expires(expires)
-        data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
-        arguments: list[Any] = [
-            self.arq_id(id),
-            data,
-            start,
-            kind,
-            round(wait * 1000),
-            "start" if expires is None else "now",
-            round(unique * 1000),
-        ]
+        if queue is None and (task := self.task(name)) is not None:
+            queue = task.queue
+        now = round(time.time() * 1000)
+        return Enqueue(
+            queue=self.settings.queue_key(queue),
+            id=id,
+            arq_id=self.arq_id(id),
+            data=encode_job(JobData(name, list(args), dict(kwargs), now, list(then))),
+            start=start,
+            kind=kind,
+            wait=round(wait * 1000),
+            expires=expires,
+            unique=round(unique * 1000),
+            linked=bool(then),
+        )
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Make *changes*, in one step and in one round trip."""
         async with self._client() as client:
-            await client.enqueue([self.settings.queue_name], arguments)
-        return id
+            await client.enqueue([], arguments(changes))
+
+    def apply_sync(self, changes: Sequence[Change]) -> None:
+        """Make *changes* in a thread, or in a program without an event loop.
+
+        Raises:
+            RuntimeError: The thread runs an event loop, which this would block.
+        """
+        refuse_event_loop()
+        with self._sync() as client:
+            client.register_script(scripts.ENQUEUE)([], arguments(changes))
 
     async def result(self, id: str, *, must_exist: bool = False) -> Result:
         """Return the state of the job *id*.
@@ -162,32 +218,55 @@ class Queue:
         Raises:
             LookupError: The job does not exist, and *must_exist* is true.
         """
-        arq_id = self.arq_id(id)
+        return (await self.results([id], must_exist=must_exist))[0]
+
+    async def results(self, ids: Sequence[str], *, must_exist: bool = False) -> list[Result]:
+        """Return the states of the jobs *ids* at one moment.
+
+        Raises:
+            LookupError: One of them does not exist, and *must_exist* is true.
+        """
+        arq_ids = [self.arq_id(id) for id in ids]
+        prefixes = (arq_format.RESULT_PREFIX, PROGRESS_KEY_PREFIX, scripts.EXPECTED_PREFIX)
+        keys = [prefix + arq_id for arq_id in arq_ids for prefix in prefixes]
+        queues = self.settings.queue_keys()
         async with self._client() as client, client.redis.pipeline(transaction=True) as pipe:
-            pipe.mget(arq_format.RESULT_PREFIX + arq_id, PROGRESS_KEY_PREFIX + arq_id)
-            pipe.zscore(self.settings.queue_name, arq_id)
-            (data, progress_data), score = cast("Any", await pipe.execute())
-        progress = json.loads(progress_data) if progress_data else None
-        if data:
-            job = decode(data)
-            return Result(id, True, job["s"], job["r"], progress)
-        if must_exist and score is None:
-            raise LookupError(
-                f"no job {id!r}: the id is wrong, or the result has expired (TASKS_KEEP_RESULT)"
-            )
-        return Result(id, progress=progress)
+            pipe.mget(keys)
+            for queue in queues:
+                pipe.zmscore(queue, arq_ids)
+            found, *scores = cast("Any", await pipe.execute())
+        results: list[Result] = []
+        for index, (id, waits) in enumerate(zip(ids, zip(*scores, strict=True), strict=True)):
+            data, progress_data, expected = found[3 * index : 3 * index + 3]
+            progress = json.loads(progress_data) if progress_data else None
+            if data:
+                job = decode(data)
+                results.append(Result(id, True, job["s"], job["r"], progress))
+            elif must_exist and not expected and all(score is None for score in waits):
+                raise LookupError(
+                    f"no job {id!r}: the id is wrong, or the result has expired (TASKS_KEEP_RESULT)"
+                )
+            else:
+                results.append(Result(id, progress=progress))
+        return results
 
     async def revoke(self, id: str) -> bool:
-        """Cancel the job *id*; return False if it is not in the queue."""
-        arq_id, queue_name = self.arq_id(id), self.settings.queue_name
+        """Cancel the job *id*; return False if it is not in a queue."""
+        arq_id = self.arq_id(id)
         now = round(time.time() * 1000)
         async with self._client() as client:
             data = await client.redis.get(arq_format.JOB_PREFIX + arq_id)
             job = arq_format.decode_job(data) if data else JobData("", [], {}, now)
             error = asyncio.CancelledError()
-            result = encode_result(job, arq_id, queue_name, 0, False, error, now, now)
-            keep = round(self.keep_result(self.tasks.get(job.name)) * 1000)
-            return bool(await client.revoke([queue_name], [arq_id, result, keep]))
+            result = encode_result(job, arq_id, self.settings.queue_name, 0, False, error, now, now)
+            keep = round(self.keep_result(self.task(job.name)) * 1000)
+            changes = links.after_error(self, job.then, arq_format.error_text(error))
+            keys, row = self.settings.queue_keys(), [arq_id, result, keep, *arguments(changes)]
+            return bool(await client.revoke(keys, row))
+
+    def task(self, name: str) -> Task[..., Any] | None:
+        """Return the task *name* that a worker can run, or ``None``."""
+        return self.tasks.get(name) or BUILT_IN.get(name)
 
     def keep_result(self, task: Task[..., Any] | None) -> float:
         """Return the seconds that the result of *task* is kept."""
@@ -201,6 +280,14 @@ class Queue:
         async with self._client() as client:
             await client.redis.set(key, data, px=round(milliseconds))
 
+    def update_progress_sync(self, id: str, value: object) -> None:
+        """Store *value* as the progress of the job *id*, in a thread."""
+        refuse_event_loop()
+        data = json.dumps(value, allow_nan=False)
+        key, milliseconds = PROGRESS_KEY_PREFIX + self.arq_id(id), self.settings.expires * 1000
+        with self._sync() as client:
+            client.set(key, data, px=round(milliseconds))
+
     def arq_id(self, id: str) -> str:
         """Return arq's id of the job *id*; it differs between applications on the same Redis."""
         return f"{self.settings.queue_name}:{id}"
@@ -209,15 +296,31 @@ class Queue:
         """Return the id of the job that arq knows as *arq_id*."""
         return arq_id.removeprefix(self.arq_id(""))
 
+    @contextlib.contextmanager
+    def _sync(self) -> Generator[Any]:
+        """Return a synchronous client, which all threads of the process share."""
+        with self._sync_lock:
+            if self._sync_client is None:
+                self._sync_client = sync_client(self.settings, self.settings.redis_timeout)
+            client = self._sync_client
+        try:
+            yield client
+        except REDIS_ERRORS as error:
+            self._log(error)
+            raise TasksUnavailableError from error
+
     @contextlib.asynccontextmanager
     async def _client(self) -> AsyncGenerator[_Client]:
         try:
             async with asyncio.timeout(self.settings.redis_timeout):
                 yield self._clients.get()
         except REDIS_ERRORS as error:
-            address = display_address(self.settings.redis_url, default_port=6379)
-            logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
+            self._log(error)
             raise TasksUnavailableError from error
+
+    def _log(self, error: BaseException) -> None:
+        address = display_address(self.settings.redis_url, default_port=6379)
+        logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
 
 
 class _Client:
@@ -288,6 +391,38 @@ def connection_pool(
         encoding_errors="surrogatepass",
         retry=Retry(NoBackoff(), retries),
         retry_on_error=[RedisConnectionError] if retries else [],
+    )
+
+
+def sync_client(settings: Settings, timeout: float) -> Any:
+    """Return a synchronous client for Redis; it connects when it is first used.
+
+    Arguments:
+        settings: The settings.
+        timeout: Seconds to wait for an answer.
+    """
+    # Untyped: redis-py's annotations mix synchronous and asynchronous results.
+    client: Any = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+        settings.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        encoding_errors="surrogatepass",
+    )
+    return client
+
+
+def refuse_event_loop() -> None:
+    """Raise an error if the thread runs an event loop.
+
+    Raises:
+        RuntimeError: It does.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "a function that ends with _sync would block the event loop: await the one without _sync"
     )
 
 

@@ -9,7 +9,12 @@ Keys in Redis, besides those of arq:
   it. ``deliveries`` counts how often it was started. ``suspect`` is 1 if a worker died while the
   job ran. ``alone`` is 1 if it is the only suspect that its worker runs. ``crashes`` counts the
   workers that died while it was the only suspect. ``handover`` is 1 if its worker has said that it
-  stops.
+  stops. ``deadline`` is the time until which a job on which others depend has to be started.
+* ``tasks:join:ID`` is a hash about a job that waits for the values of others: its data ``before``
+  and ``after`` the list of the values, which are in ``v1``, ``v2`` and so on, and how many are
+  ``left``.
+* ``tasks:expected:ID`` exists until a job is queued that depends on others. It is ``revoked`` if it
+  must not run then.
 * ``QUEUE:wake`` is a list: a worker that waits for jobs takes an item from it.
 * ``tasks:revoked:WORKER`` is a list of the jobs that a worker has to cancel.
 """
@@ -29,6 +34,7 @@ __all__ = [
     "ENQUEUE",
     "FINISH",
     "HAND_OVER",
+    "RELEASE",
     "RENEW",
     "REVOKE",
     "revoked_key",
@@ -36,6 +42,8 @@ __all__ = [
 ]
 
 RUN_PREFIX = "tasks:run:"
+JOIN_PREFIX = "tasks:join:"
+EXPECTED_PREFIX = "tasks:expected:"
 REVOKED_PREFIX = "tasks:revoked:"
 
 _COMMON = f"""
@@ -53,36 +61,100 @@ local function wake(queue, jobs)
 end
 local JOB, RESULT, TRIES = '{JOB_PREFIX}', '{RESULT_PREFIX}', '{TRIES_PREFIX}'
 local LEASE, RUN, ABORTED = '{IN_PROGRESS_PREFIX}', '{RUN_PREFIX}', '{ABORTED}'
-local REVOKED = '{REVOKED_PREFIX}'
+local REVOKED, JOIN, EXPECTED = '{REVOKED_PREFIX}', '{JOIN_PREFIX}', '{EXPECTED_PREFIX}'
 """
 
-ENQUEUE = (
+_CHANGES = (
     _COMMON
     + """
--- KEYS: the queue. ARGV, for each job: id, data, start, whether start is a time or a delay,
--- milliseconds to keep the data, whether they count from the start or from now, milliseconds in
--- which no other job may use the id.
--- Return for each job whether it was queued.
-local queued, jobs = {}, 0
-local time = now()
-for i = 1, #ARGV, 7 do
-  local id, data, start = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-  local unique = tonumber(ARGV[i + 6])
-  local delay = ARGV[i + 3] == 'at' and math.max(0, start - time) or start
-  local new = redis.call('EXISTS', JOB .. id, RESULT .. id) == 0
-  if new and unique > 0 then
-    new = redis.call('SET', RUN .. 'unique:' .. id, '1', 'NX', 'PX', unique)
-  end
-  if new then
-    local keep = ARGV[i + 4] + (ARGV[i + 5] == 'start' and delay or 0)
-    redis.call('SET', JOB .. id, data, 'PX', math.ceil(keep))
-    put(KEYS[1], time + delay + i / 7000, id)
-    jobs = jobs + 1
-  end
-  queued[#queued + 1] = new and 1 or 0
+-- Make the changes in ARGV from index first, ten arguments for each; ``changes.py`` explains them.
+-- Return for each one that queues a job whether it was queued.
+local function failed(data, error)
+  return '{"e": ' .. error .. ', ' .. string.sub(data, 2)
 end
-wake(KEYS[1], jobs)
-return queued
+local function enqueue(queue, id, data, due, keep, unique, linked)
+  if redis.call('EXISTS', JOB .. id, RESULT .. id) == 1 then return 0 end
+  if unique > 0 and not redis.call('SET', RUN .. 'unique:' .. id, '1', 'NX', 'PX', unique) then
+    return 0
+  end
+  if linked then
+    if redis.call('GET', EXPECTED .. id) == 'revoked' then
+      data = failed(data, '"CancelledError: the job was revoked"')
+    end
+    redis.call('DEL', EXPECTED .. id)
+    redis.call('SET', JOB .. id, data)
+    redis.call('HSET', RUN .. id, 'deadline', string.format('%d', now() + keep))
+  else
+    redis.call('SET', JOB .. id, data, 'PX', math.ceil(keep))
+  end
+  put(queue, due, id)
+  return 1
+end
+local function values_of(join, count)
+  local values = {}
+  for first = 1, count, 1000 do
+    local names = {}
+    for i = first, math.min(count, first + 999) do names[#names + 1] = 'v' .. i end
+    for _, value in ipairs(redis.call('HMGET', join, unpack(names))) do
+      values[#values + 1] = value
+    end
+  end
+  return '[' .. table.concat(values, ', ') .. ']'
+end
+local function make_changes(first, last)
+  local queued, woken, time = {}, {}, now()
+  local function count(queue, number)
+    woken[queue] = (woken[queue] or 0) + number
+  end
+  -- A join ends once: its hash is deleted when its job is queued.
+  local function end_join(join, error)
+    local about = redis.call('HMGET', join, 'queue', 'id', 'before', 'after', 'wait', 'values', 'n')
+    local data = about[3]
+    if about[6] == '1' then
+      data = data .. (error and '[]' or values_of(join, tonumber(about[7]))) .. about[4]
+    end
+    if error then data = failed(data, error) end
+    redis.call('DEL', join)
+    count(about[1], enqueue(about[1], about[2], data, time, tonumber(about[5]), 0, true))
+  end
+  for i = first, last, 10 do
+    local name, a, b, c, d, e, f, g, h, k = unpack(ARGV, i, i + 9)
+    if name == 'enqueue' then
+      local delay = tonumber(d)
+      if e == 'at' then delay = math.max(0, delay - time) end
+      local due = time + delay + (i - first) / 10000
+      local keep = f + (g == 'start' and delay or 0)
+      local new = enqueue(a, b, c, due, keep, tonumber(h), k == '1')
+      count(a, new)
+      queued[#queued + 1] = new
+    elseif name == 'join' then
+      redis.call('HSET', JOIN .. a, 'n', b, 'left', b, 'values', c, 'queue', d, 'id', e,
+        'before', f, 'after', g, 'wait', h)
+    elseif name == 'value' then
+      local join = JOIN .. a
+      if redis.call('EXISTS', join) == 1 and redis.call('HSETNX', join, 'v' .. b, c) == 1 then
+        if redis.call('HINCRBY', join, 'left', -1) == 0 then end_join(join) end
+      end
+    elseif name == 'error' then
+      if redis.call('EXISTS', JOIN .. a) == 1 then end_join(JOIN .. a, b) end
+    elseif name == 'result' then
+      redis.call('DEL', EXPECTED .. a)
+      if tonumber(c) > 0 then redis.call('SET', RESULT .. a, b, 'PX', c) end
+    elseif name == 'expect' then
+      redis.call('SET', EXPECTED .. a, '1', 'PX', b)
+    end
+  end
+  for queue, number in pairs(woken) do wake(queue, number) end
+  return queued
+end
+"""
+)
+
+ENQUEUE = (
+    _CHANGES
+    + """
+-- ARGV: changes.
+return make_changes(1, #ARGV)
 """
 )
 
@@ -92,7 +164,7 @@ CLAIM = (
 -- KEYS: the queues, the most important first. ARGV: the worker, the lease in milliseconds, the
 -- number of jobs, whether one of them may be a suspect.
 -- Return the milliseconds until the next job is due (or -1), then for each job its id, queue, data,
--- tries, deliveries, crashes, and whether it is a suspect.
+-- tries, deliveries, crashes, whether it is a suspect, and whether it has waited too long.
 local worker, lease, free = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local suspect_allowed = ARGV[4] == '1'
 local time = now()
@@ -100,7 +172,8 @@ local claimed, next_due = {}, -1
 
 local function claim(queue, id)
   if redis.call('EXISTS', LEASE .. id) == 1 then return false end
-  local run = redis.call('HMGET', RUN .. id, 'worker', 'alone', 'crashes', 'suspect', 'handover')
+  local run = redis.call('HMGET', RUN .. id, 'worker', 'alone', 'crashes', 'suspect', 'handover',
+    'deadline')
   local crashes, suspect = tonumber(run[3] or 0), run[4] == '1'
   if run[1] and run[5] ~= '1' then
     suspect = true
@@ -113,10 +186,12 @@ local function claim(queue, id)
   put(queue, time + lease, id)
   local data = redis.call('GET', JOB .. id)
   if data then redis.call('PERSIST', JOB .. id) end
+  if run[6] then redis.call('HDEL', RUN .. id, 'deadline') end
   if suspect then suspect_allowed = false end
   claimed[#claimed + 1] = {
     id, queue, data or '', tonumber(redis.call('GET', TRIES .. id) or 0),
     redis.call('HINCRBY', RUN .. id, 'deliveries', 1), crashes, suspect and 1 or 0,
+    run[6] and tonumber(run[6]) < time and 1 or 0,
   }
   free = free - 1
   return true
@@ -167,28 +242,34 @@ return lost
 )
 
 FINISH = (
-    _COMMON
+    _CHANGES
     + """
--- ARGV: the worker, then for each job its queue, id, what to do, data of the result, milliseconds.
---   'done': the job has ended. Keep the result for so long; for 0, keep none.
+-- ARGV: the worker, then for each job its queue, id, what to do, data of the result, milliseconds,
+-- the number of changes, and the changes.
+--   'done': the job has ended. Keep the result for so long; for 0, keep none. Make the changes.
 --   'retry': start it again after so long, and count a try.
 --   'back': another worker may start it now.
 -- Return the ids of the jobs that another worker runs, which are not changed.
 local worker, lost = ARGV[1], {}
 local time = now()
-for i = 2, #ARGV, 5 do
-  local queue, id, action, data, ms = unpack(ARGV, i, i + 4)
-  ms = tonumber(ms)
+local i = 2
+while i <= #ARGV do
+  local queue, id, action, data, ms, changes = unpack(ARGV, i, i + 5)
+  local first, last = i + 6, i + 5 + 10 * changes
+  i, ms = last + 1, tonumber(ms)
   local owner = redis.call('HGET', RUN .. id, 'worker')
   if owner and owner ~= worker then
     lost[#lost + 1] = id
   elseif action == 'done' then
+    -- If this outcome was written before, by this worker or another, the job has no data any more.
+    local first_time = redis.call('EXISTS', JOB .. id) == 1
     if ms > 0 then redis.call('SET', RESULT .. id, data, 'PX', ms) end
     -- A worker runs one suspect at a time, so the next one has waited for this.
     if redis.call('HGET', RUN .. id, 'suspect') == '1' then wake(queue, 1) end
     redis.call('DEL', JOB .. id, TRIES .. id, LEASE .. id, RUN .. id)
     redis.call('ZREM', queue, id)
     redis.call('ZREM', ABORTED, id)
+    if first_time and first <= last then make_changes(first, last) end
   elseif owner then
     redis.call('DEL', LEASE .. id)
     redis.call('HDEL', RUN .. id, 'worker', 'alone')
@@ -221,26 +302,54 @@ end
 )
 
 REVOKE = (
+    _CHANGES
+    + """
+-- KEYS: the queues. ARGV: the id, the data of the result, milliseconds to keep it, changes.
+-- Return whether the job waits or runs. One that waits ends now. One that runs is cancelled by
+-- its worker. One that will be queued later ends then.
+local id = ARGV[1]
+for _, queue in ipairs(KEYS) do
+  if redis.call('ZSCORE', queue, id) then
+    if redis.call('EXISTS', LEASE .. id) == 1 then
+      local worker = redis.call('HGET', RUN .. id, 'worker')
+      redis.call('ZADD', ABORTED, string.format('%d', now()), id)
+      if worker then
+        redis.call('RPUSH', REVOKED .. worker, id)
+        redis.call('PEXPIRE', REVOKED .. worker, 60000)
+      end
+    else
+      if tonumber(ARGV[3]) > 0 then redis.call('SET', RESULT .. id, ARGV[2], 'PX', ARGV[3]) end
+      redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id)
+      redis.call('ZREM', queue, id)
+      make_changes(4, #ARGV)
+    end
+    return 1
+  end
+end
+if redis.call('SET', EXPECTED .. id, 'revoked', 'XX', 'KEEPTTL') then return 1 end
+return 0
+"""
+)
+
+RELEASE = (
     _COMMON
     + """
--- KEYS: the queue. ARGV: the id, the data of the result, milliseconds to keep it.
--- Return whether the job is in the queue. One that waits ends now. One that runs is cancelled by
--- its worker.
-local queue, id = KEYS[1], ARGV[1]
-if not redis.call('ZSCORE', queue, id) then return 0 end
-if redis.call('EXISTS', LEASE .. id) == 1 then
-  local worker = redis.call('HGET', RUN .. id, 'worker')
-  redis.call('ZADD', ABORTED, string.format('%d', now()), id)
-  if worker then
-    redis.call('RPUSH', REVOKED .. worker, id)
-    redis.call('PEXPIRE', REVOKED .. worker, 60000)
+-- KEYS: the queues. ARGV: a worker whose process has ended, its lease in milliseconds.
+-- End the leases of its jobs, as time would. Return their ids.
+local worker, time, released = ARGV[1], now(), {}
+for _, queue in ipairs(KEYS) do
+  -- The score of a job that runs is the end of its lease, which is not over yet.
+  local from, to = string.format('(%.3f', time), string.format('%.3f', time + ARGV[2])
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', queue, from, to)) do
+    if redis.call('GET', LEASE .. id) == worker then
+      redis.call('DEL', LEASE .. id)
+      put(queue, time, id)
+      released[#released + 1] = id
+    end
   end
-else
-  if tonumber(ARGV[3]) > 0 then redis.call('SET', RESULT .. id, ARGV[2], 'PX', ARGV[3]) end
-  redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id)
-  redis.call('ZREM', queue, id)
+  if #released > 0 then wake(queue, #released) end
 end
-return 1
+return released
 """
 )
 

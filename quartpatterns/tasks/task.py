@@ -5,19 +5,23 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
-from quart import current_app
+from quart import Quart, current_app, has_app_context
 
 from quartpatterns._shared.calling import is_async, mark_async
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns.tasks.arq_format import NotJSONError
+from quartpatterns.tasks.canvas import Signature
+from quartpatterns.tasks.changes import Enqueue
 from quartpatterns.tasks.jobs import Job
-from quartpatterns.tasks.queue import queue_of
+from quartpatterns.tasks.links import COLLECT
+from quartpatterns.tasks.queue import BUILT_IN, Queue, queue_of
 
-__all__ = ["TaskOptions", "Task", "not_json_result"]
+__all__ = ["Schedule", "TaskOptions", "Task", "not_json_result"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -31,13 +35,18 @@ class TaskOptions(TypedDict, total=False):
     max_tries: int | None
     keep_result: float | timedelta | None
     autoretry_for: tuple[type[Exception], ...]
+    queue: str | None
+    process: bool
 
 
-class _Schedule(TypedDict, total=False):
+class Schedule(TypedDict, total=False):
+    """The options of a call; :meth:`Task.apply_async` explains them."""
+
     task_id: str | None
     countdown: float | None
     eta: datetime | None
     expires: float | None
+    queue: str | None
 
 
 class Task(Generic[P, R_co]):
@@ -52,8 +61,15 @@ class Task(Generic[P, R_co]):
 
     __name__: str
 
-    def __init__(self, function: Callable[P, R_co], name: str | None, options: TaskOptions) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R_co],
+        name: str | None,
+        options: TaskOptions,
+        apps: Sequence[weakref.ref[Quart]] = (),
+    ) -> None:
         self.function = function
+        self.apps = apps
         self.origin = f"{function.__module__}.{function.__qualname__}"
         self.name = name or self.origin
         read = SettingsReader(options, dict.fromkeys(TaskOptions.__annotations__))
@@ -61,6 +77,12 @@ class Task(Generic[P, R_co]):
         self.max_tries = read.optional(read.count, "max_tries")
         self.keep_result = read.optional(read.seconds, "keep_result", zero=True)
         self.autoretry_for = options.get("autoretry_for", ())
+        self.queue = read.optional(read.text, "queue")
+        self.process = bool(options.get("process", False))
+        if self.process and is_async(function):
+            raise TypeError(
+                f"the task {self.name} is async def: process=True is for synchronous functions"
+            )
         self._signature = inspect.signature(function)
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
         if is_async(function):
@@ -93,63 +115,139 @@ class Task(Generic[P, R_co]):
         self: Task[P, Coroutine[Any, Any, T]],
         args: Sequence[Any] = ...,
         kwargs: Mapping[str, Any] | None = ...,
-        **when: Unpack[_Schedule],
+        **when: Unpack[Schedule],
     ) -> Job[T]: ...
     @overload
     async def apply_async(
         self: Task[P, T],
         args: Sequence[Any] = ...,
         kwargs: Mapping[str, Any] | None = ...,
-        **when: Unpack[_Schedule],
+        **when: Unpack[Schedule],
     ) -> Job[T]: ...
     async def apply_async(
         self,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        *,
-        task_id: str | None = None,
-        countdown: float | None = None,
-        eta: datetime | None = None,
-        expires: float | None = None,
+        **when: Unpack[Schedule],
     ) -> Job[Any]:
         """Queue a call of the function with options. It needs an application context.
 
         Arguments:
             args: The positional arguments of the function.
             kwargs: The keyword arguments of the function.
-            task_id: The id of the job, up to 512 bytes. If a job with this id is in the queue or
-                has a stored result, no second one is queued; the returned handle is for the first.
-            countdown: The seconds until the job may start. A negative number means now.
-            eta: The time at which the job may start, instead of *countdown*. A past time means now.
-            expires: The seconds from now, more than 0, in which the job must be started for the
-                first time. Otherwise it fails.
+            when: ``task_id`` is the id of the job, up to 512 bytes. If a job with this id is in a
+                queue or has a stored result, no second one is queued; the returned handle is for
+                the first. ``countdown`` is the seconds until the job may start; a negative number
+                means now. ``eta`` is the time at which the job may start, instead of a countdown; a
+                past time means now. ``expires`` is the seconds from now, more than 0, in which the
+                job must be started for the first time; otherwise it fails. ``queue`` is the name of
+                a queue in ``TASKS_QUEUES``, instead of that of the task.
 
         Raises:
             TypeError: The arguments do not fit the function, or one is not JSON.
-            ValueError: An option is invalid, such as a negative *expires*.
+            ValueError: An option is invalid, such as a negative *expires* or an unknown queue.
             TasksUnavailableError: Redis cannot be reached.
         """
-        kwargs = kwargs or {}
-        bound = self._signature.bind(*args, **kwargs)
-        try:
-            id = await queue_of(current_app).enqueue(
-                self.name,
-                args,
-                kwargs,
-                task_id=task_id,
-                countdown=countdown,
-                eta=eta,
-                expires=expires,
+        queue = queue_of(current_app)
+        call = self.call(queue, args, kwargs or {}, when)
+        await queue.apply([call])
+        return Job(call.id)
+
+    @overload
+    def delay_sync(
+        self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+    @overload
+    def delay_sync(self: Task[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]: ...
+    def delay_sync(self: Task[P, Any], *args: P.args, **kwargs: P.kwargs) -> Job[Any]:
+        """Do what :meth:`delay` does, in a synchronous view or task, in a thread, or in a script.
+
+        Without an application context it uses the application of the :class:`Tasks` object.
+
+        Raises:
+            RuntimeError: The thread runs an event loop, which this would block; or there is no
+                application context, and the number of applications is not one.
+            TypeError: The arguments do not fit the function, or one is not JSON.
+            TasksUnavailableError: Redis cannot be reached.
+        """
+        queue = self.sync_queue()
+        call = self.call(queue, args, kwargs, {})
+        queue.apply_sync([call])
+        return Job(call.id)
+
+    @overload
+    def s(self: Task[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> Signature[T]: ...
+    @overload
+    def s(self: Task[..., T], *args: Any, **kwargs: Any) -> Signature[T]: ...
+    def s(self: Task[..., Any], *args: Any, **kwargs: Any) -> Signature[Any]:
+        """Return a signature: a call that a chain or a group can contain.
+
+        In a chain the call gets the value of the step before it as its first argument.
+        """
+        return Signature(self, args, kwargs)
+
+    @overload
+    def si(
+        self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Signature[T]: ...
+    @overload
+    def si(self: Task[P, T], *args: P.args, **kwargs: P.kwargs) -> Signature[T]: ...
+    def si(self: Task[P, Any], *args: P.args, **kwargs: P.kwargs) -> Signature[Any]:
+        """Return a signature that ignores the value of the step before it."""
+        return Signature(self, args, kwargs, immutable=True)
+
+    def sync_queue(self) -> Queue:
+        """Return the queue of the current application, or else of the only one with this task.
+
+        Raises:
+            RuntimeError: There is no application context, and the number of applications is not
+                one.
+        """
+        if has_app_context():
+            return queue_of(current_app)
+        apps = {app for reference in self.apps if (app := reference()) is not None}
+        if len(apps) != 1:
+            raise RuntimeError(
+                f"{len(apps)} applications have the task {self.name}: without an application"
+                " context, _sync functions need exactly one"
             )
+        return queue_of(apps.pop())
+
+    def call(
+        self,
+        queue: Queue,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: Schedule,
+    ) -> Enqueue:
+        """Return the change that queues a call of the function.
+
+        Raises:
+            TypeError: The arguments do not fit the function, or one is not JSON.
+            ValueError: An option is invalid.
+        """
+        if unknown := options.keys() - Schedule.__annotations__:
+            names = ", ".join(Schedule.__annotations__)
+            raise TypeError(f"unknown options: {', '.join(sorted(unknown))}; they are {names}")
+        self._signature.bind(*args, **kwargs)
+        try:
+            return queue.call(self.name, args, kwargs, **options)
         except NotJSONError:
-            for name, value in bound.arguments.items():
-                require_json(
-                    value,
-                    f"argument {name!r} of task {self.name}",
-                    "pass an id, and load the object in the task",
-                )
+            self.check_arguments(args, kwargs)
             raise
-        return Job(id)
+
+    def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise an error if a call of the function cannot be queued with these arguments.
+
+        Raises:
+            TypeError: They do not fit the function, or one is not JSON.
+        """
+        for name, value in self._signature.bind(*args, **kwargs).arguments.items():
+            require_json(
+                value,
+                f"argument {name!r} of task {self.name}",
+                "pass an id, and load the object in the task",
+            )
 
 
 def require_json(value: object, what: str, advice: str) -> None:
@@ -175,3 +273,11 @@ def not_json_result(task: Task[..., Any] | None, error: Exception) -> TypeError:
     return TypeError(
         f"the result of task {name} is not JSON ({error}): return an id, or text and numbers"
     )
+
+
+async def _collect(values: list[Any]) -> list[Any]:
+    """Return the values of a group, for the links that follow it."""
+    return values
+
+
+BUILT_IN[COLLECT] = Task(_collect, COLLECT, {})

@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Sequence
@@ -20,21 +21,24 @@ from typing import Any, Literal
 from quart import Quart
 
 from quartpatterns._shared.cleanup import finish
-from quartpatterns.tasks import arq_format, scripts
+from quartpatterns.tasks import arq_format, links, scripts
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
+    ErrorText,
     JobData,
     JobExecutionFailed,
     NotJSONError,
     decode_job,
     encode_result,
 )
+from quartpatterns.tasks.changes import Change
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
-from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation
+from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation, retries
+from quartpatterns.tasks.processes import ProcessPool
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
-__all__ = ["WorkerLostError", "run_worker", "serve_jobs"]
+__all__ = ["WorkerLostError", "run_supervised_worker", "run_worker", "serve_jobs"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 logger.addFilter(escape_surrogates)
@@ -57,27 +61,69 @@ class WorkerLostError(Exception):
     """
 
 
-async def run_worker(app: Quart, *, burst: bool = False, handle_signals: bool = True) -> None:
+async def run_worker(
+    app: Quart,
+    *,
+    queues: Sequence[str] | None = None,
+    application: str | None = None,
+    burst: bool = False,
+    handle_signals: bool = True,
+) -> None:
     """Run a worker for the tasks of *app* until a signal arrives or the caller is cancelled.
 
     Arguments:
         app: The application.
-        burst: Whether to stop as soon as the queue is empty.
+        queues: Names of queues, the most important first; by default all of ``TASKS_QUEUES``.
+        application: The name of the application, such as ``shop:create_app()``. The processes of
+            tasks with ``process=True`` load it.
+        burst: Whether to stop as soon as the queues are empty.
         handle_signals: Whether SIGINT and SIGTERM stop the worker. Only the main thread can handle
             signals. A program that handles signals itself cancels the worker instead.
 
     Raises:
-        RuntimeError: The application has no tasks.
+        RuntimeError: The application has no tasks; or a task has ``process=True``, and
+            *application* is missing.
+        ProcessLostError: The application cannot start in a process.
+        ValueError: ``TASKS_QUEUES`` does not contain a queue, or that of a task.
         TasksUnavailableError: *burst* is true, and Redis cannot be reached. If *burst* is false,
             the worker waits for Redis.
 
     .. versionadded:: 0.1
     """
-    await _Worker(app, burst=burst).serve(handle_signals=handle_signals)
+    pool = _process_pool(app, application)
+    await _Worker(app, queues=queues, burst=burst, processes=pool).serve(
+        handle_signals=handle_signals
+    )
+
+
+async def run_supervised_worker(
+    app: Quart, id: str, *, queues: Sequence[str] | None, application: str, burst: bool
+) -> None:
+    """Run a worker whose id its supervisor has chosen."""
+    pool = _process_pool(app, application)
+    await _Worker(app, id=id, queues=queues, burst=burst, processes=pool).serve()
+
+
+def _process_pool(app: Quart, application: str | None) -> ProcessPool | None:
+    """Return the processes for the tasks of *app* that need them."""
+    queue = queue_with_tasks(app)
+    names = sorted(name for name, task in queue.tasks.items() if task.process)
+    if not names:
+        return None
+    if application is None:
+        raise RuntimeError(
+            f"{', '.join(names)} run in processes, which load the application by its name: pass"
+            " application='module:app' to run_worker(), or start the command quartpatterns worker"
+        )
+    command = [sys.executable, "-m", "quartpatterns", "worker", application, "--process"]
+    return ProcessPool(command, queue.settings.processes or os.cpu_count() or 1)
 
 
 async def serve_jobs(app: Quart) -> None:
-    """Run a worker inside of an application that was started, until the caller is cancelled."""
+    """Run a worker inside of an application that was started, until the caller is cancelled.
+
+    Tasks with ``process=True`` run in threads.
+    """
     await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
@@ -106,11 +152,13 @@ class _Outcome:
         action: ``done``, ``retry`` or ``back``.
         data: The data of the result.
         milliseconds: How long to keep the result, or to wait for the next try.
+        changes: What follows when the job has ended.
     """
 
     action: Literal["done", "retry", "back"]
     data: bytes = b""
     milliseconds: int = 0
+    changes: Sequence[Change] = ()
 
 
 class _Worker:
@@ -127,13 +175,26 @@ class _Worker:
       queued again. A second signal ends the process at once.
     """
 
-    def __init__(self, app: Quart, *, burst: bool = False, lifespan: bool = True) -> None:
+    def __init__(
+        self,
+        app: Quart,
+        *,
+        id: str | None = None,
+        queues: Sequence[str] | None = None,
+        burst: bool = False,
+        lifespan: bool = True,
+        processes: ProcessPool | None = None,
+    ) -> None:
         self._app = app
         self._lifespan = lifespan
+        self._processes = processes
         self._queue = queue_with_tasks(app)
         self._settings = settings = self._queue.settings
+        self._queue_keys = settings.queue_keys(queues)
+        for task in self._queue.tasks.values():
+            settings.queue_key(task.queue)
         self._burst = burst
-        self._id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._id = id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._redis = WorkerConnection(self._id, settings, burst=burst)
         self._runner = Runner(app, self._queue)
         self._running: dict[str, _Running] = {}
@@ -142,6 +203,7 @@ class _Worker:
         self._ended = asyncio.Event()
         self._slot_free = asyncio.Event()
         self._counts = dict.fromkeys(("complete", "failed", "retried"), 0)
+        self._report_text = ""
         self._stopping = False
         self._stop_requested = asyncio.Event()
         self._closed = threading.Event()
@@ -160,7 +222,9 @@ class _Worker:
             if not self._stop_requested.is_set():
                 if self._lifespan:
                     await self._app.startup()
-                logger.info("ready for the jobs of %s", self._settings.queue_name)
+                if self._processes:
+                    await self._processes.start()
+                logger.info("ready for the jobs of %s", ", ".join(self._queue_keys))
                 threading.Thread(
                     target=self._renew_leases, args=(loop,), name="task leases", daemon=True
                 ).start()
@@ -201,10 +265,12 @@ class _Worker:
                 await asyncio.wait(loops)
                 with contextlib.suppress(*REDIS_ERRORS):
                     async with asyncio.timeout(self._settings.redis_timeout):
-                        await self._redis.delete_report(self._settings.queue_name)
+                        await self._redis.delete_report(self._queue_keys, self._report_text)
         finally:
             self._closed.set()
             try:
+                if self._processes:
+                    await self._processes.close()
                 if loops and self._lifespan:
                     await self._app.shutdown()
             finally:
@@ -240,7 +306,7 @@ class _Worker:
 
     async def _claim(self) -> None:
         """Start jobs; return when the queue is empty in a burst."""
-        queues = [self._settings.queue_name]
+        queues = self._queue_keys
         while True:
             free = self._settings.max_jobs - len(self._active)
             if free <= 0:
@@ -299,7 +365,11 @@ class _Worker:
             if not job.data:
                 raise JobExecutionFailed("job expired")
             call = decode_job(job.data)
-            task = self._queue.tasks.get(call.name)
+            task = self._queue.task(call.name)
+            if job.expired:
+                raise JobExecutionFailed("job expired")
+            if call.error is not None:
+                raise ErrorText(call.error)
             if task is None:
                 raise JobExecutionFailed(f"function {call.name!r} not found")
             if job.crashes >= self._settings.max_crashes:
@@ -334,6 +404,11 @@ class _Worker:
             raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
         limit = asyncio.timeout(self._settings.timeout if task.timeout is None else task.timeout)
         try:
+            if task.process and self._processes:
+                # The time of the task does not start before its process.
+                with retries(current, task.autoretry_for):
+                    async with self._processes.process() as process, limit:
+                        return await process.call(task, current, call.args, call.kwargs)
             async with limit:
                 return await self._runner.call(task, current, call.args, call.kwargs)
         except TimeoutError:
@@ -378,11 +453,26 @@ class _Worker:
         seconds = ended - running.started
         if error is None:
             logger.info("%s (%s) succeeded in %.3f s", job.id, call.name, seconds)
+        elif type(error) is ErrorText:
+            logger.info("%s (%s) is not run: an earlier job failed: %s", job.id, call.name, error)
         else:
             text = "%s (%s) failed after %.3f s: %r"
             logger.error(text, job.id, call.name, seconds, error, exc_info=error)
         self._counts["complete" if error is None else "failed"] += 1
-        return _Outcome("done", data, round(self._queue.keep_result(task) * 1000))
+        keep = round(self._queue.keep_result(task) * 1000)
+        return _Outcome("done", data, keep, self._links(call, error, value))
+
+    def _links(self, call: JobData, error: BaseException | None, value: object) -> list[Change]:
+        """Return the changes that follow when a job has ended."""
+        if not call.then:
+            return []
+        if error is None:
+            try:
+                return links.after_value(self._queue, call.then, value)
+            except ValueError as wrong:
+                logger.error("what follows %s cannot be queued: %s", call.name, wrong)
+                error = wrong
+        return links.after_error(self._queue, call.then, arq_format.error_text(error))
 
     # Writing outcomes
 
@@ -398,7 +488,14 @@ class _Worker:
         batch = list(self._outcomes.items())[:BATCH]
         lost = await self._redis.finish(
             [
-                (self._running[id].job.queue, id, one.action, one.data, one.milliseconds)
+                (
+                    self._running[id].job.queue,
+                    id,
+                    one.action,
+                    one.data,
+                    one.milliseconds,
+                    one.changes,
+                )
                 for id, one in batch
             ]
         )
@@ -475,8 +572,11 @@ class _Worker:
         while True:
             counts = " ".join(f"j_{name}={count}" for name, count in self._counts.items())
             text = f"{datetime.now():%b-%d %H:%M:%S} {counts} j_ongoing={len(self._running)}"
-            queue = self._settings.queue_name
-            await self._redis.attempt(self._redis.report, queue, text, HEALTH_INTERVAL + 1)
+            self._report_text = f"{text} worker={self._id}"
+            seconds = HEALTH_INTERVAL + 1
+            await self._redis.attempt(
+                self._redis.report, self._queue_keys, self._report_text, seconds
+            )
             await asyncio.sleep(HEALTH_INTERVAL)
 
 

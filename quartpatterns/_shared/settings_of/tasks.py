@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quartpatterns._shared.declarations import Declarations, Seconds, Setting
+from quartpatterns._shared.declarations import Declarations, Seconds, Setting, Strings
 
 __all__ = ["SETTINGS"]
 
@@ -17,6 +17,11 @@ SETTINGS = Declarations(
             "Name of the queue; by default `tasks:` and the application's name. Each application on"
             " the same Redis needs its own name. The web process and its workers need the same"
             " name.",
+        ),
+        "TASKS_QUEUES": Setting(
+            Strings,
+            ["default"],
+            "Names of the queues, the most important first. `default` must be one of them.",
         ),
         "TASKS_TIMEOUT": Setting(Seconds, 300, "How long a task may run."),
         "TASKS_MAX_TRIES": Setting(
@@ -39,6 +44,12 @@ SETTINGS = Declarations(
         ),
         "TASKS_MAX_JOBS": Setting(
             int, 10, "Maximum number of jobs that a worker runs at the same time."
+        ),
+        "TASKS_PROCESSES": Setting(
+            int | None,
+            None,
+            "Maximum number of processes that a worker starts for tasks with `process=True`; by"
+            " default the number of CPUs.",
         ),
         "TASKS_POLL_DELAY": Setting(
             Seconds,
