@@ -15,7 +15,7 @@ from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.applications import load_application
 from quartpatterns.tasks import TasksUnavailableError, run_worker
 
-__all__ = ["command"]
+__all__ = ["command", "load_with_tasks"]
 
 EXIT_TIMEOUT = 1.0
 """Seconds that threads which tasks have started have to end, after the worker has."""
@@ -55,7 +55,7 @@ def command(name: str, burst: bool, verbose: bool) -> None:
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(message)s",
     )
-    app = _load(name)
+    app = load_with_tasks(name)
     try:
         asyncio.run(_run(app, burst=burst))
     except TasksUnavailableError as error:
@@ -78,7 +78,12 @@ def _exit() -> None:
     os._exit(0)
 
 
-def _load(name: str) -> Quart:
+def load_with_tasks(name: str) -> Quart:
+    """Return the application MODULE:APP.
+
+    Raises:
+        UsageProblem: It is no Quart application with tasks in Redis.
+    """
     app = load_application(name)
     if not isinstance(app, Quart):
         raise UsageProblem(f"{name} is not a Quart application but {type(app).__name__}")

@@ -24,6 +24,9 @@ from arq.utils import to_unix_ms
 from arq.worker import JobExecutionFailed
 from arq.worker import Retry as ArqRetry
 
+from quartpatterns._shared import tagged_json
+from quartpatterns.tasks.signing import JobSigner
+
 __all__ = [
     "ABORTED",
     "HEALTH_CHECK_SUFFIX",
@@ -37,9 +40,12 @@ __all__ = [
     "NotJSONError",
     "decode",
     "decode_job",
+    "dumps",
     "encode",
     "encode_job",
     "encode_result",
+    "error_text",
+    "loads",
     "next_cron",
     "to_unix_ms",
 ]
@@ -73,30 +79,45 @@ class JobData:
     enqueued: int
 
 
-def encode_job(job: JobData) -> bytes:
+def encode_job(job: JobData, id: str = "", signer: JobSigner | None = None) -> bytes:
     """Return the data of *job*.
+
+    Arguments:
+        job: The job.
+        id: Its id in arq, which the signature covers.
+        signer: What signs it, if ``TASKS_SIGNED`` is set.
 
     Raises:
         NotJSONError: An argument cannot be written as JSON.
     """
     data = {"t": None, "f": job.name, "a": job.args, "k": job.kwargs, "et": job.enqueued}
-    try:
-        return json.dumps(data, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotJSONError(str(error)) from error
+    if signer is None:
+        return dumps(data)
+    return signer.sign(dumps(data | {"id": id}))
 
 
-def decode_job(data: bytes) -> JobData:
+def decode_job(data: bytes, id: str = "", signer: JobSigner | None = None) -> JobData:
     """Return the job in *data*.
+
+    Arguments:
+        data: The data.
+        id: The id in arq of the job.
+        signer: What checks the signature, if ``TASKS_SIGNED`` is set.
 
     Raises:
         ValueError: The data was not written by :func:`encode_job`.
+        JobSignatureError: It was not signed with a key of the application, or for another job.
     """
+    if signer is not None:
+        signer.check(data)
     try:
         job = decode(data)
-        return JobData(job["f"], job["a"], job["k"], job["et"])
+        call = JobData(job["f"], list(job["a"]), dict(job["k"]), job["et"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"the data of the job cannot be read: {error!r}") from error
+    if signer is not None:
+        signer.check_id(job.get("id"), id)
+    return call
 
 
 def encode_result(
@@ -119,24 +140,84 @@ def encode_result(
     """
     data = {"t": tries, "f": job.name, "a": job.args, "k": job.kwargs, "et": job.enqueued}
     data |= {"s": success, "r": value, "st": start, "ft": end, "q": queue, "id": id}
-    try:
-        return encode(data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotJSONError(str(error)) from error
+    return encode(data)
 
 
 def encode(data: dict[str, Any]) -> bytes:
     """Return *data* as JSON; an exception becomes its text.
 
     arq's default is pickle, which runs code when it is read.
+
+    Raises:
+        NotJSONError: A value cannot be written as JSON.
     """
-    return json.dumps(data, default=_error_text, allow_nan=False).encode()
+    return dumps(data)
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """Return the data from JSON."""
-    return cast("dict[str, Any]", json.loads(data))
+    """Return the data from JSON.
 
+    Raises:
+        ValueError: It is not JSON.
+    """
+    return cast("dict[str, Any]", loads(data))
+
+
+def dumps(value: object) -> bytes:
+    """Return *value* as tagged JSON, so that a date or a set comes back as what it was.
+
+    As in plain JSON, an instance of a subclass, such as an enum member that is a string, becomes
+    what the class derives from.
+
+    Raises:
+        NotJSONError: It cannot be written as JSON.
+    """
+    try:
+        try:
+            return tagged_json.dumps(value).encode()
+        except tagged_json.TaggedJSONEncodeError:
+            return tagged_json.dumps(_with_base_types(value)).encode()
+    except RecursionError as error:
+        raise NotJSONError("it contains itself or is nested too deeply") from error
+    except tagged_json.TaggedJSONEncodeError as error:
+        raise NotJSONError(str(error)) from error
+
+
+def loads(data: bytes) -> Any:
+    """Return the value that :func:`dumps` has written.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    # A tag starts with a space. Without one this is plain JSON, which is read faster. So is the
+    # data of a job that was written before there were tags, or by a client of arq.
+    if b'{" ' in data and not data.startswith(_UNTAGGED):
+        return tagged_json.loads(data)
+    return json.loads(data)
+
+
+def _with_base_types(value: Any) -> Any:
+    """Return *value* with the base types in place of their subclasses, and text for errors."""
+    if isinstance(value, BaseException):
+        return error_text(value)
+    if isinstance(value, dict):
+        mapping: dict[Any, Any] = value
+        return {_with_base_types(key): _with_base_types(item) for key, item in mapping.items()}
+    for base in (list, tuple, set, frozenset):
+        if isinstance(value, base):
+            return base(_with_base_types(item) for item in cast("list[Any]", value))
+    for base, convert in _BASES.items():
+        if isinstance(value, base):
+            return convert(value)
+    return value
+
+
+_UNTAGGED = b'{"t": '
+_BASES: dict[type[Any], Any] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+}
 
 _REASONS: dict[type[BaseException], str] = {
     asyncio.CancelledError: "the job was revoked",
@@ -144,9 +225,7 @@ _REASONS: dict[type[BaseException], str] = {
 }
 
 
-def _error_text(value: object) -> str:
+def error_text(error: BaseException) -> str:
     """Return the value of a failed job: ``ValueError: too large``."""
-    if not isinstance(value, BaseException):
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-    text = str(value) or _REASONS.get(type(value), "")
-    return f"{type(value).__name__}: {text}" if text else type(value).__name__
+    text = str(error) or _REASONS.get(type(error), "")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

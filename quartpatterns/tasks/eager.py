@@ -32,6 +32,7 @@ from quart.signals import (
     websocket_tearing_down,
 )
 
+from quartpatterns.tasks import signals
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
     JobData,
@@ -42,7 +43,14 @@ from quartpatterns.tasks.arq_format import (
     encode_job,
 )
 from quartpatterns.tasks.execution import Runner
-from quartpatterns.tasks.queue import Queue, Result, check_id, job_start, number_of_seconds
+from quartpatterns.tasks.queue import (
+    Queue,
+    Result,
+    Revocation,
+    check_id,
+    job_start,
+    number_of_seconds,
+)
 from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.task import not_json_result
 
@@ -90,6 +98,7 @@ class EagerJob:
     result: Result = field(init=False)
     error: BaseException | None = None
     data: bytes = field(default=b"", repr=False)
+    once: str | None = field(default=None, repr=False)
     stored: bool = field(default=True, repr=False)
     seen: bool = field(default=False, repr=False)
     process: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -135,6 +144,7 @@ class EagerQueue(Queue):
     ) -> None:
         # The queue in Redis would open connections.
         self.settings = replace(read_settings(app), eager=True)
+        self.signer = None
         self.tasks = tasks
         self.schedule = schedule
         self.jobs: list[EagerJob] = []
@@ -208,6 +218,7 @@ class EagerQueue(Queue):
         eta: datetime | None = None,
         expires: float | None = None,
         unique: float = 0,
+        once: tuple[str, float] | None = None,
     ) -> str:
         """Run a call of the task *name* now, or when the current request or task has ended."""
         self.warn_outside_of_tests()
@@ -222,10 +233,14 @@ class EagerQueue(Queue):
         if expires is not None and number_of_seconds("expires", expires) <= 0:
             raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
         data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
+        self.check_size(data, f"the arguments of task {name}")
         if self._find(id) is not None:
             return id
+        if once is not None and (first := self._same_call(name, once[0])) is not None:
+            return first.id
         call = decode_job(data)
         job = EagerJob(id, name, call.args, call.kwargs, seconds, expires, data=data)
+        job.once = once and once[0]
         self.jobs.append(job)
         self._forget_old()
         if job.is_scheduled:
@@ -259,17 +274,18 @@ class EagerQueue(Queue):
         job.seen = job.seen or job.error is not None
         return job.result
 
-    async def revoke(self, id: str) -> bool:
-        """Cancel the job *id*; return False if it is unknown or has ended."""
+    async def revoke(self, id: str) -> Revocation:
+        """Cancel the job *id*."""
         job = self._find(id)
         if job is None or job.result.ready:
-            return False
+            return Revocation(False, False, None)
+        waited = job.process is None
         if job.process is None:
             self._end(job, asyncio.CancelledError())
         else:
             job.process.cancel()
         job.seen = True
-        return True
+        return Revocation(True, waited, self.tasks[job.task])
 
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
@@ -279,6 +295,13 @@ class EagerQueue(Queue):
 
     def _find(self, id: str) -> EagerJob | None:
         return next((job for job in reversed(self.jobs) if job.id == id and job.stored), None)
+
+    def _same_call(self, name: str, once: str) -> EagerJob | None:
+        """Return the job of the same unique call that has not ended."""
+        for job in self.jobs:
+            if job.task == name and job.once == once and not job.result.ready:
+                return job
+        return None
 
     def _forget_old(self) -> None:
         """Limit the memory of a process that is no test."""
@@ -345,21 +368,36 @@ class EagerQueue(Queue):
                 call = decode_job(job.data)
                 try:
                     # The time of a try, as a worker has it.
+                    await signals.send(signals.task_started, app, job=running, task=task)
                     async with asyncio.timeout(task.timeout or self.settings.timeout):
                         value = await runner.call(task, running, call.args, call.kwargs)
-                except ArqRetry:
+                except ArqRetry as retry:
+                    await signals.send(
+                        signals.task_retried,
+                        app,
+                        job=running,
+                        task=task,
+                        error=retry.__cause__ or retry.__context__,
+                        countdown=(retry.defer_score or 0) / 1000,
+                    )
                     continue
                 try:
                     value = decode(encode({"value": value}))["value"]
                 except (TypeError, ValueError, RecursionError) as error:
                     raise not_json_result(task, error) from error
                 self._end(job, None, value)
+                await signals.send(signals.task_succeeded, app, job=running, task=task, value=value)
                 return
         except KeyboardInterrupt:
             raise
         # SystemExit and a cancellation end a worker's job, and not the test.
         except BaseException as error:
             self._end(job, error)
+            running = runner.running_job(task, job.id, job.tries, job.tries)
+            if isinstance(error, asyncio.CancelledError) and job.seen:
+                await signals.send(signals.task_revoked, app, job=running, task=task)
+            else:
+                await signals.send(signals.task_failed, app, job=running, task=task, error=error)
 
     def _end(self, job: EagerJob, error: BaseException | None, value: Any = None) -> None:
         if error is not None:

@@ -9,6 +9,7 @@ from quart import Quart, current_app
 
 from quartpatterns.tasks.arq_worker import worker_settings
 from quartpatterns.tasks.eager import EagerQueue
+from quartpatterns.tasks.inspection import Inspector
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import Queue, Result, queue_of
 from quartpatterns.tasks.task import Task, TaskOptions
@@ -98,8 +99,12 @@ class Tasks:
             options: ``timeout`` is the maximum seconds that the task may run. ``max_tries`` is the
                 maximum number of times that a job is started. ``keep_result`` is the seconds for
                 which its result is stored; 0 stores none. ``autoretry_for`` is a tuple of error
-                classes after which the job is started again, as after :exc:`Retry`. The defaults
-                are the settings of the application.
+                classes after which the job is started again, as after :exc:`Retry`. ``rate_limit``
+                is the number of starts in a period, for all workers together: ``"10/s"``,
+                ``"100/m"``, ``"1000/h"``. ``unique=True`` queues no second job while one with the
+                same arguments waits or runs, and returns that one; a number of seconds limits how
+                long; a function of the arguments returns what is compared. The defaults of the
+                first three are the settings of the application.
 
         Raises:
             ValueError: Another task has this name, or an option is invalid.
@@ -156,6 +161,11 @@ class Tasks:
         times = {"month": month, "day": day, "weekday": weekday}
         times |= {"hour": hour, "minute": minute, "second": second}
         self._schedule.append((task, times))
+
+    @property
+    def inspect(self) -> Inspector:
+        """Lists and numbers of jobs, and functions that retry, revoke and delete them."""
+        return Inspector()
 
     async def result(self, id: str) -> Result:
         """Return the state of the job *id* now. It needs an application context.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
 import time
@@ -25,20 +24,31 @@ from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.unavailable import ServiceUnavailableError
 from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import arq_format, scripts
-from quartpatterns.tasks.arq_format import JobData, decode, encode_job, encode_result
+from quartpatterns.tasks.arq_format import (
+    JobData,
+    decode,
+    dumps,
+    encode_job,
+    encode_result,
+    loads,
+)
 from quartpatterns.tasks.settings import Settings, read_settings
+from quartpatterns.tasks.signing import JobSigner
 
 if TYPE_CHECKING:
     from quartpatterns.tasks.task import Task
 
 __all__ = [
     "REDIS_ERRORS",
+    "Client",
     "Queue",
     "Result",
+    "Revocation",
     "TasksUnavailableError",
     "connection_pool",
     "queue_of",
     "queue_with_tasks",
+    "text",
 ]
 
 logger = logging.getLogger("quartpatterns.tasks")
@@ -46,7 +56,6 @@ logger = logging.getLogger("quartpatterns.tasks")
 REDIS_ERRORS = (RedisError, OSError)
 """What the client raises when it cannot reach Redis; a ``TimeoutError`` is an ``OSError``."""
 
-PROGRESS_KEY_PREFIX = "arq:progress:"
 MAX_ID_BYTES = 512
 MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years. Redis cannot store every time that a float can be."""
@@ -90,6 +99,21 @@ class Result:
     progress: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What the revocation of a job has done.
+
+    Arguments:
+        found: Whether the job was in the queue.
+        ended: Whether it waited, and so has ended now. A worker cancels one that runs.
+        task: Its task, if the application knows it.
+    """
+
+    found: bool
+    ended: bool
+    task: Task[..., Any] | None
+
+
 class Queue:
     """The queue of one application, with one Redis client for each event loop.
 
@@ -109,10 +133,16 @@ class Queue:
         schedule: Sequence[tuple[Task[..., Any], dict[str, Any]]],
     ) -> None:
         self.settings = settings = read_settings(app)
+        self.signer = JobSigner(app) if settings.signed else None
         self.tasks = tasks
         self.schedule = schedule
-        self._clients = LoopBound(lambda: _Client(settings), _Client.close)
+        self._clients = LoopBound(lambda: Client(settings), Client.close)
         app.after_serving(self._clients.close)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the queues in Redis, the most important first."""
+        return [self.settings.queue_name]
 
     async def enqueue(
         self,
@@ -125,6 +155,7 @@ class Queue:
         eta: datetime | None = None,
         expires: float | None = None,
         unique: float = 0,
+        once: tuple[str, float] | None = None,
     ) -> str:
         """Queue a call of the task *name*, and return the id of the job.
 
@@ -137,13 +168,21 @@ class Queue:
             eta: The time from which the job may start.
             expires: Seconds that the job may wait.
             unique: Seconds in which no other job may use the id, even if this one has ended.
+            once: A key. While a job that was queued with it waits or runs, no second one is
+                queued, and its id is returned; and the seconds after which the key is forgotten.
+
+        Raises:
+            NotJSONError: An argument cannot be written as JSON.
+            ValueError: An option is invalid, or the arguments are too large.
         """
         id = str(uuid4()) if task_id is None else check_id(task_id)
         start, kind = job_start(countdown, eta)
         wait = self.settings.expires if expires is None else number_of_seconds("expires", expires)
         if wait <= 0:
             raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
-        data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
+        job = JobData(name, list(args), dict(kwargs), round(time.time() * 1000))
+        data = encode_job(job, self.arq_id(id), self.signer)
+        self.check_size(data, f"the arguments of task {name}")
         arguments: list[Any] = [
             self.arq_id(id),
             data,
@@ -152,9 +191,22 @@ class Queue:
             round(wait * 1000),
             round(unique * 1000),
         ]
-        async with self._client() as client:
-            await client.enqueue([self.settings.queue_name], arguments)
-        return id
+        async with self.client() as client:
+            if once is None:
+                await client.enqueue([self.settings.queue_name], arguments)
+                return id
+            key = scripts.unique_key(self.settings.queue_name, name, once[0])
+            arguments += [key, round(once[1] * 1000)]
+            answer = await client.once([self.settings.queue_name], arguments)
+        return id if isinstance(answer, list) else self.plain_id(text(answer))
+
+    def check_size(self, data: bytes, what: str) -> None:
+        """Raise a ``ValueError`` if *data* is larger than ``TASKS_MAX_SIZE``."""
+        if len(data) > self.settings.max_size:
+            raise ValueError(
+                f"{what} have {len(data)} bytes as JSON, and TASKS_MAX_SIZE is"
+                f" {self.settings.max_size}: store them elsewhere, and pass an id"
+            )
 
     async def result(self, id: str, *, must_exist: bool = False) -> Result:
         """Return the state of the job *id*.
@@ -163,11 +215,11 @@ class Queue:
             LookupError: The job does not exist, and *must_exist* is true.
         """
         arq_id = self.arq_id(id)
-        async with self._client() as client, client.redis.pipeline(transaction=True) as pipe:
-            pipe.mget(arq_format.RESULT_PREFIX + arq_id, PROGRESS_KEY_PREFIX + arq_id)
+        async with self.client() as client, client.redis.pipeline(transaction=True) as pipe:
+            pipe.mget(arq_format.RESULT_PREFIX + arq_id, scripts.PROGRESS_PREFIX + arq_id)
             pipe.zscore(self.settings.queue_name, arq_id)
             (data, progress_data), score = cast("Any", await pipe.execute())
-        progress = json.loads(progress_data) if progress_data else None
+        progress = loads(progress_data) if progress_data else None
         if data:
             job = decode(data)
             return Result(id, True, job["s"], job["r"], progress)
@@ -177,36 +229,51 @@ class Queue:
             )
         return Result(id, progress=progress)
 
-    async def revoke(self, id: str) -> bool:
-        """Cancel the job *id*; return False if it is not in the queue."""
+    async def revoke(self, id: str) -> Revocation:
+        """Cancel the job *id*."""
         arq_id, queue_name = self.arq_id(id), self.settings.queue_name
         now = round(time.time() * 1000)
-        async with self._client() as client:
+        async with self.client() as client:
             data = await client.redis.get(arq_format.JOB_PREFIX + arq_id)
-            job = arq_format.decode_job(data) if data else JobData("", [], {}, now)
+            job = _readable_job(data) or JobData("", [], {}, now)
             error = asyncio.CancelledError()
             result = encode_result(job, arq_id, queue_name, 0, False, error, now, now)
             keep = round(self.keep_result(self.tasks.get(job.name)) * 1000)
-            return bool(await client.revoke([queue_name], [arq_id, result, keep]))
+            answer: int = await client.revoke([queue_name], [arq_id, result, keep])
+        return Revocation(answer > 0, answer == 2, self.tasks.get(job.name))
 
     def keep_result(self, task: Task[..., Any] | None) -> float:
         """Return the seconds that the result of *task* is kept."""
         keep = task.keep_result if task else None
         return self.settings.keep_result if keep is None else keep
 
+    async def close(self) -> None:
+        """Close the connections of this event loop, as the application does when it stops."""
+        await self._clients.close()
+
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
-        data = json.dumps(value, allow_nan=False)
-        key, milliseconds = PROGRESS_KEY_PREFIX + self.arq_id(id), self.settings.expires * 1000
-        async with self._client() as client:
+        data = dumps(value)
+        self.check_size(data, f"the values of the progress of job {id!r}")
+        key, milliseconds = scripts.PROGRESS_PREFIX + self.arq_id(id), self.settings.expires * 1000
+        async with self.client() as client:
             await client.redis.set(key, data, px=round(milliseconds))
 
     def arq_id(self, id: str) -> str:
         """Return arq's id of the job *id*; it differs between applications on the same Redis."""
         return f"{self.settings.queue_name}:{id}"
 
+    def plain_id(self, arq_id: str) -> str:
+        """Return the id of the job that arq knows as *arq_id*."""
+        return arq_id.removeprefix(self.arq_id(""))
+
     @contextlib.asynccontextmanager
-    async def _client(self) -> AsyncGenerator[_Client]:
+    async def client(self) -> AsyncGenerator[Client]:
+        """Return the client for Redis on this event loop.
+
+        Raises:
+            TasksUnavailableError: Redis cannot be reached, or refuses the command.
+        """
         try:
             async with asyncio.timeout(self.settings.redis_timeout):
                 yield self._clients.get()
@@ -216,14 +283,19 @@ class Queue:
             raise TasksUnavailableError from error
 
 
-class _Client:
+class Client:
     """A client for Redis with its scripts, on one event loop."""
 
     def __init__(self, settings: Settings) -> None:
         # A script that was interrupted can run again: an id is queued only once.
         self.redis = Redis(connection_pool=connection_pool(settings, retries=1))
         self.enqueue: Any = self.redis.register_script(scripts.ENQUEUE)
+        self.once: Any = self.redis.register_script(scripts.ONCE)
         self.revoke: Any = self.redis.register_script(scripts.REVOKE)
+        self.jobs: Any = self.redis.register_script(scripts.JOBS)
+        self.stats: Any = self.redis.register_script(scripts.STATS)
+        self.retry: Any = self.redis.register_script(scripts.RETRY)
+        self.purge: Any = self.redis.register_script(scripts.PURGE)
 
     async def close(self) -> None:
         await self.redis.aclose(close_connection_pool=True)
@@ -285,6 +357,19 @@ def connection_pool(
         retry=Retry(NoBackoff(), retries),
         retry_on_error=[RedisConnectionError] if retries else [],
     )
+
+
+def text(data: bytes) -> str:
+    """Return a string that Redis returned as bytes."""
+    return data.decode(errors="surrogatepass")
+
+
+def _readable_job(data: bytes | None) -> JobData | None:
+    """Return the job in *data*, or ``None`` if there is none that can be read."""
+    try:
+        return arq_format.decode_job(data) if data else None
+    except ValueError:
+        return None
 
 
 def check_id(id: object) -> str:

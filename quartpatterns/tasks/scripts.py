@@ -9,7 +9,14 @@ Keys in Redis, besides those of arq:
   it. ``deliveries`` counts how often it was started. ``suspect`` is 1 if a worker died while the
   job ran. ``alone`` is 1 if it is the only suspect that its worker runs. ``crashes`` counts the
   workers that died while it was the only suspect. ``handover`` is 1 if its worker has said that it
-  stops.
+  stops. ``started`` is the time, in milliseconds, at which it was started. ``error`` is the error
+  for which it is tried again. ``slot`` is the time that the rate limit has given it, and
+  ``expires`` the time after which it may not be started for the first time.
+* ``QUEUE:running`` is a sorted set of the jobs that this package's workers run, by their start.
+* ``QUEUE:failed`` is a sorted set of the jobs that have failed, by their end. The hash
+  ``QUEUE:failed:jobs`` has the data of each job, and ``QUEUE:failed:info`` what happened.
+* ``QUEUE:ended`` is a sorted set of the newest jobs that have succeeded or were revoked.
+* ``QUEUE:counts`` is a hash that counts how jobs have ended.
 * ``QUEUE:wake`` is a list: a worker that waits for jobs takes an item from it.
 * ``tasks:revoked:WORKER`` is a list of the jobs that a worker has to cancel.
 """
@@ -29,14 +36,28 @@ __all__ = [
     "ENQUEUE",
     "FINISH",
     "HAND_OVER",
+    "JOBS",
+    "LIMIT",
+    "ONCE",
+    "PROGRESS_PREFIX",
+    "PURGE",
     "RENEW",
+    "RETRY",
     "REVOKE",
+    "STATS",
+    "UNIQUE_PREFIX",
+    "rate_key",
     "revoked_key",
+    "unique_key",
     "wake_key",
 ]
 
 RUN_PREFIX = "tasks:run:"
 REVOKED_PREFIX = "tasks:revoked:"
+PROGRESS_PREFIX = "arq:progress:"
+UNIQUE_PREFIX = "tasks:unique:"
+ENDED = 1000
+"""Jobs that have succeeded or were revoked, of which a list shows the newest."""
 
 _COMMON = f"""
 local function now()
@@ -53,7 +74,17 @@ local function wake(queue, jobs)
 end
 local JOB, RESULT, TRIES = '{JOB_PREFIX}', '{RESULT_PREFIX}', '{TRIES_PREFIX}'
 local LEASE, RUN, ABORTED = '{IN_PROGRESS_PREFIX}', '{RUN_PREFIX}', '{ABORTED}'
-local REVOKED = '{REVOKED_PREFIX}'
+local REVOKED, PROGRESS = '{REVOKED_PREFIX}', '{PROGRESS_PREFIX}'
+local function note_end(queue, id, time)
+  redis.call('ZADD', queue .. ':ended', string.format('%.3f', time), id)
+  redis.call('ZREMRANGEBYRANK', queue .. ':ended', 0, -{ENDED + 1})
+end
+local function forget_failure(queue, id)
+  if redis.call('ZREM', queue .. ':failed', id) == 0 then return false end
+  redis.call('HDEL', queue .. ':failed:jobs', id)
+  redis.call('HDEL', queue .. ':failed:info', id)
+  return true
+end
 """
 
 ENQUEUE = (
@@ -107,10 +138,18 @@ local function claim(queue, id)
   if suspect and not suspect_allowed then return false end
   redis.call('SET', LEASE .. id, worker, 'PX', lease)
   redis.call('HSET', RUN .. id, 'worker', worker, 'alone', suspect and '1' or '0',
-    'crashes', crashes, 'suspect', suspect and '1' or '0', 'handover', '0')
+    'crashes', crashes, 'suspect', suspect and '1' or '0', 'handover', '0',
+    'started', string.format('%.3f', time))
   put(queue, time + lease, id)
+  redis.call('ZADD', queue .. ':running', string.format('%.3f', time), id)
   local data = redis.call('GET', JOB .. id)
-  if data then redis.call('PERSIST', JOB .. id) end
+  if data then
+    local left = redis.call('PTTL', JOB .. id)
+    if left > 0 then
+      redis.call('HSET', RUN .. id, 'expires', string.format('%.0f', time + left))
+      redis.call('PERSIST', JOB .. id)
+    end
+  end
   if suspect then suspect_allowed = false end
   claimed[#claimed + 1] = {
     id, queue, data or '', tonumber(redis.call('GET', TRIES .. id) or 0),
@@ -167,15 +206,30 @@ return lost
 FINISH = (
     _COMMON
     + """
--- ARGV: the worker, then for each job its queue, id, what to do, data of the result, milliseconds.
+-- ARGV: the worker, the number of failed jobs to keep, then for each job its queue, id, what to do,
+-- data of the result (or the text of the error after which it is tried again), milliseconds, how it
+-- has ended ('succeeded', 'failed', 'revoked', or ''), and what to keep of a failure.
 --   'done': the job has ended. Keep the result for so long; for 0, keep none.
 --   'retry': start it again after so long, and count a try.
 --   'back': another worker may start it now.
 -- Return the ids of the jobs that another worker runs, which are not changed.
-local worker, lost = ARGV[1], {}
+local worker, keep_failed, lost = ARGV[1], tonumber(ARGV[2]), {}
 local time = now()
-for i = 2, #ARGV, 5 do
-  local queue, id, action, data, ms = unpack(ARGV, i, i + 4)
+local function keep_failure(queue, id, info)
+  forget_failure(queue, id)
+  redis.call('ZADD', queue .. ':failed', string.format('%.3f', time), id)
+  redis.call('HSET', queue .. ':failed:info', id, info)
+  local job = redis.call('GET', JOB .. id)
+  if job then redis.call('HSET', queue .. ':failed:jobs', id, job) end
+  local surplus = redis.call('ZCARD', queue .. ':failed') - keep_failed
+  if surplus > 0 then
+    for _, old in ipairs(redis.call('ZRANGE', queue .. ':failed', 0, math.min(surplus, 100) - 1)) do
+      forget_failure(queue, old)
+    end
+  end
+end
+for i = 3, #ARGV, 7 do
+  local queue, id, action, data, ms, how, info = unpack(ARGV, i, i + 6)
   ms = tonumber(ms)
   local owner = redis.call('HGET', RUN .. id, 'worker')
   if owner and owner ~= worker then
@@ -184,13 +238,24 @@ for i = 2, #ARGV, 5 do
     if ms > 0 then redis.call('SET', RESULT .. id, data, 'PX', ms) end
     -- A worker runs one suspect at a time, so the next one has waited for this.
     if redis.call('HGET', RUN .. id, 'suspect') == '1' then wake(queue, 1) end
+    if how == 'failed' and keep_failed > 0 then
+      keep_failure(queue, id, info)
+    else
+      forget_failure(queue, id)
+      if how ~= 'failed' and ms > 0 then note_end(queue, id, time) end
+    end
+    redis.call('HINCRBY', queue .. ':counts', how, 1)
+    redis.call('ZREM', queue .. ':running', id)
     redis.call('DEL', JOB .. id, TRIES .. id, LEASE .. id, RUN .. id)
     redis.call('ZREM', queue, id)
     redis.call('ZREM', ABORTED, id)
   elseif owner then
     redis.call('DEL', LEASE .. id)
-    redis.call('HDEL', RUN .. id, 'worker', 'alone')
+    redis.call('HDEL', RUN .. id, 'worker', 'alone', 'slot')
+    redis.call('ZREM', queue .. ':running', id)
     if action == 'retry' then
+      redis.call('HINCRBY', queue .. ':counts', 'retried', 1)
+      redis.call('HSET', RUN .. id, 'error', data)
       redis.call('INCR', TRIES .. id)
       redis.call('PEXPIRE', TRIES .. id, ms + 86400000)
       redis.call('HSET', RUN .. id, 'suspect', '0', 'crashes', '0')
@@ -222,8 +287,8 @@ REVOKE = (
     _COMMON
     + """
 -- KEYS: the queue. ARGV: the id, the data of the result, milliseconds to keep it.
--- Return whether the job is in the queue. One that waits ends now. One that runs is cancelled by
--- its worker.
+-- Return 0 if the job is not in the queue; 2 for one that waited, which has ended; 1 for one that
+-- runs, which its worker cancels.
 local queue, id = KEYS[1], ARGV[1]
 if not redis.call('ZSCORE', queue, id) then return 0 end
 if redis.call('EXISTS', LEASE .. id) == 1 then
@@ -234,11 +299,200 @@ if redis.call('EXISTS', LEASE .. id) == 1 then
     redis.call('PEXPIRE', REVOKED .. worker, 60000)
   end
 else
-  if tonumber(ARGV[3]) > 0 then redis.call('SET', RESULT .. id, ARGV[2], 'PX', ARGV[3]) end
+  if tonumber(ARGV[3]) > 0 then
+    redis.call('SET', RESULT .. id, ARGV[2], 'PX', ARGV[3])
+    note_end(queue, id, now())
+  end
+  redis.call('HINCRBY', queue .. ':counts', 'revoked', 1)
+  redis.call('ZREM', queue .. ':running', id)
   redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id)
   redis.call('ZREM', queue, id)
+  return 2
 end
 return 1
+"""
+)
+
+ONCE = (
+    """
+-- A job that must not be queued while the same call waits or runs. ARGV ends with the key of the
+-- call and the milliseconds to keep it. Return the id of the first job, or go on with ENQUEUE.
+local milliseconds = tonumber(table.remove(ARGV))
+local key = table.remove(ARGV)
+local first = redis.call('GET', key)
+if first and first ~= ARGV[1] and redis.call('EXISTS', '@JOB@' .. first) == 1 then return first end
+redis.call('SET', key, ARGV[1], 'PX', milliseconds)
+""".replace("@JOB@", JOB_PREFIX)
+    + ENQUEUE
+)
+
+LIMIT = (
+    _COMMON
+    + """
+-- KEYS: the queue, the rate of the task. ARGV: the worker, the id, milliseconds between two starts.
+-- Return 0 if the job may start, else the milliseconds until it may. It is then put back for that
+-- time, so a worker takes each job at most twice, however many wait. A job that comes more than a
+-- second too late, because no worker ran, gets a new time.
+local queue, rate, worker, id, interval = KEYS[1], KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local time = now()
+local run = redis.call('HMGET', RUN .. id, 'worker', 'slot', 'expires')
+if run[1] ~= worker then return 0 end
+if run[2] and time < tonumber(run[2]) + math.max(1000, interval) then return 0 end
+local slot = math.max(time, tonumber(redis.call('GET', rate) or 0))
+redis.call('SET', rate, string.format('%.3f', slot + interval), 'PX',
+  math.ceil(slot + interval - time) + 1000)
+if slot <= time then return 0 end
+redis.call('DEL', LEASE .. id)
+redis.call('HDEL', RUN .. id, 'worker', 'alone')
+redis.call('HSET', RUN .. id, 'slot', string.format('%.3f', slot))
+local deliveries = redis.call('HINCRBY', RUN .. id, 'deliveries', -1)
+if deliveries == 0 and run[3] and redis.call('EXISTS', JOB .. id) == 1 then
+  redis.call('PEXPIREAT', JOB .. id, run[3])
+end
+redis.call('ZREM', queue .. ':running', id)
+put(queue, slot, id)
+return math.ceil(slot - time)
+"""
+)
+
+JOBS = (
+    _COMMON
+    + """
+-- KEYS: the queues. ARGV: the state and the offset, or 'id' and the id; how many; the longest
+-- data of a job or result that is returned whole.
+-- Return the time, the number of ids that were looked at, and for each job its id, queue, and what
+-- is known about it. Nothing is changed.
+local state, offset, number, longest = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = now()
+local stamp = string.format('%.3f', time)
+local rows, looked = {}, 0
+local function whole(key)
+  if redis.call('STRLEN', key) <= longest then return redis.call('GET', key) end
+  return redis.call('GETRANGE', key, 0, 2000)
+end
+local function row(queue, id)
+  local run = redis.call('HMGET', RUN .. id, 'worker', 'started', 'deliveries', 'error')
+  local data = whole(JOB .. id)
+  if not data then data = redis.call('HGET', queue .. ':failed:jobs', id) end
+  if data and #data > longest then data = data:sub(1, 2000) end
+  rows[#rows + 1] = {
+    id, queue, redis.call('ZSCORE', queue, id), data, run[1], run[2], run[3], run[4],
+    redis.call('GET', TRIES .. id), redis.call('GET', PROGRESS .. id),
+    redis.call('EXISTS', LEASE .. id), redis.call('HGET', queue .. ':failed:info', id),
+    whole(RESULT .. id),
+  }
+end
+if state == 'id' then
+  for _, queue in ipairs(KEYS) do
+    local id = offset
+    if redis.call('ZSCORE', queue, id) or redis.call('ZSCORE', queue .. ':failed', id) then
+      row(queue, id)
+    end
+  end
+  if #rows == 0 and redis.call('EXISTS', RESULT .. offset) == 1 then row(KEYS[1], offset) end
+  return {stamp, #rows, rows}
+end
+local queue, ids = KEYS[1], {}
+offset = tonumber(offset)
+if state == 'queued' then
+  ids = redis.call('ZRANGEBYSCORE', queue, '-inf', stamp, 'LIMIT', offset, number)
+elseif state == 'scheduled' then
+  ids = redis.call('ZRANGEBYSCORE', queue, '(' .. stamp, '+inf', 'LIMIT', offset, number)
+elseif state == 'running' then
+  ids = redis.call('ZRANGE', queue .. ':running', offset, offset + number - 1)
+elseif state == 'failed' then
+  ids = redis.call('ZREVRANGE', queue .. ':failed', offset, offset + number - 1)
+else
+  ids = redis.call('ZREVRANGE', queue .. ':ended', offset, offset + number - 1)
+end
+for _, id in ipairs(ids) do row(queue, id) end
+return {stamp, #ids, rows}
+"""
+)
+
+STATS = (
+    _COMMON
+    + """
+-- KEYS: the queue. Return numbers of jobs: queued, scheduled, running, failed, ended; the
+-- milliseconds that the oldest queued job has waited; and how jobs have ended.
+local queue, time = KEYS[1], now()
+local stamp = string.format('%.3f', time)
+local due = redis.call('ZCOUNT', queue, '-inf', stamp)
+local running = redis.call('ZCARD', queue .. ':running')
+local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
+return {
+  due, math.max(0, redis.call('ZCARD', queue) - due - running), running,
+  redis.call('ZCARD', queue .. ':failed'), redis.call('ZCARD', queue .. ':ended'),
+  first[2] and math.max(0, math.floor(time - first[2])) or 0,
+  redis.call('HGETALL', queue .. ':counts'),
+}
+"""
+)
+
+RETRY = (
+    _COMMON
+    + """
+-- KEYS: the queue. ARGV: the id, milliseconds that the job may wait.
+-- Return 'queued' for a failed job that is queued again, or one that waits for its time and may now
+-- start; 'running'; 'lost' for a failed job whose data has expired; or 'unknown'.
+local queue, id = KEYS[1], ARGV[1]
+local time = now()
+if redis.call('ZSCORE', queue, id) then
+  if redis.call('EXISTS', LEASE .. id) == 1 then return 'running' end
+  put(queue, time, id)
+  wake(queue, 1)
+  return 'queued'
+end
+if not redis.call('ZSCORE', queue .. ':failed', id) then return 'unknown' end
+local job = redis.call('HGET', queue .. ':failed:jobs', id)
+if not job then return 'lost' end
+redis.call('SET', JOB .. id, job, 'PX', ARGV[2])
+redis.call('DEL', RESULT .. id, TRIES .. id, RUN .. id, PROGRESS .. id)
+forget_failure(queue, id)
+put(queue, time, id)
+wake(queue, 1)
+return 'queued'
+"""
+)
+
+PURGE = (
+    _COMMON
+    + """
+-- KEYS: the queue. ARGV: the state, how many, how many to skip; or 'id' and the id.
+-- Return the number of ids that were looked at, and of jobs that were deleted. Jobs that run stay.
+local queue, state, number, skip, deleted = KEYS[1], ARGV[1], ARGV[2], ARGV[3], 0
+local stamp = string.format('%.3f', now())
+local ids
+if state == 'id' then
+  ids = {number}
+elseif state == 'failed' then
+  ids = redis.call('ZRANGE', queue .. ':failed', 0, number - 1)
+elseif state == 'done' then
+  ids = redis.call('ZRANGE', queue .. ':ended', 0, number - 1)
+elseif state == 'queued' then
+  ids = redis.call('ZRANGEBYSCORE', queue, '-inf', stamp, 'LIMIT', skip, number)
+else
+  ids = redis.call('ZRANGEBYSCORE', queue, '(' .. stamp, '+inf', 'LIMIT', skip, number)
+end
+for _, id in ipairs(ids) do
+  local found = false
+  if state == 'failed' or state == 'id' then found = forget_failure(queue, id) end
+  if state == 'done' or state == 'id' then
+    found = redis.call('ZREM', queue .. ':ended', id) == 1 or found
+  end
+  if redis.call('ZSCORE', queue, id) then
+    if state ~= 'failed' and state ~= 'done' and redis.call('EXISTS', LEASE .. id) == 0 then
+      redis.call('ZREM', queue, id)
+      redis.call('ZREM', queue .. ':running', id)
+      redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id, PROGRESS .. id)
+      found = true
+    end
+  elseif found then
+    redis.call('DEL', RESULT .. id, PROGRESS .. id)
+  end
+  if found then deleted = deleted + 1 end
+end
+return {#ids, deleted}
 """
 )
 
@@ -246,6 +500,16 @@ return 1
 def wake_key(queue: str) -> str:
     """Return the list that wakes a worker of *queue*."""
     return f"{queue}:wake"
+
+
+def rate_key(queue: str, task: str) -> str:
+    """Return the key with the time at which the rate limit lets *task* start next."""
+    return f"tasks:rate:{queue}:{task}"
+
+
+def unique_key(queue: str, task: str, key: str) -> str:
+    """Return the key with the id of the job that makes a call of *task* unique."""
+    return f"{UNIQUE_PREFIX}{queue}:{task}:{key}"
 
 
 def revoked_key(worker: str) -> str:

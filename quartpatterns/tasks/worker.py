@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from typing import Any, Literal
 from quart import Quart
 
 from quartpatterns._shared.cleanup import finish
-from quartpatterns.tasks import arq_format, scripts
+from quartpatterns.tasks import arq_format, scripts, signals
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
     JobData,
@@ -31,6 +32,7 @@ from quartpatterns.tasks.arq_format import (
 )
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
 from quartpatterns.tasks.execution import Runner, escape_surrogates
+from quartpatterns.tasks.jobs import RunningJob
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
@@ -48,6 +50,9 @@ CANCEL_TIMEOUT = 1.0
 CRON_UNIQUE = 3600.0
 """Seconds in which a time of the schedule is queued only once."""
 BATCH = 100
+TRACEBACK_LENGTH, ERROR_LENGTH = 20_000, 2_000
+"""The characters of a traceback and of an error that are kept."""
+ESCAPE = "backslashreplace"
 
 
 class WorkerLostError(Exception):
@@ -106,11 +111,15 @@ class _Outcome:
         action: ``done``, ``retry`` or ``back``.
         data: The data of the result.
         milliseconds: How long to keep the result, or to wait for the next try.
+        how: How the job has ended: ``succeeded``, ``failed`` or ``revoked``.
+        info: What is kept of a failure.
     """
 
     action: Literal["done", "retry", "back"]
     data: bytes = b""
     milliseconds: int = 0
+    how: str = ""
+    info: bytes = b""
 
 
 class _Worker:
@@ -298,7 +307,7 @@ class _Worker:
         try:
             if not job.data:
                 raise JobExecutionFailed("job expired")
-            call = decode_job(job.data)
+            call = decode_job(job.data, job.id, self._queue.signer)
             task = self._queue.tasks.get(call.name)
             if task is None:
                 raise JobExecutionFailed(f"function {call.name!r} not found")
@@ -309,29 +318,49 @@ class _Worker:
             self._counts["retried"] += 1
             delay = max(0, retry.defer_score or 0)
             logger.info("%s (%s) is started again in %.2f s", job.id, call.name, delay / 1000)
-            return _Outcome("retry", milliseconds=delay)
+            cause = retry.__cause__ or retry.__context__
+            current = self._current(running, task)
+            text = "" if cause is None else arq_format.error_text(cause)
+            with contextlib.suppress(asyncio.CancelledError):
+                await signals.send(
+                    signals.task_retried,
+                    self._app,
+                    job=current,
+                    task=task,
+                    error=cause,
+                    countdown=delay / 1000,
+                )
+            return _Outcome("retry", text[:ERROR_LENGTH].encode(errors=ESCAPE), delay)
+        except _LimitedError as limited:
+            logger.debug("%s (%s) waits %.2f s for its rate limit", job.id, call.name, limited.wait)
+            if self._running.get(job.id) is running:
+                del self._running[job.id]
+            return None
         except _StoppedError:
             logger.info("%s (%s) is queued again", job.id, call.name)
             return None if self._runner.in_thread(self._plain_id(job)) else _Outcome("back")
         except BaseException as error:
-            return self._done(running, task, call, error)
-        return self._done(running, task, call, None, value)
+            return await self._done(running, task, call, error)
+        return await self._done(running, task, call, None, value)
 
     async def _call(self, running: _Running, task: Task[..., Any], call: JobData) -> Any:
         """Call the function of *task* with its timeout.
 
         Raises:
             _StoppedError: The worker stops, or another one runs the job.
+            _LimitedError: The rate limit of the task puts it off.
             CancelledError: The job was revoked.
             TimeoutError: The task ran longer than its timeout.
             BaseException: What the function raised.
         """
-        job, id = running.job, self._plain_id(running.job)
-        current = self._runner.running_job(task, id, job.tries + 1, job.deliveries)
+        id, current = self._plain_id(running.job), self._current(running, task)
         if current.tries > current.max_tries:
             raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
         limit = asyncio.timeout(self._settings.timeout if task.timeout is None else task.timeout)
         try:
+            if task.interval:
+                await self._respect_rate(running.job, task, task.interval)
+            await signals.send(signals.task_started, self._app, job=current, task=task)
             async with limit:
                 return await self._runner.call(task, current, call.args, call.kwargs)
         except TimeoutError:
@@ -348,7 +377,25 @@ class _Worker:
             cause = error.__cause__ or error.__context__
             raise asyncio.CancelledError(f"{text} ({cause!r})" if cause else text) from cause
 
-    def _done(
+    async def _respect_rate(self, job: Claimed, task: Task[..., Any], interval: float) -> None:
+        """Return if the rate limit of *task* lets *job* start now.
+
+        Raises:
+            _LimitedError: It does not. The job has been put back in the queue.
+        """
+        wait: float | None = None
+        while wait is None:
+            wait = await self._redis.attempt(
+                self._redis.limit, job.queue, task.name, job.id, interval
+            )
+        if wait > 0:
+            raise _LimitedError(wait)
+
+    def _current(self, running: _Running, task: Task[..., Any] | None) -> RunningJob:
+        job = running.job
+        return self._runner.running_job(task, self._plain_id(job), job.tries + 1, job.deliveries)
+
+    async def _done(
         self,
         running: _Running,
         task: Task[..., Any] | None,
@@ -373,8 +420,12 @@ class _Worker:
 
         try:
             data = encode(error)
+            self._queue.check_size(data, f"the arguments and the result of task {call.name}")
         except NotJSONError as not_json:
             error = not_json_result(task, not_json)
+            data = encode(error)
+        except ValueError as too_large:
+            error = too_large
             data = encode(error)
         seconds = ended - running.started
         if error is None:
@@ -383,10 +434,57 @@ class _Worker:
             text = "%s (%s) failed after %.3f s: %r"
             logger.error(text, job.id, call.name, seconds, error, exc_info=error)
         self._counts["complete" if error is None else "failed"] += 1
-        return _Outcome("done", data, round(self._queue.keep_result(task) * 1000))
+        how = "succeeded" if error is None else "failed"
+        if error is not None and running.cancelled == "revoked":
+            how = "revoked"
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._send_end(how, self._current(running, task), task, value, error)
+        return _Outcome(
+            "done",
+            data,
+            round(self._queue.keep_result(task) * 1000),
+            how,
+            b"" if error is None else self._failure(running, call, error, ended),
+        )
+
+    async def _send_end(
+        self,
+        how: str,
+        job: RunningJob,
+        task: Task[..., Any] | None,
+        value: object,
+        error: BaseException | None,
+    ) -> None:
+        if how == "succeeded":
+            await signals.send(signals.task_succeeded, self._app, job=job, task=task, value=value)
+        elif how == "failed":
+            await signals.send(signals.task_failed, self._app, job=job, task=task, error=error)
+        else:
+            await signals.send(signals.task_revoked, self._app, job=job, task=task)
+
+    def _failure(
+        self, running: _Running, call: JobData, error: BaseException, ended: float
+    ) -> bytes:
+        """Return what the queue keeps of a failed job, besides its data."""
+        lines = traceback.format_exception(error)
+        text = "".join(lines)
+        if len(text) > TRACEBACK_LENGTH:
+            text = f"... {text[-TRACEBACK_LENGTH:]}"
+        return arq_format.dumps(
+            {
+                "task": call.name,
+                "error": arq_format.error_text(error)[:ERROR_LENGTH],
+                "traceback": text,
+                "tries": running.job.tries + 1,
+                "deliveries": running.job.deliveries,
+                "started": running.started,
+                "ended": ended,
+                "worker": self._id,
+            }
+        )
 
     def _plain_id(self, job: Claimed) -> str:
-        return job.id.removeprefix(self._queue.arq_id(""))
+        return self._queue.plain_id(job.id)
 
     # Writing outcomes
 
@@ -402,7 +500,15 @@ class _Worker:
         batch = list(self._outcomes.items())[:BATCH]
         lost = await self._redis.finish(
             [
-                (self._running[id].job.queue, id, one.action, one.data, one.milliseconds)
+                (
+                    self._running[id].job.queue,
+                    id,
+                    one.action,
+                    one.data,
+                    one.milliseconds,
+                    one.how,
+                    one.info,
+                )
                 for id, one in batch
             ]
         )
@@ -482,6 +588,14 @@ class _Worker:
             queue = self._settings.queue_name
             await self._redis.attempt(self._redis.report, queue, text, HEALTH_INTERVAL + 1)
             await asyncio.sleep(HEALTH_INTERVAL)
+
+
+class _LimitedError(Exception):
+    """The rate limit of its task puts a job off, by ``wait`` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
 
 
 class _StoppedError(Exception):
