@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
-from quart import current_app
+from quart import Quart, current_app
 
 from quartpatterns.tasks import arq_format
 from quartpatterns.tasks.jobs import Job
@@ -157,12 +157,27 @@ class Inspector:
     Jobs that arq's own worker runs are listed among the queued ones with the state ``running``,
     and are not listed when they have ended.
 
+    Arguments:
+        app: The application; by default the current one.
+
     .. versionadded:: 0.1
     """
 
+    def __init__(self, app: Quart | None = None) -> None:
+        self._app = app
+
+    def _queue(self) -> Queue:
+        queue = queue_of(self._app or current_app)
+        if queue.settings.eager:
+            raise RuntimeError(
+                "this application runs its jobs itself (TASKS_EAGER), so its queue is not in Redis:"
+                " read the attribute `jobs` of the queue of eager_tasks()"
+            )
+        return queue
+
     async def stats(self) -> list[QueueStats]:
         """Return the numbers of jobs of each queue."""
-        queue = _queue()
+        queue = self._queue()
         async with queue.client() as client:
             return [_stats(name, await client.stats([name])) for name in queue.names]
 
@@ -189,7 +204,7 @@ class Inspector:
             raise ValueError(f"state must be one of {', '.join(get_args(JobState))}, not {state!r}")
         if not 1 <= limit <= PAGE or offset < 0:
             raise ValueError(f"limit must be 1 to {PAGE}, and offset 0 or more")
-        own = _queue()
+        own = self._queue()
         name = _queue_name(own, queue)
         found: list[JobInfo] = []
         wanted = {state, "running"} if state == "queued" else {state}
@@ -213,7 +228,7 @@ class Inspector:
         Raises:
             NoSuchJobError: The id is unknown, or what was known about the job has expired.
         """
-        queue = _queue()
+        queue = self._queue()
         async with queue.client() as client:
             job = await _find(queue, client, id)
         if job is None:
@@ -226,7 +241,7 @@ class Inspector:
         Raises:
             NoSuchJobError: The job runs, is unknown, has succeeded, or its arguments have expired.
         """
-        queue = _queue()
+        queue = self._queue()
         reasons = {
             "running": f"job {id!r} runs: revoke it first",
             "lost": f"job {id!r} has expired with its arguments: queue it again",
@@ -244,7 +259,7 @@ class Inspector:
 
     async def retry_failed(self) -> int:
         """Queue all failed jobs again that have failed by now, and return their number."""
-        number, own = 0, _queue()
+        number, own = 0, self._queue()
         for name in own.names:
             offset: int | None = 0
             ids: list[str] = []
@@ -264,8 +279,9 @@ class Inspector:
         Raises:
             NoSuchJobError: The job is unknown or has ended.
         """
-        _queue()
-        if not await Job[Any](id).revoke():
+        self._queue()
+        job: Job[Any] = Job(id)
+        if not await job.revoke():
             raise NoSuchJobError(f"no job {id!r} waits or runs")
 
     async def purge(self, state: Purgeable, *, queue: str | None = None) -> int:
@@ -280,7 +296,7 @@ class Inspector:
         """
         if state not in get_args(Purgeable):
             raise ValueError(f"purge takes {', '.join(get_args(Purgeable))}, not {state!r}")
-        own, deleted = _queue(), 0
+        own, deleted = self._queue(), 0
         for name in own.names if queue is None else [_queue_name(own, queue)]:
             skip, looked = 0, PURGE_STEP
             while looked == PURGE_STEP:
@@ -296,22 +312,12 @@ class Inspector:
         Raises:
             NoSuchJobError: The job is unknown or runs.
         """
-        queue, deleted = _queue(), 0
+        queue, deleted = self._queue(), 0
         async with queue.client() as client:
             for name in queue.names:
                 deleted += (await client.purge([name], ["id", queue.arq_id(id), 0]))[1]
         if not deleted:
             raise NoSuchJobError(f"no job {id!r} waits or has ended")
-
-
-def _queue() -> Queue:
-    queue = queue_of(current_app)
-    if queue.settings.eager:
-        raise RuntimeError(
-            "this application runs its jobs itself (TASKS_EAGER), so its queue is not in Redis:"
-            " read the attribute `jobs` of the queue of eager_tasks()"
-        )
-    return queue
 
 
 def _queue_name(queue: Queue, name: str | None) -> str:

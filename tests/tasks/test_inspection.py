@@ -15,6 +15,7 @@ import pytest
 from quart import Quart
 from redis.asyncio import Redis
 
+from quartpatterns.compare.processes import in_thread
 from quartpatterns.tasks import (
     NoSuchJobError,
     Retry,
@@ -306,7 +307,7 @@ async def test_command(
     name = "tests.tasks.shop:create_app()"
     async with app.app_context():
         lost = await shop.slow_double.delay(cast("Any", None))
-        with start_worker():
+        async with in_thread(start_worker()):
             async with asyncio.timeout(60):
                 while not (await lost.result()).ready:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
