@@ -121,7 +121,7 @@ async def test_data(make_app: MakeApp) -> None:
     async with app.app_context(), worker_of(app):
         job = await work.delay(4)
         await in_state(tasks, job.id, "running")
-        while (await job.result()).progress is None:
+        while (await job.result()).progress is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         html = await (await client.get("/tasks/")).get_data(as_text=True)
         assert '<progress value="0.4" max="1"' in html
