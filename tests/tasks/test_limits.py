@@ -100,9 +100,7 @@ async def test_size(make_app: MakeApp) -> None:
             await repeat.delay("x" * 2000, 1)
         job = await repeat.delay("x", 2000)
         await run_jobs(app)
-        with pytest.raises(
-            TaskFailedError, match="result of task .* TASKS_MAX_SIZE is 2000"
-        ):
+        with pytest.raises(TaskFailedError, match="result of task .* TASKS_MAX_SIZE is 2000"):
             await job.wait(timeout=60)
 
 

@@ -15,10 +15,11 @@ async function refresh() {
     const url = new URL(location.href);
     url.searchParams.delete("message");
     const response = await fetch(url, { headers: { Accept: "text/html" } });
+    const text = await response.text();
     const live = document.getElementById("live");
     // Nothing moves under a reader who has opened a traceback.
     if (response.ok && !live.querySelector("details[open]")) {
-      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const page = new DOMParser().parseFromString(text, "text/html");
       const focused = document.activeElement?.id;
       const next = page.getElementById("live");
       if (next && next.innerHTML !== live.innerHTML) {
