@@ -102,9 +102,11 @@ class Named(Adder):
 
 
 @pytest.fixture
-async def methods(app_class: type[Quart]) -> Cache:
-    Adder.cache.init_app(app_class(__name__))
-    return Adder.cache
+async def methods(app_class: type[Quart]) -> AsyncIterator[Cache]:
+    app = app_class(__name__)
+    Adder.cache.init_app(app)
+    async with app.app_context():  # The Cache has one application for each test.
+        yield Adder.cache
 
 
 @pytest.mark.checks("CA-6")
