@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
@@ -280,7 +281,7 @@ class Queue:
         except REDIS_ERRORS as error:
             address = display_address(self.settings.redis_url, default_port=6379)
             logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
-            raise TasksUnavailableError from error
+            raise TasksUnavailableError(_description(error)) from error
 
 
 class Client:
@@ -362,6 +363,32 @@ def connection_pool(
 def text(data: bytes) -> str:
     """Return a string that Redis returned as bytes."""
     return data.decode(errors="surrogatepass")
+
+
+_DESCRIPTIONS = [
+    (r"OOM |maxmemory", "Redis is full: free memory, or raise its maxmemory."),
+    (
+        r"READONLY|read only replica",
+        "REDIS_URL is a read-only replica: set the URL of the primary.",
+    ),
+    (
+        r"CLUSTERDOWN|Hash slot|CROSSSLOT|^MOVED|same slot|non local key|cluster",
+        "REDIS_URL is a node of a cluster, which is not supported: set the URL of one server.",
+    ),
+    (r"NOPERM|no permissions", "The user in REDIS_URL may not use all commands that it needs."),
+    (
+        r"WRONGPASS|NOAUTH|invalid username-password|[Aa]uthentication",
+        "The name or password in REDIS_URL is wrong or missing.",
+    ),
+]
+
+
+def _description(error: BaseException) -> str | None:
+    """Return what is wrong with a Redis that answers, or ``None`` for the usual description."""
+    for pattern, description in _DESCRIPTIONS:
+        if re.search(pattern, str(error)):
+            return f"The task queue can't be used. {description}"
+    return None
 
 
 def _readable_job(data: bytes | None) -> JobData | None:
