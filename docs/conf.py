@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.application import Sphinx
+
 from quartpatterns import __version__, catalog
 
 project = "quartpatterns"
@@ -13,9 +16,12 @@ copyright = "2026, The quartpatterns developers"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tutorial/photoboard"]
 html_theme = "alabaster"
-html_theme_options = {"description": "Flask's patterns, async-first on Quart."}
+html_theme_options = {
+    "description": "Flask's patterns, async-first on Quart.",
+    "page_width": "1160px",  # lines of code have up to 100 characters
+}
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 myst_heading_anchors = 3
@@ -52,3 +58,18 @@ for pattern in catalog.PATTERNS:
     documented |= shared
     page = PAGE.format(name=pattern.name, excluded=excluded)
     (pages / f"{pattern.name}.md").write_text(page)
+
+
+def shorten_diffs(app: Sphinx, doctree: nodes.document) -> None:
+    """Remove the headers of diffs: they contain paths of the machine that builds the pages."""
+    for block in doctree.findall(nodes.literal_block):
+        if block.get("language") == "udiff":
+            lines = block.astext().splitlines()[2:]
+            text = "\n".join("..." if line.startswith("@@") else line for line in lines).strip("\n")
+            block.rawsource = text
+            block[:] = [nodes.Text(text)]
+
+
+def setup(app: Sphinx) -> None:
+    """Register what Sphinx calls."""
+    app.connect("doctree-read", shorten_diffs)

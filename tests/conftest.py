@@ -62,6 +62,8 @@ def no_blocking() -> Iterator[BlockBuster]:
         # An application looks up its folders when it is created.
         for function in guard.functions.values():
             function.can_block_in("quart/app.py", "__init__")
+            # Migrations have an event loop of their own, and Alembic is synchronous.
+            function.can_block_in("sqlalchemy/migration_environment.py", "_run_online")
             # A result of Celery unsubscribes when it is garbage collected, in any thread.
             function.can_block_in("celery/result.py", "__del__")
             function.can_block_in("quart/blueprints.py", "__init__")

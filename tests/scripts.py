@@ -29,7 +29,7 @@ def left():
     # A thread that has closed its connection may not have ended yet.
     others = set(threading.enumerate()) - {threading.main_thread()}
     for thread in others:
-        thread.join(1)
+        thread.join(10)
     print([thread.name for thread in threading.enumerate()], flush=True)
 """
 """The start of each script: ``left()`` prints the names of the threads that do not end."""

@@ -173,7 +173,6 @@ PRIVATE = [
         "_asgi_send",
         "Quart's decodes headers as UTF-8, and fails for those in Latin-1, as WSGI sends them",
     ),
-    # tasks
     # wtforms
     Private(
         "wtforms",
@@ -221,12 +220,6 @@ PRIVATE = [
     ),
     Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_do_get", "as _queue_class"),
     Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_dec_overflow", "as _queue_class"),
-    Private(
-        "tasks",
-        "arq.worker:Worker",
-        "_poll_iteration",
-        "the only place where a worker can wait for a Redis that is not available",
-    ),
 ]
 
 # Names that start with an underscore and are not private names of another package.

@@ -11,8 +11,8 @@
         raise APIError("This view is gone", status_code=410)
 """
 
-from quartpatterns.errorpages.field_errors import field_errors
 from quartpatterns.errorpages.pages import APIError, ErrorPages
+from quartpatterns.errorpages.refused_fields import field_errors
 from quartpatterns.errorpages.request_ids import SETTINGS, RequestIDFilter, request_id
 
 __all__ = ["SETTINGS", "APIError", "ErrorPages", "RequestIDFilter", "field_errors", "request_id"]

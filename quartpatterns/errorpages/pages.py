@@ -25,7 +25,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from quartpatterns._shared.error_formats import EXTENSION, ErrorFormat, prefers_data
 from quartpatterns._shared.settings import SettingsReader, apply_defaults
 from quartpatterns._shared.threads import run_sync
-from quartpatterns.errorpages.field_errors import InvalidRequest, find_invalid_request
+from quartpatterns.errorpages.refused_fields import InvalidRequest, find_invalid_request
 from quartpatterns.errorpages.request_ids import DEFAULTS, RequestIDFilter, id_header, request_id
 
 __all__ = ["APIError", "ErrorFormat", "ErrorPages"]

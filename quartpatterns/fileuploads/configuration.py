@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -24,6 +24,8 @@ from quartpatterns.fileuploads.uploads import EXTENSION_KEY, UploadConfiguration
 
 __all__ = ["MissingDestinationError", "config_for_set", "configure_uploads"]
 
+SETS_KEY = "quartpatterns.fileuploads.sets"
+"""The key in ``app.extensions`` of the upload sets by name."""
 SHARED = {key: value for key, value in SETTINGS.defaults.items() if key != "REDIS_URL"}
 
 
@@ -54,6 +56,7 @@ def configure_uploads(
       The default is ``UPLOADS_CHECK_CONTENT``, whose default is ``True``.
 
     With ``UPLOADS_AUTOSERVE`` the application serves files of sets without a URL at ``/_uploads``.
+    Templates have the function ``upload_url(set_name, filename)``, see :meth:`UploadSet.url`.
 
     Arguments:
         app: The application, with its complete configuration.
@@ -68,7 +71,7 @@ def configure_uploads(
     .. versionadded:: 0.1
     """
     refuse_unknown(app.config, "UPLOADS_", SHARED, SETTINGS.instead)
-    first = [upload_sets] if isinstance(upload_sets, UploadSet) else upload_sets
+    first = [upload_sets] if isinstance(upload_sets, UploadSet) else list(upload_sets)
     configurations: dict[str, UploadConfiguration] = app.extensions.setdefault(EXTENSION_KEY, {})
     # The name that it has in Flask-Reuploaded.
     app.upload_set_config = configurations  # type: ignore[attr-defined]
@@ -82,6 +85,24 @@ def configure_uploads(
     autoserve = SettingsReader(app.config, SHARED).boolean("UPLOADS_AUTOSERVE")
     if autoserve and "_uploads" not in app.blueprints:
         app.register_blueprint(_blueprint())
+    if SETS_KEY not in app.extensions:
+        app.extensions[SETS_KEY] = {}
+        app.context_processor(_template_context)
+    app.extensions[SETS_KEY].update({one.name: one for one in (*first, *more)})
+
+
+async def _template_context() -> dict[str, Callable[[str, str], str]]:
+    return {"upload_url": _upload_url}
+
+
+def _upload_url(set_name: str, filename: str) -> str:
+    sets = cast("dict[str, UploadSet]", current_app.extensions[SETS_KEY])
+    if (upload_set := sets.get(set_name)) is None:
+        raise LookupError(
+            f"There is no upload set {set_name!r}, only {', '.join(sorted(sets))}: pass it to"
+            " configure_uploads()."
+        )
+    return upload_set.url(filename)
 
 
 def config_for_set(

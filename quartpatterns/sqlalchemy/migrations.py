@@ -7,9 +7,16 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
+from quartpatterns.sqlalchemy.migration_environment import run_migrations
 from quartpatterns.sqlalchemy.settings import async_url
 
-__all__ = ["MigrationsMissingError", "configuration", "find_migrations", "upgrade"]
+__all__ = [
+    "MigrationsMissingError",
+    "configuration",
+    "find_migrations",
+    "run_migrations",
+    "upgrade",
+]
 
 
 class MigrationsMissingError(FileNotFoundError):

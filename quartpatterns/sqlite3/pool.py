@@ -90,7 +90,7 @@ class ConnectionPool:
         self._idle: list[PooledConnection] = []
         self._waiting: deque[asyncio.Future[PooledConnection]] = deque()
         self._all: set[PooledConnection] = set()
-        self._opening = 0
+        self._opening: set[PooledConnection] = set()
         self.stopping: set[asyncio.Future[None]] = set()
         """Connections that are being closed."""
         self._memory_holder: PooledConnection | None = None
@@ -144,7 +144,7 @@ class ConnectionPool:
             self._idle.append(connection)
 
     def close(self) -> None:
-        """Close the idle connections now, and the others when they come back.
+        """Close the connections that are idle or being opened, and the others when they come back.
 
         Wait for :attr:`stopping` afterwards.
         """
@@ -153,6 +153,8 @@ class ConnectionPool:
             future.set_exception(DatabaseUnavailable(_STOPPING))
         while self._idle:
             self._stop(self._idle.pop())
+        while self._opening:
+            self._stop(self._opening.pop())
         if self._memory_holder is not None:
             self._stop(self._memory_holder)
             self._memory_holder = None
@@ -215,17 +217,20 @@ class ConnectionPool:
 
     def _open_more(self) -> None:
         """Open connections for the tasks that wait, up to the size of the pool."""
-        missing = len(self._waiting) - self._opening
+        missing = len(self._waiting) - len(self._opening)
         for _ in range(min(missing, self._settings.pool_size - len(self._all))):
             connection = PooledConnection(self._connect)
             opening = connection.open()
             self._all.add(connection)
-            self._opening += 1
+            self._opening.add(connection)
             opening.add_done_callback(partial(self._opened, connection))
 
     def _opened(self, connection: PooledConnection, opening: asyncio.Future[None]) -> None:
-        self._opening -= 1
-        if (error := opening.exception()) is None:
+        error = opening.exception()
+        if self._closed:
+            return  # close() has stopped it.
+        self._opening.discard(connection)
+        if error is None:
             self.give_back(connection)
             return
         if future := self._next_waiting():

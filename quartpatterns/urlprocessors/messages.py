@@ -5,8 +5,8 @@
     from quartpatterns.urlprocessors import LanguageURLs
     from quartpatterns.urlprocessors.messages import MessageCatalogs, gettext as _
 
-    languages = LanguageURLs(app, languages=["en", "de"], default="en")
-    catalogs = MessageCatalogs(app, languages=languages.languages)
+    languages = LanguageURLs(languages=["en", "de"], default="en")
+    catalogs = MessageCatalogs(app, languages=languages)
 
     @app.get("/<lang_code>/")
     async def index():
@@ -43,6 +43,7 @@ from werkzeug.http import parse_accept_header
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.languages import TEXTS_KEY, url_language, vary_by
 from quartpatterns.urlprocessors.accept_language import lookup
+from quartpatterns.urlprocessors.languages import LanguageURLs
 
 with requires_extra("i18n", "babel", needed_by="quartpatterns.urlprocessors.messages"):
     from babel import Locale, UnknownLocaleError
@@ -106,7 +107,9 @@ class MessageCatalogs:
 
     Arguments:
         app: The application, or ``None`` to call :meth:`init_app` later.
-        languages: The tags (BCP 47) of the languages, as in ``LanguageURLs``.
+        languages: The tags (BCP 47) of the languages, as in ``LanguageURLs``; or a
+            :class:`~quartpatterns.urlprocessors.LanguageURLs`, whose languages and default are
+            used, and whose ``init_app`` :meth:`init_app` calls too.
         default: The default language; without it, the first one.
         source: The language of the texts in the code. It needs no catalog.
         folders: Folders with catalogs, relative to ``app.root_path``. The first translation counts.
@@ -128,7 +131,7 @@ class MessageCatalogs:
         self,
         app: Quart | None = None,
         *,
-        languages: Sequence[str],
+        languages: Sequence[str] | LanguageURLs,
         default: str | None = None,
         source: str = "en",
         folders: str | Iterable[str] = ("translations",),
@@ -137,6 +140,11 @@ class MessageCatalogs:
         timezone: str = "UTC",
         timezone_selector: Callable[[], str | tzinfo | None] | None = None,
     ) -> None:
+        self.language_urls: LanguageURLs | None = None
+        if isinstance(languages, LanguageURLs):
+            self.language_urls = languages
+            default = default if default is not None else languages.default
+            languages = languages.languages
         self.languages = tuple(languages)
         self.default = default if default is not None else next(iter(self.languages), "")
         if isinstance(languages, str) or self.default not in self.languages:
@@ -176,6 +184,8 @@ class MessageCatalogs:
         for locale in self.locales.values():
             # Babel reads its data now, and not while a request is handled.
             format_datetime(datetime.now(UTC), "full", zone, locale)
+        if self.language_urls is not None:
+            self.language_urls.init_app(app)
         app.extensions[TEXTS_KEY] = _AppCatalogs(self, texts, zone)
         _add_to_templates(app)
         _add_to_json(app)

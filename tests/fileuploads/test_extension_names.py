@@ -90,7 +90,7 @@ def test_refused() -> None:
     for name in ("UPLOADS_URL", "UPLOADS_DEFAULT_URLS"):
         app = Quart(__name__)
         app.config.update({"UPLOADED_FILES_DEST": "x", name: "/x"})
-        with pytest.raises(SettingError, match="did you mean UPLOADS_DEFAULT_URL"):
+        with pytest.raises(SettingError, match="set UPLOADS_DEFAULT_URL"):
             configure_uploads(app, UploadSet())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Quart, request
+from quart import Quart, render_template_string, request
 
 from quartpatterns._shared.settings import SettingError
 from quartpatterns.fileuploads import (
@@ -265,6 +265,11 @@ async def test_autoserve(app_class: type[Quart], folder: Path) -> None:
     write(folder / "a.txt")
     async with app.test_request_context("/"):
         assert uploads.url("a.txt") == "http://localhost/_uploads/files/a.txt"
+        template = "{{ upload_url('files', 'a.txt') }} {{ upload_url('elsewhere', 'a.txt') }}"
+        urls = "http://localhost/_uploads/files/a.txt https://cdn.example/a.txt"
+        assert await render_template_string(template) == urls
+        with pytest.raises(LookupError, match="no upload set 'file', only elsewhere, files"):
+            await render_template_string("{{ upload_url('file', 'a.txt') }}")
     client = app.test_client()
     for path, status in (("files", 200), ("elsewhere", 404), ("unknown", 404)):
         assert (await client.get(f"/_uploads/{path}/a.txt")).status_code == status

@@ -33,6 +33,16 @@ async def query():
 
 SCRIPTS = databases.SCRIPTS | {
     "a cancelled task": databases.CANCELLED_TASK,
+    "a connection that is being opened": """
+async def main():
+    tasks.append(asyncio.create_task(query()))
+    while threading.active_count() == 1:
+        await asyncio.sleep(0)
+
+tasks = []
+asyncio.run(main())
+left()
+""",
     "an exit in a transaction": """
 async def main():
     async with app.app_context(), db.transaction():

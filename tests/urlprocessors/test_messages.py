@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from blockbuster import BlockBuster
-from quart import Quart, jsonify, request, websocket
+from quart import Quart, jsonify, request, url_for, websocket
 from quart.typing import ResponseReturnValue
 
 from quartpatterns.caching import Cache
@@ -327,6 +327,25 @@ def test_options() -> None:
     shared = MessageCatalogs(languages=["en"])
     for _ in range(2):
         shared.init_app(Quart(__name__))
+
+
+async def test_languages_of_urls(app_class: type[Quart]) -> None:
+    """The catalogs take the languages of a LanguageURLs, and register it with each application."""
+    languages = LanguageURLs(languages=["en", "de"], default="de")
+    catalogs = MessageCatalogs(languages=languages, folders=str(FOLDER / "translations"))
+    assert (catalogs.languages, catalogs.default) == (("en", "de"), "de")
+    for _ in range(2):
+        app = app_class(__name__)
+        catalogs.init_app(app)
+
+        @app.get("/<lang_code>/")
+        async def index() -> str:
+            return f"{gettext('Order')} {url_for('index')}"
+
+        client = app.test_client()
+        for path, text in (("/de/", "Bestellen /de/"), ("/en/", "Order /en/")):
+            response = await client.get(path)
+            assert await response.get_data(as_text=True) == text
 
 
 async def test_without_catalogs(app_class: type[Quart]) -> None:

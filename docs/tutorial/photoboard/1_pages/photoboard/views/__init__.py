@@ -1,0 +1,1 @@
+"""The views. ``register_blueprints`` finds the blueprints in these modules."""

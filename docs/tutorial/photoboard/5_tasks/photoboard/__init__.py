@@ -1,0 +1,43 @@
+"""A photo board. :func:`create_app` returns the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quartpatterns.appfactories import Setting, configure
+from quartpatterns.errorpages import ErrorPages
+from quartpatterns.fileuploads import configure_uploads
+from quartpatterns.flashing import Flashing
+from quartpatterns.packages import register_blueprints
+from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.wtforms import CSRFProtect
+
+from photoboard.languages import catalogs
+from photoboard.login import login_manager
+from photoboard.models import db
+from photoboard.tasks import tasks
+from photoboard.uploads import photos
+
+SETTINGS: dict[str, Any] = {
+    "SECRET_KEY": Setting(str),
+    "SQLALCHEMY_DATABASE_URI": "sqlite:///photoboard.db",
+    "UPLOADED_PHOTOS_DEST": "uploads",
+    "UPLOADS_AUTOSERVE": True,
+}
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
+    """Return a new application. *config* overrides the environment."""
+    app = FaithfulQuart(__name__)
+    configure(app, SETTINGS, overrides=config)
+    ErrorPages(app, default="error.html")
+    catalogs.init_app(app)
+    db.init_app(app)
+    login_manager.init_app(app)
+    CSRFProtect(app)
+    Flashing(app)
+    tasks.init_app(app)
+    configure_uploads(app, photos)
+    register_blueprints(app, ".views")
+    return app

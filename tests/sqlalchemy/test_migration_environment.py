@@ -1,0 +1,100 @@
+"""An application whose ``env.py`` only calls ``run_migrations``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+APP = """
+from quart import Quart
+from quartpatterns.sqlalchemy import Model, SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+class Base(Model, DeclarativeBase):
+    pass
+
+db = SQLAlchemy(model_class=Base)
+
+class Album(Base):
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+
+def create_app():
+    app = Quart("shop", instance_path={instance!r})
+    app.config["SQLALCHEMY_DATABASE_URI"] = {url!r}
+    db.init_app(app)
+    return app
+"""
+ENV = """
+from quartpatterns.sqlalchemy.migrations import run_migrations
+from shop import create_app, db
+
+run_migrations(db, create_app)
+"""
+SCRIPT = """
+import sqlalchemy as sa
+from alembic import op
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+def upgrade():
+    ${upgrades if upgrades else "pass"}
+def downgrade():
+    ${downgrades if downgrades else "pass"}
+"""
+CONFIG = """
+[alembic]
+script_location = %(here)s/migrations
+prepend_sys_path = %(here)s
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The folder of an application with a database and without migrations."""
+    url = "sqlite:///app.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    (tmp_path / "migrations" / "versions").mkdir(parents=True)
+    (tmp_path / "shop.py").write_text(APP.format(url=url, instance=str(tmp_path / "instance")))
+    (tmp_path / "migrations" / "env.py").write_text(ENV)
+    (tmp_path / "migrations" / "script.py.mako").write_text(SCRIPT)
+    (tmp_path / "alembic.ini").write_text(CONFIG)
+    return tmp_path
+
+
+def alembic(project: Path, *arguments: str) -> str:
+    """Run a command of Alembic, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic.config", *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_commands(project: Path) -> None:
+    """Alembic finds the models and the database of the application."""
+    alembic(project, "revision", "--autogenerate", "-m", "albums")
+    (migration,) = (project / "migrations" / "versions").glob("*.py")
+    assert "create_table('album'" in migration.read_text()
+    assert "CREATE TABLE album" in alembic(project, "upgrade", "head", "--sql")
+    alembic(project, "upgrade", "head")
+    assert "No new upgrade operations" in alembic(project, "check")
+    alembic(project, "downgrade", "base")
+
+
+async def test_concurrent(project: Path) -> None:
+    """Processes that migrate at the same time wait for one another."""
+    await asyncio.to_thread(alembic, project, "revision", "--autogenerate", "-m", "albums")
+    upgrades = [asyncio.to_thread(alembic, project, "upgrade", "head") for _ in range(3)]
+    await asyncio.gather(*upgrades)
+    assert "(head)" in await asyncio.to_thread(alembic, project, "current")
