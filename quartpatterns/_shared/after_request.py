@@ -10,6 +10,7 @@ from quart import after_this_request as quart_after_this_request
 from quart import has_request_context
 
 from quartpatterns._shared.calling import call
+from quartpatterns._shared.visitors import mark_callback
 
 __all__ = ["after_this_request", "no_request", "with_optional_result"]
 
@@ -38,6 +39,7 @@ def after_this_request(func: Callback) -> Callback:
     """
     if not has_request_context():
         raise no_request("after_this_request")
+    mark_callback("after_this_request")
     quart_after_this_request(with_optional_result(func))
     return func
 

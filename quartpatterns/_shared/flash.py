@@ -20,6 +20,7 @@ from quartpatterns._shared.languages import resolved
 
 __all__ = [
     "EXTENSION",
+    "FlashTooLargeError",
     "FlashedMessage",
     "MessageStorage",
     "flash",
@@ -33,6 +34,16 @@ EXTENSION = "quartpatterns.flashing"
 
 KEY = "_flashes"
 """The key of the session that Flask and Quart use."""
+
+
+class FlashTooLargeError(ValueError):
+    """A message doesn't fit in a cookie, or all messages together don't fit in a request.
+
+    :func:`~quartpatterns.flashing.flash` raises it. The messages that were flashed before are not
+    lost.
+
+    .. versionadded:: 0.1
+    """
 
 
 class FlashedMessage:

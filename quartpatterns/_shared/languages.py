@@ -21,10 +21,14 @@ from quart import (
 )
 from quart.typing import ResponseTypes
 
+from quartpatterns._shared.visitors import LANGUAGE
+
 __all__ = [
     "TEXTS_KEY",
     "LanguageSource",
     "add_language_source",
+    "current_languages",
+    "language_globals",
     "negotiated_headers",
     "resolved",
     "text_language",
@@ -49,6 +53,16 @@ class LanguageSource(Protocol):
     @property
     def url_language(self) -> str | None:
         """The language (BCP 47) in the current URL, or ``None``. It is one of a fixed list."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The attribute of ``g`` with the language."""
+        ...
+
+    @property
+    def current(self) -> str:
+        """The language that ``url_for`` adds here."""
         ...
 
 
@@ -78,6 +92,18 @@ def text_language() -> str | None:
         return None
     catalogs: Any = current_app.extensions.get(TEXTS_KEY)
     return cast("str | None", catalogs.language) if catalogs is not None else url_language()
+
+
+def language_globals() -> Collection[str]:
+    """Return the attributes of ``g`` with the language, and the name that stands for any other."""
+    sources = current_app.extensions.get(EXTENSION_KEY, ()) if has_app_context() else ()
+    return {LANGUAGE, *(cast("LanguageSource", source).name for source in sources)}
+
+
+def current_languages() -> Collection[str | None]:
+    """Return the languages of texts and of the URLs that ``url_for`` builds."""
+    sources = current_app.extensions.get(EXTENSION_KEY, ()) if has_app_context() else ()
+    return {text_language(), *(cast("LanguageSource", source).current for source in sources)}
 
 
 def resolved(text: Any) -> Any:

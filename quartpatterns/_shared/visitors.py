@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 from quart import has_request_context, request
 
-__all__ = ["READS", "cookies_starting_with", "loading_into_globals", "mark_private"]
+__all__ = ["LANGUAGE", "NOT_RECORDED", "READS", "cookies_starting_with", "current_reader"]
+__all__ += ["loading_into_globals", "mark_callback", "mark_language", "mark_private"]
 
 READS = "_quartpatterns_reads"
 """The attribute of a request with what was read of it, if there is a cache."""
+
+LANGUAGE = "quartpatterns.language"
+"""What a reader records as an attribute of ``g`` if the language was read."""
+
+current_reader: ContextVar[Any] = ContextVar("quartpatterns.caching.reader", default=None)
+"""A ``quartpatterns.caching.recording.Reader``, while a cache watches what a function reads."""
+
+
+NOT_RECORDED: set[str] = set()
+"""Attributes of ``g`` with which helpers note what they have done. They name no visitor."""
 
 
 def cookies_starting_with(cookies: Mapping[str, str], prefix: str) -> Mapping[str, str]:
@@ -51,6 +63,25 @@ def mark_private(reason: str) -> None:
     reads = _reads()
     if reads is not None:
         reads.names.add(reason)
+
+
+def mark_callback(name: str) -> None:
+    """Tell a cache that the current request has registered a callback with the function *name*.
+
+    A result that is stored would be returned without the callback.
+    """
+    if (reader := current_reader.get()) is not None:
+        reader.add("callbacks", name)
+
+
+def mark_language() -> None:
+    """Tell a cache that the result depends on the language of the URL or of the texts.
+
+    A response is stored for each language. A function or a part of a template has a key without
+    the language, unless it is an argument.
+    """
+    if (reader := current_reader.get()) is not None:
+        reader.add("globals", LANGUAGE)
 
 
 def _reads() -> Any:

@@ -17,6 +17,15 @@ The only error of the configuration is :exc:`ConfigError`.
 """
 
 from .config import ConfigError, Setting, Source, configure, sources
+from .extensions import init_extensions
 from .hooks import on_setup
 
-__all__ = ["ConfigError", "Setting", "Source", "configure", "on_setup", "sources"]
+__all__ = [
+    "ConfigError",
+    "Setting",
+    "Source",
+    "configure",
+    "init_extensions",
+    "on_setup",
+    "sources",
+]

@@ -88,6 +88,7 @@ class CachedCallable(Decorated):
         self._methods = {method.upper() for method in options.methods} | {"HEAD"}
         prefix = options.key_prefix
         self._has_path_in_key = isinstance(prefix, str) and "%s" in prefix
+        self._has_key_function = options.make_cache_key is not None or callable(prefix)
 
     async def result(self, call_: Call) -> Any:
         is_a_view = is_view(self.wrapper)
@@ -109,7 +110,7 @@ class CachedCallable(Decorated):
     async def _response(self, call_: Call, *, is_a_view: bool) -> Any:
         current: Request = cast(Any, request)._get_current_object()
         if current.method not in self._methods:
-            return await self._uncached(call_)
+            return await self.result_without_cache(call_)
         reads = reads_of(current)
         key_reads = KeyReads()
         if self._makes_key:
@@ -130,7 +131,7 @@ class CachedCallable(Decorated):
             if is_a_view and self._vary:
                 # Another cache, such as that of a proxy, may store the response.
                 after_this_request(self._add_vary)
-            returned = await self._uncached(call_)
+            returned = await self.result_without_cache(call_)
             return await self._with_status(
                 returned, is_a_view, f'fwd=bypass; detail="{private[0]}"'
             )
@@ -143,7 +144,7 @@ class CachedCallable(Decorated):
             # A view may omit the body, so that its response must not be stored.
             record = await call_.app_cache.find(cache_request)
             if record is None or record.payload is None:
-                return await self._uncached(call_)
+                return await self.result_without_cache(call_)
         view_call = self._view_call(call_, current, reads, key_reads, is_a_view=is_a_view)
         response, hit = await cached_response(
             view_call,
@@ -195,12 +196,17 @@ class CachedCallable(Decorated):
             self.options.etag,
             value,
             self.report_private,
-            self.report_one_visitor,
+            self.report_not_stored,
         )
 
     async def _add_vary(self, response: ResponseTypes) -> ResponseTypes:
         response.vary.update(self.options.vary)
         return response
+
+    async def result_without_cache(self, call_: Call) -> Any:
+        if is_view(self.wrapper):
+            return await self._uncached(call_)
+        return await super().result_without_cache(call_)
 
     async def _uncached(self, call_: Call) -> Any:
         return unwrapped(await call(self.function, *call_.args, **call_.kwargs))
@@ -208,11 +214,7 @@ class CachedCallable(Decorated):
     @property
     def _makes_key(self) -> bool:
         """Whether a function of the user makes the key."""
-        return (
-            self.options.make_cache_key is not None
-            or callable(self.options.key_prefix)
-            or self.wrapper.make_cache_key is not self.own_key
-        )
+        return self._has_key_function or self.wrapper.make_cache_key is not self.own_key
 
     async def _base_key(self, call_: Call, current: Request | None) -> str:
         """Return the key of this call, without what tells requests for one path apart."""

@@ -20,9 +20,10 @@ from typing import (
 from blinker import NamedSignal
 
 from quartpatterns._shared.calling import call, maybe_await, signal_wrapper
+from quartpatterns.caching.generators import joined
 from quartpatterns.caching.keys import Tags, code_digest, qualified_name, tag_versions
 from quartpatterns.caching.lookup import AppCache, CacheRequest, ResultPolicy, cached_result
-from quartpatterns.caching.responses import unwrapped
+from quartpatterns.caching.request_names import CALLBACK, STREAM, VARY
 from quartpatterns.caching.settings import (
     HashMethod,
     Timeout,
@@ -173,7 +174,7 @@ class Decorated:
                 self.options.unless is not None
                 and await _is_true(self.options.unless, self.function, *args, **kwargs)
             ):
-                return unwrapped(await call(self.function, *args, **kwargs))
+                return await self.result_without_cache(call_)
             return await self.result(call_)
 
         decorated: Any = wrapper
@@ -185,6 +186,10 @@ class Decorated:
     async def result(self, call_: Call) -> Any:
         """Return the result from the cache, or call the function."""
         raise NotImplementedError
+
+    async def result_without_cache(self, call_: Call) -> Any:
+        """Call the function; its generators are joined, as they are with a cache."""
+        return await joined(await call(self.function, *call_.args, **call_.kwargs))
 
     async def is_forced(self, call_: Call) -> bool:
         """Return whether to call the function, whatever is stored."""
@@ -222,26 +227,28 @@ class Decorated:
         if new := sorted(set(names) - self._reported):
             self._reported.update(new)
             log.warning(
-                "Results of %s are not shared, because its request has: %s. It was read before the"
-                " result was made, and may tell visitors apart. Name the header in vary (vary="
-                '["Cookie"] for cookies and the session), or read it in a function that is'
+                "Results of %s are not shared, because its request has: %s. It was read while the"
+                " result was made, or before, and may tell visitors apart. Name the header in vary"
+                ' (vary=["Cookie"] for cookies and the session), or read it in a function that is'
                 " key_prefix or make_cache_key. Name a context variable that does not tell visitors"
-                " apart in CACHE_CONTEXT_VARIABLES. In a template, render it with"
-                ' {{ per_visitor("_messages.html") }}.',
+                " apart in CACHE_CONTEXT_VARIABLES. If a template reads it, move that part into a"
+                ' template of its own, and write {{ per_visitor("_part.html") }} in its place.'
+                " Pass the language as an argument.",
                 qualified_name(self.function),
                 ", ".join(new),
             )
 
-    def report_one_visitor(self, reason: str) -> None:
+    def report_not_stored(self, reason: str) -> None:
         """Log, once for each reason, that responses are not stored because of what they are."""
         if reason not in self._reported:
             self._reported.add(reason)
+            because, remedy = _why_not_stored(reason)
             log.warning(
-                "Responses of %s are not stored, because they are for one visitor: %s. Render"
-                " flashed messages, CSRF tokens and whatever else is for one visitor in a template"
-                ' of their own: {{ per_visitor("_messages.html") }}.',
+                "Responses of %s are not stored, because they %s: %s. %s",
                 qualified_name(self.function),
+                because,
                 reason,
+                remedy,
             )
 
     def source_suffix(self, app_cache: AppCache) -> str:
@@ -307,6 +314,31 @@ class Decorated:
         values = {"cache": self.cache, "cache_key": key, **more}
         values |= {"args": call_.args, "kwargs": call_.kwargs}
         await signal.send_async(app, _sync_wrapper=signal_wrapper(app), **values)
+
+
+def _why_not_stored(reason: str) -> tuple[str, str]:
+    """Return what the reason means, and what to write instead."""
+    if reason == STREAM:
+        return (
+            "can be read only once",
+            "Cache the values that they are made of with memoize or get and set.",
+        )
+    if reason.startswith(CALLBACK):
+        return (
+            "would be sent without it when they are stored",
+            "Call that function in a before_request function, which runs for each request, or in a"
+            " decorator above the cache.",
+        )
+    if reason.startswith(VARY) and "*" not in reason:
+        names = ", ".join(
+            f'"{name.strip().title()}"' for name in reason.removeprefix(VARY).split(",")
+        )
+        return "differ by a header", f"Name it in the decorator: vary=[{names}]."
+    return (
+        "are for one visitor",
+        "Render flashed messages, CSRF tokens and whatever else is for one visitor in a template"
+        ' of their own: {{ per_visitor("_messages.html") }}.',
+    )
 
 
 async def _is_true(condition: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:

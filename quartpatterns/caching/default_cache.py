@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import Any, cast
+from weakref import WeakSet
 
-from quart import current_app
+from quart import Quart, current_app, request_started
 
 from quartpatterns._shared.protected_views import (
     CACHED_ABOVE,
     DecoratorOrderError,
+    contains,
     is_protected,
+    wrapped_views,
 )
 from quartpatterns.caching.decorators import CachedDecorator
 from quartpatterns.caching.extension import Cache
@@ -18,7 +21,7 @@ from quartpatterns.caching.keys import Tags
 from quartpatterns.caching.lookup import AppCache
 from quartpatterns.caching.settings import Timeout, read_settings
 from quartpatterns.caching.stores import MemoryStore
-from quartpatterns.caching.watched_apps import watch_requests
+from quartpatterns.caching.watched_apps import is_watched, start_recording, watch_requests
 
 __all__ = ["cached"]
 
@@ -42,6 +45,25 @@ class _CacheOfTheApplication(Cache):
 
 
 _cache_of_the_application = _CacheOfTheApplication()
+# The views that use it.
+_views: WeakSet[Any] = WeakSet()
+
+
+async def _first_request(app: Quart, **_: Any) -> None:
+    """Start to record before the hooks of the first request, if a view needs it."""
+    views = [*app.view_functions.values()]
+    views += [
+        getattr(view_class, method.lower())
+        for view in views
+        if (view_class := getattr(view, "view_class", None)) is not None
+        for method in getattr(view_class, "methods", None) or ()
+        if hasattr(view_class, method.lower())
+    ]
+    if any(contains(_views, inner) for view in views for inner in wrapped_views(view)):
+        request_started.disconnect(_first_request)
+        if not is_watched(app):
+            _cache_of_the_application.app_cache()
+            await start_recording(app)
 
 
 def cached(
@@ -99,6 +121,11 @@ def cached(
     def decorate(view: Callable[..., Any]) -> Any:
         if is_protected(view):
             raise DecoratorOrderError(CACHED_ABOVE)
-        return decorator(view)
+        decorated = decorator(view)
+        if cache is None:
+            # The application is known when it handles its first request.
+            _views.add(decorated)
+            request_started.connect(_first_request)
+        return decorated
 
     return cast("CachedDecorator", decorate)

@@ -312,6 +312,8 @@ class Cache(Values):
         Equal arguments are the same call, whether they are passed by position or by name. An
         instance is identified by its ``__caching_id__()``, by its ``__repr__``, or as itself.
 
+        What a generator yields is joined, if these are texts or bytes; otherwise it is a list.
+
         A result is not shared if the function reads what tells visitors apart, such as a cookie,
         the session or ``g.user``, and that is no argument.
 
@@ -333,7 +335,6 @@ class Cache(Values):
             stale_while_revalidate: As for :meth:`cached`.
 
         Raises:
-            UncacheableError: The function is a generator function.
             ValueError: A timeout is invalid.
             TypeError: *tags* is a string.
         """

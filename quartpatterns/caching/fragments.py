@@ -131,7 +131,8 @@ class CacheExtension(Extension):
         log.warning(
             "The template fragment %r is not shared, because it reads: %s. That may tell visitors"
             " apart: name the visitor in a further key, as in"
-            ' {%% cache 60, "name", current_user.get_id() %%}.',
+            ' {%% cache 60, "name", current_user.get_id() %%}, and the language as in'
+            ' {%% cache 60, "name", g.lang_code %%} or current_language().',
             name,
             ", ".join(sorted(names)),
         )

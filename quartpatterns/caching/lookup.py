@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -15,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from quart import Quart
 
-from quartpatterns.caching.errors import UncacheableError
+from quartpatterns.caching.generators import joined
 from quartpatterns.caching.records import Payload, Record, StoredValue, decode_value
 from quartpatterns.caching.settings import Settings
 from quartpatterns.caching.sharing import watch_function
@@ -335,10 +334,8 @@ async def cached_result(
     async def compute() -> FreshResult[Any]:
         covered = policy.covered()
         with watch_function() as reads, without_parts():
-            result = await function()
+            result = await joined(await function())
         private = reads.private(covered, policy.args)
-        if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise UncacheableError("a generator can only be read once: return a list instead")
         if private:
             if policy.on_private is not None:
                 policy.on_private(private)

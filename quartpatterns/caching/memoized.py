@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from blinker import NamedSignal
 
 from quartpatterns.caching.decorators import Call, Decorated, DecoratorOptions
-from quartpatterns.caching.errors import UncacheableError
 from quartpatterns.caching.keys import (
     VERSION_TTL,
     call_version,
@@ -73,20 +72,12 @@ class MemoizedCallable(Decorated):
         cache: The cache.
         function: The function.
         options: The options of the decorator.
-
-    Raises:
-        UncacheableError: The function is a generator function.
     """
 
     options: MemoizeOptions
     hit_signal, miss_signal = cache_memoize_hit, cache_memoize_miss
 
     def __init__(self, cache: Cache, function: Callable[..., Any], options: MemoizeOptions) -> None:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise UncacheableError(
-                f"{function.__qualname__} is a generator function, whose result can only be read"
-                " once: return a list instead"
-            )
         super().__init__(cache, function, options)
         self.wrapper.delete_memoized = lambda: cache.delete_memoized(self.wrapper)
         closure = closure_name(function)

@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from quart.globals import app_ctx
 
+from quartpatterns._shared.visitors import NOT_RECORDED
 from quartpatterns.caching.recording import current_reader
 
 __all__ = ["ALL_GLOBALS", "Loaded", "loaded_globals", "record_globals"]
@@ -63,7 +64,7 @@ def _recording_globals(kind: Any) -> Any:
     def get_attribute(self: Any, name: str) -> Any:
         reader = current_reader.get()
         is_method = name in _METHODS_OF_GLOBALS or (name != ALL_GLOBALS and name[:2] == "__")
-        if not is_method:
+        if not is_method and name not in NOT_RECORDED:
             if reader is not None:
                 reader.add("globals", name)
             for loaded in loaded_globals.get():
@@ -88,7 +89,7 @@ def _recording_global(method: Callable[..., Any], method_name: str) -> Callable[
         reader, loaded = current_reader.get(), loaded_globals.get()
         if reader is None and not loaded:
             return method(self, name, *args, **kwargs)
-        if method_name not in _CHANGES_OF_GLOBALS:
+        if method_name not in _CHANGES_OF_GLOBALS and name not in NOT_RECORDED:
             if reader is not None:
                 reader.add("globals", name)
             for one in loaded:

@@ -13,11 +13,13 @@ from typing import Any, cast
 from weakref import WeakSet
 
 from quart import Request, current_app
+from quart.wrappers.request import Body
 from werkzeug.sansio.request import Request as SansIORequest
 
 from quartpatterns._shared.visitors import READS
+from quartpatterns.caching.recorded_values import recording_copy
 from quartpatterns.caching.recording import attributes, current_reader, usual_attributes
-from quartpatterns.caching.request_names import BODY, CLIENT, COOKIES, HEADERS, QUERY, SCOPE
+from quartpatterns.caching.request_names import BODY, CLIENT, HEADERS, QUERY, SCOPE, UNKNOWN
 from quartpatterns.caching.request_reads import RequestReads
 
 __all__ = ["reads_of", "record_attributes", "recording_request_class", "watch_request"]
@@ -27,10 +29,12 @@ def reads_of(current: Request) -> RequestReads:
     """Return what was read of the request; everything that is read from now on is recorded."""
     found: RequestReads | None = attributes(current).get(READS)
     if found is not None:
+        if found.before_dispatch:  # The signal request_started was not sent.
+            found.keep_reads_before_dispatch()
         return found
     reads = watch_request(current)
     if _has_hooks(current) and reads.has(HEADERS):
-        reads.names.update((HEADERS, COOKIES, CLIENT))  # Nobody knows what they have read.
+        reads.names.add(UNKNOWN)
     return reads
 
 
@@ -43,28 +47,35 @@ def _has_hooks(current: Any) -> bool:
 
 def watch_request(current: Any) -> RequestReads:
     """Record what is read of a request or websocket that exists already."""
-    reads = attributes(current)[READS] = RequestReads(current.headers, current.dict_storage_class)
-    reads.has_query = bool(current.query_string)
-    attributes(current)["headers"] = reads.recording_headers
-    attributes(current).pop("cookies", None)
+    own = attributes(current)
+    reads = own[READS] = RequestReads(own["headers"], current.dict_storage_class)
+    reads.has_query = bool(own["query_string"])
+    own["headers"] = recording_copy(reads.headers, reads)
+    own.pop("cookies", None)
+    own.pop("args", None)
     current.__class__ = _watched_class(cast("Any", type(current)))
     return reads
 
 
 @lru_cache(maxsize=64)
 def recording_request_class(kind: Any) -> Any:
-    """Return a subclass of a request class whose requests record what is read of them."""
+    """Return a subclass of a request class whose requests record what is read of them.
+
+    They record from their creation, for applications in which other code than Quart's sees a
+    request before the signal ``request_started`` is sent.
+    """
     watched = _watched_class(kind)
     if getattr(kind, "quartpatterns_is_recording", False):
         return kind
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        headers = args[4] if len(args) > 4 else kwargs["headers"]
+        reads = RequestReads(headers, kind.dict_storage_class)
+        recording = recording_copy(headers, reads)
         if len(args) > 4:
-            reads = RequestReads(args[4], kind.dict_storage_class)
-            args = (*args[:4], reads.recording_headers, *args[5:])
+            args = (*args[:4], recording, *args[5:])
         else:
-            reads = RequestReads(kwargs["headers"], kind.dict_storage_class)
-            kwargs["headers"] = reads.recording_headers
+            kwargs["headers"] = recording
         attributes(self)[READS] = reads
         kind.__init__(self, *args, **kwargs)
         if reads.client_reads <= 1:  # Quart itself reads the address once.
@@ -72,14 +83,21 @@ def recording_request_class(kind: Any) -> Any:
         reads.created = type(self).__init__ is init
         reads.first = frozenset(reads.names)
         reads.has_query = bool(attributes(self)["query_string"])
-        if self.method == "GET":
-            _record_body(self.body, reads)
+
+    def set_view_args(self: Any, value: Any) -> None:
+        # Quart has found the view now, and opened the session before.
+        attributes(self)["view_args"] = value
+        attributes(self)[READS].start_dispatch()
+
+    def get_view_args(self: Any) -> Any:
+        return attributes(self).get("view_args")
 
     namespace = {
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
         "__init__": init,
+        "view_args": property(get_view_args, set_view_args),
         "quartpatterns_is_recording": True,
     }
     return type(kind.__name__, (watched,), namespace)
@@ -96,14 +114,25 @@ def _watched_class(kind: Any) -> Any:
         "query_string": _watched_attribute(kind, "query_string", QUERY),
         "args": _watched_attribute(kind, "args", QUERY),
     }
+    if issubclass(kind, Request):
+        namespace["body"] = property(_recording_body, _set_body)
     if getattr_static(kind, "cookies") is getattr_static(SansIORequest, "cookies"):
         namespace["cookies"] = property(_recording_cookies)
     return type(kind.__name__, (kind,), namespace)
 
 
-def _record_body(body: Any, reads: RequestReads) -> None:
-    body.__class__ = _recording_body_class(cast("Any", type(body)))
-    attributes(body)[READS] = reads
+def _recording_body(current: Any) -> Any:
+    """Return the body. That of a GET records that it is read and not empty."""
+    own = attributes(current)
+    body = own["body"]
+    if own["method"] == "GET" and isinstance(body, Body) and READS not in attributes(body):
+        body.__class__ = _recording_body_class(cast("Any", type(body)))
+        attributes(body)[READS] = own[READS]
+    return body
+
+
+def _set_body(current: Any, body: Any) -> None:
+    attributes(current)["body"] = body
 
 
 @lru_cache(maxsize=64)

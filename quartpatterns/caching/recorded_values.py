@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from inspect import getattr_static
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from werkzeug.local import LocalProxy
 
 from quartpatterns.caching.recording import attributes
 from quartpatterns.caching.request_names import SESSION
 
-__all__ = ["RecordingSession", "recording_copy"]
+__all__ = ["Recorder", "RecordingSession", "recording_copy"]
 
 _BY_NAME = frozenset({"__getitem__", "get", "getlist", "get_all"})
 # What type() needs itself, and what says nothing about the contents.
@@ -28,28 +28,32 @@ _INHERITED = frozenset(
 )
 
 
-def recording_copy(
-    original: Any,
-    by_name: Callable[[str], object],
-    contains: Callable[[str], object],
-    all_: Callable[[], object],
-) -> Any:
+class Recorder(Protocol):
+    """What records how headers or cookies are read."""
+
+    def add_name(self, name: str) -> object:
+        """Record the name that is looked up."""
+
+    def add_presence(self, name: str) -> object:
+        """Record the name whose presence is tested."""
+
+    def add_all(self) -> object:
+        """Record that all names are read."""
+
+
+def recording_copy(original: Any, recorder: Recorder) -> Any:
     """Return an object of the same kind that passes each call on to *original* and records it.
 
     Arguments:
         original: Headers or cookies.
-        by_name: Gets the name that is looked up.
-        contains: Gets the name whose presence is tested.
-        all_: Is called if all names are read.
+        recorder: Gets the names.
     """
     kind: Any = _recording_class(cast("Any", type(original)))
     recording = kind.__new__(kind)
     own = attributes(recording)
     own.update(attributes(original))
     own["_quartpatterns_original"] = original
-    own["_quartpatterns_by_name"] = by_name
-    own["_quartpatterns_contains"] = contains
-    own["_quartpatterns_all"] = all_
+    own["_quartpatterns_recorder"] = recorder
     return recording
 
 
@@ -72,9 +76,9 @@ def _recording_method(name: str, method: Callable[..., Any]) -> Callable[..., An
         def look_up(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
             own = attributes(self)
             if isinstance(key, str):
-                own["_quartpatterns_by_name"](key)
+                own["_quartpatterns_recorder"].add_name(key)
             else:
-                own["_quartpatterns_all"]()
+                own["_quartpatterns_recorder"].add_all()
             return method(own["_quartpatterns_original"], key, *args, **kwargs)
 
         return look_up
@@ -84,9 +88,9 @@ def _recording_method(name: str, method: Callable[..., Any]) -> Callable[..., An
         own = attributes(self)
         key = args[0] if args else kwargs.get("key")
         if name == "__contains__" and isinstance(key, str):
-            own["_quartpatterns_contains"](key)
+            own["_quartpatterns_recorder"].add_presence(key)
         else:
-            own["_quartpatterns_all"]()
+            own["_quartpatterns_recorder"].add_all()
         return method(own["_quartpatterns_original"], *args, **kwargs)
 
     return call

@@ -13,6 +13,7 @@ from quart.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from quartpatterns._shared.visitors import READS
+from quartpatterns._shared.visitors import current_reader as shared_reader
 
 __all__ = ["Reader", "attributes", "current_reader", "is_own", "is_resource", "is_unknown"]
 __all__ += ["reading", "record_read", "recording_context", "usual_attributes"]
@@ -36,14 +37,16 @@ class Reader:
         names: What it has read of the request.
         globals: The attributes of ``g`` that it has read.
         attributes: The attributes of the request that are not Quart's.
+        callbacks: The functions with which it has registered callbacks of the request.
     """
 
-    __slots__ = ("_outer", "attributes", "globals", "names")
+    __slots__ = ("_outer", "attributes", "callbacks", "globals", "names")
 
     def __init__(self, outer: Reader | None) -> None:
         self.names: set[str] = set()
         self.globals: set[str] = set()
         self.attributes: set[str] = set()
+        self.callbacks: set[str] = set()
         self._outer = outer
 
     def add(self, kind: str, name: str) -> None:
@@ -56,7 +59,7 @@ class Reader:
 
 
 # What is read by the function that runs now, if it is watched.
-current_reader: ContextVar[Reader | None] = ContextVar("quartpatterns.caching.reader", default=None)
+current_reader: ContextVar[Reader | None] = shared_reader
 
 
 @contextmanager

@@ -6,20 +6,24 @@ from typing import Any, NoReturn
 
 __all__ = ["REFUSED"]
 
-_BACKEND = (
-    "write the name in CACHE_TYPE, as in CACHE_TYPE = 'RedisCache'; derive a class of your own from"
-    " cachelib.BaseCache and set CACHE_TYPE to it"
-)
+
+def _backend(name: str, of_cachelib: str = "") -> str:
+    """Return what to write instead of a class of Flask-Caching."""
+    config = f"CACHE_TYPE = {name!r}" if name else "a class in CACHE_TYPE"
+    text = f"write {config}; without an application's settings, Cache(app, config={{...}})"
+    if of_cachelib:
+        text += f"; to call it without await or to derive from it, use cachelib.{of_cachelib}"
+    return text
+
+
+_CACHELIB = ("FileSystemCache", "MemcachedCache", "NullCache", "RedisCache", "SimpleCache")
+_SASL = "MemcachedCache"
 _INTERNAL = "use make_cache_key of the decorated function"
 REFUSED: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            *("BaseCache", "FileSystemCache", "MemcachedCache", "NullCache", "RedisCache"),
-            *("RedisClusterCache", "RedisSentinelCache", "SASLMemcachedCache", "SimpleCache"),
-            "SpreadSASLMemcachedCache",
-        ),
-        _BACKEND,
-    ),
+    **{name: _backend(name, name) for name in _CACHELIB},
+    **{name: _backend(name) for name in ("RedisClusterCache", "RedisSentinelCache")},
+    **{name: _backend(_SASL) for name in ("SASLMemcachedCache", "SpreadSASLMemcachedCache")},
+    "BaseCache": _backend("", "BaseCache"),
     **dict.fromkeys(
         (
             *("function_namespace", "get_arg_default", "get_arg_names", "get_id"),
@@ -27,7 +31,7 @@ REFUSED: dict[str, str] = {
         ),
         _INTERNAL,
     ),
-    "join_generator": "return a list or a string instead of a generator, which can be read once",
+    "join_generator": "cached and memoize join what a generator yields",
     "normalize_timeout": "pass seconds or a timedelta, which are not rounded",
 }
 """Each name, and what to write instead."""
@@ -45,5 +49,10 @@ def refused(name: str) -> Any:
 
     if name[0].islower():
         return fail
-    namespace = {"__init__": fail, "__doc__": message, "__module__": "quartpatterns.caching"}
+    namespace: dict[str, Any] = {
+        "__init__": fail,
+        "__init_subclass__": classmethod(fail),
+        "__doc__": message,
+        "__module__": "quartpatterns.caching",
+    }
     return type(name, (), namespace)

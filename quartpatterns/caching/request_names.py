@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-__all__ = ["AUTHORIZATION", "BODY", "CLIENT", "COOKIES", "COOKIE_HEADER", "HEADERS", "QUERY"]
-__all__ += ["SCOPE", "SESSION", "is_harmless", "of_cookies", "varies"]
+__all__ = ["AUTHORIZATION", "BODY", "CALLBACK", "CLIENT", "COOKIES", "COOKIE_HEADER", "HEADERS"]
+__all__ += ["QUERY", "SCOPE", "SESSION", "STREAM", "UNKNOWN", "VARY"]
+__all__ += ["is_harmless", "of_cookies", "varies"]
 
 # All headers, all cookies, and everything in the session.
 HEADERS, COOKIES, SESSION = "headers", "cookies", "session"
 AUTHORIZATION, COOKIE_HEADER = "header authorization", "header cookie"
 CLIENT, SCOPE = "client address", "ASGI scope"
 QUERY, BODY = "query string", "body of a GET"
+# What a response is or has, and the start of what it has.
+STREAM = "a stream or file"
+VARY, CALLBACK = "Vary:", "a callback of"
+# What hooks have read before the recording began.
+UNKNOWN = "hooks that ran before the application had a cache: create one, Cache(app)"
 
 # Headers that do not tell visitors apart: those of one representation, of one connection, of one
 # request, and "Host", which is part of every key. Every other header may name a visitor.

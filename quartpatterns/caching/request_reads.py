@@ -13,6 +13,7 @@ from quart.globals import app_ctx, request_ctx, websocket_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.http import parse_cookie
 
+from quartpatterns._shared.visitors import READS
 from quartpatterns.caching.recorded_globals import Loaded, loaded_globals, record_globals
 from quartpatterns.caching.recorded_values import RecordingSession, recording_copy
 from quartpatterns.caching.recording import (
@@ -34,7 +35,11 @@ from quartpatterns.caching.request_names import (
     varies,
 )
 
-__all__ = ["RequestReads", "connections", "record_session", "recording_session", "session_name"]
+__all__ = ["RequestReads", "connections", "end_recording", "record_session", "recording_session"]
+__all__ += ["returns_recording"]
+
+# The attribute of a context with the session that records.
+_RECORDING = "_quartpatterns_session"
 
 
 class _Names(set[str]):
@@ -44,6 +49,28 @@ class _Names(set[str]):
         super().add(name)
         if (reader := current_reader.get()) is not None:
             reader.add("names", name)
+
+
+class _CookieRecorder:
+    """Records which cookies are read."""
+
+    __slots__ = ("_reads",)
+
+    def __init__(self, reads: RequestReads) -> None:
+        self._reads = reads
+
+    def add_name(self, name: str) -> None:
+        self._reads.names.add(f"cookie {name}")
+
+    add_presence = add_name
+
+    def add_all(self) -> None:
+        self._reads.names.add(COOKIES)
+
+    def starting_with(self, prefix: str) -> dict[str, str]:
+        self._reads.names.add(f"cookies {prefix}")
+        cookies = self._reads.cookies
+        return {name: value for name, value in cookies.items() if name.startswith(prefix)}
 
 
 class RequestReads:
@@ -56,11 +83,11 @@ class RequestReads:
     Attributes:
         names: What was read.
         headers: The headers, without recording who reads them.
-        recording_headers: The headers, which record who reads them.
         session: The session, without recording who reads it, or None before it is opened.
         has_query: Whether the request has a query.
         created: Whether the request was created with all that happens in subclasses.
         first: What was read while it was created.
+        before_dispatch: What was read after that, and before the application was called with it.
     """
 
     def __init__(self, headers: Headers, storage: Any) -> None:
@@ -71,9 +98,7 @@ class RequestReads:
         self.has_query = True
         self.created = False
         self.first: frozenset[str] = frozenset()
-        self.recording_headers = recording_copy(
-            headers, self.add_header, self._add_presence, lambda: self.names.add(HEADERS)
-        )
+        self.before_dispatch: frozenset[str] = frozenset()
         self.client_reads = 0
         self._storage = storage
         self._cookies: Any = None
@@ -91,33 +116,35 @@ class RequestReads:
     def recording_cookies(self) -> Any:
         """The cookies, which record who reads them."""
         if self._recording_cookies is None:
-            self._recording_cookies = recording_copy(
-                self.cookies,
-                self._add_cookie,
-                self._add_cookie,
-                lambda: self.names.add(COOKIES),
-            )
-            attributes(self._recording_cookies)["starting_with"] = self._starting_with
+            recorder = _CookieRecorder(self)
+            self._recording_cookies = recording_copy(self.cookies, recorder)
+            attributes(self._recording_cookies)["starting_with"] = recorder.starting_with
         return self._recording_cookies
 
-    def _add_cookie(self, name: str) -> None:
-        self.names.add(f"cookie {name}")
+    def start_dispatch(self) -> None:
+        """Set apart what was read until now, at first by Quart itself."""
+        self.before_dispatch |= self.names
+        self.names = _Names()
 
-    def _add_presence(self, name: str) -> None:
-        if name == "Cookie":
-            self.names.add(COOKIE_HEADER)
-        elif (read := _read_of_header(name)) is not None:
-            self.names.add(COOKIE_HEADER if read == COOKIES else read)
+    def keep_reads_before_dispatch(self) -> None:
+        """Count what was read before the dispatch, too."""
+        self.names.update(self.before_dispatch)
+        self.before_dispatch = frozenset()
 
-    def _starting_with(self, prefix: str) -> dict[str, str]:
-        self.names.add(f"cookies {prefix}")
-        return {name: value for name, value in self.cookies.items() if name.startswith(prefix)}
-
-    def add_header(self, name: str) -> None:
+    def add_name(self, name: str) -> None:
         """Record that a header was read."""
         if (read := _read_of_header(name)) is not None:
             self.names.add(read)
             self.client_reads += read == CLIENT
+
+    def add_presence(self, name: str) -> None:
+        """Record that somebody asked whether there is a header."""
+        if (read := _read_of_header(name)) is not None:
+            self.names.add(COOKIE_HEADER if read == COOKIES else read)
+
+    def add_all(self) -> None:
+        """Record that all headers were read."""
+        self.names.add(HEADERS)
 
     def present(
         self, names: Iterable[str], vary: Collection[str], covered: Collection[str]
@@ -229,19 +256,21 @@ def connections() -> list[Any]:
     return [proxy._get_current_object() for proxy in proxies if proxy]
 
 
-def session_name(context: Any) -> str:
-    # FaithfulQuart has a property, which stores the session in "_session".
-    return "_session" if "_session" in attributes(context) else "session"
-
-
 def record_session(context: Any, reads: RequestReads) -> None:
-    """Replace the session of a context by one that records who reads it."""
-    name = session_name(context)
+    """Let a context return a session that records who reads it."""
     reads.session_watchers += 1
-    current: Any = attributes(context)[name]
-    if type(current) is not RecordingSession:
-        reads.session = current
-        attributes(context)[name] = RecordingSession(current, reads.names)
+    kind: Any = cast("Any", type(context))
+    if not getattr(kind, "quartpatterns_is_recording", False):
+        reads.session = _session_of(context, kind)
+        context.__class__ = _recording_context_class(kind)
+
+
+def end_recording(context: Any, reads: RequestReads) -> None:
+    """Let a context return the session itself again, unless another function is watched."""
+    reads.session_watchers -= 1
+    kind: Any = cast("Any", type(context))
+    if reads.session_watchers <= 0 and getattr(kind, "quartpatterns_is_recording", False):
+        context.__class__ = kind.__base__
 
 
 @contextmanager
@@ -251,6 +280,54 @@ def recording_session(context: Any, reads: RequestReads) -> Generator[None]:
     try:
         yield
     finally:
-        reads.session_watchers -= 1
-        if reads.session_watchers <= 0:
-            attributes(context)[session_name(context)] = reads.session
+        end_recording(context, reads)
+
+
+def returns_recording(context: Any) -> bool:
+    """Return whether Quart itself reads the attribute that records, to save the session."""
+    return "session" in attributes(context)
+
+
+def _session_of(context: Any, kind: Any) -> Any:
+    own = attributes(context)
+    # FaithfulQuart has a property, whose reading counts as access.
+    return own["session"] if "session" in own else own.get("_session")
+
+
+@lru_cache(maxsize=64)
+def _recording_context_class(kind: Any) -> Any:
+    """Return a subclass of a class of contexts whose session records who reads it."""
+    inherited: Any = getattr(kind, "session", None)
+
+    def get(self: Any) -> Any:
+        own = attributes(self)
+        session = own["session"] if inherited is None else inherited.__get__(self, kind)
+        if session is None or type(session) is RecordingSession:
+            return session
+        recording = own.get(_RECORDING)
+        if recording is None or recording.quartpatterns_original is not session:
+            reads: RequestReads = attributes(own["request_websocket"])[READS]
+            recording = own[_RECORDING] = RecordingSession(session, reads.names)
+        return recording
+
+    def set_(self: Any, session: Any) -> None:
+        own = attributes(self)
+        if inherited is None:
+            own["session"] = session
+        else:
+            inherited.__set__(self, session)
+        attributes(own["request_websocket"])[READS].session = _original(session)
+
+    namespace: dict[str, Any] = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "session": property(get, set_),
+        "quartpatterns_is_recording": True,
+    }
+    return type(kind.__name__, (kind,), namespace)
+
+
+def _original(session: Any) -> Any:
+    if type(session) is RecordingSession:
+        return object.__getattribute__(session, "quartpatterns_original")
+    return session

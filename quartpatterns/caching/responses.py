@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.languages import negotiated_headers, url_language
+from quartpatterns.caching.generators import joined
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
 from quartpatterns.caching.records import (
     Payload,
@@ -28,7 +29,7 @@ from quartpatterns.caching.records import (
     ValueFormat,
     decode_value,
 )
-from quartpatterns.caching.request_names import of_cookies
+from quartpatterns.caching.request_names import CALLBACK, STREAM, VARY, of_cookies
 from quartpatterns.caching.request_reads import RequestReads
 from quartpatterns.caching.settings import Timeout, timeout_seconds
 from quartpatterns.caching.sharing import KeyReads, ViewReads, credentials, watch_view
@@ -104,7 +105,7 @@ class ViewCall:
         etag: Whether a response gets an ``ETag``, and 304 answers a client that has it.
         value: Encodes a result that is not a response, of a function that is not a view.
         on_private: Gets what keeps a response from being stored.
-        on_one_visitor: Gets how a response shows that it is for one visitor.
+        on_not_stored: Gets the reason why a response is not stored.
         reasons: Why the response is not stored.
     """
 
@@ -117,7 +118,7 @@ class ViewCall:
     etag: bool = False
     value: ValueFormat | None = None
     on_private: Callable[[Iterable[str]], None] | None = None
-    on_one_visitor: Callable[[str], None] | None = None
+    on_not_stored: Callable[[str], None] | None = None
     reasons: list[str] = field(default_factory=list[str])
 
     def private_names(self, names: Iterable[str]) -> list[str]:
@@ -147,15 +148,17 @@ class ViewCall:
         if self.on_private is not None:
             self.on_private(names)
 
-    def report_one_visitor(self, reason: str) -> None:
-        """Report that a response is not stored, because it is for one visitor."""
+    def report_not_stored(self, reason: str) -> None:
+        """Report why a response is not stored."""
         self.reasons.append(reason)
-        if self.on_one_visitor is not None:
-            self.on_one_visitor(reason)
+        if self.on_not_stored is not None:
+            self.on_not_stored(reason)
 
     def may_get(self, payload: Payload) -> bool:
         """Return whether the request lacks what the view has found missing."""
-        return not isinstance(payload, StoredResponse) or not self.private_names(payload.absent)
+        if not isinstance(payload, StoredResponse) or not payload.absent:
+            return True
+        return not self.private_names(payload.absent)
 
 
 def request_digest(current: Request, headers: Headers, vary: Collection[str]) -> str:
@@ -235,11 +238,13 @@ async def cached_response(
     response: Any
     if isinstance(found.payload, StoredResponse):
         response = _to_response(found.payload)
-        parts = Parts(found.payload.marker, list(found.payload.parts))
-        await _fill(response, parts, found.payload.body, current)
-        _add_vary(response, found.payload.absent)
-        if parts.templates and view_call.etag and response.status_code == 200:
-            response.set_etag(_etag(await response.get_data(as_text=False)))
+        if found.payload.parts:
+            parts = Parts(found.payload.marker, list(found.payload.parts))
+            await _fill(response, parts, found.payload.body, current)
+            if view_call.etag and response.status_code == 200:
+                response.set_etag(_etag(await response.get_data(as_text=False)))
+        if found.payload.absent:
+            _add_vary(response, found.payload.absent)
     else:
         assert isinstance(found.payload, StoredValue) and view_call.value is not None
         try:
@@ -273,6 +278,8 @@ async def _fresh_response(
         is_value = view_call.value is not None
         if is_value and isinstance(returned, Response | WerkzeugResponse):
             is_value = False  # A view behind a decorator that does not use functools.wraps.
+        if is_value:
+            returned = await joined(returned)
         response: Any = returned if is_value else await current_app.make_response(returned)
     if is_value:
         return await _fresh_value(returned, view_call, seen)
@@ -284,7 +291,7 @@ async def _fresh_response(
         if _revalidated.get() != cache_request.key:  # Nobody sees that response.
             await _fill(response, parts, body, view_call.current)
             if view_call.etag and response.status_code == 200:
-                response.set_etag(_etag(await _body(response) or b""), overwrite=True)
+                response.set_etag(_etag(await _body(response) or b""))
     if isinstance(fresh.payload, StoredResponse):
         _add_vary(response, fresh.payload.absent)
     if view_call.etag:
@@ -304,11 +311,14 @@ async def _judged(
     """Return the response with what to store of it."""
     body = await _body(response)
     if body is None:
-        view_call.reasons.append("stream or file")
+        view_call.report_not_stored(STREAM)
         return FreshResult(response, None, store=True)
     if _is_error(response):
         view_call.reasons.append(f"status {response.status_code}")
         return FreshResult(response, None, store=False)
+    if seen.callbacks:
+        view_call.report_not_stored(f"{CALLBACK} {', '.join(sorted(seen.callbacks))}")
+        return FreshResult(response, None, store=True)
     if private := view_call.private_names(seen.names) + view_call.private_globals(seen):
         view_call.report(private)
         return FreshResult(response, None, store=True)
@@ -317,12 +327,12 @@ async def _judged(
         vary = [*vary, "cookie"]
     negotiated = negotiated_headers(view_call.current)
     if seen.modified:
-        view_call.report_one_visitor("the session was modified")
+        view_call.report_not_stored("the session was modified")
     elif (reason := _for_one_visitor(response, vary, negotiated)) is not None:
         if reason in ("private", "no-store"):
             view_call.reasons.append(reason)  # The view has said so itself.
         else:
-            view_call.report_one_visitor(reason)
+            view_call.report_not_stored(reason)
     if view_call.reasons:
         return FreshResult(response, None, store=True)
     if view_call.accepts is not None and not await view_call.accepts(returned):
@@ -341,6 +351,7 @@ async def _fresh_value(returned: Any, view_call: ViewCall, seen: ViewReads) -> F
         *view_call.private_names(read),
         *view_call.private_globals(seen),
         *view_call.absent_names(seen),
+        *(f"{CALLBACK} {name}" for name in sorted(seen.callbacks)),
         *(set(negotiated_headers(view_call.current)) - set(view_call.vary)),
     ]
     if private:
@@ -416,7 +427,7 @@ def _for_one_visitor(
         return "Set-Cookie"
     named = {header.lower() for header in response.vary} | set(negotiated)
     if others := sorted(named - set(vary)):
-        return f"Vary: {', '.join(others)}"
+        return f"{VARY} {', '.join(others)}"
     if response.cache_control.no_store:
         return "no-store"
     return "private" if response.cache_control.private else None

@@ -17,10 +17,12 @@ from quart import has_app_context
 from quart.globals import request_ctx
 from werkzeug.local import LocalProxy
 
+from quartpatterns._shared.languages import current_languages, language_globals
+from quartpatterns._shared.visitors import LANGUAGE
 from quartpatterns.caching.recorded_globals import ALL_GLOBALS, record_globals
 from quartpatterns.caching.recorded_requests import reads_of, record_attributes
 from quartpatterns.caching.recording import Reader, attributes, is_resource, reading
-from quartpatterns.caching.request_names import AUTHORIZATION, SESSION
+from quartpatterns.caching.request_names import AUTHORIZATION, CALLBACK, SESSION
 from quartpatterns.caching.request_reads import RequestReads, connections, recording_session
 
 __all__ = ["FunctionReads", "KeyReads", "ViewReads", "credentials", "watch_function", "watch_key"]
@@ -33,6 +35,8 @@ def credentials(reads: RequestReads, vary: Collection[str], covered: Collection[
     That is an ``Authorization`` header. The view need not read it itself: a server or a proxy may
     have done so.
     """
+    if "Authorization" not in reads.headers:
+        return []
     return reads.present((AUTHORIZATION,), vary, covered)
 
 
@@ -69,11 +73,13 @@ class ViewReads:
         modified: Whether the session was modified.
         globals: The attributes of ``g`` that it has read and that are not part of the key.
         missed_globals: Whether it has looked for other attributes of ``g``, which do not exist.
+        callbacks: The functions with which it has registered callbacks.
     """
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.globals: set[str] = set()
+        self.callbacks: set[str] = set()
         self.missed_globals = False
         self.modified = False
 
@@ -110,12 +116,13 @@ def watch_view(reads: RequestReads, key: KeyReads | None = None) -> Generator[Vi
         finally:
             # Tasks that hooks have started may read something as well.
             found.names = reader.names | (reads.names - before)
+            found.callbacks = reader.callbacks
             # A session that was modified before the view adds a cookie to the response.
             found.modified = bool(reads.session.modified)
             if key is not None and key.globals:
                 others = _other_globals(reader.globals, key.globals, known)
                 found.globals = others & {*known, ALL_GLOBALS}
-                found.missed_globals = others != found.globals
+                found.missed_globals = others - {LANGUAGE} != found.globals
 
 
 def _other_globals(
@@ -168,13 +175,21 @@ class FunctionReads:
             args: The arguments of the function, which are part of the key.
         """
         values = [_unwrapped(one) for one in args]
-        return [
+        read, languages = self.covers(), {f"g.{name}" for name in language_globals()}
+        private = [
             name
-            for name in self.covers()
+            for name in read - languages
             if name not in covered
             and (name in self._reader.names or self._is_visitor(name))
             and not any(_is_named(self._values.get(name), one) for one in values)
         ]
+        private += [f"{CALLBACK} {name}" for name in sorted(self._reader.callbacks)]
+        # Any name of the language in the key is enough.
+        if read & languages and not languages & set(covered):
+            current = current_languages()
+            if not any(isinstance(one, str) and one in current for one in values):
+                private.append("the language")
+        return private
 
     def _is_visitor(self, name: str) -> bool:
         """Return whether an attribute of ``g`` or the request may name the visitor."""

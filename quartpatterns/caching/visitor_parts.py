@@ -54,7 +54,7 @@ class Parts:
             if render and mark in body:
                 text = await render_template(template, **json.loads(variables))
             body = body.replace(mark, text.encode())
-        if self.marker.encode() in body:
+        if self.marker.encode() in body.lower():
             raise RuntimeError(
                 "the view has changed the text of a template that calls per_visitor(), for example"
                 " by escaping or compressing it: return the rendered template as it is"

@@ -7,18 +7,26 @@ from pathlib import Path
 
 import click
 
-from quartpatterns.packaging import FEATURES, Project, new_project
+from quartpatterns.packaging import FEATURES, REQUIRED, Project, new_project
 
 __all__ = ["command"]
+
+
+def _described(feature: str) -> str:
+    needed = f"; needs {', '.join(REQUIRED[feature])}" if feature in REQUIRED else ""
+    return f"  {feature:12} {FEATURES[feature]}{needed}"
+
 
 EPILOG = f"""
 \b
   quartpatterns new shop                           pages, static files, error pages, tests
   quartpatterns new shop --with sqlalchemy,tasks   also a database and background tasks
+  quartpatterns new shop --with login              also users, and what login needs
   quartpatterns new shop --in ~/projects           in another folder
 \b
 Features for --with:
-{chr(10).join(f"  {name:12} {description}" for name, description in FEATURES.items())}
+{chr(10).join(_described(name) for name in FEATURES)}
+Features that another one needs are added, and the output says so.
 \b
 The new folder contains:
   shop/pyproject.toml      dependencies, build and tools
@@ -70,6 +78,7 @@ def _as_data(project: Project) -> dict[str, object]:
         "name": project.name,
         "folder": str(project.folder),
         "with": project.features,
+        "added": project.added,
         "files": project.files,
         "next": project.commands,
     }
@@ -77,6 +86,10 @@ def _as_data(project: Project) -> dict[str, object]:
 
 def _as_text(project: Project) -> str:
     features = f" with {', '.join(project.features)}" if project.features else ""
-    commands = "\n".join(f"  {command}" for command in project.commands)
-    files = f"{len(project.files)} files"
-    return f"Created {project.folder}{features}: {files}. Next commands:\n\n{commands}\n"
+    created = f"Created {project.folder}{features}: {len(project.files)} files."
+    added = [
+        f"Added {feature}: {' and '.join(needed_by)} cannot do without it."
+        for feature, needed_by in project.added.items()
+    ]
+    commands = [f"  {command}" for command in project.commands]
+    return "\n".join([created, *added, "Next commands:", "", *commands, ""])

@@ -18,6 +18,7 @@ from quartpatterns._shared.after_request import (
     no_request,
     with_optional_result,
 )
+from quartpatterns._shared.visitors import mark_callback
 
 __all__ = ["after_response", "after_this_request", "after_this_websocket"]
 
@@ -72,6 +73,7 @@ def after_response(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -
     """
     if not has_request_context():
         raise no_request("after_response")
+    mark_callback("after_response")
     app: Any = request_ctx.app
     start: Callable[[], None] = partial(app.add_background_task, func, *args, **kwargs)
 

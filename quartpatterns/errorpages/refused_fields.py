@@ -28,7 +28,9 @@ Place = Literal["pointer", "parameter", "header", "field"]
 FieldError = dict[str, str]
 
 _LONGEST = 500
-_LEAVES = 1000
+_MOST_VALUES = 1000
+"""The number of values that a message is searched for."""
+
 _DETAILS: dict[Place, str] = {
     "pointer": "The JSON body of the request is not valid.",
     "parameter": "The query string of the request is not valid.",
@@ -234,26 +236,32 @@ def _place(error: FieldError) -> str:
 
 
 def _without_values(message: str, data: Any) -> str:
-    """Return *message* with ``***`` in place of the values in *data*."""
-    leaves = {leaf for leaf in _leaves(data) if len(leaf) > 2 and leaf in message}
-    for leaf in sorted(leaves, key=len, reverse=True):
-        message = message.replace(leaf, "***")
+    """Return *message* with ``***`` in place of the values in *data*, also in another case."""
+    values = _values(data)
+    if values is None:
+        return "The value is not valid."
+    # The longest first, because it may contain others.
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) > 2 and value.casefold() in message.casefold():
+            message = re.sub(re.escape(value), "***", message, flags=re.IGNORECASE)
     return message
 
 
-def _leaves(data: Any) -> Iterator[str]:
-    """Yield the values in *data*, as text; if there are very many, the first ones."""
+def _values(data: Any) -> set[str] | None:
+    """Return the values in *data*, as text, or ``None`` if there are very many."""
     waiting: list[Any] = [data]
-    count = 0
-    while waiting and count < _LEAVES:
+    values: set[str] = set()
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return values
         each = waiting.pop()
-        count += 1
         if hasattr(each, "values"):
             waiting.extend(each.values())
         elif _is_list(each):
             waiting.extend(each)
         elif isinstance(each, str | int | float | bytes):
-            yield each.decode(errors="replace") if isinstance(each, bytes) else str(each)
+            values.add(each.decode(errors="replace") if isinstance(each, bytes) else str(each))
+    return None
 
 
 def _expects_form() -> bool:

@@ -16,7 +16,7 @@ so no other request of the same user can overwrite it. A message that is too lar
 raises an error when it is flashed.
 """
 
-from quartpatterns.flashing.cookies import FlashTooLargeError
+from quartpatterns._shared.flash import FlashTooLargeError
 from quartpatterns.flashing.messages import SETTINGS, Flashing, flash, get_flashed_messages
 
 __all__ = ["SETTINGS", "FlashTooLargeError", "Flashing", "flash", "get_flashed_messages"]

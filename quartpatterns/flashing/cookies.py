@@ -14,19 +14,10 @@ from quart import Quart
 from quart.sessions import session_json_serializer
 from werkzeug.http import dump_cookie
 
+from quartpatterns._shared.flash import FlashTooLargeError
 from quartpatterns._shared.visitors import cookies_starting_with
 
-__all__ = ["FlashCookie", "FlashCookies", "FlashTooLargeError"]
-
-
-class FlashTooLargeError(ValueError):
-    """A message doesn't fit in a cookie, or all messages together don't fit in a request.
-
-    :func:`~quartpatterns.flashing.flash` raises it. The messages that were flashed before are not
-    lost.
-
-    .. versionadded:: 0.1
-    """
+__all__ = ["FlashCookie", "FlashCookies"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ The command ``quartpatterns new`` creates a project. :func:`dev_version` numbers
 
 from quartpatterns.packaging.projects import (
     FEATURES,
+    REQUIRED,
     Project,
     ProjectError,
     ProjectNameError,
@@ -36,6 +37,7 @@ __all__ = [
     "Project",
     "ProjectError",
     "ProjectNameError",
+    "REQUIRED",
     "VersionError",
     "check_resources",
     "dev_version",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import json
 import keyword
 import os
 import re
@@ -19,13 +20,42 @@ from jinja2 import Environment, StrictUndefined
 
 from quartpatterns import __version__
 
-__all__ = ["FEATURES", "Project", "ProjectError", "ProjectNameError", "check_name", "new_project"]
+__all__ = [
+    "FEATURES",
+    "REQUIRED",
+    "Project",
+    "ProjectError",
+    "ProjectNameError",
+    "check_name",
+    "new_project",
+]
 
 FEATURES = {
-    "caching": "a cache, in memory or in Redis",
+    "login": "users with passwords, who register and log in",
+    "forms": "forms with validation and protection against CSRF",
+    "uploads": "an upload of pictures",
+    "flashing": "messages on the next page",
+    "api": "a JSON API with documentation",
+    "i18n": "pages in English and German",
     "sqlalchemy": "a database with models and migrations",
     "tasks": "background tasks and a worker",
+    "caching": "a cache, in memory or in Redis",
 }
+REQUIRED = {
+    "login": ("forms", "sqlalchemy"),
+    "uploads": ("forms",),
+    "flashing": ("forms",),
+    "api": ("sqlalchemy",),
+}
+"""The features that another feature needs. They need no others."""
+EXTRAS = {
+    "login": "passwords",
+    "forms": "wtforms",
+    "uploads": "fileuploads",
+    "flashing": "",
+    "api": "ajax",
+}
+"""The extra of quartpatterns, where it has not the name of the feature."""
 _SKELETON = Path(__file__).parent / "skeleton"
 _PLACEHOLDER = "yourapplication"
 _LISTED_FILES = 10
@@ -33,6 +63,20 @@ _NAME = re.compile(r"[a-z](?:[a-z0-9_]*[a-z0-9])?")
 _LONGEST_NAME = 30
 """Characters. With a longer name, some lines of the project would exceed 100 characters."""
 _RESERVED = {"build", "dist", "docs", "migrations", "static", "templates", "test", "tests"}
+_VARIABLE = re.compile(r"%\((\w+)\)s")
+_MESSAGE_ID = re.compile(r'^msgid "(.*)"$', re.MULTILINE)
+_SET_SECRET_KEY = (
+    "export QUART_SECRET_KEY=$(python -c 'import secrets; print(secrets.token_hex())')"
+)
+_FIXTURES = {
+    "": "app_client",
+    "login": "login_as",
+    "forms": "csrf_post",
+    "flashing": "captured_flashes",
+    "sqlalchemy": "rolled_back_database",
+    "tasks": "eager_tasks",
+}
+"""The fixtures of the pytest plugin that the tests of a feature use."""
 _WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)\d")
 
 
@@ -57,7 +101,8 @@ class Project:
     Arguments:
         name: The name of the folder, the package and the distribution.
         folder: The folder.
-        features: The optional features.
+        features: The optional features, with those that they need.
+        added: The features that were added, and for each the features that need it.
         files: The files, relative to the folder.
         commands: The next shell commands to run.
 
@@ -67,6 +112,7 @@ class Project:
     name: str
     folder: Path
     features: tuple[str, ...]
+    added: Mapping[str, tuple[str, ...]]
     files: tuple[str, ...]
     commands: tuple[str, ...]
 
@@ -80,7 +126,7 @@ def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] 
     Arguments:
         name: The name of the folder, the package and the distribution.
         parent: An existing folder.
-        features: Names in :data:`FEATURES`.
+        features: Names in :data:`FEATURES`. The features that they need are added.
 
     Raises:
         ProjectNameError: The name is invalid for a module, or conflicts with another module.
@@ -93,7 +139,13 @@ def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] 
     if unknown := sorted(set(features) - FEATURES.keys()):
         known = ", ".join(FEATURES)
         raise ProjectError(f"the feature {unknown[0]!r} is unknown. The features are {known}")
-    selected = tuple(feature for feature in FEATURES if feature in features)
+    added = {
+        feature: tuple(one for one in FEATURES if one in features and feature in _required(one))
+        for feature in FEATURES
+        if feature not in features
+    }
+    added = {feature: needed_by for feature, needed_by in added.items() if needed_by}
+    selected = tuple(feature for feature in FEATURES if feature in features or feature in added)
     folder = Path(parent).absolute() / name
     files = dict(_render_files(name, selected))
     try:
@@ -106,8 +158,15 @@ def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] 
             os.rename(Path(temporary, name), folder)
     except OSError as error:
         raise ProjectError(_problem(folder, files, error)) from error
-    commands = (f"cd {name}", "pip install --editable '.[dev]'", "pytest", f"python -m {name}")
-    return Project(name, folder, selected, tuple(sorted(files)), commands)
+    commands = [f"cd {name}", "pip install --editable '.[dev]'", "pytest"]
+    if "forms" in selected:
+        commands.append(_SET_SECRET_KEY)
+    commands.append(f"python -m {name}")
+    return Project(name, folder, selected, added, tuple(sorted(files)), tuple(commands))
+
+
+def _required(feature: str) -> tuple[str, ...]:
+    return REQUIRED.get(feature, ())
 
 
 def _problem(folder: Path, files: Iterable[str], error: OSError) -> str:
@@ -141,22 +200,93 @@ def _render_files(name: str, features: Sequence[str]) -> Iterator[tuple[str, str
         undefined=StrictUndefined,
     )
     major, minor = re.findall(r"\d+", __version__)[:2]
+    texts = _Texts(translated="i18n" in features)
+    extras = sorted(filter(None, (EXTRAS.get(feature, feature) for feature in features)))
     values = {
         "title": name.replace("_", " ").capitalize(),
-        "extras": f"[{','.join(features)}]" if features else "",
+        "extras": f"[{','.join(extras)}]" if extras else "",
         "oldest": __version__,
         "newest": f"{major}.{int(minor) + 1}",
+        "secret": _SET_SECRET_KEY,
+        "fixtures": ", ".join(
+            f"`{name}`" for feature, name in _FIXTURES.items() if feature in ("", *features)
+        ),
+        # The prefix of the paths of pages, in routes and in tests.
+        "pages": "/<lang_code>" if "i18n" in features else "",
+        "english": "/en" if "i18n" in features else "",
+        "t": texts.in_template,
+        "p": texts.in_python,
         **{feature: feature in features for feature in FEATURES},
     }
-    for layer in ("base", *features):
-        for source in sorted((_SKELETON / layer).rglob("*")):
-            if source.is_file() and "__pycache__" not in source.parts:
-                path = source.relative_to(_SKELETON / layer).as_posix()
-                text = source.read_text(encoding="utf-8").replace(_PLACEHOLDER, name)
-                yield path.replace(_PLACEHOLDER, name), environment.from_string(text).render(values)
+    for path, source in _sources(features).items():
+        text = source.read_text(encoding="utf-8").replace(_PLACEHOLDER, name)
+        text = environment.from_string(text).render(values)
+        # Catalogs come last. They contain the texts of the other files.
+        text = texts.select(text) if path.endswith(".po") else text
+        yield path.replace(_PLACEHOLDER, name), text
     # pyproject.toml gets the version from this copy, so that a build needs no installed package.
     versions = Path(__file__).with_name("versions.py")
     yield "build_version.py", versions.read_text(encoding="utf-8")
+
+
+def _sources(features: Sequence[str]) -> dict[str, Path]:
+    """Return the files of the skeleton by their paths in the project, catalogs last.
+
+    A folder such as ``forms+sqlalchemy`` is for projects with both features. Its files replace
+    those of the single features.
+    """
+    folders = (folder for folder in _SKELETON.iterdir() if folder.is_dir())
+    layers = [
+        folder
+        for folder in sorted(folders, key=lambda folder: (folder.name.count("+"), folder.name))
+        if folder.name == "base" or set(folder.name.split("+")) <= set(features)
+    ]
+    found = {
+        source.relative_to(layer).as_posix(): source
+        for layer in layers
+        for source in sorted(layer.rglob("*"))
+        if source.is_file() and "__pycache__" not in source.parts
+    }
+    return dict(sorted(found.items(), key=lambda item: item[0].endswith(".po")))
+
+
+class _Texts:
+    """The texts for visitors, as they are written in the files of a project.
+
+    With translations they are arguments of ``_``, the function of gettext. Variables are written
+    as in gettext, ``%(name)s``, and their expressions are keyword arguments.
+    """
+
+    def __init__(self, *, translated: bool) -> None:
+        self._translated = translated
+        self._used: set[str] = set()
+
+    def in_template(self, text: str, **variables: str) -> str:
+        """Return the source of *text* in a template."""
+        if self._translated:
+            return f"{{{{ {self._call(text, variables)} }}}}"
+        return _VARIABLE.sub(lambda found: f"{{{{ {variables[found[1]]} }}}}", text)
+
+    def in_python(self, text: str, **variables: str) -> str:
+        """Return the source of *text* in a module, or in an expression of a template."""
+        if self._translated:
+            return self._call(text, variables)
+        formatted = _VARIABLE.sub(lambda found: f"{{{variables[found[1]]}}}", text)
+        return f'f"{formatted}"' if variables else f'"{text}"'
+
+    def _call(self, text: str, variables: Mapping[str, str]) -> str:
+        self._used.add(text)
+        arguments = [f"{name}={expression}" for name, expression in variables.items()]
+        return f"_({', '.join([json.dumps(text, ensure_ascii=False), *arguments])})"
+
+    def select(self, catalog: str) -> str:
+        """Return *catalog* with the header and the texts that are used."""
+        header, *entries = catalog.strip().split("\n\n")
+        known = {_MESSAGE_ID.findall(entry)[0]: entry for entry in entries}
+        if missing := self._used - known.keys():
+            raise LookupError(f"the catalog of the skeleton has no translation of {min(missing)!r}")
+        used = (entry for text, entry in known.items() if text in self._used)
+        return "\n\n".join([header, *used]) + "\n"
 
 
 def check_name(name: str) -> None:

@@ -45,8 +45,11 @@ _IN = ConfigDict(extra="forbid")
 # Words of column names. A list is never complete, so a schema never has all columns by default.
 _SECRET_WORDS = re.compile(
     r"(?:^|_)(?:pass(?:word|wd|phrase|code)?s?|pwd|secrets?|tokens?|hash(?:es|ed)?|digest|salt|"
-    r"t?otp|pin|credentials?|api_?keys?|(?:private|secret|access|recovery|encryption|signing)_?"
-    r"(?:keys?|codes?)|cvv|ssn)(?:_|$)"
+    r"t?otp|pin|pw|credentials?|api_?keys?|cvv|ssn|"
+    r"(?:private|secret|access|auth|session|recovery|backup|reset|verification|activation|"
+    r"encryption|signing)_?(?:keys?|codes?))(?:_|$)"
+    # As a part of a word: "passwordhash", "password2", and the tokens of Flask-Security's users.
+    r"|passw(?:or)?d|passphrase|pw_?hash|secret(?!ar)|token(?!iz)|uniquifier"
 )
 _SECRET_TYPES = re.compile(r"encrypted|password", re.IGNORECASE)
 _PRIVILEGE_WORDS = re.compile(
@@ -243,7 +246,7 @@ def schema_of(
 
     .. versionadded:: 0.1
     """
-    exclude = list(exclude)
+    exclude = _listed(exclude)
     if include is None and not exclude:
         names = ", ".join(repr(one) for one in _columns(model))
         raise ValueError(
@@ -266,7 +269,7 @@ def _complete(
     columns = _columns(model)
     declared = cls.__pydantic_fields__
     names = names if isinstance(names, str) else list(names)
-    exclude = [*exclude, *(declared if names == "*" else ())]
+    exclude = [*_listed(exclude), *(declared if names == "*" else ())]
     for key, field in declared.items():
         if key in columns:
             _restrict(field, columns[key], kind)
@@ -285,6 +288,12 @@ def _complete(
             f"{cls.__name__} has no fields: declare them in the class, or name columns in fields=[]"
         )
     cls.model_rebuild(force=True, raise_errors=False)
+
+
+def _listed(exclude: Iterable[str]) -> list[str]:
+    if isinstance(exclude, str):
+        raise ValueError(f"Name the columns to exclude in a list: [{exclude!r}]")
+    return list(exclude)
 
 
 def _has(model: type[Any], name: str) -> bool:

@@ -67,7 +67,8 @@ class Dispatch(Quart):
         """Return the response to *request*."""
         context = self.request_context(request)
         if isinstance(context, FaithfulRequestContext):
-            context.served = PRESERVE_CONTEXT not in request.scope
+            # Not "request.scope": a cache records who reads this attribute.
+            context.served = PRESERVE_CONTEXT not in vars(request)["scope"]
         failure: BaseException | None = None
         try:
             try:
@@ -84,7 +85,7 @@ class Dispatch(Quart):
                 failure = error
                 raise
         finally:
-            if preserved := request.scope.get(PRESERVE_CONTEXT):
+            if preserved := vars(request)["scope"].get(PRESERVE_CONTEXT):
                 # Quart's test client reads the attribute; FaithfulClient passes a list.
                 self._preserved_context = context.copy()
                 if isinstance(preserved, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,16 +27,19 @@ from quart import (
 from quart.ctx import WebsocketContext
 from quart.globals import request_ctx, websocket_ctx
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, MapAdapter, RequestRedirect
+from werkzeug.routing import Map, MapAdapter, PathConverter, RequestRedirect
 
 from quartpatterns._shared.calling import call
 from quartpatterns._shared.languages import add_language_source, vary_by
+from quartpatterns._shared.visitors import mark_language
 from quartpatterns.urlprocessors.accept_language import lookup
 from quartpatterns.urlprocessors.rules import language_of, restrict_languages
 
 __all__ = ["Alternate", "LanguageURLs"]
 
 ON_APP = "urlprocessors"  # the extension of an application that has languages itself
+
+_ONE_VARIABLE = re.compile(r"/<(\w+)(?:\(.*\))?:\w+>")
 
 # A background task has its own g, but inherits context variables from the request.
 _inherited: ContextVar[tuple[LanguageURLs, str | None] | None] = ContextVar(
@@ -167,6 +171,7 @@ class LanguageURLs:
 
         .. versionadded:: 0.1
         """
+        mark_language()
         language = g.get(self.name) if has_app_context() else None
         inherited = _inherited.get()
         if language is None and inherited is not None and inherited[0] is self:
@@ -253,7 +258,7 @@ class LanguageURLs:
         return False
 
     def _read_language(self, endpoint: str | None, values: dict[str, Any] | None) -> None:
-        if endpoint is None:
+        if endpoint is None or _is_catch_all():
             self._read_outside(endpoint, values)
             return
         language = values.pop(self.name, None) if values else None
@@ -264,10 +269,11 @@ class LanguageURLs:
     def _read_outside(self, endpoint: str | None, values: dict[str, Any] | None) -> None:
         """Read the language of a URL that matches no rule, for which Quart passes None.
 
+        A rule that matches every path, such as that of a single-page application, is none.
         All other URLs outside of a blueprint have no language.
         """
-        if endpoint is None:
-            current: Any = request if has_request_context() else websocket
+        if endpoint is None or _is_catch_all():
+            current = _connection()
             adapter = (request_ctx if has_request_context() else websocket_ctx).url_adapter
             if adapter is None:
                 return
@@ -310,6 +316,18 @@ class LanguageURLs:
 
     async def _template_context(self) -> dict[str, Any]:
         return {"language_links": self.links}
+
+
+def _connection() -> Any:
+    return request if has_request_context() else websocket
+
+
+def _is_catch_all() -> bool:
+    """Return whether the rule of the current URL is only a path, so that it matches every URL."""
+    rule: Any = _connection().url_rule
+    found = _ONE_VARIABLE.fullmatch(rule.rule) if rule is not None else None
+    converters: Any = current_app.url_map.converters
+    return found is not None and issubclass(converters.get(found[1], str), PathConverter)
 
 
 async def _outside_context() -> dict[str, Any]:

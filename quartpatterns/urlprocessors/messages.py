@@ -37,11 +37,14 @@ from quart import (
     websocket,
 )
 from quart.json.provider import DefaultJSONProvider
+from quart.json.tag import JSONTag, TaggedJSONSerializer
+from quart.sessions import SecureCookieSessionInterface
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.languages import TEXTS_KEY, url_language, vary_by
+from quartpatterns._shared.visitors import mark_language
 from quartpatterns.urlprocessors.accept_language import lookup
 from quartpatterns.urlprocessors.languages import LanguageURLs
 
@@ -189,10 +192,12 @@ class MessageCatalogs:
         app.extensions[TEXTS_KEY] = _AppCatalogs(self, texts, zone)
         _add_to_templates(app)
         _add_to_json(app)
+        _add_to_session(app)
 
     @property
     def language(self) -> str:
         """The language of texts here, one of :attr:`languages`."""
+        mark_language()
         for found in (_forced.get(), url_language()):
             if found is not None and (known := self._known(found)) is not None:
                 return known
@@ -462,7 +467,7 @@ def _filter(method: str) -> Callable[..., str]:
 
 
 def _add_to_json(app: Quart) -> None:
-    """Let ``jsonify`` and the session convert lazy texts."""
+    """Let ``jsonify`` convert lazy texts, and the session of a ``FaithfulQuart``."""
     provider = app.json
     if not isinstance(provider, DefaultJSONProvider):
         return
@@ -472,3 +477,30 @@ def _add_to_json(app: Quart) -> None:
         return str(value) if isinstance(value, LazyProxy) else other(value)
 
     provider.default = default
+
+
+def _add_to_session(app: Quart) -> None:
+    """Let Quart's session convert lazy texts, and so ``quart.flash``."""
+    interface = cast("object", app.session_interface)
+    if not isinstance(interface, SecureCookieSessionInterface):
+        return
+    shared = interface.serializer
+    if type(shared) is not TaggedJSONSerializer:
+        return
+    # All applications share the serializer, so this one gets its own, with the same tags.
+    own = TaggedJSONSerializer()
+    for tag in shared.order:
+        if type(tag) not in own.default_tags:
+            own.register(type(tag), index=shared.order.index(tag))
+    own.register(_LazyTextTag)
+    interface.serializer = own
+
+
+class _LazyTextTag(JSONTag):
+    """Writes a lazy text as a string, in the language of the request that stores it."""
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, LazyProxy)
+
+    def tag(self, value: Any) -> Any:
+        return str(value)

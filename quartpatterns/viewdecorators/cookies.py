@@ -11,10 +11,11 @@ import hmac
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
+from weakref import WeakSet
 
-from quart import current_app, has_websocket_context, request, session, websocket
+from quart import Request, current_app, has_websocket_context, request, session, websocket
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.settings import SettingsReader, invalid_setting
@@ -39,6 +40,8 @@ __all__ = [
     "decode_cookie",
     "encode_cookie",
     "fallback_keys",
+    "is_answered",
+    "mark_answered",
     "newer_session_identifier",
     "remember_cookie",
     "remembered_id",
@@ -62,6 +65,9 @@ FRESH_SINCE_KEY = "_fresh_since"
 SESSION_KEYS = frozenset(
     {USER_KEY, FRESH_KEY, CLIENT_KEY, REMEMBER_KEY, REMEMBER_SECONDS_KEY, FRESH_SINCE_KEY, "next"}
 )
+
+# The requests whose response headers are complete.
+_answered: WeakSet[Request] = WeakSet()
 
 
 def session_user_id() -> str | int | UUID | None:
@@ -204,6 +210,16 @@ def remembered_id() -> str | None:
     """Return the id in the remember cookie, or ``None`` if there is no valid one."""
     cookie = remember_cookie()
     return None if cookie is None else decode_cookie(cookie)
+
+
+def mark_answered() -> None:
+    """Remember that the headers of the response to the current request are complete."""
+    _answered.add(cast("Any", request)._get_current_object())
+
+
+def is_answered() -> bool:
+    """Return whether the headers of the response to the current request are complete."""
+    return cast("Any", request)._get_current_object() in _answered
 
 
 def update_remember_cookie(response: ResponseTypes) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -33,7 +34,7 @@ from quart.globals import request_ctx, websocket_ctx
 from werkzeug.local import LocalProxy
 
 from quartpatterns._shared.calling import call, call_inline, is_async
-from quartpatterns._shared.visitors import loading_into_globals
+from quartpatterns._shared.visitors import NOT_RECORDED, loading_into_globals
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
     FRESH_KEY,
@@ -78,12 +79,17 @@ __all__ = [
 
 EXTENSION = "quartpatterns.viewdecorators"
 USER, ACCESSED, FAILED = "_login_user", "_login_accessed", "_login_failed"
+LOCK = "_login_lock"
+NOT_RECORDED.add(ACCESSED)
 REMEDY = (
     "the user is not loaded: write `await current_app.login_manager.load_user()` before"
     " current_user here, because the user loader is asynchronous"
 )
 
 Run = Callable[..., Awaitable[Any]]
+
+_loading: ContextVar[Any] = ContextVar("quartpatterns.viewdecorators.loading", default=None)
+"""The ``g`` whose user is loaded here."""
 
 # The g of each request and websocket, by its context. An application context inside of it, such as
 # that of a background task, has another g.
@@ -107,9 +113,27 @@ async def load_user(manager: LoginManager) -> Any:
     if not _has_user():
         if not _is_request():
             return manager.anonymous_user()
-        await _load(manager, call)
+        await _load_once(manager)
     await flush_signals()
     return getattr(g, USER)
+
+
+async def _load_once(manager: LoginManager) -> None:
+    """Load the user, unless another task of this request does it, which is awaited then."""
+    globals_: Any = _object(g)
+    if _loading.get() is globals_:
+        # The loader would wait for itself, in this task or in one that it has started.
+        raise RuntimeError("the user loader must not ask for the current user, which it loads")
+    values: dict[str, Any] = globals_.__dict__
+    lock: asyncio.Lock = values.setdefault(LOCK, asyncio.Lock())
+    async with lock:
+        if _has_user():
+            return
+        token = _loading.set(globals_)
+        try:
+            await _load(manager, call)
+        finally:
+            _loading.reset(token)
 
 
 async def load_before_view(manager: LoginManager) -> None:

@@ -17,6 +17,7 @@ from quartpatterns.viewdecorators.cookies import (
     REMEMBER_KEY,
     REMEMBER_SECONDS_KEY,
     USER_KEY,
+    is_answered,
     remembered_id,
     settings,
 )
@@ -59,7 +60,8 @@ def login_user(
         fresh: Whether the user has just given the password.
 
     Raises:
-        RuntimeError: There is no request, or it is a websocket, which can't set a cookie.
+        RuntimeError: There is no request, or it is a websocket, which can't set a cookie; or the
+            response headers are complete, as in a stream.
         TypeError: ``get_id()`` is missing or returns something else, or *duration* is not a
             ``timedelta``.
 
@@ -96,7 +98,8 @@ def logout_user() -> bool:
     or until ``get_id()`` of the user returns another value.
 
     Raises:
-        RuntimeError: There is no request, or it is a websocket.
+        RuntimeError: There is no request, or it is a websocket; or the response headers are
+            complete, as in a stream.
 
     .. versionadded:: 0.1
     """
@@ -145,7 +148,8 @@ def confirm_login() -> None:
     """Make the login fresh, because the user has given the password again.
 
     Raises:
-        RuntimeError: There is no request, or it is a websocket.
+        RuntimeError: There is no request, or it is a websocket; or the response headers are
+            complete, as in a stream.
 
     .. versionadded:: 0.1
     """
@@ -186,6 +190,11 @@ def _require_request() -> Any:
     if not has_request_context():
         raise RuntimeError(
             "logins can only be changed in an HTTP request, because they are stored in a cookie"
+        )
+    if is_answered():
+        raise RuntimeError(
+            "The response headers, in which the session cookie is sent, are already complete: log"
+            " users in and out before the view returns its stream."
         )
     return login_manager()
 

@@ -15,6 +15,7 @@ from quartpatterns._shared.visitors import loading_into_globals
 from quartpatterns.viewdecorators.access import find_refusal
 from quartpatterns.viewdecorators.cookies import (
     CLIENT_KEY,
+    mark_answered,
     newer_session_identifier,
     session_identifier,
     update_remember_cookie,
@@ -325,6 +326,7 @@ class LoginManager:
 
 async def _after_request(response: ResponseTypes) -> ResponseTypes:
     await flush_signals()
+    mark_answered()
     if ACCESSED in g or not is_static():
         update_remember_cookie(response)
         if "Vary" in response.headers:

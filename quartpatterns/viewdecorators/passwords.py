@@ -4,6 +4,9 @@ A password hash is slow on purpose: it takes about 50 ms of CPU and 64 MiB of me
 loop, all other requests would wait for it. So it is computed in threads, whose number bounds the
 memory. argon2-cffi computes it, with the parameters of RFC 9106.
 
+Anybody can send a thousand logins at once. So only a limited number waits for a thread, and the
+others get a 503 at once, instead of an answer after a minute.
+
 The time of a login must not tell whether a user exists. So as much is computed for an unknown user
 as for a wrong password.
 """
@@ -24,6 +27,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.threads import call_in_thread
+from quartpatterns._shared.unavailable import ServiceUnavailableError
 
 with requires_extra("passwords", "argon2", needed_by="quartpatterns.viewdecorators.passwords"):
     import argon2
@@ -31,7 +35,7 @@ with requires_extra("passwords", "argon2", needed_by="quartpatterns.viewdecorato
     from argon2.low_level import Type
     from argon2.profiles import RFC_9106_LOW_MEMORY
 
-__all__ = ["AsyncPasswordHasher", "PasswordError", "UnknownHashError"]
+__all__ = ["AsyncPasswordHasher", "PasswordError", "PasswordsBusyError", "UnknownHashError"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,6 +49,15 @@ class PasswordError(BadRequest):
 
     .. versionadded:: 0.1
     """
+
+
+class PasswordsBusyError(ServiceUnavailableError):
+    """Too many passwords wait to be hashed. The response is a 503 with ``Retry-After``.
+
+    .. versionadded:: 0.1
+    """
+
+    description = "Too many logins are waiting. Try again in a few seconds."
 
 
 class UnknownHashError(ValueError):
@@ -75,6 +88,8 @@ class AsyncPasswordHasher:
             ones of RFC 9106: 64 MiB, three passes. For tests, write
             ``argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)``.
         threads: The number of hashes that are computed at the same time.
+        max_waiting: The number of calls that may wait for a thread. Further calls raise
+            :exc:`PasswordsBusyError`.
         max_bytes: The length of the longest password, in bytes of UTF-8.
         old_method: The method of Werkzeug's hashes that are still stored, such as ``"scrypt"`` or
             ``"pbkdf2:sha256:1000000"``. With it, :meth:`verify` accepts hashes of Werkzeug, and
@@ -82,7 +97,8 @@ class AsyncPasswordHasher:
             one. Set it to ``None`` again when all hashes are new.
 
     Raises:
-        ValueError: *threads* or *max_bytes* is less than 1, or *old_method* is unknown.
+        ValueError: *threads*, *max_waiting* or *max_bytes* is less than 1, or *old_method* is
+            unknown.
 
     .. versionadded:: 0.1
     """
@@ -92,11 +108,12 @@ class AsyncPasswordHasher:
         hasher: argon2.PasswordHasher | None = None,
         *,
         threads: int = 2,
+        max_waiting: int = 100,
         max_bytes: int = 4096,
         old_method: str | None = None,
     ) -> None:
-        if threads < 1 or max_bytes < 1:
-            raise ValueError("threads and max_bytes must be at least 1")
+        if threads < 1 or max_waiting < 1 or max_bytes < 1:
+            raise ValueError("threads, max_waiting and max_bytes must be at least 1")
         if old_method is not None:
             try:
                 if not _OLD_METHOD.fullmatch(old_method):
@@ -111,7 +128,8 @@ class AsyncPasswordHasher:
         self._max_bytes = max_bytes
         self._old_method = old_method
         self._nobody = _random_hash(self._hasher)
-        self._threads = LoopBound(partial(ThreadPoolExecutor, threads, "passwords"), _shut_down)
+        self._max_calls = threads + max_waiting
+        self._threads = LoopBound(partial(_Threads, threads, "passwords"), _shut_down)
 
     async def hash(self, password: object) -> str:
         """Return the hash of a new password, to be stored. It has about 100 characters.
@@ -121,6 +139,7 @@ class AsyncPasswordHasher:
 
         Raises:
             PasswordError: It is not a string, is empty or too long, or is not valid Unicode.
+            PasswordsBusyError: Too many calls wait for a thread.
         """
         return await self._call(self._hasher.hash, self._new_password(password))
 
@@ -134,6 +153,7 @@ class AsyncPasswordHasher:
         Raises:
             UnknownHashError: *stored* is no hash of Argon2, and none of Werkzeug with *old_method*.
             TypeError: *stored* is neither a string nor ``None``.
+            PasswordsBusyError: Too many calls wait for a thread.
         """
         return (await self._verify(password, stored, update=False))[0]
 
@@ -159,6 +179,7 @@ class AsyncPasswordHasher:
         Raises:
             UnknownHashError: As for :meth:`verify`.
             TypeError: As for :meth:`verify`.
+            PasswordsBusyError: As for :meth:`verify`.
         """
         return await self._verify(password, stored, update=True)
 
@@ -237,7 +258,19 @@ class AsyncPasswordHasher:
         raise PasswordError(f"The password must have at most {self._max_bytes} bytes.")
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await call_in_thread(self._threads.get(), function, *args, **kwargs)
+        threads = self._threads.get()
+        if threads.calls >= self._max_calls:
+            raise PasswordsBusyError(retry_after=1)
+        threads.calls += 1
+        try:
+            return await call_in_thread(threads, function, *args, **kwargs)
+        finally:
+            threads.calls -= 1
+
+
+class _Threads(ThreadPoolExecutor):
+    calls = 0
+    """The number of calls that wait or run. Only the event loop changes it."""
 
 
 def _random_hash(hasher: argon2.PasswordHasher) -> str:

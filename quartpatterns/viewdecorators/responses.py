@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from quart import flash, redirect, session
+from quart import redirect, session
 from quart.typing import ResponseTypes
 from werkzeug.exceptions import Unauthorized
 
 from quartpatterns._shared.calling import call
-from quartpatterns._shared.languages import resolved
+from quartpatterns._shared.flash import FlashTooLargeError, flash
 from quartpatterns.viewdecorators.cookies import CLIENT_KEY, connection, settings
 from quartpatterns.viewdecorators.redirects import (
     current_url,
@@ -71,7 +72,9 @@ async def _redirect(
     if message:
         if manager.localize_callback is not None:
             message = await call(manager.localize_callback, message)
-        await flash(resolved(message), category)
+        # A client that never shows the messages, such as a script, collects many of them.
+        with contextlib.suppress(FlashTooLargeError):
+            await flash(message, category)
     if settings().boolean("USE_SESSION_FOR_NEXT"):
         session[CLIENT_KEY] = manager.identifier()
         session["next"] = make_next_param(expand_login_view(view), current_url())

@@ -88,7 +88,7 @@ values = st.none() | st.booleans() | st.integers() | st.text(max_size=120) | st.
 
 
 @pytest.mark.checks("JS-7")
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(["username", "email", "x"]), values) | values)
 def test_any_user(value: Any) -> None:
     """Only valid JSON changes a user."""

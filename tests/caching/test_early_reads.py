@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -27,7 +27,9 @@ from quart import (
     session,
     websocket,
 )
+from quart.sessions import SecureCookieSession, SessionInterface
 from quart.utils import run_sync
+from werkzeug.routing import BaseConverter
 
 from quartpatterns.caching import Cache
 from quartpatterns.subclassing import FaithfulQuart
@@ -63,9 +65,14 @@ async def get(app: Quart, path: str = "/", **headers: str) -> str:
     return str(await response.get_data(as_text=True))
 
 
-async def check_cookie(app: Quart, path: str = "/", cookie: str = "user={}") -> None:
+async def check_cookie(
+    app: Quart,
+    path: str = "/",
+    cookie: str = "user={}",
+    names: Sequence[str] = ("ada", "ada", "grace"),
+) -> None:
     """Each visitor with a cookie sees the own name, and others see none."""
-    for name in ("ada", "ada", "grace"):
+    for name in names:
         assert name in await get(app, path, Cookie=cookie.format(name))
     found = await get(app, path)
     assert "ada" not in found and "grace" not in found
@@ -109,6 +116,69 @@ async def test_overridden_dispatch(make: Any, kind: str) -> None:
     app = with_key(Application(__name__))
     show(app, Cache(app), lambda: g.name)
     await (check_cookie(app) if kind == "cookie" else check_session(app))
+
+
+@pytest.mark.parametrize("method", ["full_dispatch_request", "handle_request", "request_context"])
+async def test_overridden_method_that_reads_nothing(make: Any, method: str) -> None:
+    """What Quart itself reads before the signal does not count: the response is stored."""
+
+    def call(self: Any, *args: Any) -> Any:
+        return getattr(make, method)(self, *args)
+
+    app = with_key(type("Application", (make,), {"__module__": __name__, method: call})(__name__))
+    calls: list[int] = []
+    show(app, Cache(app), lambda: calls.append(1))
+    # Code before the dispatch may have read the cookies that Quart reads to open the session.
+    headers = {"Cookie": "theme=dark"} if method == "full_dispatch_request" else {}
+    for _ in range(3):
+        await get(app, **headers)
+    assert len(calls) == 1
+
+
+async def test_converter(app: Quart) -> None:
+    """A URL converter reads the visitor before the signal ``request_started`` is sent."""
+
+    class Visitor(BaseConverter):
+        def to_python(self, value: str) -> str:
+            return f"{value} {request.cookies.get('user')}"
+
+    cache = Cache(app)
+    app.url_map.converters["visitor"] = Visitor
+
+    @app.get("/<visitor:name>")
+    @cache.cached()
+    async def view(name: str) -> str:
+        return name
+
+    await check_cookie(app, "/hello")
+
+
+async def test_session_interface_that_reads_a_cookie(app: Quart) -> None:
+    """The cookie that names a session on the server does not count, but its values do."""
+    stored: dict[str, dict[str, Any]] = {"1": {"user": "ada"}, "2": {"user": "grace"}}
+
+    class Sessions(SessionInterface):
+        async def open_session(self, app: Quart, request: Any) -> SecureCookieSession:
+            return SecureCookieSession(stored.get(request.cookies.get("session"), {}))
+
+        async def save_session(self, app: Quart, session: Any, response: Any) -> None:
+            assert type(session) is SecureCookieSession
+
+    app.session_interface = Sessions()  # type: ignore[assignment]
+    cache, calls = Cache(app), []
+    show(app, cache, lambda: session.get("user"))
+
+    @app.get("/public")
+    @cache.cached()
+    async def public() -> str:
+        calls.append(1)
+        return "public"
+
+    await check_cookie(app, cookie="session=1", names=["ada"])
+    await check_cookie(app, cookie="session=2", names=["grace"])
+    for number in ("1", "2"):
+        assert await get(app, "/public", Cookie=f"session={number}") == "public"
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("late", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -307,21 +307,39 @@ async def test_recursion(cache: Cache) -> None:
         assert await same() == 3
 
 
-async def test_generators(cache: Cache) -> None:
-    """A generator is an error: when decorating if it can be known, else when called."""
+@pytest.mark.checks("CA-6")
+@pytest.mark.parametrize("how", ["memoize", "cached", "without a store"])
+@pytest.mark.parametrize("form", ["async", "sync", "hidden"])
+@pytest.mark.parametrize(("parts", "whole"), [("ab", "ab"), ([b"a", b"b"], b"ab"), ([1], [1])])
+async def test_generators(
+    app: Quart, cache: Cache, how: str, form: str, parts: Any, whole: Any
+) -> None:
+    """What a generator yields is joined, and stored once."""
+    calls: list[int] = []
 
-    async def stream() -> AsyncIterator[int]:
-        yield 1
+    async def asynchronous() -> AsyncIterator[Any]:
+        calls.append(1)
+        for part in parts:
+            yield part
 
-    with pytest.raises(UncacheableError, match="return a list"):
-        cache.memoize()(stream)
+    def synchronous() -> Iterator[Any]:
+        calls.append(1)
+        yield from parts
 
-    @cache.memoize()
     async def hidden() -> Any:
-        return (part for part in "ab")
+        calls.append(1)
+        return (part for part in parts)
 
-    with pytest.raises(UncacheableError, match="return a list"):
-        await hidden()
+    functions: dict[str, Any] = {"async": asynchronous, "sync": synchronous, "hidden": hidden}
+    unless = None if how != "without a store" else (lambda: True)
+    options: dict[str, Any] = {} if how != "cached" else {"key_prefix": "parts"}
+    decorate = cache.cached if how == "cached" else cache.memoize
+    function = decorate(unless=unless, **options)(functions[form])
+    assert [await function(), await function()] == [whole, whole]
+    assert len(calls) == (2 if unless else 1)
+    async with app.test_request_context("/"):
+        in_request = cache.cached(unless=unless)(functions[form])
+        assert [await in_request(), await in_request()] == [whole, whole]
 
 
 class Colour(enum.Enum):

@@ -63,22 +63,30 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"MYPY_CACHE_DIR": str(tmp_path_factory.mktemp("mypy"))}
 
 
-@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.timeout(600)
 @pytest.mark.checks("DI-8")
 @pytest.mark.parametrize("features", FEATURE_SETS)
-def test_complete(
-    features: tuple[str, ...], environment: Environment, tmp_path: Path, mypy_cache: dict[str, str]
-) -> None:
-    """The tests of the project, ruff and mypy succeed."""
+def test_suites(features: tuple[str, ...], environment: Environment, tmp_path: Path) -> None:
+    """The tests of the project succeed."""
     project = new_project("demo", tmp_path, features=features)
     environment.install_alone("--editable", project.folder)
-    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        run(environment.python, "-m", *tool, cwd=project.folder, env=mypy_cache)
     output = run(environment.python, "-m", "pytest", "-q", cwd=project.folder).stdout
     assert re.search(r"\d+ passed", output)
     assert not re.search("skipped|warning", output)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize("features", FEATURE_SETS)
+def test_types(
+    features: tuple[str, ...], environment: Environment, tmp_path: Path, mypy_cache: dict[str, str]
+) -> None:
+    """mypy succeeds, with its option --strict."""
+    project = new_project("demo", tmp_path, features=features)
+    environment.install_alone("--editable", project.folder)
+    run(environment.python, "-m", "mypy", cwd=project.folder, env=mypy_cache)
 
 
 @pytest.mark.checks("DI-8")
@@ -132,7 +140,20 @@ def test_shape(tmp_path: Path) -> None:
         "tests/test_site.py",
     } < bare.keys()
     full = files(new_project("full", tmp_path, features=[*FEATURES]).folder)
-    assert {"migrations/env.py", "full/cache.py", "full/models.py", "full/tasks.py"} < full.keys()
+    assert {
+        "migrations/env.py",
+        "migrations/versions/0002_users.py",
+        "full/accounts.py",
+        "full/background.py",
+        "full/blueprints/api.py",
+        "full/caching.py",
+        "full/languages.py",
+        "full/models.py",
+        "full/protection.py",
+        "full/storage.py",
+        "full/templates/_formhelpers.html",
+        "full/translations/de/LC_MESSAGES/messages.po",
+    } < full.keys()
     for text in [*bare.values(), *full.values()]:
         assert not re.search(r"yourapplication|@\{|# \{%", text)
 
@@ -171,6 +192,7 @@ def test_command(tmp_path: Path) -> None:
         assert f"  {command}\n" in result.stdout
     result = new("shop", "--json", "--in", str(tmp_path / "demo"), cwd=tmp_path)
     data = json.loads(result.stdout)
+    assert data["added"] == {}
     assert data["name"] == "shop" and data["with"] == [] and len(data["next"]) == 4
     assert set(data["files"]) == files(Path(data["folder"])).keys()
     assert Path(data["folder"]) == tmp_path / "demo" / "shop"

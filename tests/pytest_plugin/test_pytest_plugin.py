@@ -14,6 +14,8 @@ from quartpatterns import pytest_plugin
 from quartpatterns.compare import services
 from tests.conftest import unavailable
 
+pytestmark = pytest.mark.timeout(300)  # A test starts several processes, one after the other.
+
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 
@@ -127,7 +129,7 @@ def pytest_of(
     without = ["-W", "ignore:Unknown config option"]
     plugins = ["-p", "pytest_asyncio.plugin"] if asyncio_plugin else without
     plugins += ["-p", "quartpatterns.pytest_plugin", "-p", "no:cacheprovider"]
-    return project.runpytest_subprocess(*plugins, *arguments, timeout=110)
+    return project.runpytest_subprocess(*plugins, *arguments, timeout=280)
 
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])

@@ -166,18 +166,10 @@ STATEMENTS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["this project", "a new project"])
-def test_autocommit_block(url: str, tmp_path: Path, kind: str) -> None:
+def test_autocommit_block(url: str, tmp_path: Path) -> None:
     """A statement that runs in no transaction is possible, while another process waits."""
     folder = tmp_path / "migrations"
     shutil.copytree(find_migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-    if kind == "a new project":
-        skeleton = (PACKAGE / "packaging/skeleton/sqlalchemy/migrations/env.py").read_text()
-        # It imports an application that does not exist here.
-        skeleton = skeleton.replace("from yourapplication import create_app\n", "")
-        example = "quartpatterns.sqlalchemy.example.port"
-        skeleton = skeleton.replace("yourapplication.models", example)
-        (folder / "env.py").write_text(skeleton)
     first = folder / "versions" / "0001_users.py"
     statement = STATEMENTS[url.partition(":")[0]]
     block = AUTOCOMMIT.replace("STATEMENT", statement)

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 from quart import Quart
 from quart_schema import QuartSchema, validate_request, validate_response
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
-from quartpatterns.sqlalchemy.schemas import schema_of
+from quartpatterns.sqlalchemy.schemas import OutSchema, schema_of
 
 
 class Base(Model, DeclarativeBase):
@@ -146,6 +146,40 @@ def test_names() -> None:
     assert set(keyed.model_fields) == {"id", "name"}
     with pytest.raises(ValueError, match="has no column colour"):
         schema_of(Shirt, "in", exclude=["colour"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    "passwordhash password2 userPassword pw pwhash clientsecret accesstoken fs_uniquifier auth_key"
+    " apikey session_key reset_code backup_codes verification_code hashed_pw".split(),
+)
+def test_names_of_secrets(name: str) -> None:
+    """All columns but the named ones are no schema if one of them looks secret."""
+    table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
+    table.append_column(sa.Column(name, sa.String))
+    model = type("Model", (), {})
+    registry().map_imperatively(model, table)
+    with pytest.raises(ValueError, match=rf"{name} \(secret\)"):
+        schema_of(model, "out", include="*")
+
+
+@pytest.mark.parametrize("name", ["secretary", "tokenized", "compass", "spin", "hashtag", "bypass"])
+def test_names_of_no_secrets(name: str) -> None:
+    table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
+    table.append_column(sa.Column(name, sa.String))
+    model = type("Model", (), {})
+    registry().map_imperatively(model, table)
+    assert set(schema_of(model, "out", include="*").model_fields) == {"id", name}
+
+
+def test_exclude_is_a_list() -> None:
+    """A string would be a list of letters."""
+    with pytest.raises(ValueError, match=r"in a list: \['secret'\]"):
+        schema_of(Shirt, "out", exclude="secret")
+    with pytest.raises(ValueError, match=r"in a list: \['secret'\]"):
+
+        class Out(OutSchema[Shirt], fields="*", exclude="secret"):
+            pass
 
 
 def test_without_pydantic() -> None:

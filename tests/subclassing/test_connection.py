@@ -211,6 +211,9 @@ async def test_disconnect_from_stream(app: FaithfulQuart) -> None:
         return generate()
 
     async with served(app) as port:
+        async with connect(port) as (reader, writer):  # The server has started if it answers.
+            writer.write(GET % b"/missing")
+            await reader.readuntil(b"404")
         await asyncio.sleep(0.05)
         before = len(asyncio.all_tasks())
         for path in (b"/async", b"/sync"):
@@ -218,7 +221,7 @@ async def test_disconnect_from_stream(app: FaithfulQuart) -> None:
                 writer.write(GET % path)
                 await reader.readuntil(b"xxx")
         await eventually(lambda: len(ended) == 2)
-        await eventually(lambda: len(asyncio.all_tasks()) == before)
+        await eventually(lambda: len(asyncio.all_tasks()) <= before)
     # On a loaded machine the second stream can end first.
     ended.remove("async")
     assert ended != [threading.main_thread().name]

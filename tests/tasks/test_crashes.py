@@ -260,6 +260,7 @@ def _has_started(started: Path, count: int) -> bool:
     return len(starts(started)) == count
 
 
+@pytest.mark.timeout(300)  # Seven workers start, one after the other.
 async def test_stops_cost_no_tries(
     client: Quart, start_worker: StartWorker, tmp_path: Path
 ) -> None:

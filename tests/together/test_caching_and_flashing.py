@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import Quart, redirect, render_template, request, session
+from quart import Quart, redirect, render_template, render_template_string, request, session
 from quart import flash as quart_flash
 
 from quartpatterns.caching import Cache
@@ -272,3 +272,41 @@ async def test_view_that_flashes(app: Quart, cookies: bool) -> None:
         browser = Browser(app)
         assert await browser.get("/flash") == "done"
         assert await browser.get("/direct") == "<p>hello</p>news"
+
+
+async def test_etag(make: type[Quart], cookies: bool, tmp_path: Path) -> None:
+    """The ETag is that of the visitor's page, so that nobody gets 304 for another one's."""
+    app = create_app(make, tmp_path, cookies=cookies, decorator="Cache")
+    cache: Cache
+    [cache] = app.extensions["cache"]
+    calls = 0
+
+    @app.get("/tagged")
+    @cache.cached(timeout=60, etag=True)
+    async def tagged() -> str:
+        nonlocal calls
+        calls += 1
+        return await render_template_string('{{ per_visitor("_visitor.html") }}')
+
+    tags: list[str] = []
+    for name in ("ann", "bob", "ann"):
+        browser = Browser(app)
+        await browser.get(f"/login/{name}")
+        response = await browser.client.get("/tagged", headers={"If-None-Match": ", ".join(tags)})
+        tags.append(response.headers["ETag"])
+        assert response.status_code == (304 if len(tags) == 3 else 200)
+        assert await response.get_data(as_text=True) == ("" if len(tags) == 3 else name)
+    assert tags[0] == tags[2] != tags[1] and calls == 1
+
+
+async def test_changed_marks(make: type[Quart], cookies: bool, tmp_path: Path) -> None:
+    """A part whose place can't be found again is an error, and no strange comment in the page."""
+    app = create_app(make, tmp_path, cookies=cookies, decorator="Cache")
+
+    @app.get("/loud")
+    @cached()
+    async def loud() -> str:
+        return await render_template_string('{{ per_visitor("_visitor.html")|upper }}')
+
+    for _ in range(2):
+        assert (await app.test_client().get("/loud")).status_code == 500

@@ -13,12 +13,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    RootModel,
     SecretStr,
     TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from quart import Blueprint, Quart, abort, request, websocket
 from quart_schema import (
     DataSource,
@@ -430,6 +432,33 @@ async def test_body(app: Quart, path: str, body: Any, expected: dict[str, str]) 
     assert set(found) == set(expected)
     for pointer, detail in expected.items():
         assert detail in ("*", found[pointer])
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "expected"),
+    [
+        ({"password": SECRET}, f"{SECRET.upper()} is weak", "*** is weak"),
+        ({"password": SECRET}, f"{SECRET.title()} is {SECRET}", "*** is ***"),
+        ({"a": "ab", "b": "abc"}, "abc and ABC", "*** and ***"),
+        ({"a": "(.*)"}, "no (.*) here", "no *** here"),
+        ([*range(5000), {"a": SECRET}], f"{SECRET} is weak", "The value is not valid."),
+        ([{"a": SECRET}, *([[]] * 5000)], f"{SECRET} is weak", "The value is not valid."),
+    ],
+)
+async def test_values_in_messages(app: Quart, data: Any, message: str, expected: str) -> None:
+    """A message contains no value, also in another case or if there are too many to look for."""
+
+    class Model(RootModel[Any]):
+        @model_validator(mode="before")
+        @classmethod
+        def refuse(cls, data: Any) -> Any:
+            raise PydanticCustomError("weak", "{text}", {"text": message})
+
+    with pytest.raises(ValidationError) as caught:
+        Model.model_validate(data)
+    async with app.app_context():
+        [error] = field_errors(caught.value, data)
+    assert error["detail"] == expected
 
 
 async def test_casing(app_class: type[Quart]) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import quart
 from blockbuster import BlockBuster
-from quart import Quart, jsonify, request, url_for, websocket
+from quart import Quart, jsonify, request, session, url_for, websocket
+from quart.sessions import session_json_serializer
 from quart.typing import ResponseReturnValue
 
 from quartpatterns.caching import Cache
@@ -123,6 +125,27 @@ async def test_flashed(app: Quart) -> None:
     form = {"csrf_token": await token(client), "name": "Ada", "count": "3"}
     assert (await client.post("/de/order", form=form)).status_code == 302
     assert "<b>Danke, Ada</b>" in await (await client.get("/en/")).get_data(as_text=True)
+
+
+async def test_session(app: Quart) -> None:
+    """The session and Quart's own flash() store lazy texts as strings, also in lists."""
+
+    @app.get("/<lang_code>/store")
+    async def store() -> str:
+        session["texts"] = [lazy_gettext("Order"), {"a": lazy_gettext("Order")}, ("b", b"c")]
+        await quart.flash(lazy_gettext("Order"))
+        return ""
+
+    @app.get("/stored")
+    async def stored() -> str:
+        return repr([session["texts"], quart.get_flashed_messages()])
+
+    client = app.test_client()
+    assert (await client.get("/de/store")).status_code == 200
+    expected = [["Bestellen", {"a": "Bestellen"}, ("b", b"c")], ["Bestellen"]]
+    assert await (await client.get("/stored")).get_data(as_text=True) == repr(expected)
+    # That of all applications is not changed.
+    assert {type(tag).__module__ for tag in session_json_serializer.order} == {"flask.json.tag"}
 
 
 async def test_error_pages(app: Quart) -> None:

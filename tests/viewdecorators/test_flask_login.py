@@ -203,6 +203,45 @@ async def test_lazy_asynchronous_views(app: Quart, manager: LoginManager) -> Non
 
 
 @pytest.mark.checks("VD-3")
+async def test_concurrent_loading(app: Quart, manager: LoginManager) -> None:
+    """Tasks of one request that ask for the user at the same time load it once."""
+    app.config["LOGIN_LAZY_LOADING"] = True
+    calls: list[str] = []
+
+    @manager.user_loader
+    async def load(user_id: str) -> User:
+        calls.append(user_id)
+        await asyncio.sleep(0.01)
+        return User(user_id)
+
+    @app.get("/")
+    async def view() -> str:
+        users = await asyncio.gather(*(manager.load_user() for _ in range(3)))
+        return f"{len(set(map(id, users)))} {current_user.id}"
+
+    assert await text(await logged_in(app), "/") == "1 ada"
+    assert calls == ["ada"]
+
+
+@pytest.mark.checks("VD-3")
+async def test_loader_that_asks_for_the_user(app: Quart, manager: LoginManager) -> None:
+    """It is an error that says so, also in a task that the loader has started."""
+    app.config["LOGIN_LAZY_LOADING"] = True
+
+    @manager.user_loader
+    async def load(user_id: str) -> Any:
+        return await asyncio.create_task(manager.load_user())
+
+    @app.get("/")
+    async def view() -> str:
+        with pytest.raises(RuntimeError, match="must not ask for the current user"):
+            await manager.load_user()
+        return "ok"
+
+    assert await text(await logged_in(app), "/") == "ok"
+
+
+@pytest.mark.checks("VD-3")
 async def test_hooks(app: Quart, manager: LoginManager) -> None:
     """Asynchronous hooks use the user of every request, also of static files and ``OPTIONS``."""
     seen: list[Any] = []

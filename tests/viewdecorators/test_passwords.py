@@ -19,6 +19,7 @@ from werkzeug.security import generate_password_hash
 from quartpatterns.viewdecorators.passwords import (
     AsyncPasswordHasher,
     PasswordError,
+    PasswordsBusyError,
     UnknownHashError,
 )
 from tests.databases import python
@@ -245,11 +246,37 @@ async def test_cancelled() -> None:
     assert recording.calls["hash"] <= 3
 
 
+async def test_busy(app_class: type[Quart]) -> None:
+    """Many logins at once don't make the others wait: they get a 503, and later ones succeed."""
+    recording = Recording(wait=0.05)
+    passwords = AsyncPasswordHasher(recording, threads=1, max_waiting=2)
+    app = app_class(__name__)
+
+    @app.get("/")
+    async def login() -> str:
+        return str(await passwords.verify(SECRET, None))
+
+    client = app.test_client()
+    responses = await asyncio.gather(*(client.get("/") for _ in range(10)))
+    assert sorted(one.status_code for one in responses) == [200] * 3 + [503] * 7
+    [retry_after] = {one.headers["Retry-After"] for one in responses if one.status_code == 503}
+    assert retry_after == "1" and recording.calls["verify"] == 3
+    tasks = [asyncio.create_task(passwords.hash(SECRET)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(PasswordsBusyError):
+        await passwords.hash(SECRET)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert await passwords.verify(SECRET, None) is False
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         ({"threads": 0}, "at least 1"),
         ({"max_bytes": 0}, "at least 1"),
+        ({"max_waiting": 0}, "at least 1"),
         ({"old_method": "md5"}, "a method of Werkzeug"),
         ({"old_method": "scrypt:1"}, "a method of Werkzeug"),
         ({"old_method": "scrypt:16:8:1"}, "memory limit"),

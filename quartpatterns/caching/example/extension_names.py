@@ -13,7 +13,7 @@ def rows(state: State, remark: str, *names: str) -> tuple[ExtensionName, ...]:
 
 
 BACKENDS = (
-    "write the name in `CACHE_TYPE`; for a class of your own, derive from `cachelib.BaseCache`"
+    "write the name in `CACHE_TYPE`; to use one directly or derive from it, take that of `cachelib`"
 )
 INTERNAL = "it made keys inside of the extension; use `make_cache_key` of the decorated function"
 
@@ -164,7 +164,7 @@ EXTENSION = Extension(
             "wants_args",
             "wants_extra_args",
         ),
-        *rows("refused", "a generator can be read once: return a list", "join_generator"),
+        *rows("refused", "the decorators join what a generator yields", "join_generator"),
         *rows("refused", "pass seconds or a `timedelta`", "normalize_timeout"),
         *rows(
             "supported",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quartpatterns.appfactories import Setting, configure
+from quartpatterns.appfactories import Setting, configure, init_extensions
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.flashing import Flashing
 from quartpatterns.packages import register_blueprints
@@ -27,10 +27,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html")
-    catalogs.init_app(app)
-    db.init_app(app)
-    login_manager.init_app(app)
-    CSRFProtect(app)
-    Flashing(app)
+    init_extensions(app, catalogs, db, login_manager, CSRFProtect(), Flashing())
     register_blueprints(app, ".views")
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quartpatterns.appfactories import Setting, configure
+from quartpatterns.appfactories import Setting, configure, init_extensions
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.fileuploads import configure_uploads
 from quartpatterns.flashing import Flashing
@@ -22,6 +22,7 @@ from photoboard.uploads import photos
 
 SETTINGS: dict[str, Any] = {
     "CACHE_TYPE": "RedisCache",
+    "REDIS_URL": "redis://localhost:6379/0",
     "SECRET_KEY": Setting(str),
     "SQLALCHEMY_DATABASE_URI": "sqlite:///photoboard.db",
     "UPLOADED_PHOTOS_DEST": "uploads",
@@ -34,14 +35,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html")
-    catalogs.init_app(app)
-    db.init_app(app)
-    login_manager.init_app(app)
-    CSRFProtect(app)
-    Flashing(app)
-    tasks.init_app(app)
     app.config["CACHE_REDIS_URL"] = app.config["REDIS_URL"]
-    cache.init_app(app)
+    init_extensions(
+        app, catalogs, db, login_manager, CSRFProtect(), Flashing(), tasks, cache
+    )
     configure_uploads(app, photos)
     register_blueprints(app, ".views")
     return app

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quart_schema import QuartSchema
-from quartpatterns.appfactories import Setting, configure
+from quartpatterns.appfactories import Setting, configure, init_extensions
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.fileuploads import configure_uploads
 from quartpatterns.flashing import Flashing
@@ -24,6 +24,7 @@ from photoboard.uploads import photos
 SETTINGS: dict[str, Any] = {
     "CACHE_TYPE": "RedisCache",
     "PROXIES": 0,
+    "REDIS_URL": "redis://localhost:6379/0",
     "SECRET_KEY": Setting(str),
     "SQLALCHEMY_DATABASE_URI": "sqlite:///photoboard.db",
     "UPLOADED_PHOTOS_DEST": "uploads",
@@ -36,14 +37,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
     configure(app, SETTINGS, overrides=config)
     ErrorPages(app, default="error.html", prefixes={"/api": "problem"})
-    catalogs.init_app(app)
-    db.init_app(app)
-    login_manager.init_app(app)
-    CSRFProtect(app)
-    Flashing(app)
-    tasks.init_app(app)
     app.config["CACHE_REDIS_URL"] = app.config["REDIS_URL"]
-    cache.init_app(app)
+    init_extensions(
+        app, catalogs, db, login_manager, CSRFProtect(), Flashing(), tasks, cache
+    )
     QuartSchema(app, swagger_ui_path=None, redoc_ui_path=None, scalar_ui_path=None)
     configure_uploads(app, photos)
     register_blueprints(app, ".views")

@@ -1,33 +1,38 @@
-"""The front page, the health check and error pages."""
+"""The front page, the health check, error pages and the factory."""
 
 from __future__ import annotations
 
+from typing import Any
+
+# {% if forms %}
+import pytest
+# {% endif %}
 from quart import url_for
 from quart.typing import TestClientProtocol as Client
 
 from yourapplication import __version__, create_app
 
 
-async def test_index(client: Client) -> None:
+async def test_index(app_client: Client) -> None:
     """The front page is rendered, and its static files are served."""
-    response = await client.get("/")
+    response = await app_client.get("@{english}/")
     assert response.status_code == 200
     assert "The application is running." in await response.get_data(as_text=True)
     for name in ("style.css", "icon.svg"):
-        assert (await client.get(f"/static/{name}")).status_code == 200
+        assert (await app_client.get(f"/static/{name}")).status_code == 200
 
 
-async def test_health(client: Client) -> None:
+async def test_health(app_client: Client) -> None:
     """The health check contains the version."""
-    response = await client.get("/health")
+    response = await app_client.get("/health")
     assert response.status_code == 200
     assert await response.get_json() == {"status": "ok", "version": __version__}
 
 
-async def test_proxies() -> None:
+async def test_proxies(config: dict[str, Any]) -> None:
     """Behind a proxy, the scheme is the one that the proxy has received."""
     for proxies, location in ((0, "http://localhost/health"), (1, "https://localhost/health")):
-        app = create_app({"TESTING": True, "PROXIES": proxies})
+        app = create_app({**config, "PROXIES": proxies})
 
         @app.get("/links")
         async def links() -> str:
@@ -38,8 +43,23 @@ async def test_proxies() -> None:
         assert await response.get_data(as_text=True) == location
 
 
-async def test_not_found(client: Client) -> None:
+async def test_not_found(app_client: Client) -> None:
     """An error is rendered with the templates of the application."""
-    response = await client.get("/nope", headers={"Accept": "text/html"})
+    response = await app_client.get("@{english}/nope", headers={"Accept": "text/html"})
     assert response.status_code == 404
+# {% if i18n %}
+    assert "<h1>Page not found</h1>" in await response.get_data(as_text=True)
+# {% else %}
     assert "<h1>Not Found</h1>" in await response.get_data(as_text=True)
+# {% endif %}
+# {% if forms %}
+
+
+def test_secret_key(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a secret key the application does not start, and says what to set."""
+    monkeypatch.delenv("QUART_SECRET_KEY", raising=False)
+    del config["SECRET_KEY"]
+    for invalid in (config, {**config, "SECRET_KEY": ""}):
+        with pytest.raises(ValueError, match="set QUART_SECRET_KEY"):
+            create_app(invalid)
+# {% endif %}

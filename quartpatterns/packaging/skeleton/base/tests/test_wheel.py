@@ -24,4 +24,7 @@ def test_wheel(tmp_path: Path) -> None:
 # {% if sqlalchemy %}
     assert "yourapplication/migrations/env.py" in names
 # {% endif %}
+# {% if i18n %}
+    assert "yourapplication/translations/de/LC_MESSAGES/messages.po" in names
+# {% endif %}
     assert not [name for name in names if name.startswith("tests")]

@@ -6,16 +6,21 @@ import sys
 
 from hypercorn.__main__ import main as hypercorn
 
+from yourapplication import create_app
 # {% if sqlalchemy %}
-from yourapplication.migrate import migrate
+from yourapplication.migrate import run_migrations
 # {% endif %}
 from yourapplication.paths import project_file
 
 
 def main() -> int:
     """Serve with hypercorn.toml. Options of Hypercorn, such as ``--bind``, override it."""
+    try:
+        create_app()
+    except ValueError as error:  # A setting is missing or wrong.
+        sys.exit(str(error))
 # {% if sqlalchemy %}
-    migrate()
+    run_migrations()
 # {% endif %}
     options = ["--config", str(project_file("hypercorn.toml")), *sys.argv[1:]]
     return hypercorn([*options, "yourapplication.asgi:app"]) or 0

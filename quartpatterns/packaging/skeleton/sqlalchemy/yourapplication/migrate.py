@@ -14,7 +14,7 @@ from yourapplication import create_app
 from yourapplication.paths import project_file
 
 
-def migrate() -> None:
+def run_migrations() -> None:
     """Run the migrations that the database does not have yet."""
     app = create_app()
     files = Path(app.instance_path)
@@ -23,4 +23,4 @@ def migrate() -> None:
 
 
 if __name__ == "__main__":
-    migrate()
+    run_migrations()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
+# {% if login %}
+from quartpatterns.viewdecorators import UserMixin
+# {% endif %}
 from sqlalchemy import MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -32,3 +35,15 @@ class Note(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str] = mapped_column(String(MAX_LENGTH))
+# {% if login %}
+
+
+class User(UserMixin, Base):
+    """A person who can log in."""
+
+    MAX_LENGTH = 30
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(MAX_LENGTH), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+# {% endif %}

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from quart import Blueprint, render_template
 
-from yourapplication.cache import cache
+from yourapplication.caching import cache
 
-clock = Blueprint("clock", __name__, url_prefix="/clock")
+blueprint = Blueprint("clock", __name__, url_prefix="@{pages}/clock")
 
 
-@clock.get("/")
+@blueprint.get("/")
 @cache.cached(timeout=60)
 async def index() -> str:
     """Render the current time."""

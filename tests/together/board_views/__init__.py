@@ -1,0 +1,1 @@
+"""Blueprints of the application that has every helper, for ``register_blueprints``."""
