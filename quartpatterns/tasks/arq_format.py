@@ -201,11 +201,12 @@ def _with_base_types(value: Any) -> Any:
     if isinstance(value, BaseException):
         return error_text(value)
     if isinstance(value, dict):
-        mapping: dict[Any, Any] = value
+        mapping: dict[Any, Any] = cast("Any", value)
         return {_with_base_types(key): _with_base_types(item) for key, item in mapping.items()}
     for base in (list, tuple, set, frozenset):
         if isinstance(value, base):
-            return base(_with_base_types(item) for item in cast("list[Any]", value))
+            make: Any = base
+            return make(_with_base_types(item) for item in cast("list[Any]", value))
     for base, convert in _BASES.items():
         if isinstance(value, base):
             return convert(value)

@@ -248,6 +248,7 @@ class Inspector:
             "unknown": f"no job {id!r} has failed or waits for its time",
         }
         arguments = [queue.arq_id(id), round(queue.settings.expires * 1000)]
+        answer = "unknown"
         async with queue.client() as client:
             for name in queue.names:
                 answer = text(await client.retry([name], arguments))
@@ -365,8 +366,8 @@ def _info(queue: Queue, row: Sequence[Any], now: float) -> JobInfo | None:
     if failure:
         known = cast("dict[str, Any]", arq_format.loads(failure))
         about |= {key: known[key] for key in ("task", "error", "traceback", "tries", "deliveries")}
-        times = {key: _time(known[key] * 1000) for key in ("started", "ended")}
-        return JobInfo(**about | times, state="failed", worker=known["worker"])
+        about |= {key: _time(known[key] * 1000) for key in ("started", "ended")}
+        return JobInfo(**about, state="failed", worker=known["worker"])
     return _ended(about, result) if result else None
 
 

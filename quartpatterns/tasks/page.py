@@ -158,7 +158,7 @@ def _add_changes(page: Blueprint) -> None:
     inspector = Inspector()
 
     async def change(function: Callable[[str], Awaitable[None]], message: str) -> Any:
-        form = await request.form
+        form: Any = await cast("Any", request).form
         try:
             await function(form.get("id", ""))
         except NoSuchJobError:
@@ -179,14 +179,14 @@ def _add_changes(page: Blueprint) -> None:
 
     @page.post("/retry-all")
     async def retry_all() -> Any:
-        form = await request.form
+        form: Any = await cast("Any", request).form
         return _back(form, "retried" if await inspector.retry_failed() else "gone")
 
     @page.post("/purge")
     async def purge() -> Any:
-        form = await request.form
+        form: Any = await cast("Any", request).form
         try:
-            number = await inspector.purge(cast("Any", form.get("state")), queue=form.get("queue"))
+            number = await inspector.purge(form.get("state"), queue=form.get("queue"))
         except ValueError as error:
             abort(400, str(error))
         return _back(form, "deleted" if number else "gone")
@@ -326,7 +326,8 @@ async def _check_token() -> None:
     foreign = site not in (None, "same-origin", "none")
     if origin is not None and urlsplit(origin).netloc != request.host:
         foreign = True
-    sent, expected = (await request.form).get("tasks_token", ""), request.cookies.get(COOKIE, "")
+    form: Any = await cast("Any", request).form
+    sent, expected = str(form.get("tasks_token", "")), request.cookies.get(COOKIE, "")
     same = hmac.compare_digest(sent.encode(errors="replace"), expected.encode(errors="replace"))
     if foreign or not expected or not same:
         abort(
@@ -373,7 +374,7 @@ def _back(form: Mapping[str, str], message: str) -> Any:
 def _fraction(progress: object) -> float | None:
     """Return a progress as a number from 0 to 1: of 0.4, or of ``{"done": 4, "total": 10}``."""
     if isinstance(progress, dict):
-        parts: dict[Any, Any] = progress
+        parts: dict[Any, Any] = cast("Any", progress)
         done, total = parts.get("done", parts.get("current")), parts.get("total")
         progress = done / total if _is_number(done) and _is_number(total) and total else None
     return min(1.0, max(0.0, progress)) if _is_number(progress) else None
@@ -395,7 +396,9 @@ def _plain(job: JobInfo) -> dict[str, Any]:
 def _plain_value(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
-    return sorted(value, key=repr) if isinstance(value, (set, frozenset)) else str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(cast("set[Any]", value), key=repr)
+    return str(value)
 
 
 def _json(value: object) -> Response:

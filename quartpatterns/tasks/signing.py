@@ -41,7 +41,7 @@ class JobSigner:
         if not key:
             raise SettingError("TASKS_SIGNED", "TASKS_SIGNED needs a SECRET_KEY: set one.")
         # itsdangerous signs with the last key.
-        keys = [*(config.get("SECRET_KEY_FALLBACKS") or []), key]
+        keys: list[Any] = [*(config.get("SECRET_KEY_FALLBACKS") or []), key]
         self._signer = Signer(keys, salt=SALT, digest_method=hashlib.sha256)
 
     def sign(self, data: bytes) -> bytes:

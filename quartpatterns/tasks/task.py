@@ -206,7 +206,7 @@ def _valid_unique(read: SettingsReader, unique: object) -> bool | float | Callab
 def _sorted(value: Any) -> Any:
     """Return *value* with its dictionaries and sets in one order."""
     if isinstance(value, dict):
-        mapping: dict[Any, Any] = value
+        mapping: dict[Any, Any] = cast("Any", value)
         pairs = [[_sorted(key), _sorted(each)] for key, each in mapping.items()]
         return ["dict", sorted(pairs, key=repr)]
     if isinstance(value, (set, frozenset)):

@@ -50,7 +50,12 @@ async def test_signed(make_app: MakeApp) -> None:
     replayed = await queued_by(app, 6)
     other = await queued_by(app, 7)
     taken: list[bytes] = []
-    await change_job(app, replayed.id, lambda data: taken.append(data) or data)
+
+    def copy(data: bytes) -> bytes:
+        taken.append(data)
+        return data
+
+    await change_job(app, replayed.id, copy)
     await change_job(app, other.id, lambda data: taken[0])
     async with app.app_context():
         await run_jobs(app)
@@ -76,7 +81,13 @@ async def test_data_of_before(make_app: MakeApp) -> None:
     async def same(value: Any) -> Any:
         return value
 
-    plain = {"t": None, "f": "same", "a": [{" d": "no date", "é": [1, None]}], "k": {}, "et": 1}
+    plain: dict[str, Any] = {
+        "t": None,
+        "f": "same",
+        "a": [{" d": "no date", "é": [1, None]}],
+        "k": {},
+        "et": 1,
+    }
     odd = plain | {"a": [{" d": "no date"}]}
     async with app.app_context():
         jobs = [await same.delay(0), await same.delay(0)]
@@ -151,11 +162,12 @@ async def test_unique(make_app: MakeApp, eager: bool) -> None:
     later = {"countdown": 1000}
     async with app.app_context():
         first = await by_arguments.apply_async([{"x": 1, "y": {1, 2}}], **cast("Any", later))
-        for args, kwargs in [
+        calls: list[tuple[list[Any], dict[str, Any]]] = [
             ([{"y": {2, 1}, "x": 1}], {}),
             ([{"x": 1, "y": {1, 2}}, 2], {}),
             ([], {"a": {"x": 1, "y": {1, 2}}, "b": 2}),
-        ]:
+        ]
+        for args, kwargs in calls:
             assert await by_arguments.apply_async(args, kwargs) == first
         other = await by_arguments.apply_async([{"x": 1, "y": {1, 3}}], **cast("Any", later))
         assert other != first
