@@ -23,7 +23,7 @@ from quartpatterns.tasks.settings import Settings
 from quartpatterns.tasks.supervisor import Supervisor, silent_queues, stop_with_parent
 from quartpatterns.tasks.worker import run_supervised_worker
 
-__all__ = ["command"]
+__all__ = ["command", "load_with_tasks"]
 
 EXIT_TIMEOUT = 1.0
 """Seconds that threads which tasks have started have to end, after the worker has."""
@@ -91,7 +91,7 @@ def command(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(message)s",
     )
-    app = _load(name)
+    app = load_with_tasks(name)
     if process is not None:
         serve_process(app, process)
     settings: Settings = app.extensions["tasks"].settings
@@ -153,7 +153,12 @@ def _exit() -> None:
     os._exit(0)
 
 
-def _load(name: str) -> Quart:
+def load_with_tasks(name: str) -> Quart:
+    """Return the application MODULE:APP.
+
+    Raises:
+        UsageProblem: It is no Quart application with tasks in Redis.
+    """
     app = load_application(name)
     if not isinstance(app, Quart):
         raise UsageProblem(f"{name} is not a Quart application but {type(app).__name__}")

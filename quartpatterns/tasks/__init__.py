@@ -32,10 +32,26 @@ with requires_extra("tasks", "arq", "redis"):
         group,
     )
     from quartpatterns.tasks.extension import Tasks
+    from quartpatterns.tasks.inspection import (
+        Inspector,
+        JobInfo,
+        JobPage,
+        JobState,
+        NoSuchJobError,
+        QueueStats,
+    )
     from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
     from quartpatterns.tasks.processes import ProcessLostError
     from quartpatterns.tasks.queue import Result, TasksUnavailableError
     from quartpatterns.tasks.settings import SETTINGS
+    from quartpatterns.tasks.signals import (
+        task_failed,
+        task_retried,
+        task_revoked,
+        task_started,
+        task_succeeded,
+    )
+    from quartpatterns.tasks.signing import JobSignatureError
     from quartpatterns.tasks.task import Task
     from quartpatterns.tasks.worker import WorkerLostError, run_worker
 
@@ -44,8 +60,15 @@ __all__ = [
     "Chain",
     "Group",
     "GroupJob",
+    "Inspector",
     "Job",
+    "JobInfo",
+    "JobPage",
+    "JobSignatureError",
+    "JobState",
+    "NoSuchJobError",
     "ProcessLostError",
+    "QueueStats",
     "Result",
     "Retry",
     "RunningJob",
@@ -61,5 +84,10 @@ __all__ = [
     "current_job",
     "group",
     "run_worker",
+    "task_failed",
+    "task_retried",
+    "task_revoked",
+    "task_started",
+    "task_succeeded",
     "worker_settings",
 ]

@@ -120,6 +120,11 @@ class Signature(Step[T_co]):
         )
 
     def node(self, queue: Queue, *, has_value: bool) -> Node:
+        if self.task.unique is not False:
+            raise ValueError(
+                f"the task {self.task.name} has unique, so it can be no part of a chain, group or"
+                " chord: queue it with delay, or without unique"
+            )
         value = [None] if has_value and not self.immutable else []
         self.task.check_arguments([*value, *self.args], self.kwargs)
         options: dict[str, Any] = {
@@ -303,10 +308,11 @@ def chord(header: Iterable[Step[Any]] | Group[Any], body: Step[T]) -> Chain[T]:
 async def enqueue(steps: Iterable[Step[T]]) -> list[Job[T]]:
     """Queue *steps* in one round trip, and return the job of each."""
     queue = queue_of(current_app)
-    jobs, parts = _changes(queue, list(steps))
+    ids, parts = _changes(queue, list(steps))
+    same: dict[str, str] = {}
     for part in parts:
-        await queue.apply(part)
-    return jobs
+        same |= await queue.apply(part)
+    return [Job(same.get(id, id)) for id in ids]
 
 
 def enqueue_sync(steps: Iterable[Step[T]]) -> list[Job[T]]:
@@ -315,15 +321,16 @@ def enqueue_sync(steps: Iterable[Step[T]]) -> list[Job[T]]:
     if not steps:
         return []
     queue = steps[0].queue()
-    jobs, parts = _changes(queue, steps)
+    ids, parts = _changes(queue, steps)
+    same: dict[str, str] = {}
     for part in parts:
-        queue.apply_sync(part)
-    return jobs
+        same |= queue.apply_sync(part)
+    return [Job(same.get(id, id)) for id in ids]
 
 
-def _changes(queue: Queue, steps: Sequence[Step[Any]]) -> tuple[list[Job[Any]], list[list[Change]]]:
-    """Return the jobs of *steps*, and the changes that start them, in parts."""
-    jobs: list[Job[Any]] = []
+def _changes(queue: Queue, steps: Sequence[Step[Any]]) -> tuple[list[str], list[list[Change]]]:
+    """Return the ids of the jobs of *steps*, and the changes that start them, in parts."""
+    ids: list[str] = []
     parts: list[list[Change]] = [[]]
     for step in steps:
         changes: list[Change]
@@ -337,11 +344,11 @@ def _changes(queue: Queue, steps: Sequence[Step[Any]]) -> tuple[list[Job[Any]], 
                 last = last["chain"][-1]
             id = last["id"]
             changes = [links.expect(queue, id), *links.start(queue, node, [], [])]
-        jobs.append(Job(id))
+        ids.append(id)
         if parts[-1] and len(parts[-1]) + len(changes) > LARGEST_STEP:
             parts.append([])
         parts[-1] += changes
-    return jobs, parts if parts[0] else []
+    return ids, parts if parts[0] else []
 
 
 def _steps(step: Step[Any]) -> Sequence[Step[Any]]:

@@ -17,8 +17,8 @@ __all__ = [
     "arguments",
 ]
 
-WIDTH = 10
-"""Arguments that a script gets for each change: its name, and nine more."""
+WIDTH = 12
+"""Arguments that a script gets for each change: its name, and eleven more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Enqueue:
         expires: The seconds that the caller has set for this wait.
         unique: Milliseconds in which no other job may use the id, even if this one has ended.
         linked: Whether other jobs depend on it, so that its data has to outlast its time to wait.
+        once: A key in Redis, and milliseconds after which it is forgotten. While a job that was
+            queued with the key waits or runs, this one is not queued.
     """
 
     queue: str
@@ -49,6 +51,7 @@ class Enqueue:
     expires: float | None = None
     unique: int = 0
     linked: bool = False
+    once: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,13 @@ class CreateJoin:
     Arguments:
         arq_id: The id of the join in Redis.
         members: The number of values.
-        job: The job, which starts at once. Its data ends before the list of the values.
-        after: The rest of the data, after the list.
+        job: The job, which starts at once.
         with_values: Whether the job gets the values; if not, it only waits for them.
     """
 
     arq_id: str
     members: int
     job: Enqueue
-    after: bytes
     with_values: bool
 
 
@@ -133,12 +134,13 @@ def _row(change: Change) -> list[Any]:
         job = change
         row: list[Any] = ["enqueue", job.queue, job.arq_id, job.data, job.start, job.kind]
         wait_from = "start" if job.expires is None else "now"
-        return [*row, job.wait, wait_from, job.unique, int(job.linked)]
+        row += [job.wait, wait_from, job.unique, int(job.linked)]
+        return [*row, *job.once] if job.once else row
     if isinstance(change, CreateJoin):
         # What a member sends back is short, so everything about the job is kept in the join.
         job, values = change.job, int(change.with_values)
         row = ["join", change.arq_id, change.members, values, job.queue, job.arq_id]
-        return [*row, job.data, change.after, job.wait]
+        return [*row, job.data, job.wait]
     if isinstance(change, ReportValue):
         return ["value", change.join, change.index, change.value]
     if isinstance(change, ReportError):

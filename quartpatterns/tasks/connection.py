@@ -19,6 +19,7 @@ from quartpatterns.tasks.queue import (
     TasksUnavailableError,
     connection_pool,
     sync_client,
+    text,
 )
 from quartpatterns.tasks.settings import Settings
 
@@ -90,6 +91,7 @@ class WorkerConnection:
         self._redis = cast("Any", client)
         self._claim = self._redis.register_script(scripts.CLAIM)
         self._finish = self._redis.register_script(scripts.FINISH)
+        self._limit = self._redis.register_script(scripts.LIMIT)
         self._hand_over = self._redis.register_script(scripts.HAND_OVER)
 
     async def attempt(
@@ -135,26 +137,38 @@ class WorkerConnection:
         next_due, jobs = await self._claim(queues, arguments)
         return Claim(
             next_due / 1000 if next_due >= 0 else None,
-            [
-                Claimed(_text(id), _text(queue), data, *numbers)
-                for id, queue, data, *numbers in jobs
-            ],
+            [Claimed(text(id), text(queue), data, *numbers) for id, queue, data, *numbers in jobs],
         )
 
     async def finish(
-        self, outcomes: Sequence[tuple[str, str, str, bytes, int, Sequence[Change]]]
+        self, outcomes: Sequence[tuple[str, str, str, bytes, int, str, bytes, Sequence[Change]]]
     ) -> list[str]:
         """Write *outcomes*, and return the ids of jobs that another worker runs.
 
         Arguments:
             outcomes: For each job its queue, id, ``done``, ``retry`` or ``back``, the data of its
-                result, milliseconds, and the changes that follow.
+                result, milliseconds, how it has ended, what to keep of a failure, and the changes
+                that follow.
         """
-        row: list[Any] = [self._worker]
+        row: list[Any] = [self._worker, self._settings.keep_failed]
         for *about, changes in outcomes:
             row += [*about, len(changes), *arguments(changes)]
-        lost = await self._finish([], row)
-        return [_text(id) for id in lost]
+        return [text(id) for id in await self._finish([], row)]
+
+    async def limit(self, queue: str, task: str, id: str, interval: float) -> float:
+        """Return 0 if the rate limit lets the job *id* start now, else the seconds until it may.
+
+        The job has then been put back for that time.
+
+        Arguments:
+            queue: The queue of the job.
+            task: The name of its task.
+            id: Its id.
+            interval: The seconds between two starts of the task.
+        """
+        keys = [queue, scripts.rate_key(self._settings.queue_name, task)]
+        milliseconds: int = await self._limit(keys, [self._worker, id, interval * 1000])
+        return milliseconds / 1000
 
     async def hand_over(self, ids: Sequence[str]) -> None:
         """Say that the worker stops while the jobs *ids* still run."""
@@ -163,7 +177,7 @@ class WorkerConnection:
     async def pop(self, keys: Sequence[str], seconds: float) -> str | None:
         """Return an item of one of the lists *keys*, or ``None`` after so many seconds."""
         item = await self._redis.blpop(keys, timeout=seconds)
-        return None if item is None else _text(item[1])
+        return None if item is None else text(item[1])
 
     async def size(self, queues: Sequence[str]) -> int:
         """Return the number of jobs in *queues*, waiting and running."""
@@ -210,21 +224,16 @@ class LeaseConnection:
     def renew(self, jobs: Sequence[tuple[str, str]]) -> list[str]:
         """Renew the leases of *jobs*, each a queue and an id; return those another worker runs."""
         arguments = [part for job in jobs for part in job]
-        return [_text(id) for id in self._renew([], [self._worker, self._lease, *arguments])]
+        return [text(id) for id in self._renew([], [self._worker, self._lease, *arguments])]
 
     def give_back(self, queue: str, id: str) -> None:
         """Let another worker start the job *id*."""
-        self._finish([], [self._worker, queue, id, "back", b"", 0, 0])
+        self._finish([], [self._worker, 0, queue, id, "back", b"", 0, "", b"", 0])
 
     def release(self, queues: Sequence[str]) -> list[str]:
         """End the leases of the worker, whose process has ended; return the ids of its jobs."""
-        return [_text(id) for id in self._release(queues, [self._worker, self._lease])]
+        return [text(id) for id in self._release(queues, [self._worker, self._lease])]
 
     def close(self) -> None:
         """Close the connection."""
         self._redis.close()
-
-
-def _text(data: bytes) -> str:
-    """Return a string that Redis returned as bytes."""
-    return data.decode(errors="surrogatepass")

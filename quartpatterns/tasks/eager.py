@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 import time
 import weakref
@@ -31,15 +30,18 @@ from quart.signals import (
     websocket_tearing_down,
 )
 
-from quartpatterns.tasks import links
+from quartpatterns.tasks import links, signals
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
     ErrorText,
     JobExecutionFailed,
     decode,
     decode_job,
+    dumps,
     encode,
     error_text,
+    loads,
+    with_values,
 )
 from quartpatterns.tasks.changes import (
     Change,
@@ -51,7 +53,7 @@ from quartpatterns.tasks.changes import (
 )
 from quartpatterns.tasks.execution import Runner, own_cancellation
 from quartpatterns.tasks.links import Node
-from quartpatterns.tasks.queue import Queue, Result, refuse_event_loop
+from quartpatterns.tasks.queue import Queue, Result, Revocation, refuse_event_loop
 from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.task import not_json_result
 
@@ -109,6 +111,7 @@ class EagerJob:
     then: list[Node] = field(default_factory=list["Node"], repr=False)
     earlier_error: str | None = field(default=None, repr=False)
     depth: int = field(default=1, repr=False)
+    once: str | None = field(default=None, repr=False)
     stored: bool = field(default=True, repr=False)
     seen: bool = field(default=False, repr=False)
     process: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -154,6 +157,8 @@ class EagerQueue(Queue):
     ) -> None:
         # The queue in Redis would open connections.
         self.settings = replace(read_settings(app), eager=True)
+        self.signer = None
+        self.signer = None
         self.tasks = tasks
         self.schedule = schedule
         self.jobs: list[EagerJob] = []
@@ -219,22 +224,29 @@ class EagerQueue(Queue):
             self._warned = True
             logger.warning(WARNING)
 
-    async def apply(self, changes: Sequence[Change]) -> None:
+    async def apply(self, changes: Sequence[Change]) -> Mapping[str, str]:
         """Run the jobs that are queued now, or when the current request or task has ended."""
         self.warn_outside_of_tests()
-        jobs = self._add(changes)
+        same: dict[str, str] = {}
+        jobs: list[EagerJob] = []
+        for change in changes:
+            if isinstance(change, Enqueue) and (first := self._same_call(change)):
+                same[change.id] = first.id
+            else:
+                jobs += self._add([change])
         if not jobs:
-            return
+            return same
         # A task has an application context of its own, and no request.
         if has_request_context() or has_websocket_context() or _ancestors.get():
             self._deferred.setdefault(_current_g(), []).extend(jobs)
         else:
             await self._run_all(jobs)
+        return same
 
-    def apply_sync(self, changes: Sequence[Change]) -> None:
+    def apply_sync(self, changes: Sequence[Change]) -> Mapping[str, str]:
         """Do the same in a thread, or without an event loop."""
         refuse_event_loop()
-        asyncio.run(self.apply(changes))
+        return asyncio.run(self.apply(changes))
 
     def _add(self, changes: Iterable[Change]) -> list[EagerJob]:
         """Make *changes*, and return the jobs that may run now."""
@@ -249,12 +261,11 @@ class EagerQueue(Queue):
                 values[change.index] = change.value
                 if join and len(values) == join.members:
                     del self._joins[change.join]
-                    ordered = b", ".join(values[index] for index in sorted(values))
-                    jobs += self._end_join(join, ordered)
+                    jobs += self._end_join(join, [values[index] for index in sorted(values)])
             elif isinstance(change, ReportError):
                 join, _ = self._joins.pop(change.join, (None, {}))
                 if join:
-                    jobs += self._end_join(join, b"", json.loads(change.error))
+                    jobs += self._end_join(join, [], loads(change.error))
             elif isinstance(change, StoreResult):
                 job = decode(change.data)
                 failed = EagerJob(change.id, job["f"], job["a"], job["k"])
@@ -268,11 +279,11 @@ class EagerQueue(Queue):
         return [job for job in jobs if not job.is_scheduled]
 
     def _end_join(
-        self, join: CreateJoin, values: bytes, error: str | None = None
+        self, join: CreateJoin, values: Sequence[bytes], error: str | None = None
     ) -> list[EagerJob]:
         data = join.job.data
         if join.with_values:
-            data += b"[" + values + b"]" + join.after
+            data = with_values(data, values)
         return self._add_job(replace(join.job, data=data), error)
 
     def _add_job(self, change: Enqueue, error: str | None = None) -> list[EagerJob]:
@@ -295,6 +306,7 @@ class EagerQueue(Queue):
             seconds,
             change.expires,
             data=change.data,
+            once=change.once and change.once[0],
             then=call.then,
             earlier_error=error,
             depth=ancestors[-1].depth + 1 if (ancestors := _ancestors.get()) else 1,
@@ -340,30 +352,40 @@ class EagerQueue(Queue):
         refuse_event_loop()
         asyncio.run(self.update_progress(id, value))
 
-    async def revoke(self, id: str) -> bool:
-        """Cancel the job *id*; return False if it is unknown or has ended."""
+    async def revoke(self, id: str) -> Revocation:
+        """Cancel the job *id*."""
         if id in self._expected:
             self._expected[id] = True
-            return True
+            return Revocation(True, False, None)
         job = self._find(id)
         if job is None or job.result.ready:
-            return False
+            return Revocation(False, False, None)
+        waited = job.process is None
         if job.process is None:
             self._end(job, asyncio.CancelledError())
             await self._run_children(job)
         else:
             job.process.cancel()
         job.seen = True
-        return True
+        return Revocation(True, waited, self.task(job.task))
 
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
         if (job := self._find(id)) is not None:
-            progress = json.loads(json.dumps(value, allow_nan=False))
+            progress = loads(dumps(value))
             job.result = replace(job.result, progress=progress)
 
     def _find(self, id: str) -> EagerJob | None:
         return next((job for job in reversed(self.jobs) if job.id == id and job.stored), None)
+
+    def _same_call(self, change: Enqueue) -> EagerJob | None:
+        """Return the job of the same unique call that has not ended."""
+        if change.once is None:
+            return None
+        for job in self.jobs:
+            if job.once == change.once[0] and not job.result.ready:
+                return job
+        return None
 
     def _forget_old(self) -> None:
         """Limit the memory of a process that is no test."""
@@ -434,9 +456,18 @@ class EagerQueue(Queue):
                 call = decode_job(job.data)
                 try:
                     # The time of a try, as a worker has it.
+                    await signals.send(signals.task_started, app, job=running, task=task)
                     async with asyncio.timeout(task.timeout or self.settings.timeout):
                         value = await runner.call(task, running, call.args, call.kwargs)
-                except ArqRetry:
+                except ArqRetry as retry:
+                    await signals.send(
+                        signals.task_retried,
+                        app,
+                        job=running,
+                        task=task,
+                        error=retry.__cause__ or retry.__context__,
+                        countdown=(retry.defer_score or 0) / 1000,
+                    )
                     continue
                 except asyncio.CancelledError as error:
                     if job.process is not None and job.process.cancelling():
@@ -447,12 +478,18 @@ class EagerQueue(Queue):
                 except (TypeError, ValueError, RecursionError) as error:
                     raise not_json_result(task, error) from error
                 self._end(job, None, value)
+                await signals.send(signals.task_succeeded, app, job=running, task=task, value=value)
                 return
         except KeyboardInterrupt:
             raise
         # SystemExit and a cancellation end a worker's job, and not the test.
         except BaseException as error:
             self._end(job, error)
+            running = runner.running_job(task, job.id, job.tries, job.tries)
+            if isinstance(error, asyncio.CancelledError) and job.seen:
+                await signals.send(signals.task_revoked, app, job=running, task=task)
+            else:
+                await signals.send(signals.task_failed, app, job=running, task=task, error=error)
 
     def _end(self, job: EagerJob, error: BaseException | None, value: Any = None) -> None:
         if error is not None:

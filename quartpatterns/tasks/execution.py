@@ -44,9 +44,11 @@ class Runner:
         self._call_sync = call_sync
         self._threads: dict[threading.Thread, str] = {}
 
-    def running_job(self, task: Task[..., Any], id: str, tries: int, deliveries: int) -> RunningJob:
+    def running_job(
+        self, task: Task[..., Any] | None, id: str, tries: int, deliveries: int
+    ) -> RunningJob:
         """Return what *task* sees as ``current_job``."""
-        max_tries = task.max_tries or self._queue.settings.max_tries
+        max_tries = (task and task.max_tries) or self._queue.settings.max_tries
         return RunningJob(id, tries, max_tries, deliveries)
 
     async def call(

@@ -6,12 +6,14 @@ import weakref
 from collections.abc import Callable, Iterable, Set
 from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 
-from quart import Quart, current_app
+from quart import Blueprint, Quart, current_app
 
 from quartpatterns.tasks.arq_worker import worker_settings
 from quartpatterns.tasks.canvas import Step, enqueue, enqueue_sync
 from quartpatterns.tasks.eager import EagerQueue
+from quartpatterns.tasks.inspection import Inspector
 from quartpatterns.tasks.jobs import Job
+from quartpatterns.tasks.page import Access, tasks_blueprint
 from quartpatterns.tasks.queue import Queue, Result, queue_of
 from quartpatterns.tasks.task import Task, TaskOptions
 
@@ -104,7 +106,11 @@ class Tasks:
                 which its result is stored; 0 stores none. ``autoretry_for`` is a tuple of error
                 classes after which the job is started again, as after :exc:`Retry`. ``queue`` is
                 the name of a queue in ``TASKS_QUEUES``. ``process=True`` runs a synchronous
-                function in a process, which a timeout or a revocation kills. The defaults are the
+                function in a process, which a timeout or a revocation kills. ``rate_limit`` is the
+                number of starts in a period, for all workers together: ``"10/s"``, ``"100/m"``,
+                ``"1000/h"``. ``unique=True`` queues no second job while one with the same arguments
+                waits or runs, and returns that one; a number of seconds limits how long; a function
+                of the arguments returns what is compared. The defaults of the first three are the
                 settings of the application.
 
         Raises:
@@ -162,6 +168,34 @@ class Tasks:
         times = {"month": month, "day": day, "weekday": weekday}
         times |= {"hour": hour, "minute": minute, "second": second}
         self._schedule.append((task, times))
+
+    @property
+    def inspect(self) -> Inspector:
+        """Lists and numbers of jobs, and functions that retry, revoke and delete them."""
+        return Inspector()
+
+    def blueprint(
+        self,
+        *,
+        access: Access | None = None,
+        name: str = "tasks",
+        url_prefix: str | None = "/tasks",
+    ) -> Blueprint:
+        """Return a page about the jobs: ``app.register_blueprint(tasks.blueprint(access=...))``.
+
+        It shows queues, progress and failures, and can retry, revoke and delete jobs. It has
+        ``stats.json``, ``jobs.json``, ``job.json?id=``, ``events`` (server-sent events, with
+        ``?id=`` of one job until it ends) and ``metrics`` for Prometheus. Its forms are protected
+        against CSRF, also by the application's own CSRF protection if it has one.
+
+        Arguments:
+            access: A function, synchronous or not, that returns True if the client of the current
+                request may use all of this, and False for 403. It may also return another response,
+                such as a redirect to the login page. Registration fails without it.
+            name: The name of the blueprint.
+            url_prefix: Where it is mounted.
+        """
+        return tasks_blueprint(access, name, url_prefix)
 
     async def result(self, id: str) -> Result:
         """Return the state of the job *id* now. It needs an application context.

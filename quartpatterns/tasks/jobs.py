@@ -6,11 +6,12 @@ import asyncio
 import random
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from quart import current_app
 from werkzeug.local import LocalProxy
 
+from quartpatterns.tasks import signals
 from quartpatterns.tasks.arq_format import ArqRetry
 from quartpatterns.tasks.queue import Result, queue_of
 
@@ -91,7 +92,15 @@ class Job(Generic[T_co]):
         A job that waits ends at once; the worker cancels one that runs. The job then fails with a
         ``CancelledError``. The thread of a synchronous task cannot be stopped.
         """
-        return await queue_of(current_app).revoke(self.id)
+        queue = queue_of(current_app)
+        revocation = await queue.revoke(self.id)
+        if revocation.ended:
+            task = revocation.task
+            max_tries = (task and task.max_tries) or queue.settings.max_tries
+            app = cast("Any", current_app)._get_current_object()
+            job = RunningJob(self.id, 0, max_tries, 0)
+            await signals.send(signals.task_revoked, app, job=job, task=task)
+        return revocation.found
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,13 @@ A node is one of these:
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from quartpatterns.tasks.arq_format import JobData, encode_result
+from quartpatterns.tasks.arq_format import JobData, dumps, encode_result, encode_value
 from quartpatterns.tasks.changes import (
     Change,
     CreateJoin,
@@ -74,7 +72,7 @@ def after_value(queue: Queue, then: Sequence[Node], value: Any) -> list[Change]:
         return []
     first, *rest = then
     if "join" in first:
-        data = json.dumps(value, allow_nan=False).encode()
+        data = encode_value(first["join"], first["index"], value, queue.signer)
         return [ReportValue(queue.arq_id(first["join"]), first["index"], data)]
     return start(queue, first, rest, [value])
 
@@ -90,7 +88,7 @@ def after_error(queue: Queue, then: Sequence[Node], error: str) -> list[Change]:
     changes: list[Change] = []
     for node in then:
         if "join" in node:
-            changes.append(ReportError(queue.arq_id(node["join"]), json.dumps(error).encode()))
+            changes.append(ReportError(queue.arq_id(node["join"]), dumps(error)))
         else:
             changes += [_failure(queue, call, error) for call in calls_in(node)]
     return changes
@@ -125,24 +123,29 @@ def _start_group(
         options = {"queue": options["queue"]} if "queue" in options else {}
         first = {"f": COLLECT, "a": [], "k": {}, "id": node["id"], "im": False, "o": options}
         rest = list(then)
-    mark = f"values-{uuid4()}"
-    args = first["a"] if first["im"] else [mark, *first["a"]]
-    job = _call(queue, first, args, rest)
-    before, _, after = job.data.partition(json.dumps(mark).encode())
-    join = queue.arq_id(node["id"])
+    join = (node["id"], len(members))
+    job = _call(queue, first, first["a"], rest, join)
     changes: list[Change] = [
-        CreateJoin(join, len(members), replace(job, data=before), after, not first["im"])
+        CreateJoin(queue.arq_id(node["id"]), len(members), job, with_values=not first["im"])
     ]
     for index, member in enumerate(members, 1):
         changes += start(queue, member, [{"join": node["id"], "index": index}], values)
     return changes
 
 
-def _call(queue: Queue, node: Node, args: Sequence[Any], then: Sequence[Node]) -> Enqueue:
+def _call(
+    queue: Queue,
+    node: Node,
+    args: Sequence[Any],
+    then: Sequence[Node],
+    join: tuple[str, int] | None = None,
+) -> Enqueue:
     options = dict(node["o"])
     if "eta" in options:
         options["eta"] = datetime.fromisoformat(options["eta"])
-    call = queue.call(node["f"], args, node["k"], task_id=node["id"], then=then, **options)
+    call = queue.call(
+        node["f"], args, node["k"], task_id=node["id"], then=then, join=join, **options
+    )
     return replace(call, linked=True)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import queue as queues
@@ -30,8 +29,9 @@ from quartpatterns.tasks.arq_format import (
     ArqRetry,
     ErrorText,
     NotJSONError,
-    encode_json,
+    dumps,
     error_text,
+    loads,
 )
 from quartpatterns.tasks.execution import Runner
 from quartpatterns.tasks.jobs import RunningJob
@@ -124,7 +124,7 @@ class TaskProcess:
         message = {"task": task.name, "args": list(args), "kwargs": kwargs}
         message["job"] = [job.id, job.tries, job.deliveries]
         try:
-            self._writer.write(_pack(json.dumps(message).encode()))
+            self._writer.write(_pack(dumps(message)))
             answer = await self._receive()
         except BaseException:
             # Nobody waits for the job after this, so it must not go on.
@@ -165,7 +165,7 @@ class TaskProcess:
     async def _receive(self) -> Any:
         try:
             (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
-            return json.loads(await self._reader.readexactly(length))
+            return loads(await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, OSError) as error:
             assert self._process is not None
             code = await self._process.wait()
@@ -266,7 +266,7 @@ class _Server:
         while True:
             try:
                 head = file.read(_LENGTH.size)
-                message = json.loads(file.read(_LENGTH.unpack(head)[0]))
+                message = loads(file.read(_LENGTH.unpack(head)[0]))
             except (OSError, ValueError, struct.error):  # The worker has closed it, or has died.
                 break
             self._busy = True
@@ -286,19 +286,19 @@ class _Server:
             job = self._runner.running_job(task, *message["job"])
             value = await self._runner.call(task, job, message["args"], message["kwargs"])
             try:
-                answer = encode_json({"value": value})
+                answer = dumps({"value": value})
             except NotJSONError as error:
                 raise not_json_result(task, error) from error
         except ArqRetry as retry:
-            answer = encode_json({"retry": retry.defer_score})
+            answer = dumps({"retry": retry.defer_score})
         except BaseException as error:
             lines = traceback.format_exception(error)
-            answer = encode_json({"error": error_text(error), "traceback": "".join(lines)})
+            answer = dumps({"error": error_text(error), "traceback": "".join(lines)})
         self._busy = False
         self._connection.sendall(_pack(answer))
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._connection.sendall(_pack(encode_json(message)))
+        self._connection.sendall(_pack(dumps(message)))
 
     async def _in_main_thread(self, function: Callable[[], Any]) -> Any:
         """Call *function* in the main thread, with the context of the caller."""

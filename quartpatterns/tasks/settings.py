@@ -49,6 +49,9 @@ class Settings:
     redis_timeout: float
     max_connections: int
     eager: bool
+    keep_failed: int
+    signed: bool
+    max_size: int
 
     def queue_key(self, name: str | None) -> str:
         """Return the key in Redis of the queue *name*, by default of the default queue.
@@ -102,6 +105,9 @@ def read_settings(app: Quart) -> Settings:
         redis_timeout=read.seconds("TASKS_REDIS_TIMEOUT"),
         max_connections=read.count("TASKS_MAX_CONNECTIONS"),
         eager=read.boolean("TASKS_EAGER"),
+        keep_failed=read.count("TASKS_KEEP_FAILED", minimum=0),
+        signed=read.boolean("TASKS_SIGNED"),
+        max_size=read.size("TASKS_MAX_SIZE"),
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
-import json
+import math
 import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from quart import Quart, current_app, has_app_context
 
 from quartpatterns._shared.calling import is_async, mark_async
 from quartpatterns._shared.settings import SettingsReader
-from quartpatterns.tasks.arq_format import NotJSONError
+from quartpatterns.tasks.arq_format import NotJSONError, dumps
 from quartpatterns.tasks.canvas import Signature
 from quartpatterns.tasks.changes import Enqueue
 from quartpatterns.tasks.jobs import Job
@@ -37,6 +38,8 @@ class TaskOptions(TypedDict, total=False):
     autoretry_for: tuple[type[Exception], ...]
     queue: str | None
     process: bool
+    rate_limit: str | float | None
+    unique: bool | float | timedelta | Callable[..., object]
 
 
 class Schedule(TypedDict, total=False):
@@ -83,6 +86,8 @@ class Task(Generic[P, R_co]):
             raise TypeError(
                 f"the task {self.name} is async def: process=True is for synchronous functions"
             )
+        self.interval = _interval(options.get("rate_limit"))
+        self.unique = _valid_unique(read, options.get("unique", False))
         self._signature = inspect.signature(function)
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
         if is_async(function):
@@ -150,8 +155,8 @@ class Task(Generic[P, R_co]):
         """
         queue = queue_of(current_app)
         call = self.call(queue, args, kwargs or {}, when)
-        await queue.apply([call])
-        return Job(call.id)
+        same = await queue.apply([call])
+        return Job(same.get(call.id, call.id))
 
     @overload
     def delay_sync(
@@ -172,8 +177,8 @@ class Task(Generic[P, R_co]):
         """
         queue = self.sync_queue()
         call = self.call(queue, args, kwargs, {})
-        queue.apply_sync([call])
-        return Job(call.id)
+        same = queue.apply_sync([call])
+        return Job(same.get(call.id, call.id))
 
     @overload
     def s(self: Task[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> Signature[T]: ...
@@ -229,9 +234,9 @@ class Task(Generic[P, R_co]):
         if unknown := options.keys() - Schedule.__annotations__:
             names = ", ".join(Schedule.__annotations__)
             raise TypeError(f"unknown options: {', '.join(sorted(unknown))}; they are {names}")
-        self._signature.bind(*args, **kwargs)
+        bound = self._signature.bind(*args, **kwargs)
         try:
-            return queue.call(self.name, args, kwargs, **options)
+            return queue.call(self.name, args, kwargs, **options, once=self._once(bound))
         except NotJSONError:
             self.check_arguments(args, kwargs)
             raise
@@ -249,9 +254,67 @@ class Task(Generic[P, R_co]):
                 "pass an id, and load the object in the task",
             )
 
+    def _once(self, bound: inspect.BoundArguments) -> tuple[str, float] | None:
+        """Return a key that is the same for the same call, and how long it counts at most."""
+        unique = self.unique
+        if unique is False:
+            return None
+        if callable(unique):
+            key = unique(*bound.args, **bound.kwargs)
+        else:
+            bound.apply_defaults()
+            key = dict(bound.arguments)
+        digest = hashlib.sha256(dumps(_sorted(key))).hexdigest()
+        return digest, MAX_UNIQUE if unique is True or callable(unique) else unique
+
+
+MAX_UNIQUE = 30 * 86400.0
+"""Seconds after which a call may be queued again though the first job has not ended."""
+
+_PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _interval(rate: object) -> float | None:
+    """Return the seconds between two starts for a rate such as ``10/s``, as Celery writes it.
+
+    Raises:
+        ValueError: It is no rate.
+    """
+    if rate is None:
+        return None
+    number, _, period = str(rate).partition("/")
+    try:
+        per_second = float(number) / _PERIODS[period.strip() or "s"]
+        interval = 1 / per_second
+    except (ValueError, KeyError, ZeroDivisionError):
+        interval = 0.0
+    if isinstance(rate, bool) or not 0 < interval < math.inf:
+        raise ValueError(f"rate_limit must be like '10/s', '100/m' or '1000/h', not {rate!r}")
+    return interval
+
+
+def _valid_unique(read: SettingsReader, unique: object) -> bool | float | Callable[..., object]:
+    """Return the option ``unique``, with seconds as a number."""
+    if unique is None or isinstance(unique, bool):
+        return bool(unique)
+    return unique if callable(unique) else read.seconds("unique")
+
+
+def _sorted(value: Any) -> Any:
+    """Return *value* with its dictionaries and sets in one order."""
+    if isinstance(value, dict):
+        mapping: dict[Any, Any] = cast("Any", value)
+        pairs = [[_sorted(key), _sorted(each)] for key, each in mapping.items()]
+        return ["dict", sorted(pairs, key=repr)]
+    if isinstance(value, (set, frozenset)):
+        return ["set", sorted((_sorted(each) for each in cast("set[Any]", value)), key=repr)]
+    if isinstance(value, (list, tuple)):
+        return ["list", *(_sorted(each) for each in cast("list[Any]", value))]
+    return value
+
 
 def require_json(value: object, what: str, advice: str) -> None:
-    """Raise an error if *value* cannot be written as JSON. A tuple can: it becomes a list.
+    """Raise an error if *value* cannot be written as JSON.
 
     Arguments:
         value: The value to check.
@@ -262,8 +325,8 @@ def require_json(value: object, what: str, advice: str) -> None:
         TypeError: The value cannot be written as JSON.
     """
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+        dumps(value)
+    except NotJSONError as error:
         raise TypeError(f"{what} is not JSON ({error}): {advice}") from error
 
 

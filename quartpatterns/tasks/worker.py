@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from typing import Any, Literal
 from quart import Quart
 
 from quartpatterns._shared.cleanup import finish
-from quartpatterns.tasks import arq_format, links, scripts
+from quartpatterns.tasks import arq_format, links, scripts, signals
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
     ErrorText,
@@ -34,6 +35,7 @@ from quartpatterns.tasks.arq_format import (
 from quartpatterns.tasks.changes import Change
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
 from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation, retries
+from quartpatterns.tasks.jobs import RunningJob
 from quartpatterns.tasks.processes import ProcessPool
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
@@ -52,6 +54,9 @@ CANCEL_TIMEOUT = 1.0
 CRON_UNIQUE = 3600.0
 """Seconds in which a time of the schedule is queued only once."""
 BATCH = 100
+TRACEBACK_LENGTH, ERROR_LENGTH = 20_000, 2_000
+"""The characters of a traceback and of an error that are kept."""
+ESCAPE = "backslashreplace"
 
 
 class WorkerLostError(Exception):
@@ -152,12 +157,16 @@ class _Outcome:
         action: ``done``, ``retry`` or ``back``.
         data: The data of the result.
         milliseconds: How long to keep the result, or to wait for the next try.
+        how: How the job has ended: ``succeeded``, ``failed`` or ``revoked``.
+        info: What is kept of a failure.
         changes: What follows when the job has ended.
     """
 
     action: Literal["done", "retry", "back"]
     data: bytes = b""
     milliseconds: int = 0
+    how: str = ""
+    info: bytes = b""
     changes: Sequence[Change] = ()
 
 
@@ -364,7 +373,7 @@ class _Worker:
         try:
             if not job.data:
                 raise JobExecutionFailed("job expired")
-            call = decode_job(job.data)
+            call = decode_job(job.data, job.id, self._queue.signer)
             task = self._queue.task(call.name)
             if job.expired:
                 raise JobExecutionFailed("job expired")
@@ -379,31 +388,51 @@ class _Worker:
             self._counts["retried"] += 1
             delay = max(0, retry.defer_score or 0)
             logger.info("%s (%s) is started again in %.2f s", job.id, call.name, delay / 1000)
-            return _Outcome("retry", milliseconds=delay)
+            cause = retry.__cause__ or retry.__context__
+            current = self._current(running, task)
+            text = "" if cause is None else arq_format.error_text(cause)
+            with contextlib.suppress(asyncio.CancelledError):
+                await signals.send(
+                    signals.task_retried,
+                    self._app,
+                    job=current,
+                    task=task,
+                    error=cause,
+                    countdown=delay / 1000,
+                )
+            return _Outcome("retry", text[:ERROR_LENGTH].encode(errors=ESCAPE), delay)
+        except _LimitedError as limited:
+            logger.debug("%s (%s) waits %.2f s for its rate limit", job.id, call.name, limited.wait)
+            if self._running.get(job.id) is running:
+                del self._running[job.id]
+            return None
         except _StoppedError:
             logger.info("%s (%s) is queued again", job.id, call.name)
             return (
                 None if self._runner.in_thread(self._queue.plain_id(job.id)) else _Outcome("back")
             )
         except BaseException as error:
-            return self._done(running, task, call, error)
-        return self._done(running, task, call, None, value)
+            return await self._done(running, task, call, error)
+        return await self._done(running, task, call, None, value)
 
     async def _call(self, running: _Running, task: Task[..., Any], call: JobData) -> Any:
         """Call the function of *task* with its timeout.
 
         Raises:
             _StoppedError: The worker stops, or another one runs the job.
+            _LimitedError: The rate limit of the task puts it off.
             CancelledError: The job was revoked.
             TimeoutError: The task ran longer than its timeout.
             BaseException: What the function raised.
         """
-        job, id = running.job, self._queue.plain_id(running.job.id)
-        current = self._runner.running_job(task, id, job.tries + 1, job.deliveries)
+        id, current = self._queue.plain_id(running.job.id), self._current(running, task)
         if current.tries > current.max_tries:
             raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
         limit = asyncio.timeout(self._settings.timeout if task.timeout is None else task.timeout)
         try:
+            if task.interval:
+                await self._respect_rate(running.job, task, task.interval)
+            await signals.send(signals.task_started, self._app, job=current, task=task)
             if task.process and self._processes:
                 # The time of the task does not start before its process.
                 with retries(current, task.autoretry_for):
@@ -422,7 +451,25 @@ class _Worker:
                 raise asyncio.CancelledError from None
             raise own_cancellation(error) from error.__cause__ or error.__context__
 
-    def _done(
+    async def _respect_rate(self, job: Claimed, task: Task[..., Any], interval: float) -> None:
+        """Return if the rate limit of *task* lets *job* start now.
+
+        Raises:
+            _LimitedError: It does not. The job has been put back in the queue.
+        """
+        wait: float | None = None
+        while wait is None:
+            wait = await self._redis.attempt(
+                self._redis.limit, job.queue, task.name, job.id, interval
+            )
+        if wait > 0:
+            raise _LimitedError(wait)
+
+    def _current(self, running: _Running, task: Task[..., Any] | None) -> RunningJob:
+        job, id = running.job, self._queue.plain_id(running.job.id)
+        return self._runner.running_job(task, id, job.tries + 1, job.deliveries)
+
+    async def _done(
         self,
         running: _Running,
         task: Task[..., Any] | None,
@@ -447,8 +494,12 @@ class _Worker:
 
         try:
             data = encode(error)
+            self._queue.check_size(data, f"the arguments and the result of task {call.name}")
         except NotJSONError as not_json:
             error = not_json_result(task, not_json)
+            data = encode(error)
+        except ValueError as too_large:
+            error = too_large
             data = encode(error)
         seconds = ended - running.started
         if error is None:
@@ -459,8 +510,21 @@ class _Worker:
             text = "%s (%s) failed after %.3f s: %r"
             logger.error(text, job.id, call.name, seconds, error, exc_info=error)
         self._counts["complete" if error is None else "failed"] += 1
-        keep = round(self._queue.keep_result(task) * 1000)
-        return _Outcome("done", data, keep, self._links(call, error, value))
+        how = "succeeded" if error is None else "failed"
+        if error is not None and running.cancelled == "revoked":
+            how = "revoked"
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._send_end(how, self._current(running, task), task, value, error)
+        # A job that is not run, because an earlier one failed, is not worth another try.
+        kept = how == "failed" and type(error) is not ErrorText
+        return _Outcome(
+            "done",
+            data,
+            round(self._queue.keep_result(task) * 1000),
+            how,
+            self._failure(running, call, error, ended) if kept and error is not None else b"",
+            self._links(call, error, value),
+        )
 
     def _links(self, call: JobData, error: BaseException | None, value: object) -> list[Change]:
         """Return the changes that follow when a job has ended."""
@@ -473,6 +537,42 @@ class _Worker:
                 logger.error("what follows %s cannot be queued: %s", call.name, wrong)
                 error = wrong
         return links.after_error(self._queue, call.then, arq_format.error_text(error))
+
+    async def _send_end(
+        self,
+        how: str,
+        job: RunningJob,
+        task: Task[..., Any] | None,
+        value: object,
+        error: BaseException | None,
+    ) -> None:
+        if how == "succeeded":
+            await signals.send(signals.task_succeeded, self._app, job=job, task=task, value=value)
+        elif how == "failed":
+            await signals.send(signals.task_failed, self._app, job=job, task=task, error=error)
+        else:
+            await signals.send(signals.task_revoked, self._app, job=job, task=task)
+
+    def _failure(
+        self, running: _Running, call: JobData, error: BaseException, ended: float
+    ) -> bytes:
+        """Return what the queue keeps of a failed job, besides its data."""
+        lines = traceback.format_exception(error)
+        text = "".join(lines)
+        if len(text) > TRACEBACK_LENGTH:
+            text = f"... {text[-TRACEBACK_LENGTH:]}"
+        return arq_format.dumps(
+            {
+                "task": call.name,
+                "error": arq_format.error_text(error)[:ERROR_LENGTH],
+                "traceback": text,
+                "tries": running.job.tries + 1,
+                "deliveries": running.job.deliveries,
+                "started": running.started,
+                "ended": ended,
+                "worker": self._id,
+            }
+        )
 
     # Writing outcomes
 
@@ -494,6 +594,8 @@ class _Worker:
                     one.action,
                     one.data,
                     one.milliseconds,
+                    one.how,
+                    one.info,
                     one.changes,
                 )
                 for id, one in batch
@@ -578,6 +680,14 @@ class _Worker:
                 self._redis.report, self._queue_keys, self._report_text, seconds
             )
             await asyncio.sleep(HEALTH_INTERVAL)
+
+
+class _LimitedError(Exception):
+    """The rate limit of its task puts a job off, by ``wait`` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
 
 
 class _StoppedError(Exception):

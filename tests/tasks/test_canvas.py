@@ -231,7 +231,7 @@ async def test_revoke_step(make_app: MakeApp) -> None:
         later = await chain(it.echo.s(1), it.total.si([1])).delay()
         waiting = await chain(it.total.si([1]), it.echo.s()).delay()
         queue = queue_of(app)
-        async with queue._client() as client:
+        async with queue.client() as client:
             ids = await client.redis.zrange(queue.settings.queue_name, 0, -1)
         step = tasks.job(ids[1].decode().removeprefix(queue.arq_id("")))
         assert [await later.revoke(), await step.revoke()] == [True, True]

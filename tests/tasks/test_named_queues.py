@@ -134,7 +134,7 @@ async def test_cron_queue(make_app: MakeApp) -> None:
     low = queue.settings.queue_key("low")
     async with app.app_context(), asyncio.timeout(60):
         client: Any
-        async with queue._client() as client:
+        async with queue.client() as client:
             while not await client.redis.zcard(low):  # noqa: ASYNC110 - another process changes it
                 await asyncio.sleep(0.02)
     assert not ran.is_set()

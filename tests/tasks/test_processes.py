@@ -72,8 +72,8 @@ async def test_context() -> None:
     }
     assert (await (await cpu.about.delay()).wait())["pid"] == first["pid"]
     large = "é" * 300_000
-    assert await (await cpu.echo.delay(1, b=large)).wait() == [[1], {"b": large}]
-    assert await (await chain(cpu.echo.s(1), cpu.echo.s(2)).delay()).wait() == [[[[1], {}], 2], {}]
+    assert await (await cpu.echo.delay(1, b=large)).wait() == [(1,), {"b": large}]
+    assert await (await chain(cpu.echo.s(1), cpu.echo.s(2)).delay()).wait() == [([(1,), {}], 2), {}]
 
 
 @pytest.mark.usefixtures("worker")
@@ -83,7 +83,7 @@ async def test_progress_and_retry(app: Quart) -> None:
     await job.wait()
     state = (await job.result()).progress
     assert state["done"] == 1
-    assert await cpu.tasks.job(state["next"]).wait() == [[5], {}]
+    assert await cpu.tasks.job(state["next"]).wait() == [(5,), {}]
     assert await (await cpu.retry.delay()).wait() == 2
 
 
@@ -104,7 +104,7 @@ async def test_crash(how: str, text: str) -> None:
     with pytest.raises(TaskFailedError, match=text):
         await job.wait()
     await other.wait()
-    assert await (await cpu.echo.delay(1)).wait() == [[1], {}]
+    assert await (await cpu.echo.delay(1)).wait() == [(1,), {}]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import pytest
 from quart import Quart, current_app, g, url_for
@@ -182,7 +187,7 @@ async def test_result_not_json(make_app: MakeApp) -> None:
         job = await load.delay()
         await run_jobs(app)
         value = (await job.result()).value
-    assert value.startswith("TypeError: the result of task load is not JSON (Object of type object")
+    assert value.startswith("TypeError: the result of task load is not JSON (builtins.object")
     assert value.endswith("return an id, or text and numbers")
 
 
@@ -360,18 +365,36 @@ async def test_chain(make_app: MakeApp) -> None:
 
 
 async def test_json(make_app: MakeApp) -> None:
-    """Arguments and results are converted as in JSON: tuples to lists, keys to strings."""
+    """Arguments and results come back with their types; instances of subclasses do not."""
     app, tasks = make_app()
     value = {"text": "ä€\0\ud800", "number": 10**30, "nothing": None, "list": [1.5, True]}
+    typed = {
+        "pair": (1, 2),
+        "keys": {1: 2, " d": 3},
+        "set": {1},
+        "bytes": b"\xff",
+        "moment": datetime(2026, 1, 31, 12, tzinfo=UTC),
+        "day": date(2026, 1, 31),
+        "span": timedelta(days=1, microseconds=1),
+        "id": UUID(int=7),
+        "price": Decimal("9.90"),
+        "no number": math.inf,
+    }
+
+    class Size(StrEnum):
+        LARGE = "l"
 
     @tasks.task
     async def same(value: Any, **more: Any) -> list[Any]:
         return [value, more]
 
     async with app.app_context():
-        job = await same.delay(value, pair=(1, 2), keys={1: 2})
+        job = await same.delay(value, **typed, size=Size.LARGE, counts=Counter("aab"))
         await run_jobs(app)
-        assert await job.wait(timeout=60) == [value, {"pair": [1, 2], "keys": {"1": 2}}]
+        assert await job.wait(timeout=60) == [
+            value,
+            typed | {"size": "l", "counts": {"a": 2, "b": 1}},
+        ]
 
 
 async def test_keep_result(make_app: MakeApp) -> None:

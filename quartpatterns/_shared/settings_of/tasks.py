@@ -72,6 +72,24 @@ SETTINGS = Declarations(
         "TASKS_MAX_CONNECTIONS": Setting(
             int, 20, "Maximum number of connections to Redis of one process."
         ),
+        "TASKS_KEEP_FAILED": Setting(
+            int,
+            1000,
+            "Maximum number of failed jobs of a queue that are kept with their tracebacks; 0 keeps"
+            " none.",
+        ),
+        "TASKS_SIGNED": Setting(
+            bool,
+            False,
+            "Whether jobs are signed with `SECRET_KEY`. A job without a valid signature is not"
+            " run.",
+        ),
+        "TASKS_MAX_SIZE": Setting(
+            int,
+            10 * 1024 * 1024,
+            "Maximum size of the arguments of a job, its result or its progress, as JSON.",
+            unit="bytes",
+        ),
         "TASKS_EAGER": Setting(
             bool, False, "Whether the application runs its jobs itself, for tests."
         ),
