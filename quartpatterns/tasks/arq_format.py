@@ -26,7 +26,7 @@ from arq.worker import JobExecutionFailed
 from arq.worker import Retry as ArqRetry
 
 from quartpatterns._shared import tagged_json
-from quartpatterns.tasks.signing import JobSigner
+from quartpatterns.tasks.signing import JobSignatureError, JobSigner
 
 __all__ = [
     "ABORTED",
@@ -76,7 +76,7 @@ class JobData:
         kwargs: The keyword arguments.
         enqueued: When it was queued, in milliseconds since 1970.
         then: What follows when it has ended, as :mod:`quartpatterns.tasks.links` writes it.
-        join: If the job waits for the values of others: the id of the join and their number.
+        join: If the job gets the values of others: the id of the join and the number of values.
         error: The text of the error with which the job fails without being run, or ``None``.
     """
 
@@ -134,6 +134,8 @@ def decode_job(data: bytes, id: str | None = None, signer: JobSigner | None = No
         )
         if values is not None:
             call.args.insert(0, _joined(values, join, signer))
+        elif join is not None and error is None:
+            raise JobSignatureError("the values for which the job has waited are missing")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"the data of the job cannot be read: {error!r}") from error
     if signer is not None and id is not None:
@@ -178,18 +180,18 @@ def _without_additions(data: bytes) -> tuple[bytes, str | None, list[bytes] | No
     """
     error: str | None = None
     values: list[bytes] | None = None
-    while data.startswith((b'{"e": ', b'{"v": [')):
+    if data.startswith(b'{"e": '):
         text = data.decode()
-        if data.startswith(b'{"e": '):
-            error, end = json.JSONDecoder().raw_decode(text, len('{"e": '))
-        else:
-            values, end = [], len('{"v": [')
-            while text[end] != "]":
-                start = end + 2 * bool(values)
-                _, end = json.JSONDecoder().raw_decode(text, start)
-                values.append(text[start:end].encode())
-            end += 1
+        error, end = json.JSONDecoder().raw_decode(text, len('{"e": '))
         data = b"{" + text[end:].removeprefix(", ").encode()
+    if data.startswith(b'{"v": ['):
+        text = data.decode()
+        values, end = [], len('{"v": [')
+        while text[end] != "]":
+            start = end + 2 * bool(values)
+            _, end = json.JSONDecoder().raw_decode(text, start)
+            values.append(text[start:end].encode())
+        data = b"{" + text[end + 1 :].removeprefix(", ").encode()
     return data, error, values
 
 

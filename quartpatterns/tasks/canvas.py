@@ -122,8 +122,8 @@ class Signature(Step[T_co]):
     def node(self, queue: Queue, *, has_value: bool) -> Node:
         if self.task.unique is not False:
             raise ValueError(
-                f"the task {self.task.name} has unique, so it can be no part of a chain, group or"
-                " chord: queue it with delay, or without unique"
+                f"the task {self.task.name} has unique, so it can be neither a step of a chain nor"
+                " a part of a chord: remove unique, or queue it alone"
             )
         value = [None] if has_value and not self.immutable else []
         self.task.check_arguments([*value, *self.args], self.kwargs)

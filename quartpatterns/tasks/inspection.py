@@ -17,6 +17,7 @@ from quart import Quart, current_app
 from quartpatterns.tasks import arq_format
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.queue import Client, Queue, queue_of, text
+from quartpatterns.tasks.signing import JobSignatureError, JobSigner
 
 __all__ = ["Inspector", "JobInfo", "JobPage", "JobState", "NoSuchJobError", "QueueStats"]
 
@@ -354,7 +355,7 @@ def _info(queue: Queue, row: Sequence[Any], now: float) -> JobInfo | None:
         "deliveries": int(deliveries or 0),
         "progress": _value(progress),
         "error": text(error) if error else None,
-        **_call(data),
+        **_call(data, queue.signer),
     }
     if score is not None:
         if lease:
@@ -387,13 +388,13 @@ def _ended(about: dict[str, Any], data: bytes) -> JobInfo:
     return JobInfo(**about | {"error": value}, state="revoked" if revoked else "failed")
 
 
-def _call(data: bytes | None) -> dict[str, Any]:
-    """Return the task and the arguments in the data of a job or of a result."""
+def _call(data: bytes | None, signer: JobSigner | None = None) -> dict[str, Any]:
+    """Return the task and the arguments in the data of a job, or of a result (without signer)."""
     if not data:
         return {"task": "<unknown>"}
     try:
-        job = arq_format.decode_job(data)
-    except ValueError:
+        job = arq_format.decode_job(data, None, signer)
+    except (ValueError, JobSignatureError):
         name = _NAME.search(data)
         task = _value(b'"%s"' % name[1]) if name else None
         return {"task": str(task or "<unknown>")}

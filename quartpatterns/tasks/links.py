@@ -123,10 +123,10 @@ def _start_group(
         options = {"queue": options["queue"]} if "queue" in options else {}
         first = {"f": COLLECT, "a": [], "k": {}, "id": node["id"], "im": False, "o": options}
         rest = list(then)
-    join = (node["id"], len(members))
+    join = None if first["im"] else (node["id"], len(members))
     job = _call(queue, first, first["a"], rest, join)
     changes: list[Change] = [
-        CreateJoin(queue.arq_id(node["id"]), len(members), job, with_values=not first["im"])
+        CreateJoin(queue.arq_id(node["id"]), len(members), job, with_values=join is not None)
     ]
     for index, member in enumerate(members, 1):
         changes += start(queue, member, [{"join": node["id"], "index": index}], values)

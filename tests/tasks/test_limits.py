@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 from quart import Quart
-from redis.asyncio import Redis
 
 from quartpatterns.tasks import TaskFailedError
+from quartpatterns.tasks.queue import queue_of
 from tests.tasks.conftest import MakeApp
 from tests.tasks.test_inspection import worker_of
 from tests.tasks.test_worker import run_jobs
 
 
-async def change_job(app: Quart, id: str, change: Any) -> None:
+async def job_data(app: Quart, id: str) -> bytes:
+    """Return the data of a job in Redis."""
+    queue = queue_of(app)
+    async with queue.client() as client:
+        data: bytes = await client.redis.get(f"arq:job:{queue.arq_id(id)}")
+    return data
+
+
+def replace(new: bytes, _: bytes) -> bytes:
+    return new
+
+
+async def change_job(app: Quart, id: str, change: Callable[[bytes], bytes]) -> None:
     """Change the data of a job in Redis, as somebody can who has only Redis."""
-    queue = app.extensions["tasks"]
-    redis = Redis.from_url(queue.settings.redis_url)
-    key = f"arq:job:{queue.arq_id(id)}"
-    data = await redis.get(key)
-    await redis.set(key, change(data))
-    await redis.aclose()
+    queue, data = queue_of(app), await job_data(app, id)
+    async with queue.client() as client:
+        await client.redis.set(f"arq:job:{queue.arq_id(id)}", change(data))
 
 
 async def test_signed(make_app: MakeApp) -> None:
@@ -49,14 +60,8 @@ async def test_signed(make_app: MakeApp) -> None:
     await change_job(app, bad[2].id, lambda data: data.replace(b"[5]", b"[500]"))
     replayed = await queued_by(app, 6)
     other = await queued_by(app, 7)
-    taken: list[bytes] = []
-
-    def copy(data: bytes) -> bytes:
-        taken.append(data)
-        return data
-
-    await change_job(app, replayed.id, copy)
-    await change_job(app, other.id, lambda data: taken[0])
+    taken = await job_data(app, replayed.id)
+    await change_job(app, other.id, lambda data: taken)
     async with app.app_context():
         await run_jobs(app)
         assert [await job.wait(timeout=60) for job in good] == [1, 2]
@@ -92,7 +97,7 @@ async def test_data_of_before(make_app: MakeApp) -> None:
     async with app.app_context():
         jobs = [await same.delay(0), await same.delay(0)]
         for job, data in zip(jobs, (plain, odd), strict=True):
-            await change_job(app, job.id, lambda _, data=data: json.dumps(data))
+            await change_job(app, job.id, functools.partial(replace, json.dumps(data).encode()))
         await run_jobs(app)
         values = [await job.wait(timeout=60) for job in jobs]
     assert values == [cast("Any", plain)["a"][0], {" d": "no date"}]

@@ -714,7 +714,7 @@ async def test_hanging_threads(make_app: MakeApp, caplog: pytest.LogCaptureFixtu
 
 async def test_long_job_does_not_expire(make_app: MakeApp) -> None:
     """``expires`` limits the wait for the first start, not the run, retries or a handover."""
-    app, tasks = make_app(TASKS_EXPIRES=0.2, TASKS_SHUTDOWN_TIMEOUT=0)
+    app, tasks = make_app(TASKS_EXPIRES=1.5, TASKS_SHUTDOWN_TIMEOUT=0)
     started = asyncio.Event()
 
     @tasks.task
@@ -723,8 +723,8 @@ async def test_long_job_does_not_expire(make_app: MakeApp) -> None:
         if current_job.deliveries == 1:
             await asyncio.sleep(60)
         if current_job.tries < 2:
-            await asyncio.sleep(0.3)
-            raise Retry(countdown=0.3)
+            await asyncio.sleep(1.6)
+            raise Retry(countdown=1.6)
         return [current_job.tries, current_job.deliveries]
 
     async with app.app_context():
@@ -734,7 +734,7 @@ async def test_long_job_does_not_expire(make_app: MakeApp) -> None:
         worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await worker
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.6)
         await run_jobs(app)
         assert await job.wait(timeout=60) == [2, 3]
 
