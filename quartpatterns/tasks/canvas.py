@@ -333,17 +333,18 @@ def _changes(queue: Queue, steps: Sequence[Step[Any]]) -> tuple[list[str], list[
     ids: list[str] = []
     parts: list[list[Change]] = [[]]
     for step in steps:
-        changes: list[Change]
+        changes: list[Change] = []
         if isinstance(step, Signature):
             call = step.task.call(queue, step.args, step.kwargs, step.options)
-            id, changes = call.id, [call]
+            id = call.id
+            changes.append(call)
         else:
             node = _with_one_end(step.node(queue, has_value=False))
             last = node["chain"][-1]
             while "chain" in last:
                 last = last["chain"][-1]
             id = last["id"]
-            changes = [links.expect(queue, id), *links.start(queue, node, [], [])]
+            changes += [links.expect(queue, id), *links.start(queue, node, [], [])]
         ids.append(id)
         if parts[-1] and len(parts[-1]) + len(changes) > LARGEST_STEP:
             parts.append([])

@@ -257,13 +257,13 @@ class EagerQueue(Queue):
             elif isinstance(change, CreateJoin):
                 self._joins[change.arq_id] = (change, {})
             elif isinstance(change, ReportValue):
-                join, values = self._joins.get(change.join, (None, {}))
+                join, values = self._joins.get(change.join, (None, dict[int, bytes]()))
                 values[change.index] = change.value
                 if join and len(values) == join.members:
                     del self._joins[change.join]
                     jobs += self._end_join(join, [values[index] for index in sorted(values)])
             elif isinstance(change, ReportError):
-                join, _ = self._joins.pop(change.join, (None, {}))
+                join, _ = self._joins.pop(change.join, (None, dict[int, bytes]()))
                 if join:
                     jobs += self._end_join(join, [], loads(change.error))
             elif isinstance(change, StoreResult):

@@ -116,7 +116,8 @@ def _start_group(
     members: list[Node] = node["group"]
     if not members:
         return after_value(queue, then, [])
-    first, *rest = then
+    first: Node = then[0]
+    rest = list(then[1:])
     if "f" not in first or "countdown" in first["o"] or "eta" in first["o"]:
         # The job of a join starts at once, so a task that only returns the values goes before.
         options = dict(next(calls_in(node))["o"])

@@ -173,7 +173,10 @@ class Supervisor:
     async def _watch(self) -> None:
         """Replace the workers when a file changes."""
         with requires_extra("reload", "watchfiles"):
-            from watchfiles import PythonFilter, awatch
+            from watchfiles import (
+                PythonFilter,
+                awatch,  # pyright: ignore[reportUnknownVariableType]
+            )
 
         assert self._reload is not None
         async for changes in awatch(self._reload, watch_filter=PythonFilter(), stop_event=None):
