@@ -313,7 +313,7 @@ def _with_base_types(value: Any, with_errors: bool) -> Any:
                 make: Any = base
                 return make(convert(item) for item in cast("list[Any]", value))
         for base, to_base in _BASES.items():
-            if isinstance(value, base):
+            if isinstance(value, base) and not isinstance(value, bool):
                 return to_base(value)
         return value
 
