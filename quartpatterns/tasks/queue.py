@@ -400,8 +400,11 @@ class Queue:
             TasksUnavailableError: Redis cannot be reached, or refuses the command.
         """
         try:
-            async with asyncio.timeout(self.settings.redis_timeout):
-                yield self._clients.get()
+            async with (
+                asyncio.timeout(self.settings.redis_timeout),
+                self._clients.using() as client,
+            ):
+                yield client
         except REDIS_ERRORS as error:
             raise self._unavailable(error) from error
 
