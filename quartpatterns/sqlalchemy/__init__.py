@@ -30,9 +30,10 @@ with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
     from quartpatterns.sqlalchemy.engines import make_engine
 
 from quartpatterns._shared.pagination import Pagination
+from quartpatterns.sqlalchemy.cursors import CursorError
 from quartpatterns.sqlalchemy.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlalchemy.extension import SQLAlchemy, add_models_to_shell
-from quartpatterns.sqlalchemy.keyset import CursorError, KeysetPage
+from quartpatterns.sqlalchemy.keyset import KeysetPage
 from quartpatterns.sqlalchemy.legacy_query import Query
 from quartpatterns.sqlalchemy.metaclasses import (
     BindMetaMixin,

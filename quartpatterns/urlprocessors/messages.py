@@ -36,9 +36,6 @@ from quart import (
     request,
     websocket,
 )
-from quart.json.provider import DefaultJSONProvider
-from quart.json.tag import JSONTag, TaggedJSONSerializer
-from quart.sessions import SecureCookieSessionInterface
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
@@ -54,6 +51,7 @@ with requires_extra("i18n", "babel", needed_by="quartpatterns.urlprocessors.mess
     from babel.support import Format, LazyProxy, NullTranslations, Translations
 
     from quartpatterns.urlprocessors.catalog_files import CatalogError, load_catalog
+    from quartpatterns.urlprocessors.lazy_texts import add_to_json, add_to_session
 
 __all__ = [
     "CatalogError",
@@ -191,8 +189,8 @@ class MessageCatalogs:
             self.language_urls.init_app(app)
         app.extensions[TEXTS_KEY] = _AppCatalogs(self, texts, zone)
         _add_to_templates(app)
-        _add_to_json(app)
-        _add_to_session(app)
+        add_to_json(app)
+        add_to_session(app)
 
     @property
     def language(self) -> str:
@@ -463,43 +461,3 @@ def _filter(method: str) -> Callable[..., str]:
         return found
 
     return format_value
-
-
-def _add_to_json(app: Quart) -> None:
-    """Let ``jsonify`` convert lazy texts, and the session of a ``FaithfulQuart``."""
-    provider = app.json
-    if not isinstance(provider, DefaultJSONProvider):
-        return
-    other = provider.default
-
-    def default(value: Any) -> Any:
-        return str(value) if isinstance(value, LazyProxy) else other(value)
-
-    provider.default = default
-
-
-def _add_to_session(app: Quart) -> None:
-    """Let Quart's session convert lazy texts, and so ``quart.flash``."""
-    interface = cast("object", app.session_interface)
-    if not isinstance(interface, SecureCookieSessionInterface):
-        return
-    shared = interface.serializer
-    if type(shared) is not TaggedJSONSerializer:
-        return
-    # All applications share the serializer, so this one gets its own, with the same tags.
-    own = TaggedJSONSerializer()
-    for tag in shared.order:
-        if type(tag) not in own.default_tags:
-            own.register(type(tag), index=shared.order.index(tag))
-    own.register(_LazyTextTag)
-    interface.serializer = own
-
-
-class _LazyTextTag(JSONTag):
-    """Writes a lazy text as a string, in the language of the request that stores it."""
-
-    def check(self, value: Any) -> bool:
-        return isinstance(value, LazyProxy)
-
-    def tag(self, value: Any) -> Any:
-        return str(value)

@@ -19,7 +19,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, joinedload, mapped_column, relationship
 
 from quartpatterns.sqlalchemy import CursorError, KeysetPage, Model, SQLAlchemy
-from quartpatterns.sqlalchemy.keyset import Cursor, read_cursor, write_cursor
+from quartpatterns.sqlalchemy.cursors import Cursor, read_cursor, write_cursor
 
 
 class Base(Model, DeclarativeBase):
