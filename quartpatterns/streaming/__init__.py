@@ -11,6 +11,7 @@ Wrap the generator, or decorate the function, and return the result from the vie
         return await stream_template("timeline.html", events=events())
 """
 
+from quartpatterns._shared.settings_of.streaming import SETTINGS
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.context import stream_with_context
 from quartpatterns.streaming.shutdown import (
@@ -22,6 +23,7 @@ from quartpatterns.streaming.shutdown import (
 from quartpatterns.streaming.template import stream_template, stream_template_string
 
 __all__ = [
+    "SETTINGS",
     "coalesce",
     "finish_requests",
     "is_shutting_down",

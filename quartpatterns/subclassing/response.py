@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from types import TracebackType
+from datetime import timedelta
+from types import EllipsisType, TracebackType
 from typing import Any, Self, overload
 
-from quart import Quart, Request, current_app, has_app_context, has_request_context, request
+from quart import Quart, Request, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers.response import DataBody, IterableBody, Response, ResponseBody
 from werkzeug.datastructures import Headers
@@ -21,7 +22,7 @@ from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import maybe_await
-from quartpatterns._shared.threads import ThreadIterator, run_sync
+from quartpatterns._shared.threads import ThreadIterator, step_runner
 
 __all__ = [
     "CloseCallbacks",
@@ -44,7 +45,7 @@ BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 class FaithfulIterableBody(IterableBody):
     """A body from any iterable, which is closed at the end.
 
-    A synchronous iterable is read in the threads for synchronous views. Quart leaves a generator
+    A synchronous iterable is read in the threads for steps of generators. Quart leaves a generator
     to the garbage collector when the client disconnects, so that its ``finally`` runs at any
     time and in any thread.
     """
@@ -52,8 +53,7 @@ class FaithfulIterableBody(IterableBody):
     def __init__(self, iterable: AsyncIterable[Any] | Iterable[Any]) -> None:
         if isinstance(iterable, Iterable):
             # Looked up now, because no application is current while the body is sent.
-            to_async: Any = current_app.sync_to_async if has_app_context() else run_sync
-            self.iter: AsyncIterator[Any] = ThreadIterator(iterable, to_async)
+            self.iter: AsyncIterator[Any] = ThreadIterator(iterable, step_runner())
         else:
             self.iter = aiter(iterable)
 
@@ -255,7 +255,13 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
     """The response class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
     .. versionadded:: 0.1
+
+    Attributes:
+        send_timeout: The seconds after which a client that takes nothing of a stream is cut off.
+            ``...`` means the setting ``STREAM_SEND_TIMEOUT``, ``None`` no limit.
     """
+
+    send_timeout: float | timedelta | EllipsisType | None = ...
 
     def __init__(
         self,
@@ -299,6 +305,7 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         else:
             made = cls(response.response, headers=response.headers)
             made.timeout = response.timeout
+            made.send_timeout = getattr(response, "send_timeout", ...)
             made.on_close = getattr(response, "on_close", [])
         made.status = response.status
         return made
