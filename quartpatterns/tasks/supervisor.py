@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from quartpatterns._shared.extras import requires_extra
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
 from quartpatterns.tasks.connection import LeaseConnection
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, sync_client
@@ -163,7 +164,7 @@ class Supervisor:
                 redis.close()
 
         try:
-            jobs = await asyncio.to_thread(release)
+            jobs = await to_thread(release)
         except REDIS_ERRORS as error:
             logger.warning("the jobs of a worker start again after their leases: %s", error)
         else:
