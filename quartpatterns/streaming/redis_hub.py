@@ -113,7 +113,9 @@ class RedisHub:
         self._requested: set[str] = set()
         self._confirmed: set[str] = set()
         self._unsettled = weakref.WeakSet[Subscription]()
-        # Where a subscription without a position begins, if it has received nothing yet.
+        # Where a subscription begins that wants only what is new: before its channels were
+        # confirmed, and as long as it has received nothing.
+        self._fresh = weakref.WeakKeyDictionary[Subscription, MessageId]()
         self._begins = weakref.WeakKeyDictionary[Subscription, MessageId]()
 
     def _channel(self, topic: str) -> str:
@@ -274,11 +276,16 @@ class RedisHub:
     async def _settle(self) -> None:
         """Replay what the subscriptions have missed whose channels are all confirmed."""
         ready = [one for one in self._unsettled if self._confirmed.issuperset(one.topics)]
-        if ready:
-            past = await self._read_history(ready)
-            for subscription in ready:
-                self._replay(subscription, past)
-                self._unsettled.discard(subscription)
+        late = [one for one in ready if self._after(one) is not None]
+        past = await self._read_history(late) if late else None
+        for subscription in ready:
+            self._unsettled.discard(subscription)
+            after = self._after(subscription)
+            if past is not None and after is not None:
+                self._replay(subscription, after, past)
+            else:
+                self._begins[subscription] = self._fresh.pop(subscription, MessageId(0, 0))
+                subscription.replay((), incomplete=False)
         if not self._unsettled:
             self._settled.set()
         if self._lost and self._confirmed:
@@ -312,13 +319,9 @@ class RedisHub:
         since = MessageId(int(clock[2] or 0), 0)
         return _Past(since, now[0] * 1000 + now[1] // 1000, _clock_id(clock), topics)
 
-    def _replay(self, subscription: Subscription, past: _Past) -> None:
-        after = self._after(subscription)
-        if after is None:
-            subscription.replay((), incomplete=False)
-            return
+    def _replay(self, subscription: Subscription, after: MessageId, past: _Past) -> None:
         if after > past.last:  # of another Redis, or of one that has lost its data
-            subscription.position = after = past.last
+            subscription.position = past.last
             subscription.replay((), incomplete=True)
             return
         missed = sorted(
@@ -327,14 +330,17 @@ class RedisHub:
         )
         subscription.replay(
             (item for item in missed if item[0] > after),
-            incomplete=after < past.since
-            or any(self._may_miss(after, past, topic) for topic in subscription.topics),
+            incomplete=after < past.last
+            and (
+                after < past.since
+                or any(self._may_miss(after, past, topic) for topic in subscription.topics)
+            ),
         )
 
     def _may_miss(self, after: MessageId, past: _Past, topic: str) -> bool:
         _, first, count = past.topics[topic]
         if not self._limits.messages:
-            return after < past.last
+            return True
         if first is None:  # nothing was published for some time, or ever
             return after.milliseconds < past.now - self._limits.seconds * 1000
         return count >= self._limits.messages and after < first

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from quart import Quart, websocket
 
+import quartpatterns.streaming.redis_hub  # noqa: F401 - an import blocks
 from quartpatterns.streaming import (
     Broadcaster,
     EventStream,
@@ -75,6 +76,16 @@ async def test_publish(make: Make) -> None:
     await broadcaster.publish("c", "end")
     assert await take(elsewhere, 1) == ["end"]
     assert broadcaster.subscribers == 3
+
+
+async def test_nothing_is_lost_at_first(make: Make) -> None:
+    """A subscriber that wants what is new is not told that something may be missing."""
+    broadcaster = make(history=1)
+    for number in range(3):
+        subscription = broadcaster.subscribe("a", lost="lost")
+        await asyncio.sleep(0.01)
+        await broadcaster.publish("a", str(number))
+        assert await take(subscription, 1) == [str(number)]
 
 
 async def test_order(make: Make) -> None:
