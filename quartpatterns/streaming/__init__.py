@@ -23,6 +23,7 @@ The errors:
     └── SlowSubscriberError            a subscriber was too slow, and its policy is to disconnect
 """
 
+from quartpatterns._shared.settings_of.streaming import SETTINGS
 from quartpatterns.streaming.broadcaster import Broadcaster
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.context import stream_with_context
@@ -39,6 +40,7 @@ from quartpatterns.streaming.subscriptions import Message, SlowSubscriberError, 
 from quartpatterns.streaming.template import stream_template, stream_template_string
 
 __all__ = [
+    "SETTINGS",
     "Broadcaster",
     "BroadcasterUnavailableError",
     "EventStream",

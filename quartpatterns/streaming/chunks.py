@@ -9,9 +9,12 @@ from contextlib import aclosing, suppress
 from contextvars import copy_context
 from time import monotonic
 
-from quartpatterns._shared.threads import ThreadIterator, run_sync
+from quartpatterns._shared.threads import ThreadIterator, run_step
 
 __all__ = ["coalesce"]
+
+# Seconds in which one call reads in a thread, if no step takes longer.
+HOLD = 0.02
 
 Chunks = AsyncIterable[str | bytes] | Iterable[str | bytes]
 
@@ -23,7 +26,8 @@ def coalesce(
 
     Each chunk of a response costs work in the server and some bytes on the wire. Rows of a table
     are small: joined, they are sent many times faster, and the first is still sent at once. A
-    synchronous iterable is read in a thread, many items at a time:
+    synchronous iterable is read in a thread, many items at a time, and a slow one holds the thread
+    for one item at a time:
 
     .. code-block:: python
 
@@ -100,7 +104,7 @@ class _Buffer:
             if isinstance(chunks, AsyncIterable):
                 await self._fill_on_loop(chunks)
             else:
-                iterator = ThreadIterator(chunks, run_sync, copy_context())
+                iterator = ThreadIterator(chunks, run_step, copy_context())
                 async with aclosing(iterator):
                     while await iterator.call(self._fill_in_thread):
                         await self._wait_for_room()
@@ -120,22 +124,28 @@ class _Buffer:
                 await close()
 
     def _fill_in_thread(self, iterator: Iterator[str | bytes]) -> bool:
-        """Read until the buffer is full, and return whether there is more to read."""
+        """Read until the buffer is full, and return whether there is more to read.
+
+        The thread is also given back when :data:`HOLD` is over, so that a slow source holds it
+        for one step, and not for the whole stream.
+        """
+        until = monotonic() + HOLD
         for chunk in iterator:
-            self._put(chunk)
-            if self.full or self.closed:
+            if self._put(chunk) > until or self.full or self.closed:
                 return True
         return False
 
-    def _put(self, chunk: str | bytes) -> None:
+    def _put(self, chunk: str | bytes) -> float:
+        """Add a chunk, and return the time."""
         data = chunk.encode() if isinstance(chunk, str) else chunk
-        if not data:
-            return
-        self.chunks.append((monotonic(), data))
-        self.received += len(data)
-        if self.waiting or self.full:
-            self.waiting = False
-            self.loop.call_soon_threadsafe(self.changed.set)
+        now = monotonic()
+        if data:
+            self.chunks.append((now, data))
+            self.received += len(data)
+            if self.waiting or self.full:
+                self.waiting = False
+                self.loop.call_soon_threadsafe(self.changed.set)
+        return now
 
     async def _wait_for_room(self) -> None:
         while self.full:

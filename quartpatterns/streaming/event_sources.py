@@ -55,7 +55,6 @@ class SteppedSource:
 
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
-        self._loop = asyncio.get_running_loop()
         self._step: Coroutine[Any, Any, Any] | None = None
         self._awaited: asyncio.Future[Any] | None = None
         self._cancelled = False
@@ -83,8 +82,9 @@ class SteppedSource:
             self._step = None
             raise
         if awaited is None:  # such as asyncio.sleep(0): one turn of the loop
-            awaited = self._loop.create_future()
-            self._loop.call_soon(_set, awaited)
+            loop = asyncio.get_running_loop()
+            awaited = loop.create_future()
+            loop.call_soon(_set, awaited)
         self._awaited = awaited
         awaited.add_done_callback(lambda _: wake())
         return WAIT

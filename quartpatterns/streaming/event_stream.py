@@ -11,12 +11,15 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
-from quart import Response, has_request_context, request
+from quart import Response, current_app, has_request_context, request
+from quart.globals import request_ctx
+from quart.wrappers import Request
 from quart.wrappers.response import ResponseBody
 from werkzeug.exceptions import NotAcceptable
 
 from quartpatterns._shared.calling import maybe_await
 from quartpatterns._shared.loop_bound import LoopBound
+from quartpatterns._shared.send_timeout import Seconds, SendTimeout, configured_send_timeout
 from quartpatterns._shared.shutdown import current_shutdown
 from quartpatterns.streaming.context import stream_with_context
 from quartpatterns.streaming.event_sources import WAIT, EventSource, SteppedSource
@@ -86,6 +89,8 @@ class EventStream(Response):
             it is a ``retry`` between 0.5 and 2.5 seconds.
         grace: The seconds that *events* may go on when the server begins to stop, for a farewell
             of their own.
+        send_timeout: The seconds after which a client that takes nothing is cut off; by default
+            the setting ``STREAM_SEND_TIMEOUT``. ``None`` means no limit.
         separator: What ends each line: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``.
         on_disconnect: A function, synchronous or asynchronous, that is called if the client
             disconnects before the stream ends.
@@ -110,6 +115,7 @@ class EventStream(Response):
         retry: int | None = 3000,
         farewell: ServerSentEvent | Callable[[], ServerSentEvent] | None = _farewell,
         grace: float = 0.0,
+        send_timeout: Seconds = ...,
         separator: Separator = "\n",
         on_disconnect: Callback | None = None,
         negotiate: bool = True,
@@ -131,15 +137,20 @@ class EventStream(Response):
             separator,
             on_disconnect,
         )
-        head = False
+        body = _EventBody(_source(events), options)
+        super().__init__(body, status)
         if has_request_context():
             accept = request.accept_mimetypes
             if negotiate and accept and not accept.quality(EVENT_STREAM):
                 raise NotAcceptable(f"This URL has a response of the type {EVENT_STREAM}.")
-            head = request.method == "HEAD"
-            if head and isinstance(events, Subscription):
-                events.close()
-        super().__init__(_EventBody(_source(events), options, empty=head), status)
+            if request.method == "HEAD":
+                self.response = _EmptyBody()
+                if isinstance(events, Subscription):
+                    events.close()
+            self.send_timeout = configured_send_timeout(current_app.config, send_timeout)
+            # FaithfulQuart limits the sending of all streams itself.
+            if not getattr(current_app.asgi_http_class, "handles_streams", False):
+                body.limit_sending(self.send_timeout, request_ctx.request)
         self.mimetype = EVENT_STREAM
         self.headers["Cache-Control"] = "no-store"
         self.headers["X-Accel-Buffering"] = "no"
@@ -236,6 +247,27 @@ class _OpenStreams:
 _open_streams = LoopBound(_OpenStreams, _OpenStreams.close)
 
 
+class _EmptyBody(ResponseBody):
+    """The body for ``HEAD``, which has no length."""
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Do nothing."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
 class _EventBody(ResponseBody):
     """The chunks of an event stream. It waits in one place for all that can happen.
 
@@ -243,10 +275,11 @@ class _EventBody(ResponseBody):
         timer: The timer that wakes it, or ``None``.
     """
 
-    def __init__(self, source: EventSource, options: _Options, *, empty: bool) -> None:
+    def __init__(self, source: EventSource, options: _Options) -> None:
         self._source = source
         self._options = options
-        self._empty = empty
+        self._limited: tuple[float, Request] | None = None
+        self._limit: SendTimeout | None = None
         self._streams: _OpenStreams | None = None
         self._end: BaseException | None = None
         self._silent_since: float | None = None  # None: nothing was sent yet
@@ -255,9 +288,16 @@ class _EventBody(ResponseBody):
         self._waiter: asyncio.Future[None] | None = None
         self.timer: int | None = None
 
+    def limit_sending(self, seconds: float | None, request: Request) -> None:
+        """Cut a client off that takes nothing for *seconds*."""
+        if seconds is not None:
+            self._limited = seconds, request
+
     async def __aenter__(self) -> AsyncIterator[bytes]:
         self._streams = _open_streams.get()
         self._streams.add(self)
+        if self._limited is not None:
+            self._limit = SendTimeout(*self._limited)
         return self
 
     async def __aexit__(
@@ -268,12 +308,14 @@ class _EventBody(ResponseBody):
     ) -> None:
         if self._streams is not None:
             self._streams.discard(self)
+        if self._limit is not None:
+            self._limit.close()
         try:
             await self._source.aclose()
         finally:
             disconnected = self._end is None or isinstance(self._end, asyncio.CancelledError)
             callback = self._options.on_disconnect
-            if callback is not None and disconnected and not self._empty:
+            if callback is not None and disconnected:
                 await maybe_await(callback())
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -281,13 +323,17 @@ class _EventBody(ResponseBody):
 
     async def __anext__(self) -> bytes:
         streams = self._streams
-        if self._empty or streams is None:
+        if streams is None:
             raise StopAsyncIteration
+        if self._limit is not None:
+            self._limit.sent()
         chunk = self._options.first if self._silent_since is None else self._chunk(streams)
         while not chunk:
             await self._wait(streams)
             chunk = self._chunk(streams)
         self._silent_since = streams.loop.time()
+        if self._limit is not None:
+            self._limit.sending()
         return chunk
 
     def _chunk(self, streams: _OpenStreams) -> bytes:

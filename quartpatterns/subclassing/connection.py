@@ -13,6 +13,8 @@ than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -26,8 +28,11 @@ from quart.wrappers.response import DataBody, IterableBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
+from quartpatterns._shared.first_chunk import END, error_response, first_chunk
+from quartpatterns._shared.send_timeout import SETTING as SEND_TIMEOUT
+from quartpatterns._shared.send_timeout import configured_send_timeout, log_cut_stream
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
-from quartpatterns.subclassing.context import PRESERVE_CONTEXT
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT, VIEW_CONTEXT
 from quartpatterns.subclassing.headers import encode_headers
 from quartpatterns.subclassing.receiver import Receiver
 from quartpatterns.subclassing.request import create_request
@@ -45,6 +50,10 @@ MAX_CHUNK = 1024 * 1024
 
 class ResponseTimeoutError(TimeoutError):
     """The client did not receive the response in time, so the response ends incomplete."""
+
+
+class StreamCutError(Exception):
+    """The client has taken nothing of a stream for some time, so the stream ends incomplete."""
 
 
 async def _handle_error(
@@ -107,9 +116,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
     Attributes:
         drain_timeout: Seconds to wait until a client has sent a body that the view does not read.
+        handles_streams: Whether the connection takes the first chunk of a stream before it sends
+            the status, and cuts a client that takes nothing.
     """
 
     drain_timeout = 2.0
+    handles_streams = True
 
     # Defaults in the class need no assignment for each request.
     _reason: BaseException | None = None
@@ -117,9 +129,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
     _streaming = False
     _sent = False
     _supervised = False
-    # When the sending of the message or response with a time limit began, and the limit in seconds.
+    # When the sending of a message began, and how many seconds it may take.
     _send_started: float | None = None
     _send_timeout: float | None = None
+    # When the response must have been sent, and how many seconds that may take.
+    _deadline: float | None = None
+    _timeout: float | None = None
     _timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -145,7 +160,9 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 raise failure_of(error) from error
             if self._task.uncancel():
                 raise
-            if not isinstance(self._reason, ClientDisconnected):
+            if isinstance(self._reason, StreamCutError):
+                log_cut_stream(request, self._send_timeout or 0)
+            elif not isinstance(self._reason, ClientDisconnected):
                 raise self._reason from None
         finally:
             supervised.discard(self)
@@ -185,9 +202,9 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         self, request: Request, response: FaithfulResponse, send: ASGISendCallable
     ) -> None:
         status = response.status_code
-        headers = response.wire_headers()
         body = response.response
         data: bytes | None = None  # of a body that is not streamed
+        context: Context | None = vars(request).pop(VIEW_CONTEXT, None)
         if request.method == "HEAD" or status in {204, 304} or 100 <= status < 200:
             data = b""
             if isinstance(body, IterableBody):
@@ -202,20 +219,24 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                     return
         if body_pending := self._receiver.body_pending:
             await self._continue_receiving(request, response, streamed=data is None)
-        self._limit_time(response)
-        start: Any = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": encode_headers(headers),
-        }
-        await send(start)
+        self._limit_time(response, streamed=data is None)
         if data is None:
-            async with body as items:
-                async for item in items:
-                    chunk = item.encode() if isinstance(item, str) else item
-                    await self._send_chunk(send, chunk)
+            try:
+                items, first = await first_chunk(body)
+            except (Exception, asyncio.CancelledError) as error:
+                await self._send_error(request, error, context, send)
+                return
+            async with AsyncExitStack() as stack:
+                stack.push_async_exit(body)  # type: ignore[type-var]  # Quart's types have no None
+                await self._send_start(response, send)
+                if first is not END:
+                    await self._send_chunk(send, first)
+                    async for item in items:
+                        await self._send_chunk(send, item)
             data = b""
             self._streaming = False
+        else:
+            await self._send_start(response, send)
         if len(data) > MAX_CHUNK:
             for begin in range(0, len(data), MAX_CHUNK):
                 await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
@@ -225,17 +246,48 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             data = b""
             await self._receiver.drain(self.drain_timeout)
         self._sent = True
-        if self._send_started is None:
-            self._send_started = self._loop.time()
+        self._send_started = self._loop.time()
         end: Any = {"type": "http.response.body", "body": data, "more_body": False}
         await send(end)
-        self._send_timeout = None
+        self._send_timeout = self._deadline = None
 
-    async def _send_chunk(self, send: ASGISendCallable, data: bytes) -> None:
+    async def _send_start(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
+        headers = encode_headers(response.wire_headers())
+        start: Any = {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": headers,
+        }
+        await send(start)
+
+    async def _send_error(
+        self,
+        request: Request,
+        error: Exception | asyncio.CancelledError,
+        context: Context | None,
+        send: ASGISendCallable,
+    ) -> None:
+        """Send the response to an error of a stream of which nothing was sent."""
+        if isinstance(error, asyncio.CancelledError):
+            error = failure_of(error)
+        if context is None:
+            raise error
+        self._streaming = False
+        self._send_timeout = self._deadline = self._timeout = None
+        try:
+            made = await error_response(self.app, error, context)
+        except Exception as unhandled:
+            made = await _handle_error(self.app, self.scope, unhandled)
+        response = FaithfulResponse.force_type(made)
+        try:
+            await self._send(request, response, send)
+        finally:
+            if response.on_close:
+                await response.close()
+
+    async def _send_chunk(self, send: ASGISendCallable, item: Any) -> None:
+        data = item.encode() if isinstance(item, str) else item
         message: Any = {"type": "http.response.body", "body": data, "more_body": True}
-        if self._send_started is not None:  # The whole response has one time limit.
-            await send(message)
-            return
         self._send_started = self._loop.time()
         await send(message)
         self._send_started = None
@@ -274,30 +326,45 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             self._reason = reason
             self._task.cancel()
 
-    def _limit_time(self, response: FaithfulResponse) -> None:
+    def _limit_time(self, response: FaithfulResponse, *, streamed: bool) -> None:
+        config: Any = self.app.config
         if response.timeout is Ellipsis:
-            self._send_timeout = self.app.config["RESPONSE_TIMEOUT"]
-        else:
-            self._send_timeout = response.timeout
-            self._send_started = self._loop.time()
-        if self._supervised and self._send_timeout is not None:
+            self._send_timeout = config["RESPONSE_TIMEOUT"]
+        elif response.timeout is not None:
+            self._timeout = response.timeout
+            self._deadline = self._loop.time() + response.timeout
+        if streamed:
+            own = response.send_timeout
+            if own is not Ellipsis or self._send_timeout is None or SEND_TIMEOUT in config:
+                self._send_timeout = configured_send_timeout(config, own)
+        if self._supervised and (self._send_timeout is not None or self._deadline is not None):
             self.supervise()
 
     def supervise(self) -> None:
-        """Watch for the client's disconnection, and check the time limit now and when it ends."""
+        """Watch for the client's disconnection, and check the time limits now and when they end."""
         self._supervised = True
         self._receiver.watch()
-        if self._send_timeout is None:
-            return
+        if self._timer is not None:
+            self._timer.cancel()
         now = self._loop.time()
-        due = (now if self._send_started is None else self._send_started) + self._send_timeout
-        if self._send_started is None or due > now:
-            self._timer = self._loop.call_at(due, self.supervise)
+        limits = [] if self._deadline is None else [self._deadline]
+        if self._send_timeout is not None:
+            started = now if self._send_started is None else self._send_started
+            limits.append(started + self._send_timeout)
+        if not limits:
+            return
+        if min(limits) > now:
+            self._timer = self._loop.call_at(min(limits), self.supervise)
+            return
+        if self._streaming and (self._deadline is None or self._deadline > now):
+            self.abort(StreamCutError())
             return
         # The last message can be stuck as well.
         self._sent = False
-        seconds = f"{self._send_timeout:g} s"
-        self.abort(ResponseTimeoutError(f"the client did not receive the response in {seconds}"))
+        seconds = self._send_timeout if self._timeout is None else self._timeout
+        self.abort(
+            ResponseTimeoutError(f"the client did not receive the response in {seconds:g} s")
+        )
 
 
 class FaithfulWebsocketConnection(ASGIWebsocketConnection):

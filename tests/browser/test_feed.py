@@ -122,7 +122,7 @@ async def test_lost_twice(browser: Browser, redis_url: str, tmp_path: Path, view
 async def test_feed_by_keyboard(visit: Visit) -> None:
     """A message is published with the keyboard alone, in light and dark, and is text, not HTML."""
     for scheme in ("light", "dark"):
-        await visit.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await visit.page.emulate_media(color_scheme=scheme)
         page = await visit.open("/streaming/feed")
         await expect(page.locator("#state")).to_have_text("Connected")
         await page.keyboard.press("Tab")

@@ -296,12 +296,12 @@ async def test_websockets(app: Quart, make: Make) -> None:
     async def with_context() -> None:
         async with broadcaster.subscribe("a") as messages:
             async for message in messages:
-                await websocket.send(message.data)  # type: ignore[arg-type]
+                await websocket.send(message.data)
 
     @app.websocket("/without")
     async def without_context() -> None:
         async for message in broadcaster.subscribe("a"):
-            await websocket.send(message.data)  # type: ignore[arg-type]
+            await websocket.send(message.data)
 
     for path in ("/with", "/without"):
         for _ in range(2):

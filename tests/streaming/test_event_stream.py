@@ -387,6 +387,55 @@ async def test_slow_client(app: Quart) -> None:
         await asyncio.wait_for(closed.wait(), TIMEOUT)
 
 
+async def test_stalled_client(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that takes nothing is cut off, and one that is idle is not."""
+    app.config["STREAM_SEND_TIMEOUT"] = 0.3
+    left: list[str] = []
+
+    async def events() -> AsyncGenerator[str, None]:
+        while True:
+            yield "x" * 16384
+
+    @app.get("/")
+    async def view() -> Any:
+        return EventStream(events(), on_disconnect=lambda: left.append("/"))
+
+    @app.get("/own")
+    async def own() -> Any:
+        return EventStream(events(), send_timeout=0.1, on_disconnect=lambda: left.append("/own"))
+
+    @app.get("/idle")
+    async def idle() -> Any:
+        async def later() -> AsyncGenerator[str, None]:
+            await eventually(lambda: len(left) == 2)
+            yield "done"
+
+        return EventStream(later(), heartbeat=None)
+
+    async with served(app) as server, connected(server, "/idle") as client:
+        async with unread_response(server.port, "/") as one:
+            async with unread_response(server.port, "/own") as other:
+                await one.readuntil(b"\r\n\r\n")
+                await other.readuntil(b"\r\n\r\n")
+                assert [event.data for event in await client.rest()] == ["done"]
+    assert left == ["/own", "/"]
+    assert "/own: the client at 127.0.0.1 took nothing for 0.1 s" in caplog.text
+
+
+async def test_synchronous_view(app: Quart) -> None:
+    """A synchronous view, which runs in a thread, can return a stream as well."""
+
+    @app.get("/")
+    def view() -> Any:
+        def events() -> Generator[str, None, None]:
+            yield request.path
+
+        return EventStream(events())
+
+    async with served(app) as server, connected(server) as client:
+        assert [one.data for one in await client.rest()] == ["/"]
+
+
 async def test_farewell(app: Quart) -> None:
     """When the server begins to stop, each stream says farewell and ends, whatever it does."""
     closed: list[str] = []

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from quartpatterns._shared.declarations import Declarations, Setting
+from quartpatterns._shared.declarations import Declarations, Seconds, Setting
 
 __all__ = ["SETTINGS"]
 
 SETTINGS = Declarations(
     {
+        "STREAM_SEND_TIMEOUT": Setting(
+            Seconds | None,
+            60,
+            "A client that takes nothing of a stream for this time is cut off. `None` means no"
+            " limit.",
+            unit="seconds",
+        ),
         "BROADCASTER_REDIS_URL": Setting(
             str | None,
             None,
-            "the Redis or Valkey that connects all processes, such as `redis://localhost:6379/0`;"
-            " without it messages stay in their process",
+            "The Redis or Valkey that connects the broadcasters of all processes, such as"
+            " `redis://localhost:6379/0`. Without it messages stay in their process.",
         ),
     },
-    prefixes=("BROADCASTER_",),
+    prefixes=("STREAM_SEND_", "BROADCASTER_"),
 )
