@@ -15,7 +15,9 @@ from quart import Response, current_app, has_request_context, request
 from quart.globals import request_ctx
 from quart.wrappers import Request
 from quart.wrappers.response import ResponseBody
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
+from werkzeug.http import parse_accept_header
 
 from quartpatterns._shared.calling import maybe_await
 from quartpatterns._shared.loop_bound import LoopBound
@@ -140,7 +142,8 @@ class EventStream(Response):
         body = _EventBody(_source(events), options)
         super().__init__(body, status)
         if has_request_context():
-            accept = request.accept_mimetypes
+            # request.accept_mimetypes would stay in memory for as long as the stream.
+            accept = parse_accept_header(request.headers.get("Accept"), MIMEAccept)
             if negotiate and accept and not accept.quality(EVENT_STREAM):
                 raise NotAcceptable(f"This URL has a response of the type {EVENT_STREAM}.")
             if request.method == "HEAD":
