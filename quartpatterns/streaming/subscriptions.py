@@ -80,7 +80,10 @@ class Message:
 
 
 class SlowSubscriberError(Exception):
-    """A subscriber did not take its messages in time, and its policy is to disconnect it."""
+    """A subscriber did not take its messages in time, and its policy is to disconnect it.
+
+    .. versionadded:: 0.1
+    """
 
 
 @dataclass(frozen=True, slots=True)

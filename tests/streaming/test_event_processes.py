@@ -23,7 +23,7 @@ from quartpatterns.streaming import Broadcaster, BroadcasterUnavailableError
 from tests.serving import TIMEOUT, eventually
 from tests.streaming.event_parser import EventParser
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-9")]
 
 APPLICATION = """
 import asyncio
@@ -74,17 +74,26 @@ async def download():
 
 @contextlib.asynccontextmanager
 async def serving(
-    folder: Path, *options: str, app_class: str, redis_url: str | None = None, name: str = "test"
+    folder: Path,
+    *options: str,
+    app_class: str,
+    redis_url: str | None = None,
+    name: str = "test",
+    server: str = "hypercorn",
 ) -> AsyncIterator[tuple[str, Process]]:
-    """Serve the application with the command of Hypercorn."""
+    """Serve the application with the command of a server."""
     port = free_port()
     (folder / "events_app.py").write_text(APPLICATION)
     env = {**os.environ, "APP_CLASS": app_class, "TEST_NAME": name}
     env["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), str(folder)])
     if redis_url is not None:
         env["TEST_REDIS_URL"] = redis_url
-    command = [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", *options]
-    command += ["--graceful-timeout", "20", "events_app:app"]
+    arguments = {
+        "hypercorn": ["--bind", f"127.0.0.1:{port}", "--graceful-timeout", "20"],
+        "uvicorn": ["--port", str(port), "--timeout-graceful-shutdown", "20"],
+        "granian": ["--port", str(port), "--interface", "asgi", "--workers-kill-timeout", "20"],
+    }[server]
+    command = [sys.executable, "-m", server, *arguments, *options, "events_app:app"]
     starting = await to_thread(lambda: Process(command, log=folder / f"log-{port}", env=env))
     async with in_thread(starting) as process:
         await to_thread(lambda: process.wait_until(lambda: accepts(port)))
@@ -184,6 +193,21 @@ async def test_sigterm(app_class: str, workers: str, tmp_path: Path) -> None:
             assert seconds < 1.5, seconds  # one second, on a machine that has other work
         await eventually(lambda: process.returncode is not None)
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize("app_class", ["Quart", "FaithfulQuart"])
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])
+async def test_other_servers(app_class: str, server: str, tmp_path: Path) -> None:
+    """Uvicorn and Granian send events and heartbeats, and the farewell at their end."""
+    async with serving(tmp_path, server=server, app_class=app_class) as (url, process):
+        async with streams([url] * 5) as (client, opened):
+            await eventually(lambda: all(one.parser.retry for one in opened))
+            async with httpx.AsyncClient(trust_env=False) as other:
+                await other.post(f"{url}/publish", content="hello")
+            await eventually(lambda: all(one.data == ["hello"] for one in opened))
+            os.kill(process.pid, signal.SIGTERM)
+            await asyncio.wait([one.task for one in opened], timeout=TIMEOUT)
+            assert all(one.parser.retry != 3000 and one.ended for one in opened)
 
 
 async def test_redis_is_lost(tmp_path: Path) -> None:

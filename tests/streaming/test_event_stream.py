@@ -15,17 +15,19 @@ import pytest
 from quart import Quart, g, make_response, request, session
 
 from quartpatterns.streaming import (
+    Broadcaster,
     EventStream,
     ServerSentEvent,
     until_shutdown,
     wait_for_shutdown,
     wants_event_stream,
 )
+from quartpatterns.subclassing import FaithfulQuart
 from tests.serving import TIMEOUT, Served, eventually, served, unread_response
 from tests.streaming.event_parser import EventParser, Received
 from tests.streaming.log import Log
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-8")]
 
 variable = ContextVar("variable", default=0)
 
@@ -38,11 +40,15 @@ class Client:
         self.parser = EventParser()
         self._chunks = response.aiter_raw()
 
+    async def chunk(self) -> None:
+        """Read one chunk."""
+        self.parser.feed(await anext(self._chunks))
+
     async def until(self, count: int) -> list[Received]:
         """Read until there are *count* events."""
         async with asyncio.timeout(TIMEOUT):
             while len(self.parser.events) < count:
-                self.parser.feed(await anext(self._chunks))
+                await self.chunk()
         return self.parser.events
 
     async def rest(self) -> list[Received]:
@@ -203,7 +209,7 @@ async def test_heartbeat(app: Quart) -> None:
     async with served(app) as server:
         async with connected(server) as client, connected(server, "/silent") as other:
             while len(timeouts) < 2 or len(client.parser.comments) < 5:
-                client.parser.feed(await anext(client._chunks))
+                await client.chunk()
             go_on.set()
             assert [one.data for one in await client.rest()] == ["done"]
             await other.rest()
@@ -537,3 +543,56 @@ async def test_invalid_sources(app: Quart, source: Any) -> None:
     async with app.test_request_context("/"):
         with pytest.raises(TypeError, match="EventStream takes a subscription"):
             EventStream(source)
+
+
+@pytest.mark.parametrize("source", ["subscription", "generator"])
+async def test_tasks(app: Quart, source: str) -> None:
+    """An open stream adds no task: FaithfulQuart has none of its own, plain Quart two."""
+    broadcaster = Broadcaster(app)
+
+    @app.get("/")
+    async def view() -> Any:
+        async def silent() -> AsyncGenerator[str, None]:
+            await asyncio.Event().wait()
+            yield ""
+
+        return EventStream(broadcaster.subscribe("a") if source == "subscription" else silent())
+
+    async with served(app) as server, contextlib.AsyncExitStack() as stack:
+        before = len(asyncio.all_tasks())
+        clients = [await stack.enter_async_context(connected(server)) for _ in range(20)]
+        for client in clients:
+            await client.chunk()
+        # Connections that only watch for a while have got what they need by then.
+        await asyncio.sleep(0.2)
+        added = len(asyncio.all_tasks()) - before
+    # Hypercorn has two: one for the connection, and one for the request.
+    assert added == 20 * (2 if isinstance(app, FaithfulQuart) else 4)
+
+
+def test_several_loops(app_class: type[Quart]) -> None:
+    """An application can be used on several event loops, one after the other and at once."""
+    app = app_class(__name__)
+    broadcaster = Broadcaster()
+    received: list[bytes] = []
+
+    @app.get("/")
+    async def view() -> Any:
+        return EventStream(broadcaster.subscribe("a"))
+
+    async def main() -> None:
+        async with app.test_client().request("/") as client:
+            await client.send_complete()
+            await client.receive()
+            await broadcaster.publish("a", "hello")
+            received.append(await client.receive())
+            await client.disconnect()
+        await broadcaster.close()
+
+    threads = [threading.Thread(target=asyncio.run, args=(main(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    asyncio.run(main())
+    assert [b"data: hello" in chunk for chunk in received] == [True] * 4
