@@ -31,6 +31,10 @@ from quartpatterns.subclassing import FaithfulQuart
 
 __all__ = ["main"]
 
+COLUMNS = (
+    *("application", "KiB each", "tasks each", "event CPU, ms"),
+    *("event p50, ms", "event p99, ms", "end, s"),
+)
 KINDS = ("server alone", "Quart", "FaithfulQuart")
 REQUEST = (
     b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
@@ -78,10 +82,11 @@ async def bare_application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def current_state() -> str:
-    """Return the memory of this process in bytes, and the number of its tasks."""
+    """Return the memory of this process in bytes, its tasks, and its CPU time in microseconds."""
+    cpu = int(time.process_time() * 1_000_000)
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return f"{pages * os.sysconf('SC_PAGE_SIZE')} {len(asyncio.all_tasks())}"
+    return f"{pages * os.sysconf('SC_PAGE_SIZE')} {len(asyncio.all_tasks())} {cpu}"
 
 
 class Clients:
@@ -139,17 +144,20 @@ def measure(kind: str, count: int, events: int) -> str:
         clients = Clients(port)
         clients.connect(100)  # so that modules and caches are there
         time.sleep(0.5)
-        memory, tasks = map(int, get(port, "/state").split())
+        memory, tasks, _ = map(int, get(port, "/state").split())
         clients.connect(count)
         time.sleep(1)
-        more_memory, more_tasks = map(int, get(port, "/state").split())
+        more_memory, more_tasks, _ = map(int, get(port, "/state").split())
+        cpu = int(get(port, "/state").split()[2])
         cells = [kind, f"{(more_memory - memory) / count / 1024:.1f}"]
         cells.append(f"{(more_tasks - tasks) / count:.2f}")
         if kind != "server alone":
             latencies = publish(port, clients, events)
+            cpu = int(get(port, "/state").split()[2]) - cpu
+            cells.append(f"{cpu / events / 1000:.0f}")
             cells += [f"{1000 * latencies[int(len(latencies) * part)]:.0f}" for part in (0.5, 0.99)]
             cells.append(f"{end(process.pid, clients):.2f}")
-    return f"| {' | '.join(cells + [''] * (6 - len(cells)))} |"
+    return f"| {' | '.join(cells + [''] * (len(COLUMNS) - len(cells)))} |"
 
 
 def publish(port: int, clients: Clients, events: int) -> list[float]:
@@ -194,9 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--streams", type=int, default=5000)
     parser.add_argument("--events", type=int, default=10)
     options = parser.parse_args(arguments)
-    head = "application | KiB each | tasks each | event p50, ms | event p99, ms | end, s"
-    print(f"{options.streams} event streams in one process of Hypercorn\n\n| {head} |")  # noqa: T201
-    print("| --- | --- | --- | --- | --- | --- |")  # noqa: T201
+    print(f"{options.streams} event streams in one process of Hypercorn\n")  # noqa: T201
+    print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")  # noqa: T201
     for kind in KINDS:
         print(measure(kind, options.streams, options.events), flush=True)  # noqa: T201
 
