@@ -180,7 +180,7 @@ class Broadcaster:
             # An id of something else: whatever came after it can't be known.
             position = MessageId(0, 0)
         hub = self._hubs.get()
-        subscription = Subscription(hub, topics, position, lost, self._options)
+        subscription = Subscription(hub.leave, topics, position, lost, self._options)
         hub.join(subscription)
         return subscription
 

@@ -86,7 +86,8 @@ class SteppedSource:
             awaited = loop.create_future()
             loop.call_soon(_set, awaited)
         self._awaited = awaited
-        awaited.add_done_callback(lambda _: wake())
+        waits: asyncio.Future[Any] = awaited
+        waits.add_done_callback(lambda _: wake())
         return WAIT
 
     async def _next(self) -> Any:

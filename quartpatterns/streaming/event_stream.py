@@ -1,5 +1,8 @@
 """A response that sends events while they happen."""
 
+# What an iterable of any kind yields is not known.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import asyncio
@@ -140,7 +143,7 @@ class EventStream(Response):
             on_disconnect,
         )
         body = _EventBody(_source(events), options)
-        super().__init__(body, status)
+        super().__init__(body, status)  # pyright: ignore[reportUnknownMemberType] (Quart's)
         if has_request_context():
             # request.accept_mimetypes would stay in memory for as long as the stream.
             accept = parse_accept_header(request.headers.get("Accept"), MIMEAccept)

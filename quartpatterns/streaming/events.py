@@ -75,7 +75,7 @@ class ServerSentEvent:
             raise ValueError(f"browsers ignore an id with a null character: {self.id!r}")
         retry: object = self.retry
         if retry is not None:
-            if isinstance(retry, bool) or not isinstance(retry, int):
+            if type(retry) is not int:
                 raise TypeError(f"retry must be an int or None, not {type(retry).__name__}")
             if retry < 0:
                 raise ValueError(f"retry must be 0 or more milliseconds, not {retry}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from quart import json
 
@@ -99,14 +99,6 @@ class SubscriptionOptions:
     slow: SlowPolicy
 
 
-class Hub(Protocol):
-    """What delivers messages to subscriptions on one event loop."""
-
-    def leave(self, subscription: Subscription) -> None:
-        """Remove a subscription."""
-        ...
-
-
 class Subscription(AsyncIterator[Message]):
     """The messages of some topics, from the call of ``subscribe()`` on.
 
@@ -123,7 +115,7 @@ class Subscription(AsyncIterator[Message]):
 
     def __init__(
         self,
-        hub: Hub,
+        leave: Callable[[Subscription], None],
         topics: tuple[str, ...],
         after: MessageId | None,
         lost: str | None,
@@ -137,7 +129,7 @@ class Subscription(AsyncIterator[Message]):
         self.lost = lost
         # Messages that arrive while older ones are read from the history; None: nothing is read.
         self.held: list[tuple[MessageId, Message]] | None = None
-        self._hub: Hub | None = hub
+        self._leave: Callable[[Subscription], None] | None = leave
         self._options = options
         # A list is much smaller than a deque if it is empty, and no slower if it is short.
         self._pending: list[Message] = []
@@ -212,7 +204,7 @@ class Subscription(AsyncIterator[Message]):
             return self._pending.pop(0)
         if self._error is not None:
             raise self._error
-        if self._hub is None:
+        if self._leave is None:
             raise StopAsyncIteration
         self._wake = wake
         return WAIT
@@ -233,13 +225,13 @@ class Subscription(AsyncIterator[Message]):
     @property
     def closed(self) -> bool:
         """Whether no more messages are added; those that wait can still be taken."""
-        return self._hub is None
+        return self._leave is None
 
     def close(self) -> None:
         """End the subscription. Messages that wait can still be taken."""
-        if self._hub is not None:
-            self._hub.leave(self)
-            self._hub = None
+        if self._leave is not None:
+            self._leave(self)
+            self._leave = None
             self._notify()
 
     async def aclose(self) -> None:
