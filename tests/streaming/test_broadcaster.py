@@ -78,6 +78,16 @@ async def test_publish(make: Make) -> None:
     assert broadcaster.subscribers == 3
 
 
+async def test_from_the_call_on(make: Make) -> None:
+    """What the process publishes right after subscribe() arrives, on topics that are new to it."""
+    broadcaster = make()
+    await broadcaster.publish("first", "connects")
+    for number in range(20):
+        subscription = broadcaster.subscribe(f"topic {number}")
+        await broadcaster.publish(f"topic {number}", str(number))
+        assert await take(subscription, 1) == [str(number)]
+
+
 async def test_nothing_is_lost_at_first(make: Make) -> None:
     """A subscriber that wants what is new is not told that something may be missing."""
     broadcaster = make(history=1)
