@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from contextvars import copy_context
 from time import monotonic
 
-from quartpatterns._shared.threads import ThreadIterator, run_step
+from quartpatterns._shared.threads import ThreadIterator, step_runner
 
 __all__ = ["coalesce"]
 
@@ -104,7 +104,7 @@ class _Buffer:
             if isinstance(chunks, AsyncIterable):
                 await self._fill_on_loop(chunks)
             else:
-                iterator = ThreadIterator(chunks, run_step, copy_context())
+                iterator = ThreadIterator(chunks, step_runner(), copy_context())
                 async with aclosing(iterator):
                     while await iterator.call(self._fill_in_thread):
                         await self._wait_for_room()

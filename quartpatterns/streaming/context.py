@@ -9,14 +9,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
-from functools import partial, wraps
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, overload
 
 from quart import (
     Quart,
     Response,
     after_this_request,
-    current_app,
     has_app_context,
     has_request_context,
 )
@@ -33,7 +32,7 @@ from quartpatterns._shared.send_timeout import (
     limit_sending,
 )
 from quartpatterns._shared.shutdown import outlive_sibling_workers
-from quartpatterns._shared.threads import iterate_in_threads
+from quartpatterns._shared.threads import iterate_in_threads, step_runner
 from quartpatterns.streaming.first_chunk import take_first_chunk_early
 from quartpatterns.streaming.iterators import iterate_in_context
 
@@ -43,20 +42,6 @@ P = ParamSpec("P")
 Chunk = TypeVar("Chunk", bound=str | bytes)
 
 _streaming = ContextVar("quartpatterns.streaming", default=False)
-
-
-class StreamDecorator(Protocol):
-    """What ``stream_with_context(send_timeout=...)`` returns."""
-
-    @overload
-    def __call__(
-        self, generator_or_function: AsyncIterable[Chunk] | Iterable[Chunk], /
-    ) -> AsyncGenerator[Chunk, None]: ...
-
-    @overload
-    def __call__(
-        self, generator_or_function: Callable[P, AsyncIterable[Chunk] | Iterable[Chunk]], /
-    ) -> Callable[P, AsyncGenerator[Chunk, None]]: ...
 
 
 @overload
@@ -73,11 +58,7 @@ def stream_with_context(
 ) -> Callable[P, AsyncGenerator[Chunk, None]]: ...
 
 
-@overload
-def stream_with_context(*, send_timeout: Seconds) -> StreamDecorator: ...
-
-
-def stream_with_context(generator_or_function: Any = None, *, send_timeout: Seconds = ...) -> Any:
+def stream_with_context(generator_or_function: Any, *, send_timeout: Seconds = ...) -> Any:
     """Keep the context of the view in a generator that runs after the view has returned.
 
     ``request``, ``session``, ``g`` (the same object), ``current_app`` and ``url_for`` work in
@@ -120,8 +101,6 @@ def stream_with_context(generator_or_function: Any = None, *, send_timeout: Seco
     """
     if send_timeout is not ...:
         send_timeout = configured_send_timeout({}, send_timeout)
-        if generator_or_function is None:
-            return partial(stream_with_context, send_timeout=send_timeout)
     if isinstance(generator_or_function, AsyncIterable | Iterable) or not callable(
         generator_or_function
     ):
@@ -145,7 +124,7 @@ def _stream(source: Any, send_timeout: Seconds) -> AsyncGenerator[Any, None]:
     if isinstance(source, AsyncIterable):
         chunks = iterate_in_context(source, context)
     elif isinstance(source, Iterable):
-        chunks = iterate_in_threads(source, current_app.sync_to_async, context)
+        chunks = iterate_in_threads(source, step_runner(), context)
     else:
         raise TypeError(
             "stream_with_context takes a generator or another iterable, or a function that"
