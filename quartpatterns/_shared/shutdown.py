@@ -74,6 +74,17 @@ class Shutdown:
         while self._callbacks:
             self._callbacks.pop()()
 
+    def add_callback(self, callback: Callable[[], object]) -> None:
+        """Call *callback* once when the server begins to stop; at once if it has."""
+        if self.started.is_set():
+            callback()
+        else:
+            self._callbacks.add(callback)
+
+    def remove_callback(self, callback: Callable[[], object]) -> None:
+        """Do not call *callback* any more."""
+        self._callbacks.discard(callback)
+
     @contextlib.contextmanager
     def calling(self, callback: Callable[[], object]) -> Generator[None]:
         """Call *callback* if the server begins to stop inside of this context."""

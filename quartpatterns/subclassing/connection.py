@@ -13,7 +13,6 @@ than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from contextvars import Context
 from functools import partial
 from typing import Any
@@ -24,7 +23,7 @@ from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.debug import traceback_response
 from quart.typing import ResponseTypes
 from quart.wrappers import Request, Websocket
-from quart.wrappers.response import DataBody, IterableBody
+from quart.wrappers.response import DataBody, IterableBody, ResponseBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
@@ -67,6 +66,21 @@ async def _handle_error(
     if app.debug and not app.testing and PRESERVE_CONTEXT not in scope:
         return await traceback_response(error)
     raise error
+
+
+class _Entered:
+    """Leaves a body that was entered before. An ``AsyncExitStack`` takes 1 KiB for each stream."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: ResponseBody) -> None:
+        self._body = body
+
+    async def __aenter__(self) -> None:
+        """Do nothing."""
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._body.__aexit__(*error)
 
 
 class ConnectionTimer:
@@ -226,8 +240,8 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             except (Exception, asyncio.CancelledError) as error:
                 await self._send_error(request, error, context, send)
                 return
-            async with AsyncExitStack() as stack:
-                stack.push_async_exit(body)  # type: ignore[type-var]  # Quart's types have no None
+            context = None
+            async with _Entered(body):
                 await self._send_start(response, send)
                 if first is not END:
                     await self._send_chunk(send, first)

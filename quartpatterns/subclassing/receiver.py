@@ -15,6 +15,7 @@ from hypercorn.typing import ASGIReceiveCallable
 from quart.wrappers import Request
 from werkzeug.exceptions import ClientDisconnected
 
+from quartpatterns._shared.untasked import UntaskedCoroutine
 from quartpatterns.subclassing.body import FaithfulBody
 
 __all__ = ["Receiver"]
@@ -26,8 +27,8 @@ BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "TRACE"})
 class Receiver:
     """Receives the messages of one request.
 
-    The task that reads the body receives the messages itself. While no task reads, a task of this
-    class can watch for the client's disconnection. Both can exist at the same time, and a lock
+    The task that reads the body receives the messages itself. While no task reads, a coroutine of
+    this class can watch for the client's disconnection. Both can exist at the same time, and a lock
     ensures that only one receives.
 
     Arguments:
@@ -40,7 +41,7 @@ class Receiver:
     disconnected = False
     complete = False
     _lock: asyncio.Lock | None = None
-    _watcher: asyncio.Task[None] | None = None
+    _watcher: asyncio.Task[None] | UntaskedCoroutine | None = None
     _has_body: bool | None = None
 
     def __init__(
@@ -117,9 +118,12 @@ class Receiver:
         return (body.received, body.complete) if isinstance(body, FaithfulBody) else (0, False)
 
     def watch(self) -> None:
-        """Start the task that watches for the client's disconnection."""
+        """Start the coroutine that watches for the client's disconnection."""
         if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch())
+            # Hypercorn's receive() needs no task. A middleware's can need one.
+            untasked = getattr(self._receive, "__func__", None) is asyncio.Queue.get
+            watcher = UntaskedCoroutine if untasked else asyncio.create_task
+            self._watcher = watcher(self._watch())
 
     async def _watch(self) -> None:
         try:
@@ -128,7 +132,7 @@ class Receiver:
                     await self.body.wait_for_change()
                 await self._receive_one()
         except Exception as error:
-            # An error of the server's receive() ends the request, not only this task.
+            # An error of the server's receive() ends the request, not only this coroutine.
             self._abort(error)
 
     def discard(self) -> None:
@@ -158,12 +162,14 @@ class Receiver:
 
     @property
     def watching(self) -> bool:
-        """Whether the watching task was started."""
+        """Whether the watching coroutine was started."""
         return self._watcher is not None
 
     async def stop(self) -> None:
-        """End the watching task."""
-        if self._watcher is not None:
+        """End the watching coroutine."""
+        if isinstance(self._watcher, UntaskedCoroutine):
+            await self._watcher.stop()
+        elif self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
 

@@ -15,6 +15,12 @@ SETTINGS = Declarations(
             " limit.",
             unit="seconds",
         ),
+        "BROADCASTER_REDIS_URL": Setting(
+            str | None,
+            None,
+            "The Redis or Valkey that connects the broadcasters of all processes, such as"
+            " `redis://localhost:6379/0`. Without it messages stay in their process.",
+        ),
     },
-    prefixes=("STREAM_SEND_",),
+    prefixes=("STREAM_SEND_", "BROADCASTER_"),
 )

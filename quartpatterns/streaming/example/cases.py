@@ -66,5 +66,16 @@ CASES = (
         Step("/visits", query={"user": "<Grace>"}),
         checks=("ST-3", "ST-4"),
     ),
+    Case("feed", Step("/feed", compare="html"), checks=("ST-8",)),
+    Case(
+        "feed, publish",
+        Step("/feed", method="POST", form={"text": "hello"}),
+        Step("/feed", method="POST", form={"text": " <b>two</b>\r\nlines "}),
+        checks=("ST-8",),
+    ),
+    Case("feed, publish nothing", Step("/feed", method="POST", form={"text": " "})),
+    Case("feed, publish too much", Step("/feed", method="POST", form={"text": "x" * 201})),
+    Case("feed, no form", Step("/feed", method="POST")),
+    Case("feed, events, HEAD", Step("/feed/events", method="HEAD"), checks=("ST-8",)),
     Case("visits, HEAD", Step("/visits", method="HEAD"), checks=("ST-4",)),
 )

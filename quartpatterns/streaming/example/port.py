@@ -7,9 +7,16 @@ from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from typing import Any
 
 from markupsafe import escape
-from quart import abort, g, render_template, request, session
+from quart import Response, abort, g, redirect, render_template, request, session, url_for
 
-from quartpatterns.streaming import coalesce, stream_template, stream_with_context
+from quartpatterns.streaming import (
+    Broadcaster,
+    EventStream,
+    coalesce,
+    last_event_id,
+    stream_template,
+    stream_with_context,
+)
 from quartpatterns.subclassing import FaithfulQuart
 
 MOST_ROWS = 10_000_000
@@ -19,10 +26,14 @@ Streamed = Any  # Quart takes asynchronous generators from views; its types leav
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """The application, with ``TIMELINE_PAUSE`` in seconds among its settings."""
+    """The application, with ``TIMELINE_PAUSE`` in seconds among its settings.
+
+    With ``REDIS_URL``, its feed reaches the clients of all processes.
+    """
     app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev", TIMELINE_PAUSE=0.1)
     app.config.from_mapping(config or {})
+    broadcaster = Broadcaster(app, redis_url=app.config.get("REDIS_URL"), name="streaming-example")
 
     def wanted_rows() -> int:
         rows = request.args.get("rows", "1000")
@@ -95,5 +106,23 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
             yield f"this is visit {session['visits']}.</p>"
 
         return stream_with_context(generate())
+
+    @app.get("/feed")
+    async def feed() -> str:
+        return await render_template("feed.html")
+
+    @app.post("/feed")
+    async def publish() -> Any:
+        text = (await request.form).get("text", "").strip()
+        if not text or len(text) > 200:
+            abort(400, "text has 1 to 200 characters")
+        await broadcaster.publish("feed", text)
+        return redirect(url_for("feed"), 303)
+
+    @app.get("/feed/events")
+    async def feed_events() -> Response:
+        # A browser that has given up names its last event in the URL.
+        after = last_event_id() or request.args.get("after")
+        return EventStream(broadcaster.subscribe("feed", after=after, lost="lost"), retry=1000)
 
     return app
