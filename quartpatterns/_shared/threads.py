@@ -25,6 +25,7 @@ from concurrent.futures import Executor
 from contextlib import aclosing, suppress
 from contextvars import Context, copy_context
 from threading import Lock, Thread
+from types import GeneratorType
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
@@ -204,6 +205,8 @@ class ThreadIterator(AsyncIterator[T]):
 
     async def aclose(self) -> None:
         """Close the iterator and its iterable, if they can be closed."""
+        if isinstance(self._source, GeneratorType) and self._source.gi_frame is None:
+            return  # It has ended, and a thread is not needed.
         if hasattr(self._source, "close") or hasattr(self._iterator, "close"):
             await self.call(self._close)
 

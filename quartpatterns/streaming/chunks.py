@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing, suppress
 from contextvars import copy_context
+from functools import partial
+from threading import Lock
 from time import monotonic
 
 from quartpatterns._shared.threads import ThreadIterator, run_sync
@@ -17,7 +19,7 @@ Chunks = AsyncIterable[str | bytes] | Iterable[str | bytes]
 
 
 def coalesce(
-    chunks: Chunks, *, size: int = 16_384, delay: float = 0.05
+    chunks: Chunks, *, size: int = 16_384, delay: float = 0.05, read_ahead: int | None = None
 ) -> AsyncGenerator[bytes, None]:
     """Join small *chunks* until they fill *size*, or until the first has waited for *delay*.
 
@@ -35,8 +37,8 @@ def coalesce(
 
             return stream_with_context(coalesce(generate())), {"Content-Type": "text/csv"}
 
-    At most *size* and one chunk are read ahead of a slow client. An exception of the iterable is
-    raised after the chunks that came before it. Closing the generator closes the iterable.
+    At most *read_ahead* and one chunk are read ahead of a slow client. An exception of the iterable
+    is raised after the chunks that came before it. Closing the generator closes the iterable.
 
     .. versionadded:: 0.1
 
@@ -44,26 +46,32 @@ def coalesce(
         chunks: A synchronous or asynchronous iterable of str or bytes; str is encoded as UTF-8.
         size: The most bytes in a joined chunk. A chunk that is longer is passed on unchanged.
         delay: The seconds that a chunk can be held back for others to join it.
+        read_ahead: The most bytes that are read before the client takes them; by default *size*.
+            The iterable, and what it holds, is closed as soon as its rest fits.
 
     Raises:
-        ValueError: *size* is less than 1, or *delay* is less than 0.
+        ValueError: *size* is less than 1, *delay* less than 0, or *read_ahead* less than *size*.
     """
     if size < 1:
         raise ValueError(f"size must be a number of bytes, 1 or more, not {size}")
     if not delay >= 0:
         raise ValueError(f"delay must be a number of seconds, 0 or more, not {delay}")
-    return _coalesce(chunks, size, delay)
+    if read_ahead is not None and read_ahead < size:
+        raise ValueError(f"read_ahead must be a number of bytes, {size} or more, not {read_ahead}")
+    return _coalesce(chunks, size, delay, size if read_ahead is None else read_ahead)
 
 
-async def _coalesce(chunks: Chunks, size: int, delay: float) -> AsyncGenerator[bytes, None]:
-    buffer = _Buffer(size)
+async def _coalesce(
+    chunks: Chunks, size: int, delay: float, read_ahead: int
+) -> AsyncGenerator[bytes, None]:
+    buffer = _Buffer(size, read_ahead)
     reader = asyncio.create_task(buffer.fill(chunks))
     try:
         while await buffer.wait_for_data(delay):
             yield buffer.take()
     finally:
         finished = reader.done()
-        buffer.closed = True
+        buffer.close()
         reader.cancel()
         await asyncio.wait([reader])
         if finished or not reader.cancelled():
@@ -73,26 +81,34 @@ async def _coalesce(chunks: Chunks, size: int, delay: float) -> AsyncGenerator[b
 class _Buffer:
     """A buffer between one reader of the source, a task or a thread, and one consumer.
 
-    It needs no lock. Each attribute is written by one side only, except ``waiting``: the consumer
-    sets it and then looks for chunks once more, and the reader adds a chunk and then looks at
-    it. So at least one of them notices the other.
+    The reader collects chunks in ``pending``, and joins them as soon as no more fit together. The
+    consumer takes what is joined; if it has waited for long enough, it takes what is pending.
+
+    Most steps need no lock. The consumer sets ``attention`` and then looks for chunks once more;
+    the reader adds a chunk and then looks at ``attention``. So at least one notices the other.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, read_ahead: int) -> None:
         self.size = size
-        self.chunks: deque[tuple[float, bytes]] = deque()  # with the time of arrival
-        self.received = 0
+        self.read_ahead = read_ahead
+        self.pending: deque[bytes] = deque()
+        self.length = 0  # The reader's: of the pending chunks, also of those that were taken.
+        self.joined: deque[bytes] = deque()
+        self.received = 0  # The bytes that were joined, and those of them that were taken.
         self.taken = 0
-        self.waiting = False  # The consumer waits for the first chunk.
+        self.joining = Lock()  # Only one side takes pending chunks.
+        self.since = 0.0  # The consumer's: when the first of the pending chunks may have come.
+        self.attention = False  # The consumer waits for a chunk, or has closed the buffer.
         self.ended = False
         self.closed = False
         self.changed = asyncio.Event()
         self.emptied = asyncio.Event()
-        self.loop = asyncio.get_running_loop()
+        self.notify: Callable[[], object] = self.changed.set
 
     @property
     def full(self) -> bool:
-        return self.received - self.taken >= self.size
+        """Whether there is no room for more joined chunks; the pending ones have their own."""
+        return self.received - self.taken > self.read_ahead - self.size
 
     async def fill(self, chunks: Chunks) -> None:
         """Read all of *chunks*, and pause whenever the buffer is full."""
@@ -100,9 +116,11 @@ class _Buffer:
             if isinstance(chunks, AsyncIterable):
                 await self._fill_on_loop(chunks)
             else:
+                loop = asyncio.get_running_loop()
+                self.notify = partial(loop.call_soon_threadsafe, self.changed.set)
                 iterator = ThreadIterator(chunks, run_sync, copy_context())
                 async with aclosing(iterator):
-                    while await iterator.call(self._fill_in_thread):
+                    while await iterator.call(self._add):
                         await self._wait_for_room()
         finally:
             self.ended = True
@@ -112,30 +130,49 @@ class _Buffer:
         iterator = aiter(chunks)
         try:
             async for chunk in iterator:
-                self._put(chunk)
-                if self.full:
+                if self._add((chunk,)):
                     await self._wait_for_room()
         finally:
             if close := getattr(iterator, "aclose", None):
                 await close()
 
-    def _fill_in_thread(self, iterator: Iterator[str | bytes]) -> bool:
-        """Read until the buffer is full, and return whether there is more to read."""
-        for chunk in iterator:
-            self._put(chunk)
+    def _add(self, chunks: Iterable[str | bytes]) -> bool:
+        """Read *chunks* until the buffer is full or closed, and return whether it is."""
+        # A chunk is often the row of a table: more calls here would cost as much as the row.
+        size, length, append = self.size, self.length, self.pending.append
+        for chunk in chunks:
+            data = chunk.encode() if isinstance(chunk, str) else chunk
+            if not (count := len(data)):
+                continue
+            joined = False
+            if (length := length + count) > size:
+                joined = self._join()
+                length = count
+            append(data)
+            if length >= size:
+                joined = self._join()
+                length = 0
+            if self.attention:
+                self.attention = False
+                self.notify()
+            elif not joined:
+                continue
             if self.full or self.closed:
+                self.length = length
                 return True
+        self.length = length
         return False
 
-    def _put(self, chunk: str | bytes) -> None:
-        data = chunk.encode() if isinstance(chunk, str) else chunk
+    def _join(self) -> bool:
+        with self.joining:
+            data = b"".join(self.pending)
+            self.pending.clear()
         if not data:
-            return
-        self.chunks.append((monotonic(), data))
+            return False
         self.received += len(data)
-        if self.waiting or self.full:
-            self.waiting = False
-            self.loop.call_soon_threadsafe(self.changed.set)
+        self.joined.append(data)
+        self.notify()
+        return True
 
     async def _wait_for_room(self) -> None:
         while self.full:
@@ -144,27 +181,32 @@ class _Buffer:
 
     async def wait_for_data(self, delay: float) -> bool:
         """Wait until chunks have to be taken; return False if there are no more."""
-        while not (self.full or self.ended):
+        while not (self.joined or self.ended):
             self.changed.clear()
-            self.waiting = not self.chunks
-            if self.waiting and not self.chunks:
-                await self.changed.wait()
-            elif self.chunks:
-                seconds = self.chunks[0][0] + delay - monotonic()
-                if seconds <= 0:
-                    break
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await self.changed.wait()
-        return bool(self.chunks)
+            if not self.pending:
+                self.attention = True
+                if not (self.pending or self.joined):
+                    await self.changed.wait()
+                    self.since = monotonic()
+                continue
+            seconds = self.since + delay - monotonic()
+            if seconds <= 0:
+                break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.changed.wait()
+        return bool(self.joined or self.pending)
 
     def take(self) -> bytes:
-        """Remove the oldest chunks, as many as fit together but at least one, and join them."""
-        parts = [self.chunks.popleft()[1]]
-        length = len(parts[0])
-        while self.chunks and length + len(self.chunks[0][1]) <= self.size:
-            parts.append(self.chunks.popleft()[1])
-            length += len(parts[-1])
-        self.taken += length
-        self.emptied.set()
-        return b"".join(parts)
+        """Remove and return the oldest chunks that were joined, or else all that are pending."""
+        self.since = monotonic()
+        with self.joining:
+            if self.joined:
+                data = self.joined.popleft()
+                self.taken += len(data)
+                self.emptied.set()
+                return data
+            return b"".join([self.pending.popleft() for _ in range(len(self.pending))])
+
+    def close(self) -> None:
+        self.closed = self.attention = True
