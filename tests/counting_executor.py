@@ -21,8 +21,9 @@ class CountingExecutor(ThreadPoolExecutor):
 
 
 @pytest.fixture
-async def counting_executor() -> AsyncIterator[CountingExecutor]:
-    """The default executor of the event loop of this test."""
+async def counting_executor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CountingExecutor]:
+    """The threads for short work, and the default executor of the event loop of this test."""
     with CountingExecutor(2) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
+        monkeypatch.setattr("quartpatterns._shared.threads._work_threads.get", lambda: threads)
         yield threads

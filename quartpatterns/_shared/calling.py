@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from quart import Quart, current_app, has_app_context
 
-from quartpatterns._shared.threads import callable_for_thread, run_sync
+from quartpatterns._shared.threads import callable_for_thread, to_thread
 
 __all__ = ["call", "call_inline", "is_async", "mark_async", "maybe_await", "signal_wrapper"]
 
@@ -57,8 +57,12 @@ async def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> An
     """
     if is_async(function):
         return await function(*args, **kwargs)
-    in_thread: Any = current_app.ensure_async if has_app_context() else run_sync
-    return await maybe_await(await in_thread(callable_for_thread(function))(*args, **kwargs))
+    called: Any = callable_for_thread(function)
+    if has_app_context():
+        result = await current_app.ensure_async(called)(*args, **kwargs)
+    else:
+        result = await to_thread(called, *args, **kwargs)
+    return await maybe_await(result)
 
 
 @overload

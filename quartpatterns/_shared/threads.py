@@ -5,6 +5,11 @@ A thread passes its result to the event loop through a future. A future can't ho
 future is never done, and the task that awaits it waits for ever. So this package runs functions in
 threads only through :func:`call_in_thread`. It raises ``RuntimeError`` instead, as a coroutine does
 (:pep:`479`).
+
+Which threads: synchronous views and hooks run in the threads of the application, or in asyncio's
+default ones. What would wait behind them has threads of its own, which end with the event loop: the
+short work of this package, such as reading a file (:func:`run_sync`), and the steps of generators
+(:func:`run_step`).
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -21,20 +27,26 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from contextvars import Context, copy_context
+from functools import partial
 from threading import Lock, Thread
 from types import GeneratorType
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
+
+from quartpatterns._shared.loop_bound import LoopBound
 
 __all__ = [
+    "DEFAULT_THREADS",
     "ThreadIterator",
     "call_in_new_thread",
     "call_in_thread",
     "error_for_future",
     "callable_for_thread",
     "iterate_in_threads",
+    "run_step",
     "run_sync",
     "to_thread",
 ]
@@ -42,6 +54,9 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 ToAsync = Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]
+
+DEFAULT_THREADS = 40
+"""The number of threads for synchronous code that may wait, as in AnyIO and Starlette."""
 
 _END: Any = object()
 
@@ -71,7 +86,7 @@ def callable_for_thread(function: Callable[..., Any]) -> Callable[..., Any]:
             result = function(*args, **kwargs)
         except StopIteration as error:
             raise error_for_future(error) from error
-        return iterate_in_threads(result, run_sync) if inspect.isgenerator(result) else result
+        return iterate_in_threads(result, run_step) if inspect.isgenerator(result) else result
 
     return wrapper
 
@@ -90,7 +105,7 @@ async def call_in_thread(
     Raises:
         RuntimeError: It raised ``StopIteration``.
     """
-    call = functools.partial(_call, copy_context(), function, args, kwargs)
+    call = partial(_call, copy_context(), function, args, kwargs)
     return await asyncio.get_running_loop().run_in_executor(executor, call)
 
 
@@ -114,9 +129,9 @@ async def call_in_new_thread(function: Callable[[], T], *, name: str) -> T:
 
     def run() -> None:
         try:
-            deliver = functools.partial(_set_result, future, context.run(function))
+            deliver = partial(_set_result, future, context.run(function))
         except BaseException as error:
-            deliver = functools.partial(_set_error, future, error_for_future(error))
+            deliver = partial(_set_error, future, error_for_future(error))
         with suppress(RuntimeError):  # The loop is closed: nobody waits.
             loop.call_soon_threadsafe(deliver)
 
@@ -153,18 +168,61 @@ def to_thread(
 
 
 def run_sync(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """Return a function that calls *function* in a thread.
+    """Return a function that calls *function* in a thread for short work.
 
-    It replaces :func:`quart.utils.run_sync`: ``StopIteration`` becomes ``RuntimeError``, and all
-    steps of a generator run in one context.
+    It is for this package's own work that ends soon, such as reading a file. Code of the user can
+    wait for a long time: it runs in the threads of the application, or through :func:`to_thread`.
+    All steps of a generator run in one context.
     """
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        result = await call_in_thread(None, function, *args, **kwargs)
-        return iterate_in_threads(result, run_sync) if inspect.isgenerator(result) else result
+        result = await call_in_thread(_work_threads.get(), function, *args, **kwargs)
+        return iterate_in_threads(result, run_step) if inspect.isgenerator(result) else result
 
     return wrapper
+
+
+def run_step(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return a function that calls *function*, a step of a generator, in a thread for steps.
+
+    A slow stream needs a thread for every step. Here they take none from a synchronous view.
+    """
+
+    @functools.wraps(function)
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await call_in_thread(_step_threads.get(), function, *args, **kwargs)
+
+    return wrapper
+
+
+class _LoopThreads:
+    """Threads that end with the event loop.
+
+    While the loop ends, what still has to be closed uses the default threads of asyncio: they end
+    last.
+
+    Arguments:
+        size: The number of threads.
+        name: The beginning of their names.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._bound = LoopBound(partial(ThreadPoolExecutor, size, name), self._close)
+        self._ended: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+    def get(self) -> Executor | None:
+        if asyncio.get_running_loop() in self._ended:
+            return None
+        return self._bound.get()
+
+    async def _close(self, executor: ThreadPoolExecutor) -> None:
+        self._ended.add(asyncio.get_running_loop())
+        executor.shutdown(wait=False)
+
+
+_work_threads = _LoopThreads(min(32, (os.cpu_count() or 1) + 4), "quartpatterns-work")
+_step_threads = _LoopThreads(DEFAULT_THREADS, "quartpatterns-steps")
 
 
 class ThreadIterator(AsyncIterator[T]):
@@ -178,7 +236,7 @@ class ThreadIterator(AsyncIterator[T]):
 
     Arguments:
         source: The iterable.
-        to_async: Returns a function that runs its argument in a thread, as :func:`run_sync` does.
+        to_async: Returns a function that runs its argument in a thread, as :func:`run_step` does.
         context: The context of all calls; by default a copy of the context of the first call.
     """
 

@@ -11,9 +11,12 @@ from functools import partial
 from threading import Lock
 from time import monotonic
 
-from quartpatterns._shared.threads import ThreadIterator, run_sync
+from quartpatterns._shared.threads import ThreadIterator, run_step
 
 __all__ = ["coalesce"]
+
+# Seconds in which one call reads in a thread, if no step takes longer.
+HOLD = 0.02
 
 Chunks = AsyncIterable[str | bytes] | Iterable[str | bytes]
 
@@ -25,7 +28,8 @@ def coalesce(
 
     Each chunk of a response costs work in the server and some bytes on the wire. Rows of a table
     are small: joined, they are sent many times faster, and the first is still sent at once. A
-    synchronous iterable is read in a thread, many items at a time:
+    synchronous iterable is read in a thread, many items at a time, and a slow one holds the thread
+    for one item at a time:
 
     .. code-block:: python
 
@@ -98,9 +102,10 @@ class _Buffer:
         self.taken = 0
         self.joining = Lock()  # Only one side takes pending chunks.
         self.since = 0.0  # The consumer's: when the first of the pending chunks may have come.
-        self.attention = False  # The consumer waits for a chunk, or has closed the buffer.
-        self.ended = False
+        self.attention = False  # The reader has to look: the consumer waits, or one of these:
+        self.held = False  # The thread of the reader was held for long enough.
         self.closed = False
+        self.ended = False
         self.changed = asyncio.Event()
         self.emptied = asyncio.Event()
         self.notify: Callable[[], object] = self.changed.set
@@ -118,9 +123,9 @@ class _Buffer:
             else:
                 loop = asyncio.get_running_loop()
                 self.notify = partial(loop.call_soon_threadsafe, self.changed.set)
-                iterator = ThreadIterator(chunks, run_sync, copy_context())
+                iterator = ThreadIterator(chunks, run_step, copy_context())
                 async with aclosing(iterator):
-                    while await iterator.call(self._add):
+                    while await self._read_in_thread(iterator):
                         await self._wait_for_room()
         finally:
             self.ended = True
@@ -136,8 +141,25 @@ class _Buffer:
             if close := getattr(iterator, "aclose", None):
                 await close()
 
+    async def _read_in_thread(self, iterator: ThreadIterator[str | bytes]) -> bool:
+        """Read until the buffer is full, and return whether there is more to read.
+
+        The thread is also given back when :data:`HOLD` is over, so that a slow source holds it
+        for one step, and not for the whole stream.
+        """
+        self.held = False
+        timer = asyncio.get_running_loop().call_later(HOLD, self._release_thread)
+        try:
+            more: bool = await iterator.call(self._add)
+            return more
+        finally:
+            timer.cancel()
+
+    def _release_thread(self) -> None:
+        self.held = self.attention = True
+
     def _add(self, chunks: Iterable[str | bytes]) -> bool:
-        """Read *chunks* until the buffer is full or closed, and return whether it is."""
+        """Read *chunks* until there is a reason to pause, and return whether there is one."""
         # A chunk is often the row of a table: more calls here would cost as much as the row.
         size, length, append = self.size, self.length, self.pending.append
         for chunk in chunks:
@@ -157,7 +179,7 @@ class _Buffer:
                 self.notify()
             elif not joined:
                 continue
-            if self.full or self.closed:
+            if self.full or self.held or self.closed:
                 self.length = length
                 return True
         self.length = length
