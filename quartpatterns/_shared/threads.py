@@ -188,12 +188,11 @@ def run_step(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
     A slow stream needs a thread for every step. Here they take none from a synchronous view.
     """
+    return partial(_run_step, function)
 
-    @functools.wraps(function)
-    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await call_in_thread(_step_threads.get(), function, *args, **kwargs)
 
-    return wrapper
+async def _run_step(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    return await call_in_thread(_step_threads.get(), function, *args, **kwargs)
 
 
 class _LoopThreads:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from contextvars import copy_context
 from functools import partial
 from threading import Lock
@@ -74,10 +74,10 @@ async def _coalesce(
         while await buffer.wait_for_data(delay):
             yield buffer.take()
     finally:
-        finished = reader.done()
-        buffer.close()
-        reader.cancel()
-        await asyncio.wait([reader])
+        if not (finished := reader.done()):
+            buffer.close()
+            reader.cancel()
+            await asyncio.wait([reader])
         if finished or not reader.cancelled():
             reader.result()  # raises the exception of the iterable
 
@@ -101,7 +101,7 @@ class _Buffer:
         self.received = 0  # The bytes that were joined, and those of them that were taken.
         self.taken = 0
         self.joining = Lock()  # Only one side takes pending chunks.
-        self.since = 0.0  # The consumer's: when the first of the pending chunks may have come.
+        self.since = monotonic()  # The consumer's: no pending chunk has come earlier.
         self.attention = False  # The reader has to look: the consumer waits, or one of these:
         self.held = False  # The thread of the reader was held for long enough.
         self.closed = False
@@ -205,18 +205,18 @@ class _Buffer:
         """Wait until chunks have to be taken; return False if there are no more."""
         while not (self.joined or self.ended):
             self.changed.clear()
-            if not self.pending:
+            if (seconds := self.since + delay - monotonic()) > 0:
+                # Without asking for attention: to wake up costs more than to read many chunks.
+                timer = asyncio.get_running_loop().call_later(seconds, self.changed.set)
+                await self.changed.wait()
+                timer.cancel()
+            elif self.pending:
+                break
+            else:
                 self.attention = True
-                if not (self.pending or self.joined):
+                if not self.pending:
                     await self.changed.wait()
                     self.since = monotonic()
-                continue
-            seconds = self.since + delay - monotonic()
-            if seconds <= 0:
-                break
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self.changed.wait()
         return bool(self.joined or self.pending)
 
     def take(self) -> bytes:

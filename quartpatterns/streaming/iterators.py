@@ -6,7 +6,6 @@ that asks for the item. The functions here give it one.
 
 from __future__ import annotations
 
-import asyncio
 import types
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Generator
 from contextvars import Context
@@ -20,11 +19,18 @@ _END: Any = object()
 
 
 @types.coroutine
-def await_in_context(context: Context, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+def await_in_context(
+    context: Context, coroutine: Coroutine[Any, Any, T], *, pause: bool = False
+) -> Generator[Any, Any, T]:
     """Await *coroutine* so that all of its code runs in *context*.
 
     It stays in the task that awaits it, so that cancellation and time limits reach it. A task
     with a context of its own would be another task.
+
+    Arguments:
+        context: The context.
+        coroutine: The coroutine.
+        pause: Whether to let other tasks run if the coroutine does not wait.
     """
     resume: Callable[[Any], Any] = coroutine.send
     value: Any = None
@@ -34,7 +40,10 @@ def await_in_context(context: Context, coroutine: Coroutine[Any, Any, T]) -> Gen
                 future = context.run(resume, value)
             except StopIteration as end:
                 result: T = end.value
+                if pause:
+                    yield  # what asyncio.sleep(0) does
                 return result
+            pause = False
             try:
                 resume, value = coroutine.send, (yield future)
             except BaseException as error:  # such as a cancellation
@@ -54,10 +63,9 @@ async def iterate_in_context(source: AsyncIterable[T], context: Context) -> Asyn
             return _END
 
     try:
-        while (item := await await_in_context(context, step())) is not _END:
+        # A source that never waits would block the event loop.
+        while (item := await await_in_context(context, step(), pause=True)) is not _END:
             yield item
-            # A source that never waits would block the event loop.
-            await asyncio.sleep(0)
     finally:
         if close := getattr(iterator, "aclose", None):
             await await_in_context(context, close())

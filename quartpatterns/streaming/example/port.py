@@ -47,7 +47,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
             for row in iter_all_rows(rows):
                 yield f"{','.join(row)}\n"
 
-        return stream_with_context(coalesce(generate())), {"Content-Type": "text/csv"}
+        chunks = coalesce(generate(), size=65_536)
+        return stream_with_context(chunks), {"Content-Type": "text/csv"}
 
     @app.get("/my-large-page.html")
     async def my_large_page() -> Streamed:
