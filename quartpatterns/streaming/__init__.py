@@ -11,8 +11,10 @@ Wrap the generator, or decorate the function, and return the result from the vie
         return await stream_template("timeline.html", events=events())
 """
 
+from quartpatterns._shared.settings_of.streaming import SETTINGS
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.context import stream_with_context
+from quartpatterns.streaming.exports import csv_response, ndjson_response
 from quartpatterns.streaming.shutdown import (
     finish_requests,
     is_shutting_down,
@@ -22,9 +24,12 @@ from quartpatterns.streaming.shutdown import (
 from quartpatterns.streaming.template import stream_template, stream_template_string
 
 __all__ = [
+    "SETTINGS",
     "coalesce",
+    "csv_response",
     "finish_requests",
     "is_shutting_down",
+    "ndjson_response",
     "stream_template",
     "stream_template_string",
     "stream_with_context",

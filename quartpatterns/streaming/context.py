@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar, overload
+from functools import partial, wraps
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from quart import (
     Quart,
@@ -23,7 +23,14 @@ from quart import (
 from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
+from quart.wrappers.response import IterableBody, ResponseBody
 
+from quartpatterns._shared.send_timeout import (
+    Seconds,
+    SendTimeout,
+    configured_send_timeout,
+    limit_sending,
+)
 from quartpatterns._shared.shutdown import outlive_sibling_workers
 from quartpatterns._shared.threads import iterate_in_threads
 from quartpatterns.streaming.iterators import await_in_context, iterate_in_context
@@ -36,19 +43,39 @@ Chunk = TypeVar("Chunk", bound=str | bytes)
 _streaming = ContextVar("quartpatterns.streaming", default=False)
 
 
+class StreamDecorator(Protocol):
+    """What ``stream_with_context(send_timeout=...)`` returns."""
+
+    @overload
+    def __call__(
+        self, generator_or_function: AsyncIterable[Chunk] | Iterable[Chunk], /
+    ) -> AsyncGenerator[Chunk, None]: ...
+
+    @overload
+    def __call__(
+        self, generator_or_function: Callable[P, AsyncIterable[Chunk] | Iterable[Chunk]], /
+    ) -> Callable[P, AsyncGenerator[Chunk, None]]: ...
+
+
 @overload
 def stream_with_context(
-    generator_or_function: AsyncIterable[Chunk] | Iterable[Chunk],
+    generator_or_function: AsyncIterable[Chunk] | Iterable[Chunk], *, send_timeout: Seconds = ...
 ) -> AsyncGenerator[Chunk, None]: ...
 
 
 @overload
 def stream_with_context(
     generator_or_function: Callable[P, AsyncIterable[Chunk] | Iterable[Chunk]],
+    *,
+    send_timeout: Seconds = ...,
 ) -> Callable[P, AsyncGenerator[Chunk, None]]: ...
 
 
-def stream_with_context(generator_or_function: Any) -> Any:
+@overload
+def stream_with_context(*, send_timeout: Seconds) -> StreamDecorator: ...
+
+
+def stream_with_context(generator_or_function: Any = None, *, send_timeout: Seconds = ...) -> Any:
     """Keep the context of the view in a generator that runs after the view has returned.
 
     ``request``, ``session``, ``g`` (the same object), ``current_app`` and ``url_for`` work in
@@ -67,8 +94,8 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
             return generate()
 
-    A synchronous generator runs in threads. The generator is closed when the client disconnects
-    and when the server stops.
+    A synchronous generator runs in threads. The generator is closed when the client disconnects,
+    when it takes nothing for a minute, and when the server stops.
 
     ``RESPONSE_TIMEOUT`` does not limit the response, unless the view sets its ``timeout``. The
     generator does not run for ``HEAD``. When the stream ends, the teardown functions run a second
@@ -80,24 +107,32 @@ def stream_with_context(generator_or_function: Any) -> Any:
     Arguments:
         generator_or_function: A generator or another iterable, or a function that returns one.
             The context is that of the call.
+        send_timeout: The seconds after which a client that takes nothing is cut off; by default
+            the setting ``STREAM_SEND_TIMEOUT``, one minute. ``None`` means no limit. A view can
+            also set the attribute ``send_timeout`` of its response.
 
     Raises:
         RuntimeError: There is no current context.
+        SettingError: The limit is invalid.
         TypeError: The argument, or the result of the function, can't be iterated over.
     """
+    if send_timeout is not ...:
+        send_timeout = configured_send_timeout({}, send_timeout)
+        if generator_or_function is None:
+            return partial(stream_with_context, send_timeout=send_timeout)
     if isinstance(generator_or_function, AsyncIterable | Iterable) or not callable(
         generator_or_function
     ):
-        return _stream(generator_or_function)
+        return _stream(generator_or_function, send_timeout)
 
     @wraps(generator_or_function)
     def decorated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        return _stream(generator_or_function(*args, **kwargs))
+        return _stream(generator_or_function(*args, **kwargs), send_timeout)
 
     return decorated
 
 
-def _stream(source: Any) -> AsyncGenerator[Any, None]:
+def _stream(source: Any, send_timeout: Seconds) -> AsyncGenerator[Any, None]:
     if not has_app_context():
         raise RuntimeError(
             "stream_with_context keeps the current context: call it in a view function, or in"
@@ -116,9 +151,19 @@ def _stream(source: Any) -> AsyncGenerator[Any, None]:
         )
     if not has_request_context():
         return chunks
-    request_stream = _RequestStream(context, request_ctx.app, request_ctx.request)
+    request_stream = _RequestStream(context, request_ctx.app, request_ctx.request, send_timeout)
     after_this_request(request_stream.prepare_response)
     return request_stream.iterate(chunks)
+
+
+class _LimitedBody(IterableBody):
+    """A body of which each item has to be taken in time."""
+
+
+async def _limit_sending(body: ResponseBody, limit: SendTimeout) -> AsyncGenerator[Any, None]:
+    async with body as items, aclosing(limit_sending(items, limit)) as limited:
+        async for item in limited:
+            yield item
 
 
 @dataclass(slots=True)
@@ -131,10 +176,11 @@ class _RequestStream:
     context: Context
     app: Quart
     request: Request
+    send_timeout: Seconds
     responded: bool = False
 
     async def prepare_response(self, response: ResponseTypes) -> ResponseTypes:
-        """Remove the time limit of a streamed response, and the body for ``HEAD``."""
+        """Replace the time limit of a streamed response, and remove the body for ``HEAD``."""
         self.responded = True
         if not isinstance(response, Response):
             return response
@@ -145,6 +191,14 @@ class _RequestStream:
         if self.request.method == "HEAD":
             async with response.response:  # Leaving it closes the generator.
                 response.response = response.iterable_body_class([])
+            return response
+        own: Seconds = getattr(response, "send_timeout", ...)
+        seconds = configured_send_timeout(self.app.config, self.send_timeout if own is ... else own)
+        if getattr(self.app.asgi_http_class, "limits_sending", False):
+            response.send_timeout = seconds  # type: ignore[attr-defined]
+        elif seconds is not None and not isinstance(response.response, _LimitedBody):
+            limit = SendTimeout(seconds, self.request)
+            response.response = _LimitedBody(_limit_sending(response.response, limit))
         return response
 
     async def iterate(self, chunks: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:

@@ -26,6 +26,8 @@ from quart.wrappers.response import DataBody, IterableBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
+from quartpatterns._shared.send_timeout import SETTING as SEND_TIMEOUT
+from quartpatterns._shared.send_timeout import configured_send_timeout, log_cut_stream
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
 from quartpatterns.subclassing.context import PRESERVE_CONTEXT
 from quartpatterns.subclassing.headers import encode_headers
@@ -45,6 +47,10 @@ MAX_CHUNK = 1024 * 1024
 
 class ResponseTimeoutError(TimeoutError):
     """The client did not receive the response in time, so the response ends incomplete."""
+
+
+class StreamCutError(Exception):
+    """The client has taken nothing of a stream for some time, so the stream ends incomplete."""
 
 
 async def _handle_error(
@@ -107,9 +113,11 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
     Attributes:
         drain_timeout: Seconds to wait until a client has sent a body that the view does not read.
+        limits_sending: Whether the connection cuts a client that takes nothing of a stream.
     """
 
     drain_timeout = 2.0
+    limits_sending = True
 
     # Defaults in the class need no assignment for each request.
     _reason: BaseException | None = None
@@ -117,9 +125,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
     _streaming = False
     _sent = False
     _supervised = False
-    # When the sending of the message or response with a time limit began, and the limit in seconds.
+    # When the sending of a message began, and how many seconds it may take.
     _send_started: float | None = None
     _send_timeout: float | None = None
+    # When the response must have been sent, and how many seconds that may take.
+    _deadline: float | None = None
+    _timeout: float | None = None
     _timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -145,7 +156,9 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 raise failure_of(error) from error
             if self._task.uncancel():
                 raise
-            if not isinstance(self._reason, ClientDisconnected):
+            if isinstance(self._reason, StreamCutError):
+                log_cut_stream(request, self._send_timeout or 0)
+            elif not isinstance(self._reason, ClientDisconnected):
                 raise self._reason from None
         finally:
             supervised.discard(self)
@@ -202,7 +215,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                     return
         if body_pending := self._receiver.body_pending:
             await self._continue_receiving(request, response, streamed=data is None)
-        self._limit_time(response)
+        self._limit_time(response, streamed=data is None)
         start: Any = {
             "type": "http.response.start",
             "status": status,
@@ -225,17 +238,13 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             data = b""
             await self._receiver.drain(self.drain_timeout)
         self._sent = True
-        if self._send_started is None:
-            self._send_started = self._loop.time()
+        self._send_started = self._loop.time()
         end: Any = {"type": "http.response.body", "body": data, "more_body": False}
         await send(end)
-        self._send_timeout = None
+        self._send_timeout = self._deadline = None
 
     async def _send_chunk(self, send: ASGISendCallable, data: bytes) -> None:
         message: Any = {"type": "http.response.body", "body": data, "more_body": True}
-        if self._send_started is not None:  # The whole response has one time limit.
-            await send(message)
-            return
         self._send_started = self._loop.time()
         await send(message)
         self._send_started = None
@@ -274,30 +283,45 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             self._reason = reason
             self._task.cancel()
 
-    def _limit_time(self, response: FaithfulResponse) -> None:
+    def _limit_time(self, response: FaithfulResponse, *, streamed: bool) -> None:
+        config: Any = self.app.config
         if response.timeout is Ellipsis:
-            self._send_timeout = self.app.config["RESPONSE_TIMEOUT"]
-        else:
-            self._send_timeout = response.timeout
-            self._send_started = self._loop.time()
-        if self._supervised and self._send_timeout is not None:
+            self._send_timeout = config["RESPONSE_TIMEOUT"]
+        elif response.timeout is not None:
+            self._timeout = response.timeout
+            self._deadline = self._loop.time() + response.timeout
+        if streamed:
+            own = response.send_timeout
+            if own is not Ellipsis or self._send_timeout is None or SEND_TIMEOUT in config:
+                self._send_timeout = configured_send_timeout(config, own)
+        if self._supervised and (self._send_timeout is not None or self._deadline is not None):
             self.supervise()
 
     def supervise(self) -> None:
-        """Watch for the client's disconnection, and check the time limit now and when it ends."""
+        """Watch for the client's disconnection, and check the time limits now and when they end."""
         self._supervised = True
         self._receiver.watch()
-        if self._send_timeout is None:
-            return
+        if self._timer is not None:
+            self._timer.cancel()
         now = self._loop.time()
-        due = (now if self._send_started is None else self._send_started) + self._send_timeout
-        if self._send_started is None or due > now:
-            self._timer = self._loop.call_at(due, self.supervise)
+        limits = [] if self._deadline is None else [self._deadline]
+        if self._send_timeout is not None:
+            started = now if self._send_started is None else self._send_started
+            limits.append(started + self._send_timeout)
+        if not limits:
+            return
+        if min(limits) > now:
+            self._timer = self._loop.call_at(min(limits), self.supervise)
+            return
+        if self._streaming and (self._deadline is None or self._deadline > now):
+            self.abort(StreamCutError())
             return
         # The last message can be stuck as well.
         self._sent = False
-        seconds = f"{self._send_timeout:g} s"
-        self.abort(ResponseTimeoutError(f"the client did not receive the response in {seconds}"))
+        seconds = self._send_timeout if self._timeout is None else self._timeout
+        self.abort(
+            ResponseTimeoutError(f"the client did not receive the response in {seconds:g} s")
+        )
 
 
 class FaithfulWebsocketConnection(ASGIWebsocketConnection):

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from types import TracebackType
+from datetime import timedelta
+from types import EllipsisType, TracebackType
 from typing import Any, Self, overload
 
 from quart import Quart, Request, current_app, has_app_context, has_request_context, request
@@ -255,7 +256,13 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
     """The response class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
     .. versionadded:: 0.1
+
+    Attributes:
+        send_timeout: The seconds after which a client that takes nothing of a stream is cut off.
+            ``...`` means the setting ``STREAM_SEND_TIMEOUT``, ``None`` no limit.
     """
+
+    send_timeout: float | timedelta | EllipsisType | None = ...
 
     def __init__(
         self,
@@ -299,6 +306,7 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         else:
             made = cls(response.response, headers=response.headers)
             made.timeout = response.timeout
+            made.send_timeout = getattr(response, "send_timeout", ...)
             made.on_close = getattr(response, "on_close", [])
         made.status = response.status
         return made

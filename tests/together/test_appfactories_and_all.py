@@ -123,6 +123,9 @@ ROWS = {
         Row("DATABASE", "app.db", '"app.db"', "app.db", "DATABSE", 5),
         Row("SQLITE_POOL_SIZE", "3", "3", 3, "SQLITE_POOLSIZE", "3"),
     ],
+    "streaming": [
+        Row("STREAM_SEND_TIMEOUT", "1.5", "1.5", 1.5, "STREAM_SENDING_TIMEOUT", "60"),
+    ],
     "subclassing": [
         Row("SYNC_THREADS", "4", "4", 4, "SYNC_THREAD", "4"),
         Row("GREENLET_VIEWS", "true", "true", True, "GREENLET_VIEW", "true"),
@@ -449,7 +452,8 @@ def test_every_declared_key_is_read() -> None:
     """No declared setting is left over: the name of each is in the code of its helper."""
     folder = Path(quartpatterns.__file__).parent
     for helper in HELPERS:
-        code = "".join(file.read_text() for file in (folder / helper).glob("*.py"))
+        files = (*(folder / helper).glob("*.py"), *(folder / "_shared").glob("*.py"))
+        code = "".join(file.read_text() for file in files)
         if helper == "wtforms":  # init_settings() reads all of them
             continue
         unread = [key for key in all_declarations()[helper] if f'"{key}"' not in code]

@@ -18,7 +18,7 @@ __all__ = ["DECLARED_BY", "all_declarations"]
 DECLARED_BY = (
     *("quart", "quart_schema"),
     *("caching", "errorpages", "fileuploads", "flashing", "mongodb", "sqlalchemy", "sqlite3"),
-    *("subclassing", "tasks", "viewdecorators", "wtforms"),
+    *("streaming", "subclassing", "tasks", "viewdecorators", "wtforms"),
 )
 """The helpers that have settings, after the two libraries."""
 
