@@ -81,8 +81,12 @@ class CSVLines:
         self._columns: tuple[str, ...] | None = None
         self._begun = False
 
-    def encode(self, rows: Sequence[Any]) -> bytes:
+    def encode(self, rows: Sequence[Any], names: Sequence[str] | None = None) -> bytes:
         """Return the lines of *rows*, after the beginning of the file if they are the first.
+
+        Arguments:
+            rows: The rows.
+            names: The names of the columns, if the rows themselves have none.
 
         Raises:
             TypeError: One of them is no row.
@@ -90,7 +94,7 @@ class CSVLines:
         """
         if not rows:
             return b""
-        lines = [] if self._begun else self._begin(row_names(rows[0]))
+        lines = [] if self._begun else self._begin(row_names(rows[0]) or names)
         kinds = {type(row): row for row in rows}
         for kind, row in kinds.items():
             if kind not in self._getters:

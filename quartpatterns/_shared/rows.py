@@ -83,16 +83,22 @@ def values_getter(row: Row, columns: Sequence[str] | None) -> Callable[[Row], It
 
     Raises:
         TypeError: It is no row.
+        ValueError: Its kind has other names, and not all of *columns*.
     """
     if isinstance(row, Mapping):
         return _mapping_getter(columns or ())
+    names = row_names(row)
+    if columns is not None and names is not None:
+        if missing := [name for name in columns if name not in names]:
+            raise ValueError(
+                f"the rows have no {', '.join(missing)}: their columns are {', '.join(names)}"
+            )
     if _is_sequence(row):
-        names = row_names(row)
         if columns is None or names is None or tuple(columns) == names:
             return iter
-        places = [names.index(name) if name in names else None for name in columns]
-        return lambda row: [None if place is None else row[place] for place in places]
-    if columns and (names := row_names(row)) is not None:
+        places = [names.index(name) for name in columns]
+        return lambda row: [row[place] for place in places]
+    if columns and names is not None:
         if len(columns) == 1:
             return lambda row: (getattr(row, columns[0]),)
         return attrgetter(*columns)

@@ -136,8 +136,9 @@ def encode_csv(rows: Rows, format: CSVFormat) -> AsyncIterable[bytes] | Iterable
     return _encode(rows, lines.encode, lines.finish)
 
 
-_Encode = Callable[[Sequence[Any]], bytes]
-_Finish = Callable[[Sequence[str] | None], bytes]
+_Names = Sequence[str] | None
+_Encode = Callable[[Sequence[Any], _Names], bytes]
+_Finish = Callable[[_Names], bytes]
 
 
 def _encode(rows: Rows, encode: _Encode, finish: _Finish) -> AsyncIterable[bytes] | Iterable[bytes]:
@@ -145,8 +146,9 @@ def _encode(rows: Rows, encode: _Encode, finish: _Finish) -> AsyncIterable[bytes
         return _encode_batches(rows, encode, finish)
     if isinstance(rows, AsyncIterable):
         return _encode_async(rows, encode, finish)
-    if not isinstance(rows, Iterable) or isinstance(rows, str | bytes):
-        raise TypeError(f"rows must be an iterable of rows, not {type(rows).__name__}")
+    source: Any = rows
+    if not isinstance(source, Iterable) or isinstance(source, str | bytes):
+        raise TypeError(f"rows must be an iterable of rows, not {type(source).__name__}")
     return _encode_sync(rows, encode, finish)
 
 
@@ -155,7 +157,7 @@ async def _encode_batches(
 ) -> AsyncGenerator[bytes]:
     async with aclosing(rows.batches) as batches:
         async for batch in batches:
-            yield encode(batch)
+            yield encode(batch, rows.names)
     yield finish(rows.names)
 
 
@@ -165,7 +167,7 @@ async def _encode_async(
     iterator = aiter(rows)
     try:
         async for row in iterator:
-            yield encode((row,))
+            yield encode((row,), None)
     finally:
         # A cursor of PyMongo has close(), which is a coroutine function.
         close = getattr(iterator, "aclose", None) or getattr(iterator, "close", None)
@@ -177,7 +179,7 @@ async def _encode_async(
 def _encode_sync(rows: Iterable[Any], encode: _Encode, finish: _Finish) -> Generator[bytes]:
     try:
         for row in rows:
-            yield encode((row,))
+            yield encode((row,), None)
     finally:
         if (close := getattr(rows, "close", None)) is not None:
             close()
@@ -194,12 +196,11 @@ class _JSONLines:
     def __init__(self, dumps: Callable[[Any], str]) -> None:
         self._dumps = dumps
 
-    def encode(self, rows: Iterable[Any]) -> bytes:
-        return "".join([self._line(row) for row in rows]).encode()
+    def encode(self, rows: Sequence[Any], names: Sequence[str] | None) -> bytes:
+        return "".join([self._line(row, names) for row in rows]).encode()
 
-    def _line(self, row: Any) -> str:
-        names = None if isinstance(row, Mapping) else row_names(row)
-        if names is not None:
+    def _line(self, row: Any, names: Sequence[str] | None) -> str:
+        if not isinstance(row, Mapping) and (names := row_names(row) or names) is not None:
             row = dict(zip(names, values_getter(row, names)(row), strict=True))
         text = self._dumps(row)
         if "\n" in text:  # The provider indents; in a string a line break is escaped.
