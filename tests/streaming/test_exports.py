@@ -24,7 +24,7 @@ from sqlalchemy import create_engine, text
 from quartpatterns.streaming import csv_response, ndjson_response
 from tests.serving import eventually, served, unread_response
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024
+Point = namedtuple("Point", "x y")
 
 
 @dataclass
@@ -166,7 +166,7 @@ CHANGED = [
     "-1-1",
     "=",
     "+1 2",
-]  # noqa: RUF001, E501
+]
 UNCHANGED = ["a=1", " =1", "'=1", "", "-5.20", "+49", "-1", "1", "|a", "%a"]
 
 
