@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 from asgi_lifespan import LifespanManager, LifespanNotSupported
+from werkzeug.datastructures import Headers
 from werkzeug.test import run_wsgi_app
 
 from quartpatterns._shared.threads import to_thread
@@ -143,19 +144,19 @@ class _WSGITransport(httpx.AsyncBaseTransport):
         return await to_thread(self._respond, request)
 
     def _respond(self, request: httpx.Request) -> httpx.Response:
+        """Call the application; as in a server, the status is sent with the first chunk."""
+        chunks: Any = ()
+        body = io.BytesIO()
+        begun, delivery = False, Delivery()
         try:
             chunks, status, headers = run_wsgi_app(self.app, wsgi_environ(request))
-        except Exception as raised:  # as a server does, whatever the application raises
-            delivery = Delivery(error=f"{type(raised).__name__}: {raised}")
-            return httpx.Response(
-                500, stream=httpx.ByteStream(b""), extensions={DELIVERY: delivery}
-            )
-        body, delivery = io.BytesIO(), Delivery()
-        try:
             for chunk in chunks:
+                begun = True
                 body.write(chunk)
-        except Exception as raised:  # the same, but the status has been sent
-            delivery = Delivery(complete=False, error=f"{type(raised).__name__}: {raised}")
+        except Exception as raised:  # as a server does, whatever the application raises
+            delivery = Delivery(not begun, f"{type(raised).__name__}: {raised}")
+            if not begun:
+                status, headers = "500", Headers()
         finally:
             getattr(chunks, "close", lambda: None)()
         return httpx.Response(

@@ -25,6 +25,7 @@ from quart.typing import ResponseTypes
 from quart.wrappers import Request
 from quart.wrappers.response import IterableBody, ResponseBody
 
+from quartpatterns._shared.in_context import await_in_context
 from quartpatterns._shared.send_timeout import (
     Seconds,
     SendTimeout,
@@ -33,7 +34,8 @@ from quartpatterns._shared.send_timeout import (
 )
 from quartpatterns._shared.shutdown import outlive_sibling_workers
 from quartpatterns._shared.threads import iterate_in_threads
-from quartpatterns.streaming.iterators import await_in_context, iterate_in_context
+from quartpatterns.streaming.first_chunk import take_first_chunk_early
+from quartpatterns.streaming.iterators import iterate_in_context
 
 __all__ = ["stream_with_context"]
 
@@ -194,9 +196,11 @@ class _RequestStream:
             return response
         own: Seconds = getattr(response, "send_timeout", ...)
         seconds = configured_send_timeout(self.app.config, self.send_timeout if own is ... else own)
-        if getattr(self.app.asgi_http_class, "limits_sending", False):
+        if getattr(self.app.asgi_http_class, "handles_streams", False):
             response.send_timeout = seconds  # type: ignore[attr-defined]
-        elif seconds is not None and not isinstance(response.response, _LimitedBody):
+            return response
+        take_first_chunk_early(self.app, self.request, self.context)
+        if seconds is not None and not isinstance(response.response, _LimitedBody):
             limit = SendTimeout(seconds, self.request)
             response.response = _LimitedBody(_limit_sending(response.response, limit))
         return response

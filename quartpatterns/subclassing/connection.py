@@ -13,6 +13,8 @@ than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -26,10 +28,11 @@ from quart.wrappers.response import DataBody, IterableBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
+from quartpatterns._shared.first_chunk import END, error_response, first_chunk
 from quartpatterns._shared.send_timeout import SETTING as SEND_TIMEOUT
 from quartpatterns._shared.send_timeout import configured_send_timeout, log_cut_stream
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
-from quartpatterns.subclassing.context import PRESERVE_CONTEXT
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT, VIEW_CONTEXT
 from quartpatterns.subclassing.headers import encode_headers
 from quartpatterns.subclassing.receiver import Receiver
 from quartpatterns.subclassing.request import create_request
@@ -113,11 +116,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
 
     Attributes:
         drain_timeout: Seconds to wait until a client has sent a body that the view does not read.
-        limits_sending: Whether the connection cuts a client that takes nothing of a stream.
+        handles_streams: Whether the connection takes the first chunk of a stream before it sends
+            the status, and cuts a client that takes nothing.
     """
 
     drain_timeout = 2.0
-    limits_sending = True
+    handles_streams = True
 
     # Defaults in the class need no assignment for each request.
     _reason: BaseException | None = None
@@ -198,9 +202,9 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         self, request: Request, response: FaithfulResponse, send: ASGISendCallable
     ) -> None:
         status = response.status_code
-        headers = response.wire_headers()
         body = response.response
         data: bytes | None = None  # of a body that is not streamed
+        context: Context | None = vars(request).pop(VIEW_CONTEXT, None)
         if request.method == "HEAD" or status in {204, 304} or 100 <= status < 200:
             data = b""
             if isinstance(body, IterableBody):
@@ -216,19 +220,23 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         if body_pending := self._receiver.body_pending:
             await self._continue_receiving(request, response, streamed=data is None)
         self._limit_time(response, streamed=data is None)
-        start: Any = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": encode_headers(headers),
-        }
-        await send(start)
         if data is None:
-            async with body as items:
-                async for item in items:
-                    chunk = item.encode() if isinstance(item, str) else item
-                    await self._send_chunk(send, chunk)
+            try:
+                items, first = await first_chunk(body)
+            except (Exception, asyncio.CancelledError) as error:
+                await self._send_error(request, error, context, send)
+                return
+            async with AsyncExitStack() as stack:
+                stack.push_async_exit(body)  # type: ignore[type-var]  # Quart's types have no None
+                await self._send_start(response, send)
+                if first is not END:
+                    await self._send_chunk(send, first)
+                    async for item in items:
+                        await self._send_chunk(send, item)
             data = b""
             self._streaming = False
+        else:
+            await self._send_start(response, send)
         if len(data) > MAX_CHUNK:
             for begin in range(0, len(data), MAX_CHUNK):
                 await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
@@ -243,7 +251,42 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         await send(end)
         self._send_timeout = self._deadline = None
 
-    async def _send_chunk(self, send: ASGISendCallable, data: bytes) -> None:
+    async def _send_start(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
+        headers = encode_headers(response.wire_headers())
+        start: Any = {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": headers,
+        }
+        await send(start)
+
+    async def _send_error(
+        self,
+        request: Request,
+        error: Exception | asyncio.CancelledError,
+        context: Context | None,
+        send: ASGISendCallable,
+    ) -> None:
+        """Send the response to an error of a stream of which nothing was sent."""
+        if isinstance(error, asyncio.CancelledError):
+            error = failure_of(error)
+        if context is None:
+            raise error
+        self._streaming = False
+        self._send_timeout = self._deadline = self._timeout = None
+        try:
+            made = await error_response(self.app, error, context)
+        except Exception as unhandled:
+            made = await _handle_error(self.app, self.scope, unhandled)
+        response = FaithfulResponse.force_type(made)
+        try:
+            await self._send(request, response, send)
+        finally:
+            if response.on_close:
+                await response.close()
+
+    async def _send_chunk(self, send: ASGISendCallable, item: Any) -> None:
+        data = item.encode() if isinstance(item, str) else item
         message: Any = {"type": "http.response.body", "body": data, "more_body": True}
         self._send_started = self._loop.time()
         await send(message)

@@ -35,6 +35,9 @@ UNSET: Any = object()
 # A test client sets this key of the scope to look at a request that has ended.
 PRESERVE_CONTEXT = "_quart._preserve_context"
 
+# The attribute of a request whose response is streamed, for the context variables of its view.
+VIEW_CONTEXT = "view_context"
+
 
 class _FaithfulContext:
     """What the contexts of requests and websockets have in common.

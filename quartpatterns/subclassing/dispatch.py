@@ -14,6 +14,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import wraps
 from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
@@ -31,13 +32,18 @@ from quart.signals import (
 )
 from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers.base import BaseRequestWebsocket
+from quart.wrappers.response import DataBody
 
 from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.subclassing import SETTINGS
 from quartpatterns._shared.threads import call_in_thread, iterate_in_threads, to_thread
 from quartpatterns.subclassing.cancellation import failure_of
-from quartpatterns.subclassing.context import PRESERVE_CONTEXT, FaithfulRequestContext
+from quartpatterns.subclassing.context import (
+    PRESERVE_CONTEXT,
+    VIEW_CONTEXT,
+    FaithfulRequestContext,
+)
 
 __all__ = [
     "AsyncCallables",
@@ -73,7 +79,11 @@ class Dispatch(Quart):
         try:
             try:
                 await context.push()
-                return await self.full_dispatch_request(context)
+                response = await self.full_dispatch_request(context)
+                if type(response.response) is not DataBody:
+                    # The first chunk can fail when this context has ended.
+                    vars(request)[VIEW_CONTEXT] = copy_context()
+                return response
             except Exception as error:
                 failure = error
                 return await self.handle_exception(error)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from quartpatterns._shared.in_context import await_in_context
 from quartpatterns._shared.threads import ThreadIterator, run_sync
-from quartpatterns.streaming.iterators import await_in_context, iterate_in_context
+from quartpatterns.streaming.iterators import iterate_in_context
 from tests.serving import TIMEOUT, eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="outside")

@@ -72,9 +72,20 @@ def create_app(config=None):
     def stream():
         @stream_with_context
         def generate():
+            name = escape(request.args["name"])
             yield "<p>Hello "
-            yield escape(request.args["name"])
+            yield name
             yield "!</p>"
+
+        return generate()
+
+    @app.get("/broken")
+    def broken():
+        @stream_with_context
+        def generate():
+            for number in range(int(request.args["chunks"])):
+                yield f"chunk {number}\n"
+            raise LookupError("the next chunk does not exist")
 
         return generate()
 

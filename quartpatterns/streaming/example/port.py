@@ -69,9 +69,20 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     async def stream() -> Streamed:
         @stream_with_context
         async def generate() -> AsyncGenerator[str]:
+            name = escape(request.args["name"])
             yield "<p>Hello "
-            yield escape(request.args["name"])
+            yield name
             yield "!</p>"
+
+        return generate()
+
+    @app.get("/broken")
+    async def broken() -> Streamed:
+        @stream_with_context
+        async def generate() -> AsyncGenerator[str]:
+            for number in range(int(request.args["chunks"])):
+                yield f"chunk {number}\n"
+            raise LookupError("the next chunk does not exist")
 
         return generate()
 
