@@ -54,7 +54,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     async def my_large_page() -> Streamed:
         rows = iter_all_rows(wanted_rows())
         # A table has seven pieces in a row: more of them together than the five of the original.
-        return await stream_template("the_template.html", buffering=100, rows=rows)
+        return await stream_template("the_template.html", buffering=500, rows=rows)
 
     @app.get("/timeline")
     async def timeline() -> Streamed:
