@@ -61,6 +61,8 @@ def row_names(row: Row) -> tuple[str, ...] | None:
     Mappings, dataclasses, named tuples, rows of SQLAlchemy and :mod:`sqlite3`, and models of
     Pydantic have names. Lists and other tuples have none.
     """
+    if isinstance(row, str | bytes):
+        return None
     if isinstance(row, Mapping):
         return tuple(map(str, row))
     if is_dataclass(row) and not isinstance(row, type):

@@ -18,7 +18,7 @@ from quart import Response, current_app
 
 from quartpatterns._shared.content_disposition import attachment
 from quartpatterns._shared.csv_lines import CSVFormat, CSVLines
-from quartpatterns._shared.rows import RowStream, row_names, values_getter
+from quartpatterns._shared.rows import RowStream, row_names
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.context import stream_with_context
 
@@ -200,9 +200,14 @@ class _JSONLines:
         return "".join([self._line(row, names) for row in rows]).encode()
 
     def _line(self, row: Any, names: Sequence[str] | None) -> str:
-        if not isinstance(row, Mapping) and (names := row_names(row) or names) is not None:
-            row = dict(zip(names, values_getter(row, names)(row), strict=True))
-        text = self._dumps(row)
+        if isinstance(row, Sequence) and (names := row_names(row) or names) is not None:
+            row = dict(zip(names, row, strict=True))
+        try:
+            text = self._dumps(row)
+        except TypeError:
+            if not hasattr(row, "model_dump"):
+                raise
+            text = self._dumps(row.model_dump(mode="json"))  # a model of Pydantic
         if "\n" in text:  # The provider indents; in a string a line break is escaped.
             text = text.replace("\n", "")
         return f"{text}\n"

@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.sqlalchemy.extension import Registration
 from quartpatterns.streaming import csv_response, ndjson_response, stream_with_context
-from tests.serving import eventually, served, unread_response
+from tests.serving import TIMEOUT, eventually, served, unread_response
 
 pytestmark = pytest.mark.wire
 
@@ -55,7 +55,7 @@ def create_app(app_class: type[Quart], url: str) -> Quart:
     app = app_class(__name__)
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 5, "max_overflow": 0, "pool_timeout": 3},
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 5, "max_overflow": 0, "pool_timeout": TIMEOUT},
     )
     db.init_app(app)
     users = select(User.id, User.name).order_by(User.id)
