@@ -11,6 +11,8 @@ Wrap the generator, or decorate the function, and return the result from the vie
         return await stream_template("timeline.html", events=events())
 """
 
+from typing import TYPE_CHECKING, Any
+
 from quartpatterns._shared.settings_of.streaming import SETTINGS
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.context import stream_with_context
@@ -23,8 +25,12 @@ from quartpatterns.streaming.shutdown import (
 )
 from quartpatterns.streaming.template import stream_template, stream_template_string
 
+if TYPE_CHECKING:
+    from quartpatterns.streaming.archives import ZipMember, zip_response
+
 __all__ = [
     "SETTINGS",
+    "ZipMember",
     "coalesce",
     "csv_response",
     "finish_requests",
@@ -35,4 +41,14 @@ __all__ = [
     "stream_with_context",
     "until_shutdown",
     "wait_for_shutdown",
+    "zip_response",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name that needs the extra ``zip``."""
+    if name in ("ZipMember", "zip_response"):
+        from quartpatterns.streaming import archives
+
+        return getattr(archives, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
