@@ -124,8 +124,8 @@ def export_response(
     joined = coalesce(chunks, size=min(CHUNK_SIZE, read_ahead), read_ahead=read_ahead)
     response_class: Any = current_app.response_class
     response: Response = response_class(stream_with_context(joined), content_type=content_type)
-    response.headers["X-Content-Type-Options"] = "nosniff"
     if filename is not None:
+        response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Content-Disposition"] = attachment(filename)
     return response
 
