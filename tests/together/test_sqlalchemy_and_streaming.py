@@ -126,7 +126,7 @@ async def app(app_class: type[Quart], url: str) -> AsyncIterator[Quart]:
 @pytest.mark.parametrize("path", ["/{}.csv", "/{}.ndjson", "/generated/{}.csv"])
 async def test_readers_that_read_nothing(app: Quart, path: str) -> None:
     """Thirty readers of half a megabyte hold no connection of a pool of five."""
-    async with served(app) as server, AsyncExitStack() as stack:
+    async with served(app, send_buffer=4096) as server, AsyncExitStack() as stack:
         readers = [
             await stack.enter_async_context(unread_response(server.port, path.format(SMALL)))
             for _ in range(READERS)

@@ -79,7 +79,7 @@ async def app(app_class: type[Quart], tmp_path: Path) -> AsyncIterator[Quart]:
 @pytest.mark.parametrize("path", [f"/{SMALL}.csv", f"/{SMALL}.ndjson", "/generated/1000.csv"])
 async def test_readers_that_read_nothing(app: Quart, path: str) -> None:
     """Thirty readers hold no connection of a pool of three, if their results are small."""
-    async with served(app) as server, AsyncExitStack() as stack:
+    async with served(app, send_buffer=4096) as server, AsyncExitStack() as stack:
         readers = [
             await stack.enter_async_context(unread_response(server.port, path))
             for _ in range(READERS)
