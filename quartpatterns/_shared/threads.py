@@ -36,6 +36,9 @@ from types import GeneratorType
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
+from quart import Quart, has_app_context
+from quart.globals import app_ctx
+
 from quartpatterns._shared.loop_bound import LoopBound
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "iterate_in_threads",
     "run_step",
     "run_sync",
+    "step_runner",
     "to_thread",
 ]
 
@@ -86,7 +90,7 @@ def callable_for_thread(function: Callable[..., Any]) -> Callable[..., Any]:
             result = function(*args, **kwargs)
         except StopIteration as error:
             raise error_for_future(error) from error
-        return iterate_in_threads(result, run_step) if inspect.isgenerator(result) else result
+        return iterate_in_threads(result, step_runner()) if inspect.isgenerator(result) else result
 
     return wrapper
 
@@ -178,7 +182,7 @@ def run_sync(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         result = await call_in_thread(_work_threads.get(), function, *args, **kwargs)
-        return iterate_in_threads(result, run_step) if inspect.isgenerator(result) else result
+        return iterate_in_threads(result, step_runner()) if inspect.isgenerator(result) else result
 
     return wrapper
 
@@ -193,6 +197,22 @@ def run_step(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 async def _run_step(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     return await call_in_thread(_step_threads.get(), function, *args, **kwargs)
+
+
+def step_runner() -> ToAsync:
+    """Return :func:`run_step`, or what the current application has in its place.
+
+    An application can have threads of its own: ``FaithfulQuart`` has, and one whose class
+    overrides ``sync_to_async()``.
+    """
+    if not has_app_context():
+        return run_step
+    app: Any = app_ctx.app
+    if hasattr(app, "run_step"):
+        return app.run_step  # type: ignore[no-any-return]
+    if type(app).sync_to_async is not Quart.sync_to_async:
+        return app.sync_to_async  # type: ignore[no-any-return]
+    return run_step
 
 
 class _LoopThreads:

@@ -5,45 +5,78 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import io
-import queue
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Any
+
+from werkzeug.exceptions import HTTPException
 
 from quartpatterns._shared.threads import call_in_thread
 
 from .asgi import Receive, Scope, Send, encode_headers, local_path, normalize, not_found
+from .spooled_body import BodyLimits, ClientLeftError, receive_body, refuse
 
 __all__ = ["WSGIApp", "WSGIMiddleware"]
 
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """A WSGI application, such as ``flask_app.wsgi_app``."""
 
-READ_AHEAD = 8
-"""How many chunks of a request body, each of about 64 KiB, are received before they are read."""
+BODY_MEMORY = 256 * 1024
+"""The most bytes of a request body that are kept in memory."""
+
+log = logging.getLogger(__name__)
 
 
 class WSGIMiddleware:
     """Run a WSGI application, in threads, as an ASGI application.
 
-    Request and response bodies of any size are streamed, with backpressure in both directions.
-    When the client disconnects, reading the request body raises ``ConnectionResetError``, and the
-    response is closed at its next chunk. Websockets are refused, because WSGI does not have them.
+    A request takes a thread when its whole body has been received, so that slow clients hold none.
+    A body of more than 256 KiB is stored in a temporary file. Responses of any size are streamed,
+    with backpressure. When the client disconnects, or takes nothing for some time, the response is
+    closed at its next chunk. Websockets are refused, because WSGI does not have them.
 
     Arguments:
         app: The WSGI application.
         threads: The maximum number of requests that it answers at the same time. Others wait.
+        max_body_size: The most bytes of a request body, 1 GiB by default; ``None`` for no limit.
+            The answer to a larger one is 413.
+        body_timeout: The seconds in which the client must send the next part of its body; ``None``
+            for no limit. The answer to a slower one is 408.
+        send_timeout: The seconds after which a client that takes nothing of the response is cut
+            off; ``None`` for no limit.
+
+    Raises:
+        ValueError: One of the numbers is invalid.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, app: WSGIApp, *, threads: int = 32) -> None:
+    def __init__(
+        self,
+        app: WSGIApp,
+        *,
+        threads: int = 32,
+        max_body_size: int | None = 2**30,
+        body_timeout: float | None = 60.0,
+        send_timeout: float | None = 60.0,
+    ) -> None:
+        for name, number in (
+            ("threads", threads),
+            ("max_body_size", max_body_size),
+            ("body_timeout", body_timeout),
+            ("send_timeout", send_timeout),
+        ):
+            if number is not None and not number > 0:
+                raise ValueError(f"{name} must be a number, more than 0, not {number!r}")
         self.app = app
         self.threads = threads
+        self.send_timeout = send_timeout
+        self._limits = BodyLimits(max_body_size, body_timeout, BODY_MEMORY)
         self._executor: ThreadPoolExecutor | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,82 +98,47 @@ class WSGIMiddleware:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await receive_body(scope, receive, self._limits)
+        except HTTPException as error:
+            await refuse(error, scope, receive, send)
+            return
+        except ClientLeftError:
+            return
+        try:
+            await self._run(scope, receive, send, body)
+        finally:
+            body.close()
+
+    async def _run(
+        self, scope: Scope, receive: Receive, send: Send, body: SpooledTemporaryFile[bytes]
+    ) -> None:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="wsgi")
-        loop = asyncio.get_running_loop()
-        body = _RequestBody(loop)
-        response = _Response(loop, send)
-        environ = _environ(scope, io.BufferedReader(body, 2**16))
-        run = partial(response.run, self.app, environ)
-        receiving = asyncio.create_task(_receive_body(receive, body, response))
+        response = _Response(asyncio.get_running_loop(), scope, send, self.send_timeout)
+        run = partial(response.run, self.app, _environ(scope, body))
+        watching = asyncio.create_task(_watch(receive, response))
         try:
-            await call_in_thread(self._executor, run)
-            # Hypercorn's last send blocks until the rest of the request body is received.
-            body.discard()
+            try:
+                await call_in_thread(self._executor, run)
+            except Exception:
+                await response.flush()
+                raise
+            await response.flush()
             await response.finish()
         finally:
             # If this was cancelled, the task disconnects, which ends the thread.
-            receiving.cancel()
-            await asyncio.wait({receiving})
+            watching.cancel()
+            await asyncio.wait({watching})
 
 
-async def _receive_body(receive: Receive, body: _RequestBody, response: _Response) -> None:
-    """Receive the request body, and then wait until the client disconnects."""
+async def _watch(receive: Receive, response: _Response) -> None:
+    """Wait until the client disconnects, or until this is cancelled."""
     try:
-        while (message := await receive())["type"] == "http.request":
-            await body.feed(message.get("body", b""), last=not message.get("more_body", False))
+        while (await receive())["type"] != "http.disconnect":
+            pass
     finally:
-        body.disconnect()
         response.disconnect()
-
-
-class _RequestBody(io.RawIOBase):
-    """A request body, which is received on the event loop and read in a thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._capacity = asyncio.Semaphore(READ_AHEAD)
-        # An empty chunk is the end of the body; None means that the client has disconnected.
-        self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._chunk = memoryview(b"")
-        self._ended = False
-        self._discarding = False
-
-    async def feed(self, chunk: bytes, *, last: bool) -> None:
-        if chunk and not self._discarding:
-            await self._capacity.acquire()
-            self._chunks.put(chunk)
-        if last:
-            self._chunks.put(b"")
-
-    def discard(self) -> None:
-        """Receive the rest of the body without storing it."""
-        self._discarding = True
-        self._capacity.release()
-
-    def disconnect(self) -> None:
-        self._chunks.put(None)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._chunk and not self._ended:
-            self._next_chunk()
-        size = min(len(buffer), len(self._chunk))
-        buffer[:size] = self._chunk[:size]
-        self._chunk = self._chunk[size:]
-        return size
-
-    def _next_chunk(self) -> None:
-        chunk = self._chunks.get()
-        if chunk is None:
-            self._chunks.put(None)  # for the next call
-            raise ConnectionResetError("the client disconnected before its request was complete")
-        self._chunk = memoryview(chunk)
-        self._ended = not chunk
-        if chunk:
-            self._loop.call_soon_threadsafe(self._capacity.release)
 
 
 class _ClientDisconnected(Exception):  # noqa: N818 - not an error: it ends a response
@@ -150,9 +148,17 @@ class _ClientDisconnected(Exception):  # noqa: N818 - not an error: it ends a re
 class _Response:
     """A response, which is made in a thread and sent on the event loop, chunk by chunk."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        scope: Scope,
+        send: Send,
+        send_timeout: float | None,
+    ) -> None:
         self._loop = loop
+        self._scope = scope
         self._send = send
+        self._send_timeout = send_timeout
         self._start: dict[str, Any] | None = None
         self._started = False
         self._disconnected = False
@@ -161,6 +167,8 @@ class _Response:
     def run(self, app: WSGIApp, environ: dict[str, Any]) -> None:
         """Call *app* and send its response. This runs in a thread."""
         with contextlib.suppress(_ClientDisconnected):
+            if self._disconnected:  # while the request waited for a thread
+                return
             chunks = app(environ, self._start_response)
             try:
                 for chunk in chunks:
@@ -175,10 +183,19 @@ class _Response:
         if self._sending is not None:
             self._sending.cancel()
 
+    async def flush(self) -> None:
+        """Wait until the server has accepted the last chunk."""
+        if self._sending is not None:
+            with contextlib.suppress(OSError, _ClientDisconnected):
+                await asyncio.wrap_future(self._sending)
+            if self._sending.cancelled() or self._sending.exception() is not None:
+                self._disconnected = True
+
     async def finish(self) -> None:
         """Send the end of the response, and its start if it has no body."""
         if not self._disconnected:
-            await self._send_chunk(b"", more=False)
+            with contextlib.suppress(OSError):  # a client that has left, or takes nothing
+                await self._send_chunk(b"", more=False)
 
     def _start_response(
         self,
@@ -186,7 +203,7 @@ class _Response:
         headers: list[tuple[str, str]],
         exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | None = None,
     ) -> Callable[[bytes], None]:
-        if exc_info is not None and self._started:
+        if exc_info is not None and self._sending is not None:
             raise exc_info[1].with_traceback(exc_info[2])
         if exc_info is None and self._start is not None:
             raise AssertionError("start_response was called twice without an exception")
@@ -198,31 +215,51 @@ class _Response:
         return self._write
 
     def _write(self, chunk: bytes) -> None:
-        """Send a chunk, and wait until the server has accepted it."""
-        if self._disconnected:
-            raise _ClientDisconnected
+        """Send a chunk when the server has accepted the one before it.
+
+        So a response of one chunk, as most are, gives the thread back before the client takes it.
+        """
+        self._wait()
         if not chunk:
             return
         self._sending = asyncio.run_coroutine_threadsafe(self._send_chunk(chunk), self._loop)
-        if self._disconnected:  # since the check above: disconnect() may have missed this one
+        if self._disconnected:  # since the check in _wait(): disconnect() may have missed this one
             self._sending.cancel()
-        try:
-            self._sending.result()
-        except (OSError, concurrent.futures.CancelledError) as error:
-            # Servers of ASGI 2.4 or newer raise OSError after a disconnect.
-            self._disconnected = True
-            raise _ClientDisconnected from error
+
+    def _wait(self) -> None:
+        if self._sending is not None:
+            try:
+                self._sending.result()
+            except (OSError, concurrent.futures.CancelledError) as error:
+                # Servers of ASGI 2.4 or newer raise OSError after a disconnect.
+                self._disconnected = True
+                raise _ClientDisconnected from error
+        if self._disconnected:
+            raise _ClientDisconnected
 
     async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
         if self._start is None:
             raise RuntimeError("the WSGI application sent a body without calling start_response")
-        if not self._started:
-            self._started = True
-            await self._send(self._start)
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+        limit = asyncio.timeout(self._send_timeout)
+        try:
+            async with limit:
+                if not self._started:
+                    self._started = True
+                    await self._send(self._start)
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+        except TimeoutError:
+            self._disconnected = True
+            if limit.expired():
+                log.warning(
+                    "%s %s: the client took nothing for %g s, so its response was cut",
+                    self._scope["method"],
+                    self._scope["path"],
+                    self._send_timeout,
+                )
+            raise
 
 
-def _environ(scope: Scope, body: io.BufferedReader) -> dict[str, Any]:
+def _environ(scope: Scope, body: SpooledTemporaryFile[bytes]) -> dict[str, Any]:
     """Return the WSGI environment of a request, as :pep:`3333` defines it."""
     root_path: str = scope.get("root_path", "")
     query = scope["query_string"].decode("latin-1")

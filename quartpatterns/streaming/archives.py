@@ -22,7 +22,7 @@ from typing import Any, cast
 from quart import Response
 
 from quartpatterns._shared.extras import requires_extra
-from quartpatterns._shared.threads import iterate_in_threads, run_step, run_sync
+from quartpatterns._shared.threads import iterate_in_threads, run_sync, step_runner
 from quartpatterns.streaming.exports import READ_AHEAD, export_response
 
 with requires_extra("zip", "stream_zip", "greenlet", needed_by="zip_response"):
@@ -208,7 +208,7 @@ class _Compressor:
     def compress(self, data: bytes) -> bytes:
         if len(data) < IN_THREAD:
             return self._compressor.compress(data)
-        return cast("bytes", self._wait(run_step(self._compressor.compress)(data)))
+        return cast("bytes", self._wait(run_sync(self._compressor.compress)(data)))
 
 
 async def _measure(member: ZipMember) -> tuple[int | None, datetime]:
@@ -232,7 +232,7 @@ def _read(member: ZipMember) -> AsyncGenerator[bytes]:
     if isinstance(data, bytes | bytearray | memoryview):
         return _iterate([bytes(data)])
     if isinstance(data, os.PathLike):
-        return iterate_in_threads(_read_file(data), run_step)
+        return iterate_in_threads(_read_file(data), run_sync)
     return _iterate(data)
 
 
@@ -256,7 +256,7 @@ async def _iterate(items: AsyncIterable[Any] | Iterable[Any]) -> AsyncGenerator[
         for item in cast("Iterable[Any]", items):
             yield item
     else:
-        async with aclosing(iterate_in_threads(items, run_step)) as iterator:
+        async with aclosing(iterate_in_threads(items, step_runner())) as iterator:
             async for item in iterator:
                 yield item
 

@@ -11,7 +11,7 @@ from functools import partial
 from threading import Lock
 from time import monotonic
 
-from quartpatterns._shared.threads import ThreadIterator, run_step
+from quartpatterns._shared.threads import ThreadIterator, step_runner
 
 __all__ = ["coalesce"]
 
@@ -123,7 +123,7 @@ class _Buffer:
             else:
                 loop = asyncio.get_running_loop()
                 self.notify = partial(loop.call_soon_threadsafe, self.changed.set)
-                iterator = ThreadIterator(chunks, run_step, copy_context())
+                iterator = ThreadIterator(chunks, step_runner(), copy_context())
                 async with aclosing(iterator):
                     while await self._read_in_thread(iterator):
                         await self._wait_for_room()

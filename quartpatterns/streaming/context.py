@@ -16,7 +16,6 @@ from quart import (
     Quart,
     Response,
     after_this_request,
-    current_app,
     has_app_context,
     has_request_context,
 )
@@ -33,7 +32,7 @@ from quartpatterns._shared.send_timeout import (
     limit_sending,
 )
 from quartpatterns._shared.shutdown import outlive_sibling_workers
-from quartpatterns._shared.threads import iterate_in_threads
+from quartpatterns._shared.threads import iterate_in_threads, step_runner
 from quartpatterns.streaming.first_chunk import take_first_chunk_early
 from quartpatterns.streaming.iterators import iterate_in_context
 
@@ -145,7 +144,7 @@ def _stream(source: Any, send_timeout: Seconds) -> AsyncGenerator[Any, None]:
     if isinstance(source, AsyncIterable):
         chunks = iterate_in_context(source, context)
     elif isinstance(source, Iterable):
-        chunks = iterate_in_threads(source, current_app.sync_to_async, context)
+        chunks = iterate_in_threads(source, step_runner(), context)
     else:
         raise TypeError(
             "stream_with_context takes a generator or another iterable, or a function that"

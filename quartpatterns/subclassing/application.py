@@ -69,7 +69,7 @@ class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its 
 
     Settings beyond Quart's:
 
-    * ``SYNC_THREADS``: The number of threads for synchronous views. With ``None``, the default,
+    * ``SYNC_THREADS``: The number of threads for synchronous views; 40 by default. With ``None``
       they run in asyncio's.
     * ``CANCEL_ON_DISCONNECT``: Whether a view is cancelled when its client disconnects. With
       ``False``, the default, it runs to its end, as in Flask.

@@ -37,7 +37,7 @@ from quart.wrappers.response import DataBody
 from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.subclassing import SETTINGS
-from quartpatterns._shared.threads import call_in_thread, iterate_in_threads, to_thread
+from quartpatterns._shared.threads import call_in_thread, iterate_in_threads, run_step, to_thread
 from quartpatterns.subclassing.cancellation import failure_of
 from quartpatterns.subclassing.context import (
     PRESERVE_CONTEXT,
@@ -59,6 +59,7 @@ T = TypeVar("T")
 T_url_defaults = TypeVar("T_url_defaults", bound=URLDefaultCallable)
 
 EXECUTOR = "sync_threads"
+STEP_EXECUTOR = "step_threads"
 
 
 class Dispatch(Quart):
@@ -315,18 +316,37 @@ class AsyncCallables(Quart):
             executor = self.extensions.get(EXECUTOR)
             result: Any = await call_in_thread(executor, func, *args, **kwargs)
             if inspect.isgenerator(result):
-                return iterate_in_threads(result, self.sync_to_async)
+                return iterate_in_threads(result, self.run_step)
             return await maybe_await(result)
+
+        return in_thread
+
+    def run_step(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+        """Return a function that calls *func*, a step of a synchronous generator, in a thread.
+
+        The threads are not those of views, which would wait behind the steps of slow streams.
+        """
+        if type(self).sync_to_async is not AsyncCallables.sync_to_async:
+            return self.sync_to_async(func)
+
+        @wraps(func)
+        async def in_thread(*args: P.args, **kwargs: P.kwargs) -> T:
+            if (executor := self.extensions.get(STEP_EXECUTOR)) is None:
+                return await run_step(func)(*args, **kwargs)
+            return await call_in_thread(executor, func, *args, **kwargs)
 
         return in_thread
 
 
 class SyncThreads(AsyncCallables):
-    """``SYNC_THREADS`` threads for synchronous views, hooks and generators.
+    """``SYNC_THREADS`` threads for synchronous views and hooks, and as many for generators.
 
-    Without the setting they share asyncio's default executor, which has ``min(32, CPUs + 4)``
-    threads, with everything else in the process. Threads cost memory, and a view that waits is
-    better written with ``async def``, so there is no other default.
+    In Quart they share asyncio's default executor, which has ``min(32, CPUs + 4)`` threads, with
+    everything else in the process: while they wait, no file is read and no upload is stored. A
+    thread is started only when no other is idle.
+
+    With one thread, generators use the same one, so that no two pieces of synchronous code run at
+    the same time.
     """
 
     def create_executor(self, size: int | None) -> Executor | None:
@@ -344,13 +364,16 @@ class SyncThreads(AsyncCallables):
             SettingError: ``SYNC_THREADS`` is invalid.
         """
         reader = SettingsReader(self.config, SETTINGS.defaults)
-        executor = self.create_executor(reader.optional(reader.count, "SYNC_THREADS"))
+        size = reader.optional(reader.count, "SYNC_THREADS")
+        executor = self.create_executor(size)
         if executor is not None:
             self.extensions[EXECUTOR] = executor
+            self.extensions[STEP_EXECUTOR] = executor if size == 1 else self.create_executor(size)
         await super().startup()
 
     async def shutdown(self) -> None:
         """Stop as Quart does, then end the threads."""
         await super().shutdown()
-        if (executor := self.extensions.pop(EXECUTOR, None)) is not None:
-            await to_thread(executor.shutdown)
+        for key in (STEP_EXECUTOR, EXECUTOR):
+            if (executor := self.extensions.pop(key, None)) is not None:
+                await to_thread(executor.shutdown)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from types import EllipsisType, TracebackType
 from typing import Any, Self, overload
 
-from quart import Quart, Request, current_app, has_app_context, has_request_context, request
+from quart import Quart, Request, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers.response import DataBody, IterableBody, Response, ResponseBody
 from werkzeug.datastructures import Headers
@@ -22,7 +22,7 @@ from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import maybe_await
-from quartpatterns._shared.threads import ThreadIterator, run_sync
+from quartpatterns._shared.threads import ThreadIterator, step_runner
 
 __all__ = [
     "CloseCallbacks",
@@ -45,7 +45,7 @@ BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 class FaithfulIterableBody(IterableBody):
     """A body from any iterable, which is closed at the end.
 
-    A synchronous iterable is read in the threads for synchronous views. Quart leaves a generator
+    A synchronous iterable is read in the threads for steps of generators. Quart leaves a generator
     to the garbage collector when the client disconnects, so that its ``finally`` runs at any
     time and in any thread.
     """
@@ -53,8 +53,7 @@ class FaithfulIterableBody(IterableBody):
     def __init__(self, iterable: AsyncIterable[Any] | Iterable[Any]) -> None:
         if isinstance(iterable, Iterable):
             # Looked up now, because no application is current while the body is sent.
-            to_async: Any = current_app.sync_to_async if has_app_context() else run_sync
-            self.iter: AsyncIterator[Any] = ThreadIterator(iterable, to_async)
+            self.iter: AsyncIterator[Any] = ThreadIterator(iterable, step_runner())
         else:
             self.iter = aiter(iterable)
 

@@ -29,9 +29,10 @@ SETTINGS = Declarations(
         ),
         "SYNC_THREADS": Setting(
             int | None,
-            None,
-            "The number of threads for synchronous views, hooks and generators. `None` means the"
-            " default threads of asyncio.",
+            40,
+            "The number of threads for synchronous views and hooks; generators have as many of"
+            " their own. `None` means the default threads of asyncio. See"
+            " [below](#threads).",
         ),
     },
 )
