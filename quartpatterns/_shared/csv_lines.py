@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from quartpatterns._shared.rows import row_names, values_getter
 
@@ -71,7 +72,7 @@ class CSVLines:
         # do, finds no formula behind one.
         # writerow() returns what write() returns: here the line.
         writer: Any = csv.writer(
-            _Lines,
+            cast("Any", _Lines),
             delimiter=format.delimiter,
             lineterminator=format.line_end,
             quoting=csv.QUOTE_NONNUMERIC if format.escape_formulas else csv.QUOTE_MINIMAL,
@@ -95,7 +96,7 @@ class CSVLines:
         if not rows:
             return b""
         lines = [] if self._begun else self._begin(row_names(rows[0]) or names)
-        kinds = {type(row): row for row in rows}
+        kinds: dict[type, Any] = {type(row): row for row in rows}
         for kind, row in kinds.items():
             if kind not in self._getters:
                 self._getters[kind] = self._find_getter(row)
@@ -135,8 +136,7 @@ class CSVLines:
         if isinstance(row, Mapping) and self._format.columns is None:
             getter = self._complete(getter)
         if self._format.escape_formulas:
-            values = getter
-            getter = lambda row: self._escaped(values(row))  # noqa: E731
+            return partial(self._escaped_values, getter)
         return getter
 
     def _complete(self, getter: Callable[[Any], Iterable[Any]]) -> Callable[[Any], Iterable[Any]]:
@@ -153,6 +153,9 @@ class CSVLines:
             return getter(row)
 
         return complete
+
+    def _escaped_values(self, getter: Callable[[Any], Iterable[Any]], row: Any) -> list[Any]:
+        return self._escaped(getter(row))
 
     def _escaped(self, values: Iterable[Any]) -> list[Any]:
         return [_escape(value) for value in values] if self._format.escape_formulas else [*values]

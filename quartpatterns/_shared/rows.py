@@ -1,5 +1,9 @@
 """Rows of any kind: the names of their columns, their values, and rows that come in batches."""
 
+# What is in a row is not known.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -70,7 +74,8 @@ def row_names(row: Row) -> tuple[str, ...] | None:
     if (names := getattr(row, "_fields", None)) is not None:  # a named tuple, or SQLAlchemy
         return tuple(names)
     if _is_sequence(row):
-        return tuple(row.keys()) if hasattr(row, "keys") else None  # sqlite3.Row
+        keys = getattr(row, "keys", None)  # sqlite3.Row
+        return None if keys is None else tuple(keys())
     if (names := getattr(type(row), "model_fields", None)) is not None:  # Pydantic
         return tuple(names)
     return None

@@ -282,7 +282,8 @@ class ThreadIterator(AsyncIterator[T]):
 
     async def aclose(self) -> None:
         """Close the iterator and its iterable, if they can be closed."""
-        if isinstance(self._source, GeneratorType) and self._source.gi_frame is None:
+        source: Any = self._source
+        if isinstance(source, GeneratorType) and source.gi_frame is None:
             return  # It has ended, and a thread is not needed.
         if hasattr(self._source, "close") or hasattr(self._iterator, "close"):
             await self.call(self._close)

@@ -26,7 +26,11 @@ from quartpatterns._shared.threads import iterate_in_threads, run_sync, step_run
 from quartpatterns.streaming.exports import READ_AHEAD, export_response
 
 with requires_extra("zip", "stream_zip", "greenlet", needed_by="zip_response"):
-    from greenlet import GreenletExit, getcurrent, greenlet
+    from greenlet import (  # type: ignore[import-untyped]
+        GreenletExit,
+        getcurrent,
+        greenlet,
+    )
     from stream_zip import ZIP_32, ZIP_64, stream_zip
 
 __all__ = ["ZipMember", "zip_response"]

@@ -1,5 +1,9 @@
 """Rows as a file that the browser saves: CSV and lines of JSON."""
 
+# What is in a row is not known.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 from collections.abc import (
@@ -205,9 +209,9 @@ class _JSONLines:
         try:
             text = self._dumps(row)
         except TypeError:
-            if not hasattr(row, "model_dump"):
+            if (dump := getattr(row, "model_dump", None)) is None:
                 raise
-            text = self._dumps(row.model_dump(mode="json"))  # a model of Pydantic
+            text = self._dumps(dump(mode="json"))  # a model of Pydantic
         if "\n" in text:  # The provider indents; in a string a line break is escaped.
             text = text.replace("\n", "")
         return f"{text}\n"
