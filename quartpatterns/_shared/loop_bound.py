@@ -64,10 +64,19 @@ class LoopBound(Generic[T]):
         Raises:
             RuntimeError: No event loop is running.
         """
+        return self.binding().resource
+
+    def binding(self) -> _Binding[T]:
         loop = asyncio.get_running_loop()
-        if (binding := self._bindings.get(loop)) is not None:
-            return binding.resource
-        return self._bind(loop)
+        return self._bindings.get(loop) or self._bind(loop)
+
+    def using(self) -> _Use[T]:
+        """Return an asynchronous context in which the resource of the running loop stays open.
+
+        If :meth:`close` is called meanwhile, the last context closes the resource. Clients need
+        this that open a connection again if it was closed during a command.
+        """
+        return _Use(self)
 
     def find(self) -> T | None:
         """Return the resource of the running event loop, or ``None`` if there is none.
@@ -86,7 +95,7 @@ class LoopBound(Generic[T]):
         if (binding := self._bindings.get(asyncio.get_running_loop())) is not None:
             await binding.close()
 
-    def _bind(self, loop: asyncio.AbstractEventLoop) -> T:
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> _Binding[T]:
         # A loop that was closed by force has closed nothing; nothing can be awaited on it now.
         for closed in [known for known in list(self._bindings) if known.is_closed()]:
             if (binding := self._bindings.get(closed)) is not None:
@@ -94,7 +103,24 @@ class LoopBound(Generic[T]):
         resource = Context().run(self._make)
         self._bindings[loop] = binding = _Binding(loop, resource, self._close, self._bindings)
         binding.close_with(self)
-        return resource
+        return binding
+
+
+class _Use(Generic[T]):
+    """The context of :meth:`LoopBound.using`."""
+
+    def __init__(self, owner: LoopBound[T]) -> None:
+        self._owner = owner
+
+    async def __aenter__(self) -> T:
+        self._binding = self._owner.binding()
+        self._binding.users += 1
+        return self._binding.resource
+
+    async def __aexit__(self, *_: object) -> None:
+        self._binding.users -= 1
+        if self._binding.is_left_to_users:
+            await self._binding.close()
 
 
 class _Binding(Generic[T]):
@@ -112,6 +138,8 @@ class _Binding(Generic[T]):
         bindings: dict[asyncio.AbstractEventLoop, _Binding[T]],
     ) -> None:
         self.resource = resource
+        self.users = 0
+        self.is_left_to_users = False
         self._loop = loop
         self._close = close
         self._bindings = bindings
@@ -136,6 +164,11 @@ class _Binding(Generic[T]):
             self._finalizer.detach()
 
     async def close(self) -> None:
+        """Close the resource, or leave that to the last of its users."""
+        self.is_left_to_users = self.users > 0
+        if self.is_left_to_users:
+            self.forget()
+            return
         try:
             await self._close_resource()
         finally:

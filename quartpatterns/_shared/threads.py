@@ -210,7 +210,8 @@ def step_runner() -> ToAsync:
     app: Any = app_ctx.app
     if hasattr(app, "run_step"):
         return app.run_step  # type: ignore[no-any-return]
-    if type(app).sync_to_async is not Quart.sync_to_async:
+    own: Any = type(app).sync_to_async
+    if own is not vars(Quart)["sync_to_async"]:
         return app.sync_to_async  # type: ignore[no-any-return]
     return run_step
 

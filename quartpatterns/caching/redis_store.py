@@ -295,8 +295,7 @@ class RedisStore(Store):
         await self._clients.close()
 
     async def _call(self, function: Callable[[Any], Awaitable[Any]]) -> Any:
-        client = self._clients.get()
-        async with client.connections:
+        async with self._clients.using() as client, client.connections:
             return await self._breaker.call(lambda: function(client.redis))
 
     async def _get_all(self, names: Sequence[str]) -> list[Any]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "deploy": "Deploy an application to its hosts.",
     "serve": "Run the gallery under Hypercorn.",
     "worker": "Run the background tasks of an application.",
+    "tasks": "Look at background jobs; retry, revoke or delete them.",
     "parity": "Compare the responses of a Quart port and its Flask original.",
     "bench": "Compare the speed of a Quart port and its Flask original.",
 }

@@ -261,8 +261,9 @@ class RedisStateStore:
             return None
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
-                method = getattr(self._clients.get(), command)
-                return await method(self._prefix + upload_id, *args, **options)
+                async with self._clients.using() as client:
+                    method = getattr(client, command)
+                    return await method(self._prefix + upload_id, *args, **options)
         except (RedisError, OSError) as error:  # OSError includes TimeoutError
             log.warning("Redis failed, so the progress of uploads can't be shown: %s", error)
             self._retry_at = monotonic() + REDIS_RETRY_AFTER

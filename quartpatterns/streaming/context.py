@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
-from functools import partial, wraps
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, overload
 
 from quart import (
     Quart,
@@ -44,20 +44,6 @@ Chunk = TypeVar("Chunk", bound=str | bytes)
 _streaming = ContextVar("quartpatterns.streaming", default=False)
 
 
-class StreamDecorator(Protocol):
-    """What ``stream_with_context(send_timeout=...)`` returns."""
-
-    @overload
-    def __call__(
-        self, generator_or_function: AsyncIterable[Chunk] | Iterable[Chunk], /
-    ) -> AsyncGenerator[Chunk, None]: ...
-
-    @overload
-    def __call__(
-        self, generator_or_function: Callable[P, AsyncIterable[Chunk] | Iterable[Chunk]], /
-    ) -> Callable[P, AsyncGenerator[Chunk, None]]: ...
-
-
 @overload
 def stream_with_context(
     generator_or_function: AsyncIterable[Chunk] | Iterable[Chunk], *, send_timeout: Seconds = ...
@@ -72,11 +58,7 @@ def stream_with_context(
 ) -> Callable[P, AsyncGenerator[Chunk, None]]: ...
 
 
-@overload
-def stream_with_context(*, send_timeout: Seconds) -> StreamDecorator: ...
-
-
-def stream_with_context(generator_or_function: Any = None, *, send_timeout: Seconds = ...) -> Any:
+def stream_with_context(generator_or_function: Any, *, send_timeout: Seconds = ...) -> Any:
     """Keep the context of the view in a generator that runs after the view has returned.
 
     ``request``, ``session``, ``g`` (the same object), ``current_app`` and ``url_for`` work in
@@ -119,8 +101,6 @@ def stream_with_context(generator_or_function: Any = None, *, send_timeout: Seco
     """
     if send_timeout is not ...:
         send_timeout = configured_send_timeout({}, send_timeout)
-        if generator_or_function is None:
-            return partial(stream_with_context, send_timeout=send_timeout)
     if isinstance(generator_or_function, AsyncIterable | Iterable) or not callable(
         generator_or_function
     ):

@@ -4,7 +4,8 @@
 as the context of the view has ended, and has only a signal for that moment.
 """
 
-# pyright: reportUnknownMemberType=false - Quart's scopes
+# The types of Quart's scopes are not complete.
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 

@@ -21,25 +21,73 @@ from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("tasks", "arq", "redis"):
     from quartpatterns.tasks.arq_worker import worker_settings
+    from quartpatterns.tasks.canvas import (
+        Chain,
+        Group,
+        GroupJob,
+        Signature,
+        Step,
+        chain,
+        chord,
+        group,
+    )
     from quartpatterns.tasks.extension import Tasks
+    from quartpatterns.tasks.inspection import (
+        Inspector,
+        JobInfo,
+        JobPage,
+        JobState,
+        NoSuchJobError,
+        QueueStats,
+    )
     from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
+    from quartpatterns.tasks.processes import ProcessLostError
     from quartpatterns.tasks.queue import Result, TasksUnavailableError
     from quartpatterns.tasks.settings import SETTINGS
+    from quartpatterns.tasks.signals import (
+        task_failed,
+        task_retried,
+        task_revoked,
+        task_started,
+        task_succeeded,
+    )
+    from quartpatterns.tasks.signing import JobSignatureError
     from quartpatterns.tasks.task import Task
     from quartpatterns.tasks.worker import WorkerLostError, run_worker
 
 __all__ = [
     "SETTINGS",
+    "Chain",
+    "Group",
+    "GroupJob",
+    "Inspector",
     "Job",
+    "JobInfo",
+    "JobPage",
+    "JobSignatureError",
+    "JobState",
+    "NoSuchJobError",
+    "ProcessLostError",
+    "QueueStats",
     "Result",
     "Retry",
     "RunningJob",
+    "Signature",
+    "Step",
     "Task",
     "TaskFailedError",
     "Tasks",
     "TasksUnavailableError",
     "WorkerLostError",
+    "chain",
+    "chord",
     "current_job",
+    "group",
     "run_worker",
+    "task_failed",
+    "task_retried",
+    "task_revoked",
+    "task_started",
+    "task_succeeded",
     "worker_settings",
 ]

@@ -11,9 +11,17 @@ from arq.worker import Function, func
 from quart import Quart
 from redis.asyncio.connection import parse_url
 
-from quartpatterns.tasks.arq_format import decode, encode
+from quartpatterns.tasks import signals
+from quartpatterns.tasks.arq_format import (
+    ArqRetry,
+    ErrorText,
+    NotJSONError,
+    decode,
+    decode_job,
+    encode,
+)
 from quartpatterns.tasks.execution import Runner, escape_surrogates
-from quartpatterns.tasks.queue import Queue, connection_pool, queue_with_tasks
+from quartpatterns.tasks.queue import BUILT_IN, Queue, connection_pool, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
 __all__ = ["worker_settings"]
@@ -21,22 +29,44 @@ __all__ = ["worker_settings"]
 logger = logging.getLogger("quartpatterns.tasks")
 
 
-def worker_settings(app: Quart) -> dict[str, Any]:
+def worker_settings(app: Quart, queue_name: str | None = None) -> dict[str, Any]:
     """Return the settings of arq's worker for the tasks of *app*.
+
+    Arguments:
+        app: The application.
+        queue_name: The name of a queue in ``TASKS_QUEUES``, by default the default queue.
 
     Raises:
         RuntimeError: The application has no tasks.
+        ValueError: ``TASKS_QUEUES`` does not contain the queue.
 
     .. versionadded:: 0.1
     """
     queue = queue_with_tasks(app)
     settings = queue.settings
+    queue_key = settings.queue_key(queue_name)
+    if limited := [task.name for task in queue.tasks.values() if task.interval]:
+        raise RuntimeError(
+            f"arq's worker knows no rate_limit, which {', '.join(limited)} has: run the tasks with"
+            " `quartpatterns worker`"
+        )
+    signer = queue.signer
+
+    def encode_signed(data: dict[str, Any]) -> bytes:
+        return encode(data) if signer is None or "s" in data else signer.sign(encode(data))
+
+    def decode_signed(data: bytes) -> dict[str, Any]:
+        job = decode_job(data, None, signer)
+        if job.error is not None:
+            raise ErrorText(job.error)
+        return {"t": None, "f": job.name, "a": job.args, "k": job.kwargs, "et": job.enqueued}
+
     logging.getLogger("arq.worker").addFilter(escape_surrogates)
 
     async def start(ctx: dict[Any, Any]) -> None:
         await app.startup()
         ctx["app"] = app
-        logger.info("ready for the jobs of %s", settings.queue_name)
+        logger.info("ready for the jobs of %s", queue_key)
 
     async def stop(ctx: dict[Any, Any]) -> None:
         if ctx.pop("app", None):
@@ -44,22 +74,24 @@ def worker_settings(app: Quart) -> dict[str, Any]:
 
     redis = ArqRedis(
         connection_pool(settings, max_connections=settings.max_jobs + 5),
-        job_serializer=encode,
+        job_serializer=encode_signed,
         job_deserializer=decode,
-        default_queue_name=settings.queue_name,
+        default_queue_name=queue_key,
         expires_extra_ms=round(settings.expires * 1000),
     )
     return {
-        "functions": [_function(app, queue, task) for task in queue.tasks.values()],
+        "functions": [
+            _function(app, queue, task) for task in [*queue.tasks.values(), *BUILT_IN.values()]
+        ],
         "cron_jobs": [_cron_job(app, queue, task, times) for task, times in queue.schedule],
-        "queue_name": settings.queue_name,
+        "queue_name": queue_key,
         "redis_pool": redis,
         # Only `arq --check` reads this.
         "redis_settings": _redis_settings(settings.redis_url),
         "on_startup": start,
         "on_shutdown": stop,
         "job_serializer": encode,
-        "job_deserializer": decode,
+        "job_deserializer": decode_signed,
         "job_timeout": settings.timeout,
         "max_tries": settings.max_tries,
         "max_jobs": settings.max_jobs,
@@ -92,11 +124,23 @@ def _function(app: Quart, queue: Queue, task: Task[..., Any]) -> Function:
     async def run(ctx: dict[Any, Any], /, *args: Any, **kwargs: Any) -> Any:
         id = queue.plain_id(str(ctx["job_id"]))
         job = runner.running_job(task, id, ctx["job_try"], ctx["job_try"])
-        result = await runner.call(task, job, args, kwargs)
+        about: dict[str, Any] = {"job": job, "task": task}
+        await signals.send(signals.task_started, app, **about)
         try:
-            encode({"r": result})
-        except (TypeError, ValueError, RecursionError) as error:
-            raise not_json_result(task, error) from error
+            result = await runner.call(task, job, args, kwargs)
+            try:
+                encode({"r": result})
+            except NotJSONError as error:
+                raise not_json_result(task, error) from error
+        except ArqRetry as retry:
+            about |= {"error": retry.__cause__ or retry.__context__}
+            seconds = (retry.defer_score or 0) / 1000
+            await signals.send(signals.task_retried, app, **about, countdown=seconds)
+            raise
+        except Exception as error:
+            await signals.send(signals.task_failed, app, **about, error=error)
+            raise
+        await signals.send(signals.task_succeeded, app, **about, value=result)
         return result
 
     return func(

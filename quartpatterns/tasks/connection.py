@@ -8,13 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-import redis
 from redis.asyncio import Redis
 
 from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import scripts
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
-from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, connection_pool
+from quartpatterns.tasks.changes import Change, arguments
+from quartpatterns.tasks.queue import (
+    REDIS_ERRORS,
+    TasksUnavailableError,
+    connection_pool,
+    sync_client,
+    text,
+)
 from quartpatterns.tasks.settings import Settings
 
 __all__ = ["Claim", "Claimed", "LeaseConnection", "WorkerConnection"]
@@ -39,6 +45,7 @@ class Claimed:
         deliveries: How often it was started, including this time.
         crashes: How many workers died while they ran it as their only suspect.
         suspect: 1 if a worker has died while the job ran, else 0.
+        expired: 1 if it has waited too long for its first start, else 0.
     """
 
     id: str
@@ -48,6 +55,7 @@ class Claimed:
     deliveries: int
     crashes: int
     suspect: int
+    expired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,7 @@ class WorkerConnection:
         self._redis = cast("Any", client)
         self._claim = self._redis.register_script(scripts.CLAIM)
         self._finish = self._redis.register_script(scripts.FINISH)
+        self._limit = self._redis.register_script(scripts.LIMIT)
         self._hand_over = self._redis.register_script(scripts.HAND_OVER)
 
     async def attempt(
@@ -128,21 +137,38 @@ class WorkerConnection:
         next_due, jobs = await self._claim(queues, arguments)
         return Claim(
             next_due / 1000 if next_due >= 0 else None,
-            [
-                Claimed(_text(id), _text(queue), data, *numbers)
-                for id, queue, data, *numbers in jobs
-            ],
+            [Claimed(text(id), text(queue), data, *numbers) for id, queue, data, *numbers in jobs],
         )
 
-    async def finish(self, outcomes: Sequence[tuple[str, str, str, bytes, int]]) -> list[str]:
+    async def finish(
+        self, outcomes: Sequence[tuple[str, str, str, bytes, int, str, bytes, Sequence[Change]]]
+    ) -> list[str]:
         """Write *outcomes*, and return the ids of jobs that another worker runs.
 
         Arguments:
             outcomes: For each job its queue, id, ``done``, ``retry`` or ``back``, the data of its
-                result, and milliseconds.
+                result, milliseconds, how it has ended, what to keep of a failure, and the changes
+                that follow.
         """
-        lost = await self._finish([], [self._worker, *(part for one in outcomes for part in one)])
-        return [_text(id) for id in lost]
+        row: list[Any] = [self._worker, self._settings.keep_failed]
+        for *about, changes in outcomes:
+            row += [*about, len(changes), *arguments(changes)]
+        return [text(id) for id in await self._finish([], row)]
+
+    async def limit(self, queue: str, task: str, id: str, interval: float) -> float:
+        """Return 0 if the rate limit lets the job *id* start now, else the seconds until it may.
+
+        The job has then been put back for that time.
+
+        Arguments:
+            queue: The queue of the job.
+            task: The name of its task.
+            id: Its id.
+            interval: The seconds between two starts of the task.
+        """
+        keys = [queue, scripts.rate_key(self._settings.queue_name, task)]
+        milliseconds: int = await self._limit(keys, [self._worker, id, interval * 1000])
+        return milliseconds / 1000
 
     async def hand_over(self, ids: Sequence[str]) -> None:
         """Say that the worker stops while the jobs *ids* still run."""
@@ -151,19 +177,24 @@ class WorkerConnection:
     async def pop(self, keys: Sequence[str], seconds: float) -> str | None:
         """Return an item of one of the lists *keys*, or ``None`` after so many seconds."""
         item = await self._redis.blpop(keys, timeout=seconds)
-        return None if item is None else _text(item[1])
+        return None if item is None else text(item[1])
 
     async def size(self, queues: Sequence[str]) -> int:
         """Return the number of jobs in *queues*, waiting and running."""
         return sum([await self._redis.zcard(queue) for queue in queues])
 
-    async def report(self, queue: str, text: str, seconds: float) -> None:
-        """Store that the worker is alive, as arq does."""
-        await self._redis.psetex(queue + HEALTH_CHECK_SUFFIX, round(seconds * 1000), text)
+    async def report(self, queues: Sequence[str], text: str, seconds: float) -> None:
+        """Store for each of *queues* that the worker is alive, as arq does."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for queue in queues:
+                pipe.psetex(queue + HEALTH_CHECK_SUFFIX, round(seconds * 1000), text)
+            await pipe.execute()
 
-    async def delete_report(self, queue: str) -> None:
-        """Delete what :meth:`report` has stored."""
-        await self._redis.delete(queue + HEALTH_CHECK_SUFFIX)
+    async def delete_report(self, queues: Sequence[str], text: str) -> None:
+        """Delete what :meth:`report` has stored, unless another worker has done so since."""
+        for queue in queues:
+            if await self._redis.get(queue + HEALTH_CHECK_SUFFIX) == text.encode():
+                await self._redis.delete(queue + HEALTH_CHECK_SUFFIX)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -185,29 +216,24 @@ class LeaseConnection:
     def __init__(self, worker: str, settings: Settings, timeout: float) -> None:
         self._worker = worker
         self._lease = round(settings.lease * 1000)
-        self._redis: Any = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
-            settings.redis_url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            encoding_errors="surrogatepass",
-        )
+        self._redis = sync_client(settings, timeout)
         self._renew = self._redis.register_script(scripts.RENEW)
         self._finish = self._redis.register_script(scripts.FINISH)
+        self._release = self._redis.register_script(scripts.RELEASE)
 
     def renew(self, jobs: Sequence[tuple[str, str]]) -> list[str]:
         """Renew the leases of *jobs*, each a queue and an id; return those another worker runs."""
         arguments = [part for job in jobs for part in job]
-        return [_text(id) for id in self._renew([], [self._worker, self._lease, *arguments])]
+        return [text(id) for id in self._renew([], [self._worker, self._lease, *arguments])]
 
     def give_back(self, queue: str, id: str) -> None:
         """Let another worker start the job *id*."""
-        self._finish([], [self._worker, queue, id, "back", b"", 0])
+        self._finish([], [self._worker, 0, queue, id, "back", b"", 0, "", b"", 0])
+
+    def release(self, queues: Sequence[str]) -> list[str]:
+        """End the leases of the worker, whose process has ended; return the ids of its jobs."""
+        return [text(id) for id in self._release(queues, [self._worker, self._lease])]
 
     def close(self) -> None:
         """Close the connection."""
         self._redis.close()
-
-
-def _text(data: bytes) -> str:
-    """Return a string that Redis returned as bytes."""
-    return data.decode(errors="surrogatepass")

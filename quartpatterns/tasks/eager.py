@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 import time
 import weakref
@@ -20,9 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 from quart import Quart, g, has_app_context, has_request_context, has_websocket_context
 from quart.signals import (
@@ -33,17 +30,30 @@ from quart.signals import (
     websocket_tearing_down,
 )
 
+from quartpatterns.tasks import links, signals
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
-    JobData,
+    ErrorText,
     JobExecutionFailed,
     decode,
     decode_job,
+    dumps,
     encode,
-    encode_job,
+    error_text,
+    loads,
+    with_values,
+)
+from quartpatterns.tasks.changes import (
+    Change,
+    CreateJoin,
+    Enqueue,
+    ReportError,
+    ReportValue,
+    StoreResult,
 )
 from quartpatterns.tasks.execution import Runner, own_cancellation
-from quartpatterns.tasks.queue import Queue, Result, check_expires, check_id, job_start
+from quartpatterns.tasks.links import Node
+from quartpatterns.tasks.queue import Queue, Result, Revocation, refuse_event_loop
 from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.task import not_json_result
 
@@ -54,8 +64,15 @@ __all__ = ["EagerJob", "EagerQueue"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 
-MAX_JOBS = 1000
-"""Jobs that one request may cause; more are taken for a task that queues itself for ever."""
+MAX_DEPTH = 1000
+MAX_JOBS = 100_000
+"""Jobs that one request may cause, one by the other and in all.
+
+More are taken for a task that queues itself for ever.
+"""
+
+KEPT_JOBS = 1000
+"""Jobs that have ended that a process that is no test remembers."""
 
 WARNING = (
     "TASKS_EAGER is set: this process runs its jobs itself, and loses them when it ends. It is"
@@ -91,6 +108,10 @@ class EagerJob:
     result: Result = field(init=False)
     error: BaseException | None = None
     data: bytes = field(default=b"", repr=False)
+    then: list[Node] = field(default_factory=list["Node"], repr=False)
+    earlier_error: str | None = field(default=None, repr=False)
+    depth: int = field(default=1, repr=False)
+    once: str | None = field(default=None, repr=False)
     stored: bool = field(default=True, repr=False)
     seen: bool = field(default=False, repr=False)
     process: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -136,9 +157,14 @@ class EagerQueue(Queue):
     ) -> None:
         # The queue in Redis would open connections.
         self.settings = replace(read_settings(app), eager=True)
+        self.signer = None
+        self.signer = None
         self.tasks = tasks
         self.schedule = schedule
         self.jobs: list[EagerJob] = []
+        self._joins: dict[str, tuple[CreateJoin, dict[int, bytes]]] = {}
+        # By id, whether the job was revoked before it is queued.
+        self._expected: dict[str, bool] = {}
         self._app = weakref.ref(app)
         self._warned = False
         # By g, which the context of a request shares with its copies.
@@ -198,44 +224,95 @@ class EagerQueue(Queue):
             self._warned = True
             logger.warning(WARNING)
 
-    async def enqueue(
-        self,
-        name: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        *,
-        task_id: str | None = None,
-        countdown: float | None = None,
-        eta: datetime | None = None,
-        expires: float | None = None,
-        unique: float = 0,
-    ) -> str:
-        """Run a call of the task *name* now, or when the current request or task has ended."""
+    async def apply(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Run the jobs that are queued now, or when the current request or task has ended."""
         self.warn_outside_of_tests()
-        if name not in self.tasks:
-            raise RuntimeError(
-                f"no worker of this application knows the task {name!r}: register it on the Tasks"
-                " object whose init_app() got the application"
-            )
-        id = str(uuid4()) if task_id is None else check_id(task_id)
-        start, kind = job_start(countdown, eta)
-        seconds = start / 1000 - (time.time() if kind == "at" else 0)
-        expires = None if expires is None else check_expires(expires)
-        data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
-        if self._find(id) is not None:
-            return id
-        call = decode_job(data)
-        job = EagerJob(id, name, call.args, call.kwargs, seconds, expires, data=data)
-        self.jobs.append(job)
-        self._forget_old()
-        if job.is_scheduled:
-            return id
+        same: dict[str, str] = {}
+        jobs: list[EagerJob] = []
+        for change in changes:
+            if isinstance(change, Enqueue) and (first := self._same_call(change)):
+                same[change.id] = first.id
+            else:
+                jobs += self._add([change])
+        if not jobs:
+            return same
         # A task has an application context of its own, and no request.
         if has_request_context() or has_websocket_context() or _ancestors.get():
-            self._deferred.setdefault(_current_g(), []).append(job)
+            self._deferred.setdefault(_current_g(), []).extend(jobs)
         else:
-            await self._run_all([job])
-        return id
+            await self._run_all(jobs)
+        return same
+
+    def apply_sync(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Do the same in a thread, or without an event loop."""
+        refuse_event_loop()
+        return asyncio.run(self.apply(changes))
+
+    def _add(self, changes: Iterable[Change]) -> list[EagerJob]:
+        """Make *changes*, and return the jobs that may run now."""
+        jobs: list[EagerJob] = []
+        for change in changes:
+            if isinstance(change, Enqueue):
+                jobs += self._add_job(change)
+            elif isinstance(change, CreateJoin):
+                self._joins[change.arq_id] = (change, {})
+            elif isinstance(change, ReportValue):
+                join, values = self._joins.get(change.join, (None, dict[int, bytes]()))
+                values[change.index] = change.value
+                if join and len(values) == join.members:
+                    del self._joins[change.join]
+                    jobs += self._end_join(join, [values[index] for index in sorted(values)])
+            elif isinstance(change, ReportError):
+                join, _ = self._joins.pop(change.join, (None, dict[int, bytes]()))
+                if join:
+                    jobs += self._end_join(join, [], loads(change.error))
+            elif isinstance(change, StoreResult):
+                job = decode(change.data)
+                failed = EagerJob(change.id, job["f"], job["a"], job["k"])
+                failed.error = ErrorText(change.error)
+                failed.seen = self._expected.pop(change.id, None) is None
+                failed.result = Result(change.id, True, False, change.error)
+                self.jobs.append(failed)
+            else:
+                self._expected[change.id] = False
+        self._forget_old()
+        return [job for job in jobs if not job.is_scheduled]
+
+    def _end_join(
+        self, join: CreateJoin, values: Sequence[bytes], error: str | None = None
+    ) -> list[EagerJob]:
+        data = join.job.data
+        if join.with_values:
+            data = with_values(data, values)
+        return self._add_job(replace(join.job, data=data), error)
+
+    def _add_job(self, change: Enqueue, error: str | None = None) -> list[EagerJob]:
+        call = decode_job(change.data)
+        if self.task(call.name) is None:
+            raise RuntimeError(
+                f"no worker of this application knows the task {call.name!r}: register it on the"
+                " Tasks object whose init_app() got the application"
+            )
+        if self._find(change.id) is not None:
+            return []
+        if self._expected.pop(change.id, False):
+            error = error_text(asyncio.CancelledError())
+        seconds = change.start / 1000 - (time.time() if change.kind == "at" else 0)
+        job = EagerJob(
+            change.id,
+            call.name,
+            call.args,
+            call.kwargs,
+            seconds,
+            change.expires,
+            data=change.data,
+            once=change.once and change.once[0],
+            then=call.then,
+            earlier_error=error,
+            depth=ancestors[-1].depth + 1 if (ancestors := _ancestors.get()) else 1,
+        )
+        self.jobs.append(job)
+        return [job]
 
     async def result(self, id: str, *, must_exist: bool = False) -> Result:
         """Return the state of the job *id*. With *must_exist*, run the job first.
@@ -244,6 +321,13 @@ class EagerQueue(Queue):
             LookupError: The job does not exist, and *must_exist* is true.
             RuntimeError: The job would wait for itself.
         """
+        while must_exist and id in self._expected:
+            # It is queued when the jobs before it have ended.
+            before = next((one for one in self.jobs if not one.result.ready), None)
+            if before is None:
+                break
+            await self._run(before)
+            await self._run_children(before)
         job = self._find(id)
         if job is not None and must_exist:
             # Job.wait() asks like this. Its answer would never come otherwise.
@@ -259,42 +343,67 @@ class EagerQueue(Queue):
         job.seen = job.seen or job.error is not None
         return job.result
 
-    async def revoke(self, id: str) -> bool:
-        """Cancel the job *id*; return False if it is unknown or has ended."""
+    async def results(self, ids: Sequence[str], *, must_exist: bool = False) -> list[Result]:
+        """Return the states of the jobs *ids*. With *must_exist*, run them first."""
+        return [await self.result(id, must_exist=must_exist) for id in ids]
+
+    def update_progress_sync(self, id: str, value: object) -> None:
+        """Store *value* as the progress of the job *id*."""
+        refuse_event_loop()
+        asyncio.run(self.update_progress(id, value))
+
+    async def revoke(self, id: str) -> Revocation:
+        """Cancel the job *id*."""
+        if id in self._expected:
+            self._expected[id] = True
+            return Revocation(True, False, None)
         job = self._find(id)
         if job is None or job.result.ready:
-            return False
+            return Revocation(False, False, None)
+        waited = job.process is None
         if job.process is None:
             self._end(job, asyncio.CancelledError())
+            await self._run_children(job)
         else:
             job.process.cancel()
         job.seen = True
-        return True
+        return Revocation(True, waited, self.task(job.task))
 
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
         if (job := self._find(id)) is not None:
-            progress = json.loads(json.dumps(value, allow_nan=False))
+            progress = loads(dumps(value))
             job.result = replace(job.result, progress=progress)
 
     def _find(self, id: str) -> EagerJob | None:
         return next((job for job in reversed(self.jobs) if job.id == id and job.stored), None)
 
+    def _same_call(self, change: Enqueue) -> EagerJob | None:
+        """Return the job of the same unique call that has not ended."""
+        if change.once is None:
+            return None
+        for job in self.jobs:
+            if job.once == change.once[0] and not job.result.ready:
+                return job
+        return None
+
     def _forget_old(self) -> None:
         """Limit the memory of a process that is no test."""
-        if len(self.jobs) > 10 * MAX_JOBS:
+        if len(self.jobs) > 10 * KEPT_JOBS:
             self.jobs[:] = [
-                job for job in self.jobs[:-MAX_JOBS] if not job.result.ready
-            ] + self.jobs[-MAX_JOBS:]
+                job for job in self.jobs[:-KEPT_JOBS] if not job.result.ready
+            ] + self.jobs[-KEPT_JOBS:]
 
     async def _run_all(self, jobs: Iterable[EagerJob]) -> None:
         """Run *jobs* and the jobs that they queue, one after the other."""
         waiting, count = deque(jobs), 0
         while waiting:
             job = waiting.popleft()
-            if (count := count + 1) > MAX_JOBS:
+            count += 1
+            # A large group is many jobs, but none of them depends on many others.
+            if job.depth > MAX_DEPTH or count > MAX_JOBS:
                 raise RuntimeError(
-                    f"{MAX_JOBS} jobs have run without an end, the last one of task {job.task}: if"
+                    f"{count} jobs have run without an end, the last one of task {job.task}: if"
                     " it queues itself again, give it a countdown"
                 )
             await self._run(job)
@@ -331,11 +440,13 @@ class EagerQueue(Queue):
 
     async def _execute(self, job: EagerJob) -> None:
         """Run *job* until it has a result."""
-        task = self.tasks[job.task]
+        task = self.task(job.task)
         app = self._app()
-        assert app is not None
+        assert app is not None and task is not None
         runner = Runner(app, self)
         try:
+            if job.earlier_error is not None:
+                raise ErrorText(job.earlier_error)
             if job.expires is not None and job.seconds > job.expires:
                 raise JobExecutionFailed("job expired")
             for job.tries in itertools.count(1):
@@ -345,9 +456,18 @@ class EagerQueue(Queue):
                 call = decode_job(job.data)
                 try:
                     # The time of a try, as a worker has it.
+                    await signals.send(signals.task_started, app, job=running, task=task)
                     async with asyncio.timeout(task.timeout or self.settings.timeout):
                         value = await runner.call(task, running, call.args, call.kwargs)
-                except ArqRetry:
+                except ArqRetry as retry:
+                    await signals.send(
+                        signals.task_retried,
+                        app,
+                        job=running,
+                        task=task,
+                        error=retry.__cause__ or retry.__context__,
+                        countdown=(retry.defer_score or 0) / 1000,
+                    )
                     continue
                 except asyncio.CancelledError as error:
                     if job.process is not None and job.process.cancelling():
@@ -358,20 +478,33 @@ class EagerQueue(Queue):
                 except (TypeError, ValueError, RecursionError) as error:
                     raise not_json_result(task, error) from error
                 self._end(job, None, value)
+                await signals.send(signals.task_succeeded, app, job=running, task=task, value=value)
                 return
         except KeyboardInterrupt:
             raise
         # SystemExit and a cancellation end a worker's job, and not the test.
         except BaseException as error:
             self._end(job, error)
+            running = runner.running_job(task, job.id, job.tries, job.tries)
+            if isinstance(error, asyncio.CancelledError) and job.seen:
+                await signals.send(signals.task_revoked, app, job=running, task=task)
+            else:
+                await signals.send(signals.task_failed, app, job=running, task=task, error=error)
 
     def _end(self, job: EagerJob, error: BaseException | None, value: Any = None) -> None:
         if error is not None:
             job.error = error
             value = _as_json(error)
+            # Callers have only the job at the end of its links, which fails too.
+            job.seen = job.seen or bool(job.then)
             logger.error("job %s of task %s failed: %s", job.id, job.task, value, exc_info=error)
         job.result = Result(job.id, True, error is None, value, job.result.progress)
-        job.stored = self.keep_result(self.tasks[job.task]) > 0
+        job.stored = self.keep_result(self.task(job.task)) > 0
+        if error is None:
+            changes = links.after_value(self, job.then, value)
+        else:
+            changes = links.after_error(self, job.then, job.result.value)
+        job.children += self._add(changes)
 
     async def _note_pushed(self, app: Quart, **_: object) -> None:
         if (task := asyncio.current_task()) is not None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from quart import Quart
@@ -18,7 +18,7 @@ from quartpatterns.tasks.jobs import Retry, RunningJob, retry_delay, running_job
 from quartpatterns.tasks.queue import Queue
 from quartpatterns.tasks.task import Task
 
-__all__ = ["Runner", "escape_surrogates", "own_cancellation"]
+__all__ = ["Runner", "escape_surrogates", "own_cancellation", "retries"]
 
 
 class Runner:
@@ -30,16 +30,25 @@ class Runner:
     Arguments:
         app: The application.
         queue: Its queue.
+        call_sync: Calls the function of a synchronous task; by default in a thread of its own.
     """
 
-    def __init__(self, app: Quart, queue: Queue) -> None:
+    def __init__(
+        self,
+        app: Quart,
+        queue: Queue,
+        call_sync: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None,
+    ) -> None:
         self._app = app
         self._queue = queue
+        self._call_sync = call_sync
         self._threads: dict[threading.Thread, str] = {}
 
-    def running_job(self, task: Task[..., Any], id: str, tries: int, deliveries: int) -> RunningJob:
+    def running_job(
+        self, task: Task[..., Any] | None, id: str, tries: int, deliveries: int
+    ) -> RunningJob:
         """Return what *task* sees as ``current_job``."""
-        max_tries = task.max_tries or self._queue.settings.max_tries
+        max_tries = (task and task.max_tries) or self._queue.settings.max_tries
         return RunningJob(id, tries, max_tries, deliveries)
 
     async def call(
@@ -62,14 +71,18 @@ class Runner:
             BaseException: What the function raised.
         """
         running_job.set(job)
-        with _retries(job, task.autoretry_for):
+        with retries(job, task.autoretry_for):
             async with self._app.app_context():
                 if is_async(task.function):
                     with _no_generator_exit():
                         return await task.function(*args, **kwargs)
-                call = call_in_new_thread(
-                    lambda: self._in_thread(job.id, task, args, kwargs), name=f"task {task.name}"
-                )
+
+                def function() -> Any:
+                    return self._in_thread(job.id, task, args, kwargs)
+
+                if self._call_sync is not None:
+                    return await maybe_await(await self._call_sync(function))
+                call = call_in_new_thread(function, name=f"task {task.name}")
                 return await maybe_await(await call)
 
     def in_thread(self, id: str) -> bool:
@@ -98,7 +111,7 @@ def _no_generator_exit() -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _retries(job: RunningJob, errors: tuple[type[Exception], ...]) -> Generator[None]:
+def retries(job: RunningJob, errors: tuple[type[Exception], ...]) -> Generator[None]:
     """Turn *errors* into a retry, and a retry without tries left into the error behind it."""
     try:
         try:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+import weakref
+from collections.abc import Callable, Iterable, Set
 from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 
-from quart import Quart, current_app
+from quart import Blueprint, Quart, current_app
 
 from quartpatterns.tasks.arq_worker import worker_settings
+from quartpatterns.tasks.canvas import Step, enqueue, enqueue_sync
 from quartpatterns.tasks.eager import EagerQueue
+from quartpatterns.tasks.inspection import Inspector
 from quartpatterns.tasks.jobs import Job
+from quartpatterns.tasks.page import Access, tasks_blueprint
 from quartpatterns.tasks.queue import Queue, Result, queue_of
 from quartpatterns.tasks.task import Task, TaskOptions
 
@@ -49,6 +53,7 @@ class Tasks:
     def __init__(self, app: Quart | None = None) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._schedule: list[tuple[Task[..., Any], dict[str, Any]]] = []
+        self._apps: list[weakref.ref[Quart]] = []
         if app is not None:
             self.init_app(app)
 
@@ -71,6 +76,7 @@ class Tasks:
             app.extensions["tasks"] = eager
         else:
             app.extensions["tasks"] = Queue(app, self._tasks, self._schedule)
+        self._apps.append(weakref.ref(app))
 
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
@@ -98,12 +104,18 @@ class Tasks:
             options: ``timeout`` is the maximum seconds that the task may run. ``max_tries`` is the
                 maximum number of times that a job is started. ``keep_result`` is the seconds for
                 which its result is stored; 0 stores none. ``autoretry_for`` is a tuple of error
-                classes after which the job is started again, as after :exc:`Retry`. The defaults
-                are the settings of the application.
+                classes after which the job is started again, as after :exc:`Retry`. ``queue`` is
+                the name of a queue in ``TASKS_QUEUES``. ``process=True`` runs a synchronous
+                function in a process, which a timeout or a revocation kills. ``rate_limit`` is the
+                number of starts in a period, for all workers together: ``"10/s"``, ``"100/m"``,
+                ``"1000/h"``. ``unique=True`` queues no second job while one with the same arguments
+                waits or runs, and returns that one; a number of seconds limits how long; a function
+                of the arguments returns what is compared. The defaults of the first three are the
+                settings of the application.
 
         Raises:
             ValueError: Another task has this name, or an option is invalid.
-            TypeError: An option is unknown.
+            TypeError: An option is unknown, or an ``async def`` function has ``process=True``.
         """
         if unknown := options.keys() - TaskOptions.__annotations__:
             names = ", ".join(["name", *TaskOptions.__annotations__])
@@ -112,7 +124,7 @@ class Tasks:
             )
 
         def register(function: Callable[..., Any]) -> Task[..., Any]:
-            return self._register(Task(function, name, options))
+            return self._register(Task(function, name, options, self._apps))
 
         return register if function is None else register(function)
 
@@ -157,6 +169,34 @@ class Tasks:
         times |= {"hour": hour, "minute": minute, "second": second}
         self._schedule.append((task, times))
 
+    @property
+    def inspect(self) -> Inspector:
+        """Lists and numbers of jobs, and functions that retry, revoke and delete them."""
+        return Inspector()
+
+    def blueprint(
+        self,
+        *,
+        access: Access | None = None,
+        name: str = "tasks",
+        url_prefix: str | None = "/tasks",
+    ) -> Blueprint:
+        """Return a page about the jobs: ``app.register_blueprint(tasks.blueprint(access=...))``.
+
+        It shows queues, progress and failures, and can retry, revoke and delete jobs. It has
+        ``stats.json``, ``jobs.json``, ``job.json?id=``, ``events`` (server-sent events, with
+        ``?id=`` of one job until it ends) and ``metrics`` for Prometheus. Its forms are protected
+        against CSRF, also by the application's own CSRF protection if it has one.
+
+        Arguments:
+            access: A function, synchronous or not, that returns True if the client of the current
+                request may use all of this, and False for 403. It may also return another response,
+                such as a redirect to the login page. Registration fails without it.
+            name: The name of the blueprint.
+            url_prefix: Where it is mounted.
+        """
+        return tasks_blueprint(access, name, url_prefix)
+
     async def result(self, id: str) -> Result:
         """Return the state of the job *id* now. It needs an application context.
 
@@ -165,6 +205,32 @@ class Tasks:
         """
         return await queue_of(current_app).result(id)
 
+    async def enqueue(self, calls: Iterable[Step[R]]) -> list[Job[R]]:
+        """Queue many calls in one round trip. It needs an application context.
+
+        ``await tasks.enqueue(resize.s(id) for id in ids)``. Up to 10,000 jobs are one round trip.
+
+        Arguments:
+            calls: Signatures, which :meth:`Task.s` and its ``set`` return, or chains.
+
+        Returns:
+            The jobs, in the order of the calls.
+
+        Raises:
+            TypeError: The arguments of a call do not fit, or are not JSON. Nothing is queued.
+            ValueError: An option of a call is invalid. Nothing is queued.
+            TasksUnavailableError: Redis cannot be reached.
+        """
+        return await enqueue(calls)
+
+    def enqueue_sync(self, calls: Iterable[Step[R]]) -> list[Job[R]]:
+        """Do the same in a synchronous view or task, in a thread, or in a script.
+
+        Raises:
+            RuntimeError: The thread runs an event loop, which this would block.
+        """
+        return enqueue_sync(calls)
+
     def job(self, id: str) -> Job[Any]:
         """Return a handle for the job *id*, to wait for it or to revoke it.
 
@@ -172,7 +238,7 @@ class Tasks:
         """
         return Job(id)
 
-    def worker_settings(self, app: Quart) -> dict[str, Any]:
+    def worker_settings(self, app: Quart, queue: str | None = None) -> dict[str, Any]:
         """Return the settings with which arq's own command runs the tasks of *app*.
 
         .. code-block:: python
@@ -180,6 +246,11 @@ class Tasks:
             WorkerSettings = tasks.worker_settings(create_app())
 
         ``arq module.WorkerSettings`` then runs the tasks. In contrast to ``quartpatterns worker``,
-        this worker exits if Redis stops, and the jobs of a worker that dies are restarted later.
+        this worker exits if Redis stops, the jobs of a worker that dies are restarted later, and
+        it has one queue.
+
+        Arguments:
+            app: The application.
+            queue: The name of the queue, by default ``default``.
         """
-        return worker_settings(app)
+        return worker_settings(app, queue)

@@ -6,15 +6,18 @@ import asyncio
 import random
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from quart import current_app
 from werkzeug.local import LocalProxy
 
+from quartpatterns.tasks import signals
 from quartpatterns.tasks.arq_format import ArqRetry
 from quartpatterns.tasks.queue import Result, queue_of
 
 __all__ = [
+    "FIRST_WAIT",
+    "LONGEST_WAIT",
     "Job",
     "Retry",
     "RunningJob",
@@ -89,7 +92,15 @@ class Job(Generic[T_co]):
         A job that waits ends at once; the worker cancels one that runs. The job then fails with a
         ``CancelledError``. The thread of a synchronous task cannot be stopped.
         """
-        return await queue_of(current_app).revoke(self.id)
+        queue = queue_of(current_app)
+        revocation = await queue.revoke(self.id)
+        if revocation.ended:
+            task = revocation.task
+            max_tries = (task and task.max_tries) or queue.settings.max_tries
+            app = cast("Any", current_app)._get_current_object()
+            job = RunningJob(self.id, 0, max_tries, 0)
+            await signals.send(signals.task_revoked, app, job=job, task=task)
+        return revocation.found
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,17 @@ class RunningJob:
             ValueError: *value* contains NaN or infinity.
         """
         await queue_of(current_app).update_progress(self.id, value)
+
+    def update_progress_sync(self, value: object) -> None:
+        """Do the same in a synchronous task.
+
+        Raises:
+            RuntimeError: The thread runs an event loop, which this would block.
+            TasksUnavailableError: Redis cannot be reached.
+            TypeError: *value* has a type that cannot be converted to JSON.
+            ValueError: *value* contains NaN or infinity.
+        """
+        queue_of(current_app).update_progress_sync(self.id, value)
 
 
 running_job: ContextVar[RunningJob] = ContextVar("quartpatterns.tasks.running_job")

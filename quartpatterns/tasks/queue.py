@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
+import re
+import threading
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 from uuid import uuid4
 
+import redis
 from quart import Quart
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -24,21 +26,35 @@ from redis.exceptions import RedisError
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.unavailable import ServiceUnavailableError
 from quartpatterns._shared.urls import display_address
-from quartpatterns.tasks import arq_format, scripts
-from quartpatterns.tasks.arq_format import JobData, decode, encode_job, encode_result
+from quartpatterns.tasks import arq_format, links, scripts
+from quartpatterns.tasks.arq_format import (
+    JobData,
+    decode,
+    dumps,
+    encode_job,
+    encode_result,
+    loads,
+)
+from quartpatterns.tasks.changes import Change, Enqueue, arguments
 from quartpatterns.tasks.settings import Settings, read_settings
+from quartpatterns.tasks.signing import JobSigner
 
 if TYPE_CHECKING:
     from quartpatterns.tasks.task import Task
 
 __all__ = [
     "REDIS_ERRORS",
+    "Client",
     "Queue",
     "Result",
+    "Revocation",
     "TasksUnavailableError",
     "connection_pool",
+    "refuse_event_loop",
+    "sync_client",
     "queue_of",
     "queue_with_tasks",
+    "text",
 ]
 
 logger = logging.getLogger("quartpatterns.tasks")
@@ -46,10 +62,13 @@ logger = logging.getLogger("quartpatterns.tasks")
 REDIS_ERRORS = (RedisError, OSError)
 """What the client raises when it cannot reach Redis; a ``TimeoutError`` is an ``OSError``."""
 
-PROGRESS_KEY_PREFIX = "arq:progress:"
 MAX_ID_BYTES = 512
 MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years. Redis cannot store every time that a float can be."""
+
+
+BUILT_IN: dict[str, Task[..., Any]] = {}
+"""Tasks that each worker knows; :mod:`quartpatterns.tasks.task` fills it."""
 
 
 class TasksUnavailableError(ServiceUnavailableError):
@@ -90,6 +109,35 @@ class Result:
     progress: Any = None
 
 
+class CallOptions(TypedDict, total=False):
+    """The options of :meth:`Queue.call`."""
+
+    task_id: str | None
+    countdown: float | None
+    eta: datetime | None
+    expires: float | None
+    queue: str | None
+    unique: float
+    then: Sequence[dict[str, Any]]
+    join: tuple[str, int] | None
+    once: tuple[str, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What the revocation of a job has done.
+
+    Arguments:
+        found: Whether the job was in the queue.
+        ended: Whether it waited, and so has ended now. A worker cancels one that runs.
+        task: Its task, if the application knows it.
+    """
+
+    found: bool
+    ended: bool
+    task: Task[..., Any] | None
+
+
 class Queue:
     """The queue of one application, with one Redis client for each event loop.
 
@@ -109,12 +157,32 @@ class Queue:
         schedule: Sequence[tuple[Task[..., Any], dict[str, Any]]],
     ) -> None:
         self.settings = settings = read_settings(app)
+        self.signer = JobSigner(app) if settings.signed else None
         self.tasks = tasks
         self.schedule = schedule
-        self._clients = LoopBound(lambda: _Client(settings), _Client.close)
+        self._clients = LoopBound(lambda: Client(settings), Client.close)
+        self._sync_client: Any = None
+        self._sync_lock = threading.Lock()
         app.after_serving(self._clients.close)
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the queues in Redis, the most important first."""
+        return self.settings.queue_keys()
+
     async def enqueue(
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        **options: Unpack[CallOptions],
+    ) -> str:
+        """Queue a call of the task *name*, and return the id of the job; see :meth:`call`."""
+        call = self.call(name, args, kwargs, **options)
+        await self.apply([call])
+        return call.id
+
+    def call(
         self,
         name: str,
         args: Sequence[Any],
@@ -124,9 +192,13 @@ class Queue:
         countdown: float | None = None,
         eta: datetime | None = None,
         expires: float | None = None,
+        queue: str | None = None,
         unique: float = 0,
-    ) -> str:
-        """Queue a call of the task *name*, and return the id of the job.
+        then: Sequence[dict[str, Any]] = (),
+        join: tuple[str, int] | None = None,
+        once: tuple[str, float] | None = None,
+    ) -> Enqueue:
+        """Return the change that queues a call of the task *name*.
 
         Arguments:
             name: The name of the task.
@@ -137,24 +209,84 @@ class Queue:
             eta: The time from which the job may start.
             expires: Seconds from now that the job may wait. By default it may wait for those of the
                 setting, from its start.
+            queue: The name of a queue; by default that of the task.
             unique: Seconds in which no other job may use the id, even if this one has ended.
+            then: What follows when the job has ended.
+            join: The id of the join of which the job gets the values, and their number.
+            once: A key. While a job that was queued with it waits or runs, no second one is
+                queued; and the seconds after which the key is forgotten.
+
+        Raises:
+            NotJSONError: An argument cannot be written as JSON.
+            ValueError: An option is invalid, or the arguments are too large.
         """
         id = str(uuid4()) if task_id is None else check_id(task_id)
         start, kind = job_start(countdown, eta)
         wait = self.settings.expires if expires is None else check_expires(expires)
-        data = encode_job(JobData(name, list(args), dict(kwargs), round(time.time() * 1000)))
-        arguments: list[Any] = [
-            self.arq_id(id),
-            data,
-            start,
-            kind,
-            round(wait * 1000),
-            "start" if expires is None else "now",
-            round(unique * 1000),
-        ]
-        async with self._client() as client:
-            await client.enqueue([self.settings.queue_name], arguments)
-        return id
+        if queue is None and (task := self.task(name)) is not None:
+            queue = task.queue
+        now = round(time.time() * 1000)
+        job = JobData(name, list(args), dict(kwargs), now, list(then), join)
+        data = encode_job(job, self.arq_id(id), self.signer)
+        self.check_size(data, f"the arguments of task {name}")
+        if once is not None:
+            key = scripts.unique_key(self.settings.queue_name, name, once[0])
+            once = key, round(once[1] * 1000)
+        return Enqueue(
+            queue=self.settings.queue_key(queue),
+            id=id,
+            arq_id=self.arq_id(id),
+            data=data,
+            start=start,
+            kind=kind,
+            wait=round(wait * 1000),
+            expires=expires,
+            unique=round(unique * 1000),
+            linked=bool(then),
+            once=once,
+        )
+
+    async def apply(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Make *changes*, in one step and in one round trip.
+
+        Returns:
+            For the id of each job that was not queued because the same call (``once``) waits or
+            runs, the id of that job.
+        """
+        async with self.client() as client:
+            return self._same_calls(changes, await client.enqueue(self._keys, arguments(changes)))
+
+    def apply_sync(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Make *changes* in a thread, or in a program without an event loop.
+
+        Raises:
+            RuntimeError: The thread runs an event loop, which this would block.
+        """
+        refuse_event_loop()
+        with self._sync() as client:
+            answers = client.register_script(scripts.ENQUEUE)(self._keys, arguments(changes))
+        return self._same_calls(changes, answers)
+
+    def _same_calls(self, changes: Sequence[Change], answers: Sequence[Any]) -> Mapping[str, str]:
+        calls = [change for change in changes if isinstance(change, Enqueue)]
+        return {
+            call.id: self.plain_id(text(answer))
+            for call, answer in zip(calls, answers, strict=True)
+            if isinstance(answer, bytes)
+        }
+
+    @property
+    def _keys(self) -> Sequence[str]:
+        # The second key makes a cluster refuse all jobs at once, and not only some of them.
+        return [*self.names, arq_format.ABORTED]
+
+    def check_size(self, data: bytes, what: str) -> None:
+        """Raise a ``ValueError`` if *data* is larger than ``TASKS_MAX_SIZE``."""
+        if len(data) > self.settings.max_size:
+            raise ValueError(
+                f"{what} have {len(data)} bytes as JSON, and TASKS_MAX_SIZE is"
+                f" {self.settings.max_size}: store them elsewhere, and pass an id"
+            )
 
     async def result(self, id: str, *, must_exist: bool = False) -> Result:
         """Return the state of the job *id*.
@@ -162,44 +294,83 @@ class Queue:
         Raises:
             LookupError: The job does not exist, and *must_exist* is true.
         """
-        arq_id = self.arq_id(id)
-        async with self._client() as client, client.redis.pipeline(transaction=True) as pipe:
-            pipe.mget(arq_format.RESULT_PREFIX + arq_id, PROGRESS_KEY_PREFIX + arq_id)
-            pipe.zscore(self.settings.queue_name, arq_id)
-            (data, progress_data), score = cast("Any", await pipe.execute())
-        progress = json.loads(progress_data) if progress_data else None
-        if data:
-            job = decode(data)
-            return Result(id, True, job["s"], job["r"], progress)
-        if must_exist and score is None:
-            raise LookupError(
-                f"no job {id!r}: the id is wrong, or the result has expired (TASKS_KEEP_RESULT)"
-            )
-        return Result(id, progress=progress)
+        return (await self.results([id], must_exist=must_exist))[0]
 
-    async def revoke(self, id: str) -> bool:
-        """Cancel the job *id*; return False if it is not in the queue."""
-        arq_id, queue_name = self.arq_id(id), self.settings.queue_name
+    async def results(self, ids: Sequence[str], *, must_exist: bool = False) -> list[Result]:
+        """Return the states of the jobs *ids* at one moment.
+
+        Raises:
+            LookupError: One of them does not exist, and *must_exist* is true.
+        """
+        arq_ids = [self.arq_id(id) for id in ids]
+        prefixes = (arq_format.RESULT_PREFIX, scripts.PROGRESS_PREFIX, scripts.EXPECTED_PREFIX)
+        keys = [prefix + arq_id for arq_id in arq_ids for prefix in prefixes]
+        async with self.client() as client, client.redis.pipeline(transaction=True) as pipe:
+            pipe.mget(keys)
+            for queue in self.names:
+                pipe.zmscore(queue, arq_ids)
+            found, *scores = cast("Any", await pipe.execute())
+        results: list[Result] = []
+        for index, (id, waits) in enumerate(zip(ids, zip(*scores, strict=True), strict=True)):
+            data, progress_data, expected = found[3 * index : 3 * index + 3]
+            progress = loads(progress_data) if progress_data else None
+            if data:
+                job = decode(data)
+                results.append(Result(id, True, job["s"], job["r"], progress))
+            elif must_exist and not expected and all(score is None for score in waits):
+                raise LookupError(
+                    f"no job {id!r}: the id is wrong, or the result has expired (TASKS_KEEP_RESULT)"
+                )
+            else:
+                results.append(Result(id, progress=progress))
+        return results
+
+    async def revoke(self, id: str) -> Revocation:
+        """Cancel the job *id*."""
+        arq_id = self.arq_id(id)
         now = round(time.time() * 1000)
-        async with self._client() as client:
+        async with self.client() as client:
             data = await client.redis.get(arq_format.JOB_PREFIX + arq_id)
-            job = arq_format.decode_job(data) if data else JobData("", [], {}, now)
+            job = _readable_job(data) or JobData("", [], {}, now)
             error = asyncio.CancelledError()
-            result = encode_result(job, arq_id, queue_name, 0, False, error, now, now)
-            keep = round(self.keep_result(self.tasks.get(job.name)) * 1000)
-            return bool(await client.revoke([queue_name], [arq_id, result, keep]))
+            result = encode_result(job, arq_id, self.settings.queue_name, 0, False, error, now, now)
+            task = self.task(job.name)
+            keep = round(self.keep_result(task) * 1000)
+            changes = links.after_error(self, job.then, arq_format.error_text(error))
+            row = [arq_id, result, keep, *arguments(changes)]
+            answer: int = await client.revoke(self.names, row)
+        return Revocation(answer > 0, answer == 2, task)
+
+    def task(self, name: str) -> Task[..., Any] | None:
+        """Return the task *name* that a worker can run, or ``None``."""
+        return self.tasks.get(name) or BUILT_IN.get(name)
 
     def keep_result(self, task: Task[..., Any] | None) -> float:
         """Return the seconds that the result of *task* is kept."""
         keep = task.keep_result if task else None
         return self.settings.keep_result if keep is None else keep
 
+    async def close(self) -> None:
+        """Close the connections of this event loop, as the application does when it stops."""
+        await self._clients.close()
+
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
-        data = json.dumps(value, allow_nan=False)
-        key, milliseconds = PROGRESS_KEY_PREFIX + self.arq_id(id), self.settings.expires * 1000
-        async with self._client() as client:
-            await client.redis.set(key, data, px=round(milliseconds))
+        key, data = self._progress(id, value)
+        async with self.client() as client:
+            await client.redis.set(key, data, px=round(self.settings.expires * 1000))
+
+    def update_progress_sync(self, id: str, value: object) -> None:
+        """Store *value* as the progress of the job *id*, in a thread."""
+        refuse_event_loop()
+        with self._sync() as client:
+            client.set(*self._progress(id, value), px=round(self.settings.expires * 1000))
+
+    def _progress(self, id: str, value: object) -> tuple[str, bytes]:
+        """Return the key and the data of the progress of the job *id*."""
+        data = dumps(value)
+        self.check_size(data, f"the values of the progress of job {id!r}")
+        return scripts.PROGRESS_PREFIX + self.arq_id(id), data
 
     def arq_id(self, id: str) -> str:
         """Return arq's id of the job *id*; it differs between applications on the same Redis."""
@@ -209,18 +380,42 @@ class Queue:
         """Return the id of the job that arq knows as *arq_id*."""
         return arq_id.removeprefix(self.arq_id(""))
 
-    @contextlib.asynccontextmanager
-    async def _client(self) -> AsyncGenerator[_Client]:
+    @contextlib.contextmanager
+    def _sync(self) -> Generator[Any]:
+        """Return a synchronous client, which all threads of the process share."""
+        with self._sync_lock:
+            if self._sync_client is None:
+                self._sync_client = sync_client(self.settings, self.settings.redis_timeout)
+            client = self._sync_client
         try:
-            async with asyncio.timeout(self.settings.redis_timeout):
-                yield self._clients.get()
+            yield client
         except REDIS_ERRORS as error:
-            address = display_address(self.settings.redis_url, default_port=6379)
-            logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
-            raise TasksUnavailableError from error
+            raise self._unavailable(error) from error
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncGenerator[Client]:
+        """Return the client for Redis on this event loop.
+
+        Raises:
+            TasksUnavailableError: Redis cannot be reached, or refuses the command.
+        """
+        try:
+            async with (
+                asyncio.timeout(self.settings.redis_timeout),
+                self._clients.using() as client,
+            ):
+                yield client
+        except REDIS_ERRORS as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: BaseException) -> TasksUnavailableError:
+        """Return the error for one of Redis, which is logged."""
+        address = display_address(self.settings.redis_url, default_port=6379)
+        logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
+        return TasksUnavailableError(_description(error))
 
 
-class _Client:
+class Client:
     """A client for Redis with its scripts, on one event loop."""
 
     def __init__(self, settings: Settings) -> None:
@@ -228,6 +423,10 @@ class _Client:
         self.redis = Redis(connection_pool=connection_pool(settings, retries=1))
         self.enqueue: Any = self.redis.register_script(scripts.ENQUEUE)
         self.revoke: Any = self.redis.register_script(scripts.REVOKE)
+        self.jobs: Any = self.redis.register_script(scripts.JOBS)
+        self.stats: Any = self.redis.register_script(scripts.STATS)
+        self.retry: Any = self.redis.register_script(scripts.RETRY)
+        self.purge: Any = self.redis.register_script(scripts.PURGE)
 
     async def close(self) -> None:
         await self.redis.aclose(close_connection_pool=True)
@@ -289,6 +488,77 @@ def connection_pool(
         retry=Retry(NoBackoff(), retries),
         retry_on_error=[RedisConnectionError] if retries else [],
     )
+
+
+def sync_client(settings: Settings, timeout: float) -> Any:
+    """Return a synchronous client for Redis; it connects when it is first used.
+
+    Arguments:
+        settings: The settings.
+        timeout: Seconds to wait for an answer.
+    """
+    # Untyped: redis-py's annotations mix synchronous and asynchronous results.
+    client: Any = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+        settings.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        encoding_errors="surrogatepass",
+    )
+    return client
+
+
+def refuse_event_loop() -> None:
+    """Raise an error if the thread runs an event loop.
+
+    Raises:
+        RuntimeError: It does.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "a function that ends with _sync would block the event loop: await the one without _sync"
+    )
+
+
+def text(data: bytes) -> str:
+    """Return a string that Redis returned as bytes."""
+    return data.decode(errors="surrogatepass")
+
+
+_DESCRIPTIONS = [
+    (r"OOM |maxmemory", "Redis is full: free memory, or raise its maxmemory."),
+    (
+        r"READONLY|read only replica",
+        "REDIS_URL is a read-only replica: set the URL of the primary.",
+    ),
+    (
+        r"CLUSTERDOWN|Hash slot|CROSSSLOT|^MOVED|same slot|non local key|cluster",
+        "REDIS_URL is a node of a cluster, which is not supported: set the URL of one server.",
+    ),
+    (r"NOPERM|no permissions", "The user in REDIS_URL may not use all commands that it needs."),
+    (
+        r"WRONGPASS|NOAUTH|invalid username-password|[Aa]uthentication",
+        "The name or password in REDIS_URL is wrong or missing.",
+    ),
+]
+
+
+def _description(error: BaseException) -> str | None:
+    """Return what is wrong with a Redis that answers, or ``None`` for the usual description."""
+    for pattern, description in _DESCRIPTIONS:
+        if re.search(pattern, str(error)):
+            return f"The task queue can't be used. {description}"
+    return None
+
+
+def _readable_job(data: bytes | None) -> JobData | None:
+    """Return the job in *data*, or ``None`` if there is none that can be read."""
+    try:
+        return arq_format.decode_job(data) if data else None
+    except ValueError:
+        return None
 
 
 def check_id(id: object) -> str:

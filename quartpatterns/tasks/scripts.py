@@ -9,7 +9,18 @@ Keys in Redis, besides those of arq:
   it. ``deliveries`` counts how often it was started. ``suspect`` is 1 if a worker died while the
   job ran. ``alone`` is 1 if it is the only suspect that its worker runs. ``crashes`` counts the
   workers that died while it was the only suspect. ``handover`` is 1 if its worker has said that it
-  stops.
+  stops. ``started`` is the time, in milliseconds, at which it was started. ``error`` is the error
+  for which it is tried again. ``slot`` is the time that the rate limit has given it, and
+  ``expires`` the time after which it may not be started for the first time.
+* ``tasks:join:ID`` is a hash about a job that waits for the values of others: its ``data``, the
+  values in ``v1``, ``v2`` and so on, and how many are ``left``.
+* ``tasks:expected:ID`` exists until a job is queued that depends on others. It is ``revoked`` if it
+  must not run then.
+* ``QUEUE:running`` is a sorted set of the jobs that this package's workers run, by their start.
+* ``QUEUE:failed`` is a sorted set of the jobs that have failed, by their end. The hash
+  ``QUEUE:failed:jobs`` has the data of each job, and ``QUEUE:failed:info`` what happened.
+* ``QUEUE:ended`` is a sorted set of the newest jobs that have succeeded or were revoked.
+* ``QUEUE:counts`` is a hash that counts how jobs have ended.
 * ``QUEUE:wake`` is a list: a worker that waits for jobs takes an item from it.
 * ``tasks:revoked:WORKER`` is a list of the jobs that a worker has to cancel.
 """
@@ -23,20 +34,37 @@ from quartpatterns.tasks.arq_format import (
     RESULT_PREFIX,
     TRIES_PREFIX,
 )
+from quartpatterns.tasks.changes import WIDTH
 
 __all__ = [
     "CLAIM",
     "ENQUEUE",
     "FINISH",
     "HAND_OVER",
+    "JOBS",
+    "LIMIT",
+    "PROGRESS_PREFIX",
+    "PURGE",
+    "RELEASE",
     "RENEW",
+    "RETRY",
     "REVOKE",
+    "STATS",
+    "UNIQUE_PREFIX",
+    "rate_key",
     "revoked_key",
+    "unique_key",
     "wake_key",
 ]
 
 RUN_PREFIX = "tasks:run:"
+JOIN_PREFIX = "tasks:join:"
+EXPECTED_PREFIX = "tasks:expected:"
 REVOKED_PREFIX = "tasks:revoked:"
+PROGRESS_PREFIX = "arq:progress:"
+UNIQUE_PREFIX = "tasks:unique:"
+ENDED = 1000
+"""Jobs that have succeeded or were revoked, of which a list shows the newest."""
 
 _COMMON = f"""
 local function now()
@@ -53,36 +81,124 @@ local function wake(queue, jobs)
 end
 local JOB, RESULT, TRIES = '{JOB_PREFIX}', '{RESULT_PREFIX}', '{TRIES_PREFIX}'
 local LEASE, RUN, ABORTED = '{IN_PROGRESS_PREFIX}', '{RUN_PREFIX}', '{ABORTED}'
-local REVOKED = '{REVOKED_PREFIX}'
+local REVOKED, JOIN, EXPECTED = '{REVOKED_PREFIX}', '{JOIN_PREFIX}', '{EXPECTED_PREFIX}'
+local PROGRESS, WIDTH = '{PROGRESS_PREFIX}', {WIDTH}
+local function note_end(queue, id, time)
+  redis.call('ZADD', queue .. ':ended', string.format('%.3f', time), id)
+  redis.call('ZREMRANGEBYRANK', queue .. ':ended', 0, -{ENDED + 1})
+end
+local function forget_failure(queue, id)
+  if redis.call('ZREM', queue .. ':failed', id) == 0 then return false end
+  redis.call('HDEL', queue .. ':failed:jobs', id)
+  redis.call('HDEL', queue .. ':failed:info', id)
+  return true
+end
 """
 
-ENQUEUE = (
+_CHANGES = (
     _COMMON
     + """
--- KEYS: the queue. ARGV, for each job: id, data, start, whether start is a time or a delay,
--- milliseconds to keep the data, whether they count from the start or from now, milliseconds in
--- which no other job may use the id.
--- Return for each job whether it was queued.
-local queued, jobs = {}, 0
-local time = now()
-for i = 1, #ARGV, 7 do
-  local id, data, start = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-  local unique = tonumber(ARGV[i + 6])
-  local delay = ARGV[i + 3] == 'at' and math.max(0, start - time) or start
-  local new = redis.call('EXISTS', JOB .. id, RESULT .. id) == 0
-  if new and unique > 0 then
-    new = redis.call('SET', RUN .. 'unique:' .. id, '1', 'NX', 'PX', unique)
-  end
-  if new then
-    local keep = ARGV[i + 4] + (ARGV[i + 5] == 'start' and delay or 0)
-    redis.call('SET', JOB .. id, data, 'PX', math.ceil(keep))
-    put(KEYS[1], time + delay + i / 7000, id)
-    jobs = jobs + 1
-  end
-  queued[#queued + 1] = new and 1 or 0
+-- Make the changes in ARGV from index first, WIDTH arguments for each (see ``changes.py``).
+-- With follows they belong to a job that has ended: a new job replaces the result that it had.
+-- Return for each one that queues a job whether it was queued, or the id of the same call.
+local function failed(data, error)
+  return '{"e": ' .. error .. ', ' .. string.sub(data, 2)
 end
-wake(KEYS[1], jobs)
-return queued
+local function enqueue(queue, id, data, due, keep, unique, linked, follows)
+  if redis.call('EXISTS', JOB .. id) == 1 then return 0 end
+  if follows then
+    redis.call('DEL', RESULT .. id)
+  elseif redis.call('EXISTS', RESULT .. id) == 1 then
+    return 0
+  end
+  if unique > 0 and not redis.call('SET', RUN .. 'unique:' .. id, '1', 'NX', 'PX', unique) then
+    return 0
+  end
+  if linked then
+    if redis.call('GET', EXPECTED .. id) == 'revoked' then
+      data = failed(data, '"CancelledError: the job was revoked"')
+    end
+    redis.call('DEL', EXPECTED .. id)
+    redis.call('SET', JOB .. id, data)
+    redis.call('HSET', RUN .. id, 'expires', string.format('%.0f', now() + keep))
+  else
+    redis.call('SET', JOB .. id, data, 'PX', math.ceil(keep))
+  end
+  put(queue, due, id)
+  return 1
+end
+local function values_of(join, count)
+  local values = {}
+  for first = 1, count, 1000 do
+    local names = {}
+    for i = first, math.min(count, first + 999) do names[#names + 1] = 'v' .. i end
+    for _, value in ipairs(redis.call('HMGET', join, unpack(names))) do
+      values[#values + 1] = value
+    end
+  end
+  return '[' .. table.concat(values, ', ') .. ']'
+end
+local function make_changes(first, last, follows)
+  local queued, woken, time = {}, {}, now()
+  local function count(queue, number)
+    woken[queue] = (woken[queue] or 0) + number
+  end
+  -- A join ends once: its hash is deleted when its job is queued.
+  local function end_join(join, error)
+    local queue, id, data, wait, has_values, members = unpack(
+      redis.call('HMGET', join, 'queue', 'id', 'data', 'wait', 'values', 'n'))
+    if error then
+      data = failed(data, error)
+    elseif has_values == '1' then
+      data = '{"v": ' .. values_of(join, tonumber(members)) .. ', ' .. string.sub(data, 2)
+    end
+    redis.call('DEL', join)
+    count(queue, enqueue(queue, id, data, time, tonumber(wait), 0, true, true))
+  end
+  for i = first, last, WIDTH do
+    local name, a, b, c, d, e, f, g, h, k, once, once_ms = unpack(ARGV, i, i + WIDTH - 1)
+    if name == 'enqueue' then
+      local delay = tonumber(d)
+      if e == 'at' then delay = math.max(0, delay - time) end
+      local due = time + delay + (i - first) / (WIDTH * 1000)
+      local keep = f + (g == 'start' and delay or 0)
+      local same = once ~= '' and redis.call('GET', once)
+      if same and same ~= b and redis.call('EXISTS', JOB .. same) == 1 then
+        queued[#queued + 1] = same
+      else
+        if once ~= '' then redis.call('SET', once, b, 'PX', once_ms) end
+        local new = enqueue(a, b, c, due, keep, tonumber(h), k == '1', follows)
+        count(a, new)
+        queued[#queued + 1] = new
+      end
+    elseif name == 'join' then
+      redis.call('HSET', JOIN .. a, 'n', b, 'left', b, 'values', c, 'queue', d, 'id', e,
+        'data', f, 'wait', g)
+    elseif name == 'value' then
+      local join = JOIN .. a
+      if redis.call('EXISTS', join) == 1 and redis.call('HSETNX', join, 'v' .. b, c) == 1 then
+        if redis.call('HINCRBY', join, 'left', -1) == 0 then end_join(join) end
+      end
+    elseif name == 'error' then
+      if redis.call('EXISTS', JOIN .. a) == 1 then end_join(JOIN .. a, b) end
+    elseif name == 'result' then
+      redis.call('DEL', EXPECTED .. a)
+      if tonumber(c) > 0 then redis.call('SET', RESULT .. a, b, 'PX', c) end
+    elseif name == 'expect' then
+      redis.call('SET', EXPECTED .. a, '1', 'PX', b)
+    end
+  end
+  for queue, number in pairs(woken) do wake(queue, number) end
+  return queued
+end
+"""
+)
+
+ENQUEUE = (
+    _CHANGES
+    + """
+-- ARGV: changes.
+return make_changes(1, #ARGV, false)
 """
 )
 
@@ -92,7 +208,7 @@ CLAIM = (
 -- KEYS: the queues, the most important first. ARGV: the worker, the lease in milliseconds, the
 -- number of jobs, whether one of them may be a suspect.
 -- Return the milliseconds until the next job is due (or -1), then for each job its id, queue, data,
--- tries, deliveries, crashes, and whether it is a suspect.
+-- tries, deliveries, crashes, whether it is a suspect, and whether it has waited too long.
 local worker, lease, free = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local suspect_allowed = ARGV[4] == '1'
 local time = now()
@@ -100,7 +216,8 @@ local claimed, next_due = {}, -1
 
 local function claim(queue, id)
   if redis.call('EXISTS', LEASE .. id) == 1 then return false end
-  local run = redis.call('HMGET', RUN .. id, 'worker', 'alone', 'crashes', 'suspect', 'handover')
+  local run = redis.call('HMGET', RUN .. id, 'worker', 'alone', 'crashes', 'suspect', 'handover',
+    'expires', 'deliveries')
   local crashes, suspect = tonumber(run[3] or 0), run[4] == '1'
   if run[1] and run[5] ~= '1' then
     suspect = true
@@ -109,14 +226,22 @@ local function claim(queue, id)
   if suspect and not suspect_allowed then return false end
   redis.call('SET', LEASE .. id, worker, 'PX', lease)
   redis.call('HSET', RUN .. id, 'worker', worker, 'alone', suspect and '1' or '0',
-    'crashes', crashes, 'suspect', suspect and '1' or '0', 'handover', '0')
+    'crashes', crashes, 'suspect', suspect and '1' or '0', 'handover', '0',
+    'started', string.format('%.3f', time))
   put(queue, time + lease, id)
+  redis.call('ZADD', queue .. ':running', string.format('%.3f', time), id)
   local data = redis.call('GET', JOB .. id)
-  if data then redis.call('PERSIST', JOB .. id) end
+  local left = redis.call('PTTL', JOB .. id)
+  if left > 0 then
+    run[6] = string.format('%.0f', time + left)
+    redis.call('HSET', RUN .. id, 'expires', run[6])
+    redis.call('PERSIST', JOB .. id)
+  end
   if suspect then suspect_allowed = false end
   claimed[#claimed + 1] = {
     id, queue, data or '', tonumber(redis.call('GET', TRIES .. id) or 0),
     redis.call('HINCRBY', RUN .. id, 'deliveries', 1), crashes, suspect and 1 or 0,
+    run[6] and tonumber(run[7] or 0) == 0 and tonumber(run[6]) < time and 1 or 0,
   }
   free = free - 1
   return true
@@ -167,32 +292,64 @@ return lost
 )
 
 FINISH = (
-    _COMMON
+    _CHANGES
     + """
--- ARGV: the worker, then for each job its queue, id, what to do, data of the result, milliseconds.
---   'done': the job has ended. Keep the result for so long; for 0, keep none.
+-- ARGV: the worker, the number of failed jobs to keep, then for each job its queue, id, what to do,
+-- data of the result (or the text of the error after which it is tried again), milliseconds, how it
+-- has ended ('succeeded', 'failed', 'revoked', or ''), what to keep of a failure, the number of
+-- changes, and the changes.
+--   'done': the job has ended. Keep the result for so long; for 0, keep none. Make the changes.
 --   'retry': start it again after so long, and count a try.
 --   'back': another worker may start it now.
 -- Return the ids of the jobs that another worker runs, which are not changed.
-local worker, lost = ARGV[1], {}
+local worker, keep_failed, lost = ARGV[1], tonumber(ARGV[2]), {}
 local time = now()
-for i = 2, #ARGV, 5 do
-  local queue, id, action, data, ms = unpack(ARGV, i, i + 4)
-  ms = tonumber(ms)
+local function keep_failure(queue, id, info)
+  forget_failure(queue, id)
+  redis.call('ZADD', queue .. ':failed', string.format('%.3f', time), id)
+  redis.call('HSET', queue .. ':failed:info', id, info)
+  local job = redis.call('GET', JOB .. id)
+  if job then redis.call('HSET', queue .. ':failed:jobs', id, job) end
+  local surplus = redis.call('ZCARD', queue .. ':failed') - keep_failed
+  if surplus > 0 then
+    for _, old in ipairs(redis.call('ZRANGE', queue .. ':failed', 0, math.min(surplus, 100) - 1)) do
+      forget_failure(queue, old)
+    end
+  end
+end
+local i = 3
+while i <= #ARGV do
+  local queue, id, action, data, ms, how, info, changes = unpack(ARGV, i, i + 7)
+  local first, last = i + 8, i + 7 + WIDTH * changes
+  i, ms = last + 1, tonumber(ms)
   local owner = redis.call('HGET', RUN .. id, 'worker')
   if owner and owner ~= worker then
     lost[#lost + 1] = id
   elseif action == 'done' then
+    -- If this outcome was written before, by this worker or another, the job has no data any more.
+    local first_time = redis.call('EXISTS', JOB .. id) == 1
     if ms > 0 then redis.call('SET', RESULT .. id, data, 'PX', ms) end
     -- A worker runs one suspect at a time, so the next one has waited for this.
     if redis.call('HGET', RUN .. id, 'suspect') == '1' then wake(queue, 1) end
+    if how == 'failed' and keep_failed > 0 and info ~= '' then
+      keep_failure(queue, id, info)
+    else
+      forget_failure(queue, id)
+      if how ~= 'failed' and ms > 0 then note_end(queue, id, time) end
+    end
+    redis.call('HINCRBY', queue .. ':counts', how, 1)
+    redis.call('ZREM', queue .. ':running', id)
     redis.call('DEL', JOB .. id, TRIES .. id, LEASE .. id, RUN .. id)
     redis.call('ZREM', queue, id)
     redis.call('ZREM', ABORTED, id)
+    if first_time and first <= last then make_changes(first, last, true) end
   elseif owner then
     redis.call('DEL', LEASE .. id)
-    redis.call('HDEL', RUN .. id, 'worker', 'alone')
+    redis.call('HDEL', RUN .. id, 'worker', 'alone', 'slot')
+    redis.call('ZREM', queue .. ':running', id)
     if action == 'retry' then
+      redis.call('HINCRBY', queue .. ':counts', 'retried', 1)
+      redis.call('HSET', RUN .. id, 'error', data)
       redis.call('INCR', TRIES .. id)
       redis.call('PEXPIRE', TRIES .. id, ms + 86400000)
       redis.call('HSET', RUN .. id, 'suspect', '0', 'crashes', '0')
@@ -221,26 +378,228 @@ end
 )
 
 REVOKE = (
+    _CHANGES
+    + """
+-- KEYS: the queues. ARGV: the id, the data of the result, milliseconds to keep it, changes.
+-- Return 0 if the job is in no queue; 2 for one that waited, which has ended; 1 for one that runs,
+-- which its worker cancels, and for one that will be queued later, which ends then.
+local id, ms = ARGV[1], tonumber(ARGV[3])
+for _, queue in ipairs(KEYS) do
+  if redis.call('ZSCORE', queue, id) then
+    if redis.call('EXISTS', LEASE .. id) == 1 then
+      local worker = redis.call('HGET', RUN .. id, 'worker')
+      redis.call('ZADD', ABORTED, string.format('%d', now()), id)
+      if worker then
+        redis.call('RPUSH', REVOKED .. worker, id)
+        redis.call('PEXPIRE', REVOKED .. worker, 60000)
+      end
+      return 1
+    end
+    if ms > 0 then
+      redis.call('SET', RESULT .. id, ARGV[2], 'PX', ms)
+      note_end(queue, id, now())
+    end
+    redis.call('HINCRBY', queue .. ':counts', 'revoked', 1)
+    redis.call('ZREM', queue .. ':running', id)
+    redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id)
+    redis.call('ZREM', queue, id)
+    make_changes(4, #ARGV, true)
+    return 2
+  end
+end
+if redis.call('SET', EXPECTED .. id, 'revoked', 'XX', 'KEEPTTL') then return 1 end
+return 0
+"""
+)
+
+RELEASE = (
     _COMMON
     + """
--- KEYS: the queue. ARGV: the id, the data of the result, milliseconds to keep it.
--- Return whether the job is in the queue. One that waits ends now. One that runs is cancelled by
--- its worker.
-local queue, id = KEYS[1], ARGV[1]
-if not redis.call('ZSCORE', queue, id) then return 0 end
-if redis.call('EXISTS', LEASE .. id) == 1 then
-  local worker = redis.call('HGET', RUN .. id, 'worker')
-  redis.call('ZADD', ABORTED, string.format('%d', now()), id)
-  if worker then
-    redis.call('RPUSH', REVOKED .. worker, id)
-    redis.call('PEXPIRE', REVOKED .. worker, 60000)
+-- KEYS: the queues. ARGV: a worker whose process has ended, its lease in milliseconds.
+-- End the leases of its jobs, as time would. Return their ids.
+local worker, time, released = ARGV[1], now(), {}
+for _, queue in ipairs(KEYS) do
+  -- The score of a job that runs is the end of its lease, which is not over yet.
+  local from, to = string.format('(%.3f', time), string.format('%.3f', time + ARGV[2])
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', queue, from, to)) do
+    if redis.call('GET', LEASE .. id) == worker then
+      redis.call('DEL', LEASE .. id)
+      redis.call('ZREM', queue .. ':running', id)
+      put(queue, time, id)
+      released[#released + 1] = id
+    end
   end
-else
-  if tonumber(ARGV[3]) > 0 then redis.call('SET', RESULT .. id, ARGV[2], 'PX', ARGV[3]) end
-  redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id)
-  redis.call('ZREM', queue, id)
+  if #released > 0 then wake(queue, #released) end
 end
-return 1
+return released
+"""
+)
+
+LIMIT = (
+    _COMMON
+    + """
+-- KEYS: the queue, the rate of the task. ARGV: the worker, the id, milliseconds between two starts.
+-- Return 0 if the job may start, else the milliseconds until it may. It is then put back for that
+-- time, so a worker takes each job at most twice, however many wait. A job that comes more than a
+-- second too late, because no worker ran, gets a new time.
+local queue, rate, worker, id, interval = KEYS[1], KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local time = now()
+local run = redis.call('HMGET', RUN .. id, 'worker', 'slot')
+if run[1] ~= worker then return 0 end
+if run[2] and time < tonumber(run[2]) + math.max(1000, interval) then return 0 end
+local slot = math.max(time, tonumber(redis.call('GET', rate) or 0))
+redis.call('SET', rate, string.format('%.3f', slot + interval), 'PX',
+  math.ceil(slot + interval - time) + 1000)
+if slot <= time then return 0 end
+redis.call('DEL', LEASE .. id)
+redis.call('HDEL', RUN .. id, 'worker', 'alone')
+redis.call('HSET', RUN .. id, 'slot', string.format('%.3f', slot))
+redis.call('HINCRBY', RUN .. id, 'deliveries', -1)
+redis.call('ZREM', queue .. ':running', id)
+put(queue, slot, id)
+return math.ceil(slot - time)
+"""
+)
+
+JOBS = (
+    _COMMON
+    + """
+-- KEYS: the queues. ARGV: the state and the offset, or 'id' and the id; how many; the longest
+-- data of a job or result that is returned whole.
+-- Return the time, the number of ids that were looked at, and for each job its id, queue, and what
+-- is known about it. Nothing is changed.
+local state, offset, number, longest = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = now()
+local stamp = string.format('%.3f', time)
+local rows, looked = {}, 0
+local function whole(key)
+  if redis.call('STRLEN', key) <= longest then return redis.call('GET', key) end
+  return redis.call('GETRANGE', key, 0, 2000)
+end
+local function row(queue, id)
+  local run = redis.call('HMGET', RUN .. id, 'worker', 'started', 'deliveries', 'error')
+  local data = whole(JOB .. id)
+  if not data then data = redis.call('HGET', queue .. ':failed:jobs', id) end
+  if data and #data > longest then data = data:sub(1, 2000) end
+  rows[#rows + 1] = {
+    id, queue, redis.call('ZSCORE', queue, id), data, run[1], run[2], run[3], run[4],
+    redis.call('GET', TRIES .. id), redis.call('GET', PROGRESS .. id),
+    redis.call('EXISTS', LEASE .. id), redis.call('HGET', queue .. ':failed:info', id),
+    whole(RESULT .. id),
+  }
+end
+if state == 'id' then
+  for _, queue in ipairs(KEYS) do
+    local id = offset
+    if redis.call('ZSCORE', queue, id) or redis.call('ZSCORE', queue .. ':failed', id) then
+      row(queue, id)
+    end
+  end
+  if #rows == 0 and redis.call('EXISTS', RESULT .. offset) == 1 then row(KEYS[1], offset) end
+  return {stamp, #rows, rows}
+end
+local queue, ids = KEYS[1], {}
+offset = tonumber(offset)
+if state == 'queued' then
+  ids = redis.call('ZRANGEBYSCORE', queue, '-inf', stamp, 'LIMIT', offset, number)
+elseif state == 'scheduled' then
+  ids = redis.call('ZRANGEBYSCORE', queue, '(' .. stamp, '+inf', 'LIMIT', offset, number)
+elseif state == 'running' then
+  ids = redis.call('ZRANGE', queue .. ':running', offset, offset + number - 1)
+elseif state == 'failed' then
+  ids = redis.call('ZREVRANGE', queue .. ':failed', offset, offset + number - 1)
+else
+  ids = redis.call('ZREVRANGE', queue .. ':ended', offset, offset + number - 1)
+end
+for _, id in ipairs(ids) do row(queue, id) end
+return {stamp, #ids, rows}
+"""
+)
+
+STATS = (
+    _COMMON
+    + """
+-- KEYS: the queue. Return numbers of jobs: queued, scheduled, running, failed, ended; the
+-- milliseconds that the oldest queued job has waited; and how jobs have ended.
+local queue, time = KEYS[1], now()
+local stamp = string.format('%.3f', time)
+local due = redis.call('ZCOUNT', queue, '-inf', stamp)
+local running = redis.call('ZCARD', queue .. ':running')
+local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
+return {
+  due, math.max(0, redis.call('ZCARD', queue) - due - running), running,
+  redis.call('ZCARD', queue .. ':failed'), redis.call('ZCARD', queue .. ':ended'),
+  first[2] and math.max(0, math.floor(time - first[2])) or 0,
+  redis.call('HGETALL', queue .. ':counts'),
+}
+"""
+)
+
+RETRY = (
+    _COMMON
+    + """
+-- KEYS: the queue. ARGV: the id, milliseconds that the job may wait.
+-- Return 'queued' for a failed job that is queued again, or one that waits for its time and may now
+-- start; 'running'; 'lost' for a failed job whose data has expired; or 'unknown'.
+local queue, id = KEYS[1], ARGV[1]
+local time = now()
+if redis.call('ZSCORE', queue, id) then
+  if redis.call('EXISTS', LEASE .. id) == 1 then return 'running' end
+  put(queue, time, id)
+  wake(queue, 1)
+  return 'queued'
+end
+if not redis.call('ZSCORE', queue .. ':failed', id) then return 'unknown' end
+local job = redis.call('HGET', queue .. ':failed:jobs', id)
+if not job then return 'lost' end
+redis.call('SET', JOB .. id, job)
+redis.call('DEL', RESULT .. id, TRIES .. id, RUN .. id, PROGRESS .. id)
+redis.call('HSET', RUN .. id, 'expires', string.format('%.0f', time + ARGV[2]))
+forget_failure(queue, id)
+put(queue, time, id)
+wake(queue, 1)
+return 'queued'
+"""
+)
+
+PURGE = (
+    _COMMON
+    + """
+-- KEYS: the queue. ARGV: the state, how many, how many to skip; or 'id' and the id.
+-- Return the number of ids that were looked at, and of jobs that were deleted. Jobs that run stay.
+local queue, state, number, skip, deleted = KEYS[1], ARGV[1], ARGV[2], ARGV[3], 0
+local stamp = string.format('%.3f', now())
+local ids
+if state == 'id' then
+  ids = {number}
+elseif state == 'failed' then
+  ids = redis.call('ZRANGE', queue .. ':failed', 0, number - 1)
+elseif state == 'done' then
+  ids = redis.call('ZRANGE', queue .. ':ended', 0, number - 1)
+elseif state == 'queued' then
+  ids = redis.call('ZRANGEBYSCORE', queue, '-inf', stamp, 'LIMIT', skip, number)
+else
+  ids = redis.call('ZRANGEBYSCORE', queue, '(' .. stamp, '+inf', 'LIMIT', skip, number)
+end
+for _, id in ipairs(ids) do
+  local found = false
+  if state == 'failed' or state == 'id' then found = forget_failure(queue, id) end
+  if state == 'done' or state == 'id' then
+    found = redis.call('ZREM', queue .. ':ended', id) == 1 or found
+  end
+  if redis.call('ZSCORE', queue, id) then
+    if state ~= 'failed' and state ~= 'done' and redis.call('EXISTS', LEASE .. id) == 0 then
+      redis.call('ZREM', queue, id)
+      redis.call('ZREM', queue .. ':running', id)
+      redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id, PROGRESS .. id)
+      found = true
+    end
+  elseif found then
+    redis.call('DEL', RESULT .. id, PROGRESS .. id)
+  end
+  if found then deleted = deleted + 1 end
+end
+return {#ids, deleted}
 """
 )
 
@@ -248,6 +607,16 @@ return 1
 def wake_key(queue: str) -> str:
     """Return the list that wakes a worker of *queue*."""
     return f"{queue}:wake"
+
+
+def rate_key(queue: str, task: str) -> str:
+    """Return the key with the time at which the rate limit lets *task* start next."""
+    return f"tasks:rate:{queue}:{task}"
+
+
+def unique_key(queue: str, task: str, key: str) -> str:
+    """Return the key with the id of the job that makes a call of *task* unique."""
+    return f"{UNIQUE_PREFIX}{queue}:{task}:{key}"
 
 
 def revoked_key(worker: str) -> str:

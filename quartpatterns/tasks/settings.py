@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from quart import Quart
@@ -11,14 +13,18 @@ from quartpatterns._shared.settings import (
     SettingError,
     SettingsReader,
     apply_defaults,
+    invalid_setting,
     refuse_unknown,
 )
 from quartpatterns._shared.settings_of.tasks import SETTINGS
 
-__all__ = ["DEFAULTS", "SETTINGS", "Settings", "read_settings"]
+__all__ = ["DEFAULTS", "DEFAULT_QUEUE", "SETTINGS", "Settings", "read_settings"]
 
 DEFAULTS = SETTINGS.defaults
 """The default of each setting."""
+
+DEFAULT_QUEUE = "default"
+"""The queue of tasks that have no other; its key in Redis is ``TASKS_QUEUE_NAME`` alone."""
 
 SCHEMES = ("redis", "rediss", "unix")
 
@@ -29,18 +35,48 @@ class Settings:
 
     redis_url: str
     queue_name: str
+    queues: tuple[str, ...]
     timeout: float
     max_tries: int
     max_crashes: int
     keep_result: float
     expires: float
     max_jobs: int
+    processes: int | None
     poll_delay: float
     lease: float
     shutdown_timeout: float
     redis_timeout: float
     max_connections: int
     eager: bool
+    keep_failed: int
+    signed: bool
+    max_size: int
+
+    def queue_key(self, name: str | None) -> str:
+        """Return the key in Redis of the queue *name*, by default of the default queue.
+
+        Raises:
+            ValueError: ``TASKS_QUEUES`` does not contain it.
+        """
+        if name is None or name == DEFAULT_QUEUE:
+            return self.queue_name
+        if name not in self.queues:
+            raise ValueError(
+                f"unknown queue {name!r}: TASKS_QUEUES contains {', '.join(self.queues)}"
+            )
+        return f"{self.queue_name}:queue:{name}"
+
+    def queue_keys(self, names: Iterable[str] | None = None) -> list[str]:
+        """Return the keys of the queues *names*, by default of all, in their order.
+
+        Raises:
+            ValueError: ``TASKS_QUEUES`` does not contain one of them, or there are none.
+        """
+        chosen = list(dict.fromkeys(self.queues if names is None else names))
+        if not chosen:
+            raise ValueError(f"name a queue: TASKS_QUEUES contains {', '.join(self.queues)}")
+        return [self.queue_key(name) for name in chosen]
 
 
 def read_settings(app: Quart) -> Settings:
@@ -55,19 +91,36 @@ def read_settings(app: Quart) -> Settings:
     return Settings(
         redis_url=_redis_url(app),
         queue_name=read.optional(read.text, "TASKS_QUEUE_NAME") or f"tasks:{app.name}",
+        queues=_queues(read),
         timeout=read.seconds("TASKS_TIMEOUT"),
         max_tries=read.count("TASKS_MAX_TRIES"),
         max_crashes=read.count("TASKS_MAX_CRASHES"),
         keep_result=read.seconds("TASKS_KEEP_RESULT", zero=True),
         expires=read.seconds("TASKS_EXPIRES"),
         max_jobs=read.count("TASKS_MAX_JOBS"),
+        processes=read.optional(read.count, "TASKS_PROCESSES"),
         poll_delay=read.seconds("TASKS_POLL_DELAY"),
         lease=read.seconds("TASKS_LEASE"),
         shutdown_timeout=read.seconds("TASKS_SHUTDOWN_TIMEOUT", zero=True),
         redis_timeout=read.seconds("TASKS_REDIS_TIMEOUT"),
         max_connections=read.count("TASKS_MAX_CONNECTIONS"),
         eager=read.boolean("TASKS_EAGER"),
+        keep_failed=read.count("TASKS_KEEP_FAILED", minimum=0),
+        signed=read.boolean("TASKS_SIGNED"),
+        max_size=read.size("TASKS_MAX_SIZE"),
     )
+
+
+def _queues(read: SettingsReader) -> tuple[str, ...]:
+    names = read.strings("TASKS_QUEUES")
+    wrong = [name for name in names if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name)]
+    if wrong:
+        requirement = "names of up to 64 letters, digits, '_', '-' and '.'"
+        raise invalid_setting("TASKS_QUEUES", requirement, wrong[0])
+    if DEFAULT_QUEUE not in names or len(set(names)) < len(names):
+        requirement = f"different names, one of which is {DEFAULT_QUEUE!r}"
+        raise invalid_setting("TASKS_QUEUES", requirement, list(names))
+    return names
 
 
 def _redis_url(app: Quart) -> str:

@@ -10,8 +10,10 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,21 +22,25 @@ from typing import Any, Literal
 from quart import Quart
 
 from quartpatterns._shared.cleanup import finish
-from quartpatterns.tasks import arq_format, scripts
+from quartpatterns.tasks import arq_format, links, scripts, signals
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
+    ErrorText,
     JobData,
     JobExecutionFailed,
     NotJSONError,
     decode_job,
     encode_result,
 )
+from quartpatterns.tasks.changes import Change
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
-from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation
+from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation, retries
+from quartpatterns.tasks.jobs import RunningJob
+from quartpatterns.tasks.processes import ProcessPool
 from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
-__all__ = ["WorkerLostError", "run_worker", "serve_jobs"]
+__all__ = ["WorkerLostError", "run_supervised_worker", "run_worker", "serve_jobs"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 logger.addFilter(escape_surrogates)
@@ -48,6 +54,9 @@ CANCEL_TIMEOUT = 1.0
 CRON_UNIQUE = 3600.0
 """Seconds in which a time of the schedule is queued only once."""
 BATCH = 100
+TRACEBACK_LENGTH, ERROR_LENGTH = 20_000, 2_000
+"""The characters of a traceback and of an error that are kept."""
+ESCAPE = "backslashreplace"
 
 
 class WorkerLostError(Exception):
@@ -57,27 +66,69 @@ class WorkerLostError(Exception):
     """
 
 
-async def run_worker(app: Quart, *, burst: bool = False, handle_signals: bool = True) -> None:
+async def run_worker(
+    app: Quart,
+    *,
+    queues: Sequence[str] | None = None,
+    application: str | None = None,
+    burst: bool = False,
+    handle_signals: bool = True,
+) -> None:
     """Run a worker for the tasks of *app* until a signal arrives or the caller is cancelled.
 
     Arguments:
         app: The application.
-        burst: Whether to stop as soon as the queue is empty.
+        queues: Names of queues, the most important first; by default all of ``TASKS_QUEUES``.
+        application: The name of the application, such as ``shop:create_app()``. The processes of
+            tasks with ``process=True`` load it.
+        burst: Whether to stop as soon as the queues are empty.
         handle_signals: Whether SIGINT and SIGTERM stop the worker. Only the main thread can handle
             signals. A program that handles signals itself cancels the worker instead.
 
     Raises:
-        RuntimeError: The application has no tasks.
+        RuntimeError: The application has no tasks; or a task has ``process=True``, and
+            *application* is missing.
+        ProcessLostError: The application cannot start in a process.
+        ValueError: ``TASKS_QUEUES`` does not contain a queue, or that of a task.
         TasksUnavailableError: *burst* is true, and Redis cannot be reached. If *burst* is false,
             the worker waits for Redis.
 
     .. versionadded:: 0.1
     """
-    await _Worker(app, burst=burst).serve(handle_signals=handle_signals)
+    pool = _process_pool(app, application)
+    await _Worker(app, queues=queues, burst=burst, processes=pool).serve(
+        handle_signals=handle_signals
+    )
+
+
+async def run_supervised_worker(
+    app: Quart, id: str, *, queues: Sequence[str] | None, application: str, burst: bool
+) -> None:
+    """Run a worker whose id its supervisor has chosen."""
+    pool = _process_pool(app, application)
+    await _Worker(app, id=id, queues=queues, burst=burst, processes=pool).serve()
+
+
+def _process_pool(app: Quart, application: str | None) -> ProcessPool | None:
+    """Return the processes for the tasks of *app* that need them."""
+    queue = queue_with_tasks(app)
+    names = sorted(name for name, task in queue.tasks.items() if task.process)
+    if not names:
+        return None
+    if application is None:
+        raise RuntimeError(
+            f"{', '.join(names)} run in processes, which load the application by its name: pass"
+            " application='module:app' to run_worker(), or start the command quartpatterns worker"
+        )
+    command = [sys.executable, "-m", "quartpatterns", "worker", application, "--process"]
+    return ProcessPool(command, queue.settings.processes or os.cpu_count() or 1)
 
 
 async def serve_jobs(app: Quart) -> None:
-    """Run a worker inside of an application that was started, until the caller is cancelled."""
+    """Run a worker inside of an application that was started, until the caller is cancelled.
+
+    Tasks with ``process=True`` run in threads.
+    """
     await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
@@ -106,11 +157,17 @@ class _Outcome:
         action: ``done``, ``retry`` or ``back``.
         data: The data of the result.
         milliseconds: How long to keep the result, or to wait for the next try.
+        how: How the job has ended: ``succeeded``, ``failed`` or ``revoked``.
+        info: What is kept of a failure.
+        changes: What follows when the job has ended.
     """
 
     action: Literal["done", "retry", "back"]
     data: bytes = b""
     milliseconds: int = 0
+    how: str = ""
+    info: bytes = b""
+    changes: Sequence[Change] = ()
 
 
 class _Worker:
@@ -127,13 +184,26 @@ class _Worker:
       queued again. A second signal ends the process at once.
     """
 
-    def __init__(self, app: Quart, *, burst: bool = False, lifespan: bool = True) -> None:
+    def __init__(
+        self,
+        app: Quart,
+        *,
+        id: str | None = None,
+        queues: Sequence[str] | None = None,
+        burst: bool = False,
+        lifespan: bool = True,
+        processes: ProcessPool | None = None,
+    ) -> None:
         self._app = app
         self._lifespan = lifespan
+        self._processes = processes
         self._queue = queue_with_tasks(app)
         self._settings = settings = self._queue.settings
+        self._queue_keys = settings.queue_keys(queues)
+        for task in self._queue.tasks.values():
+            settings.queue_key(task.queue)
         self._burst = burst
-        self._id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._id = id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._redis = WorkerConnection(self._id, settings, burst=burst)
         self._runner = Runner(app, self._queue)
         self._running: dict[str, _Running] = {}
@@ -142,6 +212,7 @@ class _Worker:
         self._ended = asyncio.Event()
         self._slot_free = asyncio.Event()
         self._counts = dict.fromkeys(("complete", "failed", "retried"), 0)
+        self._report_text = ""
         self._stopping = False
         self._stop_requested = asyncio.Event()
         self._closed = threading.Event()
@@ -160,7 +231,9 @@ class _Worker:
             if not self._stop_requested.is_set():
                 if self._lifespan:
                     await self._app.startup()
-                logger.info("ready for the jobs of %s", self._settings.queue_name)
+                if self._processes:
+                    await self._processes.start()
+                logger.info("ready for the jobs of %s", ", ".join(self._queue_keys))
                 threading.Thread(
                     target=self._renew_leases, args=(loop,), name="task leases", daemon=True
                 ).start()
@@ -201,10 +274,12 @@ class _Worker:
                 await asyncio.wait(loops)
                 with contextlib.suppress(*REDIS_ERRORS):
                     async with asyncio.timeout(self._settings.redis_timeout):
-                        await self._redis.delete_report(self._settings.queue_name)
+                        await self._redis.delete_report(self._queue_keys, self._report_text)
         finally:
             self._closed.set()
             try:
+                if self._processes:
+                    await self._processes.close()
                 if loops and self._lifespan:
                     await self._app.shutdown()
             finally:
@@ -240,7 +315,7 @@ class _Worker:
 
     async def _claim(self) -> None:
         """Start jobs; return when the queue is empty in a burst."""
-        queues = [self._settings.queue_name]
+        queues = self._queue_keys
         while True:
             free = self._settings.max_jobs - len(self._active)
             if free <= 0:
@@ -298,8 +373,12 @@ class _Worker:
         try:
             if not job.data:
                 raise JobExecutionFailed("job expired")
-            call = decode_job(job.data)
-            task = self._queue.tasks.get(call.name)
+            call = decode_job(job.data, job.id, self._queue.signer)
+            task = self._queue.task(call.name)
+            if job.expired:
+                raise JobExecutionFailed("job expired")
+            if call.error is not None:
+                raise ErrorText(call.error)
             if task is None:
                 raise JobExecutionFailed(f"function {call.name!r} not found")
             if job.crashes >= self._settings.max_crashes:
@@ -309,31 +388,56 @@ class _Worker:
             self._counts["retried"] += 1
             delay = max(0, retry.defer_score or 0)
             logger.info("%s (%s) is started again in %.2f s", job.id, call.name, delay / 1000)
-            return _Outcome("retry", milliseconds=delay)
+            cause = retry.__cause__ or retry.__context__
+            current = self._current(running, task)
+            text = "" if cause is None else arq_format.error_text(cause)
+            with contextlib.suppress(asyncio.CancelledError):
+                await signals.send(
+                    signals.task_retried,
+                    self._app,
+                    job=current,
+                    task=task,
+                    error=cause,
+                    countdown=delay / 1000,
+                )
+            return _Outcome("retry", text[:ERROR_LENGTH].encode(errors=ESCAPE), delay)
+        except _LimitedError as limited:
+            logger.debug("%s (%s) waits %.2f s for its rate limit", job.id, call.name, limited.wait)
+            if self._running.get(job.id) is running:
+                del self._running[job.id]
+            return None
         except _StoppedError:
             logger.info("%s (%s) is queued again", job.id, call.name)
             return (
                 None if self._runner.in_thread(self._queue.plain_id(job.id)) else _Outcome("back")
             )
         except BaseException as error:
-            return self._done(running, task, call, error)
-        return self._done(running, task, call, None, value)
+            return await self._done(running, task, call, error)
+        return await self._done(running, task, call, None, value)
 
     async def _call(self, running: _Running, task: Task[..., Any], call: JobData) -> Any:
         """Call the function of *task* with its timeout.
 
         Raises:
             _StoppedError: The worker stops, or another one runs the job.
+            _LimitedError: The rate limit of the task puts it off.
             CancelledError: The job was revoked.
             TimeoutError: The task ran longer than its timeout.
             BaseException: What the function raised.
         """
-        job, id = running.job, self._queue.plain_id(running.job.id)
-        current = self._runner.running_job(task, id, job.tries + 1, job.deliveries)
+        id, current = self._queue.plain_id(running.job.id), self._current(running, task)
         if current.tries > current.max_tries:
             raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
         limit = asyncio.timeout(self._settings.timeout if task.timeout is None else task.timeout)
         try:
+            if task.interval:
+                await self._respect_rate(running.job, task, task.interval)
+            await signals.send(signals.task_started, self._app, job=current, task=task)
+            if task.process and self._processes:
+                # The time of the task does not start before its process.
+                with retries(current, task.autoretry_for):
+                    async with self._processes.process() as process, limit:
+                        return await process.call(task, current, call.args, call.kwargs)
             async with limit:
                 return await self._runner.call(task, current, call.args, call.kwargs)
         except TimeoutError:
@@ -347,7 +451,25 @@ class _Worker:
                 raise asyncio.CancelledError from None
             raise own_cancellation(error) from error.__cause__ or error.__context__
 
-    def _done(
+    async def _respect_rate(self, job: Claimed, task: Task[..., Any], interval: float) -> None:
+        """Return if the rate limit of *task* lets *job* start now.
+
+        Raises:
+            _LimitedError: It does not. The job has been put back in the queue.
+        """
+        wait: float | None = None
+        while wait is None:
+            wait = await self._redis.attempt(
+                self._redis.limit, job.queue, task.name, job.id, interval
+            )
+        if wait > 0:
+            raise _LimitedError(wait)
+
+    def _current(self, running: _Running, task: Task[..., Any] | None) -> RunningJob:
+        job, id = running.job, self._queue.plain_id(running.job.id)
+        return self._runner.running_job(task, id, job.tries + 1, job.deliveries)
+
+    async def _done(
         self,
         running: _Running,
         task: Task[..., Any] | None,
@@ -372,17 +494,85 @@ class _Worker:
 
         try:
             data = encode(error)
+            self._queue.check_size(data, f"the arguments and the result of task {call.name}")
         except NotJSONError as not_json:
             error = not_json_result(task, not_json)
+            data = encode(error)
+        except ValueError as too_large:
+            error = too_large
             data = encode(error)
         seconds = ended - running.started
         if error is None:
             logger.info("%s (%s) succeeded in %.3f s", job.id, call.name, seconds)
+        elif type(error) is ErrorText:
+            logger.info("%s (%s) is not run: an earlier job failed: %s", job.id, call.name, error)
         else:
             text = "%s (%s) failed after %.3f s: %r"
             logger.error(text, job.id, call.name, seconds, error, exc_info=error)
         self._counts["complete" if error is None else "failed"] += 1
-        return _Outcome("done", data, round(self._queue.keep_result(task) * 1000))
+        how = "succeeded" if error is None else "failed"
+        if error is not None and running.cancelled == "revoked":
+            how = "revoked"
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._send_end(how, self._current(running, task), task, value, error)
+        # A job that is not run, because an earlier one failed, is not worth another try.
+        kept = how == "failed" and type(error) is not ErrorText
+        return _Outcome(
+            "done",
+            data,
+            round(self._queue.keep_result(task) * 1000),
+            how,
+            self._failure(running, call, error, ended) if kept and error is not None else b"",
+            self._links(call, error, value),
+        )
+
+    def _links(self, call: JobData, error: BaseException | None, value: object) -> list[Change]:
+        """Return the changes that follow when a job has ended."""
+        if not call.then:
+            return []
+        if error is None:
+            try:
+                return links.after_value(self._queue, call.then, value)
+            except ValueError as wrong:
+                logger.error("what follows %s cannot be queued: %s", call.name, wrong)
+                error = wrong
+        return links.after_error(self._queue, call.then, arq_format.error_text(error))
+
+    async def _send_end(
+        self,
+        how: str,
+        job: RunningJob,
+        task: Task[..., Any] | None,
+        value: object,
+        error: BaseException | None,
+    ) -> None:
+        if how == "succeeded":
+            await signals.send(signals.task_succeeded, self._app, job=job, task=task, value=value)
+        elif how == "failed":
+            await signals.send(signals.task_failed, self._app, job=job, task=task, error=error)
+        else:
+            await signals.send(signals.task_revoked, self._app, job=job, task=task)
+
+    def _failure(
+        self, running: _Running, call: JobData, error: BaseException, ended: float
+    ) -> bytes:
+        """Return what the queue keeps of a failed job, besides its data."""
+        lines = traceback.format_exception(error)
+        text = "".join(lines)
+        if len(text) > TRACEBACK_LENGTH:
+            text = f"... {text[-TRACEBACK_LENGTH:]}"
+        return arq_format.dumps(
+            {
+                "task": call.name,
+                "error": arq_format.error_text(error)[:ERROR_LENGTH],
+                "traceback": text,
+                "tries": running.job.tries + 1,
+                "deliveries": running.job.deliveries,
+                "started": running.started,
+                "ended": ended,
+                "worker": self._id,
+            }
+        )
 
     # Writing outcomes
 
@@ -398,7 +588,16 @@ class _Worker:
         batch = list(self._outcomes.items())[:BATCH]
         lost = await self._redis.finish(
             [
-                (self._running[id].job.queue, id, one.action, one.data, one.milliseconds)
+                (
+                    self._running[id].job.queue,
+                    id,
+                    one.action,
+                    one.data,
+                    one.milliseconds,
+                    one.how,
+                    one.info,
+                    one.changes,
+                )
                 for id, one in batch
             ]
         )
@@ -475,9 +674,20 @@ class _Worker:
         while True:
             counts = " ".join(f"j_{name}={count}" for name, count in self._counts.items())
             text = f"{datetime.now():%b-%d %H:%M:%S} {counts} j_ongoing={len(self._running)}"
-            queue = self._settings.queue_name
-            await self._redis.attempt(self._redis.report, queue, text, HEALTH_INTERVAL + 1)
+            self._report_text = f"{text} worker={self._id}"
+            seconds = HEALTH_INTERVAL + 1
+            await self._redis.attempt(
+                self._redis.report, self._queue_keys, self._report_text, seconds
+            )
             await asyncio.sleep(HEALTH_INTERVAL)
+
+
+class _LimitedError(Exception):
+    """The rate limit of its task puts a job off, by ``wait`` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
 
 
 class _StoppedError(Exception):

@@ -85,6 +85,31 @@ class TestLoopBound:
         assert pools.get() is not first
         await pools.close()
 
+    async def test_the_last_user_closes(self) -> None:
+        pools = bound()
+        async with pools.using() as first:
+            async with pools.using() as same:
+                await pools.close()
+                assert pools.find() is None
+                async with pools.using() as second:
+                    assert (same is first, second is first) == (True, False)
+            assert first.closing == 0
+        assert (first.closed, second.closed) == (1, 0)
+        await pools.close()
+        assert (first.closed, second.closed) == (1, 1)
+
+    def test_the_end_of_the_loop_closes_what_has_users(self) -> None:
+        pools, found = bound(), list[Resource]()
+
+        async def leave() -> None:
+            # Nothing leaves this context.
+            found.append(await pools.using().__aenter__())
+            await pools.close()
+            assert found[0].closing == 0
+
+        asyncio.run(leave())
+        assert found[0].closed == 1
+
     def test_the_end_of_the_loop_closes(self) -> None:
         pools = bound()
         assert asyncio.run(_get(pools)).closed == 1

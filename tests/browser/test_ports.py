@@ -127,6 +127,28 @@ async def test_tasks(visit: Visit) -> None:
     await expect(page.locator("body")).to_contain_text("65", timeout=15_000)
 
 
+async def test_tasks_page(visit: Visit) -> None:
+    """The page shows a job that runs, and queues a failed one again by the keyboard."""
+    page = await visit.open("/tasks/")
+    await page.fill("[name=seconds]", "10")
+    await page.get_by_role("button", name="Wait").click()
+    await page.fill("[name=a]", "no number")
+    await page.get_by_role("button", name="Add").click()
+    await expect(page.locator("body")).to_contain_text("TypeError", timeout=15_000)
+    await visit.open("/tasks/jobs/")
+    await expect(page.locator("#live-state")).to_have_text("live")
+    await expect(page.locator("progress").first).to_be_visible()
+    await visit.open("/tasks/jobs/?state=failed")
+    await page.locator("summary").first.click()
+    await expect(page.locator("pre").first).to_contain_text("Traceback (most recent call last)")
+    wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert await page.evaluate(wide)
+    await page.get_by_role("button", name="Retry").first.focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**message=retried*")
+    await expect(page.locator(".message")).to_have_text("Queued again.")
+
+
 async def test_templateinheritance(visit: Visit) -> None:
     page = await visit.open("/templateinheritance/")
     assert await page.title() == "Index - My Webpage"

@@ -14,7 +14,7 @@ import pytest
 
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.servers import serve
-from tests.caching.raw import get, get_many
+from tests.caching.raw import Answer, get, get_many
 
 SITE = "tests.caching.site:create_app"
 pytestmark = [pytest.mark.slow, pytest.mark.wire, pytest.mark.checks("CA-12")]
@@ -46,7 +46,7 @@ async def test_view_runs_once_in_all_workers(site: dict[str, Any], tmp_path: Pat
         port = urlsplit(running.url).port
         assert port
         name = secrets.token_hex(4)
-        answers = []
+        answers: list[Answer] = []
         async with asyncio.timeout(50):
             # One worker can be so quick that it takes the connections of all.
             while len({answer.worker for answer in answers}) < 2:

@@ -53,6 +53,7 @@ def bench(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("wrk")
 def test_served(requests: list[str], tmp_path: Path) -> None:
     """A selected case, even a POST, is measured behind servers and drawn."""
@@ -128,6 +129,7 @@ def _reset_sigint() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("wrk")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted(sign: signal.Signals, requests: list[str]) -> None:

@@ -215,6 +215,7 @@ def test_serve(serve: Serve) -> None:
     assert "Traceback" not in served.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_stop(serve: Serve, sign: signal.Signals, workers: str) -> None:
@@ -254,6 +255,7 @@ def test_graceful_timeout(serve: Serve, tmp_path: Path) -> None:
     assert not served.alive()
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_terminal(serve: Serve) -> None:
     """Ctrl-C reaches the whole foreground group, with the same result."""
     served = serve().until_ready()
@@ -297,6 +299,7 @@ def test_hypercorn_killed(serve: Serve) -> None:
     assert "the server exited with code 137" in served.output
 
 
+@pytest.mark.slow
 def test_worker_killed(serve: Serve) -> None:
     """A worker that is killed is restarted, unless it has just been started."""
     served = serve().until_ready()

@@ -139,12 +139,14 @@ def test_saturated() -> None:
     assert "wrk used all of its CPU time" in case.notes[0]
 
 
+@pytest.mark.slow
 def test_expected_error_status() -> None:
     """A status of 418 is not an error if the comparison had the same status."""
     result = measure(Case("teapot", Step("/teapot")))
     assert result.passed and result.cases[0].errors == 0
 
 
+@pytest.mark.slow
 def test_errors_under_load() -> None:
     """Responses with another status are counted, and the benchmark fails."""
     result = measure(Case("fails", Step("/fails")))
@@ -153,6 +155,7 @@ def test_errors_under_load() -> None:
     assert not result.passed
 
 
+@pytest.mark.slow
 def test_warm_up() -> None:
     """Errors during the warm-up are not counted."""
     result = measure(Case("cold", Step("/cold")))
@@ -166,6 +169,7 @@ def test_slower_than_the_warm_up() -> None:
     assert result.passed and result.cases[0].port.runs[0].requests > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["gunicorn-gthread", "gunicorn-sync"])
 def test_worker_exits(server: WSGIServer) -> None:
     """If a worker exits under load, the case fails, even if the server replaces the worker."""
@@ -177,6 +181,7 @@ def test_worker_exits(server: WSGIServer) -> None:
     assert not new_children()
 
 
+@pytest.mark.slow
 def test_port_exits() -> None:
     """The same for Hypercorn, which exits with its worker."""
     comparison = Comparison("port", "tests.compare.bench_apps:immortal", PORT, (DIES,))
@@ -186,6 +191,7 @@ def test_port_exits() -> None:
     assert "no more requests" in failed.reason
 
 
+@pytest.mark.slow
 def test_arrangement() -> None:
     """The arrangement lasts for the measurements in process and served."""
     events: list[str] = []
@@ -217,6 +223,7 @@ def test_arrangement_fails() -> None:
     assert [case.comparison for case in result.cases] == ["bench_apps"]
 
 
+@pytest.mark.slow
 async def test_cancelled() -> None:
     """Cancellation under load ends the benchmark and all its processes."""
     settings = BenchmarkSettings(seconds=600, connections=2, threads=2)
@@ -246,6 +253,7 @@ def test_cores() -> None:
         assert cores.note
 
 
+@pytest.mark.slow
 def test_two_ports() -> None:
     """Two ASGI applications can be compared."""
     comparison = Comparison("two", PORT, PORT, (HELLO,))

@@ -88,6 +88,7 @@ def test_ctrl_c_is_ignored(tmp_path: Path) -> None:
         assert all(map(alive, pids))
 
 
+@pytest.mark.slow
 def test_program_that_ignores_sigterm(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = Process([sys.executable, "-c", IGNORES_SIGTERM], log=log)

@@ -141,6 +141,7 @@ FAILING: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "step", "text"), FAILING, ids=str)
 async def test_failing_release(
     project: Project, source: dict[str, Any], step: str, text: str
@@ -162,6 +163,7 @@ async def test_failing_release(
     assert status.current and status.current.startswith("1.0-")
 
 
+@pytest.mark.slow
 async def test_damaged_upload(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """An incomplete upload is continued. If it is damaged, the next run starts a new one."""
     monkeypatch.setattr("quartpatterns.deployment.sessions.BLOCK", 100_000)
@@ -183,6 +185,7 @@ async def test_damaged_upload(project: Project, monkeypatch: pytest.MonkeyPatch)
     assert await answer(project.hosts[0]) == "1.1"
 
 
+@pytest.mark.slow
 async def test_longer_upload(project: Project) -> None:
     """A partial file that is longer than the archive is overwritten."""
     deployment = project.deployment()
@@ -216,6 +219,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.slow
 async def test_full_disk(small_disk: Path, project: Project) -> None:
     """The disk is full before the deployment or during the installation."""
     project.hosts[0].app.parent.mkdir(parents=True)

@@ -177,6 +177,7 @@ async def test_rollback(project: Project) -> None:
     assert await answer(project.hosts[0]) == "1.1"
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-7")
 async def test_locked(project: Project) -> None:
     """Only one deployment runs on a host. The error of a second one names the first."""
@@ -226,6 +227,7 @@ async def test_services(project: Project) -> None:
         _ = [line async for line in deployment.logs(service="post")]
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-10")
 async def test_secrets(project: Project) -> None:
     """A secret is only in files that only its user may read, and in no output."""
@@ -262,6 +264,7 @@ async def test_secrets(project: Project) -> None:
     assert SECRET not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-9")
 async def test_killed_processes(project: Project) -> None:
     """A server that was killed is started again. A supervisor is, by the next bootstrap."""
@@ -283,6 +286,7 @@ async def test_killed_processes(project: Project) -> None:
     assert await answer(project.hosts[0]) == "1.0"
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-9")
 async def test_new_supervisor(project: Project) -> None:
     """A supervisor of another version takes over the sockets, and no request fails."""

@@ -80,6 +80,7 @@ async def test_deploy(project: Project) -> None:
     assert (status.locked, status.current) == (None, archive.release)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["upload", "install"])
 async def test_deploy_once(project: Project, step: str) -> None:
     """A deployment that was interrupted once can run again."""
@@ -105,6 +106,7 @@ async def test_rollback(project: Project) -> None:
     assert (status.locked, (status.current or "")[:4]) == (None, "1.0-")
 
 
+@pytest.mark.slow
 async def test_bootstrap(project: Project) -> None:
     """A bootstrap that was interrupted can run again."""
     for step in ("connect", "folders", "program", "environment", "start"):
@@ -115,6 +117,7 @@ async def test_bootstrap(project: Project) -> None:
     assert await answer(project.hosts[0]) == "1.0"
 
 
+@pytest.mark.slow
 async def test_command_ends(project: Project) -> None:
     """When the connection breaks, the running command ends before the host is unlocked."""
     marker = project.hosts[0].folder / "pid"

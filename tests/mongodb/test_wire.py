@@ -39,6 +39,7 @@ async def until_running(app: Quart, number: int) -> None:
 
 async def test_disconnect_in_a_query(app: Quart) -> None:
     """When a client disconnects, its query ends, also on the server."""
+    app.config["CANCEL_ON_DISCONNECT"] = True  # FaithfulQuart needs it; Quart always cancels.
     ended = asyncio.Event()
 
     @app.get("/")

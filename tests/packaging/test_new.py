@@ -63,6 +63,7 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"MYPY_CACHE_DIR": str(tmp_path_factory.mktemp("mypy"))}
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.timeout(600)
 @pytest.mark.checks("DI-8")
@@ -98,6 +99,7 @@ def test_style_for_any_name(name: str, tmp_path: Path) -> None:
         run(sys.executable, "-m", "ruff", *tool, ".", cwd=project.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.checks("DI-8")
 @pytest.mark.parametrize("installed", ["editable", "wheel"])

@@ -267,6 +267,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.slow
 def test_errors(run: pytest.Pytester) -> None:
     """Each error names what is missing and what to write. Each case is a module of one run."""
     run.makeconftest("")
@@ -286,6 +287,7 @@ def test_errors(run: pytest.Pytester) -> None:
             assert re.search(line, texts[number]), (name, texts[number])
 
 
+@pytest.mark.slow
 def test_same_loop_scope(run: pytest.Pytester) -> None:
     """A module with one event loop works, if the fixtures have the same."""
     run.makepyfile(

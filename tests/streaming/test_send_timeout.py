@@ -108,7 +108,7 @@ async def test_limit_of_one_stream(app: Quart, where: str) -> None:
         if where == "call":
             return stream_with_context(steps(), send_timeout=LIMIT)
         if where == "decorator":
-            return stream_with_context(send_timeout=LIMIT)(steps)()
+            return stream_with_context(steps, send_timeout=LIMIT)()
         response: Any = await make_response(stream_with_context(steps()))
         response.send_timeout = LIMIT
         return response

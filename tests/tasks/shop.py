@@ -76,6 +76,20 @@ async def slow_double(number: int) -> int:
 
 
 @tasks.task
+async def note_body(values: list[int], file: str) -> list[int]:
+    """Write a line to *file*, and return the values."""
+    with Path(file).open("a") as bodies:  # noqa: ASYNC230 - short
+        print(values, file=bodies)
+    return values
+
+
+@tasks.task
+async def same(values: list[int]) -> list[int]:
+    """Return the values."""
+    return values
+
+
+@tasks.task
 async def exit_process() -> None:
     """End the process of the worker."""
     await asyncio.sleep(0.1)

@@ -237,6 +237,7 @@ async def test_stop_without_redis(
             assert "Traceback" not in await log_of(worker)
 
 
+@pytest.mark.slow
 async def test_poison(client: Quart, start_worker: StartWorker, tmp_path: Path) -> None:
     """A job that ends the process fails alone; nine beside it, and later ones, succeed."""
     async with client.app_context(), contextlib.AsyncExitStack() as stack:

@@ -66,8 +66,7 @@ async def test_outside_of_a_request(shop: Shop) -> None:
         result = await shop.tasks.result(job.id)
         assert (result.ready, result.successful, result.value) == (True, True, 65)
         assert await job.wait() == 65
-        # A tuple becomes a list on both ways, as in JSON.
-        assert await (await both.delay((1, 2))).wait() == [[1, 2], 3]
+        assert await (await both.delay((1, 2))).wait() == ((1, 2), 3)
         assert (await shop.tasks.result("unknown")).ready is False
         with pytest.raises(LookupError, match="no job 'unknown'"):
             await shop.tasks.job("unknown").wait()
@@ -277,14 +276,14 @@ async def test_progress(shop: Shop) -> None:
         await current_job.update_progress({"done": (1, 2)})
         shop.seen.append((await shop.tasks.result(current_job.id)).progress)
         for value in (object(), ValueError("an error is no text here")):
-            with pytest.raises(TypeError, match="not JSON serializable"):
+            with pytest.raises(TypeError, match="is not supported"):
                 await current_job.update_progress(value)
 
     async with shop.app.app_context():
         job = await work.delay()
         result = await job.result()
     assert result.successful
-    assert shop.seen == [result.progress] == [{"done": [1, 2]}]
+    assert shop.seen == [result.progress] == [{"done": (1, 2)}]
 
 
 async def test_later(shop: Shop) -> None:
@@ -384,7 +383,7 @@ async def test_arguments(shop: Shop) -> None:
             await work.delay()  # type: ignore[call-overload]
         with pytest.raises(RuntimeError, match="knows the task 'elsewhere'"):
             await elsewhere.delay()
-        assert await (await work.delay({1: (2, 3)})).wait() == {"1": [2, 3]}
+        assert await (await work.delay({1: (2, 3)})).wait() == {1: (2, 3)}
 
 
 async def test_no_request_in_a_task(shop: Shop) -> None:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 from quart import Quart, current_app, websocket
+from redis.asyncio import Redis
 
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import free_port, in_thread
@@ -234,3 +236,23 @@ async def test_connection_breaks(make_app: MakeApp, redis_url: str, forward: boo
     async with app.app_context():
         await run_worker(app, burst=True)
         assert await job.wait(timeout=60) == 42
+
+
+async def test_close_during_a_command(make_app: MakeApp, redis_url: str) -> None:
+    """A command that runs while the connections are closed ends, and leaves no connection."""
+    name = f"test-{uuid4()}"
+    app, _ = make_app(REDIS_URL=f"{redis_url}?client_name={name}")
+    queue = queue_of(app)
+    async with Redis.from_url(redis_url) as redis:
+
+        async def connections() -> int:
+            return sum(client["name"] == name for client in await redis.client_list())
+
+        async with queue.client() as client:
+            await client.redis.ping()
+            await queue.close()
+            await client.redis.ping()
+            assert await connections() == 1
+        async with asyncio.timeout(60):
+            while await connections():  # noqa: ASYNC110 - Redis sends no event
+                await asyncio.sleep(0.01)

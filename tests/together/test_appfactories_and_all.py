@@ -267,7 +267,7 @@ def test_objects(app_class: type[Quart]) -> None:
     }
     app = create_app(app_class, config)
     assert {key: app.config[key] for key in config} == config
-    client.close()  # type: ignore[no-untyped-call]
+    client.close()
 
 
 def test_defaults_of_the_application(app_class: type[Quart]) -> None:

@@ -300,6 +300,7 @@ def test_finish(start: Start, command: str, app: str, path: str) -> None:
     assert server.ended()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_limit(start: Start, command: str) -> None:
     """A feed that does not listen is cut after the graceful timeout, and the server ends."""

@@ -33,6 +33,7 @@ def test_alone():
 """
 
 
+@pytest.mark.slow
 def test_page() -> None:
     """``docs/together.md`` is current: write it anew with ``python -m tests.pairs_table``."""
     assert pairs_table.PAGE.read_text() == pairs_table.page()

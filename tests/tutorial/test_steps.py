@@ -13,6 +13,7 @@ from tests.tutorial.photoboard import PAGES, STEPS, assemble, run
 NUMBERS = range(1, len(STEPS) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_step(number: int, tmp_path: Path) -> None:
     """The tests that a reader has after a step succeed."""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
-from quartpatterns.tasks import Job, Result, RunningJob, Tasks, current_job
+from quartpatterns.tasks import (
+    Chain,
+    Job,
+    Result,
+    RunningJob,
+    Signature,
+    Tasks,
+    chain,
+    chord,
+    current_job,
+    group,
+)
 
 tasks = Tasks()
 
@@ -41,3 +52,15 @@ async def knows_no_more_than_the_id() -> None:
     assert_type(await tasks.job("id").result(), Result)
     assert_type(current_job.tries, int)
     assert_type(await RunningJob("id", 1, 5).update_progress({"done": 1}), None)
+
+
+async def knows_the_values_of_a_canvas() -> None:
+    assert_type(add.s(1), Signature[int])
+    assert_type(greet.si("you").set(queue="low"), Signature[str])
+    assert_type(add.s(1) | greet.s(), Chain[str])
+    assert_type(chain(add.s(1), add.s(2), greet.s()), Chain[str])
+    assert_type(await chord([add.s(1)], greet.s()).delay(), Job[str])
+    assert_type(await (await group([add.s(1)]).delay()).wait(), list[int])
+    assert_type(await tasks.enqueue([greet.s("you")]), list[Job[str]])
+    assert_type(greet.delay_sync("you"), Job[str])
+    add.si("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]

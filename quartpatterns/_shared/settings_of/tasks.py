@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quartpatterns._shared.declarations import Declarations, Seconds, Setting
+from quartpatterns._shared.declarations import Declarations, Seconds, Setting, Strings
 
 __all__ = ["SETTINGS"]
 
@@ -17,6 +17,11 @@ SETTINGS = Declarations(
             "Name of the queue; by default `tasks:` and the application's name. Each application on"
             " the same Redis needs its own name. The web process and its workers need the same"
             " name.",
+        ),
+        "TASKS_QUEUES": Setting(
+            Strings,
+            ["default"],
+            "Names of the queues, the most important first. `default` must be one of them.",
         ),
         "TASKS_TIMEOUT": Setting(Seconds, 300, "How long a task may run."),
         "TASKS_MAX_TRIES": Setting(
@@ -40,6 +45,12 @@ SETTINGS = Declarations(
         "TASKS_MAX_JOBS": Setting(
             int, 10, "Maximum number of jobs that a worker runs at the same time."
         ),
+        "TASKS_PROCESSES": Setting(
+            int | None,
+            None,
+            "Maximum number of processes that a worker starts for tasks with `process=True`; by"
+            " default the number of CPUs.",
+        ),
         "TASKS_POLL_DELAY": Setting(
             Seconds,
             1,
@@ -60,6 +71,24 @@ SETTINGS = Declarations(
         "TASKS_REDIS_TIMEOUT": Setting(Seconds, 3, "How long to wait for a response of Redis."),
         "TASKS_MAX_CONNECTIONS": Setting(
             int, 20, "Maximum number of connections to Redis of one process."
+        ),
+        "TASKS_KEEP_FAILED": Setting(
+            int,
+            1000,
+            "Maximum number of failed jobs of a queue that are kept with their tracebacks; 0 keeps"
+            " none.",
+        ),
+        "TASKS_SIGNED": Setting(
+            bool,
+            False,
+            "Whether jobs are signed with `SECRET_KEY`. A job without a valid signature is not"
+            " run.",
+        ),
+        "TASKS_MAX_SIZE": Setting(
+            int,
+            10 * 1024 * 1024,
+            "Maximum size of the arguments of a job, its result or its progress, as JSON.",
+            unit="bytes",
         ),
         "TASKS_EAGER": Setting(
             bool, False, "Whether the application runs its jobs itself, for tests."

@@ -186,8 +186,9 @@ DECLARED = (
         "parameters",
         "More arguments are accepted than in Flask.",
         {
-            "flask": "send_file send_from_directory stream_template stream_template_string",
-            "flask.helpers": "send_file send_from_directory",
+            "flask": "send_file send_from_directory stream_template stream_template_string"
+            " stream_with_context",
+            "flask.helpers": "send_file send_from_directory stream_with_context",
             "flask.templating": "stream_template stream_template_string",
             "View": "dispatch_request",
         },

@@ -9,7 +9,7 @@ from typing import Any
 from quart import abort, render_template, request
 
 from quartpatterns.subclassing import FaithfulQuart
-from quartpatterns.tasks import Tasks, TasksUnavailableError
+from quartpatterns.tasks import Tasks, TasksUnavailableError, current_job
 
 USERS = {1: "ada", 2: "grace"}
 
@@ -23,7 +23,9 @@ def add_together(a: int, b: int) -> int:
 
 @tasks.task(timeout=30)
 async def wait(seconds: int) -> str:
-    await asyncio.sleep(seconds)
+    for second in range(seconds):
+        await current_job.update_progress({"done": second, "total": seconds})
+        await asyncio.sleep(1)
     return f"waited {seconds} s"
 
 
@@ -38,6 +40,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app.config.from_prefixed_env()
     app.config.from_mapping(config or {})
     tasks.init_app(app)
+
+    async def is_allowed() -> bool:
+        return True  # Everybody may try this demonstration. An application asks for an admin.
+
+    app.register_blueprint(tasks.blueprint(access=is_allowed, name="jobs", url_prefix="/jobs"))
 
     @app.get("/")
     async def index() -> str:

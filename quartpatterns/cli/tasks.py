@@ -1,0 +1,269 @@
+"""``quartpatterns tasks``: look at the jobs of an application, and retry, revoke or delete them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, get_args
+
+import click
+from quart import Quart
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from quartpatterns.cli.worker import load_with_tasks
+from quartpatterns.tasks import (
+    Inspector,
+    JobInfo,
+    JobState,
+    NoSuchJobError,
+    QueueStats,
+    TasksUnavailableError,
+)
+
+__all__ = ["command"]
+
+T = TypeVar("T")
+STATES = get_args(JobState)
+
+EPILOG = """
+\b
+  quartpatterns tasks stats shop:app                    how many jobs wait, run and have failed
+  quartpatterns tasks list shop:app --state failed      the newest failed jobs
+  quartpatterns tasks show shop:app ID                  one job with arguments and traceback
+  quartpatterns tasks retry shop:app ID                 queue a failed job again
+  quartpatterns tasks retry shop:app --all              queue all failed jobs again
+  quartpatterns tasks revoke shop:app ID                cancel a job that waits or runs
+  quartpatterns tasks purge shop:app --state failed     delete the failed jobs
+\b
+A job is `queued` until a worker takes it, `scheduled` if it waits for its time or for its next try,
+then `running`, and at last `done`, `failed` or `revoked`. Failed jobs are kept until they are
+retried or purged, at most TASKS_KEEP_FAILED; the others as long as their results.
+\b
+Exit code: 0, 1 if Redis cannot be reached or no job has the id, 2 for a usage error.
+"""
+
+
+@click.group(epilog=EPILOG)
+def command() -> None:
+    """Look at the jobs of an application, and retry, revoke or delete them."""
+
+
+_name = click.argument("name", metavar="MODULE:APP")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_ids = click.argument("ids", metavar="ID...", nargs=-1)
+_queue = click.option("--queue", help="Only this queue.")
+
+
+@command.command("list")
+@_name
+@click.option(
+    "--state",
+    type=click.Choice(STATES),
+    help="Only jobs in this state. By default those that run, wait or have failed.",
+)
+@_queue
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0, help="Jobs to leave out.")
+@_json
+def list_jobs(
+    name: str, state: Any, queue: str | None, limit: int, offset: int, as_json: bool
+) -> None:
+    """List jobs: the next ones first, or the newest first if they have ended."""
+    states: Sequence[JobState] = [state] if state else ["running", "queued", "scheduled", "failed"]
+
+    async def read(inspector: Inspector) -> tuple[list[JobInfo], bool]:
+        jobs: list[JobInfo] = []
+        more = False
+        for one in states:
+            page = await inspector.jobs(one, queue=queue, limit=limit, offset=offset)
+            jobs += page.jobs
+            more = more or page.next_offset is not None
+        return jobs, more
+
+    jobs, more = _run(name, read)
+    if as_json:
+        _print_json([_as_json(job) for job in jobs])
+        return
+    if not jobs:
+        click.echo("no jobs")
+        return
+    _print(_job_table(jobs))
+    if more:
+        click.echo(f"There may be more: --offset {offset + limit}", err=True)
+
+
+@command.command("show")
+@_name
+@click.argument("id")
+@_json
+def show(name: str, id: str, as_json: bool) -> None:
+    """Show one job with its arguments, progress, result, error and traceback."""
+    job = _run(name, lambda inspector: inspector.job(id))
+    if as_json:
+        _print_json(_as_json(job))
+        return
+    table = Table(box=None, show_header=False)
+    for key, value in _as_json(job).items():
+        if value not in (None, "") and key != "traceback":
+            table.add_row(Text(key, style="bold"), Text(str(value)))
+    _print(table)
+    if job.traceback:
+        click.echo(f"\n{job.traceback}")
+
+
+@command.command("retry")
+@_name
+@_ids
+@click.option("--all", "everything", is_flag=True, help="All failed jobs.")
+def retry(name: str, ids: tuple[str, ...], everything: bool) -> None:
+    """Queue failed jobs again, with their ids, or start jobs now that wait for their time."""
+    if bool(ids) == everything:
+        raise click.UsageError("Name the jobs, or pass --all.")
+
+    async def work(inspector: Inspector) -> int:
+        if everything:
+            return await inspector.retry_failed()
+        return await _each(ids, inspector.retry)
+
+    click.echo(f"{_run(name, work)} queued again")
+
+
+@command.command("revoke")
+@_name
+@_ids
+def revoke(name: str, ids: tuple[str, ...]) -> None:
+    """Cancel jobs that wait or run."""
+    if not ids:
+        raise click.UsageError("Name the jobs.")
+    click.echo(f"{_run(name, lambda inspector: _each(ids, inspector.revoke))} revoked")
+
+
+@command.command("purge")
+@_name
+@_ids
+@click.option(
+    "--state",
+    type=click.Choice(["failed", "done", "queued", "scheduled"]),
+    help="All jobs in this state.",
+)
+@_queue
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(name: str, ids: tuple[str, ...], state: Any, queue: str | None, yes: bool) -> None:
+    """Delete jobs that have ended or wait, with their results. Jobs that run stay."""
+    if bool(ids) == bool(state):
+        raise click.UsageError("Name the jobs, or pass --state.")
+    if state in ("queued", "scheduled") and not yes:
+        click.confirm(f"Delete all {state} jobs, which then never run?", abort=True)
+
+    async def work(inspector: Inspector) -> int:
+        if state:
+            return await inspector.purge(state, queue=queue)
+        return await _each(ids, inspector.forget)
+
+    click.echo(f"{_run(name, work)} deleted")
+
+
+@command.command("stats")
+@_name
+@_json
+def stats(name: str, as_json: bool) -> None:
+    """Show how many jobs each queue has in each state, and how jobs have ended."""
+    queues: list[QueueStats] = _run(name, lambda inspector: inspector.stats())
+    if as_json:
+        _print_json([dataclasses.asdict(queue) for queue in queues])
+        return
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("queue")
+    numbers = ("queued", "scheduled", "running", "failed", "done")
+    endings = ("succeeded", "failed", "retried", "revoked")
+    for title in (*numbers, "waiting", *(f"ever {each}" for each in endings)):
+        table.add_column(title, justify="right")
+    for queue in queues:
+        row = [str(getattr(queue, each)) for each in numbers]
+        ended = [str(queue.ended[each]) for each in endings]
+        table.add_row(queue.queue, *row, f"{queue.waiting:.1f} s", *ended)
+    _print(table)
+
+
+def _run(name: str, work: Callable[[Inspector], Awaitable[T]]) -> T:
+    """Return what *work* returns for the application."""
+    app = load_with_tasks(name)
+    try:
+        return asyncio.run(_in_context(app, work))
+    except TasksUnavailableError as error:
+        raise click.ClickException(f"{error.description} ({error.__cause__})") from error
+    except NoSuchJobError as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+async def _in_context(app: Quart, work: Callable[[Inspector], Awaitable[T]]) -> T:
+    async with app.app_context():
+        try:
+            return await work(Inspector())
+        finally:
+            await app.extensions["tasks"].close()
+
+
+async def _each(ids: Sequence[str], change: Callable[[str], Awaitable[None]]) -> int:
+    """Change each job, and report those that cannot be changed at the end."""
+    problems: list[str] = []
+    for id in ids:
+        try:
+            await change(id)
+        except NoSuchJobError as error:
+            problems.append(str(error))
+    if problems:
+        done = len(ids) - len(problems)
+        raise NoSuchJobError("; ".join(problems) + (f" ({done} others done)" if done else ""))
+    return len(ids)
+
+
+def _job_table(jobs: Sequence[JobInfo]) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    for title in ("id", "state", "task", "arguments", "tries", "time", "about"):
+        table.add_column(title, overflow="fold", justify="right" if title == "tries" else "left")
+    for job in jobs:
+        seconds = job.seconds
+        when = _local(job.due or job.ended or job.started or job.enqueued)
+        time = f"{when}, {seconds:.1f} s" if seconds is not None else when
+        about = job.error or ("" if job.progress is None else str(job.progress))
+        cells = [job.id, job.state, job.task, _short(job.call), str(job.tries), time, _short(about)]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _local(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _as_json(job: JobInfo) -> dict[str, Any]:
+    return dataclasses.asdict(job) | {"seconds": job.seconds}
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: object) -> object:
+    """Return a value that JSON does not have, for a reader of the output."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return sorted(value, key=repr) if isinstance(value, (set, frozenset)) else str(value)
+
+
+def _print(table: Table) -> None:
+    # A pipe gets whole lines: programs that cut columns have no terminal.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
