@@ -316,6 +316,7 @@ PATTERNS: tuple[Pattern, ...] = (
             ),
         ),
         extra="sqlalchemy",
+        uses=("streaming",),
     ),
     Pattern(
         "mongodb",

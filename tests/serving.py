@@ -30,9 +30,16 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(app: Quart, *, graceful_timeout: float = 1.0) -> AsyncIterator[Served]:
-    """Serve *app* on a free port of 127.0.0.1 until the context is left."""
+async def served(
+    app: Quart, *, graceful_timeout: float = 1.0, send_buffer: int | None = None
+) -> AsyncIterator[Served]:
+    """Serve *app* on a free port of 127.0.0.1 until the context is left.
+
+    The system takes megabytes for a client that reads nothing, unless *send_buffer* limits it.
+    """
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    if send_buffer is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     port: int = listener.getsockname()[1]
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]

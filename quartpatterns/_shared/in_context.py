@@ -17,11 +17,18 @@ T = TypeVar("T")
 
 
 @types.coroutine
-def await_in_context(context: Context, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+def await_in_context(
+    context: Context, coroutine: Coroutine[Any, Any, T], *, pause: bool = False
+) -> Generator[Any, Any, T]:
     """Await *coroutine* so that all of its code runs in *context*.
 
     It stays in the task that awaits it, so that cancellation and time limits reach it. A task
     with a context of its own would be another task.
+
+    Arguments:
+        context: The context.
+        coroutine: The coroutine.
+        pause: Whether to let other tasks run if the coroutine does not wait.
     """
     resume: Callable[[Any], Any] = coroutine.send
     value: Any = None
@@ -31,7 +38,10 @@ def await_in_context(context: Context, coroutine: Coroutine[Any, Any, T]) -> Gen
                 future = context.run(resume, value)
             except StopIteration as end:
                 result: T = end.value
+                if pause:
+                    yield  # what asyncio.sleep(0) does
                 return result
+            pause = False
             try:
                 resume, value = coroutine.send, (yield future)
             except BaseException as error:  # such as a cancellation

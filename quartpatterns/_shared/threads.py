@@ -32,6 +32,7 @@ from contextlib import aclosing, suppress
 from contextvars import Context, copy_context
 from functools import partial
 from threading import Lock, Thread
+from types import GeneratorType
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
@@ -191,12 +192,11 @@ def run_step(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
     A slow stream needs a thread for every step. Here they take none from a synchronous view.
     """
+    return partial(_run_step, function)
 
-    @functools.wraps(function)
-    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await call_in_thread(_step_threads.get(), function, *args, **kwargs)
 
-    return wrapper
+async def _run_step(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    return await call_in_thread(_step_threads.get(), function, *args, **kwargs)
 
 
 def step_runner() -> ToAsync:
@@ -282,6 +282,9 @@ class ThreadIterator(AsyncIterator[T]):
 
     async def aclose(self) -> None:
         """Close the iterator and its iterable, if they can be closed."""
+        source: Any = self._source
+        if isinstance(source, GeneratorType) and source.gi_frame is None:
+            return  # It has ended, and a thread is not needed.
         if hasattr(self._source, "close") or hasattr(self._iterator, "close"):
             await self.call(self._close)
 

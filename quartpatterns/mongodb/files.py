@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import unicodedata
 from collections.abc import AsyncGenerator
 from typing import Any, cast
-from urllib.parse import quote
 
 from bson import ObjectId
 from gridfs import DEFAULT_CHUNK_SIZE, AsyncGridFS, AsyncGridOut, NoFile
 from gridfs.errors import FileExists
 from quart import Response, abort, current_app
-from werkzeug.http import dump_options_header
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.calling import call
 from quartpatterns._shared.cleanup import finish
 from quartpatterns._shared.conditional import apply_conditions
+from quartpatterns._shared.content_disposition import attachment
 from quartpatterns.mongodb.connection import LoopClient
 from quartpatterns.mongodb.wrappers import Database, MongoClient
 
@@ -142,7 +140,7 @@ class GridFSMixin:
         except NoFile:
             abort(404)
         head = WerkzeugResponse(mimetype=_content_type(filename, file))
-        head.headers["Content-Disposition"] = _disposition(filename)
+        head.headers["Content-Disposition"] = attachment(filename)
         head.last_modified = file.upload_date
         head.set_etag(await _checksum(file))
         head.cache_control.max_age = cache_for
@@ -159,18 +157,6 @@ class GridFSMixin:
     def _file_database(self, used_for: str, name: str | None) -> Database:
         client = self._loop_client(used_for)
         return client.database if name is None else client.client[name]
-
-
-def _disposition(filename: str) -> str:
-    """Return ``Content-Disposition``, with a second name for one that is not plain ASCII."""
-    ascii_name = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode("ascii")
-    plain = "".join(filter(str.isprintable, ascii_name))
-    names = {"filename": plain}
-    if plain != filename:
-        # The characters of RFC 5987 that need no encoding; a surrogate is no character.
-        encoded = quote(filename, safe="!#$&+-.^_`|~", errors="replace")
-        names["filename*"] = f"UTF-8''{encoded}"
-    return dump_options_header("attachment", names)
 
 
 def _content_type(filename: str, file: AsyncGridOut) -> str:

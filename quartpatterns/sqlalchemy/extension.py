@@ -286,6 +286,14 @@ class SQLAlchemy(Queries):
         engines = self._find("db.new_session()")[1]
         return self._make_session(engines.sync_engines, self._session_options)
 
+    def _session_for_export(self) -> tuple[Session, bool]:
+        session = self.session
+        if session.in_transaction():
+            return session, False
+        if session.sync_session.reading:
+            return self._make_reading_session()[0], True
+        return self.new_session(), True
+
     def reading(self) -> Reading:
         """Return a context manager and decorator of views, ``@db.reading()``, for reading.
 

@@ -154,7 +154,8 @@ def _statement_timeout(context: ExceptionContext) -> OperationalError | None:
     if not error.args:  # It has no text of its own, and ends up in the log of a stream.
         error.args = (
             "the server has not answered in time: raise SQLALCHEMY_STATEMENT_TIMEOUT, or for a"
-            " large result write db.csv(..., timeout=600) or db.batches(..., timeout=600)",
+            " large result write db.rows(..., timeout=600), db.csv(..., timeout=600) or"
+            " db.batches(..., timeout=600)",
         )
     return OperationalError(context.statement, None, error, connection_invalidated=True)
 

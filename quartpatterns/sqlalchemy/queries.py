@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from quart import abort, has_request_context, request
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartpatterns._shared.csv_lines import CSVFormat
 from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination, page_numbers
+from quartpatterns._shared.rows import RowStream
 from quartpatterns.sqlalchemy.errors import is_invalid_value
 from quartpatterns.sqlalchemy.keyset import KeysetPage, keyset_page
 from quartpatterns.sqlalchemy.pages import StatementPages, first_items, paginate
 from quartpatterns.sqlalchemy.postgresql import BatchConnection
 from quartpatterns.sqlalchemy.sessions import RoutedSession
+from quartpatterns.streaming import coalesce
+from quartpatterns.streaming.exports import CHUNK_SIZE, READ_AHEAD, encode_csv
 
 if TYPE_CHECKING:
     from sqlalchemy import Row, Select, TextClause
@@ -39,6 +43,14 @@ class Queries(ABC):
     @abstractmethod
     def session(self) -> Any:
         """The session that executes the queries."""
+
+    @abstractmethod
+    def _session_for_export(self) -> tuple[Any, bool]:
+        """Return the session of an export, and whether the export has it for itself.
+
+        That gives its connection back as soon as the last row is read. It would end a transaction,
+        so an export in one uses the session of the context, and sees what is not committed.
+        """
 
     async def get_or_404(
         self, entity: type[T], ident: Any, *, description: str | None = None, **options: Any
@@ -190,6 +202,26 @@ class Queries(ABC):
         """
         return _batches(self.session, statement, size, timeout)
 
+    def rows(
+        self,
+        statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
+        *,
+        size: int = BATCH,
+        timeout: float | None = None,
+    ) -> RowStream[Row[*tuple[Any, ...]]]:
+        """Return the rows of *statement* for an export, such as ``csv_response(db.rows(...))``.
+
+        The query begins with the first row. It has a connection of its own, and returns it to the
+        pool after the last row. If ``db.session`` has begun a transaction, the query is part of
+        it.
+
+        Arguments:
+            statement: A statement that selects columns, or a model for all of its columns.
+            size: The number of rows that are fetched together.
+            timeout: As for :meth:`batches`.
+        """
+        return RowStream(partial(_row_batches, self, statement, size, timeout))
+
     def csv(
         self,
         statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
@@ -198,7 +230,10 @@ class Queries(ABC):
         size: int = BATCH,
         timeout: float | None = None,
     ) -> AsyncGenerator[bytes]:
-        """Return the rows of *statement* as CSV in UTF-8 (RFC 4180), in batches.
+        """Return the rows of *statement* as CSV in UTF-8 (RFC 4180).
+
+        It reads ahead of the client by up to 1 MiB. For a response with a file name and other
+        formats, see :func:`quartpatterns.streaming.csv_response`.
 
         Arguments:
             statement: A statement that selects columns, or a model for all of its columns.
@@ -206,7 +241,9 @@ class Queries(ABC):
             size: The number of rows in a batch.
             timeout: As for :meth:`batches`.
         """
-        return _csv(self.session, statement, header, size, timeout)
+        rows = self.rows(statement, size=size, timeout=timeout)
+        chunks = encode_csv(rows, CSVFormat(header=header))
+        return coalesce(chunks, size=CHUNK_SIZE, read_ahead=READ_AHEAD)
 
 
 def _or_404(value: T | None, description: str | None) -> T:
@@ -235,30 +272,25 @@ async def _batches(
         await result.close()
 
 
-async def _csv(
-    session: AsyncSession,
+async def _row_batches(
+    queries: Queries,
     statement: TypedReturnsRows[*tuple[Any, ...]] | TextClause,
-    header: bool,
     size: int,
     seconds: float | None,
-) -> AsyncGenerator[bytes]:
-    await _prepare_cursor(session, statement, seconds)
-    # The connection executes it, because the session would look for objects in each row.
-    connection = await session.connection(bind_arguments={"clause": statement})
-    result = await connection.stream(statement, execution_options={"yield_per": size})
-    try:
-        if header:
-            yield _csv_lines([list(result.keys())])
+    stream: RowStream[Row[*tuple[Any, ...]]],
+) -> AsyncGenerator[Sequence[Row[*tuple[Any, ...]]]]:
+    session, is_own = queries._session_for_export()  # pyright: ignore[reportPrivateUsage]
+    async with AsyncExitStack() as stack:
+        if is_own:
+            await stack.enter_async_context(session)
+        await _prepare_cursor(session, statement, seconds)
+        # The connection executes it, because the session would look for objects in each row.
+        connection = await session.connection(bind_arguments={"clause": statement})
+        result = await connection.stream(statement, execution_options={"yield_per": size})
+        stack.push_async_callback(result.close)
+        stream.names = tuple(result.keys())
         async for rows in result.partitions(size):
-            yield _csv_lines(rows)
-    finally:
-        await result.close()
-
-
-def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+            yield rows
 
 
 async def _prepare_cursor(session: AsyncSession, statement: Any, seconds: float | None) -> None:

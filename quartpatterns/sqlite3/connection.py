@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import weakref
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
 from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.rows import RowStream
 from quartpatterns._shared.sqlite_thread import SQLiteConnection
 from quartpatterns.sqlite3.errors import breaks_connection, context_ended
 from quartpatterns.sqlite3.pool import ConnectionPool, PooledConnection
@@ -30,6 +32,9 @@ _LEAVES_NO_TRACE = frozenset(
     "_call _execute_fetchall _execute_insert _fetch _fetch_first _fetch_next close commit cursor"
     " execute executemany fetchall fetchmany fetchone rollback".split()
 )
+FIRST_BATCHES = 4
+"""The batches that the first round trip of a stream fetches."""
+
 _ENDS_TRANSACTION = {"commit", "executescript", "rollback"}
 
 
@@ -60,6 +65,9 @@ class Connection(SQLiteConnection):
         self._cursors: weakref.WeakSet[sqlite3.Cursor] | None = None
         self._call_abandoned = False
         self._reusable = True
+        self._streams = 0
+        self.used_otherwise = False
+        """Whether its context has it for more than streams."""
 
     async def query(self, query: str, args: Any = (), one: bool = False) -> Any:
         """Execute *query*, fetch all its rows and close its cursor, in one round trip.
@@ -74,36 +82,83 @@ class Connection(SQLiteConnection):
         """
         return await self.call(self._fetch, query, args, one)
 
-    async def stream(
-        self, query: str, args: Any = (), *, batch_size: int = 256
-    ) -> AsyncGenerator[Any, None]:
-        """Yield the rows of *query*, with few of them in memory at a time.
+    def stream(self, query: str, args: Any = (), *, batch_size: int = 256) -> RowStream[Any]:
+        """Return the rows of *query*, with few of them in memory at a time.
 
-        The cursor is closed when the generator is closed. Use ``async with aclosing(...)`` if you
-        may leave the loop early.
+        The cursor is closed after the last row. Use ``async with aclosing(...)`` if you may leave
+        the loop early.
 
         Arguments:
             query: One SQL statement, with ``?`` or ``:name`` for each value.
             args: The values: a sequence or a mapping.
-            batch_size: The number of rows fetched in one round trip.
+            batch_size: The number of rows fetched in one round trip. The first fetches four times
+                as many, so that a small result leaves no cursor open.
 
         Raises:
             ValueError: *batch_size* is less than 1.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-        cursor, rows = await self.call(self._fetch_first, query, args, batch_size)
+        return RowStream(partial(self.read_batches, query, args, batch_size, None))
+
+    async def read_batches(
+        self,
+        query: str,
+        args: Any,
+        size: int,
+        at_end: Callable[[], object] | None,
+        stream: RowStream[Any],
+    ) -> AsyncGenerator[list[Any]]:
+        """Yield the batches of :meth:`stream`.
+
+        Arguments:
+            query: One SQL statement.
+            args: The values.
+            size: The number of rows in a batch.
+            at_end: Called as soon as the cursor is closed because there are no more rows.
+            stream: The object that gets the names of the columns.
+        """
+        wanted = FIRST_BATCHES * size
+        cursor, stream.names, rows = await self.call(self._fetch_first, query, args, wanted)
+        is_open = len(rows) == wanted
         try:
-            while True:
-                for row in rows:
-                    yield row
-                if len(rows) < batch_size:
-                    return
-                rows = await self.call(self._fetch_next, cursor, batch_size)
+            while is_open:
+                yield rows
+                rows = await self.call(self._fetch_next, cursor, size)
+                is_open = len(rows) == size
         finally:
             # Without waiting for a transaction of another task: closing a cursor can't disturb it.
-            if len(rows) == batch_size and not self.is_closed:
+            if is_open and not self.is_closed:
                 await self._submit(partial(self._close_cursor, cursor))
+        if at_end is not None:
+            at_end()
+        if rows:
+            yield rows
+
+    @contextmanager
+    def streaming(self) -> Generator[Callable[[], None]]:
+        """Give the connection back after the last stream, if its context has no other use for it.
+
+        Yields:
+            A function that ends the stream before the end of the context.
+        """
+        self._streams += 1
+        ended = False
+
+        def end() -> None:
+            nonlocal ended
+            if ended:
+                return
+            ended = True
+            self._streams -= 1
+            if not (self._streams or self.used_otherwise or self.is_closed):
+                if not self.raw.in_transaction:
+                    self.release()
+
+        try:
+            yield end
+        finally:
+            end()
 
     def transaction(self, mode: Mode = "IMMEDIATE") -> Transaction[Self]:
         """Return a context manager that commits its block, or rolls it back after an error.
@@ -256,10 +311,13 @@ class Connection(SQLiteConnection):
         finally:
             cursor.close()
 
-    def _fetch_first(self, query: str, args: Any, size: int) -> tuple[sqlite3.Cursor, list[Any]]:
+    def _fetch_first(
+        self, query: str, args: Any, size: int
+    ) -> tuple[sqlite3.Cursor, tuple[str, ...], list[Any]]:
         cursor = self.raw.execute(query, args)
         self._remember_cursor(cursor)
-        return cursor, self._fetch_next(cursor, size)
+        names = tuple(column[0] for column in cursor.description or ())
+        return cursor, names, self._fetch_next(cursor, size)
 
     def _fetch_next(self, cursor: sqlite3.Cursor, size: int) -> list[Any]:
         rows = cursor.fetchmany(size)

@@ -14,6 +14,7 @@ from quart.ctx import AppContext
 from quart.signals import appcontext_tearing_down
 
 from quartpatterns._shared.loop_bound import ContextBound, LoopBound, current_context
+from quartpatterns._shared.rows import RowStream
 from quartpatterns._shared.unavailable import register_unavailable_handler
 from quartpatterns.sqlite3.connection import Connection
 from quartpatterns.sqlite3.errors import diagnose
@@ -175,7 +176,9 @@ class SQLite:
             RuntimeError: There is no context.
         """
         context = _context("get_db")
-        return await self._database(context).connections.get().get(context)
+        connection = await self._database(context).connections.get().get(context)
+        connection.used_otherwise = True
+        return connection
 
     async def query_db(self, query: str, args: Any = (), one: bool = False) -> Any:
         """Execute *query* on the connection of the context, and fetch its rows.
@@ -190,22 +193,36 @@ class SQLite:
         """
         return await (await self.get_db()).query(query, args, one)
 
-    async def stream_query(
-        self, query: str, args: Any = (), *, batch_size: int = 256
-    ) -> AsyncGenerator[Any, None]:
-        """Yield the rows of *query*, with few of them in memory at a time.
+    def stream_query(self, query: str, args: Any = (), *, batch_size: int = 256) -> RowStream[Any]:
+        """Return the rows of *query*, with few of them in memory at a time.
 
-        In a streamed response, use it in a generator under ``stream_with_context``.
+        In a streamed response, use it in a generator under ``stream_with_context``, or write
+        ``csv_response(db.stream_query(...))``. If nothing else in the context uses the
+        connection, it returns to the pool as soon as the last row is read.
 
         Arguments:
             query: One SQL statement, with ``?`` or ``:name`` for each value.
             args: The values: a sequence or a mapping.
-            batch_size: The number of rows fetched in one round trip to the thread.
+            batch_size: The number of rows fetched in one round trip to the thread. The first
+                fetches four times as many.
+
+        Raises:
+            ValueError: *batch_size* is less than 1.
         """
-        connection = await self.get_db()
-        async with aclosing(connection.stream(query, args, batch_size=batch_size)) as rows:
-            async for row in rows:
-                yield row
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        return RowStream(partial(self._read_batches, query, args, batch_size))
+
+    async def _read_batches(
+        self, query: str, args: Any, size: int, stream: RowStream[Any]
+    ) -> AsyncGenerator[list[Any]]:
+        context = _context("stream_query")
+        connection = await self._database(context).connections.get().get(context)
+        with connection.streaming() as end:
+            batches = connection.read_batches(query, args, size, end, stream)
+            async with aclosing(batches):
+                async for batch in batches:
+                    yield batch
 
     @asynccontextmanager
     async def transaction(self, mode: Mode = "IMMEDIATE") -> AsyncGenerator[Connection]:
@@ -271,7 +288,7 @@ async def query_db(query: str, args: Any = (), one: bool = False) -> Any:
     return await _current_db().query_db(query, args, one)
 
 
-def stream_query(query: str, args: Any = (), *, batch_size: int = 256) -> AsyncGenerator[Any, None]:
+def stream_query(query: str, args: Any = (), *, batch_size: int = 256) -> RowStream[Any]:
     """Call :meth:`SQLite.stream_query` of the current application.
 
     .. versionadded:: 0.1

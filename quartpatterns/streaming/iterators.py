@@ -6,7 +6,6 @@ that asks for the item. The functions here give it one.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextvars import Context
 from typing import Any, TypeVar
@@ -31,10 +30,9 @@ async def iterate_in_context(source: AsyncIterable[T], context: Context) -> Asyn
             return _END
 
     try:
-        while (item := await await_in_context(context, step())) is not _END:
+        # A source that never waits would block the event loop.
+        while (item := await await_in_context(context, step(), pause=True)) is not _END:
             yield item
-            # A source that never waits would block the event loop.
-            await asyncio.sleep(0)
     finally:
         if close := getattr(iterator, "aclose", None):
             await await_in_context(context, close())

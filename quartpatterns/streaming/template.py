@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import AsyncExitStack, aclosing
 from inspect import isasyncgen
@@ -9,13 +10,19 @@ from typing import Any
 
 from blinker import NamedSignal
 from jinja2 import Template
-from quart import Quart, before_render_template, current_app, template_rendered
+from quart import Quart, before_render_template, template_rendered
 from quart.globals import app_ctx
 
 from quartpatterns._shared.calling import signal_wrapper
 from quartpatterns.streaming.context import stream_with_context
+from quartpatterns.streaming.template_pieces import Joined, streaming_environment
 
 __all__ = ["stream_template", "stream_template_string"]
+
+HEAD_LIMIT = 65_536
+"""The characters after which a page is taken to have no head."""
+
+_HEAD_END = re.compile(r"</head\b|<body\b", re.IGNORECASE)
 
 
 async def stream_template(
@@ -30,21 +37,26 @@ async def stream_template(
     generator, which is closed with the stream. The context is kept until the end, and
     ``RESPONSE_TIMEOUT`` does not limit the response; see :func:`stream_with_context`.
 
+    A chunk ends with the head of the page, whatever *buffering* is, so that the browser loads
+    styles and scripts while the rest is rendered.
+
     .. versionadded:: 0.1
 
     Arguments:
         template_name_or_list: The name of the template, a template, or a list of them, of which
             the first that exists is used.
-        buffering: The number of pieces of the template that are sent together, as with Jinja's
-            ``enable_buffering()``. With 1 each is sent at once, as in Flask's function; use it
-            for events that are shown as they happen.
+        buffering: The number of pieces of the template, texts and values, that are sent together,
+            as with Jinja's ``enable_buffering()``. What is between two tags is not divided, unless
+            it has to wait for a function or a filter. Use 1 for events that are shown as they
+            happen, and 100 for a long table.
         context: The variables of the template.
 
     Raises:
         jinja2.TemplateNotFound: There is no such template. Nothing has been sent then.
         ValueError: *buffering* is less than 1.
     """
-    template = current_app.jinja_env.get_or_select_template(template_name_or_list)
+    environment = streaming_environment(app_ctx.app)
+    template = environment.get_or_select_template(template_name_or_list)
     return await _stream(template, context, buffering)
 
 
@@ -64,7 +76,8 @@ async def stream_template_string(
         jinja2.TemplateSyntaxError: The source is not a valid template.
         ValueError: *buffering* is less than 1.
     """
-    return await _stream(current_app.jinja_env.from_string(source), context, buffering)
+    template = streaming_environment(app_ctx.app).from_string(source)
+    return await _stream(template, context, buffering)
 
 
 async def _stream(
@@ -101,11 +114,22 @@ async def _send_signal(
 
 async def _join(pieces: AsyncIterable[str], count: int) -> AsyncGenerator[str, None]:
     buffer: list[str] = []
+    found = length = 0
+    head = True
     async for piece in pieces:
-        if piece:
-            buffer.append(piece)
-        if len(buffer) == count:
+        if not piece:
+            continue
+        buffer.append(piece)
+        found += piece.pieces if type(piece) is Joined else 1
+        if head:
+            length += len(piece)
+            if _HEAD_END.search(piece):
+                head, found = False, count
+            elif length > HEAD_LIMIT:
+                head = False
+        if found >= count:
             yield "".join(buffer)
             buffer.clear()
+            found = 0
     if buffer:
         yield "".join(buffer)

@@ -186,7 +186,7 @@ class FaithfulEnvironment(Environment):
         syntax = (self.trim_blocks, self.lstrip_blocks, self.keep_trailing_newline)
         classes = (self.autoescape, self.undefined, self.finalize, self.is_async)
         known = (len(self.filters), len(self.tests), len(self.extensions))
-        key = (source, *syntax, *classes, *known)
+        key = (source, self.code_generator_class, *syntax, *classes, *known)
         template: Template | None = self._strings.get(key)
         if template is None:
             template = self._strings[key] = super().from_string(source)

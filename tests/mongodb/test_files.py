@@ -213,10 +213,9 @@ async def test_content_type(app: Quart, name: str, saved_as: str | None, sent_as
         ("a b.txt", 'attachment; filename="a b.txt"'),
         ('we"ird;na,me.txt', 'attachment; filename="we\\"ird;na,me.txt"'),
         ("ümlaut.txt", "attachment; filename=umlaut.txt; filename*=UTF-8''%C3%BCmlaut.txt"),
-        ("a\r\nSet-Cookie: x=1", "attachment; filename=\"aSet-Cookie: x=1\"; filename*=UTF-8''"
-         "a%0D%0ASet-Cookie%3A%20x%3D1"),
+        ("a\r\nSet-Cookie: x=1", 'attachment; filename="aSet-Cookie: x=1"'),
     ],
-)  # fmt: skip
+)
 async def test_file_names(app: Quart, name: str, disposition: str) -> None:
     mongo = extension(app)
     await mongo.save_file(name, io.BytesIO(b"x"))

@@ -32,6 +32,8 @@ async def main():
         page = await (await client.get("/movies/since/2016")).get_json()
         assert page == {"titles": ["Rogue One"], "next": None}
         assert (await client.get("/movies/x")).status_code == 404
+        lines = await (await client.get("/movies.csv")).get_data(as_text=True)
+        assert lines == "title,year\\r\\nRogue One,2016\\r\\n"
         assert (await client.post("/movies", json=sent)).status_code == 409
         assert (await client.post("/movies", json={})).status_code == 422
         COLLECTION
@@ -65,14 +67,18 @@ print("done")
 
 def test_examples(replica_set: str) -> None:
     """The examples work together, on a replica set."""
-    use, collection, pymongo, values, transaction, changes = BLOCKS
+    use, collection, pymongo, *rest, export = BLOCKS
     url = urlsplit(replica_set)._replace(path="/readme").geturl()
     assert "mongodb://localhost/myapp" in use
     use, pymongo = (one.replace("mongodb://localhost/myapp", url) for one in (use, pymongo))
     clean = f"from pymongo import MongoClient\nMongoClient({url!r}).drop_database('readme')\n"
     trial = TRIAL.replace("        COLLECTION\n", indent(collection, "        "))
     done = subprocess.run(
-        [sys.executable, "-c", clean + use + pymongo + values + transaction + changes + trial],
+        [
+            sys.executable,
+            "-c",
+            "".join((clean, use, pymongo, *rest, export, trial)),
+        ],
         capture_output=True,
         text=True,
         timeout=110,

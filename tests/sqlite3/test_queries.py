@@ -135,7 +135,7 @@ async def test_round_trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
         await query_db("SELECT * FROM item")
     assert len(round_trips) == 2
     async with app.app_context():
-        async for _ in stream_query(numbers(25), batch_size=10):
+        async for _ in stream_query(numbers(55), batch_size=10):
             pass
     assert len(round_trips) == 5
 

@@ -14,7 +14,6 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 PROGRAM = """
 import asyncio
-from quart import stream_with_context
 
 
 async def main():
@@ -26,7 +25,7 @@ async def main():
     assert await (await client.get("/users/grace")).get_json() == {"id": 2, "name": "grace"}
     assert (await client.get("/users/nobody")).status_code == 404
     response = await client.get("/users.csv")
-    assert await response.get_data() == b"1,ada\\n2,grace\\n"
+    assert await response.get_data() == b"id,name\\r\\n1,ada\\r\\n2,grace\\r\\n"
 
 
 asyncio.run(main())

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartpatterns.streaming import coalesce
-from tests.serving import TIMEOUT
+from tests.serving import TIMEOUT, eventually
 
 Chunks = list[str | bytes]
 
@@ -277,6 +277,42 @@ async def test_read_ahead(kind: str) -> None:
             assert (produced - 3 * consumed) * 30 < 100 + 30
 
 
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_larger_read_ahead(kind: str) -> None:
+    """With a larger bound, a source that fits is read to its end and closed; a longer one waits."""
+    produced = 0
+    closed = threading.Event()
+
+    def sync_steps(count: int) -> Generator[bytes, None, None]:
+        nonlocal produced
+        produced = 0
+        try:
+            for _ in range(count):
+                produced += 1
+                yield bytes(30)
+        finally:
+            closed.set()
+
+    async def steps(count: int) -> AsyncGenerator[bytes, None]:
+        with closing(sync_steps(count)) as chunks:
+            for chunk in chunks:
+                yield chunk
+
+    for count, fits in ((30, True), (1000, False)):
+        closed.clear()
+        source: Any = steps(count) if kind == "async" else sync_steps(count)
+        async with aclosing(coalesce(source, size=90, read_ahead=900)) as joined:
+            assert len(await anext(joined)) == 90
+            if fits:
+                await eventually(closed.is_set)
+            await asyncio.sleep(0.02)
+            assert (produced - 3) * 30 <= 900 + 30
+            assert closed.is_set() is fits
+            if fits:
+                assert len(b"".join([chunk async for chunk in joined])) == 30 * 30 - 90
+        assert closed.is_set()
+
+
 async def test_nothing_is_read_early() -> None:
     """Nothing is read before the first chunk is requested."""
     before = asyncio.all_tasks()
@@ -347,6 +383,11 @@ async def test_any_iterable(chunks: Any) -> None:
             {"delay": -1}, "delay must be a number of seconds, 0 or more, not -1", id="delay"
         ),
         pytest.param({"delay": float("nan")}, "not nan", id="nan"),
+        pytest.param(
+            {"size": 100, "read_ahead": 99},
+            "read_ahead must be a number of bytes, 100 or more, not 99",
+            id="read_ahead",
+        ),
     ],
 )
 async def test_invalid_options(options: dict[str, Any], message: str) -> None:

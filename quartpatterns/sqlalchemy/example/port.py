@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from typing import Any
 
 from quart import (
@@ -22,7 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
-from quartpatterns.subclassing import FaithfulQuart, stream_with_context
+from quartpatterns.streaming import csv_response
+from quartpatterns.subclassing import FaithfulQuart
 
 # Migrations drop constraints by name, so all constraints need one.
 NAMES = {
@@ -116,14 +116,7 @@ async def list_newest() -> dict[str, Any]:
 
 @views.route("/users.csv")
 async def export_users() -> Response:
-    @stream_with_context
-    async def generate() -> AsyncGenerator[bytes]:
-        columns = select(User.id, User.name, User.email).order_by(User.id)
-        async with aclosing(db.csv(columns)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    return Response(generate(), content_type="text/csv; charset=utf-8")
+    return csv_response(db.rows(select(User.id, User.name, User.email).order_by(User.id)))
 
 
 @views.route("/users", methods=["POST"])

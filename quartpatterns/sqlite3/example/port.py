@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from quart import (
@@ -19,7 +19,8 @@ from quart import (
 )
 
 from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
-from quartpatterns.subclassing import FaithfulQuart, stream_with_context
+from quartpatterns.streaming import csv_response
+from quartpatterns.subclassing import FaithfulQuart
 
 PER_PAGE = 50
 
@@ -108,12 +109,8 @@ async def list_dicts() -> ResponseReturnValue:
 
 @views.route("/users.csv")
 async def export_users() -> Response:
-    @stream_with_context
-    async def generate() -> AsyncGenerator[str]:
-        async for user in stream_query("SELECT * FROM users ORDER BY id"):
-            yield f"{user['id']},{user['name']},{user['email']}\n"
-
-    return Response(generate(), mimetype="text/csv")
+    rows = stream_query("SELECT id, name, email FROM users ORDER BY id")
+    return csv_response(rows, header=False, line_end="\n")
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:

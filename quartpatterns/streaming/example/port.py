@@ -58,13 +58,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
             for row in iter_all_rows(rows):
                 yield f"{','.join(row)}\n"
 
-        return stream_with_context(coalesce(generate())), {"Content-Type": "text/csv"}
+        chunks = coalesce(generate(), size=65_536)
+        return stream_with_context(chunks), {"Content-Type": "text/csv"}
 
     @app.get("/my-large-page.html")
     async def my_large_page() -> Streamed:
         rows = iter_all_rows(wanted_rows())
         # A table has seven pieces in a row: more of them together than the five of the original.
-        return await stream_template("the_template.html", buffering=100, rows=rows)
+        return await stream_template("the_template.html", buffering=500, rows=rows)
 
     @app.get("/timeline")
     async def timeline() -> Streamed:

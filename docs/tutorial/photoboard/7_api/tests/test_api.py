@@ -43,5 +43,5 @@ async def test_problems(
 async def test_export(app_client: Client, album: str) -> None:
     response = await app_client.get(f"{album}/photos.csv")
     lines = (await response.get_data(as_text=True)).splitlines()
-    assert lines[0] == "id,title,created"
-    assert lines[1].startswith("1,Waves,")
+    assert lines[0] == '"id","title","created"'
+    assert lines[1].startswith('1,"Waves",')

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
-
-from quart import Blueprint, abort, redirect, render_template, url_for
+from quart import Blueprint, Response, abort, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
 from quartpatterns.flashing import flash
-from quartpatterns.streaming import stream_with_context
+from quartpatterns.streaming import csv_response
 from quartpatterns.urlprocessors.messages import gettext as _
 from quartpatterns.viewdecorators import current_user, login_required
 from sqlalchemy import select
@@ -73,21 +70,15 @@ async def album_page(album: Album, form: PhotoForm) -> str:
 
 
 @albums.get("/albums/<int:id>/photos.csv")
-async def export(id: int) -> Any:
+async def export(id: int) -> Response:
     """The photos of an album as a table, sent while it is read from the database."""
     await db.get_or_404(Album, id)
     table = select(Photo.id, Photo.title, Photo.created).where(Photo.album_id == id)
-
-    @stream_with_context
-    async def generate() -> AsyncIterator[bytes]:
-        async for chunk in db.csv(table.order_by(Photo.id)):
-            yield chunk
-
-    headers = {"Content-Type": "text/csv; charset=utf-8"}
-    return generate(), {
-        **headers,
-        "Content-Disposition": f"attachment; filename=album-{id}.csv",
-    }
+    return csv_response(
+        db.rows(table.order_by(Photo.id)),
+        filename=f"album-{id}.csv",
+        escape_formulas=True,
+    )
 
 
 @albums.route("/photos/<int:id>", methods=["GET", "POST"])
