@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from itertools import product
 from typing import Any, TypeVar, get_args
 
 import click
@@ -58,7 +59,7 @@ def command() -> None:
 _name = click.argument("name", metavar="MODULE:APP")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _ids = click.argument("ids", metavar="ID...", nargs=-1)
-_queue = click.option("--queue", help="Only this queue.")
+_queue = click.option("--queue", help="Only this queue.  [default: all queues]")
 
 
 @command.command("list")
@@ -81,8 +82,9 @@ def list_jobs(
     async def read(inspector: Inspector) -> tuple[list[JobInfo], bool]:
         jobs: list[JobInfo] = []
         more = False
-        for one in states:
-            page = await inspector.jobs(one, queue=queue, limit=limit, offset=offset)
+        names = [queue] if queue else [one.queue for one in await inspector.stats()]
+        for one, key in product(states, names):
+            page = await inspector.jobs(one, queue=key, limit=limit, offset=offset)
             jobs += page.jobs
             more = more or page.next_offset is not None
         return jobs, more
@@ -122,14 +124,16 @@ def show(name: str, id: str, as_json: bool) -> None:
 @_name
 @_ids
 @click.option("--all", "everything", is_flag=True, help="All failed jobs.")
-def retry(name: str, ids: tuple[str, ...], everything: bool) -> None:
+@_queue
+def retry(name: str, ids: tuple[str, ...], everything: bool, queue: str | None) -> None:
     """Queue failed jobs again, with their ids, or start jobs now that wait for their time."""
     if bool(ids) == everything:
         raise click.UsageError("Name the jobs, or pass --all.")
+    _refuse_queue(ids, queue)
 
     async def work(inspector: Inspector) -> int:
         if everything:
-            return await inspector.retry_failed()
+            return await inspector.retry_failed(queue=queue)
         return await _each(ids, inspector.retry)
 
     click.echo(f"{_run(name, work)} queued again")
@@ -159,6 +163,7 @@ def purge(name: str, ids: tuple[str, ...], state: Any, queue: str | None, yes: b
     """Delete jobs that have ended or wait, with their results. Jobs that run stay."""
     if bool(ids) == bool(state):
         raise click.UsageError("Name the jobs, or pass --state.")
+    _refuse_queue(ids, queue)
     if state in ("queued", "scheduled") and not yes:
         click.confirm(f"Delete all {state} jobs, which then never run?", abort=True)
 
@@ -190,6 +195,11 @@ def stats(name: str, as_json: bool) -> None:
         ended = [str(queue.ended[each]) for each in endings]
         table.add_row(queue.queue, *row, f"{queue.waiting:.1f} s", *ended)
     _print(table)
+
+
+def _refuse_queue(ids: Sequence[str], queue: str | None) -> None:
+    if ids and queue is not None:
+        raise click.UsageError("An id belongs to one job in all queues: leave out --queue.")
 
 
 def _run(name: str, work: Callable[[Inspector], Awaitable[T]]) -> T:
