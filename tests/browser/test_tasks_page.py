@@ -84,12 +84,15 @@ async def page(
     request: pytest.FixtureRequest, browser: Browser, tasks_url: str
 ) -> AsyncIterator[Page]:
     width, height = {"desk": (1280, 900), "phone": (390, 844)}[request.param]
-    page = await browser.new_page(viewport={"width": width, "height": height}, base_url=tasks_url)
+    context = await browser.new_context(
+        viewport={"width": width, "height": height}, base_url=tasks_url
+    )
+    page = await context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("dialog", lambda dialog: errors.append(dialog.message))
     yield page
-    await page.close()
+    await context.close()
     assert not errors
 
 
@@ -112,6 +115,17 @@ async def test_page(page: Page) -> None:
     await page.keyboard.press("Enter")
     await expect(page.locator(".message")).to_have_text("Cancelled. A job that runs ends soon.")
     await expect(page.locator(f"#{focused}")).to_have_count(0)
+    # If the job leaves the list, the focus goes to the heading of the list.
+    await page.goto("/tasks/")
+    cancel = page.get_by_role("button", name="Cancel photos.resize").first
+    await cancel.focus()
+    focused = await page.evaluate("document.activeElement.id")
+    other = await page.context.new_page()
+    await other.goto("/tasks/")
+    await other.locator(f"#{focused}").click()
+    await other.close()
+    await expect(page.locator(f"#{focused}")).to_have_count(0)
+    assert await page.evaluate("document.activeElement.id") == "jobs"
     # 3000 jobs are pages of 50, there and back.
     await page.goto("/tasks/?state=queued&queue=low")
     await expect(page.locator(".jobs tbody tr")).to_have_count(50)
