@@ -33,6 +33,8 @@ __all__ = ["command"]
 
 T = TypeVar("T")
 STATES = get_args(JobState)
+TABLE_WIDTH = 120
+"""Columns of a terminal from which a list is a table; below, each job has lines of its own."""
 
 EPILOG = """
 \b
@@ -123,7 +125,7 @@ def list_jobs(
     if as_json:
         _print_json([_as_json(job) for job in jobs])
     elif jobs:
-        _print(_job_table(jobs, labels))
+        _print_jobs(jobs, labels)
     else:
         click.echo("no jobs")
     if more:
@@ -303,24 +305,51 @@ async def _each(ids: Sequence[str], change: Callable[[str], Awaitable[None]]) ->
     return len(ids)
 
 
-def _job_table(jobs: Sequence[JobInfo], labels: Mapping[str, str]) -> Table:
-    """Return a table of *jobs*, with the names in *labels* of their queues if there are several."""
+def _print_jobs(jobs: Sequence[JobInfo], labels: Mapping[str, str]) -> None:
+    """Print *jobs*, with the names in *labels* of their queues if there are several."""
+    console = _console()
+    if console.width < TABLE_WIDTH:
+        for job in jobs:
+            cells = _cells(job, labels)
+            lines = [
+                f"{job.id}  {job.state}  {cells['queue']}",
+                f"  {job.task}({cells['arguments']})",
+                f"  {cells['time']}, tries: {job.tries}",
+                f"  {cells['about']}",
+            ]
+            for line in filter(None, map(str.rstrip, lines)):
+                console.print(Text(line), soft_wrap=True)
+        return
     table = Table(box=SIMPLE_HEAD)
-    # An id can be copied: it is never cut in two.
-    table.add_column("id", no_wrap=True, overflow="ignore")
-    for title in ("queue", "state", "task", "arguments", "tries", "time", "about"):
-        if title != "queue" or len(labels) > 1:
-            right = title == "tries"
-            table.add_column(title, overflow="fold", justify="right" if right else "left")
+    titles = [title for title in _cells(jobs[0], labels) if title != "queue" or len(labels) > 1]
+    for title in titles:
+        # An id can be copied: it is never cut in two.
+        whole = title == "id"
+        right = title == "tries"
+        table.add_column(
+            title, no_wrap=whole, overflow="fold", justify="right" if right else "left"
+        )
     for job in jobs:
-        seconds = job.seconds
-        when = _local(job.due or job.ended or job.started or job.enqueued)
-        time = f"{when}, {seconds:.1f} s" if seconds is not None else when
-        about = job.error or ("" if job.progress is None else str(job.progress))
-        cells = [job.id, *([labels[job.queue]] if len(labels) > 1 else [])]
-        cells += [job.state, job.task, _short(job.call), str(job.tries), time, _short(about)]
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        cells = _cells(job, labels)
+        table.add_row(*(Text(cells[title]) for title in titles))
+    console.print(table)
+
+
+def _cells(job: JobInfo, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return what a list shows of *job*, by the titles of the columns."""
+    seconds = job.seconds
+    when = _local(job.due or job.ended or job.started or job.enqueued)
+    about = job.error or ("" if job.progress is None else str(job.progress))
+    return {
+        "id": job.id,
+        "queue": labels[job.queue] if len(labels) > 1 else "",
+        "state": job.state,
+        "task": job.task,
+        "arguments": _short(job.call),
+        "tries": str(job.tries),
+        "time": f"{when}, {seconds:.1f} s" if seconds is not None else when,
+        "about": _short(about),
+    }
 
 
 def _local(moment: datetime | None) -> str:
@@ -354,5 +383,9 @@ def _plain(value: object) -> object:
 
 
 def _print(table: Table) -> None:
+    _console().print(table)
+
+
+def _console() -> Console:
     # A pipe gets whole lines: programs that cut columns have no terminal.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return Console(width=None if sys.stdout.isatty() else 200)

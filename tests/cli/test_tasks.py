@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -50,9 +51,9 @@ def run(tmp_path: Path, redis_url: str) -> Run:
     }
 
     def run(*arguments: str, code: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        start = ["-c", code] if code else ["-m", "quartpatterns", *arguments]
+        start = ["-c", code] if code else ["-m", "quartpatterns"]
         return subprocess.run(
-            [sys.executable, *start],
+            [sys.executable, *start, *arguments],
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -177,6 +178,22 @@ def test_many_jobs(run: Run) -> None:
     purged = run("tasks", "purge", "shop:app", "--state", "queued", "--yes")
     assert purged.stdout == "10000 deleted\n"
     assert time.perf_counter() - started < TIMEOUT
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 3), (140, 1)])
+def test_terminal(run: Run, columns: int, lines: int) -> None:
+    """A narrow terminal gets lines instead of a table with columns of four letters."""
+    [id] = enqueue(run, "[hello.s(1)]")
+    command = "import pty, sys; pty.spawn([sys.executable, '-m', 'quartpatterns', *sys.argv[1:]])"
+    done = run("tasks", "list", "shop:app", code=command, COLUMNS=str(columns))
+    shown = [line.split() for line in re.sub(r"\x1b\[\d*m", "", done.stdout).splitlines()]
+    [first] = [number for number, line in enumerate(shown) if line[:1] == [id]]
+    if lines == 1:
+        assert shown[first][1:5] == ["default", "queued", "hello", "1"]
+    else:
+        assert shown[first][1:] == ["queued", "default"]
+        assert shown[first + 1] == ["hello(1)"]
+        assert shown[first + 2][-2:] == ["tries:", "0"]
 
 
 def test_help(run: Run) -> None:
