@@ -88,6 +88,8 @@ def tasks_blueprint(access: Access | None, name: str, url_prefix: str | None) ->
         if allowed is not True:
             # A check that returns nothing has forgotten to.
             return abort(403) if allowed is None or allowed is False else allowed
+        if queue_of(current_app).settings.eager:
+            abort(503, "This application runs its jobs itself (TASKS_EAGER): Redis has none.")
         if request.method == "POST":
             await _check_token()
         return None

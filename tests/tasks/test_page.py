@@ -217,3 +217,12 @@ async def test_several_queues(make_app: MakeApp) -> None:
             assert job.id in received
             go_on.set()
             await job.wait(timeout=30)
+
+
+async def test_eager(make_app: MakeApp) -> None:
+    """There are no jobs to show if the application runs them itself: 503, and not 500."""
+    app, _ = with_page(make_app, TASKS_EAGER=True, TESTING=True)
+    for path in ("/tasks/", "/tasks/stats.json", "/tasks/events", "/tasks/metrics"):
+        response = await app.test_client().get(path)
+        assert response.status_code == 503
+        assert "TASKS_EAGER" in await response.get_data(as_text=True)
