@@ -31,6 +31,7 @@ suppress_warnings = ["myst.xref_missing", "ref.ref"]
 
 PAGE = """\
 ```{{include}} ../../quartpatterns/{name}/README.md
+:relative-docs: ../../docs/
 ```
 
 ## Helpers

@@ -6,12 +6,13 @@ import asyncio
 import dataclasses
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from typing import Any, TypeVar, get_args
 
 import click
-from quart import Quart
+from quart import Quart, current_app
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -26,11 +27,14 @@ from quartpatterns.tasks import (
     QueueStats,
     TasksUnavailableError,
 )
+from quartpatterns.tasks.settings import Settings
 
 __all__ = ["command"]
 
 T = TypeVar("T")
 STATES = get_args(JobState)
+TABLE_WIDTH = 120
+"""Columns of a terminal from which a list is a table; below, each job has lines of its own."""
 
 EPILOG = """
 \b
@@ -41,13 +45,25 @@ EPILOG = """
   quartpatterns tasks retry shop:app --all              queue all failed jobs again
   quartpatterns tasks revoke shop:app ID                cancel a job that waits or runs
   quartpatterns tasks purge shop:app --state failed     delete the failed jobs
+
 \b
 A job is `queued` until a worker takes it, `scheduled` if it waits for its time or for its next try,
 then `running`, and at last `done`, `failed` or `revoked`. Failed jobs are kept until they are
 retried or purged, at most TASKS_KEEP_FAILED; the others as long as their results.
+
 \b
-Exit code: 0, 1 if Redis cannot be reached or no job has the id, 2 for a usage error.
+Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
 """
+
+EXIT_CODES = """
+\b
+Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
+"""
+
+
+def _examples(*lines: str) -> str:
+    """Return the end of a help text with *lines*, and the exit codes."""
+    return "\n".join(["\b", *(f"  quartpatterns tasks {line}" for line in lines), EXIT_CODES])
 
 
 @click.group(epilog=EPILOG)
@@ -57,11 +73,19 @@ def command() -> None:
 
 _name = click.argument("name", metavar="MODULE:APP")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_ids = click.argument("ids", metavar="ID...", nargs=-1)
-_queue = click.option("--queue", help="Only this queue.")
+_ids = click.argument("ids", metavar="[ID]...", nargs=-1)
+_queue = click.option("--queue", help="Only this queue.  [default: all queues]")
 
 
-@command.command("list")
+@command.command(
+    "list",
+    short_help="List jobs.",
+    epilog=_examples(
+        "list shop:app                                    what runs, waits or has failed",
+        "list shop:app --state scheduled --queue low      the next ones of one queue",
+        "list shop:app --state failed --json              for programs, with tracebacks",
+    ),
+)
 @_name
 @click.option(
     "--state",
@@ -69,8 +93,16 @@ _queue = click.option("--queue", help="Only this queue.")
     help="Only jobs in this state. By default those that run, wait or have failed.",
 )
 @_queue
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, help="Jobs to leave out.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=50,
+    show_default=True,
+    help="The most jobs of each state and queue.",
+)
+@click.option(
+    "--offset", type=click.IntRange(0), default=0, help="Jobs of each state and queue to leave out."
+)
 @_json
 def list_jobs(
     name: str, state: Any, queue: str | None, limit: int, offset: int, as_json: bool
@@ -78,28 +110,33 @@ def list_jobs(
     """List jobs: the next ones first, or the newest first if they have ended."""
     states: Sequence[JobState] = [state] if state else ["running", "queued", "scheduled", "failed"]
 
-    async def read(inspector: Inspector) -> tuple[list[JobInfo], bool]:
+    async def read(inspector: Inspector) -> tuple[list[JobInfo], bool, dict[str, str]]:
+        settings: Settings = current_app.extensions["tasks"].settings
+        labels = dict(zip(settings.queue_keys(), settings.queues, strict=True))
         jobs: list[JobInfo] = []
         more = False
-        for one in states:
-            page = await inspector.jobs(one, queue=queue, limit=limit, offset=offset)
+        for one, key in product(states, [queue] if queue else labels):
+            page = await inspector.jobs(one, queue=key, limit=limit, offset=offset)
             jobs += page.jobs
             more = more or page.next_offset is not None
-        return jobs, more
+        return jobs, more, labels
 
-    jobs, more = _run(name, read)
+    jobs, more, labels = _run(name, read)
     if as_json:
         _print_json([_as_json(job) for job in jobs])
-        return
-    if not jobs:
+    elif jobs:
+        _print_jobs(jobs, labels)
+    else:
         click.echo("no jobs")
-        return
-    _print(_job_table(jobs))
     if more:
         click.echo(f"There may be more: --offset {offset + limit}", err=True)
 
 
-@command.command("show")
+@command.command(
+    "show",
+    short_help="Show one job.",
+    epilog=_examples("show shop:app 3f0c8c52-5c1c-4f0a-9c3b-0a3f3b0f5a11"),
+)
 @_name
 @click.argument("id")
 @_json
@@ -118,34 +155,59 @@ def show(name: str, id: str, as_json: bool) -> None:
         click.echo(f"\n{job.traceback}")
 
 
-@command.command("retry")
+@command.command(
+    "retry",
+    short_help="Queue failed jobs again.",
+    epilog=_examples(
+        "retry shop:app ID ID              two jobs",
+        "retry shop:app --all              all failed jobs",
+        "retry shop:app --all --queue low  all failed jobs of one queue",
+    ),
+)
 @_name
 @_ids
 @click.option("--all", "everything", is_flag=True, help="All failed jobs.")
-def retry(name: str, ids: tuple[str, ...], everything: bool) -> None:
+@_queue
+@_json
+def retry(
+    name: str, ids: tuple[str, ...], everything: bool, queue: str | None, as_json: bool
+) -> None:
     """Queue failed jobs again, with their ids, or start jobs now that wait for their time."""
     if bool(ids) == everything:
         raise click.UsageError("Name the jobs, or pass --all.")
+    _refuse_queue(ids, queue)
 
     async def work(inspector: Inspector) -> int:
         if everything:
-            return await inspector.retry_failed()
+            return await inspector.retry_failed(queue=queue)
         return await _each(ids, inspector.retry)
 
-    click.echo(f"{_run(name, work)} queued again")
+    _print_number("queued again", _run(name, work), as_json)
 
 
-@command.command("revoke")
+@command.command(
+    "revoke", short_help="Cancel jobs.", epilog=_examples("revoke shop:app ID ID    two jobs")
+)
 @_name
 @_ids
-def revoke(name: str, ids: tuple[str, ...]) -> None:
+@_json
+def revoke(name: str, ids: tuple[str, ...], as_json: bool) -> None:
     """Cancel jobs that wait or run."""
     if not ids:
         raise click.UsageError("Name the jobs.")
-    click.echo(f"{_run(name, lambda inspector: _each(ids, inspector.revoke))} revoked")
+    number = _run(name, lambda inspector: _each(ids, inspector.revoke))
+    _print_number("revoked", number, as_json)
 
 
-@command.command("purge")
+@command.command(
+    "purge",
+    short_help="Delete jobs.",
+    epilog=_examples(
+        "purge shop:app ID                               one job",
+        "purge shop:app --state failed                   all failed jobs",
+        "purge shop:app --state queued --queue low --yes all that wait in one queue",
+    ),
+)
 @_name
 @_ids
 @click.option(
@@ -154,11 +216,15 @@ def revoke(name: str, ids: tuple[str, ...]) -> None:
     help="All jobs in this state.",
 )
 @_queue
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def purge(name: str, ids: tuple[str, ...], state: Any, queue: str | None, yes: bool) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask before jobs are deleted that wait.")
+@_json
+def purge(
+    name: str, ids: tuple[str, ...], state: Any, queue: str | None, yes: bool, as_json: bool
+) -> None:
     """Delete jobs that have ended or wait, with their results. Jobs that run stay."""
     if bool(ids) == bool(state):
         raise click.UsageError("Name the jobs, or pass --state.")
+    _refuse_queue(ids, queue)
     if state in ("queued", "scheduled") and not yes:
         click.confirm(f"Delete all {state} jobs, which then never run?", abort=True)
 
@@ -167,14 +233,21 @@ def purge(name: str, ids: tuple[str, ...], state: Any, queue: str | None, yes: b
             return await inspector.purge(state, queue=queue)
         return await _each(ids, inspector.forget)
 
-    click.echo(f"{_run(name, work)} deleted")
+    _print_number("deleted", _run(name, work), as_json)
 
 
-@command.command("stats")
+@command.command(
+    "stats",
+    short_help="Count the jobs of each queue.",
+    epilog=_examples("stats shop:app", "stats shop:app --json"),
+)
 @_name
 @_json
 def stats(name: str, as_json: bool) -> None:
-    """Show how many jobs each queue has in each state, and how jobs have ended."""
+    """Show how many jobs each queue has in each state, and how jobs have ended.
+
+    `waiting` is how long the oldest queued job has waited. `ever` counts all jobs so far.
+    """
     queues: list[QueueStats] = _run(name, lambda inspector: inspector.stats())
     if as_json:
         _print_json([dataclasses.asdict(queue) for queue in queues])
@@ -190,6 +263,11 @@ def stats(name: str, as_json: bool) -> None:
         ended = [str(queue.ended[each]) for each in endings]
         table.add_row(queue.queue, *row, f"{queue.waiting:.1f} s", *ended)
     _print(table)
+
+
+def _refuse_queue(ids: Sequence[str], queue: str | None) -> None:
+    if ids and queue is not None:
+        raise click.UsageError("An id belongs to one job in all queues: leave out --queue.")
 
 
 def _run(name: str, work: Callable[[Inspector], Awaitable[T]]) -> T:
@@ -227,18 +305,51 @@ async def _each(ids: Sequence[str], change: Callable[[str], Awaitable[None]]) ->
     return len(ids)
 
 
-def _job_table(jobs: Sequence[JobInfo]) -> Table:
+def _print_jobs(jobs: Sequence[JobInfo], labels: Mapping[str, str]) -> None:
+    """Print *jobs*, with the names in *labels* of their queues if there are several."""
+    console = _console()
+    if console.width < TABLE_WIDTH:
+        for job in jobs:
+            cells = _cells(job, labels)
+            lines = [
+                f"{job.id}  {job.state}  {cells['queue']}",
+                f"  {job.task}({cells['arguments']})",
+                f"  {cells['time']}, tries: {job.tries}",
+                f"  {cells['about']}",
+            ]
+            for line in filter(None, map(str.rstrip, lines)):
+                console.print(Text(line), soft_wrap=True)
+        return
     table = Table(box=SIMPLE_HEAD)
-    for title in ("id", "state", "task", "arguments", "tries", "time", "about"):
-        table.add_column(title, overflow="fold", justify="right" if title == "tries" else "left")
+    titles = [title for title in _cells(jobs[0], labels) if title != "queue" or len(labels) > 1]
+    for title in titles:
+        # An id can be copied: it is never cut in two.
+        whole = title == "id"
+        right = title == "tries"
+        table.add_column(
+            title, no_wrap=whole, overflow="fold", justify="right" if right else "left"
+        )
     for job in jobs:
-        seconds = job.seconds
-        when = _local(job.due or job.ended or job.started or job.enqueued)
-        time = f"{when}, {seconds:.1f} s" if seconds is not None else when
-        about = job.error or ("" if job.progress is None else str(job.progress))
-        cells = [job.id, job.state, job.task, _short(job.call), str(job.tries), time, _short(about)]
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        cells = _cells(job, labels)
+        table.add_row(*(Text(cells[title]) for title in titles))
+    console.print(table)
+
+
+def _cells(job: JobInfo, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return what a list shows of *job*, by the titles of the columns."""
+    seconds = job.seconds
+    when = _local(job.due or job.ended or job.started or job.enqueued)
+    about = job.error or ("" if job.progress is None else str(job.progress))
+    return {
+        "id": job.id,
+        "queue": labels[job.queue] if len(labels) > 1 else "",
+        "state": job.state,
+        "task": job.task,
+        "arguments": _short(job.call),
+        "tries": str(job.tries),
+        "time": f"{when}, {seconds:.1f} s" if seconds is not None else when,
+        "about": _short(about),
+    }
 
 
 def _local(moment: datetime | None) -> str:
@@ -253,6 +364,13 @@ def _as_json(job: JobInfo) -> dict[str, Any]:
     return dataclasses.asdict(job) | {"seconds": job.seconds}
 
 
+def _print_number(what: str, number: int, as_json: bool) -> None:
+    if as_json:
+        _print_json({what.replace(" ", "_"): number})
+    else:
+        click.echo(f"{number} {what}")
+
+
 def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=_plain))
 
@@ -265,5 +383,9 @@ def _plain(value: object) -> object:
 
 
 def _print(table: Table) -> None:
+    _console().print(table)
+
+
+def _console() -> Console:
     # A pipe gets whole lines: programs that cut columns have no terminal.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return Console(width=None if sys.stdout.isatty() else 200)

@@ -30,26 +30,30 @@ EXIT_TIMEOUT = 1.0
 
 EPILOG = """
 \b
-  quartpatterns worker shop:app                  an application
-  quartpatterns worker 'shop:create_app()'       a factory
-  quartpatterns worker 'shop:create_app("dev")'  a factory with literal arguments
-  quartpatterns worker shop:app --burst          run the queued jobs, then exit
-  quartpatterns worker shop:app --queues high,default  two queues, high first
-  quartpatterns worker shop:app --workers 4      four processes
-  quartpatterns worker shop:app --reload         for development
-  quartpatterns worker shop:app --check          for health checks
+  quartpatterns worker shop:app                   an application
+  quartpatterns worker 'shop:create_app()'        a factory
+  quartpatterns worker 'shop:create_app("dev")'   a factory with literal arguments
+  quartpatterns worker shop:app --burst           run the queued jobs, then exit
+  quartpatterns worker shop:app --queues high,low two queues, high first
+  quartpatterns worker shop:app --workers 4       four processes
+  quartpatterns worker shop:app --reload          for development
+  quartpatterns worker shop:app --check           for health checks
+
 \b
 The application reads its configuration as under a server. REDIS_URL and
 TASKS_QUEUE_NAME must be the same in the worker and in the server. The worker also runs the
 startup and shutdown functions of the application.
+
 \b
 After Ctrl-C or SIGTERM, the worker starts no more jobs. Running jobs have
 TASKS_SHUTDOWN_TIMEOUT seconds to finish; then they are queued again. The worker does not wait for
 threads: the job of a thread that still runs starts again after TASKS_LEASE seconds. A second
 signal stops the worker immediately, as a crash does.
+
 \b
 With --workers or --reload, a process starts the workers. It replaces one that dies, and its jobs
 start again at once. It forwards signals.
+
 \b
 Exit code: 0 after a signal or a burst, or if --check finds a worker for each queue; 1 if the
 application or Redis failed, a worker failed when it was stopped, or --check finds none; 2 for a
@@ -64,7 +68,14 @@ usage error.
     metavar="NAMES",
     help="The queues, separated by commas, the most important first.  [default: TASKS_QUEUES]",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, help="Number of processes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="NUMBER",
+    help="Number of processes.",
+)
 @click.option("--reload", is_flag=True, help="Restart when a Python file in this folder changes.")
 @click.option("--burst", is_flag=True, help="Exit when the queues are empty.")
 @click.option("--check", is_flag=True, help="Tell whether a worker runs, and exit with 0 or 1.")

@@ -48,7 +48,7 @@ def pattern_content(pattern: catalog.Pattern) -> PatternContent:
     cases = importlib.import_module(f"quartpatterns.{pattern.name}.example.cases")
     names = sorted(getattr(package, "__all__", ()))
     return PatternContent(
-        readme=_markdown(read("README.md")),
+        readme=_markdown(_with_links(read("README.md"))),
         port=_highlight(read("example/port.py")),
         original=_highlight(read("example/original.py")),
         helpers=tuple((name, _summary(getattr(package, name))) for name in names),
@@ -60,6 +60,12 @@ def _summary(value: object) -> str:
     """Return the first line of the docstring of *value*, without the markup of Sphinx."""
     doc = (inspect.getdoc(value) or "") if callable(value) else ""
     return re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", doc.partition("\n")[0]).replace("`", "")
+
+
+def _with_links(text: str) -> str:
+    """Return *text* with links to the gallery's pages, and none to files that it does not have."""
+    text = re.sub(r"\]\(\.\./(\w+)/README\.md(?:#[\w-]+)?\)", r"](/gallery/\1)", text)
+    return re.sub(r"\[([^]]+)\]\(\.\./[^)]*\)", r"\1", text)
 
 
 def _markdown(text: str) -> Markup:

@@ -194,7 +194,8 @@ class Inspector:
 
         Arguments:
             state: The state.
-            queue: The name of the queue in Redis; by default the first of the application.
+            queue: The name of the queue, as in ``TASKS_QUEUES`` or in Redis; by default the first
+                of the application.
             limit: The most jobs to return, up to 1000.
             offset: Where to start: 0, or the ``next_offset`` of the page before.
 
@@ -259,10 +260,18 @@ class Inspector:
                     break
         raise NoSuchJobError(reasons[answer])
 
-    async def retry_failed(self) -> int:
-        """Queue all failed jobs again that have failed by now, and return their number."""
+    async def retry_failed(self, *, queue: str | None = None) -> int:
+        """Queue all failed jobs again that have failed by now, and return their number.
+
+        Arguments:
+            queue: The name of the queue, as in ``TASKS_QUEUES`` or in Redis; by default all queues
+                of the application.
+
+        Raises:
+            ValueError: The application does not have the queue.
+        """
         number, own = 0, self._queue()
-        for name in own.names:
+        for name in own.names if queue is None else [_queue_name(own, queue)]:
             offset: int | None = 0
             ids: list[str] = []
             while offset is not None:
@@ -291,7 +300,8 @@ class Inspector:
 
         Arguments:
             state: ``failed``, ``done`` (and revoked), ``queued`` or ``scheduled``.
-            queue: The name of the queue in Redis; by default all queues of the application.
+            queue: The name of the queue, as in ``TASKS_QUEUES`` or in Redis; by default all queues
+                of the application.
 
         Raises:
             ValueError: An argument is invalid.
@@ -325,9 +335,12 @@ class Inspector:
 def _queue_name(queue: Queue, name: str | None) -> str:
     if name is None:
         return queue.names[0]
-    if name not in queue.names:
-        raise ValueError(f"no queue {name!r}: this application has {', '.join(queue.names)}")
-    return name
+    if name in queue.names:
+        return name
+    if name not in queue.settings.queues:
+        names = ", ".join(queue.settings.queues)
+        raise ValueError(f"no queue {name!r}: this application has {names}")
+    return queue.settings.queue_key(name)
 
 
 async def _find(queue: Queue, client: Client, id: str) -> JobInfo | None:

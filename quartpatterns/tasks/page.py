@@ -38,7 +38,7 @@ from quartpatterns.tasks.inspection import (
     NoSuchJobError,
     QueueStats,
 )
-from quartpatterns.tasks.queue import TasksUnavailableError
+from quartpatterns.tasks.queue import TasksUnavailableError, queue_of
 
 __all__ = ["Access", "tasks_blueprint"]
 
@@ -88,6 +88,8 @@ def tasks_blueprint(access: Access | None, name: str, url_prefix: str | None) ->
         if allowed is not True:
             # A check that returns nothing has forgotten to.
             return abort(403) if allowed is None or allowed is False else allowed
+        if queue_of(current_app).settings.eager:
+            abort(503, "This application runs its jobs itself (TASKS_EAGER): Redis has none.")
         if request.method == "POST":
             await _check_token()
         return None
@@ -122,8 +124,16 @@ def _add_pages(page: Blueprint) -> None:
         state, offset = _state(), request.args.get("offset", 0, type=int)
         try:
             stats = await inspector.stats()
-            queue = request.args.get("queue") or stats[0].queue
-            found = await inspector.jobs(state, queue=queue, limit=LIMIT, offset=max(0, offset))
+            queue = request.args.get("queue") or None
+            queue = _labels().get(queue or "", queue)
+            offset = max(0, offset) if queue else 0
+            # Those with a number of 0 need no look; only the ended ones have no number.
+            full = [one.queue for one in stats if getattr(one, state, 1)]
+            names = [queue] if queue else [_labels()[key] for key in full]
+            pages = {
+                name: await inspector.jobs(state, queue=name, limit=LIMIT, offset=offset)
+                for name in names
+            }
         except ValueError as error:
             abort(404, str(error))
         except TasksUnavailableError as error:
@@ -135,7 +145,8 @@ def _add_pages(page: Blueprint) -> None:
             queue=queue,
             state=state,
             states=STATES,
-            page=found,
+            pages={name: found for name, found in pages.items() if queue or found.jobs},
+            offset=offset,
             message=MESSAGES.get(request.args.get("message", "")),
             **_helpers(),
         )
@@ -180,7 +191,11 @@ def _add_changes(page: Blueprint) -> None:
     @page.post("/retry-all")
     async def retry_all() -> Any:
         form: Any = await cast("Any", request).form
-        return _back(form, "retried" if await inspector.retry_failed() else "gone")
+        try:
+            number = await inspector.retry_failed(queue=form.get("queue"))
+        except ValueError as error:
+            abort(400, str(error))
+        return _back(form, "retried" if number else "gone")
 
     @page.post("/purge")
     async def purge() -> Any:
@@ -262,15 +277,15 @@ async def _events(inspector: Inspector, id: str | None) -> AsyncGenerator[bytes]
 async def _status(inspector: Inspector, id: str | None) -> tuple[str, Any, bool]:
     """Return the name of an event, its data, and whether it is the last."""
     if id is None:
-        running = await inspector.jobs("running", limit=LIMIT)
         queues = [dataclasses.asdict(queue) for queue in await inspector.stats()]
+        running: list[JobInfo] = []
         for queue in queues:
             del queue["waiting"]  # It always changes.
-        return (
-            "status",
-            {"queues": queues, "running": [_moving(job) for job in running.jobs]},
-            False,
-        )
+            if queue["running"]:
+                found = await inspector.jobs("running", queue=queue["queue"], limit=LIMIT)
+                running += found.jobs
+        data = {"queues": queues, "running": [_moving(job) for job in running]}
+        return "status", data, False
     try:
         job = await inspector.job(id)
     except NoSuchJobError:
@@ -343,6 +358,12 @@ def _token() -> str:
     return token
 
 
+def _labels() -> dict[str, str]:
+    """Return the names of the queues that the application has given them, by those in Redis."""
+    settings = queue_of(current_app).settings
+    return dict(zip(settings.queue_keys(), settings.queues, strict=True))
+
+
 def _helpers() -> dict[str, Any]:
     """Return what the templates call."""
     csrf = current_app.jinja_env.globals.get("csrf_token")
@@ -351,6 +372,7 @@ def _helpers() -> dict[str, Any]:
         "csrf_token_of_app": csrf if "csrf" in current_app.extensions or csrf else None,
         "fraction": _fraction,
         "short": _short,
+        "labels": _labels(),
         "endpoint": f"{request.blueprint}",
     }
 

@@ -29,8 +29,8 @@ def eager_tasks(app: Quart) -> Generator[EagerQueue]:
             assert [job.task for job in queue.jobs] == ["shop.tasks.make_thumbnail"]
 
     Redis is not contacted. A job runs when the request or the task that has queued it has ended,
-    and before the test client returns; elsewhere it runs inside ``delay``. The README of this
-    pattern says what else differs from a worker.
+    and before the test client returns; elsewhere it runs inside ``delay``. The page
+    "Tests of tasks" says what else differs from a worker.
 
     Arguments:
         app: An application with tasks.

@@ -159,3 +159,70 @@ async def test_without_redis(make_app: MakeApp) -> None:
     response = await app.test_client().get("/tasks/")
     assert response.status_code == 503
     assert "can&#39;t be reached" in await response.get_data(as_text=True)
+
+
+async def test_several_queues(make_app: MakeApp) -> None:
+    """Without a queue in the address, the jobs of all; changes of all jobs can be of one queue."""
+    app, tasks = with_page(make_app, TASKS_QUEUES=["high", "default", "low"])
+    go_on = asyncio.Event()
+
+    @tasks.task(name="fail")
+    async def fail() -> None:
+        raise ValueError("no")
+
+    @tasks.task(name="work", queue="low")
+    async def work() -> None:
+        await current_job.update_progress(0.5)
+        await go_on.wait()
+
+    client = app.test_client()
+
+    async def text(path: str) -> str:
+        response = await client.get(path)
+        assert response.status_code == 200
+        return await response.get_data(as_text=True)
+
+    async with app.app_context():
+        jobs = [await fail.apply_async(queue=queue) for queue in ("default", "low")]
+        await run_jobs(app)
+        found = await text("/tasks/?state=failed")
+        assert all(job.id in found for job in jobs)
+        assert "Failed jobs of all queues" in found
+        assert jobs[0].id not in await text("/tasks/?state=failed&queue=low")
+        assert "No failed jobs." in await text("/tasks/?state=failed&queue=high")
+        # The name of a queue in Redis works too, as it is in stats.json.
+        [_, _, low] = await tasks.inspect.stats()
+        assert jobs[1].id in await text(f"/tasks/?state=failed&queue={low.queue}")
+        form = fields(await text("/tasks/?state=failed&queue=low"), "/tasks/retry-all")
+        assert form["queue"] == "low"
+        await client.post("/tasks/retry-all", form=form)
+        assert (await tasks.inspect.job(jobs[0].id)).state == "failed"
+        assert (await tasks.inspect.job(jobs[1].id)).state == "queued"
+        for path in ("retry-all", "purge"):
+            response = await client.post(f"/tasks/{path}", form=form | {"queue": "x"})
+            assert response.status_code == 400
+        await client.post("/tasks/purge", form=form | {"queue": "default"})
+        assert [one.failed for one in await tasks.inspect.stats()] == [0, 0, 0]
+        async with worker_of(app):
+            job = await work.delay()
+            await in_state(tasks, job.id, "running")
+            assert job.id in await text("/tasks/")
+            async with client.request("/tasks/events") as connection:
+                await connection.send_complete()
+                received = ""
+                async with asyncio.timeout(30):
+                    while not received.endswith("}\n\n"):
+                        received += (await connection.receive()).decode()
+                await connection.disconnect()
+            assert job.id in received
+            go_on.set()
+            await job.wait(timeout=30)
+
+
+async def test_eager(make_app: MakeApp) -> None:
+    """There are no jobs to show if the application runs them itself: 503, and not 500."""
+    app, _ = with_page(make_app, TASKS_EAGER=True, TESTING=True)
+    for path in ("/tasks/", "/tasks/stats.json", "/tasks/events", "/tasks/metrics"):
+        response = await app.test_client().get(path)
+        assert response.status_code == 503
+        assert "TASKS_EAGER" in await response.get_data(as_text=True)

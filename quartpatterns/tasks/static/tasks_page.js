@@ -5,6 +5,12 @@ const source = new EventSource(document.currentScript.dataset.events);
 let busy = false;
 let again = false;
 
+// Whether the reader has selected text, to copy it.
+function selecting(live) {
+  const selection = getSelection();
+  return !selection.isCollapsed && live.contains(selection.anchorNode);
+}
+
 async function refresh() {
   if (busy) {
     again = true;
@@ -20,11 +26,15 @@ async function refresh() {
     // Nothing moves under a reader who has opened a traceback.
     if (response.ok && !live.querySelector("details[open]")) {
       const page = new DOMParser().parseFromString(text, "text/html");
-      const focused = document.activeElement?.id;
       const next = page.getElementById("live");
-      if (next && next.innerHTML !== live.innerHTML) {
+      if (next && next.innerHTML !== live.innerHTML && !selecting(live)) {
+        const focused = live.contains(document.activeElement) ? document.activeElement.id : null;
         live.replaceWith(document.adoptNode(next));
-        if (focused) document.getElementById(focused)?.focus();
+        // The job may have left the list: the focus then goes to the heading, not out of the page.
+        if (focused !== null) {
+          const element = document.getElementById(focused) ?? document.getElementById("jobs");
+          element?.focus({ preventScroll: true });
+        }
       }
     }
   } catch {
