@@ -46,6 +46,7 @@ class Claimed:
         crashes: How many workers died while they ran it as their only suspect.
         suspect: 1 if a worker has died while the job ran, else 0.
         expired: 1 if it has waited too long for its first start, else 0.
+        revoked: 1 if it was revoked after a worker had claimed it, else 0.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Claimed:
     crashes: int
     suspect: int
     expired: int
+    revoked: int
 
 
 @dataclass(frozen=True, slots=True)
