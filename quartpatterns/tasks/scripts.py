@@ -307,10 +307,10 @@ return lost
 FINISH = (
     _CHANGES
     + """
--- ARGV: the worker, the number of failed jobs to keep, then for each job its queue, id, what to do,
--- data of the result (or the text of the error after which it is tried again), milliseconds, how it
--- has ended ('succeeded', 'failed', 'revoked', or ''), what to keep of a failure, the number of
--- changes, and the changes.
+-- ARGV: the worker, the number of failed jobs to keep, then for each job its queue, id, deliveries,
+-- what to do, data of the result (or the text of the error after which it is tried again),
+-- milliseconds, how it has ended ('succeeded', 'failed', 'revoked', or ''), what to keep of a
+-- failure, the number of changes, and the changes.
 --   'done': the job has ended. Keep the result for so long; for 0, keep none. Make the changes.
 --   'retry': start it again after so long, and count a try.
 --   'back': another worker may start it now.
@@ -332,8 +332,8 @@ local function keep_failure(queue, id, info)
 end
 local i = 3
 while i <= #ARGV do
-  local queue, id, action, data, ms, how, info, changes = unpack(ARGV, i, i + 7)
-  local first, last = i + 8, i + 7 + WIDTH * changes
+  local queue, id, deliveries, action, data, ms, how, info, changes = unpack(ARGV, i, i + 8)
+  local first, last = i + 9, i + 8 + WIDTH * changes
   i, ms = last + 1, tonumber(ms)
   local owner = redis.call('HGET', RUN .. id, 'worker')
   if owner and owner ~= worker then
@@ -356,7 +356,8 @@ while i <= #ARGV do
     redis.call('ZREM', queue, id)
     redis.call('ZREM', ABORTED, id)
     if first_time and first <= last then make_changes(first, last, true) end
-  elseif owner then
+  elseif owner and redis.call('HGET', RUN .. id, 'deliveries') == deliveries then
+    -- If this was written before, the job may have been started again.
     redis.call('DEL', LEASE .. id)
     redis.call('HDEL', RUN .. id, 'worker', 'alone', 'slot')
     redis.call('ZREM', queue .. ':running', id)

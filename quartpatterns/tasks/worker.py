@@ -138,7 +138,7 @@ async def serve_jobs(app: Quart) -> None:
     await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running:
     """A job that the worker runs, until its outcome is written.
 
@@ -214,7 +214,8 @@ class _Worker:
         self._runner = Runner(app, self._queue)
         self._running: dict[str, _Running] = {}
         self._active: set[str] = set()
-        self._outcomes: dict[str, _Outcome] = {}
+        # A job that is tried again at once may run while its last outcome is being written.
+        self._outcomes: dict[_Running, _Outcome] = {}
         self._ended = asyncio.Event()
         self._slot_free = asyncio.Event()
         self._counts = dict.fromkeys(("complete", "failed", "retried"), 0)
@@ -373,7 +374,7 @@ class _Worker:
             self._active.discard(id)
             self._slot_free.set()
         if outcome is not None:
-            self._outcomes[id] = outcome
+            self._outcomes[running] = outcome
             self._ended.set()
 
     async def _outcome(self, running: _Running) -> _Outcome | None:
@@ -603,8 +604,9 @@ class _Worker:
         lost = await self._redis.finish(
             [
                 (
-                    self._running[id].job.queue,
-                    id,
+                    running.job.queue,
+                    running.job.id,
+                    running.job.deliveries,
                     one.action,
                     one.data,
                     one.milliseconds,
@@ -612,12 +614,13 @@ class _Worker:
                     one.info,
                     one.changes,
                 )
-                for id, one in batch
+                for running, one in batch
             ]
         )
-        for id, _ in batch:
-            self._outcomes.pop(id, None)
-            self._running.pop(id, None)
+        for running, _ in batch:
+            self._outcomes.pop(running, None)
+            if self._running.get(running.job.id) is running:
+                del self._running[running.job.id]
         for id in lost:
             logger.warning("%s was run by another worker too, whose result counts", id)
 
@@ -658,7 +661,7 @@ class _Worker:
                     time.sleep(min(0.1, interval))
                     for job in jobs:
                         if not self._runner.in_thread(self._queue.plain_id(job.id)):
-                            redis.give_back(job.queue, job.id)
+                            redis.give_back(job)
                             del self._running[job.id]
         redis.close()
 
