@@ -589,8 +589,10 @@ PURGE = (
     _COMMON
     + """
 -- KEYS: the queue. ARGV: the state, how many, how many to skip; or 'id' and the id.
--- Return the number of ids that were looked at, and of jobs that were deleted. Jobs that run stay.
+-- Return the number of ids that were looked at, of jobs that were deleted, and the ids of those on
+-- which others depend, which stay: they have to be revoked. Jobs that run stay.
 local queue, state, number, skip, deleted = KEYS[1], ARGV[1], ARGV[2], ARGV[3], 0
+local linked = {}
 local stamp = string.format('%.3f', now())
 local ids
 if state == 'id' then
@@ -611,7 +613,12 @@ for _, id in ipairs(ids) do
     found = redis.call('ZREM', queue .. ':ended', id) == 1 or found
   end
   if redis.call('ZSCORE', queue, id) then
-    if state ~= 'failed' and state ~= 'done' and redis.call('EXISTS', LEASE .. id) == 0 then
+    local free = redis.call('EXISTS', LEASE .. id) == 0
+    if state == 'failed' or state == 'done' or not free then
+      -- It stays.
+    elseif string.find(redis.call('GET', JOB .. id) or '', '"then":', 1, true) then
+      linked[#linked + 1] = id
+    else
       redis.call('ZREM', queue, id)
       redis.call('ZREM', queue .. ':running', id)
       redis.call('ZREM', ABORTED, id)
@@ -624,7 +631,7 @@ for _, id in ipairs(ids) do
   end
   if found then deleted = deleted + 1 end
 end
-return {#ids, deleted}
+return {#ids, deleted, linked}
 """
 )
 
