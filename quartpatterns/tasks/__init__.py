@@ -22,11 +22,11 @@ from quartpatterns._shared.extras import requires_extra
 with requires_extra("tasks", "arq", "redis"):
     from quartpatterns.tasks.arq_worker import worker_settings
     from quartpatterns.tasks.canvas import (
+        CanvasStep,
         Chain,
         Group,
         GroupJob,
         Signature,
-        Step,
         chain,
         chord,
         group,
@@ -73,7 +73,7 @@ __all__ = [
     "Retry",
     "RunningJob",
     "Signature",
-    "Step",
+    "CanvasStep",
     "Task",
     "TaskFailedError",
     "Tasks",

@@ -20,7 +20,7 @@ from quartpatterns.tasks.queue import Queue, Result, queue_of
 if TYPE_CHECKING:
     from quartpatterns.tasks.task import Schedule, Task
 
-__all__ = ["Chain", "Group", "GroupJob", "Signature", "Step", "chain", "chord", "group"]
+__all__ = ["Chain", "Group", "GroupJob", "Signature", "CanvasStep", "chain", "chord", "group"]
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -30,7 +30,7 @@ LARGEST_STEP = 10_000
 """Jobs that are queued in one round trip. More would block Redis for too long."""
 
 
-class Step(ABC, Generic[T_co]):
+class CanvasStep(ABC, Generic[T_co]):
     """What can be a step of a chain, or a member of a group: a signature, a chain or a group.
 
     .. versionadded:: 0.1
@@ -53,9 +53,9 @@ class Step(ABC, Generic[T_co]):
     def queue(self) -> Queue:
         """Return the queue of the application, as :meth:`Task.sync_queue` does."""
 
-    def __or__(self, other: Step[A]) -> Chain[A]:
+    def __or__(self, other: CanvasStep[A]) -> Chain[A]:
         """Return a chain, as ``a.s(1) | b.s()``."""
-        if not isinstance(cast("object", other), Step):
+        if not isinstance(cast("object", other), CanvasStep):
             return NotImplemented
         return Chain([*_steps(self), *_steps(other)])
 
@@ -80,7 +80,7 @@ class Step(ABC, Generic[T_co]):
         return enqueue_sync([self])[0]
 
 
-class Signature(Step[T_co]):
+class Signature(CanvasStep[T_co]):
     """A call of a task that is not queued yet; :meth:`Task.s` and :meth:`Task.si` return one.
 
     .. versionadded:: 0.1
@@ -147,13 +147,13 @@ class Signature(Step[T_co]):
         }
 
 
-class Chain(Step[T_co]):
+class Chain(CanvasStep[T_co]):
     """Steps that run one after the other; :func:`chain` returns one.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, steps: Sequence[Step[Any]]) -> None:
+    def __init__(self, steps: Sequence[CanvasStep[Any]]) -> None:
         self.steps = tuple(steps)
 
     def __repr__(self) -> str:
@@ -174,13 +174,13 @@ class Chain(Step[T_co]):
         return {"chain": nodes}
 
 
-class Group(Step[list[T]], Generic[T]):
+class Group(CanvasStep[list[T]], Generic[T]):
     """Members that run side by side; :func:`group` returns one. Its value is a list of theirs.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, members: Iterable[Step[T]]) -> None:
+    def __init__(self, members: Iterable[CanvasStep[T]]) -> None:
         self.members = tuple(members)
 
     def __repr__(self) -> str:
@@ -264,14 +264,16 @@ class GroupJob(Generic[T]):
 
 
 @overload
-def chain(a: Step[Any], b: Step[T], /) -> Chain[T]: ...
+def chain(a: CanvasStep[Any], b: CanvasStep[T], /) -> Chain[T]: ...
 @overload
-def chain(a: Step[Any], b: Step[Any], c: Step[T], /) -> Chain[T]: ...
+def chain(a: CanvasStep[Any], b: CanvasStep[Any], c: CanvasStep[T], /) -> Chain[T]: ...
 @overload
-def chain(a: Step[Any], b: Step[Any], c: Step[Any], d: Step[T], /) -> Chain[T]: ...
+def chain(
+    a: CanvasStep[Any], b: CanvasStep[Any], c: CanvasStep[Any], d: CanvasStep[T], /
+) -> Chain[T]: ...
 @overload
-def chain(*steps: Step[Any]) -> Chain[Any]: ...
-def chain(*steps: Step[Any]) -> Chain[Any]:
+def chain(*steps: CanvasStep[Any]) -> Chain[Any]: ...
+def chain(*steps: CanvasStep[Any]) -> Chain[Any]:
     """Return a chain: each step gets the value of the step before it as its first argument.
 
     ``chain(load.s(7), resize.s(100), store.s())`` is the same as
@@ -285,7 +287,7 @@ def chain(*steps: Step[Any]) -> Chain[Any]:
     return Chain([part for step in steps for part in _steps(step)])
 
 
-def group(members: Iterable[Step[T]]) -> Group[T]:
+def group(members: Iterable[CanvasStep[T]]) -> Group[T]:
     """Return a group: its members run side by side.
 
     .. versionadded:: 0.1
@@ -293,7 +295,7 @@ def group(members: Iterable[Step[T]]) -> Group[T]:
     return Group(members)
 
 
-def chord(header: Iterable[Step[Any]] | Group[Any], body: Step[T]) -> Chain[T]:
+def chord(header: Iterable[CanvasStep[Any]] | Group[Any], body: CanvasStep[T]) -> Chain[T]:
     """Return a chord: *body* gets the list of the values of *header*, in order.
 
     If a member of the header fails, the body does not run, and its job has that error.
@@ -305,7 +307,7 @@ def chord(header: Iterable[Step[Any]] | Group[Any], body: Step[T]) -> Chain[T]:
     return Chain([header if isinstance(header, Group) else Group(header), *_steps(body)])
 
 
-async def enqueue(steps: Iterable[Step[T]]) -> list[Job[T]]:
+async def enqueue(steps: Iterable[CanvasStep[T]]) -> list[Job[T]]:
     """Queue *steps* in one round trip, and return the job of each."""
     queue = queue_of(current_app)
     ids, parts = _changes(queue, list(steps))
@@ -315,7 +317,7 @@ async def enqueue(steps: Iterable[Step[T]]) -> list[Job[T]]:
     return [Job(same.get(id, id)) for id in ids]
 
 
-def enqueue_sync(steps: Iterable[Step[T]]) -> list[Job[T]]:
+def enqueue_sync(steps: Iterable[CanvasStep[T]]) -> list[Job[T]]:
     """Do the same in a thread, or without an event loop."""
     steps = list(steps)
     if not steps:
@@ -328,7 +330,9 @@ def enqueue_sync(steps: Iterable[Step[T]]) -> list[Job[T]]:
     return [Job(same.get(id, id)) for id in ids]
 
 
-def _changes(queue: Queue, steps: Sequence[Step[Any]]) -> tuple[list[str], list[list[Change]]]:
+def _changes(
+    queue: Queue, steps: Sequence[CanvasStep[Any]]
+) -> tuple[list[str], list[list[Change]]]:
     """Return the ids of the jobs of *steps*, and the changes that start them, in parts."""
     ids: list[str] = []
     parts: list[list[Change]] = [[]]
@@ -352,11 +356,11 @@ def _changes(queue: Queue, steps: Sequence[Step[Any]]) -> tuple[list[str], list[
     return ids, parts if parts[0] else []
 
 
-def _steps(step: Step[Any]) -> Sequence[Step[Any]]:
+def _steps(step: CanvasStep[Any]) -> Sequence[CanvasStep[Any]]:
     return step.steps if isinstance(step, Chain) else [step]
 
 
-def _queue(steps: Sequence[Step[Any]]) -> Queue:
+def _queue(steps: Sequence[CanvasStep[Any]]) -> Queue:
     return steps[0].queue() if steps else queue_of(current_app)
 
 

@@ -46,6 +46,7 @@ class Claimed:
         crashes: How many workers died while they ran it as their only suspect.
         suspect: 1 if a worker has died while the job ran, else 0.
         expired: 1 if it has waited too long for its first start, else 0.
+        revoked: 1 if it was revoked after a worker had claimed it, else 0.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Claimed:
     crashes: int
     suspect: int
     expired: int
+    revoked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +143,15 @@ class WorkerConnection:
         )
 
     async def finish(
-        self, outcomes: Sequence[tuple[str, str, str, bytes, int, str, bytes, Sequence[Change]]]
+        self,
+        outcomes: Sequence[tuple[str, str, int, str, bytes, int, str, bytes, Sequence[Change]]],
     ) -> list[str]:
         """Write *outcomes*, and return the ids of jobs that another worker runs.
 
         Arguments:
-            outcomes: For each job its queue, id, ``done``, ``retry`` or ``back``, the data of its
-                result, milliseconds, how it has ended, what to keep of a failure, and the changes
-                that follow.
+            outcomes: For each job its queue, id, deliveries, ``done``, ``retry`` or ``back``, the
+                data of its result, milliseconds, how it has ended, what to keep of a failure, and
+                the changes that follow.
         """
         row: list[Any] = [self._worker, self._settings.keep_failed]
         for *about, changes in outcomes:
@@ -226,9 +229,10 @@ class LeaseConnection:
         arguments = [part for job in jobs for part in job]
         return [text(id) for id in self._renew([], [self._worker, self._lease, *arguments])]
 
-    def give_back(self, queue: str, id: str) -> None:
-        """Let another worker start the job *id*."""
-        self._finish([], [self._worker, 0, queue, id, "back", b"", 0, "", b"", 0])
+    def give_back(self, job: Claimed) -> None:
+        """Let another worker start *job*."""
+        about = [job.queue, job.id, job.deliveries]
+        self._finish([], [self._worker, 0, *about, "back", b"", 0, "", b"", 0])
 
     def release(self, queues: Sequence[str]) -> list[str]:
         """End the leases of the worker, whose process has ended; return the ids of its jobs."""

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 from quart import Blueprint, Quart, current_app
 
 from quartpatterns.tasks.arq_worker import worker_settings
-from quartpatterns.tasks.canvas import Step, enqueue, enqueue_sync
+from quartpatterns.tasks.canvas import CanvasStep, enqueue, enqueue_sync
 from quartpatterns.tasks.eager import EagerQueue
 from quartpatterns.tasks.inspection import Inspector
 from quartpatterns.tasks.jobs import Job
@@ -205,7 +205,7 @@ class Tasks:
         """
         return await queue_of(current_app).result(id)
 
-    async def enqueue(self, calls: Iterable[Step[R]]) -> list[Job[R]]:
+    async def enqueue(self, calls: Iterable[CanvasStep[R]]) -> list[Job[R]]:
         """Queue many calls in one round trip. It needs an application context.
 
         ``await tasks.enqueue(resize.s(id) for id in ids)``. Up to 10,000 jobs are one round trip.
@@ -223,7 +223,7 @@ class Tasks:
         """
         return await enqueue(calls)
 
-    def enqueue_sync(self, calls: Iterable[Step[R]]) -> list[Job[R]]:
+    def enqueue_sync(self, calls: Iterable[CanvasStep[R]]) -> list[Job[R]]:
         """Do the same in a synchronous view or task, in a thread, or in a script.
 
         Raises:

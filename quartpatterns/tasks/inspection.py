@@ -298,6 +298,8 @@ class Inspector:
     async def purge(self, state: Purgeable, *, queue: str | None = None) -> int:
         """Delete all jobs of one state, and return their number. Jobs that run stay.
 
+        A step of a chain or a member of a chord is revoked, so that the jobs after it end too.
+
         Arguments:
             state: ``failed``, ``done`` (and revoked), ``queued`` or ``scheduled``.
             queue: The name of the queue, as in ``TASKS_QUEUES`` or in Redis; by default all queues
@@ -313,7 +315,8 @@ class Inspector:
             skip, looked = 0, PURGE_STEP
             while looked == PURGE_STEP:
                 async with own.client() as client:
-                    looked, count = await client.purge([name], [state, PURGE_STEP, skip])
+                    answer = await client.purge([name], [state, PURGE_STEP, skip])
+                looked, count = answer[0], answer[1] + await _end_linked(own, answer[2])
                 deleted += count
                 skip += looked - count
         return deleted
@@ -325,11 +328,18 @@ class Inspector:
             NoSuchJobError: The job is unknown or runs.
         """
         queue, deleted = self._queue(), 0
-        async with queue.client() as client:
-            for name in queue.names:
-                deleted += (await client.purge([name], ["id", queue.arq_id(id), 0]))[1]
+        for name in queue.names:
+            async with queue.client() as client:
+                answer = await client.purge([name], ["id", queue.arq_id(id), 0])
+            deleted += answer[1] + await _end_linked(queue, answer[2])
         if not deleted:
             raise NoSuchJobError(f"no job {id!r} waits or has ended")
+
+
+async def _end_linked(queue: Queue, ids: Sequence[bytes]) -> int:
+    """Revoke the jobs *ids*, so that those that depend on them end too; return how many ended."""
+    revocations = [await queue.revoke(queue.plain_id(text(id))) for id in ids]
+    return sum(one.ended for one in revocations)
 
 
 def _queue_name(queue: Queue, name: str | None) -> str:

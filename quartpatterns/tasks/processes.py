@@ -17,7 +17,9 @@ import queue as queues
 import signal
 import socket
 import struct
+import subprocess
 import threading
+import time
 import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextvars import copy_context
@@ -25,6 +27,8 @@ from typing import Any
 
 from quart import Quart
 
+from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.threads import to_thread
 from quartpatterns.tasks.arq_format import (
     ArqRetry,
     ErrorText,
@@ -74,20 +78,30 @@ class RemoteTraceback(Exception):  # noqa: N818 - as in concurrent.futures
 class TaskProcess:
     """A process that runs one job at a time.
 
+    The system gives the number of a process to another one as soon as the first has been waited
+    for. So nobody waits for this process before its group has been killed: a signal never reaches
+    processes of others. That it has ended is known because its socket is closed then.
+
     Arguments:
         command: The command that starts it, to which the number of its socket is added.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
+        self._end: asyncio.Task[int] | None = None
 
     @property
     def alive(self) -> bool:
         """Whether it can run a job."""
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._end is None and not self._reader.at_eof()
+
+    @property
+    def ending(self) -> bool:
+        """Whether it is being ended, and has not ended yet."""
+        return self._end is not None and not self._end.done()
 
     async def start(self) -> None:
         """Start the process, and wait until its application has started.
@@ -96,20 +110,22 @@ class TaskProcess:
             ProcessLostError: The process has ended before.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._reader, self._writer = await asyncio.open_connection(sock=ours)
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                str(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-            )
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
         try:
+            with theirs:
+                await finish(lambda: to_thread(self._execute, theirs.fileno()))
             await self._receive()
         except BaseException:
             await self.kill()
             raise
+
+    def _execute(self, descriptor: int) -> None:
+        self._process = subprocess.Popen(
+            [*self._command, str(descriptor)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[descriptor],
+            process_group=0,
+        )
 
     async def call(
         self, task: Task[..., Any], job: RunningJob, args: Sequence[Any], kwargs: Any
@@ -128,7 +144,7 @@ class TaskProcess:
             answer = await self._receive()
         except BaseException:
             # Nobody waits for the job after this, so it must not go on.
-            await asyncio.shield(asyncio.ensure_future(self.kill()))
+            await self.kill()
             raise
         if "retry" in answer:
             retry = ArqRetry()
@@ -138,38 +154,51 @@ class TaskProcess:
             raise RemoteError(answer["error"]) from RemoteTraceback(answer["traceback"])
         return answer["value"]
 
-    async def kill(self) -> None:
-        """End the process, first with SIGTERM, then with SIGKILL, and wait for its end."""
-        process = self._process
-        if process is None:
-            self._writer.close()
-            return
-        for number, seconds in ((signal.SIGTERM, KILL_GRACE), (signal.SIGKILL, None)):
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await process.wait()
-        self._writer.close()
+    async def kill(self) -> int:
+        """End the process and those that it has started; return its exit code.
+
+        They get SIGTERM, and SIGKILL when the process has ended or has not. If the caller is
+        cancelled, this goes on.
+        """
+        return await self._ended(KILL_GRACE, signal.SIGTERM)
 
     async def close(self) -> None:
-        """Let the idle process end."""
+        """Let the idle process end, and kill it if it does not, or if it has left others."""
+        await self._ended(SHUTDOWN_TIMEOUT + KILL_GRACE)
+
+    async def _ended(self, seconds: float, number: signal.Signals | None = None) -> int:
+        if self._end is None:
+            self._end = asyncio.create_task(self._stop(seconds, number))
+        return await asyncio.shield(self._end)
+
+    async def _stop(self, seconds: float, number: signal.Signals | None) -> int:
+        if (process := self._process) is None:
+            self._writer.close()
+            return 0
+        with contextlib.suppress(OSError):
+            # A process for which this is not the end of its socket ignores SIGTERM.
+            self._writer.write_eof()
+        if number is not None:
+            self._send(process, number)
+        # A TimeoutError is an OSError.
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(seconds):
+                while await self._reader.read(65536):
+                    pass
+        self._send(process, signal.SIGKILL)
         self._writer.close()
-        if self._process is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SHUTDOWN_TIMEOUT + KILL_GRACE):
-                    await self._process.wait()
-            await self.kill()
+        return await to_thread(process.wait)
+
+    def _send(self, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
 
     async def _receive(self) -> Any:
         try:
             (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
             return loads(await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, OSError) as error:
-            assert self._process is not None
-            code = await self._process.wait()
-            raise ProcessLostError(_end_text(code)) from error
+            raise ProcessLostError(_end_text(await self.kill())) from error
 
 
 class ProcessPool:
@@ -184,6 +213,7 @@ class ProcessPool:
         self._command = command
         self._slots = asyncio.Semaphore(size)
         self._idle: list[TaskProcess] = []
+        self._ending: set[TaskProcess] = set()
 
     async def start(self) -> None:
         """Start the first process: if the application cannot start there, the worker must not.
@@ -202,19 +232,31 @@ class ProcessPool:
             ProcessLostError: A new one has ended before its application had started.
         """
         async with self._slots:
-            self._idle = [one for one in self._idle if one.alive]
-            process = self._idle.pop() if self._idle else TaskProcess(self._command)
-            if not process.alive:
-                await process.start()
+            process = await self._free()
             try:
+                if process is None:
+                    process = TaskProcess(self._command)
+                    await process.start()
                 yield process
             finally:
-                if process.alive:
+                if process is not None and process.alive:
                     self._idle.append(process)
+                elif process is not None and process.ending:
+                    self._ending.add(process)
+
+    async def _free(self) -> TaskProcess | None:
+        """Return an idle process that can run a job."""
+        self._ending = {process for process in self._ending if process.ending}
+        while self._idle:
+            process = self._idle.pop()
+            if process.alive:
+                return process
+            await process.kill()
+        return None
 
     async def close(self) -> None:
-        """End all processes, which are idle."""
-        await asyncio.gather(*(process.close() for process in self._idle))
+        """End all processes, which are idle or are being killed."""
+        await asyncio.gather(*(process.close() for process in {*self._idle, *self._ending}))
 
 
 def serve_process(app: Quart, descriptor: int) -> None:
@@ -238,18 +280,23 @@ class _Server:
         self._queue = queue_with_tasks(app)
         self._runner = Runner(app, self._queue, call_sync=self._in_main_thread)
         self._busy = False
+        self._ending = False
+        self._process_id = os.getpid()
+        # Processes that a task starts must not hold the socket: its end is the end of this one.
+        connection.set_inheritable(False)
+        os.register_at_fork(after_in_child=self._leave)
 
     def serve(self) -> None:
         """Run jobs; this never returns."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, self._terminate)
         for target in (self._run_loop, self._read):
             threading.Thread(target=target, daemon=True).start()
         try:
             while True:
                 self._calls.get()()
         except SystemExit:
-            _exit(TERMINATED)
+            _exit_with_group(TERMINATED)
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -271,12 +318,33 @@ class _Server:
                 break
             self._busy = True
             asyncio.run_coroutine_threadsafe(self._run(message), self._loop)
+        self._ending = True
         if self._busy:
-            _exit(1)
-        with contextlib.suppress(Exception):
-            shutdown = asyncio.run_coroutine_threadsafe(self._app.shutdown(), self._loop)
-            shutdown.result(SHUTDOWN_TIMEOUT)
-        _exit(0)
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGTERM)
+            time.sleep(KILL_GRACE)
+        else:
+            with contextlib.suppress(Exception):
+                shutdown = asyncio.run_coroutine_threadsafe(self._app.shutdown(), self._loop)
+                shutdown.result(SHUTDOWN_TIMEOUT)
+        _exit_with_group(TERMINATED if self._busy else 0)
+
+    def _terminate(self, *_: object) -> None:
+        """End the task if the worker ends the process, or has died.
+
+        A service manager sends SIGTERM to all processes of a service. It is for the worker to
+        decide what becomes of its jobs then.
+        """
+        if self._ending:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            raise _TerminatedError
+
+    def _leave(self) -> None:
+        """Have no part in this, in a process that a task has forked."""
+        os.close(self._connection.fileno())
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     async def _run(self, message: dict[str, Any]) -> None:
         task = self._queue.task(message["task"])
@@ -313,6 +381,8 @@ class _Server:
                 raise SystemExit from None
             except BaseException as error:
                 result = None, error
+            if os.getpid() != self._process_id:
+                _exit(int(result[1] is not None))
             self._loop.call_soon_threadsafe(future.set_result, result)
 
         self._calls.put(call)
@@ -328,13 +398,16 @@ class _TerminatedError(SystemExit):
     """The worker ends the process."""
 
 
-def _terminate(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _TerminatedError
-
-
 def _exit(code: int) -> None:
     logging.shutdown()
+    os._exit(code)
+
+
+def _exit_with_group(code: int) -> None:
+    """End this process and those that its tasks have started: the worker may have died."""
+    logging.shutdown()
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(code)
 
 

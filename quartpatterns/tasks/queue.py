@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REDIS_ERRORS",
+    "MAX_SECONDS",
     "Client",
     "Queue",
     "Result",
@@ -348,7 +349,7 @@ class Queue:
     def keep_result(self, task: Task[..., Any] | None) -> float:
         """Return the seconds that the result of *task* is kept."""
         keep = task.keep_result if task else None
-        return self.settings.keep_result if keep is None else keep
+        return min(self.settings.keep_result if keep is None else keep, MAX_SECONDS)
 
     async def close(self) -> None:
         """Close the connections of this event loop, as the application does when it stops."""

@@ -10,12 +10,13 @@ Keys in Redis, besides those of arq:
   job ran. ``alone`` is 1 if it is the only suspect that its worker runs. ``crashes`` counts the
   workers that died while it was the only suspect. ``handover`` is 1 if its worker has said that it
   stops. ``started`` is the time, in milliseconds, at which it was started. ``error`` is the error
-  for which it is tried again. ``slot`` is the time that the rate limit has given it, and
+  for which it is tried again. ``slot`` is the time that the rate limit ``rate`` has given it, and
   ``expires`` the time after which it may not be started for the first time.
 * ``tasks:join:ID`` is a hash about a job that waits for the values of others: its ``data``, the
   values in ``v1``, ``v2`` and so on, and how many are ``left``.
 * ``tasks:expected:ID`` exists until a job is queued that depends on others. It is ``revoked`` if it
   must not run then.
+* ``RATE:free`` is a sorted set of such times whose jobs will not run.
 * ``QUEUE:running`` is a sorted set of the jobs that this package's workers run, by their start.
 * ``QUEUE:failed`` is a sorted set of the jobs that have failed, by their end. The hash
   ``QUEUE:failed:jobs`` has the data of each job, and ``QUEUE:failed:info`` what happened.
@@ -83,6 +84,15 @@ local JOB, RESULT, TRIES = '{JOB_PREFIX}', '{RESULT_PREFIX}', '{TRIES_PREFIX}'
 local LEASE, RUN, ABORTED = '{IN_PROGRESS_PREFIX}', '{RUN_PREFIX}', '{ABORTED}'
 local REVOKED, JOIN, EXPECTED = '{REVOKED_PREFIX}', '{JOIN_PREFIX}', '{EXPECTED_PREFIX}'
 local PROGRESS, WIDTH = '{PROGRESS_PREFIX}', {WIDTH}
+-- The time that the rate limit has given a job which will not run may be given to another.
+local function free_slot(id)
+  local slot, rate = unpack(redis.call('HMGET', RUN .. id, 'slot', 'rate'))
+  local left = slot and rate and redis.call('PTTL', rate) or 0
+  if left > 0 then
+    redis.call('ZADD', rate .. ':free', slot, slot)
+    redis.call('PEXPIRE', rate .. ':free', left)
+  end
+end
 local function note_end(queue, id, time)
   redis.call('ZADD', queue .. ':ended', string.format('%.3f', time), id)
   redis.call('ZREMRANGEBYRANK', queue .. ':ended', 0, -{ENDED + 1})
@@ -114,6 +124,7 @@ local function enqueue(queue, id, data, due, keep, unique, linked, follows)
   if unique > 0 and not redis.call('SET', RUN .. 'unique:' .. id, '1', 'NX', 'PX', unique) then
     return 0
   end
+  redis.call('ZREM', ABORTED, id)
   if linked then
     if redis.call('GET', EXPECTED .. id) == 'revoked' then
       data = failed(data, '"CancelledError: the job was revoked"')
@@ -208,7 +219,8 @@ CLAIM = (
 -- KEYS: the queues, the most important first. ARGV: the worker, the lease in milliseconds, the
 -- number of jobs, whether one of them may be a suspect.
 -- Return the milliseconds until the next job is due (or -1), then for each job its id, queue, data,
--- tries, deliveries, crashes, whether it is a suspect, and whether it has waited too long.
+-- tries, deliveries, crashes, whether it is a suspect, whether it has waited too long, and whether
+-- it was revoked: its worker had died, or was about to put it back.
 local worker, lease, free = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local suspect_allowed = ARGV[4] == '1'
 local time = now()
@@ -242,6 +254,7 @@ local function claim(queue, id)
     id, queue, data or '', tonumber(redis.call('GET', TRIES .. id) or 0),
     redis.call('HINCRBY', RUN .. id, 'deliveries', 1), crashes, suspect and 1 or 0,
     run[6] and tonumber(run[7] or 0) == 0 and tonumber(run[6]) < time and 1 or 0,
+    redis.call('ZSCORE', ABORTED, id) and 1 or 0,
   }
   free = free - 1
   return true
@@ -294,10 +307,10 @@ return lost
 FINISH = (
     _CHANGES
     + """
--- ARGV: the worker, the number of failed jobs to keep, then for each job its queue, id, what to do,
--- data of the result (or the text of the error after which it is tried again), milliseconds, how it
--- has ended ('succeeded', 'failed', 'revoked', or ''), what to keep of a failure, the number of
--- changes, and the changes.
+-- ARGV: the worker, the number of failed jobs to keep, then for each job its queue, id, deliveries,
+-- what to do, data of the result (or the text of the error after which it is tried again),
+-- milliseconds, how it has ended ('succeeded', 'failed', 'revoked', or ''), what to keep of a
+-- failure, the number of changes, and the changes.
 --   'done': the job has ended. Keep the result for so long; for 0, keep none. Make the changes.
 --   'retry': start it again after so long, and count a try.
 --   'back': another worker may start it now.
@@ -319,8 +332,8 @@ local function keep_failure(queue, id, info)
 end
 local i = 3
 while i <= #ARGV do
-  local queue, id, action, data, ms, how, info, changes = unpack(ARGV, i, i + 7)
-  local first, last = i + 8, i + 7 + WIDTH * changes
+  local queue, id, deliveries, action, data, ms, how, info, changes = unpack(ARGV, i, i + 8)
+  local first, last = i + 9, i + 8 + WIDTH * changes
   i, ms = last + 1, tonumber(ms)
   local owner = redis.call('HGET', RUN .. id, 'worker')
   if owner and owner ~= worker then
@@ -343,7 +356,8 @@ while i <= #ARGV do
     redis.call('ZREM', queue, id)
     redis.call('ZREM', ABORTED, id)
     if first_time and first <= last then make_changes(first, last, true) end
-  elseif owner then
+  elseif owner and redis.call('HGET', RUN .. id, 'deliveries') == deliveries then
+    -- If this was written before, the job may have been started again.
     redis.call('DEL', LEASE .. id)
     redis.call('HDEL', RUN .. id, 'worker', 'alone', 'slot')
     redis.call('ZREM', queue .. ':running', id)
@@ -401,6 +415,7 @@ for _, queue in ipairs(KEYS) do
     end
     redis.call('HINCRBY', queue .. ':counts', 'revoked', 1)
     redis.call('ZREM', queue .. ':running', id)
+    free_slot(id)
     redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id)
     redis.call('ZREM', queue, id)
     make_changes(4, #ARGV, true)
@@ -448,12 +463,19 @@ local run = redis.call('HMGET', RUN .. id, 'worker', 'slot')
 if run[1] ~= worker then return 0 end
 if run[2] and time < tonumber(run[2]) + math.max(1000, interval) then return 0 end
 local slot = math.max(time, tonumber(redis.call('GET', rate) or 0))
-redis.call('SET', rate, string.format('%.3f', slot + interval), 'PX',
-  math.ceil(slot + interval - time) + 1000)
+local freed = redis.call('ZRANGEBYSCORE', rate .. ':free', '(' .. string.format('%.3f', time),
+  '(' .. string.format('%.3f', slot), 'LIMIT', 0, 1)[1]
+if freed then
+  redis.call('ZREM', rate .. ':free', freed)
+  slot = tonumber(freed)
+else
+  redis.call('SET', rate, string.format('%.3f', slot + interval), 'PX',
+    math.ceil(slot + interval - time) + 1000)
+end
 if slot <= time then return 0 end
 redis.call('DEL', LEASE .. id)
 redis.call('HDEL', RUN .. id, 'worker', 'alone')
-redis.call('HSET', RUN .. id, 'slot', string.format('%.3f', slot))
+redis.call('HSET', RUN .. id, 'slot', string.format('%.3f', slot), 'rate', rate)
 redis.call('HINCRBY', RUN .. id, 'deliveries', -1)
 redis.call('ZREM', queue .. ':running', id)
 put(queue, slot, id)
@@ -554,6 +576,7 @@ local job = redis.call('HGET', queue .. ':failed:jobs', id)
 if not job then return 'lost' end
 redis.call('SET', JOB .. id, job)
 redis.call('DEL', RESULT .. id, TRIES .. id, RUN .. id, PROGRESS .. id)
+redis.call('ZREM', ABORTED, id)
 redis.call('HSET', RUN .. id, 'expires', string.format('%.0f', time + ARGV[2]))
 forget_failure(queue, id)
 put(queue, time, id)
@@ -566,8 +589,10 @@ PURGE = (
     _COMMON
     + """
 -- KEYS: the queue. ARGV: the state, how many, how many to skip; or 'id' and the id.
--- Return the number of ids that were looked at, and of jobs that were deleted. Jobs that run stay.
+-- Return the number of ids that were looked at, of jobs that were deleted, and the ids of those on
+-- which others depend, which stay: they have to be revoked. Jobs that run stay.
 local queue, state, number, skip, deleted = KEYS[1], ARGV[1], ARGV[2], ARGV[3], 0
+local linked = {}
 local stamp = string.format('%.3f', now())
 local ids
 if state == 'id' then
@@ -588,9 +613,16 @@ for _, id in ipairs(ids) do
     found = redis.call('ZREM', queue .. ':ended', id) == 1 or found
   end
   if redis.call('ZSCORE', queue, id) then
-    if state ~= 'failed' and state ~= 'done' and redis.call('EXISTS', LEASE .. id) == 0 then
+    local free = redis.call('EXISTS', LEASE .. id) == 0
+    if state == 'failed' or state == 'done' or not free then
+      -- It stays.
+    elseif string.find(redis.call('GET', JOB .. id) or '', '"then":', 1, true) then
+      linked[#linked + 1] = id
+    else
       redis.call('ZREM', queue, id)
       redis.call('ZREM', queue .. ':running', id)
+      redis.call('ZREM', ABORTED, id)
+      free_slot(id)
       redis.call('DEL', JOB .. id, TRIES .. id, RUN .. id, PROGRESS .. id)
       found = true
     end
@@ -599,7 +631,7 @@ for _, id in ipairs(ids) do
   end
   if found then deleted = deleted + 1 end
 end
-return {#ids, deleted}
+return {#ids, deleted, linked}
 """
 )
 

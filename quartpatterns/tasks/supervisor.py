@@ -66,6 +66,7 @@ class Supervisor:
         self._children: set[asyncio.subprocess.Process] = set()
         self._replaced: set[asyncio.subprocess.Process] = set()
         self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
         self._codes: list[int] = []
         self._signals: list[signal.Signals] = []
 
@@ -107,10 +108,12 @@ class Supervisor:
     def _handle_signal(self, number: signal.Signals) -> None:
         self._signals.append(number)
         logger.warning("stopping %d workers", len(self._children))
-        self._stop(signal.SIGTERM)
+        # A worker may get SIGTERM twice: from a service manager, which sends it to all processes.
+        self._stop(signal.SIGTERM if len(self._signals) == 1 else signal.SIGKILL)
 
     def _stop(self, number: signal.Signals) -> None:
         self._stopping.set()
+        self._changed.set()
         for child in self._children:
             _send(child, number)
 
@@ -149,7 +152,8 @@ class Supervisor:
                 delay = FIRST_DELAY
             text = "worker %d has ended (%s); another one starts in %.1f s"
             logger.warning(text, child.pid, exit_text(code), delay)
-            await _wait(self._stopping.wait(), delay)
+            self._changed.clear()
+            await _wait(self._changed.wait(), delay)
             delay = min(2 * delay, LONGEST_DELAY)
 
     async def _release(self, id: str) -> None:
@@ -183,6 +187,7 @@ class Supervisor:
         async for changes in awatch(self._reload, watch_filter=PythonFilter(), stop_event=None):
             files = sorted(Path(path).name for _, path in changes)
             logger.warning("%s changed: the workers start again", ", ".join(files))
+            self._changed.set()
             for child in self._children:
                 self._replaced.add(child)
                 _send(child, signal.SIGTERM)

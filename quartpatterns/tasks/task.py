@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import math
 import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from quartpatterns.tasks.canvas import Signature
 from quartpatterns.tasks.changes import Enqueue
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.links import COLLECT
-from quartpatterns.tasks.queue import BUILT_IN, Queue, queue_of
+from quartpatterns.tasks.queue import BUILT_IN, MAX_SECONDS, Queue, queue_of
 
 __all__ = ["Schedule", "TaskOptions", "Task", "not_json_result"]
 
@@ -288,7 +287,7 @@ def _interval(rate: object) -> float | None:
         interval = 1 / per_second
     except (ValueError, KeyError, ZeroDivisionError):
         interval = 0.0
-    if isinstance(rate, bool) or not 0 < interval < math.inf:
+    if isinstance(rate, bool) or not 0 < interval <= MAX_SECONDS:
         raise ValueError(f"rate_limit must be like '10/s', '100/m' or '1000/h', not {rate!r}")
     return interval
 

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -37,7 +37,12 @@ from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConne
 from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation, retries
 from quartpatterns.tasks.jobs import RunningJob
 from quartpatterns.tasks.processes import ProcessPool
-from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, queue_with_tasks
+from quartpatterns.tasks.queue import (
+    MAX_SECONDS,
+    REDIS_ERRORS,
+    TasksUnavailableError,
+    queue_with_tasks,
+)
 from quartpatterns.tasks.task import Task, not_json_result
 
 __all__ = ["WorkerLostError", "run_supervised_worker", "run_worker", "serve_jobs"]
@@ -104,9 +109,10 @@ async def run_worker(
 async def run_supervised_worker(
     app: Quart, id: str, *, queues: Sequence[str] | None, application: str, burst: bool
 ) -> None:
-    """Run a worker whose id its supervisor has chosen."""
+    """Run a worker whose id its supervisor has chosen, and which ends it at a second signal."""
     pool = _process_pool(app, application)
-    await _Worker(app, id=id, queues=queues, burst=burst, processes=pool).serve()
+    worker = _Worker(app, id=id, queues=queues, burst=burst, processes=pool)
+    await worker.serve(supervised=True)
 
 
 def _process_pool(app: Quart, application: str | None) -> ProcessPool | None:
@@ -132,7 +138,7 @@ async def serve_jobs(app: Quart) -> None:
     await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running:
     """A job that the worker runs, until its outcome is written.
 
@@ -208,7 +214,8 @@ class _Worker:
         self._runner = Runner(app, self._queue)
         self._running: dict[str, _Running] = {}
         self._active: set[str] = set()
-        self._outcomes: dict[str, _Outcome] = {}
+        # A job that is tried again at once may run while its last outcome is being written.
+        self._outcomes: dict[_Running, _Outcome] = {}
         self._ended = asyncio.Event()
         self._slot_free = asyncio.Event()
         self._counts = dict.fromkeys(("complete", "failed", "retried"), 0)
@@ -219,12 +226,13 @@ class _Worker:
 
     # Starting and stopping
 
-    async def serve(self, *, handle_signals: bool = True) -> None:
+    async def serve(self, *, handle_signals: bool = True, supervised: bool = False) -> None:
         """Run jobs until a signal arrives, or until the queue is empty in a burst."""
         signals = SIGNALS if handle_signals else ()
         loop = asyncio.get_running_loop()
         for number in signals:
-            loop.add_signal_handler(number, self._handle_signal, signals)
+            again = () if supervised else signals
+            loop.add_signal_handler(number, self._handle_signal, again)
         loops: list[asyncio.Task[None]] = []
         try:
             await self._until_stopped(self._connect())
@@ -305,6 +313,9 @@ class _Worker:
             await asyncio.wait(running, timeout=seconds)
 
     def _handle_signal(self, signals: Sequence[signal.Signals]) -> None:
+        """Stop; the next one of *signals* ends the process at once."""
+        if self._stop_requested.is_set():
+            return
         for number in signals:
             asyncio.get_running_loop().remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
@@ -363,7 +374,7 @@ class _Worker:
             self._active.discard(id)
             self._slot_free.set()
         if outcome is not None:
-            self._outcomes[id] = outcome
+            self._outcomes[running] = outcome
             self._ended.set()
 
     async def _outcome(self, running: _Running) -> _Outcome | None:
@@ -375,6 +386,9 @@ class _Worker:
                 raise JobExecutionFailed("job expired")
             call = decode_job(job.data, job.id, self._queue.signer)
             task = self._queue.task(call.name)
+            if job.revoked:
+                running.cancelled = "revoked"
+                raise asyncio.CancelledError
             if job.expired:
                 raise JobExecutionFailed("job expired")
             if call.error is not None:
@@ -386,7 +400,8 @@ class _Worker:
             value = await self._call(running, task, call)
         except ArqRetry as retry:
             self._counts["retried"] += 1
-            delay = max(0, retry.defer_score or 0)
+            # A number that Redis cannot store would keep all outcomes from being written.
+            delay = max(0, min(retry.defer_score or 0, round(MAX_SECONDS * 1000)))
             logger.info("%s (%s) is started again in %.2f s", job.id, call.name, delay / 1000)
             cause = retry.__cause__ or retry.__context__
             current = self._current(running, task)
@@ -589,8 +604,9 @@ class _Worker:
         lost = await self._redis.finish(
             [
                 (
-                    self._running[id].job.queue,
-                    id,
+                    running.job.queue,
+                    running.job.id,
+                    running.job.deliveries,
                     one.action,
                     one.data,
                     one.milliseconds,
@@ -598,12 +614,13 @@ class _Worker:
                     one.info,
                     one.changes,
                 )
-                for id, one in batch
+                for running, one in batch
             ]
         )
-        for id, _ in batch:
-            self._outcomes.pop(id, None)
-            self._running.pop(id, None)
+        for running, _ in batch:
+            self._outcomes.pop(running, None)
+            if self._running.get(running.job.id) is running:
+                del self._running[running.job.id]
         for id in lost:
             logger.warning("%s was run by another worker too, whose result counts", id)
 
@@ -644,7 +661,7 @@ class _Worker:
                     time.sleep(min(0.1, interval))
                     for job in jobs:
                         if not self._runner.in_thread(self._queue.plain_id(job.id)):
-                            redis.give_back(job.queue, job.id)
+                            redis.give_back(job)
                             del self._running[job.id]
         redis.close()
 
@@ -660,14 +677,19 @@ class _Worker:
             for index, (task, options) in enumerate(self._queue.schedule):
                 if times[index] == due:
                     await self._queue_scheduled(task, due)
-                    times[index] = arq_format.next_cron(due, **options)
+                    # Times that have passed while the process did not run are left out.
+                    now = datetime.now().astimezone()
+                    times[index] = arq_format.next_cron(max(due, now), **options)
 
     async def _queue_scheduled(self, task: Task[..., Any], due: datetime) -> None:
         id = f"cron:{task.name}:{arq_format.to_unix_ms(due)}"
         try:
-            await self._queue.enqueue(task.name, [], {}, task_id=id, unique=CRON_UNIQUE)
+            call = task.call(self._queue, [], {}, {"task_id": id})
+            await self._queue.apply([replace(call, unique=round(CRON_UNIQUE * 1000))])
         except TasksUnavailableError:
             logger.error("task %s was not queued at %s: Redis cannot be reached", task.name, due)
+        except (TypeError, ValueError) as error:
+            logger.error("task %s was not queued at %s: %s", task.name, due, error)
 
     async def _report(self) -> None:
         """Store that the worker is alive, as arq does."""

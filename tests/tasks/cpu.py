@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -89,6 +91,35 @@ def ignore_signals(file: str) -> None:
             time.sleep(600)
         except BaseException:
             pass
+
+
+@tasks.task(process=True)
+def sleep(file: str) -> str:
+    """Work for a second."""
+    _write(file, str(os.getpid()))
+    time.sleep(1)
+    return "slept"
+
+
+@tasks.task(process=True, timeout=2)
+def leave_processes(file: str, how: str) -> None:
+    """Start processes that ignore signals, and end in one of several ways."""
+    script = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+    other = subprocess.Popen([sys.executable, "-c", script], close_fds=False)
+    if (child := os.fork()) == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+    _write(file, f"{os.getpid()} {other.pid} {child}")
+    if how == "exit":
+        os._exit(7)
+    time.sleep(600)
+
+
+@tasks.task(process=True)
+def fork() -> list[int]:
+    """Return in two processes."""
+    child = os.fork()
+    return [os.getpid(), os.waitpid(child, 0)[1]] if child else []
 
 
 @tasks.task(process=True)

@@ -84,6 +84,15 @@ async def note_body(values: list[int], file: str) -> list[int]:
 
 
 @tasks.task
+async def note(number: int, file: str) -> int:
+    """Write the number to *file*, and return it."""
+    await asyncio.sleep(0.15)
+    with Path(file).open("a") as lines:  # noqa: ASYNC230 - short
+        print(number, file=lines)
+    return number
+
+
+@tasks.task
 async def same(values: list[int]) -> list[int]:
     """Return the values."""
     return values

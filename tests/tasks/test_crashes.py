@@ -81,6 +81,24 @@ async def test_killed_worker(client: Quart, start_worker: StartWorker, tmp_path:
     assert starts(started) == [[first, 1], [second, 2]]
 
 
+async def test_revoked_after_a_crash(
+    client: Quart, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """A job that is revoked after its worker has died does not start again."""
+    started = tmp_path / "started"
+    async with client.app_context():
+        async with in_thread(start_worker(TASKS_LEASE=1)) as worker:
+            job = await shop.wait.delay(600, str(started))
+            await until(lambda: len(starts(started)) == 1)
+            os.kill(worker.pid, signal.SIGKILL)
+            await exit_code(worker)
+        assert await job.revoke()
+        async with in_thread(start_worker("second", TASKS_LEASE=1)):
+            with pytest.raises(TaskFailedError, match="CancelledError: the job was revoked"):
+                await job.wait(timeout=60)
+        assert len(starts(started)) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["wait", "block"])
 async def test_lease(client: Quart, start_worker: StartWorker, tmp_path: Path, name: str) -> None:

@@ -19,7 +19,10 @@ from quartpatterns.compare.processes import in_thread
 from quartpatterns.tasks import (
     NoSuchJobError,
     Retry,
+    TaskFailedError,
     Tasks,
+    chain,
+    chord,
     current_job,
     run_worker,
     task_failed,
@@ -41,6 +44,33 @@ async def worker_of(app: Quart) -> AsyncGenerator[None]:
     finally:
         worker.cancel()
         await asyncio.wait([worker])
+
+
+@pytest.mark.parametrize("one", [False, True])
+async def test_purge_of_a_chain(make_app: MakeApp, one: bool) -> None:
+    """Whoever waits for the end of a chain or a chord learns that a step was deleted."""
+    app, tasks = make_app()
+
+    @tasks.task(name="same")
+    async def same(value: Any) -> Any:
+        return value
+
+    async with app.app_context():
+        ends = [
+            await chain(same.s(1), same.s()).delay(),
+            await chord([same.s(1), same.s(2)], same.s()).delay(),
+        ]
+        ids = [job.id for job in (await tasks.inspect.jobs("queued")).jobs]
+        assert len(ids) == 3
+        if one:
+            for id in ids:
+                await tasks.inspect.forget(id)
+        else:
+            assert await tasks.inspect.purge("queued") == 3
+        async with worker_of(app):
+            for job in ends:
+                with pytest.raises(TaskFailedError, match="CancelledError"):
+                    await job.wait(timeout=30)
 
 
 async def in_state(tasks: Tasks, id: str, state: str) -> Any:

@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 from quart import Quart
 
-from quartpatterns.tasks import TaskFailedError
+from quartpatterns.tasks import Retry, TaskFailedError
 from quartpatterns.tasks.queue import queue_of
 from tests.tasks.conftest import MakeApp
-from tests.tasks.test_inspection import worker_of
+from tests.tasks.test_inspection import in_state, worker_of
 from tests.tasks.test_worker import run_jobs
 
 
@@ -101,6 +101,89 @@ async def test_data_of_before(make_app: MakeApp) -> None:
         await run_jobs(app)
         values = [await job.wait(timeout=60) for job in jobs]
     assert values == [cast("Any", plain)["a"][0], {" d": "no date"}]
+
+
+async def test_rate_of_jobs_that_do_not_run(make_app: MakeApp) -> None:
+    """Jobs that are revoked or purged leave their times to others."""
+    app, tasks = make_app()
+
+    @tasks.task(name="call", rate_limit="1/m")
+    async def call(number: int) -> int:
+        return number
+
+    @tasks.task(name="often", rate_limit="1/s")
+    async def often(number: int) -> int:
+        return number
+
+    async def scheduled(number: int) -> None:
+        async with asyncio.timeout(30):
+            while (await tasks.inspect.stats())[0].scheduled != number:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async with app.app_context(), worker_of(app):
+        first, *rest = [await call.delay(number) for number in range(5)]
+        assert await first.wait(timeout=30) == 0
+        await scheduled(4)
+        due = (await tasks.inspect.job(rest[0].id)).due
+        await rest[0].revoke()
+        await scheduled(3)
+        last = await call.delay(9)
+        await scheduled(4)
+        assert (await tasks.inspect.job(last.id)).due == due is not None
+        for number in range(100):
+            await often.delay(number)
+        await scheduled(4 + 99)
+        assert await tasks.inspect.purge("scheduled") == 103
+        assert await (await often.delay(100)).wait(timeout=30) == 100
+
+
+@pytest.mark.parametrize("rate", ["1e-300/d", "1e-9/d"])
+def test_rate_too_low(make_app: MakeApp, rate: str) -> None:
+    """A time between two starts that Redis cannot store is refused."""
+    _, tasks = make_app()
+    with pytest.raises(ValueError, match="rate_limit must be like"):
+        tasks.task(rate_limit=rate)(test_rate_too_low)
+
+
+async def test_unique_schedule(make_app: MakeApp) -> None:
+    """A task of the schedule with unique is not queued while its last job runs."""
+    app, tasks = make_app()
+    ran, end = [], asyncio.Event()
+
+    @tasks.task(name="slow", unique=True)
+    async def slow() -> None:
+        ran.append(1)
+        await end.wait()
+
+    @tasks.task(name="tick")
+    async def tick() -> None:
+        ran.append(0)
+
+    tasks.cron(slow, second=set(range(60)))
+    tasks.cron(tick, second=set(range(60)))
+    async with app.app_context(), worker_of(app), asyncio.timeout(60):
+        while ran.count(0) < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert ran.count(1) == 1
+        end.set()
+
+
+async def test_long_countdown(make_app: MakeApp) -> None:
+    """A countdown and a time to keep a result that Redis cannot store keep no outcome back."""
+    app, tasks = make_app()
+
+    @tasks.task(name="later")
+    async def later() -> None:
+        raise Retry(countdown=1e17)
+
+    @tasks.task(name="keep", keep_result=1e17)
+    async def keep() -> int:
+        return 1
+
+    async with app.app_context(), worker_of(app):
+        job = await later.delay()
+        assert await (await keep.delay()).wait(timeout=30) == 1
+        await in_state(tasks, job.id, "scheduled")
 
 
 async def test_size(make_app: MakeApp) -> None:

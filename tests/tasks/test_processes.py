@@ -171,6 +171,59 @@ async def test_killed_worker(app: Quart, redis_url: str, queue_name: str, tmp_pa
         await job.revoke()
 
 
+@pytest.mark.usefixtures("worker")
+async def test_signal_of_others(tmp_path: Path) -> None:
+    """A service manager sends SIGTERM to all processes; the worker decides about its jobs."""
+    file = tmp_path / "lines"
+    job = await cpu.sleep.delay(str(file))
+    await until(lambda: file.exists() and bool(file.read_text()))
+    os.kill(int(file.read_text()), signal.SIGTERM)
+    assert await job.wait() == "slept"
+
+
+@pytest.mark.parametrize(
+    ("how", "text"), [("exit", "ended with exit code 7"), ("timeout", "TimeoutError")]
+)
+@pytest.mark.usefixtures("worker")
+async def test_processes_of_tasks(tmp_path: Path, how: str, text: str) -> None:
+    """What a task has started and forked ends with its process, which fails at once."""
+    file = tmp_path / "lines"
+    job = await cpu.leave_processes.delay(str(file), how)
+    with pytest.raises(TaskFailedError, match=text):
+        await job.wait()
+    await until(lambda: not [id for id in file.read_text().split() if runs(int(id))])
+
+
+@pytest.mark.usefixtures("worker")
+async def test_fork() -> None:
+    """A fork that returns from the task ends, and the task has one result."""
+    pid, status = await (await cpu.fork.delay()).wait()
+    assert status == 0
+    assert (await (await cpu.about.delay()).wait())["pid"] == pid
+
+
+def runs(id: int) -> bool:
+    """Return whether a process runs; one that its parent has not waited for does not."""
+    try:
+        return psutil.Process(id).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_killed_worker_leaves_nothing(
+    app: Quart, redis_url: str, queue_name: str, tmp_path: Path
+) -> None:
+    """What a task has started ends with its process when the worker is killed."""
+    start, file = Command(redis_url, queue_name, tmp_path / "app"), tmp_path / "lines"
+    async with app.app_context(), in_thread(start(app=NAME)) as worker:
+        await asyncio.to_thread(ready, worker, 1)
+        job = await cpu.leave_processes.delay(str(file), "sleep")
+        await until(lambda: file.exists() and bool(file.read_text()))
+        os.kill(worker.pid, signal.SIGKILL)
+        await until(lambda: not [id for id in file.read_text().split() if runs(int(id))])
+        await job.revoke()
+
+
 async def test_without_a_name(app: Quart) -> None:
     """``run_worker(app)`` cannot start processes without the name of the application."""
     with pytest.raises(RuntimeError, match=r"pass application='module:app' to run_worker\(\)"):

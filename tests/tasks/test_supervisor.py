@@ -118,6 +118,25 @@ async def test_stop(client: Quart, start: Command, tmp_path: Path) -> None:
             assert await exit_code(command) == 128 + signal.SIGTERM
 
 
+async def test_service_manager(client: Quart, start: Command, tmp_path: Path) -> None:
+    """A signal to all processes, as systemd sends it, lets the workers finish their jobs too."""
+    started = tmp_path / "started"
+    async with (
+        client.app_context(),
+        in_thread(start("--workers", "2", TASKS_SHUTDOWN_TIMEOUT=60)) as command,
+    ):
+        await asyncio.to_thread(ready, command, 2)
+        job = await shop.wait.delay(2, str(started))
+        await until(lambda: len(starts(started)) == 1)
+        workers = psutil.Process(command.pid).children()
+        assert len(workers) == 2
+        for process in (*workers, psutil.Process(command.pid), *workers):
+            process.terminate()
+        assert await exit_code(command) == 0
+        assert (await job.wait(timeout=1))[1] == 1
+        assert (await log_of(command)).count("the application has shut down") == 2
+
+
 async def test_dead_supervisor(client: Quart, start: Command) -> None:
     """The workers do not outlive the process that has started them."""
     async with in_thread(start("--workers", "2")) as command:

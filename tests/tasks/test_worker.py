@@ -552,6 +552,25 @@ async def test_cron(make_app: MakeApp) -> None:
     assert len(seconds) == len(ids)
 
 
+async def test_retry_at_once(make_app: MakeApp) -> None:
+    """A job that starts again while its last try is being written has each try and one end."""
+    app, tasks = make_app()
+    tries: list[tuple[str, int]] = []
+
+    @tasks.task(max_tries=30)
+    async def again() -> int:
+        tries.append((current_job.id, current_job.tries))
+        if current_job.tries < 20:
+            raise Retry(countdown=0)
+        return current_job.tries
+
+    async with app.app_context():
+        jobs = [await again.delay() for _ in range(20)]
+        await run_jobs(app)
+        assert [await job.wait(timeout=60) for job in jobs] == [20] * 20
+        assert sorted(tries) == sorted((job.id, number) for job in jobs for number in range(1, 21))
+
+
 async def test_cancelled_worker(make_app: MakeApp) -> None:
     """A worker in another program stops when it is cancelled; its job is queued again."""
     app, tasks = make_app(TASKS_SHUTDOWN_TIMEOUT=0.1)
