@@ -124,7 +124,6 @@ local function enqueue(queue, id, data, due, keep, unique, linked, follows)
   if unique > 0 and not redis.call('SET', RUN .. 'unique:' .. id, '1', 'NX', 'PX', unique) then
     return 0
   end
-  redis.call('ZREM', ABORTED, id)
   if linked then
     if redis.call('GET', EXPECTED .. id) == 'revoked' then
       data = failed(data, '"CancelledError: the job was revoked"')
@@ -135,6 +134,8 @@ local function enqueue(queue, id, data, due, keep, unique, linked, follows)
   else
     redis.call('SET', JOB .. id, data, 'PX', math.ceil(keep))
   end
+  -- After the data: a Redis that is full refuses the first command that needs memory, and no later.
+  redis.call('ZREM', ABORTED, id)
   put(queue, due, id)
   return 1
 end
