@@ -210,8 +210,7 @@ def step_runner() -> ToAsync:
     app: Any = app_ctx.app
     if hasattr(app, "run_step"):
         return app.run_step  # type: ignore[no-any-return]
-    own: Any = type(app).sync_to_async
-    if own is not vars(Quart)["sync_to_async"]:
+    if app.__class__.sync_to_async is not vars(Quart)["sync_to_async"]:
         return app.sync_to_async  # type: ignore[no-any-return]
     return run_step
 
