@@ -13,7 +13,6 @@ SETTINGS = Declarations(
             60,
             "A client that takes nothing of a stream for this time is cut off. `None` means no"
             " limit.",
-            unit="seconds",
         ),
         "BROADCASTER_REDIS_URL": Setting(
             str | None,
