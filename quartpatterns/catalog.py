@@ -366,6 +366,7 @@ PATTERNS: tuple[Pattern, ...] = (
         ),
         extra="tasks",
         services=("redis",),
+        uses=("streaming",),
     ),
     Pattern(
         "packaging",

@@ -30,7 +30,7 @@ from quart.blueprints import BlueprintSetupState
 from typing_extensions import TypeIs
 
 from quartpatterns._shared.calling import call
-from quartpatterns._shared.shutdown import current_shutdown
+from quartpatterns.streaming import EventStream, ServerSentEvent
 from quartpatterns.tasks.inspection import (
     Inspector,
     JobInfo,
@@ -50,9 +50,6 @@ LIMIT = 50
 COOKIE = "tasks_page_token"
 EVENT_INTERVAL = 1.0
 """Seconds between two looks at Redis for the events of one client."""
-
-HEARTBEAT = 15
-"""Looks without a change after which a comment shows proxies that the connection is alive."""
 
 MESSAGES = {
     "retried": "Queued again.",
@@ -239,10 +236,7 @@ def _add_data(page: Blueprint) -> None:
     async def events() -> Any:
         """Send the numbers and the running jobs, or one job until it ends, when they change."""
         app = cast("Quart", cast("Any", current_app)._get_current_object())
-        feed = _events(Inspector(app), request.args.get("id"))
-        response = Response(feed, mimetype="text/event-stream")
-        response.timeout = None
-        return response
+        return EventStream(_events(Inspector(app), request.args.get("id")))
 
     @page.get("/metrics")
     async def metrics() -> Any:
@@ -250,28 +244,19 @@ def _add_data(page: Blueprint) -> None:
         return body, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
-async def _events(inspector: Inspector, id: str | None) -> AsyncGenerator[bytes]:
-    shutdown, last, silent = current_shutdown(), None, 0
-    yield b"retry: 2000\n\n"
-    while not shutdown.started.is_set():
+async def _events(inspector: Inspector, id: str | None) -> AsyncGenerator[ServerSentEvent]:
+    last, ended = None, False
+    while not ended:
         try:
             name, data, ended = await _status(inspector, id)
         except TasksUnavailableError as error:
-            name, data, ended = "unavailable", {"error": error.description}, False
+            name, data = "unavailable", {"error": error.description}
         text = json.dumps(data, default=_plain_value)
-        silent = 0 if text != last else silent + 1
         if text != last:
-            yield f"event: {name}\ndata: {text}\n\n".encode()
-        elif silent % HEARTBEAT == 0:
-            yield b":\n\n"
+            yield ServerSentEvent(text, event=name)
         last = text
-        if ended:
-            return
-        try:
-            async with asyncio.timeout(EVENT_INTERVAL):
-                await shutdown.started.wait()
-        except TimeoutError:
-            pass
+        if not ended:
+            await asyncio.sleep(EVENT_INTERVAL)
 
 
 async def _status(inspector: Inspector, id: str | None) -> tuple[str, Any, bool]:
