@@ -15,7 +15,7 @@ from quart import Quart, Response
 
 from quartpatterns.mongodb import Document, MongoDB
 from quartpatterns.streaming import csv_response, ndjson_response
-from tests.serving import TIMEOUT, served, unread_response
+from tests.serving import eventually, served, unread_response
 
 pytestmark = [
     pytest.mark.wire,
@@ -40,7 +40,8 @@ async def app(app_class: type[Quart], mongodb_url: str) -> AsyncIterator[Quart]:
 
     @app.get("/movies.csv")
     async def export() -> Response:
-        found = mongo.db["movie"].find({}, sort={"_id": 1})
+        found = mongo.db["movie"].find({}, sort={"_id": 1}, batch_size=1000)
+        app.extensions.setdefault("cursors", []).append(found)
         return csv_response(found, columns={"title": "Title", "year": "Year"})
 
     @app.get("/documents.csv")
@@ -61,18 +62,6 @@ async def app(app_class: type[Quart], mongodb_url: str) -> AsyncIterator[Quart]:
         ]
         await mongo.db["movie"].insert_many(rows)
     yield app
-
-
-async def until_open(app: Quart, number: int) -> None:
-    async with asyncio.timeout(TIMEOUT):
-        while await open_cursors(app) != number:  # noqa: ASYNC110 - a condition of the server
-            await asyncio.sleep(0.05)
-
-
-async def open_cursors(app: Quart) -> int:
-    async with app.app_context():
-        status = await mongo.client.admin.command("serverStatus")
-        return int(status["metrics"]["cursor"]["open"]["total"])
 
 
 async def test_csv(app: Quart) -> None:
@@ -104,10 +93,15 @@ async def test_ndjson(app: Quart) -> None:
 
 
 async def test_reader_that_stops(app: Quart) -> None:
-    """A client that stops reading stops the cursor; one that leaves closes it on the server."""
+    """A client that stops reading stops the cursor; one that leaves closes it."""
+    cursors: list[Any] = app.extensions.setdefault("cursors", [])
     async with served(app, send_buffer=4096) as server:
-        await until_open(app, 0)
         async with unread_response(server.port, "/movies.csv") as reader:
             await reader.read(12)
-            await until_open(app, 1)
-        await until_open(app, 0)
+            before = -1
+            while before != cursors[0].retrieved:
+                before = cursors[0].retrieved
+                await asyncio.sleep(0.5)
+            assert 5_000 < cursors[0].retrieved < LARGE
+            assert not cursors[0]._killed
+        await eventually(lambda: cursors[0]._killed)
