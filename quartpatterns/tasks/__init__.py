@@ -57,6 +57,7 @@ with requires_extra("tasks", "arq", "redis"):
 
 __all__ = [
     "SETTINGS",
+    "CanvasStep",
     "Chain",
     "Group",
     "GroupJob",
@@ -73,7 +74,6 @@ __all__ = [
     "Retry",
     "RunningJob",
     "Signature",
-    "CanvasStep",
     "Task",
     "TaskFailedError",
     "Tasks",
