@@ -40,9 +40,11 @@ with requires_extra("tasks", "arq", "redis"):
         NoSuchJobError,
         QueueStats,
     )
+    from quartpatterns.tasks.job_runs import WorkerLostError
     from quartpatterns.tasks.jobs import Job, Retry, RunningJob, TaskFailedError, current_job
     from quartpatterns.tasks.processes import ProcessLostError
-    from quartpatterns.tasks.queue import Result, TasksUnavailableError
+    from quartpatterns.tasks.queue import Result
+    from quartpatterns.tasks.redis_clients import TasksUnavailableError
     from quartpatterns.tasks.settings import SETTINGS
     from quartpatterns.tasks.signals import (
         task_failed,
@@ -53,7 +55,7 @@ with requires_extra("tasks", "arq", "redis"):
     )
     from quartpatterns.tasks.signing import JobSignatureError
     from quartpatterns.tasks.task import Task
-    from quartpatterns.tasks.worker import WorkerLostError, run_worker
+    from quartpatterns.tasks.worker import run_worker
 
 __all__ = [
     "SETTINGS",

@@ -21,7 +21,8 @@ from quartpatterns.tasks.arq_format import (
     encode,
 )
 from quartpatterns.tasks.execution import Runner, escape_surrogates
-from quartpatterns.tasks.queue import BUILT_IN, Queue, connection_pool, queue_with_tasks
+from quartpatterns.tasks.queue import BUILT_IN, Queue, queue_with_tasks
+from quartpatterns.tasks.redis_clients import connection_pool
 from quartpatterns.tasks.task import Task, not_json_result
 
 __all__ = ["worker_settings"]

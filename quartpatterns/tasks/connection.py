@@ -14,7 +14,7 @@ from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import scripts
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
 from quartpatterns.tasks.changes import Change, arguments
-from quartpatterns.tasks.queue import (
+from quartpatterns.tasks.redis_clients import (
     REDIS_ERRORS,
     TasksUnavailableError,
     connection_pool,
@@ -83,7 +83,7 @@ class WorkerConnection:
     """
 
     def __init__(self, worker: str, settings: Settings, *, burst: bool) -> None:
-        self._worker = worker
+        self.worker = worker
         self._settings = settings
         self._burst = burst
         self._address = display_address(settings.redis_url, default_port=6379)
@@ -135,7 +135,7 @@ class WorkerConnection:
     async def claim(self, queues: Sequence[str], number: int, *, suspect: bool) -> Claim:
         """Claim up to *number* jobs, one of which may be a suspect if *suspect* is true."""
         lease = round(self._settings.lease * 1000)
-        arguments = [self._worker, lease, number, int(suspect)]
+        arguments = [self.worker, lease, number, int(suspect)]
         next_due, jobs = await self._claim(queues, arguments)
         return Claim(
             next_due / 1000 if next_due >= 0 else None,
@@ -153,7 +153,7 @@ class WorkerConnection:
                 data of its result, milliseconds, how it has ended, what to keep of a failure, and
                 the changes that follow.
         """
-        row: list[Any] = [self._worker, self._settings.keep_failed]
+        row: list[Any] = [self.worker, self._settings.keep_failed]
         for *about, changes in outcomes:
             row += [*about, len(changes), *arguments(changes)]
         return [text(id) for id in await self._finish([], row)]
@@ -170,12 +170,12 @@ class WorkerConnection:
             interval: The seconds between two starts of the task.
         """
         keys = [queue, scripts.rate_key(self._settings.queue_name, task)]
-        milliseconds: int = await self._limit(keys, [self._worker, id, interval * 1000])
+        milliseconds: int = await self._limit(keys, [self.worker, id, interval * 1000])
         return milliseconds / 1000
 
     async def hand_over(self, ids: Sequence[str]) -> None:
         """Say that the worker stops while the jobs *ids* still run."""
-        await self._hand_over([], [self._worker, *ids])
+        await self._hand_over([], [self.worker, *ids])
 
     async def pop(self, keys: Sequence[str], seconds: float) -> str | None:
         """Return an item of one of the lists *keys*, or ``None`` after so many seconds."""

@@ -53,7 +53,8 @@ from quartpatterns.tasks.changes import (
 )
 from quartpatterns.tasks.execution import Runner, own_cancellation
 from quartpatterns.tasks.links import Node
-from quartpatterns.tasks.queue import Queue, Result, Revocation, refuse_event_loop
+from quartpatterns.tasks.queue import Queue, Result, Revocation
+from quartpatterns.tasks.redis_clients import refuse_event_loop
 from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.task import not_json_result
 

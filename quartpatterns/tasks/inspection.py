@@ -16,7 +16,8 @@ from quart import Quart, current_app
 
 from quartpatterns.tasks import arq_format
 from quartpatterns.tasks.jobs import Job
-from quartpatterns.tasks.queue import Client, Queue, queue_of, text
+from quartpatterns.tasks.queue import Queue, queue_of
+from quartpatterns.tasks.redis_clients import Client, text
 from quartpatterns.tasks.signing import JobSignatureError, JobSigner
 
 __all__ = ["Inspector", "JobInfo", "JobPage", "JobState", "NoSuchJobError", "QueueStats"]

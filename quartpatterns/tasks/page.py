@@ -38,7 +38,8 @@ from quartpatterns.tasks.inspection import (
     NoSuchJobError,
     QueueStats,
 )
-from quartpatterns.tasks.queue import TasksUnavailableError, queue_of
+from quartpatterns.tasks.queue import queue_of
+from quartpatterns.tasks.redis_clients import TasksUnavailableError
 
 __all__ = ["Access", "tasks_blueprint"]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
-import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -15,16 +13,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 from uuid import uuid4
 
-import redis
 from quart import Quart
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from quartpatterns._shared.loop_bound import LoopBound
-from quartpatterns._shared.unavailable import ServiceUnavailableError
 from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import arq_format, links, scripts
 from quartpatterns.tasks.arq_format import (
@@ -35,55 +26,29 @@ from quartpatterns.tasks.arq_format import (
     encode_result,
     loads,
 )
+from quartpatterns.tasks.call_options import MAX_SECONDS, check_expires, check_id, job_start
 from quartpatterns.tasks.changes import Change, Enqueue, arguments
-from quartpatterns.tasks.settings import Settings, read_settings
+from quartpatterns.tasks.redis_clients import (
+    REDIS_ERRORS,
+    Client,
+    TasksUnavailableError,
+    describe,
+    refuse_event_loop,
+    sync_client,
+    text,
+)
+from quartpatterns.tasks.settings import read_settings
 from quartpatterns.tasks.signing import JobSigner
 
 if TYPE_CHECKING:
     from quartpatterns.tasks.task import Task
 
-__all__ = [
-    "REDIS_ERRORS",
-    "MAX_SECONDS",
-    "Client",
-    "Queue",
-    "Result",
-    "Revocation",
-    "TasksUnavailableError",
-    "connection_pool",
-    "refuse_event_loop",
-    "sync_client",
-    "queue_of",
-    "queue_with_tasks",
-    "text",
-]
+__all__ = ["BUILT_IN", "Queue", "Result", "Revocation", "queue_of", "queue_with_tasks"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 
-REDIS_ERRORS = (RedisError, OSError)
-"""What the client raises when it cannot reach Redis; a ``TimeoutError`` is an ``OSError``."""
-
-MAX_ID_BYTES = 512
-MAX_SECONDS = 10 * 365 * 86400.0
-"""Ten years. Redis cannot store every time that a float can be."""
-
-
 BUILT_IN: dict[str, Task[..., Any]] = {}
 """Tasks that each worker knows; :mod:`quartpatterns.tasks.task` fills it."""
-
-
-class TasksUnavailableError(ServiceUnavailableError):
-    """Redis cannot be reached. Without an error handler, Quart responds with 503.
-
-    The cause is the error of the Redis client. The description, which clients see, does not
-    contain the address of Redis.
-
-    .. versionadded:: 0.1
-    """
-
-    description = (
-        "The task queue can't be reached. Start Redis or Valkey, or set REDIS_URL to one that runs."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,24 +378,7 @@ class Queue:
         """Return the error for one of Redis, which is logged."""
         address = display_address(self.settings.redis_url, default_port=6379)
         logger.warning("Redis at %s: %s", address, str(error) or "no answer in time")
-        return TasksUnavailableError(_description(error))
-
-
-class Client:
-    """A client for Redis with its scripts, on one event loop."""
-
-    def __init__(self, settings: Settings) -> None:
-        # A script that was interrupted can run again: an id is queued only once.
-        self.redis = Redis(connection_pool=connection_pool(settings, retries=1))
-        self.enqueue: Any = self.redis.register_script(scripts.ENQUEUE)
-        self.revoke: Any = self.redis.register_script(scripts.REVOKE)
-        self.jobs: Any = self.redis.register_script(scripts.JOBS)
-        self.stats: Any = self.redis.register_script(scripts.STATS)
-        self.retry: Any = self.redis.register_script(scripts.RETRY)
-        self.purge: Any = self.redis.register_script(scripts.PURGE)
-
-    async def close(self) -> None:
-        await self.redis.aclose(close_connection_pool=True)
+        return TasksUnavailableError(describe(error))
 
 
 def queue_of(app: Quart) -> Queue:
@@ -467,153 +415,9 @@ def queue_with_tasks(app: Quart) -> Queue:
     return queue
 
 
-def connection_pool(
-    settings: Settings, *, max_connections: int = 0, retries: int = 0
-) -> BlockingConnectionPool:
-    """Return connections to Redis; each connects when it is first used.
-
-    They have no ``socket_timeout``: with one redis-py waits in ``asyncio.wait_for``, which swallows
-    cancellations before Python 3.12. The callers use ``asyncio.timeout`` instead.
-
-    Arguments:
-        settings: The settings.
-        max_connections: The maximum number of connections, if the setting is lower.
-        retries: How often a command is sent again if its connection breaks.
-    """
-    return BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped
-        settings.redis_url,
-        max_connections=max(settings.max_connections, max_connections),
-        timeout=settings.redis_timeout,
-        socket_connect_timeout=settings.redis_timeout,
-        encoding_errors="surrogatepass",
-        retry=Retry(NoBackoff(), retries),
-        retry_on_error=[RedisConnectionError] if retries else [],
-    )
-
-
-def sync_client(settings: Settings, timeout: float) -> Any:
-    """Return a synchronous client for Redis; it connects when it is first used.
-
-    Arguments:
-        settings: The settings.
-        timeout: Seconds to wait for an answer.
-    """
-    # Untyped: redis-py's annotations mix synchronous and asynchronous results.
-    client: Any = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-        settings.redis_url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        encoding_errors="surrogatepass",
-    )
-    return client
-
-
-def refuse_event_loop() -> None:
-    """Raise an error if the thread runs an event loop.
-
-    Raises:
-        RuntimeError: It does.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RuntimeError(
-        "a function that ends with _sync would block the event loop: await the one without _sync"
-    )
-
-
-def text(data: bytes) -> str:
-    """Return a string that Redis returned as bytes."""
-    return data.decode(errors="surrogatepass")
-
-
-_DESCRIPTIONS = [
-    (r"OOM |maxmemory", "Redis is full: free memory, or raise its maxmemory."),
-    (
-        r"READONLY|read only replica",
-        "REDIS_URL is a read-only replica: set the URL of the primary.",
-    ),
-    (
-        r"CLUSTERDOWN|Hash slot|CROSSSLOT|^MOVED|same slot|non local key|cluster",
-        "REDIS_URL is a node of a cluster, which is not supported: set the URL of one server.",
-    ),
-    (r"NOPERM|no permissions", "The user in REDIS_URL may not use all commands that it needs."),
-    (
-        r"WRONGPASS|NOAUTH|invalid username-password|[Aa]uthentication",
-        "The name or password in REDIS_URL is wrong or missing.",
-    ),
-]
-
-
-def _description(error: BaseException) -> str | None:
-    """Return what is wrong with a Redis that answers, or ``None`` for the usual description."""
-    for pattern, description in _DESCRIPTIONS:
-        if re.search(pattern, str(error)):
-            return f"The task queue can't be used. {description}"
-    return None
-
-
 def _readable_job(data: bytes | None) -> JobData | None:
     """Return the job in *data*, or ``None`` if there is none that can be read."""
     try:
         return arq_format.decode_job(data) if data else None
     except ValueError:
         return None
-
-
-def check_id(id: object) -> str:
-    """Return *id* if it can be the id of a job.
-
-    Raises:
-        TypeError: It is no string.
-        ValueError: It is empty, too long, or contains a lone surrogate.
-    """
-    if not isinstance(id, str):
-        raise TypeError(f"task_id must be a string, not {type(id).__name__}")
-    try:
-        length = len(id.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError(f"task_id {id!r} contains a lone surrogate, which UTF-8 lacks") from error
-    if not 0 < length <= MAX_ID_BYTES:
-        raise ValueError(f"task_id must have 1 to {MAX_ID_BYTES} bytes in UTF-8, not {length}")
-    return id
-
-
-def job_start(countdown: object, eta: object) -> tuple[float, str]:
-    """Return the milliseconds of the start, and whether they are a time or a delay."""
-    if countdown is not None and eta is not None:
-        raise ValueError("pass countdown or eta, not both")
-    if eta is not None:
-        if not isinstance(eta, datetime):
-            raise TypeError(f"eta must be a datetime, not {type(eta).__name__}")
-        return arq_format.to_unix_ms(eta), "at"
-    return max(
-        0.0, number_of_seconds("countdown", 0 if countdown is None else countdown)
-    ) * 1000, "in"
-
-
-def check_expires(expires: object) -> float:
-    """Return *expires* if it is a number of seconds that is more than 0.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is NaN, too large, or not more than 0.
-    """
-    if (seconds := number_of_seconds("expires", expires)) <= 0:
-        raise ValueError(f"expires must be more than 0 seconds, not {expires!r}")
-    return seconds
-
-
-def number_of_seconds(name: str, value: object) -> float:
-    """Return *value* if it is a number of seconds.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is NaN or too large.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
-    if not math.isfinite(value) or abs(value) > MAX_SECONDS:
-        raise ValueError(f"{name} must be a number of seconds up to ten years, not {value!r}")
-    return float(value)

@@ -18,7 +18,7 @@ from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
 from quartpatterns.tasks.connection import LeaseConnection
-from quartpatterns.tasks.queue import REDIS_ERRORS, TasksUnavailableError, sync_client
+from quartpatterns.tasks.redis_clients import REDIS_ERRORS, TasksUnavailableError, sync_client
 from quartpatterns.tasks.settings import Settings
 
 __all__ = ["Supervisor", "silent_queues", "stop_with_parent"]

@@ -15,11 +15,12 @@ from quart import Quart, current_app, has_app_context
 from quartpatterns._shared.calling import is_async, mark_async
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns.tasks.arq_format import NotJSONError, dumps
+from quartpatterns.tasks.call_options import MAX_SECONDS
 from quartpatterns.tasks.canvas import Signature
 from quartpatterns.tasks.changes import Enqueue
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.links import COLLECT
-from quartpatterns.tasks.queue import BUILT_IN, MAX_SECONDS, Queue, queue_of
+from quartpatterns.tasks.queue import BUILT_IN, Queue, queue_of
 
 __all__ = ["Schedule", "TaskOptions", "Task", "not_json_result"]
 

@@ -13,39 +13,24 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 from quart import Quart
 
 from quartpatterns._shared.cleanup import finish
-from quartpatterns.tasks import arq_format, links, scripts, signals
-from quartpatterns.tasks.arq_format import (
-    ArqRetry,
-    ErrorText,
-    JobData,
-    JobExecutionFailed,
-    NotJSONError,
-    decode_job,
-    encode_result,
-)
-from quartpatterns.tasks.changes import Change
+from quartpatterns.tasks import arq_format, scripts
 from quartpatterns.tasks.connection import Claimed, LeaseConnection, WorkerConnection
-from quartpatterns.tasks.execution import Runner, escape_surrogates, own_cancellation, retries
-from quartpatterns.tasks.jobs import RunningJob
+from quartpatterns.tasks.execution import Runner, escape_surrogates
+from quartpatterns.tasks.job_runs import PUT_BACK, JobOutcome, JobRun, JobRunner
 from quartpatterns.tasks.processes import ProcessPool
-from quartpatterns.tasks.queue import (
-    MAX_SECONDS,
-    REDIS_ERRORS,
-    TasksUnavailableError,
-    queue_with_tasks,
-)
-from quartpatterns.tasks.task import Task, not_json_result
+from quartpatterns.tasks.queue import queue_with_tasks
+from quartpatterns.tasks.redis_clients import REDIS_ERRORS, TasksUnavailableError
+from quartpatterns.tasks.task import Task
 
-__all__ = ["WorkerLostError", "run_supervised_worker", "run_worker", "serve_jobs"]
+__all__ = ["run_supervised_worker", "run_worker", "serve_jobs"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 logger.addFilter(escape_surrogates)
@@ -59,16 +44,6 @@ CANCEL_TIMEOUT = 1.0
 CRON_UNIQUE = 3600.0
 """Seconds in which a time of the schedule is queued only once."""
 BATCH = 100
-TRACEBACK_LENGTH, ERROR_LENGTH = 20_000, 2_000
-"""The characters of a traceback and of an error that are kept."""
-ESCAPE = "backslashreplace"
-
-
-class WorkerLostError(Exception):
-    """The worker died each time that it ran the job; the job is not started again.
-
-    .. versionadded:: 0.1
-    """
 
 
 async def run_worker(
@@ -138,44 +113,6 @@ async def serve_jobs(app: Quart) -> None:
     await _Worker(app, lifespan=False).serve(handle_signals=False)
 
 
-@dataclass(slots=True, eq=False)
-class _Running:
-    """A job that the worker runs, until its outcome is written.
-
-    Arguments:
-        job: The job as it was claimed.
-        started: When it was claimed, in seconds since 1970.
-        task: The asyncio task that runs it.
-        cancelled: Why it was cancelled.
-    """
-
-    job: Claimed
-    started: float
-    task: asyncio.Task[None] | None = None
-    cancelled: Literal["revoked", "stopping", "lost"] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What to write when a job has ended, as the script ``FINISH`` takes it.
-
-    Arguments:
-        action: ``done``, ``retry`` or ``back``.
-        data: The data of the result.
-        milliseconds: How long to keep the result, or to wait for the next try.
-        how: How the job has ended: ``succeeded``, ``failed`` or ``revoked``.
-        info: What is kept of a failure.
-        changes: What follows when the job has ended.
-    """
-
-    action: Literal["done", "retry", "back"]
-    data: bytes = b""
-    milliseconds: int = 0
-    how: str = ""
-    info: bytes = b""
-    changes: Sequence[Change] = ()
-
-
 class _Worker:
     """Claims jobs, runs them, and writes their outcomes, several in one round trip.
 
@@ -212,13 +149,13 @@ class _Worker:
         self._id = id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._redis = WorkerConnection(self._id, settings, burst=burst)
         self._runner = Runner(app, self._queue)
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, JobRun] = {}
         self._active: set[str] = set()
         # A job that is tried again at once may run while its last outcome is being written.
-        self._outcomes: dict[_Running, _Outcome] = {}
+        self._outcomes: dict[JobRun, JobOutcome] = {}
         self._ended = asyncio.Event()
         self._slot_free = asyncio.Event()
-        self._counts = dict.fromkeys(("complete", "failed", "retried"), 0)
+        self._job_runner = JobRunner(app, self._redis, self._runner, processes)
         self._report_text = ""
         self._stopping = False
         self._stop_requested = asyncio.Event()
@@ -359,237 +296,25 @@ class _Worker:
         await self._redis.attempt(self._redis.pop, keys, seconds, wait=seconds)
 
     def _start(self, job: Claimed) -> None:
-        running = self._running[job.id] = _Running(job, time.time())
+        running = self._running[job.id] = JobRun(job, time.time())
         self._active.add(job.id)
         running.task = asyncio.create_task(self._run(running))
 
-    # Running a job
+    # Running jobs, and writing their outcomes
 
-    async def _run(self, running: _Running) -> None:
+    async def _run(self, running: JobRun) -> None:
         """Run a job and note its outcome."""
         id = running.job.id
         try:
-            outcome = await self._outcome(running)
+            outcome = await self._job_runner.outcome(running)
         finally:
             self._active.discard(id)
             self._slot_free.set()
-        if outcome is not None:
+        if outcome is PUT_BACK:
+            self._forget(running)
+        elif outcome is not None:
             self._outcomes[running] = outcome
             self._ended.set()
-
-    async def _outcome(self, running: _Running) -> _Outcome | None:
-        """Run a job and return its outcome, or ``None`` if its thread still runs."""
-        job, task = running.job, None
-        call = JobData("<unknown>", [], {}, round(running.started * 1000))
-        try:
-            if not job.data:
-                raise JobExecutionFailed("job expired")
-            call = decode_job(job.data, job.id, self._queue.signer)
-            task = self._queue.task(call.name)
-            if job.revoked:
-                running.cancelled = "revoked"
-                raise asyncio.CancelledError
-            if job.expired:
-                raise JobExecutionFailed("job expired")
-            if call.error is not None:
-                raise ErrorText(call.error)
-            if task is None:
-                raise JobExecutionFailed(f"function {call.name!r} not found")
-            if job.crashes >= self._settings.max_crashes:
-                raise WorkerLostError(f"{job.crashes} workers died while they ran this job")
-            value = await self._call(running, task, call)
-        except ArqRetry as retry:
-            self._counts["retried"] += 1
-            # A number that Redis cannot store would keep all outcomes from being written.
-            delay = max(0, min(retry.defer_score or 0, round(MAX_SECONDS * 1000)))
-            logger.info("%s (%s) is started again in %.2f s", job.id, call.name, delay / 1000)
-            cause = retry.__cause__ or retry.__context__
-            current = self._current(running, task)
-            text = "" if cause is None else arq_format.error_text(cause)
-            with contextlib.suppress(asyncio.CancelledError):
-                await signals.send(
-                    signals.task_retried,
-                    self._app,
-                    job=current,
-                    task=task,
-                    error=cause,
-                    countdown=delay / 1000,
-                )
-            return _Outcome("retry", text[:ERROR_LENGTH].encode(errors=ESCAPE), delay)
-        except _LimitedError as limited:
-            logger.debug("%s (%s) waits %.2f s for its rate limit", job.id, call.name, limited.wait)
-            if self._running.get(job.id) is running:
-                del self._running[job.id]
-            return None
-        except _StoppedError:
-            logger.info("%s (%s) is queued again", job.id, call.name)
-            return (
-                None if self._runner.in_thread(self._queue.plain_id(job.id)) else _Outcome("back")
-            )
-        except BaseException as error:
-            return await self._done(running, task, call, error)
-        return await self._done(running, task, call, None, value)
-
-    async def _call(self, running: _Running, task: Task[..., Any], call: JobData) -> Any:
-        """Call the function of *task* with its timeout.
-
-        Raises:
-            _StoppedError: The worker stops, or another one runs the job.
-            _LimitedError: The rate limit of the task puts it off.
-            CancelledError: The job was revoked.
-            TimeoutError: The task ran longer than its timeout.
-            BaseException: What the function raised.
-        """
-        id, current = self._queue.plain_id(running.job.id), self._current(running, task)
-        if current.tries > current.max_tries:
-            raise JobExecutionFailed(f"max {current.max_tries} retries exceeded")
-        limit = asyncio.timeout(self._settings.timeout if task.timeout is None else task.timeout)
-        try:
-            if task.interval:
-                await self._respect_rate(running.job, task, task.interval)
-            await signals.send(signals.task_started, self._app, job=current, task=task)
-            if task.process and self._processes:
-                # The time of the task does not start before its process.
-                with retries(current, task.autoretry_for):
-                    async with self._processes.process() as process, limit:
-                        return await process.call(task, current, call.args, call.kwargs)
-            async with limit:
-                return await self._runner.call(task, current, call.args, call.kwargs)
-        except TimeoutError:
-            if limit.expired() and self._runner.in_thread(id):
-                logger.warning("the thread of %s (%s) runs on after its timeout", id, task.name)
-            raise
-        except asyncio.CancelledError as error:
-            if running.cancelled in ("stopping", "lost"):
-                raise _StoppedError from error
-            if running.cancelled == "revoked":
-                raise asyncio.CancelledError from None
-            raise own_cancellation(error) from error.__cause__ or error.__context__
-
-    async def _respect_rate(self, job: Claimed, task: Task[..., Any], interval: float) -> None:
-        """Return if the rate limit of *task* lets *job* start now.
-
-        Raises:
-            _LimitedError: It does not. The job has been put back in the queue.
-        """
-        wait: float | None = None
-        while wait is None:
-            wait = await self._redis.attempt(
-                self._redis.limit, job.queue, task.name, job.id, interval
-            )
-        if wait > 0:
-            raise _LimitedError(wait)
-
-    def _current(self, running: _Running, task: Task[..., Any] | None) -> RunningJob:
-        job, id = running.job, self._queue.plain_id(running.job.id)
-        return self._runner.running_job(task, id, job.tries + 1, job.deliveries)
-
-    async def _done(
-        self,
-        running: _Running,
-        task: Task[..., Any] | None,
-        call: JobData,
-        error: BaseException | None,
-        value: object = None,
-    ) -> _Outcome:
-        """Return the outcome of a job that has ended, and log it."""
-        job, ended = running.job, time.time()
-
-        def encode(error: BaseException | None) -> bytes:
-            return encode_result(
-                call,
-                job.id,
-                job.queue,
-                tries=job.tries + 1,
-                success=error is None,
-                value=value if error is None else error,
-                start=round(running.started * 1000),
-                end=round(ended * 1000),
-            )
-
-        try:
-            data = encode(error)
-            self._queue.check_size(data, f"the arguments and the result of task {call.name}")
-        except NotJSONError as not_json:
-            error = not_json_result(task, not_json)
-            data = encode(error)
-        except ValueError as too_large:
-            error = too_large
-            data = encode(error)
-        seconds = ended - running.started
-        if error is None:
-            logger.info("%s (%s) succeeded in %.3f s", job.id, call.name, seconds)
-        elif type(error) is ErrorText:
-            logger.info("%s (%s) is not run: an earlier job failed: %s", job.id, call.name, error)
-        else:
-            text = "%s (%s) failed after %.3f s: %r"
-            logger.error(text, job.id, call.name, seconds, error, exc_info=error)
-        self._counts["complete" if error is None else "failed"] += 1
-        how = "succeeded" if error is None else "failed"
-        if error is not None and running.cancelled == "revoked":
-            how = "revoked"
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._send_end(how, self._current(running, task), task, value, error)
-        # A job that is not run, because an earlier one failed, is not worth another try.
-        kept = how == "failed" and type(error) is not ErrorText
-        return _Outcome(
-            "done",
-            data,
-            round(self._queue.keep_result(task) * 1000),
-            how,
-            self._failure(running, call, error, ended) if kept and error is not None else b"",
-            self._links(call, error, value),
-        )
-
-    def _links(self, call: JobData, error: BaseException | None, value: object) -> list[Change]:
-        """Return the changes that follow when a job has ended."""
-        if not call.then:
-            return []
-        if error is None:
-            try:
-                return links.after_value(self._queue, call.then, value)
-            except ValueError as wrong:
-                logger.error("what follows %s cannot be queued: %s", call.name, wrong)
-                error = wrong
-        return links.after_error(self._queue, call.then, arq_format.error_text(error))
-
-    async def _send_end(
-        self,
-        how: str,
-        job: RunningJob,
-        task: Task[..., Any] | None,
-        value: object,
-        error: BaseException | None,
-    ) -> None:
-        if how == "succeeded":
-            await signals.send(signals.task_succeeded, self._app, job=job, task=task, value=value)
-        elif how == "failed":
-            await signals.send(signals.task_failed, self._app, job=job, task=task, error=error)
-        else:
-            await signals.send(signals.task_revoked, self._app, job=job, task=task)
-
-    def _failure(
-        self, running: _Running, call: JobData, error: BaseException, ended: float
-    ) -> bytes:
-        """Return what the queue keeps of a failed job, besides its data."""
-        lines = traceback.format_exception(error)
-        text = "".join(lines)
-        if len(text) > TRACEBACK_LENGTH:
-            text = f"... {text[-TRACEBACK_LENGTH:]}"
-        return arq_format.dumps(
-            {
-                "task": call.name,
-                "error": arq_format.error_text(error)[:ERROR_LENGTH],
-                "traceback": text,
-                "tries": running.job.tries + 1,
-                "deliveries": running.job.deliveries,
-                "started": running.started,
-                "ended": ended,
-                "worker": self._id,
-            }
-        )
-
-    # Writing outcomes
 
     async def _write(self) -> None:
         """Write the outcomes of jobs that have ended, many at once."""
@@ -619,10 +344,13 @@ class _Worker:
         )
         for running, _ in batch:
             self._outcomes.pop(running, None)
-            if self._running.get(running.job.id) is running:
-                del self._running[running.job.id]
+            self._forget(running)
         for id in lost:
             logger.warning("%s was run by another worker too, whose result counts", id)
+
+    def _forget(self, running: JobRun) -> None:
+        if self._running.get(running.job.id) is running:
+            del self._running[running.job.id]
 
     # Cancelling
 
@@ -694,7 +422,9 @@ class _Worker:
     async def _report(self) -> None:
         """Store that the worker is alive, as arq does."""
         while True:
-            counts = " ".join(f"j_{name}={count}" for name, count in self._counts.items())
+            counts = " ".join(
+                f"j_{name}={count}" for name, count in self._job_runner.counts.items()
+            )
             text = f"{datetime.now():%b-%d %H:%M:%S} {counts} j_ongoing={len(self._running)}"
             self._report_text = f"{text} worker={self._id}"
             seconds = HEALTH_INTERVAL + 1
@@ -702,15 +432,3 @@ class _Worker:
                 self._redis.report, self._queue_keys, self._report_text, seconds
             )
             await asyncio.sleep(HEALTH_INTERVAL)
-
-
-class _LimitedError(Exception):
-    """The rate limit of its task puts a job off, by ``wait`` seconds."""
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(wait)
-        self.wait = wait
-
-
-class _StoppedError(Exception):
-    """A job was cancelled because the worker stops, or because another worker runs it."""
