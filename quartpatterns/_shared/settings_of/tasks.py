@@ -87,7 +87,8 @@ SETTINGS = Declarations(
         "TASKS_MAX_SIZE": Setting(
             int,
             10 * 1024 * 1024,
-            "Maximum size of the arguments of a job, its result or its progress, as JSON.",
+            "Maximum size of the arguments of a job, of arguments and result together, and of the"
+            " progress, as JSON.",
             unit="bytes",
         ),
         "TASKS_EAGER": Setting(
