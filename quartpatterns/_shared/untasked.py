@@ -19,18 +19,23 @@ class UntaskedCoroutine:
         coroutine: The coroutine; its first step is taken at once.
     """
 
-    __slots__ = ("_awaited", "_coroutine", "_ended")
+    __slots__ = ("_awaited", "_cancelled", "_coroutine", "_ended")
 
     def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._coroutine: Coroutine[Any, Any, None] | None = coroutine
         self._awaited: asyncio.Future[Any] | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._cancelled = False
         self._step()
 
     def _step(self, _: object = None) -> None:
         assert self._coroutine is not None
         try:
-            self._awaited = self._coroutine.send(None)
+            if self._cancelled:
+                self._cancelled = False
+                self._awaited = self._coroutine.throw(asyncio.CancelledError())
+            else:
+                self._awaited = self._coroutine.send(None)
         except (StopIteration, asyncio.CancelledError):
             self._coroutine = self._awaited = None
             if self._ended is not None and not self._ended.done():
@@ -44,7 +49,8 @@ class UntaskedCoroutine:
     async def stop(self) -> None:
         """Cancel what the coroutine awaits, and wait until it has ended."""
         if self._coroutine is not None:
-            if self._awaited is not None:
-                self._awaited.cancel()
+            # What is done can't be cancelled any more: then the next step is.
+            if self._awaited is None or not self._awaited.cancel():
+                self._cancelled = True
             self._ended = asyncio.get_running_loop().create_future()
             await self._ended
