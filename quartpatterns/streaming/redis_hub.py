@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from typing import Any, NamedTuple
@@ -113,9 +113,7 @@ class RedisHub:
         self._requested: set[str] = set()
         self._confirmed: set[str] = set()
         self._unsettled = weakref.WeakSet[Subscription]()
-        # Where a subscription begins that wants only what is new: before its channels were
-        # confirmed, and as long as it has received nothing.
-        self._fresh = weakref.WeakKeyDictionary[Subscription, MessageId]()
+        # Where a subscription without a position begins, as long as it has received nothing.
         self._begins = weakref.WeakKeyDictionary[Subscription, MessageId]()
 
     def _channel(self, topic: str) -> str:
@@ -275,32 +273,28 @@ class RedisHub:
 
     async def _settle(self) -> None:
         """Replay what the subscriptions have missed whose channels are all confirmed."""
-        ready = [one for one in self._unsettled if self._confirmed.issuperset(one.topics)]
-        late = [one for one in ready if self._after(one) is not None]
-        past = await self._read_history(late) if late else None
-        for subscription in ready:
-            self._unsettled.discard(subscription)
-            after = self._after(subscription)
-            if past is not None and after is not None:
+        ready: dict[Subscription, MessageId] = {}
+        for subscription in self._unsettled:
+            # One that has come after _note_beginnings() has no beginning yet: the next round has.
+            after = subscription.position or self._begins.get(subscription)
+            if after is not None and self._confirmed.issuperset(subscription.topics):
+                ready[subscription] = after
+        if ready:
+            past = await self._read_history(ready)
+            for subscription, after in ready.items():
+                self._unsettled.discard(subscription)
                 self._replay(subscription, after, past)
-            else:
-                self._begins[subscription] = self._fresh.pop(subscription, MessageId(0, 0))
-                subscription.replay((), incomplete=False)
         if not self._unsettled:
             self._settled.set()
         if self._lost and self._confirmed:
             log.warning("Redis at %s is back", self._address)
             self._lost = False
 
-    def _after(self, subscription: Subscription) -> MessageId | None:
-        return subscription.position or self._begins.get(subscription)
-
-    async def _read_history(self, subscriptions: Iterable[Subscription]) -> _Past:
+    async def _read_history(self, subscriptions: Mapping[Subscription, MessageId]) -> _Past:
         oldest: dict[str, MessageId] = {}
-        for subscription in subscriptions:
-            if (after := self._after(subscription)) is not None:
-                for topic in subscription.topics:
-                    oldest[topic] = min(after, oldest.get(topic, after))
+        for subscription, after in subscriptions.items():
+            for topic in subscription.topics:
+                oldest[topic] = min(after, oldest.get(topic, after))
         # In one transaction: the messages of several topics must be from the same moment.
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.hmget(self._clock, "ms", "n", "since")

@@ -259,6 +259,28 @@ async def test_redis_is_lost(tmp_path: Path) -> None:
         await publisher.close()
 
 
+async def test_new_subscribers_get_no_history(redis_url: str) -> None:
+    """A subscriber that has received nothing gets only what is new after a lost connection."""
+    name = f"test-{token_hex(6)}"
+    publisher = Broadcaster(redis_url=redis_url, name=name)
+    receiver = Broadcaster(redis_url=redis_url, name=name)
+    await publisher.publish("topic", "old")
+    subscriptions = [receiver.subscribe("topic")]
+    await eventually(lambda: not subscription_is_waiting(receiver))
+    # One comes at each step of those before it.
+    while len(subscriptions) < 100:
+        subscriptions.append(receiver.subscribe("topic"))
+        await asyncio.sleep(0)
+    await eventually(lambda: not subscription_is_waiting(receiver))
+    await kill_connections(redis_url)
+    await eventually(lambda: subscription_is_waiting(receiver))
+    await publisher.publish("topic", "new")
+    async with asyncio.timeout(TIMEOUT):
+        assert {(await anext(one)).data for one in subscriptions} == {"new"}
+    await receiver.close()
+    await publisher.close()
+
+
 def subscription_is_waiting(broadcaster: Broadcaster) -> bool:
     """Whether a subscription waits for the confirmation of its channels."""
     hub = broadcaster._hubs.find()  # pyright: ignore[reportPrivateUsage]
