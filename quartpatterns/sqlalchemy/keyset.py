@@ -437,6 +437,3 @@ def _sort_column(clause: Any, table: Any, dialect: str) -> _SortColumn:
         nullable=not own or clause.nullable,
         own=own,
     )
-
-
-# Cursors as text.
