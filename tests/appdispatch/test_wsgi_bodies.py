@@ -29,13 +29,11 @@ class Old:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.errors: list[BaseException | None] = []
         self.app = Flask("old")
         self.app.add_url_rule("/", view_func=self.index)
         self.app.add_url_rule("/size", view_func=self.size, methods=["POST"])
         self.app.add_url_rule("/large", view_func=self.large)
         self.app.add_url_rule("/endless", view_func=self.endless)
-        self.app.teardown_request(self.errors.append)
 
     def index(self) -> str:
         return "answered"
@@ -231,7 +229,13 @@ def test_invalid(name: str, value: Any) -> None:
         WSGIMiddleware(Flask("old"), **{name: value})
 
 
-def test_no_limits(old: Old) -> None:
+async def test_no_limits(old: Old) -> None:
     """``None`` turns a limit off."""
     app = WSGIMiddleware(old.app, max_body_size=None, body_timeout=None, send_timeout=None)
-    assert app.send_timeout is None
+    async with served(app) as port, httpx.AsyncClient(timeout=TIMEOUT) as client:
+        response = await client.post(f"http://127.0.0.1:{port}/size", content=bytes(MIB))
+        assert response.text == str(MIB)
+    async with served(app) as port, connected(port) as (reader, writer), asyncio.timeout(TIMEOUT):
+        # With the default limit, the answer would be 413.
+        writer.write(head("/size", "Expect: 100-continue", f"Content-Length: {2**30 + 1}"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
