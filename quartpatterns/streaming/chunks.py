@@ -187,12 +187,12 @@ class _Buffer:
 
     def _join(self) -> bool:
         with self.joining:
-            data = b"".join(self.pending)
+            if not (data := b"".join(self.pending)):
+                return False
+            self.received += len(data)
+            self.joined.append(data)
+            # Cleared last: the consumer, who looks without the lock, finds the data in one of both.
             self.pending.clear()
-        if not data:
-            return False
-        self.received += len(data)
-        self.joined.append(data)
         self.notify()
         return True
 
@@ -217,7 +217,7 @@ class _Buffer:
                 if not self.pending:
                     await self.changed.wait()
                     self.since = monotonic()
-        return bool(self.joined or self.pending)
+        return bool(self.pending or self.joined)
 
     def take(self) -> bytes:
         """Remove and return the oldest chunks that were joined, or else all that are pending."""
