@@ -12,7 +12,7 @@ from quart import Quart, json
 from quartpatterns._shared.declarations import Seconds
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.loop_bound import LoopBound
-from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
+from quartpatterns._shared.settings import SettingsReader, refuse_unknown
 from quartpatterns._shared.settings_of.streaming import SETTINGS
 from quartpatterns.streaming.local_hub import LocalHub
 from quartpatterns.streaming.subscribers import History, Hub
@@ -126,7 +126,6 @@ class Broadcaster:
         """
         config = cast("dict[str, Any]", app.config)
         refuse_unknown(config, SETTINGS.prefixes, SETTINGS)
-        apply_defaults(app, SETTINGS.defaults)
         if self._redis_url is None:
             settings = SettingsReader(config, SETTINGS.defaults)
             self._redis_url = settings.optional(settings.url, "BROADCASTER_REDIS_URL", _SCHEMES)

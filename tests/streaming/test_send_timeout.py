@@ -12,7 +12,12 @@ import pytest
 from quart import Quart, g, make_response
 
 from quartpatterns._shared.settings import SettingError
-from quartpatterns.streaming import coalesce, stream_template_string, stream_with_context
+from quartpatterns.streaming import (
+    Broadcaster,
+    coalesce,
+    stream_template_string,
+    stream_with_context,
+)
 from quartpatterns.subclassing import FaithfulQuart
 from tests.serving import TIMEOUT, eventually, served, unread_response
 from tests.streaming.log import Log
@@ -193,6 +198,31 @@ async def test_any_stream_of_faithful_quart() -> None:
         for kind in ("async", "sync", "unlimited"):
             async with unread_response(server.port, f"/{kind}"):
                 await eventually(lambda: kind in closed)  # noqa: B023
+
+
+@pytest.mark.checks("ST-5")
+async def test_response_timeout(caplog: pytest.LogCaptureFixture) -> None:
+    """Without the setting, ``RESPONSE_TIMEOUT`` is the limit, also beside a broadcaster."""
+    app = FaithfulQuart(__name__)
+    app.config["RESPONSE_TIMEOUT"] = LIMIT
+    Broadcaster(app)
+    closed = asyncio.Event()
+
+    @app.get("/")
+    async def view() -> Any:
+        async def steps() -> AsyncGenerator[bytes, None]:
+            try:
+                while True:
+                    yield bytes(CHUNK)
+            finally:
+                closed.set()
+
+        return steps()
+
+    async with served(app) as server, unread_response(server.port, "/"):
+        async with asyncio.timeout(TIMEOUT / 2):
+            await closed.wait()
+    assert "took nothing for 0.3 s" in caplog.text
 
 
 @pytest.mark.parametrize("value", [0, -1, "60", True, float("nan")])
