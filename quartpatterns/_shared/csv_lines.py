@@ -68,13 +68,13 @@ class CSVLines:
     def __init__(self, format: CSVFormat) -> None:
         self._format = format
         self._encode = codecs.getincrementalencoder(format.encoding)().encode
-        # With the other characters in quotes, a program that splits lines at a semicolon, as some
-        # do, finds no formula behind one.
         # writerow() returns what write() returns: here the line.
         writer: Any = csv.writer(
             cast("Any", _Lines),
             delimiter=format.delimiter,
             lineterminator=format.line_end,
+            # With all texts in quotes, a program that splits lines at a semicolon, as some do,
+            # finds no formula behind one.
             quoting=csv.QUOTE_NONNUMERIC if format.escape_formulas else csv.QUOTE_MINIMAL,
         )
         self._line: Callable[[Iterable[Any]], str] = writer.writerow
