@@ -174,9 +174,11 @@ class _RequestStream:
                 response.response = response.iterable_body_class([])
             return response
         own: Seconds = getattr(response, "send_timeout", ...)
-        seconds = configured_send_timeout(self.app.config, self.send_timeout if own is ... else own)
+        own = self.send_timeout if own is ... else own
+        seconds = configured_send_timeout(self.app.config, own)
         if getattr(self.app.asgi_http_class, "handles_streams", False):
-            response.send_timeout = seconds  # type: ignore[attr-defined]
+            if own is not ...:  # Without one, the connection has the limit of all streams.
+                response.send_timeout = seconds  # type: ignore[attr-defined]
             return response
         take_first_chunk_early(self.app, self.request, self.context)
         if seconds is not None and not isinstance(response.response, _LimitedBody):

@@ -201,7 +201,8 @@ async def test_any_stream_of_faithful_quart() -> None:
 
 
 @pytest.mark.checks("ST-5")
-async def test_response_timeout(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_response_timeout(caplog: pytest.LogCaptureFixture, wrapped: bool) -> None:
     """Without the setting, ``RESPONSE_TIMEOUT`` is the limit, also beside a broadcaster."""
     app = FaithfulQuart(__name__)
     app.config["RESPONSE_TIMEOUT"] = LIMIT
@@ -217,7 +218,7 @@ async def test_response_timeout(caplog: pytest.LogCaptureFixture) -> None:
             finally:
                 closed.set()
 
-        return steps()
+        return stream_with_context(steps()) if wrapped else steps()
 
     async with served(app) as server, unread_response(server.port, "/"):
         async with asyncio.timeout(TIMEOUT / 2):
