@@ -167,7 +167,9 @@ class _RequestStream:
             return response
         if not isinstance(response.response, response.iterable_body_class):
             return response
-        if response.timeout is Ellipsis:
+        # There a limit is for each message, and not for the whole stream.
+        handles_streams = getattr(self.app.asgi_http_class, "handles_streams", False)
+        if response.timeout is Ellipsis and not handles_streams:
             response.timeout = None
         if self.request.method == "HEAD":
             async with response.response:  # Leaving it closes the generator.
@@ -176,7 +178,7 @@ class _RequestStream:
         own: Seconds = getattr(response, "send_timeout", ...)
         own = self.send_timeout if own is ... else own
         seconds = configured_send_timeout(self.app.config, own)
-        if getattr(self.app.asgi_http_class, "handles_streams", False):
+        if handles_streams:
             if own is not ...:  # Without one, the connection has the limit of all streams.
                 response.send_timeout = seconds  # type: ignore[attr-defined]
             return response
