@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from quart import Quart
@@ -75,20 +75,6 @@ class Result:
     progress: Any = None
 
 
-class CallOptions(TypedDict, total=False):
-    """The options of :meth:`Queue.call`."""
-
-    task_id: str | None
-    countdown: float | None
-    eta: datetime | None
-    expires: float | None
-    queue: str | None
-    unique: float
-    then: Sequence[dict[str, Any]]
-    join: tuple[str, int] | None
-    once: tuple[str, float] | None
-
-
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """What the revocation of a job has done.
@@ -135,18 +121,6 @@ class Queue:
     def names(self) -> Sequence[str]:
         """The names of the queues in Redis, the most important first."""
         return self.settings.queue_keys()
-
-    async def enqueue(
-        self,
-        name: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        **options: Unpack[CallOptions],
-    ) -> str:
-        """Queue a call of the task *name*, and return the id of the job; see :meth:`call`."""
-        call = self.call(name, args, kwargs, **options)
-        await self.apply([call])
-        return call.id
 
     def call(
         self,
