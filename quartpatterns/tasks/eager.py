@@ -159,7 +159,6 @@ class EagerQueue(Queue):
         # The queue in Redis would open connections.
         self.settings = replace(read_settings(app), eager=True)
         self.signer = None
-        self.signer = None
         self.tasks = tasks
         self.schedule = schedule
         self.jobs: list[EagerJob] = []

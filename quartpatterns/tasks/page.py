@@ -351,15 +351,13 @@ def _labels() -> dict[str, str]:
 
 
 def _helpers() -> dict[str, Any]:
-    """Return what the templates call."""
-    csrf = current_app.jinja_env.globals.get("csrf_token")
+    """Return what each page needs: tokens for forms, functions, and names of queues."""
     return {
         "token": _token(),
-        "csrf_token_of_app": csrf if "csrf" in current_app.extensions or csrf else None,
+        "csrf_token_of_app": current_app.jinja_env.globals.get("csrf_token"),
         "fraction": _fraction,
         "short": _short,
         "labels": _labels(),
-        "endpoint": f"{request.blueprint}",
     }
 
 
