@@ -133,7 +133,6 @@ class Queue:
         eta: datetime | None = None,
         expires: float | None = None,
         queue: str | None = None,
-        unique: float = 0,
         then: Sequence[dict[str, Any]] = (),
         join: tuple[str, int] | None = None,
         once: tuple[str, float] | None = None,
@@ -150,7 +149,6 @@ class Queue:
             expires: Seconds from now that the job may wait. By default it may wait for those of the
                 setting, from its start.
             queue: The name of a queue; by default that of the task.
-            unique: Seconds in which no other job may use the id, even if this one has ended.
             then: What follows when the job has ended.
             join: The id of the join of which the job gets the values, and their number.
             once: A key. While a job that was queued with it waits or runs, no second one is
@@ -181,7 +179,6 @@ class Queue:
             kind=kind,
             wait=round(wait * 1000),
             expires=expires,
-            unique=round(unique * 1000),
             linked=bool(then),
             once=once,
         )
