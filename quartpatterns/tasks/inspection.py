@@ -6,6 +6,7 @@ Each call to Redis reads at most :data:`PAGE` jobs, so a long queue blocks neith
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,16 @@ from quartpatterns.tasks.queue import Queue, queue_of
 from quartpatterns.tasks.redis_clients import Client, text
 from quartpatterns.tasks.signing import JobSignatureError, JobSigner
 
-__all__ = ["Inspector", "JobInfo", "JobPage", "JobState", "NoSuchJobError", "QueueStats"]
+__all__ = [
+    "Inspector",
+    "JobInfo",
+    "JobPage",
+    "JobState",
+    "NoSuchJobError",
+    "QueueStats",
+    "job_data",
+    "json_default",
+]
 
 JobState = Literal["queued", "scheduled", "running", "failed", "done", "revoked"]
 """The state of a job. One that waits for its time or its next try is ``scheduled``."""
@@ -335,6 +345,20 @@ class Inspector:
             deleted += answer[1] + await _end_linked(queue, answer[2])
         if not deleted:
             raise NoSuchJobError(f"no job {id!r} waits or has ended")
+
+
+def job_data(job: JobInfo) -> dict[str, Any]:
+    """Return what is known about *job*, for JSON; see :func:`json_default`."""
+    return dataclasses.asdict(job) | {"seconds": job.seconds}
+
+
+def json_default(value: object) -> object:
+    """Return a value that JSON does not have, for a reader: the argument of ``json.dumps``."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return sorted(cast("set[Any]", value), key=repr)
+    return str(value)
 
 
 async def _end_linked(queue: Queue, ids: Sequence[bytes]) -> int:
