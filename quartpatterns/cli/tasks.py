@@ -27,7 +27,7 @@ from quartpatterns.tasks import (
     QueueStats,
     TasksUnavailableError,
 )
-from quartpatterns.tasks.inspection import job_data, json_default
+from quartpatterns.tasks.inspection import job_data, plain
 from quartpatterns.tasks.settings import Settings
 
 __all__ = ["command"]
@@ -369,7 +369,7 @@ def _print_number(what: str, number: int, as_json: bool) -> None:
 
 
 def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, default=json_default))
+    click.echo(json.dumps(plain(value), indent=2))
 
 
 def _print(table: Table) -> None:

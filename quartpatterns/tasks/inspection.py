@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ __all__ = [
     "NoSuchJobError",
     "QueueStats",
     "job_data",
-    "json_default",
+    "plain",
 ]
 
 JobState = Literal["queued", "scheduled", "running", "failed", "done", "revoked"]
@@ -348,17 +349,31 @@ class Inspector:
 
 
 def job_data(job: JobInfo) -> dict[str, Any]:
-    """Return what is known about *job*, for JSON; see :func:`json_default`."""
+    """Return what is known about *job*, for :func:`plain`."""
     return dataclasses.asdict(job) | {"seconds": job.seconds}
 
 
-def json_default(value: object) -> object:
-    """Return a value that JSON does not have, for a reader: the argument of ``json.dumps``."""
-    if isinstance(value, datetime):
-        return value.isoformat()
+def plain(value: object) -> Any:
+    """Return *value* for ``json.dumps`` and a reader: what JSON lacks becomes a list or text."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        mapping: dict[Any, Any] = cast("Any", value)
+        return {
+            key if isinstance(key, str) else _text(key): plain(item)
+            for key, item in mapping.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in cast("Sequence[Any]", value)]
     if isinstance(value, (set, frozenset)):
-        return sorted(cast("set[Any]", value), key=repr)
-    return str(value)
+        return [plain(item) for item in sorted(cast("set[Any]", value), key=repr)]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def _end_linked(queue: Queue, ids: Sequence[bytes]) -> int:

@@ -37,7 +37,7 @@ from quartpatterns.tasks.inspection import (
     NoSuchJobError,
     QueueStats,
     job_data,
-    json_default,
+    plain,
 )
 from quartpatterns.tasks.queue import queue_of
 from quartpatterns.tasks.redis_clients import TasksUnavailableError
@@ -253,7 +253,7 @@ async def _events(inspector: Inspector, id: str | None) -> AsyncGenerator[Server
             name, data, ended = await _status(inspector, id)
         except TasksUnavailableError as error:
             name, data = "unavailable", {"error": error.description}
-        text = json.dumps(data, default=json_default)
+        text = json.dumps(plain(data))
         if text != last:
             yield ServerSentEvent(text, event=name)
         last = text
@@ -396,4 +396,4 @@ def _short(text: object, length: int = 120) -> str:
 
 def _json(value: object) -> Response:
     # The application's own JSON provider may not know all types that a job can have.
-    return Response(json.dumps(value, default=json_default), mimetype="application/json")
+    return Response(json.dumps(plain(value)), mimetype="application/json")
