@@ -164,6 +164,7 @@ async def test_values_that_json_lacks(make_app: MakeApp) -> None:
 
     @tasks.task(name="count")
     async def count(value: Any) -> Any:
+        await current_job.update_progress({"a": 1, 2: 3})
         return value
 
     expected = {"2026-01-31": "nan", "(1, 'a')": ["1.50"], "2": [[1]]}
@@ -176,6 +177,8 @@ async def test_values_that_json_lacks(make_app: MakeApp) -> None:
         assert listed["args"] == [expected]
         response = await client.get(f"/tasks/job.json?id={job.id}")
         assert (await response.get_json())["value"] == expected
+        html = await (await client.get(f"/tasks/job?id={job.id}")).get_data(as_text=True)
+        assert "{&#39;a&#39;: 1, 2: 3}" in html
         text = await (await client.get(f"/tasks/events?id={job.id}")).get_data(as_text=True)
         [data] = re.findall("^data: (.*)$", text, re.MULTILINE)
         assert json.loads(data)["value"] == expected
