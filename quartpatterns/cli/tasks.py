@@ -37,7 +37,12 @@ STATES = get_args(JobState)
 TABLE_WIDTH = 120
 """Columns of a terminal from which a list is a table; below, each job has lines of its own."""
 
-EPILOG = """
+EXIT_CODES = """
+\b
+Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
+"""
+
+EPILOG = f"""
 \b
   quartpatterns tasks stats shop:app                    how many jobs wait, run and have failed
   quartpatterns tasks list shop:app --state failed      the newest failed jobs
@@ -51,15 +56,7 @@ EPILOG = """
 A job is `queued` until a worker takes it, `scheduled` if it waits for its time or for its next try,
 then `running`, and at last `done`, `failed` or `revoked`. Failed jobs are kept until they are
 retried or purged, at most TASKS_KEEP_FAILED; the others as long as their results.
-
-\b
-Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
-"""
-
-EXIT_CODES = """
-\b
-Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
-"""
+{EXIT_CODES}"""
 
 
 def _examples(*lines: str) -> str:
