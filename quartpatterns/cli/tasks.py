@@ -27,6 +27,7 @@ from quartpatterns.tasks import (
     QueueStats,
     TasksUnavailableError,
 )
+from quartpatterns.tasks.inspection import job_data, plain
 from quartpatterns.tasks.settings import Settings
 
 __all__ = ["command"]
@@ -36,7 +37,12 @@ STATES = get_args(JobState)
 TABLE_WIDTH = 120
 """Columns of a terminal from which a list is a table; below, each job has lines of its own."""
 
-EPILOG = """
+EXIT_CODES = """
+\b
+Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
+"""
+
+EPILOG = f"""
 \b
   quartpatterns tasks stats shop:app                    how many jobs wait, run and have failed
   quartpatterns tasks list shop:app --state failed      the newest failed jobs
@@ -50,15 +56,7 @@ EPILOG = """
 A job is `queued` until a worker takes it, `scheduled` if it waits for its time or for its next try,
 then `running`, and at last `done`, `failed` or `revoked`. Failed jobs are kept until they are
 retried or purged, at most TASKS_KEEP_FAILED; the others as long as their results.
-
-\b
-Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
-"""
-
-EXIT_CODES = """
-\b
-Exit code: 0, 1 if Redis cannot be reached or a job cannot be found or changed, 2 for a usage error.
-"""
+{EXIT_CODES}"""
 
 
 def _examples(*lines: str) -> str:
@@ -112,7 +110,7 @@ def list_jobs(
 
     async def read(inspector: Inspector) -> tuple[list[JobInfo], bool, dict[str, str]]:
         settings: Settings = current_app.extensions["tasks"].settings
-        labels = dict(zip(settings.queue_keys(), settings.queues, strict=True))
+        labels = settings.queue_labels()
         jobs: list[JobInfo] = []
         more = False
         for one, key in product(states, [queue] if queue else labels):
@@ -123,7 +121,7 @@ def list_jobs(
 
     jobs, more, labels = _run(name, read)
     if as_json:
-        _print_json([_as_json(job) for job in jobs])
+        _print_json([job_data(job) for job in jobs])
     elif jobs:
         _print_jobs(jobs, labels)
     else:
@@ -144,10 +142,10 @@ def show(name: str, id: str, as_json: bool) -> None:
     """Show one job with its arguments, progress, result, error and traceback."""
     job = _run(name, lambda inspector: inspector.job(id))
     if as_json:
-        _print_json(_as_json(job))
+        _print_json(job_data(job))
         return
     table = Table(box=None, show_header=False)
-    for key, value in _as_json(job).items():
+    for key, value in job_data(job).items():
         if value not in (None, "") and key != "traceback":
             table.add_row(Text(key, style="bold"), Text(str(value)))
     _print(table)
@@ -360,10 +358,6 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _as_json(job: JobInfo) -> dict[str, Any]:
-    return dataclasses.asdict(job) | {"seconds": job.seconds}
-
-
 def _print_number(what: str, number: int, as_json: bool) -> None:
     if as_json:
         _print_json({what.replace(" ", "_"): number})
@@ -372,14 +366,7 @@ def _print_number(what: str, number: int, as_json: bool) -> None:
 
 
 def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, default=_plain))
-
-
-def _plain(value: object) -> object:
-    """Return a value that JSON does not have, for a reader of the output."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return sorted(value, key=repr) if isinstance(value, (set, frozenset)) else str(value)
+    click.echo(json.dumps(plain(value), indent=2))
 
 
 def _print(table: Table) -> None:

@@ -102,6 +102,8 @@ def command(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(message)s",
     )
+    if check and (workers > 1 or reload or burst):
+        raise UsageProblem("--check starts no worker: leave out --workers, --reload and --burst")
     app = load_with_tasks(name)
     if process is not None:
         serve_process(app, process)

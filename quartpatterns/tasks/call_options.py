@@ -1,17 +1,47 @@
-"""The checks of the options of a call: its id, its time and how long it may wait."""
+"""The options of a call, and their checks: its id, its time and how long it may wait."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TypedDict
 
 from quartpatterns.tasks import arq_format
 
-__all__ = ["MAX_SECONDS", "check_expires", "check_id", "job_start"]
+__all__ = [
+    "MAX_SECONDS",
+    "Schedule",
+    "check_expires",
+    "check_id",
+    "check_option_names",
+    "job_start",
+]
 
 MAX_ID_BYTES = 512
 MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years. Redis cannot store every time that a float can be."""
+
+
+class Schedule(TypedDict, total=False):
+    """The options of a call; :meth:`Task.apply_async` explains them."""
+
+    task_id: str | None
+    countdown: float | None
+    eta: datetime | None
+    expires: float | None
+    queue: str | None
+
+
+def check_option_names(options: Mapping[str, object]) -> None:
+    """Raise an error if a call does not have one of *options*.
+
+    Raises:
+        TypeError: It does not.
+    """
+    if unknown := options.keys() - Schedule.__annotations__:
+        names = ", ".join(Schedule.__annotations__)
+        raise TypeError(f"unknown options: {', '.join(sorted(unknown))}; they are {names}")
 
 
 def check_id(id: object) -> str:

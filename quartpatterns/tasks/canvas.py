@@ -12,13 +12,14 @@ from uuid import uuid4
 from quart import current_app
 
 from quartpatterns.tasks import links
+from quartpatterns.tasks.call_options import Schedule, check_option_names
 from quartpatterns.tasks.changes import Change
 from quartpatterns.tasks.jobs import FIRST_WAIT, LONGEST_WAIT, Job, TaskFailedError
 from quartpatterns.tasks.links import Node
 from quartpatterns.tasks.queue import Queue, Result, queue_of
 
 if TYPE_CHECKING:
-    from quartpatterns.tasks.task import Schedule, Task
+    from quartpatterns.tasks.task import Task
 
 __all__ = ["Chain", "Group", "GroupJob", "Signature", "CanvasStep", "chain", "chord", "group"]
 
@@ -125,6 +126,7 @@ class Signature(CanvasStep[T_co]):
                 f"the task {self.task.name} has unique, so it can be neither a step of a chain nor"
                 " a part of a chord: remove unique, or queue it alone"
             )
+        check_option_names(self.options)
         value = [None] if has_value and not self.immutable else []
         self.task.check_arguments([*value, *self.args], self.kwargs)
         options: dict[str, Any] = {

@@ -207,8 +207,8 @@ class WorkerConnection:
 class LeaseConnection:
     """The commands that the thread for the leases of a worker sends to Redis.
 
-    Its methods raise an error of :data:`~quartpatterns.tasks.queue.REDIS_ERRORS` if Redis cannot
-    be reached.
+    Its methods raise an error of :data:`~quartpatterns.tasks.redis_clients.REDIS_ERRORS` if Redis
+    cannot be reached.
 
     Arguments:
         worker: The id of the worker.

@@ -37,7 +37,6 @@ from quartpatterns.tasks.arq_format import (
     JobExecutionFailed,
     decode,
     decode_job,
-    dumps,
     encode,
     error_text,
     loads,
@@ -158,7 +157,6 @@ class EagerQueue(Queue):
     ) -> None:
         # The queue in Redis would open connections.
         self.settings = replace(read_settings(app), eager=True)
-        self.signer = None
         self.signer = None
         self.tasks = tasks
         self.schedule = schedule
@@ -372,9 +370,9 @@ class EagerQueue(Queue):
 
     async def update_progress(self, id: str, value: object) -> None:
         """Store *value* as the progress of the job *id*."""
+        _, data = self._progress(id, value)
         if (job := self._find(id)) is not None:
-            progress = loads(dumps(value))
-            job.result = replace(job.result, progress=progress)
+            job.result = replace(job.result, progress=loads(data))
 
     def _find(self, id: str) -> EagerJob | None:
         return next((job for job in reversed(self.jobs) if job.id == id and job.stored), None)

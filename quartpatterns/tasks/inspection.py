@@ -6,6 +6,8 @@ Each call to Redis reads at most :data:`PAGE` jobs, so a long queue blocks neith
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,16 @@ from quartpatterns.tasks.queue import Queue, queue_of
 from quartpatterns.tasks.redis_clients import Client, text
 from quartpatterns.tasks.signing import JobSignatureError, JobSigner
 
-__all__ = ["Inspector", "JobInfo", "JobPage", "JobState", "NoSuchJobError", "QueueStats"]
+__all__ = [
+    "Inspector",
+    "JobInfo",
+    "JobPage",
+    "JobState",
+    "NoSuchJobError",
+    "QueueStats",
+    "job_data",
+    "plain",
+]
 
 JobState = Literal["queued", "scheduled", "running", "failed", "done", "revoked"]
 """The state of a job. One that waits for its time or its next try is ``scheduled``."""
@@ -335,6 +346,34 @@ class Inspector:
             deleted += answer[1] + await _end_linked(queue, answer[2])
         if not deleted:
             raise NoSuchJobError(f"no job {id!r} waits or has ended")
+
+
+def job_data(job: JobInfo) -> dict[str, Any]:
+    """Return what is known about *job*, for :func:`plain`."""
+    return dataclasses.asdict(job) | {"seconds": job.seconds}
+
+
+def plain(value: object) -> Any:
+    """Return *value* for ``json.dumps`` and a reader: what JSON lacks becomes a list or text."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        mapping: dict[Any, Any] = cast("Any", value)
+        return {
+            key if isinstance(key, str) else _text(key): plain(item)
+            for key, item in mapping.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in cast("Sequence[Any]", value)]
+    if isinstance(value, (set, frozenset)):
+        return [plain(item) for item in sorted(cast("set[Any]", value), key=repr)]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def _end_linked(queue: Queue, ids: Sequence[bytes]) -> int:

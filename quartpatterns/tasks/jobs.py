@@ -131,7 +131,7 @@ class RunningJob:
         Raises:
             TasksUnavailableError: Redis cannot be reached.
             TypeError: *value* has a type that cannot be converted to JSON.
-            ValueError: *value* contains NaN or infinity.
+            ValueError: *value* is larger than ``TASKS_MAX_SIZE``.
         """
         await queue_of(current_app).update_progress(self.id, value)
 
@@ -142,7 +142,7 @@ class RunningJob:
             RuntimeError: The thread runs an event loop, which this would block.
             TasksUnavailableError: Redis cannot be reached.
             TypeError: *value* has a type that cannot be converted to JSON.
-            ValueError: *value* contains NaN or infinity.
+            ValueError: *value* is larger than ``TASKS_MAX_SIZE``.
         """
         queue_of(current_app).update_progress_sync(self.id, value)
 

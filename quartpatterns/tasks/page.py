@@ -8,7 +8,6 @@ import hmac
 import json
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any, cast, get_args
 from urllib.parse import urlsplit
 
@@ -37,6 +36,8 @@ from quartpatterns.tasks.inspection import (
     JobState,
     NoSuchJobError,
     QueueStats,
+    job_data,
+    plain,
 )
 from quartpatterns.tasks.queue import queue_of
 from quartpatterns.tasks.redis_clients import TasksUnavailableError
@@ -223,13 +224,13 @@ def _add_data(page: Blueprint) -> None:
             )
         except ValueError as error:
             abort(400, str(error))
-        jobs = [_plain(job) for job in found.jobs]
+        jobs = [job_data(job) for job in found.jobs]
         return _json({"jobs": jobs, "next_offset": found.next_offset})
 
     @page.get("/job.json")
     async def job_json() -> Any:
         try:
-            return _json(_plain(await inspector.job(request.args.get("id", ""))))
+            return _json(job_data(await inspector.job(request.args.get("id", ""))))
         except NoSuchJobError:
             abort(404)
 
@@ -252,7 +253,7 @@ async def _events(inspector: Inspector, id: str | None) -> AsyncGenerator[Server
             name, data, ended = await _status(inspector, id)
         except TasksUnavailableError as error:
             name, data = "unavailable", {"error": error.description}
-        text = json.dumps(data, default=_plain_value)
+        text = json.dumps(plain(data))
         if text != last:
             yield ServerSentEvent(text, event=name)
         last = text
@@ -345,21 +346,17 @@ def _token() -> str:
 
 
 def _labels() -> dict[str, str]:
-    """Return the names of the queues that the application has given them, by those in Redis."""
-    settings = queue_of(current_app).settings
-    return dict(zip(settings.queue_keys(), settings.queues, strict=True))
+    return queue_of(current_app).settings.queue_labels()
 
 
 def _helpers() -> dict[str, Any]:
-    """Return what the templates call."""
-    csrf = current_app.jinja_env.globals.get("csrf_token")
+    """Return what each page needs: tokens for forms, functions, and names of queues."""
     return {
         "token": _token(),
-        "csrf_token_of_app": csrf if "csrf" in current_app.extensions or csrf else None,
+        "csrf_token_of_app": current_app.jinja_env.globals.get("csrf_token"),
         "fraction": _fraction,
         "short": _short,
         "labels": _labels(),
-        "endpoint": f"{request.blueprint}",
     }
 
 
@@ -397,18 +394,6 @@ def _short(text: object, length: int = 120) -> str:
     return shown if len(shown) <= length else f"{shown[: length - 1]}…"
 
 
-def _plain(job: JobInfo) -> dict[str, Any]:
-    return dataclasses.asdict(job) | {"seconds": job.seconds}
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, (set, frozenset)):
-        return sorted(cast("set[Any]", value), key=repr)
-    return str(value)
-
-
 def _json(value: object) -> Response:
     # The application's own JSON provider may not know all types that a job can have.
-    return Response(json.dumps(value, default=_plain_value), mimetype="application/json")
+    return Response(json.dumps(plain(value)), mimetype="application/json")

@@ -42,7 +42,7 @@ from quartpatterns.tasks.jobs import RunningJob
 from quartpatterns.tasks.queue import queue_with_tasks
 from quartpatterns.tasks.task import Task, not_json_result
 
-__all__ = ["ProcessLostError", "ProcessPool", "TaskProcess", "serve_process"]
+__all__ = ["ProcessLostError", "ProcessPool", "TaskProcess", "exit_text", "serve_process"]
 
 logger = logging.getLogger("quartpatterns.tasks")
 
@@ -415,12 +415,18 @@ def _pack(data: bytes) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
+def exit_text(code: int) -> str:
+    """Return how a process has ended, as ``exit code 1`` or ``SIGKILL``."""
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
+
+
 def _end_text(code: int) -> str:
     """Return how a process has ended."""
     if code >= 0:
-        return f"the process of the task ended with exit code {code}"
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-        hint = ": perhaps it needed too much memory" if code == -signal.SIGKILL else ""
-        return f"the process of the task was ended by {name}{hint}"
-    return f"the process of the task was ended by signal {-code}"
+        return f"the process of the task ended with {exit_text(code)}"
+    hint = ": perhaps it needed too much memory" if code == -signal.SIGKILL else ""
+    return f"the process of the task was ended by {exit_text(code)}{hint}"

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from quart import Quart
@@ -75,20 +75,6 @@ class Result:
     progress: Any = None
 
 
-class CallOptions(TypedDict, total=False):
-    """The options of :meth:`Queue.call`."""
-
-    task_id: str | None
-    countdown: float | None
-    eta: datetime | None
-    expires: float | None
-    queue: str | None
-    unique: float
-    then: Sequence[dict[str, Any]]
-    join: tuple[str, int] | None
-    once: tuple[str, float] | None
-
-
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """What the revocation of a job has done.
@@ -136,18 +122,6 @@ class Queue:
         """The names of the queues in Redis, the most important first."""
         return self.settings.queue_keys()
 
-    async def enqueue(
-        self,
-        name: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        **options: Unpack[CallOptions],
-    ) -> str:
-        """Queue a call of the task *name*, and return the id of the job; see :meth:`call`."""
-        call = self.call(name, args, kwargs, **options)
-        await self.apply([call])
-        return call.id
-
     def call(
         self,
         name: str,
@@ -159,7 +133,6 @@ class Queue:
         eta: datetime | None = None,
         expires: float | None = None,
         queue: str | None = None,
-        unique: float = 0,
         then: Sequence[dict[str, Any]] = (),
         join: tuple[str, int] | None = None,
         once: tuple[str, float] | None = None,
@@ -176,7 +149,6 @@ class Queue:
             expires: Seconds from now that the job may wait. By default it may wait for those of the
                 setting, from its start.
             queue: The name of a queue; by default that of the task.
-            unique: Seconds in which no other job may use the id, even if this one has ended.
             then: What follows when the job has ended.
             join: The id of the join of which the job gets the values, and their number.
             once: A key. While a job that was queued with it waits or runs, no second one is
@@ -207,7 +179,6 @@ class Queue:
             kind=kind,
             wait=round(wait * 1000),
             expires=expires,
-            unique=round(unique * 1000),
             linked=bool(then),
             once=once,
         )

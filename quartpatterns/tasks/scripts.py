@@ -16,7 +16,10 @@ Keys in Redis, besides those of arq:
   values in ``v1``, ``v2`` and so on, and how many are ``left``.
 * ``tasks:expected:ID`` exists until a job is queued that depends on others. It is ``revoked`` if it
   must not run then.
-* ``RATE:free`` is a sorted set of such times whose jobs will not run.
+* ``tasks:unique:QUEUE:TASK:KEY`` is the id of the job for which the same call is not queued again.
+  ``tasks:run:unique:ID`` exists as long as no other job may use an id, as those of the schedule.
+* ``tasks:rate:QUEUE:TASK`` is the time at which a rate limit lets a task start next, and
+  ``RATE:free`` is a sorted set of times that it has given to jobs which will not run.
 * ``QUEUE:running`` is a sorted set of the jobs that this package's workers run, by their start.
 * ``QUEUE:failed`` is a sorted set of the jobs that have failed, by their end. The hash
   ``QUEUE:failed:jobs`` has the data of each job, and ``QUEUE:failed:info`` what happened.
@@ -42,6 +45,7 @@ __all__ = [
     "COMMON",
     "CLAIM",
     "ENQUEUE",
+    "EXPECTED_PREFIX",
     "FINISH",
     "HAND_OVER",
     "LIMIT",
@@ -49,7 +53,6 @@ __all__ = [
     "RELEASE",
     "RENEW",
     "REVOKE",
-    "UNIQUE_PREFIX",
     "rate_key",
     "revoked_key",
     "unique_key",

@@ -78,6 +78,10 @@ class Settings:
             raise ValueError(f"name a queue: TASKS_QUEUES contains {', '.join(self.queues)}")
         return [self.queue_key(name) for name in chosen]
 
+    def queue_labels(self) -> dict[str, str]:
+        """Return the names of all queues in ``TASKS_QUEUES``, by their keys in Redis."""
+        return dict(zip(self.queue_keys(), self.queues, strict=True))
+
 
 def read_settings(app: Quart) -> Settings:
     """Return the settings of *app*, whose configuration gets the missing defaults.

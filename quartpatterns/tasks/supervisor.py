@@ -18,6 +18,7 @@ from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
 from quartpatterns.tasks.connection import LeaseConnection
+from quartpatterns.tasks.processes import exit_text
 from quartpatterns.tasks.redis_clients import REDIS_ERRORS, TasksUnavailableError, sync_client
 from quartpatterns.tasks.settings import Settings
 
@@ -222,15 +223,6 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="supervisor", daemon=True).start()
-
-
-def exit_text(code: int) -> str:
-    """Return how a process has ended, as ``exit code 1`` or ``SIGKILL``."""
-    if code >= 0:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"
 
 
 def _send(child: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from quart import Quart, current_app, has_app_context
@@ -15,14 +15,14 @@ from quart import Quart, current_app, has_app_context
 from quartpatterns._shared.calling import is_async, mark_async
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns.tasks.arq_format import NotJSONError, dumps
-from quartpatterns.tasks.call_options import MAX_SECONDS
+from quartpatterns.tasks.call_options import MAX_SECONDS, Schedule, check_option_names
 from quartpatterns.tasks.canvas import Signature
 from quartpatterns.tasks.changes import Enqueue
 from quartpatterns.tasks.jobs import Job
 from quartpatterns.tasks.links import COLLECT
 from quartpatterns.tasks.queue import BUILT_IN, Queue, queue_of
 
-__all__ = ["Schedule", "TaskOptions", "Task", "not_json_result"]
+__all__ = ["TaskOptions", "Task", "not_json_result"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -40,16 +40,6 @@ class TaskOptions(TypedDict, total=False):
     process: bool
     rate_limit: str | float | None
     unique: bool | float | timedelta | Callable[..., object]
-
-
-class Schedule(TypedDict, total=False):
-    """The options of a call; :meth:`Task.apply_async` explains them."""
-
-    task_id: str | None
-    countdown: float | None
-    eta: datetime | None
-    expires: float | None
-    queue: str | None
 
 
 class Task(Generic[P, R_co]):
@@ -228,12 +218,11 @@ class Task(Generic[P, R_co]):
         """Return the change that queues a call of the function.
 
         Raises:
-            TypeError: The arguments do not fit the function, or one is not JSON.
+            TypeError: The arguments do not fit the function, one is not JSON, or an option is
+                unknown.
             ValueError: An option is invalid.
         """
-        if unknown := options.keys() - Schedule.__annotations__:
-            names = ", ".join(Schedule.__annotations__)
-            raise TypeError(f"unknown options: {', '.join(sorted(unknown))}; they are {names}")
+        check_option_names(options)
         bound = self._signature.bind(*args, **kwargs)
         try:
             return queue.call(self.name, args, kwargs, **options, once=self._once(bound))

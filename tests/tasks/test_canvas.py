@@ -270,11 +270,13 @@ async def test_wrong_steps(make_app: MakeApp) -> None:
     app, tasks = make_app(TASKS_QUEUES=["default", "low"])
     it = Shop(tasks)
     echo, add = it.echo, it.add
+    unknown: Any = {"unique": 60}
     async with app.app_context():
         for step, message in [
             (echo.s(1) | add.s(1, 2), "too many positional arguments"),
             (add.s(1) | echo.s(), "missing a required argument: 'b'"),
             (echo.s(1) | echo.s().set(queue="hihg"), "unknown queue 'hihg'"),
+            (echo.s(1) | echo.s().set(**unknown), "unknown options: unique; they are task_id"),
             (echo.s(1) | echo.si(object()), "is not JSON"),
             (chain(), "a chain needs a step"),
         ]:

@@ -278,6 +278,8 @@ async def test_progress(shop: Shop) -> None:
         for value in (object(), ValueError("an error is no text here")):
             with pytest.raises(TypeError, match="is not supported"):
                 await current_job.update_progress(value)
+        with pytest.raises(ValueError, match="progress of job .* TASKS_MAX_SIZE is"):
+            await current_job.update_progress("x" * 10_485_760)
 
     async with shop.app.app_context():
         job = await work.delay()

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from quart import Quart
 
-from quartpatterns.tasks import Retry, TaskFailedError
+from quartpatterns.tasks import Retry, TaskFailedError, current_job
 from quartpatterns.tasks.queue import queue_of
 from tests.tasks.conftest import MakeApp
 from tests.tasks.test_inspection import in_state, worker_of
@@ -196,6 +196,10 @@ async def test_size(make_app: MakeApp) -> None:
     async def repeat(text: str, number: int) -> str:
         return text * number
 
+    @tasks.task(name="report")
+    async def report(number: int) -> None:
+        await current_job.update_progress("x" * number)
+
     async with app.app_context():
         with pytest.raises(ValueError, match="arguments of task repeat .* TASKS_MAX_SIZE is 2000"):
             await repeat.delay("x" * 2000, 1)
@@ -203,6 +207,10 @@ async def test_size(make_app: MakeApp) -> None:
         await run_jobs(app)
         with pytest.raises(TaskFailedError, match="result of task .* TASKS_MAX_SIZE is 2000"):
             await job.wait(timeout=60)
+        reporting = await report.delay(2000)
+        await run_jobs(app)
+        with pytest.raises(TaskFailedError, match="progress of job .* TASKS_MAX_SIZE is 2000"):
+            await reporting.wait(timeout=60)
 
 
 async def test_rate_limit(make_app: MakeApp) -> None:

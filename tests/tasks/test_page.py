@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -152,6 +155,33 @@ async def test_data(make_app: MakeApp) -> None:
         for path in ("/tasks/?state=x", "/tasks/?queue=x", "/tasks/job?id=x", "/tasks/job.json"):
             assert (await client.get(path)).status_code == 404
         assert (await client.get("/tasks/jobs.json?limit=-1")).status_code == 400
+
+
+async def test_values_that_json_lacks(make_app: MakeApp) -> None:
+    """Keys that are no text, and numbers that JSON does not have, are text for a reader."""
+    app, tasks = with_page(make_app)
+    value = {date(2026, 1, 31): math.nan, (1, "a"): [Decimal("1.50")], 2: {frozenset([1])}}
+
+    @tasks.task(name="count")
+    async def count(value: Any) -> Any:
+        await current_job.update_progress({"a": 1, 2: 3})
+        return value
+
+    expected = {"2026-01-31": "nan", "(1, 'a')": ["1.50"], "2": [[1]]}
+    client = app.test_client()
+    async with app.app_context():
+        job = await count.delay(value)
+        await run_jobs(app)
+        response = await client.get("/tasks/jobs.json?state=done")
+        [listed] = (await response.get_json())["jobs"]
+        assert listed["args"] == [expected]
+        response = await client.get(f"/tasks/job.json?id={job.id}")
+        assert (await response.get_json())["value"] == expected
+        html = await (await client.get(f"/tasks/job?id={job.id}")).get_data(as_text=True)
+        assert "{&#39;a&#39;: 1, 2: 3}" in html
+        text = await (await client.get(f"/tasks/events?id={job.id}")).get_data(as_text=True)
+        [data] = re.findall("^data: (.*)$", text, re.MULTILINE)
+        assert json.loads(data)["value"] == expected
 
 
 async def test_without_redis(make_app: MakeApp) -> None:

@@ -23,7 +23,6 @@ from quartpatterns.tasks import (
 )
 from quartpatterns.tasks.testing import eager_tasks
 from tests.tasks import cpu
-from tests.tasks.conftest import MakeApp
 from tests.tasks.test_crashes import until
 from tests.tasks.test_supervisor import Command, ready
 
@@ -240,7 +239,7 @@ async def test_eager(app: Quart) -> None:
             assert (await (await cpu.about.delay()).wait())["pid"] == os.getpid()
 
 
-def test_not_for_coroutines(make_app: MakeApp) -> None:
+def test_not_for_coroutines() -> None:
     """``process=True`` is for synchronous functions."""
     tasks = Tasks()
     with pytest.raises(TypeError, match="process=True is for synchronous functions"):

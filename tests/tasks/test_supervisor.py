@@ -197,8 +197,7 @@ async def test_reload(make_app: MakeApp, start: Command, tmp_path: Path) -> None
 
 async def test_check(client: Quart, start: Command) -> None:
     """``--check`` exits with 0 if a worker runs for each of the queues, else with 1."""
-    queues = 'TASKS_QUEUES=["default", "low"]'.partition("=")
-    config = {queues[0]: queues[2]}
+    config = {"TASKS_QUEUES": '["default", "low"]'}
     async with in_thread(start("--check", **config)) as check:
         assert await exit_code(check) == 1
         assert "no worker runs for" in await log_of(check)
@@ -208,6 +207,9 @@ async def test_check(client: Quart, start: Command) -> None:
             assert await exit_code(check) == 0
         async with in_thread(start("--check", **config)) as check:
             assert await exit_code(check) == 1
+    async with in_thread(start("--check", "--workers", "2", **config)) as wrong:
+        assert await exit_code(wrong) == 2
+        assert "--check starts no worker" in await log_of(wrong)
     async with in_thread(start("--queues", "low,hihg", **config)) as wrong:
         assert await exit_code(wrong) == 2
         assert "unknown queue 'hihg'" in await log_of(wrong)
