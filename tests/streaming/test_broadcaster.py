@@ -25,7 +25,7 @@ from tests.serving import TIMEOUT, eventually, served
 from tests.streaming.event_parser import EventParser
 from tests.streaming.test_event_stream import connected
 
-pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-9")]
+pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-8")]
 
 Make = Callable[..., Broadcaster]
 

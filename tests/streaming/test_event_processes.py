@@ -23,7 +23,7 @@ from quartpatterns.streaming import Broadcaster, BroadcasterUnavailableError
 from tests.serving import TIMEOUT, eventually
 from tests.streaming.event_parser import EventParser
 
-pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-9")]
+pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-8")]
 
 APPLICATION = """
 import asyncio

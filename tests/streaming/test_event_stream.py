@@ -27,7 +27,7 @@ from tests.serving import TIMEOUT, Served, eventually, served, unread_response
 from tests.streaming.event_parser import EventParser, Received
 from tests.streaming.log import Log
 
-pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-8")]
+pytestmark = [pytest.mark.wire, pytest.mark.checks("ST-7")]
 
 variable = ContextVar("variable", default=0)
 
