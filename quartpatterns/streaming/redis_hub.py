@@ -105,6 +105,7 @@ class RedisHub:
         self._limits = history
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        # Set and made anew whenever subscriptions have settled.
         self._settled = asyncio.Event()
         self._lost = False
         # The last message that is known here.
@@ -142,7 +143,6 @@ class RedisHub:
     def _hold(self, subscription: Subscription) -> None:
         subscription.held = subscription.held or []
         self._unsettled.add(subscription)
-        self._settled.clear()
 
     def leave(self, subscription: Subscription) -> None:
         """Remove *subscription*."""
@@ -158,8 +158,10 @@ class RedisHub:
         """
         try:
             async with asyncio.timeout(TIMEOUT):
-                # A subscription of this process that was made before receives this message.
-                if self._unsettled:
+                # A subscription of this process that was made before receives this message. Later
+                # ones are not waited for: where they come all the time, that would never end.
+                earlier = weakref.WeakSet(one for one in self._unsettled if topic in one.topics)
+                while not earlier.isdisjoint(self._unsettled):
                     await self._settled.wait()
                 new: bytes = await self._publish(
                     keys=[self._clock, self._key(topic)],
@@ -249,18 +251,18 @@ class RedisHub:
             await self._note_beginnings()
             if new := topics - self._requested:
                 self._requested |= new
-                await connection.send_command("SUBSCRIBE", *map(self._channel, new))
+                await _send(connection, "SUBSCRIBE", *map(self._channel, new))
             # Only confirmed ones: an answer that is still to come would be taken for a later one.
             if gone := (self._requested - topics) & self._confirmed:
                 self._requested -= gone
                 self._confirmed -= gone
-                await connection.send_command("UNSUBSCRIBE", *map(self._channel, gone))
+                await _send(connection, "UNSUBSCRIBE", *map(self._channel, gone))
             await self._settle()
             try:
                 async with asyncio.timeout(PING_INTERVAL):
                     await self._changed.wait()
             except TimeoutError:
-                await connection.send_command("PING")
+                await _send(connection, "PING")
 
     async def _note_beginnings(self) -> None:
         """Note where subscriptions begin that want only what is new."""
@@ -284,8 +286,8 @@ class RedisHub:
             for subscription, after in ready.items():
                 self._unsettled.discard(subscription)
                 self._replay(subscription, after, past)
-        if not self._unsettled:
-            self._settled.set()
+        self._settled.set()
+        self._settled = asyncio.Event()
         if self._lost and self._confirmed:
             log.warning("Redis at %s is back", self._address)
             self._lost = False
@@ -347,6 +349,11 @@ class RedisHub:
             self._task.cancel()
             await asyncio.wait([self._task])
         await self._redis.aclose()
+
+
+async def _send(connection: Any, *command: str) -> None:
+    # redis-py's own check of the connection would read the answer, which only _read() may do.
+    await connection.send_command(*command, check_health=False)
 
 
 def _clock_id(clock: Sequence[bytes | None]) -> MessageId:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from quart import Quart, websocket
+from redis.asyncio import Redis
 
-import quartpatterns.streaming.redis_hub  # noqa: F401 - an import blocks
 from quartpatterns.streaming import (
     Broadcaster,
     EventStream,
@@ -20,6 +20,7 @@ from quartpatterns.streaming import (
     SlowSubscriberError,
     Subscription,
     last_event_id,
+    redis_hub,
 )
 from tests.serving import TIMEOUT, eventually, served
 from tests.streaming.event_parser import EventParser
@@ -137,12 +138,58 @@ async def test_after_while_publishing(make: Make) -> None:
 
     publisher = asyncio.create_task(publish())
     receivers: list[asyncio.Task[list[str | bytes]]] = []
-    while not publisher.done():
+    while not publisher.done() and len(receivers) < 40:
         receivers.append(asyncio.create_task(receive()))
         await asyncio.sleep(0.005)
+    await publisher
     assert len(receivers) > 1
     for receiver in receivers:
         assert await receiver == [str(number) for number in range(400)]
+
+
+async def test_publish_while_subscribers_come(make: Make) -> None:
+    """A message is published although new subscribers come all the time."""
+    broadcaster = make()
+    subscription = broadcaster.subscribe("a")
+
+    async def publish() -> None:
+        for number in range(20):
+            await broadcaster.publish("a", str(number))
+
+    publisher = asyncio.create_task(publish())
+    newest = [broadcaster.subscribe("a") for _ in range(10)]
+    while not publisher.done():
+        newest = [*newest[1:], broadcaster.subscribe("a")]
+        await asyncio.sleep(0)
+    await publisher
+    assert await take(subscription, 20) == [str(number) for number in range(20)]
+
+
+async def test_silent_connection(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection on which nothing happens is checked, and stays."""
+    monkeypatch.setattr(redis_hub, "PING_INTERVAL", 0.1)
+    client: Any = Redis.from_url(redis_url)
+    broadcaster = Broadcaster(redis_url=redis_url, name=f"test-{token_hex(6)}")
+
+    async def pings() -> int:
+        return int((await client.info("commandstats"))["cmdstat_ping"]["calls"])
+
+    try:
+        subscription = broadcaster.subscribe("a")
+        await broadcaster.publish("a", "1")
+        await client.ping()
+        enough = await pings() + 5
+        async with asyncio.timeout(TIMEOUT):
+            while await pings() < enough:  # noqa: ASYNC110 - Redis counts
+                await asyncio.sleep(0.05)
+        await broadcaster.publish("a", "2")
+        assert await take(subscription, 2) == ["1", "2"]
+    finally:
+        await broadcaster.close()
+        await client.aclose()
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("after", ["0-0", "99999999999999-0", "x", "1-2-3", "\x00", "9" * 1000])

@@ -14,13 +14,13 @@ from quart import Quart, Response
 
 from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
 from quartpatterns.streaming import csv_response, ndjson_response, stream_with_context
-from tests.serving import eventually, served, unread_response
+from tests.serving import TIMEOUT, eventually, served, unread_response
 from tests.sqlite3.shop import pool
 
 pytestmark = pytest.mark.wire
 
 READERS = 30
-SMALL, LARGE = 6_000, 100_000
+SMALL, LARGE = 4_000, 100_000
 NUMBERS = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ?)"
     " SELECT i AS id, seen(i) AS name FROM n"
@@ -32,7 +32,9 @@ TEXT = "x" * 100
 async def app(app_class: type[Quart], tmp_path: Path) -> AsyncIterator[Quart]:
     """An application with a pool of three connections, which counts the rows that are read."""
     app = app_class(__name__)
-    app.config.from_mapping(DATABASE=tmp_path / "test.db", SQLITE_POOL_SIZE=3)
+    app.config.from_mapping(
+        DATABASE=tmp_path / "test.db", SQLITE_POOL_SIZE=3, SQLITE_POOL_TIMEOUT=TIMEOUT
+    )
     db = SQLite(app)
     app.extensions["seen"] = seen = []
 
