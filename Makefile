@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
 NEWEST := 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all lint check-newest format docs bench lock changes clean
+.PHONY: help serve test test-all coverage lint check-newest format docs bench lock changes clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,8 +28,11 @@ serve: $(READY)  ## Run the gallery under Hypercorn, on http://127.0.0.1:5000
 test: $(READY)  ## Run the tests, without those that take long
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-all: $(READY)  ## Run every test and measure the coverage, as CI does
-	$(PYTEST) --cov=quartpatterns --cov-report=term:skip-covered $(ARGS)
+test-all: $(READY)  ## Run every test, as CI does
+	$(PYTEST) $(ARGS)
+
+coverage: $(READY)  ## Run every test and print the lines that none of them runs
+	$(PYTEST) --cov=quartpatterns --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(READY)  ## Check style, types and who imports whom
 	$(BIN)/ruff check .
