@@ -13,7 +13,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
-__all__ = ["TIMEOUT", "Served", "eventually", "served", "unread_response"]
+__all__ = ["TIMEOUT", "Served", "eventually", "idle_tasks", "served", "unread_response"]
 
 TIMEOUT = 60.0
 """Seconds after which a test fails that waits for something; it usually takes milliseconds."""
@@ -93,3 +93,21 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110 - any condition, not an event
             await asyncio.sleep(0.01)
+
+
+async def idle_tasks(port: int) -> int:
+    """Return the number of tasks in the event loop while a server has no connection.
+
+    The server has started all of its tasks when it has answered, and the task of the answered
+    connection has ended when the number stays the same.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /unknown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(TIMEOUT):
+        await reader.read()
+    writer.close()
+    counts = [0]
+    while len(counts) < 10 or min(counts[-10:]) != max(counts[-10:]):
+        await asyncio.sleep(0.01)
+        counts.append(len(asyncio.all_tasks()))
+    return counts[-1]

@@ -26,7 +26,7 @@ from quartpatterns.subclassing import (
     cancel_on_disconnect,
 )
 from quartpatterns.subclassing.example.differences.raw_http import connect, read_response
-from tests.serving import eventually
+from tests.serving import eventually, idle_tasks
 from tests.subclassing.serving import GET, Client, post, scope, served
 
 
@@ -124,8 +124,8 @@ async def test_as_flask(app: FaithfulQuart) -> None:
     log = Log(app)
     app.add_url_rule("/", "view", through(log.view), methods=["POST"])
     async with served(app) as port:
-        await asyncio.sleep(0.05)
-        before = len(asyncio.all_tasks())
+        before = await idle_tasks(port)
+        log.clear()
         async with connect(port) as (_, writer):
             writer.write(post("/", "Content-Length: 0"))
             await eventually(lambda: "charged" in log)
@@ -361,8 +361,7 @@ async def test_many_disconnect(app: FaithfulQuart) -> None:
         return ""
 
     async with served(app) as port:
-        await asyncio.sleep(0.05)
-        before = len(asyncio.all_tasks())
+        before = await idle_tasks(port)
         clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
         for _, writer in clients:
             writer.write(GET % b"/")

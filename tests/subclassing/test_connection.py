@@ -19,7 +19,7 @@ from werkzeug.exceptions import ClientDisconnected
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.connection import ResponseTimeoutError
 from quartpatterns.subclassing.example.differences.raw_http import connect, exchange, read_response
-from tests.serving import eventually
+from tests.serving import eventually, idle_tasks
 from tests.subclassing.serving import GET, Client, http2, post, scope, served
 
 
@@ -245,8 +245,7 @@ async def test_many_disconnect(app: FaithfulQuart) -> None:
         return generate()
 
     async with served(app) as port:
-        await asyncio.sleep(0.05)
-        before = len(asyncio.all_tasks())
+        before = await idle_tasks(port)
         clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
         for _, writer in clients:
             writer.write(GET % b"/")
