@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -27,6 +28,16 @@ from tests.written import write as write
 # On a loaded machine any example can take longer than Hypothesis allows by default.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files that have slow tests, so that no process runs such a file alone at the end.
+
+    Then come the files with the most tests.
+    """
+    sizes = Counter(item.path for item in items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, -sizes[item.path], item.path))
 
 
 def unavailable(reason: str) -> NoReturn:
