@@ -333,7 +333,13 @@ class _EventBody(ResponseBody):
             raise StopAsyncIteration
         if self._limit is not None:
             self._limit.sent()
-        chunk = self._options.first if self._silent_since is None else self._chunk(streams)
+        if self._silent_since is None:
+            # A client that is connected receives what is published from then on.
+            if isinstance(self._source, Subscription):
+                await self._source.wait_until_joined()
+            chunk = self._options.first
+        else:
+            chunk = self._chunk(streams)
         while not chunk:
             await self._wait(streams)
             chunk = self._chunk(streams)

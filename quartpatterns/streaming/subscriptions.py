@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 SlowPolicy = Literal["drop oldest", "disconnect"]
+
+JOIN_TIMEOUT = 1.0
+"""The most seconds that a new subscriber waits for Redis before it goes on."""
 
 _ID = re.compile(r"(\d{1,16})-(\d{1,12})", re.ASCII)
 
@@ -100,11 +104,15 @@ class SubscriptionOptions:
 
 
 class Subscription(AsyncIterator[Message]):
-    """The messages of some topics, from the call of ``subscribe()`` on.
+    """The messages of some topics.
 
     It is iterated over, or passed to :class:`~quartpatterns.streaming.EventStream`. It is an
     asynchronous context manager that ends it. Without one it ends when it is garbage collected.
     It also ends when the server begins to stop.
+
+    What its own process publishes arrives from the call of ``subscribe()`` on. With Redis, what
+    others publish arrives as soon as Redis has confirmed the subscription: ``async with`` waits for
+    that, and so does the start of an event stream, for a second at most.
 
     .. versionadded:: 0.1
 
@@ -239,7 +247,21 @@ class Subscription(AsyncIterator[Message]):
         self.close()
         self._pending.clear()
 
+    async def wait_until_joined(self) -> None:
+        """Wait until this subscription receives what other processes publish.
+
+        If Redis does not answer, it waits for :data:`JOIN_TIMEOUT`.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(JOIN_TIMEOUT):
+                while self.held is not None and not self.closed:
+                    self._waiter = asyncio.get_running_loop().create_future()
+                    await self._waiter
+        self._waiter = None
+
     async def __aenter__(self) -> Self:
+        """Wait until this subscription receives what other processes publish."""
+        await self.wait_until_joined()
         return self
 
     async def __aexit__(

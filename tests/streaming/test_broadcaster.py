@@ -13,6 +13,7 @@ import pytest
 from quart import Quart, websocket
 from redis.asyncio import Redis
 
+from quartpatterns.compare.processes import free_port
 from quartpatterns.streaming import (
     Broadcaster,
     EventStream,
@@ -140,7 +141,7 @@ async def test_after_while_publishing(make: Make) -> None:
     receivers: list[asyncio.Task[list[str | bytes]]] = []
     while not publisher.done() and len(receivers) < 40:
         receivers.append(asyncio.create_task(receive()))
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
     await publisher
     assert len(receivers) > 1
     for receiver in receivers:
@@ -163,6 +164,33 @@ async def test_publish_while_subscribers_come(make: Make) -> None:
         await asyncio.sleep(0)
     await publisher
     assert await take(subscription, 20) == [str(number) for number in range(20)]
+
+
+async def test_messages_of_others(app: Quart, make: Make, url: str | None) -> None:
+    """A subscriber that has joined receives the next message of another process."""
+    broadcaster = make(app)
+    other = make() if url else broadcaster
+
+    @app.get("/")
+    async def view() -> Any:
+        return EventStream(broadcaster.subscribe("a"))
+
+    async with served(app) as server:
+        for number in range(10):
+            async with connected(server) as client, broadcaster.subscribe(f"{number}") as new:
+                await other.publish("a", str(number))
+                await other.publish(f"{number}", "x")
+                (event,) = await client.until(1)
+                assert event.data == str(number)
+                assert await take(new, 1) == ["x"]
+
+
+async def test_no_redis() -> None:
+    """A subscriber does not wait for long if there is no Redis."""
+    broadcaster = Broadcaster(redis_url=f"redis://127.0.0.1:{free_port()}")
+    async with asyncio.timeout(TIMEOUT), broadcaster.subscribe("a") as subscription:
+        assert not subscription.closed
+    await broadcaster.close()
 
 
 async def test_silent_connection(

@@ -96,7 +96,8 @@ async def test_chunked_limit(server: Server) -> None:
     server.print(f"20 MB in chunks, limit 1 MB: {status}, {received:,} bytes received")
     if server.name == "FaithfulQuart":
         assert status == "HTTP/1.1 413"
-        assert received < 2 * LIMIT
+        # What the client sends until it sees the answer is received and thrown away.
+        assert received < 10 * LIMIT
     else:
         assert status.startswith("HTTP/1.1 200")
         assert received > 20_000_000

@@ -63,6 +63,7 @@ async def page(request: pytest.FixtureRequest, browser: Browser, url: str) -> As
 
 async def fits(page: Page) -> None:
     """Assert that nothing is wider than the window."""
+    await page.wait_for_load_state()  # A text can be found before the style is there.
     sizes = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert sizes[0] <= sizes[1]
 
