@@ -56,6 +56,7 @@ def test_documents(document: Any, indent: int | None, ascii: bool, separators: A
     assert repr(asyncio.run(loads(PROVIDER, data))) == repr(json.loads(data))
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(documents, st.data())
 def test_invalid_documents(document: Any, data: st.DataObject) -> None:

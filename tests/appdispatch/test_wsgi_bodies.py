@@ -97,6 +97,7 @@ async def test_half_bodies(old: Old, half: bytes, rest: bytes) -> None:
     assert all(name.startswith("wsgi") for name in old.calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("half", "rest"), HALVES)
 async def test_disconnect_in_body(old: Old, half: bytes, rest: bytes) -> None:
     """The application never sees an incomplete body."""

@@ -78,6 +78,7 @@ async def newest(page: Page, publisher: Publisher) -> None:
     await expect(item).to_be_attached(timeout=TIMEOUT * 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", VIEWPORTS)
 async def test_lost_twice(browser: Browser, redis_url: str, tmp_path: Path, viewport: str) -> None:
     """The server stops, and later dies; the page shows what was published meanwhile, once."""

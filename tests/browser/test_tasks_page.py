@@ -96,6 +96,7 @@ async def page(
     assert not errors
 
 
+@pytest.mark.slow
 async def test_page(page: Page) -> None:
     """All queues at once, without HTML of jobs; live updates keep the focus; by keyboard."""
     running = (await (await page.request.post("/fill")).json())["running"]

@@ -89,6 +89,7 @@ def test_help() -> None:
     assert "[[case]]" in done.stdout
 
 
+@pytest.mark.slow
 def test_table() -> None:
     """The measured table has 42 rows, and is exactly that of the README."""
     done = quartpatterns("parity", "subclassing", "--table")

@@ -77,6 +77,7 @@ def read(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_life_of_a_job(run: Run) -> None:
     """Listed in all queues, failed with its traceback, retried, revoked, purged."""
     [bad, good] = enqueue(run, "[send.s('a@b'), hello.s(7).set(queue='high')]")
@@ -196,6 +197,7 @@ def test_terminal(run: Run, columns: int, lines: int) -> None:
         assert shown[first + 2][-2:] == ["tries:", "0"]
 
 
+@pytest.mark.slow
 def test_help(run: Run) -> None:
     """Each command has an example and its exit codes, and the group shows whole sentences."""
     group = run("tasks", "--help").stdout

@@ -70,6 +70,7 @@ def new_children() -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_measured() -> None:
     """A case with equal responses is measured in process and behind both servers."""
     result = measure(ROWS, settings=replace(QUICK, runs=2))
@@ -124,6 +125,7 @@ def test_declared_difference() -> None:
     assert case.notes == ("declared difference in body: for this test",)
 
 
+@pytest.mark.slow
 def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does not respond in time is a failure of the case."""
     monkeypatch.setattr(transports, "TIMEOUT", 0.2)

@@ -127,6 +127,7 @@ async def fail_at_public_address(project: Project) -> None:
         assert status.current and status.current.startswith("1.0-")
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-5", "FA-6")
 async def test_deploy_twice(project: Project) -> None:
     """A second deployment skips the steps that are done, and applies a changed environment."""

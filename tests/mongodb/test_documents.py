@@ -396,6 +396,7 @@ async def test_collection(app: Quart) -> None:
         assert await mongo.client["another"]["users"].find_one() is None
 
 
+@pytest.mark.slow
 async def test_collected_application(app_class: type[Quart], mongodb_url: str) -> None:
     """The client of an application that is garbage collected is closed."""
     before = asyncio.all_tasks()

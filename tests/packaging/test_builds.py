@@ -87,6 +87,7 @@ def test_sdist_and_wheel(project: Path, kind: Kind) -> None:
     assert RESOURCES < inside
 
 
+@pytest.mark.slow
 @each_kind
 @pytest.mark.wire
 @pytest.mark.checks("DI-2")
@@ -128,6 +129,7 @@ def without_package_data(project: Path) -> None:
     (project / "pyproject.toml").write_text(dedent(SETUPTOOLS))
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.checks("DI-2")
 @pytest.mark.parametrize(
@@ -271,6 +273,7 @@ def render_index(environment: Environment, folder: Path) -> str:
     return run(environment.python, "-c", dedent(code), cwd=folder).stdout
 
 
+@pytest.mark.slow
 @each_kind
 @pytest.mark.checks("DI-4")
 @pytest.mark.parametrize("editable", [True, False], ids=["editable", "installed"])

@@ -93,6 +93,7 @@ def test_commands(project: Path) -> None:
     alembic(project, "downgrade", "base")
 
 
+@pytest.mark.slow
 async def test_concurrent(project: Path) -> None:
     """Processes that migrate at the same time wait for one another."""
     await asyncio.to_thread(alembic, project, "revision", "--autogenerate", "-m", "albums")

@@ -116,6 +116,7 @@ async def test_rolled_back(app: Quart) -> None:
     assert await committed_names(app) == ["committed"]
 
 
+@pytest.mark.slow
 @pytest.mark.checks("SQ-2")
 async def test_error(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection returns after an error in the view and one in a teardown function."""

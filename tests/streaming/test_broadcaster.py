@@ -375,6 +375,7 @@ async def test_event_streams(app: Quart, make: Make) -> None:
         await eventually(lambda: broadcaster.subscribers == 0)
 
 
+@pytest.mark.slow
 async def test_websockets(app: Quart, make: Make) -> None:
     """Websockets receive messages, and are cleaned up however they end."""
     broadcaster = make(app)

@@ -141,6 +141,7 @@ async def streams(urls: Sequence[str]) -> AsyncIterator[tuple[httpx.AsyncClient,
         await asyncio.wait([one.task for one in opened])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app_class", ["Quart", "FaithfulQuart"])
 async def test_workers_and_machines(app_class: str, redis_url: str, tmp_path: Path) -> None:
     """An event that one process publishes reaches all clients of three processes, once each.
@@ -170,6 +171,7 @@ async def test_workers_and_machines(app_class: str, redis_url: str, tmp_path: Pa
             assert len(processes | publishers) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app_class", ["Quart", "FaithfulQuart"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_sigterm(app_class: str, workers: str, tmp_path: Path) -> None:

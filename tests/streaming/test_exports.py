@@ -305,6 +305,7 @@ async def test_other_keys(app: Quart) -> None:
     assert await body(app, lambda: csv_response(rows, columns=["a", "b"])) == "a,b\r\n1,\r\n,2\r\n"
 
 
+@pytest.mark.slow
 async def test_readme() -> None:
     """The example of README.md works as it stands there."""
     (block,) = (found for found in README_BLOCK.findall(README) if "zip_response(" in found)
@@ -320,6 +321,7 @@ async def test_readme() -> None:
         assert archive.read("users/all.txt").count(b"\n") == 100_000
 
 
+@pytest.mark.slow
 def test_missing_library() -> None:
     """Without the extra, the import of what needs it says what to install."""
     message = "zip_response needs stream_zip: pip install 'quartpatterns[zip]'"

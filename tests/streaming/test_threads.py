@@ -29,6 +29,7 @@ async def small_pool() -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.checks("ST-1")
 @pytest.mark.parametrize("kind", ["coalesced", "plain"])
 @pytest.mark.parametrize("size", [None, 2, 1])

@@ -300,6 +300,7 @@ async def test_failing_stream(app: FaithfulQuart) -> None:
     assert (response.status, response.body, response.complete) == (200, b"half", False)
 
 
+@pytest.mark.slow
 async def test_http2_failing_stream(app: FaithfulQuart) -> None:
     """Over HTTP/2 as well: Hypercorn can't reset one stream, so it ends the connection."""
     add_failing_stream(app)

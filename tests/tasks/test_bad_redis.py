@@ -81,6 +81,7 @@ async def test_full(make_app: MakeApp, tmp_path: Path) -> None:
             assert await job.wait(timeout=60) == "done"
 
 
+@pytest.mark.slow
 async def test_replica(make_app: MakeApp, tmp_path: Path) -> None:
     """A replica refuses to queue, and can still be looked at."""
     (tmp_path / "replica").mkdir()

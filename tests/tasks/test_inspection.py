@@ -326,6 +326,7 @@ async def command(*args: str, env: dict[str, str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 async def test_command(
     make_app: MakeApp, start_worker: StartWorker, redis_url: str, queue_name: str
 ) -> None:

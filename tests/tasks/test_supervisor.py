@@ -84,6 +84,7 @@ async def test_dead_worker(client: Quart, start: Command, tmp_path: Path) -> Non
         assert await exit_code(command) == 0
 
 
+@pytest.mark.slow
 async def test_poison(client: Quart, start: Command) -> None:
     """With the leases ended early, the job that ends its process still fails alone."""
     async with client.app_context(), in_thread(start("--workers", "2", TASKS_LEASE=600)) as command:

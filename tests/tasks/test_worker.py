@@ -732,6 +732,7 @@ async def test_hanging_threads(make_app: MakeApp, caplog: pytest.LogCaptureFixtu
     assert "(hang) runs on after its timeout" in caplog.text
 
 
+@pytest.mark.slow
 async def test_long_job_does_not_expire(make_app: MakeApp) -> None:
     """``expires`` limits the wait for the first start, not the run, retries or a handover."""
     app, tasks = make_app(TASKS_EXPIRES=1.5, TASKS_SHUTDOWN_TIMEOUT=0)
