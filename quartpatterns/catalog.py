@@ -21,7 +21,7 @@ class Page:
 
     Arguments:
         name: The page's file name, without its ending.
-        sections: Its section titles, over all versions.
+        sections: Its section titles, over all versions; the page's title if it has no sections.
         versions: The versions of Flask whose documentation has it; ``HEAD`` is today's.
     """
 
@@ -327,7 +327,13 @@ PATTERNS: tuple[Pattern, ...] = (
             Page("mongokit", ("Declarative", "PyMongo Compatibility Layer"), ("0.10",)),
             Page(
                 "mongoengine",
-                ("Configuration", "Mapping Documents", "Creating Data", "Queries"),
+                (
+                    "Configuration",
+                    "Mapping Documents",
+                    "Creating Data",
+                    "Queries",
+                    "Documentation",
+                ),
                 ("2.0", "HEAD"),
             ),
         ),
@@ -351,10 +357,14 @@ PATTERNS: tuple[Pattern, ...] = (
             Page(
                 "celery",
                 (
+                    "Installing Celery",
+                    "Configuring Celery",
+                    "Minimal Example",
+                    "Running the Celery Worker",
                     "Install",
                     "Configure",
-                    "Minimal Example",
-                    "Run a Worker",
+                    "An example task",
+                    "Run a worker",
                     "Integrate Celery with Flask",
                     "Application Factory",
                     "Defining Tasks",
@@ -424,5 +434,10 @@ def get(name: str) -> Pattern:
     except KeyError:
         import difflib
 
-        close = difflib.get_close_matches(name, _BY_NAME, n=3) or sorted(_BY_NAME)
-        raise LookupError(f"unknown pattern {name!r}; did you mean {', '.join(close)}?") from None
+        close = difflib.get_close_matches(name.lower(), _BY_NAME, n=3)
+        hint = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else f"the patterns are {', '.join(_BY_NAME)}"
+        )
+        raise LookupError(f"unknown pattern {name!r}; {hint}") from None

@@ -113,7 +113,9 @@ INVALID_USERS: list[Any] = [
     pytest.param({"json": {"email": "x@y"}}, 400, id="no name"),
     pytest.param({"json": {"name": "x"}}, 400, id="no email"),
     pytest.param({"json": []}, 400, id="a list"),
-    pytest.param({"json": None}, 400, id="null"),
+    pytest.param(
+        {"data": b"null", "headers": {"Content-Type": "application/json"}}, 400, id="null"
+    ),
     pytest.param({"json": {"name": 1, "email": "x@y"}}, 400, id="a number"),
     pytest.param({"json": {"name": "n" * 51, "email": "x@y"}}, 400, id="too long"),
     pytest.param({"json": {"name": "a\0b", "email": "x@y"}}, 400, id="NUL"),
@@ -121,8 +123,8 @@ INVALID_USERS: list[Any] = [
     pytest.param(
         {"data": b"{", "headers": {"Content-Type": "application/json"}}, 400, id="truncated JSON"
     ),
-    pytest.param({"data": b"name=x", "headers": {"Content-Type": "text/plain"}}, 400, id="text"),
-    pytest.param({}, 400, id="no body"),
+    pytest.param({"data": b"name=x", "headers": {"Content-Type": "text/plain"}}, 415, id="text"),
+    pytest.param({}, 415, id="no body"),
     pytest.param({"json": {"name": "admin", "email": "x@y"}}, 409, id="a taken name"),
 ]
 """Arguments of a request that tries to create a user, and the expected status."""

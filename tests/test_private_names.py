@@ -224,6 +224,7 @@ PRIVATE = [
 
 # Names that start with an underscore and are not private names of another package.
 NOT_PRIVATE = {
+    "_exit": "Python documents it: os._exit() ends a forked process.",
     "_fields": "Python documents it for every named tuple, and SQLAlchemy for its rows.",
     "_get_current_object": "Werkzeug documents it for every proxy.",
 }

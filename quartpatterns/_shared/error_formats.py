@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 __all__ = ["EXTENSION", "ErrorFormat", "ErrorFormats", "error_formats", "prefers_data"]
 
-ErrorFormat = Literal["html", "problem"]
+ErrorFormat = Literal["html", "json", "problem"]
 
 EXTENSION = "quartpatterns.errorpages"
 """The key of the application's :class:`ErrorFormats` in ``app.extensions``."""

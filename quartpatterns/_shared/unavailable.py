@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 __all__ = [
     "ServiceUnavailableError",
     "redact",
+    "redis_message",
     "register_unavailable_handler",
     "unavailable_handler",
 ]
@@ -27,6 +28,7 @@ _LOGGED = 160
 """Characters of a driver's message in the log: PyMongo's go on about the state of each server."""
 
 _USERINFO = re.compile(r"(?<=://)([^\s/@:]*):[^\s/]*@")
+_COMMAND = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
 _SETTING = re.compile(
     r"(\b\w*(?:password|passwd|pwd)['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&)]+)", re.IGNORECASE
 )
@@ -113,6 +115,14 @@ def unavailable_handler(
         return await current_app.handle_http_exception(answer)
 
     return handle
+
+
+def redis_message(error: BaseException | None) -> str:
+    """Return the message of Redis without the command, which contains values.
+
+    The text is empty if there is none, as in a :exc:`TimeoutError`.
+    """
+    return _COMMAND.sub("", str(error or ""))
 
 
 def redact(text: str) -> str:

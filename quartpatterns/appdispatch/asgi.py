@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import Map
 from werkzeug.sansio.utils import get_host
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
@@ -18,6 +20,7 @@ __all__ = [
     "Scope",
     "Send",
     "child_scope",
+    "discard_body",
     "encode_headers",
     "header",
     "local_path",
@@ -32,9 +35,14 @@ Scope = Any
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
+DRAIN_TIMEOUT = 2.0
+"""Seconds in which a client that has its response can send the rest of its body."""
+
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application of any framework."""
 
+# A map without rules: binding it to a host validates the host, as in Flask.
+_HOSTS = Map()
 # These characters are not percent-encoded in a Location header.
 _PATH_CHARACTERS = "/!$&'()*+,;=:@~"
 
@@ -111,19 +119,22 @@ async def respond(response: Response, scope: Scope, receive: Receive, send: Send
             return
     body = b"" if scope.get("method") == "HEAD" else response.get_data()
     status, headers = response.status_code, encode_headers(response.headers)
-    # Hypercorn's last send blocks until the application has received the request body.
-    discarding = asyncio.create_task(_discard_body(receive))
-    try:
-        await send({"type": f"{kind}.start", "status": status, "headers": headers})
-        await send({"type": f"{kind}.body", "body": body, "more_body": False})
-    finally:
-        discarding.cancel()
-        await asyncio.wait({discarding})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body, "more_body": True})
+    await discard_body(receive)
+    await send({"type": f"{kind}.body", "body": b"", "more_body": False})
 
 
-async def _discard_body(receive: Receive) -> None:
-    while not (await receive())["type"].endswith(".disconnect"):
-        pass
+async def discard_body(receive: Receive) -> None:
+    """Receive the rest of the request body, for at most :data:`DRAIN_TIMEOUT` seconds.
+
+    Await it before the last message of a response. If a server closes a connection while the client
+    sends, the client may lose a response that it has not read yet (RFC 9112, section 9.6).
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_TIMEOUT):
+            while (await receive()).get("more_body", False):
+                pass
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,9 +147,16 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def redirect_to_slash(scope: Scope, path: str, receive: Receive, send: Send) -> None:
-    """Redirect to *path* with a slash, with the same 308 and absolute ``Location`` as Flask."""
+    """Redirect to *path* with a slash, with the same 308 and absolute ``Location`` as Flask.
+
+    As in Flask, the host is written in lower case, and one that can't be a host name is a 400.
+    """
     host = get_host(scope["scheme"], header(scope, b"host"), scope.get("server"))
-    origin = f"{scope['scheme']}://{host}" if host else ""
+    try:
+        origin = f"{scope['scheme']}://{_HOSTS.bind(host).server_name}" if host else ""
+    except HTTPException as error:
+        await respond(Response.force_type(error.get_response()), scope, receive, send)
+        return
     query = scope["query_string"].decode("latin-1")
     location = f"{origin}{quote(path, safe=_PATH_CHARACTERS)}/{'?' + query if query else ''}"
     await respond(Response.force_type(redirect(location, 308)), scope, receive, send)

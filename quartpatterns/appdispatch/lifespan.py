@@ -154,12 +154,18 @@ class SubApp:
         """Pass a request on, with *prefix* moved to ``root_path``.
 
         A request for the prefix without a slash is redirected: Quart would see the path ``" "``,
-        and relative links of its page would lead out of the mount. Websocket clients do not
-        follow redirects, so they get the path ``/``.
+        and relative links of its page would lead out of the mount. An application with the
+        attribute ``answers_root``, such as a FaithfulQuart, answers it itself. Websocket clients
+        do not follow redirects, so they get the path ``/``.
         """
         root_path = scope.get("root_path", "") + prefix
         if not rest and scope["type"] == "http":
-            await redirect_to_slash(scope, root_path, receive, send)
+            if getattr(self.responder, "answers_root", False):
+                await self.responder(
+                    child_scope(scope, root_path, root_path, self.state), receive, send
+                )
+            else:
+                await redirect_to_slash(scope, root_path, receive, send)
             return
         child = child_scope(scope, root_path, root_path + (rest or "/"), self.state)
         await self.responder(child, receive, send)

@@ -160,6 +160,9 @@ async def _stop(sub_app: SubApp) -> None:
 class _OnDemandDispatcher:
     """The start-up and shutdown of a dispatcher with instances."""
 
+    answers_root = True
+    """It passes a request for its mount point without a slash on to an application."""
+
     def __init__(
         self,
         default_app: ASGIApp,
@@ -238,9 +241,17 @@ class PathDispatcher(_OnDemandDispatcher):
             elif not name:
                 await sub_app.answer(scope, receive, send)
             else:
-                # As in Flask's page, /alice//x is the path /x of alice.
-                below = slash and f"/{rest.lstrip('/')}"
+                below = slash and f"/{_without_empty_segments(rest)}"
                 await sub_app.answer_below(f"/{name}", below, scope, receive, send)
+
+
+def _without_empty_segments(path: str) -> str:
+    """Return *path* without empty segments and ``.``, as wsgiref's ``shift_path_info`` does.
+
+    The page uses that function. It keeps the last segment.
+    """
+    *segments, last = path.split("/")
+    return "/".join([*(one for one in segments if one not in ("", ".")), last])
 
 
 class SubdomainDispatcher(_OnDemandDispatcher):
@@ -290,7 +301,11 @@ class SubdomainDispatcher(_OnDemandDispatcher):
             await self._default.answer(scope, receive, send)
             return
         async with self.instances.use(name) as sub_app:
-            await (sub_app or self._default).answer(scope, receive, send)
+            chosen = sub_app or self._default
+            if local_path(scope) == "" and chosen.app is not not_found:
+                await chosen.answer_below("", "", scope, receive, send)
+            else:
+                await chosen.answer(scope, receive, send)
 
     def subdomain(self, host: str) -> str | None:
         """Return the subdomain in the value of a ``Host`` header, ``""`` for the domain itself.

@@ -7,7 +7,6 @@ received first: small ones in memory, larger ones in a temporary file.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 
@@ -15,12 +14,16 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTim
 from werkzeug.wrappers import Response
 
 from quartpatterns._shared.threads import run_sync
-from quartpatterns.appdispatch.asgi import Receive, Scope, Send, encode_headers, header
+from quartpatterns.appdispatch.asgi import (
+    Receive,
+    Scope,
+    Send,
+    discard_body,
+    encode_headers,
+    header,
+)
 
 __all__ = ["BodyLimits", "ClientLeftError", "receive_body", "refuse"]
-
-DRAIN_TIMEOUT = 2.0
-"""Seconds in which a client whose body is refused can send the rest of it."""
 
 
 class ClientLeftError(Exception):
@@ -98,11 +101,7 @@ async def _receive_into(
 
 
 async def refuse(error: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the page of *error*, and end the connection.
-
-    If the server closes a connection while the client sends, the client may lose a response that
-    it has not read yet (RFC 9112, section 9.6). So the rest of the body is received for a moment.
-    """
+    """Send the page of *error*, and end the connection once the client has sent its body."""
     response = Response.force_type(error.get_response())
     if scope["http_version"] < "2":
         response.headers["Connection"] = "close"
@@ -110,9 +109,5 @@ async def refuse(error: HTTPException, scope: Scope, receive: Receive, send: Sen
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     page = {"type": "http.response.body", "body": response.get_data(), "more_body": True}
     await send(page)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_TIMEOUT):
-            message = {"more_body": True}
-            while message.get("more_body"):
-                message = await receive()
+    await discard_body(receive)
     await send({"type": "http.response.body", "body": b"", "more_body": False})

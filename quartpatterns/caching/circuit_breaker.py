@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from quartpatterns._shared.unavailable import redis_message
 from quartpatterns.caching.errors import CacheUnavailableError
 from quartpatterns.caching.settings import Settings
 
@@ -20,6 +21,9 @@ log = logging.getLogger("quartpatterns.caching")
 LOG_INTERVAL = 60.0
 # A timeout is divided into this many steps.
 STEPS = 10
+_FULL = "used memory > 'maxmemory'"
+_REMEDY = "Free memory, raise maxmemory, or set maxmemory-policy to allkeys-lru."
+_FULL_TEXT = f"The cache is full. {_REMEDY}"
 
 
 @asynccontextmanager
@@ -95,7 +99,8 @@ class CircuitBreaker:
                 result = await function()
         except self._errors as error:
             self._failed(error)
-            raise CacheUnavailableError from error
+            is_full = _FULL in str(error)
+            raise CacheUnavailableError(_FULL_TEXT if is_full else None) from error
         # The result of a call that began before the failure does not say that the store works.
         if self._is_open and now > self._failed_at:
             self._is_open = False
@@ -107,14 +112,16 @@ class CircuitBreaker:
         if isinstance(error, self._refusals):
             if now > self._log_again_at:
                 self._log_again_at = now + LOG_INTERVAL
-                log.warning("The cache %s refuses commands: %s", self._name, error)
+                reason = redis_message(error)
+                remedy = f" {_REMEDY}" if _FULL in reason else ""
+                log.warning("The cache %s refuses commands: %s%s", self._name, reason, remedy)
             return
         self._retry_at = now + self._retry_after
         self._failed_at = now
         if not self._is_open:
             self._is_open = True
             late = isinstance(error, TimeoutError)
-            reason = f"no answer in {self._timeout:g} s" if late else error
+            reason = f"no answer in {self._timeout:g} s" if late else redis_message(error)
             log.warning(
                 "The cache %s is unavailable, so that everything is a cache miss: %s",
                 self._name,

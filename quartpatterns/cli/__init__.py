@@ -8,6 +8,7 @@ import click
 
 from quartpatterns import __version__
 from quartpatterns.cli.errors import report_user_errors
+from quartpatterns.cli.groups import SuggestingGroup
 
 __all__ = ["main"]
 
@@ -31,7 +32,7 @@ EXAMPLES = """
 """
 
 
-class _Commands(click.Group):
+class _Commands(SuggestingGroup):
     """A group that imports the module of a subcommand only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -82,6 +82,7 @@ def command(
     quart: str | None,
     requests: Path | None,
     har: Path | None,
+    har_host: str | None,
     names: tuple[str, ...],
     in_process: bool,
     threads: int | None,
@@ -104,7 +105,7 @@ def command(
     if not verbose:
         # Flask and Quart only add a handler of their own if the root logger has none.
         logging.getLogger().addHandler(logging.NullHandler())
-    result = _measure(select(patterns, flask, quart, requests, har), names, settings)
+    result = _measure(select(patterns, flask, quart, requests, har, har_host), names, settings)
     if plot and result.cases:
         _draw(result, plot)
     if as_json:

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.groups import SuggestingGroup
 from quartpatterns.deployment import (
     Archive,
     Deployment,
@@ -41,7 +42,7 @@ The settings are in deploy.toml, or in [tool.quartpatterns.deploy] of pyproject.
   user = "demo"                             logs in and runs the application
   folder = "/srv/demo"
   environment = "production.env"            environment variables, not in the release
-  migrate = "alembic upgrade head"          runs once, on the first host
+  migrate = "alembic upgrade head"          runs once for each database
   [hosts]
   web1 = "web1.example.org"
 \b
@@ -73,7 +74,7 @@ config = click.option(
 )
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=SuggestingGroup, epilog=EPILOG)
 def command() -> None:
     """Deploy an application to its hosts without interrupting their service.
 

@@ -13,7 +13,6 @@ __all__ = ["UsageProblem", "report_user_errors"]
 EXTRAS = {
     "alembic": "sqlalchemy",
     "arq": "tasks",
-    "asgi_lifespan": "compare",
     "asyncssh": "deployment",
     "celery": "originals",
     "flask_sqlalchemy": "originals",
@@ -35,20 +34,31 @@ class UsageProblem(click.ClickException):
     exit_code = 2
 
 
+def explain(error: BaseException) -> str | None:
+    """Return the message for an error that the user can correct, or ``None`` for any other.
+
+    These are the errors of this package, and libraries that are not installed.
+    """
+    if isinstance(error, click.ClickException):
+        return error.message
+    if type(error).__module__.startswith("quartpatterns."):
+        return str(error)
+    name = (error.name or "") if isinstance(error, ImportError) else ""
+    package = name.partition(".")[0]
+    if package in EXTRAS:
+        return f"{package} is not installed: pip install 'quartpatterns[{EXTRAS[package]}]'"
+    return None
+
+
 @contextlib.contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Raise :exc:`UsageProblem` for every error of this package and for missing libraries."""
+    """Raise :exc:`UsageProblem` for every error that :func:`explain` explains."""
     try:
         yield
     except click.ClickException:
         raise
     except Exception as error:
-        if type(error).__module__.startswith("quartpatterns."):
-            raise UsageProblem(str(error)) from error
-        name = (error.name or "") if isinstance(error, ImportError) else ""
-        package = name.partition(".")[0]
-        if package not in EXTRAS:
+        message = explain(error)
+        if message is None:
             raise
-        raise UsageProblem(
-            f"{package} is not installed: pip install 'quartpatterns[{EXTRAS[package]}]'"
-        ) from error
+        raise UsageProblem(message) from error

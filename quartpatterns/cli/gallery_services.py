@@ -78,12 +78,15 @@ def prepare_redis(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) 
     if env.get("REDIS_URL"):
         print_service("redis", _check_redis(env["REDIS_URL"]))
         return False
+    folder = data / "valkey"
+    folder.mkdir(exist_ok=True)
     try:
-        env["REDIS_URL"] = env["QUART_REDIS_URL"] = stack.enter_context(valkey(data))
+        url = stack.enter_context(valkey(folder, persistent=True))
+        env["REDIS_URL"] = env["QUART_REDIS_URL"] = url
     except StartError as error:
         print_service("redis", f"not running, so tasks respond with 503: {error}")
         return False
-    print_service("redis", f"{env['REDIS_URL']}, stops with this command")
+    print_service("redis", f"{env['REDIS_URL']}, stops with this command; data in {folder}")
     return True
 
 

@@ -8,51 +8,96 @@ import importlib
 import importlib.util
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.cli.selection import select, selection_options
+from quartpatterns.cli.parity_run import found_cases, run, show
+from quartpatterns.cli.selection import FILE, explore, selection_options
 from quartpatterns.compare import extension_names
-from quartpatterns.compare.case import Comparison, Transport
+from quartpatterns.compare.case import Transport
 from quartpatterns.compare.extension_names import Extension
-from quartpatterns.compare.parity import ParityResult, run_comparison
-from quartpatterns.compare.parity_report import as_data, render
 
 __all__ = ["command"]
 
 EPILOG = """
 \b
-A file for --requests:
-  [[case]]
-  name = "log in"
-  [[case.step]]
-  path = "/login"
-  method = "POST"
-  form = { username = "admin", password = "secret" }
-  [[case.step]]
-  path = "/"
-  compare = "html"          # or text (every byte), json, ignore
+A pattern, or all of them:
+  quartpatterns parity streaming
+  quartpatterns parity --wire
 \b
-  [[case.differs]]          # an intended difference
-  aspect = "header:cache-control"
-  original = "no-cache"
-  port = "public, max-age=43200"
-  reason = "static files are cached for 12 hours"
-  step = 1
+Two applications of your own. The command requests every GET rule without arguments, and follows
+the links in the responses. It lists the rules and methods that no request reached:
+  quartpatterns parity --flask old:app --quart new:create_app
 \b
-Exit code: 0 if all responses are equal or differ as declared, 1 if not, 2 for a usage error.
+Rules with arguments, such as /users/<int:id>, get values from a file:
+  quartpatterns parity --flask old:app --quart new:app --values values.toml
+    [arguments]
+    id = [1, 99]                   # one request for each
+    [rules."/users/<name>"]        # only for this rule
+    name = "ada"
+    [fields]                       # for --forms
+    email = "ada@example.com"
+\b
+Each form of the pages is sent with its fields and without them. This changes data, so use a
+database for tests:
+  quartpatterns parity --flask old:app --quart new:app --forms
+\b
+Your own requests, to two applications or to a pattern:
+  quartpatterns parity --flask old:app --quart new:app --requests cases.toml
+  quartpatterns parity wtforms --requests cases.toml
+    [[case]]
+    name = "log in"
+    [[case.step]]
+    path = "/login"
+    method = "POST"
+    form = { username = "admin", password = "secret" }
+    [[case.step]]
+    path = "/"
+    compare = "html"               # or text (every byte), json
+    [[case.differs]]               # an intended difference
+    aspect = "header:cache-control"
+    original = "no-cache"
+    port = "public, max-age=43200"
+    reason = "static files are cached for 12 hours"
+    step = 1
+\b
+Requests that a browser or a proxy recorded ("Save all as HAR" in its network tools):
+  quartpatterns parity --flask old:app --quart new:app --har shop.har
+\b
+List the changes of the port that the requests do not notice. A file has reasons for some:
+  quartpatterns parity --flask old:app --quart new:app --mutate --survivors survivors.toml
+    [[survivor]]
+    file = "shop/new.py"
+    line = "if name not in PRICES:"          # the text of the line
+    change = "name not in PRICES -> False"   # as the report shows it
+    reason = "Why no response shows this change."
+\b
+Exit code: 0 if all responses are equal or differ as declared, 1 if not, 2 for a usage error or if
+something could not be run. With --mutate: 0 if each change is noticed or has a reason, 1 if not,
+2 also if the cases fail on the unchanged port at the end.
 """
 
 
 @click.command(epilog=EPILOG)
 @selection_options
+@click.option(
+    "--values", type=FILE, help="With --flask and --quart: a TOML file with values for URL rules."
+)
+@click.option(
+    "--forms",
+    is_flag=True,
+    help="With --flask and --quart: send the forms of the pages. This changes data.",
+)
 @click.option("--wire", is_flag=True, help="Use real servers: gunicorn and Hypercorn.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Show declared differences and the log.")
@@ -76,6 +121,22 @@ Exit code: 0 if all responses are equal or differ as declared, 1 if not, 2 for a
     is_flag=True,
     help="Only with one pattern that replaces a Flask extension: show what becomes of its names.",
 )
+@click.option(
+    "--mutate",
+    is_flag=True,
+    help="Change the port in one place at a time, and list the changes that no case notices.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    help="With --mutate: how many changes are tested at the same time; default: one per CPU.",
+)
+@click.option(
+    "--survivors",
+    type=FILE,
+    help="With --mutate: a TOML file with the reasons why a change cannot be noticed.",
+)
 def command(
     wire: bool,
     as_json: bool,
@@ -84,14 +145,25 @@ def command(
     names: bool,
     config_keys: bool,
     extension: bool,
+    values: Path | None,
+    forms: bool,
+    mutate: bool,
+    jobs: int,
+    survivors: Path | None,
     **selection: Any,
 ) -> None:
     """Send the same requests to a Flask original and its Quart port, and compare the responses.
 
     PATTERN is a pattern of this project; by default all are compared. To compare two applications
-    of your own, use --flask and --quart. The requests are those in a file (--requests or --har), or
-    one GET request for every URL rule without arguments.
+    of your own, use --flask and --quart. The requests are those in a file (--requests or --har).
+    Without a file, each URL rule gets a GET request. Rules with arguments need --values.
+
+    --mutate shows what the requests do not test: it changes the port in one place at a time, and
+    lists the changes after which no response differs.
     """
+    reports = {"--table": table, "--names": names, "--config-keys": config_keys}
+    reports["--extension"] = extension
+    _check_options([name for name, given in reports.items() if given], mutate=mutate)
     if table:
         _print_table(selection["patterns"], as_json=as_json)
         return
@@ -108,14 +180,53 @@ def command(
         # Flask and Quart only add a handler of their own if the root logger has none. The report
         # shows the exceptions of views.
         logging.getLogger().addHandler(logging.NullHandler())
+    selected = explore(**selection, values=values, forms=forms)
+    if mutate:
+        if wire:
+            raise UsageProblem("--mutate runs in process: leave out --wire")
+        from quartpatterns.cli.parity_mutate import mutate as run_mutate
+
+        exit_code = run_mutate(
+            found_cases(selected),
+            selected.not_run,
+            jobs=jobs,
+            survivors=survivors,
+            as_json=as_json,
+            verbose=verbose,
+        )
+        sys.exit(exit_code)
     transport: Transport = "on the wire" if wire else "in process"
-    results = asyncio.run(_run(select(**selection), transport))
-    data = as_data(results, transport)
-    if as_json:
-        click.echo(json.dumps(data, indent=2, default=str))
-    else:
-        Console().print(render(results, transport, verbose=verbose))
-    sys.exit(0 if data["passed"] else 1)
+    try:
+        outcome = asyncio.run(run(selected, transport))
+    except SystemExit as error:  # It is raised out of the event loop, wherever a task raises it.
+        raise UsageProblem(
+            f"an application ended the comparison: it called sys.exit({error.code!r})"
+        ) from error
+    show(outcome, selected, transport, as_json=as_json, verbose=verbose)
+    sys.exit(outcome.exit_code)
+
+
+def _check_options(reports: Sequence[str], *, mutate: bool) -> None:
+    """Raise :exc:`UsageProblem` if an option would have no effect.
+
+    Arguments:
+        reports: The given options that print something else than a comparison.
+        mutate: Whether ``--mutate`` is given.
+    """
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        and parameter.name
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    for option in ("--jobs", "--survivors"):
+        if option in given and not mutate:
+            raise UsageProblem(f"{option} needs --mutate")
+    others = [option for option in given if option not in (*reports[:1], "--json")]
+    if reports and others:
+        raise UsageProblem(f"{reports[0]} runs no comparison: leave out {', '.join(others)}")
 
 
 def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
@@ -181,17 +292,3 @@ def _print_extension(patterns: Sequence[str], *, as_json: bool) -> None:
     else:
         click.echo(extension_names.markdown(extension))
         click.echo("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()))
-
-
-async def _run(
-    comparisons: Sequence[Comparison], transport: Transport
-) -> dict[str, list[ParityResult]]:
-    all_results: dict[str, list[ParityResult]] = {}
-    for comparison in comparisons:
-        all_results[comparison.name] = results = []
-        with Console(stderr=True).status("") as status:
-            async for result in run_comparison(comparison, transport):
-                results.append(result)
-                progress = f"{len(results)} of {len(comparison.cases)} cases"
-                status.update(f"{comparison.name}: {progress}")
-    return all_results

@@ -41,13 +41,16 @@ __all__ = ["application", "command"]
 GALLERY = "quartpatterns.gallery:create_app()"
 APP = "QUARTPATTERNS_APP"  # the environment variable with the name of the application
 PROXIES = "QUARTPATTERNS_PROXIES"  # the environment variable with the number of proxies
+PREFIX = "QUARTPATTERNS_PREFIX"  # the environment variable with the prefix of all paths
+SECURE_COOKIES = "QUARTPATTERNS_SECURE_COOKIES"
 POLL_INTERVAL = 0.1  # seconds between two checks of a process
-MINIMUM_LIFETIME = 5.0  # seconds; a worker that exits sooner is not restarted
+MINIMUM_LIFETIME = 5.0  # seconds; a worker that exits sooner is not restarted, a server later
 EPILOG = """
 \b
   quartpatterns serve                            on http://127.0.0.1:5000, data in ./instance
   quartpatterns serve --bind 0.0.0.0:8080 --workers 4
-  quartpatterns serve --proxies 1                behind one proxy, such as nginx
+  quartpatterns serve --proxies 1 --prefix /demo --secure-cookies
+                                                 at https://HOST/demo/ behind one proxy
   REDIS_URL=redis://host/0 quartpatterns serve   with your own Redis
 \b
 Environment variables:
@@ -58,8 +61,11 @@ Environment variables:
   DATABASE_URL   The database, instead of an SQLite file in the data folder.
   SQLITE_FILE    The file of the pattern sqlite3, instead of one in the data folder.
   UPLOAD_FOLDER  The folder for uploaded files, instead of one in the data folder.
+  QUARTPATTERNS_PROXIES, QUARTPATTERNS_PREFIX, QUARTPATTERNS_SECURE_COOKIES
+                 The same as the options --proxies, --prefix and --secure-cookies.
   SECRET_KEY     The key that signs sessions. By default each start creates a new one.
 \b
+With several workers, a server process that exits is started again.
 Ctrl-C or SIGTERM stops the server when the current requests are finished. A second signal stops
 everything immediately.
 Exit code: 0 after a signal, 1 if the server exited by itself, 2 if it did not start.
@@ -78,7 +84,21 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
+    envvar=PROXIES,
     help="Number of proxies in front that set X-Forwarded-For and X-Forwarded-Proto.",
+)
+@click.option(
+    "--prefix",
+    default="",
+    envvar=PREFIX,
+    metavar="/PATH",
+    help="The prefix of all paths, such as /demo, if the proxy does not remove it.",
+)
+@click.option(
+    "--secure-cookies",
+    is_flag=True,
+    envvar=SECURE_COOKIES,
+    help="Mark all cookies as Secure: browsers then send them only with HTTPS.",
 )
 @click.option("--config", "file", type=FILE, help="A configuration file of Hypercorn.")
 @click.option(
@@ -102,6 +122,8 @@ def command(
     bind: tuple[str, ...],
     workers: int | None,
     proxies: int,
+    prefix: str,
+    secure_cookies: bool,
     file: Path | None,
     data: Path,
     migrate: bool,
@@ -118,7 +140,12 @@ def command(
         raise UsageProblem(f"{error}: use --config") from error
     config = read_config(file, bind=bind, workers=workers)
     data = create_data_folder(data)
-    env = {**os.environ, APP: name, PROXIES: str(proxies)}
+    try:
+        ProxyFix(_no_application, prefix=prefix)
+    except ValueError as error:
+        raise UsageProblem(f"--prefix {prefix}: {error}") from error
+    env = {**os.environ, APP: name, PROXIES: str(proxies), PREFIX: prefix}
+    env[SECURE_COOKIES] = "1" if secure_cookies else ""
     env["SECRET_KEY"] = env.get("SECRET_KEY") or secrets.token_hex()
     env.setdefault("SQLITE_FILE", str(data / "sqlite3.db"))
     env.setdefault("UPLOAD_FOLDER", str(data / "uploads"))
@@ -126,6 +153,10 @@ def command(
 
         def start(command: list[str], log: Path | None = None) -> Process:
             processes.append(process := stack.enter_context(Process(command, log=log, env=env)))
+            return process
+
+        def start_server() -> Process:
+            processes.append(process := Process(server_command, env=env, pass_fds=fds))
             return process
 
         def start_worker() -> Process:
@@ -138,13 +169,19 @@ def command(
         prepare_database(data, env, migrate=migrate)
         worker = start_worker() if prepare_redis(stack, data, env) else None
         prepare_mongodb(stack, data, env)
-        server = start(_hypercorn_command(file, config))
-        stack.callback(_shut_down, server, config)
-        _wait_until_listening(server, config)
+        servers: list[Process] = []
+        fds: list[int] = []
+        stack.callback(_shut_down, servers, fds, config)
+        if _restarts_servers(config):
+            fds += _open_sockets(config)
+        server_command = _hypercorn_command(file, config, fds)
+        for _ in range(config.workers if fds else 1):
+            servers.append(start_server())
+        _wait_until_listening(servers, config)
         for address in config.bind:
             print_service("gallery", display_bind(config, address))
         click.echo("Press Ctrl-C to stop.")
-        _supervise(server, worker, start_worker)
+        _supervise(servers, start_server if fds else None, worker, start_worker)
 
 
 def application() -> Any:
@@ -159,8 +196,17 @@ def application() -> Any:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    proxies = int(os.environ.get(PROXIES, "0"))
-    return ProxyFix(app, x_for=proxies, x_proto=proxies) if proxies else app
+    proxies = int(os.environ.get(PROXIES) or 0)
+    prefix, secure_cookies = os.environ.get(PREFIX, ""), bool(os.environ.get(SECURE_COOKIES))
+    if not (proxies or prefix or secure_cookies):
+        return app
+    return ProxyFix(
+        app, x_for=proxies, x_proto=proxies, prefix=prefix, secure_cookies=secure_cookies
+    )
+
+
+async def _no_application(scope: Any, receive: Any, send: Any) -> None:
+    """Stands for the application while the options are checked."""
 
 
 class _Stop(BaseException):
@@ -195,20 +241,40 @@ def _kill(process: Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _hypercorn_command(file: Path, config: Config) -> list[str]:
+def _restarts_servers(config: Config) -> bool:
+    """Return whether this command starts each server process, and starts it again if it exits.
+
+    If one worker of Hypercorn exits, Hypercorn stops the others and exits with code 0.
+    """
+    return (config.workers > 1 or bool(config.max_requests)) and not (
+        config.use_reloader or config.insecure_bind or config.quic_bind
+    )
+
+
+def _open_sockets(config: Config) -> list[int]:
+    """Bind the addresses, and return the file descriptors. The servers listen on them.
+
+    The sockets stay open while a server starts again, so that no connection is refused.
+    """
+    sockets = config.create_sockets()
+    bound = sockets.secure_sockets if config.ssl_enabled else sockets.insecure_sockets
+    return [one.detach() for one in bound]
+
+
+def _hypercorn_command(file: Path, config: Config, fds: list[int]) -> list[str]:
     # With 0 workers Hypercorn serves in its main process, which then needs no supervisor.
-    single = config.workers == 1 and not (config.max_requests or config.use_reloader)
+    single = bool(fds) or config.workers == 1 and not (config.max_requests or config.use_reloader)
     command = [sys.executable, "-m", "hypercorn", "--config", str(file)]
     command += ["--workers", "0" if single else str(config.workers)]
-    for address in config.bind:
+    for address in [f"fd://{fd}" for fd in fds] or config.bind:
         command += ["--bind", address]
     return [*command, f"{__name__}:application()"]
 
 
-def _wait_until_listening(server: Process, config: Config) -> None:
+def _wait_until_listening(servers: list[Process], config: Config) -> None:
     deadline = time.monotonic() + config.startup_timeout + 30
     while not all(map(is_listening, config.bind)):
-        if server.returncode is not None:
+        if all(server.returncode is not None for server in servers):
             sys.exit(2)  # its messages are above
         if time.monotonic() > deadline:
             raise UsageProblem("the server does not respond: see its messages above")
@@ -216,11 +282,25 @@ def _wait_until_listening(server: Process, config: Config) -> None:
 
 
 def _supervise(
-    server: Process, worker: Process | None, start_worker: Callable[[], Process]
+    servers: list[Process],
+    start_server: Callable[[], Process] | None,
+    worker: Process | None,
+    start_worker: Callable[[], Process],
 ) -> None:
-    """Wait until the server exits, and restart the worker if it exits."""
-    while server.returncode is None:
+    """Restart servers and the worker if they exit; without *start_server*, return then."""
+    while True:
         time.sleep(POLL_INTERVAL)
+        for index, server in enumerate(servers):
+            if (code := server.returncode) is None:
+                continue
+            if start_server is None:
+                raise click.ClickException(f"the server exited with code {code}")
+            # A server that fails at its start would otherwise start again all the time.
+            if time.monotonic() - server.started > MINIMUM_LIFETIME:
+                event = f"The server process {server.pid} exited with code {code}"
+                click.echo(f"{event} and is restarted.", err=True)
+                server.stop()
+                servers[index] = start_server()
         if worker and worker.returncode is not None:
             event = f"The worker exited with code {worker.returncode}"
             if time.monotonic() - worker.started > MINIMUM_LIFETIME:
@@ -229,17 +309,22 @@ def _supervise(
             else:
                 click.echo(f"{event}; tasks wait until you restart this command.", err=True)
                 worker = None
-    raise click.ClickException(f"the server exited with code {server.returncode}")
 
 
-def _shut_down(server: Process, config: Config) -> None:
-    """Let Hypercorn finish its requests. SIGTERM goes to its main process only: its workers would
-    exit immediately."""
-    if server.returncode is None:
+def _shut_down(servers: list[Process], fds: list[int], config: Config) -> None:
+    """Let the servers finish their requests. SIGTERM goes to the main process of Hypercorn only:
+    its workers would exit immediately."""
+    # A socket that stays open here would accept connections that no server answers.
+    for fd in fds:
+        os.close(fd)
+    if any(server.returncode is None for server in servers):
         click.echo("Stopping; press Ctrl-C again to stop immediately.")
     deadline = time.monotonic() + config.graceful_timeout + config.shutdown_timeout + 1
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(server.pid, signal.SIGTERM)
-    while server.returncode is None and time.monotonic() < deadline:
+    for server in servers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGTERM)
+    while any(server.returncode is None for server in servers) and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL / 2)
-    _kill(server)
+    for server in servers:
+        _kill(server)
+        server.stop()

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from quartpatterns.cli.groups import SuggestingGroup
 from quartpatterns.cli.worker import load_with_tasks
 from quartpatterns.tasks import (
     Inspector,
@@ -64,7 +65,7 @@ def _examples(*lines: str) -> str:
     return "\n".join(["\b", *(f"  quartpatterns tasks {line}" for line in lines), EXIT_CODES])
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=SuggestingGroup, epilog=EPILOG)
 def command() -> None:
     """Look at the jobs of an application, and retry, revoke or delete them."""
 

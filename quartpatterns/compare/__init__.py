@@ -4,6 +4,26 @@ This package knows applications only as WSGI and ASGI callables or as URLs, so i
 The names below are what the ``cases.py`` of a pattern, or your own tests, use.
 """
 
-from quartpatterns.compare.case import Arrangement, Case, Difference, File, Step
+from quartpatterns.compare.case import (
+    Arrangement,
+    Capture,
+    Case,
+    Close,
+    Difference,
+    File,
+    Receive,
+    Send,
+    Step,
+)
 
-__all__ = ["Arrangement", "Case", "Difference", "File", "Step"]
+__all__ = [
+    "Arrangement",
+    "Capture",
+    "Case",
+    "Close",
+    "Difference",
+    "File",
+    "Receive",
+    "Send",
+    "Step",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import os
 import tempfile
 import threading
@@ -45,12 +46,12 @@ from quartpatterns.compare.load_test import (
 )
 from quartpatterns.compare.parity import (
     ResponsesDifferError,
-    ServerUnreachableError,
     ensure_equal_responses,
 )
 from quartpatterns.compare.processes import StartError, in_thread
 from quartpatterns.compare.request import prepare_request
 from quartpatterns.compare.resources import CoreAllocation, allocate_cores
+from quartpatterns.compare.run_case import ServerUnreachableError
 from quartpatterns.compare.servers import ensure_compatible
 from quartpatterns.compare.transports import client
 
@@ -84,6 +85,8 @@ class Selection:
 
 def reason_not_measurable(case: Case) -> str | None:
     """Return why a load generator, which repeats one request, cannot measure *case*, or None."""
+    if case.extra:
+        return "an extra of the port; there is no original to measure it against"
     if len(case.steps) > 1:
         return f"a session of {len(case.steps)} requests; a load test repeats one"
     [step] = case.steps
@@ -129,8 +132,11 @@ def _ensure_known(comparisons: Sequence[Comparison], names: Sequence[str]) -> No
     cases = [case for comparison in comparisons for case in comparison.cases]
     for name in names:
         if not any(_is_named(case, [name]) for case in cases):
-            known = [f"\n  {case.name}" for case in cases if not reason_not_measurable(case)]
-            raise UnknownCaseError(f"no case {name!r}; the cases are{''.join(known) or ' none'}")
+            known = [case.name for case in cases if not reason_not_measurable(case)]
+            if close := difflib.get_close_matches(name, known, n=3):
+                raise UnknownCaseError(f"no case {name!r}; did you mean {' or '.join(close)}?")
+            listed = "".join(f"\n  {each}" for each in known)
+            raise UnknownCaseError(f"no case {name!r}; the cases are{listed or ' none'}")
 
 
 def _reason_to_skip(case: Case, cases: Sequence[Case], names: Sequence[str]) -> str | None:

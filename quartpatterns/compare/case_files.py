@@ -1,27 +1,58 @@
-"""Create cases from a TOML file, from a recording of a browser (HAR), or from URL rules."""
+"""Read cases from a TOML file."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import msgspec
 
-from quartpatterns.compare.case import BodyForm, Case, Difference, Step, Where
-
-# Headers that belong to the browser's connection, not to the application.
-_CONNECTION_HEADERS = frozenset(
-    {"accept-encoding", "connection", "content-length", "cookie", "host", "te", "upgrade"}
+from quartpatterns.compare.case import (
+    BodyForm,
+    Capture,
+    Case,
+    Close,
+    Difference,
+    Kind,
+    Receive,
+    Send,
+    Step,
+    Where,
 )
-_T = TypeVar("_T")
+from quartpatterns.compare.files import CaseFileError, convert, lines_of, parse_toml, read_text
+from quartpatterns.compare.har import read_har
 
 
-class CaseFileError(Exception):
-    """A file of cases is malformed; the message names the file, the line and what is wrong."""
+class _Capture(msgspec.Struct, forbid_unknown_fields=True):
+    pattern: str
+    place: str = "body"
+
+
+def _to_capture(given: str | _Capture) -> Capture:
+    return Capture(given) if isinstance(given, str) else Capture(given.pattern, given.place)
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True):
+    """A part of a conversation: one key of these."""
+
+    send: str | None = None
+    receive: str | Literal[True] | None = None
+    close: int | Literal[True] | None = None
+    step: _Step | None = None
+
+    def to_part(self) -> Send | Receive | Close | Step:
+        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "a part of a websocket or stream has one key: send, receive, close or step"
+            )
+        if self.send is not None:
+            return Send(self.send)
+        if self.receive is not None:
+            return Receive(None if self.receive is True else self.receive)
+        if self.step is not None:
+            return self.step.to_step()
+        return Close() if self.close in (None, True) else Close(self.close)
 
 
 class _Step(msgspec.Struct, forbid_unknown_fields=True):
@@ -29,13 +60,19 @@ class _Step(msgspec.Struct, forbid_unknown_fields=True):
     method: str = "GET"
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
+    cookies: dict[str, str] = {}
     form: dict[str, str | list[str]] | None = None
     json: Any = None
     body: str | list[str] | None = None
     compare: BodyForm = "text"
+    reason: str = ""
     ignore_headers: list[str] = []
-    capture: dict[str, str] = {}
+    capture: dict[str, str | _Capture] = {}
+    mask: dict[str, list[str | _Capture]] = {}
+    expected: dict[str, Any] | None = None
     until: str | None = None
+    websocket: list[_Part] | None = None
+    stream: list[_Part] | None = None
     timeout: float = 60.0
 
     def to_step(self) -> Step:
@@ -44,6 +81,11 @@ class _Step(msgspec.Struct, forbid_unknown_fields=True):
             values["body"] = self.body.encode()
         elif self.body is not None:
             values["body"] = tuple(chunk.encode() for chunk in self.body)
+        values["capture"] = {name: _to_capture(one) for name, one in self.capture.items()}
+        values["mask"] = {name: list(map(_to_capture, each)) for name, each in self.mask.items()}
+        for name in ("websocket", "stream"):
+            parts: list[_Part] | None = getattr(self, name)
+            values[name] = None if parts is None else [part.to_part() for part in parts]
         values["ignore_headers"] = tuple(name.lower() for name in self.ignore_headers)
         if not self.path.startswith("/"):
             raise ValueError(f"path must start with /, not {self.path!r}")
@@ -57,6 +99,7 @@ class _Difference(msgspec.Struct, forbid_unknown_fields=True):
     port: Any = None
     step: int = 0
     where: Where = "everywhere"
+    kind: Kind | None = None
 
 
 class _Case(_Step, forbid_unknown_fields=True, kw_only=True):
@@ -76,52 +119,13 @@ class _CaseFile(msgspec.Struct, forbid_unknown_fields=True):
     case: list[_Case]
 
 
-class _Header(msgspec.Struct):
-    name: str
-    value: str
-
-
-class _PostData(msgspec.Struct):
-    text: str = ""
-
-
-class _Request(msgspec.Struct, rename="camel"):
-    method: str
-    url: str
-    headers: list[_Header]
-    post_data: _PostData | None = None
-
-    def to_step(self) -> Step:
-        url = urlsplit(self.url)
-        headers = [
-            (header.name, header.value)
-            for header in self.headers
-            if header.name.lower() not in _CONNECTION_HEADERS and not header.name.startswith(":")
-        ]
-        body = self.post_data.text.encode() if self.post_data and self.post_data.text else None
-        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        return Step(target, method=self.method, headers=headers, body=body)
-
-
-class _Entry(msgspec.Struct):
-    request: _Request
-
-
-class _Log(msgspec.Struct):
-    entries: list[_Entry]
-
-
-class _Har(msgspec.Struct):
-    log: _Log
-
-
 def read_cases(path: Path) -> list[Case]:
     """Return the cases of *path*: a HAR file if its name ends in ``.har``, otherwise TOML.
 
     Raises:
         CaseFileError: The file is missing or malformed.
     """
-    return read_har(path) if path.suffix.lower() == ".har" else read_toml(path)
+    return read_har(path).cases if path.suffix.lower() == ".har" else read_toml(path)
 
 
 def read_toml(path: Path) -> list[Case]:
@@ -129,97 +133,21 @@ def read_toml(path: Path) -> list[Case]:
 
     Each case is a ``[[case]]`` table with a ``name``. One request has the keys of
     :class:`~quartpatterns.compare.Step` in the same table, several have a ``[[case.step]]`` each.
+    The parts of ``websocket`` and ``stream`` are tables with one key: ``send``, ``receive`` with a
+    regular expression or ``true``, ``close`` with a code or ``true``, and ``step``.
     ``[[case.differs]]`` has the keys of :class:`~quartpatterns.compare.Difference`.
 
     Raises:
         CaseFileError: The file is missing or malformed.
     """
-    text = _read(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        number = line[1] if line else text.count("\n") + 1
-        raise CaseFileError(f"{path}:{number}: expected TOML: {error}") from error
-    lines = _lines(text, r"(?m)^[ \t]*\[\[\s*case\s*\]\]")
+    text = read_text(path)
+    document = parse_toml(path, text)
+    lines = lines_of(text, r"(?m)^[ \t]*\[\[\s*case\s*\]\]")
     cases = []
-    for index, case in enumerate(_convert(path, document, _CaseFile, lines).case):
+    for index, case in enumerate(convert(path, document, _CaseFile, lines).case):
         try:
             cases.append(case.to_case())
         except ValueError as error:
             line_number = lines[index] if index < len(lines) else 1
             raise CaseFileError(f"{path}:{line_number}: {error}") from error
     return cases
-
-
-def read_har(path: Path) -> list[Case]:
-    """Return one case with the requests of a HAR file (HTTP Archive 1.2) as its steps.
-
-    The requests of a browser belong together, so they are sent in order and share their cookies.
-    Cookies, host and responses of the recording are not used.
-
-    Raises:
-        CaseFileError: The file is missing or malformed, or has no requests.
-    """
-    text = _read(path)
-    try:
-        document = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        position = re.search(r"byte (\d+)", str(error))
-        before = text.encode()[: int(position[1])] if position else text.encode()
-        number = before.count(b"\n") + 1
-        raise CaseFileError(f"{path}:{number}: expected JSON: {error}") from error
-    entries = _convert(path, document, _Har, _lines(text, r'"request"\s*:')).log.entries
-    if not entries:
-        raise CaseFileError(f"{path}:1: expected at least one request in log.entries")
-    return [Case(path.name, *(entry.request.to_step() for entry in entries))]
-
-
-def _convert(path: Path, document: Any, form: type[_T], lines: Sequence[int]) -> _T:
-    """Convert *document*; an error names the line on which the wrong entry starts."""
-    try:
-        return msgspec.convert(document, form)
-    except msgspec.ValidationError as error:
-        match = re.search(r"(?:entries|case)\[(\d+)\]", str(error))
-        index = int(match[1]) if match else len(lines)
-        raise CaseFileError(
-            f"{path}:{lines[index] if index < len(lines) else 1}: {error}"
-        ) from error
-
-
-def _lines(text: str, pattern: str) -> list[int]:
-    """Return the line number of each match of *pattern*."""
-    return [text.count("\n", 0, match.start()) + 1 for match in re.finditer(pattern, text)]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CaseFileError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CaseFileError(f"{path}: expected UTF-8: {error.reason}") from error
-
-
-def cases_from_rules(*apps: Callable[..., Any]) -> list[Case]:
-    """Return a case for each GET rule of *apps* without arguments, sorted by path.
-
-    A rule of only one application is requested from both, so a missing route is found.
-
-    Raises:
-        LookupError: An application has no ``url_map``, or there is no such rule.
-    """
-    paths: set[str] = set()
-    for app in apps:
-        url_map = getattr(app, "url_map", None)
-        if url_map is None:
-            raise LookupError(f"{type(app).__name__} has no url_map: use --requests or --har")
-        paths |= {
-            rule.rule
-            for rule in url_map.iter_rules()
-            if "GET" in (rule.methods or {"GET"})
-            and not (rule.arguments or rule.websocket or rule.build_only)
-        }
-    if not paths:
-        raise LookupError("there is no GET rule without arguments: use --requests or --har")
-    return [Case(f"GET {path}", Step(path)) for path in sorted(paths)]

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import re
+import functools
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import httpx
 
 from quartpatterns._shared.threads import to_thread
-from quartpatterns.compare.applications import Application, load_application
-from quartpatterns.compare.case import (
-    BodyForm,
-    Case,
-    Comparison,
-    Config,
-    Difference,
-    Step,
-    Transport,
+from quartpatterns.compare.applications import (
+    Application,
+    ApplicationLoadError,
+    interface,
+    load_application,
 )
+from quartpatterns.compare.case import Case, Comparison, Config, Transport
+from quartpatterns.compare.cookies import CookieKeys, CookieReader, FindKeys, keys_of
+from quartpatterns.compare.findings import Finding, findings_of_case, findings_of_extra
 from quartpatterns.compare.processes import in_thread
-from quartpatterns.compare.request import build_request
-from quartpatterns.compare.responses import Response, aspects, canonical_json, normalize_body
+from quartpatterns.compare.responses import StepResult
+from quartpatterns.compare.run_case import compare_steps_again, run_case
 from quartpatterns.compare.servers import Server, serve
-from quartpatterns.compare.transports import DELIVERY, ComparisonClient, Delivery, client
+from quartpatterns.compare.transports import ComparisonClient, client
 
-POLL_INTERVAL = 0.05  # seconds between two requests of a step with `until`
-
-Kind = Literal["declared", "undeclared", "stale"]
-
-
-class ServerUnreachableError(Exception):
-    """A server refuses connections, or does not respond in time."""
+Readers = tuple[CookieReader, CookieReader]
 
 
 class ResponsesDifferError(Exception):
@@ -44,41 +33,37 @@ class ResponsesDifferError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class StepResult:
-    """The response to one step, and what is compared of it."""
-
-    response: Response
-    aspects: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One aspect of one step in which the applications differ, or no longer differ.
-
-    ``declared`` means that a :class:`Difference` declares both values, ``undeclared`` that none
-    does, ``stale`` that a declared difference no longer exists.
-    """
-
-    kind: Kind
-    step: int  # its index
-    aspect: str
-    original: Any  # the value; None for a missing header
-    port: Any
-    reason: str = ""  # the declared reason, or the values that were declared instead
-
-
-@dataclass(frozen=True, slots=True)
 class ParityResult:
-    """The comparison of one case."""
+    """The comparison of one case.
+
+    Attributes:
+        case: The case.
+        findings: The differences and errors.
+        errors: The exceptions of the applications.
+        unverified: The names of signed cookies that were not verified: their key is not known.
+        original: The responses of the original.
+        port: The responses of the port.
+        transport: It decides which declared differences apply.
+        readers: Read the cookies of the original and of the port.
+    """
 
     case: Case
     findings: tuple[Finding, ...]
     errors: tuple[str, ...] = ()
+    unverified: Set[str] = frozenset()
+    original: tuple[StepResult, ...] = ()
+    port: tuple[StepResult, ...] = ()
+    transport: Transport = "in process"
+    readers: Readers | None = field(default=None, repr=False, compare=False)
+
+    def without_responses(self) -> ParityResult:
+        """Return this result without the responses, which can be large."""
+        return replace(self, original=(), port=(), readers=None)
 
     @property
     def passed(self) -> bool:
         """Whether every difference was declared, and every declared difference occurred."""
-        return all(finding.kind == "declared" for finding in self.findings)
+        return all(finding.state == "declared" for finding in self.findings)
 
 
 async def run_comparison(
@@ -98,18 +83,40 @@ async def run_comparison(
             comparison.configurations(folder)
         )
 
+        streams = any(step.stream for case in comparison.cases for step in case.steps)
+
         async def start(name: str, server: Server, config: Config | None) -> Application | str:
             if transport == "in process":
                 return await to_thread(load_application, name, config)
-            running = in_thread(serve(name, server, config=config, folder=folder))
+            # While a stream is open, a server of WSGI needs another thread for the next request.
+            threads = 8 if streams else 1
+            running = in_thread(serve(name, server, config=config, folder=folder, threads=threads))
             return (await stack.enter_async_context(running)).url
 
-        original = await start(comparison.original, "gunicorn-gthread", original_config)
+        server: Server = "gunicorn-gthread"
+        if transport == "on the wire" and comparison.arrange is None:
+            # The original of a user can be a port, too.
+            app = await to_thread(load_application, comparison.original, None)
+            server = "hypercorn" if interface(app) == "asgi" else server
+        original = await start(comparison.original, server, original_config)
         port = await start(comparison.port, "hypercorn", port_config)
+        find_keys = None
+        if transport == "on the wire":
+            find_keys = (
+                functools.partial(_load_keys, comparison.original, original_config),
+                functools.partial(_load_keys, comparison.port, port_config),
+            )
         async for result in compare_applications(
-            original, port, comparison.cases, transport=transport
+            original, port, comparison.cases, transport=transport, find_keys=find_keys
         ):
             yield result
+
+
+def _load_keys(name: str, config: Config | None) -> CookieKeys | None:
+    """Load the application *name* in this process, and return the keys of its cookies."""
+    with contextlib.suppress(ApplicationLoadError):
+        return keys_of(load_application(name, config))
+    return None
 
 
 async def compare_applications(
@@ -118,30 +125,84 @@ async def compare_applications(
     cases: Sequence[Case],
     *,
     transport: Transport = "in process",
+    find_keys: tuple[FindKeys, FindKeys] | None = None,
 ) -> AsyncIterator[ParityResult]:
     """Send *cases* to both applications, in order, and yield a result for each.
+
+    Extras are sent to the port alone.
 
     Arguments:
         original: A WSGI or ASGI application, or the URL of a server.
         port: The same, for the port.
         cases: The cases.
         transport: Decides which declared differences apply.
+        find_keys: Return the keys of the cookies of both, if they are known; by default those of
+            the applications. Signed cookies are verified with the keys of the original, or with
+            those of the port if the original has none.
 
     Raises:
+        ApplicationStartError: An application failed at its start.
         ServerUnreachableError: A server does not respond.
     """
-    async with client(original) as original_client, client(port) as port_client:
+    async with (
+        client(original, "the original") as original_client,
+        client(port, "the port") as port_client,
+    ):
+        find_keys = find_keys or ((lambda: keys_of(original)), (lambda: keys_of(port)))
+        find_original, find_port = map(functools.cache, find_keys)
+        original_client.reader = CookieReader(lambda: find_original() or find_port())
+        port_client.reader = CookieReader(lambda: find_original() or find_port(), find_port)
         for case in cases:
             port_steps = await run_case(case, port_client)
-            original_steps = await run_case(case, original_client)
-            errors = tuple(
-                f"{name}, step {index}: {step.response.error}"
-                for name, steps in (("original", original_steps), ("port", port_steps))
-                for index, step in enumerate(steps)
-                if step.response.error
-            )
-            findings = _findings(case, original_steps, port_steps, transport)
-            yield ParityResult(case, tuple(findings), errors)
+            original_steps = [] if case.extra else await run_case(case, original_client)
+            readers = original_client.reader, port_client.reader
+            yield _result(case, original_steps, port_steps, transport, readers)
+
+
+def compare_again(result: ParityResult, case: Case) -> ParityResult:
+    """Return the comparison of the responses in *result* as *case* says.
+
+    The requests of *case* must be the same; what it captures, masks and declares can differ.
+    """
+    assert result.readers is not None, "the result has no responses"
+    original_reader, port_reader = result.readers
+    return _result(
+        case,
+        compare_steps_again(case, result.original, original_reader),
+        compare_steps_again(case, result.port, port_reader),
+        result.transport,
+        result.readers,
+    )
+
+
+def _result(
+    case: Case,
+    original: Sequence[StepResult],
+    port: Sequence[StepResult],
+    transport: Transport,
+    readers: Readers,
+) -> ParityResult:
+    errors = tuple(
+        f"{name}, step {index}: {step.response.error}"
+        for name, steps in (("original", original), ("port", port))
+        for index, step in enumerate(steps)
+        if step.response.error
+    )
+    if case.extra:
+        findings = findings_of_extra(case, port)
+    else:
+        findings = findings_of_case(case, original, port, transport)
+    cookies = {name for step in (*original, *port) for name in step.unverified}
+    return ParityResult(
+        case,
+        tuple(findings),
+        errors,
+        cookies,
+        tuple(original),
+        tuple(port),
+        transport,
+        readers,
+    )
 
 
 async def ensure_equal_responses(
@@ -155,122 +216,12 @@ async def ensure_equal_responses(
     """
     original_steps, port_steps = await run_case(case, original), await run_case(case, port)
     unexpected: dict[str, list[str]] = {}
-    for finding in _findings(case, original_steps, port_steps, transport):
-        if finding.kind != "declared":
-            unexpected.setdefault(finding.kind, []).append(finding.aspect)
+    for finding in findings_of_case(case, original_steps, port_steps, transport):
+        if finding.state != "declared":
+            unexpected.setdefault(finding.state, []).append(finding.aspect)
     if unexpected:
-        kinds = "; ".join(f"{kind} {', '.join(names)}" for kind, names in unexpected.items())
+        states = "; ".join(f"{state} {', '.join(names)}" for state, names in unexpected.items())
         raise ResponsesDifferError(
-            f"the responses differ {transport}: {kinds}; run quartpatterns parity for details"
+            f"the responses differ {transport}: {states}; run quartpatterns parity for details"
         )
     return original_steps[-1].response.status, port_steps[-1].response.status
-
-
-async def run_case(case: Case, client: ComparisonClient) -> list[StepResult]:
-    """Send the steps of *case* in one session, and return the responses.
-
-    An error of the application is a response, and so is a connection that is closed early
-    (status 0). A server that cannot be reached is not.
-
-    Raises:
-        ServerUnreachableError: The server does not respond.
-    """
-    client.cookies.clear()
-    captured: dict[str, str] = {}
-    results = []
-    for step in case.steps:
-        response = await _run_step(step, client, captured)
-        for name, pattern in step.capture.items():
-            match = re.search(pattern, response.text)
-            captured[name] = match[1] if match else ""
-        compared = aspects(response, step.compare, step.ignore_headers, captured)
-        results.append(StepResult(response, compared))
-    return results
-
-
-async def _run_step(step: Step, client: ComparisonClient, captured: Mapping[str, str]) -> Response:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + step.timeout
-    while True:
-        response = await _send(client, build_request(step, client, captured))
-        if step.until is None or re.search(step.until, response.text) or loop.time() > deadline:
-            return response
-        await asyncio.sleep(POLL_INTERVAL)
-
-
-async def _send(client: ComparisonClient, request: httpx.Request) -> Response:
-    try:
-        received = await client.exchange(request)
-    except (httpx.ConnectError, httpx.TimeoutException) as error:
-        cause = f"{type(error).__name__} {error}".rstrip()
-        raise ServerUnreachableError(
-            f"no response to {request.method} {client.base_url}: {cause}"
-        ) from error
-    except httpx.TransportError as error:
-        cause = f"{type(error).__name__} {error}"
-        return Response(0, (), b"", complete=False, error=f"no response: {cause}")
-    body = bytearray()
-    delivery: Delivery = received.extensions.get(DELIVERY, Delivery())
-    try:
-        async for chunk in received.aiter_raw():
-            body += chunk
-    except httpx.TransportError as error:
-        delivery = Delivery(complete=False, error=str(error))
-    finally:
-        await received.aclose()
-    headers = tuple(
-        (name.decode("latin-1").lower(), value.decode("latin-1"))
-        for name, value in received.headers.raw
-    )
-    return Response(received.status_code, headers, bytes(body), delivery.complete, delivery.error)
-
-
-def _findings(
-    case: Case, original: Sequence[StepResult], port: Sequence[StepResult], transport: Transport
-) -> list[Finding]:
-    findings: list[Finding] = []
-    for index, (original_step, port_step) in enumerate(zip(original, port, strict=True)):
-        declared = {
-            difference.aspect: difference
-            for difference in case.differs
-            if difference.step == index and difference.where in ("everywhere", transport)
-        }
-        names = {*original_step.aspects, *port_step.aspects, *declared}
-        for aspect in sorted(names, key=_rank):
-            values = original_step.aspects.get(aspect), port_step.aspects.get(aspect)
-            form = case.steps[index].compare if aspect == "body" else "text"
-            finding = _finding(index, aspect, *values, declared.get(aspect), form)
-            findings += [finding] if finding else []
-    return findings
-
-
-def _rank(aspect: str) -> tuple[int, str]:
-    order = ("status", "complete", "header", "body")
-    return order.index(aspect.partition(":")[0]), aspect
-
-
-def _finding(
-    step: int, aspect: str, original: Any, port: Any, declared: Difference | None, form: BodyForm
-) -> Finding | None:
-    if declared is None:
-        return None if original == port else Finding("undeclared", step, aspect, original, port)
-    if _matches(declared.original, original, form) and _matches(declared.port, port, form):
-        return Finding("declared", step, aspect, original, port, declared.reason)
-    kind: Kind = "stale" if original == port else "undeclared"
-    reason = f"declared: original {_describe(declared.original)}, port {_describe(declared.port)}"
-    return Finding(kind, step, aspect, original, port, reason)
-
-
-def _matches(expected: Any, value: Any, form: BodyForm) -> bool:
-    if isinstance(expected, re.Pattern):
-        return isinstance(value, str) and expected.fullmatch(value) is not None
-    if isinstance(expected, dict | list):
-        return canonical_json(expected) == str(value)
-    if isinstance(expected, str):
-        return isinstance(value, str) and normalize_body(expected, form) == value
-    equal: bool = expected == value
-    return equal
-
-
-def _describe(expected: Any) -> str:
-    return f"/{expected.pattern!s}/" if isinstance(expected, re.Pattern) else repr(expected)

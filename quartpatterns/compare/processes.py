@@ -63,6 +63,7 @@ class Process:
         log: A file for its output; by default the output of this process.
         env: The complete environment; by default the environment of this process.
         cwd: The folder to run in.
+        pass_fds: File descriptors that the program inherits, such as listening sockets.
 
     Raises:
         StartError: The program cannot be executed.
@@ -75,6 +76,7 @@ class Process:
         log: Path | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.started = time.monotonic()
         self.command = [str(part) for part in command]
@@ -88,6 +90,7 @@ class Process:
                 stderr=output,
                 env=env,
                 cwd=cwd,
+                pass_fds=pass_fds,
             )
         assert self._watchdog.stdout is not None
         line = self._watchdog.stdout.readline()

@@ -75,7 +75,8 @@ def _assert_parity(
     import asyncio
 
     from quartpatterns.compare.applications import load_application
-    from quartpatterns.compare.case_files import cases_from_rules, read_cases
+    from quartpatterns.compare.case_files import read_cases
+    from quartpatterns.compare.explore import cases_from_rules
     from quartpatterns.compare.parity import ParityResult, compare_applications
     from quartpatterns.compare.parity_report import as_text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import string
@@ -15,7 +16,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
 from quartpatterns.compare.case import File, Pairs, Step
-from quartpatterns.compare.transports import TARGET, client, wsgi_environ
+from quartpatterns.compare.transports import PAGE, TARGET, client, wsgi_environ
 
 BOUNDARY = "quartpatterns-boundary"
 
@@ -25,22 +26,42 @@ def build_request(
 ) -> httpx.Request:
     """Return the request of *step*, with the captured values filled in."""
 
-    def fill(text: str) -> str:
-        for name, value in (captured or {}).items():
-            text = text.replace(f"{{{name}}}", value)
-        return text
+    def filled(text: str) -> str:
+        return fill(text, captured or {})
 
-    content, content_type = _content(step, fill)
+    content, content_type = _content(step, filled)
     headers = [("Content-Type", content_type)] if content_type else []
-    headers += [(key, fill(value)) for key, value in _pairs(step.headers)]
-    return client.build_request(
+    headers += [(key, filled(value)) for key, value in _pairs(step.headers)]
+    received = {cookie.name for cookie in client.cookies.jar}
+    cookies = {name: value for name, value in _pairs(step.cookies) if name not in received}
+    target = _target(step, filled)
+    hosts = [value for key, value in headers if key.lower() == "host"]
+    page = _page((hosts or [client.headers["Host"]])[0], target) or client.base_url
+    request = client.build_request(
         step.method,
-        client.base_url,
+        page,  # HTTPX selects the cookies for it.
         # HTTPX rejects text that is not ASCII, which a client may send; it accepts bytes.
         headers=[(key.encode(), value.encode()) for key, value in headers],
         content=content,
-        extensions={TARGET: _target(step, fill)},
+        cookies=cookies or None,
+        extensions={TARGET: target, PAGE: page},
     )
+    request.url = client.base_url
+    return request
+
+
+def _page(host: str, target: bytes) -> httpx.URL | None:
+    """Return the URL of a request, or ``None`` if it is not valid."""
+    with contextlib.suppress(httpx.InvalidURL, ValueError):
+        return httpx.URL(f"https://{host}{target.decode()}")
+    return None
+
+
+def fill(text: str, captured: Mapping[str, str]) -> str:
+    """Return *text* with captured values in place of their names in braces."""
+    for name, value in captured.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def _target(step: Step, fill: Callable[[str], str]) -> bytes:

@@ -44,18 +44,22 @@ def valkey_program() -> Path:
 
 
 @contextlib.contextmanager
-def valkey(folder: Path | None = None, *, port: int | None = None) -> Iterator[str]:
-    """Run a Valkey server and yield its URL. It writes no data to disk.
+def valkey(
+    folder: Path | None = None, *, port: int | None = None, persistent: bool = False
+) -> Iterator[str]:
+    """Run a Valkey server and yield its URL.
 
     Arguments:
-        folder: For its log; by default a temporary folder.
+        folder: For its log and its data; by default a temporary folder.
         port: The TCP port; by default a free one.
+        persistent: Whether to write each change to disk, and to read the data at the next start.
     """
     with contextlib.ExitStack() as stack:
         program = valkey_program()
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        options = f"--port {port} --bind 127.0.0.1 --appendonly no".split()
+        appendonly = "yes" if persistent else "no"
+        options = f"--port {port} --bind 127.0.0.1 --appendonly {appendonly}".split()
         command = [str(program), *options, "--save", "", "--dir", str(folder)]
         process = stack.enter_context(Process(command, log=folder / "valkey.log"))
         process.wait_until(lambda: accepts(port))

@@ -8,6 +8,7 @@ works on every POSIX system, unlike the parent-death signal of Linux.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -32,8 +33,20 @@ def stop_group(child: subprocess.Popen[bytes]) -> None:
             return
 
 
+def inherited_sockets() -> list[int]:
+    """Return the file descriptors of the parent that the command inherits."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        # The descriptor of the folder itself is closed by now.
+        with contextlib.suppress(OSError):
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
+    return found
+
+
 def main() -> int:
     """Run the command in the arguments; return its exit code, as a shell does."""
+    sockets = inherited_sockets()
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
@@ -44,11 +57,18 @@ def main() -> int:
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
         child = subprocess.Popen(
-            sys.argv[1:], stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
+            sys.argv[1:],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            start_new_session=True,
+            close_fds=False,  # the command inherits the sockets
         )
     except OSError as error:
         print(f"{sys.argv[1]}: {error.strerror}", file=sys.stderr)  # noqa: T201  for the log
         return 127
+    # A socket that stays open here would accept connections when the command has closed it.
+    for fd in sockets:
+        os.close(fd)
     print(child.pid, flush=True)  # noqa: T201  the parent reads the process id
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)

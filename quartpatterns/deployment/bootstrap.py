@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePosixPath
 
 from quartpatterns.deployment.settings import Host, Settings
 from quartpatterns.deployment.steps import (
@@ -53,7 +54,7 @@ UMask=0077
 ProtectSystem=strict
 ReadWritePaths={folder}
 ReadOnlyPaths={folder}/releases {folder}/bin
-ProtectHome=true
+ProtectHome={home}
 PrivateTmp=true
 PrivateDevices=true
 NoNewPrivileges=true
@@ -78,6 +79,9 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 """
+
+_HOMES = ("/home", "/root", "/run/user")
+"""The folders that ``ProtectHome=true`` hides."""
 
 
 def bootstrap_steps(target: Target) -> list[DeployStep]:
@@ -138,7 +142,15 @@ def units(settings: Settings, host: Host, python: str) -> dict[str, str]:
     name = settings.name
     listen = "\n".join(f"ListenStream={address.removeprefix('unix:')}" for address in host.bind)
     stop = round(settings.graceful + 30)
+    paths = (host.folder, PurePosixPath(python))
+    in_home = any(path.is_relative_to(home) for path in paths for home in _HOMES)
     service = _SERVICE.format(
-        name=name, user=host.user, folder=host.folder, python=python, stop=stop
+        name=name,
+        user=host.user,
+        folder=host.folder,
+        python=python,
+        stop=stop,
+        # The service could not start if its folder or its Python were hidden.
+        home="read-only" if in_home else "true",
     )
     return {f"{name}.socket": _SOCKET.format(name=name, listen=listen), f"{name}.service": service}

@@ -127,8 +127,7 @@ class Deployment:
         async with self._connect(hosts, f"deploying {release}") as group:
             await group.run_steps(lambda target: steps.preparation_steps(target, packed))
             if self.settings.migrate:
-                (first, *_) = group.batches(1)
-                await first.run_steps(lambda target: [steps.migration_step(target, release)])
+                await _migrate(group, release)
             await group.run_steps(lambda target: [steps.trial_step(target, release)])
             await _switch(group, release, batch or self.parallel)
             await group.run_steps(lambda target: [steps.pruning_step(target)])
@@ -230,16 +229,17 @@ class Deployment:
 
         Raises:
             PackError: There is no archive.
+            ValueError: There is no such command, or it does not change hosts.
         """
+        if command not in ("bootstrap", "deploy", "rollback"):
+            raise ValueError(f"{command!r} is not a command: write bootstrap, deploy or rollback")
         hosts = self.settings.select(names)
         if command == "deploy" and archive is None:
             archive = newest_archive(self.settings)
         return [
             (host.name, step.name, str(action))
             for host in hosts
-            for step in _planned_steps(
-                steps.local_target(self.settings, host), command, archive, host is hosts[0]
-            )
+            for step in _planned_steps(steps.local_target(self.settings, host), command, archive)
             for action in step.actions
         ]
 
@@ -249,6 +249,28 @@ class Deployment:
         return connect_hosts(
             self.settings, hosts, purpose, observe=self.observe, parallel=self.parallel, admin=admin
         )
+
+
+async def _migrate(group: HostGroup, release: str) -> None:
+    """Migrate each database once, on the first host that uses it.
+
+    A host whose databases are unknown, or are its own, such as a SQLite file, migrates them. The
+    hosts migrate one after the other, because databases that look different may be the same.
+    """
+    databases: dict[str, str] = {}
+
+    async def find_database(session: HostSession) -> None:
+        path = session.target.release(release) / "database"
+        found = await session.run("migrate", f"cat {steps.quoted(path)}")
+        databases[session.host.name] = found or session.host.name
+
+    await group.for_each(find_database)
+    migrated: set[str] = set()
+    for some in group.batches(1):
+        database = databases[some.sessions[0].host.name]
+        if database not in migrated:
+            await some.run_steps(lambda target: [steps.migration_step(target, release)])
+            migrated.add(database)
 
 
 async def _switch(group: HostGroup, release: str, batch: int) -> None:
@@ -286,15 +308,15 @@ async def _switch_back(group: HostGroup, session: HostSession, release: str) -> 
 
 
 def _planned_steps(
-    target: steps.Target, command: str, archive: Archive | None, is_first: bool
+    target: steps.Target, command: str, archive: Archive | None
 ) -> list[steps.DeployStep]:
     if command == "bootstrap":
         return bootstrap_steps(target)
-    if archive is None:
+    if command == "rollback" or archive is None:
         return steps.rollback_steps(target, "RELEASE")
     release = archive.release
     planned = steps.preparation_steps(target, archive)
-    if target.settings.migrate and is_first:
+    if target.settings.migrate:
         planned.append(steps.migration_step(target, release))
     planned += [steps.trial_step(target, release), *steps.switching_steps(target, release)]
     return [*planned, steps.pruning_step(target)]

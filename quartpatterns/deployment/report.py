@@ -111,7 +111,8 @@ def status_table(statuses: Sequence[Status]) -> Table:
     """Return a table with a row for each host."""
     table = Table(box=None, pad_edge=False)
     for name in ("host", "serves", "since", "processes", "releases", "remarks"):
-        table.add_column(name)
+        # The end of a release tells it from others, so nothing may be cut off.
+        table.add_column(name, overflow="fold", no_wrap=name == "serves")
     for status in statuses:
         running = status.running
         processes = running["processes"].items() if running else ()

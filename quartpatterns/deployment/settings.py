@@ -94,7 +94,7 @@ class Settings:
             platform of this machine.
         processes: The number of server processes.
         workers: Commands of background workers, by name.
-        migrate: The command of the database migration, which runs once on the first host.
+        migrate: The command of the database migration, which runs once for each database.
         health: The health check.
         keep: The number of releases to keep on a host.
         graceful: The seconds that a process has to finish its requests when it stops.

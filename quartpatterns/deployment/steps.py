@@ -140,7 +140,12 @@ def preparation_steps(target: Target, archive: Archive) -> list[DeployStep]:
         f"rm -rf {quoted(release)} && mkdir {quoted(release)}"
         f" && tar -xf {quoted(upload)} -C {quoted(release)} && touch {quoted(unpacked)}"
     )
-    create = f"{target.python} -m venv --clear --without-pip {quoted(venv)}"
+    var = target.host.folder / "shared" / "var"
+    create = (
+        f"{target.python} -m venv --clear --without-pip {quoted(venv)}"
+        # The instance folder of an installed application is in venv/var.
+        f" && mkdir -p {quoted(var)} && ln -s {quoted(var)} {quoted(venv / 'var')}"
+    )
     services = Upload(_services(target), release / "services.json", 0o644)
     return [
         DeployStep("space", [_check_space(target.host, archive)], _exists(installed)),
@@ -225,9 +230,12 @@ def _install(target: Target, release: PurePosixPath, marker: PurePosixPath) -> s
 
 
 def _load(target: Target, release: str) -> str:
-    """Import the application, so that a release that cannot be imported fails early."""
-    code = f"from hypercorn.utils import load_application as load; load({target.settings.app!r}, 0)"
-    return f"{target.program('exec', release, '--', 'python', '-c')} {shlex.quote(code)}"
+    """Import the application, so that a release that cannot be imported fails early.
+
+    The file ``database`` then says which databases it uses.
+    """
+    program, folder = str(target.host.folder / "bin" / "host.pyz"), str(target.host.folder)
+    return target.program("exec", release, "--", "python", program, "load", folder, release)
 
 
 def _services(target: Target) -> bytes:
@@ -239,5 +247,6 @@ def _services(target: Target) -> bytes:
         "workers": dict(settings.workers),
         "health": asdict(settings.health),
         "graceful": settings.graceful,
+        "files": sorted(target.host.files),
     }
     return json.dumps(services, indent=2).encode()

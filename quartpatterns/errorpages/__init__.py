@@ -12,7 +12,15 @@
 """
 
 from quartpatterns.errorpages.pages import APIError, ErrorPages
-from quartpatterns.errorpages.refused_fields import field_errors
+from quartpatterns.errorpages.refused_fields import field_errors, handle_invalid_request
 from quartpatterns.errorpages.request_ids import SETTINGS, RequestIDFilter, request_id
 
-__all__ = ["SETTINGS", "APIError", "ErrorPages", "RequestIDFilter", "field_errors", "request_id"]
+__all__ = [
+    "SETTINGS",
+    "APIError",
+    "ErrorPages",
+    "RequestIDFilter",
+    "field_errors",
+    "handle_invalid_request",
+    "request_id",
+]

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from jinja2 import TemplateNotFound
 from markupsafe import escape
@@ -25,13 +25,18 @@ from werkzeug.http import HTTP_STATUS_CODES
 from quartpatterns._shared.error_formats import EXTENSION, ErrorFormat, prefers_data
 from quartpatterns._shared.settings import SettingsReader, apply_defaults
 from quartpatterns._shared.threads import run_sync
-from quartpatterns.errorpages.refused_fields import InvalidRequest, find_invalid_request
+from quartpatterns.errorpages.refused_fields import (
+    PROBLEM,
+    InvalidRequest,
+    find_invalid_request,
+)
 from quartpatterns.errorpages.request_ids import DEFAULTS, RequestIDFilter, id_header, request_id
 
 __all__ = ["APIError", "ErrorFormat", "ErrorPages"]
 
-PROBLEM = "application/problem+json"
-"""The media type of a problem document (RFC 9457)."""
+ConfiguredFormat = ErrorFormat | Literal["negotiated"]
+
+FORMATS = ("html", "json", "problem", "negotiated")
 
 # It needs neither a template nor the disk, because those may be what is broken.
 PLAIN_PAGE = """\
@@ -93,9 +98,18 @@ class ErrorPages:
 
     Browsers get the template for the status, or a plain page. Programs get a problem document (RFC
     9457). The ``Accept`` header decides, and whether the client has sent JSON, unless *blueprints*
-    or *prefixes* set the format. An :class:`APIError` is always answered as JSON, and as a problem
-    document if the client prefers that. If quart-schema has refused the request, the member
-    ``errors`` has the fields.
+    or *prefixes* set the format:
+
+    * ``"html"``: the page.
+    * ``"json"``: JSON with the members ``code``, ``name`` and ``description``, which Flask's page
+      has in its handler for ``HTTPException``.
+    * ``"problem"``: the problem document.
+    * ``"negotiated"``: the ``Accept`` header decides, within a part with another format.
+
+    Responses in the formats ``"html"`` and ``"json"`` have the headers that Flask's handlers give
+    them. The others also have the id of the request in a header. An :class:`APIError` is always
+    answered as JSON, and as a problem document if the client prefers that. If quart-schema has
+    refused the request, the member ``errors`` has the fields.
 
     Error handlers of the application take precedence, whether they are registered before or after
     this class is used. Exceptions that have their own response are not changed. If ``TESTING``,
@@ -107,17 +121,18 @@ class ErrorPages:
         templates: The names of templates by status. They are rendered with ``error``, ``code``,
             ``name``, ``description`` and ``request_id``, and loaded when the server starts.
         default: The template for other statuses; ``None`` for a plain page.
-        blueprints: ``"html"`` or ``"problem"`` by the name of a blueprint. Nested blueprints are
-            included, unless they have their own entry.
-        prefixes: ``"html"`` or ``"problem"`` by path prefix, such as ``"/api"``, for requests that
-            no blueprint handles; the longest matching prefix counts.
+        blueprints: A format by the name of a blueprint. Nested blueprints are included, unless they
+            have their own entry.
+        prefixes: A format by path prefix, such as ``"/api"``, for requests that no blueprint with a
+            format handles; the longest matching prefix counts. ``"/api"`` matches itself and
+            what is below, ``"/api/"`` only what is below, and ``"/"`` all paths.
         template_timeout: The seconds after which a template is given up, with its context
             processors, and the plain page is sent.
 
     Raises:
         SettingError: ``REQUEST_ID_HEADER`` is invalid.
-        ValueError: A format is neither ``"html"`` nor ``"problem"``, a prefix doesn't start with a
-            slash, or a status is not one of an error.
+        ValueError: A format is unknown, a prefix doesn't start with a slash, or a status is not one
+            of an error.
 
     .. versionadded:: 0.1
     """
@@ -128,22 +143,20 @@ class ErrorPages:
         *,
         templates: Mapping[int, str] | None = None,
         default: str | None = None,
-        blueprints: Mapping[str, ErrorFormat] | None = None,
-        prefixes: Mapping[str, ErrorFormat] | None = None,
+        blueprints: Mapping[str, ConfiguredFormat] | None = None,
+        prefixes: Mapping[str, ConfiguredFormat] | None = None,
         template_timeout: float = 5.0,
     ) -> None:
         self.templates = dict(templates or {})
         self.default = default
-        self.blueprints: dict[str, ErrorFormat] = dict(blueprints or {})
-        self.prefixes: dict[str, ErrorFormat] = {
-            prefix.rstrip("/"): name for prefix, name in (prefixes or {}).items()
-        }
+        self.blueprints: dict[str, ConfiguredFormat] = dict(blueprints or {})
+        self.prefixes: dict[str, ConfiguredFormat] = dict(prefixes or {})
         self.template_timeout = template_timeout
         for name in {*self.blueprints.values(), *self.prefixes.values()}:
-            if name not in ("html", "problem"):
-                raise ValueError(f"The format must be 'html' or 'problem', not {name!r}.")
+            if name not in FORMATS:
+                raise ValueError(f"The format must be one of {', '.join(FORMATS)}, not {name!r}.")
         for prefix in self.prefixes:
-            if prefix and not prefix.startswith("/"):
+            if not prefix.startswith("/"):
                 raise ValueError(f"The prefix {prefix!r} must start with a slash: '/{prefix}'.")
         for code in self.templates:
             _check_status(code)
@@ -189,7 +202,17 @@ class ErrorPages:
         if error_format == "html" or (error_format is None and not prefers_data()):
             page = await self._page(error, invalid)
             response = current_app.response_class(page, content_type="text/html; charset=utf-8")
-            return _finish(response, code, error.get_headers(), error_format is None)
+            return _finish(response, code, error.get_headers(), error_format)
+        if error_format == "json":
+            document: dict[str, Any] = {"code": code, "name": error.name}
+            if invalid is None:
+                document["description"] = _description(error)
+            else:
+                document |= {"description": invalid.detail, "errors": invalid.errors}
+            response = current_app.response_class(
+                current_app.json.dumps(document), content_type="application/json"
+            )
+            return _finish(response, code, error.get_headers(), error_format)
         return self.problem_response(error, invalid)
 
     async def handle_api_error(self, error: APIError) -> Any:
@@ -205,7 +228,7 @@ class ErrorPages:
             content, content_type = error.to_dict(), "application/json"
         response = current_app.json.response(content)
         response.content_type = content_type
-        return _finish(response, error.status_code, (), error_format is None)
+        return _finish(response, error.status_code, (), error_format)
 
     def _websocket_response(self, error: HTTPException) -> Any:
         """Return the response to a handshake, which a server sends if it can."""
@@ -221,17 +244,20 @@ class ErrorPages:
         else:
             document = _problem(code, invalid.detail, {"errors": invalid.errors})
         response = current_app.response_class(json.dumps(document), content_type=PROBLEM)
-        return _finish(response, code, error.get_headers(), self.configured_format() is None)
+        error_format: ErrorFormat | None = "problem" if self.configured_format() else None
+        return _finish(response, code, error.get_headers(), error_format)
 
     def configured_format(self) -> ErrorFormat | None:
         """Return the format that *blueprints* or *prefixes* have for this request or websocket."""
         current = websocket if has_websocket_context() else request
-        for name in current.blueprints:
-            if name in self.blueprints:
-                return self.blueprints[name]
         path = current.path
-        matching = [p for p in self.prefixes if path == p or path.startswith(f"{p}/")]
-        return self.prefixes[max(matching, key=len)] if matching else None
+        found: ConfiguredFormat | None = next(
+            (self.blueprints[name] for name in current.blueprints if name in self.blueprints), None
+        )
+        if found is None:
+            matching = [p for p in self.prefixes if _is_below(path, p)]
+            found = self.prefixes[max(matching, key=len)] if matching else None
+        return None if found == "negotiated" else found
 
     async def _page(self, error: HTTPException, invalid: InvalidRequest | None) -> str:
         code = error.code or 500
@@ -250,6 +276,11 @@ class ErrorPages:
                 # page for the first error.
                 current_app.logger.exception("The template %s can't be rendered", template)
         return PLAIN_PAGE.format_map({key: escape(value) for key, value in context.items()})
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    """Return whether *prefix* matches; with a slash at its end, only paths below it do."""
+    return path.startswith(prefix if prefix.endswith("/") else f"{prefix}/") or path == prefix
 
 
 def _check_status(code: int) -> None:
@@ -278,15 +309,18 @@ def _description(error: HTTPException) -> str:
 
 
 def _finish(
-    response: Any, status: int, headers: Iterable[tuple[str, str]], negotiated: bool
+    response: Any,
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    configured: ErrorFormat | None,
 ) -> Any:
-    """Add the error's *headers*, such as ``Allow``, and the id of the request to *response*."""
+    """Add the error's *headers*, such as ``Allow``, and those of the format to *response*."""
     response.status_code = status
     for name, value in headers:
         if name.lower() != "content-type":
             response.headers.add(name, value)
-    if negotiated:
+    if configured is None:
         response.vary.add("Accept")
-    if header := id_header():
+    if configured in (None, "problem") and (header := id_header()):
         response.headers[header] = request_id()
     return response

@@ -19,7 +19,17 @@ from urllib.parse import quote
 from quart import current_app, request
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
-__all__ = ["MAX_ERRORS", "InvalidRequest", "field_errors", "find_invalid_request"]
+__all__ = [
+    "MAX_ERRORS",
+    "PROBLEM",
+    "InvalidRequest",
+    "field_errors",
+    "find_invalid_request",
+    "handle_invalid_request",
+]
+
+PROBLEM = "application/problem+json"
+"""The media type of a problem document (RFC 9457)."""
 
 MAX_ERRORS = 100
 """The number of errors in a response."""
@@ -96,6 +106,38 @@ async def find_invalid_request(error: HTTPException) -> InvalidRequest | HTTPExc
         place, data = "pointer", await request.get_json(silent=True)
     errors = field_errors(error, data, place=place)
     return InvalidRequest(_DETAILS[place], errors)
+
+
+async def handle_invalid_request(error: HTTPException) -> Any:
+    """Answer a request that quart-schema has refused with a problem document.
+
+    An application that has :class:`ErrorPages` does not need it. Others register it::
+
+        app.register_error_handler(RequestSchemaValidationError, handle_invalid_request)
+
+    The member ``errors`` has what :func:`field_errors` returns. The status is 400, or 415 if the
+    body has another media type than the view expects.
+
+    Arguments:
+        error: The error of quart-schema. Other errors are answered as without this handler.
+
+    .. versionadded:: 0.1
+    """
+    invalid = await find_invalid_request(error)
+    if invalid is None:
+        return error
+    if isinstance(invalid, HTTPException):
+        return await current_app.handle_http_exception(invalid)
+    document = {
+        "title": error.name,
+        "status": error.code,
+        "detail": invalid.detail,
+        "errors": invalid.errors,
+    }
+    response = current_app.json.response(document)
+    response.status_code = error.code or 400
+    response.content_type = PROBLEM
+    return response
 
 
 def field_errors(

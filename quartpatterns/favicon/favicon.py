@@ -64,7 +64,9 @@ def add_favicon(
         response.headers = head.headers
         return response
 
-    app.add_url_rule(path, endpoint, view, methods=["GET"])
+    # As in Flask, OPTIONS is redirected too. A view that sends a file answers it automatically.
+    methods, automatic = (["GET", "OPTIONS"], False) if redirect else (["GET"], None)
+    app.add_url_rule(path, endpoint, view, methods=methods, provide_automatic_options=automatic)
 
 
 def _read(

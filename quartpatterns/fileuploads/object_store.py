@@ -11,7 +11,12 @@ from textwrap import shorten
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import ObjectStore, from_url
 
 from quartpatterns._shared.cleanup import finish
@@ -91,8 +96,22 @@ def _store_errors() -> Generator[None]:
     except (BaseError, FileNotFoundError) as error:
         # FileNotFoundError: the bucket does not exist, or the multipart upload was aborted.
         text = shorten(redact(str(error)), 160)
-        log.warning("The object store failed (%s: %s)", type(error).__name__, text)
+        log.warning(
+            "The object store failed: %s (%s: %s)", _cause(error), type(error).__name__, text
+        )
         raise StorageUnavailableError from error
+
+
+def _cause(error: Exception) -> str:
+    """Return what is wrong with the object store, and what to do."""
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return "it refuses the key, or the key lacks a permission. Correct the credentials"
+    text = str(error)
+    if "NoSuchBucket" in text:
+        return "the bucket does not exist. Create it, or correct its name in the URL"
+    if "error sending request" in text or "timed out" in text:
+        return "it does not answer. Start it, or correct its endpoint"
+    return "see its message"
 
 
 class _UploadAborted(Exception):  # noqa: N818 - a signal to obstore, not an error

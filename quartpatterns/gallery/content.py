@@ -52,7 +52,7 @@ def pattern_content(pattern: catalog.Pattern) -> PatternContent:
         port=_highlight(read("example/port.py")),
         original=_highlight(read("example/original.py")),
         helpers=tuple((name, _summary(getattr(package, name))) for name in names),
-        cases=tuple(cases.CASES),
+        cases=(*cases.CASES, *getattr(cases, "EXTRAS", ())),
     )
 
 

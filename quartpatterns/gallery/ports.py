@@ -31,7 +31,7 @@ def create_ports(config: Mapping[str, Any]) -> dict[str, Quart]:
 def _create_port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
     try:
         module = importlib.import_module(f"quartpatterns.{pattern.name}.example.port")
-        port: Quart = module.create_app(config)
+        port: Quart = module.create_app({**config, **_cache(pattern, config)})
     except ImportError as error:
         if not error.name or error.name.startswith("quartpatterns"):
             raise
@@ -39,6 +39,17 @@ def _create_port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
         extra = pattern.extra or "all"
         return _unavailable(pattern, f"Run: pip install 'quartpatterns[{extra}]'")
     return port
+
+
+def _cache(pattern: catalog.Pattern, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of the cache, which all server processes share if there is a Redis."""
+    if not config.get("REDIS_URL"):
+        return {}
+    return {
+        "CACHE_TYPE": "RedisCache",
+        "CACHE_REDIS_URL": config["REDIS_URL"],
+        "CACHE_KEY_PREFIX": f"gallery:{pattern.name}:",
+    }
 
 
 def failed_port(error: StartupError) -> Quart:

@@ -130,7 +130,7 @@ class HTTPMethodOverrideMiddleware:
             async with asyncio.timeout(FORM_TIMEOUT):
                 receive, start, complete = await _peek_form(scope, receive, self.peek)
             value = _field_in_form(scope, start, self.form_field, complete=complete)
-        return value.strip().upper(), receive
+        return value.upper(), receive
 
 
 def _upper(name: str, methods: Collection[str]) -> frozenset[str]:

@@ -219,12 +219,14 @@ def _diagnose(error: Exception) -> HTTPException | None:
         return RequestEntityTooLarge(_LARGE)
     if isinstance(error, OperationFailure):
         return _diagnose_operation(error)
+    if isinstance(error, RecursionError):
+        return BadRequest(_DEEP) if _is_of_driver(error) else None
     return BadRequest(_UNSTORABLE) if is_unstorable_value(error) else None
 
 
 _ERRORS: tuple[type[Exception], ...] = (
     *(PyMongoError, InvalidDocument, RevisionIdWasChanged, DocumentNotFound),
-    *(OverflowError, UnicodeEncodeError, DecimalException),
+    *(OverflowError, UnicodeEncodeError, DecimalException, RecursionError),
 )
 add_rule(*_ERRORS, diagnose=_diagnose)
 
@@ -247,11 +249,19 @@ def is_unstorable_value(error: Exception) -> bool:
     if isinstance(error, InvalidDocument):
         return "NULL byte" in str(error)
     # For large numbers, decimals of more than 34 digits and lone surrogates the driver raises
-    # built-in errors. Only the traceback tells them from the same errors of other code.
+    # built-in errors.
+    kinds = OverflowError | UnicodeEncodeError | DecimalException
+    return isinstance(error, kinds) and _is_of_driver(error)
+
+
+def _is_of_driver(error: Exception) -> bool:
+    """Return whether a built-in error comes from the driver, or from beanie's encoder."""
+    # Only the traceback tells them from the same errors of other code. A RecursionError may be
+    # raised in a function of the standard library that the encoder calls.
     frames = traceback.walk_tb(error.__traceback__)
     modules = [frame.f_globals.get("__name__", "") for frame, _ in frames]
-    from_driver = bool(modules) and modules[-1].startswith(("bson", "pymongo"))
-    return from_driver and isinstance(error, OverflowError | UnicodeEncodeError | DecimalException)
+    innermost = modules[-10:] if isinstance(error, RecursionError) else modules[-1:]
+    return any(module.startswith(("bson", "pymongo", "beanie")) for module in innermost)
 
 
 def _diagnose_operation(error: OperationFailure) -> HTTPException | None:

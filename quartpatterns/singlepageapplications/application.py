@@ -79,6 +79,9 @@ class SinglePageApp:
     If the index has ``<base href="/">``, it works below a mount prefix and in a blueprint: the
     prefix is inserted there.
 
+    A path with a segment that starts with a dot, such as ``.env`` or ``.git``, is a 404, and so is
+    a symbolic link that leads out of the folder.
+
     Arguments:
         app: The application, or a blueprint, whose prefix then applies.
         folder: The folder of the build, relative to the ``root_path`` of *app*.
@@ -90,11 +93,13 @@ class SinglePageApp:
         is_client_route: A function that returns whether a path without a file is a page of the
             front end. If not, it is a 404.
         is_immutable: A function that returns whether the file with a path never changes.
+        allow_hidden: Names that start with a dot and are served nevertheless, such as
+            ``.well-known`` (RFC 8615).
         cache_size: The bytes of memory for small files. Each request looks whether a file has
             changed. Use 0 if the folder is on a slow network file system.
 
     Raises:
-        TypeError: *api* is a string.
+        TypeError: *api* or *allow_hidden* is a string.
         ValueError: *api* contains the root.
 
     .. versionadded:: 0.1
@@ -111,14 +116,21 @@ class SinglePageApp:
         endpoint: str = "single_page",
         is_client_route: Callable[[str], bool] = is_client_route,
         is_immutable: Callable[[str], bool] = has_hash,
+        allow_hidden: Collection[str] = (),
         cache_size: int = DEFAULT_SIZE,
     ) -> None:
+        if isinstance(allow_hidden, str):
+            raise TypeError(
+                "allow_hidden must be a collection of names: write"
+                f" allow_hidden=({allow_hidden!r},)"
+            )
         self.folder = os.path.join(app.root_path, folder)
         self.index = index
         self.files_prefix = f"{static_url_path.strip('/')}/".lstrip("/")
         self.endpoint = endpoint
         self.is_client_route = is_client_route
         self.is_immutable = is_immutable
+        self.allow_hidden = frozenset(allow_hidden)
         self._cache: FileCache[Asset] = FileCache(cache_size)
         name, converter = f"single_page_{next(_numbers)}", _converter_without(api)
         if isinstance(app, Blueprint):
@@ -129,14 +141,21 @@ class SinglePageApp:
         app.add_url_rule(f"/<{name}:path>", endpoint, self._view, methods=["GET"])
 
     async def _view(self, path: str) -> ResponseTypes:
+        hidden = {name for name in path.split("/") if name[:1] == "." and name not in (".", "..")}
+        if hidden - self.allow_hidden:
+            abort(404)
         relative = path.removeprefix(self.files_prefix)
-        if path.startswith(self.files_prefix) and relative not in ("", self.index):
+        if self.files_prefix:
+            relative = relative.rstrip("/")  # as Flask's route for static files does
+        is_file = relative not in ("", self.index) and not relative.startswith("/")
+        if path.startswith(self.files_prefix) and is_file:
             if asset := await self._find(relative):
                 return send_asset(asset, immutable=self.is_immutable(relative))
             if self.files_prefix:
                 abort(404)
         # Quart makes a blank of the root of a mount without its slash.
-        if path == " " or ".." in path.split("/") or not self.is_client_route(path):
+        without_slash = path == " " and not request.scope["path"].endswith(" ")
+        if without_slash or hidden or not self.is_client_route(path):
             abort(404)
         return await self._index()
 

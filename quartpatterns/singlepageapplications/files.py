@@ -95,17 +95,18 @@ def find_asset(
 
     A file with the same name and ``.br`` or ``.gz`` is the compressed version, unless it is older:
     then it belongs to an earlier build. With *compressed* false, no compressed file is returned.
-    The client has sent *relative*, which may be malicious: no file outside of *folder* is returned.
+    The client has sent *relative*, which may be malicious: no file outside of *folder* is returned,
+    also not through a symbolic link.
     """
     path = None if relative.endswith("/") else safe_join(folder, relative)
-    source = path and _regular_file(path)
+    source = path and _regular_file(path, folder)
     if not path or not source:
         return None
     available = {
         coding: found
         for coding, extension in _EXTENSIONS.items()
         if compressed
-        and (found := _regular_file(path + extension))
+        and (found := _regular_file(path + extension, folder))
         and found.st_mtime >= source.st_mtime - _TOLERANCE
     }
     accept = parse_accept_header(",".join(accept_encoding), Accept)
@@ -157,12 +158,15 @@ def read_small(path: str, size: int) -> bytes | None:
     return data if len(data) == size else None
 
 
-def _regular_file(path: str) -> os.stat_result | None:
+def _regular_file(path: str, folder: str) -> os.stat_result | None:
+    """Return the status of a file, or ``None`` if it is none or its real path leaves *folder*."""
     try:
         status = os.stat(path)
+        real_folder = os.path.join(os.path.realpath(folder), "")
+        inside = os.path.realpath(path).startswith(real_folder)
     except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
-    return status if stat.S_ISREG(status.st_mode) else None
+    return status if inside and stat.S_ISREG(status.st_mode) else None
 
 
 def send_asset(

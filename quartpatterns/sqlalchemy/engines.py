@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL, AsyncAdaptedQueuePool, Engine, event
 from sqlalchemy.engine import ExceptionContext
@@ -25,6 +25,16 @@ _TIMEOUTS = {
     "aiomysql": ("connect_timeout",),
     "asyncmy": ("connect_timeout",),
 }
+# Statements without a name, as a name may be used on the connection that the pooler gives to the
+# next transaction. They are replaced, so that none is left on it either.
+_TRANSACTION_POOLER: Mapping[str, Mapping[str, Any]] = {
+    "asyncpg": {
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": str,
+        "statement_cache_size": 0,
+    },
+    "psycopg": {"prepare_threshold": None},
+}
 _CONNECT = {"postgresql+asyncpg": connect_asyncpg, "sqlite+aiosqlite": connect_sqlite}
 
 
@@ -35,6 +45,7 @@ def make_engine(
     pragmas: Mapping[str, str | int] | None = None,
     connect_timeout: float | None = None,
     statement_timeout: float | None = None,
+    pooler: Literal["transaction"] | None = None,
 ) -> AsyncEngine:
     """Return an engine for *url*, in which all drivers behave alike.
 
@@ -56,6 +67,9 @@ def make_engine(
             the driver's default. Options and the URL override it.
         statement_timeout: How long to wait for a statement on PostgreSQL with asyncpg, in seconds;
             ``None`` means no limit. Options and the URL override it.
+        pooler: ``"transaction"`` if a pooler such as PgBouncer gives each transaction any
+            connection to PostgreSQL. Statements are then prepared in the transaction that executes
+            them, and not stored.
 
     Raises:
         ValueError: A parameter of the URL has no equivalent in asyncpg.
@@ -64,6 +78,8 @@ def make_engine(
     .. versionadded:: 0.1
     """
     arguments = _timeouts(url, connect_timeout, statement_timeout)
+    if pooler == "transaction" and url.get_backend_name() == "postgresql":
+        arguments |= _TRANSACTION_POOLER.get(url.get_driver_name(), {})
     if connect := _CONNECT.get(url.drivername):
         arguments["async_creator_fn"] = connect
     if url.drivername == "postgresql+asyncpg":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, NoSuchTableError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import BadRequest, HTTPException
 
@@ -35,6 +35,14 @@ _TIMEOUT = (
     "The database server has not answered in time. Try again in a moment, or raise"
     " SQLALCHEMY_STATEMENT_TIMEOUT."
 )
+_CERTIFICATE = (
+    "The certificate of the database server is not trusted, or is for another name. Correct the"
+    " host or sslrootcert in SQLALCHEMY_DATABASE_URI."
+)
+_POOLER = (
+    "A pooler such as PgBouncer has sent a statement to a connection that has not prepared it. Set"
+    ' SQLALCHEMY_POOLER to "transaction".'
+)
 _POOL = (
     "All connections to the database are in use. Try again in a moment, or raise pool_size in"
     " SQLALCHEMY_ENGINE_OPTIONS."
@@ -43,11 +51,13 @@ _POOL = (
 # By the first characters of an SQLSTATE; https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SQLSTATES: dict[str, tuple[str, int | None]] = {
     "08": (_LOST, 5),
+    "26000": (_POOLER, None),
     "28": ("The database refuses the user. Correct SQLALCHEMY_DATABASE_URI.", None),
     "3D": ("The database does not exist. Create it, or correct SQLALCHEMY_DATABASE_URI.", None),
     "40": (_BUSY, 1),
     "42703": (_MIGRATE, None),
     "42P01": (_MIGRATE, None),
+    "42P05": (_POOLER, None),
     "53": ("The database server is out of disk space, memory or connections. Give it more.", 5),
     "55P03": (_BUSY, 1),
     "57P": (_LOST, 5),
@@ -86,6 +96,8 @@ def _diagnose(error: SQLAlchemyError) -> HTTPException | None:
     """
     if isinstance(error, PoolTimeoutError):
         return DatabaseUnavailable(_POOL, retry_after=1)
+    if isinstance(error, NoSuchTableError):  # A view has loaded the table from the database.
+        return DatabaseUnavailable(_MIGRATE)
     if not isinstance(error, DBAPIError):
         return None
     if is_invalid_value(error):
@@ -94,6 +106,8 @@ def _diagnose(error: SQLAlchemyError) -> HTTPException | None:
         return DatabaseUnavailable(_TIMEOUT, retry_after=5)
     if _is_stale_statement(error):
         return DatabaseUnavailable(_CHANGED, retry_after=1)
+    if "CERTIFICATE_VERIFY_FAILED" in str(error.orig):
+        return DatabaseUnavailable(_CERTIFICATE)
     text, retry_after = _by_sqlstate(error) or _by_sqlite_code(error) or ("", None)
     if not text and error.connection_invalidated:
         text, retry_after = _LOST, 5

@@ -124,6 +124,7 @@ class Registration:
             options=options,
             pragmas=self.settings.pragmas,
             connect_timeout=self.settings.connect_timeout,
+            pooler=self.settings.pooler,
             statement_timeout=self.settings.statement_timeout,
         )
         keep, slow = self.settings.record_queries, self.settings.slow_query_seconds

@@ -10,21 +10,31 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from sqlalchemy import URL
 
-__all__ = ["KEEPALIVE", "asyncpg_arguments", "keepalive_class", "separate_hosts"]
+__all__ = [
+    "KEEPALIVE",
+    "asyncpg_arguments",
+    "check_certificates",
+    "keepalive_class",
+    "separate_hosts",
+]
 
 KEEPALIVE = "quartpatterns_keepalive"
 """The argument of our own connect function with the options of the socket."""
 
+_ROOT_CERTIFICATE = Path("~/.postgresql/root.crt")
+"""The authorities that libpq and asyncpg trust if no others are named."""
 _SEVERAL_HOSTS = re.compile(
     r"(?P<start>[^:/?#]+://(?:[^@/?#]*@)?)(?P<hosts>[^@/?#]*,[^@/?#]*)(?P<rest>[/?].*)?", re.DOTALL
 )
@@ -113,6 +123,63 @@ def asyncpg_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
     if keepalive.pop("keepalives", 1) and keepalive or url.query.get("keepalives") == "1":
         arguments[KEEPALIVE] = keepalive
     return url.set(query=kept), arguments
+
+
+def check_certificates(url: URL) -> None:
+    """Read the certificates and keys that *url* names, as each connection will.
+
+    Raises:
+        ValueError: A file is missing, is invalid, or does not belong to the others. The message
+            names the parameter.
+    """
+    query = {name: str(value) for name, value in url.query.items()}
+    mode = query.get("sslmode") or query.get("ssl")
+    if mode == "disable":
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if query.get("sslrootcert") == "system":
+        pass
+    elif authorities := query.get("sslrootcert") or os.environ.get("PGSSLROOTCERT"):
+        _read("sslrootcert", authorities, lambda: context.load_verify_locations(authorities))
+    elif mode in {"verify-ca", "verify-full"} and not _ROOT_CERTIFICATE.expanduser().exists():
+        raise ValueError(
+            f"{mode} in the database URL needs the certificates of authorities: add"
+            f" sslrootcert=/path/ca.pem, or sslmode=verify-full&sslrootcert=system for those of"
+            f" the system, or write {_ROOT_CERTIFICATE}"
+        )
+    if revoked := query.get("sslcrl"):
+        _read("sslcrl", revoked, lambda: context.load_verify_locations(revoked))
+    if certificate := query.get("sslcert"):
+        key = query.get("sslkey") or os.environ.get("PGSSLKEY")
+        password = query.get("sslpassword", "")
+        try:
+            _read(
+                "sslcert",
+                certificate,
+                lambda: context.load_cert_chain(certificate, key, password=lambda: password),
+            )
+        except ValueError:
+            if key and os.access(certificate, os.R_OK):
+                _read("sslkey", key, Path(key).read_bytes)
+            raise
+
+
+def _read(name: str, file: str, read: Callable[[], object]) -> None:
+    try:
+        read()
+    except ssl.SSLError as error:
+        remedy = (
+            "name a certificate in PEM format, its key in sslkey, and the password of the key in"
+            " sslpassword"
+            if name == "sslcert"
+            else "name a file in PEM format"
+        )
+        raise ValueError(f"{name} in the database URL is invalid ({error}): {remedy}") from error
+    except OSError as error:
+        raise ValueError(
+            f"{name} in the database URL names {file}, which can't be read ({error.strerror}):"
+            " correct the path, or let the server's user read the file"
+        ) from error
 
 
 def keepalive_class(options: Mapping[str, int]) -> type[Any]:

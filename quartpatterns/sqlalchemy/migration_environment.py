@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import cast
 
 from alembic import context
@@ -69,13 +70,15 @@ async def _migrate(db: SQLAlchemy, url: URL) -> None:
     # The pragma foreign_keys is off: to alter a table, SQLite copies it and drops the old one,
     # which would delete the rows that refer to it.
     pragmas = {"journal_mode": "WAL"}
-    engine = make_engine(url, options={"poolclass": NullPool}, pragmas=pragmas)
+    options = {"poolclass": NullPool}
+    engine = make_engine(url, options=options, pragmas=pragmas, pooler="transaction")
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     try:
-        async with engine.connect() as connection:
+        async with AsyncExitStack() as stack:
             if engine.dialect.name == "postgresql":
-                await _lock_postgresql(connection)
+                await _lock_postgresql(await stack.enter_async_context(engine.connect()))
+            connection = await stack.enter_async_context(engine.connect())
             await connection.run_sync(_run_online, db)
     finally:
         await engine.dispose()
@@ -89,13 +92,16 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 async def _lock_postgresql(connection: AsyncConnection) -> None:
-    """Wait until no other process migrates. The lock ends with the connection."""
-    # It is not the lock of a transaction, which op.get_context().autocommit_block() would end.
+    """Wait until no other process migrates. The lock ends with the transaction of *connection*."""
+    # It is not the transaction of the migration, which op.get_context().autocommit_block() would
+    # end, and not a lock of the session, which a pooler would keep together with its connection.
     # It does not wait in the server: CREATE INDEX CONCURRENTLY would wait for that statement.
-    while not await connection.scalar(text(f"SELECT pg_try_advisory_lock({LOCK})")):
+    while not await connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({LOCK})")):
         await connection.rollback()
         await asyncio.sleep(0.1)
-    await connection.commit()
+    # The statement also ends the snapshot of the one before, for which CREATE INDEX CONCURRENTLY
+    # would wait.
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def _run_online(connection: Connection, db: SQLAlchemy) -> None:

@@ -83,14 +83,17 @@ class BatchConnection(AsyncAdapt_asyncpg_connection):
     """SQLAlchemy's adapter of a connection, with a :class:`BatchCursor` for streams.
 
     ``cursor_timeout`` is the ``timeout`` of the next :class:`BatchCursor`.
+    ``caches_statements`` is false behind a pooler that gives each transaction any connection.
     """
 
-    __slots__ = ("cursor_timeout",)
+    __slots__ = ("caches_statements", "cursor_timeout")
 
+    caches_statements: bool
     cursor_timeout: float | None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+        self.caches_statements = options.get("prepared_statement_cache_size") != 0
         self.cursor_timeout = None
 
     def cursor(self, server_side: bool = False) -> Any:

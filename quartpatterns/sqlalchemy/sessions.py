@@ -193,10 +193,11 @@ def changed_error() -> ReadingError:
 
 
 def _set_autocommit(connection: Connection, value: bool) -> None:
-    # Only asyncpg begins a transaction in a round trip of its own.
+    # Only asyncpg begins a transaction in a round trip of its own. Behind a pooler, a statement
+    # must be prepared in the transaction that executes it.
     if connection.dialect.driver == "asyncpg":
         adapter: Any = connection.connection.dbapi_connection
-        adapter.autocommit = value
+        adapter.autocommit = value and adapter.caches_statements
 
 
 def _closes_without_io(connection: Connection) -> bool:

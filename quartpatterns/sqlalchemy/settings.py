@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from quart import Quart
 from sqlalchemy import URL, make_url
@@ -18,7 +18,7 @@ from quartpatterns._shared.settings import (
     refuse_unknown,
 )
 from quartpatterns._shared.settings_of.sqlalchemy import SETTINGS
-from quartpatterns.sqlalchemy.libpq import asyncpg_arguments, separate_hosts
+from quartpatterns.sqlalchemy.libpq import asyncpg_arguments, check_certificates, separate_hosts
 
 __all__ = [
     "DEFAULTS",
@@ -63,6 +63,7 @@ class Settings:
     record_queries: bool
     slow_query_seconds: float | None
     track_modifications: bool
+    pooler: Literal["transaction"] | None
     connect_timeout: float | None
     statement_timeout: float | None
 
@@ -94,6 +95,7 @@ def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
         settings.boolean("SQLALCHEMY_RECORD_QUERIES"),
         settings.optional(settings.seconds, "SQLALCHEMY_SLOW_QUERY_SECONDS", zero=True),
         settings.boolean("SQLALCHEMY_TRACK_MODIFICATIONS"),
+        settings.choice("SQLALCHEMY_POOLER", (None, "transaction")),
         settings.optional(settings.seconds, "SQLALCHEMY_CONNECT_TIMEOUT"),
         settings.optional(settings.seconds, "SQLALCHEMY_STATEMENT_TIMEOUT"),
     )
@@ -178,6 +180,7 @@ def async_url(url: str | URL, folder: str | Path = "") -> URL:
         raise ValueError("SQLALCHEMY_DATABASE_URI has a port that is not between 1 and 65535")
     if result.drivername == "postgresql+asyncpg":
         asyncpg_arguments(result)  # It raises the error; make_engine() needs the arguments.
+        check_certificates(result)
         if "sslmode" in result.query and not {"sslrootcert", "sslcert"} & {*result.query}:
             mode = result.query["sslmode"]
             result = result.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})

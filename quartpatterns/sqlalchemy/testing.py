@@ -181,13 +181,15 @@ def _before_execute(
 class _NestedPostgreSQL(AsyncAdapt_asyncpg_connection):
     """A connection that never closes. asyncpg makes its transactions savepoints."""
 
-    __slots__ = ("_savepoint", "savepoints")
+    __slots__ = ("_savepoint", "caches_statements", "savepoints")
 
+    caches_statements: bool
     savepoints: _Savepoints
     _savepoint: _Savepoint | None
 
     def __init__(self, dbapi: Any, connection: Any) -> None:
         super().__init__(dbapi, connection)  # type: ignore[no-untyped-call]
+        self.caches_statements = True
         self._savepoint = None
 
     def note(self, *, writes: bool) -> None:

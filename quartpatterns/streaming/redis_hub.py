@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from quartpatterns._shared.unavailable import redis_message
 from quartpatterns._shared.urls import display_address
 from quartpatterns.streaming.subscribers import BroadcasterUnavailableError, History, Subscribers
 from quartpatterns.streaming.subscriptions import Message, MessageId, Subscription
@@ -209,7 +210,7 @@ class RedisHub:
 
     def _note_loss(self, error: Exception | None) -> None:
         if not self._lost:
-            reason = str(error) or "no answer in time"
+            reason = redis_message(error) or "no answer in time"
             log.warning("Redis at %s: %s; waiting for it", self._address, reason)
         self._lost = True
         self._requested.clear()

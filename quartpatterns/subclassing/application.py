@@ -92,6 +92,9 @@ class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its 
     url_rule_class = routing.FaithfulRule
     websocket_class = FaithfulWebsocket
 
+    answers_root = True
+    """It answers a request for its mount point without a slash itself, as Flask does."""
+
     ensure_sync = UnsupportedAttribute("use app.ensure_async()")
     async_to_sync = UnsupportedAttribute(
         "await the coroutine; for the other direction use app.sync_to_async()"

@@ -81,6 +81,11 @@ class _FaithfulContext:
     def session(self, session: SessionMixin | None) -> None:
         self._session = session
 
+    @property
+    def opened_session(self) -> SessionMixin | None:
+        """The session. Reading this attribute does not count as access."""
+        return self._session
+
 
 def _no_adapter(request: object) -> None:
     return None

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from quart.formparser import FormDataParser, MultiPartParser
 from quart.wrappers.request import Body
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
@@ -41,6 +41,9 @@ MAX_NAMES = 250_000
 For each name there is a list, and Python's garbage collector visits all of them while everything
 else waits.
 """
+
+# Another class may keep more than a dict does, such as the order of all fields.
+PLAIN_CLASSES: frozenset[type[Any]] = frozenset({MultiDict, ImmutableMultiDict})
 
 Parsed = tuple[MultiDict[str, Any], MultiDict[str, Any]]
 
@@ -85,7 +88,9 @@ class FaithfulFormDataParser(FormDataParser):
         cls: type[MultiDict[str, Any]] = self.cls or MultiDict
         if len(text) <= SLICE_SIZE:
             return cls(_parse_fields(text)), cls()
-        form = cls()
+        known = cls in PLAIN_CLASSES
+        form: MultiDict[str, Any] = cls() if known else MultiDict()
+        all_fields: list[tuple[str, str]] = []
         async with TimeSlices() as slices:
             for part in _split_fields(text):
                 fields = (
@@ -96,11 +101,13 @@ class FaithfulFormDataParser(FormDataParser):
                 for name, value in fields:
                     # The class can be immutable. Creating it from all fields would take long.
                     dict.setdefault(form, name, []).append(value)
+                if not known:
+                    all_fields += fields
                 if len(form) > MAX_NAMES:
                     raise RequestEntityTooLarge
                 if slices.over:
                     await slices.pause()
-        return form, cls()
+        return form if known else cls(all_fields), cls()
 
     parse_functions: dict[str, Any] = {
         "multipart/form-data": parse_multipart,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,8 @@ WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 # The characters of a path that are not percent-encoded.
 PATH_CHARACTERS = "/!$&'()*+,;=:@~"
+_PREFIX = re.compile(r"(?:/[^/?#\s]+)+/?")
+_IS_SECURE = re.compile(rb";\s*secure\s*(?:;|$)", re.IGNORECASE)
 
 
 class ProxyFix:
@@ -51,9 +54,13 @@ class ProxyFix:
         x_host: The number of trusted values of ``X-Forwarded-Host``.
         x_port: The number of trusted values of ``X-Forwarded-Port``.
         x_prefix: The number of trusted values of ``X-Forwarded-Prefix``.
+        prefix: The start of all paths, such as ``/shop``, if a proxy passes it on and sets no
+            ``X-Forwarded-Prefix``. Other paths are answered with 404.
+        secure_cookies: Whether to add ``Secure`` to each cookie, so that browsers send it with
+            HTTPS only.
 
     Raises:
-        ValueError: A number is negative, or no whole number.
+        ValueError: A number is negative, or no whole number, or the prefix is not a path.
     """
 
     def __init__(
@@ -64,6 +71,9 @@ class ProxyFix:
         x_host: int = 0,
         x_port: int = 0,
         x_prefix: int = 0,
+        *,
+        prefix: str = "",
+        secure_cookies: bool = False,
     ) -> None:
         self.app: Any = app
         self.x_for = _checked("x_for", x_for)
@@ -71,11 +81,16 @@ class ProxyFix:
         self.x_host = _checked("x_host", x_host)
         self.x_port = _checked("x_port", x_port)
         self.x_prefix = _checked("x_prefix", x_prefix)
+        if prefix and not _PREFIX.fullmatch(prefix):
+            raise ValueError(f"the prefix must be a path such as /shop, and not {prefix!r}")
+        self.prefix = prefix.rstrip("/")
+        self.secure_cookies = secure_cookies
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Call the application with the scope that the proxies describe."""
         if scope["type"] in {"http", "websocket"}:
             scope = self.fixed(scope)
+            send = _secure_cookies(send) if self.secure_cookies else send
         await self.app(scope, receive, send)
 
     def fixed(self, scope: Any) -> dict[str, Any]:
@@ -101,6 +116,8 @@ class ProxyFix:
                 _set_host(changed, f"{_split_port(host)[0]}:{port_text}")
             name, old_port = changed.get("server") or ("", None)
             changed["server"] = (name, _port(port_text, old_port))
+        if self.prefix:
+            changed["root_path"] = self.prefix
         if prefix := self._value(scope, self.x_prefix, b"x-forwarded-prefix"):
             _set_prefix(changed, prefix)
         return changed
@@ -112,6 +129,24 @@ class ProxyFix:
             return None
         values = parse_list_header(joined)
         return values[-trusted] if len(values) >= trusted else None
+
+
+def _secure_cookies(send: Any) -> Any:
+    """Return *send* with the attribute ``Secure`` in each cookie."""
+
+    async def send_secure(message: Any) -> None:
+        if "headers" in message:
+            message = {**message, "headers": [*map(_secure, message["headers"])]}
+        await send(message)
+
+    return send_secure
+
+
+def _secure(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = header
+    if name.lower() != b"set-cookie" or _IS_SECURE.search(value):
+        return header
+    return name, value + b"; Secure"
 
 
 def _checked(name: str, number: Any) -> int:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
 
+from quartpatterns._shared.unavailable import redis_message
 from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import scripts
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
@@ -118,7 +119,7 @@ class WorkerConnection:
             if self._burst:
                 raise TasksUnavailableError from error
             if not self._lost:
-                reason = str(error) or "no answer in time"
+                reason = redis_message(error) or "no answer in time"
                 logger.warning("Redis at %s: %s; waiting for it", self._address, reason)
             self._lost = True
             await asyncio.sleep(RETRY_DELAY)

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from quartpatterns._shared.unavailable import ServiceUnavailableError
+from quartpatterns._shared.unavailable import ServiceUnavailableError, redis_message
 from quartpatterns.tasks import inspection_scripts, scripts
 from quartpatterns.tasks.settings import Settings
 
@@ -145,6 +145,6 @@ _DESCRIPTIONS = [
 def describe(error: BaseException) -> str | None:
     """Return what is wrong with a Redis that answers, or ``None`` for the usual description."""
     for pattern, description in _DESCRIPTIONS:
-        if re.search(pattern, str(error)):
+        if re.search(pattern, redis_message(error)):
             return f"The task queue can't be used. {description}"
     return None

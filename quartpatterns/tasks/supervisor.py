@@ -16,6 +16,7 @@ from pathlib import Path
 
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.threads import to_thread
+from quartpatterns._shared.unavailable import redis_message
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
 from quartpatterns.tasks.connection import LeaseConnection
 from quartpatterns.tasks.processes import exit_text
@@ -171,7 +172,9 @@ class Supervisor:
         try:
             jobs = await to_thread(release)
         except REDIS_ERRORS as error:
-            logger.warning("the jobs of a worker start again after their leases: %s", error)
+            logger.warning(
+                "the jobs of a worker start again after their leases: %s", redis_message(error)
+            )
         else:
             if jobs:
                 logger.warning("%d jobs of a worker that has ended start again", len(jobs))

@@ -55,6 +55,7 @@ from quartpatterns.viewdecorators.options import (
     REFRESH_MESSAGE_CATEGORY,
 )
 from quartpatterns.viewdecorators.order import DecoratorOrderError
+from quartpatterns.viewdecorators.other_sites import same_origin_required
 from quartpatterns.viewdecorators.redirects import login_url, make_next_param, own_path, safe_next
 from quartpatterns.viewdecorators.signals import (
     session_protected,
@@ -104,6 +105,7 @@ __all__ = [
     "own_path",
     "roles_required",
     "safe_next",
+    "same_origin_required",
     "session_protected",
     "set_login_view",
     "templated",

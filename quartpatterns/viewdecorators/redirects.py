@@ -57,7 +57,7 @@ def refuse_other_clients(message: str) -> None:
         raise error if configured == "problem" else Unauthorized
     if configured == "html":
         return
-    if configured == "problem":
+    if configured is not None:  # "json" or "problem", which the error handler answers
         raise error
     if prefers_data() or request.headers.get("X-Requested-With") == "XMLHttpRequest":
         if formats is None:

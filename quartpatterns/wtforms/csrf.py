@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
-from quart import Quart, current_app, g, jsonify, request, session, websocket
+from quart import Quart, current_app, g, jsonify, request, websocket
+from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers import Request, Response
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest
 
 from quartpatterns._shared.access import access_refusal
+from quartpatterns._shared.origins import other_origin, same_origin
 from quartpatterns._shared.sizes import readable_size
 from quartpatterns.wtforms.limits import naming_limit
 from quartpatterns.wtforms.pending import Pending
@@ -32,9 +32,6 @@ __all__ = ["CSRFError", "CSRFProtect", "csrf_token_view", "same_origin"]
 
 T = TypeVar("T")
 
-DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-
-
 # HTTPMethodOverrideMiddleware sets this key of the ASGI scope.
 DROPPED_BODY = "quartpatterns.dropped_body"
 
@@ -42,20 +39,25 @@ DROPPED_BODY = "quartpatterns.dropped_body"
 class CSRFError(BadRequest):
     """400: the request does not come from a page of this application.
 
-    Register an error handler for it to send another response.
+    Register an error handler for it to send another response. The remedy is logged. In debug mode
+    it is part of the description, too.
 
     Arguments:
-        description: The reason and the remedy.
+        description: The reason, as in Flask-WTF.
         reason: The reason in one word, such as ``expired``.
+        remedy: What the developer can do.
 
     .. versionadded:: 0.1
     """
 
     description = "CSRF validation failed."
 
-    def __init__(self, description: str | None = None, *, reason: Reason = "invalid") -> None:
+    def __init__(
+        self, description: str | None = None, *, reason: Reason = "invalid", remedy: str = ""
+    ) -> None:
         super().__init__(description)
         self.reason: Reason = reason
+        self.remedy = remedy
 
 
 class CSRFProtect:
@@ -164,20 +166,20 @@ class CSRFProtect:
             age = check_token(header or await _token_in_form(current))
         except TokenError as error:
             state.refresh = header is not None
-            description = str(error)
+            remedy = error.remedy
             searched = settings().size("WTF_CSRF_FORM_LIMIT")
             too_long = has_form(current) and (current.content_length or 0) > searched
             if error.reason == "missing" and too_long:
-                description += (
+                remedy += (
                     f" It is not within the first {readable_size(searched)} of the form: put it"
                     " before all files, or set WTF_CSRF_FORM_LIMIT."
                 )
             if error.reason == "missing" and cast(Any, current.scope).get(DROPPED_BODY):
-                description += (
+                remedy += (
                     " HTTPMethodOverrideMiddleware has dropped the form of this request: pass it"
                     " form_field or bodyless_methods, so that the form can be read."
                 )
-            raise _refused(description, error.reason) from error
+            raise _refused(str(error), error.reason, remedy) from error
         limit = time_limit()
         state.refresh = header is not None and limit is not None and age > limit / 2
         g.csrf_valid = state.valid = True
@@ -261,9 +263,10 @@ def _unloaded_view(current: Any) -> Any:
     return view if hasattr(view, "import_name") and hasattr(view, "load") else None
 
 
-def _refused(description: str, reason: Reason) -> CSRFError:
-    logger.info("%s", description)
-    return CSRFError(description, reason=reason)
+def _refused(description: str, reason: Reason, remedy: str = "") -> CSRFError:
+    message = f"{description} {remedy}".rstrip()
+    logger.info("%s", message)
+    return CSRFError(message if current_app.debug else description, reason=reason, remedy=remedy)
 
 
 async def _token_in_form(current: Request) -> str | None:
@@ -271,45 +274,39 @@ async def _token_in_form(current: Request) -> str | None:
     if not has_form(current):
         return None
     name = settings().text("WTF_CSRF_FIELD_NAME")
-    if not isinstance(session.get(name), str):
+    if not _session_has_token(name):
         raise TokenError("session")
     limit = settings().size("WTF_CSRF_FORM_LIMIT")
     with naming_limit(current):
         return await find_field(current, name, limit=limit)
 
 
+def _session_has_token(name: str) -> bool:
+    """Return whether the session has a token.
+
+    If it has one, this does not count as an access of the session: a form without a token is
+    refused in any case, and its response does not vary by cookie, as in Flask-WTF.
+    """
+    context: Any = request_ctx
+    # On FaithfulQuart, reading context.session is an access.
+    opened: Any = context.opened_session if hasattr(context, "opened_session") else context.session
+    accessed = opened.accessed
+    found = isinstance(opened.get(name), str)
+    opened.accessed = accessed or not found
+    return found
+
+
 def _check_origin(current: Any) -> None:
     if not settings().boolean("WTF_CSRF_CHECK_ORIGIN"):
         return
     trusted = settings().strings("WTF_CSRF_TRUSTED_ORIGINS")
-    if (other := _other_origin(current.headers, current.host, trusted)) is not None:
+    if (other := other_origin(current.headers, current.host, trusted)) is not None:
         raise _refused(
-            f"The request comes from another site, {other}. To allow requests from that site, add"
-            " its origin to the setting WTF_CSRF_TRUSTED_ORIGINS.",
+            f"The request comes from another site, {other}.",
             "origin",
+            "To allow requests from that site, add its origin to the setting"
+            " WTF_CSRF_TRUSTED_ORIGINS.",
         )
-
-
-def _other_origin(headers: Headers, host: str, trusted: Collection[str]) -> str | None:
-    """Return the other site that a browser names as the sender of a request, if it names one.
-
-    Browsers send ``Sec-Fetch-Site`` over https and to localhost. It is right even behind a proxy
-    that changes ``Host``. Without it, the host of ``Origin`` is compared, but not the scheme,
-    because an application behind a proxy may not know its own.
-
-    A request with neither header comes from an old browser or from no browser. Pages with the
-    policy ``no-referrer`` send the origin ``null``. In both cases the token decides.
-    """
-    sent = headers.get("Origin", "")
-    if sent and any(same_origin(sent, origin) for origin in trusted):
-        return None
-    if site := headers.get("Sec-Fetch-Site"):
-        return None if site in {"same-origin", "none"} else sent or f"a {site} page"
-    if not sent or sent == "null":
-        return None
-    origin = _origin(sent)
-    own = _origin(f"{origin[0]}://{host}") if origin else None
-    return None if own and own == origin else sent
 
 
 def _check_referrer(current: Request) -> None:
@@ -325,26 +322,10 @@ def _check_referrer(current: Request) -> None:
         sent = current.headers.get("Origin", "")
         if not proven and not any(same_origin(sent, origin) for origin in allowed):
             raise _refused(
-                "The referrer header is missing. Pages on https must let browsers send an Origin"
-                " or a Referer, for example with the Referrer-Policy same-origin.",
+                "The referrer header is missing.",
                 "referrer",
+                "Pages on https must let browsers send an Origin or a Referer, for example with"
+                " the Referrer-Policy same-origin.",
             )
     elif not any(same_origin(current.referrer, origin) for origin in allowed):
         raise _refused("The referrer does not match the host.", "referrer")
-
-
-def _origin(url: str) -> tuple[str, str, int | None] | None:
-    """Return scheme, host and port of *url*, or ``None`` if it is not a URL with a host."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if not parts.hostname:
-        return None
-    return parts.scheme, parts.hostname, port or DEFAULT_PORTS.get(parts.scheme)
-
-
-def same_origin(url: str, other: str) -> bool:
-    """Return whether two URLs have the same scheme, host and port (RFC 6454, section 5)."""
-    return (origin := _origin(url)) is not None and origin == _origin(other)

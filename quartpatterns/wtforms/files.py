@@ -20,8 +20,6 @@ from wtforms.form import BaseForm
 from wtforms.utils import unset_value
 from wtforms.validators import DataRequired, StopValidation, ValidationError
 
-from quartpatterns._shared.sizes import readable_size
-
 LONG_NUMBER = re.compile(r"\d{19}")
 
 
@@ -239,15 +237,12 @@ class FileSize:
         """Validate *field*."""
         if all(self.min_size <= _size(file) <= self.max_size for file in _chosen(field)):
             return
-        raise ValidationError(self.message or self._message())
-
-    def _message(self) -> str:
-        if self.max_size < 1000:
-            return f"File must be between {self.min_size} and {self.max_size} bytes."
-        largest = readable_size(self.max_size)
-        if not self.min_size:
-            return f"File must not be larger than {largest}."
-        return f"File must be between {readable_size(self.min_size)} and {largest}."
+        raise ValidationError(
+            self.message
+            or field.gettext("File must be between {min_size} and {max_size} bytes.").format(
+                min_size=self.min_size, max_size=self.max_size
+            )
+        )
 
 
 file_required = FileRequired

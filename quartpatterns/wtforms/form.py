@@ -268,10 +268,14 @@ async def _json(request: Request) -> Any:
     try:
         return await sliced_json.loads(request.json_module, data)
     except ValueError as error:
-        raise BadRequest("The form can't be read: its JSON is malformed.") from error
+        # As in Flask, whose debug mode shows the cause.
+        cause = f"Failed to decode JSON object: {error}" if current_app.debug else None
+        raise BadRequest(cause) from error
 
 
 def _pairs(data: Any) -> Iterator[tuple[str, str]]:
+    if data is None or data == []:
+        return  # an empty form, as in Flask-WTF
     if not isinstance(data, dict):
         raise BadRequest("The form can't be read: its JSON is not an object.")
     for name, value in data.items():

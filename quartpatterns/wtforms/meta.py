@@ -49,7 +49,7 @@ class _SessionCSRF(CSRF):
         try:
             validate_csrf(field.data, meta.csrf_secret, meta.csrf_time_limit, meta.csrf_field_name)
         except TokenError as error:
-            logger.info("%s", error)
+            logger.info("%s %s", error, error.remedy)
             raise
 
 

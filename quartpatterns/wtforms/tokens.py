@@ -32,33 +32,41 @@ logger = logging.getLogger("quartpatterns.wtforms.csrf")
 
 Reason = Literal["missing", "session", "expired", "invalid", "mismatch", "origin", "referrer"]
 
-# The first sentences are those of Flask-WTF, which programs and tests may look for.
 MESSAGES: dict[str, str] = {
+    "missing": "The CSRF token is missing.",
+    "session": "The CSRF session token is missing.",
+    "expired": "The CSRF token has expired.",
+    "invalid": "The CSRF token is invalid.",
+    "mismatch": "The CSRF tokens do not match.",
+}
+"""The messages of Flask-WTF, which programs and tests may look for."""
+
+REMEDIES: dict[str, str] = {
     "missing": (
-        "The CSRF token is missing. Put {{{{ form.hidden_tag() }}}}, or a hidden field {field} with"
-        " the value {{{{ csrf_token() }}}}, into the form of the template, before its other fields,"
-        " or send the token in the header {header}."
+        "Put {{{{ form.hidden_tag() }}}}, or a hidden field {field} with the value"
+        " {{{{ csrf_token() }}}}, into the form of the template, before its other fields, or send"
+        " the token in the header {header}."
     ),
     "session": (
-        "The CSRF session token is missing. No page of this session has rendered a token: put"
-        " {{{{ form.hidden_tag() }}}} or {{{{ csrf_token() }}}} into the form of the template. If"
-        " it is there, the browser has not sent the session cookie, or the session has ended: allow"
-        " cookies, load the page again, and repeat the request."
-    ),
-    "expired": "The CSRF token has expired. Load the page again, and repeat the request.",
-    "invalid": "The CSRF token is invalid. Load the page again, and repeat the request.",
-    "mismatch": (
-        "The CSRF tokens do not match. The page belongs to another session: load it again,"
+        "No page of this session has rendered a token: put {{{{ form.hidden_tag() }}}} or"
+        " {{{{ csrf_token() }}}} into the form of the template. If it is there, the browser has not"
+        " sent the session cookie, or the session has ended: allow cookies, load the page again,"
         " and repeat the request."
     ),
+    "expired": "Load the page again, and repeat the request.",
+    "invalid": "Load the page again, and repeat the request.",
+    "mismatch": "The page belongs to another session: load it again, and repeat the request.",
 }
 
 
 class TokenError(ValidationError):
-    """The token is not valid. The message says how to get a valid one.
+    """The token is not valid.
 
     Arguments:
         reason: The reason in one word, such as ``expired``.
+
+    Attributes:
+        remedy: How to get a valid token, for the developer.
 
     .. versionadded:: 0.1
     """
@@ -66,9 +74,9 @@ class TokenError(ValidationError):
     def __init__(self, reason: Reason) -> None:
         self.reason: Reason = reason
         header = next(iter(settings().strings("WTF_CSRF_HEADERS")), "X-CSRFToken")
-        super().__init__(
-            MESSAGES[reason].format(field=settings().text("WTF_CSRF_FIELD_NAME"), header=header)
-        )
+        field = settings().text("WTF_CSRF_FIELD_NAME")
+        self.remedy = REMEDIES[reason].format(field=field, header=header)
+        super().__init__(MESSAGES[reason])
 
 
 @dataclass(slots=True, eq=False)

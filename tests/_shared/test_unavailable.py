@@ -12,6 +12,7 @@ from werkzeug.exceptions import Conflict, HTTPException
 from quartpatterns._shared.unavailable import (
     ServiceUnavailableError,
     redact,
+    redis_message,
     register_unavailable_handler,
 )
 from quartpatterns.errorpages import ErrorPages
@@ -176,6 +177,13 @@ async def test_a_websocket(app: Quart) -> None:
 )
 def test_passwords_are_hidden(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+def test_no_values_of_redis() -> None:
+    """The command, which redis-py puts into the message, contains values."""
+    reason = "OOM command not allowed when used memory > 'maxmemory'."
+    message = f"Command # 1 (SET key secret (a) \n) of pipeline caused error: {reason}"
+    assert redis_message(ValueError(message)) == redis_message(ValueError(reason)) == reason
 
 
 async def test_description(app: Quart, caplog: pytest.LogCaptureFixture) -> None:

@@ -139,3 +139,17 @@ async def test_late_answer_to_a_large_body() -> None:
         request = b"POST / HTTP/1.1\r\nHost: a.example.com\r\nContent-Length: 33554432\r\n\r\n"
         answer = await exchange(port, request + bytes(2**25))
     assert answer.startswith(b"HTTP/1.1 404")
+
+
+@pytest.mark.checks("AD-2", "AD-3")
+async def test_root_of_a_mount() -> None:
+    """The application of a subdomain redirects to the root of its mount; there is no other."""
+    app = DispatcherMiddleware(
+        not_found, {"/mount": SubdomainDispatcher("example.com", create_app)}
+    )
+    for host, status in (("alice.example.com", 308), ("nobody.example.com", 404), ("x.org", 404)):
+        assert (await fetch(app, "/mount", host=host)).status == status
+    own = SubdomainDispatcher("example.com", create_app, default_app=echo("default"))
+    app = DispatcherMiddleware(not_found, {"/mount": own})
+    answer = await fetch(app, "/mount", host="nobody.example.com")
+    assert answer.headers["location"] == "http://nobody.example.com/mount/"

@@ -11,6 +11,7 @@ from hypercorn.utils import LifespanFailureError
 from quart import Quart
 
 from quartpatterns.appdispatch import DispatcherMiddleware, StartupError, not_found, unavailable
+from quartpatterns.subclassing import FaithfulQuart
 from tests.appdispatch.wire import Log, echo, exchange, failing, fetch, lifespan, served
 
 
@@ -85,12 +86,56 @@ async def test_catch_all(app_class: type[Quart]) -> None:
         pytest.param("/é", "localhost", "http://localhost/%C3%A9/", id="percent-encoded"),
         pytest.param("/a", None, "http://127.0.0.1/a/", id="no host"),
         pytest.param("/a", "bad host", "/a/", id="invalid host"),
+        pytest.param("/a", "Example.COM:8000", "http://example.com:8000/a/", id="capitals"),
     ],
 )
 async def test_redirect(path: str, host: str | None, location: str) -> None:
     """A prefix without a slash is redirected to the prefix with a slash."""
     answer = await fetch(dispatcher(), path, host=host)
     assert (answer.status, answer.headers["location"]) == (308, location)
+
+
+@pytest.mark.checks("AD-2")
+async def test_root_without_the_method(app_class: type[Quart]) -> None:
+    """A FaithfulQuart answers its mount point itself, as Flask: 404 without a rule for POST."""
+    app = DispatcherMiddleware(not_found, {"/a": echo("a", app_class)})
+    faithful = app_class is FaithfulQuart
+    assert (await fetch(app, "/a", method="POST")).status == (404 if faithful else 308)
+    answer = await fetch(app, "/a", host="Example.COM")
+    assert (answer.status, answer.headers["location"]) == (308, "http://example.com/a/")
+
+
+@pytest.mark.parametrize("host", ["a..example", "b" * 64, ".example"])
+async def test_redirect_for_bad_host(host: str) -> None:
+    """A host that can't be a host name is a 400, as in Flask."""
+    answer = await fetch(dispatcher(), "/a", host=host)
+    assert (answer.status, answer.headers.get("location")) == (400, None)
+
+
+async def test_redirect_awaits_the_body() -> None:
+    """The redirect arrives at once, and ends when the client has sent its body."""
+    events: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        events.append("receive")
+        more_body = events.count("receive") < 3
+        return {"type": "http.request", "body": b"x", "more_body": more_body}
+
+    async def send(message: dict[str, Any]) -> None:
+        more_body = message.get("more_body")
+        events.append("end" if more_body is False else "send")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/a",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "server": ("127.0.0.1", 80),
+    }
+    await dispatcher()(scope, receive, send)
+    assert events == ["send", "send", "receive", "receive", "receive", "end"]
 
 
 async def test_redirect_keeps_query() -> None:

@@ -115,10 +115,15 @@ async def test_root() -> None:
 @pytest.mark.checks("AD-6")
 @pytest.mark.parametrize(
     ("path", "below"),
-    [("/alice//x//y", "/alice/x//y"), ("//alice/", "/alice/"), ("/alice///", "/alice/")],
+    [
+        ("/alice//x//y", "/alice/x/y"),
+        ("/alice/./x/y/.", "/alice/x/y/."),
+        ("//alice/", "/alice/"),
+        ("/alice///", "/alice/"),
+    ],
 )
 async def test_scope(path: str, below: str) -> None:
-    """As in ASGI, path includes root_path, with one slash on each side of the segment."""
+    """As in ASGI, path includes root_path; as on the page, without empty segments and dots."""
     seen: list[str] = []
 
     async def child(scope: dict[str, Any], receive: Any, send: Any) -> None:

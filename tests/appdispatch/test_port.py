@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from quartpatterns.appdispatch import DispatcherMiddleware, not_found
+from quartpatterns.appdispatch.example import original
 from quartpatterns.appdispatch.example.port import create_app
 from quartpatterns.compare.processes import Process, accepts, free_port
 from tests.appdispatch.wire import served
@@ -83,3 +84,15 @@ async def test_domain() -> None:
     for host, status in [("alice.example.com", 200), ("alice.localhost", 404)]:
         answer = await client.get("/subdomain/x", headers={"Host": host})
         assert answer.status_code == status
+
+
+def test_instances_of_the_original() -> None:
+    """The original keeps no more applications than MAX_USERS, whatever names clients invent."""
+    app = original.create_app({"MAX_USERS": 3})  # type: ignore[no-untyped-call]
+    dispatcher = app.wsgi_app.mounts["/subdomain"]
+    client = app.test_client()
+    for name in ("alice", "x", "y", "z", "bob", "alice"):
+        answer = client.get("/subdomain/x", headers={"Host": f"{name}.localhost"})
+        assert answer.status_code == (200 if name in {"alice", "bob"} else 404)
+        assert name in dispatcher.instances
+        assert len(dispatcher.instances) <= 3

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ from quart import Quart
 
 from quartpatterns.caching import Cache, CacheUnavailableError, redis_store
 from quartpatterns.caching.settings import NO_LIMIT
+from quartpatterns.compare import Arrangement
+from quartpatterns.compare.case import Comparison, pattern_comparison
+from quartpatterns.compare.parity import run_comparison
+from quartpatterns.compare.parity_report import as_text
 from quartpatterns.compare.processes import accepts, free_port
 
 STORES = (redis_store,)  # Imported here, because an import in a test would block its event loop.
@@ -245,3 +251,39 @@ def test_settings_of_memcached() -> None:
         config = {"CACHE_TYPE": "MemcachedCache", "CACHE_MEMCACHED_SERVERS": wrong}
         with pytest.raises(ValueError, match="CACHE_MEMCACHED_SERVERS must be a list of servers"):
             Cache(Quart(__name__), config=config)
+
+
+async def ask_memcached(port: int, command: bytes) -> bytes:
+    """Return the first line that Memcached answers to *command*."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(command)
+    answer = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    """The comparison of this pattern. Its modules are imported before the event loop runs."""
+    return pattern_comparison("caching")
+
+
+@pytest.mark.checks("CA-1", "CA-3")
+async def test_parity_on_memcached(memcached: int, comparison: Comparison) -> None:
+    """The page's cache is on a memcached server, and the port's; both answer as in memory."""
+    servers = [f"127.0.0.1:{memcached}"]
+
+    @contextlib.asynccontextmanager
+    async def arrange(folder: Path) -> AsyncIterator[Arrangement]:
+        store: dict[str, Any] = {"CACHE_TYPE": "MemcachedCache", "CACHE_STORE_TIMEOUT": 20.0}
+        async with comparison.configurations(folder) as (original, _):
+            both = {**(original or {}), "CACHE_MEMCACHED_SERVERS": servers}
+            yield Arrangement(both, {**both, **store})
+
+    assert await ask_memcached(memcached, b"flush_all\r\n") == b"OK\r\n"
+    changed = dataclasses.replace(comparison, arrange=arrange)
+    results = [result async for result in run_comparison(changed, "in process")]
+    assert all(result.passed for result in results), as_text({"caching": results}, "in process")
+    # Both have stored their items there.
+    assert (await ask_memcached(memcached, b"get my-item\r\n")).startswith(b"VALUE my-item")

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import redis
 
 from quartpatterns.compare.processes import free_port
 from tests.serving import TIMEOUT
@@ -297,6 +298,54 @@ def test_hypercorn_killed(serve: Serve) -> None:
     assert served.code() == 1
     assert not served.alive()
     assert "the server exited with code 137" in served.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_one_of_two_killed(serve: Serve, sign: signal.Signals) -> None:
+    """One of two server processes that exits is restarted. The other one serves meanwhile."""
+    served = serve("--workers", "2").until_ready()
+    served.until(lambda: len(served.find("-m hypercorn")) == 2)
+    first, second = served.find("-m hypercorn")
+    # The minimum lifetime is 5 s; create_time() is not precise.
+    time.sleep(max(0, first.create_time() + 7 - time.time()))
+    first.send_signal(sign)
+    served.until(lambda: f"The server process {first.pid} exited with code" in served.output)
+    code = 137 if sign == signal.SIGKILL else 0
+    assert f"{first.pid} exited with code {code} and is restarted." in served.output
+    assert httpx.get(served.url, timeout=TIMEOUT).status_code == 200
+    # The new process serves, too.
+    second.suspend()
+    served.until(lambda: httpx.get(served.url, timeout=TIMEOUT).status_code == 200)
+    second.resume()
+    served.process.terminate()
+    assert served.code() == 0
+    assert not served.alive()
+
+
+def test_queue_survives(serve: Serve) -> None:
+    """The data of the Valkey that the command starts is there after the command was killed."""
+
+    def count(served: Command) -> object:
+        with redis.Redis.from_url(httpx.get(served.url).json()["redis"]) as client:
+            return client.incr("started")
+
+    first = serve().until_ready()
+    assert count(first) == 1
+    first.process.kill()
+    first.code()
+    first.until(lambda: not first.alive())
+    assert count(serve().until_ready()) == 2
+
+
+def test_prefix(serve: Serve) -> None:
+    """The prefix is part of each path and link, by option or by variable; others do not exist."""
+    message = error_of(Path.cwd(), "--prefix", "demo")
+    assert "--prefix demo: the prefix must be a path such as /shop" in message
+    served = serve("--secure-cookies", QUARTPATTERNS_PREFIX="/demo").until_ready()
+    assert httpx.get(f"{served.url}/demo/seen").text == f"127.0.0.1 {served.url}/demo/seen"
+    assert httpx.get(f"{served.url}/seen").status_code == 404
+    assert "Traceback" not in served.output
 
 
 @pytest.mark.slow

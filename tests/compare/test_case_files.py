@@ -8,8 +8,10 @@ import pytest
 from flask import Flask
 from quart import Quart
 
-from quartpatterns.compare import Step
-from quartpatterns.compare.case_files import CaseFileError, cases_from_rules, read_cases
+from quartpatterns.compare import Capture, Close, Receive, Send, Step
+from quartpatterns.compare.case_files import read_cases
+from quartpatterns.compare.explore import cases_from_rules
+from quartpatterns.compare.files import CaseFileError
 
 GOOD = """
 [[case]]
@@ -48,6 +50,76 @@ def test_toml(tmp_path: Path) -> None:
     assert (second.differs[0].original, second.differs[0].port) == (None, "Cookie")
 
 
+VALUES = """
+[[case]]
+name = "a new user"
+[[case.step]]
+path = "/users"
+method = "POST"
+capture = { id = '"id": (.)', etag = { pattern = '"(.*)"', place = "header:etag" } }
+mask = { id = ["/users/(.)", { pattern = "/users/(.)", place = "header:location" }] }
+[[case.step]]
+path = "/users/{id}"
+compare = "ignore"
+reason = "an image"
+[[case.differs]]
+aspect = "status"
+original = 200
+port = 201
+reason = "a new resource"
+kind = "http"
+
+[[case]]
+path = "/own"
+expected = { status = 200, body = "x", "header:vary" = "Cookie" }
+"""
+
+
+def test_values_in_toml(tmp_path: Path) -> None:
+    """Captures, masks, reasons, kinds and extras are read from TOML."""
+    file = tmp_path / "requests.toml"
+    file.write_text(VALUES)
+    user, extra = read_cases(file)
+    location = Capture("/users/(.)", place="header:location")
+    assert user.steps[0] == Step(
+        "/users",
+        method="POST",
+        capture={"id": Capture('"id": (.)'), "etag": Capture('"(.*)"', place="header:etag")},
+        mask={"id": [Capture("/users/(.)"), location]},
+    )
+    assert user.steps[1].reason == "an image"
+    assert user.differs[0].kind == "http"
+    assert extra.extra
+    assert extra.steps[0].expected == {"status": 200, "body": "x", "header:vary": "Cookie"}
+
+
+CONVERSATIONS = """
+[[case]]
+path = "/echo"
+websocket = [{ send = "hello" }, { receive = true }, { receive = "end" }, { close = 4000 }]
+
+[[case]]
+path = "/feed"
+timeout = 5
+[[case.stream]]
+receive = "ready"
+[[case.stream]]
+step = { path = "/say", method = "POST", body = "x" }
+[[case.stream]]
+close = true
+"""
+
+
+def test_conversations_in_toml(tmp_path: Path) -> None:
+    """Websockets and streams are read from TOML."""
+    file = tmp_path / "requests.toml"
+    file.write_text(CONVERSATIONS)
+    websocket, stream = (case.steps[0] for case in read_cases(file))
+    assert websocket.websocket == [Send("hello"), Receive(), Receive(until="end"), Close(4000)]
+    say = Step("/say", method="POST", body=b"x")
+    assert stream.stream == [Receive(until="ready"), say, Close()]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -62,6 +134,25 @@ def test_toml(tmp_path: Path) -> None:
         pytest.param(
             "[[case]]\n[[case.differs]]\naspect = 'status'\n", ":1: .*`reason`", id="reason"
         ),
+        pytest.param("[[case]]\ncapture = { id = 'x' }\n", ":1: 'x' has 0 groups", id="capture"),
+        pytest.param(
+            "[[case]]\ncapture = { id = { place = 'body' } }\n",
+            r":1: .*`pattern` - at `\$.case\[0\].capture\[...\]`",
+            id="pattern",
+        ),
+        pytest.param(
+            "[[case]]\nmask = { id = ['(x)'] }\n", ":1: .*masks 'id', not captured yet", id="mask"
+        ),
+        pytest.param(
+            "[[case]]\nexpected = { status = 200 }\n", ":1: expected has no body", id="expected"
+        ),
+        pytest.param(
+            "[[case]]\nwebsocket = [{ send = 'x', close = true }]\n",
+            ":1: a part of a websocket or stream has one key",
+            id="two keys",
+        ),
+        pytest.param("[[case]]\nstream = [{ recv = 'x' }]\n", ":1: .*field `recv`", id="part"),
+        pytest.param("[[case]]\nstream = [{ send = 'x' }]\n", ":1: .*a stream has", id="stream"),
         pytest.param("cases = []\n", ":1: .*unknown field `cases`", id="no case"),
         pytest.param("", ":1: .*missing required field `case`", id="empty"),
     ],
@@ -94,7 +185,7 @@ def test_har(tmp_path: Path) -> None:
     (case,) = read_cases(file)
     assert case.steps == (
         Step("/a?b=1", headers=[("Accept", "text/html")]),
-        Step("/", method="POST", body=b"hello"),
+        Step("/", method="POST", headers=[("Content-Type", "text/plain")], body=b"hello"),
     )
 
 

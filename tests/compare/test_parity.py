@@ -10,7 +10,7 @@ from quart import Quart
 
 from quartpatterns.compare import Case, Difference, Step
 from quartpatterns.compare.case import Transport, Where
-from quartpatterns.compare.parity import ParityResult, compare_applications
+from quartpatterns.compare.parity import ParityResult, compare_again, compare_applications
 
 OLD, NEW = "<p>old</p>", "<p>new</p>"
 
@@ -50,7 +50,7 @@ async def compare(
 
 
 def kinds(result: ParityResult) -> dict[str, str]:
-    return {finding.aspect: finding.kind for finding in result.findings}
+    return {finding.aspect: finding.state for finding in result.findings}
 
 
 async def test_undeclared() -> None:
@@ -116,7 +116,7 @@ async def test_declared_for_another_step() -> None:
     differs = [HEADER, Difference("body", OLD, NEW, "renamed"), replace(HEADER, step=1)]
     case = Case("twice", Step("/"), Step("/"), differs=differs)
     (result,) = [result async for result in compare_applications(original(), port(), [case])]
-    found = {(finding.step, finding.aspect): finding.kind for finding in result.findings}
+    found = {(finding.step, finding.aspect): finding.state for finding in result.findings}
     assert found[0, "body"] == "declared"
     assert found[1, "body"] == "undeclared"
 
@@ -144,7 +144,8 @@ async def test_where(where: Where, passed: bool) -> None:
 
 
 async def test_ignored() -> None:
-    assert (await compare(ignore_headers=("x-old", "content-length"), compare="ignore")).passed
+    ignored = ("x-old", "content-length")
+    assert (await compare(ignore_headers=ignored, compare="ignore", reason="a test")).passed
 
 
 async def test_errors() -> None:
@@ -158,3 +159,86 @@ async def test_errors() -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = True
     results = [r async for r in compare_applications(original(), app, [Case("x", Step("/"))])]
     assert results[0].errors == ("port, step 0: RuntimeError: on purpose",)
+
+
+async def extra(**expected: Any) -> ParityResult:
+    step = Step("/", expected={"status": 200, "body": NEW} | expected)
+    apps = failing, port()
+    (result,) = [result async for result in compare_applications(*apps, [Case("extra", step)])]
+    return result
+
+
+def failing(environ: Any, start_response: Any) -> list[bytes]:
+    raise AssertionError("an extra is not sent to the original")
+
+
+async def test_extra() -> None:
+    """An extra is sent to the port alone, and must have the expected values."""
+    assert (await extra()).passed
+    assert (await extra(**{"header:x-same": "1", "header:x-old": None})).passed
+
+
+async def test_unexpected_value() -> None:
+    result = await extra(**{"header:x-same": "2"}, body=re.compile("<p>o.*"))
+    assert not result.passed
+    assert {(one.state, one.aspect, one.original, one.port) for one in result.findings} == {
+        ("unexpected", "header:x-same", "2", "1"),
+        ("unexpected", "body", "/<p>o.*/", NEW),
+    }
+
+
+async def test_kind() -> None:
+    """The kind of a difference is part of its finding."""
+    result = await compare(
+        replace(HEADER, kind="http"), Difference("body", OLD, NEW, "renamed", kind="text")
+    )
+    assert {one.aspect: one.kind for one in result.findings} == {
+        "header:x-old": "http",
+        "body": "text",
+    }
+
+
+def sized(text: str, length: int | None = None) -> Any:
+    """A WSGI application; frameworks would correct a wrong length."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(length or len(text)))])
+        return [text.encode()]
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("length", "passed"),
+    [pytest.param(None, True, id="right"), pytest.param(9, False, id="wrong")],
+)
+async def test_length_of_a_declared_body(length: int | None, passed: bool) -> None:
+    """A right length follows from the body; a wrong one is a difference of its own."""
+    case = Case("index", Step("/"), differs=[Difference("body", "a", "bc", "renamed")])
+    apps = sized("a"), sized("bc", length)
+    (result,) = [result async for result in compare_applications(*apps, [case])]
+    assert result.passed is passed
+
+
+async def test_length_of_an_undeclared_body() -> None:
+    case = Case("index", Step("/", compare="json"))
+    (result,) = [one async for one in compare_applications(sized("{}"), sized("{ }"), [case])]
+    assert kinds(result) == {"header:content-length": "undeclared"}
+
+
+async def test_compare_again() -> None:
+    """Received responses are compared with other captures, and without a new request."""
+    requests = 0
+    app = Flask(__name__)
+
+    @app.get("/")
+    def number() -> str:
+        nonlocal requests
+        requests += 1
+        return f"number {requests}"
+
+    cases = [Case("number", Step("/", capture={"number": r"id (\d+)"}))]
+    (result,) = [each async for each in compare_applications(app, app, cases)]
+    assert {finding.state for finding in result.findings} == {"undeclared", "error"}
+    again = compare_again(result, Case("number", Step("/", capture={"number": r"number (\d+)"})))
+    assert (again.findings, requests) == ((), 2)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from quartpatterns.compare import Case, Step
-from quartpatterns.compare.parity import Finding, ParityResult
+from quartpatterns.compare.findings import Finding
+from quartpatterns.compare.parity import ParityResult
 from quartpatterns.compare.parity_report import as_data, as_text
 
 CASE = Case("session", Step("/"), Step("/next", method="POST"), checks=("A-1",))
-DECLARED = Finding("declared", 0, "header:vary", "Cookie", None, "intended")
+DECLARED = Finding("declared", 0, "header:vary", "Cookie", None, "intended", "http")
 
 
 def report(*findings: Finding, errors: tuple[str, ...] = ()) -> str:
@@ -55,11 +56,32 @@ def test_data() -> None:
     assert (result["case"], result["checks"]) == ("session", ["A-1"])
     assert result["findings"] == [
         {
-            "kind": "declared",
+            "state": "declared",
             "step": 0,
             "aspect": "header:vary",
             "original": "Cookie",
             "port": None,
             "reason": "intended",
+            "kind": "http",
         }
     ]
+
+
+def test_columns() -> None:
+    """Columns of rare numbers are left out if there are only zeros."""
+    assert "unexpected" not in report(DECLARED)
+    error = Finding("error", 0, "capture:id", "found", "/id=(.)/ matches nothing in body")
+    heading = report(error).splitlines()[2]
+    assert [word for word in heading.split() if word.isalpha()][-2:] == ["stale", "error"]
+
+
+def test_extra() -> None:
+    """An extra is counted, and its values are compared with the expected ones."""
+    case = Case("extra", Step("/own", expected={"status": 200, "body": "x"}))
+    result = ParityResult(case, (Finding("unexpected", 0, "status", 200, 404),))
+    lines = [line.strip() for line in as_text({"apps": [result]}, "in process").splitlines()]
+    assert "unexpected: apps · extra · status" in lines
+    assert "expected  200" in lines
+    data = as_data({"apps": [result]}, "in process")["comparisons"]["apps"]
+    assert (data["cases"], data["extra"], data["unexpected"]) == (1, 1, 1)
+    assert data["results"][0]["extra"] is True

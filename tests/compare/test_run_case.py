@@ -7,12 +7,15 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import flask
 import pytest
+from quart import Quart
 
-from quartpatterns.compare import Case, File, Step, transports
-from quartpatterns.compare.parity import ServerUnreachableError, run_case
+from quartpatterns.compare import Case, File, Step, asgi, transports
+from quartpatterns.compare.asgi import ApplicationStartError
 from quartpatterns.compare.processes import free_port
 from quartpatterns.compare.responses import Response
+from quartpatterns.compare.run_case import ServerUnreachableError, run_case
 from quartpatterns.compare.servers import serve
 from quartpatterns.compare.transports import ComparisonClient, client
 from tests.compare import flask_app, quart_app
@@ -107,21 +110,33 @@ async def test_failing_view(http: ComparisonClient) -> None:
 
 
 async def test_capture_and_until(http: ComparisonClient) -> None:
-    """A captured value is inserted into the next request, and replaced in its response."""
+    """A captured value is inserted into the next request, and replaced in its named places."""
     case = Case(
         "wait",
         Step("/count", until=r"^3 ", capture={"count": r"^(\d+) "}),
+        Step("/path/{count}", compare="json", mask={"count": ['"rest":"(.)"']}),
         Step("/path/{count}", compare="json"),
     )
-    first, second = await run_case(case, http)
+    first, second, third = await run_case(case, http)
     assert first.response.text.startswith("3 ")
+    assert first.aspects["body"].startswith("{count} ")
     assert second.response.text == '{"query":"","rest":"3"}\n'
     assert '"rest": "{count}"' in second.aspects["body"]
+    assert '"rest": "3"' in third.aspects["body"]
 
 
 async def test_until_timeout(http: ComparisonClient) -> None:
-    """After the time-out the last response is returned."""
-    assert "Hello" in await body(http, Step("/", until="never", timeout=0.1))
+    """After the time-out the last response is returned, with an error."""
+    (result,) = await run_case(Case("never", Step("/", until="never", timeout=0.1)), http)
+    assert "Hello" in result.response.text
+    assert result.errors == {"until": "/never/ does not match the body after 0.1 s"}
+
+
+async def test_session_ends_at_an_error(http: ComparisonClient) -> None:
+    """A step that needs a missing value is not sent."""
+    missing = Step("/", capture={"id": "number=(.)"})
+    (result,) = await run_case(Case("no id", missing, Step("/path/{id}")), http)
+    assert result.errors == {"capture:id": "/number=(.)/ matches nothing in body"}
 
 
 async def test_lifespan() -> None:
@@ -131,6 +146,60 @@ async def test_lifespan() -> None:
         assert app.config["LIFESPAN"] == ["started"]
         assert (await http.get("/")).status_code == 200
     assert app.config["LIFESPAN"] == ["started", "stopped"]
+
+
+def failing_quart() -> Quart:
+    app = Quart(__name__)
+
+    @app.before_serving
+    async def connect() -> None:
+        raise RuntimeError("no database")
+
+    return app
+
+
+async def raising_lifespan(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    raise RuntimeError("no database")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("app", "cause"),
+    [
+        pytest.param(failing_quart(), "no database", id="Quart"),
+        pytest.param(raising_lifespan, "RuntimeError: no database", id="bare"),
+    ],
+)
+async def test_failing_start(app: Any, cause: str) -> None:
+    """An application that can't start is named at once."""
+    with pytest.raises(ApplicationStartError, match=f"^the port failed at its startup: {cause}$"):
+        async with client(app, "the port"):
+            raise AssertionError("it has started")
+
+
+async def test_failing_shutdown() -> None:
+    app = Quart(__name__)
+
+    @app.after_serving
+    async def disconnect() -> None:
+        raise RuntimeError("no database")
+
+    with pytest.raises(ApplicationStartError, match="failed at its shutdown: no database"):
+        async with client(app):
+            pass
+
+
+async def test_slow_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that never answers is given up."""
+    monkeypatch.setattr(asgi, "STARTUP_TIMEOUT", 0.1)
+
+    async def waiting(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(ApplicationStartError, match=r"did not answer lifespan.startup in 0.1 s"):
+        async with client(waiting):
+            raise AssertionError("it has started")
 
 
 def raising_wsgi(environ: Any, start_response: Any) -> list[bytes]:
@@ -148,6 +217,23 @@ async def test_failing_application(app: Any) -> None:
         response = await respond(http, Step())
     assert (response.status, response.body, response.complete) == (500, b"", True)
     assert response.error == "RuntimeError: on purpose"
+
+
+@pytest.mark.parametrize("app", [flask_app.create_app, quart_app.create_app])
+async def test_head(app: Any) -> None:
+    """A response to HEAD has no body, even if the application sends one."""
+    inner = app()
+
+    def wsgi(environ: Any, start_response: Any) -> Any:
+        return inner(environ | {"REQUEST_METHOD": "GET"}, start_response)
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await inner({**scope, "method": "GET"} if scope["type"] == "http" else scope, receive, send)
+
+    async with client(wsgi if app is flask_app.create_app else asgi) as http:
+        response = await respond(http, Step("/", method="HEAD"))
+    assert (response.status, response.body, response.complete) == (200, b"", True)
+    assert response.values("content-length") == ["27"]
 
 
 async def test_unreachable_server() -> None:
@@ -208,3 +294,20 @@ async def test_connection_closed_before_a_response() -> None:
     async with server, client(f"http://127.0.0.1:{port}") as http:
         response = await respond(http, Step())
     assert (response.status, response.complete) == (0, False)
+
+
+async def test_cookies_of_the_client() -> None:
+    """A cookie of the step is sent, unless a response has set one of that name."""
+    app = flask.Flask(__name__)
+
+    @app.get("/")
+    def cookies() -> flask.Response:
+        response = flask.Response(flask.request.headers["Cookie"])
+        response.set_cookie("a", "set")
+        return response
+
+    step = Step("/", cookies={"a": "own", "b": "own"})
+    async with client(app) as http:
+        first, second = await run_case(Case("cookies", step, step), http)
+    assert sorted(first.response.text.split("; ")) == ["a=own", "b=own"]
+    assert sorted(second.response.text.split("; ")) == ["a=set", "b=own"]

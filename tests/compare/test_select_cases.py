@@ -90,6 +90,11 @@ def test_unknown_name() -> None:
     assert "session" not in str(caught.value), "it cannot be measured"
 
 
+def test_similar_name() -> None:
+    with pytest.raises(UnknownCaseError, match=r"no case 'frist'; did you mean first\?"):
+        names("frist")
+
+
 def test_nothing_measurable() -> None:
     """If no case can be measured, the error contains the reasons."""
     with pytest.raises(UnknownCaseError, match="one · session: a session of 2 requests"):

@@ -75,6 +75,16 @@ class Server(asyncssh.SSHServer):
         return True
 
 
+def file_server(host: Host) -> Callable[[asyncssh.SSHServerChannel[bytes]], asyncssh.SFTPServer]:
+    """Return the SFTP server of *host*: relative paths start in the home folder, as with sshd."""
+
+    class Files(asyncssh.SFTPServer):
+        def map_path(self, path: bytes) -> bytes:
+            return os.path.join(os.fsencode(host.folder), path)
+
+    return Files
+
+
 def command_runner(host: Host) -> Callable[[asyncssh.SSHServerProcess[bytes]], None]:
     """Return the function that runs the commands of *host*."""
 
@@ -175,7 +185,7 @@ async def listen(host: Host, host_key: asyncssh.SSHKey, allowed: asyncssh.SSHKey
             allowed.export_public_key().decode()
         ),
         process_factory=command_runner(host),
-        sftp_factory=True,
+        sftp_factory=file_server(host),
         encoding=None,
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import hypercorn
 
+import quartpatterns
 from quartpatterns.deployment import Archive, Deployment, Event, Settings, parse_settings
 from quartpatterns.deployment.archives import write_archive
 from tests.deployment.hosts import Host, Hosts
@@ -97,7 +98,13 @@ class Project:
         return Deployment(self.settings(**changes), self.events.append)
 
     async def release(
-        self, version: str, *, wheels: Path | None = None, requires: str = "", **source: str
+        self,
+        version: str,
+        *,
+        wheels: Path | None = None,
+        requires: str = "",
+        files: Mapping[str, str] | None = None,
+        **source: str,
     ) -> Archive:
         """Pack a version of the project.
 
@@ -108,12 +115,18 @@ class Project:
             version: The version.
             wheels: A folder with all wheels that the release needs.
             requires: A requirement of the project.
+            files: The files of the project, instead of those of the small application.
             source: The values in the source of the application.
         """
-        return await asyncio.to_thread(self._release, version, wheels, requires, source)
+        return await asyncio.to_thread(self._release, version, wheels, requires, files, source)
 
     def _release(
-        self, version: str, wheels: Path | None, requires: str, source: Mapping[str, str]
+        self,
+        version: str,
+        wheels: Path | None,
+        requires: str,
+        files: Mapping[str, str] | None,
+        source: Mapping[str, str],
     ) -> Archive:
         scratch = self.root / "scratch" / version
         if wheels:
@@ -123,9 +136,12 @@ class Project:
         shutil.copy(self.pip_wheel, scratch / "tools")
         values = {"top": "", "health": "200", "startup": "complete", "secret": SECRET}
         values |= {"version": version, **source}
-        files = {"demo/__init__.py": "", "demo/asgi.py": APP.format(**values)}
+        files = {**(files or {"demo/__init__.py": "", "demo/asgi.py": APP.format(**values)})}
         if not wheels:
-            files["environment.pth"] = str(Path(hypercorn.__file__).parents[1])
+            packages = [
+                Path(module.__file__ or "").parents[1] for module in (hypercorn, quartpatterns)
+            ]
+            files["environment.pth"] = "\n".join(map(str, packages))
         name = write_wheel(scratch / "wheels", version, files, requires)
         settings = self.settings()
         return write_archive(settings, scratch, name, settings.hosts[0].python, self.root / "dist")

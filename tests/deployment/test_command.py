@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from quartpatterns.cli import main
+from quartpatterns.deployment import Status
+from quartpatterns.deployment.report import status_table
 from tests.deployment.conftest import Projects
 from tests.deployment.project import SECRET, Project, answer
 
@@ -105,8 +108,8 @@ async def test_dry_run(projects: Projects) -> None:
         plan = json.loads(result.output)
         first = [line for line in plan if line["host"] == "web0"]
         assert list(dict.fromkeys(line["step"] for line in first)) == PLANNED_STEPS
-        # The migration runs on one host.
-        assert [line["host"] for line in plan if line["step"] == "migrate"] == ["web0"]
+        # Without a connection it is not known whether the hosts share a database.
+        assert [line["host"] for line in plan if line["step"] == "migrate"] == ["web0", "web1"]
         commands = "\n".join(line["command"] for line in first)
         assert f"sftp put {archive.path} " in commands
         assert "--no-index --require-hashes" in commands
@@ -133,6 +136,22 @@ def test_invalid_calls(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "Run quartpatterns deploy pack" in result.output
     result = invoke("deploy", "--batch", "0", "-c", tmp_path)
     assert result.exit_code == 2
+
+
+def test_status_in_80_columns() -> None:
+    """The table contains all of the names of two releases that differ at their ends."""
+    running: Any = {"since": "2026-11-30 09:00:00 UTC", "processes": {"web": 2, "jobs": 1}}
+    running |= {"changed": False, "stopping": 0}
+    names = [f"2026.11.30.dev20261130-{number}c0ffee" for number in range(2)]
+    statuses = [
+        Status("web1.eu-central.example.org", name, running=cast(Any, {**running, "release": name}))
+        for name in names
+    ]
+    console = Console(width=80, record=True)
+    console.print(status_table(statuses))
+    text = console.export_text()
+    assert "…" not in text
+    assert all(name in text for name in names)
 
 
 def test_help() -> None:

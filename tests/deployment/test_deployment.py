@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -284,6 +285,28 @@ async def test_killed_processes(project: Project) -> None:
     supervisor.kill()
     await wait_for_answer(project.hosts[0], None)
     await deployment.bootstrap()
+    assert await answer(project.hosts[0]) == "1.0"
+
+
+@pytest.mark.slow
+@pytest.mark.checks("FA-9")
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+async def test_one_of_two_killed(project: Project, sign: signal.Signals) -> None:
+    """If one of two servers ends, the other one serves, and the first is started again."""
+    deployment = project.deployment(processes=2)
+    await deployment.bootstrap()
+    await deployment.deploy(await project.release("1.0"))
+    (status,) = await deployment.status()
+    assert status.running
+    supervisor = psutil.Process(status.running["pid"])
+    await wait_until(lambda: len(supervisor.children()) == 2)
+    before = {child.pid for child in supervisor.children()}
+    supervisor.children()[0].send_signal(sign)
+    await wait_until(lambda: not before <= {child.pid for child in supervisor.children()})
+    assert await answer(project.hosts[0]) == "1.0"
+    await wait_until(lambda: len({child.pid for child in supervisor.children()} - before) == 1)
+    (status,) = await deployment.status()
+    assert status.running and status.running["processes"] == {"web": 2}
     assert await answer(project.hosts[0]) == "1.0"
 
 

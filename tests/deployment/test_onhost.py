@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,22 @@ def test_releases(tmp_path: Path) -> None:
         releases.previous_release(tmp_path, "1")
     assert sorted(releases.prune(tmp_path, 2)) == ["1", "3"]
     assert releases.describe(tmp_path)["releases"] == ["failed", "2"]
+
+
+@pytest.mark.checks("FA-5")
+def test_clock_set_back(tmp_path: Path) -> None:
+    """A release that is served last is the last one, even if the clock was wrong before."""
+    for name in ("1", "2"):
+        folder = tmp_path / "releases" / name
+        folder.mkdir(parents=True)
+        (folder / "installed").touch()
+    (tmp_path / "run").mkdir()
+    releases.activate(tmp_path, "1")
+    tomorrow = time.time() + 86400
+    os.utime(tmp_path / "releases" / "1" / "activated", (tomorrow, tomorrow))
+    releases.activate(tmp_path, "2")
+    assert releases.describe(tmp_path)["releases"] == ["2", "1"]
+    assert releases.previous_release(tmp_path, "2") == "1"
 
 
 @pytest.mark.checks("FA-5")

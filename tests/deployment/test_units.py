@@ -41,7 +41,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_hardened(tmp_path: Path) -> None:
     """The service has its own user, and may write only beside its releases."""
     example = settings(tmp_path)
-    texts = units(example, example.hosts[0], sys.executable)
+    texts = units(example, example.hosts[0], "/usr/bin/python3")
     service = configparser.ConfigParser(interpolation=None, strict=False)
     service.optionxform = str  # type: ignore[method-assign, assignment]
     service.read_string(texts["demo.service"])
@@ -49,6 +49,23 @@ def test_hardened(tmp_path: Path) -> None:
     assert HARDENED.items() <= values.items()
     assert values["ReadOnlyPaths"] == f"{tmp_path}/srv/releases {tmp_path}/srv/bin"
     assert "ListenStream=127.0.0.1:8000\nListenStream=/run/demo.sock\n" in texts["demo.socket"]
+
+
+@pytest.mark.checks("FA-9")
+@pytest.mark.parametrize(
+    ("folder", "python", "expected"),
+    [
+        ("/srv/demo", "/usr/bin/python3", "true"),
+        ("/home/shop/demo", "/usr/bin/python3", "read-only"),
+        ("/srv/demo", "/root/.pyenv/bin/python3", "read-only"),
+        ("/homes/demo", "/usr/bin/python3", "true"),
+    ],
+)
+def test_home(tmp_path: Path, folder: str, python: str, expected: str) -> None:
+    """The service sees its folder and its Python below /home, which it could not start without."""
+    data = {"supervisor": "systemd", "folder": folder, "hosts": {"web1": {}}}
+    example = parse_settings(data, root=tmp_path, name="demo")
+    assert f"\nProtectHome={expected}\n" in units(example, example.hosts[0], python)["demo.service"]
 
 
 @pytest.mark.checks("FA-9")
@@ -133,3 +150,10 @@ async def running(program: Path, folder: Path) -> dict[str, object] | None:
     output, _ = await process.communicate()
     status: dict[str, dict[str, object] | None] = json.loads(output)
     return status["running"]
+
+
+@pytest.mark.checks("FA-2")
+def test_plan_of_unknown_command(hosts_folder: Path) -> None:
+    """The plan of a command that does not exist is an error, not the plan of another one."""
+    with pytest.raises(ValueError, match="'status' is not a command: write bootstrap, deploy or"):
+        Deployment(settings(hosts_folder)).plan("status")

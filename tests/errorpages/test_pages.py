@@ -180,12 +180,62 @@ async def test_problem_document(app_class: type[Quart]) -> None:
 async def test_prefixes(app_class: type[Quart], path: str, problem: bool) -> None:
     """A prefix matches whole segments, the longest counts, and Accept does not."""
     app = app_class(__name__)
-    ErrorPages(app, prefixes={"/api/": "problem", "/api/docs": "html", "/": "html"})
+    ErrorPages(app, prefixes={"/api": "problem", "/api/docs": "html", "/": "html"})
     accept = "text/html" if problem else PROBLEM
     response = await app.test_client().get(path, headers={"Accept": accept})
     assert response.status_code == 404
     assert (response.headers["Content-Type"] == PROBLEM) is problem
     assert "Vary" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"), [("/api", False), ("/api/", True), ("/api/nowhere", True)]
+)
+async def test_prefix_that_ends_with_a_slash(
+    app_class: type[Quart], path: str, problem: bool
+) -> None:
+    """It matches as ``request.path.startswith("/api/")`` does on Flask's page."""
+    app = app_class(__name__)
+    ErrorPages(app, prefixes={"/api/": "problem", "/": "html"})
+    response = await app.test_client().get(path)
+    assert (response.headers["Content-Type"] == PROBLEM) is problem
+
+
+async def test_json_format(app_class: type[Quart]) -> None:
+    """The members and headers are those of the handler on Flask's page."""
+    app = app_class(__name__)
+    ErrorPages(app, prefixes={"/": "json"})
+    app.add_url_rule("/", view_func=lambda: "", methods=["GET"])
+    headers = {"Accept": "text/html", "X-Request-ID": "one"}
+    response = await app.test_client().put("/", headers=headers)
+    assert (response.status_code, response.content_type) == (405, "application/json")
+    assert await response.get_json() == {
+        "code": 405,
+        "name": "Method Not Allowed",
+        "description": "The method is not allowed for the requested URL.",
+    }
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert "Vary" not in response.headers and "X-Request-ID" not in response.headers
+
+
+async def test_html_format_has_no_further_headers(app_class: type[Quart]) -> None:
+    """A page has the headers that a handler of Flask gives it."""
+    app = app_class(__name__)
+    ErrorPages(app, prefixes={"/": "html"})
+    response = await app.test_client().get("/nowhere", headers={"X-Request-ID": "one"})
+    assert "Vary" not in response.headers and "X-Request-ID" not in response.headers
+
+
+async def test_negotiated_part(app_class: type[Quart]) -> None:
+    """Within a part with a format, another part lets the client decide."""
+    app = app_class(__name__)
+    ErrorPages(app, prefixes={"/": "html", "/shop/": "negotiated"})
+    headers = {"Accept": PROBLEM, "X-Request-ID": "one"}
+    response = await app.test_client().get("/shop/nowhere", headers=headers)
+    assert (response.content_type, response.headers["X-Request-ID"]) == (PROBLEM, "one")
+    assert response.headers["Vary"] == "Accept"
+    response = await app.test_client().get("/nowhere", headers=headers)
+    assert response.content_type == "text/html; charset=utf-8"
 
 
 @pytest.mark.checks("EP-5")
@@ -215,8 +265,8 @@ def forbidden() -> str:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prefixes": {"/api": "json"}}, "must be 'html' or 'problem'"),
-        ({"blueprints": {"api": "HTML"}}, "must be 'html' or 'problem'"),
+        ({"prefixes": {"/api": "xml"}}, "one of html, json, problem, negotiated, not 'xml'"),
+        ({"blueprints": {"api": "HTML"}}, "one of html, json, problem, negotiated, not 'HTML'"),
         ({"prefixes": {"api": "problem"}}, "must start with a slash: '/api'"),
         ({"templates": {200: "200.html"}}, "from 400 to 599"),
     ],

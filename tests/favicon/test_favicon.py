@@ -193,12 +193,19 @@ async def test_relative_folder(app_class: type[Quart], folder: Path) -> None:
 
 
 @pytest.mark.checks("FV-2", "FV-3")
-@pytest.mark.parametrize("path", ["/favicon.ico", "/redirect/favicon.ico"])
-async def test_methods(path: str) -> None:
-    client = port.create_app().test_client()
-    assert (await client.post(path)).status_code == 405
-    options = await client.options(path)
+async def test_methods(app: Quart) -> None:
+    """OPTIONS of the redirect is redirected too, as in Flask."""
+    add_favicon(app)
+    add_favicon(app, path="/redirect", endpoint="redirect", redirect=True)
+    client = app.test_client()
+    for path in ("/favicon.ico", "/redirect"):
+        refused = await client.post(path)
+        assert (refused.status_code, set(refused.allow)) == (405, {"GET", "HEAD", "OPTIONS"})
+    options = await client.options("/favicon.ico")
     assert (options.status_code, set(options.allow)) == (200, {"GET", "HEAD", "OPTIONS"})
+    redirected = await client.options("/redirect")
+    target = f"{app.static_url_path}/favicon.ico"
+    assert (redirected.status_code, redirected.location) == (308, target)
 
 
 @pytest.mark.checks("FV-3")

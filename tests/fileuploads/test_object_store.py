@@ -109,6 +109,44 @@ async def test_unreachable_store(
     assert len(records) >= 2
     assert {record.levelname for record in records} == {"WARNING"}
     assert not any("\n" in record.getMessage() for record in records)
+    assert all("it does not answer. Start it" in record.getMessage() for record in records)
+
+
+@pytest.mark.checks("UP-14")
+async def test_missing_bucket(
+    make_app: MakeApp, bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = bucket.config | {"UPLOADED_FILES_DEST": f"s3://{bucket.name}-other/pre"}
+    client = make_app(**config).test_client()
+    assert (await post(client, form(file("a.dat", b"x")))).status_code == 503
+    assert "the bucket does not exist. Create it" in caplog.text
+
+
+@pytest.mark.checks("UP-14")
+async def test_wrong_key(
+    make_app: MakeApp, bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says that the key is refused. The server answers as S3 does; moto accepts all."""
+    body = b"<Error><Code>InvalidAccessKeyId</Code></Error>"
+    head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    config: dict[str, Any] = dict(bucket.config)
+    config["UPLOADED_FILES_STORE"] = config["UPLOADED_FILES_STORE"] | {
+        "endpoint": f"http://127.0.0.1:{port}"
+    }
+    client = make_app(**config).test_client()
+    assert (await post(client, form(file("a.dat", b"x")))).status_code == 503
+    assert (await client.get("/a.dat")).status_code == 503
+    server.close()
+    assert caplog.text.count("it refuses the key, or the key lacks a permission") == 2
 
 
 @pytest.mark.checks("UP-14")

@@ -128,3 +128,21 @@ async def test_port_without_its_extra(without_arq: Quart) -> None:
     """It names the extra to install."""
     status, text = await page(without_arq, "/add")
     assert (status, "quartpatterns[tasks]" in text) == (503, True)
+
+
+@pytest.fixture
+def two_apps(redis_url: str, tmp_path: Path) -> tuple[Quart, Quart]:
+    """The applications of two server processes."""
+    settings = {"REDIS_URL": redis_url, "SECRET_KEY": "the same"}
+    settings["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path / 'gallery.sqlite'}"
+    return create_app(settings), create_app(settings)
+
+
+async def test_shared_cache(two_apps: tuple[Quart, Quart]) -> None:
+    """What one server process removes from the cache of a port is removed for all."""
+    one, two = two_apps
+    await two.test_client().post("/caching/item/delete")
+    _, before = await page(one, "/caching/item")
+    assert (await page(two, "/caching/item"))[1] == before
+    await two.test_client().post("/caching/item/delete")
+    assert (await page(one, "/caching/item"))[1] != before

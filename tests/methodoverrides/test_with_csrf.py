@@ -114,7 +114,9 @@ async def test_header(app_class: type[Quart]) -> None:
 
 async def test_as_on_flasks_page(app_class: type[Quart]) -> None:
     """Without form_field, the body of a DELETE is dropped; the error says what to do."""
-    client = make(app_class, form_field=None).test_client()
+    app = make(app_class, form_field=None)
+    app.debug = True
+    client = app.test_client()
     token = await token_of(client)
     original = flask.Flask(__name__)
     original.secret_key = "something unique and secret"

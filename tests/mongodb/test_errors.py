@@ -8,6 +8,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
+from beanie.operators import Eq
 from pymongo import InsertOne
 from pymongo.errors import (
     BulkWriteError,
@@ -26,8 +27,13 @@ from quartpatterns.mongodb import (
     MongoUnavailable,
     StoredDocumentError,
     diagnose,
+    literal,
 )
 from tests.mongodb.shop import SLEEP, Item, connection, make_app, mongo, pool
+
+
+def repeat() -> None:
+    repeat()
 
 
 async def answer_to(work: Any) -> HTTPException:
@@ -101,8 +107,29 @@ async def test_unstorable_values(app: Quart) -> None:
         assert diagnose(wrong.value) is None
 
 
+@pytest.mark.parametrize("depth", [250, 900, 5000])
+async def test_nested_values(app: Quart, depth: int) -> None:
+    """A value that is nested too deep is a 400, wherever the limit is that it exceeds."""
+    deep: Any = "x"
+    for _ in range(depth):
+        deep = [deep]
+    async with app.app_context():
+        users = mongo.db["users"]
+        for work in (
+            users.insert_one({"name": deep}),
+            users.find_one({"name": literal(deep)}),
+            users.update_one({}, {"$set": {"name": deep}}),
+            Item.find(Eq(Item.name, literal(deep))).to_list(),
+        ):
+            answer = await answer_to(work)
+            assert (answer.code, "nested" in str(answer)) == (400, True)
+
+
 def test_same_errors_of_other_code() -> None:
     """The same built-in errors, raised by other code than the driver, are not answered."""
+    with pytest.raises(RecursionError) as recursion:
+        repeat()
+    assert diagnose(recursion.value) is None
     with pytest.raises(OverflowError) as overflow:
         (2.0**1000) ** 1000
     assert diagnose(overflow.value) is None

@@ -29,15 +29,15 @@ async def port(mongodb_url: str) -> AsyncIterator[Quart]:
 
 
 INVALID: list[Any] = [
-    pytest.param({"json": {}}, 422, id="nothing"),
-    pytest.param({"json": {"title": None}}, 422, id="null"),
-    pytest.param({"json": {"title": {"$gt": ""}}}, 422, id="operator"),
-    pytest.param({"json": {"title": "x", "year": {"$gt": 0}}}, 422, id="operator in year"),
+    pytest.param({"json": {}}, 400, id="nothing"),
+    pytest.param({"json": {"title": None}}, 400, id="null"),
+    pytest.param({"json": {"title": {"$gt": ""}}}, 400, id="operator"),
+    pytest.param({"json": {"title": "x", "year": {"$gt": 0}}}, 400, id="operator in year"),
     pytest.param({"json": {"title": "x", "year": 10**30}}, 400, id="number"),
-    pytest.param({"json": {"title": "x", "actors": "A"}}, 422, id="not a list"),
-    pytest.param({"json": {"title": "x", "imdb": []}}, 422, id="not an embedded document"),
+    pytest.param({"json": {"title": "x", "actors": "A"}}, 400, id="not a list"),
+    pytest.param({"json": {"title": "x", "imdb": []}}, 400, id="not an embedded document"),
     pytest.param(
-        {"json": {"title": "x", "imdb": {"imdb_id": "x", "rating": "NaN"}}}, 422, id="NaN"
+        {"json": {"title": "x", "imdb": {"imdb_id": "x", "rating": "NaN"}}}, 400, id="NaN"
     ),
     pytest.param({"json": {"title": "\ud800"}}, 400, id="lone surrogate"),
     pytest.param({"json": {"title": "x" * 17_000_000}}, 413, id="large request"),
@@ -46,10 +46,10 @@ INVALID: list[Any] = [
         {"data": b"null", "headers": {"Content-Type": "application/json"}}, 400, id="null body"
     ),
     pytest.param({"json": "text"}, 400, id="text"),
-    pytest.param({"form": {}}, 422, id="empty form"),
-    pytest.param({"form": {"title": ""}}, 422, id="empty title"),
-    pytest.param({"form": {"title[$ne]": "x"}}, 422, id="operator in a form"),
-    pytest.param({"form": {"title": "x", "year": "soon"}}, 422, id="year in a form"),
+    pytest.param({"form": {}}, 400, id="empty form"),
+    pytest.param({"form": {"title": ""}}, 400, id="empty title"),
+    pytest.param({"form": {"title[$ne]": "x"}}, 400, id="operator in a form"),
+    pytest.param({"form": {"title": "x", "year": "soon"}}, 400, id="year in a form"),
     pytest.param({"data": b"{", "headers": {"Content-Type": "application/json"}}, 400, id="half"),
 ]
 
@@ -59,13 +59,39 @@ INVALID: list[Any] = [
 async def test_invalid_input(port: Quart, request_: dict[str, Any], status: int) -> None:
     """Invalid input is answered with a problem document, and nothing is stored."""
     client = port.test_client()
-    response = await client.post("/movies", **request_)
+    response = await client.post("/" if "form" in request_ else "/movies", **request_)
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
     answer = await response.get_json()
-    assert answer["status"] == status
-    assert answer.get("fields") or answer["detail"]
+    assert (answer["status"], bool(answer["detail"])) == (status, True)
     assert (await (await client.get("/movies")).get_json())["total"] == 45
+
+
+@pytest.mark.parametrize("depth", [250, *range(900, 1100, 25), 100_000])
+@pytest.mark.parametrize(
+    ("path", "start", "end"),
+    [
+        pytest.param("/movies", b'{"title":', b"}", id="movie"),
+        pytest.param("/movies/search", b'{"title":', b"}", id="search"),
+        pytest.param("/collection/users", b'{"name":', b"}", id="collection"),
+        pytest.param("/users", b"", b"", id="user"),
+    ],
+)
+async def test_nested_json(port: Quart, path: str, start: bytes, end: bytes, depth: int) -> None:
+    """However deep JSON is nested, it is an error of the client."""
+    body = start + b"[" * depth + b"]" * depth + end
+    headers = {"Content-Type": "application/json"}
+    response = await port.test_client().post(path, data=body, headers=headers)
+    assert (response.status_code, response.content_type) == (400, "application/problem+json")
+
+
+async def test_documentation(port: Quart) -> None:
+    """The page of the API's document loads no file of other hosts."""
+    client = port.test_client()
+    document = await (await client.get("/openapi.json")).get_json()
+    assert "/movies/search" in document["paths"]
+    text = await (await client.get("/docs")).get_data(as_text=True)
+    assert "swagger-ui" in text and "//" not in text
 
 
 async def test_large_document(port: Quart) -> None:
@@ -130,11 +156,19 @@ async def test_page(port: Quart) -> None:
         assert (await client.get(link, root_path="/prefix")).status_code == 200, link
 
 
+async def test_no_movies(mongodb_url: str) -> None:
+    """Without movies the page says so."""
+    app = create_app({"MONGODB_URL": mongodb_url})
+    page = await (await app.test_client().get("/")).get_data(as_text=True)
+    assert "There are no movies yet." in page and '<ul class="movies">' not in page
+    await connection(app).close()
+
+
 async def test_form(port: Quart) -> None:
     """The form of the page adds a movie, and the page escapes its text."""
     client = port.test_client()
     form = {"title": "<script>", "year": "2020", "actors": "<b>A</b>"}
-    response = await client.post("/movies", form=form)
+    response = await client.post("/", form=form)
     assert (response.status_code, response.location) == (303, "/")
     page = await (await client.get("/?per_page=100")).get_data(as_text=True)
     assert "<script>" not in page

@@ -72,7 +72,7 @@ def check(project: Project) -> None:
     check_names(package)
     apps = []
     for number in (1, 2):
-        config = {"TESTING": True, "SECRET_KEY": "only for tests"}
+        config = {"TESTING": True, "SECRET_KEY": "only for tests", "TASKS_EAGER": True}
         if {"sqlalchemy", "uploads"} & {*project.features}:
             folder = project.folder / f"instance{number}"
             folder.mkdir()

@@ -144,4 +144,4 @@ def test_new_project(wheel: Path, tmp_path: Path) -> None:
     output = run(environment.python, "-m", "pytest", "-q", cwd=demo).stdout
     assert re.search(r"\d+ passed", output)
     with served(environment, "-m", "demo", "--bind", "127.0.0.1:{port}", folder=demo) as url:
-        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/notes/", trust_env=False).status_code == 200

@@ -64,7 +64,20 @@ async def body(response: Any) -> bytes:
 
 @pytest.mark.checks("SP-3")
 @pytest.mark.parametrize(
-    "path", ["/", "/any/where", "/index.html", "/login", "/apis", "/v1.2", "/assets", "/assets/"]
+    "path",
+    [
+        "/",
+        "/any/where",
+        "/index.html",
+        "/login",
+        "/apis",
+        "/v1.2",
+        "/assets",
+        "/assets/",
+        "/%20",
+        "/../x",
+        "/a/../b",
+    ],
 )
 async def test_index(app: Quart, path: str) -> None:
     response = await app.test_client().get(path)
@@ -93,11 +106,89 @@ async def test_api(app: Quart) -> None:
 
 
 @pytest.mark.checks("SP-4")
-@pytest.mark.parametrize(
-    "path", ["/nope.js", "/assets/old.0a1b2c3d.js", "/img/a.PNG", "/../x", "/a/../b"]
-)
+@pytest.mark.parametrize("path", ["/nope.js", "/assets/old.0a1b2c3d.js", "/img/a.PNG"])
 async def test_missing(app: Quart, path: str) -> None:
     assert (await app.test_client().get(path)).status_code == 404
+
+
+@pytest.fixture
+def hidden(dist: Path, tmp_path: Path) -> Path:
+    """Return a build with hidden files, and with links into and out of the folder."""
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "dist-2").mkdir()
+    (tmp_path / "dist-2/secret.txt").write_text("secret")
+    for name in (".git/config", ".well-known/security.txt", ".well-known/.env", "a/.env/b"):
+        (dist / name).parent.mkdir(parents=True, exist_ok=True)
+        (dist / name).write_text("secret")
+    (dist / ".env").write_text("secret")
+    (dist / "out.txt").symlink_to(tmp_path / "secret.txt")
+    (dist / "sibling.txt").symlink_to(tmp_path / "dist-2/secret.txt")
+    (dist / "folder").symlink_to(tmp_path / "dist-2")
+    (dist / "about.html.gz").symlink_to(tmp_path / "secret.txt")
+    (dist / "in.txt").symlink_to(dist / "about.html")
+    return dist
+
+
+@pytest.mark.checks("SP-7")
+@pytest.mark.parametrize("prefix", ["/", "/static"])
+async def test_hidden_files(app_class: type[Quart], hidden: Path, prefix: str) -> None:
+    """A name that starts with a dot is a 404, and neither a file nor a client route."""
+    app = app_class(__name__, static_folder=None)
+    SinglePageApp(app, hidden, static_url_path=prefix)
+    client, root = app.test_client(), prefix.rstrip("/")
+    for path in (".env", ".git/config", ".git", ".well-known/security.txt", "a/.env/b", ".nope"):
+        for start in (root, ""):
+            assert (await client.get(f"{start}/{path}")).status_code == 404
+    assert (await client.get(f"{root}/about.html")).status_code == 200
+    assert (await client.get("/...")).status_code == 404
+
+
+@pytest.mark.checks("SP-7")
+async def test_allowed_hidden_files(app_class: type[Quart], hidden: Path) -> None:
+    """Only the given names are served; a missing file below them is not a client route."""
+    app = app_class(__name__, static_folder=None)
+    SinglePageApp(app, hidden, allow_hidden=(".well-known",))
+    client = app.test_client()
+    served = await client.get("/.well-known/security.txt")
+    assert (served.status_code, await body(served)) == (200, b"secret")
+    for path in ("/.well-known/nope", "/.well-known", "/.well-known/.env", "/.env"):
+        assert (await client.get(path)).status_code == 404
+    with pytest.raises(TypeError, match=r"write allow_hidden=\('.well-known',\)"):
+        SinglePageApp(app, hidden, allow_hidden=".well-known")
+
+
+@pytest.mark.checks("SP-7")
+async def test_links(app_class: type[Quart], hidden: Path, tmp_path: Path) -> None:
+    """A symbolic link is followed inside of the folder only; the folder can be one itself."""
+    (tmp_path / "current").symlink_to(hidden)
+    app = app_class(__name__, static_folder=None)
+    SinglePageApp(app, tmp_path / "current", static_url_path="/static")
+    client = app.test_client()
+    assert await body(await client.get("/static/in.txt")) == b"about"
+    for path in ("out.txt", "sibling.txt", "folder/secret.txt"):
+        assert (await client.get(f"/static/{path}")).status_code == 404
+    headers = {"Accept-Encoding": "gzip"}
+    response = await client.get("/static/about.html", headers=headers)
+    assert (response.headers.get("Content-Encoding"), await body(response)) == (None, b"about")
+    # A link that is changed while the application runs is checked again.
+    (hidden / "in.txt").unlink()
+    (hidden / "in.txt").symlink_to(tmp_path / "secret.txt")
+    assert (await client.get("/static/in.txt")).status_code == 404
+
+
+@pytest.mark.checks("SP-1", "SP-3")
+async def test_slashes(app_class: type[Quart], dist: Path) -> None:
+    """As in Flask a file below ``static_url_path`` has a URL with a slash too."""
+    app = app_class(__name__, static_folder=None)
+    SinglePageApp(app, dist, static_url_path="/static")
+    client = app.test_client()
+    for path, expected in (
+        ("/static/about.html/", b"about"),
+        ("/static//about.html", INDEX.encode()),
+        ("/static/index.html/", INDEX.encode()),
+        ("/static//", INDEX.encode()),
+    ):
+        assert await body(await client.get(path)) == expected
 
 
 @pytest.mark.checks("SP-5")

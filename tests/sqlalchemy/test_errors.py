@@ -19,7 +19,7 @@ import pytest
 from quart import Blueprint, Quart, jsonify
 from quart.typing import ResponseReturnValue
 from quart.utils import run_sync
-from sqlalchemy import make_url, select, text
+from sqlalchemy import MetaData, Table, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from quartpatterns.compare import services
@@ -43,6 +43,14 @@ def with_views(app: Quart) -> Quart:
         db.session.add(Item(name="written"))
         await db.session.commit()
         return ""
+
+    @app.get("/reflected")
+    async def reflected() -> str:
+        async with db.engine.connect() as connection:
+            table = await connection.run_sync(
+                lambda sync: Table("item", MetaData(), autoload_with=sync)
+            )
+        return " ".join(table.c.keys())
 
     @app.get("/mistake")
     async def mistake() -> str:
@@ -75,12 +83,13 @@ async def on(app_class: type[Quart], url: str, **options: object) -> AsyncIterat
     await registration(app).close()
 
 
+@pytest.mark.parametrize("path", ["/", "/reflected"])
 async def test_no_tables(
-    app_class: type[Quart], url: str, caplog: pytest.LogCaptureFixture
+    app_class: type[Quart], url: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If migrations have not run, the answer and one log line name the command."""
     async with on(app_class, url) as app:
-        status, body, retry_after = await answer(app)
+        status, body, retry_after = await answer(app, path)
     assert (status, retry_after) == (503, None)
     assert "Run `alembic upgrade head`" in body
     assert "item" not in body

@@ -2,28 +2,100 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from quart import Quart
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, insert, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 
 from quartpatterns.sqlalchemy import SQLAlchemy
+from quartpatterns.sqlalchemy.example import port_declarative, port_manual
 from quartpatterns.sqlalchemy.example.port import User
 from quartpatterns.sqlalchemy.example.port import db as port_db
 from tests.sqlalchemy.shop import registration
 
 
 @pytest.fixture
-async def users(app: Quart) -> SQLAlchemy:
-    """The extension object of the port, with the database of *app*."""
+async def empty(app: Quart) -> SQLAlchemy:
+    """The extension object of the port, with the database of *app*, which has no tables."""
     other = registration(app)
     del app.extensions["sqlalchemy"]
     await other.close()
     port_db.init_app(app)
-    async with app.app_context():
-        await port_db.create_all()
     return port_db
+
+
+@pytest.fixture
+async def users(app: Quart, empty: SQLAlchemy) -> SQLAlchemy:
+    """The same, with its tables."""
+    async with app.app_context():
+        await empty.create_all()
+    return empty
+
+
+@pytest.mark.checks("SA-2", "SA-3", "SA-6")
+@pytest.mark.parametrize("form", [port_declarative, port_manual])
+async def test_without_extension(app: Quart, empty: SQLAlchemy, form: Any) -> None:
+    """``init_db`` creates the table; each context has one session, which ends with it."""
+    app.teardown_appcontext(form.shutdown_session)
+    async with app.app_context():
+        await form.init_db()
+        await form.init_db()
+        user = form.User("admin", "admin@localhost")
+        assert (repr(user), repr(form.User())) == ("<User 'admin'>", "<User None>")
+        session = form.db_session()
+        assert form.db_session() is session
+        session.add(user)
+        await session.commit()
+        session.add(form.User("forgotten", "forgotten@localhost"))
+        await session.flush()
+        assert session.in_transaction()
+    assert not session.in_transaction()
+    async with app.app_context():
+        assert form.db_session() is not session
+        found = (await form.db_session().scalars(select(form.User))).all()
+        assert [one.name for one in found] == ["admin"]
+        form.db_session().add(form.User("admin", "other@localhost"))
+        with pytest.raises(IntegrityError):
+            await form.db_session().commit()
+
+
+@pytest.mark.checks("SA-2", "SA-6")
+@pytest.mark.parametrize("form", [port_declarative, port_manual])
+async def test_same_table(app: Quart, empty: SQLAlchemy, form: Any) -> None:
+    """``init_db`` creates the table that the extension creates, but for names of constraints."""
+
+    def describe(sync: Connection) -> Any:
+        found = inspect(sync)
+        columns = [(one["name"], str(one["type"])) for one in found.get_columns("users")]
+        unique = {tuple(one["column_names"]) for one in found.get_unique_constraints("users")}
+        return columns, unique, found.get_pk_constraint("users")["constrained_columns"]
+
+    async with app.app_context():
+        await form.init_db()
+        async with empty.engine.connect() as connection:
+            own = await connection.run_sync(describe)
+        await empty.drop_all()
+        await empty.create_all()
+        async with empty.engine.connect() as connection:
+            assert await connection.run_sync(describe) == own
+    assert own[1] == {("name",), ("email",)}
+    names = {constraint.name for constraint in empty.metadata.tables["users"].constraints}
+    assert names == {"pk_users", "uq_users_name", "uq_users_email"}
 
 
 @pytest.mark.checks("SA-2", "SA-4", "SA-5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from quart import Quart
 from quart.utils import run_sync
 
 from quartpatterns.compare.parity import compare_applications
-from quartpatterns.sqlalchemy.example import cases, original
+from quartpatterns.sqlalchemy.example import cases, original, original_extension
 from quartpatterns.sqlalchemy.example.port import create_app
 from quartpatterns.sqlalchemy.migrations import upgrade
 from tests import databases
@@ -44,25 +45,74 @@ async def test_parity_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
         ]
         await registration(other).close()
         with one.app_context():
-            original.db.engine.dispose()
+            original_extension.db.engine.dispose()
         assert not failed
         assert len(chosen) > 30
 
 
 INVALID_USERS = [
     *databases.INVALID_USERS,
-    pytest.param({"form": {"name": "x", "email": "admin@localhost"}}, 409, id="a taken email"),
+    pytest.param({"json": {"name": "x", "email": "admin@localhost"}}, 409, id="a taken email"),
 ]
 
 
 @pytest.mark.checks("SA-5")
+@pytest.mark.parametrize("form", ["", "/declarative", "/manual", "/core"])
 @pytest.mark.parametrize(("request_", "status"), INVALID_USERS)
-async def test_bad_input(port: Quart, request_: dict[str, Any], status: int) -> None:
+async def test_bad_input(port: Quart, form: str, request_: dict[str, Any], status: int) -> None:
     """Invalid input is refused and changes nothing."""
     client = port.test_client()
-    response = await client.post("/users", **request_)
+    response = await client.post(f"{form}/users", **request_)
     assert response.status_code == status
     assert (await (await client.get("/users")).get_json())["total"] == cases.USERS
+
+
+@pytest.mark.checks("SA-2", "SA-5", "SA-6", "SA-7")
+@pytest.mark.parametrize("form", ["", "/declarative", "/manual", "/core"])
+async def test_new_users(port: Quart, form: str) -> None:
+    """Each form stores users, also many at once, and follows its Location."""
+    client = port.test_client()
+    answers = await asyncio.gather(
+        *(
+            client.post(f"{form}/users", json={"name": f"n{number}", "email": f"e{number}"})
+            for number in range(10)
+        )
+    )
+    assert [answer.status_code for answer in answers] == [201] * 10
+    for answer in answers:
+        assert await (await client.get(answer.location)).get_json() == await answer.get_json()
+    assert (await (await client.get("/users")).get_json())["total"] == cases.USERS + 10
+
+
+@pytest.mark.parametrize("query", ["per_page=x", "per_page=0", "per_page=101", "cursor=a&cursor=b"])
+async def test_invalid_newest(port: Quart, query: str) -> None:
+    response = await port.test_client().get(f"/newest?{query}")
+    assert (response.status_code, response.content_type) == (400, "application/problem+json")
+
+
+async def test_documentation(port: Quart) -> None:
+    """OpenAPI has every route of JSON, with the lengths of the columns."""
+    client = port.test_client()
+    document = await (await client.get("/openapi.json")).get_json()
+    methods = {path: set(found) for path, found in document["paths"].items()}
+    assert methods == {
+        "/users": {"get", "post"},
+        "/users/{id}": {"get"},
+        "/users/by-name/{name}": {"get"},
+        "/newest": {"get"},
+        "/declarative/users": {"get", "post"},
+        "/declarative/users/{name}": {"get"},
+        "/manual/users": {"get", "post"},
+        "/manual/users/{id}": {"get"},
+        "/core/users": {"post"},
+        "/core/users/{id}": {"get"},
+        "/core/users/by-name/{name}": {"get"},
+    }
+    body = document["paths"]["/users"]["post"]["requestBody"]["content"]["application/json"]
+    lengths = {name: one["maxLength"] for name, one in body["schema"]["properties"].items()}
+    assert lengths == {"name": 50, "email": 120}
+    text = await (await client.get("/docs")).get_data(as_text=True)
+    assert "swagger-ui" in text and "//" not in text
 
 
 @pytest.mark.parametrize("path", ["/users/", "/manual/users/", "/core/users/"])
@@ -83,7 +133,7 @@ async def test_odd_names(port: Quart, path: str, name: str) -> None:
 async def test_no_migration(url: str) -> None:
     """Without tables the port names the command to run."""
     app = create_app({"SQLALCHEMY_DATABASE_URI": url})
-    for path in ("/", "/users", "/users/1", "/core/users/1"):
+    for path in ("/", "/users", "/users/1", "/declarative/users", "/manual/users", "/core/users/1"):
         response = await app.test_client().get(path)
         assert response.status_code == 503
         assert "alembic upgrade head" in await response.get_data(as_text=True)
@@ -107,9 +157,18 @@ async def test_page(port: Quart) -> None:
 async def test_form(port: Quart) -> None:
     """The form of the page adds a user, and shows the page again."""
     client = port.test_client()
-    response = await client.post("/users", form={"name": "ada", "email": "ada@localhost"})
+    response = await client.post("/", form={"name": "ada", "email": "ada@localhost"})
     assert (response.status_code, response.location) == (303, "/")
     assert (await client.get("/users/by-name/ada")).status_code == 200
+
+
+async def test_no_users(url: str) -> None:
+    """Without users the page says so."""
+    await run_sync(upgrade)(url)
+    app = create_app({"SQLALCHEMY_DATABASE_URI": url})
+    page = await (await app.test_client().get("/")).get_data(as_text=True)
+    assert "There are no users yet." in page and "<table>" not in page
+    await registration(app).close()
 
 
 async def test_markup_in_names(port: Quart) -> None:

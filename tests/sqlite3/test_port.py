@@ -53,15 +53,54 @@ async def test_no_tables(file: Path) -> None:
     await app_database(app).connections.close()
 
 
-TAKEN = pytest.param({"form": {"name": "admin", "email": "x@y"}}, 409, id="a taken name, by form")
-
-
-@pytest.mark.parametrize(("request_", "status"), [*INVALID_USERS, TAKEN])
+@pytest.mark.parametrize(("request_", "status"), INVALID_USERS)
 async def test_invalid_input(port: Quart, request_: dict[str, Any], status: int) -> None:
     """Invalid input is an error, and changes nothing in the database."""
     response = await port.test_client().post("/users", **request_)
     assert response.status_code == status
     assert await count(port) == 120
+
+
+@pytest.mark.parametrize("depth", [100, *range(900, 1100, 25), 100_000])
+async def test_nested_json(port: Quart, depth: int) -> None:
+    """However deep JSON is nested, it is an error of the client."""
+    for start, end in ((b"[", b"]"), (b'{"name":[', b"]}")):
+        body = start + b"[" * depth + b"]" * depth + end
+        response = await port.test_client().post(
+            "/users", data=body, headers={"Content-Type": "application/json"}
+        )
+        assert response.status_code == 400
+    assert await count(port) == 120
+
+
+async def test_form(port: Quart) -> None:
+    """The form of the page adds a user, and shows the page again."""
+    client = port.test_client()
+    response = await client.post("/", form={"name": "ada", "email": "ada@localhost"})
+    assert (response.status_code, response.location) == (303, "/")
+    assert await count(port) == 121
+    response = await client.post("/", form={"name": "admin", "email": "x@y"})
+    assert response.status_code == 409
+    assert await count(port) == 121
+
+
+async def test_documentation(port: Quart) -> None:
+    """OpenAPI has every route of JSON with its bodies, and its page loads no file of others."""
+    client = port.test_client()
+    document = await (await client.get("/openapi.json")).get_json()
+    methods = {path: set(found) for path, found in document["paths"].items()}
+    assert methods == {
+        "/users": {"get", "post"},
+        "/users/{name}": {"get"},
+        "/forgotten": {"post"},
+        "/dicts": {"get"},
+    }
+    body = document["paths"]["/users"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["schema"]["properties"]["name"]["maxLength"] == 50
+    (page,) = document["paths"]["/users"]["get"]["parameters"]
+    assert (page["name"], page["schema"]["minimum"]) == ("page", 1)
+    text = await (await client.get("/docs")).get_data(as_text=True)
+    assert "swagger-ui" in text and "//" not in text.replace("http://www.w3.org", "")
 
 
 @pytest.mark.checks("SQ-6")

@@ -49,10 +49,15 @@ async def test_ordered_parameters() -> None:
     """Parameters and form fields keep their order, including several values of one name."""
     client = create_app().test_client()
     expected = [["b", "2"], ["a", "1"], ["b", "3"]]
-    assert await (await client.get("/parameters?b=2&a=1&b=3")).get_json() == expected
+    first = {"a": "1", "b": "2"}
+    response = await client.get("/parameters?b=2&a=1&b=3")
+    assert await response.get_json() == {"ordered": expected, "first": first}
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    response = await client.post("/parameters", data=b"b=2&a=1&b=3", headers=kind)
-    assert await response.get_json() == expected
+    # A long form is parsed in several parts.
+    for times in (1, 3000):
+        data = b"&".join([b"b=2&a=1&b=3"] * times)
+        response = await client.post("/parameters", data=data, headers=kind)
+        assert await response.get_json() == {"ordered": expected * times, "first": first}
 
 
 async def test_teardown_error(app: FaithfulQuart) -> None:

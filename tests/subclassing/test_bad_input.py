@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import flask
 import pytest
-from quart import Quart, request, websocket
+from quart import Quart, Response, jsonify, request, websocket
 from quart.utils import run_sync
 
 from quartpatterns._shared import sliced_json
@@ -172,3 +172,22 @@ async def test_websocket(app: Quart) -> None:
         async with app.test_client().websocket("/socket") as socket:
             await socket.send(message)
             assert await socket.receive_json() == expected
+
+
+@pytest.mark.parametrize("brackets", [(b"[", b"]"), (b'{"a":', b"}")], ids=["arrays", "objects"])
+async def test_nesting(app: FaithfulQuart, brackets: tuple[bytes, bytes]) -> None:
+    """JSON of any depth is sent back or answered 400, and never a server error."""
+
+    @app.post("/sent-back")
+    async def send_back() -> Response:
+        return jsonify(await request.get_json())
+
+    app.testing = False
+    client, headers = app.test_client(), {"Content-Type": "application/json"}
+    left, right = brackets
+    statuses = []
+    for depth in (*range(800, 1000, 5), 980, 10_000, 100_000):
+        body = left * depth + b"1" + right * depth
+        response = await client.post("/sent-back", data=body, headers=headers)
+        statuses.append(response.status_code)
+    assert set(statuses) == {200, 400}

@@ -9,7 +9,7 @@ import flask
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quart import Quart, request, url_for, websocket
+from quart import Quart, Response, request, url_for, websocket
 from werkzeug.middleware.proxy_fix import ProxyFix as WerkzeugProxyFix
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -63,7 +63,7 @@ ARGUMENTS = ("x_for", "x_proto", "x_host", "x_port", "x_prefix")
 Lines = list[list[str]]
 
 
-def original(lines: Lines, trusted: dict[str, int], host: str | None, mount: str = "") -> Any:
+def original(lines: Lines, trusted: dict[str, Any], host: str | None, mount: str = "") -> Any:
     """Return what a Flask application behind Werkzeug's ``ProxyFix`` sees."""
     app = flask.Flask(__name__)
 
@@ -93,7 +93,7 @@ def original(lines: Lines, trusted: dict[str, int], host: str | None, mount: str
 
 
 async def ported(
-    cls: type[Quart], lines: Lines, trusted: dict[str, int], host: str | None, mount: str = ""
+    cls: type[Quart], lines: Lines, trusted: dict[str, Any], host: str | None, mount: str = ""
 ) -> Any:
     """Return what an application of *cls* behind our ``ProxyFix`` sees."""
     app = cls(__name__, static_folder=None)
@@ -145,7 +145,7 @@ TRUSTED = [
 
 @pytest.mark.parametrize("trusted", TRUSTED, ids=["default", "none", "one", "two", "mixed"])
 @pytest.mark.parametrize("host", ["front.example", "front.example:8000", "[::1]:80", None])
-async def test_as_werkzeug(trusted: dict[str, int], host: str | None) -> None:
+async def test_as_werkzeug(trusted: dict[str, Any], host: str | None) -> None:
     """Each value of each header has the same effect as with Werkzeug's class."""
     for lines in one_changed():
         expected = original(lines, trusted, host)
@@ -309,3 +309,27 @@ async def test_lifespan() -> None:
         head = b"GET / HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-Proto: https\r\n\r\n"
         assert (await exchange(port, head)).body == b"https://a.example/"
     assert started == [1]
+
+
+async def test_fixed_prefix_and_secure_cookies() -> None:
+    """A fixed prefix is part of links, other paths are 404, and each cookie is secure."""
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def index() -> Response:
+        response = Response(url_for("index"))
+        response.set_cookie("a", "secure")
+        response.set_cookie("b", secure=True)
+        return response
+
+    app.asgi_app = ProxyFix(app.asgi_app, prefix="/shop/", secure_cookies=True)  # type: ignore[method-assign]
+    client = app.test_client()
+    response = await client.get("/shop/")
+    assert await response.get_data(as_text=True) == "/shop/"
+    cookies = response.headers.getlist("Set-Cookie")
+    assert cookies == ["a=secure; Path=/; Secure", "b=; Secure; Path=/"]
+    for path in ("/", "/shopping/", "/other"):
+        assert (await client.get(path)).status_code == 404
+    for prefix in ("shop", "/", "//evil.example", "/a b", "/a?b"):
+        with pytest.raises(ValueError, match="a path such as /shop"):
+            ProxyFix(app, prefix=prefix)

@@ -50,7 +50,7 @@ async def tell(port: int, *command: str) -> Any:
         await redis.aclose()
 
 
-async def test_full(make_app: MakeApp, tmp_path: Path) -> None:
+async def test_full(make_app: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A full Redis is a clear 503; a worker keeps its results until there is space."""
     async with in_thread(server(tmp_path)) as port:
         app, tasks = make_app(REDIS_URL=f"redis://127.0.0.1:{port}/0")
@@ -74,6 +74,8 @@ async def test_full(make_app: MakeApp, tmp_path: Path) -> None:
             go_on.set()
             with pytest.raises(TasksUnavailableError, match="Redis is full"):
                 await work.delay()
+            assert "command not allowed when used memory" in caplog.text
+            assert "Command #" not in caplog.text  # It contains the arguments of the task.
             response = await app.test_client().get("/")
             assert response.status_code == 503
             assert "Redis is full" in await response.get_data(as_text=True)

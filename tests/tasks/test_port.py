@@ -8,7 +8,7 @@ import pytest
 from quartpatterns.compare import services
 from quartpatterns.compare.processes import free_port, in_thread
 from quartpatterns.tasks import run_worker
-from quartpatterns.tasks.example.port import create_app
+from quartpatterns.tasks.example.port import create_app, tasks
 
 
 async def test_mounted(redis_url: str) -> None:
@@ -33,7 +33,8 @@ async def test_without_redis(tmp_path: Path) -> None:
         response = await (client.get(path) if form is None else client.post(path, form=form))
         return response.status_code, await response.get_json()
 
-    requests = {"/add": {}, "/wait": {}, "/archive": {"user_id": "1"}, "/result/1": None}
+    operands = {"a": "1", "b": "2"}
+    requests = {"/add": operands, "/wait": {}, "/archive": {"user_id": "1"}, "/result/1": None}
     for path, form in requests.items():
         status, data = await send(path, form)
         assert status == 503
@@ -58,9 +59,44 @@ async def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert create_app().config["TASKS_TIMEOUT"] == 7
 
 
-@pytest.mark.parametrize("seconds", ["", "x", "-5", "nan", "1e9", "9" * 5000])
+@pytest.mark.checks("CE-5")
+@pytest.mark.parametrize("seconds", ["", "x", "-5", "11", "nan", "1.0", "1e9", "9" * 5000])
 async def test_invalid_seconds(redis_url: str, seconds: str) -> None:
-    """An invalid number of seconds is replaced by the default or by the nearest valid number."""
+    """An invalid number of seconds is refused, and nothing is queued."""
     app = create_app({"REDIS_URL": redis_url})
     response = await app.test_client().post("/wait", form={"seconds": seconds})
-    assert response.status_code == 200
+    assert response.status_code == 400
+
+
+@pytest.mark.checks("CE-5")
+@pytest.mark.parametrize("form", ["", "a=1", "b=1", "a=x&b=1", "a=1.0&b=2", "a=&b=2", "a=%FF&b=2"])
+async def test_invalid_numbers(redis_url: str, form: str) -> None:
+    """A task that needs two numbers is not queued without them."""
+    app = create_app({"REDIS_URL": redis_url})
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = await app.test_client().post("/add", data=form, headers=headers)
+    assert response.status_code == 400
+    async with app.app_context():
+        assert all(one.queued == 0 for one in await tasks.inspect.stats())
+
+
+@pytest.mark.checks("CE-8")
+async def test_document() -> None:
+    """quart-schema documents the forms, the answers and the errors, and not the other pages."""
+    client = create_app().test_client()
+    document = await (await client.get("/openapi.json")).get_json()
+    methods = {path: set(found) for path, found in document["paths"].items()}
+    assert methods == {
+        "/add": {"post"},
+        "/wait": {"post"},
+        "/archive": {"post"},
+        "/result/{id}": {"get"},
+    }
+    add = document["paths"]["/add"]["post"]
+    (content,) = add["requestBody"]["content"].items()
+    assert content[0] == "application/x-www-form-urlencoded"
+    assert content[1]["schema"]["required"] == ["a", "b"]
+    assert {"200", "503"} <= set(add["responses"])
+    wait = document["paths"]["/wait"]["post"]["requestBody"]["content"]
+    assert wait[content[0]]["schema"]["properties"]["seconds"]["maximum"] == 10
+    assert "swagger-ui" in await (await client.get("/docs")).get_data(as_text=True)

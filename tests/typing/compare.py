@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_type
 
-from quartpatterns.compare import Arrangement, Case, Difference, File, Step
+from quartpatterns.compare import Arrangement, Capture, Case, Difference, File, Step
 from quartpatterns.compare.pytest_plugin import AssertParity
 
 
@@ -32,3 +32,13 @@ def plugin(assert_parity: AssertParity, case: Case) -> None:
     """The fixture takes applications or their names."""
     assert_type(assert_parity("old:app", "new:app", cases=[case]), None)
     assert_type(assert_parity("old:app", wsgi_app), None)
+
+
+def values() -> None:
+    """Captured values and their places are typed, and so are kinds and extras."""
+    capture = Capture(r"/users/(\d+)$", place="header:location")
+    step = Step("/", capture={"id": r'"id": (\d+)'}, mask={"id": [r"/(\d+)", capture]})
+    assert_type(step.mask, Mapping[str, Sequence[str | Capture]])
+    assert_type(capture.place, str)
+    assert_type(Difference("status", 404, 405, "reason", kind="http").step, int)
+    assert_type(Case("own", Step("/own", expected={"status": 200, "body": ""})).extra, bool)

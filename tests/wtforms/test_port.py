@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from itsdangerous import TimestampSigner
+from werkzeug.security import check_password_hash, generate_password_hash
 
 from quartpatterns.compare.case import pattern_comparison
 from quartpatterns.compare.parity import run_comparison
@@ -76,6 +77,26 @@ async def test_accessible() -> None:
         assert f'<a href="#{field}">' in page
     (tag,) = re.findall(r'<input[^>]* id="email"[^>]*>', page)
     assert "aria-invalid" not in tag
+
+
+@pytest.mark.checks("WT-18")
+@pytest.mark.parametrize("username", ["gracehop", "nobody", ""])
+async def test_a_login_computes_one_hash(username: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much is computed for an unknown user, so that the time does not tell who exists."""
+    hashes: list[str] = []
+
+    def counting(stored: str, password: str) -> bool:
+        hashes.append(stored)
+        return check_password_hash(stored, password)
+
+    monkeypatch.setattr(port, "check_password_hash", counting)
+    app = port.create_app({"WTF_CSRF_ENABLED": False})
+    await app.extensions["users"].add(User("gracehop", "", generate_password_hash("engine")))
+    form = {"username": username, "password": "guess"}
+    response = await app.test_client().post("/login", form=form)
+    page = await response.get_data(as_text=True)
+    assert (response.status_code, "Unknown name, or wrong password." in page) == (200, True)
+    assert [stored.split("$")[0] for stored in hashes] == ["scrypt:32768:8:1"]
 
 
 async def test_users() -> None:

@@ -164,23 +164,42 @@ async def test_forged(app: Quart, token: str) -> None:
     client = app.test_client()
     await text(client)
     status, body = await post(client, token)
-    assert (status, "The CSRF token is invalid. Load the page again," in body) == (400, True)
+    assert (status, "<p>The CSRF token is invalid.</p>" in body) == (400, True)
 
 
 @pytest.mark.checks("WT-9")
-async def test_missing(app: Quart) -> None:
-    """The error for a missing token says what the template needs."""
+@pytest.mark.parametrize("debug", [False, True])
+async def test_missing(app: Quart, debug: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """The response has the message of Flask-WTF. The log, and in debug mode it too, the remedy."""
+    caplog.set_level(logging.INFO, "quartpatterns.wtforms.csrf")
+    app.debug = debug
     client = app.test_client()
     response = await client.post("/", form={"a": "b"})
     body = await response.get_data(as_text=True)
     assert response.status_code == 400
-    assert "The CSRF session token is missing. No page of this session has rendered" in body
-    assert "{{ form.hidden_tag() }} or {{ csrf_token() }}" in body
+    assert "<p>The CSRF session token is missing." in body
+    assert ("{{ form.hidden_tag() }} or {{ csrf_token() }}" in body) is debug
     await text(client)
     status, body = await post(client, None)
     assert status == 400
-    assert "The CSRF token is missing. Put {{ form.hidden_tag() }}, or" in body
-    assert "or send the token in the header X-CSRFToken" in body
+    assert ("<p>The CSRF token is missing.</p>" in body) is not debug
+    assert ("or send the token in the header X-CSRFToken" in body) is debug
+    session, token = (record.getMessage() for record in caplog.records)
+    assert session.startswith(
+        "The CSRF session token is missing. No page of this session has rendered a token: put"
+        " {{ form.hidden_tag() }} or {{ csrf_token() }} into the form"
+    )
+    assert token.startswith("The CSRF token is missing. Put {{ form.hidden_tag() }}, or")
+    assert token.endswith("or send the token in the header X-CSRFToken.")
+
+
+@pytest.mark.checks("WT-9")
+async def test_missing_token_depends_on_no_cookie(app: Quart) -> None:
+    """A form without a token is refused whatever the session has, as in Flask-WTF."""
+    client = app.test_client()
+    await text(client)
+    response = await client.post("/", form={"a": "b"})
+    assert (response.status_code, response.headers.get("Vary")) == (400, None)
 
 
 @pytest.mark.checks("WT-9")
@@ -188,7 +207,7 @@ async def test_of_another_session(app: Quart) -> None:
     client, other = app.test_client(), app.test_client()
     await text(client)
     status, body = await post(client, await text(other))
-    assert (status, "The CSRF tokens do not match. The page belongs" in body) == (400, True)
+    assert (status, "<p>The CSRF tokens do not match.</p>" in body) == (400, True)
 
 
 def aged(token: str, seconds: int) -> str:
@@ -211,7 +230,7 @@ async def test_expired(app: Quart) -> None:
     client = app.test_client()
     token = aged(await text(client), 7200)
     status, body = await post(client, token)
-    assert (status, "The CSRF token has expired. Load the page again," in body) == (400, True)
+    assert (status, "<p>The CSRF token has expired.</p>" in body) == (400, True)
     for limit in (7300, None):
         app.config["WTF_CSRF_TIME_LIMIT"] = limit
         assert await post(client, token) == (200, "posted")
@@ -321,7 +340,7 @@ async def test_streamed(app: Quart) -> None:
 
 @pytest.mark.checks("WT-9")
 async def test_form_without_protection(app_class: type[Quart]) -> None:
-    """Without CSRFProtect a form checks its token itself, and the error names the template."""
+    """Without CSRFProtect a form checks its token itself."""
 
     class Form(QuartForm):
         name = StringField()
@@ -340,7 +359,8 @@ async def test_form_without_protection(app_class: type[Quart]) -> None:
     client = app.test_client()
     token = await text(client, "/")
     response = await client.post("/", form={"name": "Ada"})
-    assert "{{ form.hidden_tag() }}" in response.headers["X-Errors"]
+    errors = "{'csrf_token': ['The CSRF token is missing.']}"
+    assert response.headers["X-Errors"] == errors
     assert await post(client, token) == (200, "posted")
 
 

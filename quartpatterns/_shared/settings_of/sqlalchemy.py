@@ -66,6 +66,14 @@ SETTINGS = Declarations(
             "Send the signals `before_models_committed` and `models_committed`, whose receivers may"
             " be `async def`. `None` is `False`.",
         ),
+        "SQLALCHEMY_POOLER": Setting(
+            Literal["transaction"] | None,
+            None,
+            "How a pooler in front of PostgreSQL, such as PgBouncer, shares connections. Set"
+            ' `"transaction"` for `pool_mode = transaction` (asyncpg, psycopg); sessions and'
+            " `db.reading()` then use no prepared statement outside of its transaction. Other modes"
+            " need no setting.",
+        ),
         "SQLALCHEMY_CONNECT_TIMEOUT": Setting(
             Seconds | None,
             10,

@@ -12,7 +12,9 @@ NAMES = ["Ada", "</script><script>alert(1)</script>", "O'Hara & Söhne"]
 
 
 def is_line(value):
-    return isinstance(value, str) and 1 <= len(value) <= 100
+    if not isinstance(value, str) or not 1 <= len(value) <= 100:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def create_app(config=None):
@@ -44,10 +46,6 @@ def create_app(config=None):
     def fetch():
         return render_template("fetch.html", fact=FACTS[0], names=NAMES)
 
-    @app.get("/api")
-    def api():
-        return render_template("api.html")
-
     @app.get("/geology_fact")
     def geology_fact():
         number = request.args.get("number", 1, type=int)
@@ -68,6 +66,8 @@ def create_app(config=None):
         if id not in users:
             abort(404)
         data = request.json
+        if not isinstance(data, dict):
+            abort(400)
         if not (is_line(data.get("username")) and is_line(data.get("email"))):
             abort(400)
         users[id] = {"username": data["username"], "email": data["email"]}

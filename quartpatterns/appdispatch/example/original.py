@@ -13,8 +13,9 @@ DEFAULTS = {"DOMAIN": "localhost", "MAX_USERS": 100}
 
 
 class SubdomainDispatcher:
-    def __init__(self, domain, create_app):
+    def __init__(self, domain, create_app, max_instances):
         self.domain = domain
+        self.max_instances = max_instances
         self.create_app = create_app
         self.lock = Lock()
         self.instances = {}
@@ -27,6 +28,9 @@ class SubdomainDispatcher:
             app = self.instances.get(subdomain)
             if app is None:
                 app = self.create_app(subdomain)
+                # Not on the page: anyone can invent subdomains, so there is a limit.
+                if len(self.instances) >= self.max_instances:
+                    del self.instances[next(iter(self.instances))]
                 self.instances[subdomain] = app
             return app
 
@@ -83,7 +87,9 @@ def create_app(config=None):
         {
             "/hello": create_hello(),
             "/backend": create_backend(),
-            "/subdomain": SubdomainDispatcher(application.config["DOMAIN"], make_subdomain_app),
+            "/subdomain": SubdomainDispatcher(
+                application.config["DOMAIN"], make_subdomain_app, application.config["MAX_USERS"]
+            ),
             "/path": PathDispatcher(create_default(), make_app),
         },
     )

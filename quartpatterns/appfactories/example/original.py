@@ -3,6 +3,8 @@
 from collections import deque
 
 from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, url_for
+from werkzeug.datastructures import Headers
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 MAX_LENGTH = 200  # characters of an entry
 
@@ -32,6 +34,10 @@ def create_app(config=None):
     guestbook.init_app(app)
     app.register_blueprint(frontend)
     app.register_blueprint(admin)
+    if not isinstance(config, str):
+        # More instances in the same process, each with its own file.
+        instances = {"/dev": create_app("dev"), "/prod": create_app("prod")}
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, instances)
     app.wsgi_app = NoSniff(app.wsgi_app)
     return app
 
@@ -68,7 +74,8 @@ class NoSniff:
 
     def __call__(self, environ, start_response):
         def starting(status, headers, exc_info=None):
-            headers = [*headers, ("X-Content-Type-Options", "nosniff")]
-            return start_response(status, headers, exc_info)
+            headers = Headers(headers)
+            headers["X-Content-Type-Options"] = "nosniff"
+            return start_response(status, list(headers), exc_info)
 
         return self.app(environ, starting)

@@ -9,6 +9,7 @@ from typing import Any
 from quart import Blueprint, Quart, abort, current_app, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
+from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.appfactories import configure, on_setup
 from quartpatterns.subclassing import FaithfulQuart
 
@@ -37,12 +38,18 @@ frontend = Blueprint("frontend", __name__)
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 
 
-def create_app(config: str | Mapping[str, Any] | None = None) -> Quart:
+def create_app(
+    config: str | Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None
+) -> Quart:
     """Return a new application.
+
+    Without the name of a file, two more instances of the same factory are mounted below ``/dev``
+    and ``/prod``, each with its own file.
 
     Arguments:
         config: The name of a file in the folder ``config``, which environment variables override;
             or a mapping of settings, with which neither file nor environment are read.
+        environ: The environment variables; by default those of the process.
     """
     app = FaithfulQuart(__name__)
     if isinstance(config, Mapping):
@@ -50,10 +57,14 @@ def create_app(config: str | Mapping[str, Any] | None = None) -> Quart:
         own = {key: config[key] for key in config if key in DEFAULTS or key in app.config}
         configure(app, DEFAULTS, environ={}, overrides=own)
     else:
-        configure(app, DEFAULTS, file=f"config/{config}.toml" if config else None)
+        file = f"config/{config}.toml" if config else None
+        configure(app, DEFAULTS, file=file, environ=environ)
     guestbook.init_app(app)
     app.register_blueprint(frontend)
     app.register_blueprint(admin)
+    if not isinstance(config, str):
+        instances = {f"/{name}": create_app(name, environ={}) for name in ("dev", "prod")}
+        app.asgi_app = DispatcherMiddleware(app.asgi_app, instances)  # type: ignore[method-assign]
     app.asgi_app = nosniff(app.asgi_app)  # type: ignore[method-assign]
     return app
 
@@ -99,13 +110,14 @@ async def ensure_template(app: Quart) -> None:
 
 
 def nosniff(app: ASGIApp) -> ASGIApp:
-    """Return middleware that adds ``X-Content-Type-Options: nosniff`` to each response."""
+    """Return middleware that sets ``X-Content-Type-Options: nosniff`` in each response."""
 
     async def middleware(scope: Any, receive: Any, send: Any) -> None:
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
-                header = (b"x-content-type-options", b"nosniff")
-                message = {**message, "headers": [*message["headers"], header]}
+                name = b"x-content-type-options"
+                headers = [header for header in message["headers"] if header[0] != name]
+                message = {**message, "headers": [*headers, (name, b"nosniff")]}
             await send(message)
 
         await app(scope, receive, sending)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from quartpatterns.compare import Case, Step
+from quartpatterns.compare.case import same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "arrange"]
+
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 
 CASES = (
+    Case("a host that is not trusted", Step("/", headers={"Host": "untrusted.example"})),
     Case("index", Step("/")),
+    *(
+        Case(f"index in {language}", Step("/", headers={"Accept-Language": language}))
+        for language in ("de", "fr", "pl")
+    ),
     Case(
         "language is guessed once",
         Step("/language", headers={"Accept-Language": "fr;q=0.9, de"}),
@@ -44,6 +52,12 @@ CASES = (
         "after the response",
         Step("/orders", method="POST", form={"name": "a book"}),
         Step("/orders", until="a book"),
+    ),
+    Case(
+        "the last hundred orders",
+        *(Step("/orders", method="POST", form={"name": "a pen"}) for _ in range(101)),
+        # What came before them is forgotten.
+        Step("/orders", until=r'^\["a pen"(,"a pen"){99,}\]'),
     ),
     Case("order without a name", Step("/orders", method="POST", form={})),
 )

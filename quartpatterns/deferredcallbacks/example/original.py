@@ -1,5 +1,7 @@
 """The original: deferred request callbacks with Flask, in the page's older and newer form."""
 
+from collections import deque
+
 from flask import Flask, after_this_request, g, jsonify, make_response, render_template, request
 
 LANGUAGES = ["en", "de", "fr"]
@@ -8,7 +10,7 @@ LANGUAGES = ["en", "de", "fr"]
 def create_app(config=None):
     app = Flask(__name__)
     app.config.from_mapping(config or {})
-    orders = []
+    orders = deque(maxlen=100)
 
     def deferred(f):
         if not hasattr(g, "after_request_callbacks"):
@@ -80,6 +82,6 @@ def create_app(config=None):
 
     @app.get("/orders")
     def list_orders():
-        return jsonify(orders)
+        return jsonify(list(orders))
 
     return app

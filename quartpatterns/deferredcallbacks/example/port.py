@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +16,10 @@ LANGUAGES = ["en", "de", "fr"]
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Return the application, which keeps its orders in memory."""
+    """Return the application, which keeps its last 100 orders in memory."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
-    orders: list[str] = []
+    orders: deque[str] = deque(maxlen=100)
 
     @app.before_request
     async def detect_user_language() -> None:
@@ -75,6 +76,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
     @app.get("/orders")
     async def list_orders() -> Response:
-        return jsonify(orders)
+        return jsonify(list(orders))
 
     return app

@@ -3,80 +3,105 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from quartpatterns.compare import Case, Difference, Step
+from quartpatterns.compare import Case, Step
+from quartpatterns.compare.case import same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "EXTRAS", "arrange"]
 
-START_REASON = "the port raises one kind of error, which says what to set the variable to"
-PLAN_REASON = "the page changes one environment in place; the port installs a new release"
-
-
-def failing_start(kind: str, original: dict[str, object], text: str) -> Case:
-    """Return the case of a start that fails: *original* is its answer, *text* the port's error."""
-    port = {"started": False, "error": "ConfigurationMissingError", "text": text}
-    lengths = (re.compile(r"\d+"), re.compile(r"\d+"))
-    return Case(
-        f"start with the configuration {kind}",
-        Step(f"/start/{kind}", compare="json"),
-        checks=("FA-3",),
-        differs=(
-            Difference("body", {"started": False, **original}, port, START_REASON),
-            Difference("header:content-length", *lengths, START_REASON),
-        ),
-    )
-
-
-UNSET = (
-    "The environment variable 'YOURAPPLICATION_UNSET' is not set and as such configuration could"
-    " not be loaded. Set this variable and make it point to a configuration file"
-)
-MISSING = (
-    "[Errno 2] Unable to load configuration file (No such file or directory):"
-    " '/nowhere/application.cfg'"
-)
-BROKEN = "unterminated string literal (detected at line 1) (broken.cfg, line 1)"
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 
 CASES: tuple[Case, ...] = (
-    Case("index page", Step("/", compare="html"), checks=("FA-3", "FA-4")),
+    Case(
+        "a host that is not trusted",
+        Step("/settings", headers={"Host": "evil.example"}),
+        checks=("FA-3",),
+    ),
     Case(
         "the host's file overrides the defaults",
         Step("/settings", compare="json"),
-        checks=("FA-3",),
+        checks=("FA-3", "FA-4"),
     ),
     Case("start with a configuration", Step("/start/given", compare="json"), checks=("FA-3",)),
-    failing_start(
-        "unset",
-        {"error": "RuntimeError", "text": UNSET},
-        "the environment variable 'YOURAPPLICATION_UNSET' is not set. Set it to the path of this"
-        " host's configuration file before the application is imported",
-    ),
-    failing_start(
-        "missing",
-        {"error": "FileNotFoundError", "text": MISSING},
-        "YOURAPPLICATION_MISSING is /nowhere/application.cfg, which cannot be read (No such file"
-        " or directory). Write the configuration of this host into that file",
-    ),
-    failing_start(
-        "broken",
-        {"error": "SyntaxError", "text": BROKEN},
-        "YOURAPPLICATION_BROKEN is ./broken.cfg, and line 1 of it is not valid Python. Correct it",
-    ),
-    Case("start of an unknown kind", Step("/start/other", compare="html")),
+    Case("start without the variable", Step("/start/unset", compare="json"), checks=("FA-3",)),
+    Case("start without the file", Step("/start/missing", compare="json"), checks=("FA-3",)),
+    Case("start with an invalid file", Step("/start/broken", compare="json"), checks=("FA-3",)),
+    Case("start of an unknown kind", Step("/start/other"), Step("/start/"), checks=("FA-3",)),
+)
+
+EXPECTED = Path(__file__).parent / "expected"
+HTML, JSON = "text/html; charset=utf-8", "application/json"
+
+
+def error(kind: str, text: str | None) -> Case:
+    """Return the case of an error that a start with the configuration *kind* raises."""
+    expected = {"status": 200, "header:content-type": JSON, "body": {"error": text}}
+    step = Step(f"/errors/{kind}", compare="json", expected=expected)
+    return Case(f"error of a configuration that is {kind}", step, checks=("FA-3",))
+
+
+def page(path: str, body: str) -> Step:
+    """Return a step that gets a page."""
+    expected = {"status": 200, "header:content-type": HTML, "body": body}
+    return Step(path, compare="html", expected=expected)
+
+
+UNSET = (
+    "the environment variable 'YOURAPPLICATION_UNSET' is not set. Set it to the path of this"
+    " host's configuration file before the application is imported"
+)
+MISSING = (
+    "YOURAPPLICATION_MISSING is /nowhere/application.cfg, which cannot be read (No such file or"
+    " directory). Write the configuration of this host into that file"
+)
+BROKEN = "YOURAPPLICATION_BROKEN is ./broken.cfg, and line 1 of it is not valid Python. Correct it"
+NOT_FOUND = """\
+<!doctype html>
+<html lang=en>
+<title>404 Not Found</title>
+<h1>Not Found</h1>
+<p>The requested URL was not found on the server. If you entered the URL manually please check \
+your spelling and try again.</p>
+"""
+# The steps in their order, but not every option of every command.
+PLAN = re.compile(
+    "<!doctype html>.*<title>Commands of a deployment</title>"
+    '.*<h1>Commands of a deployment</h1>\n<ol class="plan">'
+    r".*<code>sftp put \d+ bytes /var/www/yourapplication/bin/host\.pyz \(mode 644\)</code>"
+    r".*<code>sftp put yourapplication/server1\.example\.com\.cfg"
+    r" /var/www/yourapplication/shared/application\.cfg \(mode 600\)</code>"
+    r".*<code>sftp put dist/yourapplication-1\.0\.release\.tar"
+    r" /var/www/yourapplication/incoming/1\.0\.tar \(mode 600\)</code>"
+    ".*<code>echo 0{64}&#39;  &#39;/var/www/yourapplication/incoming/1\\.0\\.tar"
+    r" \| sha256sum -c -</code>"
+    r".*<code>python3\.12 -m venv --clear --without-pip"
+    " /var/www/yourapplication/releases/1\\.0/venv &amp;&amp; "
+    ".* install --no-index --require-hashes "
+    r".*host\.pyz trial /var/www/yourapplication 1\.0</code>"
+    r".*host\.pyz switch /var/www/yourapplication 1\.0</code>"
+    r".*host\.pyz verify /var/www/yourapplication 1\.0</code>"
+    r".*host\.pyz activate /var/www/yourapplication 1\.0</code>"
+    r".*host\.pyz prune /var/www/yourapplication 5</code>"
+    '.*<a href="/">Back</a></p>.*</html>',
+    re.DOTALL,
+)
+
+EXTRAS: tuple[Case, ...] = (
+    Case("index page", page("/", (EXPECTED / "index.html").read_text()), checks=("FA-3", "FA-4")),
+    error("given", None),
+    error("unset", UNSET),
+    error("missing", MISSING),
+    error("broken", BROKEN),
     Case(
         "commands of a deployment",
-        Step("/plan", compare="text", ignore_headers=("content-length",)),
+        Step("/plan", expected={"status": 200, "header:content-type": HTML, "body": PLAN}),
         checks=("FA-1", "FA-2"),
-        differs=(
-            Difference(
-                "body",
-                re.compile(r".*sdist.*env/bin/pip install.*touch /var/www/.*", re.DOTALL),
-                re.compile(
-                    r".*sftp put dist/.*--require-hashes.*trial.*switch.*verify.*", re.DOTALL
-                ),
-                PLAN_REASON,
-            ),
-        ),
     ),
-    Case("health check", Step("/health")),
+    Case(
+        "error of an unknown kind",
+        Step("/errors/other", expected={"status": 404, "body": NOT_FOUND}),
+        checks=("FA-3",),
+    ),
+    Case("health check", page("/health", "ok"), checks=("FA-6",)),
 )

@@ -1,9 +1,12 @@
-"""The original: an application with layered configuration, as in Flask's page on Fabric."""
+"""The original: an application with layered configuration, as in Flask's page on Fabric.
+
+The page's fabfile is ``fabfile.py``, and its WSGI file ``yourapplication.wsgi``.
+"""
 
 import os
 from pathlib import Path
 
-from flask import Flask, abort, render_template
+from flask import Flask, abort
 
 FOLDER = Path(__file__).parent
 SETTINGS = ("GREETING", "ITEMS_PER_PAGE", "SUPPORT")
@@ -13,14 +16,6 @@ VARIABLES = {
     "missing": "YOURAPPLICATION_MISSING",
     "broken": "YOURAPPLICATION_BROKEN",
 }
-# The commands that "fab pack deploy" runs on this machine and on each host, see fabfile.py.
-PLAN = (
-    "python setup.py sdist --formats=gztar",
-    "put dist/yourapplication-1.0.tar.gz /tmp/yourapplication-1.0.tar.gz",
-    "/var/www/yourapplication/env/bin/pip install /tmp/yourapplication-1.0.tar.gz",
-    "rm /tmp/yourapplication-1.0.tar.gz",
-    "touch /var/www/yourapplication.wsgi",
-)
 
 
 def make_app(variable):
@@ -38,11 +33,6 @@ def create_app(config=None):
     app = make_app("YOURAPPLICATION_CONFIG")
     app.config.from_mapping(config or {})
 
-    @app.get("/")
-    def index():
-        settings = {key: app.config[key] for key in SETTINGS}
-        return render_template("deployment/index.html", settings=settings, variables=VARIABLES)
-
     @app.get("/settings")
     def settings():
         return {key: app.config[key] for key in SETTINGS}
@@ -53,17 +43,8 @@ def create_app(config=None):
             abort(404)
         try:
             started = make_app(VARIABLES[kind])
-        except (OSError, RuntimeError, SyntaxError) as error:
-            text = str(error).replace(str(FOLDER), ".")
-            return {"started": False, "error": type(error).__name__, "text": text}
+        except (OSError, RuntimeError, SyntaxError):
+            return {"started": False, "variable": VARIABLES[kind]}
         return {"started": True, "greeting": started.config["GREETING"]}
-
-    @app.get("/plan")
-    def plan():
-        return render_template("deployment/plan.html", lines=PLAN)
-
-    @app.get("/health")
-    def health():
-        return "ok"
 
     return app

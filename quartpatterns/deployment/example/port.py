@@ -54,13 +54,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     app.config.from_mapping(config or {})
     deployment = Deployment(parse_settings(DEPLOY, root=Path("yourapplication")))
 
-    @app.get("/")
-    async def index() -> str:
-        settings = {key: app.config[key] for key in SETTINGS}
-        return await render_template(
-            "deployment/index.html", settings=settings, variables=VARIABLES
-        )
-
     @app.get("/settings")
     async def settings() -> dict[str, Any]:
         return {key: app.config[key] for key in SETTINGS}
@@ -71,10 +64,29 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
             abort(404)
         try:
             started = make_app(VARIABLES[kind])
-        except ConfigurationMissingError as error:
-            text = str(error).replace(str(FOLDER), ".")
-            return {"started": False, "error": type(error).__name__, "text": text}
+        except ConfigurationMissingError:
+            return {"started": False, "variable": VARIABLES[kind]}
         return {"started": True, "greeting": started.config["GREETING"]}
+
+    # What follows is not on Flask's page: a page with links, the texts of the errors, the commands
+    # that deploy, and the health check that they use.
+
+    @app.get("/")
+    async def index() -> str:
+        settings = {key: app.config[key] for key in SETTINGS}
+        return await render_template(
+            "deployment/index.html", settings=settings, variables=VARIABLES
+        )
+
+    @app.get("/errors/<kind>")
+    def errors(kind: str) -> dict[str, object]:  # not async, because it reads files
+        if kind not in VARIABLES:
+            abort(404)
+        try:
+            make_app(VARIABLES[kind])
+        except ConfigurationMissingError as error:
+            return {"error": str(error).replace(str(FOLDER), ".")}
+        return {"error": None}
 
     @app.get("/plan")
     async def plan() -> str:

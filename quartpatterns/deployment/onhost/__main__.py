@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import processes, releases, server, supervisor
+from . import processes, releases, server, storage, supervisor
 
 _START_TIMEOUT = 60.0
 _REQUESTS = ("trial", "switch", "stop")
@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> None:
         "status": lambda: json.dumps({**releases.describe(folder), "running": _status(folder)}),
         "is-serving": lambda: sys.exit(not is_serving(_status(folder), options.release)),
         "verify": lambda: asyncio.run(verify(releases.Release(folder, options.release))),
+        "load": lambda: load(folder, options.release),
         "exec": lambda: execute(folder, options.release, options.command),
     }
     names = [*_REQUESTS, *_RELEASE_COMMANDS, *commands]
@@ -117,6 +118,12 @@ async def verify(release: releases.Release) -> None:
             )
         except processes.HealthCheckError as error:
             raise processes.HealthCheckError(f"{address}: {error}") from None
+
+
+def load(folder: Path, release: str) -> None:
+    """Import the application of *release* under its own Python, and check where it stores files."""
+    found = releases.Release(folder, release)
+    storage.load(folder, found.path, found.app)
 
 
 def execute(folder: Path, release: str, command: list[str]) -> None:

@@ -214,7 +214,7 @@ class ReleaseProcesses:
 
     def __init__(self, release: Release, fds: Sequence[int], *, trial: bool = False) -> None:
         self.release = release
-        self.signature = release_signature(release.folder, release.name)
+        self.signature = release_signature(release.folder, release)
         self.since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         run = release.folder / "run"
         self.servers = [

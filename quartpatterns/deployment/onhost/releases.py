@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .environment import parse_environment
+from .storage import written_databases
 
 PROGRAM = Path(sys.argv[0]).absolute()
 
@@ -32,6 +33,7 @@ class Release:
         self.workers: dict[str, str] = services["workers"]
         self.health: dict[str, Any] = services["health"]
         self.graceful: float = services["graceful"]
+        self.files: list[str] = services.get("files", [])
         self._config = self.path / "app" / "hypercorn.toml"
 
     def server_command(self, private: Path, fds: Sequence[int]) -> list[str]:
@@ -77,11 +79,14 @@ def _read_environment(file: Path) -> Mapping[str, str]:
         raise ValueError(f"{file}: {error}") from error
 
 
-def release_signature(folder: Path, release: str) -> str:
-    """Return a hash of everything that a process reads only when it starts."""
-    digest = hashlib.sha256(release.encode())
-    shared = sorted(file for file in (folder / "shared").rglob("*") if file.is_file())
-    for file in [folder / "releases" / release / "services.json", *shared]:
+def release_signature(folder: Path, release: Release) -> str:
+    """Return a hash of everything that a process reads only when it starts.
+
+    The data of the application, which is below ``shared``, too, is no part of it.
+    """
+    digest = hashlib.sha256(release.name.encode())
+    uploaded = (folder / "shared" / name for name in ["env", *sorted(release.files)])
+    for file in [release.path / "services.json", *filter(Path.is_file, uploaded)]:
         digest.update(f"\0{file}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
@@ -94,8 +99,13 @@ def _current(folder: Path) -> str | None:
 def activate(folder: Path, release: str) -> None:
     """Record that *release* is healthy at its public address."""
     path = folder / "releases" / release
+    newest = max(map(_served_at, _newest_first(folder)), default=0)
     (path / "withdrawn").unlink(missing_ok=True)
-    (path / "activated").touch()
+    marker = path / "activated"
+    marker.touch()
+    if marker.stat().st_mtime_ns < newest:
+        # The clock of the host was set back, which must not change the order of the releases.
+        os.utime(marker, ns=(newest + 1, newest + 1))
     (folder / "run" / "rollback").unlink(missing_ok=True)
 
 
@@ -139,10 +149,13 @@ def rollback_target(folder: Path, release: str) -> str:
 
 
 def prune(folder: Path, keep: int) -> list[str]:
-    """Remove all but the current and the last *keep* releases, and return what was removed."""
+    """Remove all but the current and the last *keep* releases, and return what was removed.
+
+    A release into which the application has written a database stays.
+    """
     current = _current(folder)
     others = [path for path in _newest_first(folder) if path.name != current]
-    removed = others[keep - 1 :]
+    removed = [path for path in others[keep - 1 :] if not written_databases(path)]
     for path in removed:
         shutil.rmtree(path)
     for path in (folder / "incoming").iterdir():

@@ -20,6 +20,7 @@ from typing import Any
 
 from .processes import HealthCheckError, ReleaseProcesses
 from .releases import PROGRAM, Release, release_signature
+from .storage import check_written_files
 
 __all__ = ["program_version", "request", "run"]
 
@@ -130,18 +131,19 @@ class _Supervisor:
 
     async def _try(self, release: str) -> str:
         """Start *release* on a private socket, check its health, and stop it."""
-        processes = ReleaseProcesses(Release(self.folder, release), (), trial=True)
+        tried = Release(self.folder, release)
+        processes = ReleaseProcesses(tried, (), trial=True)
         await processes.start_servers(check_health=True)
         self._stop_later(processes)
+        await asyncio.to_thread(check_written_files, self.folder, tried.path)
         return f"{release} is healthy"
 
     async def _switch(self, release: str, *, check_health: bool = True) -> str:
         """Serve *release*, and stop the release that was served before."""
-        old = self.serving
-        if old and old.all_running() and old.signature == release_signature(self.folder, release):
+        old, new = self.serving, Release(self.folder, release)
+        if old and old.all_running() and old.signature == release_signature(self.folder, new):
             self._set_current(release)
             return f"{release} is served already"
-        new = Release(self.folder, release)
         processes = ReleaseProcesses(new, [one.fileno() for one in self._listen(new.bind)])
         await processes.start_servers(check_health=check_health)
         self._set_current(release)
@@ -193,7 +195,7 @@ class _Supervisor:
             "changed": False,
         }
         if self.serving:
-            signature = release_signature(self.folder, self.serving.release.name)
+            signature = release_signature(self.folder, self.serving.release)
             status |= self.serving.describe()
             status["changed"] = self.serving.signature != signature
         return status

@@ -1,11 +1,9 @@
-"""The original: error pages and API errors with Flask."""
+"""The original: error pages and API errors with Flask, as its pages write them."""
 
-import uuid
-
-from flask import Blueprint, Flask, abort, g, json, jsonify, render_template, request
+from flask import Blueprint, Flask, abort, json, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
-USERS = {"ada", "grace"}
+USERS = {"ada": {"user_id": "420", "name": "Ada"}, "grace": {"user_id": "421", "name": "Grace"}}
 
 
 class InvalidAPIUsage(Exception):  # noqa: N818 - its name on the page
@@ -30,21 +28,27 @@ def invalid_api_usage(e):
     return response
 
 
-def page(template):
-    def handler(e):
-        if request.path.startswith("/api/"):
-            return json_error(e)
-        context = {"code": e.code, "name": e.name, "description": e.description}
-        return render_template(template, request_id=g.request_id, **context), e.code
-
-    return handler
-
-
-def json_error(e):
+def handle_exception(e):
+    """Return JSON instead of HTML for HTTP errors."""
+    # start with the correct headers and status code from the error
     response = e.get_response()
+    # replace the body with JSON
     response.data = json.dumps({"code": e.code, "name": e.name, "description": e.description})
     response.content_type = "application/json"
     return response
+
+
+def error_page(template):
+    def handler(e):
+        # if a request is in the URL space of the API
+        if request.path.startswith("/api/"):
+            return handle_exception(e)
+        # note that we set the status explicitly
+        return render_template(
+            template, code=e.code, name=e.name, description=e.description
+        ), e.code
+
+    return handler
 
 
 def create_app(config=None):
@@ -53,48 +57,48 @@ def create_app(config=None):
     app.register_blueprint(blog())
     app.register_blueprint(api())
     for code in (403, 404, 410, 500):
-        app.register_error_handler(code, page(f"{code}.html"))
-    app.register_error_handler(HTTPException, page("error.html"))
+        app.register_error_handler(code, error_page(f"{code}.html"))
+    app.register_error_handler(HTTPException, error_page("error.html"))
     app.register_error_handler(InvalidAPIUsage, invalid_api_usage)
 
-    @app.before_request
-    def identify():
-        g.request_id = request.headers.get("X-Request-ID") or uuid.uuid4().hex
-
-    @app.get("/")
+    @app.route("/")
     def index():
         return render_template("index.html")
 
-    @app.get("/forbidden")
+    @app.route("/forbidden")
     def forbidden():
         abort(403)
 
-    @app.get("/gone")
+    @app.route("/gone")
     def gone():
         abort(410)
 
-    @app.get("/broken")
+    @app.route("/broken")
     def broken():
         raise RuntimeError("this text is only in the log")
 
-    @app.get("/unavailable")
+    @app.route("/unavailable")
     def unavailable():
         abort(503, "Come back <later>.")
 
-    @app.get("/profile")
-    def profile():
+    # a username needs to be supplied in the query args
+    # a successful request would be like /profile?username=ada
+    @app.route("/profile")
+    def user_profile():
         username = request.args.get("username")
+        # if a username isn't supplied in the request, return a 400 bad request
         if username is None:
             abort(400)
+        # if a user can't be found by their username, return 404 not found
         if username not in USERS:
             abort(404)
         return render_template("profile.html", username=username)
 
-    @app.get("/foo")
+    @app.route("/foo")
     def get_foo():
         raise InvalidAPIUsage("This view is gone", status_code=410)
 
-    @app.get("/bar")
+    @app.route("/bar")
     def get_bar():
         raise InvalidAPIUsage("Too many", payload={"limit": 3, "message": "lost"})
 
@@ -104,12 +108,12 @@ def create_app(config=None):
 def blog():
     blog = Blueprint("blog", __name__, url_prefix="/blog")
 
-    @blog.get("/<slug>")
+    @blog.route("/<slug>")
     def entry(slug):
         abort(410 if slug == "old" else 404)
 
     @blog.errorhandler(404)
-    def no_entry(e):
+    def page_not_found(e):
         return render_template("no_entry.html"), 404
 
     return blog
@@ -118,13 +122,28 @@ def blog():
 def api():
     api = Blueprint("api", __name__, url_prefix="/api")
 
-    @api.get("/users/<name>")
-    def get_user(name):
-        if name not in USERS:
-            abort(404, description=f"There is no user {name}.")
+    @api.errorhandler(404)
+    def resource_not_found(e):
+        return jsonify(error=str(e)), 404
+
+    @api.route("/cheese/<name>")
+    def get_one_cheese(name):
+        if name != "brie":
+            abort(404, description=f"There is no cheese {name}.")
         return jsonify(name=name)
 
-    @api.get("/broken")
+    # a correct request might be /api/user?user_id=420
+    @api.route("/user")
+    def user_api():
+        user_id = request.args.get("user_id")
+        if not user_id:
+            raise InvalidAPIUsage("No user id provided!")
+        user = next((user for user in USERS.values() if user["user_id"] == user_id), None)
+        if not user:
+            raise InvalidAPIUsage("No such user!", status_code=404)
+        return jsonify(user)
+
+    @api.route("/broken")
     def broken():
         raise RuntimeError("this text is only in the log")
 

@@ -6,20 +6,75 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from quartpatterns.compare import Arrangement, Case, Difference, File, Step
+from quartpatterns.compare.case import Kind
 
-__all__ = ["CASES", "arrange"]
+__all__ = ["CASES", "EXTRAS", "arrange"]
 
 LIMIT = 100_000
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0\x1f\x15\xc4\x89"
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1"
 BOUNDARY = "----boundary"
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-ANY_TEXT = re.compile(".*", re.DOTALL)
+HTML = "text/html; charset=utf-8"
 FORM_PAGE = Step("/", compare="html")
+# As it is compared, without white space between its elements.
+FORM_HTML = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Upload new File</title>
+<link rel="stylesheet" href="/static/style.css">
+<main>
+<h1>Upload new File</h1>
+<form method=post enctype=multipart/form-data>
+<p><label>A text, a PDF, or a picture: <input type=file name=file></label></p>
+<p><input type=submit value=Upload></p>
+</form>
+<p>The same <a href="/easier">with an upload set</a>.</p>
+<p>A web server in front could send the files itself, from <code>/files/NAME</code>.</p>
+</main>
+</html>
+"""
+PROGRESS_HTML = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Upload with a bar</title>
+<link rel="stylesheet" href="/static/style.css">
+<main>
+<h1>Upload with a bar</h1>
+<form id=upload action="/progress" method=post enctype=multipart/form-data>
+<p><label>Any file: <input type=file name=file required></label></p>
+<p><button>Upload</button> <button id=cancel type=button disabled>Cancel</button></p>
+</form>
+<p><label>Sent by this browser <progress id=sent value=0 max=1></progress></label></p>
+<p><label>Received by the server <progress id=received value=0 max=1></progress></label></p>
+<p id=result role=status></p>
+<p><a href="/">Back to the small form</a></p>
+<noscript><p>The bars need JavaScript; the upload does not.</p></noscript>
+<script src="/static/progress.js"></script>
+</main>
+</html>
+"""
+LONG = "file systems don't allow this length; the port shortens the name before its extension"
+HEADER = "the header is longer than the port allows; Flask treats the form as an empty one"
+HEADER_LIMIT = (
+    "At most 8 headers in a part, each of 4096 bytes (max_header_size), are allowed (max_headers)."
+)
+BROKEN = (
+    "The server encountered an internal error and was unable to complete your request. Either the"
+    " server is overloaded or there is an error in the application."
+)
+EASIER = "http://localhost/easier"
+MATCH = "the content must match the extension"
+SCRIPT = "the original keeps only pdf of the name, which then has no extension"
 NO_OVERWRITING = "an upload replaces another one only with overwrite=True"
 # They depend on the time of the upload.
 FILE_HEADERS = ("etag", "last-modified")
@@ -46,6 +101,11 @@ def upload(name: str, content: bytes = b"hello", *, field: str = "file") -> Step
     """A request with a form with one file."""
     file = File(content, name, "text/plain")
     return Step("/", method="POST", files={field: file}, compare="html")
+
+
+def easier(name: str, content: bytes = b"hello") -> Step:
+    """A request with a form with one file for the upload set."""
+    return Step("/easier", method="POST", files={"file": File(content, name, "text/plain")})
 
 
 def multipart(*parts: bytes, end: bytes = b"--\r\n") -> bytes:
@@ -80,63 +140,67 @@ def download(name: str, **headers: str) -> Step:
     return Step(f"/uploads/{name}", headers=headers, ignore_headers=FILE_HEADERS)
 
 
-def containing(text: str) -> re.Pattern[str]:
-    return re.compile(f".*{re.escape(text)}.*", re.DOTALL)
+def html(title: str, text: str) -> str:
+    """Return the page of Flask and Quart with a title and a paragraph."""
+    heading = title.partition(" ")[2] if title[0].isdigit() else title
+    return (
+        f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{heading}</h1>\n"
+        f"<p>{text}</p>\n"
+    )
 
 
-def differs(
-    reason: str, aspects: Mapping[str, tuple[object, object]], step: int = 0
-) -> list[Difference]:
-    """Differences of *step* by aspect. Another body also has another length."""
-    found = [
-        Difference(name, original, port, reason, step) for name, (original, port) in aspects.items()
-    ]
-    if "body" in aspects:
-        length = re.compile(r"\d+")
-        found.append(Difference("header:content-length", length, length, reason, step))
-    return found
+def redirect_page(location: str) -> str:
+    """Return the body of a redirect."""
+    page = html(
+        "Redirecting...",
+        "You should be redirected automatically to the target URL: "
+        f'<a href="{location}">{location}</a>. If not, click the link.',
+    )
+    return page.replace("</p>", "")
+
+
+def flashed(message: str) -> str:
+    """Return the cookie of a session with a message, as it is compared."""
+    return f'session=signed({{"_flashes":[{{" t":["message","{message}"]}}]}}); HttpOnly; Path=/'
 
 
 def nosniff(step: int) -> Difference:
     """The response to *step* is a file."""
     reason = "browsers must not guess the type of an uploaded file"
-    return Difference("header:x-content-type-options", None, "nosniff", reason, step)
+    return Difference(
+        "header:x-content-type-options", None, "nosniff", reason, step, kind="security"
+    )
 
 
-def renamed(original: str, port: str, reason: str, step: int = 0) -> list[Difference]:
+def renamed(
+    original: str, port: str, reason: str, step: int = 0, kind: Kind = "input"
+) -> list[Difference]:
     """The sides save the file of *step* under different names."""
-    aspects = {
-        "header:location": (f"/uploads/{original}", f"/uploads/{port}"),
-        "body": (containing(original), containing(port)),
-    }
-    return differs(reason, aspects, step)
+    theirs, ours = f"/uploads/{original}", f"/uploads/{port}"
+    pages = redirect_page(theirs), redirect_page(ours)
+    return [
+        Difference("header:location", theirs, ours, reason, step, kind=kind),
+        Difference("body", *pages, reason, step, kind=kind),
+    ]
+
+
+def refused(original: str, reason: str, kind: Kind) -> list[Difference]:
+    """The original saves the file as *original*, and the port shows the form again."""
+    path = f"/uploads/{original}"
+    return [
+        Difference("status", 302, 200, reason, kind=kind),
+        Difference("header:location", path, None, reason, kind=kind),
+        Difference("header:vary", None, "Cookie", reason, kind=kind),
+        Difference("body", redirect_page(path), FORM_HTML, reason, kind=kind),
+    ]
 
 
 def too_large(text: str) -> list[Difference]:
     """Both respond with 413, the port with *text*."""
-    return differs("the port names the limit", {"body": (containing("exceeds"), containing(text))})
-
-
-def refused(status: int, text: str) -> list[Difference]:
-    """The original treats a malformed form as an empty one; the port responds with *text*."""
-    return differs(
-        "a malformed form is an error of the client, and not an empty form",
-        {
-            "status": (302, status),
-            "header:location": (re.compile("http://.*"), None),
-            "header:set-cookie": (re.compile("session=.*No file part.*"), None),
-            "header:vary": ("Cookie", None),
-            "body": (ANY_TEXT, containing(text)),
-        },
-    )
-
-
-def hashed(name: str, size: int) -> list[Difference]:
-    """The response of the port also has the digest."""
-    data = {"name": name, "size": size, "url": f"/uploads/{name}"}
-    content = b"hello" if size == 5 else b"x" * size
-    digest = {"sha256": hashlib.sha256(content).hexdigest()}
-    return differs("the port computes it during the upload", {"body": (data, data | digest)})
+    exceeds = "The data value transmitted exceeds the capacity limit."
+    title = "413 Request Entity Too Large"
+    reason = "the port names the limit"
+    return [Difference("body", html(title, exceeds), html(title, text), reason, kind="text")]
 
 
 CASES: tuple[Case, ...] = (
@@ -156,6 +220,14 @@ CASES: tuple[Case, ...] = (
         download("dot.png"),
         checks=("UP-1", "UP-3", "UP-4"),
         differs=[nosniff(1)],
+    ),
+    Case(
+        "every extension that is allowed",
+        upload("a.jpg", JPEG),
+        upload("b.jpeg", JPEG),
+        upload("c.gif", b"GIF89a"),
+        upload("d.pdf", b"%PDF-1.7"),
+        checks=("UP-1",),
     ),
     Case(
         "an empty file",
@@ -192,7 +264,9 @@ CASES: tuple[Case, ...] = (
         "an extension in upper case",
         upload("A.PNG", PNG),
         checks=("UP-1",),
-        differs=renamed("A.PNG", "A.png", "servers look up types by the extension in lower case"),
+        differs=renamed(
+            "A.PNG", "A.png", "servers look up types by the extension in lower case", kind="text"
+        ),
     ),
     Case(
         "the same name twice",
@@ -201,9 +275,9 @@ CASES: tuple[Case, ...] = (
         download("twice.txt"),
         checks=("UP-3",),
         differs=[
-            *renamed("twice.txt", "twice_1.txt", NO_OVERWRITING, 1),
+            *renamed("twice.txt", "twice_1.txt", NO_OVERWRITING, 1, "security"),
             nosniff(2),
-            Difference("body", "two", "one", NO_OVERWRITING, 2),
+            Difference("body", "two", "one", NO_OVERWRITING, 2, kind="security"),
         ],
     ),
     Case("a path for a name", upload("../../up.txt"), checks=("UP-6",)),
@@ -215,7 +289,7 @@ CASES: tuple[Case, ...] = (
         "a name in another script",
         upload("\u6587\u4ef6.txt"),
         checks=("UP-6",),
-        differs=renamed("txt", "file.txt", "the original saves it with the extension as the name"),
+        differs=renamed("txt", "file.txt", "the original keeps only the extension, as the name"),
     ),
     Case(
         "a device of Windows",
@@ -227,28 +301,30 @@ CASES: tuple[Case, ...] = (
         "a name of 300 characters",
         upload("a" * 300 + ".txt"),
         checks=("UP-6",),
-        differs=differs(
-            "file systems don't have names this long; the port cuts it before its extension",
-            {
-                "status": (500, 302),
-                "header:location": (None, f"/uploads/{'a' * 196}.txt"),
-                "body": (ANY_TEXT, ANY_TEXT),
-            },
-        ),
+        differs=[
+            Difference("status", 500, 302, LONG, kind="input"),
+            Difference("header:location", None, f"/uploads/{'a' * 196}.txt", LONG, kind="input"),
+            Difference(
+                "body",
+                html("500 Internal Server Error", BROKEN),
+                redirect_page(f"/uploads/{'a' * 196}.txt"),
+                LONG,
+                kind="input",
+            ),
+        ],
+    ),
+    Case("spaces around a name", upload("a.TXT "), upload(" b.txt"), checks=("UP-1", "UP-6")),
+    Case(
+        "nothing but an extension",
+        upload(".txt"),
+        checks=("UP-1", "UP-6"),
+        differs=refused("txt", "the safe form of the name has no extension", "input"),
     ),
     Case(
         "a ZIP archive named as an image",
         upload("fake.png", zipped()),
         checks=("UP-1",),
-        differs=differs(
-            "the content must match the extension",
-            {
-                "status": (302, 200),
-                "header:location": ("/uploads/fake.png", None),
-                "header:vary": (None, "Cookie"),
-                "body": (ANY_TEXT, containing("Upload new File")),
-            },
-        ),
+        differs=refused("fake.png", MATCH, "security"),
     ),
     Case(
         "too large",
@@ -272,16 +348,34 @@ CASES: tuple[Case, ...] = (
         "a very long header",
         raw(multipart(b"X" * 20_000)),
         checks=("UP-8",),
-        differs=refused(413, "each of 4096 bytes (max_header_size)"),
+        differs=[
+            Difference("status", 302, 413, HEADER, kind="input"),
+            Difference("header:location", "http://localhost/", None, HEADER, kind="input"),
+            Difference("header:set-cookie", flashed("No file part"), None, HEADER, kind="input"),
+            Difference("header:vary", "Cookie", None, HEADER, kind="input"),
+            Difference(
+                "body",
+                redirect_page("http://localhost/"),
+                html("413 Request Entity Too Large", HEADER_LIMIT),
+                HEADER,
+                kind="input",
+            ),
+        ],
     ),
     Case(
         "cut off",
         raw(multipart(part('name="file"; filename="cut.txt"'), end=b"")),
+        FORM_PAGE,
         checks=("UP-3",),
-        differs=refused(400, "Unexpected end of multipart stream"),
     ),
-    Case("no boundary", no_boundary(), checks=("UP-3",), differs=refused(400, "boundary")),
-    Case("random bytes", raw(b"\0" * 100), checks=("UP-3",), differs=refused(400, "malformed")),
+    Case(
+        "cut off in the file",
+        raw(multipart(part('name="file"; filename="cut.txt"'), end=b"")[:-20]),
+        download("cut.txt"),
+        checks=("UP-3",),
+    ),
+    Case("no boundary", no_boundary(), FORM_PAGE, checks=("UP-3",)),
+    Case("random bytes", raw(b"\0" * 100), FORM_PAGE, checks=("UP-3",)),
     Case("a form without parts", raw(multipart()), FORM_PAGE, checks=("UP-3",)),
     Case("a missing file", download("missing.txt"), checks=("UP-4",)),
     Case("a file outside of the folder", download("..%2f..%2fetc%2fpasswd"), checks=("UP-4",)),
@@ -303,27 +397,190 @@ CASES: tuple[Case, ...] = (
         Step("/files/served.txt"),
         checks=("UP-5",),
     ),
-    Case("the form with a progress bar", Step("/progress", compare="html"), checks=("UP-9",)),
+    Case("the form of the upload set", Step("/easier"), checks=("UP-10",)),
+    Case(
+        "a file of the upload set",
+        easier("Hello.TXT"),
+        Step("/easier", compare="html"),
+        download("Hello.txt"),
+        easier("Hello.txt", b"another"),
+        download("Hello_1.txt"),
+        checks=("UP-10",),
+        differs=[nosniff(2), nosniff(4)],
+    ),
+    Case(
+        "files that the upload set refuses",
+        easier("a.exe"),
+        easier(""),
+        easier(".."),
+        easier(".txt"),
+        easier("a.TXT "),
+        easier("photo\u202egnp.exe"),
+        Step("/easier", compare="html"),
+        checks=("UP-10",),
+    ),
+    Case(
+        "no file for the upload set",
+        Step("/easier", method="POST"),
+        Step("/easier", method="POST", form={"file": "a.txt"}),
+        Step("/easier", method="POST", files={"other": File(b"", "a.txt")}),
+        Step("/easier", method="PUT"),
+        checks=("UP-10",),
+    ),
+    Case(
+        "a ZIP archive for the upload set, named as an image",
+        easier("fake.gif", zipped()),
+        checks=("UP-10",),
+        differs=[
+            Difference("header:location", "/uploads/fake.gif", EASIER, MATCH, kind="security"),
+            Difference(
+                "header:set-cookie",
+                flashed("Saved as fake.gif"),
+                flashed("This file is not allowed"),
+                MATCH,
+                kind="security",
+            ),
+            Difference(
+                "body",
+                redirect_page("/uploads/fake.gif"),
+                redirect_page(EASIER),
+                MATCH,
+                kind="security",
+            ),
+        ],
+    ),
+    Case(
+        "a name in another script for the upload set",
+        easier("\u6587\u4ef6.pdf", b"%PDF-1.7"),
+        checks=("UP-10",),
+        differs=[
+            Difference("header:location", EASIER, "/uploads/file.pdf", SCRIPT, kind="input"),
+            Difference(
+                "header:set-cookie",
+                flashed("This file is not allowed"),
+                flashed("Saved as file.pdf"),
+                SCRIPT,
+                kind="input",
+            ),
+            Difference(
+                "body",
+                redirect_page(EASIER),
+                redirect_page("/uploads/file.pdf"),
+                SCRIPT,
+                kind="input",
+            ),
+        ],
+    ),
+)
+
+
+def progress(name: str, content: bytes, saved: str) -> Step:
+    """Return an upload with a progress bar, to the port alone, of a file that is saved so."""
+    return Step(
+        "/progress",
+        method="POST",
+        files={"file": File(content, name)},
+        compare="json",
+        expected={
+            "status": 200,
+            "body": {
+                "name": saved,
+                "size": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "url": f"/uploads/{saved}",
+            },
+        },
+    )
+
+
+EXTRAS: tuple[Case, ...] = (
+    Case(
+        "the form with a progress bar",
+        Step(
+            "/progress",
+            compare="html",
+            expected={
+                "status": 200,
+                "body": PROGRESS_HTML,
+            },
+        ),
+        checks=("UP-9",),
+    ),
     Case(
         "an upload with a progress bar",
-        Step("/progress", method="POST", files={"file": File(b"hello", "bar.txt")}, compare="json"),
+        progress("bar.BIN", b"hello", "bar.bin"),
+        progress("bar.bin", b"", "bar_1.bin"),
+        Step(
+            "/uploads/bar.bin",
+            expected={
+                "status": 200,
+                "body": "hello",
+                "header:content-type": "application/octet-stream",
+                "header:content-disposition": "attachment; filename=bar.bin",
+            },
+        ),
         checks=("UP-9",),
-        differs=hashed("bar.txt", 5),
     ),
     Case(
         "an upload with a progress bar, above the limit of the page",
-        Step(
-            "/progress",
-            method="POST",
-            files={"file": File(b"x" * (LIMIT + 1), "bar2.txt")},
-            compare="json",
-        ),
+        progress("bar2.txt", b"x" * (LIMIT + 1), "bar2.txt"),
         checks=("UP-8", "UP-9"),
-        differs=hashed("bar2.txt", LIMIT + 1),
     ),
     Case(
         "a progress bar without a file",
-        Step("/progress", method="POST", files={"other": File(b"", "a.txt")}),
+        *(
+            Step(
+                "/progress",
+                method="POST",
+                files={field: File(b"", name)},
+                expected={
+                    "status": 400,
+                    "body": re.compile(".*<title>400 Bad Request</title>.*", re.DOTALL),
+                },
+            )
+            for field, name in (("other", "a.txt"), ("file", ""))
+        ),
+        checks=("UP-9",),
+    ),
+    Case(
+        "the progress of an upload",
+        Step(
+            "/progress?upload=0123456789abcdef",
+            method="POST",
+            files={"file": File(b"x" * 1000, "followed.txt")},
+            compare="json",
+            expected={
+                "status": 200,
+                "body": {
+                    "name": "followed.txt",
+                    "size": 1000,
+                    "sha256": hashlib.sha256(b"x" * 1000).hexdigest(),
+                    "url": "/uploads/followed.txt",
+                },
+            },
+        ),
+        Step(
+            "/progress/0123456789abcdef",
+            expected={
+                "status": 200,
+                # The form is the file and the lines around it.
+                "body": re.compile(
+                    r'data: \{"status": "done", "received": (1[0-9]{3}), "total": \1\}\n\n'
+                ),
+                "header:content-type": "text/event-stream",
+            },
+        ),
+        checks=("UP-9",),
+    ),
+    Case(
+        "the progress of an upload without a valid id",
+        Step(
+            "/progress/short",
+            expected={
+                "status": 400,
+                "body": re.compile(".*<title>400 Bad Request</title>.*", re.DOTALL),
+            },
+        ),
         checks=("UP-9",),
     ),
 )

@@ -1,11 +1,14 @@
-"""The original: uploading files with Flask."""
+"""The original: uploading files with Flask, by hand and with Flask-Reuploaded."""
 
 import os
 
 from flask import Flask, flash, redirect, render_template, request, send_from_directory, url_for
+from flask_uploads import UploadNotAllowed, UploadSet, configure_uploads
 from werkzeug.utils import secure_filename
 
 ALLOWED_EXTENSIONS = {"txt", "pdf", "png", "jpg", "jpeg", "gif"}
+
+documents = UploadSet("documents", ALLOWED_EXTENSIONS)
 
 
 def allowed_file(filename):
@@ -18,10 +21,12 @@ def create_app(config=None):
         SECRET_KEY="dev",
         UPLOAD_FOLDER=os.path.join(app.instance_path, "uploads"),
         MAX_CONTENT_LENGTH=16 * 1000 * 1000,
-        PROGRESS_MAX_CONTENT_LENGTH=1024 * 1000 * 1000,
     )
     app.config.from_mapping(config or {})
     os.makedirs(app.config["UPLOAD_FOLDER"], exist_ok=True)
+    app.config.setdefault("UPLOADED_DOCUMENTS_DEST", app.config["UPLOAD_FOLDER"])
+    app.config.setdefault("UPLOADED_DOCUMENTS_URL", "/uploads/")
+    configure_uploads(app, documents)
 
     @app.route("/", methods=["GET", "POST"])
     def upload_file():
@@ -48,19 +53,17 @@ def create_app(config=None):
 
     app.add_url_rule("/files/<name>", endpoint="served_elsewhere", build_only=True)
 
-    @app.route("/progress", methods=["GET", "POST"])
-    def upload_with_progress():
-        if request.method != "POST":
-            return render_template("progress.html")
-        request.max_content_length = app.config["PROGRESS_MAX_CONTENT_LENGTH"]
-        file = request.files["file"]
-        filename = secure_filename(file.filename)
-        path = os.path.join(app.config["UPLOAD_FOLDER"], filename)
-        file.save(path)
-        return {
-            "name": filename,
-            "size": os.path.getsize(path),
-            "url": url_for("download_file", name=filename),
-        }
+    # An Easier Solution
+    @app.route("/easier", methods=["GET", "POST"])
+    def upload_easily():
+        if request.method == "POST" and "file" in request.files:
+            try:
+                filename = documents.save(request.files["file"])
+            except UploadNotAllowed:
+                flash("This file is not allowed")
+                return redirect(request.url)
+            flash(f"Saved as {filename}")
+            return redirect(documents.url(filename))
+        return render_template("easier.html")
 
     return app

@@ -1,7 +1,11 @@
-"""The port: uploading files with Quart."""
+"""The port: uploading files with Quart.
+
+``/progress`` is an extra: files of any size and type, with a progress bar.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +15,7 @@ from quart.typing import ResponseReturnValue
 
 from quartpatterns.fileuploads import (
     ALL,
+    BadMultipartError,
     Part,
     UploadNotAllowed,
     UploadProgress,
@@ -27,6 +32,11 @@ documents = UploadSet("documents", ALLOWED_EXTENSIONS)
 anything = UploadSet("anything", ALL)
 
 
+def allowed_file(filename: str) -> bool:
+    """Return whether a file may be uploaded under this name of a client."""
+    return "." in filename and filename.rsplit(".", 1)[1].lower() in ALLOWED_EXTENSIONS
+
+
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """Create an application with an upload form and downloads."""
     app = FaithfulQuart(__name__)
@@ -41,6 +51,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         app.config.setdefault(
             f"UPLOADED_{upload_set.name.upper()}_DEST", app.config["UPLOAD_FOLDER"]
         )
+    app.config.setdefault("UPLOADED_DOCUMENTS_URL", "/uploads/")
     configure_uploads(app, documents, anything)
     progress = UploadProgress(app)
 
@@ -49,9 +60,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         if request.method != "POST":
             return await render_template("index.html")
         if request.mimetype == "multipart/form-data":
-            async for part in stream_multipart(request):
-                if part.name == "file" and part.filename is not None:
-                    return await upload(part)
+            # A malformed form has no file, as in Flask; without this it is a 400.
+            with contextlib.suppress(BadMultipartError):
+                async for part in stream_multipart(request):
+                    if part.name == "file" and part.filename is not None:
+                        return await upload(part)
         await flash("No file part")
         return redirect(request.url)
 
@@ -59,6 +72,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         if not part.filename:
             await flash("No selected file")
             return redirect(request.url)
+        if not allowed_file(part.filename):
+            return await render_template("index.html")
         try:
             name = await documents.save(part)
         except UploadNotAllowed:
@@ -70,6 +85,18 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         return await send_upload(documents, name)
 
     app.add_url_rule("/files/<name>", endpoint="served_elsewhere", build_only=True)
+
+    @app.route("/easier", methods=["GET", "POST"])
+    async def upload_easily() -> ResponseReturnValue:
+        if request.method == "POST" and "file" in (files := await request.files):
+            try:
+                name = await documents.save(files["file"])
+            except UploadNotAllowed:
+                await flash("This file is not allowed")
+                return redirect(request.url)
+            await flash(f"Saved as {name}")
+            return redirect(documents.url(name))
+        return await render_template("easier.html")
 
     @app.route("/progress", methods=["GET", "POST"])
     async def upload_with_progress() -> ResponseReturnValue:

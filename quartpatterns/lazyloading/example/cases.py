@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from quartpatterns.compare import Case, Step
+from quartpatterns.compare.case import Case, Step, same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "arrange"]
+
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 
 
 def shout(name: str, **form: str) -> Case:
@@ -33,5 +35,11 @@ CASES: tuple[Case, ...] = (
     shout("a text that is not ASCII", text="stra\N{LATIN SMALL LETTER SHARP S}e <b>"),
     shout("no text"),
     Case("a missing view", Step("/broken"), Step("/broken"), checks=("LL-5",)),
+    Case("a host that is not trusted", Step("/", headers={"Host": "untrusted.example"})),
     Case("an unknown path", Step("/nope"), checks=("LL-1",)),
+    Case("the central map", Step("/central/"), checks=("LL-1",)),
+    Case("the central map without its slash", Step("/central"), checks=("LL-1",)),
+    Case("a view of the central map", Step("/central/user/Ada%3Cb%3E"), checks=("LL-1",)),
+    Case("its view without its argument", Step("/central/user/"), checks=("LL-1",)),
+    Case("POST to the central map", Step("/central/", method="POST"), checks=("LL-1",)),
 )

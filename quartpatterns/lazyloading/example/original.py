@@ -1,7 +1,9 @@
-"""The original: a central map of URLs, with Flask."""
+"""The original: central maps of URLs, with Flask. The views of one are imported late."""
 
-from flask import Flask, g
+from flask import Blueprint, Flask, g
 from werkzeug.utils import cached_property, import_string
+
+from quartpatterns.lazyloading.example import original_central_views as central_views
 
 
 class LazyView:
@@ -34,4 +36,12 @@ def create_app(config=None):
     url("original_views.user", ["/user/", "/user/<username>"])
     url("original_views.shout", ["/shout"], methods=["GET", "POST"])
     url("original_views.nobody", ["/broken"])
+    app.register_blueprint(central_map())
     return app
+
+
+def central_map():
+    central = Blueprint("central", __name__, url_prefix="/central")
+    central.add_url_rule("/", view_func=central_views.index)
+    central.add_url_rule("/user/<username>", view_func=central_views.user)
+    return central

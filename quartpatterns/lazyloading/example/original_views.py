@@ -14,7 +14,7 @@ def user(username: str | None = None) -> str:
 
 class Shout(MethodView):
     def get(self) -> str:
-        return render_template("shout.html", text="")
+        return render_template("shout.html")
 
     def post(self) -> str:
         text = request.form.get("text", "")

@@ -24,7 +24,7 @@ class Shout(MethodView):
 
     async def get(self) -> str:
         """Return the empty form."""
-        return await render_template("shout.html", text="")
+        return await render_template("shout.html")
 
     async def post(self) -> str:
         """Return the form with the result."""

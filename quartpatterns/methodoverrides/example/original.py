@@ -29,7 +29,7 @@ def create_app(config=None):
     def index():
         return render_template("index.html")
 
-    @app.route("/seen", methods=methods, provide_automatic_options=False)
+    @app.route("/seen", methods=methods)
     def seen():
         form = request.form.to_dict(flat=False)
         return jsonify(method=request.method, form=form, content_length=request.content_length)

@@ -22,7 +22,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     async def index() -> str:
         return await render_template("index.html")
 
-    @app.route("/seen", methods=methods, provide_automatic_options=False)
+    @app.route("/seen", methods=methods)
     async def seen() -> Response:
         form = (await request.form).to_dict(flat=False)
         return jsonify(method=request.method, form=form, content_length=request.content_length)

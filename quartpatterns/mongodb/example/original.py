@@ -6,12 +6,25 @@ its document is a MongoEngine document here, and its second half is PyMongo, as 
 """
 
 import mongoengine as me
-from flask import Blueprint, Flask, abort, json, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    g,
+    json,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from werkzeug.exceptions import Conflict, HTTPException
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Imdb(me.EmbeddedDocument):
-    imdb_id = me.StringField(required=True)
+    imdb_id = me.StringField()
     rating = me.DecimalField()
     votes = me.IntField()
 
@@ -64,6 +77,18 @@ def index():
     return render_template("movies.html", page=page)
 
 
+@views.post("/")
+def create_movie_by_form():
+    if request.mimetype and request.mimetype not in FORMS:
+        abort(415, f"Send the body as {' or '.join(FORMS)}.")
+    g.part, g.place = "form", lambda name: {"field": name.split("/")[0]}
+    form = {name: values if values[1:] else values[0] for name, values in request.form.lists()}
+    fields = {name: value for name, value in form.items() if value and name != "imdb"}
+    fields["actors"] = [name for name in request.form.getlist("actors") if name]
+    make_movie(fields).save()
+    return redirect(url_for(".index"), 303)
+
+
 @views.get("/movies")
 def list_movies():
     page = Page(Movie.objects.order_by("title"))
@@ -78,21 +103,27 @@ def list_movies():
     }
 
 
-@views.post("/movies")
-def create_movie():
-    fields = read_fields()
+def make_movie(fields):
     imdb = fields.get("imdb")
-    movie = Movie(
+    if isinstance(imdb, dict):
+        imdb = Imdb(**{name: imdb.get(name) for name in ("imdb_id", "rating", "votes")})
+    elif imdb is not None:
+        message = "Input should be a valid dictionary or instance of Imdb"
+        abort(invalid("JSON body", [{"detail": message, "pointer": "#/imdb"}]))
+    return Movie(
         title=fields.get("title"),
         year=fields.get("year"),
         rated=fields.get("rated"),
         director=fields.get("director"),
-        actors=fields.get("actors", []),
-        imdb=Imdb(**imdb) if isinstance(imdb, dict) else imdb,
+        actors=fields.get("actors"),
+        imdb=imdb,
     )
+
+
+@views.post("/movies")
+def create_movie():
+    movie = make_movie(read_json("MovieFields"))
     movie.save()
-    if not request.is_json:
-        return redirect(url_for(".index"), 303)
     return as_dict(movie), 201, {"Location": url_for(".get_movie", id=movie.id)}
 
 
@@ -103,10 +134,11 @@ def get_movie(id):
 
 @views.post("/movies/<id>/year")
 def change_year(id):
+    fields = read_json("YearChange")
     movie = get_or_404(Movie.objects(id=id))
-    movie.year = read_fields().get("year")
+    movie.year = fields.get("year")
     movie.save()
-    return as_dict(movie)
+    return as_dict(movie.reload())
 
 
 @views.get("/movies/titled/<title>")
@@ -120,7 +152,7 @@ def get_movie_starring(actor):
     return {"movie": as_dict(movie) if movie else None}
 
 
-@views.get("/movies/since/<int:year>")
+@views.get("/movies/since/<int(max=9999):year>")
 def list_movies_since(year):
     return {"titles": [movie.title for movie in Movie.objects(year__gte=year).order_by("title")]}
 
@@ -136,13 +168,13 @@ def count_movies():
 
 @views.post("/movies/search")
 def search():
-    found = Movie.objects(title=read_fields().get("title")).order_by("title")
+    found = Movie.objects(title=read_json("Search").get("title"))
     return {"titles": [movie.title for movie in found]}
 
 
 @views.post("/users")
 def create_user():
-    fields = read_fields()
+    fields = read_json("UserFields")
     user = User(name=fields.get("name"), email=fields.get("email"))
     user.save()
     return user_as_dict(user), 201
@@ -163,7 +195,7 @@ def get_user(name):
 
 @views.post("/collection/users")
 def insert_user():
-    fields = read_fields()
+    fields = read_json("AnyUser")
     user = {"name": fields.get("name"), "email": fields.get("email")}
     result = collection().insert_one(user)
     return {"id": str(result.inserted_id)}, 201
@@ -189,13 +221,13 @@ def collection():
 def get_or_404(queryset, description=None):
     try:
         return queryset.get()
-    except (me.DoesNotExist, me.MultipleObjectsReturned):
+    except (me.DoesNotExist, me.MultipleObjectsReturned, me.ValidationError):
         abort(404, description)
 
 
 class Page:
     def __init__(self, queryset):
-        self.page = self.number("page", 1)
+        self.page = self.number("page", 1, 1_000_000)
         self.per_page = min(self.number("per_page", 20), 100)
         start = (self.page - 1) * self.per_page
         self.items = list(queryset[start : start + self.per_page])
@@ -208,26 +240,33 @@ class Page:
         self.prev_num = self.page - 1 if self.page > 1 else None
         self.next_num = self.page + 1 if self.page < self.pages else None
 
-    def number(self, name, default):
+    def number(self, name, default, limit=None):
+        values = request.args.getlist(name) or [default]
+        if len(values) > 1:
+            self.invalid(name, "Input should be a valid integer")
         try:
-            number = int(request.args.get(name, default))
+            number = int(values[0])
         except ValueError:
-            abort(404)
+            self.invalid(name, "Input should be a whole number")
         if number < 1:
-            abort(404)
+            self.invalid(name, "Input should be greater than or equal to 1")
+        if limit and number > limit:
+            self.invalid(name, f"Input should be less than or equal to {limit}")
         return number
+
+    def invalid(self, name, message):
+        abort(invalid("query string", [{"detail": message, "parameter": name}]))
 
     def __iter__(self):
         return iter(self.items)
 
 
-def read_fields():
-    if not request.is_json:
-        fields = {name: value for name, value in request.form.items() if value}
-        return {**fields, "actors": [name for name in request.form.getlist("actors") if name]}
+def read_json(name):
     fields = request.get_json()
     if not isinstance(fields, dict):
-        abort(400, "Send an object.")
+        message = f"Input should be a valid dictionary or instance of {name}"
+        abort(invalid("JSON body", [{"detail": message, "pointer": "#"}]))
+    g.part, g.place = "JSON body", lambda name: {"pointer": f"#/{name}"}
     return fields
 
 
@@ -239,10 +278,25 @@ def problem(error):
     return response
 
 
-def invalid(error):
-    fields = error.to_dict()
-    answer = {"title": "Unprocessable Entity", "status": 422, "fields": fields}
-    return answer, 422, {"Content-Type": "application/problem+json"}
+def invalid(part, errors):
+    detail = f"The {part} of the request is not valid."
+    answer = {"title": "Bad Request", "status": 400, "detail": detail, "errors": errors}
+    response = make_response(answer, 400)
+    response.content_type = "application/problem+json"
+    return response
+
+
+def invalid_document(error):
+    errors = [{"detail": text, **g.place(name)} for name, text in flatten(error.to_dict())]
+    return invalid(g.part, errors)
+
+
+def flatten(errors, prefix=""):
+    for name, value in errors.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def taken(error):
@@ -256,7 +310,7 @@ def create_app(config=None):
     # MongoEngine stores one connection for the whole process.
     me.disconnect()
     me.connect(uuidRepresentation="standard", **app.config["MONGODB_SETTINGS"])
-    app.register_error_handler(me.ValidationError, invalid)
+    app.register_error_handler(me.ValidationError, invalid_document)
     app.register_error_handler(me.NotUniqueError, taken)
     app.register_error_handler(HTTPException, problem)
     app.register_blueprint(views)

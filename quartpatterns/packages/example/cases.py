@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from quartpatterns.compare import Case, Step
+from quartpatterns.compare.case import Case, Step, same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "arrange"]
+
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 
 CASES: tuple[Case, ...] = (
     Case("the index", Step("/"), checks=("PKG-1", "PKG-4")),
@@ -18,11 +20,14 @@ CASES: tuple[Case, ...] = (
     Case("a blueprint", Step("/news/"), checks=("PKG-6",)),
     Case("a blueprint without its slash", Step("/news"), checks=("PKG-6",)),
     Case("a view of a blueprint", Step("/news/2"), checks=("PKG-6",)),
+    Case("the first item", Step("/news/1"), checks=("PKG-6",)),
+    Case("an item before the first", Step("/news/0"), checks=("PKG-6",)),
     Case("a missing item in a blueprint", Step("/news/3"), checks=("PKG-6",)),
     Case("an invalid number in a blueprint", Step("/news/%C3%A9"), checks=("PKG-6",)),
     Case("a huge number in a blueprint", Step(f"/news/{'9' * 4000}"), checks=("PKG-6",)),
     Case("another blueprint", Step("/users/Ada"), checks=("PKG-6",)),
     Case("a percent-encoded name", Step("/users/Gr%61ce"), checks=("PKG-6",)),
     Case("a name that is not ASCII", Step("/users/%D0%96"), checks=("PKG-6",)),
+    Case("a host that is not trusted", Step("/", headers={"Host": "untrusted.example"})),
     Case("DELETE in a blueprint", Step("/users/Ada", method="DELETE"), checks=("PKG-6",)),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from quartpatterns.compare import Case, Step
+from quartpatterns.compare.case import Case, Step, same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "arrange"]
+
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 
 CASES: tuple[Case, ...] = (
     Case("page from a template", Step("/", compare="html"), checks=("DI-2",)),
@@ -17,5 +19,6 @@ CASES: tuple[Case, ...] = (
     Case("HEAD request", Step("/", method="HEAD")),
     Case("OPTIONS request", Step("/", method="OPTIONS")),
     Case("POST request", Step("/", method="POST")),
+    Case("a host that is not trusted", Step("/version", headers={"Host": "untrusted.example"})),
     Case("unknown page", Step("/nope")),
 )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 
-from quartpatterns.compare import Case, Difference, Step
+from quartpatterns.compare.case import Case, Difference, Step, same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "EXTRAS", "arrange"]
+
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -30,28 +33,12 @@ def post(data: bytes | tuple[bytes, ...], headers: dict[str, str]) -> Step:
 
 def unread(data: bytes) -> Difference:
     reason = "the original reads only forms, so it returns the checksum of nothing"
-    return Difference("body", checksum(b""), checksum(data), reason)
-
-
-def rejected(step: int) -> tuple[Difference, ...]:
-    reason = "the port's response says what to send instead"
-    page = "<!doctype html>\n<html lang=en>\n<title>400 Bad Request</title>\n<h1>Bad Request</h1>\n"
-    short = f"{page}<p>The sha-256 of the received content doesn&#39;t match Content-Digest.</p>\n"
-    text = "The sha-256 digest of the received content doesn&#39;t match Content-Digest"
-    remedy = "compute the digest of the bytes that you send, or send them again."
-    long = f"{page}<p>{text}: {remedy}</p>\n"
-    algorithms = "sha-256=10, sha-512=10"
-    return (
-        Difference("body", short, long, reason, step=step),
-        Difference("header:content-length", str(len(short)), str(len(long)), reason, step=step),
-        Difference("header:want-content-digest", None, algorithms, reason, step=step),
-    )
+    return Difference("body", checksum(b""), checksum(data), reason, kind="input")
 
 
 JSON = {"Content-Type": "application/json"}
 
 CASES = (
-    Case("index", Step("/", compare="html")),
     Case(
         "urlencoded",
         Step("/special-api", method="POST", form={"a": "b", "ü": "<&>"}),
@@ -77,23 +64,83 @@ CASES = (
     Case("JSON, chunked", post((b"{", b"}"), JSON), checks=("RC-2",), differs=[unread(b"{}")]),
     Case("no content type", post(LARGE, {}), checks=("RC-2",), differs=[unread(LARGE)]),
     Case("no body", Step("/special-api", method="POST"), checks=("RC-2",)),
+    Case("a host that is not trusted", Step("/special-api", headers={"Host": "untrusted.example"})),
     Case("GET", Step("/special-api")),
+)
+
+PAGE = Path(__file__).with_name("templates").joinpath("index.html").read_text()
+URLS = {
+    "{{ url_for('static', filename='style.css') }}": "/static/style.css",
+    "{{ url_for('special_api') }}": "/special-api",
+    "{{ url_for('list_documents') }}": "/documents",
+    "{{ url_for('add_document') }}": "/documents",
+}
+for call, url in URLS.items():
+    PAGE = PAGE.replace(call, url)
+
+ERROR = (
+    "<!doctype html>\n<html lang=en>\n<title>400 Bad Request</title>\n<h1>Bad Request</h1>\n"
+    "<p>{}</p>\n"
+)
+MISMATCH = ERROR.format(
+    "The sha-256 digest of the received content doesn&#39;t match Content-Digest:"
+    " compute the digest of the bytes that you send, or send them again."
+)
+INVALID = ERROR.format("Content-Digest is invalid: write sha-256=:digest in base64:")
+
+
+def document(data: bytes, headers: dict[str, str], status: int = 201, body: str = "") -> Step:
+    """Return a step that sends a document, which is stored unless *status* is another one."""
+    expected = {
+        "status": status,
+        "header:content-type": "text/html; charset=utf-8",
+        "header:want-content-digest": "sha-256=10, sha-512=10" if status == 400 else None,
+        "body": body or f"{len(data)} bytes stored",
+    }
+    return Step("/documents", method="POST", body=data, headers=headers, expected=expected)
+
+
+def lengths(*stored: int) -> Step:
+    """Return a step that lists the lengths of the stored documents."""
+    expected = {"status": 200, "header:content-type": "application/json", "body": [*stored]}
+    return Step("/documents", compare="json", expected=expected)
+
+
+MD5 = {"Content-Digest": "md5=:XUFAKrxLKna5cZ2REBfFkg==:"}
+
+# A client declares the digest; this is not on the page.
+EXTRAS: tuple[Case, ...] = (
     Case(
-        "declared digest",
-        Step("/documents", method="POST", body=b"hello", headers=declared(b"hello")),
-        Step("/documents", compare="json"),
+        "index",
+        Step(
+            "/",
+            compare="html",
+            expected={
+                "status": 200,
+                "header:content-type": "text/html; charset=utf-8",
+                "body": PAGE,
+            },
+        ),
     ),
-    Case("no digest", Step("/documents", method="POST", body=b"hello")),
-    Case("digest of nothing", Step("/documents", method="POST", headers=declared(b""))),
+    Case("declared digest", document(b"hello", declared(b"hello")), lengths(5)),
+    Case("no digest", document(b"hello", {})),
+    Case("digest of nothing", document(b"", declared(b""))),
     Case(
         "wrong digest",
-        Step("/documents", compare="json"),
-        Step("/documents", method="POST", body=b"hallo", headers=declared(b"hello")),
-        Step("/documents", compare="json"),
-        differs=rejected(1),
+        document(b"hallo", declared(b"hello"), 400, MISMATCH),
+        lengths(5, 5, 0),
+    ),
+    Case("digest of a body that is not UTF-8", document(b"\xff\0", declared(b"\xff\0"))),
+    Case("digest with another algorithm", document(b"hello", MD5)),
+    Case(
+        "invalid digests",
+        document(b"hello", {"Content-Digest": "md5="}, 400, INVALID),
+        document(b"hello", {"Content-Digest": "sha-256=x"}, 400, INVALID),
+        document(b"hello", {"Content-Digest": "\xff"}, 400, INVALID),
     ),
     Case(
-        "digest of a body that is not UTF-8",
-        Step("/documents", method="POST", body=b"\xff\0", headers=declared(b"\xff\0")),
+        "the last ten documents",
+        *(document(b"x" * number, {}) for number in range(1, 12)),
+        lengths(*range(2, 12)),
     ),
 )

@@ -1,10 +1,8 @@
 """The original: request content checksums with Flask."""
 
-import base64
 import hashlib
-from collections import deque
 
-from flask import Flask, abort, jsonify, render_template, request
+from flask import Flask, request
 
 
 class ChecksumCalcStream:
@@ -34,11 +32,6 @@ def generate_checksum(request):
 def create_app(config=None):
     app = Flask(__name__)
     app.config.from_mapping(config or {})
-    documents = deque(maxlen=10)
-
-    @app.get("/")
-    def index():
-        return render_template("index.html")
 
     @app.post("/special-api")
     def special_api():
@@ -48,19 +41,5 @@ def create_app(config=None):
         # At this point the hash is fully constructed.
         checksum = hash.hexdigest()
         return f"Hash was: {checksum}"
-
-    @app.get("/documents")
-    def list_documents():
-        return jsonify([*documents])
-
-    # Not on the page: a client declares the checksum.
-    @app.post("/documents")
-    def add_document():
-        data = request.get_data()
-        digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        if request.headers.get("Content-Digest", f"sha-256=:{digest}:") != f"sha-256=:{digest}:":
-            abort(400, "The sha-256 of the received content doesn't match Content-Digest.")
-        documents.append(len(data))
-        return f"{len(data)} bytes stored", 201
 
     return app

@@ -18,6 +18,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     async def heartbeat() -> dict[str, str]:
         return {"status": "healthy"}
 
-    SinglePageApp(app, "app", static_url_path="/app")
+    # As on the page, the API is not below a path of its own.
+    SinglePageApp(app, "app", static_url_path="/app", api=())
 
     return app

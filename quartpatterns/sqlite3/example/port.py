@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, RootModel
+from pydantic_core import PydanticCustomError
 from quart import (
     Blueprint,
     Response,
@@ -14,10 +17,21 @@ from quart import (
     abort,
     redirect,
     render_template,
-    request,
     url_for,
 )
+from quart_schema import (
+    DataSource,
+    Info,
+    QuartSchema,
+    RequestSchemaValidationError,
+    hide,
+    validate_querystring,
+    validate_request,
+    validate_response,
+)
 
+from quartpatterns.ajax import swagger_ui
+from quartpatterns.errorpages import handle_invalid_request
 from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
 from quartpatterns.streaming import csv_response
 from quartpatterns.subclassing import FaithfulQuart
@@ -27,87 +41,131 @@ PER_PAGE = 50
 views = Blueprint("users", __name__)
 
 
-def read_page() -> int:
-    try:
-        return max(int(request.args.get("page", 1)), 1)
-    except ValueError:
-        abort(400, "Give page as a number.")
+# What clients send, and what they get.
 
 
-def read_text(fields: Mapping[str, Any], name: str, limit: int) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip():
-        abort(400, f"Give {name} as text.")
-    if len(value) > limit:
-        abort(400, f"Give {name} in {limit} characters at most.")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        abort(400, f"Give {name} without control characters.")
+def parse_number(value: object) -> object:
+    """Refuse ``1.0``, ``1_0`` and ``+1``, which pydantic reads as whole numbers."""
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}", value):
+        raise PydanticCustomError("number", "Input should be a number of at most 9 digits")
     return value
 
 
-async def select_page() -> list[sqlite3.Row]:
-    offset = (read_page() - 1) * PER_PAGE
+def check_line(value: str) -> str:
+    if not value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
+        raise PydanticCustomError("line", "Input should be one line of text")
+    return value
+
+
+class PageQuery(BaseModel):
+    page: Annotated[int, Field(ge=1), BeforeValidator(parse_number)] = 1
+
+
+class LastQuery(BaseModel):
+    last: Annotated[int, BeforeValidator(parse_number)] = 3
+
+
+class NewUser(BaseModel):
+    name: Annotated[str, Field(max_length=50), AfterValidator(check_line)]
+    email: Annotated[str, Field(max_length=120), AfterValidator(check_line)]
+
+
+class User(BaseModel):
+    id: int
+    name: str
+    email: str
+
+
+class UserList(BaseModel):
+    users: list[User]
+
+
+class UserRows(RootModel[list[NewUser]]):
+    """Rows as dicts."""
+
+
+class UserCount(BaseModel):
+    users: int
+
+
+async def select_page(page: int) -> list[sqlite3.Row]:
     query = "SELECT * FROM users ORDER BY id DESC LIMIT ? OFFSET ?"
-    rows: list[sqlite3.Row] = await query_db(query, [PER_PAGE, offset])
+    rows: list[sqlite3.Row] = await query_db(query, [PER_PAGE, (page - 1) * PER_PAGE])
     return rows
 
 
-@views.route("/")
-async def index() -> str:
-    users = await select_page()
-    return await render_template("users.html", users=users, page=read_page(), per_page=PER_PAGE)
+async def insert_user(user: NewUser) -> None:
+    db = await get_db()
+    try:
+        await db.execute("INSERT INTO users (name, email) VALUES (?, ?)", [user.name, user.email])
+    except sqlite3.IntegrityError:
+        abort(409, "The name is taken.")
+    await db.commit()
 
 
-@views.route("/users")
-async def list_users() -> dict[str, Any]:
-    return {"users": [dict(user) for user in await select_page()]}
+@views.get("/")
+@hide
+@validate_querystring(PageQuery)
+async def index(query_args: PageQuery) -> str:
+    page = query_args.page
+    users = await select_page(page)
+    return await render_template("users.html", users=users, page=page, per_page=PER_PAGE)
 
 
-@views.route("/users/<name>")
-async def get_user(name: str) -> dict[str, Any]:
+@views.post("/")
+@hide
+@validate_request(NewUser, source=DataSource.FORM)
+async def add_user(data: NewUser) -> ResponseReturnValue:
+    await insert_user(data)
+    return redirect(url_for(".index"), 303)
+
+
+@views.get("/users")
+@validate_querystring(PageQuery)
+@validate_response(UserList)
+async def list_users(query_args: PageQuery) -> ResponseReturnValue:
+    return {"users": [dict(user) for user in await select_page(query_args.page)]}
+
+
+@views.get("/users/<name>")
+@validate_response(User)
+async def get_user(name: str) -> ResponseReturnValue:
     user = await query_db("SELECT * FROM users WHERE name = ?", [name], one=True)
     if user is None:
         abort(404, "There is no such user.")
     return {"id": user["id"], "name": user["name"], "email": user[2]}
 
 
-@views.route("/users", methods=["POST"])
-async def create_user() -> ResponseReturnValue:
-    fields = await request.get_json() if request.is_json else await request.form
-    if not isinstance(fields, Mapping):
-        abort(400, "Send an object with name and email.")
-    db = await get_db()
-    try:
-        await db.execute(
-            "INSERT INTO users (name, email) VALUES (?, ?)",
-            [read_text(fields, "name", 50), read_text(fields, "email", 120)],
-        )
-    except sqlite3.IntegrityError:
-        abort(409, "The name is taken.")
-    await db.commit()
-    if not request.is_json:
-        return redirect(url_for(".index"), 303)
-    name = fields["name"]
-    return {"name": name}, 201, {"Location": url_for(".get_user", name=name)}
+@views.post("/users")
+@validate_request(NewUser)
+@validate_response(NewUser, 201)
+async def create_user(data: NewUser) -> Any:
+    await insert_user(data)
+    return data, 201, {"Location": url_for(".get_user", name=data.name)}
 
 
-@views.route("/forgotten", methods=["POST"])
-async def forget_user() -> dict[str, Any]:
+@views.post("/forgotten")
+@validate_response(UserCount)
+async def forget_user() -> ResponseReturnValue:
     """The end of the request rolls back what is not committed."""
     await query_db("INSERT INTO users (name, email) VALUES ('forgotten', '')")
     rows = await query_db("SELECT count(*) FROM users WHERE name = 'forgotten'")
     return {"users": rows[0][0]}
 
 
-@views.route("/dicts")
-async def list_dicts() -> ResponseReturnValue:
+@views.get("/dicts")
+@validate_querystring(LastQuery)
+@validate_response(UserRows)
+async def list_dicts(query_args: LastQuery) -> ResponseReturnValue:
     (await get_db()).row_factory = make_dicts  # type: ignore[assignment]  # aiosqlite declares a class
-    last = request.args.get("last", 3)
-    rows: list[Any] = await query_db("SELECT name, email FROM users WHERE id <= ?", [last])
+    rows: list[Any] = await query_db(
+        "SELECT name, email FROM users WHERE id <= ?", [query_args.last]
+    )
     return rows
 
 
-@views.route("/users.csv")
+@views.get("/users.csv")
+@hide
 async def export_users() -> Response:
     rows = stream_query("SELECT id, name, email FROM users ORDER BY id")
     return csv_response(rows, header=False, line_end="\n")
@@ -119,6 +177,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app.config.from_mapping(DATABASE="sqlite3.db")
     app.config.from_mapping(config or {})
     db = SQLite(app)
+    info = Info("Users in SQLite", "1")
+    QuartSchema(app, info=info, swagger_ui_path=None, redoc_ui_path=None, scalar_ui_path=None)
+    swagger_ui(app)
+    app.register_error_handler(RequestSchemaValidationError, handle_invalid_request)
     app.register_blueprint(views)
 
     @app.before_serving

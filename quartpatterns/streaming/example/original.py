@@ -1,21 +1,8 @@
 """The original: streaming contents with Flask."""
 
-import threading
 import time
-from collections import deque
 
-from flask import (
-    Flask,
-    abort,
-    g,
-    redirect,
-    render_template,
-    request,
-    session,
-    stream_template,
-    stream_with_context,
-    url_for,
-)
+from flask import Flask, abort, g, request, session, stream_template, stream_with_context
 from markupsafe import escape
 
 MOST_ROWS = 10_000_000
@@ -42,10 +29,6 @@ def create_app(config=None):
         rv = t.stream(context)
         rv.enable_buffering(5)
         return rv
-
-    @app.get("/")
-    def index():
-        return render_template("index.html", most_rows=MOST_ROWS)
 
     @app.get("/large.csv")
     def large_csv():
@@ -103,45 +86,5 @@ def create_app(config=None):
             yield f"this is visit {session['visits']}.</p>"
 
         return stream_with_context(generate())
-
-    history = deque(maxlen=1000)
-    published = threading.Condition()
-
-    @app.get("/feed")
-    def feed():
-        return render_template("feed.html")
-
-    @app.post("/feed")
-    def publish():
-        text = request.form.get("text", "").strip()
-        if not text or len(text) > 200:
-            abort(400, "text has 1 to 200 characters")
-        with published:
-            history.append((history[-1][0] + 1 if history else 1, text))
-            published.notify_all()
-        return redirect(url_for("feed"), 303)
-
-    @app.get("/feed/events")
-    def feed_events():
-        # A thread for each client, and only the clients of this process.
-        last = history[-1][0] if history else 0
-        last = request.headers.get("Last-Event-ID", default=last, type=int)
-
-        def missed(last):
-            return [item for item in history if item[0] > last]
-
-        def generate(last):
-            yield "retry: 1000\n\n"
-            while True:
-                with published:
-                    items = missed(last) or (published.wait(timeout=15) and missed(last))
-                for last, text in items or ():
-                    lines = "".join(f"data: {line}\n" for line in text.splitlines())
-                    yield f"id: {last}\n{lines}\n"
-                if not items:
-                    yield ": heartbeat\n\n"
-
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
-        return generate(last), {"Content-Type": "text/event-stream; charset=utf-8", **headers}
 
     return app

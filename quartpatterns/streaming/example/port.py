@@ -5,24 +5,44 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from markupsafe import escape
-from quart import Response, abort, g, redirect, render_template, request, session, url_for
+from quart import (
+    Response,
+    abort,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+    websocket,
+)
 
 from quartpatterns.streaming import (
     Broadcaster,
     EventStream,
+    Subscription,
     coalesce,
     last_event_id,
     stream_template,
     stream_with_context,
+    until_shutdown,
 )
 from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.viewdecorators import same_origin_required
 
 MOST_ROWS = 10_000_000
 
 Row = tuple[str, str, str]
 Streamed = Any  # Quart takes asynchronous generators from views; its types leave them out.
+
+
+def checked(text: object) -> str | None:
+    """Return the message that a client has sent without blanks around it, or None if it is none."""
+    text = text.strip() if isinstance(text, str) else ""
+    return text if 1 <= len(text) <= 200 else None
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
@@ -44,10 +64,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     def iter_all_rows(count: int) -> Iterator[Row]:
         for number in range(count):
             yield str(number), f"item {number}", f"{number * 7 % 10_000 / 100:.2f}"
-
-    @app.get("/")
-    async def index() -> str:
-        return await render_template("index.html", most_rows=MOST_ROWS)
 
     @app.get("/large.csv")
     async def large_csv() -> Streamed:
@@ -108,14 +124,21 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
         return stream_with_context(generate())
 
+    # What follows is not on Flask's page: messages that everybody gets who is there.
+
+    @app.get("/")
+    async def index() -> str:
+        return await render_template("index.html", most_rows=MOST_ROWS)
+
     @app.get("/feed")
     async def feed() -> str:
         return await render_template("feed.html")
 
     @app.post("/feed")
+    @same_origin_required
     async def publish() -> Any:
-        text = (await request.form).get("text", "").strip()
-        if not text or len(text) > 200:
+        text = checked((await request.form).get("text", ""))
+        if text is None:
             abort(400, "text has 1 to 200 characters")
         await broadcaster.publish("feed", text)
         return redirect(url_for("feed"), 303)
@@ -125,5 +148,24 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         # A browser that has given up names its last event in the URL.
         after = last_event_id() or request.args.get("after")
         return EventStream(broadcaster.subscribe("feed", after=after, lost="lost"), retry=1000)
+
+    @app.websocket("/feed/live")
+    async def feed_live() -> None:
+        # Pages of other sites may open websockets too.
+        origin = websocket.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != websocket.host:
+            abort(403)
+
+        async def send(messages: Subscription) -> None:
+            async for message in until_shutdown(messages):
+                await websocket.send(message.data)
+            await websocket.close(1001)
+
+        async with broadcaster.subscribe("feed") as messages, asyncio.TaskGroup() as group:
+            sending = group.create_task(send(messages))
+            while (text := checked(await websocket.receive())) is not None:
+                await broadcaster.publish("feed", text)
+            sending.cancel()
+            await websocket.close(1008, "text has 1 to 200 characters")
 
     return app

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from quartpatterns.compare.case import Case, Step
+from quartpatterns.compare.case import Case, Difference, Step, same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "EXTRAS", "arrange"]
+
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
+
+JSON = {"Content-Type": "application/json"}
+URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
+DEEP = b"[" * 100_000  # more than any limit of recursion
+DEEP_REASON = "Flask does not catch the RecursionError of the JSON parser"
+BAD_REQUEST = (
+    "<!doctype html>\n<html lang=en>\n<title>400 Bad Request</title>\n<h1>Bad Request</h1>\n"
+    "<p>The browser (or proxy) sent a request that this server could not understand.</p>\n"
+)
 
 CASES = (
     Case("the page", Step("/", compare="html")),
@@ -12,7 +23,7 @@ CASES = (
     Case("JSON", Step("/json")),
     Case("a template", Step("/template", compare="html")),
     Case("no body for HEAD", Step("/hello", method="HEAD")),
-    Case("what may be asked", Step("/parameters", method="OPTIONS", ignore_headers=("allow",))),
+    Case("what may be asked", Step("/parameters", method="OPTIONS")),
     Case("parameters in order", Step("/parameters?b=2&a=1&b=3"), checks=("SC-1",)),
     Case(
         "fields of a form in order",
@@ -20,8 +31,18 @@ CASES = (
             "/parameters",
             method="POST",
             body=b"b=2&a=1&b=3",
-            headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+            headers=URLENCODED,
         ),
+        checks=("SC-1",),
+    ),
+    Case(
+        "fields of a long form in order",
+        Step("/parameters", method="POST", body=b"b=2&a=1&" * 3000, headers=URLENCODED),
+        checks=("SC-1",),
+    ),
+    Case(
+        "a long field",
+        Step("/parameters", method="POST", body=b"b=1&a=" + b"x" * 50_000, headers=URLENCODED),
         checks=("SC-1",),
     ),
     Case("parameters that are not UTF-8", Step("/parameters?a=%FF&b=%C3%BC")),
@@ -37,8 +58,43 @@ CASES = (
         ),
     ),
     Case("JSON sent back", Step("/checked", method="POST", json={"b": [1, None], "a": "ü"})),
+    Case(
+        "JSON nested deep",
+        Step("/checked", method="POST", body=b"[" * 400 + b"]" * 400, headers=JSON),
+    ),
+    Case(
+        "JSON nested too deep",
+        Step(
+            "/checked",
+            method="POST",
+            body=DEEP,
+            headers=JSON,
+            compare="ignore",
+            reason="the bodies are the pages of a 500 and of a 400",
+            ignore_headers=("content-length",),
+        ),
+        differs=[Difference("status", 500, 400, DEEP_REASON, kind="input")],
+    ),
+    Case("a host that is not trusted", Step("/hello", headers={"Host": "untrusted.example"})),
     Case("no such page", Step("/nowhere")),
     Case("two slashes", Step("//", compare="html")),
     Case("two slashes before a path", Step("//hello")),
-    Case("no such method", Step("/hello", method="DELETE", ignore_headers=("allow",))),
+    Case("no such method", Step("/hello", method="DELETE")),
+)
+
+EXTRAS = (
+    Case(
+        "the page for JSON nested too deep",
+        Step(
+            "/checked",
+            method="POST",
+            body=DEEP,
+            headers=JSON,
+            expected={
+                "status": 400,
+                "header:content-type": "text/html; charset=utf-8",
+                "body": BAD_REQUEST,
+            },
+        ),
+    ),
 )

@@ -29,7 +29,6 @@ class MyFlask(Flask):
 
 def create_app(config=None):
     app = MyFlask(__name__)
-    app.config.from_mapping(SECRET_KEY="dev")
     app.config.from_mapping(config or {})
 
     @app.get("/")
@@ -51,7 +50,7 @@ def create_app(config=None):
     @app.route("/parameters", methods=["GET", "POST"])
     def parameters():
         source = request.form if request.method == "POST" else request.args
-        return jsonify(list(source.items(multi=True)))
+        return jsonify(ordered=list(source.items(multi=True)), first=source.to_dict())
 
     @app.post("/checked")
     def checked():

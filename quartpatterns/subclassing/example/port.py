@@ -40,7 +40,6 @@ class MyQuart(FaithfulQuart):
 def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     """Make the application."""
     app = MyQuart(__name__)
-    app.config.from_mapping(SECRET_KEY="dev")
     app.config.from_mapping(config or {})
 
     @app.get("/")
@@ -62,7 +61,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     @app.route("/parameters", methods=["GET", "POST"])
     async def parameters() -> Response:
         source = await request.form if request.method == "POST" else request.args
-        return jsonify(list(source.items(multi=True)))
+        return jsonify(ordered=list(source.items(multi=True)), first=source.to_dict())
 
     @app.post("/checked")
     async def checked() -> Response:

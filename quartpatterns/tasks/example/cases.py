@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gc
+import json
 import os
 import re
 import sys
@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from quartpatterns.compare import Arrangement, Case, Difference, Step
+from quartpatterns.compare.case import BodyForm
 from quartpatterns.compare.processes import Process, in_thread
 from quartpatterns.compare.services import valkey
 
-__all__ = ["CASES", "arrange"]
+__all__ = ["CASES", "EXTRAS", "arrange"]
 
 ID = {"id": r'"result_id": ?"([^"]+)"'}
 READY = r'"ready": ?true'
@@ -25,46 +26,78 @@ def queued(path: str, **form: str) -> Step:
     return Step(path, method="POST", form=form, compare="json", capture=ID)
 
 
+def refused(path: str, body: bytes = b"") -> Step:
+    """Return a step that sends an invalid form."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Step(path, method="POST", body=body, headers=headers)
+
+
 RESULT = Step("/result/{id}", compare="json", until=READY)
 # The original answers 500 when the task has failed, and never says that it is ready.
 FAILURE = Step("/result/{id}", compare="json", until=rf"{READY}|Internal Server Error")
+SERVER_ERROR = """\
+<!doctype html>
+<html lang=en>
+<title>500 Internal Server Error</title>
+<h1>Internal Server Error</h1>
+<p>The server encountered an internal error and was unable to complete your request. Either the \
+server is overloaded or there is an error in the application.</p>
+"""
+BAD_REQUEST = """\
+<!doctype html>
+<html lang=en>
+<title>400 Bad Request</title>
+<h1>Bad Request</h1>
+<p>The browser (or proxy) sent a request that this server could not understand.</p>
+"""
+HTML, JSON = "text/html; charset=utf-8", "application/json"
+UUID = re.compile(r'\{"result_id":"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"\}\n')
+EXCEPTION = "the page returns the exception, which is not JSON; the port returns its text"
+NUMBERS = "quart-schema validates the form; the original queues a task that then fails"
 
 
 def failure(error: str) -> tuple[Difference, ...]:
     """Return the differences in the result of a task that failed with *error*."""
-    reason = "the page returns the exception, which is not JSON; the port returns its text"
     value = {"ready": True, "successful": False, "value": error}
     return (
-        Difference("status", 500, 200, reason, step=1),
-        Difference("header:content-type", re.compile("text/html.*"), "application/json", reason, 1),
-        Difference("header:content-length", re.compile(r"\d+"), re.compile(r"\d+"), reason, 1),
-        Difference("body", re.compile(".*Internal Server Error.*", re.DOTALL), value, reason, 1),
+        Difference("status", 500, 200, EXCEPTION, 1, kind="input"),
+        Difference("header:content-type", HTML, JSON, EXCEPTION, 1, kind="input"),
+        Difference("body", SERVER_ERROR, value, EXCEPTION, 1, kind="input"),
     )
 
-
-OPERANDS = "TypeError: unsupported operand type(s) for +: 'NoneType' and "
 
 CASES = (
     Case("the page", Step("/", compare="html")),
     Case("23 + 42", queued("/add", a="23", b="42"), RESULT, checks=("CE-2", "CE-4", "CE-5")),
     Case("negative numbers", queued("/add", a="-23", b="0"), RESULT, checks=("CE-5",)),
+    Case("large numbers", queued("/add", a="9" * 400, b="1"), RESULT, checks=("CE-5",)),
+    Case("blanks and underscores", queued("/add", a=" 1_0 ", b="+2"), RESULT, checks=("CE-5",)),
     Case(
-        "a value that is not a number is queued, and the task fails",
-        queued("/add", a="x", b="42"),
-        FAILURE,
-        checks=("CE-5", "CE-6"),
-        differs=failure(f"{OPERANDS}'int'"),
+        "a number twice",
+        Step(
+            "/add",
+            method="POST",
+            form={"a": ["1", "x"], "b": ["2", "3"]},
+            compare="json",
+            capture=ID,
+        ),
+        RESULT,
+        checks=("CE-5",),
     ),
     Case(
-        "a missing value is queued, and the task fails",
-        queued("/add"),
-        FAILURE,
-        checks=("CE-5", "CE-6"),
-        differs=failure(f"{OPERANDS}'NoneType'"),
+        "a value that is not a number",
+        refused("/add", b"a=x&b=42"),
+        checks=("CE-5",),
+        differs=(
+            Difference("status", 200, 400, NUMBERS, kind="input"),
+            Difference("header:content-type", JSON, HTML, NUMBERS, kind="input"),
+            Difference("body", UUID, BAD_REQUEST, NUMBERS, kind="input"),
+        ),
     ),
     Case(
         "an unknown id",
         Step("/result/00000000-0000-0000-0000-000000000000", compare="json"),
+        Step("/result/%3Cb%3E", compare="json"),
         checks=("CE-6",),
     ),
     Case(
@@ -74,13 +107,70 @@ CASES = (
         RESULT,
         checks=("CE-6",),
     ),
+    Case("no time to wait", queued("/wait", seconds="0"), RESULT, checks=("CE-5",)),
+    Case("one second to wait", queued("/wait"), RESULT, checks=("CE-5",)),
+    Case(
+        "an invalid time to wait",
+        refused("/wait", b"seconds=x"),
+        refused("/wait", b"seconds=-1"),
+        refused("/wait", b"seconds=11"),
+        refused("/wait", b"seconds=1.5"),
+        refused("/wait", b"seconds="),
+        checks=("CE-5",),
+    ),
     Case("an id instead of an object", queued("/archive", user_id="2"), RESULT, checks=("CE-7",)),
     Case(
-        "an unknown user",
-        Step("/archive", method="POST", form={"user_id": "3"}, compare="html"),
-        checks=("CE-7",),
+        "a task that fails",
+        queued("/archive", user_id="3"),
+        FAILURE,
+        checks=("CE-6", "CE-7"),
+        differs=failure("KeyError: 3"),
     ),
-    Case("only POST queues", Step("/add", compare="html"), checks=("CE-5",)),
+    Case(
+        "other methods",
+        Step("/add"),
+        Step("/add", method="OPTIONS"),
+        Step("/wait"),
+        Step("/archive"),
+        Step("/result/1", method="POST"),
+        checks=("CE-5",),
+    ),
+)
+
+NO_JOBS: dict[str, object] = {"jobs": [], "next_offset": None}
+EXAMPLE = Path(__file__).parent
+NOT_FOUND = """\
+<!doctype html>
+<html lang=en>
+<title>404 Not Found</title>
+<h1>Not Found</h1>
+<p>The requested URL was not found on the server. If you entered the URL manually please check \
+your spelling and try again.</p>
+"""
+
+
+def extra(name: str, path: str, body: object, status: int = 200, content_type: str = HTML) -> Case:
+    """Return a case of a page that only the port has."""
+    expected = {"status": status, "header:content-type": content_type, "body": body}
+    form: BodyForm = "json" if content_type == JSON else "html"
+    return Case(name, Step(path, compare=form, expected=expected), checks=("CE-8",))
+
+
+# What the port adds to the page: the documentation of its API, and the page of the jobs.
+EXTRAS = (
+    extra(
+        "the document of the API",
+        "/openapi.json",
+        json.loads((EXAMPLE / "openapi.json").read_text()),
+        content_type=JSON,
+    ),
+    extra(
+        "the documentation of the API", "/docs", (EXAMPLE / "expected" / "docs.html").read_text()
+    ),
+    extra("no documentation from a CDN", "/redocs", NOT_FOUND, 404),
+    extra("no other documentation from a CDN", "/scalar", NOT_FOUND, 404),
+    extra("an unknown job", "/jobs/job.json?id=none", NOT_FOUND, 404),
+    extra("states of jobs", "/jobs/jobs.json?state=revoked", NO_JOBS, content_type=JSON),
 )
 
 CELERY = """
@@ -102,7 +192,10 @@ async def arrange(folder: Path) -> AsyncIterator[Arrangement]:
 def _servers(folder: Path) -> Iterator[Arrangement]:
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(valkey(folder))
-        celery = {"broker_url": url, "result_backend": url, "task_ignore_result": True}
+        # Not in Redis: Celery's client of Redis unsubscribes where the garbage collector runs, and
+        # can then wait for a lock that its own thread holds (celery/celery issue 10477).
+        results = f"db+sqlite:///{folder / 'results.sqlite'}"
+        celery = {"broker_url": url, "result_backend": results, "task_ignore_result": True}
         arrangement = Arrangement(original={"CELERY": celery}, port={"REDIS_URL": url})
         (folder / "make_celery.py").write_text(CELERY.format(config=arrangement.original))
         workers = [
@@ -113,8 +206,6 @@ def _servers(folder: Path) -> Iterator[Arrangement]:
             # Both print a line with this word when they look for their first job.
             worker.wait_until(lambda worker=worker: " ready" in worker.output(), timeout=60)  # type: ignore[misc]
         yield arrangement
-        # Celery's results contact the broker when they are collected: before it ends.
-        gc.collect()
 
 
 def _celery_worker(folder: Path) -> Process:

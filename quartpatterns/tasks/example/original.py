@@ -64,15 +64,15 @@ def create_app(config=None):
 
     @app.post("/wait")
     def start_wait():
-        seconds = request.form.get("seconds", type=int, default=1)
-        result = wait.delay(max(0, min(seconds, 10)))
+        seconds = request.form.get("seconds", type=int) if "seconds" in request.form else 1
+        if seconds is None or not 0 <= seconds <= 10:
+            abort(400)
+        result = wait.delay(seconds)
         return {"result_id": result.id}
 
     @app.post("/archive")
     def start_archive():
         user_id = request.form.get("user_id", type=int)
-        if user_id not in USERS:
-            abort(404)
         result = generate_user_archive.delay(user_id)
         return {"result_id": result.id}
 

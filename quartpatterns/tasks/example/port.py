@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from quart import abort, render_template, request
+from pydantic import BaseModel, BeforeValidator, Field
+from quart import render_template
+from quart_schema import (
+    DataSource,
+    Info,
+    QuartSchema,
+    document_response,
+    hide,
+    validate_request,
+    validate_response,
+)
 
+from quartpatterns.ajax import swagger_ui
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.tasks import Tasks, TasksUnavailableError, current_job
 
@@ -34,55 +45,96 @@ async def generate_user_archive(user_id: int) -> str:
     return f"{USERS[user_id]}.zip"
 
 
+def whole(value: Any) -> int:
+    """Return the number that ``request.form.get(name, type=int)`` returns of a form field."""
+    return int(value[0] if isinstance(value, list) else value)
+
+
+Number = Annotated[int, BeforeValidator(whole)]
+
+
+class Operands(BaseModel):
+    a: Number
+    b: Number
+
+
+class Duration(BaseModel):
+    seconds: Annotated[int, Field(ge=0, le=10), BeforeValidator(whole)] = 1
+
+
+class UserId(BaseModel):
+    user_id: Number
+
+
+class Queued(BaseModel):
+    result_id: str
+
+
+class Result(BaseModel):
+    ready: bool
+    successful: bool
+    value: Any
+
+
+class Unavailable(BaseModel):
+    error: str
+
+
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app = FaithfulQuart(__name__)
     app.config.from_mapping(REDIS_URL="redis://localhost:6379/0")
     app.config.from_prefixed_env()
     app.config.from_mapping(config or {})
     tasks.init_app(app)
+    info = Info("Background tasks", "1")
+    QuartSchema(app, info=info, swagger_ui_path=None, redoc_ui_path=None, scalar_ui_path=None)
+    swagger_ui(app)
 
     async def is_allowed() -> bool:
         return True  # Everybody may try this demonstration. An application asks for an admin.
 
-    app.register_blueprint(tasks.blueprint(access=is_allowed, name="jobs", url_prefix="/jobs"))
+    jobs = tasks.blueprint(access=is_allowed, name="jobs", url_prefix="/jobs")
+    app.register_blueprint(jobs)
+    for endpoint, view in app.view_functions.items():
+        if endpoint.startswith("jobs."):
+            hide(getattr(view, "__func__", view))
 
     @app.get("/")
+    @hide
     async def index() -> str:
         return await render_template("tasks/index.html", users=USERS)
 
+    # quart-schema answers a value that is not a number with 400. The original queues None.
     @app.post("/add")
-    async def start_add() -> dict[str, object]:
-        form = await request.form
-        a = form.get("a", type=int)
-        b = form.get("b", type=int)
-        # A value that is not a number is queued as None. The task fails, and its result says so.
-        job = await add_together.delay(a, b)  # type: ignore[arg-type]
-        return {"result_id": job.id}
+    @validate_request(Operands, source=DataSource.FORM)
+    @validate_response(Queued)
+    @document_response(Unavailable, 503)
+    async def start_add(data: Operands) -> Queued:
+        job = await add_together.delay(data.a, data.b)
+        return Queued(result_id=job.id)
 
     @app.post("/wait")
-    async def start_wait() -> dict[str, object]:
-        form = await request.form
-        seconds = form.get("seconds", type=int, default=1)
-        job = await wait.delay(max(0, min(seconds, 10)))
-        return {"result_id": job.id}
+    @validate_request(Duration, source=DataSource.FORM)
+    @validate_response(Queued)
+    @document_response(Unavailable, 503)
+    async def start_wait(data: Duration) -> Queued:
+        job = await wait.delay(data.seconds)
+        return Queued(result_id=job.id)
 
     @app.post("/archive")
-    async def start_archive() -> dict[str, object]:
-        form = await request.form
-        user_id = form.get("user_id", type=int)
-        if user_id not in USERS:
-            abort(404)
-        job = await generate_user_archive.delay(user_id)
-        return {"result_id": job.id}
+    @validate_request(UserId, source=DataSource.FORM)
+    @validate_response(Queued)
+    @document_response(Unavailable, 503)
+    async def start_archive(data: UserId) -> Queued:
+        job = await generate_user_archive.delay(data.user_id)
+        return Queued(result_id=job.id)
 
     @app.get("/result/<id>")
-    async def task_result(id: str) -> dict[str, object]:
+    @validate_response(Result)
+    @document_response(Unavailable, 503)
+    async def task_result(id: str) -> Result:
         result = await tasks.result(id)
-        return {
-            "ready": result.ready,
-            "successful": result.successful,
-            "value": result.value,
-        }
+        return Result(ready=result.ready, successful=result.successful, value=result.value)
 
     @app.errorhandler(TasksUnavailableError)
     async def tasks_unavailable(error: TasksUnavailableError) -> tuple[dict[str, object], int]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from quartpatterns.compare import Case, Step
+from quartpatterns.compare.case import same_settings
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "arrange"]
+
+arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 
 CASES: tuple[Case, ...] = (
     Case("a child of the layout", Step("/"), checks=("TI-1", "TI-2", "TI-3")),
@@ -21,6 +24,7 @@ CASES: tuple[Case, ...] = (
     Case("a block of the layout that the child fills", Step("/title"), checks=("TI-4",)),
     Case("a macro", Step("/hello"), checks=("TI-6",)),
     Case("a macro escapes", Step("/hello", query={"name": "<b>Änne</b>"}), checks=("TI-6",)),
+    Case("a host that is not trusted", Step("/", headers={"Host": "other.example"})),
     Case("HEAD", Step("/news", method="HEAD"), checks=("TI-2",)),
     Case("OPTIONS", Step("/news", method="OPTIONS"), checks=("TI-2",)),
     Case("another method", Step("/news/items", method="POST"), checks=("TI-4",)),

@@ -2,7 +2,7 @@
 
 from flask import Flask, abort, get_template_attribute, render_template, request
 
-NEWS = [f"Item {number}" for number in range(1, 11)]
+NEWS = [f"Item {number}" for number in range(1, 13)]
 PER_PAGE = 4
 
 

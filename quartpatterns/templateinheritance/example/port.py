@@ -10,7 +10,7 @@ from quart import abort, render_template, request
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.templateinheritance import get_template_attribute, render_block
 
-NEWS = [f"Item {number}" for number in range(1, 11)]
+NEWS = [f"Item {number}" for number in range(1, 13)]
 PER_PAGE = 4
 
 

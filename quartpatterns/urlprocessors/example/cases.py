@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from quartpatterns.compare.case import Case, Difference, Step, same_settings
 
-from quartpatterns.compare import Case, Difference, Step
+__all__ = ["CASES", "EXTRAS", "arrange"]
 
-__all__ = ["CASES"]
+arrange = same_settings(TRUSTED_HOSTS=["localhost", "example.com"])
 
 BUG = "Flask's preprocessor fails for URLs that match no rule, because their values are None"
-EARLY = "Flask's url_for reads g.lang_code before it is set; the port has a default"
 UNKNOWN = "Flask's code accepts every text as a language; the port has a list of languages"
-MISSING = "Flask's url_for has no language to add; the port adds the default"
-ORDER = "Werkzeug prefers any exact match; RFC 4647 tries the ranges in their order"
-VARY = "a page that depends on Accept-Language needs a Vary header (RFC 9110, 12.5.5)"
+HTML = "text/html; charset=utf-8"
 
 
 def equal(path: str, check: str, *, method: str = "GET") -> Case:
@@ -29,31 +26,28 @@ def differs(
     check: str,
     *,
     method: str = "GET",
-    **headers: str,
+    **headers: tuple[str | None, str | None],
 ) -> Case:
-    """Return a case with different statuses, and with *headers* that only the port sends."""
-    # The bodies differ, because at least one is an error page.
-    step = Step(path, method=method, compare="ignore", ignore_headers=("content-length",))
-    differences = [Difference("status", original, port, reason)]
+    """Return a case with different statuses and *headers*, each of the original and the port."""
+    step = Step(
+        path,
+        method=method,
+        compare="ignore",
+        reason="at least one of the bodies is an error page",
+        ignore_headers=("content-length",),
+    )
+    differences = [Difference("status", original, port, reason, kind="input")]
     differences += (
-        Difference(f"header:{key}", None, value, reason) for key, value in headers.items()
+        Difference(f"header:{key}", *values, reason, kind="input")
+        for key, values in headers.items()
     )
     return Case(f"{method} {path}", step, checks=(check,), differs=differences)
 
 
-def negotiates(name: str, header: str, *more: Difference) -> Case:
-    """Return a case in which the start page chooses the language for *header*."""
-    step = Step("/", headers={"Accept-Language": header})
-    vary = Difference("header:vary", None, "Accept-Language", VARY)
-    return Case(name, step, checks=("URL-9",), differs=[vary, *more])
-
-
-def finds(language: str) -> re.Pattern[str]:
-    return re.compile(f'.*id="wanted">{language}<.*', re.DOTALL)
-
-
 CASES: tuple[Case, ...] = (
     equal("/en/", "URL-1"),
+    equal("/de/", "URL-1"),
+    equal("/fr/", "URL-1"),
     equal("/de/about", "URL-3"),
     equal("/fr/about", "URL-4"),
     equal("/de/about?page=2&lang_code=fr", "URL-4"),
@@ -61,48 +55,196 @@ CASES: tuple[Case, ...] = (
     equal("/static/nope.css", "URL-4"),
     equal("/de/", "URL-1", method="HEAD"),
     equal("/de/", "URL-1", method="OPTIONS"),
-    equal("/blueprint", "URL-5"),
+    equal("/de/about", "URL-1", method="OPTIONS"),
+    equal("//de/", "URL-1"),
     equal("/blueprint/de", "URL-5"),
     equal("/blueprint/de/", "URL-5"),
+    equal("/blueprint/en/", "URL-5"),
     equal("/blueprint/fr/about", "URL-5"),
+    equal("/blueprint/de/about/", "URL-6"),
     equal("/blueprint/de/nope", "URL-6"),
+    equal("/blueprint/static/style.css", "URL-5"),
     Case(
-        "GET /blueprint/nope",
-        Step("/blueprint/nope", compare="ignore", ignore_headers=("content-length", "location")),
-        checks=("URL-8",),
-        differs=[Difference("status", 308, 404, UNKNOWN)],
+        "a host that is not trusted, of a blueprint",
+        Step("/blueprint/de/", headers={"Host": "untrusted.example"}),
+        checks=("URL-5",),
     ),
     equal("/blueprint/de/", "URL-5", method="POST"),
-    Case(
-        "links contain the host of the request",
-        Step("/de/about", headers={"Host": "example.com:8080"}),
-        checks=("URL-10",),
-    ),
+    equal("/blueprint/de/about", "URL-5", method="OPTIONS"),
     differs("/de/nope", 500, 404, BUG, "URL-6"),
-    differs("/nope/x/y", 500, 404, BUG, "URL-6"),
-    differs("/de/about/", 500, 404, BUG, "URL-6"),
-    differs("/en", 500, 308, BUG, "URL-6", location="http://localhost/en/"),
-    differs("/en?q=%C3%A9", 500, 308, BUG, "URL-6", location="http://localhost/en/?q=%C3%A9"),
-    differs("//evil.example", 500, 404, BUG, "URL-6"),
-    differs("/robots.txt", 500, 404, BUG, "URL-8"),
-    differs("/de/", 500, 405, BUG, "URL-6", method="POST", allow="GET, HEAD, OPTIONS"),
-    differs("/imprint", 500, 200, MISSING, "URL-7"),
-    differs("/blueprint/", 500, 200, EARLY, "URL-7"),
+    differs("/en", 500, 308, BUG, "URL-6", location=(None, "http://localhost/en/")),
+    differs("/de/", 500, 405, BUG, "URL-6", method="POST", allow=(None, "GET, HEAD, OPTIONS")),
     differs("/xx/", 200, 404, UNKNOWN, "URL-8"),
-    differs("/xx/about", 200, 404, UNKNOWN, "URL-8"),
-    differs("/DE/", 200, 404, UNKNOWN, "URL-8"),
-    differs("/%C3%A9/", 200, 404, UNKNOWN, "URL-8"),
-    differs("/de%00/", 200, 404, UNKNOWN, "URL-8"),
-    differs("/..%5Cde/about", 200, 404, UNKNOWN, "URL-8"),
-    differs("/favicon.ico/", 200, 404, UNKNOWN, "URL-8"),
     differs("/blueprint/xx/", 200, 404, UNKNOWN, "URL-8"),
-    negotiates("a browser that prefers German", "de-DE,de;q=0.9,en;q=0.8"),
-    negotiates("a browser that prefers Japanese", "ja"),
-    negotiates("a browser that accepts anything", "*"),
-    negotiates("an invalid header", ";;q=, ,*;q=x"),
-    negotiates(
-        "a browser that prefers Austrian German to English",
-        "de-AT, en;q=0.5",
-        Difference("body", finds("en"), finds("de"), ORDER),
+    differs(
+        "/blueprint/nope",
+        308,
+        404,
+        UNKNOWN,
+        "URL-8",
+        location=("http://localhost/blueprint/nope/", None),
+    ),
+)
+
+PAGE = """<!doctype html>
+<html lang="{lang}">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{title}</title>
+  <link rel="stylesheet" href="{root}/static/style.css">
+{head}
+</head>
+<body>
+<main>
+{main}
+</main>
+</body>
+</html>
+"""
+START = """
+<h1>URL processors</h1>
+<p>Each page has its language in its URL. Your browser asks for
+<a href="/{wanted}/" id="wanted">{wanted}</a>.</p>
+<ul>
+  <li><a href="/en/" hreflang="en" lang="en">Hello!</a></li>
+  <li><a href="/de/" hreflang="de" lang="de">Guten Tag!</a></li>
+  <li><a href="/fr/" hreflang="fr" lang="fr">Bonjour !</a></li>
+</ul>
+<p><a href="/en/contact">A page</a> names its other languages in its head.</p>
+<p><a href="/imprint">The imprint</a> has no language, and the links in it get the default one.</p>
+<p><a href="/blueprint/">Another site</a> has languages in the URLs of one blueprint only.</p>
+"""
+IMPRINT = """
+<h1>Imprint</h1>
+<p><a href="/en/about">About this site</a></p>
+"""
+FRONTEND = """
+<h1>Languages of a blueprint</h1>
+<ul>
+  <li><a href="/blueprint/en/" hreflang="en" lang="en">Hello!</a></li>
+  <li><a href="/blueprint/de/" hreflang="de" lang="de">Guten Tag!</a></li>
+  <li><a href="/blueprint/fr/" hreflang="fr" lang="fr">Bonjour !</a></li>
+</ul>
+"""
+CONTACT = """
+<nav aria-label="Languages">
+  <a href="/en/contact" hreflang="en" lang="en">en</a>
+  <a href="/de/contact" hreflang="de" lang="de" aria-current="true">de</a>
+  <a href="/fr/contact" hreflang="fr" lang="fr">fr</a>
+</nav>
+<h1>de</h1>
+<p>The head of this page has links to its other languages.</p>
+"""
+LINKS = """
+<link rel="canonical" href="http://{host}/de/contact">
+<link rel="alternate" hreflang="en" href="http://{host}/en/contact">
+<link rel="alternate" hreflang="de" href="http://{host}/de/contact">
+<link rel="alternate" hreflang="fr" href="http://{host}/fr/contact">
+<link rel="alternate" hreflang="x-default" href="http://{host}/en/contact">
+"""
+ERROR = """<!doctype html>
+<html lang=en>
+<title>{title}</title>
+<h1>{heading}</h1>
+<p>{text}</p>
+"""
+NOT_FOUND = ERROR.format(
+    title="404 Not Found",
+    heading="Not Found",
+    text="The requested URL was not found on the server. If you entered the URL manually please"
+    " check your spelling and try again.",
+)
+
+
+def extra(
+    name: str,
+    path: str,
+    check: str,
+    body: str,
+    *,
+    status: int = 200,
+    vary: str | None = None,
+    **headers: str,
+) -> Case:
+    """Return an extra whose body is a page of the port."""
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    expected = {
+        "status": status,
+        "header:content-type": HTML,
+        "header:vary": vary,
+        "header:location": None,
+        "body": body,
+    }
+    step = Step(path, headers=named, compare="html", expected=expected)
+    return Case(name, step, checks=(check,))
+
+
+def page(lang: str, title: str, main: str, *, root: str = "", head: str = "") -> str:
+    """Return a page in the layout of the port."""
+    return PAGE.format(lang=lang, title=title, main=main, root=root, head=head)
+
+
+def negotiates(name: str, header: str, language: str) -> Case:
+    """Return an extra in which the start page chooses *language* for *header*."""
+    body = page("en", "URL processors", START.format(wanted=language))
+    vary = "Accept-Language"
+    return extra(name, "/", "URL-9", body, vary=vary, Accept_Language=header)
+
+
+EXTRAS: tuple[Case, ...] = (
+    negotiates("a browser that prefers German", "de-DE,de;q=0.9,en;q=0.8", "de"),
+    negotiates("a browser that prefers Japanese", "ja", "en"),
+    negotiates("a browser that accepts anything", "*", "en"),
+    negotiates("an invalid header", ";;q=, ,*;q=x", "en"),
+    negotiates("a browser that prefers Austrian German to English", "de-AT, en;q=0.5", "de"),
+    extra("a page without a language", "/imprint", "URL-7", page("en", "Imprint", IMPRINT)),
+    extra(
+        "links into the blueprint",
+        "/blueprint/",
+        "URL-7",
+        page("en", "Languages of a blueprint", FRONTEND, root="/blueprint"),
+    ),
+    extra(
+        "links to other languages",
+        "/de/contact",
+        "URL-10",
+        page("de", "de", CONTACT, head=LINKS.format(host="localhost")),
+    ),
+    extra(
+        "links contain the host of the request",
+        "/de/contact?q=1",
+        "URL-10",
+        page("de", "de", CONTACT, head=LINKS.format(host="example.com:8080")),
+        Host="example.com:8080",
+    ),
+    extra(
+        "a host that is not trusted",
+        "/de/",
+        "URL-6",
+        ERROR.format(
+            title="400 Bad Request",
+            heading="Bad Request",
+            text="Host &#39;untrusted.example&#39; is not trusted.",
+        ),
+        status=400,
+        Host="untrusted.example",
+    ),
+    *(
+        extra(f"no page for {path}", path, "URL-8", NOT_FOUND, status=404)
+        for path in (
+            "/nope/x/y",
+            "/de/about/",
+            "//evil.example",
+            "/robots.txt",
+            "/xx/about",
+            "/DE/",
+            "/%C3%A9/",
+            "/de%00/",
+            "/..%5Cde/about",
+            "/favicon.ico/",
+            "/blueprint/xx/",
+            "/blueprint/nope",
+        )
     ),
 )

@@ -1,7 +1,6 @@
 """The original: the two sites of the page, with Flask."""
 
-from flask import Blueprint, Flask, g, render_template, request, url_for
-from markupsafe import Markup
+from flask import Blueprint, Flask, g, render_template
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 HELLO = {"en": "Hello!", "de": "Guten Tag!", "fr": "Bonjour !"}
@@ -10,7 +9,6 @@ HELLO = {"en": "Hello!", "de": "Guten Tag!", "fr": "Bonjour !"}
 def create_app(config=None):
     app = Flask(__name__)
     app.config.from_mapping(config or {})
-    app.context_processor(links_for_templates)
 
     @app.url_defaults
     def add_language_code(endpoint, values):
@@ -22,15 +20,6 @@ def create_app(config=None):
     @app.url_value_preprocessor
     def pull_lang_code(endpoint, values):
         g.lang_code = values.pop("lang_code", None)
-
-    @app.get("/")
-    def start():
-        wanted = request.accept_languages.best_match(HELLO, "en")
-        return render_template("start.html", languages=HELLO, wanted=wanted)
-
-    @app.get("/imprint")
-    def imprint():
-        return render_template("imprint.html")
 
     @app.get("/<lang_code>/")
     def index():
@@ -48,7 +37,6 @@ def create_app(config=None):
 def create_site(config):
     app = Flask(__name__)
     app.config.from_mapping(config)
-    app.context_processor(links_for_templates)
     frontend = Blueprint("frontend", __name__, url_prefix="/<lang_code>")
 
     @frontend.url_defaults
@@ -68,26 +56,5 @@ def create_site(config):
     def about():
         return render_template("about.html", languages=HELLO)
 
-    @app.get("/")
-    def start():
-        return render_template("frontend.html", languages=HELLO)
-
     app.register_blueprint(frontend)
     return app
-
-
-def links_for_templates():
-    return {"language_links": language_links}
-
-
-def language_links():
-    def url(lang_code):
-        return url_for(request.endpoint, **request.view_args, lang_code=lang_code, _external=True)
-
-    if not g.get("lang_code"):
-        here = url_for(request.endpoint, **request.view_args, _external=True)
-        return Markup('<link rel="canonical" href="{}">').format(here)
-    line = Markup('<link rel="alternate" hreflang="{}" href="{}">')
-    lines = [line.format(lang_code, url(lang_code)) for lang_code in HELLO]
-    lines.insert(0, Markup('<link rel="canonical" href="{}">').format(url(g.lang_code)))
-    return Markup("\n").join([*lines, line.format("x-default", url("en"))])

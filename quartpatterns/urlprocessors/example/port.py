@@ -1,4 +1,4 @@
-"""The port: the two sites of Flask's page, with Quart."""
+"""The port: the two sites of Flask's page, with Quart, and what the helper adds to them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     """Return the site; below ``/blueprint`` is the one whose languages are on a blueprint."""
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
-    languages = LanguageURLs(app, languages=list(HELLO), default="en")
-
-    @app.get("/")
-    async def start() -> str:
-        return await render_template("start.html", languages=HELLO, wanted=languages.negotiate())
-
-    @app.get("/imprint")
-    async def imprint() -> str:
-        return await render_template("imprint.html")
+    languages = LanguageURLs(app, languages=list(HELLO))
 
     @app.get("/<lang_code>/")
     async def index() -> str:
@@ -35,6 +27,20 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     @app.get("/<lang_code>/about")
     async def about() -> str:
         return await render_template("about.html", languages=HELLO)
+
+    # Not on the page: the language of the client, links to other languages, and URLs without one.
+
+    @app.get("/")
+    async def start() -> str:
+        return await render_template("start.html", languages=HELLO, wanted=languages.negotiate())
+
+    @app.get("/<lang_code>/contact")
+    async def contact() -> str:
+        return await render_template("contact.html", languages=HELLO)
+
+    @app.get("/imprint")
+    async def imprint() -> str:
+        return await render_template("imprint.html")
 
     site = create_site(config or {})
     app.asgi_app = DispatcherMiddleware(app.asgi_app, {"/blueprint": site})  # type: ignore[method-assign]
@@ -45,7 +51,7 @@ def create_site(config: Mapping[str, Any]) -> Quart:
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config)
     frontend = Blueprint("frontend", __name__, url_prefix="/<lang_code>")
-    LanguageURLs(frontend, languages=list(HELLO), default="en")
+    LanguageURLs(frontend, languages=list(HELLO))
 
     @frontend.get("/")
     async def index() -> str:
@@ -55,6 +61,7 @@ def create_site(config: Mapping[str, Any]) -> Quart:
     async def about() -> str:
         return await render_template("about.html", languages=HELLO)
 
+    # Not on the page: links to pages of the blueprint from outside of it.
     @app.get("/")
     async def start() -> str:
         return await render_template("frontend.html", languages=HELLO)

@@ -19,6 +19,7 @@ EXTENSION = Extension(
         *names(
             "supported",
             "",
+            "CSRFError",
             "CSRFProtect",
             "FlaskForm",
             "FlaskForm.Meta",
@@ -42,6 +43,7 @@ EXTENSION = Extension(
             "file_size",
             "csrf_meta_tag",
             "csrf_token()",
+            "validate_csrf",
             "generate_csrf",
             "g.csrf_token",
             "RecaptchaField",
@@ -97,12 +99,6 @@ EXTENSION = Extension(
         ),
         *names("awaited", "`await Form.create(...)` reads the request", "FlaskForm()"),
         *names("awaited", "a form of this package awaits it", "Recaptcha"),
-        *names(
-            "changed",
-            "messages begin with the sentence of Flask-WTF, and then say what to do",
-            "CSRFError",
-            "validate_csrf",
-        ),
         *names("changed", "it is called once for each application", "CSRFProtect.init_app"),
         *names(
             "changed",

@@ -1,5 +1,6 @@
-"""The original: form validation with Flask-WTF."""
+"""The original: form validation with WTForms as on Flask's page, and with Flask-WTF."""
 
+import secrets
 from collections import namedtuple
 
 from flask import Flask, flash, jsonify, redirect, render_template, request, url_for
@@ -7,12 +8,37 @@ from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from flask_wtf.file import FileAllowed, FileField, FileRequired, FileSize
 from werkzeug.security import check_password_hash, generate_password_hash
-from wtforms import BooleanField, PasswordField, SearchField, StringField
+from wtforms import BooleanField, Form, PasswordField, SearchField, StringField, validators
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 User = namedtuple("User", ["name", "email", "password"])
 
 users = {}
+
+# As much is computed for an unknown user, so that the time does not tell who exists.
+NO_PASSWORD = generate_password_hash(secrets.token_hex())
+
+
+def add_user(form):
+    """Add the user of a registration; this demo forgets its oldest user."""
+    password = generate_password_hash(form.password.data)
+    users[form.username.data] = User(form.username.data, form.email.data, password)
+    if len(users) > 1000:
+        del users[next(iter(users))]
+
+
+class PlainRegistrationForm(Form):
+    username = StringField("Username", [validators.Length(min=4, max=25)])
+    email = StringField("Email Address", [validators.Length(min=6, max=35)])
+    password = PasswordField(
+        "New Password",
+        [
+            validators.DataRequired(),
+            validators.EqualTo("confirm", message="Passwords must match"),
+        ],
+    )
+    confirm = PasswordField("Repeat Password")
+    accept_tos = BooleanField("I accept the TOS", [validators.DataRequired()])
 
 
 def name_is_free(form, field):
@@ -41,7 +67,8 @@ class LoginForm(FlaskForm):
 
     def validate_password(self, field):
         user = users.get(self.username.data)
-        if user is None or not check_password_hash(user.password, field.data):
+        stored = NO_PASSWORD if user is None else user.password
+        if not check_password_hash(stored, field.data) or user is None:
             raise ValidationError("Unknown name, or wrong password.")
 
 
@@ -81,11 +108,21 @@ def create_app(config=None):
     def register():
         form = RegistrationForm()
         if form.validate_on_submit():
-            password = generate_password_hash(form.password.data)
-            users[form.username.data] = User(form.username.data, form.email.data, password)
+            add_user(form)
             flash("Thanks for registering")
             return redirect(url_for("login"))
         return render_template("register.html", form=form)
+
+    @app.route("/plain/register", methods=["GET", "POST"])
+    def register_plain():
+        form = PlainRegistrationForm(request.form)
+        if request.method == "POST" and form.validate():
+            if form.username.data not in users:
+                add_user(form)
+                flash("Thanks for registering")
+                return redirect(url_for("login"))
+            form.username.errors = ["This name is taken."]
+        return render_template("register_plain.html", form=form)
 
     @app.route("/login", methods=["GET", "POST"])
     def login():

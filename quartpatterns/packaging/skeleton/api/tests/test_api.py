@@ -67,6 +67,14 @@ async def test_unknown(app_client: Client) -> None:
         assert (response.status_code, response.mimetype) == (404, PROBLEM)
 
 
+@pytest.mark.parametrize("page", ["x", "0"])
+async def test_invalid_page(app_client: Client, page: str) -> None:
+    """An invalid parameter is a problem document that names it."""
+    response = await app_client.get("/api/notes", query_string={"page": page})
+    assert (response.status_code, response.mimetype) == (400, PROBLEM)
+    assert (await response.get_json())["errors"][0]["parameter"] == "page"
+
+
 async def test_documentation(app_client: Client) -> None:
     """The API is documented, without files of other hosts."""
     assert "/api/notes" in (await (await app_client.get("/openapi.json")).get_json())["paths"]

@@ -65,6 +65,10 @@ DEFAULTS: dict[str, Any] = {
     "TITLE": "@{title}",
     # The number of proxies in front that set X-Forwarded-For and X-Forwarded-Proto, such as nginx.
     "PROXIES": 0,
+    # The start of all paths, such as "/shop", if a proxy passes it on.
+    "PREFIX": "",
+    # Whether browsers send cookies with HTTPS only.
+    "SECURE_COOKIES": False,
 # {% if forms %}
     # Signs sessions and CSRF tokens. It has no default, because it must be secret.
     "SECRET_KEY": Setting(str),
@@ -138,8 +142,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 # {% endif %}
     register_blueprints(app, ".blueprints")
     require_resources(app)
-    if proxies := app.config["PROXIES"]:
-        app.asgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.asgi_app, x_for=proxies, x_proto=proxies
-        )
+    app.asgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.asgi_app,
+        x_for=app.config["PROXIES"],
+        x_proto=app.config["PROXIES"],
+        prefix=app.config["PREFIX"],
+        secure_cookies=app.config["SECURE_COOKIES"],
+    )
     return app

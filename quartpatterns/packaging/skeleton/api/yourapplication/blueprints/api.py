@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from quart import Blueprint
-from quart_schema import validate_request, validate_response
+from quart_schema import validate_querystring, validate_request, validate_response
 from quartpatterns.sqlalchemy.schemas import InSchema, OutSchema
 # {% if login %}
 from quartpatterns.viewdecorators import login_required
@@ -44,6 +44,12 @@ class NoteOut(OutSchema[Note]):
     text: str
 
 
+class PageQuery(BaseModel):
+    """Which page of the notes."""
+
+    page: Annotated[int, Field(ge=1)] = 1
+
+
 class NotesOut(BaseModel):
     """A page of notes, and the number of the next page."""
 
@@ -52,10 +58,11 @@ class NotesOut(BaseModel):
 
 
 @blueprint.get("/notes")
+@validate_querystring(PageQuery)
 @validate_response(NotesOut)
-async def list_notes() -> Any:
-    """The notes, the newest first. The next page is ?page=2."""
-    page = await db.paginate(select(Note).order_by(Note.id.desc()))
+async def list_notes(query_args: PageQuery) -> Any:
+    """The notes, the newest first."""
+    page = await db.paginate(select(Note).order_by(Note.id.desc()), page=query_args.page)
     return NotesOut(notes=[NoteOut.model_validate(note) for note in page], next=page.next_num)
 
 

@@ -1,0 +1,66 @@
+"""The reasons why a change of a port cannot be noticed: a file ``survivors.toml``.
+
+Each ``[[survivor]]`` names the file, the text of the line without the white space around it, the
+change as the report shows it, and a reason. The number of the line is not named, so that other
+lines may move it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+NAME = "survivors.toml"
+
+
+class SurvivorFileError(Exception):
+    """A file of reasons is malformed; the message names the file and what is wrong."""
+
+
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why one change, or the same change in equal lines, cannot be noticed.
+
+    Arguments:
+        file: The path of the changed file, as the report shows it.
+        line: The text of the line, without the white space around it.
+        change: The change, as the report shows it.
+        reason: One sentence.
+    """
+
+    file: str
+    line: str
+    change: str
+    reason: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the reason is for."""
+        return self.file, self.line, self.change
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    survivor: list[Reason] = []
+
+
+def read_reasons(path: Path) -> Sequence[Reason]:
+    """Return the reasons in the TOML file *path*.
+
+    Raises:
+        SurvivorFileError: The file is missing or malformed, or a reason is empty or repeated.
+    """
+    try:
+        reasons = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).survivor
+    except OSError as error:
+        raise SurvivorFileError(f"{path}: {error.strerror}") from error
+    except (ValueError, msgspec.ValidationError) as error:
+        raise SurvivorFileError(f"{path}: {error}") from error
+    known: set[tuple[str, str, str]] = set()
+    for each in reasons:
+        problem = "has no reason" if not each.reason.strip() else "is there twice"
+        if problem == "has no reason" or each.key in known:
+            raise SurvivorFileError(f"{path}: {each.file}: {each.line!r}, {each.change} {problem}")
+        known.add(each.key)
+    return reasons

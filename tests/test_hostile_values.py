@@ -1,0 +1,153 @@
+"""No port and no original puts what a client sends into a page as markup, now or later.
+
+Each route is asked with hostile values in its path, its query, its form, its JSON, the names of
+files, and headers. Then every page is asked for again, because a value may have been stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+import quartpatterns
+from quartpatterns import catalog
+from quartpatterns.compare import services
+from quartpatterns.compare.applications import load_application
+from quartpatterns.compare.case import Comparison, File, Step, pattern_comparison
+from quartpatterns.compare.request import build_request
+from quartpatterns.compare.rules import URLRule, URLRules
+from quartpatterns.compare.transports import ComparisonClient, client
+from tests.conftest import unavailable
+
+ROOT = Path(quartpatterns.__file__).parent
+MARK = "x-hostile"
+# An element, the end of an attribute, of a script and of a text, an attribute, and a URL.
+VALUES = (
+    f"<{MARK}>",
+    f'"><{MARK}>',
+    f"'><{MARK}>",
+    f"</script></textarea></title></style><{MARK}>",
+    f'" {MARK}="',
+    f"' {MARK}='",
+    f"javascript:{MARK}",
+)
+# The patterns whose pages are known to print what a client sends; more may do so.
+PRINTING = {"caching", "fileuploads", "flashing", "sqlite3", "streaming", "templateinheritance"}
+NAMES = [
+    pytest.param(pattern.name, marks=pytest.mark.slow if pattern.services else ())
+    for pattern in catalog.PATTERNS
+]
+
+
+@pytest.fixture(params=NAMES)
+def comparison(request: pytest.FixtureRequest) -> Comparison:
+    """The comparison of each pattern. Its modules are imported before the event loop runs."""
+    return pattern_comparison(request.param)
+
+
+class Markup(HTMLParser):
+    """Finds elements, attributes and URLs that come from a client."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = tag.startswith(MARK) or any(name.startswith(MARK) for name, _ in attrs)
+        urls = [value or "" for name, value in attrs if name in ("href", "src", "action")]
+        if named or any(url.strip().lower().startswith("javascript:") for url in urls):
+            self.found.append(self.get_starttag_text() or tag)
+
+    handle_startendtag = handle_starttag
+
+
+def field_names(pattern: str) -> list[str]:
+    """Return the names of arguments and form fields in the sources of an example."""
+    names: set[str] = set()
+    for file in (ROOT / pattern / "example").rglob("*"):
+        if file.suffix in (".py", ".html"):
+            text = file.read_text()
+            names.update(re.findall(r"(?:args|form|values|files)(?:\.\w+\(|\[)\s*['\"](\w+)", text))
+            names.update(re.findall(r"\bname=[\"']?(\w+)", text))
+            names.update(re.findall(r"^    (\w+): [A-Z\w]", text, re.MULTILINE))
+    return sorted(names)
+
+
+def fill(rule: URLRule, value: str) -> str:
+    """Return the path of *rule* with *value* for its arguments of text."""
+
+    def argument(match: re.Match[str]) -> str:
+        converter = match[1] or "string"
+        numbers = {"int": "1", "float": "1.0", "uuid": "00000000-0000-0000-0000-000000000000"}
+        return numbers.get(converter, quote(value, safe=""))
+
+    return re.sub(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>", argument, rule.path)
+
+
+def requests(rule: URLRule, names: list[str], value: str) -> Iterator[Step]:
+    """Yield the requests of *rule* with *value*."""
+    path = fill(rule, value)
+    # A client that wants a page gets no stream of events, which would not end.
+    headers = {"Accept": "text/html", "User-Agent": value, "Referer": value, "X-Request-ID": value}
+    if rule.host and "<" not in rule.host:
+        headers["Host"] = rule.host
+    fields = dict.fromkeys(names, value)
+    if rule.method in ("GET", "HEAD"):
+        yield Step(path, method=rule.method, headers=headers)
+        yield Step(path, method=rule.method, headers=headers, query=fields)
+        return
+    yield Step(path, method=rule.method, headers=headers, form=fields)
+    yield Step(path, method=rule.method, headers=headers, json=fields)
+    files = {name: File(b"x", f"{value}.txt") for name in names}
+    yield Step(path, method=rule.method, headers=headers, form={}, files=files)
+
+
+async def ask(
+    rules: list[URLRule], names: list[str], side: ComparisonClient, found: list[str]
+) -> int:
+    """Send all requests, append the markup that comes back, and return how often a value does."""
+    printed = 0
+    for value in VALUES:
+        for rule in rules:
+            for step in requests(rule, names, value):
+                async with asyncio.timeout(60):
+                    response = await side.exchange(build_request(step, side))
+                    body = await response.aread()
+                if response.headers.get("Content-Type", "").startswith("text/html"):
+                    text = body.decode(errors="replace")
+                    printed += MARK in text
+                    where = f"{rule.method} {rule.path}"
+                    found += [f"{where}: {markup}" for markup in Markup(text).found]
+    return printed
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
+async def test_hostile_values(comparison: Comparison, tmp_path: Path) -> None:
+    """Every value is escaped, in the answer and in the pages that show it later."""
+    names = await asyncio.to_thread(field_names, comparison.name)
+    found: list[str] = []
+    try:
+        async with comparison.configurations(tmp_path) as (original_config, port_config):
+            for name, config in (
+                (comparison.original, original_config),
+                (comparison.port, port_config),
+            ):
+                app = await asyncio.to_thread(load_application, name, config)
+                known = await asyncio.to_thread(URLRules, app)
+                rules = [rule for rule in known.all if rule.method != "WEBSOCKET"]
+                # Pages last, so that they show what was stored.
+                rules.sort(key=lambda rule: rule.method in ("GET", "HEAD"))
+                async with client(app) as side:
+                    printed = await ask(rules, names, side, found)
+                assert printed or comparison.name not in PRINTING, f"{name} printed no value"
+    except services.ServiceMissingError as missing:
+        unavailable(str(missing))
+    assert not found, "\n".join(sorted(set(found)))
