@@ -349,6 +349,33 @@ def test_prefix(serve: Serve) -> None:
 
 
 @pytest.mark.slow
+def test_root_path(serve: Serve, tmp_path: Path) -> None:
+    """With ``root_path`` in the configuration of Hypercorn, other paths do not exist."""
+    (tmp_path / "hypercorn.toml").write_text('root_path = "/demo"')
+    served = serve("--config", "hypercorn.toml", app=None).until_ready()
+    paths = {"/demo/": 200, "/demo": 308, "/": 404, "/streaming/": 404, "/demostreaming/": 404}
+    for http1 in (True, False):
+        client = httpx.Client(
+            base_url=served.url, http1=http1, http2=not http1, timeout=TIMEOUT, trust_env=False
+        )
+        with client:
+            responses = [client.get(path) for path in paths]
+        assert {response.http_version for response in responses} == {
+            "HTTP/1.1" if http1 else "HTTP/2"
+        }
+        assert [response.status_code for response in responses] == [*paths.values()]
+    for prefix, expected in (("/demo", "101"), ("", "404"), ("/other", "404")):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=TIMEOUT) as connection:
+            connection.sendall(
+                f"GET {prefix}/streaming/feed/live HTTP/1.1\r\nHost: localhost\r\n".encode()
+                + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            assert connection.recv(100).startswith(f"HTTP/1.1 {expected}".encode())
+    assert "Traceback" not in served.output
+
+
+@pytest.mark.slow
 def test_worker_killed(serve: Serve) -> None:
     """A worker that is killed is restarted, unless it has just been started."""
     served = serve().until_ready()
@@ -442,6 +469,42 @@ def test_gallery(serve: Serve) -> None:
         assert client.get(f"/tasks/result/{id}").json()["value"] == 65
         assert client.get("/sqlite3/").status_code == 200
     assert (served.folder / "instance" / "sqlite3.db").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_gallery_of_four_processes(serve: Serve) -> None:
+    """What a user did is there in each process, and what was forgotten is in none."""
+    served = serve("--workers", "4", app=None).until_ready()
+    served.until(lambda: len(served.find("-m hypercorn")) == 4)
+
+    def get(path: str) -> str:
+        """Send a request on a connection of its own, which another process may accept."""
+        response = httpx.get(f"{served.url}{path}", timeout=TIMEOUT)
+        assert response.status_code == 200
+        return response.text
+
+    def post(path: str, fields: dict[str, str]) -> int:
+        with httpx.Client(base_url=served.url, timeout=TIMEOUT) as client:
+            page = client.get(f"/wtforms/{path}").text
+            found = re.search(r'name="csrf_token" type="hidden" value="([^"]+)"', page)
+            assert found
+            form = {**fields, "csrf_token": found[1]}
+            return client.post(f"/wtforms/{path}", data=form).status_code
+
+    user = {"username": "gracehop", "email": "grace@example.com", "password": "engine"}
+    assert post("register", {**user, "confirm": "engine", "accept_tos": "y"}) == 302
+    assert [post("login", user) for _ in range(12)] == [302] * 12
+
+    path = "/caching/page/four"
+    with httpx.Client(base_url=served.url, timeout=TIMEOUT) as client:
+        # One connection, so one process: the page contains how often this process has made it.
+        for number in range(1, 10):
+            assert client.get(path).text == f"<p>four, made {number} times</p>"
+            assert {get(path) for _ in range(4)} == {client.get(path).text}
+            assert client.post(f"{path}/delete").json() == {"deleted": True}
+    after = {get(path) for _ in range(20)}
+    assert len(after) == 1
+    assert after <= {"<p>four, made 1 times</p>", "<p>four, made 10 times</p>"}
 
 
 @pytest.mark.parametrize(

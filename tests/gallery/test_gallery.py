@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from quart import Quart
 
 from quartpatterns import catalog
 from quartpatterns.appdispatch import DispatcherMiddleware, StartupError
+from quartpatterns.appfactories.example import port as appfactories
+from quartpatterns.compare.processes import free_port
+from quartpatterns.deferredcallbacks.example import port as deferredcallbacks
 from quartpatterns.gallery import create_app
 from quartpatterns.gallery.content import pattern_content
 from quartpatterns.gallery.ports import create_ports, failed_port
@@ -146,3 +150,41 @@ async def test_shared_cache(two_apps: tuple[Quart, Quart]) -> None:
     assert (await page(two, "/caching/item"))[1] == before
     await two.test_client().post("/caching/item/delete")
     assert (await page(one, "/caching/item"))[1] != before
+
+
+async def test_shared_orders(two_apps: tuple[Quart, Quart]) -> None:
+    """An order that one server process receives is in the list of all."""
+    one, two = two_apps
+    async with two.test_app():
+        async with one.test_app() as running:
+            await running.test_client().post("/deferredcallbacks/orders", form={"name": "a book"})
+        assert (await page(two, "/deferredcallbacks/orders"))[1] == '["a book"]\n'
+
+
+async def test_shared_guestbooks(two_apps: tuple[Quart, Quart]) -> None:
+    """The entries of each guestbook are those of all server processes, and of no other."""
+    one, two = two_apps
+    paths = [f"/appfactories{path}" for path in ("/", "/dev/", "/prod/")]
+    async with one.test_app(), two.test_app():
+        for path in paths:
+            form = {"text": f"entry of {path}"}
+            response = await one.test_client().post(f"{path}entries", form=form)
+            assert response.status_code == 303
+        for path in paths:
+            _, text = await page(two, path)
+            assert re.findall("entry of ([^<]+)<", text) == [path]
+
+
+@pytest.fixture
+def without_redis() -> dict[str, Quart]:
+    """Ports with a Redis that does not run."""
+    settings = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    return {port.__name__: port.create_app(settings) for port in (appfactories, deferredcallbacks)}
+
+
+async def test_failed_redis(without_redis: dict[str, Quart]) -> None:
+    """The answer is 503 while Redis fails."""
+    for port, path in ((appfactories, "/dev/"), (deferredcallbacks, "/orders")):
+        async with (app := without_redis[port.__name__]).test_app():
+            text = "This page is not available. Try again later."
+            assert await page(app, path) == (503, text)

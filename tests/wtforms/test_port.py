@@ -6,16 +6,20 @@ import asyncio
 import itertools
 import re
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from itsdangerous import TimestampSigner
+from quart import Quart
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from quartpatterns.compare.case import pattern_comparison
 from quartpatterns.compare.parity import run_comparison
+from quartpatterns.compare.processes import free_port
 from quartpatterns.wtforms.example import port
+from quartpatterns.wtforms.example.redis_users import RedisUsers
 from quartpatterns.wtforms.example.users import TakenError, User, Users
 from tests.serving import TIMEOUT, Served, served
 
@@ -99,15 +103,47 @@ async def test_a_login_computes_one_hash(username: str, monkeypatch: pytest.Monk
     assert [stored.split("$")[0] for stored in hashes] == ["scrypt:32768:8:1"]
 
 
-async def test_users() -> None:
+@pytest.fixture(params=["memory", "redis"])
+async def users(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Users]:
+    """A store for three users."""
+    if request.param == "memory":
+        yield Users(limit=3)
+        return
+    app = Quart(__name__)
+    store = RedisUsers(app, redis_url, limit=3)
+    async with app.test_app():
+        yield store
+
+
+async def test_users(users: Users) -> None:
     """The store has each name once, and a limited number of users."""
-    users = Users(limit=3)
     for name in ("ada", "ida", "grace", "edith"):
         await users.add(User(name, f"{name}@example.com", "hash"))
     assert await users.names("") == ["edith", "grace", "ida"]
     assert await users.has_email("ida@example.com")
+    assert not await users.has_email("ada@example.com")
+    assert await users.get("ida") == User("ida", "ida@example.com", "hash")
+    assert await users.get("ada") is None
     with pytest.raises(TakenError):
         await users.add(User("ida", "other@example.com", "hash"))
+
+
+async def test_users_of_several_processes(redis_url: str) -> None:
+    """A user of one application is one of all that have the same Redis."""
+    settings = {"REDIS_URL": redis_url, "WTF_CSRF_ENABLED": False}
+    apps: list[Any] = [port.create_app(settings), port.create_app(settings)]
+    async with apps[0].test_app(), apps[1].test_app():
+        await apps[0].extensions["users"].add(User("hopper", "", generate_password_hash("engine")))
+        form = {"username": "hopper", "password": "engine"}
+        assert (await apps[1].test_client().post("/login", form=form)).status_code == 302
+
+
+async def test_without_redis() -> None:
+    """The answer is 503 while Redis fails."""
+    app = port.create_app({"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
+    response = await app.test_client().get("/?q=a")
+    assert response.status_code == 503
+    assert b"Try again later" in await response.get_data()
 
 
 async def test_applications_have_their_own_users() -> None:

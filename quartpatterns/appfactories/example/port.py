@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -11,9 +10,15 @@ from quart.typing import ResponseReturnValue
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.appfactories import configure, on_setup
+from quartpatterns.deferredcallbacks.example.text_list import TextList, create_text_list
 from quartpatterns.subclassing import FaithfulQuart
 
-DEFAULTS = {"INDEX_TEMPLATE": "admin/index.html", "MAX_ENTRIES": 100, "SITE": "Guestbook"}
+DEFAULTS = {
+    "INDEX_TEMPLATE": "admin/index.html",
+    "MAX_ENTRIES": 100,
+    "REDIS_URL": "",  # entries are in the memory of the process, or in this Redis
+    "SITE": "Guestbook",
+}
 MAX_LENGTH = 200  # characters of an entry
 
 ASGIApp = Callable[..., Coroutine[Any, Any, None]]
@@ -22,14 +27,14 @@ ASGIApp = Callable[..., Coroutine[Any, Any, None]]
 class Guestbook:
     """An extension: made once, without state, and bound to each application."""
 
-    def init_app(self, app: Quart) -> None:
-        """Give *app* its entries."""
-        app.extensions["guestbook"] = deque[str](maxlen=app.config["MAX_ENTRIES"])
+    def init_app(self, app: Quart, name: str) -> None:
+        """Give *app* its entries; with another name they are not those of another application."""
+        app.extensions["guestbook"] = create_text_list(app, name, app.config["MAX_ENTRIES"])
 
     @property
-    def entries(self) -> deque[str]:
+    def entries(self) -> TextList:
         """The entries of the current application."""
-        entries: deque[str] = current_app.extensions["guestbook"]
+        entries: TextList = current_app.extensions["guestbook"]
         return entries
 
 
@@ -59,11 +64,13 @@ def create_app(
     else:
         file = f"config/{config}.toml" if config else None
         configure(app, DEFAULTS, file=file, environ=environ)
-    guestbook.init_app(app)
+    name = config if isinstance(config, str) else "main"
+    guestbook.init_app(app, name)
     app.register_blueprint(frontend)
     app.register_blueprint(admin)
     if not isinstance(config, str):
-        instances = {f"/{name}": create_app(name, environ={}) for name in ("dev", "prod")}
+        shared = {"QUART_REDIS_URL": app.config["REDIS_URL"]}
+        instances = {f"/{name}": create_app(name, environ=shared) for name in ("dev", "prod")}
         app.asgi_app = DispatcherMiddleware(app.asgi_app, instances)  # type: ignore[method-assign]
     app.asgi_app = nosniff(app.asgi_app)  # type: ignore[method-assign]
     return app
@@ -73,7 +80,7 @@ def create_app(
 async def index() -> str:
     """Show the guestbook."""
     return await render_template(
-        "frontend/index.html", entries=guestbook.entries, max_length=MAX_LENGTH
+        "frontend/index.html", entries=await guestbook.entries.all(), max_length=MAX_LENGTH
     )
 
 
@@ -83,7 +90,7 @@ async def add() -> ResponseReturnValue:
     text = (await request.form).get("text", "").strip()
     if not 1 <= len(text) <= MAX_LENGTH:
         abort(400, f"An entry has 1 to {MAX_LENGTH} characters.")
-    guestbook.entries.append(text)
+    await guestbook.entries.append(text)
     return redirect(url_for("frontend.index"), 303)
 
 
@@ -91,7 +98,7 @@ async def add() -> ResponseReturnValue:
 async def overview() -> str:
     """Show the page that ``INDEX_TEMPLATE`` names."""
     name = current_app.config["INDEX_TEMPLATE"]
-    return await render_template(name, entries=guestbook.entries)
+    return await render_template(name, entries=await guestbook.entries.all())
 
 
 @on_setup(admin)

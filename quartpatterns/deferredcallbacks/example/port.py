@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,16 +9,21 @@ from quart import Response, g, jsonify, make_response, render_template, request
 from quart.typing import ResponseReturnValue, ResponseTypes
 
 from quartpatterns.deferredcallbacks import after_response, after_this_request
+from quartpatterns.deferredcallbacks.example.text_list import create_text_list
 from quartpatterns.subclassing import FaithfulQuart
 
 LANGUAGES = ["en", "de", "fr"]
+LAST_ORDERS = 100
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Return the application, which keeps its last 100 orders in memory."""
+    """Return the application, which keeps its last 100 orders.
+
+    They are in the memory of the process, or with ``REDIS_URL`` in Redis.
+    """
     app = FaithfulQuart(__name__)
     app.config.from_mapping(config or {})
-    orders: deque[str] = deque(maxlen=100)
+    orders = create_text_list(app, "orders", LAST_ORDERS)
 
     @app.before_request
     async def detect_user_language() -> None:
@@ -76,6 +80,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
     @app.get("/orders")
     async def list_orders() -> Response:
-        return jsonify(list(orders))
+        return jsonify(await orders.all())
 
     return app

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from quart import current_app, flash, jsonify, redirect, render_template, request, url_for
+from quart import Quart, current_app, flash, jsonify, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 from quart.utils import run_sync
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -30,6 +30,15 @@ from quartpatterns.wtforms.example.users import TakenError, User, Users
 
 # As much is computed for an unknown user, so that the time does not tell who exists.
 NO_PASSWORD = generate_password_hash(secrets.token_hex())
+
+
+def create_users(app: Quart) -> Users:
+    """Return a user store; several server processes share the one in Redis."""
+    if url := app.config.get("REDIS_URL"):
+        from quartpatterns.wtforms.example.redis_users import RedisUsers
+
+        return RedisUsers(app, url)
+    return Users()
 
 
 def users() -> Users:
@@ -112,11 +121,14 @@ class SearchForm(QuartForm):
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
-    """Create an application with a registration form, a login, a search and an upload."""
+    """Create an application with a registration form, a login, a search and an upload.
+
+    Its users are in the memory of the process, or with ``REDIS_URL`` in Redis.
+    """
     app = FaithfulQuart(__name__)
     app.config.from_mapping(SECRET_KEY="dev", MAX_CONTENT_LENGTH=1_000_000)
     app.config.from_mapping(config or {})
-    app.extensions["users"] = Users()
+    app.extensions["users"] = create_users(app)
     CSRFProtect(app)
 
     @app.get("/")
