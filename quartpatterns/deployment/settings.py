@@ -21,6 +21,7 @@ VERSION = re.compile(r"[0-9]+\.[0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _ADDRESS = re.compile(r"unix:/\S+|(?:\[[0-9a-fA-F:.%]+\]|[^\[\]:\s/]+):[0-9]{1,5}")
+_PREFIX = re.compile(r"(?:/[^/?#\s]+)+")
 _INCLUDED = ("hypercorn.toml", "alembic", "alembic.ini", "pyproject.toml")
 _HOST_KEYS = ("user", "folder", "python", "bind", "environment")
 """Keys that apply to all hosts at the top level, and to one host in its own table."""
@@ -92,6 +93,10 @@ class Settings:
         lock: The locked requirements with hashes; None resolves the requirements when packing.
         platform: The platform of the wheels, such as ``manylinux_2_28_x86_64``; None means the
             platform of this machine.
+        proxies: The number of proxies in front that set ``X-Forwarded-For`` and
+            ``X-Forwarded-Proto``.
+        prefix: The start of all paths, such as ``/shop``, if a proxy passes it on.
+        secure_cookies: Whether browsers send cookies with HTTPS only.
         processes: The number of server processes.
         workers: Commands of background workers, by name.
         migrate: The command of the database migration, which runs once for each database.
@@ -118,6 +123,9 @@ class Settings:
     include: tuple[str, ...]
     lock: Path | None
     platform: str | None
+    proxies: int | None
+    prefix: str | None
+    secure_cookies: bool | None
     processes: int
     workers: Mapping[str, str]
     migrate: str | None
@@ -130,6 +138,24 @@ class Settings:
     known_hosts: Path | None
     connect_timeout: float
     step_timeout: float
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables for the settings ``proxies``, ``prefix`` and ``secure-cookies``.
+
+        An application of ``quartpatterns new`` reads them. A variable of the same name in the
+        environment file takes precedence.
+        """
+        values = {
+            "QUART_PROXIES": self.proxies,
+            "QUART_PREFIX": self.prefix,
+            "QUART_SECURE_COOKIES": self.secure_cookies,
+        }
+        return {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
 
     def select(self, names: Sequence[str] = ()) -> tuple[Host, ...]:
         """Return the hosts with *names*, or all hosts if there are no names.
@@ -221,6 +247,7 @@ def parse_settings(
     hosts = _hosts(table, root, name)
     lock = root / "requirements.lock"
     workers, health = table.table("workers"), table.table("health")
+    prefix = table.optional_text("prefix", pattern=_PREFIX)
     settings = Settings(
         name=name,
         root=root,
@@ -230,11 +257,14 @@ def parse_settings(
         include=table.texts("include", [file for file in _INCLUDED if (root / file).exists()]),
         lock=table.path("lock", root) or (lock if lock.is_file() else None),
         platform=table.optional_text("platform"),
+        proxies=table.optional_count("proxies"),
+        prefix=prefix,
+        secure_cookies=table.optional_bool("secure-cookies"),
         processes=table.count("processes", 1),
         workers={key: workers.text(key) for key in workers.data},
         migrate=table.optional_text("migrate"),
         health=Health(
-            path=health.text("path", "/health", pattern=re.compile(r"/\S*")),
+            path=health.text("path", f"{prefix or ''}/health", pattern=re.compile(r"/\S*")),
             timeout=health.seconds("timeout", 30.0),
             host=health.text("host", "localhost", pattern=re.compile(r"[^\s/]+")),
         ),
@@ -309,6 +339,20 @@ class _Table:
         value = self.value(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise self.invalid(key, value, "a whole number of 1 or more")
+        return value
+
+    def optional_count(self, key: str) -> int | None:
+        value = self.value(key)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.invalid(key, value, "a whole number of 0 or more")
+        return value
+
+    def optional_bool(self, key: str) -> bool | None:
+        value = self.value(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.invalid(key, value, "true or false")
         return value
 
     def port(self, key: str) -> int | None:

@@ -248,5 +248,6 @@ def _services(target: Target) -> bytes:
         "health": asdict(settings.health),
         "graceful": settings.graceful,
         "files": sorted(target.host.files),
+        "variables": settings.variables,
     }
     return json.dumps(services, indent=2).encode()

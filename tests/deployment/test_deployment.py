@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -227,6 +228,57 @@ async def test_services(project: Project) -> None:
         DeploymentError, match="'post' is unknown. The services are web, supervisor, mail"
     ):
         _ = [line async for line in deployment.logs(service="post")]
+
+
+PROXIED = """
+from quart import Quart, request
+from quartpatterns.appfactories import configure
+from quartpatterns.subclassing import ProxyFix
+
+app = Quart(__name__)
+configure(app, {"PROXIES": 0, "PREFIX": "", "SECURE_COOKIES": False})
+config = app.config
+app.asgi_app = ProxyFix(
+    app.asgi_app, config["PROXIES"], config["PROXIES"],
+    prefix=config["PREFIX"], secure_cookies=config["SECURE_COOKIES"],
+)
+
+
+@app.get("/health")
+async def health():
+    return "healthy"
+
+
+@app.get("/")
+async def index():
+    return f"{request.remote_addr} {request.url}", {"Set-Cookie": "a=b"}
+"""
+
+
+@pytest.mark.checks("FA-4")
+async def test_proxy_settings(project: Project) -> None:
+    """The application gets the settings for proxies; the environment file takes precedence."""
+    url = f"http://127.0.0.1:{project.hosts[0].web}"
+    headers = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Host": "shop"}
+    settings: dict[str, Any] = {"proxies": 1, "prefix": "/shop", "secure-cookies": True}
+    deployment = project.deployment(**settings)
+    await deployment.bootstrap()
+    files = {"demo/__init__.py": "", "demo/asgi.py": PROXIED}
+    archive = await project.release("1.0", files=files)
+    await deployment.deploy(archive)
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+        response = await client.get("/shop/")
+        assert response.text == "203.0.113.9 https://shop/shop/"
+        assert response.headers["set-cookie"] == "a=b; Secure"
+        assert (await client.get("/")).status_code == 404
+    # The same release with other settings.
+    deployment = project.deployment(**settings | {"prefix": "/other", "secure-cookies": False})
+    (project.root / "production.env").write_text(f"SECRET_KEY={SECRET}\nQUART_PROXIES=0\n")
+    await deployment.deploy(archive)
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+        response = await client.get("/other/")
+        assert response.text == "127.0.0.1 http://shop/other/"
+        assert response.headers["set-cookie"] == "a=b"
 
 
 @pytest.mark.slow

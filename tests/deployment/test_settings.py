@@ -40,6 +40,21 @@ def test_settings_of_a_host() -> None:
     assert second.files == {"app.cfg": Path("/p/config/web2.cfg")}
 
 
+def test_proxies() -> None:
+    """The settings for proxies are environment variables; the health check has the prefix."""
+    assert parse().variables == {}
+    settings = parse(**{"proxies": 2, "prefix": "/my/shop", "secure-cookies": True})
+    assert settings.variables == {
+        "QUART_PROXIES": "2",
+        "QUART_PREFIX": "/my/shop",
+        "QUART_SECURE_COOKIES": "true",
+    }
+    assert settings.health.path == "/my/shop/health"
+    own = parse(**{"prefix": "/shop", "proxies": 0, "health": {"path": "/shop/up"}})
+    assert own.variables == {"QUART_PROXIES": "0", "QUART_PREFIX": "/shop"}
+    assert own.health.path == "/shop/up"
+
+
 def test_longest_folder() -> None:
     """The path of a folder has at most 70 characters."""
     longest = "/srv/" + "x" * 65
@@ -65,6 +80,12 @@ def test_select() -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
+        ({"prefx": "/a"}, "the setting 'prefx' is unknown. Did you mean prefix?"),
+        ({"proxies": -1}, "proxies must be a whole number of 0 or more, not -1"),
+        ({"proxies": True}, "proxies must be a whole number of 0 or more, not True"),
+        ({"prefix": "shop"}, "prefix must be a string that matches"),
+        ({"prefix": "/shop/"}, "prefix must be a string that matches"),
+        ({"secure-cookies": "yes"}, "secure-cookies must be true or false, not 'yes'"),
         ({"kep": 3}, "the setting 'kep' is unknown. Did you mean keep?"),
         (
             {"hosts": {"a": {"prot": 1}}},

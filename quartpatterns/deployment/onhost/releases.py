@@ -61,11 +61,21 @@ def process_environment(folder: Path, release: Path) -> dict[str, str]:
     venv = release / "venv"
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")},
+        **_variables(release / "services.json"),
         **_read_environment(folder / "shared" / "env"),
         "PATH": f"{venv / 'bin'}:{os.environ.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(venv),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _variables(services: Path) -> dict[str, str]:
+    """Return the variables of the settings. A release of an older version has none."""
+    try:
+        variables: dict[str, str] = json.loads(services.read_text()).get("variables", {})
+    except FileNotFoundError:
+        return {}
+    return variables
 
 
 def _read_environment(file: Path) -> Mapping[str, str]:
