@@ -29,6 +29,7 @@ _LOGGED = 160
 
 _USERINFO = re.compile(r"(?<=://)([^\s/@:]*):[^\s/]*@")
 _COMMAND = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+_TUPLE = re.compile(r"""\((['"])(.*)\1,\)""", re.DOTALL)
 _SETTING = re.compile(
     r"(\b\w*(?:password|passwd|pwd)['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&)]+)", re.IGNORECASE
 )
@@ -122,7 +123,9 @@ def redis_message(error: BaseException | None) -> str:
 
     The text is empty if there is none, as in a :exc:`TimeoutError`.
     """
-    return _COMMAND.sub("", str(error or ""))
+    text = _COMMAND.sub("", str(error or ""))
+    # redis-py writes the arguments of the error after the command: ("the message",)
+    return found[2] if (found := _TUPLE.fullmatch(text)) else text
 
 
 def redact(text: str) -> str:

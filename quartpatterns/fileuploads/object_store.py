@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Generator
 from datetime import timedelta
 from textwrap import shorten
+from time import monotonic
 from typing import Any
 
 import obstore
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 PART_SIZE = 8 * 1024 * 1024  # bytes of one part of a multipart upload; S3 requires 5 MiB
 MAX_CONCURRENCY = 2  # parts that are sent at the same time
+CHECK_INTERVAL = 60.0  # seconds between two checks of the bucket, if objects are missing
+NO_BUCKET = "NoSuchBucket"  # the error code of S3
 RETRY = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 
 
@@ -62,6 +65,7 @@ class ObjectStorage:
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
+        self._check_again_at = 0.0
 
     def open(self, name: str, resolve: ResolveConflict | None) -> _ObjectWriter:
         return _ObjectWriter(self.store, name, resolve)
@@ -71,9 +75,25 @@ class ObjectStorage:
             try:
                 found = await obstore.head_async(self.store, name)
             except FileNotFoundError:
+                await self._check_bucket(name)
                 return None
         etag = (found["e_tag"] or "").strip('"')
         return StoredFile(found["size"], found["last_modified"], etag)
+
+    async def _check_bucket(self, name: str) -> None:
+        """Raise an error if *name* was not found because the bucket does not exist.
+
+        The response to HEAD has no body, so S3 can't tell why there is no such object. The response
+        to GET says it.
+        """
+        if monotonic() < self._check_again_at:
+            return
+        try:
+            await obstore.get_async(self.store, name)
+        except FileNotFoundError as error:
+            if NO_BUCKET in str(error):
+                raise
+        self._check_again_at = monotonic() + CHECK_INTERVAL
 
     async def read(self, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
         if start >= stop:
@@ -107,7 +127,7 @@ def _cause(error: Exception) -> str:
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return "it refuses the key, or the key lacks a permission. Correct the credentials"
     text = str(error)
-    if "NoSuchBucket" in text:
+    if NO_BUCKET in text:
         return "the bucket does not exist. Create it, or correct its name in the URL"
     if "error sending request" in text or "timed out" in text:
         return "it does not answer. Start it, or correct its endpoint"

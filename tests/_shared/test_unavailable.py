@@ -184,6 +184,10 @@ def test_no_values_of_redis() -> None:
     reason = "OOM command not allowed when used memory > 'maxmemory'."
     message = f"Command # 1 (SET key secret (a) \n) of pipeline caused error: {reason}"
     assert redis_message(ValueError(message)) == redis_message(ValueError(reason)) == reason
+    # redis-py writes the arguments of the error, which are a tuple.
+    message = f"Command # 1 (SET key (a,)) of pipeline caused error: {(reason,)}"
+    assert redis_message(ValueError(message)) == reason
+    assert redis_message(ValueError("('a', 'b')")) == "('a', 'b')"
 
 
 async def test_description(app: Quart, caplog: pytest.LogCaptureFixture) -> None:

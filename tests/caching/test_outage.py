@@ -241,7 +241,7 @@ async def test_full_server(
             assert await text(client, "/page") == "answer 1"
         assert site.calls == 1
         [record] = caplog.records
-        assert "command not allowed when used memory" in record.message
+        assert "refuses commands: command not allowed when used memory" in record.message
         assert "raise maxmemory" in record.message
         # redis-py's message contains the command, and so the value.
         assert "Command #" not in record.message

@@ -7,6 +7,7 @@ import hashlib
 import secrets
 from typing import Any
 
+import obstore
 import pytest
 from quart import Quart
 
@@ -120,6 +121,32 @@ async def test_missing_bucket(
     client = make_app(**config).test_client()
     assert (await post(client, form(file("a.dat", b"x")))).status_code == 503
     assert "the bucket does not exist. Create it" in caplog.text
+    caplog.clear()
+    assert (await client.get("/a.dat")).status_code == 503
+    assert "the bucket does not exist. Create it" in caplog.text
+
+
+@pytest.mark.checks("UP-14")
+async def test_missing_file(
+    make_app: MakeApp,
+    bucket: Bucket,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A missing file is a 404. The bucket is checked for the first one only, for a minute."""
+    names: list[str] = []
+    get_async = obstore.get_async
+
+    async def counting(store: Any, name: str, **options: Any) -> Any:
+        names.append(name)
+        return await get_async(store, name, **options)
+
+    monkeypatch.setattr(obstore, "get_async", counting)
+    client = make_app(**bucket.config).test_client()
+    for name in ("a.dat", "b.dat", "c.dat"):
+        assert (await client.get(f"/{name}")).status_code == 404
+    assert names == ["a.dat"]
+    assert "object store failed" not in caplog.text
 
 
 @pytest.mark.checks("UP-14")
