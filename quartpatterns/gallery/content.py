@@ -63,9 +63,12 @@ def _summary(value: object) -> str:
 
 
 def _with_links(text: str) -> str:
-    """Return *text* with links to the gallery's pages, and none to files that it does not have."""
-    text = re.sub(r"\]\(\.\./(\w+)/README\.md(?:#[\w-]+)?\)", r"](/gallery/\1)", text)
-    return re.sub(r"\[([^]]+)\]\(\.\./[^)]*\)", r"\1", text)
+    """Return *text* with links to the gallery's pages, and none to files that it does not have.
+
+    The links are relative, because the gallery can be below a prefix.
+    """
+    text = re.sub(r"\]\(\.\./(\w+)/README\.md(?:#[\w-]+)?\)", r"](\1)", text)
+    return re.sub(r"\[([^]]+)\]\((?:\.\.|example)/[^)]*\)", r"\1", text)
 
 
 def _markdown(text: str) -> Markup:

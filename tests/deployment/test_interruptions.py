@@ -133,6 +133,61 @@ async def test_command_ends(project: Project) -> None:
     assert not await asyncio.to_thread(is_sleeping, marker.read_text().strip())
 
 
+class Relay:
+    """A network between the client and a host, which can lose everything from some moment on."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.loses = False
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host_reader, host_writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writers += [writer, host_writer]
+        await asyncio.gather(self.pass_on(reader, host_writer), self.pass_on(host_reader, writer))
+
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if not self.loses:
+                    writer.write(data)
+                    await writer.drain()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_silent_connection(project: Project) -> None:
+    """If nothing arrives any more, the deployment fails, and the host is unlocked."""
+    host = project.hosts[0]
+    await project.deployment().bootstrap()
+    await project.deployment().deploy(await project.release("1.0"))
+    relay = Relay(host.port)
+    server = await asyncio.start_server(relay.connect, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with project.hosts.known_hosts.open("a") as known:
+        known.write(project.hosts.known_hosts.read_text().replace(str(host.port), str(port)))
+    marker = host.folder / "pid"
+    slow = project.deployment(
+        migrate=f"echo $$ > {marker} && exec sleep 600",
+        hosts={"web0": {**project.host_data(host), "port": port}},
+    )
+    archive = await project.release("1.1")
+    deploying = asyncio.create_task(slow.deploy(archive))
+    await wait_until(lambda: marker.exists() and "\n" in marker.read_text(), deploying)
+    relay.loses = True
+    with pytest.raises(FailedError, match="migrate: the connection broke.* run the same command"):
+        await deploying
+    assert await answer(host) == "1.0"
+    async with asyncio.timeout(120):
+        while await asyncio.to_thread(is_sleeping, marker.read_text().strip()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    await project.deployment().deploy(archive)
+    assert await answer(host) == "1.1"
+    server.close()
+    for writer in relay.writers:
+        writer.close()
+
+
 def is_sleeping(pid: str) -> bool:
     """Return whether the command of the migration still runs."""
     with contextlib.suppress(psutil.NoSuchProcess):
