@@ -262,5 +262,8 @@ def kill_under_load(proxy: Proxy, path: str) -> list[int]:
 
 
 def test_killed_process(proxy: Proxy) -> None:
-    """No GET request fails if one of four processes is killed under load."""
-    assert Counter(kill_under_load(proxy, "/shop/")).keys() == {200}
+    """If one of four processes is killed under load, only its unfinished responses are cut off."""
+    statuses = Counter(kill_under_load(proxy, "/shop/"))
+    # nginx sends a request again unless the response has begun. Each client has one request.
+    assert statuses.keys() <= {0, 200}
+    assert statuses[0] <= CLIENTS
