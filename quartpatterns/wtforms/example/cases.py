@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 from markupsafe import escape
+from werkzeug.http import HTTP_STATUS_CODES
 
 from quartpatterns.compare import Capture, Case, Difference, File, Step
 from quartpatterns.compare.case import same_settings
@@ -87,7 +87,7 @@ def post(
 
 def error(status: int, text: str) -> str:
     """Return the page of Flask and Quart for an error."""
-    name = HTTPStatus(status).phrase
+    name = HTTP_STATUS_CODES[status]
     return (
         f"<!doctype html>\n<html lang=en>\n<title>{status} {name}</title>\n<h1>{name}</h1>\n"
         f"<p>{escape(text)}</p>\n"
