@@ -8,6 +8,7 @@ from typing import Any
 
 from quartpatterns.compare import Case, Difference, File, Step
 from quartpatterns.compare.case import BodyForm, same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -16,21 +17,6 @@ arrange = same_settings(TRUSTED_HOSTS=["localhost"])
 USER = {"username": "joe", "email": "joe@example.com"}
 DEEP = "Flask does not catch the RecursionError of the JSON parser; but the client made the error"
 HTML, JSON = "text/html; charset=utf-8", "application/json"
-SERVER_ERROR = """\
-<!doctype html>
-<html lang=en>
-<title>500 Internal Server Error</title>
-<h1>Internal Server Error</h1>
-<p>The server encountered an internal error and was unable to complete your request. Either the \
-server is overloaded or there is an error in the application.</p>
-"""
-BAD_REQUEST = """\
-<!doctype html>
-<html lang=en>
-<title>400 Bad Request</title>
-<h1>Bad Request</h1>
-<p>The browser (or proxy) sent a request that this server could not understand.</p>
-"""
 API_PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -50,14 +36,6 @@ API_PAGE = """\
 </main>
 </html>
 """
-NOT_FOUND = """\
-<!doctype html>
-<html lang=en>
-<title>404 Not Found</title>
-<h1>Not Found</h1>
-<p>The requested URL was not found on the server. If you entered the URL manually please check \
-your spelling and try again.</p>
-"""
 DOCUMENT = (Path(__file__).parent / "openapi.json").read_text()
 DOCS = (Path(__file__).parent / "expected" / "docs.html").read_text()
 
@@ -70,7 +48,7 @@ def refused(reason: str) -> tuple[Difference, ...]:
     """
     return (
         Difference("status", 500, 400, reason, kind="input"),
-        Difference("body", SERVER_ERROR, BAD_REQUEST, reason, kind="input"),
+        Difference("body", error_page(500), error_page(400), reason, kind="input"),
     )
 
 
@@ -234,13 +212,13 @@ EXTRAS: tuple[Case, ...] = (
     extra("the API", "/api", API_PAGE),
     extra("the document of the API", "/openapi.json", json.loads(DOCUMENT), type=JSON),
     extra("the documentation of the API", "/docs", DOCS),
-    extra("no documentation from a CDN", "/redocs", NOT_FOUND, 404),
-    extra("no other documentation from a CDN", "/scalar", NOT_FOUND, 404),
+    extra("no documentation from a CDN", "/redocs", error_page(404), 404),
+    extra("no other documentation from a CDN", "/scalar", error_page(404), 404),
     extra(
         "a sum of 4,300 digits",
         f"/_add_numbers?a={'9' * 4299}&b=1",
         {"result": 10**4299},
         type=JSON,
     ),
-    extra("a sum of 4,301 digits", f"/_add_numbers?a={'9' * 4300}&b=1", BAD_REQUEST, 400),
+    extra("a sum of 4,301 digits", f"/_add_numbers?a={'9' * 4300}&b=1", error_page(400), 400),
 )

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from quartpatterns.compare.case import Case, Difference, Kind, Step, same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
 arrange = same_settings(TRUSTED_HOSTS=["localhost"])
-
-NOT_FOUND = (
-    "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n"
-    "<p>The requested URL was not found on the server. If you entered the URL manually please check"
-    " your spelling and try again.</p>\n"
-)
 
 
 def get(path: str, check: str, *, host: str = "localhost") -> Case:
@@ -215,7 +210,11 @@ CASES: tuple[Case, ...] = (
 def answers(host: str, user: str | None) -> Case:
     """Return an extra with the application that the port selects for *host*, or its 404."""
     link = '"link":"/subdomain/x","path":"/x","script_root":"/subdomain"}\n'
-    expected = {"status": 404, "header:content-type": "text/html; charset=utf-8", "body": NOT_FOUND}
+    expected = {
+        "status": 404,
+        "header:content-type": "text/html; charset=utf-8",
+        "body": error_page(404),
+    }
     if user:
         body = f'{{"application":"{user}",{link}'
         expected = {"status": 200, "header:content-type": "application/json", "body": body}

@@ -7,6 +7,7 @@ from typing import Any
 
 from quartpatterns.compare import Case, Difference, Step
 from quartpatterns.compare.case import Kind, same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -204,14 +205,6 @@ REDIRECTION = """\
 If not, click the link.
 """
 TO_INDEX: dict[str, Any] = {"status": 302, "header:location": "/"}
-FORBIDDEN = """\
-<!doctype html>
-<html lang=en>
-<title>403 Forbidden</title>
-<h1>Forbidden</h1>
-<p>You don&#39;t have the permission to access the requested resource. It is either \
-read-protected or not readable by the server.</p>
-"""
 STREAM = "part 0 of {0}\npart 1 of {0}\npart 2 of {0}\n"
 VISITS = 'session=signed({{"visits":{}}}); HttpOnly; Path=/'
 VARY: dict[str, Any] = {"header:vary": "Accept-Language"}
@@ -247,7 +240,7 @@ def square(number: int, calls: int) -> Step:
 def hostile(path: str) -> Step:
     """Return a step in which the page of another site sends a form."""
     headers = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
-    return answer(path, FORBIDDEN, {"status": 403}, method="POST", headers=headers)
+    return answer(path, error_page(403), {"status": 403}, method="POST", headers=headers)
 
 
 # What is not on Flask's pages: how results are deleted, and what is not stored.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from quartpatterns.compare import Case, Step
 from quartpatterns.compare.case import same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -56,14 +57,6 @@ MISSING = (
     " directory). Write the configuration of this host into that file"
 )
 BROKEN = "YOURAPPLICATION_BROKEN is ./broken.cfg, and line 1 of it is not valid Python. Correct it"
-NOT_FOUND = """\
-<!doctype html>
-<html lang=en>
-<title>404 Not Found</title>
-<h1>Not Found</h1>
-<p>The requested URL was not found on the server. If you entered the URL manually please check \
-your spelling and try again.</p>
-"""
 # The steps in their order, but not every option of every command.
 PLAN = re.compile(
     "<!doctype html>.*<title>Commands of a deployment</title>"
@@ -100,7 +93,7 @@ EXTRAS: tuple[Case, ...] = (
     ),
     Case(
         "error of an unknown kind",
-        Step("/errors/other", expected={"status": 404, "body": NOT_FOUND}),
+        Step("/errors/other", expected={"status": 404, "body": error_page(404)}),
         checks=("FA-3",),
     ),
     Case("health check", page("/health", "ok"), checks=("FA-6",)),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from quartpatterns.compare import Arrangement, Case, Difference, File, Step
 from quartpatterns.compare.case import Kind
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -67,10 +68,6 @@ LONG = "file systems don't allow this length; the port shortens the name before 
 HEADER = "the header is longer than the port allows; Flask treats the form as an empty one"
 HEADER_LIMIT = (
     "At most 8 headers in a part, each of 4096 bytes (max_header_size), are allowed (max_headers)."
-)
-BROKEN = (
-    "The server encountered an internal error and was unable to complete your request. Either the"
-    " server is overloaded or there is an error in the application."
 )
 EASIER = "http://localhost/easier"
 MATCH = "the content must match the extension"
@@ -140,23 +137,13 @@ def download(name: str, **headers: str) -> Step:
     return Step(f"/uploads/{name}", headers=headers, ignore_headers=FILE_HEADERS)
 
 
-def html(title: str, text: str) -> str:
-    """Return the page of Flask and Quart with a title and a paragraph."""
-    heading = title.partition(" ")[2] if title[0].isdigit() else title
-    return (
-        f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{heading}</h1>\n"
-        f"<p>{text}</p>\n"
-    )
-
-
 def redirect_page(location: str) -> str:
     """Return the body of a redirect."""
-    page = html(
-        "Redirecting...",
-        "You should be redirected automatically to the target URL: "
-        f'<a href="{location}">{location}</a>. If not, click the link.',
+    return (
+        "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
+        "<p>You should be redirected automatically to the target URL: "
+        f'<a href="{location}">{location}</a>. If not, click the link.\n'
     )
-    return page.replace("</p>", "")
 
 
 def flashed(message: str) -> str:
@@ -197,10 +184,8 @@ def refused(original: str, reason: str, kind: Kind) -> list[Difference]:
 
 def too_large(text: str) -> list[Difference]:
     """Both respond with 413, the port with *text*."""
-    exceeds = "The data value transmitted exceeds the capacity limit."
-    title = "413 Request Entity Too Large"
     reason = "the port names the limit"
-    return [Difference("body", html(title, exceeds), html(title, text), reason, kind="text")]
+    return [Difference("body", error_page(413), error_page(413, text), reason, kind="text")]
 
 
 CASES: tuple[Case, ...] = (
@@ -306,7 +291,7 @@ CASES: tuple[Case, ...] = (
             Difference("header:location", None, f"/uploads/{'a' * 196}.txt", LONG, kind="input"),
             Difference(
                 "body",
-                html("500 Internal Server Error", BROKEN),
+                error_page(500),
                 redirect_page(f"/uploads/{'a' * 196}.txt"),
                 LONG,
                 kind="input",
@@ -356,7 +341,7 @@ CASES: tuple[Case, ...] = (
             Difference(
                 "body",
                 redirect_page("http://localhost/"),
-                html("413 Request Entity Too Large", HEADER_LIMIT),
+                error_page(413, HEADER_LIMIT),
                 HEADER,
                 kind="input",
             ),
@@ -535,7 +520,7 @@ EXTRAS: tuple[Case, ...] = (
                 files={field: File(b"", name)},
                 expected={
                     "status": 400,
-                    "body": re.compile(".*<title>400 Bad Request</title>.*", re.DOTALL),
+                    "body": error_page(400),
                 },
             )
             for field, name in (("other", "a.txt"), ("file", ""))
@@ -578,7 +563,9 @@ EXTRAS: tuple[Case, ...] = (
             "/progress/short",
             expected={
                 "status": 400,
-                "body": re.compile(".*<title>400 Bad Request</title>.*", re.DOTALL),
+                "body": error_page(
+                    400, "The id of an upload must have 16 to 64 letters, digits, - and _."
+                ),
             },
         ),
         checks=("UP-9",),

@@ -8,6 +8,7 @@ import re
 
 from quartpatterns.compare import Case, Difference, Step
 from quartpatterns.compare.case import same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -200,10 +201,8 @@ EXTRAS: tuple[Case, ...] = (
             expected={
                 "status": 400,
                 "header:set-cookie": None,
-                "body": (
-                    "<!doctype html>\n<html lang=en>\n<title>400 Bad Request</title>\n"
-                    "<h1>Bad Request</h1>\n"
-                    "<p>The message is too long, or too many messages are pending.</p>\n"
+                "body": error_page(
+                    400, "The message is too long, or too many messages are pending."
                 ),
             },
         ),

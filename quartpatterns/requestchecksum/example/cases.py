@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 from quartpatterns.compare.case import Case, Difference, Step, same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -78,15 +79,12 @@ URLS = {
 for call, url in URLS.items():
     PAGE = PAGE.replace(call, url)
 
-ERROR = (
-    "<!doctype html>\n<html lang=en>\n<title>400 Bad Request</title>\n<h1>Bad Request</h1>\n"
-    "<p>{}</p>\n"
+MISMATCH = error_page(
+    400,
+    "The sha-256 digest of the received content doesn't match Content-Digest:"
+    " compute the digest of the bytes that you send, or send them again.",
 )
-MISMATCH = ERROR.format(
-    "The sha-256 digest of the received content doesn&#39;t match Content-Digest:"
-    " compute the digest of the bytes that you send, or send them again."
-)
-INVALID = ERROR.format("Content-Digest is invalid: write sha-256=:digest in base64:")
+INVALID = error_page(400, "Content-Digest is invalid: write sha-256=:digest in base64:")
 
 
 def document(data: bytes, headers: dict[str, str], status: int = 201, body: str = "") -> Step:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from quartpatterns.compare.case import Case, Difference, Kind, Step, same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -23,11 +24,6 @@ UNLIKE = (
     "content-type",
     "etag",
     "last-modified",
-)
-NOT_FOUND = (
-    "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n"
-    "<p>The requested URL was not found on the server. If you entered the URL manually please check"
-    " your spelling and try again.</p>\n"
 )
 
 
@@ -182,7 +178,7 @@ def main(
 def refused(path: str) -> Case:
     """Return an extra for which the port answers 404, where the original sends the index."""
     html = "text/html; charset=utf-8"
-    expected = {"status": 404, "header:content-type": html, "body": NOT_FOUND}
+    expected = {"status": 404, "header:content-type": html, "body": error_page(404)}
     return Case(f"no page for {path}", Step(path, expected=expected), checks=("SP-4", "SP-7"))
 
 

@@ -13,6 +13,7 @@ from quart.utils import run_sync
 from sqlalchemy import NullPool, make_url, text
 
 from quartpatterns.compare import Arrangement, Case, Difference, File, Step, services
+from quartpatterns.compare.error_page import error_page
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.sqlalchemy import async_url, make_engine
 from quartpatterns.sqlalchemy.migrations import upgrade
@@ -102,30 +103,9 @@ def _form(fields: dict[str, str | Sequence[str]]) -> Step:
     return Step("/", method="POST", form=fields)
 
 
-def _page(title: str, text: str) -> str:
-    head = f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title[4:]}</h1>\n"
-    return f"{head}<p>{text}</p>\n"
-
-
-SERVER_ERROR = _page(
-    "500 Internal Server Error",
-    "The server encountered an internal error and was unable to complete your request. Either the"
-    " server is overloaded or there is an error in the application.",
+TOO_LARGE_VALUE = error_page(
+    400, "The database can't store a value: it is too large, or has invalid text."
 )
-BAD_REQUEST = _page(
-    "400 Bad Request",
-    "The browser (or proxy) sent a request that this server could not understand.",
-)
-TOO_LARGE_VALUE = _page(
-    "400 Bad Request",
-    "The database can&#39;t store a value: it is too large, or has invalid text.",
-)
-NOT_FOUND = _page(
-    "404 Not Found",
-    "The requested URL was not found on the server. If you entered the URL manually please check"
-    " your spelling and try again.",
-)
-NOT_A_USER = _page("404 Not Found", "There is no such user.")
 OVERFLOW = "A number that the database can't store is an error of the client."
 DEEP = "JSON that is nested too deeply is an error of the client; Flask answers 500 to it."
 
@@ -136,7 +116,7 @@ def _too_large(name: str, path: str, status: int, page: str) -> Case:
         Step(path),
         differs=(
             Difference("status", 500, status, OVERFLOW, kind="input"),
-            Difference("body", SERVER_ERROR, page, OVERFLOW, kind="input"),
+            Difference("body", error_page(500), page, OVERFLOW, kind="input"),
         ),
     )
 
@@ -175,13 +155,18 @@ CASES: tuple[Case, ...] = (
         Step("/users?page=2&page=x"),
         Step("/users?page[]=2"),
     ),
-    _too_large("a page that is too large", f"/users?page={TOO_LARGE}", 404, NOT_FOUND),
+    _too_large("a page that is too large", f"/users?page={TOO_LARGE}", 404, error_page(404)),
     Case("an enormous size", Step(f"/users?per_page={TOO_LARGE}")),
     Case("a page of fifty", Step("/users?per_page=50")),
     Case("all users as CSV", Step("/users.csv")),
     Case("a user", Step("/users/1"), checks=("SA-4",)),
     Case("a missing user", Step("/users/4711"), Step("/users/0"), Step("/users/-1")),
-    _too_large("an id that is too large", f"/users/{TOO_LARGE}", 404, NOT_A_USER),
+    _too_large(
+        "an id that is too large",
+        f"/users/{TOO_LARGE}",
+        404,
+        error_page(404, "There is no such user."),
+    ),
     Case("a user by name", Step("/users/by-name/admin"), checks=("SA-5",)),
     Case("a missing name", Step("/users/by-name/nobody"), checks=("SA-5",)),
     Case(
@@ -349,7 +334,7 @@ CASES: tuple[Case, ...] = (
         ),
         differs=(
             Difference("status", 500, 400, DEEP, kind="input"),
-            Difference("body", SERVER_ERROR, BAD_REQUEST, DEEP, kind="input"),
+            Difference("body", error_page(500), error_page(400), DEEP, kind="input"),
         ),
     ),
     Case(
@@ -386,7 +371,7 @@ CASES: tuple[Case, ...] = (
 # Written by `python -m tests.openapi_documents`.
 OPENAPI = Path(__file__).with_name("openapi.json")
 NEXT = r'"next":"([^"]+)"'
-INVALID_CURSOR = _page("400 Bad Request", "This cursor is invalid. Start from the first page.")
+INVALID_CURSOR = error_page(400, "This cursor is invalid. Start from the first page.")
 
 
 def _newest(number: int) -> tuple[str, Step]:

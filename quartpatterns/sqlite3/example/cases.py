@@ -11,6 +11,7 @@ from pathlib import Path
 from quart.utils import run_sync
 
 from quartpatterns.compare import Arrangement, Case, Difference, File, Step
+from quartpatterns.compare.error_page import error_page
 from quartpatterns.sqlite3.example.original import create_app as create_original
 from quartpatterns.sqlite3.example.original import init_db
 
@@ -68,20 +69,6 @@ def _user(name: object, email: object = "x@localhost") -> Step:
     return _post({"name": name, "email": email})
 
 
-def _page(title: str, text: str) -> str:
-    head = f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title[4:]}</h1>\n"
-    return f"{head}<p>{text}</p>\n"
-
-
-SERVER_ERROR = _page(
-    "500 Internal Server Error",
-    "The server encountered an internal error and was unable to complete your request. Either the"
-    " server is overloaded or there is an error in the application.",
-)
-BAD_REQUEST = _page(
-    "400 Bad Request",
-    "The browser (or proxy) sent a request that this server could not understand.",
-)
 LISTS = "quart-schema reads name[] as the list name, as PHP does; in Flask it is another field."
 DEEP = "JSON that is nested too deeply is an error of the client; Flask answers 500 to it."
 LAST_THREE = [
@@ -221,7 +208,7 @@ CASES: tuple[Case, ...] = (
         ),
         differs=(
             Difference("status", 500, 400, DEEP, kind="input"),
-            Difference("body", SERVER_ERROR, BAD_REQUEST, DEEP, kind="input"),
+            Difference("body", error_page(500), error_page(400), DEEP, kind="input"),
         ),
     ),
     Case(

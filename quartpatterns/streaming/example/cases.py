@@ -7,6 +7,7 @@ from typing import Any
 
 from quartpatterns.compare import Case, Close, Difference, Receive, Send, Step
 from quartpatterns.compare.case import same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -142,20 +143,7 @@ REDIRECTION = """\
 <p>You should be redirected automatically to the target URL: <a href="/feed">/feed</a>. \
 If not, click the link.
 """
-ERROR = """\
-<!doctype html>
-<html lang=en>
-<title>{0} {1}</title>
-<h1>{1}</h1>
-<p>{2}</p>
-"""
-INVALID = ERROR.format(400, "Bad Request", "text has 1 to 200 characters")
-FORBIDDEN = ERROR.format(
-    403,
-    "Forbidden",
-    "You don&#39;t have the permission to access the requested resource. It is either"
-    " read-protected or not readable by the server.",
-)
+INVALID = error_page(400, "text has 1 to 200 characters")
 
 
 def page(path: str, body: str) -> Step:
@@ -230,7 +218,7 @@ EXTRAS = (
     ),
     Case(
         "feed, publish from another site",
-        publish("bad", 403, FORBIDDEN, headers={"Origin": "http://evil.example"}),
+        publish("bad", 403, error_page(403), headers={"Origin": "http://evil.example"}),
         checks=("ST-9",),
     ),
     Case(
@@ -321,7 +309,7 @@ EXTRAS = (
             "/feed/live",
             headers={"Origin": "http://evil.example"},
             websocket=[Send("hello"), Receive()],
-            expected={"status": 403, "body": FORBIDDEN},
+            expected={"status": 403, "body": error_page(403)},
         ),
         checks=("ST-9",),
     ),

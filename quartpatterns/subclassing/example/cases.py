@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quartpatterns.compare.case import Case, Difference, Step, same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -12,10 +13,6 @@ JSON = {"Content-Type": "application/json"}
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 DEEP = b"[" * 100_000  # more than any limit of recursion
 DEEP_REASON = "Flask does not catch the RecursionError of the JSON parser"
-BAD_REQUEST = (
-    "<!doctype html>\n<html lang=en>\n<title>400 Bad Request</title>\n<h1>Bad Request</h1>\n"
-    "<p>The browser (or proxy) sent a request that this server could not understand.</p>\n"
-)
 
 CASES = (
     Case("the page", Step("/", compare="html")),
@@ -93,7 +90,7 @@ EXTRAS = (
             expected={
                 "status": 400,
                 "header:content-type": "text/html; charset=utf-8",
-                "body": BAD_REQUEST,
+                "body": error_page(400),
             },
         ),
     ),

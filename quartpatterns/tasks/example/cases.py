@@ -12,6 +12,7 @@ from pathlib import Path
 
 from quartpatterns.compare import Arrangement, Case, Difference, Step
 from quartpatterns.compare.case import BodyForm
+from quartpatterns.compare.error_page import error_page
 from quartpatterns.compare.processes import Process, in_thread
 from quartpatterns.compare.services import valkey
 
@@ -35,21 +36,6 @@ def refused(path: str, body: bytes = b"") -> Step:
 RESULT = Step("/result/{id}", compare="json", until=READY)
 # The original answers 500 when the task has failed, and never says that it is ready.
 FAILURE = Step("/result/{id}", compare="json", until=rf"{READY}|Internal Server Error")
-SERVER_ERROR = """\
-<!doctype html>
-<html lang=en>
-<title>500 Internal Server Error</title>
-<h1>Internal Server Error</h1>
-<p>The server encountered an internal error and was unable to complete your request. Either the \
-server is overloaded or there is an error in the application.</p>
-"""
-BAD_REQUEST = """\
-<!doctype html>
-<html lang=en>
-<title>400 Bad Request</title>
-<h1>Bad Request</h1>
-<p>The browser (or proxy) sent a request that this server could not understand.</p>
-"""
 HTML, JSON = "text/html; charset=utf-8", "application/json"
 UUID = re.compile(r'\{"result_id":"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"\}\n')
 EXCEPTION = "the page returns the exception, which is not JSON; the port returns its text"
@@ -62,7 +48,7 @@ def failure(error: str) -> tuple[Difference, ...]:
     return (
         Difference("status", 500, 200, EXCEPTION, 1, kind="input"),
         Difference("header:content-type", HTML, JSON, EXCEPTION, 1, kind="input"),
-        Difference("body", SERVER_ERROR, value, EXCEPTION, 1, kind="input"),
+        Difference("body", error_page(500), value, EXCEPTION, 1, kind="input"),
     )
 
 
@@ -91,7 +77,7 @@ CASES = (
         differs=(
             Difference("status", 200, 400, NUMBERS, kind="input"),
             Difference("header:content-type", JSON, HTML, NUMBERS, kind="input"),
-            Difference("body", UUID, BAD_REQUEST, NUMBERS, kind="input"),
+            Difference("body", UUID, error_page(400), NUMBERS, kind="input"),
         ),
     ),
     Case(
@@ -139,14 +125,6 @@ CASES = (
 
 NO_JOBS: dict[str, object] = {"jobs": [], "next_offset": None}
 EXAMPLE = Path(__file__).parent
-NOT_FOUND = """\
-<!doctype html>
-<html lang=en>
-<title>404 Not Found</title>
-<h1>Not Found</h1>
-<p>The requested URL was not found on the server. If you entered the URL manually please check \
-your spelling and try again.</p>
-"""
 
 
 def extra(name: str, path: str, body: object, status: int = 200, content_type: str = HTML) -> Case:
@@ -167,9 +145,9 @@ EXTRAS = (
     extra(
         "the documentation of the API", "/docs", (EXAMPLE / "expected" / "docs.html").read_text()
     ),
-    extra("no documentation from a CDN", "/redocs", NOT_FOUND, 404),
-    extra("no other documentation from a CDN", "/scalar", NOT_FOUND, 404),
-    extra("an unknown job", "/jobs/job.json?id=none", NOT_FOUND, 404),
+    extra("no documentation from a CDN", "/redocs", error_page(404), 404),
+    extra("no other documentation from a CDN", "/scalar", error_page(404), 404),
+    extra("an unknown job", "/jobs/job.json?id=none", error_page(404), 404),
     extra("states of jobs", "/jobs/jobs.json?state=revoked", NO_JOBS, content_type=JSON),
 )
 

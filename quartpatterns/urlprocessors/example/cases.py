@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quartpatterns.compare.case import Case, Difference, Step, same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -143,18 +144,6 @@ LINKS = """
 <link rel="alternate" hreflang="fr" href="http://{host}/fr/contact">
 <link rel="alternate" hreflang="x-default" href="http://{host}/en/contact">
 """
-ERROR = """<!doctype html>
-<html lang=en>
-<title>{title}</title>
-<h1>{heading}</h1>
-<p>{text}</p>
-"""
-NOT_FOUND = ERROR.format(
-    title="404 Not Found",
-    heading="Not Found",
-    text="The requested URL was not found on the server. If you entered the URL manually please"
-    " check your spelling and try again.",
-)
 
 
 def extra(
@@ -222,16 +211,12 @@ EXTRAS: tuple[Case, ...] = (
         "a host that is not trusted",
         "/de/",
         "URL-6",
-        ERROR.format(
-            title="400 Bad Request",
-            heading="Bad Request",
-            text="Host &#39;untrusted.example&#39; is not trusted.",
-        ),
+        error_page(400, "Host 'untrusted.example' is not trusted."),
         status=400,
         Host="untrusted.example",
     ),
     *(
-        extra(f"no page for {path}", path, "URL-8", NOT_FOUND, status=404)
+        extra(f"no page for {path}", path, "URL-8", error_page(404), status=404)
         for path in (
             "/nope/x/y",
             "/de/about/",

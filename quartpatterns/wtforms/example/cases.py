@@ -6,11 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import escape
-from werkzeug.http import HTTP_STATUS_CODES
-
 from quartpatterns.compare import Capture, Case, Difference, File, Step
 from quartpatterns.compare.case import same_settings
+from quartpatterns.compare.error_page import error_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -24,13 +22,8 @@ LIMIT = "the message names the limit in units that people read"
 NUMBER = "a number in JSON is converted to a text; with Flask-WTF it is a server error"
 JSON = "JSON that is not a form is refused; with Flask-WTF it is a server error"
 
-TOO_LARGE = "The data value transmitted exceeds the capacity limit."
 LARGER = "The form is larger than 1 MB. Choose smaller files."
 MISSING = "The CSRF token is missing."
-BROKEN = (
-    "The server encountered an internal error and was unable to complete your request. Either the"
-    " server is overloaded or there is an error in the application."
-)
 HTML = "text/html; charset=utf-8"
 TOKEN: dict[str, str | Capture] = {"token": r'name="csrf-token" content="([^"]+)"'}
 # The token of the session, which is 20 random bytes, when the session is stored.
@@ -85,22 +78,13 @@ def post(
     return page(path, known=True, method="POST", form=fields, **options)
 
 
-def error(status: int, text: str) -> str:
-    """Return the page of Flask and Quart for an error."""
-    name = HTTP_STATUS_CODES[status]
-    return (
-        f"<!doctype html>\n<html lang=en>\n<title>{status} {name}</title>\n<h1>{name}</h1>\n"
-        f"<p>{escape(text)}</p>\n"
-    )
-
-
 def answered(reason: str) -> list[Difference]:
     """Return the differences of a request on which Flask-WTF fails, and that the port answers."""
     body = '{"errors":["Field must be between 4 and 25 characters long."],"free":false}\n'
     return [
         Difference("status", 500, 200, reason, 1, kind="input"),
         Difference("header:content-type", HTML, "application/json", reason, 1, kind="input"),
-        Difference("body", error(500, BROKEN), body, reason, 1, kind="input"),
+        Difference("body", error_page(500), body, reason, 1, kind="input"),
     ]
 
 
@@ -359,7 +343,7 @@ TOKENS = (
             Difference(
                 "body",
                 '{"errors":[],"free":true}\n',
-                error(400, "The request comes from another site, https://evil.example."),
+                error_page(400, "The request comes from another site, https://evil.example."),
                 ORIGIN,
                 1,
                 kind="security",
@@ -410,7 +394,7 @@ BAD_INPUT = (
         checks=("WT-14",),
         differs=[
             Difference("header:vary", None, "Cookie", SESSION_FIRST, 1, kind="interface"),
-            Difference("body", error(413, TOO_LARGE), error(413, LARGER), LIMIT, 1, kind="text"),
+            Difference("body", error_page(413), error_page(413, LARGER), LIMIT, 1, kind="text"),
         ],
     ),
     Case(
@@ -421,7 +405,7 @@ BAD_INPUT = (
         differs=[
             Difference("status", 413, 400, EARLY, 1, kind="interface"),
             Difference(
-                "body", error(413, TOO_LARGE), error(400, MISSING), EARLY, 1, kind="interface"
+                "body", error_page(413), error_page(400, MISSING), EARLY, 1, kind="interface"
             ),
         ],
     ),
@@ -445,7 +429,7 @@ BAD_INPUT = (
             checks=("WT-14",),
             differs=[
                 Difference("status", 500, 400, JSON, 1, kind="input"),
-                Difference("body", error(500, BROKEN), error(400, text), JSON, 1, kind="input"),
+                Difference("body", error_page(500), error_page(400, text), JSON, 1, kind="input"),
             ],
         )
         for body, text in (
