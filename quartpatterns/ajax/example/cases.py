@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from quartpatterns.compare import Case, Difference, File, Step
 from quartpatterns.compare.case import BodyForm, same_settings
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.openapi_cases import openapi_cases
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -36,8 +36,6 @@ API_PAGE = """\
 </main>
 </html>
 """
-DOCUMENT = (Path(__file__).parent / "openapi.json").read_text()
-DOCS = (Path(__file__).parent / "expected" / "docs.html").read_text()
 
 
 def refused(reason: str) -> tuple[Difference, ...]:
@@ -197,6 +195,9 @@ CASES: tuple[Case, ...] = (
     form("the wrong password first", b"username=admin&password=guess&password=secret", "/login"),
     form("another username", b"username=joe&password=secret", "/login"),
     form("a login without a password", b"username=admin", "/login"),
+    Case(
+        "pages that load scripts of other hosts", Step("/redocs"), Step("/scalar"), checks=("JS-8",)
+    ),
 )
 
 
@@ -210,10 +211,7 @@ def extra(name: str, path: str, body: Any, status: int = 200, type: str = HTML) 
 # What the port adds to the pages: the documentation of its API, and an error for what it refuses.
 EXTRAS: tuple[Case, ...] = (
     extra("the API", "/api", API_PAGE),
-    extra("the document of the API", "/openapi.json", json.loads(DOCUMENT), type=JSON),
-    extra("the documentation of the API", "/docs", DOCS),
-    extra("no documentation from a CDN", "/redocs", error_page(404), 404),
-    extra("no other documentation from a CDN", "/scalar", error_page(404), 404),
+    *openapi_cases(Path(__file__).parent, checks=("JS-8",)),
     extra(
         "a sum of 4,300 digits",
         f"/_add_numbers?a={'9' * 4299}&b=1",

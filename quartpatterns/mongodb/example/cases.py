@@ -15,6 +15,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from quartpatterns.compare import Arrangement, Capture, Case, Difference, File, Step
+from quartpatterns.compare.openapi_cases import openapi_cases
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.services import mongodb
 
@@ -612,33 +613,4 @@ CASES: tuple[Case, ...] = (
     Case("pages that load scripts of other hosts", Step("/redocs"), Step("/scalar")),
 )
 
-# Written by `python -m tests.openapi_documents`.
-OPENAPI = Path(__file__).with_name("openapi.json")
-EXTRAS: tuple[Case, ...] = (
-    Case(
-        "the document of the API",
-        Step(
-            "/openapi.json",
-            compare="json",
-            expected={
-                "status": 200,
-                "header:content-type": "application/json",
-                "body": json.loads(OPENAPI.read_text()),
-            },
-        ),
-    ),
-    Case(
-        "the page of the document",
-        *(
-            Step(
-                path,
-                method="HEAD",
-                expected={"status": 200, "header:content-type": content_type, "body": ""},
-            )
-            for path, content_type in (
-                ("/docs", "text/html; charset=utf-8"),
-                ("/swagger-ui/swagger-ui.css", "text/css; charset=utf-8"),
-            )
-        ),
-    ),
-)
+EXTRAS = openapi_cases(Path(__file__).parent)

@@ -14,6 +14,7 @@ from sqlalchemy import NullPool, make_url, text
 
 from quartpatterns.compare import Arrangement, Case, Difference, File, Step, services
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.openapi_cases import openapi_cases
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.sqlalchemy import async_url, make_engine
 from quartpatterns.sqlalchemy.migrations import upgrade
@@ -368,8 +369,6 @@ CASES: tuple[Case, ...] = (
     Case("pages that load scripts of other hosts", Step("/redocs"), Step("/scalar")),
 )
 
-# Written by `python -m tests.openapi_documents`.
-OPENAPI = Path(__file__).with_name("openapi.json")
 NEXT = r'"next":"([^"]+)"'
 INVALID_CURSOR = error_page(400, "This cursor is invalid. Start from the first page.")
 
@@ -426,30 +425,5 @@ EXTRAS: tuple[Case, ...] = (
     _refused("per_page=x", "Input should be a valid integer, unable to parse string as an integer"),
     _refused("per_page=0", "Input should be greater than or equal to 1"),
     _refused("per_page=101", "Input should be less than or equal to 100"),
-    Case(
-        "the document of the API",
-        Step(
-            "/openapi.json",
-            compare="json",
-            expected={
-                "status": 200,
-                "header:content-type": "application/json",
-                "body": json.loads(OPENAPI.read_text()),
-            },
-        ),
-    ),
-    Case(
-        "the page of the document",
-        *(
-            Step(
-                path,
-                method="HEAD",
-                expected={"status": 200, "header:content-type": content_type, "body": ""},
-            )
-            for path, content_type in (
-                ("/docs", "text/html; charset=utf-8"),
-                ("/swagger-ui/swagger-ui.css", "text/css; charset=utf-8"),
-            )
-        ),
-    ),
+    *openapi_cases(Path(__file__).parent),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -12,6 +11,7 @@ from quart.utils import run_sync
 
 from quartpatterns.compare import Arrangement, Case, Difference, File, Step
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.openapi_cases import openapi_cases
 from quartpatterns.sqlite3.example.original import create_app as create_original
 from quartpatterns.sqlite3.example.original import init_db
 
@@ -255,33 +255,4 @@ CASES: tuple[Case, ...] = (
     Case("pages that load scripts of other hosts", Step("/redocs"), Step("/scalar")),
 )
 
-# Written by `python -m tests.openapi_documents`.
-OPENAPI = Path(__file__).with_name("openapi.json")
-EXTRAS: tuple[Case, ...] = (
-    Case(
-        "the document of the API",
-        Step(
-            "/openapi.json",
-            compare="json",
-            expected={
-                "status": 200,
-                "header:content-type": "application/json",
-                "body": json.loads(OPENAPI.read_text()),
-            },
-        ),
-    ),
-    Case(
-        "the page of the document",
-        *(
-            Step(
-                path,
-                method="HEAD",
-                expected={"status": 200, "header:content-type": content_type, "body": ""},
-            )
-            for path, content_type in (
-                ("/docs", "text/html; charset=utf-8"),
-                ("/swagger-ui/swagger-ui.css", "text/css; charset=utf-8"),
-            )
-        ),
-    ),
-)
+EXTRAS = openapi_cases(Path(__file__).parent)

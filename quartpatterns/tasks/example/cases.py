@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from quartpatterns.compare import Arrangement, Case, Difference, Step
 from quartpatterns.compare.case import BodyForm
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.openapi_cases import openapi_cases
 from quartpatterns.compare.processes import Process, in_thread
 from quartpatterns.compare.services import valkey
 
@@ -121,10 +121,12 @@ CASES = (
         Step("/result/1", method="POST"),
         checks=("CE-5",),
     ),
+    Case(
+        "pages that load scripts of other hosts", Step("/redocs"), Step("/scalar"), checks=("CE-8",)
+    ),
 )
 
 NO_JOBS: dict[str, object] = {"jobs": [], "next_offset": None}
-EXAMPLE = Path(__file__).parent
 
 
 def extra(name: str, path: str, body: object, status: int = 200, content_type: str = HTML) -> Case:
@@ -136,17 +138,7 @@ def extra(name: str, path: str, body: object, status: int = 200, content_type: s
 
 # What the port adds to the page: the documentation of its API, and the page of the jobs.
 EXTRAS = (
-    extra(
-        "the document of the API",
-        "/openapi.json",
-        json.loads((EXAMPLE / "openapi.json").read_text()),
-        content_type=JSON,
-    ),
-    extra(
-        "the documentation of the API", "/docs", (EXAMPLE / "expected" / "docs.html").read_text()
-    ),
-    extra("no documentation from a CDN", "/redocs", error_page(404), 404),
-    extra("no other documentation from a CDN", "/scalar", error_page(404), 404),
+    *openapi_cases(Path(__file__).parent, checks=("CE-8",)),
     extra("an unknown job", "/jobs/job.json?id=none", error_page(404), 404),
     extra("states of jobs", "/jobs/jobs.json?state=revoked", NO_JOBS, content_type=JSON),
 )
