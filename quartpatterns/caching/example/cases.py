@@ -8,6 +8,7 @@ from typing import Any
 from quartpatterns.compare import Case, Difference, Step
 from quartpatterns.compare.case import Kind, same_settings
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.redirect_page import redirect_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -196,14 +197,7 @@ CASES: tuple[Case, ...] = (
 
 TEXT = "text/html; charset=utf-8"
 JSON = "application/json"
-REDIRECTION = """\
-<!doctype html>
-<html lang=en>
-<title>Redirecting...</title>
-<h1>Redirecting...</h1>
-<p>You should be redirected automatically to the target URL: <a href="/">/</a>. \
-If not, click the link.
-"""
+REDIRECTION = redirect_page("/")
 TO_INDEX: dict[str, Any] = {"status": 302, "header:location": "/"}
 STREAM = "part 0 of {0}\npart 1 of {0}\npart 2 of {0}\n"
 VISITS = 'session=signed({{"visits":{}}}); HttpOnly; Path=/'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quartpatterns.compare.case import Case, Difference, Step, same_settings
+from quartpatterns.compare.redirect_page import redirect_page
 
 __all__ = ["CASES", "arrange"]
 
@@ -11,15 +12,6 @@ arrange = same_settings(TRUSTED_HOSTS=["localhost", "evil.example"])
 PAST = "Sat, 01 Jan 2000 00:00:00 GMT"
 FUTURE = "Wed, 01 Jan 2200 00:00:00 GMT"
 RELATIVE = "the target does not contain the Host header, which a client can choose"
-
-
-def redirect_page(target: str) -> str:
-    """Return the body of a redirect to *target*."""
-    return (
-        "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
-        "<p>You should be redirected automatically to the target URL:"
-        f' <a href="{target}">{target}</a>. If not, click the link.\n'
-    )
 
 
 def icon(

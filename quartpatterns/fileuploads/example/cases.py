@@ -13,6 +13,7 @@ from pathlib import Path
 from quartpatterns.compare import Arrangement, Case, Difference, File, Step
 from quartpatterns.compare.case import Kind
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.redirect_page import redirect_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -135,15 +136,6 @@ def no_boundary() -> Step:
 
 def download(name: str, **headers: str) -> Step:
     return Step(f"/uploads/{name}", headers=headers, ignore_headers=FILE_HEADERS)
-
-
-def redirect_page(location: str) -> str:
-    """Return the body of a redirect."""
-    return (
-        "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
-        "<p>You should be redirected automatically to the target URL: "
-        f'<a href="{location}">{location}</a>. If not, click the link.\n'
-    )
 
 
 def flashed(message: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from quartpatterns.compare import Case, Close, Difference, Receive, Send, Step
 from quartpatterns.compare.case import same_settings
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.redirect_page import redirect_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -135,14 +136,7 @@ CASES = (
 )
 EXPECTED = Path(__file__).parent / "expected"
 HTML = "text/html; charset=utf-8"
-REDIRECTION = """\
-<!doctype html>
-<html lang=en>
-<title>Redirecting...</title>
-<h1>Redirecting...</h1>
-<p>You should be redirected automatically to the target URL: <a href="/feed">/feed</a>. \
-If not, click the link.
-"""
+REDIRECTION = redirect_page("/feed")
 INVALID = error_page(400, "text has 1 to 200 characters")
 
 

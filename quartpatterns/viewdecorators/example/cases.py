@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import Any
 
 from quartpatterns.compare import Case, Difference, Step
 from quartpatterns.compare.case import same_settings
+from quartpatterns.compare.redirect_page import redirect_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -213,13 +213,7 @@ def extra(path: str, status: int, body: object, **more: Any) -> Step:
 
 def redirected(path: str, location: str, **more: Any) -> Step:
     """Return a request to the port alone, which is answered by a redirect."""
-    text = escape(location)
-    body = (
-        "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
-        "<p>You should be redirected automatically to the target URL: "
-        f'<a href="{text}">{text}</a>. If not, click the link.\n'
-    )
-    return extra(path, 302, body, location=location, **more)
+    return extra(path, 302, redirect_page(location), location=location, **more)
 
 
 def user_logs_in(name: str, password: str) -> Step:
