@@ -146,6 +146,15 @@ def page(path: str, body: str) -> Step:
     return Step(path, compare="html", expected=expected)
 
 
+def failed(name: str, path: str, status: int) -> Case:
+    """Return the case of a view that fails before its first chunk: the whole page of the port.
+
+    The page of the original is that of the WSGI server, so other cases compare only the statuses.
+    """
+    expected = {"status": status, "header:content-type": HTML, "body": error_page(status)}
+    return Case(name, Step(path, expected=expected), checks=("ST-6",))
+
+
 def publish(text: str | None, status: int, body: str, **options: Any) -> Step:
     """Return a step that publishes a message."""
     form = {} if text is None else {"text": text}
@@ -190,8 +199,10 @@ REFUSED = "< close 1008 text has 1 to 200 characters\n"
 LONG = f"> '{'x' * 200}'\n< '{'x' * 200}'\n> '{'x' * 201}'\n{REFUSED}"
 
 
-# What is not on Flask's page: messages that everybody gets who is there.
+# The port's error pages, and what is not on Flask's page: messages that everybody gets.
 EXTRAS = (
+    failed("the page for a stream without a name", "/stream", 400),
+    failed("the page for an error before the first chunk", "/broken?chunks=0", 500),
     Case("index", page("/", (EXPECTED / "index.html").read_text()), checks=("ST-1",)),
     Case("feed", page("/feed", (EXPECTED / "feed.html").read_text()), checks=("ST-7",)),
     Case(
