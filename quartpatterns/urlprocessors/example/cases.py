@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from quartpatterns.compare.case import Case, Difference, Step, same_settings
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.redirect_page import redirect_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -12,6 +15,31 @@ arrange = same_settings(TRUSTED_HOSTS=["localhost", "example.com"])
 BUG = "Flask's preprocessor fails for URLs that match no rule, because their values are None"
 UNKNOWN = "Flask's code accepts every text as a language; the port has a list of languages"
 HTML = "text/html; charset=utf-8"
+PAGE = """<!doctype html>
+<html lang="{lang}">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{title}</title>
+  <link rel="stylesheet" href="{root}/static/style.css">
+{head}
+</head>
+<body>
+<main>
+{main}
+</main>
+</body>
+</html>
+"""
+UNKNOWN_INDEX = """
+<nav aria-label="Languages">
+  <a href="{root}/en/" hreflang="en" lang="en">en</a>
+  <a href="{root}/de/" hreflang="de" lang="de">de</a>
+  <a href="{root}/fr/" hreflang="fr" lang="fr">fr</a>
+</nav>
+<h1>?</h1>
+<p><a href="{root}/xx/about">{root}/xx/about</a></p>
+"""
 
 
 def equal(path: str, check: str, *, method: str = "GET") -> Case:
@@ -21,28 +49,55 @@ def equal(path: str, check: str, *, method: str = "GET") -> Case:
 
 def differs(
     path: str,
-    original: int,
-    port: int,
+    original: tuple[int, str],
+    port: tuple[int, str],
     reason: str,
     check: str,
     *,
     method: str = "GET",
     **headers: tuple[str | None, str | None],
 ) -> Case:
-    """Return a case with different statuses and *headers*, each of the original and the port."""
-    step = Step(
-        path,
-        method=method,
-        compare="ignore",
-        reason="at least one of the bodies is an error page",
-        ignore_headers=("content-length",),
-    )
-    differences = [Difference("status", original, port, reason, kind="input")]
-    differences += (
-        Difference(f"header:{key}", *values, reason, kind="input")
-        for key, values in headers.items()
-    )
+    """Return a case with different responses.
+
+    Arguments:
+        path: The path.
+        original: Status and body of the original.
+        port: Status and body of the port.
+        reason: Why they differ.
+        check: The id of the check.
+        method: The HTTP method.
+        headers: Other headers that differ: the values of the original and the port.
+    """
+    aspects: dict[str, tuple[Any, Any]] = {
+        "status": (original[0], port[0]),
+        "body": (original[1], port[1]),
+        **{f"header:{key}": values for key, values in headers.items()},
+    }
+    differences = [
+        Difference(aspect, *values, reason, kind="input") for aspect, values in aspects.items()
+    ]
+    step = Step(path, method=method, compare="html")
     return Case(f"{method} {path}", step, checks=(check,), differs=differences)
+
+
+def page(lang: str, title: str, main: str, *, root: str = "", head: str = "") -> str:
+    """Return a page in the layout of the port."""
+    return PAGE.format(lang=lang, title=title, main=main, root=root, head=head)
+
+
+def error(status: int) -> tuple[int, str]:
+    """Return a status and its page."""
+    return status, error_page(status)
+
+
+def redirection(location: str) -> tuple[int, str]:
+    """Return the status and the page of a redirect to the path with a slash."""
+    return 308, redirect_page(location)
+
+
+def unknown_index(root: str = "") -> tuple[int, str]:
+    """Return the status and the index of the original in the language xx."""
+    return 200, page("xx", "?", UNKNOWN_INDEX.format(root=root), root=root)
 
 
 CASES: tuple[Case, ...] = (
@@ -72,37 +127,36 @@ CASES: tuple[Case, ...] = (
     ),
     equal("/blueprint/de/", "URL-5", method="POST"),
     equal("/blueprint/de/about", "URL-5", method="OPTIONS"),
-    differs("/de/nope", 500, 404, BUG, "URL-6"),
-    differs("/en", 500, 308, BUG, "URL-6", location=(None, "http://localhost/en/")),
-    differs("/de/", 500, 405, BUG, "URL-6", method="POST", allow=(None, "GET, HEAD, OPTIONS")),
-    differs("/xx/", 200, 404, UNKNOWN, "URL-8"),
-    differs("/blueprint/xx/", 200, 404, UNKNOWN, "URL-8"),
+    differs("/de/nope", error(500), error(404), BUG, "URL-6"),
+    differs(
+        "/en",
+        error(500),
+        redirection("http://localhost/en/"),
+        BUG,
+        "URL-6",
+        location=(None, "http://localhost/en/"),
+    ),
+    differs(
+        "/de/",
+        error(500),
+        error(405),
+        BUG,
+        "URL-6",
+        method="POST",
+        allow=(None, "GET, HEAD, OPTIONS"),
+    ),
+    differs("/xx/", unknown_index(), error(404), UNKNOWN, "URL-8"),
+    differs("/blueprint/xx/", unknown_index("/blueprint"), error(404), UNKNOWN, "URL-8"),
     differs(
         "/blueprint/nope",
-        308,
-        404,
+        redirection("http://localhost/blueprint/nope/"),
+        error(404),
         UNKNOWN,
         "URL-8",
         location=("http://localhost/blueprint/nope/", None),
     ),
 )
 
-PAGE = """<!doctype html>
-<html lang="{lang}">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <title>{title}</title>
-  <link rel="stylesheet" href="{root}/static/style.css">
-{head}
-</head>
-<body>
-<main>
-{main}
-</main>
-</body>
-</html>
-"""
 START = """
 <h1>URL processors</h1>
 <p>Each page has its language in its URL. Your browser asks for
@@ -167,11 +221,6 @@ def extra(
     }
     step = Step(path, headers=named, compare="html", expected=expected)
     return Case(name, step, checks=(check,))
-
-
-def page(lang: str, title: str, main: str, *, root: str = "", head: str = "") -> str:
-    """Return a page in the layout of the port."""
-    return PAGE.format(lang=lang, title=title, main=main, root=root, head=head)
 
 
 def negotiates(name: str, header: str, language: str) -> Case:
