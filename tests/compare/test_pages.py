@@ -21,7 +21,7 @@ def fields(html: str) -> list[FormField]:
         ("<A HREF='/b?c=d&amp;e=f#g'>", ["http://localhost/b?c=d&e=f"]),
         ('<a href="../b"><a href="/b">', ["http://localhost/b"]),
         ('<a name="x"><a href="">', []),
-        ('<base href="/root/"><a href="b">', ["http://localhost/root/b"]),
+        ('<base href="/base/"><a href="b">', ["http://localhost/base/b"]),
         ("<link href=/a.css><script src=/b.js></script><img src=/c.png>", None),
         ('<a href="http://[">x</a><a href="/b">', ["http://localhost/b"]),
         ('<a href="mailto:a@b"><a href="javascript:x()">', ["mailto:a@b", "javascript:x()"]),

@@ -57,7 +57,7 @@ def test_hardened(tmp_path: Path) -> None:
     [
         ("/srv/demo", "/usr/bin/python3", "true"),
         ("/home/shop/demo", "/usr/bin/python3", "read-only"),
-        ("/srv/demo", "/root/.pyenv/bin/python3", "read-only"),
+        ("/srv/demo", "/home/demo/.pyenv/bin/python3", "read-only"),
         ("/homes/demo", "/usr/bin/python3", "true"),
     ],
 )

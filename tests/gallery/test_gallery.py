@@ -51,7 +51,7 @@ async def test_pattern(app: Quart, pattern: catalog.Pattern) -> None:
     assert content.port in text and content.original in text
     assert "<span" in content.port
     # A link to a file of the project leads to a page of the gallery, or is none.
-    assert not re.search(r'href="(?:\.\.|/|[^":]*\.(?:md|py)")', content.readme)
+    assert not re.search(r'href="(?:\.\.|/|[^":]*\.(?:md|py)\b)', content.readme)
     assert text.count("<tr>") >= len(content.cases)
     differences = sum(len(case.differs) for case in content.cases)
     assert text.count('<div class="difference">') == differences

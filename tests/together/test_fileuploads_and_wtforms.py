@@ -216,7 +216,7 @@ async def test_several_files(app: Quart, tmp_path: Path) -> None:
 
 
 async def test_size(app: Quart) -> None:
-    """The limit of a file is named in units that people read."""
+    """The error names the limit of a file in bytes, as in Flask-WTF."""
     message = "photo: File must be between 0 and 20000 bytes."
     assert await errors(app, {"photo": File("a.png", PNG + b"\0" * 20_000)}) == [message]
 

@@ -18,6 +18,11 @@ from wtforms.validators import InputRequired, ValidationError
 from quartpatterns.wtforms import QuartForm
 from quartpatterns.wtforms.example import original, port
 
+MALFORMED = "Failed to decode JSON object: "
+NOT_AN_OBJECT = "The form can&#39;t be read: its JSON is not an object.</p>"
+NOT_A_TEXT = "The form can&#39;t be read: the value of &#39;name&#39; must be a string, "
+BAD_REQUEST = "The browser (or proxy) sent a request that this server could not understand.</p>"
+
 
 class Address(QuartForm):
     street = StringField(validators=[InputRequired()])
@@ -110,31 +115,31 @@ async def test_json(app: Quart) -> None:
 
 @pytest.mark.checks("WT-14")
 @pytest.mark.parametrize(
-    "body",
+    ("body", "message"),
     [
-        b"",
-        b"[1]",
-        b'"text"',
-        b"{",
-        b"\xff\xfe",
-        b'{"name": {}}',
-        b'{"name": [[]]}',
-        b"[" * 100_000,
-        b'{"name": ' + b"1" * 5000 + b"}",
+        (b"", MALFORMED),
+        (b"[1]", NOT_AN_OBJECT),
+        (b'"text"', NOT_AN_OBJECT),
+        (b"{", MALFORMED),
+        (b"\xff\xfe", MALFORMED),
+        (b'{"name": {}}', NOT_A_TEXT),
+        (b'{"name": [[]]}', NOT_A_TEXT),
+        (b"[" * 100_000, MALFORMED),
+        (b'{"name": ' + b"1" * 5000 + b"}", MALFORMED),
     ],
 )
-async def test_invalid_json(app: Quart, body: bytes) -> None:
+async def test_invalid_json(app: Quart, body: bytes, message: str) -> None:
     """JSON that is not a form is a 400 that says why; for malformed JSON only in debug mode."""
-    app.debug = True
+    public = BAD_REQUEST if message == MALFORMED else message
     headers = {"Content-Type": "application/json"}
-    response = await app.test_client().post("/", data=body, headers=headers)
-    assert response.status_code == 400
-    text = await response.get_data(as_text=True)
-    assert "The form can&#39;t be read" in text or "Failed to decode JSON object: " in text
-    app.debug = False
-    response = await app.test_client().post("/", data=body, headers=headers)
-    assert response.status_code == 400
-    assert "Failed to decode" not in await response.get_data(as_text=True)
+    for debug, expected in ((True, message), (False, public)):
+        app.debug = debug
+        response = await app.test_client().post("/", data=body, headers=headers)
+        assert response.status_code == 400
+        text = await response.get_data(as_text=True)
+        assert "<title>400 Bad Request</title>" in text
+        assert f"<p>{expected}" in text
+        assert (MALFORMED in text) is (debug and message == MALFORMED)
 
 
 @pytest.mark.checks("WT-14")

@@ -384,27 +384,45 @@ async def test_g(app: Quart) -> None:
     assert seen == [(True, None), (True, True), (True, None)]
 
 
+AGAIN = "repeat the request."
+
+
 @pytest.mark.parametrize(
-    ("form", "message"),
+    ("kind", "message", "remedy"),
     [
-        ({}, "The CSRF token is missing."),
-        ({"csrf_token": "x"}, "The CSRF token is invalid."),
+        ("none", "The CSRF token is missing. Put {{ form.hidden_tag() }}", "header X-CSRFToken."),
+        ("forged", "The CSRF token is invalid. Load the page again", AGAIN),
+        ("other", "The CSRF tokens do not match. The page belongs to another session: load", AGAIN),
+        ("old", "The CSRF token has expired. Load the page again", AGAIN),
     ],
 )
 async def test_log(
-    app_class: type[Quart], caplog: pytest.LogCaptureFixture, form: Any, message: str
+    app_class: type[Quart],
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    message: str,
+    remedy: str,
 ) -> None:
-    """A failure is logged once, as INFO, in a request and in a form, with Flask-WTF's sentence."""
+    """A failure is logged once, as INFO, in a request and in a form, with the remedy."""
     caplog.set_level(logging.INFO)
     protected = make(app_class)
+    other = await text(protected.test_client())
+
+    def form(token: str) -> dict[str, str]:
+        """Return a form that is not valid in the session of *token*."""
+        sent = {"forged": "x", "other": other, "old": aged(token, 7200)}
+        return {"csrf_token": sent[kind]} if kind in sent else {}
+
     client = protected.test_client()
-    await text(client)
-    assert (await client.post("/", form=form)).status_code == 400
+    token = await text(client)
+    assert (await client.post("/", form=form(token))).status_code == 400
     unprotected = app_class(__name__)
     unprotected.secret_key = KEY
     async with unprotected.test_request_context("/", method="POST"):
-        generate_csrf()
-        assert not await (await QuartForm.create(MultiDict(form))).validate()
+        token = generate_csrf()
+        assert not await (await QuartForm.create(MultiDict(form(token)))).validate()
     records = [one for one in caplog.records if one.name == "quartpatterns.wtforms.csrf"]
     assert [one.levelname for one in records] == ["INFO", "INFO"]
-    assert all(one.getMessage().startswith(message) for one in records)
+    for record in records:
+        assert record.getMessage().startswith(message)
+        assert record.getMessage().endswith(remedy)

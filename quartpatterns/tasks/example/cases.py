@@ -88,7 +88,7 @@ CASES = (
     ),
     Case(
         "pending, then ready",
-        queued("/wait", seconds="1"),
+        queued("/wait", seconds="5"),
         Step("/result/{id}", compare="json"),
         RESULT,
         checks=("CE-6",),
