@@ -36,8 +36,10 @@ def test_reasons(name: str) -> None:
     reasons = read_reasons(FOLDERS[name] / NAME)
     assert reasons
     for file in {reason.file for reason in reasons}:
-        known = {(each.text, each.change) for each in mutants(FOLDERS[name] / file)}
-        wanted = {(reason.line, reason.change) for reason in reasons if reason.file == file}
+        found = mutants(FOLDERS[name] / file)
+        known = {(each.text, each.change, each.within) for each in found}
+        known |= {(each.text, each.change, "") for each in found}
+        wanted = {reason.key[1:] for reason in reasons if reason.file == file}
         assert wanted <= known, f"{file}: {sorted(wanted - known)}"
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
 
-__all__ = ["other_origin", "same_origin"]
+__all__ = ["from_another_site", "other_origin", "same_origin"]
 
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
@@ -38,6 +38,21 @@ def other_origin(headers: Headers, host: str, trusted: Collection[str] = ()) -> 
     origin = _origin(sent)
     own = _origin(f"{origin[0]}://{host}") if origin else None
     return None if own and own == origin else sent
+
+
+def from_another_site(headers: Headers, host: str) -> bool:
+    """Return whether a page of another site may have sent a request that has no token.
+
+    Unlike with :func:`other_origin`, the origin ``null`` counts as another site, unless
+    ``Sec-Fetch-Site`` says more: a sandboxed page may be one of another site.
+
+    Arguments:
+        headers: The headers of the request.
+        host: Its host, as in ``request.host``.
+    """
+    if other_origin(headers, host) is not None:
+        return True
+    return headers.get("Origin") == "null" and "Sec-Fetch-Site" not in headers
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:

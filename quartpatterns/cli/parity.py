@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import importlib
 import importlib.util
@@ -186,6 +185,8 @@ def command(
             raise UsageProblem("--mutate runs in process: leave out --wire")
         from quartpatterns.cli.parity_mutate import mutate as run_mutate
 
+        for note in selected.notes:
+            click.echo(note, err=True)
         exit_code = run_mutate(
             found_cases(selected),
             selected.not_run,
@@ -196,12 +197,7 @@ def command(
         )
         sys.exit(exit_code)
     transport: Transport = "on the wire" if wire else "in process"
-    try:
-        outcome = asyncio.run(run(selected, transport))
-    except SystemExit as error:  # It is raised out of the event loop, wherever a task raises it.
-        raise UsageProblem(
-            f"an application ended the comparison: it called sys.exit({error.code!r})"
-        ) from error
+    outcome = run(selected, transport)
     show(outcome, selected, transport, as_json=as_json, verbose=verbose)
     sys.exit(outcome.exit_code)
 

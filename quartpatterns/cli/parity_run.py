@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from quartpatterns import catalog
-from quartpatterns.cli.errors import explain
+from quartpatterns.cli.errors import UsageProblem, explain
 from quartpatterns.cli.selection import SelectedComparisons
 from quartpatterns.compare.case import Comparison, Transport
 from quartpatterns.compare.explore import Explorer, NotAsked
@@ -52,7 +52,7 @@ class ParityOutcome:
         return 1 if not self.passed else 2 if self.not_run else 0
 
 
-async def run(selection: SelectedComparisons, transport: Transport) -> ParityOutcome:
+def run(selection: SelectedComparisons, transport: Transport) -> ParityOutcome:
     """Run the comparisons, and those of the cases that are found meanwhile.
 
     What a pattern needs and does not find, such as a database server, costs this pattern alone.
@@ -60,6 +60,15 @@ async def run(selection: SelectedComparisons, transport: Transport) -> ParityOut
     Raises:
         UsageProblem: Two applications of the user cannot be compared.
     """
+    try:
+        return asyncio.run(_run_all(selection, transport))
+    except SystemExit as error:  # It is raised out of the event loop, wherever a task raises it.
+        raise UsageProblem(
+            f"an application ended the comparison: it called sys.exit({error.code!r})"
+        ) from error
+
+
+async def _run_all(selection: SelectedComparisons, transport: Transport) -> ParityOutcome:
     outcome = ParityOutcome({}, dict(selection.not_run))
     for comparison in selection.comparisons:
         results: list[ParityResult] = []
@@ -104,7 +113,7 @@ def found_cases(selection: SelectedComparisons) -> list[Comparison]:
     """Return the comparisons with all cases, also those that are found in answers."""
     if selection.explorer is None:
         return selection.comparisons
-    outcome = asyncio.run(run(selection, "in process"))
+    outcome = run(selection, "in process")
     return [
         dataclasses.replace(
             comparison, cases=[result.case for result in outcome.results[comparison.name]]

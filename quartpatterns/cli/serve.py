@@ -156,6 +156,8 @@ def command(
             return process
 
         def start_server() -> Process:
+            # The ids of processes that have ended may belong to others by now.
+            processes[:] = [each for each in processes if each.returncode is None]
             processes.append(process := Process(server_command, env=env, pass_fds=fds))
             return process
 
@@ -287,7 +289,10 @@ def _supervise(
     worker: Process | None,
     start_worker: Callable[[], Process],
 ) -> None:
-    """Restart servers and the worker if they exit; without *start_server*, return then."""
+    """Restart servers and the worker if they exit.
+
+    Without *start_server*, a server that exits is an error.
+    """
     while True:
         time.sleep(POLL_INTERVAL)
         for index, server in enumerate(servers):

@@ -90,6 +90,8 @@ def reason_not_measurable(case: Case) -> str | None:
     if len(case.steps) > 1:
         return f"a session of {len(case.steps)} requests; a load test repeats one"
     [step] = case.steps
+    if step.websocket is not None or step.stream is not None:
+        return "a conversation; a load test repeats one request and reads its whole response"
     if step.until is not None:
         return "repeats its request until a condition is met"
     if step.method.upper() == "HEAD":

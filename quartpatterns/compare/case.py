@@ -229,8 +229,7 @@ class Step:
     timeout: float = field(default=60.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        form = self.form is not None or self.files is not None
-        if form + (self.json is not None) + (self.body is not None) > 1:
+        if self._bodies > 1:
             raise ValueError(
                 "a step can have only one body: form (with or without files), json or body"
             )
@@ -253,6 +252,11 @@ class Step:
         self._check_expected()
         self._check_conversation()
 
+    @property
+    def _bodies(self) -> int:
+        form = self.form is not None or self.files is not None
+        return form + (self.json is not None) + (self.body is not None)
+
     def _check_conversation(self) -> None:
         if self.websocket is None and self.stream is None:
             return
@@ -266,8 +270,9 @@ class Step:
         parts = self.stream or self.websocket or ()
         if any(isinstance(part, Close) for part in parts[:-1]):
             raise ValueError("Close is the last part of a conversation")
-        if any(isinstance(part, Step) and part.stream is not None for part in parts):
-            raise ValueError("a step in a stream can't have a stream")
+        inner = [part for part in parts if isinstance(part, Step)]
+        if any(step.stream is not None or step.expected is not None for step in inner):
+            raise ValueError("a step in a stream can't have stream or expected")
         wrong = Send if self.websocket is None else Step
         if any(isinstance(part, wrong) for part in parts):
             raise ValueError(
@@ -276,6 +281,8 @@ class Step:
             )
         if self.websocket is not None and self.method != "GET":
             raise ValueError("a websocket is opened with GET")
+        if self.websocket is not None and self._bodies:
+            raise ValueError("a websocket is opened without a body: leave out form, json and body")
 
     def _check_names(self) -> None:
         for name in {*self.capture, *self.mask}:
@@ -408,9 +415,13 @@ class Case:
             raise ValueError(f"case {name!r} is an extra of the port, which differs from nothing")
         captured: set[str] = set()
         for index, step in enumerate(steps):
-            captured |= step.capture.keys()
-            for missing in step.mask.keys() - captured:
-                raise ValueError(f"case {name!r}: step {index} masks {missing!r}, not captured yet")
+            inner = [part for part in step.stream or () if isinstance(part, Step)]
+            for each in (*inner, step):  # in the order of their responses
+                captured |= each.capture.keys()
+                for missing in each.mask.keys() - captured:
+                    raise ValueError(
+                        f"case {name!r}: step {index} masks {missing!r}, not captured yet"
+                    )
         for difference in differs:
             if not 0 <= difference.step < len(steps):
                 raise ValueError(f"case {name!r} has no step {difference.step}")

@@ -214,19 +214,42 @@ def _read(
         survivors += verdicts[index].passed
     on_progress(len(verdicts), survivors, len(mutants))
     end = read()
-    known = {reason.key: reason for reason in reasons}
     results: list[MutantResult] = []
-    used: set[tuple[str, str, str]] = set()
     for index, mutant in enumerate(mutants):
         verdict = verdicts[index]
         outcome: Outcome = "caught"
-        reason: str | None = None
         if verdict.passed:
             outcome = "survived" if plan["reached"][index] else "not reached"
-            key = (mutant.file, mutant.text, mutant.change)
-            if key in known:
-                reason = known[key].reason
-                used.add(key)
-        results.append(MutantResult(mutant, outcome, verdict.noticed_by, verdict.detail, reason))
-    stale = tuple(reason for reason in reasons if reason.key not in used)
-    return MutationResult(name, tuple(results), stale, bool(end["end"]))
+        results.append(MutantResult(mutant, outcome, verdict.noticed_by, verdict.detail))
+    explained, stale = explain(results, reasons)
+    return MutationResult(name, explained, stale, bool(end["end"]))
+
+
+def explain(
+    results: Sequence[MutantResult], reasons: Sequence[Reason]
+) -> tuple[tuple[MutantResult, ...], tuple[Reason, ...]]:
+    """Return *results* with their reasons, and the reasons for nothing.
+
+    A reason without a function is for all equal lines. If a case notices one of them, it is not
+    true for all, and explains none.
+    """
+    known = {reason.key: reason for reason in reasons}
+    caught = {_place(each) for each in results if each.outcome == "caught"}
+    explained: list[MutantResult] = []
+    used: set[Reason] = set()
+    for each in results:
+        reason: Reason | None = None
+        if each.outcome != "caught":
+            place = _place(each)
+            reason = known.get((*place, each.mutant.within))
+            if reason is None and place not in caught:
+                reason = known.get((*place, ""))
+        if reason is not None:
+            used.add(reason)
+            each = replace(each, reason=reason.reason)
+        explained.append(each)
+    return tuple(explained), tuple(reason for reason in reasons if reason not in used)
+
+
+def _place(result: MutantResult) -> tuple[str, str, str]:
+    return result.mutant.file, result.mutant.text, result.mutant.change

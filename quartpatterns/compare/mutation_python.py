@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal[
@@ -84,6 +84,8 @@ class Mutant:
         end: The first character that is not replaced.
         replacement: The new text.
         statement: The line on which the innermost statement starts.
+        within: The function or class that contains the line, or that it decorates, with its outer
+            ones: ``create_app.index``. It is empty for a template and outside of all functions.
     """
 
     file: str
@@ -95,6 +97,7 @@ class Mutant:
     end: int
     replacement: str
     statement: int
+    within: str = ""
 
     def apply(self, source: str) -> str:
         """Return *source*, the text of the file, with the change."""
@@ -153,10 +156,26 @@ def python_mutants(file: str, text: str) -> list[Mutant]:
     Raises:
         SyntaxError: The file is not Python.
     """
-    source = SourceText(file, text)
-    found = dict.fromkeys(_Visitor(source).visit_all(ast.parse(text)))
-    valid = [each for each in found if _compiles(each.apply(text))]
+    source, tree = SourceText(file, text), ast.parse(text)
+    found = dict.fromkeys(_Visitor(source).visit_all(tree))
+    valid = [
+        replace(each, within=_function_of(each.line, tree))
+        for each in found
+        if _compiles(each.apply(text))
+    ]
     return sorted(valid, key=lambda each: (each.start, each.end))
+
+
+def _function_of(line: int, tree: ast.AST) -> str:
+    """Return the names of the functions and classes around *line*, joined by dots."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            if first <= line <= (node.end_lineno or first):
+                return ".".join(filter(None, [node.name, _function_of(line, node)]))
+        elif inner := _function_of(line, node):
+            return inner
+    return ""
 
 
 def _compiles(text: str) -> bool:

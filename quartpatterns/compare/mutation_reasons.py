@@ -2,7 +2,7 @@
 
 Each ``[[survivor]]`` names the file, the text of the line without the white space around it, the
 change as the report shows it, and a reason. The number of the line is not named, so that other
-lines may move it.
+lines may move it. If there are equal lines, ``within`` names the function.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         line: The text of the line, without the white space around it.
         change: The change, as the report shows it.
         reason: One sentence.
+        within: The function of the line, as the report shows it. It is needed if a case notices
+            the same change in an equal line of another function.
     """
 
     file: str
     line: str
     change: str
     reason: str
+    within: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """What the reason is for."""
-        return self.file, self.line, self.change
+        return self.file, self.line, self.change, self.within
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,7 +60,7 @@ def read_reasons(path: Path) -> Sequence[Reason]:
         raise SurvivorFileError(f"{path}: {error.strerror}") from error
     except (ValueError, msgspec.ValidationError) as error:
         raise SurvivorFileError(f"{path}: {error}") from error
-    known: set[tuple[str, str, str]] = set()
+    known: set[tuple[str, str, str, str]] = set()
     for each in reasons:
         problem = "has no reason" if not each.reason.strip() else "is there twice"
         if problem == "has no reason" or each.key in known:

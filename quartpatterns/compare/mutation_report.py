@@ -36,7 +36,12 @@ def as_data(results: Sequence[MutationResult]) -> dict[str, Any]:
                 "reliable": result.reliable,
                 "not_caught": [_data(each) for each in result.mutants if each.outcome != "caught"],
                 "stale_reasons": [
-                    {"file": each.file, "line": each.line, "change": each.change}
+                    {
+                        "file": each.file,
+                        "line": each.line,
+                        "within": each.within,
+                        "change": each.change,
+                    }
                     for each in result.stale
                 ],
             }
@@ -51,6 +56,7 @@ def _data(each: MutantResult) -> dict[str, Any]:
         "file": mutant.file,
         "number": mutant.line,
         "line": mutant.text,
+        "within": mutant.within,
         "kind": mutant.kind,
         "change": mutant.change,
         "outcome": each.outcome,
@@ -96,7 +102,8 @@ def _lines(result: MutationResult, name: str, *, verbose: bool) -> list[Text]:
         if verbose or (each.outcome != "caught" and each.reason is None)
     ]
     for reason in result.stale:
-        text = Text(f"\nstale reason: {name}{reason.file}\n", style="yellow")
+        function = f" · {reason.within}" if reason.within else ""
+        text = Text(f"\nstale reason: {name}{reason.file}{function}\n", style="yellow")
         lines.append(text.append(f"    {reason.line}\n    {reason.change}"))
     if not result.reliable:
         message = (
@@ -111,7 +118,8 @@ def _line(name: str, each: MutantResult) -> Text:
     mutant = each.mutant
     style = "red" if each.outcome != "caught" and each.reason is None else ""
     text = Text(f"\n{each.outcome}: ", style=style)
-    text.append(f"{name}{mutant.file}:{mutant.line} · {mutant.kind}\n")
+    function = f" · {mutant.within}" if mutant.within else ""
+    text.append(f"{name}{mutant.file}:{mutant.line}{function} · {mutant.kind}\n")
     text.append(f"    {mutant.text}\n", style="dim")
     text.append(f"    {mutant.change}")
     if each.noticed_by:

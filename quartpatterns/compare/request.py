@@ -9,14 +9,14 @@ import string
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
 from quartpatterns.compare.case import File, Pairs, Step
-from quartpatterns.compare.transports import PAGE, TARGET, client, wsgi_environ
+from quartpatterns.compare.transports import PAGE, TARGET, asgi_scope, client, wsgi_environ
 
 BOUNDARY = "quartpatterns-boundary"
 
@@ -131,23 +131,7 @@ class PreparedRequest:
 
     def scope(self) -> dict[str, Any]:
         """Return an ASGI scope of the type ``http``."""
-        path, _, query = self.target.partition(b"?")
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": self.request.method,
-            "scheme": "http",
-            "path": unquote_to_bytes(path).decode(errors="replace"),
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": [(name.lower(), value) for name, value in self.request.headers.raw],
-            "client": ("127.0.0.1", 40000),
-            "server": ("127.0.0.1", 80),
-            "state": {},
-            "extensions": {},
-        }
+        return dict(asgi_scope(self.request, "http", {}))
 
     def http(self) -> bytes:
         """Return the bytes of an HTTP/1.1 request (RFC 9112)."""

@@ -24,7 +24,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class RuleValues:
-    """RuleValues as texts, as they are in a URL or in a form.
+    """The values as texts, as they are in a URL or in a form.
 
     Arguments:
         arguments: By the name of the argument, for every rule that has it.

@@ -266,10 +266,10 @@ async def _migrate(group: HostGroup, release: str) -> None:
 
     await group.for_each(find_database)
     migrated: set[str] = set()
-    for some in group.batches(1):
-        database = databases[some.sessions[0].host.name]
+    for one in group.batches(1):
+        database = databases[one.sessions[0].host.name]
         if database not in migrated:
-            await some.run_steps(lambda target: [steps.migration_step(target, release)])
+            await one.run_steps(lambda target: [steps.migration_step(target, release)])
             migrated.add(database)
 
 

@@ -99,14 +99,15 @@ def find_asset(
     also not through a symbolic link.
     """
     path = None if relative.endswith("/") else safe_join(folder, relative)
-    source = path and _regular_file(path, folder)
+    root = os.path.join(os.path.realpath(folder), "")
+    source = path and _regular_file(path, root)
     if not path or not source:
         return None
     available = {
         coding: found
         for coding, extension in _EXTENSIONS.items()
         if compressed
-        and (found := _regular_file(path + extension, folder))
+        and (found := _regular_file(path + extension, root))
         and found.st_mtime >= source.st_mtime - _TOLERANCE
     }
     accept = parse_accept_header(",".join(accept_encoding), Accept)
@@ -158,15 +159,17 @@ def read_small(path: str, size: int) -> bytes | None:
     return data if len(data) == size else None
 
 
-def _regular_file(path: str, folder: str) -> os.stat_result | None:
-    """Return the status of a file, or ``None`` if it is none or its real path leaves *folder*."""
+def _regular_file(path: str, root: str) -> os.stat_result | None:
+    """Return the status of a file, or ``None`` if there is none, or a link leads out of *root*.
+
+    *root* is a real path with a slash at its end.
+    """
     try:
         status = os.stat(path)
-        real_folder = os.path.join(os.path.realpath(folder), "")
-        inside = os.path.realpath(path).startswith(real_folder)
+        inside = stat.S_ISREG(status.st_mode) and os.path.realpath(path).startswith(root)
     except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
-    return status if inside and stat.S_ISREG(status.st_mode) else None
+    return status if inside else None
 
 
 def send_asset(

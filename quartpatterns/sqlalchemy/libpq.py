@@ -35,6 +35,8 @@ KEEPALIVE = "quartpatterns_keepalive"
 
 _ROOT_CERTIFICATE = Path("~/.postgresql/root.crt")
 """The authorities that libpq and asyncpg trust if no others are named."""
+_KEY = Path("~/.postgresql/postgresql.key")
+"""The key that asyncpg uses if no other is named."""
 _SEVERAL_HOSTS = re.compile(
     r"(?P<start>[^:/?#]+://(?:[^@/?#]*@)?)(?P<hosts>[^@/?#]*,[^@/?#]*)(?P<rest>[/?].*)?", re.DOTALL
 )
@@ -137,9 +139,12 @@ def check_certificates(url: URL) -> None:
     if mode == "disable":
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # asyncpg reads the variable in these modes only.
+    reads_environment = mode in {"require", "verify-ca", "verify-full"}
+    environment = os.environ.get("PGSSLROOTCERT") if reads_environment else None
     if query.get("sslrootcert") == "system":
         pass
-    elif authorities := query.get("sslrootcert") or os.environ.get("PGSSLROOTCERT"):
+    elif authorities := query.get("sslrootcert") or environment:
         _read("sslrootcert", authorities, lambda: context.load_verify_locations(authorities))
     elif mode in {"verify-ca", "verify-full"} and not _ROOT_CERTIFICATE.expanduser().exists():
         raise ValueError(
@@ -151,6 +156,8 @@ def check_certificates(url: URL) -> None:
         _read("sslcrl", revoked, lambda: context.load_verify_locations(revoked))
     if certificate := query.get("sslcert"):
         key = query.get("sslkey") or os.environ.get("PGSSLKEY")
+        if not key and _KEY.expanduser().exists():
+            key = str(_KEY.expanduser())
         password = query.get("sslpassword", "")
         try:
             _read(

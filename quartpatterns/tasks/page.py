@@ -9,7 +9,6 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, cast, get_args
-from urllib.parse import urlsplit
 
 from quart import (
     Blueprint,
@@ -29,6 +28,7 @@ from quart.blueprints import BlueprintSetupState
 from typing_extensions import TypeIs
 
 from quartpatterns._shared.calling import call
+from quartpatterns._shared.origins import from_another_site
 from quartpatterns.streaming import EventStream, ServerSentEvent
 from quartpatterns.tasks.inspection import (
     Inspector,
@@ -324,10 +324,7 @@ async def _check_token() -> None:
     The token in the form must be the one in the cookie, which other sites can neither read nor,
     as it is ``SameSite=Strict``, let the browser send.
     """
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    foreign = site not in (None, "same-origin", "none")
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        foreign = True
+    foreign = from_another_site(request.headers, request.host)
     form: Any = await cast("Any", request).form
     sent, expected = str(form.get("tasks_token", "")), request.cookies.get(COOKIE, "")
     same = hmac.compare_digest(sent.encode(errors="replace"), expected.encode(errors="replace"))

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
-from quart import abort, request
+from quart import abort, has_websocket_context
 
 from quartpatterns._shared.calling import call
-from quartpatterns._shared.origins import other_origin
+from quartpatterns._shared.origins import from_another_site
+from quartpatterns.viewdecorators.cookies import connection
 
 __all__ = ["same_origin_required"]
 
@@ -28,8 +29,9 @@ def same_origin_required(view: Callable[..., Any]) -> Any:
 
     A page of another site can make a browser send a form with the cookies of this site: it could
     log a visitor out, or in as another user. Browsers name the sender in the headers
-    ``Sec-Fetch-Site`` and ``Origin``. The methods GET, HEAD, OPTIONS and TRACE are not checked. A
-    request with neither header is no request of a browser of today, and is allowed.
+    ``Sec-Fetch-Site`` and ``Origin``. The methods GET, HEAD, OPTIONS and TRACE are not checked, but
+    the handshakes of websockets are: their messages can change something. A request with neither
+    header is no request of a browser of today, and is allowed.
 
     It needs no token, which :class:`quartpatterns.wtforms.CSRFProtect` adds for old browsers.
 
@@ -42,15 +44,10 @@ def same_origin_required(view: Callable[..., Any]) -> Any:
 
     @wraps(view)
     async def decorated(*args: Any, **kwargs: Any) -> Any:
-        if request.method not in SAFE_METHODS and _is_from_another_site():
+        current = connection()
+        is_checked = has_websocket_context() or current.method not in SAFE_METHODS
+        if is_checked and from_another_site(current.headers, current.host):
             abort(403)
         return await call(view, *args, **kwargs)
 
     return decorated
-
-
-def _is_from_another_site() -> bool:
-    if other_origin(request.headers, request.host) is not None:
-        return True
-    # A sandboxed page, which may be one of another site.
-    return request.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in request.headers

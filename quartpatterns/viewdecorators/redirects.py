@@ -47,8 +47,8 @@ def refuse_other_clients(message: str) -> None:
         message: The text for programs.
 
     Raises:
-        Unauthorized: The client is a websocket or a program, or ``ErrorPages`` sends problem
-            documents for this part of the site.
+        Unauthorized: The client is a websocket or a program, or ``ErrorPages`` sends JSON or
+            problem documents for this part of the site.
     """
     formats = error_formats()
     configured = None if formats is None else formats.configured_format()

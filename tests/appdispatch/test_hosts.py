@@ -128,6 +128,7 @@ async def test_on_the_wire() -> None:
             assert answer.split()[1] == status, host
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 async def test_late_answer_to_a_large_body() -> None:
     """A late 404 reaches a client that is still sending a large body."""

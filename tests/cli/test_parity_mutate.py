@@ -101,7 +101,7 @@ def test_survivors(folder: Path) -> None:
     done = mutate(folder)
     assert done.returncode == 1, done.stderr
     assert "not reached: " in done.stdout
-    assert "mutate_new.py:12 · decorator" in done.stdout
+    assert "mutate_new.py:12 · user · decorator" in done.stdout
     assert 'without @app.get("/<name>")' in done.stdout
     assert "mutate_new.py:7" not in done.stdout  # it is caught
 
@@ -118,6 +118,7 @@ def test_json_and_reasons(folder: Path) -> None:
         "file": "mutate_new.py",
         "number": 12,
         "line": '@app.get("/<name>")',
+        "within": "user",
         "kind": "decorator",
         "change": 'without @app.get("/<name>")',
         "outcome": "survived",

@@ -307,10 +307,17 @@ async def test_unreachable_server() -> None:
         pytest.param({"stream": [], "until": "x"}, "leave out compare and until", id="until"),
         pytest.param({"stream": [], "compare": "json"}, "leave out compare", id="compare"),
         pytest.param({"stream": [Close(), Receive()]}, "Close is the last part", id="close"),
-        pytest.param({"stream": [Step(stream=[])]}, "can't have a stream", id="nested"),
+        pytest.param({"stream": [Step(stream=[])]}, "can't have stream or", id="nested"),
         pytest.param({"stream": [Send("x")]}, "a stream has Receive, Step and Close", id="send"),
         pytest.param({"websocket": [Step()]}, "has the parts Send, Receive and", id="step"),
         pytest.param({"websocket": [], "method": "POST"}, "opened with GET", id="method"),
+        pytest.param({"websocket": [], "json": {}}, "opened without a body", id="json"),
+        pytest.param({"websocket": [], "form": {}}, "opened without a body", id="form"),
+        pytest.param(
+            {"stream": [Step(expected={"status": 200, "body": ""})]},
+            "can't have stream or expected",
+            id="expected",
+        ),
     ],
 )
 def test_invalid_conversations(options: dict[str, Any], message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request
 
-from quartpatterns.compare import Capture, Case, Step
+from quartpatterns.compare import Capture, Case, Close, Step
 from quartpatterns.compare.parity import ParityResult, compare_applications
 
 ID = {"id": r'"id": "?(\d+)'}
@@ -209,6 +209,14 @@ def test_invalid_name() -> None:
 def test_mask_is_a_list() -> None:
     with pytest.raises(ValueError, match="needs a list"):
         Step(mask={"id": "(.)"})
+
+
+def test_mask_of_a_value_in_a_stream() -> None:
+    """A request in a stream captures values, too, and its masks are checked."""
+    inner = Step("/one", method="POST", capture={"id": "(.)"})
+    Case("one", Step(stream=[inner, Close()], mask={"id": ["(.)"]}), Step(mask={"id": ["(.)"]}))
+    with pytest.raises(ValueError, match="step 0 masks 'other', not captured yet"):
+        Case("two", Step(stream=[Step(mask={"other": ["(.)"]}), Close()]))
 
 
 def test_mask_of_an_unknown_value() -> None:

@@ -17,8 +17,10 @@ from quartpatterns.compare.mutation import (
     MutationError,
     MutationResult,
     MutationTarget,
+    explain,
     run_mutation,
 )
+from quartpatterns.compare.mutation_python import python_mutants
 from quartpatterns.compare.mutation_reasons import Reason, SurvivorFileError, read_reasons
 
 SERVER = "quartpatterns.compare.mutation_server"
@@ -79,12 +81,12 @@ def create_app(config):
 TEXTS = """
 async def name():
     letters = "Ada"
-    found = []
+    found = ""
     while letters:
-        found.append(letters[0])
+        found = found[:3] + letters[0]
         letters = letters[1:]
     if found or letters:
-        return "".join(found)
+        return found
 """
 JOBS = """
 def job():
@@ -175,7 +177,7 @@ EXPLAINED = Reason(
 @pytest.fixture(scope="module")
 def result(folder: Path) -> MutationResult:
     return run_mutation(
-        comparison(), target(folder), reasons=[STALE, EXPLAINED], jobs=2, least_limit=5.0
+        comparison(), target(folder), reasons=[STALE, EXPLAINED], jobs=2, least_limit=2.0
     )
 
 
@@ -258,6 +260,31 @@ def test_reasons(result: MutationResult) -> None:
     assert explained[0].reason == "A name has letters."
     assert explained[0] not in result.unexplained
     assert result.stale == (STALE,)
+
+
+def test_reason_for_equal_lines() -> None:
+    """A reason without a function explains no line if a case notices an equal one."""
+    text = "def one():\n    return 1\n\n\nclass A:\n    def two(self):\n        return 1\n"
+    one, two = [each for each in python_mutants("a.py", text) if each.change == "1 -> 2"]
+    assert (one.within, two.within) == ("one", "A.two")
+    results = [MutantResult(one, "caught", "page"), MutantResult(two, "survived")]
+    everywhere = Reason("a.py", "return 1", "1 -> 2", "It is so.")
+    (_, found), stale = explain(results, [everywhere])
+    assert (found.reason, stale) == (None, (everywhere,))
+    here = Reason("a.py", "return 1", "1 -> 2", "It is so.", "A.two")
+    (_, found), stale = explain(results, [here])
+    assert (found.reason, stale) == ("It is so.", ())
+    both = [MutantResult(one, "survived"), MutantResult(two, "survived")]
+    explained, _ = explain(both, [everywhere])
+    assert [each.reason for each in explained] == ["It is so."] * 2
+
+
+def test_decorated_function() -> None:
+    """The line of a decorator is a part of the function."""
+    (mutant,) = [
+        each for each in python_mutants("a.py", "@deco\ndef f():\n    pass\n") if each.line == 1
+    ]
+    assert mutant.within == "f"
 
 
 def test_files_are_not_touched(folder: Path, result: MutationResult) -> None:

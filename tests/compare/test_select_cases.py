@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from quartpatterns.compare.bench import UnknownCaseError, reason_not_measurable, select_cases
-from quartpatterns.compare.case import Case, Comparison, Step
+from quartpatterns.compare.case import Case, Close, Comparison, Step
 
 FIRST = Case("first", Step("/1"), checks=("A-1",))
 AGAIN = Case("again", Step("/2"), checks=("A-1",))
@@ -75,6 +75,8 @@ def test_reasons() -> None:
         (SESSION, "a session of 2 requests"),
         (Case("waits", Step("/", until="done")), "until a condition is met"),
         (Case("head", Step("/", method="HEAD")), "HEAD"),
+        (Case("live", Step("/", websocket=[Close()])), "a conversation"),
+        (Case("feed", Step("/", stream=[Close()])), "a conversation"),
     ],
 )
 def test_reason_not_measurable(case: Case, reason: str | None) -> None:

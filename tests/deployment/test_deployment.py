@@ -255,6 +255,7 @@ async def index():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-4")
 async def test_proxy_settings(project: Project) -> None:
     """The application gets the settings for proxies; the environment file takes precedence."""

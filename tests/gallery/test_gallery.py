@@ -152,6 +152,7 @@ async def test_shared_cache(two_apps: tuple[Quart, Quart]) -> None:
     assert (await page(one, "/caching/item"))[1] != before
 
 
+@pytest.mark.slow
 async def test_shared_orders(two_apps: tuple[Quart, Quart]) -> None:
     """An order that one server process receives is in the list of all."""
     one, two = two_apps
@@ -161,6 +162,7 @@ async def test_shared_orders(two_apps: tuple[Quart, Quart]) -> None:
         assert (await page(two, "/deferredcallbacks/orders"))[1] == '["a book"]\n'
 
 
+@pytest.mark.slow
 async def test_shared_guestbooks(two_apps: tuple[Quart, Quart]) -> None:
     """The entries of each guestbook are those of all server processes, and of no other."""
     one, two = two_apps

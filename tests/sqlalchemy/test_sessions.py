@@ -429,6 +429,7 @@ async def test_context_without_teardown(app: Quart) -> None:
     assert await wait_for_connections(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False])
 async def test_teardown_that_fails(app: Quart, first: bool) -> None:
     """If another teardown function fails, before or after ours, no connection leaks."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from quart import Quart
+from quart import Quart, websocket
+from quart.testing import WebsocketResponseError
 from quart.views import MethodView
 
 from quartpatterns.viewdecorators import same_origin_required
@@ -28,6 +29,11 @@ def app(app_class: type[Quart]) -> Quart:
     @same_origin_required
     def sync_view() -> str:
         return "synchronous"
+
+    @application.websocket("/live")
+    @same_origin_required
+    async def live() -> None:
+        await websocket.send("live")
 
     class Class(MethodView):
         decorators = [same_origin_required]
@@ -71,3 +77,16 @@ async def test_other_views(app: Quart, path: str, text: str) -> None:
     assert (response.status_code, await response.get_data(as_text=True)) == (200, text)
     response = await client.post(path, headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status_code == 403
+
+
+@pytest.mark.parametrize("sender", [{"Origin": "https://evil.example"}, {"Origin": "null"}])
+async def test_websockets(app: Quart, sender: dict[str, str]) -> None:
+    """The handshake is a GET, but it is checked."""
+    client = app.test_client()
+    own = {"Host": "localhost:443", "Origin": "https://localhost"}
+    async with client.websocket("/live", headers=own) as connection:
+        assert await connection.receive() == "live"
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with client.websocket("/live", headers={"Host": "localhost", **sender}) as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == 403

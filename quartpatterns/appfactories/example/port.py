@@ -70,7 +70,7 @@ def create_app(
     app.register_blueprint(admin)
     if not isinstance(config, str):
         shared = {"QUART_REDIS_URL": app.config["REDIS_URL"]}
-        instances = {f"/{name}": create_app(name, environ=shared) for name in ("dev", "prod")}
+        instances = {f"/{each}": create_app(each, environ=shared) for each in ("dev", "prod")}
         app.asgi_app = DispatcherMiddleware(app.asgi_app, instances)  # type: ignore[method-assign]
     app.asgi_app = nosniff(app.asgi_app)  # type: ignore[method-assign]
     return app

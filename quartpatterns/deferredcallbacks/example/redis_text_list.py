@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quart import Quart
+from quart import Quart, current_app
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -49,4 +49,5 @@ class RedisTextList(TextList):
 
 async def unavailable(error: Exception) -> tuple[str, int]:
     """Return the answer while Redis fails."""
+    current_app.logger.warning("Redis failed: %s", error)
     return "This page is not available. Try again later.", 503

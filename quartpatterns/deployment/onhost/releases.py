@@ -109,7 +109,7 @@ def _current(folder: Path) -> str | None:
 def activate(folder: Path, release: str) -> None:
     """Record that *release* is healthy at its public address."""
     path = folder / "releases" / release
-    newest = max(map(_served_at, _newest_first(folder)), default=0)
+    newest = max(map(_served_at, (folder / "releases").iterdir()), default=0)
     (path / "withdrawn").unlink(missing_ok=True)
     marker = path / "activated"
     marker.touch()

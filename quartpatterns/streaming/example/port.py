@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from markupsafe import escape
 from quart import (
@@ -150,12 +149,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
         return EventStream(broadcaster.subscribe("feed", after=after, lost="lost"), retry=1000)
 
     @app.websocket("/feed/live")
+    @same_origin_required  # Pages of other sites may open websockets too.
     async def feed_live() -> None:
-        # Pages of other sites may open websockets too.
-        origin = websocket.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != websocket.host:
-            abort(403)
-
         async def send(messages: Subscription) -> None:
             async for message in until_shutdown(messages):
                 await websocket.send(message.data)

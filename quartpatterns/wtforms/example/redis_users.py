@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from quart import Quart
+from quart import Quart, current_app
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -73,4 +73,5 @@ class RedisUsers(Users):
 
 async def unavailable(error: Exception) -> tuple[str, int]:
     """Return the answer while Redis fails."""
+    current_app.logger.warning("Redis failed: %s", error)
     return "The users are not available. Try again later.", 503

@@ -62,6 +62,7 @@ async def health() -> dict[str, str]:
     await db.session.scalar(select(Note.id).limit(1))
 # {% endif %}
 # {% if tasks %}
+    # There is no job with this id: this only asks whether the queue answers.
     await tasks.result("health")
 # {% endif %}
 # {% else %}
