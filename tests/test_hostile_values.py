@@ -58,8 +58,12 @@ PRINTING = {
 # A form with a wrong token is refused before it is read.
 SETTINGS = {"wtforms": {"WTF_CSRF_ENABLED": False}}
 LARGEST = 2000  # characters of the form or the JSON of a case, which is sent often
+SLOW = {pattern.name for pattern in catalog.PATTERNS if pattern.services} | {
+    "streaming",  # waits between the parts of a page
+    "wtforms",  # hashes a password for each form
+}
 NAMES = [
-    pytest.param(pattern.name, marks=pytest.mark.slow if pattern.services else ())
+    pytest.param(pattern.name, marks=pytest.mark.slow if pattern.name in SLOW else ())
     for pattern in catalog.PATTERNS
 ]
 
