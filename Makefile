@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Many tests wait for a server, so there is one process more than cores. A file stays in one process;
-# tests/conftest.py says which files come first.
-PROCESSES := $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) + 1 )); echo $$(( n > 4 ? 4 : n )))
+# Many tests wait for a server, so there are two processes more than cores. A file stays in one
+# process; tests/conftest.py says which files come first.
+PROCESSES := $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) + 2 )); echo $$(( n > 6 ? 6 : n )))
 PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 NEWEST := 3.13
 

@@ -39,6 +39,7 @@ def test_page() -> None:
     assert pairs_table.PAGE.read_text() == pairs_table.page()
 
 
+@pytest.mark.slow
 def test_every_pair_is_tested() -> None:
     """A pair without a test is an exception that has a reason."""
     assert pairs_table.untested() == []

@@ -196,6 +196,7 @@ async def test_work_for_unknown_users(old_method: str | None) -> None:
         assert recording.calls == {"verify": 1}
 
 
+@pytest.mark.slow
 async def test_time_for_unknown_users() -> None:
     """With hashes of Werkzeug as well, all failed logins take about the same time."""
     passwords = AsyncPasswordHasher(CHEAP, old_method="scrypt")

@@ -23,6 +23,7 @@ from quartpatterns.wtforms.example.redis_users import RedisUsers
 from quartpatterns.wtforms.example.users import TakenError, User, Users
 from tests.serving import TIMEOUT, Served, served
 
+COMPARISON = pattern_comparison("wtforms")  # reads files, so not in an event loop
 FIELDS = {
     "username": "gracehop",
     "email": "grace@example.com",
@@ -156,10 +157,9 @@ async def test_parity_does_not_depend_on_the_clock(monkeypatch: pytest.MonkeyPat
     # A token older than half of its lifetime, an hour, makes the port send a new one.
     clock = itertools.count(int(time.time()) - 1700)
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda signer: next(clock))
-    comparison = pattern_comparison("wtforms")
     failed = [
         result.case.name
-        async for result in run_comparison(comparison, "in process")
+        async for result in run_comparison(COMPARISON, "in process")
         if not result.passed
     ]
     assert failed == []
