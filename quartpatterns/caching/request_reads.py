@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, cast
+from weakref import ref as weak_reference
 
 from quart import current_app
 from quart.globals import app_ctx, request_ctx, websocket_ctx
@@ -220,8 +221,12 @@ class RequestReads:
             if (name not in known or known[name] is not value) and not is_resource(value)
         }
         self.names.difference_update(reader.names - before)
-        now = Loaded(cast("Any", app_ctx).g, frozenset(set_now), self.names, reader.names)
-        loaded_globals.set((*loaded, now) if set_now else loaded)
+        if set_now:
+            current = weak_reference(cast("Any", app_ctx).g)
+            now = Loaded(current, frozenset(set_now), self.names, reader.names)
+            # A task that handles many requests would collect the records of all of them.
+            alive = (one for one in loaded if one.globals() is not None)
+            loaded_globals.set((*alive, now))
 
     def _session_has(self, key: str) -> bool:
         if self.session is None:

@@ -200,7 +200,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             made = await self.app.handle_request(request)
         except Exception as error:
             made = await _handle_error(self.app, self.scope, error)
-        response = FaithfulResponse.force_type(made)
+        response = made if isinstance(made, FaithfulResponse) else FaithfulResponse.force_type(made)
         self._view_ended = True
         try:
             await self._send(request, response, send)
@@ -242,7 +242,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 return
             context = None
             async with _Entered(body):
-                await self._send_start(response, send)
+                await send(self._start_message(response))
                 if first is not END:
                     await self._send_chunk(send, first)
                     async for item in items:
@@ -250,7 +250,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             data = b""
             self._streaming = False
         else:
-            await self._send_start(response, send)
+            await send(self._start_message(response))
         if len(data) > MAX_CHUNK:
             for begin in range(0, len(data), MAX_CHUNK):
                 await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
@@ -265,14 +265,13 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         await send(end)
         self._send_timeout = self._deadline = None
 
-    async def _send_start(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
+    def _start_message(self, response: FaithfulResponse) -> Any:
         headers = encode_headers(response.wire_headers())
-        start: Any = {
+        return {
             "type": "http.response.start",
             "status": response.status_code,
             "headers": headers,
         }
-        await send(start)
 
     async def _send_error(
         self,

@@ -23,7 +23,7 @@ from werkzeug.exceptions import (
     RequestTimeout,
     UnsupportedMediaType,
 )
-from werkzeug.sansio.utils import get_host
+from werkzeug.sansio.utils import get_content_length, get_host
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 
@@ -165,6 +165,14 @@ class RequestLimits(Request):
         super().__init__(*args, **kwargs)
         # A view can replace the body by a wrapper, for example to compute a checksum.
         self._counted_body = self.body
+
+    @property
+    def content_length(self) -> int | None:
+        """The declared length of the body in bytes, or ``None``."""
+        headers = self.headers
+        if "Content-Length" not in headers:
+            return None
+        return get_content_length(headers["Content-Length"], headers.get("Transfer-Encoding"))
 
     @property
     def max_content_length(self) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import lru_cache
 from types import EllipsisType, TracebackType
 from typing import Any, Self, overload
 
@@ -98,6 +99,11 @@ class RangeBody(ResponseBody):
             yield data
             if not remaining:
                 return
+
+
+@lru_cache(128)
+def _content_type(mimetype: str) -> str:
+    return get_content_type(mimetype, "utf-8")
 
 
 class AssignedHeaders:
@@ -271,23 +277,25 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        if type(response) is not str or headers is not None or content_type or self._customized:
+        if (
+            type(response) is not str
+            or headers is not None
+            or content_type
+            # A subclass changes the default headers.
+            or not self.automatically_set_content_length
+            or self.default_mimetype is None
+        ):
             super().__init__(response, status, headers, mimetype, content_type)
             return
         # Most responses are a text with exactly these two headers.
         data = response.encode()
-        kind = get_content_type(mimetype or self.default_mimetype or "", "utf-8")
-        made = self.__dict__["headers"] = Headers()
+        kind = _content_type(mimetype or self.default_mimetype or "")
+        made = self.__dict__["headers"] = Headers.__new__(Headers)
         made._list = [("Content-Type", kind), ("Content-Length", str(len(data)))]
         self.status = self.default_status if status is None else status
         self.timeout = Ellipsis
         self.response = self.data_body_class(data)
         self.on_close = []
-
-    @property
-    def _customized(self) -> bool:
-        """Whether a subclass changes the default headers."""
-        return not self.automatically_set_content_length or self.default_mimetype is None
 
     @classmethod
     def force_type(cls, response: Response | WerkzeugResponse) -> FaithfulResponse:
@@ -327,14 +335,16 @@ class ReturnValues(Quart):
         Raises:
             TypeError: A view can't return *result*.
         """
-        value, status, headers = _unpack(result)
-        if value is None:
-            raise _invalid("returned None or ended without a return statement")
+        value, status, headers = (
+            _unpack(result) if isinstance(result, tuple) else (result, None, None)
+        )
         if isinstance(value, BODY_TYPES):
             # The class sets the headers itself: several of one name stay several.
             cls: Any = self.response_class
             made: ResponseTypes = cls(value, status, headers)
             return made
+        if value is None:
+            raise _invalid("returned None or ended without a return statement")
         response: ResponseTypes = self._convert(value)
         if status is not None:
             response.status = status if isinstance(status, str) else int(status)
@@ -365,10 +375,8 @@ def _invalid(what: str) -> TypeError:
     )
 
 
-def _unpack(result: Any) -> tuple[Any, Any, Any]:
-    """Return body, status and headers of the return value of a view."""
-    if not isinstance(result, tuple):
-        return result, None, None
+def _unpack(result: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """Return body, status and headers of a tuple that a view has returned."""
     if len(result) == 3:
         return result
     if len(result) == 2:
