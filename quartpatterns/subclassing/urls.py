@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import werkzeug.utils
-from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context
+from quart import Quart, current_app, has_app_context, has_websocket_context
 from quart.globals import app_ctx, request_ctx, websocket_ctx
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import BuildError, MapAdapter
@@ -96,11 +96,11 @@ class URLs(Quart):
             RuntimeError: There is no request, and ``SERVER_NAME`` is not set.
             ValueError: There is a scheme, and the URL is not external.
         """
-        context: Any = None
-        if has_request_context():
-            context = request_ctx
-        elif has_websocket_context():
-            context = websocket_ctx
+        context: Any
+        try:
+            context = request_ctx._get_current_object()  # type: ignore[attr-defined]
+        except RuntimeError:  # There is no request.
+            context = websocket_ctx if has_websocket_context() else None
         if context is not None:
             adapter = context.url_adapter
             if endpoint.startswith("."):
