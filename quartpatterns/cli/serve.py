@@ -7,7 +7,6 @@ ends it if this process dies. This process only supervises them.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import secrets
 import signal
@@ -21,7 +20,7 @@ import click
 from hypercorn.config import Config
 
 from quartpatterns import __version__
-from quartpatterns.cli.errors import UsageProblem, report_user_errors
+from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.gallery_services import (
     TASKS_APP,
     create_data_folder,
@@ -31,8 +30,8 @@ from quartpatterns.cli.gallery_services import (
     print_service,
 )
 from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_config
+from quartpatterns.cli.served_application import APP, PREFIX, PROXIES, SECURE_COOKIES, SERVER
 from quartpatterns.cli.server_commands import server_command, takes_sockets
-from quartpatterns.compare.applications import load_application
 from quartpatterns.compare.processes import Process
 from quartpatterns.compare.servers import (
     ASGI_SERVERS,
@@ -43,14 +42,9 @@ from quartpatterns.compare.servers import (
 )
 from quartpatterns.subclassing import ProxyFix
 
-__all__ = ["application", "command"]
+__all__ = ["command"]
 
 GALLERY = "quartpatterns.gallery:create_app()"
-APP = "QUARTPATTERNS_APP"  # the environment variable with the name of the application
-PROXIES = "QUARTPATTERNS_PROXIES"  # the environment variable with the number of proxies
-PREFIX = "QUARTPATTERNS_PREFIX"  # the environment variable with the prefix of all paths
-SECURE_COOKIES = "QUARTPATTERNS_SECURE_COOKIES"
-SERVER = "QUARTPATTERNS_SERVER"  # the environment variable with the name of the server
 POLL_INTERVAL = 0.1  # seconds between two checks of a process
 MINIMUM_LIFETIME = 5.0  # seconds; a worker that exits sooner is not restarted, a server later
 EPILOG = """
@@ -213,27 +207,6 @@ def command(
             print_service("gallery", display_bind(config, address))
         click.echo("Press Ctrl-C to stop.")
         _supervise(servers, start_server_process if restarts else None, worker, start_worker)
-
-
-def application() -> Any:
-    """Return the application. The processes of the server load it by the name of this function."""
-    if os.environ.get(SERVER) == "hypercorn" and multiprocessing.parent_process() is not None:
-        # When one worker exits, Hypercorn sends SIGTERM to the others, which are already shutting
-        # down and finish their requests.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        with report_user_errors():
-            app: Any = load_application(os.environ[APP])
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    proxies = int(os.environ.get(PROXIES) or 0)
-    prefix, secure_cookies = os.environ.get(PREFIX, ""), bool(os.environ.get(SECURE_COOKIES))
-    if not (proxies or prefix or secure_cookies):
-        return app
-    return ProxyFix(
-        app, x_for=proxies, x_proto=proxies, prefix=prefix, secure_cookies=secure_cookies
-    )
 
 
 async def _no_application(scope: Any, receive: Any, send: Any) -> None:

@@ -21,7 +21,7 @@ from quartpatterns.compare.servers import ASGI_SERVERS, ASGIServer
 
 __all__ = ["check_server", "server_command", "supported_settings", "takes_sockets"]
 
-APPLICATION = "quartpatterns.cli.serve:application"
+APPLICATION = "quartpatterns.cli.served_application:application"
 UVICORN_OPTIONS = "QUARTPATTERNS_UVICORN"  # the environment variable with the options as JSON
 _COMMON = frozenset(
     "accesslog backlog bind ca_certs certfile errorlog graceful_timeout keyfile keyfile_password"

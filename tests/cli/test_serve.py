@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -81,17 +82,25 @@ PROGRAMS = {
     "granian": "-m granian",
 }
 
+# Makes a package look as if it were not installed.
+HIDE = """
+import importlib.util
+
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "{package}" else find(name, *rest)
+"""
+
 
 class Command:
     """A running ``quartpatterns serve``, and every process that it started."""
 
-    def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, own_bind: bool = False, **env: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.file = folder / "output"
-        command = [sys.executable, "-m", "quartpatterns", "serve"]
-        command += ["--bind", f"127.0.0.1:{self.port}", *arguments]
+        command = [sys.executable, "-m", "quartpatterns", "serve", *arguments]
+        command += [] if own_bind else ["--bind", f"127.0.0.1:{self.port}"]
         with self.file.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -180,9 +189,11 @@ def serve(tmp_path: Path, redis_url: str) -> Iterator[Serve]:
     (tmp_path / "shop.py").write_text(APP)
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str, app: str | None = "shop:app", **env: str) -> Command:
+        def start(
+            *arguments: str, app: str | None = "shop:app", own_bind: bool = False, **env: str
+        ) -> Command:
             chosen = ("--app", app) if app else ()
-            served = Command(tmp_path, *arguments, *chosen, **env)
+            served = Command(tmp_path, *arguments, *chosen, own_bind=own_bind, **env)
             stack.callback(end, served)
             return served
 
@@ -364,8 +375,13 @@ def test_granian_worker_killed(serve: Serve) -> None:
         return False
 
     served = serve("--server", "granian", "--workers", "2").until_ready()
-    workers = {pid()}
-    served.until(lambda: workers.add(pid()) or len(workers) == 2)
+    workers: set[int] = set()
+
+    def both_answer() -> bool:
+        workers.add(pid())
+        return len(workers) == 2
+
+    served.until(both_answer)
     psutil.Process(killed := min(workers)).kill()
     served.until(lambda: "Respawning worker" in served.output)
     served.until(lambda: pid() not in workers)
@@ -630,6 +646,125 @@ def test_bad_configuration(tmp_path: Path, text: str, message: str) -> None:
     file.write_text(text)
     line = error_of(tmp_path, "--config", str(file))
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("server", "text", "message"),
+    [
+        pytest.param(
+            "uvicorn",
+            "h2_max_concurrent_streams = 9",
+            "uvicorn has no h2_max_concurrent_streams: leave it out, or use --server hypercorn or"
+            " granian",
+            id="http2 on uvicorn",
+        ),
+        pytest.param(
+            "granian",
+            "keep_alive_timeout = 9",
+            "granian has no keep_alive_timeout: leave it out, or use --server hypercorn or uvicorn",
+            id="idle connections on granian",
+        ),
+        pytest.param(
+            "uvicorn",
+            'quic_bind = "127.0.0.1:0"',
+            "uvicorn has no quic_bind: leave it out, or use --server hypercorn",
+            id="http3",
+        ),
+        pytest.param(
+            "granian",
+            'root_path = "/shop"',
+            "granian has no root_path: use the option --prefix",
+            id="prefix",
+        ),
+        pytest.param(
+            "granian",
+            'bind = ["127.0.0.1:0", "127.0.0.1:0"]',
+            "granian listens on one address, not 2: leave out a --bind, or use --server hypercorn"
+            " or uvicorn",
+            id="addresses",
+        ),
+        pytest.param(
+            "uvicorn",
+            'accesslog = "access.log"',
+            "uvicorn writes its log to the output of this command",
+            id="log",
+        ),
+        pytest.param(
+            "granian",
+            "certfile = 'c'\nkeyfile = 'k'\nverify_mode = 1",
+            "granian has no optional certificates of clients",
+            id="optional certificates",
+        ),
+        pytest.param(
+            "granian", "wokers = 2", "Hypercorn has no setting 'wokers': did you mean", id="key"
+        ),
+    ],
+)
+def test_what_a_server_has_not(tmp_path: Path, server: str, text: str, message: str) -> None:
+    """A setting that the server has nothing for is an error that says what to use."""
+    (tmp_path / "h.toml").write_text(text)
+    line = error_of(tmp_path, "--server", server, "--config", "h.toml")
+    assert line.partition("h.toml: ")[2].startswith(message) or line == f"Error: {message}"
+
+
+@pytest.mark.parametrize(
+    ("server", "package"), [("uvicorn", "httptools"), ("granian", "granian"), ("uvicorn", "uvloop")]
+)
+def test_missing_server(tmp_path: Path, server: str, package: str) -> None:
+    """A server that is not installed is an error that names its extra."""
+    (tmp_path / "sitecustomize.py").write_text(HIDE.format(package=package))
+    search = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    line = error_of(tmp_path, "--server", server, PYTHONPATH=search)
+    remedy = f"pip install 'quartpatterns[{server}]'"
+    assert line == f"Error: {server} needs {package}, which is not installed: {remedy}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [*PROGRAMS])
+def test_tls(serve: Serve, server: str, tmp_path: Path) -> None:
+    """With a certificate the server speaks TLS 1.2 and 1.3, and HTTP/2 unless it is Uvicorn."""
+    options = "req -x509 -newkey rsa:2048 -nodes -days 9 -keyout k.pem -out c.pem -subj /CN=shop"
+    subprocess.run(["openssl", *options.split()], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "h.toml").write_text('certfile = "c.pem"\nkeyfile = "k.pem"')
+    served = serve("--server", server, "--config", "h.toml").until_ready()
+    url = served.url.replace("http:", "https:")
+    assert f"gallery   {url}" in served.output
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "c.pem"))
+    trusted.check_hostname = False
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        trusted.minimum_version = trusted.maximum_version = version
+        with httpx.Client(verify=trusted, http2=True, timeout=TIMEOUT) as client:
+            response = client.get(f"{url}/seen")
+        assert response.text == f"127.0.0.1 {url}/seen"
+        assert response.http_version == ("HTTP/1.1" if server == "uvicorn" else "HTTP/2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])
+def test_unix_socket(serve: Serve, server: str, tmp_path: Path) -> None:
+    served = serve("--server", server, "--bind", f"unix:{tmp_path / 's'}", own_bind=True)
+    served.until_ready()
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(tmp_path / "s"))) as client:
+        assert client.get("http://localhost/").status_code == 200
+    served.process.terminate()
+    assert served.code() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [*PROGRAMS])
+def test_access_log(serve: Serve, server: str, tmp_path: Path) -> None:
+    """Each request is one line of the output, unless the configuration has no access log."""
+    served = serve("--server", server).until_ready()
+    assert httpx.get(f"{served.url}/seen?a=b", timeout=TIMEOUT).status_code == 200
+    served.until(lambda: '"GET /seen' in served.output)
+    served.process.terminate()
+    assert served.code() == 0
+    (tmp_path / "h.toml").write_text("workers = 1")
+    served = serve("--server", server, "--config", "h.toml").until_ready()
+    assert httpx.get(f"{served.url}/seen", timeout=TIMEOUT).status_code == 200
+    served.process.terminate()
+    assert served.code() == 0
+    assert "GET /seen" not in served.output
 
 
 def test_no_configuration(tmp_path: Path) -> None:
