@@ -94,13 +94,15 @@ importlib.util.find_spec = lambda name, *rest: None if name == "{package}" else 
 class Command:
     """A running ``quartpatterns serve``, and every process that it started."""
 
-    def __init__(self, folder: Path, *arguments: str, own_bind: bool = False, **env: str) -> None:
+    binds_port = True
+
+    def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.file = folder / "output"
         command = [sys.executable, "-m", "quartpatterns", "serve", *arguments]
-        command += [] if own_bind else ["--bind", f"127.0.0.1:{self.port}"]
+        command += ["--bind", f"127.0.0.1:{self.port}"] if self.binds_port else []
         with self.file.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -189,11 +191,9 @@ def serve(tmp_path: Path, redis_url: str) -> Iterator[Serve]:
     (tmp_path / "shop.py").write_text(APP)
     with contextlib.ExitStack() as stack:
 
-        def start(
-            *arguments: str, app: str | None = "shop:app", own_bind: bool = False, **env: str
-        ) -> Command:
+        def start(*arguments: str, app: str | None = "shop:app", **env: str) -> Command:
             chosen = ("--app", app) if app else ()
-            served = Command(tmp_path, *arguments, *chosen, own_bind=own_bind, **env)
+            served = Command(tmp_path, *arguments, *chosen, **env)
             stack.callback(end, served)
             return served
 
@@ -741,9 +741,11 @@ def test_tls(serve: Serve, server: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", "granian"])
-def test_unix_socket(serve: Serve, server: str, tmp_path: Path) -> None:
-    served = serve("--server", server, "--bind", f"unix:{tmp_path / 's'}", own_bind=True)
-    served.until_ready()
+def test_unix_socket(
+    serve: Serve, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Command, "binds_port", False)
+    served = serve("--server", server, "--bind", f"unix:{tmp_path / 's'}").until_ready()
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(tmp_path / "s"))) as client:
         assert client.get("http://localhost/").status_code == 200
     served.process.terminate()
