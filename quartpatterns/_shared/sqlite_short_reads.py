@@ -101,9 +101,10 @@ class ShortReads:
         """
         cursor = sqlite3.Cursor(connection)
         cursor.row_factory = None
-        [wait] = cursor.execute("PRAGMA busy_timeout").fetchone()
+        [(wait,)] = cursor.execute("PRAGMA busy_timeout").fetchall()
         if wait:
-            cursor.execute("PRAGMA busy_timeout = 0")
+            # Its row is fetched: sqlite3 takes an unread row for an error of the next statement.
+            cursor.execute("PRAGMA busy_timeout = 0").fetchall()
         start = perf_counter()
         self._deadline = start + LIMIT
         connection.set_progress_handler(self._is_late, PROGRESS_STEPS)

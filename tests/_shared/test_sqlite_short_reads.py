@@ -163,7 +163,9 @@ async def test_error(reader: Reader) -> None:
     await reader.warm_up(SELECT, 1)
     with pytest.raises(sqlite3.ProgrammingError, match="bindings"):
         await reader.read(SELECT)
-    assert reader.executions == ["loop"]
+    with pytest.raises(OverflowError):
+        await reader.read(SELECT, 1 << 64)
+    assert reader.executions == ["loop", "loop"]
 
 
 async def test_closed(reader: Reader) -> None:
