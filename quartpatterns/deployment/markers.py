@@ -16,6 +16,7 @@ from typing import cast
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from quartpatterns.deployment.errors import PackError
 
@@ -81,7 +82,7 @@ def missing_requirements(folder: Path, environments: Sequence[Environment]) -> l
     Raises:
         PackError: A wheel is there in a version that another one excludes on some hosts.
     """
-    versions = {}
+    versions: dict[NormalizedName, Version] = {}
     requirements: dict[NormalizedName, list[Requirement]] = {}
     for path in folder.glob("*.whl"):
         name, versions[name], _, _ = parse_wheel_filename(path.name)
