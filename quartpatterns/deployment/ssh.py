@@ -65,7 +65,10 @@ def connection_errors(host: Host, step: str) -> Generator[None]:
         yield
     except (asyncssh.Error, OSError) as error:
         problem = (
-            f"the connection broke ({str(error) or type(error).__name__})."
+            "the host did not answer in time. Check its load and its network, and run the same"
+            " command again to continue"
+            if isinstance(error, TimeoutError)
+            else f"the connection broke ({str(error) or type(error).__name__})."
             " To continue, run the same command again"
         )
         raise StepFailedError(host.name, step, problem) from error
