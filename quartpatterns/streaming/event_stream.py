@@ -254,7 +254,16 @@ class _EventBody(ResponseBody):
     """The chunks of an event stream. It waits in one place for all that can happen."""
 
     __slots__ = (
-        *("_end", "_grace_over", "_limit", "_limited", "_options", "_silent_since", "_source"),
+        *(
+            "_end",
+            "_grace_over",
+            "_idle",
+            "_limit",
+            "_limited",
+            "_options",
+            "_silent_since",
+            "_source",
+        ),
         *("_stopped", "_streams", "_timer", "_waiter"),
     )
 
@@ -268,6 +277,7 @@ class _EventBody(ResponseBody):
         self._silent_since: float | None = None  # None: nothing was sent yet
         self._grace_over: bool | None = None  # None: the server does not stop
         self._stopped = False
+        self._idle = False  # Nothing has happened since the source had no more.
         self._waiter: asyncio.Future[None] | None = None
         # It has one timer. If it sends an event meanwhile, it wakes for nothing, and sets the next.
         self._timer: SharedTimer | None = None
@@ -319,7 +329,7 @@ class _EventBody(ResponseBody):
                 await self._source.wait_until_joined()
             chunk = self._options.first
         else:
-            chunk = self._chunk(streams)
+            chunk = b"" if self._idle else self._chunk(streams)
         while not chunk:
             # A coroutine of its own for the wait would take memory in each stream.
             waiter = self._prepare_wait(streams)
@@ -357,6 +367,7 @@ class _EventBody(ResponseBody):
         try:
             while self._end is None and size < MAX_CHUNK:
                 if (item := self._source.poll(self.wake)) is WAIT:
+                    self._idle = True
                     break
                 parts.append(_encode(item, self._options.separator))
                 size += len(parts[-1])
@@ -402,5 +413,6 @@ class _EventBody(ResponseBody):
 
     def wake(self) -> None:
         """End the wait."""
+        self._idle = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
