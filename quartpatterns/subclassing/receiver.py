@@ -34,7 +34,7 @@ SERVERS = frozenset(
 )
 
 
-class Connection(Protocol):
+class ReceiverListener(Protocol):
     """What a receiver tells about."""
 
     def disconnect(self) -> None:
@@ -70,7 +70,7 @@ class Receiver:
         self,
         request: Request,
         receive: ASGIReceiveCallable,
-        connection: Connection,
+        connection: ReceiverListener,
     ) -> None:
         self.request: Any = request
         # A view can put a wrapper in the place of this body, and append() then goes to it.
