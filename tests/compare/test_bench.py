@@ -12,11 +12,11 @@ import pytest
 from blockbuster import BlockBuster
 
 from quartpatterns.compare import transports
-from quartpatterns.compare.bench import Selection, _case_result, bench, estimated_seconds
-from quartpatterns.compare.bench_in_process import CPUTimes
+from quartpatterns.compare import wrk as wrk_module
+from quartpatterns.compare.bench import bench, estimated_seconds
 from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
+from quartpatterns.compare.bench_selection import Selection
 from quartpatterns.compare.case import Arrangement, Case, Comparison, Difference, Step
-from quartpatterns.compare.load_test import LoadTestRuns
 from quartpatterns.compare.servers import WSGIServer
 from quartpatterns.compare.services import ServiceMissingError
 from tests.serving import eventually
@@ -134,10 +134,11 @@ def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no response to GET" in result.failed[0].reason
 
 
-def test_saturated() -> None:
+@pytest.mark.slow
+def test_saturated(monkeypatch: pytest.MonkeyPatch) -> None:
     """If wrk used all of its CPU time, the case has a note."""
-    times = CPUTimes((1.0,), (2.0,), 1)
-    case = _case_result("bench_apps", HELLO, times, LoadTestRuns((), (), saturated=True))
+    monkeypatch.setattr(wrk_module, "SATURATION", 0)
+    [case] = measure(HELLO).cases
     assert "wrk used all of its CPU time" in case.notes[0]
 
 
@@ -241,7 +242,12 @@ async def test_cancelled() -> None:
 def test_estimated_seconds() -> None:
     """The estimate grows with the cases, the runs and their duration."""
     one = estimated_seconds([select(HELLO)], QUICK)
-    assert estimated_seconds([select(HELLO, ROWS)], QUICK) == pytest.approx(2 * one)
+    assert one < estimated_seconds([select(HELLO, ROWS)], QUICK) < 2 * one
+    assert estimated_seconds([select(HELLO), select(ROWS)], QUICK) == pytest.approx(2 * one)
+    first = replace(QUICK, served_cases=1)
+    in_process = estimated_seconds([select(ROWS)], IN_PROCESS)
+    limited = estimated_seconds([select(HELLO, ROWS)], first)
+    assert limited == pytest.approx(one + in_process)
     assert estimated_seconds([select(HELLO)], BenchmarkSettings(seconds=10, runs=3)) > 60
     assert estimated_seconds([select(HELLO)], IN_PROCESS) < 5
 
