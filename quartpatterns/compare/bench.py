@@ -33,14 +33,15 @@ from quartpatterns.compare.bench_results import (
     BenchmarkResult,
     BenchmarkSettings,
     CaseResult,
-    LoadRun,
     UnmeasuredCase,
 )
 from quartpatterns.compare.bench_selection import Selection
-from quartpatterns.compare.case import Case, Config
+from quartpatterns.compare.case import Case, Comparison, Config
 from quartpatterns.compare.load_test import (
     FAILURES,
     LoadTestRuns,
+    Outcome,
+    Pair,
     ServedApplication,
     load_test,
 )
@@ -184,53 +185,42 @@ class _Benchmark:
             self.failed.append(UnmeasuredCase(comparison, case, f"{kind}{error}".strip()))
 
     async def run(self, selection: Selection) -> None:
-        comparison = selection.comparison
+        comparison, count = selection.comparison, len(self.pairings)
         temporary = await to_thread(tempfile.TemporaryDirectory, prefix="quartpatterns-bench-")
         async with in_thread(temporary) as name, comparison.configurations(Path(name)) as configs:
-            applications = self.applications(selection, configs)
-            measured = await self.measure_in_process(selection, applications)
-            runs: list[LoadTestRuns | Exception | None] = [None] * len(measured)
+            pairs = [self.pair(comparison, pairing, configs) for pairing in self.pairings]
+            measured = await self.measure_in_process(selection, pairs)
+            outcomes: list[Sequence[Outcome | None]] = [[None] * count for _ in measured]
             if self.settings.served and measured:
                 served = measured[: self.settings.served_cases]
-                found = await self.measure_served(selection, served, applications, Path(name))
-                runs[: len(found)] = found
-            for one, result in zip(measured, runs, strict=True):
-                with self.record_failure(comparison.name, one.case.name, FAILURES):
-                    if isinstance(result, Exception):
-                        raise result
-                    self.add(comparison.name, one, applications, result)
+                found = await self.measure_served(comparison.name, served, pairs, Path(name))
+                outcomes[: len(found)] = found
+            for one, outcome in zip(measured, outcomes, strict=True):
+                self.add(comparison.name, one, outcome)
 
-    def applications(
-        self, selection: Selection, configs: Sequence[Config | None]
-    ) -> list[ServedApplication]:
-        """Return each application behind each server of the pairings, originals first."""
-        comparison, threads = selection.comparison, self.settings.threads
-        originals = dict.fromkeys(pairing.original for pairing in self.pairings)
-        ports = dict.fromkeys(pairing.port for pairing in self.pairings)
-        return [
-            *(
-                ServedApplication("original", comparison.original, server, configs[0], threads)
-                for server in originals
-            ),
-            *(
-                ServedApplication("port", comparison.port, server, configs[1], threads)
-                for server in ports
-            ),
-        ]
+    def pair(
+        self, comparison: Comparison, pairing: Pairing, configs: Sequence[Config | None]
+    ) -> Pair:
+        threads = self.settings.threads
+        return (
+            ServedApplication(comparison.original, pairing.original, configs[0], threads),
+            ServedApplication(comparison.port, pairing.port, configs[1], threads),
+        )
 
     async def measure_in_process(
-        self, selection: Selection, applications: Sequence[ServedApplication]
+        self, selection: Selection, pairs: Sequence[Pair]
     ) -> list[_Measured]:
         """Return the CPU times of each case with equal responses."""
         name, found = selection.comparison.name, list[_Measured]()
-        sides = {application.side: application for application in applications}
+        original, port = pairs[0]
         apps = (
-            load_application(sides["original"].name, sides["original"].config),
-            load_application(sides["port"].name, sides["port"].config),
+            load_application(original.name, original.config),
+            load_application(port.name, port.config),
         )
         if self.settings.served:
-            for application in applications:
-                ensure_compatible(apps[application.side == "port"], application.server)
+            for original, port in pairs:
+                ensure_compatible(apps[0], original.server)
+                ensure_compatible(apps[1], port.server)
         async with (
             in_thread(ThreadPoolExecutor(1)) as thread,
             client(apps[0]) as original_client,
@@ -250,41 +240,37 @@ class _Benchmark:
 
     async def measure_served(
         self,
-        selection: Selection,
+        comparison: str,
         measured: Sequence[_Measured],
-        applications: Sequence[ServedApplication],
+        pairs: Sequence[Pair],
         folder: Path,
-    ) -> list[LoadTestRuns | Exception]:
+    ) -> list[list[Outcome]]:
         cases = [(one.case, await prepare_request(one.case.steps[0])) for one in measured]
 
         def progress(case: Case) -> None:
-            self.progress(f"{selection.comparison.name} · {case.name}: served")
+            self.progress(f"{comparison} · {case.name}: served")
 
         return await cancellable(
-            lambda stop: load_test(
-                cases, applications, self.settings, self.cores, folder, stop, progress
-            )
+            lambda stop: load_test(cases, pairs, self.settings, self.cores, folder, stop, progress)
         )
 
-    def add(
-        self,
-        comparison: str,
-        one: _Measured,
-        applications: Sequence[ServedApplication],
-        served: LoadTestRuns | None,
-    ) -> None:
-        """Add the result of a case to each pairing."""
-        runs: dict[tuple[str, str], tuple[LoadRun, ...]] = {}
-        if served:
-            for application, found in zip(applications, served.runs, strict=True):
-                runs[application.side, application.server] = found
-        notes = (*one.notes, *([SATURATED] if served and served.saturated else []))
-        for pairing, cases in zip(self.pairings, self.cases, strict=True):
-            original = ApplicationResult(
-                one.times.original, runs.get(("original", pairing.original), ())
-            )
-            port = ApplicationResult(one.times.port, runs.get(("port", pairing.port), ()))
-            case = one.case
+    def add(self, comparison: str, one: _Measured, outcomes: Sequence[Outcome | None]) -> None:
+        """Add the result of a case to each pairing. An error that all have is one failure."""
+        case, times = one.case, one.times
+        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        if len({str(error) for error in errors}) == 1 and len(errors) == len(outcomes):
+            with self.record_failure(comparison, case.name, FAILURES):
+                raise errors[0]
+            return
+        for pairing, cases, outcome in zip(self.pairings, self.cases, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                name = f"{case.name}, {pairing.original} | {pairing.port}"
+                with self.record_failure(comparison, name, FAILURES):
+                    raise outcome
+            runs = outcome if isinstance(outcome, LoadTestRuns) else LoadTestRuns((), (), False)
+            notes = (*one.notes, *([SATURATED] if runs.saturated else []))
+            original = ApplicationResult(times.original, runs.original)
+            port = ApplicationResult(times.port, runs.port)
             cases.append(CaseResult(comparison, case.name, case.checks, original, port, notes))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from quartpatterns.compare.bench_in_process import turns
-from quartpatterns.compare.bench_results import BenchmarkSettings, LoadRun, Side
+from quartpatterns.compare.bench_results import BenchmarkSettings, LoadRun
 from quartpatterns.compare.case import Case
 from quartpatterns.compare.parity import ResponsesDifferError, ensure_equal_responses
 from quartpatterns.compare.processes import StartError
@@ -39,21 +39,29 @@ FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class ServedApplication:
-    """An original or a port, its server, its configuration, and the threads of a worker."""
+    """The name of an application, its server, its configuration, and the threads of a worker."""
 
-    side: Side
     name: str
     server: Server
     config: Mapping[str, Any] | None
     threads: int = 1  # of gunicorn-gthread and granian-wsgi
 
 
+Pair = tuple[ServedApplication, ServedApplication]
+"""An original and a port, which must respond alike."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadTestRuns:
-    """The runs of each application, and whether wrk itself may have limited a rate."""
+    """The runs of both applications, and whether wrk itself may have limited a rate."""
 
-    runs: tuple[tuple[LoadRun, ...], ...]
+    original: tuple[LoadRun, ...]
+    port: tuple[LoadRun, ...]
     saturated: bool
+
+
+Outcome = LoadTestRuns | Exception
+"""The runs of a pair, or why it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +99,35 @@ class LoadTest:
         case: Case,
         request: PreparedRequest,
         servers: Sequence[RunningServer],
-        sides: Sequence[Side],
-    ) -> LoadTestRuns:
-        """Check the responses of *servers*, warm them up, and measure them in turns."""
-        statuses = asyncio.run(_statuses(case, [server.url for server in servers], sides))
-        for server in servers:
-            self.warm_up(server, request)
-        runs: list[list[LoadRun]] = [[] for _ in servers]
+        pairs: Sequence[tuple[int, int]],
+    ) -> list[Outcome]:
+        """Check the responses, warm up, and measure the servers in turns.
+
+        Arguments:
+            case: The case.
+            request: Its request.
+            servers: All servers.
+            pairs: The indices of the servers that must respond alike.
+
+        Returns:
+            The outcome of each pair. A server that is in no pair with equal responses is not
+            measured.
+        """
+        statuses, failures = asyncio.run(_compare(case, [one.url for one in servers], pairs))
+        for index in statuses:
+            self.warm_up(servers[index], request)
+        runs: dict[int, list[LoadRun]] = {index: [] for index in statuses}
         saturated = False
-        for turn in turns(self.settings.runs, len(servers)):
-            run, limited = self.run(servers[turn], request, statuses[turn])
-            runs[turn].append(run)
+        for turn in turns(self.settings.runs, len(runs)):
+            index = list(runs)[turn]
+            run, limited = self.run(servers[index], request, statuses[index])
+            runs[index].append(run)
             saturated = saturated or limited
-        return LoadTestRuns(tuple(map(tuple, runs)), saturated)
+        return [
+            failures.get(pair)
+            or LoadTestRuns(tuple(runs[pair[0]]), tuple(runs[pair[1]]), saturated)
+            for pair in pairs
+        ]
 
     def warm_up(self, server: RunningServer, request: PreparedRequest) -> None:
         """Send load that is not measured."""
@@ -156,24 +180,23 @@ class LoadTest:
 
 def load_test(
     cases: Sequence[tuple[Case, PreparedRequest]],
-    applications: Sequence[ServedApplication],
+    pairs: Sequence[Pair],
     settings: BenchmarkSettings,
     cores: CoreAllocation,
     folder: Path,
     stop: threading.Event,
     progress: Callable[[Case], None] = lambda case: None,
-) -> list[LoadTestRuns | Exception]:
-    """Start the servers of *applications*, and measure each case, or return its error.
+) -> list[list[Outcome]]:
+    """Start all servers, and return the outcome of each pair for each case.
 
-    All servers run all the time; all but one are idle while that one is measured. After an error
-    they start anew.
+    A server that is in several pairs is measured once. All servers run all the time; all but one
+    are idle while that one is measured. After an error they start anew.
 
     This function blocks: call it in a thread, and set *stop* to end it early.
 
     Arguments:
         cases: The cases with their requests.
-        applications: At least one original and one port; each can be there several times, behind
-            several servers.
+        pairs: The originals and ports.
         settings: How to measure.
         cores: The cores of the servers and of wrk.
         folder: For logs and scripts.
@@ -184,36 +207,39 @@ def load_test(
         LoadTestError: It was stopped.
     """
     test = LoadTest(settings, cores, folder, stop)
-    sides = [application.side for application in applications]
-    results: list[LoadTestRuns | Exception] = []
+    applications: list[ServedApplication] = []
+    for application in (one for pair in pairs for one in pair):
+        if application not in applications:
+            applications.append(application)
+    indices = [(applications.index(original), applications.index(port)) for original, port in pairs]
+    outcomes: list[list[Outcome]] = []
     with contextlib.ExitStack() as stack:
         servers: list[RunningServer] = []
         for case, request in cases:
             progress(case)
             try:
                 servers = servers or [test.start(one, stack) for one in applications]
-                results.append(test.measure(case, request, servers, sides))
+                outcomes.append(test.measure(case, request, servers, indices))
             except FAILURES as error:
                 if stop.is_set():
                     raise
-                results.append(error)
+                outcomes.append([error] * len(pairs))
                 stack.close()
                 servers = []
-    return results
+    return outcomes
 
 
-async def _statuses(case: Case, urls: Sequence[str], sides: Sequence[Side]) -> list[int]:
-    """Compare each port with the first original, and the other originals with the first port.
-
-    Return the status of each server.
-    """
-    statuses = dict[str, int]()
-    first_original, first_port = urls[sides.index("original")], urls[sides.index("port")]
-    for url, side in zip(urls, sides, strict=True):
-        if url == first_original:
-            continue
-        pair = (first_original, url) if side == "port" else (url, first_port)
-        async with client(pair[0]) as original, client(pair[1]) as port:
-            responses = await ensure_equal_responses(case, original, port, "on the wire")
-        statuses |= {pair[0]: responses[0].status, pair[1]: responses[1].status}
-    return [statuses[url] for url in urls]
+async def _compare(
+    case: Case, urls: Sequence[str], pairs: Sequence[tuple[int, int]]
+) -> tuple[dict[int, int], dict[tuple[int, int], ResponsesDifferError]]:
+    """Return the status of each server, and the pairs with different responses."""
+    statuses, failures = dict[int, int](), dict[tuple[int, int], ResponsesDifferError]()
+    for pair in pairs:
+        async with client(urls[pair[0]]) as original, client(urls[pair[1]]) as port:
+            try:
+                responses = await ensure_equal_responses(case, original, port, "on the wire")
+            except ResponsesDifferError as error:
+                failures[pair] = error
+            else:
+                statuses |= {pair[0]: responses[0].status, pair[1]: responses[1].status}
+    return statuses, failures
