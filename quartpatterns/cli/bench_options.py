@@ -72,6 +72,12 @@ class BenchOptions:
                 used = ", ".join(_flag(each) for each in names)
                 raise UsageProblem(f"{mode} cannot be used with {flag}; its options are {used}")
 
+    def single_file(self) -> Path:
+        """Return the file of ``--from``; :exc:`UsageProblem` if there are several."""
+        if len(self.read) > 1:
+            raise UsageProblem("give one --from: only --summary reads several files")
+        return self.read[0]
+
     def _is_given(self, name: str) -> bool:
         return {"read": "from"}.get(name, name) in self.given
 

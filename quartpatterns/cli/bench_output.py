@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,16 +52,17 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def show(table: Table, data: dict[str, Any], *, as_json: bool) -> None:
-    """Print *table*, or *data* as JSON."""
+def show(tables: Sequence[Table], data: dict[str, Any], *, as_json: bool) -> None:
+    """Print *tables*, or *data* as JSON."""
     if as_json:
         click.echo(json.dumps(data, indent=2))
-    else:
+        return
+    for table in tables:
         console().print(table.render())
 
 
-def write_table(file: Path | None, name: str, table: Table) -> None:
-    """Write *table* into the Markdown *file*, at the place for the table *name*.
+def write_tables(file: Path | None, name: str, tables: Sequence[Table]) -> None:
+    """Write *tables* into the Markdown *file*, at the place for *name*.
 
     Raises:
         UsageProblem: The file cannot be read or written.
@@ -69,7 +70,7 @@ def write_table(file: Path | None, name: str, table: Table) -> None:
     if file is None:
         return
     try:
-        replace_between_markers(file, name, table.markdown())
+        replace_between_markers(file, name, "\n".join(table.markdown() for table in tables))
     except OSError as error:
         raise UsageProblem(f"--write {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ from quartpatterns.cli.bench_output import (
     run,
     show,
     write_picture,
-    write_table,
+    write_tables,
 )
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.selection import select
@@ -41,7 +41,7 @@ def run_mode(options: BenchOptions) -> bool:
     """Measure or read, and show the summary; return whether all cases passed."""
     options.refuse("original_server", "port_server", instead="one pairing; write --pairing")
     if options.read:
-        options.refuse_other_than("--from", "read", "as_json", "write", "plot")
+        options.refuse_other_than("--summary --from", "read", "as_json", "write", "plot")
         results = read_results(options.read)
     else:
         results = _measure(options)
@@ -49,12 +49,12 @@ def run_mode(options: BenchOptions) -> bool:
     if not summary.columns and options.plot:
         raise UsageProblem("--plot: nothing was measured")
     table = summary_table(summary)
-    write_table(options.write, "summary", table)
+    write_tables(options.write, "summary", [table])
     if options.plot:
         from quartpatterns.compare.bench_summary_plot import summary_plot
 
         write_picture(options.plot, lambda: summary_plot(summary))
-    show(table, summary_data(summary), as_json=options.as_json)
+    show([table], summary_data(summary), as_json=options.as_json)
     return summary.passed
 
 

@@ -41,9 +41,9 @@ def summary_table(summary: Summary) -> Table:
 
 def _heading(column: Column) -> str:
     if column.pairing is None:
-        return f"{column.title}, less is better"
+        return f"{column.title}\nless is better"
     original, port = column.pairing.split(" | ")
-    return f"requests/s, more is better: Flask on {original}, Quart on {port}"
+    return f"requests/s\nmore is better\nFlask: {original}\nQuart: {port}"
 
 
 def _cell(score: Score | None) -> str:
@@ -52,7 +52,7 @@ def _cell(score: Score | None) -> str:
     text = f"**{score.mean:.2f}**"
     if score.cases > 1:
         text += f" ({score.low:.2f}–{score.high:.2f})"
-    return f"{text} {score.wins}W {score.losses}L {score.ties}T"
+    return f"{text}\n{score.wins}W {score.losses}L {score.ties}T"
 
 
 def _notes(summary: Summary) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _notes(summary: Summary) -> Iterator[str]:
                 f"{case.comparison} · {case.case} {case.ratio(column.value) or 0:.2f}"
                 for case in lost
             )
-            yield f"Flask wins, {_heading(column)}: {names}."
+            yield f"Flask wins, {column.title}: {names}."
     for result in {result.started: result for result in summary.results}.values():
         settings = result.settings
         if settings.served:

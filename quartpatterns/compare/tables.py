@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import rich.table
 from rich.box import SIMPLE_HEAD
@@ -31,14 +32,16 @@ class Table:
             title=self.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False
         )
         for index, heading in enumerate(self.header):
-            table.add_column(heading, justify="right" if index else "left", overflow="fold")
+            justify: Literal["left", "right"] = "right" if index else "left"
+            table.add_column(heading, justify=justify, no_wrap=not index, overflow="fold")
         for row in self.rows:
             table.add_row(*map(_rich, row))
         return Group(table, *(Text(note, "dim") for note in self.notes))
 
     def markdown(self) -> str:
         """Return it in Markdown."""
-        lines = [_line(self.header), _line(["---", *["---:"] * (len(self.header) - 1)])]
+        lines = [f"**{self.title}**", ""] if self.title else []
+        lines += [_line(self.header), _line(["---", *["---:"] * (len(self.header) - 1)])]
         lines += [_line(row) for row in self.rows]
         return "\n".join([*lines, "", *self.notes]) + "\n"
 
@@ -49,7 +52,8 @@ def _rich(text: str) -> Text:
 
 
 def _line(cells: tuple[str, ...] | list[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    escaped = (cell.replace("|", r"\|").replace("\n", "<br>") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
 
 
 def replace_between_markers(file: Path, name: str, text: str) -> None:
