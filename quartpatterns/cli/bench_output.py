@@ -8,8 +8,9 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 from rich.console import Console
@@ -50,6 +51,29 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         "uvloop"
     ).new_event_loop
     return factory
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+def select_by_name(known: Sequence[N], names: Sequence[str], mode: str) -> list[N]:
+    """Return those of *known* that *names* select, with wildcards; all if there are no names.
+
+    Raises:
+        UsageProblem: A name selects none.
+    """
+    for name in names:
+        if not any(fnmatchcase(each.name, name) for each in known):
+            listed = ", ".join(each.name for each in known)
+            raise UsageProblem(f"no case {name!r}; the cases of {mode} are {listed}")
+    return [
+        each for each in known if not names or any(fnmatchcase(each.name, name) for name in names)
+    ]
 
 
 def show(tables: Sequence[Table], data: dict[str, Any], *, as_json: bool) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from quartpatterns.cli.bench_options import BenchOptions
 from quartpatterns.cli.bench_output import (
     print_estimate,
     print_progress,
     run,
+    select_by_name,
     show,
     write_tables,
 )
-from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.bench_files import read_json
 from quartpatterns.compare.bench_results import BenchmarkSettings
 from quartpatterns.compare.example.scenarios import scenarios
@@ -62,16 +60,7 @@ def _measure(options: BenchOptions) -> WaitingResult:
     chosen = variants(settings.threads, connections)
     for variant in chosen:
         ensure_installed(variant.server)
-    known = scenarios(SECONDS, connections)
-    selected = [
-        each
-        for each in known
-        if not options.names or any(fnmatchcase(each.name, name) for name in options.names)
-    ]
-    for name in options.names:
-        if not any(fnmatchcase(each.name, name) for each in known):
-            names = ", ".join(each.name for each in known)
-            raise UsageProblem(f"no case {name!r}; the cases of --waiting are {names}")
+    selected = select_by_name(scenarios(SECONDS, connections), options.names, "--waiting")
     seconds = estimated_seconds(selected, settings, len(chosen))
     print_estimate(f"{len(selected)} case(s) behind {len(chosen)} servers", seconds)
     return run(measure_waiting(selected, settings, print_progress))

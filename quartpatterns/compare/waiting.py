@@ -26,13 +26,13 @@ from quartpatterns.compare.bench import cancellable
 from quartpatterns.compare.bench_in_process import turns
 from quartpatterns.compare.bench_machine import machine, versions
 from quartpatterns.compare.bench_results import BenchmarkSettings, Side, Spread
-from quartpatterns.compare.case import Comparison
-from quartpatterns.compare.idle_streams import open_streams
+from quartpatterns.compare.case import Comparison, Config
 from quartpatterns.compare.load_test import FAILURES, LoadTest, ServedApplication
+from quartpatterns.compare.open_connections import open_connections
 from quartpatterns.compare.parity import ensure_equal_responses
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.request import PreparedRequest, prepare_request
-from quartpatterns.compare.resources import ProcessTree, allocate_cores
+from quartpatterns.compare.resources import ProcessTree, allocate_cores, kill_tree
 from quartpatterns.compare.servers import RunningServer, Server
 from quartpatterns.compare.transports import client
 
@@ -199,55 +199,20 @@ async def measure_waiting(
 async def _measure_scenario(
     scenario: Scenario, settings: BenchmarkSettings, progress: Callable[[str], None]
 ) -> ScenarioResult:
-    comparison = scenario.comparison
     streams = scenario.kind == "streams"
     count = STREAMS if streams else settings.connections
     chosen = variants(settings.threads, count)
+    found: Sequence[list[WaitingRun] | str]
     temporary = await to_thread(tempfile.TemporaryDirectory, prefix="quartpatterns-bench-")
-    async with in_thread(temporary) as name, comparison.configurations(Path(name)) as configs:
-        [case] = comparison.cases
-        if not streams:
-            apps = (
-                load_application(comparison.original, configs[0]),
-                load_application(comparison.port, configs[1]),
-            )
-            async with client(apps[0]) as original, client(apps[1]) as port:
-                await ensure_equal_responses(case, original, port, "in process")
-        request = await prepare_request(case.steps[0])
-        without = await prepare_request(replace(case.steps[0], query={"seconds": "0"}))
-        applications = [
-            ServedApplication(
-                comparison.original if each.side == "original" else comparison.port,
-                each.server,
-                configs[0] if each.side == "original" else configs[1],
-                each.threads or 1,
-            )
-            for each in chosen
-        ]
-
-        def measure(stop: threading.Event) -> list[list[WaitingRun] | str]:
-            test = LoadTest(settings, allocate_cores(settings.workers), Path(name), stop)
-            found: list[list[WaitingRun] | str] = [[] for _ in chosen]
-            for turn in turns(settings.runs, len(chosen)):
-                runs = found[turn]
-                if isinstance(runs, str):
-                    continue
-                progress(f"{scenario.name} · {chosen[turn].label}")
-                try:
-                    with contextlib.ExitStack() as stack:
-                        server = test.start(applications[turn], stack)
-                        if streams:
-                            runs.append(_run_streams(server, request, count))
-                        else:
-                            second = without if scenario.seconds else None
-                            runs.append(_run_requests(test, server, request, second))
-                except FAILURES as error:
-                    if stop.is_set():
-                        raise
-                    found[turn] = str(error)
-            return found
-
-        found = await cancellable(measure)
+    async with in_thread(temporary) as name:
+        try:
+            async with scenario.comparison.configurations(Path(name)) as configs:
+                if not streams:
+                    await _ensure_equal(scenario.comparison, configs)
+                measurement = _Measurement(scenario, settings, Path(name), configs, progress)
+                found = await measurement.run(chosen, count)
+        except FAILURES as error:
+            found = [str(error)] * len(chosen)
     limit = settings.connections / scenario.seconds if scenario.seconds else None
     return ScenarioResult(
         scenario.name,
@@ -267,6 +232,63 @@ async def _measure_scenario(
     )
 
 
+async def _ensure_equal(comparison: Comparison, configs: Sequence[Config | None]) -> None:
+    original = load_application(comparison.original, configs[0])
+    port = load_application(comparison.port, configs[1])
+    async with client(original) as original_client, client(port) as port_client:
+        for case in comparison.cases:
+            await ensure_equal_responses(case, original_client, port_client, "in process")
+
+
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    """The measurement of one scenario."""
+
+    scenario: Scenario
+    settings: BenchmarkSettings
+    folder: Path
+    configs: Sequence[Config | None]
+    progress: Callable[[str], None]
+
+    async def run(self, chosen: Sequence[Variant], count: int) -> Sequence[list[WaitingRun] | str]:
+        """Return the runs of each variant, or why it was not measured."""
+        [step] = self.scenario.comparison.cases[0].steps
+        request = await prepare_request(step)
+        without = None
+        if self.scenario.seconds:
+            without = await prepare_request(replace(step, query={"seconds": "0"}))
+
+        def measure(stop: threading.Event) -> list[list[WaitingRun] | str]:
+            cores = allocate_cores(self.settings.workers)
+            test = LoadTest(self.settings, cores, self.folder, stop)
+            found: list[list[WaitingRun] | str] = [[] for _ in chosen]
+            for turn in turns(self.settings.runs, len(chosen)):
+                runs = found[turn]
+                if isinstance(runs, str):
+                    continue
+                self.progress(f"{self.scenario.name} · {chosen[turn].label}")
+                try:
+                    with contextlib.ExitStack() as stack:
+                        server = test.start(self.application(chosen[turn]), stack)
+                        if self.scenario.kind == "streams":
+                            runs.append(_run_streams(server, request, count))
+                        else:
+                            runs.append(_run_requests(test, server, request, without))
+                except FAILURES as error:
+                    if stop.is_set():
+                        raise
+                    found[turn] = str(error)
+            return found
+
+        return await cancellable(measure)
+
+    def application(self, variant: Variant) -> ServedApplication:
+        """Return the application of *variant*."""
+        comparison, port = self.scenario.comparison, variant.side == "port"
+        name = comparison.port if port else comparison.original
+        return ServedApplication(name, variant.server, self.configs[port], variant.threads or 1)
+
+
 def _run_requests(
     test: LoadTest,
     server: RunningServer,
@@ -282,7 +304,7 @@ def _run_requests(
     _, monitor = test.run_wrk(server, request, test.settings.warm_up)
     _wait_until_idle(server)
     result, second = test.run_wrk(server, request, test.settings.seconds)
-    threads = _threads(server.pid)
+    threads = ProcessTree.of(server.pid).threads
     rate_without = None
     if without is not None:
         _wait_until_idle(server)
@@ -310,38 +332,19 @@ def _wait_until_idle(server: RunningServer) -> None:
 
 def _run_streams(server: RunningServer, request: PreparedRequest, count: int) -> WaitingRun:
     """Open *count* streams, and measure what they cost while nothing happens on them."""
-    with open_streams(server.url, request.http(), 1):
+    with open_connections(server.url, request.http(), 1):
         pass
     idle = ProcessTree.of(server.pid).rss
-    with open_streams(server.url, request.http(), count) as streams:
-        memory = max(0, ProcessTree.of(server.pid).rss - idle)
-        threads = _threads(server.pid)
+    with open_connections(server.url, request.http(), count) as streams:
+        busy = ProcessTree.of(server.pid)
         run = WaitingRun(
             rate=float(streams.answered),
             p50=streams.percentile(0.5),
             p99=streams.percentile(0.99),
             errors=count - streams.answered,
-            memory=memory / max(1, streams.answered),
-            threads=threads,
+            memory=max(0, busy.rss - idle) / max(1, streams.answered),
+            threads=busy.threads,
         )
     # A thread of the original notices only after seconds that its client has gone.
-    _kill(server.pid)
+    kill_tree(server.pid)
     return run
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-
-
-def _threads(pid: int) -> int:
-    threads = 0
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                threads += one.num_threads()
-    return threads

@@ -37,7 +37,8 @@ def create_app(config=None):
     if "FILES" in app.config:
         app.static_folder = app.config["FILES"]
         app.add_url_rule("/files/<path:filename>", "files", app.send_static_file)
-    client = httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None), trust_env=False)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+    client = httpx.Client(timeout=60, limits=limits, trust_env=False)
 
     def seconds():
         return request.args.get("seconds", 0.0, type=float)

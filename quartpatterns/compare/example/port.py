@@ -52,7 +52,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
 
     @app.while_serving
     async def upstream_client() -> AsyncGenerator[None]:
-        limits = httpx.Limits(max_connections=None)
+        # The default of 20. Without a limit, HTTPX compares each idle connection with all others.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         async with httpx.AsyncClient(timeout=60, limits=limits, trust_env=False) as client:
             app.extensions["client"] = client
             yield

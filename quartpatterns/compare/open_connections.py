@@ -1,4 +1,4 @@
-"""Open many event streams, and see when each has its first byte."""
+"""Open many connections with one request each, and see when each response begins."""
 
 from __future__ import annotations
 
@@ -14,76 +14,89 @@ from urllib.parse import urlsplit
 from quartpatterns.compare.load_test import ServerExitedError
 
 PATIENCE = 3.0
-"""Seconds without another first byte, after which a stream counts as not answered."""
+"""Seconds without another response, after which the rest counts as not answered."""
 
 BEGINNING = b"retry:"
+"""How an event stream begins."""
 
 
 @dataclass(frozen=True, slots=True)
-class OpenStreams:
-    """Streams that are open.
+class OpenConnections:
+    """Connections that are open.
 
     Arguments:
-        delays: The seconds until the first byte of each stream that had one, in order.
+        delays: The seconds until the beginning of each response that began, in order.
+        seconds: The seconds from the first connection to the last of these beginnings.
     """
 
     delays: tuple[float, ...]
+    seconds: float = 0.0
 
     @property
     def answered(self) -> int:
-        """The number of streams with a first byte."""
+        """The number of responses that began."""
         return len(self.delays)
 
     def percentile(self, share: float) -> float:
-        """Return the milliseconds in which *share* of the answered streams had a first byte."""
+        """Return the milliseconds in which *share* of these responses began."""
         if not self.delays:
             return float("inf")
         return 1000 * self.delays[min(len(self.delays) - 1, int(len(self.delays) * share))]
 
 
 @contextlib.contextmanager
-def open_streams(url: str, request: bytes, count: int) -> Iterator[OpenStreams]:
-    """Open *count* streams one after the other, and keep them open.
+def open_connections(
+    url: str, request: bytes, count: int, beginning: bytes = BEGINNING
+) -> Iterator[OpenConnections]:
+    """Open *count* connections one after the other, send a request on each, and keep them open.
 
     Arguments:
         url: ``http://host:port``.
-        request: The bytes of the request, whose response begins with ``retry:``.
-        count: The number of streams.
+        request: The bytes of the request.
+        count: The number of connections.
+        beginning: What the body of each response begins with.
 
     Raises:
-        ServerExitedError: The server refuses connections.
+        ServerExitedError: The server refuses connections. One that waits longer than
+            :data:`PATIENCE` only ends the opening of further connections.
     """
     address = urlsplit(url)
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        first = time.monotonic()
         begun: dict[Any, tuple[float, bytearray]] = {}
         delays: list[float] = []
         for _ in range(count):
             start = time.monotonic()
             try:
                 client = stack.enter_context(
-                    socket.create_connection((address.hostname, address.port or 80), timeout=60)
+                    socket.create_connection(
+                        (address.hostname, address.port or 80), timeout=PATIENCE
+                    )
                 )
                 client.sendall(request)
+            except TimeoutError:  # the server accepts no more
+                break
             except OSError as error:
-                raise ServerExitedError(f"no connection for a stream: {error}") from error
+                raise ServerExitedError(f"no connection: {error}") from error
             client.setblocking(False)
             selector.register(client, selectors.EVENT_READ)
             begun[client] = start, bytearray()
-            _read(selector, begun, delays, 0)
+            _read(selector, begun, delays, beginning, 0)
         last = time.monotonic()
         while begun and time.monotonic() < last + PATIENCE:
-            if _read(selector, begun, delays, 0.1):
+            if _read(selector, begun, delays, beginning, 0.1):
                 last = time.monotonic()
-        yield OpenStreams(tuple(sorted(delays)))
+        yield OpenConnections(tuple(sorted(delays)), last - first)
 
 
 def _read(
     selector: selectors.BaseSelector,
     begun: dict[Any, tuple[float, bytearray]],
     delays: list[float],
+    beginning: bytes,
     timeout: float,
 ) -> int:
-    """Read what has arrived, and return how many streams have begun."""
+    """Read what has arrived, and return how many responses have begun."""
     before = len(delays)
     for key, _ in selector.select(timeout):
         client: Any = key.fileobj
@@ -95,9 +108,9 @@ def _read(
             data = b""
         start, received = begun[client]
         received += data
-        if BEGINNING in received:
+        if beginning in received:
             delays.append(time.monotonic() - start)
-        if not data or BEGINNING in received:
+        if not data or beginning in received:
             selector.unregister(client)
             del begun[client]
     return len(delays) - before
