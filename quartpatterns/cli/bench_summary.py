@@ -101,7 +101,7 @@ def _parse(text: str) -> Pairing:
     for name in (original, port) if colon else ():
         if name not in names:
             raise UsageProblem(
-                f"--pairing {text}: no server {name!r}; there are {', '.join(names)}"
+                f"--pairing {text}: no server {name!r}; the servers are {', '.join(names)}"
             )
     if not colon:
         raise UsageProblem(

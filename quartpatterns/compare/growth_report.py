@@ -87,7 +87,8 @@ def _cells(work: WorkResult, result: SizeResult) -> list[str]:
         return [f"answered {answered:,}", "-", "-"]
     cpu, seconds, memory = (result.spread(name) for name in VALUES)
     assert cpu and seconds and memory
-    return [f"{1000 * cpu.median:,.1f}", f"{1000 * seconds.median:,.1f}", _mib(memory.median)]
+    used = f"{1000 * cpu.median:,.1f}" if cpu.median else "<10"
+    return [used, f"{1000 * seconds.median:,.1f}", _mib(memory.median)]
 
 
 def _mib(memory: float) -> str:

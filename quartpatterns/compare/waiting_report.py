@@ -50,9 +50,7 @@ def read_waiting(data: dict[str, Any]) -> WaitingResult:
     try:
         return msgspec.convert(data["waiting"], WaitingResult)
     except (LookupError, msgspec.ValidationError) as error:
-        raise ResultFileError(
-            f"no result of quartpatterns bench --waiting --json: {error}"
-        ) from error
+        raise ResultFileError(f"no result of bench --waiting --json: {error}") from error
 
 
 def waiting_tables(result: WaitingResult) -> list[Table]:
