@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from fnmatch import fnmatchcase
@@ -85,16 +86,28 @@ def show(tables: Sequence[Table], data: dict[str, Any], *, as_json: bool) -> Non
         console().print(table.render())
 
 
-def write_tables(file: Path | None, name: str, tables: Sequence[Table]) -> None:
+def write_tables(
+    file: Path | None, name: str, tables: Sequence[Table], picture: Path | None = None
+) -> None:
     """Write *tables* into the Markdown *file*, at the place for *name*.
+
+    Arguments:
+        file: The file; nothing is written without one.
+        name: The name of the place.
+        tables: The tables.
+        picture: The file of a picture of the tables, to which the text refers.
 
     Raises:
         UsageProblem: The file cannot be read or written.
     """
     if file is None:
         return
+    text = "\n".join(table.markdown() for table in tables)
+    if picture is not None:
+        path = os.path.relpath(picture, file.parent)
+        text = f"![{tables[0].title}]({Path(path).as_posix()})\n\n{text}"
     try:
-        replace_between_markers(file, name, "\n".join(table.markdown() for table in tables))
+        replace_between_markers(file, name, text)
     except OSError as error:
         raise UsageProblem(f"--write {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -49,7 +49,7 @@ def run_mode(options: BenchOptions) -> bool:
     if not summary.columns and options.plot:
         raise UsageProblem("--plot: nothing was measured")
     table = summary_table(summary)
-    write_tables(options.write, "summary", [table])
+    write_tables(options.write, "summary", [table], options.plot)
     if options.plot:
         from quartpatterns.compare.bench_summary_plot import summary_plot
 

@@ -259,8 +259,7 @@ def _run_connections(
     request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
         server = test.start(application, stack)
-        with open_connections(server.url, request, 1, work.beginning):
-            pass
+        _get(server, "/sleep")
         idle = ProcessTree.of(server.pid).rss
         with (
             _monitored(server) as monitor,

@@ -233,8 +233,8 @@ async def _measure_scenario(
 
 
 async def _ensure_equal(comparison: Comparison, configs: Sequence[Config | None]) -> None:
-    original = load_application(comparison.original, configs[0])
-    port = load_application(comparison.port, configs[1])
+    original = await to_thread(load_application, comparison.original, configs[0])
+    port = await to_thread(load_application, comparison.port, configs[1])
     async with client(original) as original_client, client(port) as port_client:
         for case in comparison.cases:
             await ensure_equal_responses(case, original_client, port_client, "in process")
@@ -332,8 +332,7 @@ def _wait_until_idle(server: RunningServer) -> None:
 
 def _run_streams(server: RunningServer, request: PreparedRequest, count: int) -> WaitingRun:
     """Open *count* streams, and measure what they cost while nothing happens on them."""
-    with open_connections(server.url, request.http(), 1):
-        pass
+    _wait_until_idle(server)
     idle = ProcessTree.of(server.pid).rss
     with open_connections(server.url, request.http(), count) as streams:
         busy = ProcessTree.of(server.pid)

@@ -88,7 +88,7 @@ def wrk_program() -> Path:
         return Path(program)
     raise WrkMissingError(
         "wrk is not installed: apt-get install wrk, or brew install wrk;"
-        " without it only --in-process works"
+        " without it only --in-process and --growth work"
     )
 
 

