@@ -20,7 +20,7 @@ from quartpatterns.compare.case import Case, Comparison, Config, Transport
 from quartpatterns.compare.cookies import CookieKeys, CookieReader, FindKeys, keys_of
 from quartpatterns.compare.findings import Finding, findings_of_case, findings_of_extra
 from quartpatterns.compare.processes import in_thread
-from quartpatterns.compare.responses import StepResult
+from quartpatterns.compare.responses import Response, StepResult
 from quartpatterns.compare.run_case import compare_steps_again, run_case
 from quartpatterns.compare.servers import ASGIServer, Server, serve
 from quartpatterns.compare.transports import ComparisonClient, client
@@ -224,8 +224,8 @@ def _result(
 
 async def ensure_equal_responses(
     case: Case, original: ComparisonClient, port: ComparisonClient, transport: Transport
-) -> tuple[int, int]:
-    """Return the status of the last response of the original and of the port.
+) -> tuple[Response, Response]:
+    """Return the last response of the original and of the port.
 
     Raises:
         ResponsesDifferError: The responses differ, and no declared difference allows it.
@@ -241,4 +241,4 @@ async def ensure_equal_responses(
         raise ResponsesDifferError(
             f"the responses differ {transport}: {states}; run quartpatterns parity for details"
         )
-    return original_steps[-1].response.status, port_steps[-1].response.status
+    return original_steps[-1].response, port_steps[-1].response
