@@ -213,12 +213,12 @@ def remembered_id() -> str | None:
 
 def mark_answered() -> None:
     """Remember that the headers of the response to the current request are complete."""
-    vars(_object(request))[_ANSWERED] = True
+    setattr(_object(request), _ANSWERED, True)
 
 
 def is_answered() -> bool:
     """Return whether the headers of the response to the current request are complete."""
-    return _ANSWERED in vars(_object(request))
+    return hasattr(_object(request), _ANSWERED)
 
 
 def update_remember_cookie(response: ResponseTypes) -> None:

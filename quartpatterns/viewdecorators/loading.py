@@ -143,7 +143,7 @@ async def load_before_view(manager: LoginManager) -> None:
     globals_: Any = _object(g)
     values: dict[str, Any] = globals_.__dict__
     values[LOOP] = asyncio.get_running_loop()
-    vars(context)[_GLOBALS] = ref(globals_)
+    setattr(context, _GLOBALS, ref(globals_))
     with loading_into_globals():
         await _load_now(manager, context, values)
 
@@ -233,7 +233,8 @@ async def _load(manager: LoginManager, run: Run) -> None:
 
 async def _find_user(manager: LoginManager, run: Run) -> Any:
     user: Any = None
-    vars(_context()).setdefault(_GLOBALS, ref(_object(g)))
+    if not hasattr(context := _context(), _GLOBALS):
+        setattr(context, _GLOBALS, ref(_object(g)))
     if _is_protected(manager):
         return None
     user_id = session_user_id()
@@ -305,7 +306,7 @@ def _is_request() -> bool:
     """Return whether this is a request or websocket, and no context inside of it."""
     if not (has_request_context() or has_websocket_context()):
         return False
-    known = vars(_context()).get(_GLOBALS)
+    known: Any = getattr(_context(), _GLOBALS, None)
     return known is None or known() is _object(g)
 
 
