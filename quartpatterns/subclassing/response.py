@@ -102,8 +102,16 @@ class RangeBody(ResponseBody):
 
 
 @lru_cache(128)
-def _content_type(mimetype: str) -> str:
-    return get_content_type(mimetype, "utf-8")
+def _content_type(mimetype: str, content_type: str | None) -> str:
+    """Return the value of the header.
+
+    Raises:
+        ValueError: It contains a line break.
+    """
+    if content_type is None:
+        content_type = get_content_type(mimetype, "utf-8")
+    value: str = Headers({"Content-Type": content_type})["Content-Type"]
+    return value
 
 
 class AssignedHeaders:
@@ -277,10 +285,10 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
+        kind = type(response)
         if (
-            type(response) is not str
+            (kind is not str and kind is not bytes)
             or headers is not None
-            or content_type
             # A subclass changes the default headers.
             or not self.automatically_set_content_length
             or self.default_mimetype is None
@@ -288,10 +296,10 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
             super().__init__(response, status, headers, mimetype, content_type)
             return
         # Most responses are a text with exactly these two headers.
-        data = response.encode()
-        kind = _content_type(mimetype or self.default_mimetype or "")
+        data = response.encode() if kind is str else response
+        value = _content_type(mimetype or self.default_mimetype, content_type)
         made = self.__dict__["headers"] = Headers.__new__(Headers)
-        made._list = [("Content-Type", kind), ("Content-Length", str(len(data)))]
+        made._list = [("Content-Type", value), ("Content-Length", str(len(data)))]
         self.status = self.default_status if status is None else status
         self.timeout = Ellipsis
         self.response = self.data_body_class(data)
