@@ -39,6 +39,8 @@ __all__ = [
 
 OnClose = Callable[[], Any]
 
+# Headers that are sent as they are, in the usual spelling.
+ORDINARY = frozenset({"Cache-Control", "Content-Length", "Content-Type", "Set-Cookie", "Vary"})
 # A union would be created at each call.
 BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 
@@ -160,7 +162,11 @@ class ResponseData(Response):
         """Return the headers to send: completed, and without those the status forbids."""
         status = self.status_code
         headers = self.headers
-        names = [name.lower() for name, _ in headers._list]
+        pairs = headers._list
+        if status == 200 and len(pairs) > 1 and pairs[1][0] == "Content-Length":
+            if all([name in ORDINARY for name, _ in pairs]):
+                return headers
+        names = [name.lower() for name, _ in pairs]
         for name in ("location", "content-location"):
             if name in names:
                 headers[name] = iri_to_uri(headers.getlist(name)[-1])
