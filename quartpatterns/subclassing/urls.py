@@ -1,8 +1,8 @@
 """Building URLs, and rules that match no request or more requests than intended."""
 
 # Quart's and Werkzeug's annotations leave type arguments out.
-# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 

@@ -254,8 +254,8 @@ async def test_form_limits() -> None:
         headers,
         "",
         "1.1",
-        {},
-        send_push_promise=None,
+        {},  # type: ignore[typeddict-item]
+        send_push_promise=None,  # type: ignore[arg-type]
     )
     flask_request: Any = flask.Request(EnvironBuilder().get_environ())
     assert limits(request) == limits(flask_request) == (500_000, 1_000)
