@@ -41,6 +41,8 @@ __all__ = [
 
 OnClose = Callable[[], Any]
 
+# Headers that are sent as they are, in the usual spelling.
+ORDINARY = frozenset({"Cache-Control", "Content-Length", "Content-Type", "Set-Cookie", "Vary"})
 # A union would be created at each call.
 BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 
@@ -104,8 +106,16 @@ class RangeBody(ResponseBody):
 
 
 @lru_cache(128)
-def _content_type(mimetype: str) -> str:
-    return get_content_type(mimetype, "utf-8")
+def _content_type(mimetype: str, content_type: str | None) -> str:
+    """Return the value of the header.
+
+    Raises:
+        ValueError: It contains a line break.
+    """
+    if content_type is None:
+        content_type = get_content_type(mimetype, "utf-8")
+    value: str = Headers({"Content-Type": content_type})["Content-Type"]
+    return value
 
 
 class AssignedHeaders:
@@ -154,7 +164,11 @@ class ResponseData(Response):
         """Return the headers to send: completed, and without those the status forbids."""
         status = self.status_code
         headers = self.headers
-        names = [name.lower() for name, _ in headers._list]
+        pairs = headers._list
+        if status == 200 and len(pairs) > 1 and pairs[1][0] == "Content-Length":
+            if all([name in ORDINARY for name, _ in pairs]):
+                return headers
+        names = [name.lower() for name, _ in pairs]
         for name in ("location", "content-location"):
             if name in names:
                 headers[name] = iri_to_uri(headers.getlist(name)[-1])
@@ -284,10 +298,10 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
+        kind = type(response)
         if (
-            type(response) is not str
+            (kind is not str and kind is not bytes)
             or headers is not None
-            or content_type
             # A subclass changes the default headers.
             or not self.automatically_set_content_length
             or self.default_mimetype is None
@@ -295,10 +309,10 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
             super().__init__(response, status, headers, mimetype, content_type)
             return
         # Most responses are a text with exactly these two headers.
-        data = response.encode()
-        kind = _content_type(mimetype or self.default_mimetype or "")
+        data = response.encode() if kind is str else response
+        value = _content_type(mimetype or self.default_mimetype, content_type)
         made = self.__dict__["headers"] = Headers.__new__(Headers)
-        made._list = [("Content-Type", kind), ("Content-Length", str(len(data)))]
+        made._list = [("Content-Type", value), ("Content-Length", str(len(data)))]
         self.status = self.default_status if status is None else status
         self.timeout = Ellipsis
         self.response = self.data_body_class(data)
