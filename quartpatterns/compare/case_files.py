@@ -19,7 +19,14 @@ from quartpatterns.compare.case import (
     Step,
     Where,
 )
-from quartpatterns.compare.files import CaseFileError, convert, lines_of, parse_toml, read_text
+from quartpatterns.compare.files import (
+    CaseFileError,
+    convert,
+    line_of,
+    lines_of,
+    parse_toml,
+    read_text,
+)
 from quartpatterns.compare.har import read_har
 
 
@@ -148,6 +155,5 @@ def read_toml(path: Path) -> list[Case]:
         try:
             cases.append(case.to_case())
         except ValueError as error:
-            line_number = lines[index] if index < len(lines) else 1
-            raise CaseFileError(f"{path}:{line_number}: {error}") from error
+            raise CaseFileError(f"{line_of(path, lines, index)}: {error}") from error
     return cases

@@ -14,7 +14,10 @@ _T = TypeVar("_T")
 
 
 class CaseFileError(Exception):
-    """A file of cases is malformed; the message names the file, the line and what is wrong."""
+    """A file that a user has written or recorded is malformed.
+
+    The message names the file, the line if it is known, and what is wrong.
+    """
 
 
 def read_text(path: Path) -> str:
@@ -80,10 +83,13 @@ def convert(path: Path, document: Any, form: type[_T], lines: Sequence[int] = ()
         return msgspec.convert(document, form)
     except msgspec.ValidationError as error:
         match = re.search(r"(?:entries|case)\[(\d+)\]", str(error))
-        index = int(match[1]) if match else len(lines)
-        raise CaseFileError(
-            f"{path}:{lines[index] if index < len(lines) else 1}: {error}"
-        ) from error
+        where = line_of(path, lines, int(match[1])) if match else path
+        raise CaseFileError(f"{where}: {error}") from error
+
+
+def line_of(path: Path, lines: Sequence[int], index: int) -> str:
+    """Return *path* with the line on which the entry *index* starts, if it is known."""
+    return f"{path}:{lines[index]}" if index < len(lines) else str(path)
 
 
 def lines_of(text: str, pattern: str) -> list[int]:

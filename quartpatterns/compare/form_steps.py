@@ -53,5 +53,4 @@ def form_step(
 def _value(given: FormField, tokens: Collection[str], values: RuleValues) -> str:
     if given.kind == "hidden" and (name := identifier(given.name)) in tokens:
         return f"{{{name}}}"
-    own = values.fields.get(given.name)
-    return own[0] if own else given.value
+    return values.fields.get(given.name, given.value)

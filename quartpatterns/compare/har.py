@@ -13,7 +13,14 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 import msgspec
 
 from quartpatterns.compare.case import Case, Step
-from quartpatterns.compare.files import CaseFileError, convert, lines_of, parse_json, read_text
+from quartpatterns.compare.files import (
+    CaseFileError,
+    convert,
+    line_of,
+    lines_of,
+    parse_json,
+    read_text,
+)
 from quartpatterns.compare.har_request import HARPair, HARRequest, body_of, has_body
 
 # Headers of one connection (RFC 9110, 7.6.1), and those that the comparison sends itself.
@@ -116,11 +123,10 @@ def read_har(path: Path, host: str | None = None) -> Recording:
         try:
             steps += reader.read(entry)
         except ValueError as error:
-            line = lines[index] if index < len(lines) else 1
-            raise CaseFileError(f"{path}:{line}: {error}") from error
+            raise CaseFileError(f"{line_of(path, lines, index)}: {error}") from error
     if not steps:
         found = f": {Recording([], reader.host, reader.left_out)}" if log.entries else ""
-        raise CaseFileError(f"{path}:1: expected at least one request in log.entries{found}")
+        raise CaseFileError(f"{path}: expected at least one request in log.entries{found}")
     return Recording([Case(path.name, *steps)], reader.host, reader.left_out)
 
 

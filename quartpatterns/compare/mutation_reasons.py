@@ -7,17 +7,14 @@ lines may move it. If there are equal lines, ``within`` names the function.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from quartpatterns.compare.files import CaseFileError, convert, parse_toml, read_text
+
 NAME = "survivors.toml"
-
-
-class SurvivorFileError(Exception):
-    """A file of reasons is malformed; the message names the file and what is wrong."""
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,18 +49,13 @@ def read_reasons(path: Path) -> Sequence[Reason]:
     """Return the reasons in the TOML file *path*.
 
     Raises:
-        SurvivorFileError: The file is missing or malformed, or a reason is empty or repeated.
+        CaseFileError: The file is missing or malformed, or a reason is empty or repeated.
     """
-    try:
-        reasons = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).survivor
-    except OSError as error:
-        raise SurvivorFileError(f"{path}: {error.strerror}") from error
-    except (ValueError, msgspec.ValidationError) as error:
-        raise SurvivorFileError(f"{path}: {error}") from error
+    reasons = convert(path, parse_toml(path, read_text(path)), _File).survivor
     known: set[tuple[str, str, str, str]] = set()
     for each in reasons:
         problem = "has no reason" if not each.reason.strip() else "is there twice"
         if problem == "has no reason" or each.key in known:
-            raise SurvivorFileError(f"{path}: {each.file}: {each.line!r}, {each.change} {problem}")
+            raise CaseFileError(f"{path}: {each.file}: {each.line!r}, {each.change} {problem}")
         known.add(each.key)
     return reasons

@@ -123,7 +123,8 @@ def _line(name: str, each: MutantResult) -> Text:
     text.append(f"    {mutant.text}\n", style="dim")
     text.append(f"    {mutant.change}")
     if each.noticed_by:
-        text.append(f"\n    noticed by: {each.noticed_by}", style="dim")
+        detail = f" ({each.detail})" if each.detail else ""
+        text.append(f"\n    noticed by: {each.noticed_by}{detail}", style="dim")
     if each.reason:
         text.append(f"\n    {each.reason}", style="italic")
     return text

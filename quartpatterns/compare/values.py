@@ -19,7 +19,7 @@ _Given = _One | list[_One]
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     arguments: dict[str, _Given] = {}
     rules: dict[str, dict[str, _Given]] = {}
-    fields: dict[str, _Given] = {}
+    fields: dict[str, _One] = {}
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RuleValues:
     rules: Mapping[str, Mapping[str, Sequence[str]]] = field(
         default_factory=dict[str, Mapping[str, Sequence[str]]]
     )
-    fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def of(self, rule: URLRule) -> Iterator[dict[str, str]]:
         """Yield the values of all arguments of *rule*, for one request after the other.
@@ -60,7 +60,7 @@ def read_values(path: Path, rules: Iterable[URLRule]) -> RuleValues:
     """Return the values of a TOML file.
 
     ``[arguments]`` has a value, or a list of several, for each name of an argument. ``[rules.X]``
-    has those of the rule X alone, and ``[fields]`` those of forms::
+    has those of the rule X alone, and ``[fields]`` one for each name of a form's field::
 
         [arguments]
         id = [1, 99]
@@ -88,7 +88,7 @@ def read_values(path: Path, rules: Iterable[URLRule]) -> RuleValues:
     return RuleValues(
         _texts(read.arguments),
         {rule: _texts(given) for rule, given in read.rules.items()},
-        _texts(read.fields),
+        {name: _text(value) for name, value in read.fields.items()},
     )
 
 

@@ -209,7 +209,7 @@ def test_forms() -> None:
 def test_form_fields() -> None:
     """The values of the user come first."""
     pages = {"/": '<form action="/search"><input name=q></form>', "/search": lambda: request.args}
-    asked, _ = names(pages, values=RuleValues(fields={"q": ["a&b"]}), forms=True)
+    asked, _ = names(pages, values=RuleValues(fields={"q": "a&b"}), forms=True)
     assert asked[2:] == [
         "GET /search: the form of / with its fields",
         "GET /search: the form of / without its fields",

@@ -51,8 +51,9 @@ def test_choices() -> None:
 
 
 def test_types(tmp_path: Path) -> None:
-    values = read(tmp_path, '[fields]\na = 1.5\nb = true\nc = ["x", 2]\n')
-    assert values.fields == {"a": ["1.5"], "b": ["true"], "c": ["x", "2"]}
+    values = read(tmp_path, '[fields]\na = 1.5\nb = true\n[arguments]\nid = ["x", 2]\n')
+    assert values.fields == {"a": "1.5", "b": "true"}
+    assert values.arguments == {"id": ["x", "2"]}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,7 @@ def test_types(tmp_path: Path) -> None:
         pytest.param("[arguments\n", "values.toml:1: expected TOML", id="syntax"),
         pytest.param("[argument]\nid = 1", "unknown field `argument`", id="table"),
         pytest.param("[arguments]\nid = {}", r"`\$.arguments", id="type"),
+        pytest.param("[fields]\nemail = ['a', 'b']", r"got `array` - at `\$.fields", id="list"),
         pytest.param("[arguments]\nid = 2024-01-01", "got `date`", id="date"),
         pytest.param(
             "[arguments]\nslag = 1", "no argument is called 'slag'; did you mean slug", id="name"
