@@ -220,15 +220,15 @@ def _install(target: Target, release: PurePosixPath, marker: PurePosixPath) -> s
     """
     wheel, tools = quoted(release / "tools" / "pip.whl"), quoted(target.host.folder / "tools")
     pip = f"pip={tools}/$(sha256sum < {wheel} | cut -c -12)"
-    unpack = f"{target.python} -m zipfile -e {wheel} {tools}/new && mv {tools}/new $pip"
+    unpack = f'{target.python} -m zipfile -e {wheel} {tools}/new && mv {tools}/new "$pip"'
     install = ["install", "--no-index", "--require-hashes", "--no-cache-dir", "--no-compile"]
     install += ["--quiet", "--disable-pip-version-check", "--find-links", str(release / "wheels")]
     install += ["--requirement", str(release / "requirements.txt")]
     # What a failed installation leaves can be damaged, for example if the disk was full.
     forget = f"{{ code=$?; rm -rf {tools} {quoted(release / 'venv' / 'made')}; exit $code; }}"
     return (
-        f"{pip}; {{ test -e $pip || {{ rm -rf {tools} && {unpack}; }}; }}"
-        f" && {quoted(release / 'venv' / 'bin' / 'python')} $pip/pip {shlex.join(install)}"
+        f'{pip}; {{ test -e "$pip" || {{ rm -rf {tools} && {unpack}; }}; }}'
+        f' && {quoted(release / "venv" / "bin" / "python")} "$pip/pip" {shlex.join(install)}'
         f" && touch {quoted(marker)} || {forget}"
     )
 

@@ -412,6 +412,31 @@ def test_queue_survives(serve: Serve) -> None:
     assert count(serve().until_ready()) == 2
 
 
+def test_valkey_killed(serve: Serve) -> None:
+    """A Valkey that is killed is restarted at the same address, with its data."""
+    served = serve().until_ready()
+    url = httpx.get(served.url).json()["redis"]
+    with redis.Redis.from_url(url) as client:
+        assert client.incr("started") == 1
+        valkey = redis_process(served)
+        # The minimum lifetime is 5 s; create_time() is not precise.
+        time.sleep(max(0, valkey.create_time() + 7 - time.time()))
+        valkey.kill()
+
+        def count() -> object:
+            with contextlib.suppress(redis.ConnectionError):
+                return client.incr("started")
+
+        served.until(lambda: count() == 2)
+    assert "The Valkey exited with code 137 and is restarted." in served.output
+
+
+def redis_process(served: Command) -> psutil.Process:
+    """Return the process of the Valkey, whose command line is only its address."""
+    (found,) = (one for one in served.update_tree() if one.name() == "valkey-server")
+    return found
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_prefix(serve: Serve, server: str) -> None:
     """The prefix is part of each path and link, by option or by variable; others do not exist."""
