@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import rich.table
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Group
 from rich.text import Text
+
+MOST_WIDTH = 36  # of the first column
 
 
 class MarkerError(Exception):
@@ -31,9 +33,15 @@ class Table:
         table = rich.table.Table(
             title=self.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False
         )
-        for index, heading in enumerate(self.header):
-            justify: Literal["left", "right"] = "right" if index else "left"
-            table.add_column(heading, justify=justify, no_wrap=not index, overflow="fold")
+        longest = max((cell_len(row[0].replace("**", "")) for row in self.rows), default=1)
+        table.add_column(
+            self.header[0],
+            no_wrap=longest <= MOST_WIDTH,  # a short name stays in one line
+            max_width=MOST_WIDTH,
+            overflow="fold",
+        )
+        for heading in self.header[1:]:
+            table.add_column(heading, justify="right", overflow="fold")
         for row in self.rows:
             table.add_row(*map(_rich, row))
         return Group(table, *(Text(note, "dim") for note in self.notes))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -9,6 +10,7 @@ import psutil
 import pytest
 from hypercorn.config import Config
 
+from quartpatterns.catalog import PATTERNS
 from quartpatterns.compare.processes import StartError
 from quartpatterns.compare.resources import pinned
 from quartpatterns.compare.servers import (
@@ -145,3 +147,20 @@ def test_hypercorn_file(tmp_path: Path) -> None:
     changed = {"accesslog", "bind", "workers", "keep_alive_timeout"}
     for key in project.keys() - changed:
         assert getattr(written, key) == project[key], key
+
+
+@pytest.mark.parametrize("pattern", [pattern.name for pattern in PATTERNS])
+def test_original_without_helpers(pattern: str) -> None:
+    """The process of an original has neither Quart nor the helper in its memory."""
+    code = (
+        "import sys; from quartpatterns.compare.target import app;"
+        f"import quartpatterns.{pattern}.example.original;"
+        f"print([name for name in sys.modules if name == 'quart' or name.startswith("
+        f"'quartpatterns.{pattern}.') and '.example' not in name])"
+    )
+    name = f"quartpatterns.{pattern}.example.original:create_app"
+    env = os.environ | {"QUARTPATTERNS_TARGET": name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

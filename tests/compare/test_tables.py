@@ -60,3 +60,13 @@ def test_no_markers(tmp_path: Path) -> None:
     with pytest.raises(MarkerError, match="<!-- end of bench one -->"):
         replace_between_markers(file, "one", "text")
     assert file.read_text() == "<!-- bench one -->\n"
+
+
+def test_narrow_terminal() -> None:
+    """A long name is folded, so that the numbers stay."""
+    name = "shop.old:create_app() | shop.new:create_app() and more"
+    table = Table("", ("", *("heading",) * 4), ((name, *("**1.23** (4.56)",) * 4),))
+    console = Console(width=100, color_system=None)
+    with console.capture() as capture:
+        console.print(table.render())
+    assert capture.get().count("1.23 (4.56)") == 4
