@@ -7,7 +7,7 @@ been short in the thread several times is executed on the event loop, where it m
 * It does not wait for a lock: the busy timeout is 0.
 * It is abandoned after :data:`LIMIT`. SQLite asks for that between instructions of its virtual
   machine, and a single one can take longer, such as ``count(*)`` of a large table. So the first
-  executions are in the thread, and again after one that was too long.
+  executions are in the thread, and those after one that was too long.
 
 What is abandoned or finds a lock is repeated in the thread.
 """
@@ -31,10 +31,7 @@ LIMIT = 0.001
 """Seconds after which a statement on the event loop is abandoned."""
 
 SHORT_RUNS = 3
-"""Executions in the thread, each of them short, before the first one on the event loop."""
-
-RUNS_AFTER_A_LONG_ONE = 20
-"""Executions in the thread after one that was too long on the event loop."""
+"""Short executions in the thread before one on the event loop, also after one that was too long."""
 
 TURNS = 16
 """One of so many reads of a connection is in the thread, so that other tasks have their turn."""
@@ -59,7 +56,7 @@ class ShortReads:
     """
 
     def __init__(self) -> None:
-        # Short executions in a row; negative after one that was too long.
+        # Short executions since the last long one.
         self._short: dict[str, int] = {}
         self._deadline = 0.0
 
@@ -73,11 +70,8 @@ class ShortReads:
         result = function()
         seconds = perf_counter() - start
         runs = self._short.get(statement, 0)
-        if seconds > SHORT:
-            if runs > 0:
-                self._note(statement, 0)
-        elif runs or _SELECT.match(statement):
-            self._note(statement, runs + 1)
+        if runs or _SELECT.match(statement):
+            self._note(statement, runs + 1 if seconds <= SHORT else 0)
         return result
 
     def execute(
@@ -112,7 +106,7 @@ class ShortReads:
             return function()
         finally:
             if perf_counter() > self._deadline:
-                self._note(statement, -RUNS_AFTER_A_LONG_ONE)
+                self._note(statement, 0)
             connection.set_progress_handler(*progress)
             if wait:
                 cursor.execute(f"PRAGMA busy_timeout = {wait}")
@@ -122,6 +116,6 @@ class ShortReads:
         return perf_counter() > self._deadline
 
     def _note(self, statement: str, runs: int) -> None:
-        if len(self._short) >= MAX_STATEMENTS:
+        if len(self._short) >= MAX_STATEMENTS and statement not in self._short:
             self._short.clear()
         self._short[statement] = runs
