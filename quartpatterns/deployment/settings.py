@@ -297,14 +297,16 @@ def _server(table: _Table, root: Path) -> Literal["hypercorn", "uvicorn"]:
             f"{table.location}: server is 'granian', which opens its sockets itself. Requests would"
             f" fail while one release replaces another. {others}"
         )
-    if server not in ("hypercorn", "uvicorn"):
+    if server == "hypercorn":
+        return "hypercorn"
+    if server != "uvicorn":
         raise SettingsError(f"{table.location}: server is {server!r}, which is unknown. {others}")
-    if server == "uvicorn" and (root / "hypercorn.toml").exists():
+    if (root / "hypercorn.toml").exists():
         raise SettingsError(
             f"{table.location}: server is 'uvicorn', which does not read hypercorn.toml. Remove"
             ' that file, or write server = "hypercorn"'
         )
-    return cast(Literal["hypercorn", "uvicorn"], server)
+    return "uvicorn"
 
 
 class _Table:
