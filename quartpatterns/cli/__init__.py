@@ -15,7 +15,7 @@ __all__ = ["main"]
 COMMANDS = {
     "new": "Create a new application.",
     "deploy": "Deploy an application to its hosts.",
-    "serve": "Run the gallery under Hypercorn.",
+    "serve": "Run the gallery.",
     "worker": "Run the background tasks of an application.",
     "tasks": "Look at background jobs; retry, revoke or delete them.",
     "parity": "Compare the responses of a Quart port and its Flask original.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from quartpatterns.packaging import FEATURES, REQUIRED, Project, new_project
+from quartpatterns.packaging import FEATURES, REQUIRED, SERVERS, Project, new_project
 
 __all__ = ["command"]
 
@@ -22,6 +22,7 @@ EPILOG = f"""
   quartpatterns new shop                           pages, static files, error pages, tests
   quartpatterns new shop --with sqlalchemy,tasks   also a database and background tasks
   quartpatterns new shop --with login              also users, and what login needs
+  quartpatterns new shop --server granian          instead of Hypercorn
   quartpatterns new shop --in ~/projects           in another folder
 \b
 Features for --with:
@@ -32,7 +33,8 @@ The new folder contains:
   shop/pyproject.toml      dependencies, build and tools
   shop/shop/               the package: factory, blueprints, templates, static files
   shop/shop/asgi.py        the application for servers, shop.asgi:app
-  shop/hypercorn.toml      the configuration of the server
+  shop/hypercorn.toml      the configuration of the server; the options of Uvicorn and Granian
+                           are in shop/shop/__main__.py
   shop/tests/              tests, which pass
   shop/README.md           how to test and run the application
 \b
@@ -56,6 +58,13 @@ def _features(ctx: click.Context, parameter: click.Parameter, value: str) -> tup
     help=f"Features to add: {', '.join(FEATURES)}.",
 )
 @click.option(
+    "--server",
+    type=click.Choice(SERVERS),
+    default="hypercorn",
+    show_default=True,
+    help="The server of the application.",
+)
+@click.option(
     "--in",
     "parent",
     metavar="FOLDER",
@@ -64,12 +73,12 @@ def _features(ctx: click.Context, parameter: click.Parameter, value: str) -> tup
     help="Parent of the new folder.  [default: current folder]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(name: str, features: tuple[str, ...], parent: Path, as_json: bool) -> None:
+def command(name: str, features: tuple[str, ...], server: str, parent: Path, as_json: bool) -> None:
     """Create the folder NAME with an application: a package with tests, ready to run.
 
     NAME is also the name of the package to import.
     """
-    project = new_project(name, parent, features=features)
+    project = new_project(name, parent, features=features, server=server)
     click.echo(json.dumps(_as_data(project), indent=2) if as_json else _as_text(project))
 
 
@@ -79,6 +88,7 @@ def _as_data(project: Project) -> dict[str, object]:
         "folder": str(project.folder),
         "with": project.features,
         "added": project.added,
+        "server": project.server,
         "files": project.files,
         "next": project.commands,
     }

@@ -88,7 +88,8 @@ class Settings:
     Arguments:
         name: The name of the application.
         root: The folder of the project.
-        app: What Hypercorn serves, as ``module:name``.
+        app: What the server serves, as ``module:name``.
+        server: ``hypercorn`` or ``uvicorn``.
         hosts: The hosts, in the order in which they are deployed to.
         groups: Names of hosts, by the name of a group.
         include: Files and folders of the project that a release contains beside its wheels.
@@ -120,6 +121,7 @@ class Settings:
     name: str
     root: Path
     app: str
+    server: Literal["hypercorn", "uvicorn"]
     hosts: tuple[Host, ...]
     groups: Mapping[str, tuple[str, ...]]
     include: tuple[str, ...]
@@ -250,10 +252,12 @@ def parse_settings(
     lock = root / "requirements.lock"
     workers, health = table.table("workers"), table.table("health")
     prefix = table.optional_text("prefix", pattern=_PREFIX)
+    server = _server(table, root)
     settings = Settings(
         name=name,
         root=root,
         app=table.text("app", f"{re.sub('[-.]', '_', name).lower()}.asgi:app"),
+        server=server,
         hosts=hosts,
         groups=_groups(table.table("groups"), {host.name for host in hosts}),
         include=table.texts("include", [file for file in _INCLUDED if (root / file).exists()]),
@@ -285,6 +289,26 @@ def parse_settings(
     health.refuse_unknown_keys()
     table.refuse_unknown_keys()
     return settings
+
+
+def _server(table: _Table, root: Path) -> Literal["hypercorn", "uvicorn"]:
+    server = table.text("server", "hypercorn")
+    others = 'Write server = "hypercorn" or "uvicorn"'
+    if server == "granian":
+        raise SettingsError(
+            f"{table.location}: server is 'granian', which opens its sockets itself. Requests would"
+            f" fail while one release replaces another. {others}"
+        )
+    if server == "hypercorn":
+        return "hypercorn"
+    if server != "uvicorn":
+        raise SettingsError(f"{table.location}: server is {server!r}, which is unknown. {others}")
+    if (root / "hypercorn.toml").exists():
+        raise SettingsError(
+            f"{table.location}: server is 'uvicorn', which does not read hypercorn.toml. Remove"
+            ' that file, or write server = "hypercorn"'
+        )
+    return "uvicorn"
 
 
 class _Table:

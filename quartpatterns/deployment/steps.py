@@ -258,6 +258,7 @@ def _services(target: Target) -> bytes:
         "workers": dict(settings.workers),
         "health": asdict(settings.health),
         "graceful": settings.graceful,
+        **({"server": settings.server} if settings.server != "hypercorn" else {}),
         "files": sorted(target.host.files),
         "variables": settings.variables,
     }

@@ -17,6 +17,7 @@ The command ``quartpatterns new`` creates a project. :func:`dev_version` numbers
 from quartpatterns.packaging.projects import (
     FEATURES,
     REQUIRED,
+    SERVERS,
     Project,
     ProjectError,
     ProjectNameError,
@@ -33,6 +34,7 @@ from quartpatterns.packaging.versions import VersionError, dev_version
 __all__ = [
     "FEATURES",
     "REQUIRED",
+    "SERVERS",
     "MissingResource",
     "MissingResourcesError",
     "Project",

@@ -23,6 +23,7 @@ from quartpatterns import __version__
 __all__ = [
     "FEATURES",
     "REQUIRED",
+    "SERVERS",
     "Project",
     "ProjectError",
     "ProjectNameError",
@@ -56,6 +57,8 @@ EXTRAS = {
     "api": "ajax",
 }
 """The extra of quartpatterns, where it has not the name of the feature."""
+SERVERS = ("hypercorn", "uvicorn", "granian")
+"""The servers that a project can have."""
 _SKELETON = Path(__file__).parent / "skeleton"
 _PLACEHOLDER = "yourapplication"
 _LISTED_FILES = 10
@@ -105,6 +108,7 @@ class Project:
         added: The features that were added, and for each the features that need it.
         files: The files, relative to the folder.
         commands: The next shell commands to run.
+        server: The server.
 
     .. versionadded:: 0.1
     """
@@ -115,9 +119,16 @@ class Project:
     added: Mapping[str, tuple[str, ...]]
     files: tuple[str, ...]
     commands: tuple[str, ...]
+    server: str = "hypercorn"
 
 
-def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] = ()) -> Project:
+def new_project(
+    name: str,
+    parent: str | Path = ".",
+    *,
+    features: Sequence[str] = (),
+    server: str = "hypercorn",
+) -> Project:
     """Create the folder *name* in *parent* with a complete application.
 
     The project is written to a temporary folder and renamed. It is therefore created completely
@@ -127,11 +138,12 @@ def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] 
         name: The name of the folder, the package and the distribution.
         parent: An existing folder.
         features: Names in :data:`FEATURES`. The features that they need are added.
+        server: A name in :data:`SERVERS`.
 
     Raises:
         ProjectNameError: The name is invalid for a module, or conflicts with another module.
-        ProjectError: A feature is unknown, the folder exists and is not empty, or it cannot be
-            written.
+        ProjectError: A feature or the server is unknown, the folder exists and is not empty, or it
+            cannot be written.
 
     .. versionadded:: 0.1
     """
@@ -139,6 +151,9 @@ def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] 
     if unknown := sorted(set(features) - FEATURES.keys()):
         known = ", ".join(FEATURES)
         raise ProjectError(f"the feature {unknown[0]!r} is unknown. The features are {known}")
+    if server not in SERVERS:
+        known = ", ".join(SERVERS)
+        raise ProjectError(f"the server {server!r} is unknown. The servers are {known}")
     added = {
         feature: tuple(one for one in FEATURES if one in features and feature in _required(one))
         for feature in FEATURES
@@ -147,7 +162,7 @@ def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] 
     added = {feature: needed_by for feature, needed_by in added.items() if needed_by}
     selected = tuple(feature for feature in FEATURES if feature in features or feature in added)
     folder = Path(parent).absolute() / name
-    files = dict(_render_files(name, selected))
+    files = dict(_render_files(name, selected, server))
     try:
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as temporary:
             for path, text in files.items():
@@ -162,7 +177,7 @@ def new_project(name: str, parent: str | Path = ".", *, features: Sequence[str] 
     if "forms" in selected:
         commands.append(_SET_SECRET_KEY)
     commands.append(f"python -m {name}")
-    return Project(name, folder, selected, added, tuple(sorted(files)), tuple(commands))
+    return Project(name, folder, selected, added, tuple(sorted(files)), tuple(commands), server)
 
 
 def _required(feature: str) -> tuple[str, ...]:
@@ -185,7 +200,7 @@ def _problem(folder: Path, files: Iterable[str], error: OSError) -> str:
     return f"{folder} cannot be created: {error.strerror or error}"
 
 
-def _render_files(name: str, features: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _render_files(name: str, features: Sequence[str], server: str) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of each file."""
     environment = Environment(
         # Conditions look like comments, so that tools for Python and TOML can read the skeleton.
@@ -202,6 +217,8 @@ def _render_files(name: str, features: Sequence[str]) -> Iterator[tuple[str, str
     major, minor = re.findall(r"\d+", __version__)[:2]
     texts = _Texts(translated="i18n" in features)
     extras = sorted(filter(None, (EXTRAS.get(feature, feature) for feature in features)))
+    # Quart brings Hypercorn.
+    extras += [server] if server != "hypercorn" else []
     values = {
         "title": name.replace("_", " ").capitalize(),
         "extras": f"[{','.join(extras)}]" if extras else "",
@@ -217,8 +234,9 @@ def _render_files(name: str, features: Sequence[str]) -> Iterator[tuple[str, str
         "t": texts.in_template,
         "p": texts.in_python,
         **{feature: feature in features for feature in FEATURES},
+        **{known: known == server for known in SERVERS},
     }
-    for path, source in _sources(features).items():
+    for path, source in _sources([*features, server]).items():
         text = source.read_text(encoding="utf-8").replace(_PLACEHOLDER, name)
         text = environment.from_string(text).render(values)
         # Catalogs come last. They contain the texts of the other files.
@@ -229,17 +247,17 @@ def _render_files(name: str, features: Sequence[str]) -> Iterator[tuple[str, str
     yield "build_version.py", versions.read_text(encoding="utf-8")
 
 
-def _sources(features: Sequence[str]) -> dict[str, Path]:
+def _sources(parts: Sequence[str]) -> dict[str, Path]:
     """Return the files of the skeleton by their paths in the project, catalogs last.
 
-    A folder such as ``forms+sqlalchemy`` is for projects with both features. Its files replace
-    those of the single features.
+    There is a folder for each feature and each server. One such as ``forms+sqlalchemy`` is for
+    projects with both features. Its files replace those of the single features.
     """
     folders = (folder for folder in _SKELETON.iterdir() if folder.is_dir())
     layers = [
         folder
         for folder in sorted(folders, key=lambda folder: (folder.name.count("+"), folder.name))
-        if folder.name == "base" or set(folder.name.split("+")) <= set(features)
+        if folder.name == "base" or set(folder.name.split("+")) <= set(parts)
     ]
     found = {
         source.relative_to(layer).as_posix(): source

@@ -100,6 +100,25 @@ async def test_no_request_fails(projects: Projects, hypercorn_wheels: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.checks("FA-6", "FA-8", "FA-9")
+async def test_no_request_fails_with_uvicorn(project: Project) -> None:
+    """Under load, a deployment and a rollback with several processes of Uvicorn lose no request."""
+    deployment = project.deployment(keep=2, graceful=10, processes=2, server="uvicorn")
+    await deployment.bootstrap()
+    await deployment.deploy(await project.release("1.0"))
+    async with clients(project.hosts[0]):
+        await deployment.deploy(await project.release("1.1"))
+        assert await answer(project.hosts[0]) == "1.1"
+        await deployment.rollback()
+        assert await answer(project.hosts[0]) == "1.0"
+    (status,) = await deployment.status()
+    assert status.running and status.running["processes"] == {"web": 2}
+    async with httpx.AsyncClient() as client:
+        response = await client.get(f"http://127.0.0.1:{project.hosts[0].web}/")
+    assert response.headers["Server"] == "uvicorn"
+
+
+@pytest.mark.slow
 @pytest.mark.checks("FA-6", "FA-8")
 async def test_switched_back(project: Project) -> None:
     """A release that is only unhealthy at its public address is replaced by the old one."""

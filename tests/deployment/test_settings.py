@@ -86,6 +86,11 @@ def test_select() -> None:
         ({"prefix": "shop"}, "prefix must be a string that matches"),
         ({"prefix": "/shop/"}, "prefix must be a string that matches"),
         ({"secure-cookies": "yes"}, "secure-cookies must be true or false, not 'yes'"),
+        (
+            {"server": "granian"},
+            "opens its sockets itself.* Write server = .hypercorn. or .uvicorn",
+        ),
+        ({"server": "gunicorn"}, "server is 'gunicorn', which is unknown. Write server = "),
         ({"kep": 3}, "the setting 'kep' is unknown. Did you mean keep?"),
         (
             {"hosts": {"a": {"prot": 1}}},
@@ -159,6 +164,15 @@ def test_invalid(data: dict[str, Any], text: str) -> None:
     """The error names the setting and says what is valid."""
     with pytest.raises(SettingsError, match=text.replace("?", r"\?")):
         parse(**data)
+
+
+def test_configuration_of_hypercorn(tmp_path: Path) -> None:
+    """Uvicorn does not read hypercorn.toml, and a release with both is refused."""
+    assert parse_settings({"server": "uvicorn"}, root=tmp_path, name="shop").server == "uvicorn"
+    (tmp_path / "hypercorn.toml").write_text("workers = 2")
+    with pytest.raises(SettingsError, match="does not read hypercorn.toml. Remove that file"):
+        parse_settings({"server": "uvicorn"}, root=tmp_path, name="shop")
+    assert parse_settings({}, root=tmp_path, name="shop").server == "hypercorn"
 
 
 def test_files(tmp_path: Path) -> None:

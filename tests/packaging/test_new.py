@@ -90,6 +90,53 @@ def test_types(
     run(environment.python, "-m", "mypy", cwd=project.folder, env=mypy_cache)
 
 
+@pytest.mark.slow
+@pytest.mark.wire
+@pytest.mark.timeout(600)
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize("features", [(), ("sqlalchemy",)])
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])
+def test_other_servers(
+    server: str, features: tuple[str, ...], environment: Environment, tmp_path: Path
+) -> None:
+    """With another server the tests of the project succeed, and it serves with its options."""
+    project = new_project("demo", tmp_path, features=features, server=server)
+    environment.install_alone("--editable", project.folder)
+    for tool in (["mypy"], ["ruff", "check"], ["ruff", "format", "--check"]):
+        run(environment.python, "-m", *tool, cwd=project.folder)
+    output = run(environment.python, "-m", "pytest", "-q", cwd=project.folder).stdout
+    assert re.search(r"\d+ passed", output)
+    command = ("-m", "demo", "--port", "{port}")
+    with served(environment, *command, folder=project.folder) as url:
+        response = httpx.get(f"{url}/health", headers={"X-Forwarded-Proto": "https"})
+        page = httpx.get(f"{url}/", trust_env=False)
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+    assert page.headers["Server"] == server
+
+
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])
+def test_files_of_other_servers(server: str, tmp_path: Path) -> None:
+    """Only its own server is in the files of a project, and the extra installs it."""
+    project = new_project("demo", tmp_path, features=[*FEATURES], server=server)
+    assert project.server == server
+    pyproject = tomllib.loads((project.folder / "pyproject.toml").read_text())
+    requirements = map(Requirement, pyproject["project"]["dependencies"])
+    found = {requirement.name: requirement for requirement in requirements}
+    assert found.keys() == {"quart", "quartpatterns"}
+    assert server in found["quartpatterns"].extras
+    others = {"hypercorn", "uvicorn", "granian"} - {server}
+    texts = "".join(files(project.folder).values()).lower() + str(project.files)
+    assert not [name for name in others if name in texts]
+    for tool in (["check"], ["format", "--check"]):
+        run(sys.executable, "-m", "ruff", *tool, ".", cwd=project.folder)
+
+
+def test_unknown_server(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="'daphne' is unknown. The servers are hypercorn, uvi"):
+        new_project("demo", tmp_path, server="daphne")
+
+
 @pytest.mark.checks("DI-8")
 @pytest.mark.parametrize("name", ["x", "a2345678901234567890123456789z"])
 def test_style_for_any_name(name: str, tmp_path: Path) -> None:

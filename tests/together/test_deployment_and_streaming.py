@@ -135,6 +135,7 @@ DEPLOYED = (
     "-c 'import sys; from quartpatterns.deployment.onhost.server import main; main(sys.argv[1:])'"
     " --config h.toml --fd {fd} --private private.sock --graceful {grace}"
 )
+DEPLOYED_UVICORN = DEPLOYED.replace("[1:])", '[1:], "uvicorn")').replace("--config h.toml ", "")
 COMMANDS = {
     "hypercorn": (HYPERCORN, 0),
     "hypercorn, 2 workers": (HYPERCORN, 2),
@@ -148,6 +149,7 @@ COMMANDS = {
     "serve, granian": (SERVE_GRANIAN, 1),
     "serve, granian, 2 workers": (SERVE_GRANIAN, 2),
     "deployment": (DEPLOYED, 1),
+    "deployment, uvicorn": (DEPLOYED_UVICORN, 1),
 }
 TWO = "hypercorn, 2 workers"
 ON_BOTH = [*((command, "plain") for command in COMMANDS), (TWO, "faithful")]

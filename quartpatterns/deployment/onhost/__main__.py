@@ -28,8 +28,8 @@ _RELEASE_COMMANDS: dict[str, Callable[[Path, str], object]] = {
 
 def main(arguments: list[str]) -> None:
     """Run a command. If it fails, print one line and exit with code 1."""
-    if arguments[:1] == ["hypercorn"]:
-        return server.main(arguments[1:])
+    if arguments[:1] in (["hypercorn"], ["uvicorn"]):
+        return server.main(arguments[1:], server=arguments[0])
     commands: dict[str, Callable[[], object]] = {
         "run": lambda: supervisor.run(folder, takeover=options.takeover),
         "start": lambda: start(folder),

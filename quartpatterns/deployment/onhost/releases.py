@@ -35,12 +35,13 @@ class Release:
         self.workers: dict[str, str] = services["workers"]
         self.health: dict[str, Any] = services["health"]
         self.graceful: float = services["graceful"]
+        self.server: str = services.get("server", "hypercorn")
         self.files: list[str] = services.get("files", [])
         self._config = self.path / "app" / "hypercorn.toml"
 
     def server_command(self, private: Path, fds: Sequence[int]) -> list[str]:
         """Return the command of a server on the sockets *fds* and the Unix socket *private*."""
-        command = [str(self.path / "venv/bin/python"), str(PROGRAM), "hypercorn"]
+        command = [str(self.path / "venv/bin/python"), str(PROGRAM), self.server]
         if self._config.is_file():
             command += ["--config", str(self._config)]
         for fd in fds:

@@ -20,7 +20,9 @@ def test_wheel(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     assert check_resources(wheel, source=ROOT / "yourapplication") == []
     names = zipfile.ZipFile(wheel).namelist()
+# {% if hypercorn %}
     assert "yourapplication/hypercorn.toml" in names
+# {% endif %}
 # {% if sqlalchemy %}
     assert "yourapplication/migrations/env.py" in names
 # {% endif %}
