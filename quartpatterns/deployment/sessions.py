@@ -84,8 +84,7 @@ class HostSession:
             code, output = await self._execute(command)
         output = self.redact(output).strip()
         if code:
-            first_line = output.partition("\n")[0][:200]
-            problem = f"{first_line} (exit code {code}): {remedy(output, _RETRY)}".lstrip()
+            problem = f"{_headline(output)} (exit code {code}): {remedy(output, _RETRY)}".lstrip()
             raise StepFailedError(self.host.name, step, problem, command=command, output=output)
         return output
 
@@ -129,6 +128,12 @@ class HostSession:
             while block := await to_thread(content.read, BLOCK):
                 await file.write(block, offset)
                 offset += len(block)
+
+
+def _headline(output: str) -> str:
+    """Return the line of *output* that says why a command failed: after a traceback, the last."""
+    lines = output.splitlines() or [""]
+    return lines[-1 if lines[0].startswith("Traceback (most recent call last)") else 0][:200]
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shlex
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -126,7 +127,7 @@ def _login_problem(error: Exception, settings: Settings, host: Host, user: str) 
             " or known-hosts"
         )
     if isinstance(error, OSError):
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         return f"{place} is not reachable ({reason}). Check that it is up and its address is right"
     return f"{place}: {error}"
 
