@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from quart import Quart, Response, g
+from quart import Quart, Response, g, request
 
 from quartpatterns.streaming import ZipMember, zip_response
 from tests.serving import TIMEOUT, eventually, served, unread_response
@@ -311,3 +311,19 @@ async def test_short_lines_cost_little(app: Quart) -> None:
     at_once = min([await seconds(ZipMember("a", b"".join(lines))) for _ in range(3)])
     in_lines = min([await seconds(ZipMember("a", (line for line in lines))) for _ in range(3)])
     assert in_lines < 20 * at_once, (in_lines, at_once)
+
+
+async def test_uploads(app: Quart) -> None:
+    """Uploaded files can be the members, also large ones: they stay open until the end."""
+
+    @app.post("/")
+    async def view() -> Response:
+        files = (await request.files).getlist("files")
+        return zip_response([ZipMember(file.filename or "", file.stream) for file in files])
+
+    small = b"line\n" * 1000
+    async with served(app) as server:
+        parts = [("files", ("small", small)), ("files", ("large", LARGE))]
+        response = await server.client.post("/", files=parts)
+        found = zipfile.ZipFile(io.BytesIO(response.content))
+        assert (found.read("small"), found.read("large")) == (small, LARGE)
