@@ -32,6 +32,7 @@ ASGI_SERVERS: tuple[ASGIServer, ...] = get_args(ASGIServer)
 WSGI_SERVERS: tuple[WSGIServer, ...] = get_args(WSGIServer)
 
 BACKLOG = 2048  # connections that wait to be accepted; the default of gunicorn
+MAX_REQUESTS = 65_536  # that are handled at the same time by one worker
 KEEP_ALIVE = 15  # seconds that an idle connection stays open, as in hypercorn.toml
 STARTUP_TIMEOUT = 60.0  # seconds until a server must respond
 LOG_LINES = 8  # of the log, in the message of an error
@@ -218,10 +219,15 @@ def _uvicorn(options: _Options) -> list[str]:
 
 
 def _granian(interface_options: str) -> Callable[[_Options], list[str]]:
-    """Granian always keeps connections alive and has no time-out for idle ones."""
+    """Granian always keeps connections alive and has no time-out for idle ones.
+
+    By default it handles as many requests at a time as its backlog has places, and lets all others
+    wait, so that open event streams would block it.
+    """
     return lambda options: (
         f"granian --host 127.0.0.1 --port {options.port} --workers {options.workers}"
-        f" --backlog {BACKLOG} --no-access-log --workers-kill-timeout 10"
+        f" --backlog {BACKLOG} --backpressure {MAX_REQUESTS} --no-access-log"
+        " --workers-kill-timeout 10"
         f" {interface_options.format(threads=options.threads)} {_APPLICATION}"
     ).split()
 

@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import wraps
+from functools import partial, wraps
 from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
 
@@ -330,13 +330,12 @@ class AsyncCallables(Quart):
         if type(self).sync_to_async is not AsyncCallables.sync_to_async:
             return self.sync_to_async(func)
 
-        @wraps(func)
-        async def in_thread(*args: P.args, **kwargs: P.kwargs) -> T:
-            if (executor := self.extensions.get(STEP_EXECUTOR)) is None:
-                return await run_step(func)(*args, **kwargs)
-            return await call_in_thread(executor, func, *args, **kwargs)
+        return partial(self._run_step, func)
 
-        return in_thread
+    async def _run_step(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if (executor := self.extensions.get(STEP_EXECUTOR)) is None:
+            return await run_step(func)(*args, **kwargs)
+        return await call_in_thread(executor, func, *args, **kwargs)
 
 
 class SyncThreads(AsyncCallables):

@@ -30,10 +30,12 @@ __all__ = [
     "ConditionalResponse",
     "FaithfulIterableBody",
     "FaithfulResponse",
+    "OnClose",
     "RangeBody",
     "ResponseData",
     "ResponseJSON",
     "ReturnValues",
+    "call_on_close",
     "conditional_environ",
 ]
 
@@ -267,8 +269,13 @@ class CloseCallbacks(Response):
     async def close(self) -> None:
         """Call the functions. The connection calls this at the end."""
         callbacks, self.on_close = self.on_close, []
-        for func in callbacks:
-            await maybe_await(func())
+        await call_on_close(callbacks)
+
+
+async def call_on_close(functions: list[OnClose]) -> None:
+    """Call the functions, some of which can be asynchronous."""
+    for function in functions:
+        await maybe_await(function())
 
 
 class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCallbacks):
