@@ -87,6 +87,16 @@ class LoopBound(Generic[T]):
         binding = self._bindings.get(asyncio.get_running_loop())
         return None if binding is None else binding.resource
 
+    def others(self) -> list[tuple[asyncio.AbstractEventLoop, T]]:
+        """Return the other event loops that have a resource, with it.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        running = asyncio.get_running_loop()
+        bindings = list(self._bindings.items())
+        return [(loop, binding.resource) for loop, binding in bindings if loop is not running]
+
     async def close(self) -> None:
         """Close the resource of the running event loop, if there is one.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
 from datetime import timedelta
 from types import EllipsisType
-from typing import Any, TypeVar
+from typing import Any
 
 from quart.wrappers.base import BaseRequestWebsocket
 
@@ -20,13 +20,14 @@ from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.streaming import SETTINGS
 from quartpatterns._shared.shared_timers import SharedTimer, shared_timers
 
-__all__ = ["SendTimeout", "configured_send_timeout", "limit_sending", "log_cut_stream"]
+__all__ = ["SendTimeout", "configured_send_timeout", "divide", "limit_sending", "log_cut_stream"]
 
 log = logging.getLogger("quartpatterns.streaming")
 
-T = TypeVar("T")
-
 SETTING = "STREAM_SEND_TIMEOUT"
+
+MAX_PART = 262_144
+"""The most bytes, or characters, that are sent at once."""
 
 Seconds = float | timedelta | EllipsisType | None
 """A limit in seconds, ``None`` for no limit, or ``...`` for the setting."""
@@ -127,12 +128,28 @@ def log_cut_stream(method: str, path: str, address: str | None, seconds: float) 
     )
 
 
-async def limit_sending(items: AsyncIterable[T], limit: SendTimeout) -> AsyncGenerator[T, None]:
+def divide(chunk: Any) -> Iterator[Any]:
+    """Yield the parts of a chunk of a stream that are sent one by one.
+
+    A client that reads slowly must be able to take one of them within the limit.
+
+    Arguments:
+        chunk: A str or bytes.
+    """
+    if len(chunk) <= MAX_PART:
+        yield chunk
+        return
+    for begin in range(0, len(chunk), MAX_PART):
+        yield chunk[begin : begin + MAX_PART]
+
+
+async def limit_sending(items: AsyncIterable[Any], limit: SendTimeout) -> AsyncGenerator[Any, None]:
     """Yield *items*, which are sent, and cancel the sending task if a client takes none."""
     try:
         async for item in items:
-            limit.sending()
-            yield item
-            limit.sent()
+            for part in divide(item):
+                limit.sending()
+                yield part
+                limit.sent()
     finally:
         limit.close()

@@ -249,6 +249,8 @@ class ErrorPages:
 
     def configured_format(self) -> ErrorFormat | None:
         """Return the format that *blueprints* or *prefixes* have for this request or websocket."""
+        if not self.blueprints and not self.prefixes:
+            return None
         current = websocket if has_websocket_context() else request
         path = current.path
         found: ConfiguredFormat | None = next(
@@ -320,7 +322,10 @@ def _finish(
         if name.lower() != "content-type":
             response.headers.add(name, value)
     if configured is None:
-        response.vary.add("Accept")
+        if "Vary" in response.headers:
+            response.vary.add("Accept")
+        else:  # The same result, without parsing.
+            response.headers["Vary"] = "Accept"
     if configured in (None, "problem") and (header := id_header()):
         response.headers[header] = request_id()
     return response

@@ -23,6 +23,7 @@ from quart import Response
 
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.threads import iterate_in_threads, run_sync, step_runner
+from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.exports import READ_AHEAD, export_response
 
 with requires_extra("zip", "stream_zip", "greenlet", needed_by="zip_response"):
@@ -237,7 +238,10 @@ def _read(member: ZipMember) -> AsyncGenerator[bytes]:
         return _iterate([bytes(data)])
     if isinstance(data, os.PathLike):
         return iterate_in_threads(_read_file(data), run_sync)
-    return _iterate(data)
+    if isinstance(data, list | tuple):
+        return _iterate(cast("Iterable[bytes]", data))
+    # A step in a thread, a greenlet and the compressor cost much more than a short line does.
+    return coalesce(data, size=READ_SIZE)
 
 
 def _read_file(path: os.PathLike[str]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast, get_args
@@ -155,6 +156,10 @@ class Broadcaster:
         if event is not None and ("\n" in event or "\r" in event):
             raise ValueError(f"event must be one line, not {event!r}")
         encoded: str | bytes = data if isinstance(data, str | bytes) else json.dumps(data)
+        for loop, hub in self._hubs.others():
+            if isinstance(hub, LocalHub):  # such as that of the server, in a thread of a view
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(hub.deliver, topic, encoded, event)
         return await self._hubs.get().publish(topic, encoded, event)
 
     def subscribe(

@@ -147,6 +147,10 @@ async def _limit_sending(body: ResponseBody, limit: SendTimeout) -> AsyncGenerat
             yield item
 
 
+async def _keep_open() -> None:
+    """Close a request later: an attribute of this name stands in front of the method."""
+
+
 @dataclass(slots=True)
 class _RequestStream:
     """The stream of a request, whose teardown functions run when it ends.
@@ -175,6 +179,8 @@ class _RequestStream:
             async with response.response:  # Leaving it closes the generator.
                 response.response = response.iterable_body_class([])
             return response
+        # The context ends with the view and closes uploaded files. As in Flask they stay open.
+        vars(self.request)["close"] = _keep_open
         own: Seconds = getattr(response, "send_timeout", ...)
         own = self.send_timeout if own is ... else own
         seconds = configured_send_timeout(self.app.config, own)
@@ -208,6 +214,7 @@ class _RequestStream:
                 await await_in_context(self.context.copy(), self._tear_down(failure))
 
     async def _tear_down(self, error: BaseException | None) -> None:
+        vars(self.request).pop("close", None)
         try:
             await self.app.do_teardown_request(error)
             await self.request.close()

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -23,7 +31,13 @@ from werkzeug.http import parse_accept_header
 
 from quartpatterns._shared.calling import maybe_await
 from quartpatterns._shared.loop_bound import LoopBound
-from quartpatterns._shared.send_timeout import Seconds, SendTimeout, configured_send_timeout
+from quartpatterns._shared.send_timeout import (
+    MAX_PART,
+    Seconds,
+    SendTimeout,
+    configured_send_timeout,
+    divide,
+)
 from quartpatterns._shared.shared_timers import SharedTimer, shared_timers
 from quartpatterns._shared.shutdown import current_shutdown
 from quartpatterns.streaming.context import stream_with_context
@@ -40,6 +54,7 @@ __all__ = ["EventStream"]
 
 # Events that wait at the same time are sent together, up to about this number of bytes.
 MAX_CHUNK = 65_536
+_NOTHING: Iterator[bytes] = iter(())
 
 Events = AsyncIterable[Any] | Iterable[Any]
 Callback = Callable[[], Awaitable[object] | object]
@@ -264,7 +279,7 @@ class _EventBody(ResponseBody):
             "_silent_since",
             "_source",
         ),
-        *("_stopped", "_streams", "_timer", "_waiter"),
+        *("_source", "_stopped", "_streams", "_timer", "_waiter"),
     )
 
     def __init__(self, source: EventSource, options: _Options) -> None:
@@ -276,6 +291,7 @@ class _EventBody(ResponseBody):
         self._end: BaseException | None = None
         self._silent_since: float | None = None  # None: nothing was sent yet
         self._grace_over: bool | None = None  # None: the server does not stop
+        self._rest: Iterator[bytes] = _NOTHING  # of a chunk that is sent in parts
         self._stopped = False
         self._idle = False  # Nothing has happened since the source had no more.
         self._waiter: asyncio.Future[None] | None = None
@@ -323,7 +339,9 @@ class _EventBody(ResponseBody):
             raise StopAsyncIteration
         if self._limit is not None:
             self._limit.sent()
-        if self._silent_since is None:
+        if (part := next(self._rest, b"")) != b"":
+            chunk = part
+        elif self._silent_since is None:
             # A client that is connected receives what is published from then on.
             if isinstance(self._source, Subscription):
                 await self._source.wait_until_joined()
@@ -343,6 +361,9 @@ class _EventBody(ResponseBody):
             chunk = self._chunk(streams)
         self._silent_since = streams.loop.time()
         if self._limit is not None:
+            if len(chunk) > MAX_PART:
+                self._rest = divide(chunk)
+                chunk = next(self._rest)
             self._limit.sending()
         return chunk
 

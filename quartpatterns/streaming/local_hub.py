@@ -53,6 +53,10 @@ class LocalHub:
 
     async def publish(self, topic: str, data: str | bytes, event: str | None) -> str:
         """Deliver a message to all subscribers of *topic*, and return its id."""
+        return self.deliver(topic, data, event)
+
+    def deliver(self, topic: str, data: str | bytes, event: str | None) -> str:
+        """Deliver a message to the subscribers on this event loop, and return its id."""
         self._last = new = self._next_id()
         message = Message(topic, str(new), data, event)
         if self._limits.messages:

@@ -32,8 +32,13 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 
 from quartpatterns._shared.first_chunk import END, error_response, first_chunk
+from quartpatterns._shared.send_timeout import (
+    MAX_PART,
+    configured_send_timeout,
+    divide,
+    log_cut_stream,
+)
 from quartpatterns._shared.send_timeout import SETTING as SEND_TIMEOUT
-from quartpatterns._shared.send_timeout import configured_send_timeout, log_cut_stream
 from quartpatterns._shared.shared_timers import SharedTimer, shared_timers
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
 from quartpatterns.subclassing.context import PRESERVE_CONTEXT, VIEW_CONTEXT
@@ -295,12 +300,17 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             async with stream:
                 await send(self._start_message(stream.response))
                 if stream.first is not END:
-                    await self._send_chunk(send, stream.first)
+                    for part in divide(stream.first):
+                        await self._send_chunk(send, part)
                 stream.forget_beginning()
                 if self._supervised:
                     self._receiver.release_request()
                 async for item in stream.items:
-                    await self._send_chunk(send, item)
+                    if len(item) <= MAX_PART:
+                        await self._send_chunk(send, item)
+                        continue
+                    for part in divide(item):
+                        await self._send_chunk(send, part)
             self._streaming = False
             if self._receiver.body_pending:
                 await self._send_chunk(send, b"")

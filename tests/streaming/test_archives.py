@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from quart import Quart, Response, g
+from quart import Quart, Response, g, request
 
 from quartpatterns.streaming import ZipMember, zip_response
 from tests.serving import TIMEOUT, eventually, served, unread_response
@@ -287,3 +287,43 @@ async def test_event_loop_is_not_blocked(app: Quart) -> None:
     await archive(app, lambda: [ZipMember("a", LARGE * 20)])
     task.cancel()
     assert longest < (time.perf_counter() - began) / 2
+
+
+async def test_short_lines_cost_little(app: Quart) -> None:
+    """Many short lines cost a few times as much as the same bytes at once, and not a hundred."""
+    lines = [f"line {number}\n".encode() for number in range(30_000)]
+    members: list[ZipMember] = []
+
+    @app.get("/")
+    async def view() -> Response:
+        return zip_response([members[-1]])
+
+    async def seconds(member: ZipMember) -> float:
+        members.append(member)
+        began = time.process_time()
+        response = await app.test_client().get("/")
+        data = await response.get_data(as_text=False)
+        taken = time.process_time() - began
+        assert zipfile.ZipFile(io.BytesIO(data)).read("a") == b"".join(lines)
+        return taken
+
+    await seconds(ZipMember("a", b"".join(lines)))
+    at_once = min([await seconds(ZipMember("a", b"".join(lines))) for _ in range(3)])
+    in_lines = min([await seconds(ZipMember("a", (line for line in lines))) for _ in range(3)])
+    assert in_lines < 20 * at_once, (in_lines, at_once)
+
+
+async def test_uploads(app: Quart) -> None:
+    """Uploaded files can be the members, also large ones: they stay open until the end."""
+
+    @app.post("/")
+    async def view() -> Response:
+        files = (await request.files).getlist("files")
+        return zip_response([ZipMember(file.filename or "", file.stream) for file in files])
+
+    small = b"line\n" * 1000
+    async with served(app) as server:
+        parts = [("files", ("small", small)), ("files", ("large", LARGE))]
+        response = await server.client.post("/", files=parts)
+        found = zipfile.ZipFile(io.BytesIO(response.content))
+        assert (found.read("small"), found.read("large")) == (small, LARGE)

@@ -492,3 +492,19 @@ def test_message() -> None:
     parser.feed(message.encode("\r\n"))
     (event,) = parser.events
     assert (event.data, event.event, event.id) == ("x\ny\ufffd", "e", "1-0")
+
+
+async def test_publish_on_another_loop(app: Quart) -> None:
+    """A synchronous view that runs an event loop of its own reaches all in the process."""
+    broadcaster = Broadcaster(app)
+    subscription = broadcaster.subscribe("topic")
+
+    @app.get("/")
+    def view() -> str:
+        asyncio.run(broadcaster.publish("topic", {"from": "a thread"}))
+        return ""
+
+    await app.test_client().get("/")
+    async with asyncio.timeout(TIMEOUT):
+        assert (await anext(subscription)).json == {"from": "a thread"}
+    await broadcaster.close()

@@ -11,7 +11,7 @@ import pytest
 from quart import Quart, current_app, g, request, session, url_for, websocket
 
 from quartpatterns.streaming import coalesce, stream_with_context
-from tests.serving import served
+from tests.serving import eventually, served
 
 pytestmark = pytest.mark.wire
 
@@ -223,3 +223,24 @@ async def test_nothing_to_iterate(app: Quart) -> None:
             stream_with_context(1)  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="takes a generator.*, not NoneType"):
             stream_with_context(lambda: None)()  # type: ignore[arg-type, return-value]
+
+
+async def test_uploads_stay_open(app: Quart) -> None:
+    """A generator can read an uploaded file, which is closed when the stream has ended."""
+    files: list[Any] = []
+
+    @app.post("/")
+    async def view() -> Any:
+        files.append((await request.files)["file"])
+
+        @stream_with_context
+        def generate() -> Generator[bytes, None, None]:
+            yield b"begin "
+            yield files[-1].read()
+
+        return generate()
+
+    async with served(app) as server:
+        response = await server.client.post("/", files={"file": ("a", b"content" * 1000)})
+        assert response.content == b"begin " + b"content" * 1000
+        await eventually(lambda: files[-1].closed)

@@ -14,6 +14,7 @@ from quart import Quart, g, make_response
 from quartpatterns._shared.settings import SettingError
 from quartpatterns.streaming import (
     Broadcaster,
+    EventStream,
     coalesce,
     stream_template_string,
     stream_with_context,
@@ -262,3 +263,32 @@ async def test_stalled_readers_release_the_pool(
             assert (await server.client.get("/other")).text == "answered"
             for context in contexts:
                 await context.__aexit__(None, None, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["stream", "events", "bytes"])
+async def test_one_long_chunk(app: Quart, kind: str) -> None:
+    """A client that reads slowly gets all of a chunk that takes longer than the limit."""
+    app.config["STREAM_SEND_TIMEOUT"] = 1
+    size = 20_000_000
+
+    @app.get("/")
+    async def view() -> Any:
+        async def generate() -> AsyncGenerator[Any, None]:
+            yield b"x" * size if kind == "bytes" else "x" * size
+            yield "the end"
+
+        return EventStream(generate()) if kind == "events" else stream_with_context(generate())
+
+    async with served(app) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received, ending = 0, b""
+        async with asyncio.timeout(TIMEOUT):
+            while data := await reader.read(262_144):
+                received += len(data)
+                ending = (ending + data)[-40:]
+                await asyncio.sleep(0.04)  # so that all takes three seconds
+        writer.close()
+    assert received > size
+    assert b"the end" in ending
