@@ -266,3 +266,11 @@ def test_config_keys() -> None:
     assert len(rows) > 29
     assert [row for row in rows if not row.endswith("| as Flask |")] == []
     assert not done.stderr
+
+
+def test_server() -> None:
+    """The port runs behind another server, which a comparison in process has not."""
+    done = quartpatterns("parity", *APPS, "--server", "granian")
+    assert (done.returncode, done.stderr) == (2, "Error: --server needs --wire\n")
+    done = quartpatterns("parity", *APPS, "--wire", "--server", "granian", "--json")
+    assert json.loads(done.stdout)["server"] == "granian"
