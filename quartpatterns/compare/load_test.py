@@ -113,7 +113,7 @@ class LoadTest:
             The outcome of each pair. A server that is in no pair with equal responses is not
             measured.
         """
-        statuses, failures = asyncio.run(_compare(case, [one.url for one in servers], pairs))
+        statuses, failures = asyncio.run(_compare(case, servers, pairs))
         for index in statuses:
             self.warm_up(servers[index], request)
         runs: dict[int, list[LoadRun]] = {index: [] for index in statuses}
@@ -230,14 +230,17 @@ def load_test(
 
 
 async def _compare(
-    case: Case, urls: Sequence[str], pairs: Sequence[tuple[int, int]]
+    case: Case, servers: Sequence[RunningServer], pairs: Sequence[tuple[int, int]]
 ) -> tuple[dict[int, int], dict[tuple[int, int], ResponsesDifferError]]:
     """Return the status of each server, and the pairs with different responses."""
     statuses, failures = dict[int, int](), dict[tuple[int, int], ResponsesDifferError]()
     for pair in pairs:
-        async with client(urls[pair[0]]) as original, client(urls[pair[1]]) as port:
+        first, second = (servers[index] for index in pair)
+        async with client(first.url) as original, client(second.url) as port:
             try:
-                responses = await ensure_equal_responses(case, original, port, "on the wire")
+                responses = await ensure_equal_responses(
+                    case, original, port, "on the wire", second.server
+                )
             except ResponsesDifferError as error:
                 failures[pair] = error
             else:

@@ -223,9 +223,20 @@ def _result(
 
 
 async def ensure_equal_responses(
-    case: Case, original: ComparisonClient, port: ComparisonClient, transport: Transport
+    case: Case,
+    original: ComparisonClient,
+    port: ComparisonClient,
+    transport: Transport,
+    server: str | None = None,
 ) -> tuple[Response, Response]:
     """Return the last response of the original and of the port.
+
+    Arguments:
+        case: The case.
+        original: The client of the original.
+        port: The client of the port.
+        transport: Decides which declared differences apply.
+        server: The server of the port, which decides that, too.
 
     Raises:
         ResponsesDifferError: The responses differ, and no declared difference allows it.
@@ -233,7 +244,7 @@ async def ensure_equal_responses(
     """
     original_steps, port_steps = await run_case(case, original), await run_case(case, port)
     unexpected: dict[str, list[str]] = {}
-    for finding in findings_of_case(case, original_steps, port_steps, transport):
+    for finding in findings_of_case(case, original_steps, port_steps, transport, server):
         if finding.state != "declared":
             unexpected.setdefault(finding.state, []).append(finding.aspect)
     if unexpected:

@@ -118,6 +118,15 @@ def test_different_responses_on_the_wire() -> None:
     assert "the responses differ on the wire: undeclared body" in result.failed[0].reason
 
 
+def test_difference_of_a_server() -> None:
+    """A difference that is declared for the server of the port is none elsewhere."""
+    here = Difference("body", "original", "port", "for this test", where="in process")
+    step = Step("/different", ignore_headers=("content-length",))
+    case = Case("one", step, differs=[here, replace(here, where="granian")])
+    assert not measure(case).cases
+    assert measure(case, settings=replace(QUICK, port_server="granian")).cases
+
+
 def test_declared_difference() -> None:
     """A declared difference is measured, and noted beside the numbers."""
     difference = Difference("body", "original", "port", "for this test")
