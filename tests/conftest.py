@@ -20,7 +20,8 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 from quart import Quart
 
-from quartpatterns.compare import load_test, services
+from quartpatterns.compare import services
+from quartpatterns.compare import wrk as wrk_module
 from quartpatterns.subclassing import FaithfulQuart
 from tests.counting_executor import counting_executor as counting_executor
 from tests.written import write as write
@@ -154,6 +155,6 @@ def app_class(request: pytest.FixtureRequest) -> type[Quart]:
 def wrk() -> str:
     """The program wrk."""
     try:
-        return str(load_test.wrk_program())
-    except load_test.WrkMissingError as missing:
+        return str(wrk_module.wrk_program())
+    except wrk_module.WrkMissingError as missing:
         unavailable(str(missing))
