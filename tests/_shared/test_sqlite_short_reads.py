@@ -132,6 +132,17 @@ async def test_locked(reader: Reader, path: Path) -> None:
     assert await reader.read("PRAGMA busy_timeout") == [(5000,)]
 
 
+async def test_no_wait(reader: Reader) -> None:
+    """On the event loop the busy timeout is 0."""
+    await reader.warm_up(SELECT, 1)
+
+    def wait() -> Any:
+        return reader.thread.raw.execute("PRAGMA busy_timeout").fetchone()
+
+    assert await reader.thread.submit_read(SELECT, wait) == (0,)
+    assert await reader.thread.submit(wait) == (5000,)
+
+
 async def test_in_a_transaction(reader: Reader) -> None:
     """In a transaction all is in the thread: a repeated read might see something else."""
     await reader.warm_up(SELECT, 1)
