@@ -356,6 +356,7 @@ def test_valkey_killed(serve: Serve) -> None:
         def count() -> object:
             with contextlib.suppress(redis.ConnectionError):
                 return client.incr("started")
+            return None
 
         served.until(lambda: count() == 2)
     assert "The Valkey exited with code 137 and is restarted." in served.output
