@@ -86,10 +86,13 @@ def postgres_folder() -> Path:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
+def postgres(*, max_connections: int = 200) -> Iterator[str]:
     """Run a PostgreSQL server and yield its URL, ``postgresql://app:password@127.0.0.1:port/app``.
 
     PostgreSQL refuses to run as root; root runs it as ``nobody``.
+
+    Arguments:
+        max_connections: The connections that it accepts.
     """
     programs = postgres_folder()
     as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
@@ -109,7 +112,7 @@ def postgres() -> Iterator[str]:
         done = subprocess.run(initdb, capture_output=True, text=True, cwd="/")
         if done.returncode:
             raise StartError(f"initdb failed\n{done.stderr.strip()}")
-        options = f"-h 127.0.0.1 -p {port} -F -c max_connections=200".split()
+        options = f"-h 127.0.0.1 -p {port} -F -c max_connections={max_connections}".split()
         folders = ["-D", str(folder / "data"), "-k", str(folder)]
         server = [*prefix, str(programs / "postgres"), *options, *folders]
         with Process(server, log=folder / "postgres.log", cwd=Path("/")) as process:

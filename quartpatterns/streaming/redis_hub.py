@@ -39,7 +39,10 @@ TIMEOUT = 5.0
 """Seconds in which Redis must answer."""
 
 PING_INTERVAL = 10.0
-"""Seconds after which a silent connection is checked. It is lost if it stays silent for twice."""
+"""Seconds after which a silent connection is checked."""
+
+SILENCE_LIMIT = 20.0
+"""Seconds of silence after which a connection is lost."""
 
 RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.0)
 """Seconds between the attempts to reach a Redis that is lost; the last one is repeated."""
@@ -224,7 +227,7 @@ class RedisHub:
         """Receive messages, and the confirmations of channels."""
         start = len(self._channel(""))
         while True:
-            async with asyncio.timeout(2 * PING_INTERVAL):
+            async with asyncio.timeout(SILENCE_LIMIT):
                 response = await connection.read_response(disable_decoding=True)
             if not isinstance(response, list) or len(response) != 3:
                 continue  # the answer to PING

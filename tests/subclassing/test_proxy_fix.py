@@ -328,7 +328,7 @@ async def test_access_log() -> None:
         "path": "/",
         "headers": [(b"x-forwarded-for", b"6.6.6.6, 198.51.100.7"), (b"x-forwarded-proto", b"x")],
     }
-    await ProxyFix(app)(scope, ignore, ignore)  # type: ignore[arg-type]
+    await ProxyFix(app)(scope, ignore, ignore)
     assert scope["client"] == seen[0]["client"] == ("198.51.100.7", 9)
     assert scope["scheme"] == "http"
 
