@@ -206,6 +206,9 @@ async def _lock(
         problem = f"Python {answer['version']} is too old. Install 3.11 or newer on the host"
         raise StepFailedError(host.name, "python", problem)
     advice = remedy(answer["error"], _RETRY)
+    if "Permission denied" in answer["error"]:
+        folder = shlex.quote(str(host.folder))
+        advice = f"as root on the host, run install -d -o {host.user} {folder}"
     raise StepFailedError(host.name, "lock", f"{host.folder}: {answer['error']}: {advice}")
 
 
