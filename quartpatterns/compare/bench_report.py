@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
@@ -25,7 +19,6 @@ from quartpatterns.compare.bench_results import (
     UnmeasuredCase,
     Winner,
 )
-from quartpatterns.compare.load_test import wrk_version
 from quartpatterns.compare.servers import BACKLOG, KEEP_ALIVE
 
 FORMAT = 1
@@ -36,10 +29,6 @@ HYPERCORN = (
     "Hypercorn: hypercorn.toml, but without its access log, with the backlog of the other servers,"
     " and without its limit of 1,000 requests for each connection, which the others do not have."
 )
-PACKAGES = (
-    "quartpatterns quart flask werkzeug jinja2 hypercorn h11 uvicorn httptools granian gunicorn"
-    " gevent uvloop psutil"
-).split()
 # The values of an application: name, heading, unit, format.
 VALUES: dict[str, tuple[str, str, Callable[[float], str]]] = {
     "rate": ("requests", "per second", "{:,.0f}".format),
@@ -55,37 +44,6 @@ VERDICTS: dict[Winner, str] = {
     "port": "Quart wins",
     "neither": "Too close to call",
 }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python, of wrk, and of each installed package in :data:`PACKAGES`."""
-    found = {"python": f"{platform.python_version()} ({platform.python_implementation()})"}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found | ({"wrk": version} if (version := wrk_version()) else {})
-
-
-def machine() -> dict[str, Any]:
-    """Return the processor, its cores, the memory in bytes, and the kernel."""
-    return {
-        "cpu": _processor(),
-        "cores": psutil.cpu_count(),
-        "memory": psutil.virtual_memory().total,
-        "system": platform.platform(),
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
-    }
-
-
-def _processor() -> str:
-    """Return the name of the processor; on Linux the standard library does not have it."""
-    file = Path("/proc/cpuinfo")
-    if file.exists() and (match := re.search(r"(?m)^model name\s*:\s*(.+)$", file.read_text())):
-        return match[1]
-    return platform.processor() or os.uname().machine
 
 
 def as_data(result: BenchmarkResult) -> dict[str, Any]:
@@ -106,8 +64,8 @@ def as_data(result: BenchmarkResult) -> dict[str, Any]:
         "settings": asdict(result.settings)
         | {"loop": result.loop, "backlog": BACKLOG, "keep_alive": KEEP_ALIVE, "access_log": False},
         "cores": asdict(result.cores),
-        "machine": machine(),
-        "versions": versions(),
+        "machine": result.machine,
+        "versions": result.versions,
         "cases": [_case_data(case) for case in result.cases],
         "failed": [asdict(case) for case in result.failed],
         "skipped": [asdict(case) for case in result.skipped],
@@ -202,8 +160,13 @@ def _verdict(result: BenchmarkResult, name: str) -> list[Text]:
     return lines
 
 
+def failed_lines(result: BenchmarkResult) -> list[str]:
+    """Return a line for each case that failed."""
+    return [f"failed: {_title(case)}: {case.reason}" for case in result.failed]
+
+
 def _unmeasured(result: BenchmarkResult) -> list[Text]:
-    lines = [Text(f"failed: {_title(case)}: {case.reason}", "red") for case in result.failed]
+    lines = [Text(line, "red") for line in failed_lines(result)]
     for case in result.cases:
         lines += [Text(f"note: {_title(case)}: {note}") for note in case.notes]
     by_reason: dict[str, list[str]] = {}
@@ -223,15 +186,21 @@ def _title(case: CaseResult | UnmeasuredCase) -> str:
 
 
 def _method(result: BenchmarkResult) -> list[Text]:
-    found = machine()
     lines = [f"CPU in process: the application alone, without a server, on {result.loop}."]
     lines += _served_method(result) if result.settings.served else []
-    lines.append(
-        f"{found['cpu']}, {found['cores']} cores, {found['memory'] / MIB / 1024:.1f} GiB,"
-        f" {found['system']}; load average before the start: {result.load_before:.2f}"
-    )
-    lines.append(", ".join(f"{name} {version}" for name, version in versions().items()))
+    lines += machine_lines(result.machine, result.versions, result.load_before)
     return [Text(line, "dim") for line in lines]
+
+
+def machine_lines(
+    machine: Mapping[str, Any], versions: Mapping[str, str], load_before: float
+) -> list[str]:
+    """Return what a reader must know about the machine and the versions."""
+    return [
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory'] / MIB / 1024:.1f} GiB,"
+        f" {machine['system']}; load average before the start: {load_before:.2f}",
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
+    ]
 
 
 def _served_method(result: BenchmarkResult) -> list[str]:

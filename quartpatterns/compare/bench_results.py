@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from quartpatterns.compare.resources import CoreAllocation
 from quartpatterns.compare.servers import Server
 
-Winner = Literal["original", "port", "neither"]
+Side = Literal["original", "port"]
+Winner = Side | Literal["neither"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class BenchmarkSettings:
     seconds: int = 3  # duration of a run
     runs: int = 3  # for each application
     warm_up: int = 1  # seconds of load before the first run of each application; not measured
+    served_cases: int | None = None  # of each comparison; the others are measured in process only
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,13 @@ class BenchmarkResult:
     skipped: tuple[UnmeasuredCase, ...] = ()  # not measurable, or not selected
     seconds: float = field(default=0.0, kw_only=True)
     load_before: float = field(default=0.0, kw_only=True)  # load average when it started
+    machine: dict[str, Any] = field(default_factory=dict[str, Any], kw_only=True)
+    versions: dict[str, str] = field(default_factory=dict[str, str], kw_only=True)
+
+    @property
+    def pairing(self) -> str:
+        """The two servers."""
+        return f"{self.settings.original_server} | {self.settings.port_server}"
 
     @property
     def passed(self) -> bool:

@@ -1,17 +1,9 @@
-"""Load tests with wrk: the same request again and again, on connections that stay open.
-
-wrk sends the next request of a connection when it has received the last response (a closed loop).
-Its latencies are those of a busy server, not of an overloaded one.
-"""
+"""Load tests: one request, and several servers that are measured in turns."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,180 +13,42 @@ from typing import Any
 from quartpatterns.compare.bench_in_process import turns
 from quartpatterns.compare.bench_results import BenchmarkSettings, LoadRun
 from quartpatterns.compare.case import Case
-from quartpatterns.compare.parity import ensure_equal_responses
-from quartpatterns.compare.processes import Process
+from quartpatterns.compare.parity import ResponsesDifferError, ensure_equal_responses
+from quartpatterns.compare.processes import StartError
 from quartpatterns.compare.request import PreparedRequest
 from quartpatterns.compare.resources import CoreAllocation, UsageMonitor, pinned
+from quartpatterns.compare.run_case import ServerUnreachableError
 from quartpatterns.compare.servers import RunningServer, Server, serve
 from quartpatterns.compare.transports import client
-
-TIMEOUT = 10  # seconds after which wrk counts a response as an error
-SAMPLE_INTERVAL = 0.1  # seconds between two measurements of the server's resources
-SATURATION = 0.9  # the share of its CPU time above which wrk itself may limit the rate
-_PREFIX = "quartpatterns "
-
-# `wrk.format` builds the request once for each thread. wrk would call functions called `request`
-# or `response` for each request, which slows it down.
-_SCRIPT = r"""
-local request = "{request}"
-wrk.format = function() return request end
-
-done = function(summary, latency, requests)
-   local errors = summary.errors
-   io.write(string.format(
-      '\n{prefix}{{"microseconds":%.0f,"requests":%.0f,"bytes":%.0f,"p50":%.0f,"p99":%.0f,'
-      .. '"connect":%d,"read":%d,"write":%d,"timeout":%d,"status":%d}}\n',
-      summary.duration, summary.requests, summary.bytes,
-      latency:percentile(50), latency:percentile(99),
-      errors.connect, errors.read, errors.write, errors.timeout, errors.status))
-end
-"""
-
-
-class WrkMissingError(Exception):
-    """wrk is not installed; the message says how to install it."""
-
-
-class LoadTestError(Exception):
-    """The load test failed; the message has the output of wrk."""
-
-
-class NoResponseError(LoadTestError):
-    """No response arrived during the load test."""
+from quartpatterns.compare.wrk import LoadTestError, NoResponseError, WrkResult, run_wrk
 
 
 class ServerExitedError(Exception):
     """A server or one of its workers exited under load; the message has its last log lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class WrkResult:
-    """The result of one run of wrk."""
-
-    seconds: float
-    requests: int  # complete responses
-    received: int  # bytes of all responses
-    p50: float  # median latency in milliseconds
-    p99: float  # 99th percentile of the latency in milliseconds
-    error_statuses: int  # responses with a status of 400 or more
-    failed_connections: int  # refused, closed early, or timed out
-    saturated: bool = False  # whether wrk used all of its CPU time, and may have limited the rate
-
-    @property
-    def rate(self) -> float:
-        """Requests per second."""
-        return self.requests / self.seconds
-
-    def errors(self, expected_status: int) -> int:
-        """Return the number of failed connections and of responses unlike *expected_status*."""
-        expect_error = expected_status >= 400
-        wrong = self.requests - self.error_statuses if expect_error else self.error_statuses
-        return wrong + self.failed_connections
-
-
-def wrk_program() -> Path:
-    """Return the program wrk.
-
-    Raises:
-        WrkMissingError: It is not on the ``PATH``.
-    """
-    if program := shutil.which("wrk"):
-        return Path(program)
-    raise WrkMissingError(
-        "wrk is not installed: apt-get install wrk, or brew install wrk;"
-        " without it only --in-process works"
-    )
-
-
-def wrk_version() -> str | None:
-    """Return the version of wrk from its help text, or None if wrk is not installed."""
-    if (program := shutil.which("wrk")) is None:
-        return None
-    done = subprocess.run([program, "-v"], capture_output=True, text=True, timeout=60)
-    match = re.match(r"wrk (\S+)", done.stdout + done.stderr)
-    return match[1] if match else "unknown"
-
-
-def run_wrk(
-    url: str,
-    request: bytes,
-    *,
-    seconds: int,
-    connections: int,
-    folder: Path,
-    threads: int = 1,
-    cores: Sequence[int] | None = None,
-    on_sample: Callable[[], object] = lambda: None,
-    stop: threading.Event | None = None,
-) -> WrkResult:
-    """Send *request* to the server at *url* for some time, and return the result.
-
-    Arguments:
-        url: ``http://host:port``. The path is part of the request.
-        request: The bytes of an HTTP/1.1 request.
-        seconds: The duration.
-        connections: The number of connections.
-        folder: For the script and the output of wrk.
-        threads: Threads of wrk.
-        cores: The cores that wrk may use.
-        on_sample: Called ten times a second.
-        stop: An event that ends the load test early.
-
-    Raises:
-        WrkMissingError: wrk is not installed.
-        LoadTestError: wrk failed, was stopped, or received no response.
-    """
-    script, log = folder / "wrk.lua", folder / "wrk.log"
-    escaped = "".join(f"\\{byte:03d}" for byte in request)
-    script.write_text(_SCRIPT.format(request=escaped, prefix=_PREFIX))
-    log.unlink(missing_ok=True)
-    command: list[str | Path] = [wrk_program(), "-t", str(threads), "-c", str(connections)]
-    command += ["-d", f"{seconds}s", "--timeout", f"{TIMEOUT}s", "-s", script, url]
-    stop = stop or threading.Event()
-    with pinned(cores), Process(command, log=log) as process:
-        monitor = UsageMonitor(process.pid)
-        while process.returncode is None and not stop.wait(SAMPLE_INTERVAL):
-            monitor.sample()
-            on_sample()
-        if stop.is_set():
-            raise LoadTestError("stopped")
-    saturated = monitor.cpu_seconds > SATURATION * seconds * threads
-    return parse_result(process.output(), saturated=saturated)
-
-
-def parse_result(output: str, *, saturated: bool = False) -> WrkResult:
-    """Return the result in the *output* of wrk with the script of :func:`run_wrk`.
-
-    Raises:
-        NoResponseError: No response arrived.
-        LoadTestError: The output has no result.
-    """
-    lines = [line for line in output.splitlines() if line.startswith(_PREFIX)]
-    if not lines:
-        raise LoadTestError(f"wrk failed: {output.strip() or 'it printed nothing'}")
-    found = json.loads(lines[-1].removeprefix(_PREFIX))
-    failed = sum(found[kind] for kind in ("connect", "read", "write", "timeout"))
-    if not found["requests"]:
-        raise NoResponseError(f"no response arrived: {failed} connections failed")
-    return WrkResult(
-        seconds=found["microseconds"] / 1e6,
-        requests=found["requests"],
-        received=found["bytes"],
-        p50=found["p50"] / 1000,
-        p99=found["p99"] / 1000,
-        error_statuses=found["status"],
-        failed_connections=failed,
-        saturated=saturated,
-    )
+FAILURES = (
+    LoadTestError,
+    ResponsesDifferError,
+    ServerExitedError,
+    ServerUnreachableError,
+    StartError,
+)
+"""Errors of one case, after which the next case can be measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedApplication:
-    """The name of an application, its server and its configuration."""
+    """The name of an application, its server, its configuration, and the threads of a worker."""
 
     name: str
     server: Server
     config: Mapping[str, Any] | None
+    threads: int = 1  # of gunicorn-gthread and granian-wsgi
+
+
+Pair = tuple[ServedApplication, ServedApplication]
+"""An original and a port, which must respond alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,17 +60,28 @@ class LoadTestRuns:
     saturated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _LoadTest:
-    """What all runs of a load test share."""
+Outcome = LoadTestRuns | Exception
+"""The runs of a pair, or why it was not measured."""
 
-    request: bytes
+
+@dataclass(frozen=True, slots=True)
+class LoadTest:
+    """What all runs of a load test share.
+
+    Arguments:
+        settings: How to measure.
+        cores: The cores of the servers and of wrk.
+        folder: For logs and scripts.
+        stop: Ends a run early.
+    """
+
     settings: BenchmarkSettings
     cores: CoreAllocation
     folder: Path
     stop: threading.Event
 
     def start(self, application: ServedApplication, stack: contextlib.ExitStack) -> RunningServer:
+        """Start the server of *application*; it stops with *stack*."""
         with pinned(self.cores.servers):
             return stack.enter_context(
                 serve(
@@ -224,20 +89,58 @@ class _LoadTest:
                     application.server,
                     config=application.config,
                     workers=self.settings.workers,
-                    threads=self.settings.threads,
+                    threads=application.threads,
                     folder=self.folder,
                 )
             )
 
-    def warm_up(self, server: RunningServer) -> None:
-        try:
-            self.run_wrk(server, self.settings.warm_up)
-        except NoResponseError:  # the first response takes longer than the warm-up
-            self.run_wrk(server, self.settings.seconds)
+    def measure(
+        self,
+        case: Case,
+        request: PreparedRequest,
+        servers: Sequence[RunningServer],
+        pairs: Sequence[tuple[int, int]],
+    ) -> list[Outcome]:
+        """Check the responses, warm up, and measure the servers in turns.
 
-    def run(self, server: RunningServer, status: int) -> tuple[LoadRun, bool]:
+        Arguments:
+            case: The case.
+            request: Its request.
+            servers: All servers.
+            pairs: The indices of the servers that must respond alike.
+
+        Returns:
+            The outcome of each pair. A server that is in no pair with equal responses is not
+            measured.
+        """
+        statuses, failures = asyncio.run(_compare(case, [one.url for one in servers], pairs))
+        for index in statuses:
+            self.warm_up(servers[index], request)
+        runs: dict[int, list[LoadRun]] = {index: [] for index in statuses}
+        saturated = False
+        for turn in turns(self.settings.runs, len(runs)):
+            index = list(runs)[turn]
+            run, limited = self.run(servers[index], request, statuses[index])
+            runs[index].append(run)
+            saturated = saturated or limited
+        return [
+            failures.get(pair)
+            or LoadTestRuns(tuple(runs[pair[0]]), tuple(runs[pair[1]]), saturated)
+            for pair in pairs
+        ]
+
+    def warm_up(self, server: RunningServer, request: PreparedRequest) -> None:
+        """Send load that is not measured."""
+        try:
+            self.run_wrk(server, request, self.settings.warm_up)
+        except NoResponseError:  # the first response takes longer than the warm-up
+            self.run_wrk(server, request, self.settings.seconds)
+
+    def run(
+        self, server: RunningServer, request: PreparedRequest, status: int
+    ) -> tuple[LoadRun, bool]:
         """Return the run, and whether wrk was saturated."""
-        result, monitor = self.run_wrk(server, self.settings.seconds)
+        result, monitor = self.run_wrk(server, request, self.settings.seconds)
         run = LoadRun(
             rate=result.rate,
             p50=result.p50,
@@ -250,14 +153,16 @@ class _LoadTest:
         )
         return run, result.saturated
 
-    def run_wrk(self, server: RunningServer, seconds: int) -> tuple[WrkResult, UsageMonitor]:
+    def run_wrk(
+        self, server: RunningServer, request: PreparedRequest, seconds: int
+    ) -> tuple[WrkResult, UsageMonitor]:
         """Run wrk, and check that the server still has the processes it had before."""
         monitor = UsageMonitor(server.pid)
         connections = self.settings.connections
         try:
             result = run_wrk(
                 server.url,
-                self.request,
+                request.http(),
                 seconds=seconds,
                 connections=connections,
                 folder=self.folder,
@@ -274,42 +179,67 @@ class _LoadTest:
 
 
 def load_test(
-    case: Case,
-    request: PreparedRequest,
-    original: ServedApplication,
-    port: ServedApplication,
+    cases: Sequence[tuple[Case, PreparedRequest]],
+    pairs: Sequence[Pair],
     settings: BenchmarkSettings,
     cores: CoreAllocation,
     folder: Path,
     stop: threading.Event,
-) -> LoadTestRuns:
-    """Start both servers, check the responses, warm up, and measure the servers in turns.
+    progress: Callable[[Case], None] = lambda case: None,
+) -> list[list[Outcome]]:
+    """Start all servers, and return the outcome of each pair for each case.
 
-    Both servers run all the time; one is idle while the other is measured. This function blocks:
-    call it in a thread, and set *stop* to end it early. Logs and scripts go to *folder*.
+    A server that is in several pairs is measured once. All servers run all the time; all but one
+    are idle while that one is measured. After an error they start anew.
+
+    This function blocks: call it in a thread, and set *stop* to end it early.
+
+    Arguments:
+        cases: The cases with their requests.
+        pairs: The originals and ports.
+        settings: How to measure.
+        cores: The cores of the servers and of wrk.
+        folder: For logs and scripts.
+        stop: Ends the load test early.
+        progress: Called at the start of each case.
 
     Raises:
-        LoadTestError: wrk failed, or was stopped.
-        ResponsesDifferError: The responses differ.
-        ServerExitedError: A server or a worker exited under load.
-        ServerUnreachableError: A server does not respond.
-        StartError: A server did not start.
+        LoadTestError: It was stopped.
     """
-    test = _LoadTest(request.http(), settings, cores, folder, stop)
+    test = LoadTest(settings, cores, folder, stop)
+    applications: list[ServedApplication] = []
+    for application in (one for pair in pairs for one in pair):
+        if application not in applications:
+            applications.append(application)
+    indices = [(applications.index(original), applications.index(port)) for original, port in pairs]
+    outcomes: list[list[Outcome]] = []
     with contextlib.ExitStack() as stack:
-        servers = [test.start(application, stack) for application in (original, port)]
-        statuses = asyncio.run(_statuses(case, *(server.url for server in servers)))
-        for server in servers:
-            test.warm_up(server)
-        runs: tuple[list[LoadRun], list[LoadRun]] = ([], [])
-        saturated = False
-        for turn in turns(settings.runs):
-            run, limited = test.run(servers[turn], statuses[turn])
-            runs[turn].append(run)
-            saturated = saturated or limited
-    return LoadTestRuns(tuple(runs[0]), tuple(runs[1]), saturated)
+        servers: list[RunningServer] = []
+        for case, request in cases:
+            progress(case)
+            try:
+                servers = servers or [test.start(one, stack) for one in applications]
+                outcomes.append(test.measure(case, request, servers, indices))
+            except FAILURES as error:
+                if stop.is_set():
+                    raise
+                outcomes.append([error] * len(pairs))
+                stack.close()
+                servers = []
+    return outcomes
 
 
-async def _statuses(case: Case, original: str, port: str) -> tuple[int, int]:
-    async with client(original) as original_client, client(port) as port_client:
-        return await ensure_equal_responses(case, original_client, port_client, "on the wire")
+async def _compare(
+    case: Case, urls: Sequence[str], pairs: Sequence[tuple[int, int]]
+) -> tuple[dict[int, int], dict[tuple[int, int], ResponsesDifferError]]:
+    """Return the status of each server, and the pairs with different responses."""
+    statuses, failures = dict[int, int](), dict[tuple[int, int], ResponsesDifferError]()
+    for pair in pairs:
+        async with client(urls[pair[0]]) as original, client(urls[pair[1]]) as port:
+            try:
+                responses = await ensure_equal_responses(case, original, port, "on the wire")
+            except ResponsesDifferError as error:
+                failures[pair] = error
+            else:
+                statuses |= {pair[0]: responses[0].status, pair[1]: responses[1].status}
+    return statuses, failures

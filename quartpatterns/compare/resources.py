@@ -63,20 +63,29 @@ class ProcessTree:
     rss: int  # resident memory in bytes; a page that two processes share counts twice
     pids: frozenset[int]  # the root process and its direct children: the workers of a server
     processes: int  # the number of running processes
+    threads: int = 0  # of all processes
 
     @classmethod
     def of(cls, pid: int) -> ProcessTree:
         """Return the tree of the process *pid* as it is now; empty if there is no such process."""
-        cpu_seconds, rss, pids, processes = 0.0, 0, set[int](), 0
+        cpu_seconds, rss, pids, processes, threads = 0.0, 0, set[int](), 0, 0
         for process in _processes(pid):
             with contextlib.suppress(psutil.NoSuchProcess), process.oneshot():
                 rss += process.memory_info().rss
+                threads += process.num_threads()
                 cpu_seconds += sum(process.cpu_times()[:4])
                 if process.status() != psutil.STATUS_ZOMBIE:
                     processes += 1
                     if pid in (process.pid, process.ppid()):
                         pids.add(process.pid)
-        return cls(cpu_seconds, rss, frozenset(pids), processes)
+        return cls(cpu_seconds, rss, frozenset(pids), processes, threads)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill the process *pid* and its descendants. They cannot end their work."""
+    for process in list(_processes(pid)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _processes(pid: int) -> Iterator[psutil.Process]:

@@ -40,6 +40,7 @@ LOG_LINES = 8  # of the log, in the message of an error
 _APPLICATION = "quartpatterns.compare.target:app"
 _TRACEBACK = (" ", "Traceback ", "The above exception was", "During handling of the above")
 # Settings of the user's own servers, which would treat the two applications differently.
+_OWN_EXTRA = ("granian", "uvicorn")  # the extra has the name of the server
 _USER_SETTINGS = ("GRANIAN_", "GUNICORN_CMD_ARGS", "UVICORN_")
 
 
@@ -158,11 +159,14 @@ def ensure_installed(server: Server) -> None:
     package, _, worker_class = server.partition("-")
     packages = [package]
     packages += ["gevent"] if worker_class == "gevent" else []
+    packages += ["httptools", "wsproto"] if server == "uvicorn" else []
     packages += ["uvloop"] if server in ASGI_SERVERS else []
+    extra = package if package in _OWN_EXTRA else "bench"
     for name in packages:
         if importlib.util.find_spec(name) is None:
             raise ServerMissingError(
-                f"{server} needs {name}, which is not installed: pip install 'quartpatterns[bench]'"
+                f"{server} needs {name}, which is not installed:"
+                f" pip install 'quartpatterns[{extra}]'"
             )
 
 
@@ -214,6 +218,7 @@ def _uvicorn(options: _Options) -> list[str]:
         f"uvicorn --host 127.0.0.1 --port {options.port} --workers {options.workers}"
         f" --backlog {BACKLOG} --timeout-keep-alive {KEEP_ALIVE} --timeout-graceful-shutdown 10"
         " --loop uvloop --interface asgi3 --lifespan auto --no-access-log --no-use-colors"
+        " --no-proxy-headers --http httptools --ws wsproto"
         f" {_APPLICATION}"
     ).split()
 

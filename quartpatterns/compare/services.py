@@ -55,15 +55,21 @@ def valkey(
         persistent: Whether to write each change to disk, and to read the data at the next start.
     """
     with contextlib.ExitStack() as stack:
-        program = valkey_program()
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        appendonly = "yes" if persistent else "no"
-        options = f"--port {port} --bind 127.0.0.1 --appendonly {appendonly}".split()
-        command = [str(program), *options, "--save", "", "--dir", str(folder)]
-        process = stack.enter_context(Process(command, log=folder / "valkey.log"))
-        process.wait_until(lambda: accepts(port))
+        stack.enter_context(start_valkey(folder, port, persistent=persistent))
         yield f"redis://127.0.0.1:{port}/0"
+
+
+def start_valkey(folder: Path, port: int, *, persistent: bool) -> Process:
+    """Start a Valkey server, and return its process when it accepts connections.
+
+    The arguments are those of :func:`valkey`.
+    """
+    appendonly = "yes" if persistent else "no"
+    options = f"--port {port} --bind 127.0.0.1 --appendonly {appendonly}".split()
+    command = [str(valkey_program()), *options, "--save", "", "--dir", str(folder)]
+    return Process(command, log=folder / "valkey.log").wait_until(lambda: accepts(port))
 
 
 def postgres_folder() -> Path:
@@ -80,10 +86,13 @@ def postgres_folder() -> Path:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
+def postgres(*, max_connections: int = 200) -> Iterator[str]:
     """Run a PostgreSQL server and yield its URL, ``postgresql://app:password@127.0.0.1:port/app``.
 
     PostgreSQL refuses to run as root; root runs it as ``nobody``.
+
+    Arguments:
+        max_connections: The connections that it accepts.
     """
     programs = postgres_folder()
     as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
@@ -103,7 +112,7 @@ def postgres() -> Iterator[str]:
         done = subprocess.run(initdb, capture_output=True, text=True, cwd="/")
         if done.returncode:
             raise StartError(f"initdb failed\n{done.stderr.strip()}")
-        options = f"-h 127.0.0.1 -p {port} -F -c max_connections=200".split()
+        options = f"-h 127.0.0.1 -p {port} -F -c max_connections={max_connections}".split()
         folders = ["-D", str(folder / "data"), "-k", str(folder)]
         server = [*prefix, str(programs / "postgres"), *options, *folders]
         with Process(server, log=folder / "postgres.log", cwd=Path("/")) as process:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from quartpatterns._shared.unavailable import redis_message
+from quartpatterns._shared.unavailable import redis_message, redis_remedy
 from quartpatterns._shared.urls import display_address
 from quartpatterns.streaming.subscribers import BroadcasterUnavailableError, History, Subscribers
 from quartpatterns.streaming.subscriptions import Message, MessageId, Subscription
@@ -213,8 +213,9 @@ class RedisHub:
 
     def _note_loss(self, error: Exception | None) -> None:
         if not self._lost:
-            reason = redis_message(error) or "no answer in time"
-            log.warning("Redis at %s: %s; waiting for it", self._address, reason)
+            reason = redis_message(error).rstrip(".") or "no answer in time"
+            remedy = redis_remedy(error, "the URL of Redis")
+            log.warning("Redis at %s: %s; waiting for it. %s", self._address, reason, remedy)
         self._lost = True
         self._requested.clear()
         self._confirmed.clear()

@@ -13,6 +13,7 @@ than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextvars import Context
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, W
 from quart import Quart
 from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.debug import traceback_response
+from quart.signals import websocket_received
 from quart.typing import ResponseTypes
 from quart.wrappers import Request, Websocket
 from quart.wrappers.response import DataBody, IterableBody, ResponseBody
@@ -238,7 +240,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             made = await self.app.handle_request(request)
         except Exception as error:
             made = await _handle_error(self.app, self.scope, error)
-        response = FaithfulResponse.force_type(made)
+        response = made if isinstance(made, FaithfulResponse) else FaithfulResponse.force_type(made)
         self._view_ended = True
         try:
             await self._send(request, response, send)
@@ -469,6 +471,39 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         super().__init__(app, scope)
         self.accepted = False
         self.closed = False
+        self._receiving = asyncio.timeout(None)
+        self._may_receive = asyncio.Event()
+        self._may_receive.set()
+
+    async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
+        """Put the messages of the client into the queue until it disconnects."""
+        while await self._may_receive.wait():
+            try:
+                async with asyncio.timeout(None) as self._receiving:
+                    event: Any = await receive()
+            except TimeoutError:
+                if not self._receiving.expired():
+                    raise
+                continue
+            if event["type"] == "websocket.receive":
+                # One of the two is missing or None. An empty message is a message.
+                data = event.get("bytes")
+                message = event["text"] if data is None else data
+                await websocket_received.send_async(message)
+                await self.queue.put(message)
+            elif event["type"] == "websocket.disconnect":
+                return
+
+    async def _send_close(self, send: ASGISendCallable, **close: Any) -> None:
+        """Close the websocket. Granian does not while the application waits for a message."""
+        self._may_receive.clear()
+        with contextlib.suppress(RuntimeError):  # it waits for nothing
+            self._receiving.reschedule(0)
+        message: Any = {"type": "websocket.close", **close}
+        try:
+            await send(message)
+        finally:
+            self._may_receive.set()
 
     async def accept_connection(
         self, send: ASGISendCallable, headers: Headers, subprotocol: str | None
@@ -485,8 +520,14 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         await send(accept)
 
     async def close_connection(self, send: ASGISendCallable, code: int, reason: str) -> None:
-        """Close the websocket."""
-        await super().close_connection(send, code, reason)
+        """Close the websocket.
+
+        Raises:
+            RuntimeError: It is closed.
+        """
+        if self.closed:
+            raise RuntimeError("Cannot close websocket multiple times")
+        await self._send_close(send, code=code, reason=reason)
         self.closed = True
 
     async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
@@ -508,8 +549,7 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         elif (made is not None or self.accepted) and not self.closed:
             status = made.status_code if made is not None else 200
             code = 1011 if status >= 500 else 1008 if status >= 400 else 1000
-            close: Any = {"type": "websocket.close", "code": code}
-            await send(close)
+            await self._send_close(send, code=code)
 
     async def _refuse(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
         start: Any = {

@@ -146,7 +146,7 @@ class Dispatch(Quart):
         self, request_context: RequestContext | None = None
     ) -> ResponseReturnValue:
         """Call the view. A rule of Werkzeug's own class has no automatic ``OPTIONS``."""
-        request = (request_context or request_ctx).request
+        request: Any = (request_context or request_ctx).request_websocket
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
         rule: Any = request.url_rule
@@ -184,9 +184,10 @@ class Dispatch(Quart):
         self, exc: BaseException | None, request_context: RequestContext | None = None
     ) -> None:
         """Call the ``teardown_request`` functions, last registered first."""
-        for name in (*(request_context or request_ctx).request.blueprints, None):
-            for function in reversed(self.teardown_request_funcs.get(name, ())):
-                await self.ensure_async(function)(exc)
+        if self.teardown_request_funcs:
+            for name in (*(request_context or request_ctx).request.blueprints, None):
+                for function in reversed(self.teardown_request_funcs.get(name, ())):
+                    await self.ensure_async(function)(exc)
         if request_tearing_down.receivers:
             await request_tearing_down.send_async(
                 self,

@@ -96,10 +96,10 @@ class Receiver:
             return False
         if self._has_body is None:
             request = self.request
-            if request.content_length or "Transfer-Encoding" in request.headers:
+            if body.declared or "Transfer-Encoding" in request.headers:
                 self._has_body = True
             else:
-                self._has_body = request.http_version >= "2" and request.method not in BODILESS
+                self._has_body = request.method not in BODILESS and request.http_version >= "2"
         return self._has_body or body.received > 0
 
     async def _receive_for_body(self) -> None:

@@ -57,6 +57,14 @@ def original(config: Mapping[str, Any] | None = None) -> flask.Flask:
     def teapot() -> tuple[str, int]:
         return "short and stout", 418
 
+    @app.get("/raises")
+    def raises() -> flask.Response:
+        def generate() -> Iterator[str]:
+            raise LookupError("nothing")
+            yield ""
+
+        return flask.Response(generate(), mimetype="text/plain")
+
     @app.get("/dies")
     def dies() -> str:
         if SERVED and next(requests) > LIMIT:
@@ -134,6 +142,10 @@ def port(config: Mapping[str, Any] | None = None) -> quart.Quart:
     @app.get("/teapot")
     async def teapot() -> tuple[str, int]:
         return "short and stout", 418
+
+    @app.get("/raises")
+    async def raises() -> quart.Response:
+        quart.abort(500)
 
     @app.get("/dies")
     async def dies() -> str:

@@ -12,11 +12,11 @@ import pytest
 from blockbuster import BlockBuster
 
 from quartpatterns.compare import transports
-from quartpatterns.compare.bench import Selection, _case_result, bench, estimated_seconds
-from quartpatterns.compare.bench_in_process import CPUTimes
+from quartpatterns.compare import wrk as wrk_module
+from quartpatterns.compare.bench import Pairing, bench, bench_pairings, estimated_seconds
 from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
+from quartpatterns.compare.bench_selection import Selection
 from quartpatterns.compare.case import Arrangement, Case, Comparison, Difference, Step
-from quartpatterns.compare.load_test import LoadTestRuns
 from quartpatterns.compare.servers import WSGIServer
 from quartpatterns.compare.services import ServiceMissingError
 from tests.serving import eventually
@@ -29,6 +29,7 @@ IN_PROCESS = BenchmarkSettings(served=False)
 HELLO = Case("hello", Step("/"))
 ROWS = Case("rows", Step("/rows"))
 DIES = Case("dies", Step("/dies"))
+SERVER_PAGE = ("content-length", "content-type", "connection")
 
 
 @pytest.fixture(autouse=True)
@@ -134,11 +135,66 @@ def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no response to GET" in result.failed[0].reason
 
 
-def test_saturated() -> None:
+@pytest.mark.slow
+def test_saturated(monkeypatch: pytest.MonkeyPatch) -> None:
     """If wrk used all of its CPU time, the case has a note."""
-    times = CPUTimes((1.0,), (2.0,), 1)
-    case = _case_result("bench_apps", HELLO, times, LoadTestRuns((), (), saturated=True))
+    monkeypatch.setattr(wrk_module, "SATURATION", 0)
+    [case] = measure(HELLO).cases
     assert "wrk used all of its CPU time" in case.notes[0]
+
+
+RAISES = Case(
+    "raises", Step("/raises", compare="ignore", reason="server", ignore_headers=SERVER_PAGE)
+)
+
+
+def test_exception_that_a_server_answers() -> None:
+    """What an application raises in process is measured, and noted beside the numbers."""
+    [case] = measure(RAISES, settings=IN_PROCESS).cases
+    assert case.original.cpu and case.port.cpu
+    [note] = case.notes
+    assert note == "in process: the original raises an exception, which its server answers"
+
+
+@pytest.mark.slow
+def test_pairings() -> None:
+    """A server in two pairings is measured once; a pairing with other responses fails alone."""
+    pairings = [
+        Pairing("granian-wsgi", "granian"),
+        Pairing("gunicorn-gthread", "granian"),
+        Pairing("gunicorn-gthread", "hypercorn"),
+    ]
+    # Granian answers what the original raises with status 200 and an empty body.
+    result = asyncio.run(bench_pairings([select(HELLO, RAISES)], QUICK, pairings))
+    assert [each.pairing for each in result] == [
+        "granian-wsgi | granian", "gunicorn-gthread | granian", "gunicorn-gthread | hypercorn"
+    ]  # fmt: skip
+    best, mixed, usual = (each.cases for each in result)
+    assert [bool(case.port.runs) for case in best] == [True, False]
+    assert all(case.original.runs and case.port.runs for case in (*mixed, *usual))
+    assert best[0].port.runs == mixed[0].port.runs
+    assert mixed[0].original == usual[0].original and best[0].original != mixed[0].original
+    assert len({case.original.cpu for case in (best[0], mixed[0], usual[0])}) == 1
+    [failed] = result[0].failed
+    assert failed.case == "raises, granian-wsgi | granian"
+    assert "the responses differ on the wire: undeclared status" in failed.reason
+
+
+@pytest.mark.slow
+def test_served_cases() -> None:
+    """Only so many cases of a comparison are measured behind servers, the others in process."""
+    result = measure(HELLO, ROWS, settings=replace(QUICK, served_cases=1))
+    assert [bool(case.original.runs) for case in result.cases] == [True, False]
+    assert all(case.original.cpu and case.port.cpu for case in result.cases)
+
+
+@pytest.mark.slow
+def test_next_case_after_an_exit() -> None:
+    """After a worker has exited, the next case is measured with new servers."""
+    result = measure(DIES, HELLO)
+    assert [failed.case for failed in result.failed] == ["dies"]
+    assert [case.case for case in result.cases] == ["hello"]
+    assert result.cases[0].original.runs and result.cases[0].errors == 0
 
 
 @pytest.mark.slow
@@ -241,7 +297,12 @@ async def test_cancelled() -> None:
 def test_estimated_seconds() -> None:
     """The estimate grows with the cases, the runs and their duration."""
     one = estimated_seconds([select(HELLO)], QUICK)
-    assert estimated_seconds([select(HELLO, ROWS)], QUICK) == pytest.approx(2 * one)
+    assert one < estimated_seconds([select(HELLO, ROWS)], QUICK) < 2 * one
+    assert estimated_seconds([select(HELLO), select(ROWS)], QUICK) == pytest.approx(2 * one)
+    first = replace(QUICK, served_cases=1)
+    in_process = estimated_seconds([select(ROWS)], IN_PROCESS)
+    limited = estimated_seconds([select(HELLO, ROWS)], first)
+    assert limited == pytest.approx(one + in_process)
     assert estimated_seconds([select(HELLO)], BenchmarkSettings(seconds=10, runs=3)) > 60
     assert estimated_seconds([select(HELLO)], IN_PROCESS) < 5
 

@@ -17,12 +17,18 @@ from tests.compare.bench_apps import original, port
 
 
 async def measure(
-    original: Any, port: Any, step: Step, *, rounds: int = 3, seconds: float = 0.01
+    original: Any,
+    port: Any,
+    step: Step,
+    *,
+    rounds: int = 3,
+    seconds: float = 0.01,
+    raises: tuple[bool, bool] = (False, False),
 ) -> CPUTimes:
     with ThreadPoolExecutor(1) as thread:
         request = await prepare_request(step)
         return await measure_cpu_times(
-            original, port, request, thread, rounds=rounds, seconds=seconds
+            original, port, request, thread, rounds=rounds, seconds=seconds, raises=raises
         )
 
 
@@ -58,6 +64,11 @@ def test_turns(rounds: int, expected: str) -> None:
     assert "".join("AB"[turn] for turn in turns(rounds)) == expected
 
 
+def test_turns_of_several() -> None:
+    """Several applications take turns forwards and backwards."""
+    assert turns(3, 3) == [0, 1, 2, 2, 1, 0, 0, 1, 2]
+
+
 async def test_cpu_time() -> None:
     """The result is the CPU time of the application and little more."""
     times = await measure(wsgi(300), asgi(6000), Step("/"))
@@ -85,6 +96,24 @@ async def test_cpu_time_of_threads() -> None:
 
     times = await measure(wsgi(0), app, Step("/"))
     assert median(times.port) >= 900
+
+
+async def test_expected_exceptions() -> None:
+    """An exception that is expected ends its request; any other ends the measurement."""
+    calls = 0
+
+    def raises(environ: Any, start_response: Any) -> Iterable[bytes]:
+        nonlocal calls
+        calls += 1
+        use_cpu(300)
+        raise LookupError("nothing")
+
+    times = await measure(raises, asgi(0), Step("/"), raises=(True, False))
+    assert median(times.original) >= 300 and calls > 3
+    with pytest.raises(LookupError):
+        await measure(raises, asgi(0), Step("/"))
+    with pytest.raises(LookupError):
+        await measure(asgi(0), raises, Step("/"), raises=(True, False))
 
 
 async def test_bodies() -> None:

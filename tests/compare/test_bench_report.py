@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from quartpatterns.compare.bench_plot import DARK, SVG, plot, write_plot
+from quartpatterns.compare.bench_machine import machine, versions
+from quartpatterns.compare.bench_plot import plot
 from quartpatterns.compare.bench_report import as_data, render
 from quartpatterns.compare.bench_results import (
     ApplicationResult,
@@ -20,6 +20,7 @@ from quartpatterns.compare.bench_results import (
     UnmeasuredCase,
 )
 from quartpatterns.compare.resources import CoreAllocation
+from quartpatterns.compare.svg import DARK, SVG
 
 
 def run(rate: float, errors: int = 0) -> LoadRun:
@@ -46,6 +47,7 @@ CLOSE = CaseResult(
 def result(*cases: CaseResult, **options: Any) -> BenchmarkResult:
     settings = options.pop("settings", BenchmarkSettings())
     cores = CoreAllocation((0,), (1,))
+    options = {"machine": machine(), "versions": versions(), **options}
     return BenchmarkResult("2030-01-01T00:00:00+00:00", settings, cores, "uvloop", cases, **options)
 
 
@@ -194,6 +196,7 @@ SCHEMA = {
         "seconds": int,
         "runs": int,
         "warm_up": int,
+        "served_cases": (int, type(None)),
         "loop": str,
         "backlog": int,
         "keep_alive": int,
@@ -270,10 +273,9 @@ def texts(svg: str) -> list[str]:
     return ["".join(one.itertext()).strip() for one in root.iter(f"{{{SVG}}}text")]
 
 
-def test_plot(tmp_path: Path) -> None:
+def test_plot() -> None:
     """The picture is SVG with a title, a description, units and a legend, all as text."""
-    write_plot(result(FLASK_WINS, CLOSE), tmp_path / "p.svg")
-    svg = (tmp_path / "p.svg").read_text(encoding="utf-8")
+    svg = plot(result(FLASK_WINS, CLOSE))
     root = ElementTree.fromstring(svg)
     assert root.tag == f"{{{SVG}}}svg" and root.get("role") == "img"
     named = [root.find(f"*[@id='{name}']") for name in root.get("aria-labelledby", "").split()]

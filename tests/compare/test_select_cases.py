@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from quartpatterns.compare.bench import UnknownCaseError, reason_not_measurable, select_cases
+from quartpatterns.compare.bench_selection import (
+    UnknownCaseError,
+    reason_not_measurable,
+    select_cases,
+)
 from quartpatterns.compare.case import Case, Close, Comparison, Step
 
 FIRST = Case("first", Step("/1"), checks=("A-1",))

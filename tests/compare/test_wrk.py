@@ -11,9 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from quartpatterns.compare import load_test
+from quartpatterns.compare import wrk as wrk_module
 from quartpatterns.compare.case import Step
-from quartpatterns.compare.load_test import (
+from quartpatterns.compare.processes import free_port
+from quartpatterns.compare.request import prepare_request
+from quartpatterns.compare.servers import serve
+from quartpatterns.compare.wrk import (
     LoadTestError,
     NoResponseError,
     WrkMissingError,
@@ -23,9 +26,6 @@ from quartpatterns.compare.load_test import (
     wrk_program,
     wrk_version,
 )
-from quartpatterns.compare.processes import free_port
-from quartpatterns.compare.request import prepare_request
-from quartpatterns.compare.servers import serve
 
 pytestmark = [pytest.mark.wire, pytest.mark.usefixtures("wrk")]
 
@@ -148,7 +148,7 @@ def test_saturated(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, saturated: bool
 ) -> None:
     """wrk is saturated if it uses more than a share of its CPU time."""
-    monkeypatch.setattr(load_test, "SATURATION", share)
+    monkeypatch.setattr(wrk_module, "SATURATION", share)
     result = run_wrk(url, http(Step("/")), seconds=1, connections=1, folder=tmp_path)
     assert result.saturated is saturated
 

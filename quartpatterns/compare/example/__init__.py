@@ -1,0 +1,1 @@
+"""Two small applications whose views wait, and that grow: for the benchmark."""

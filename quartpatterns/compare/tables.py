@@ -1,0 +1,72 @@
+"""A table of text, for a terminal and for Markdown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import rich.table
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.text import Text
+
+
+class MarkerError(Exception):
+    """A file has no place for a table; the message shows the two lines that mark it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with a title above it and notes below it. ``**`` makes text bold."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def render(self) -> Group:
+        """Return it for a terminal."""
+        table = rich.table.Table(
+            title=self.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+        )
+        for index, heading in enumerate(self.header):
+            justify: Literal["left", "right"] = "right" if index else "left"
+            table.add_column(heading, justify=justify, no_wrap=not index, overflow="fold")
+        for row in self.rows:
+            table.add_row(*map(_rich, row))
+        return Group(table, *(Text(note, "dim") for note in self.notes))
+
+    def markdown(self) -> str:
+        """Return it in Markdown."""
+        lines = [f"**{self.title}**", ""] if self.title else []
+        lines += [_line(self.header), _line(["---", *["---:"] * (len(self.header) - 1)])]
+        lines += [_line(row) for row in self.rows]
+        return "\n".join([*lines, "", *self.notes]) + "\n"
+
+
+def _rich(text: str) -> Text:
+    parts = text.split("**")
+    return Text.assemble(*((part, "bold" if index % 2 else "") for index, part in enumerate(parts)))
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    escaped = (cell.replace("|", r"\|").replace("\n", "<br>") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
+
+
+def replace_between_markers(file: Path, name: str, text: str) -> None:
+    """Replace what *file* has between the two comments about *name*.
+
+    Raises:
+        MarkerError: It does not have both comments.
+        OSError: It cannot be read or written.
+    """
+    start, end = f"<!-- bench {name} -->", f"<!-- end of bench {name} -->"
+    content = file.read_text(encoding="utf-8")
+    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(content):
+        raise MarkerError(f"{file} has no place for the table: add the lines\n{start}\n{end}")
+    replaced = pattern.sub(lambda _: f"{start}\n{text.rstrip()}\n{end}", content, count=1)
+    file.write_text(replaced, encoding="utf-8")
