@@ -64,6 +64,10 @@ def no_blocking() -> Iterator[BlockBuster]:
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
         )
         guard.functions["os.mkdir"].can_block_in("sqlalchemy/settings.py", {"read_settings"})
+        # Short reads of SQLite, if the application asks for them.
+        for name, function in guard.functions.items():
+            if name.startswith("sqlite3."):
+                function.can_block_in("_shared/sqlite_short_reads.py", {"execute"})
         # asyncpg reads certificates and passwords of the user for each connection.
         for name in ("os.path.abspath", "os.readlink", "os.stat"):
             guard.functions[name].can_block_in("asyncpg/connect_utils.py", {"_connect"})

@@ -11,6 +11,7 @@ from quartpatterns.compare import services
 from quartpatterns.compare.case import Comparison, Transport, pattern_comparison
 from quartpatterns.compare.parity import ParityResult, run_comparison
 from quartpatterns.compare.parity_report import as_text
+from quartpatterns.compare.servers import ASGI_SERVERS, ASGIServer
 from tests.conftest import unavailable
 
 # Werkzeug does not close the files of a body that it rejects, so the garbage collector finds them.
@@ -32,12 +33,20 @@ def comparison(request: pytest.FixtureRequest) -> Comparison:
 
 @pytest.mark.wire
 @pytest.mark.parametrize(
-    "transport", ["in process", pytest.param("on the wire", marks=pytest.mark.slow)]
+    ("transport", "server"),
+    [
+        pytest.param("in process", "hypercorn", id="in process"),
+        *(
+            pytest.param("on the wire", server, marks=pytest.mark.slow, id=server)
+            for server in ASGI_SERVERS
+        ),
+    ],
 )
-async def test_parity(comparison: Comparison, transport: Transport) -> None:
+async def test_parity(comparison: Comparison, transport: Transport, server: ASGIServer) -> None:
     """Every difference is declared, and every declared difference exists."""
     try:
-        results: list[ParityResult] = [one async for one in run_comparison(comparison, transport)]
+        compared = run_comparison(comparison, transport, server=server)
+        results: list[ParityResult] = [one async for one in compared]
     except services.ServiceMissingError as missing:
         unavailable(str(missing))
     finally:

@@ -97,6 +97,13 @@ class FileCache(Generic[T]):
                 self._remove(next(iter(self._entries)))
         return value
 
+    def finds_none(self, paths: Sequence[str]) -> bool:
+        """Return whether all of the files are missing, so that no thread has to read one.
+
+        Like :meth:`get`, it looks on the event loop. A cache of size 0 does not look.
+        """
+        return self.size > 0 and all(_state(path) is None for path in paths)
+
     def _remove(self, key: Hashable) -> None:
         if (entry := self._entries.pop(key, None)) is not None:
             self.used -= entry.size

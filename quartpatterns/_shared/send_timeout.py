@@ -18,6 +18,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.streaming import SETTINGS
+from quartpatterns._shared.shared_timers import SharedTimer, shared_timers
 
 __all__ = ["SendTimeout", "configured_send_timeout", "limit_sending", "log_cut_stream"]
 
@@ -71,14 +72,14 @@ class SendTimeout:
         self._loop = asyncio.get_running_loop()
         self._started: float | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: SharedTimer | None = None
 
     def sending(self) -> None:
         """Note that the current task begins to send."""
         self._started = self._loop.time()
         if self._timer is None:
             self._task = asyncio.current_task()
-            self._timer = self._loop.call_later(self._seconds, self._check)
+            self._timer = shared_timers().add(self, self._started + self._seconds)
 
     def sent(self) -> None:
         """Note that the client has taken what was sent, or that there is room in the buffers."""
@@ -88,30 +89,39 @@ class SendTimeout:
         """End the limit with the stream."""
         self._started = self._task = self._request = None
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer.discard(self)
             self._timer = None
 
-    def _check(self) -> None:
+    def time_reached(self) -> None:
+        """Cancel the task if the client has taken nothing for too long."""
         self._timer = None
         if self._started is None or self._task is None:
             return
         due = self._started + self._seconds
         if due > self._loop.time():
-            self._timer = self._loop.call_at(due, self._check)
+            self._timer = shared_timers().add(self, due)
             return
         self.expired = True
         if self._request is not None:
-            log_cut_stream(self._request, self._seconds)
+            request = self._request
+            log_cut_stream(request.method, request.path, request.remote_addr, self._seconds)
         self._task.cancel()
 
 
-def log_cut_stream(request: BaseRequestWebsocket, seconds: float) -> None:
-    """Log that the client of *request* was cut."""
+def log_cut_stream(method: str, path: str, address: str | None, seconds: float) -> None:
+    """Log that a client was cut.
+
+    Arguments:
+        method: The method of its request.
+        path: The path of its request.
+        address: Its address.
+        seconds: The limit.
+    """
     log.warning(
         "%s %s: the client at %s took nothing for %g s, so its response was cut (%s)",
-        request.method,
-        request.path,
-        request.remote_addr,
+        method,
+        path,
+        address,
         seconds,
         SETTING,
     )

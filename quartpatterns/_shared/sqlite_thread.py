@@ -15,6 +15,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -22,6 +23,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import aiosqlite
 
+from quartpatterns._shared.sqlite_short_reads import REPEATED_IN_THREAD, TURNS, ShortReads
 from quartpatterns._shared.threads import error_for_future
 
 __all__ = ["SQLiteConnection", "SQLiteThread"]
@@ -37,6 +39,18 @@ _Future = asyncio.Future[Any]
 _Jobs = SimpleQueue[tuple[_Future | None, Callable[[], Any]] | None]
 
 
+@dataclass(slots=True)
+class _Progress:
+    """What a thread does. The thread writes it, and the event loop reads it."""
+
+    current: _Future | None = None
+    finished: int = 0
+
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the running call any more; SQLite then stops its statement."""
+        return self.current is not None and self.current.done()
+
+
 class SQLiteThread:
     """A worker thread that owns one SQLite connection.
 
@@ -49,17 +63,24 @@ class SQLiteThread:
     closed and the thread ends.
 
     Arguments:
-        connect: Opens the database. It is called in the thread.
+        connect: Opens the database. It is called in the thread. With *short_reads* it opens it
+            with ``check_same_thread=False``.
+        short_reads: Executes short reads on the event loop; by default all are in the thread.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], *, short_reads: ShortReads | None = None
+    ) -> None:
         self._connect = connect
+        self._short_reads = short_reads
+        self._turns = 0
         self._raw: sqlite3.Connection | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._jobs: _Jobs = SimpleQueue()
-        self._current: list[_Future | None] = [None]
+        self._submitted = 0
+        self._progress = _Progress()
         # The thread has no reference to this object, so that the object can be forgotten.
-        work = partial(_work, self._jobs, self._current)
+        work = partial(_work, self._jobs, self._progress)
         self.worker = Thread(target=work, name="sqlite", daemon=True)
         self._loop = asyncio.get_running_loop()
 
@@ -99,8 +120,43 @@ class SQLiteThread:
         if self._stopped is not None:
             raise _inactive()
         future: asyncio.Future[T] = self._loop.create_future()
+        self._submitted += 1
         self._jobs.put((future, function))
         return future
+
+    def submit_read(self, statement: str, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Call *function*, which executes *statement* and fetches its rows.
+
+        It is called in the thread, or on the event loop at once: see :class:`ShortReads`.
+
+        Returns:
+            The future of its result, which is done if *function* was called on the event loop.
+
+        Raises:
+            sqlite3.OperationalError: The thread has been stopped.
+        """
+        reads = self._short_reads
+        if reads is None:
+            return self.submit(function)
+        if self._may_read_here(reads, statement):
+            raw, future = self.raw, self._loop.create_future()
+            progress = (self._progress.is_abandoned, PROGRESS_STEPS)
+            try:
+                future.set_result(reads.execute(statement, function, raw, progress))
+            except Exception as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in REPEATED_IN_THREAD:
+                    future.set_exception(error_for_future(error))
+                    return future
+            else:
+                return future
+        return self.submit(partial(reads.measure, statement, function))
+
+    def _may_read_here(self, reads: ShortReads, statement: str) -> bool:
+        is_idle = self._submitted == self._progress.finished
+        if not is_idle or not reads.is_short(statement) or self.raw.in_transaction:
+            return False
+        self._turns = (self._turns + 1) % TURNS
+        return self._turns != 0
 
     def stop(self) -> asyncio.Future[None]:
         """Close the connection after all calls that were submitted before, and end the thread.
@@ -122,9 +178,8 @@ class SQLiteThread:
 
     def _open(self) -> None:
         self._raw = raw = self._connect()
-        # The closure has no reference to this object, which holds the connection.
-        current = self._current
-        raw.set_progress_handler(lambda: _is_abandoned(current), PROGRESS_STEPS)
+        # The handler has no reference to this object, which holds the connection.
+        raw.set_progress_handler(self._progress.is_abandoned, PROGRESS_STEPS)
 
     def _close(self, stopped: asyncio.Future[None]) -> None:
         # Not by _run(), which skips what was cancelled.
@@ -216,29 +271,35 @@ class SQLiteConnection(aiosqlite.Connection):
         return self.call(fn, *args, **kwargs)
 
 
-def _work(jobs: _Jobs, current: list[_Future | None]) -> None:
+def _work(jobs: _Jobs, progress: _Progress) -> None:
     """Run *jobs* until one is None; the target of the thread."""
     while (job := jobs.get()) is not None:
         future, function = job
-        current[0] = future
-        _run(future, function)
-        current[0] = None
+        progress.current = future
+        hand_over = _run(future, function)
+        progress.current = None
+        progress.finished += 1
+        # The event loop may use the connection as soon as it has the result.
+        hand_over()
         # Keep no row and no value while waiting for the next job.
-        del job, future, function
+        del job, future, function, hand_over
 
 
-def _run(future: _Future | None, function: Callable[[], Any]) -> None:
-    """Call *function*, unless it was cancelled, and have the event loop set *future*."""
+def _run(future: _Future | None, function: Callable[[], Any]) -> Callable[[], None]:
+    """Call *function*, unless it was cancelled; return what has the event loop set *future*."""
     if future is None:
         with suppress(sqlite3.Error):  # Nobody waits.
             function()
     elif not future.done():
         try:
-            result = function()
+            return partial(_hand_over, future, future.set_result, function())
         except BaseException as error:  # It belongs to whoever waits.
-            _hand_over(future, future.set_exception, error_for_future(error))
-        else:
-            _hand_over(future, future.set_result, result)
+            return partial(_hand_over, future, future.set_exception, error_for_future(error))
+    return _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 def _hand_over(future: _Future, hand: Callable[[Any], None], what: Any) -> None:
@@ -249,12 +310,6 @@ def _hand_over(future: _Future, hand: Callable[[Any], None], what: Any) -> None:
 def _set(future: _Future, hand: Callable[[Any], None], what: Any) -> None:
     if not future.done():
         hand(what)
-
-
-def _is_abandoned(current: list[_Future | None]) -> bool:
-    """Whether nobody waits for the running call any more; SQLite then stops its statement."""
-    future = current[0]
-    return future is not None and future.done()
 
 
 def _inactive() -> sqlite3.OperationalError:

@@ -56,7 +56,7 @@ def dumps(value: object) -> str:
         TaggedJSONEncodeError: The value has an unsupported type, or is nested too deeply.
     """
     try:
-        return json.dumps(_tag(value), separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(_tag(value))
     except RecursionError as error:
         raise TaggedJSONEncodeError(
             "The value contains itself or is nested too deeply: make it flatter."
@@ -74,7 +74,7 @@ def loads(text: str | bytes) -> Any:
         TaggedJSONDecodeError: The text is not valid tagged JSON.
     """
     try:
-        return json.loads(text, object_hook=_untag, parse_constant=_refuse_constant)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except TaggedJSONDecodeError:
         raise
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, OSError) as error:
@@ -207,3 +207,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     " r": lambda data: float(_text(data)),
     " p": _read_pairs,
 }
+
+# json.dumps() and json.loads() would make one for each value.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(object_hook=_untag, parse_constant=_refuse_constant)

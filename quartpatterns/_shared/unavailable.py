@@ -20,6 +20,8 @@ __all__ = [
     "ServiceUnavailableError",
     "redact",
     "redis_message",
+    "redis_problem",
+    "redis_remedy",
     "register_unavailable_handler",
     "unavailable_handler",
 ]
@@ -126,6 +128,39 @@ def redis_message(error: BaseException | None) -> str:
     text = _COMMAND.sub("", str(error or ""))
     # redis-py writes the arguments of the error after the command: ("the message",)
     return found[2] if (found := _TUPLE.fullmatch(text)) else text
+
+
+_REDIS_PROBLEMS = [
+    (r"OOM |maxmemory", "Redis is full: free memory, or raise its maxmemory."),
+    (r"READONLY|read only replica", "{url} is a read-only replica: set the URL of the primary."),
+    (
+        r"CLUSTERDOWN|Hash slot|CROSSSLOT|^MOVED|same slot|non local key|cluster",
+        "{url} is a node of a cluster, which is not supported: set the URL of one server.",
+    ),
+    (r"NOPERM|no permissions", "The user in {url} may not use all commands that it needs."),
+    (
+        r"WRONGPASS|NOAUTH|invalid username-password|[Aa]uthentication",
+        "The name or password in {url} is wrong or missing.",
+    ),
+    (r"DB index is out of range", "{url} has the number of a database that does not exist."),
+]
+
+
+def redis_problem(error: BaseException | None, url: str) -> str | None:
+    """Return what is wrong with a Redis that answers, or ``None`` if it is unknown.
+
+    Arguments:
+        error: The error of the client.
+        url: The name of the setting that contains the URL.
+    """
+    message = redis_message(error)
+    found = (text for pattern, text in _REDIS_PROBLEMS if re.search(pattern, message))
+    return text.format(url=url) if (text := next(found, None)) else None
+
+
+def redis_remedy(error: BaseException | None, url: str) -> str:
+    """Return what to do about an error of Redis, for a log. The arguments are as above."""
+    return redis_problem(error, url) or f"Start Redis or Valkey, or set {url} to one that runs."
 
 
 def redact(text: str) -> str:

@@ -6,7 +6,30 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-__all__ = ["UntaskedCoroutine"]
+__all__ = ["UntaskedCoroutine", "take_step"]
+
+
+def take_step(
+    coroutine: Coroutine[Any, Any, Any], awaited: asyncio.Future[Any] | None, *, cancelled: bool
+) -> Any:
+    """Take a step of *coroutine* as a task does, and return what it awaits then.
+
+    A task passes the error of a future on. The futures of some servers would not raise it
+    themselves.
+
+    Arguments:
+        coroutine: The coroutine.
+        awaited: The future that it has awaited, which is done; ``None`` if there is none.
+        cancelled: Whether the coroutine is cancelled.
+    """
+    if cancelled:
+        return coroutine.throw(asyncio.CancelledError())
+    if awaited is not None:
+        try:
+            awaited.result()
+        except BaseException as error:
+            return coroutine.throw(error)
+    return coroutine.send(None)
 
 
 class UntaskedCoroutine:
@@ -28,14 +51,11 @@ class UntaskedCoroutine:
         self._cancelled = False
         self._step()
 
-    def _step(self, _: object = None) -> None:
+    def _step(self, awaited: asyncio.Future[Any] | None = None) -> None:
         assert self._coroutine is not None
+        cancelled, self._cancelled = self._cancelled, False
         try:
-            if self._cancelled:
-                self._cancelled = False
-                self._awaited = self._coroutine.throw(asyncio.CancelledError())
-            else:
-                self._awaited = self._coroutine.send(None)
+            self._awaited = take_step(self._coroutine, awaited, cancelled=cancelled)
         except (StopIteration, asyncio.CancelledError):
             self._coroutine = self._awaited = None
             if self._ended is not None and not self._ended.done():

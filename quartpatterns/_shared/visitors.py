@@ -6,8 +6,8 @@ the record more precise. Without a cache they do nothing more than their name sa
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -39,8 +39,7 @@ def cookies_starting_with(cookies: Mapping[str, str], prefix: str) -> Mapping[st
     return {name: value for name, value in cookies.items() if name.startswith(prefix)}
 
 
-@contextmanager
-def loading_into_globals() -> Generator[None]:
+def loading_into_globals() -> AbstractContextManager[None]:
     """Load something into ``g`` that the view may not need, such as the user.
 
     What is read in this context counts as read when somebody reads an attribute of ``g`` that was
@@ -48,10 +47,9 @@ def loading_into_globals() -> Generator[None]:
     """
     reads = _reads()
     if reads is None:
-        yield
-        return
-    with reads.loading_into_globals():
-        yield
+        return nullcontext()
+    loading: AbstractContextManager[None] = reads.loading_into_globals()
+    return loading
 
 
 def mark_private(reason: str) -> None:

@@ -64,6 +64,7 @@ class CircuitBreaker:
         errors: Errors of a store that is unavailable.
         refusals: Those among *errors* that an available store raises when it refuses a command,
             for example because it is full. They do not open the circuit.
+        remedy: Returns what to do about an error, for the log.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class CircuitBreaker:
         settings: Settings,
         errors: tuple[type[Exception], ...],
         refusals: tuple[type[Exception], ...] = (),
+        remedy: Callable[[Exception], str] = lambda error: "",
     ) -> None:
         self._name = name
         self._timeout = settings.store_timeout
         self._retry_after = settings.retry_after
         self._errors = errors
         self._refusals = refusals
+        self._remedy = remedy
         self._is_open = False
         self._retry_at = 0.0
         self._failed_at = 0.0
@@ -112,18 +115,20 @@ class CircuitBreaker:
         if isinstance(error, self._refusals):
             if now > self._log_again_at:
                 self._log_again_at = now + LOG_INTERVAL
-                reason = redis_message(error)
-                remedy = f" {_REMEDY}" if _FULL in reason else ""
-                log.warning("The cache %s refuses commands: %s%s", self._name, reason, remedy)
+                log.warning("The cache %s refuses commands: %s", self._name, self._reason(error))
             return
         self._retry_at = now + self._retry_after
         self._failed_at = now
         if not self._is_open:
             self._is_open = True
-            late = isinstance(error, TimeoutError)
-            reason = f"no answer in {self._timeout:g} s" if late else redis_message(error)
             log.warning(
                 "The cache %s is unavailable, so that everything is a cache miss: %s",
                 self._name,
-                reason,
+                self._reason(error),
             )
+
+    def _reason(self, error: Exception) -> str:
+        late = isinstance(error, TimeoutError)
+        reason = f"no answer in {self._timeout:g} s" if late else redis_message(error)
+        remedy = _REMEDY if _FULL in reason else self._remedy(error)
+        return f"{reason.rstrip('.')}. {remedy}" if remedy else reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import Any, cast
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from quart import Quart, current_app, request_started
 
@@ -40,7 +40,7 @@ class _CacheOfTheApplication(Cache):
             settings = read_settings(signals, app.name)
             store = MemoryStore(settings.threshold)
             app_caches[self] = AppCache(app._get_current_object(), settings, store)
-            watch_requests(app._get_current_object())
+            watch_requests(app._get_current_object(), only=_is_cached)
         return next(iter(app_caches.values()))
 
 
@@ -51,23 +51,46 @@ _views: WeakSet[Any] = WeakSet()
 _searched: WeakSet[Quart] = WeakSet()
 
 
+# The endpoints of the views that use it, for each application and number of views.
+_endpoints: WeakKeyDictionary[Quart, tuple[tuple[int, int], frozenset[str] | None]] = (
+    WeakKeyDictionary()
+)
+
+
 async def _first_request(app: Quart, **_: Any) -> None:
     """Start to record before the hooks of the first request, if a view needs it."""
     if app in _searched:
         return
     _searched.add(app)
-    views = [*app.view_functions.values()]
-    views += [
-        getattr(view_class, method.lower())
-        for view in views
-        if (view_class := getattr(view, "view_class", None)) is not None
-        for method in getattr(view_class, "methods", None) or ()
-        if hasattr(view_class, method.lower())
-    ]
-    if any(contains(_views, inner) for view in views for inner in wrapped_views(view)):
+    if any(_cached(view) for view in app.view_functions.values()):
         if not is_watched(app):
             _cache_of_the_application.app_cache()
             await start_recording(app)
+
+
+def _cached(view: Any) -> list[Any]:
+    """Return what :func:`cached` has decorated of a view or of the methods of a class of views."""
+    functions = [view]
+    if (view_class := getattr(view, "view_class", None)) is not None:
+        for method in getattr(view_class, "methods", None) or ():
+            functions.append(getattr(view_class, method.lower(), None))
+    decorated = (inner for function in functions for inner in wrapped_views(function))
+    return [inner for inner in decorated if contains(_views, inner)]
+
+
+def _is_cached(app: Any, current: Any) -> bool:
+    """Return whether to record a request: others than those for cached views take less time.
+
+    If a decorated function is no view of this application, any view may call it.
+    """
+    numbers = len(app.view_functions), len(_views)
+    known = _endpoints.get(app)
+    if known is None or known[0] != numbers:
+        found = {endpoint: _cached(view) for endpoint, view in app.view_functions.items()}
+        views = {view for decorated in found.values() for view in decorated}
+        endpoints = frozenset(endpoint for endpoint, decorated in found.items() if decorated)
+        known = _endpoints[app] = (numbers, endpoints if len(views) == len(_views) else None)
+    return known[1] is None or current.endpoint in known[1]
 
 
 def cached(

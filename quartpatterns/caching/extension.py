@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
-from quart import Quart, current_app, has_app_context
+from quart import Quart
 
+from quartpatterns._shared.loop_bound import current_context
 from quartpatterns.caching.backend import CacheBackend
 from quartpatterns.caching.cached_callable import CachedCallable, CachedOptions
 from quartpatterns.caching.class_store import ClassStore, make_backend
@@ -162,8 +163,9 @@ class Cache(Values):
             RuntimeError: The application is not initialized; or there is no context, and several
                 applications are initialized.
         """
-        app: Any = current_app if has_app_context() else self.app
-        if self._has_several_apps and not has_app_context():
+        context = current_context()
+        app: Any = self.app if context is None else context.app
+        if context is None and self._has_several_apps:
             raise RuntimeError(
                 "this Cache has several applications: use it in the context of one of them, `async"
                 " with app.app_context():`"

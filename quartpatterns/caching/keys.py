@@ -73,6 +73,8 @@ def valid_key(key: Any) -> str:
     """
     if not isinstance(key, str):
         raise TypeError(f"a cache key must be a string, not {key!r}")
+    if key.isascii():
+        return key
     try:
         key.encode()
     except UnicodeEncodeError as error:

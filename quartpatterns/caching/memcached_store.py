@@ -113,6 +113,11 @@ class MemcachedStore(Store):
             ERRORS,
             # For example a value over 1 MB.
             refusals=(CommandError, StorageCommandError),
+            remedy=lambda error: (
+                ""
+                if isinstance(error, CommandError | StorageCommandError)
+                else "Start Memcached, or correct CACHE_MEMCACHED_SERVERS."
+            ),
         )
         self._connections: LoopBound[_Connections] = LoopBound(
             lambda: _Connections(settings), lambda connections: connections.close()

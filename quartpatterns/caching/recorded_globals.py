@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Any, cast
 from weakref import WeakSet
+from weakref import ref as weak_reference
 
 from quart.globals import app_ctx
 
@@ -24,14 +25,14 @@ ALL_GLOBALS = "__dict__"
 class Loaded:
     """What was read to set attributes of ``g`` that nobody has read yet."""
 
-    globals: Any
+    globals: weak_reference[Any]
     attributes: frozenset[str]
     seen: set[str]
     names: set[str]
 
     def note(self, current: object, name: str) -> None:
         """Record what was read, if an attribute of ``g`` depends on it."""
-        if current is self.globals and (name in self.attributes or name == ALL_GLOBALS):
+        if current is self.globals() and (name in self.attributes or name == ALL_GLOBALS):
             for read in self.names:
                 self.seen.add(read)
 

@@ -22,7 +22,17 @@ from quartpatterns.caching.recording import attributes, current_reader, usual_at
 from quartpatterns.caching.request_names import BODY, CLIENT, HEADERS, QUERY, SCOPE, UNKNOWN
 from quartpatterns.caching.request_reads import RequestReads
 
-__all__ = ["reads_of", "record_attributes", "recording_request_class", "watch_request"]
+__all__ = [
+    "NOT_RECORDED",
+    "reads_of",
+    "record_attributes",
+    "recording_request_class",
+    "watch_request",
+]
+
+
+NOT_RECORDED = "_quartpatterns_not_recorded"
+"""The attribute of a request that is not recorded because its view needs no cache."""
 
 
 def reads_of(current: Request) -> RequestReads:
@@ -33,7 +43,12 @@ def reads_of(current: Request) -> RequestReads:
             found.keep_reads_before_dispatch()
         return found
     reads = watch_request(current)
-    if _has_hooks(current) and reads.has(HEADERS):
+    watched: Any = attributes(current).get(NOT_RECORDED)
+    if watched is not None:
+        # A view without a cache has called a function with one. From now on all are recorded.
+        watched.only = None
+        reads.names.add(UNKNOWN)
+    elif _has_hooks(current) and reads.has(HEADERS):
         reads.names.add(UNKNOWN)
     return reads
 

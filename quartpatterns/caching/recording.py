@@ -85,8 +85,12 @@ def record_read(name: str) -> None:
 
 def is_resource(value: Any) -> bool:
     """Return whether a value is a resource, such as a connection, which names no visitor."""
-    kind: Any = cast("Any", type(value))
-    return callable(value) or any(hasattr(kind, one) for one in _METHODS_OF_RESOURCES)
+    return callable(value) or _is_class_of_resources(cast("Any", type(value)))
+
+
+@lru_cache(maxsize=1024)
+def _is_class_of_resources(kind: Any) -> bool:
+    return any(hasattr(kind, one) for one in _METHODS_OF_RESOURCES)
 
 
 @lru_cache(maxsize=1)

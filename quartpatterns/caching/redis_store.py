@@ -24,6 +24,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.settings import SettingError
+from quartpatterns._shared.unavailable import redis_remedy
 from quartpatterns._shared.urls import display_address
 from quartpatterns.caching.circuit_breaker import CircuitBreaker
 from quartpatterns.caching.records import Record, RecordSerializer
@@ -163,6 +164,13 @@ def _check_options(client: Any) -> None:
         ) from error
 
 
+def _remedy(settings: Settings, error: Exception) -> str:
+    if "cluster" in (remedy := redis_remedy(error, "CACHE_REDIS_URL")):
+        is_cluster = settings.backend == "cluster"
+        return "" if is_cluster else 'For a cluster, set CACHE_TYPE to "RedisClusterCache".'
+    return remedy
+
+
 def _address(settings: Settings) -> str:
     if settings.redis_client is not None:
         values = settings.redis_client.connection_pool.connection_kwargs
@@ -207,7 +215,11 @@ class RedisStore(Store):
         if settings.backend != "cluster":
             _check_options(_redis(settings))
         self._breaker = CircuitBreaker(
-            _address(settings), settings, ERRORS, refusals=(ResponseError,)
+            _address(settings),
+            settings,
+            ERRORS,
+            refusals=(ResponseError,),
+            remedy=lambda error: _remedy(settings, error),
         )
         self._clients: LoopBound[_Client] = LoopBound(lambda: _connect(settings), _close)
 

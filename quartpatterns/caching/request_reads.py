@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, cast
+from weakref import ref as weak_reference
 
 from quart import current_app
 from quart.globals import app_ctx, request_ctx, websocket_ctx
@@ -191,37 +192,9 @@ class RequestReads:
             return any(not is_harmless(header) and header not in vary for header in names)
         return True
 
-    @contextmanager
-    def loading_into_globals(self) -> Generator[None]:
+    def loading_into_globals(self) -> _LoadingIntoGlobals:
         """See :func:`quartpatterns._shared.visitors.loading_into_globals`."""
-        before = set(self.names)
-        known, context = record_globals(), copy_context()
-        own = _own_attributes()
-        loaded = loaded_globals.get()
-        reader = Reader(None)
-        tokens = (current_reader.set(reader), loaded_globals.set(()))
-        elsewhere = True
-        try:
-            yield
-            elsewhere = _own_attributes() != own or any(
-                is_unknown(variable, context, value) for variable, value in copy_context().items()
-            )
-        finally:
-            current_reader.reset(tokens[0])
-            loaded_globals.reset(tokens[1])
-            if elsewhere:
-                for name in reader.names:
-                    self.names.add(name)
-        if elsewhere:
-            return
-        set_now = {
-            name
-            for name, value in record_globals().items()
-            if (name not in known or known[name] is not value) and not is_resource(value)
-        }
-        self.names.difference_update(reader.names - before)
-        now = Loaded(cast("Any", app_ctx).g, frozenset(set_now), self.names, reader.names)
-        loaded_globals.set((*loaded, now) if set_now else loaded)
+        return _LoadingIntoGlobals(self)
 
     def _session_has(self, key: str) -> bool:
         if self.session is None:
@@ -230,6 +203,63 @@ class RequestReads:
             return key in self.session
         name = current_app.session_interface.get_cookie_name(current_app)
         return bool(self.session) or name in self.cookies
+
+
+class _LoadingIntoGlobals:
+    """Records what is read in this context for those who read what it sets in ``g``.
+
+    It is a class, because each request needs one or two, and a generator takes twice as long.
+    """
+
+    __slots__ = ("_attributes", "_before", "_context", "_globals", "_reader", "_reads", "_tokens")
+
+    def __init__(self, reads: RequestReads) -> None:
+        self._reads = reads
+
+    def __enter__(self) -> None:
+        self._before = set(self._reads.names)
+        self._globals, self._context = record_globals(), copy_context()
+        self._attributes = attributes(cast("Any", request_ctx).request).copy()
+        self._reader = Reader(None)
+        self._tokens = current_reader.set(self._reader), loaded_globals.set(())
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        elsewhere = kind is not None or self._has_set_elsewhere()
+        current_reader.reset(self._tokens[0])
+        loaded_globals.reset(self._tokens[1])
+        names = self._reader.names
+        if elsewhere:
+            for name in names:
+                self._reads.names.add(name)
+            return
+        known = self._globals
+        set_now = {
+            name
+            for name, value in record_globals().items()
+            if (name not in known or known[name] is not value) and not is_resource(value)
+        }
+        self._reads.names.difference_update(names - self._before)
+        if set_now:
+            current = weak_reference(cast("Any", app_ctx).g)
+            now = Loaded(current, frozenset(set_now), self._reads.names, names)
+            # A task that handles many requests would collect the records of all of them.
+            alive = (one for one in loaded_globals.get() if one.globals() is not None)
+            loaded_globals.set((*alive, now))
+
+    def _has_set_elsewhere(self) -> bool:
+        """Return whether an attribute of the request or a context variable was set."""
+        current: Any = cast("Any", request_ctx).request
+        now, before = attributes(current), self._attributes
+        changed = [name for name in now if now[name] is not before.get(name, self)]
+        changed += before.keys() - now.keys()
+        if not usual_attributes(cast("Any", type(current))).issuperset(changed):
+            return True
+        context = self._context
+        return any(
+            is_unknown(variable, context, value)
+            for variable, value in copy_context().items()
+            if context.get(variable) is not value
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -241,13 +271,6 @@ def _read_of_header(name: str) -> str | None:
     if lower == "remote-addr":  # Quart adds it.
         return CLIENT
     return None if is_harmless(lower) else f"header {lower}"
-
-
-def _own_attributes() -> dict[str, int]:
-    """Return the attributes that the application has given the request, by their identity."""
-    current: Any = cast("Any", request_ctx).request
-    usual = usual_attributes(cast("Any", type(current)))
-    return {name: id(value) for name, value in attributes(current).items() if name not in usual}
 
 
 def connections() -> list[Any]:

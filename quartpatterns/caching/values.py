@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
+from quartpatterns.caching.errors import CacheUnavailableError
 from quartpatterns.caching.keys import call_version, valid_key
 from quartpatterns.caching.lookup import AppCache
 from quartpatterns.caching.records import Record, StoredValue, decode_value
 from quartpatterns.caching.settings import Timeout, timeout_seconds
-from quartpatterns.caching.stores import default_if_unavailable
 
 __all__ = ["Values"]
 
@@ -25,7 +25,9 @@ class Values:
 
     async def get(self, key: str) -> Any:
         """Return the value, or None if it is missing; :meth:`has` tells a stored None apart."""
-        return (await self.get_many(key))[0]
+        app_cache = self.app_cache()
+        found = await _result(app_cache, app_cache.store.get(valid_key(key)), (None, ()))
+        return _value(app_cache, found[0])
 
     async def get_many(self, *keys: str) -> list[Any]:
         """Return the values of several keys, with None for each that is missing."""
@@ -113,9 +115,12 @@ class Values:
 
 
 async def _result(app_cache: AppCache, result: Awaitable[T], default: T) -> T:
-    if app_cache.settings.ignore_errors:
-        return await default_if_unavailable(result, default)
-    return await result
+    try:
+        return await result
+    except CacheUnavailableError:
+        if app_cache.settings.ignore_errors:
+            return default
+        raise
 
 
 def _record(app_cache: AppCache, value: Any) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -12,7 +12,11 @@ from quart import Quart, after_this_request, appcontext_pushed, request_started
 from quart.globals import request_ctx
 
 from quartpatterns._shared.visitors import READS
-from quartpatterns.caching.recorded_requests import recording_request_class, watch_request
+from quartpatterns.caching.recorded_requests import (
+    NOT_RECORDED,
+    recording_request_class,
+    watch_request,
+)
 from quartpatterns.caching.recording import attributes, is_own, is_unknown
 from quartpatterns.caching.request_names import (
     COOKIE_HEADER,
@@ -39,16 +43,23 @@ _HARMLESS_VARIABLES = frozenset(
 )
 
 
-def watch_requests(app: Quart, harmless: Iterable[str] = ()) -> None:
+def watch_requests(
+    app: Quart, harmless: Iterable[str] = (), *, only: Callable[[Any, Any], bool] | None = None
+) -> None:
     """Record what is read of each request to *app*.
 
     Arguments:
         app: The application.
         harmless: Names of context variables that do not tell visitors apart.
+        only: Gets the application and a request, and returns whether to record it. It is used as
+            long as nobody else watches the application.
     """
     watched = _watched_apps.get(app)
-    if watched is None:
+    if watched is not None:
+        watched.only = None
+    else:
         watched = _watched_apps[app] = _WatchedApp(app)
+        watched.only = only
         watched.may_read_early(app)
         request_started.connect(start_recording, app)
         app.before_serving_funcs.append(watched.prepare)
@@ -64,6 +75,7 @@ class _WatchedApp:
 
     Attributes:
         harmless: Names of context variables that do not tell visitors apart.
+        only: Returns whether to record a request; ``None`` means each.
         before_dispatch: Whether other code than Quart's may read a request before the application
             is called with it, such as a session interface.
         overridden: Whether that may be code that keeps what it has read elsewhere than in the
@@ -72,6 +84,7 @@ class _WatchedApp:
 
     def __init__(self, app: Quart) -> None:
         self.harmless: set[str] = {*map(str, _HARMLESS_VARIABLES)}
+        self.only: Callable[[Any, Any], bool] | None = None
         self._app = weak_reference(app)
         self._context = copy_context()
         self._known: set[Any] = set()
@@ -184,6 +197,9 @@ async def start_recording(app: Quart, **_: Any) -> None:
     watched = _watched_apps[app]
     early = watched.may_read_early(app)
     if reads is None:
+        if not early and watched.only is not None and not watched.only(app, current):
+            attributes(current)[NOT_RECORDED] = watched
+            return
         reads = watch_request(current)
         if early and reads.has(HEADERS):
             # This request was created before the application got another class of requests.

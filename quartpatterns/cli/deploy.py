@@ -25,7 +25,13 @@ from quartpatterns.deployment import (
     read_archive,
     read_settings,
 )
-from quartpatterns.deployment.report import Report, failure_text, result_data, status_table
+from quartpatterns.deployment.report import (
+    UNLIMITED,
+    Report,
+    failure_text,
+    print_statuses,
+    result_data,
+)
 
 __all__ = ["command"]
 
@@ -158,7 +164,7 @@ def status(hosts: tuple[str, ...], config: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(one) for one in statuses], indent=2))
     else:
-        Console().print(status_table(statuses))
+        print_statuses(statuses, _console())
     sys.exit(1 if any(one.problem for one in statuses) else 0)
 
 
@@ -221,7 +227,7 @@ def _run(
         if as_json:
             outcome = asyncio.run(main())
         else:
-            with report.shown(Console()):
+            with report.shown(_console()):
                 outcome = asyncio.run(main())
     except FailedError as error:
         failure = error
@@ -240,6 +246,11 @@ def _run(
         release = f"{outcome.release} on " if outcome.release else ""
         click.echo(f"{release}{len(outcome.hosts)} hosts, {outcome.seconds:.1f} s")
     sys.exit(1 if failure else 0)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=UNLIMITED)
 
 
 def _print_plan(plan: list[tuple[str, str, str]], *, as_json: bool) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from quartpatterns._shared.urls import display_address, display_url
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.compare.processes import StartError
-from quartpatterns.compare.services import ServiceMissingError, mongod, valkey
+from quartpatterns.compare.processes import StartError, free_port
+from quartpatterns.compare.services import ServiceMissingError, mongod, start_valkey
 
 __all__ = [
     "TASKS_APP",
@@ -24,6 +27,9 @@ __all__ = [
 
 TASKS_APP = "quartpatterns.tasks.example.port"
 """The application whose tasks the worker runs."""
+_POLL_INTERVAL = 0.2
+_LIFETIME = 5.0
+"""Seconds. A Valkey that exits sooner is not restarted before."""
 
 
 def print_service(name: str, text: str) -> None:
@@ -81,13 +87,46 @@ def prepare_redis(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) 
     folder = data / "valkey"
     folder.mkdir(exist_ok=True)
     try:
-        url = stack.enter_context(valkey(folder, persistent=True))
+        url = stack.enter_context(_kept_valkey(folder))
         env["REDIS_URL"] = env["QUART_REDIS_URL"] = url
     except StartError as error:
         print_service("redis", f"not running, so tasks respond with 503: {error}")
         return False
     print_service("redis", f"{env['REDIS_URL']}, stops with this command; data in {folder}")
     return True
+
+
+@contextlib.contextmanager
+def _kept_valkey(folder: Path) -> Iterator[str]:
+    """Run a Valkey, start it again if it exits, and yield its URL. Its data is in *folder*."""
+    port = free_port()
+    process = start_valkey(folder, port, persistent=True)
+    ended = threading.Event()
+
+    def keep() -> None:
+        nonlocal process
+        while not ended.wait(_POLL_INTERVAL):
+            # A server that fails at its start would otherwise start again all the time.
+            if process.returncode is None or time.monotonic() - process.started < _LIFETIME:
+                continue
+            click.echo(
+                f"The Valkey exited with code {process.returncode} and is restarted.", err=True
+            )
+            process.stop()
+            try:
+                process = start_valkey(folder, port, persistent=True)
+            except StartError as error:
+                click.echo(f"The Valkey is not restarted: {error}", err=True)
+                return
+
+    thread = threading.Thread(target=keep, name="valkey", daemon=True)
+    thread.start()
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        ended.set()
+        thread.join()
+        process.stop()
 
 
 def _check_redis(url: str) -> str:

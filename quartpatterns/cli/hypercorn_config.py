@@ -1,4 +1,4 @@
-"""Read and check the configuration of Hypercorn, which ignores misspelt keys."""
+"""Read and check the configuration of a server. Its keys are those of Hypercorn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from typing import Any
 from hypercorn.config import Config
 
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.server_commands import check_server, supported_settings
 from quartpatterns.compare.processes import accepts, free_port
+from quartpatterns.compare.servers import ASGIServer
 
 __all__ = ["display_bind", "is_listening", "read_config"]
 
@@ -24,12 +26,29 @@ BIND = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})"
 WORKER_CLASSES = ("asyncio", "uvloop")
 
 
-def read_config(file: Path, *, bind: Sequence[str] = (), workers: int | None = None) -> Config:
+def read_config(
+    file: Path,
+    *,
+    server: ASGIServer = "hypercorn",
+    own_file: bool = True,
+    bind: Sequence[str] = (),
+    workers: int | None = None,
+) -> Config:
     """Return the configuration in *file*, with *bind* and *workers* instead of its own.
 
+    Hypercorn ignores misspelt keys, and other servers have nothing for some. Both are errors.
+
+    Arguments:
+        file: The file, with keys of Hypercorn.
+        server: The server to configure.
+        own_file: Whether the user wrote the file. Otherwise *server* leaves out what it has
+            nothing for.
+        bind: Addresses to listen on.
+        workers: The number of processes.
+
     Raises:
-        UsageProblem: The file cannot be read, a key or a value is invalid, or an address is
-            already in use.
+        UsageProblem: The file cannot be read, a key or a value is invalid, *server* has nothing
+            for it, or an address is already in use.
     """
     try:
         settings = tomllib.loads(file.read_text())
@@ -40,13 +59,14 @@ def read_config(file: Path, *, bind: Sequence[str] = (), workers: int | None = N
     defaults = _defaults()
     for key, value in settings.items():
         _check_setting(file, key, value, defaults)
-    config = Config.from_mapping(settings)
+    config = Config.from_mapping(supported_settings(server, file, settings, own_file=own_file))
     if bind:
         config.bind = list(bind)
     if workers:
         config.workers = workers
     config.bind = [_check_address(str(address)) for address in config.bind]
     _check_workers(file, config)
+    check_server(server, file, config)
     try:
         config.log  # noqa: B018  opens the log files
         config.create_ssl_context()

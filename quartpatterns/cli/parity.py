@@ -25,6 +25,7 @@ from quartpatterns.cli.selection import FILE, explore, selection_options
 from quartpatterns.compare import extension_names
 from quartpatterns.compare.case import Transport
 from quartpatterns.compare.extension_names import Extension
+from quartpatterns.compare.servers import ASGI_SERVERS, ASGIServer, ensure_installed
 
 __all__ = ["command"]
 
@@ -33,6 +34,7 @@ EPILOG = """
 A pattern, or all of them:
   quartpatterns parity streaming
   quartpatterns parity --wire
+  quartpatterns parity --wire --server granian   # or uvicorn
 \b
 Two applications of your own. The command requests every GET rule without arguments, and follows
 the links in the responses. It lists the rules and methods that no request reached:
@@ -97,7 +99,14 @@ something could not be run. With --mutate: 0 if each change is noticed or has a 
     is_flag=True,
     help="With --flask and --quart: send the forms of the pages. This changes data.",
 )
-@click.option("--wire", is_flag=True, help="Use real servers: gunicorn and Hypercorn.")
+@click.option("--wire", is_flag=True, help="Use real servers: gunicorn, and one for the port.")
+@click.option(
+    "--server",
+    type=click.Choice(ASGI_SERVERS),
+    default="hypercorn",
+    show_default=True,
+    help="With --wire: the server of the port.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Show declared differences and the log.")
 @click.option(
@@ -138,6 +147,7 @@ something could not be run. With --mutate: 0 if each change is noticed or has a 
 )
 def command(
     wire: bool,
+    server: ASGIServer,
     as_json: bool,
     verbose: bool,
     table: bool,
@@ -162,7 +172,7 @@ def command(
     """
     reports = {"--table": table, "--names": names, "--config-keys": config_keys}
     reports["--extension"] = extension
-    _check_options([name for name, given in reports.items() if given], mutate=mutate)
+    _check_options([name for name, given in reports.items() if given], mutate=mutate, wire=wire)
     if table:
         _print_table(selection["patterns"], as_json=as_json)
         return
@@ -197,17 +207,20 @@ def command(
         )
         sys.exit(exit_code)
     transport: Transport = "on the wire" if wire else "in process"
-    outcome = run(selected, transport)
-    show(outcome, selected, transport, as_json=as_json, verbose=verbose)
+    if wire:
+        ensure_installed(server)
+    outcome = run(selected, transport, server)
+    show(outcome, selected, transport, server, as_json=as_json, verbose=verbose)
     sys.exit(outcome.exit_code)
 
 
-def _check_options(reports: Sequence[str], *, mutate: bool) -> None:
+def _check_options(reports: Sequence[str], *, mutate: bool, wire: bool) -> None:
     """Raise :exc:`UsageProblem` if an option would have no effect.
 
     Arguments:
         reports: The given options that print something else than a comparison.
         mutate: Whether ``--mutate`` is given.
+        wire: Whether ``--wire`` is given.
     """
     context = click.get_current_context()
     given = [
@@ -220,6 +233,8 @@ def _check_options(reports: Sequence[str], *, mutate: bool) -> None:
     for option in ("--jobs", "--survivors"):
         if option in given and not mutate:
             raise UsageProblem(f"{option} needs --mutate")
+    if "--server" in given and not wire:
+        raise UsageProblem("--server needs --wire")
     others = [option for option in given if option not in (*reports[:1], "--json")]
     if reports and others:
         raise UsageProblem(f"{reports[0]} runs no comparison: leave out {', '.join(others)}")

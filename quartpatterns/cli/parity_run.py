@@ -19,6 +19,7 @@ from quartpatterns.compare.case import Comparison, Transport
 from quartpatterns.compare.explore import Explorer, NotAsked
 from quartpatterns.compare.parity import ParityResult, run_comparison
 from quartpatterns.compare.parity_report import as_data, render
+from quartpatterns.compare.servers import ASGIServer
 
 __all__ = ["ParityOutcome", "found_cases", "run", "show"]
 
@@ -52,8 +53,12 @@ class ParityOutcome:
         return 1 if not self.passed else 2 if self.not_run else 0
 
 
-def run(selection: SelectedComparisons, transport: Transport) -> ParityOutcome:
+def run(
+    selection: SelectedComparisons, transport: Transport, server: ASGIServer = "hypercorn"
+) -> ParityOutcome:
     """Run the comparisons, and those of the cases that are found meanwhile.
+
+    On the wire, *server* serves the ports.
 
     What a pattern needs and does not find, such as a database server, costs this pattern alone.
 
@@ -61,19 +66,21 @@ def run(selection: SelectedComparisons, transport: Transport) -> ParityOutcome:
         UsageProblem: Two applications of the user cannot be compared.
     """
     try:
-        return asyncio.run(_run_all(selection, transport))
+        return asyncio.run(_run_all(selection, transport, server))
     except SystemExit as error:  # It is raised out of the event loop, wherever a task raises it.
         raise UsageProblem(
             f"an application ended the comparison: it called sys.exit({error.code!r})"
         ) from error
 
 
-async def _run_all(selection: SelectedComparisons, transport: Transport) -> ParityOutcome:
+async def _run_all(
+    selection: SelectedComparisons, transport: Transport, server: ASGIServer
+) -> ParityOutcome:
     outcome = ParityOutcome({}, dict(selection.not_run))
     for comparison in selection.comparisons:
         results: list[ParityResult] = []
         try:
-            await _run(comparison, transport, selection.explorer, results)
+            await _run(comparison, transport, server, selection.explorer, results)
         except Exception as error:
             if comparison.name not in PATTERNS:
                 raise
@@ -98,11 +105,12 @@ def _summary(error: Exception) -> str:
 async def _run(
     comparison: Comparison,
     transport: Transport,
+    server: ASGIServer,
     explorer: Explorer | None,
     results: list[ParityResult],
 ) -> None:
     with Console(stderr=True).status("") as status:
-        async for result in run_comparison(comparison, transport):
+        async for result in run_comparison(comparison, transport, server=server):
             # The explorer appends to the cases of the comparison.
             results.append(explorer.learn(result) if explorer else result.without_responses())
             progress = f"{len(results)} of {len(comparison.cases)} cases"
@@ -126,19 +134,21 @@ def show(
     outcome: ParityOutcome,
     selection: SelectedComparisons,
     transport: Transport,
+    server: ASGIServer,
     *,
     as_json: bool,
     verbose: bool,
 ) -> None:
     """Print *outcome*: as JSON, or as tables for people."""
     if as_json:
-        click.echo(json.dumps(_data(outcome, selection, transport), indent=2, default=str))
+        click.echo(json.dumps(_data(outcome, selection, transport, server), indent=2, default=str))
         return
     console = Console()
     for note in selection.notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     if outcome.results:
-        console.print(render(outcome.results, transport, verbose=verbose))
+        where = f"{transport}, {server}" if transport == "on the wire" else transport
+        console.print(render(outcome.results, where, verbose=verbose))
     if outcome.not_asked:
         console.print(_not_asked(outcome.not_asked))
     elif outcome.not_asked is not None:
@@ -149,9 +159,14 @@ def show(
 
 
 def _data(
-    outcome: ParityOutcome, selection: SelectedComparisons, transport: Transport
+    outcome: ParityOutcome,
+    selection: SelectedComparisons,
+    transport: Transport,
+    server: ASGIServer,
 ) -> dict[str, Any]:
     data = as_data(outcome.results, transport)
+    if transport == "on the wire":
+        data["server"] = server
     data["passed"] = outcome.exit_code == 0
     data["not_run"] = outcome.not_run
     if outcome.not_asked is not None:

@@ -1,13 +1,12 @@
-"""``quartpatterns serve``: run the gallery under Hypercorn, with its services.
+"""``quartpatterns serve``: run the gallery under a server, with its services.
 
-Valkey, MongoDB, the worker and Hypercorn run in processes of their own. Each has a watchdog that
+Valkey, MongoDB, the worker and the server run in processes of their own. Each has a watchdog that
 ends it if this process dies. This process only supervises them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import secrets
 import signal
@@ -21,7 +20,7 @@ import click
 from hypercorn.config import Config
 
 from quartpatterns import __version__
-from quartpatterns.cli.errors import UsageProblem, report_user_errors
+from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.gallery_services import (
     TASKS_APP,
     create_data_folder,
@@ -31,24 +30,28 @@ from quartpatterns.cli.gallery_services import (
     print_service,
 )
 from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_config
-from quartpatterns.compare.applications import load_application
+from quartpatterns.cli.served_application import APP, PREFIX, PROXIES, SECURE_COOKIES, SERVER
+from quartpatterns.cli.server_commands import server_command, takes_sockets
 from quartpatterns.compare.processes import Process
-from quartpatterns.compare.servers import hypercorn_file
+from quartpatterns.compare.servers import (
+    ASGI_SERVERS,
+    ASGIServer,
+    ServerMissingError,
+    ensure_installed,
+    hypercorn_file,
+)
 from quartpatterns.subclassing import ProxyFix
 
-__all__ = ["application", "command"]
+__all__ = ["command"]
 
 GALLERY = "quartpatterns.gallery:create_app()"
-APP = "QUARTPATTERNS_APP"  # the environment variable with the name of the application
-PROXIES = "QUARTPATTERNS_PROXIES"  # the environment variable with the number of proxies
-PREFIX = "QUARTPATTERNS_PREFIX"  # the environment variable with the prefix of all paths
-SECURE_COOKIES = "QUARTPATTERNS_SECURE_COOKIES"
 POLL_INTERVAL = 0.1  # seconds between two checks of a process
 MINIMUM_LIFETIME = 5.0  # seconds; a worker that exits sooner is not restarted, a server later
 EPILOG = """
 \b
   quartpatterns serve                            on http://127.0.0.1:5000, data in ./instance
   quartpatterns serve --bind 0.0.0.0:8080 --workers 4
+  quartpatterns serve --server granian           needs: pip install 'quartpatterns[granian]'
   quartpatterns serve --proxies 1 --prefix /demo --secure-cookies
                                                  at https://HOST/demo/ behind one proxy
   REDIS_URL=redis://host/0 quartpatterns serve   with your own Redis
@@ -61,8 +64,9 @@ Environment variables:
   DATABASE_URL   The database, instead of an SQLite file in the data folder.
   SQLITE_FILE    The file of the pattern sqlite3, instead of one in the data folder.
   UPLOAD_FOLDER  The folder for uploaded files, instead of one in the data folder.
-  QUARTPATTERNS_PROXIES, QUARTPATTERNS_PREFIX, QUARTPATTERNS_SECURE_COOKIES
-                 The same as the options --proxies, --prefix and --secure-cookies.
+  QUARTPATTERNS_SERVER, QUARTPATTERNS_PROXIES, QUARTPATTERNS_PREFIX,
+  QUARTPATTERNS_SECURE_COOKIES
+                 The same as the options --server, --proxies, --prefix and --secure-cookies.
   SECRET_KEY     The key that signs sessions. By default each start creates a new one.
 \b
 With several workers, a server process that exits is started again.
@@ -79,6 +83,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--bind", multiple=True, metavar="HOST:PORT", help="Address to listen on; can be repeated."
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Number of server processes.")
+@click.option(
+    "--server",
+    type=click.Choice(ASGI_SERVERS),
+    default="hypercorn",
+    show_default=True,
+    envvar=SERVER,
+    help="The server. Only hypercorn has websockets over HTTP/2, and uvicorn has no HTTP/2.",
+)
 @click.option(
     "--proxies",
     type=click.IntRange(min=0),
@@ -100,7 +112,12 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     envvar=SECURE_COOKIES,
     help="Mark all cookies as Secure: browsers then send them only with HTTPS.",
 )
-@click.option("--config", "file", type=FILE, help="A configuration file of Hypercorn.")
+@click.option(
+    "--config",
+    "file",
+    type=FILE,
+    help="A configuration file, with the keys of Hypercorn for each server.",
+)
 @click.option(
     "--data",
     type=FOLDER,
@@ -121,6 +138,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def command(
     bind: tuple[str, ...],
     workers: int | None,
+    server: ASGIServer,
     proxies: int,
     prefix: str,
     secure_cookies: bool,
@@ -129,22 +147,26 @@ def command(
     migrate: bool,
     name: str,
 ) -> None:
-    """Run the gallery of all patterns under Hypercorn.
+    """Run the gallery of all patterns under Hypercorn, Uvicorn or Granian.
 
     This also migrates an SQLite database, starts a Valkey and a worker if REDIS_URL is not set, and
     starts a MongoDB if MONGODB_URL is not set.
     """
+    own_file = file is not None
     try:
+        ensure_installed(server)
         file = (file or hypercorn_file()).absolute()
+    except ServerMissingError as error:
+        raise UsageProblem(str(error)) from error
     except FileNotFoundError as error:
         raise UsageProblem(f"{error}: use --config") from error
-    config = read_config(file, bind=bind, workers=workers)
+    config = read_config(file, server=server, own_file=own_file, bind=bind, workers=workers)
     data = create_data_folder(data)
     try:
         ProxyFix(_no_application, prefix=prefix)
     except ValueError as error:
         raise UsageProblem(f"--prefix {prefix}: {error}") from error
-    env = {**os.environ, APP: name, PROXIES: str(proxies), PREFIX: prefix}
+    env = {**os.environ, APP: name, PROXIES: str(proxies), PREFIX: prefix, SERVER: server}
     env[SECURE_COOKIES] = "1" if secure_cookies else ""
     env["SECRET_KEY"] = env.get("SECRET_KEY") or secrets.token_hex()
     env.setdefault("SQLITE_FILE", str(data / "sqlite3.db"))
@@ -155,10 +177,10 @@ def command(
             processes.append(process := stack.enter_context(Process(command, log=log, env=env)))
             return process
 
-        def start_server() -> Process:
+        def start_server_process() -> Process:
             # The ids of processes that have ended may belong to others by now.
             processes[:] = [each for each in processes if each.returncode is None]
-            processes.append(process := Process(server_command, env=env, pass_fds=fds))
+            processes.append(process := Process(command, env=env, pass_fds=fds))
             return process
 
         def start_worker() -> Process:
@@ -174,37 +196,17 @@ def command(
         servers: list[Process] = []
         fds: list[int] = []
         stack.callback(_shut_down, servers, fds, config)
-        if _restarts_servers(config):
+        restarts = _restarts_servers(config)
+        if server == "uvicorn" or (restarts and takes_sockets(server)):
             fds += _open_sockets(config)
-        server_command = _hypercorn_command(file, config, fds)
+        command = server_command(server, file, config, fds, env)
         for _ in range(config.workers if fds else 1):
-            servers.append(start_server())
+            servers.append(start_server_process())
         _wait_until_listening(servers, config)
         for address in config.bind:
             print_service("gallery", display_bind(config, address))
         click.echo("Press Ctrl-C to stop.")
-        _supervise(servers, start_server if fds else None, worker, start_worker)
-
-
-def application() -> Any:
-    """Return the application. The processes of Hypercorn load it by the name of this function."""
-    if multiprocessing.parent_process() is not None:
-        # When one worker exits, Hypercorn sends SIGTERM to the others, which are already shutting
-        # down and finish their requests.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        with report_user_errors():
-            app: Any = load_application(os.environ[APP])
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    proxies = int(os.environ.get(PROXIES) or 0)
-    prefix, secure_cookies = os.environ.get(PREFIX, ""), bool(os.environ.get(SECURE_COOKIES))
-    if not (proxies or prefix or secure_cookies):
-        return app
-    return ProxyFix(
-        app, x_for=proxies, x_proto=proxies, prefix=prefix, secure_cookies=secure_cookies
-    )
+        _supervise(servers, start_server_process if restarts else None, worker, start_worker)
 
 
 async def _no_application(scope: Any, receive: Any, send: Any) -> None:
@@ -246,7 +248,8 @@ def _kill(process: Process) -> None:
 def _restarts_servers(config: Config) -> bool:
     """Return whether this command starts each server process, and starts it again if it exits.
 
-    If one worker of Hypercorn exits, Hypercorn stops the others and exits with code 0.
+    If one worker of Hypercorn exits, Hypercorn stops the others and exits with code 0. Granian
+    starts its workers again itself, and is started again if its main process exits.
     """
     return (config.workers > 1 or bool(config.max_requests)) and not (
         config.use_reloader or config.insecure_bind or config.quic_bind
@@ -261,16 +264,6 @@ def _open_sockets(config: Config) -> list[int]:
     sockets = config.create_sockets()
     bound = sockets.secure_sockets if config.ssl_enabled else sockets.insecure_sockets
     return [one.detach() for one in bound]
-
-
-def _hypercorn_command(file: Path, config: Config, fds: list[int]) -> list[str]:
-    # With 0 workers Hypercorn serves in its main process, which then needs no supervisor.
-    single = bool(fds) or config.workers == 1 and not (config.max_requests or config.use_reloader)
-    command = [sys.executable, "-m", "hypercorn", "--config", str(file)]
-    command += ["--workers", "0" if single else str(config.workers)]
-    for address in [f"fd://{fd}" for fd in fds] or config.bind:
-        command += ["--bind", address]
-    return [*command, f"{__name__}:application()"]
 
 
 def _wait_until_listening(servers: list[Process], config: Config) -> None:
@@ -317,8 +310,8 @@ def _supervise(
 
 
 def _shut_down(servers: list[Process], fds: list[int], config: Config) -> None:
-    """Let the servers finish their requests. SIGTERM goes to the main process of Hypercorn only:
-    its workers would exit immediately."""
+    """Let the servers finish their requests. SIGTERM goes to the main process of a server only:
+    workers of Hypercorn would exit immediately."""
     # A socket that stays open here would accept connections that no server answers.
     for fd in fds:
         os.close(fd)

@@ -41,7 +41,7 @@ Config = Mapping[str, Any]
 Kind = Literal["security", "input", "http", "interface", "text"]
 Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
 Transport = Literal["in process", "on the wire"]
-Where = Literal["everywhere", "in process", "on the wire"]
+Where = Literal["everywhere", "in process", "on the wire", "hypercorn", "uvicorn", "granian"]
 
 _HEADER = r"header:[!#$%&'*+.^_`|~0-9a-z-]+"
 _ASPECT = re.compile(rf"status|complete|body|{_HEADER}")
@@ -327,7 +327,7 @@ class Difference:
             ``http``: status, header or method are nearer to the standard. ``interface``: it follows
             from ASGI and WSGI, or from the server. ``text``: the same meaning in other words.
         step: The index of the step.
-        where: The transport on which the difference occurs.
+        where: The transport on which the difference occurs, or the server of the port.
 
     .. versionadded:: 0.1
     """

@@ -44,7 +44,11 @@ class Finding:
 
 
 def findings_of_case(
-    case: Case, original: Sequence[StepResult], port: Sequence[StepResult], transport: Transport
+    case: Case,
+    original: Sequence[StepResult],
+    port: Sequence[StepResult],
+    transport: Transport,
+    server: str | None = None,
 ) -> list[Finding]:
     """Return the differences between the responses of both applications, and the errors.
 
@@ -53,6 +57,7 @@ def findings_of_case(
         original: The results of its steps from the original.
         port: Those from the port.
         transport: Decides which declared differences apply.
+        server: The server of the port, which decides that, too.
     """
     findings: list[Finding] = []
     # After an error, one of the two has fewer steps.
@@ -60,7 +65,7 @@ def findings_of_case(
         declared = {
             difference.aspect: difference
             for difference in case.differs
-            if difference.step == index and difference.where in ("everywhere", transport)
+            if difference.step == index and difference.where in ("everywhere", transport, server)
         }
         names = {*original_step.aspects, *port_step.aspects, *declared}
         for aspect in sorted(names, key=_rank):

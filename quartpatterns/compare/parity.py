@@ -22,7 +22,7 @@ from quartpatterns.compare.findings import Finding, findings_of_case, findings_o
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.responses import Response, StepResult
 from quartpatterns.compare.run_case import compare_steps_again, run_case
-from quartpatterns.compare.servers import Server, serve
+from quartpatterns.compare.servers import ASGIServer, Server, serve
 from quartpatterns.compare.transports import ComparisonClient, client
 
 Readers = tuple[CookieReader, CookieReader]
@@ -45,6 +45,7 @@ class ParityResult:
         port: The responses of the port.
         transport: It decides which declared differences apply.
         readers: Read the cookies of the original and of the port.
+        server: The server of the port. It decides that, too.
     """
 
     case: Case
@@ -55,6 +56,7 @@ class ParityResult:
     port: tuple[StepResult, ...] = ()
     transport: Transport = "in process"
     readers: Readers | None = field(default=None, repr=False, compare=False)
+    server: ASGIServer | None = None
 
     def without_responses(self) -> ParityResult:
         """Return this result without the responses, which can be large."""
@@ -67,9 +69,14 @@ class ParityResult:
 
 
 async def run_comparison(
-    comparison: Comparison, transport: Transport
+    comparison: Comparison, transport: Transport, *, server: ASGIServer = "hypercorn"
 ) -> AsyncIterator[ParityResult]:
     """Start what *comparison* needs and both applications, and yield a result for each case.
+
+    Arguments:
+        comparison: The two applications and the cases.
+        transport: Whether both are called in this process or run behind servers.
+        server: The server of the port, and of an original that is a port, on the wire.
 
     Raises:
         ApplicationLoadError: An application cannot be loaded.
@@ -93,13 +100,13 @@ async def run_comparison(
             running = in_thread(serve(name, server, config=config, folder=folder, threads=threads))
             return (await stack.enter_async_context(running)).url
 
-        server: Server = "gunicorn-gthread"
+        original_server: Server = "gunicorn-gthread"
         if transport == "on the wire" and comparison.arrange is None:
             # The original of a user can be a port, too.
             app = await to_thread(load_application, comparison.original, None)
-            server = "hypercorn" if interface(app) == "asgi" else server
-        original = await start(comparison.original, server, original_config)
-        port = await start(comparison.port, "hypercorn", port_config)
+            original_server = server if interface(app) == "asgi" else original_server
+        original = await start(comparison.original, original_server, original_config)
+        port = await start(comparison.port, server, port_config)
         find_keys = None
         if transport == "on the wire":
             find_keys = (
@@ -107,7 +114,12 @@ async def run_comparison(
                 functools.partial(_load_keys, comparison.port, port_config),
             )
         async for result in compare_applications(
-            original, port, comparison.cases, transport=transport, find_keys=find_keys
+            original,
+            port,
+            comparison.cases,
+            transport=transport,
+            find_keys=find_keys,
+            server=server if transport == "on the wire" else None,
         ):
             yield result
 
@@ -126,6 +138,7 @@ async def compare_applications(
     *,
     transport: Transport = "in process",
     find_keys: tuple[FindKeys, FindKeys] | None = None,
+    server: ASGIServer | None = None,
 ) -> AsyncIterator[ParityResult]:
     """Send *cases* to both applications, in order, and yield a result for each.
 
@@ -139,6 +152,7 @@ async def compare_applications(
         find_keys: Return the keys of the cookies of both, if they are known; by default those of
             the applications. Signed cookies are verified with the keys of the original, or with
             those of the port if the original has none.
+        server: The server of the port, if it is known. It decides that, too.
 
     Raises:
         ApplicationStartError: An application failed at its start.
@@ -156,7 +170,7 @@ async def compare_applications(
             port_steps = await run_case(case, port_client)
             original_steps = [] if case.extra else await run_case(case, original_client)
             readers = original_client.reader, port_client.reader
-            yield _result(case, original_steps, port_steps, transport, readers)
+            yield _result(case, original_steps, port_steps, transport, server, readers)
 
 
 def compare_again(result: ParityResult, case: Case) -> ParityResult:
@@ -171,6 +185,7 @@ def compare_again(result: ParityResult, case: Case) -> ParityResult:
         compare_steps_again(case, result.original, original_reader),
         compare_steps_again(case, result.port, port_reader),
         result.transport,
+        result.server,
         result.readers,
     )
 
@@ -180,6 +195,7 @@ def _result(
     original: Sequence[StepResult],
     port: Sequence[StepResult],
     transport: Transport,
+    server: ASGIServer | None,
     readers: Readers,
 ) -> ParityResult:
     errors = tuple(
@@ -191,7 +207,7 @@ def _result(
     if case.extra:
         findings = findings_of_extra(case, port)
     else:
-        findings = findings_of_case(case, original, port, transport)
+        findings = findings_of_case(case, original, port, transport, server)
     cookies = {name for step in (*original, *port) for name in step.unverified}
     return ParityResult(
         case,
@@ -202,6 +218,7 @@ def _result(
         tuple(port),
         transport,
         readers,
+        server,
     )
 
 

@@ -32,6 +32,7 @@ ASGI_SERVERS: tuple[ASGIServer, ...] = get_args(ASGIServer)
 WSGI_SERVERS: tuple[WSGIServer, ...] = get_args(WSGIServer)
 
 BACKLOG = 2048  # connections that wait to be accepted; the default of gunicorn
+MAX_REQUESTS = 65_536  # that are handled at the same time by one worker
 KEEP_ALIVE = 15  # seconds that an idle connection stays open, as in hypercorn.toml
 STARTUP_TIMEOUT = 60.0  # seconds until a server must respond
 LOG_LINES = 8  # of the log, in the message of an error
@@ -39,6 +40,7 @@ LOG_LINES = 8  # of the log, in the message of an error
 _APPLICATION = "quartpatterns.compare.target:app"
 _TRACEBACK = (" ", "Traceback ", "The above exception was", "During handling of the above")
 # Settings of the user's own servers, which would treat the two applications differently.
+_OWN_EXTRA = ("granian", "uvicorn")  # the extra has the name of the server
 _USER_SETTINGS = ("GRANIAN_", "GUNICORN_CMD_ARGS", "UVICORN_")
 
 
@@ -157,11 +159,14 @@ def ensure_installed(server: Server) -> None:
     package, _, worker_class = server.partition("-")
     packages = [package]
     packages += ["gevent"] if worker_class == "gevent" else []
+    packages += ["httptools", "wsproto"] if server == "uvicorn" else []
     packages += ["uvloop"] if server in ASGI_SERVERS else []
+    extra = package if package in _OWN_EXTRA else "bench"
     for name in packages:
         if importlib.util.find_spec(name) is None:
             raise ServerMissingError(
-                f"{server} needs {name}, which is not installed: pip install 'quartpatterns[bench]'"
+                f"{server} needs {name}, which is not installed:"
+                f" pip install 'quartpatterns[{extra}]'"
             )
 
 
@@ -213,15 +218,21 @@ def _uvicorn(options: _Options) -> list[str]:
         f"uvicorn --host 127.0.0.1 --port {options.port} --workers {options.workers}"
         f" --backlog {BACKLOG} --timeout-keep-alive {KEEP_ALIVE} --timeout-graceful-shutdown 10"
         " --loop uvloop --interface asgi3 --lifespan auto --no-access-log --no-use-colors"
+        " --no-proxy-headers --http httptools --ws wsproto"
         f" {_APPLICATION}"
     ).split()
 
 
 def _granian(interface_options: str) -> Callable[[_Options], list[str]]:
-    """Granian always keeps connections alive and has no time-out for idle ones."""
+    """Granian always keeps connections alive and has no time-out for idle ones.
+
+    By default it handles as many requests at a time as its backlog has places, and lets all others
+    wait, so that open event streams would block it.
+    """
     return lambda options: (
         f"granian --host 127.0.0.1 --port {options.port} --workers {options.workers}"
-        f" --backlog {BACKLOG} --no-access-log --workers-kill-timeout 10"
+        f" --backlog {BACKLOG} --backpressure {MAX_REQUESTS} --no-access-log"
+        " --workers-kill-timeout 10"
         f" {interface_options.format(threads=options.threads)} {_APPLICATION}"
     ).split()
 

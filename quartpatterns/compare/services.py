@@ -55,15 +55,21 @@ def valkey(
         persistent: Whether to write each change to disk, and to read the data at the next start.
     """
     with contextlib.ExitStack() as stack:
-        program = valkey_program()
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        appendonly = "yes" if persistent else "no"
-        options = f"--port {port} --bind 127.0.0.1 --appendonly {appendonly}".split()
-        command = [str(program), *options, "--save", "", "--dir", str(folder)]
-        process = stack.enter_context(Process(command, log=folder / "valkey.log"))
-        process.wait_until(lambda: accepts(port))
+        stack.enter_context(start_valkey(folder, port, persistent=persistent))
         yield f"redis://127.0.0.1:{port}/0"
+
+
+def start_valkey(folder: Path, port: int, *, persistent: bool) -> Process:
+    """Start a Valkey server, and return its process when it accepts connections.
+
+    The arguments are those of :func:`valkey`.
+    """
+    appendonly = "yes" if persistent else "no"
+    options = f"--port {port} --bind 127.0.0.1 --appendonly {appendonly}".split()
+    command = [str(valkey_program()), *options, "--save", "", "--dir", str(folder)]
+    return Process(command, log=folder / "valkey.log").wait_until(lambda: accepts(port))
 
 
 def postgres_folder() -> Path:

@@ -21,12 +21,17 @@ from typing import Any
 from quartpatterns._shared.cleanup import finish
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import PackError
+from quartpatterns.deployment.markers import (
+    applied_markers,
+    marker_environments,
+    missing_requirements,
+)
 from quartpatterns.deployment.settings import VERSION, Settings
 
 __all__ = ["Archive", "newest_archive", "pack", "read_archive", "write_archive"]
 
 _EXCLUDED = {"__pycache__", ".git", ".venv", "node_modules"}
-_SECRET_NAMES = re.compile(r"\.?env(\..*)?|.*\.env|.*\.pem")
+_SECRET_NAMES = re.compile(r"\.?env(\.(?!py$).*)?|.*\.env|.*\.pem")
 _THIS_PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
@@ -143,10 +148,16 @@ async def _collect_wheels(settings: Settings, own_wheel: Path, folder: Path, ver
         command += ["--platform", settings.platform] if settings.platform else []
     else:
         command = ["wheel", "--wheel-dir", str(folder)]
+    environments = marker_environments(version, settings.platform)
     if settings.lock:
-        await _pip(*command, "--no-deps", "--require-hashes", "--requirement", str(settings.lock))
-    else:
-        await _pip(*command, str(own_wheel))
+        lock = folder.parent / "lock.txt"
+        text = await to_thread(settings.lock.read_text, encoding="utf-8")
+        await to_thread(lock.write_text, applied_markers(text, environments), encoding="utf-8")
+        await _pip(*command, "--no-deps", "--require-hashes", "--requirement", str(lock))
+        return
+    await _pip(*command, str(own_wheel))
+    while missing := await to_thread(missing_requirements, folder, environments):
+        await _pip(*command, *missing)
 
 
 async def _pip(*arguments: str) -> None:

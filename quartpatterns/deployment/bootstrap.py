@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import PurePosixPath
 
@@ -41,8 +42,8 @@ Requires={name}.socket
 [Service]
 Type=notify
 User={user}
-WorkingDirectory={folder}
-ExecStart={python} {folder}/bin/host.pyz run {folder}
+WorkingDirectory={working}
+ExecStart={command}
 Sockets={name}.socket
 Restart=always
 RestartSec=1
@@ -52,8 +53,8 @@ UMask=0077
 
 # The application may write into its folder except the releases, and nowhere else.
 ProtectSystem=strict
-ReadWritePaths={folder}
-ReadOnlyPaths={folder}/releases {folder}/bin
+ReadWritePaths={writable}
+ReadOnlyPaths={readable}
 ProtectHome={home}
 PrivateTmp=true
 PrivateDevices=true
@@ -105,7 +106,7 @@ def _systemd_steps(target: Target) -> list[DeployStep]:
     settings, host = target.settings, target.host
     sudo = "" if (settings.admin or host.user) == "root" else "sudo -n "
     folder = host.folder / "units"
-    texts = units(settings, host, target.python)
+    texts = units(settings, host, shlex.split(target.python)[0])
     paths = shlex.join(str(folder / name) for name in texts)
     uploads = [Upload(text.encode(), folder / name, 0o644) for name, text in texts.items()]
     verify = f"! command -v systemd-analyze > /dev/null || systemd-analyze verify --man=no {paths}"
@@ -139,18 +140,36 @@ def units(settings: Settings, host: Host, python: str) -> dict[str, str]:
 
     .. versionadded:: 0.1
     """
-    name = settings.name
-    listen = "\n".join(f"ListenStream={address.removeprefix('unix:')}" for address in host.bind)
+    name, folder = settings.name, host.folder
+    addresses = (_escaped(address.removeprefix("unix:")) for address in host.bind)
+    listen = "\n".join(f"ListenStream={address}" for address in addresses)
     stop = round(settings.graceful + 30)
-    paths = (host.folder, PurePosixPath(python))
+    paths = (folder, PurePosixPath(python))
     in_home = any(path.is_relative_to(home) for path in paths for home in _HOMES)
     service = _SERVICE.format(
         name=name,
         user=host.user,
-        folder=host.folder,
-        python=python,
+        working=_escaped(str(folder)),
+        command=" ".join(
+            map(_word, (python, str(folder / "bin" / "host.pyz"), "run", str(folder)))
+        ),
+        writable=_word(str(folder)),
+        readable=" ".join(_word(str(folder / part)) for part in ("releases", "bin")),
         stop=stop,
         # The service could not start if its folder or its Python were hidden.
         home="read-only" if in_home else "true",
     )
     return {f"{name}.socket": _SOCKET.format(name=name, listen=listen), f"{name}.service": service}
+
+
+def _escaped(text: str) -> str:
+    """Return *text* for a setting of a unit with one value. ``%`` starts a specifier."""
+    return text.replace("%", "%%")
+
+
+def _word(text: str) -> str:
+    """Return *text* as one word of a setting of a unit, such as ``ExecStart=``."""
+    if not re.search(r"""[\s"'\\;#]""", text):
+        return _escaped(text)
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_escaped(quoted)}"'

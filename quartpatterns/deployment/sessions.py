@@ -9,6 +9,7 @@ import getpass
 import io
 import json
 import os
+import re
 import shlex
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
@@ -38,6 +39,9 @@ _UNLOCK_TIMEOUT = 5.0
 _SHORTEST_SECRET = 4
 """Characters. To hide a shorter value, such as ``1``, would make the output unreadable."""
 _RUN_STDIN = "import base64,sys;exec(base64.b64decode(sys.stdin.readline()))"
+_ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:: |$)")
+_FULL = 1024
+"""Kilobytes. A disk with less free space counts as full."""
 _RETRY = "correct this, and run the same command again"
 
 
@@ -82,12 +86,21 @@ class HostSession:
         """
         with connection_errors(self.host, step):
             code, output = await self._execute(command)
-        output = self.redact(output).strip()
+            output = self.redact(output).strip()
+            advice = await self._advice(output) if code else ""
         if code:
-            first_line = output.partition("\n")[0][:200]
-            problem = f"{first_line} (exit code {code}): {remedy(output, _RETRY)}".lstrip()
+            problem = f"{_headline(output)} (exit code {code}): {advice}".lstrip()
             raise StepFailedError(self.host.name, step, problem, command=command, output=output)
         return output
+
+    async def _advice(self, output: str) -> str:
+        """Return what to do about a failure. Not every program says that the disk is full."""
+        if advice := remedy(output, ""):
+            return advice
+        folder = shlex.quote(str(self.host.folder))
+        _, free = await self._execute(f"df -Pk {folder} | awk 'NR == 2 {{print $4}}'")
+        full = free.strip().isdigit() and int(free) < _FULL
+        return remedy("No space left on device", "") if full else _RETRY
 
     async def _execute(self, command: str) -> tuple[int, str]:
         limit = self.target.settings.step_timeout
@@ -110,7 +123,7 @@ class HostSession:
         except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection):
             raise
         except asyncssh.SFTPError as error:
-            advice = remedy(str(error.reason), _RETRY)
+            advice = await self._advice(str(error.reason))
             problem = f"{upload.target} cannot be written ({error.reason}): {advice}"
             raise StepFailedError(self.host.name, step, problem) from error
 
@@ -129,6 +142,16 @@ class HostSession:
             while block := await to_thread(content.read, BLOCK):
                 await file.write(block, offset)
                 offset += len(block)
+
+
+def _headline(output: str) -> str:
+    """Return the line of *output* that says why a command failed: after a traceback, the error."""
+    lines = output.splitlines() or [""]
+    if lines[0].startswith("Traceback (most recent call last)"):
+        # SQLAlchemy writes the statement, its parameters and a link below the error.
+        errors = [line for line in lines[1:] if _ERROR_LINE.match(line)]
+        return (errors or lines)[-1][:200]
+    return lines[0][:200]
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _ADDRESS = re.compile(r"unix:/\S+|(?:\[[0-9a-fA-F:.%]+\]|[^\[\]:\s/]+):[0-9]{1,5}")
 _PREFIX = re.compile(r"(?:/[^/?#\s]+)+")
-_INCLUDED = ("hypercorn.toml", "alembic", "alembic.ini", "pyproject.toml")
+_INCLUDED = ("hypercorn.toml", "alembic", "migrations", "alembic.ini", "pyproject.toml")
 _HOST_KEYS = ("user", "folder", "python", "bind", "environment")
 """Keys that apply to all hosts at the top level, and to one host in its own table."""
 _LINE = re.compile(r"(?=.*\S)[^\n\0]+")
@@ -31,6 +31,8 @@ _LONGEST_SOCKET = 107
 """Bytes of the path of a Unix socket."""
 _LONGEST_FOLDER = 70
 """Characters. Sockets are in the folder."""
+_NOT_IN_FOLDER = re.compile(r"[\"$\\`\x00-\x1f]")
+"""Characters that the scripts of pip, such as ``alembic``, do not support in their path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,8 +420,16 @@ def _host(
     table.data = {**defaults, **table.data}
     folder = table.text("folder", f"/srv/{name}")
     parts = PurePosixPath(folder).parts
-    if folder[0] != "/" or len(parts) < 3 or ".." in parts or len(folder) > _LONGEST_FOLDER:
-        requirement = f'a path like "/srv/demo" of at most {_LONGEST_FOLDER} characters'
+    if (
+        _NOT_IN_FOLDER.search(folder)
+        or folder[0] != "/"
+        or len(parts) < 3
+        or ".." in parts
+        or len(folder) > _LONGEST_FOLDER
+    ):
+        requirement = (
+            f'a path like "/srv/demo" of at most {_LONGEST_FOLDER} characters, without " $ ` and \\'
+        )
         raise table.invalid("folder", folder, requirement)
     python = table.text("python", ".".join(platform.python_version_tuple()[:2]))
     if not VERSION.fullmatch(python) and not python.startswith("/"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shlex
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -64,7 +65,10 @@ def connection_errors(host: Host, step: str) -> Generator[None]:
         yield
     except (asyncssh.Error, OSError) as error:
         problem = (
-            f"the connection broke ({str(error) or type(error).__name__})."
+            "the host did not answer in time. Check its load and its network, and run the same"
+            " command again to continue"
+            if isinstance(error, TimeoutError)
+            else f"the connection broke ({str(error) or type(error).__name__})."
             " To continue, run the same command again"
         )
         raise StepFailedError(host.name, step, problem) from error
@@ -126,7 +130,7 @@ def _login_problem(error: Exception, settings: Settings, host: Host, user: str) 
             " or known-hosts"
         )
     if isinstance(error, OSError):
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         return f"{place} is not reachable ({reason}). Check that it is up and its address is right"
     return f"{place}: {error}"
 

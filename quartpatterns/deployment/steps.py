@@ -19,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from quartpatterns.deployment.archives import Archive
+from quartpatterns.deployment.onhost.releases import ATTEMPTED
 from quartpatterns.deployment.settings import VERSION, Host, Settings
 
 
@@ -204,7 +205,8 @@ def _exists(path: PurePosixPath) -> str:
 
 def _check_space(host: Host, archive: Archive) -> str:
     """Fail if the disk has no room for the archive, its wheels and their contents."""
-    needed = archive.size * 6 // 1024 + 1024
+    # An archive of 20 MB with 41 wheels takes 102 MB with its bytecode, and pip takes 13 MB.
+    needed = archive.size * 7 // 1024 + 32 * 1024
     is_set_up = f"{_exists(host.folder / 'releases')} || {{ echo the host is not set up; exit 1; }}"
     free = f"free=$(df -Pk {quoted(host.folder)} | awk 'NR == 2 {{print $4}}')"
     message = f'echo "No space left on device: $free KB are free, about {needed} KB are needed"'
@@ -218,14 +220,16 @@ def _install(target: Target, release: PurePosixPath, marker: PurePosixPath) -> s
     """
     wheel, tools = quoted(release / "tools" / "pip.whl"), quoted(target.host.folder / "tools")
     pip = f"pip={tools}/$(sha256sum < {wheel} | cut -c -12)"
-    unpack = f"{target.python} -m zipfile -e {wheel} {tools}/new && mv {tools}/new $pip"
+    unpack = f'{target.python} -m zipfile -e {wheel} {tools}/new && mv {tools}/new "$pip"'
     install = ["install", "--no-index", "--require-hashes", "--no-cache-dir", "--no-compile"]
     install += ["--quiet", "--disable-pip-version-check", "--find-links", str(release / "wheels")]
     install += ["--requirement", str(release / "requirements.txt")]
+    # What a failed installation leaves can be damaged, for example if the disk was full.
+    forget = f"{{ code=$?; rm -rf {tools} {quoted(release / 'venv' / 'made')}; exit $code; }}"
     return (
-        f"{pip}; {{ test -e $pip || {{ rm -rf {tools} && {unpack}; }}; }}"
-        f" && {quoted(release / 'venv' / 'bin' / 'python')} $pip/pip {shlex.join(install)}"
-        f" && touch {quoted(marker)}"
+        f'{pip}; {{ test -e "$pip" || {{ rm -rf {tools} && {unpack}; }}; }}'
+        f' && {quoted(release / "venv" / "bin" / "python")} "$pip/pip" {shlex.join(install)}'
+        f" && touch {quoted(marker)} || {forget}"
     )
 
 
@@ -233,9 +237,16 @@ def _load(target: Target, release: str) -> str:
     """Import the application, so that a release that cannot be imported fails early.
 
     The file ``database`` then says which databases it uses.
+
+    On a full disk, Python writes bytecode that is cut off, and can't import it later. So if the
+    release was not served since the last attempt, this removes the bytecode.
     """
     program, folder = str(target.host.folder / "bin" / "host.pyz"), str(target.host.folder)
-    return target.program("exec", release, "--", "python", program, "load", folder, release)
+    path = target.release(release)
+    attempted = quoted(path / ATTEMPTED)
+    remove = f"find {quoted(path / 'venv')} -name '*.pyc' -delete"
+    load = target.program("exec", release, "--", "python", program, "load", folder, release)
+    return f"{{ test ! -e {attempted} || {remove}; }} && touch {attempted} && {load}"
 
 
 def _services(target: Target) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Generator
 from datetime import timedelta
 from textwrap import shorten
@@ -124,16 +125,31 @@ def _store_errors() -> Generator[None]:
         raise StorageUnavailableError from error
 
 
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_CODES = {
+    "InvalidAccessKeyId": "it does not know the key. Correct the credentials",
+    "SignatureDoesNotMatch": "the secret of the key is wrong. Correct the credentials",
+    "AccessDenied": "the key lacks a permission. Let it read, write and delete in the bucket",
+    NO_BUCKET: "the bucket does not exist. Create it, or correct its name in the URL",
+    "SlowDown": "it gets too many requests. Try again later",
+    "ServiceUnavailable": "it is overloaded. Try again later",
+}
+"""What the error codes of S3 mean, and what to do."""
+
+
 def _cause(error: Exception) -> str:
     """Return what is wrong with the object store, and what to do."""
+    text = str(error)
+    found = _CODE.search(text)
+    if found and found[1] in _CODES:
+        return _CODES[found[1]]
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return "it refuses the key, or the key lacks a permission. Correct the credentials"
-    text = str(error)
-    if NO_BUCKET in text:
-        return "the bucket does not exist. Create it, or correct its name in the URL"
     if "error sending request" in text or "timed out" in text:
         return "it does not answer. Start it, or correct its endpoint"
-    return "see its message"
+    if "Received redirect" in text:
+        return "the bucket is in another region. Correct the region or the endpoint"
+    return f"it answers {found[1]}" if found else "see its message"
 
 
 class _UploadAborted(Exception):  # noqa: N818 - a signal to obstore, not an error

@@ -22,7 +22,7 @@ from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.fileuploads import SETTINGS
-from quartpatterns._shared.unavailable import redis_message
+from quartpatterns._shared.unavailable import redis_message, redis_remedy
 from quartpatterns.fileuploads.multipart_form import OnProgress
 
 __all__ = ["MemoryStateStore", "RedisStateStore", "State", "UploadProgress"]
@@ -266,8 +266,11 @@ class RedisStateStore:
                     method = getattr(client, command)
                     return await method(self._prefix + upload_id, *args, **options)
         except (RedisError, OSError) as error:  # OSError includes TimeoutError
-            reason = redis_message(error)
-            log.warning("Redis failed, so the progress of uploads can't be shown: %s", reason)
+            log.warning(
+                "Redis failed, so the progress of uploads can't be shown: %s. %s",
+                redis_message(error).rstrip(".") or "no answer in time",
+                redis_remedy(error, "the URL of Redis"),
+            )
             self._retry_at = monotonic() + REDIS_RETRY_AFTER
             return None
 

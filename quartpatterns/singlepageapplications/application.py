@@ -181,12 +181,17 @@ class SinglePageApp:
         accept_encoding = tuple(request.headers.getlist("Accept-Encoding"))
         key = (relative, accept_encoding, compressed)
         if (found := self._cache.get(key)) is None:
-            found = await run_sync(self._load)(key, relative, accept_encoding, compressed)
+            files = asset_files(self.folder, relative, compressed=compressed)
+            if not self._cache.finds_none(files):
+                found = await run_sync(self._load)(
+                    key, files, relative, accept_encoding, compressed
+                )
         return found
 
     def _load(
         self,
         key: tuple[object, ...],
+        files: list[str],
         relative: str,
         accept_encoding: tuple[str, ...],
         compressed: bool,
@@ -195,7 +200,6 @@ class SinglePageApp:
             found = find_asset(self.folder, relative, accept_encoding, compressed=compressed)
             return found, None if found is None else len(found.content or b"")
 
-        files = asset_files(self.folder, relative, compressed=compressed)
         return self._cache.load(key, files, read)
 
 

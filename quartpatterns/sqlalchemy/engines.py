@@ -11,11 +11,13 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
 
 from quartpatterns._shared.loop_bound import ContextBound
+from quartpatterns._shared.sqlite_short_reads import ShortReads
+from quartpatterns.sqlalchemy.connections import DirectEngine
 from quartpatterns.sqlalchemy.libpq import asyncpg_arguments
 from quartpatterns.sqlalchemy.pools import FairPool
 from quartpatterns.sqlalchemy.postgresql import configure_postgresql, connect_asyncpg
 from quartpatterns.sqlalchemy.sessions import Session, unknown_bind
-from quartpatterns.sqlalchemy.sqlite import configure_sqlite, connect_sqlite
+from quartpatterns.sqlalchemy.sqlite import SHORT_READS, configure_sqlite, connect_sqlite
 
 __all__ = ["LoopEngines", "make_engine"]
 
@@ -46,6 +48,7 @@ def make_engine(
     connect_timeout: float | None = None,
     statement_timeout: float | None = None,
     pooler: Literal["transaction"] | None = None,
+    read_on_loop: bool = False,
 ) -> AsyncEngine:
     """Return an engine for *url*, in which all drivers behave alike.
 
@@ -70,6 +73,7 @@ def make_engine(
         pooler: ``"transaction"`` if a pooler such as PgBouncer gives each transaction any
             connection to PostgreSQL. Statements are then prepared in the transaction that executes
             them, and not stored.
+        read_on_loop: Whether to execute short reads of SQLite on the event loop.
 
     Raises:
         ValueError: A parameter of the URL has no equivalent in asyncpg.
@@ -82,6 +86,8 @@ def make_engine(
         arguments |= _TRANSACTION_POOLER.get(url.get_driver_name(), {})
     if connect := _CONNECT.get(url.drivername):
         arguments["async_creator_fn"] = connect
+    if read_on_loop and url.drivername == "sqlite+aiosqlite":
+        arguments[SHORT_READS] = ShortReads()
     if url.drivername == "postgresql+asyncpg":
         url, from_url = asyncpg_arguments(url)
         arguments |= from_url
@@ -90,7 +96,7 @@ def make_engine(
     options = {**_pool_options(url), **(options or {}), "url": url}
     options["connect_args"] = {**arguments, **options.get("connect_args", {})}
     try:
-        engine = async_engine_from_config(options, prefix="")
+        engine = DirectEngine(async_engine_from_config(options, prefix="").sync_engine)
     except ModuleNotFoundError as missing:
         raise ImportError(
             f"{url.drivername} needs {missing.name}: pip install 'quartpatterns[sqlalchemy]', or"

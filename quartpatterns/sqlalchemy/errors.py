@@ -47,6 +47,10 @@ _POOL = (
     "All connections to the database are in use. Try again in a moment, or raise pool_size in"
     " SQLALCHEMY_ENGINE_OPTIONS."
 )
+_CONNECTIONS = (
+    "The database server allows no more connections. Raise its max_connections or the limit of the"
+    " user, or lower pool_size in SQLALCHEMY_ENGINE_OPTIONS or the number of server processes."
+)
 
 # By the first characters of an SQLSTATE; https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SQLSTATES: dict[str, tuple[str, int | None]] = {
@@ -58,7 +62,8 @@ _SQLSTATES: dict[str, tuple[str, int | None]] = {
     "42703": (_MIGRATE, None),
     "42P01": (_MIGRATE, None),
     "42P05": (_POOLER, None),
-    "53": ("The database server is out of disk space, memory or connections. Give it more.", 5),
+    "53300": (_CONNECTIONS, 5),
+    "53": ("The database server is out of disk space or memory. Give it more.", 5),
     "55P03": (_BUSY, 1),
     "57P": (_LOST, 5),
 }

@@ -125,6 +125,7 @@ class Registration:
             pragmas=self.settings.pragmas,
             connect_timeout=self.settings.connect_timeout,
             pooler=self.settings.pooler,
+            read_on_loop=self.settings.read_on_loop,
             statement_timeout=self.settings.statement_timeout,
         )
         keep, slow = self.settings.record_queries, self.settings.slow_query_seconds

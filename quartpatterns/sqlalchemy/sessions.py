@@ -20,9 +20,8 @@ from sqlalchemy.sql import visitors
 
 from quartpatterns._shared.calling import is_async
 from quartpatterns._shared.cleanup import finish
+from quartpatterns.sqlalchemy.connections import closes_without_io
 from quartpatterns.sqlalchemy.kept_objects import KeptObjects
-from quartpatterns.sqlalchemy.pools import FairPool
-from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
 
 if TYPE_CHECKING:
     from quartpatterns.sqlalchemy.legacy_query import Query
@@ -97,7 +96,7 @@ class RoutedSession(orm.Session):
 
     def closes_without_io(self) -> bool:
         """Return whether ``close()`` has nothing to wait for, because no transaction has begun."""
-        return all(map(_closes_without_io, self._connections))
+        return all(map(closes_without_io, self._connections))
 
     def begin_for_cursor(self, statement: Any) -> None:
         """Begin a transaction for a server-side cursor, which needs one, also when reading."""
@@ -198,20 +197,6 @@ def _set_autocommit(connection: Connection, value: bool) -> None:
     if connection.dialect.driver == "asyncpg":
         adapter: Any = connection.connection.dbapi_connection
         adapter.autocommit = value and adapter.caches_statements
-
-
-def _closes_without_io(connection: Connection) -> bool:
-    if connection.closed:
-        return True
-    pool: Any = connection.engine.pool
-    if connection.invalidated or not isinstance(pool, FairPool):
-        return False
-    if not pool.keeps_returned_connection:
-        return False
-    adapter: Any = connection.connection.dbapi_connection
-    if connection.dialect.driver == "asyncpg":
-        return adapter._transaction is None and not adapter.driver_connection.is_closed()
-    return isinstance(adapter, SQLiteAdapter) and not adapter.in_transaction
 
 
 def _bind_key(mapper: Any, clause: Any) -> str | None:

@@ -60,6 +60,7 @@ class Settings:
     databases: Mapping[str | None, Database]
     """The databases by bind key; that of ``SQLALCHEMY_DATABASE_URI`` has the key ``None``."""
     pragmas: Mapping[str, str | int]
+    read_on_loop: bool
     record_queries: bool
     slow_query_seconds: float | None
     track_modifications: bool
@@ -92,6 +93,7 @@ def read_settings(app: Quart, engine_options: Mapping[str, Any]) -> Settings:
     return Settings(
         databases,
         settings.mapping("SQLALCHEMY_SQLITE_PRAGMAS"),
+        settings.boolean("SQLALCHEMY_SQLITE_READ_ON_LOOP"),
         settings.boolean("SQLALCHEMY_RECORD_QUERIES"),
         settings.optional(settings.seconds, "SQLALCHEMY_SLOW_QUERY_SECONDS", zero=True),
         settings.boolean("SQLALCHEMY_TRACK_MODIFICATIONS"),

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEMORY",
+    "SHORT_READS",
     "BufferedCursor",
     "MemoryDatabase",
     "SQLiteAdapter",
@@ -36,6 +37,8 @@ __all__ = [
 
 # The argument of a connection that names the database to use instead of ":memory:".
 MEMORY = "memory_database"
+# The argument with the object that executes short reads on the event loop.
+SHORT_READS = "short_reads"
 
 
 def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
@@ -53,7 +56,10 @@ async def connect_sqlite(*args: Any, **options: Any) -> SQLiteConnection:
     # Imported here, because applications with other databases don't need aiosqlite.
     from quartpatterns._shared.sqlite_thread import SQLiteConnection, SQLiteThread
 
-    thread = SQLiteThread(partial(sqlite3.connect, *args, **options))
+    if (short_reads := options.pop(SHORT_READS, None)) is not None:
+        options["check_same_thread"] = False
+    connect = partial(sqlite3.connect, *args, **options)
+    thread = SQLiteThread(connect, short_reads=short_reads)
     try:
         await thread.open()
     except BaseException:
@@ -95,11 +101,16 @@ class BufferedCursor:
 
     def execute(self, operation: str, parameters: Any = None) -> None:
         """Execute *operation* and fetch its rows."""
-        self._run(_execute, operation, parameters or ())
+        # The thread's own methods save two coroutines of the connection's.
+        driver = self._driver
+        call = partial(_execute, driver.raw, operation, parameters or ())
+        self._take(await_only(driver.thread.submit_read(operation, call)))
 
     def executemany(self, operation: str, seq_of_parameters: Any) -> None:
         """Execute *operation* for each of *seq_of_parameters*."""
-        self._run(_executemany, operation, seq_of_parameters)
+        driver = self._driver
+        call = partial(_executemany, driver.raw, operation, seq_of_parameters)
+        self._take(await_only(driver.thread.submit(call)))
 
     def fetchone(self) -> Any:
         """Return the next row, or None."""
@@ -130,10 +141,7 @@ class BufferedCursor:
     async def _async_soft_close(self) -> None:
         """Do nothing; SQLAlchemy calls it to close the cursor and keep its rows."""
 
-    def _run(self, function: Callable[..., Any], operation: str, parameters: Any) -> None:
-        # The thread's own method saves two coroutines of the connection's.
-        call = partial(function, self._driver.raw, operation, parameters)
-        result = await_only(self._driver.thread.submit(call))
+    def _take(self, result: tuple[Any, ...]) -> None:
         self.description, self._rows, self.rowcount, self.lastrowid = result
 
 

@@ -251,12 +251,18 @@ class Connection(SQLiteConnection):
             )
         if name not in _LEAVES_NO_TRACE or (args and _changes_connection(args[0])):
             self._reusable = False
-        return await self._submit(partial(self._work, transaction, function, args, kwargs))
+        statement = args[0] if name == "_fetch" else None
+        work = partial(self._work, transaction, function, args, kwargs)
+        return await self._submit(work, statement)
 
-    async def _submit(self, function: Callable[[], Any]) -> Any:
-        if self._pooled is None:
+    async def _submit(self, function: Callable[[], Any], statement: Any = None) -> Any:
+        """Call *function* in the thread; with a *statement* it only executes and fetches that."""
+        if (pooled := self._pooled) is None:
             raise context_ended()
-        future = self._pooled.submit(function)
+        if isinstance(statement, str):
+            future = pooled.submit_read(statement, function)
+        else:
+            future = pooled.submit(function)
         self._pending.add(future)
         try:
             return await future

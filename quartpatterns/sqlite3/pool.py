@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from quartpatterns._shared.sqlite_short_reads import ShortReads
 from quartpatterns._shared.sqlite_thread import SQLiteThread
 from quartpatterns.sqlite3.errors import DatabaseUnavailable, opening_error
 from quartpatterns.sqlite3.settings import DatabaseSettings
@@ -34,10 +35,13 @@ class PooledConnection(SQLiteThread):
 
     Arguments:
         connect: Opens the database. It is called in the thread.
+        short_reads: Executes short reads on the event loop; by default all are in the thread.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        super().__init__(connect)
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], short_reads: ShortReads | None = None
+    ) -> None:
+        super().__init__(connect, short_reads=short_reads)
         self._file: tuple[str, int, int] | None = None
         self._checked_at = self._loop.time()
         self._factories: tuple[Any, Any] = (None, str)
@@ -86,6 +90,7 @@ class ConnectionPool:
     ) -> None:
         self._settings = settings
         self._connect = connect
+        self._short_reads = ShortReads() if settings.read_on_loop else None
         self._loop = asyncio.get_running_loop()
         self._idle: list[PooledConnection] = []
         self._waiting: deque[asyncio.Future[PooledConnection]] = deque()
@@ -219,7 +224,7 @@ class ConnectionPool:
         """Open connections for the tasks that wait, up to the size of the pool."""
         missing = len(self._waiting) - len(self._opening)
         for _ in range(min(missing, self._settings.pool_size - len(self._all))):
-            connection = PooledConnection(self._connect)
+            connection = PooledConnection(self._connect, self._short_reads)
             opening = connection.open()
             self._all.add(connection)
             self._opening.add(connection)

@@ -48,6 +48,7 @@ class DatabaseSettings:
         busy_timeout: Seconds to wait for a transaction of another connection.
         pragmas: Set on each new connection.
         options: For :func:`sqlite3.connect`.
+        read_on_loop: Whether to execute short reads on the event loop.
     """
 
     database: str
@@ -58,6 +59,7 @@ class DatabaseSettings:
     busy_timeout: float
     pragmas: Mapping[str, str | int]
     options: Mapping[str, Any]
+    read_on_loop: bool
 
 
 def read_settings(app: Quart) -> DatabaseSettings:
@@ -85,6 +87,7 @@ def read_settings(app: Quart) -> DatabaseSettings:
         busy_timeout=reader.seconds("SQLITE_BUSY_TIMEOUT", zero=True),
         pragmas=_pragmas(reader.mapping("SQLITE_PRAGMAS")),
         options=reader.mapping("SQLITE_CONNECT_OPTIONS"),
+        read_on_loop=reader.boolean("SQLITE_READ_ON_LOOP"),
     )
 
 
@@ -115,6 +118,8 @@ def connect(
         "uri": True,
         **settings.options,
     }
+    if settings.read_on_loop:
+        options["check_same_thread"] = False
     connection: sqlite3.Connection = sqlite3.connect(settings.database, **options)
     try:
         for name, value in settings.pragmas.items():

@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Protocol
 
+from quartpatterns._shared.untasked import take_step
+
 __all__ = ["WAIT", "EventSource", "SteppedSource"]
 
 WAIT: Any = object()
@@ -61,18 +63,15 @@ class SteppedSource:
 
     def poll(self, wake: Callable[[], object]) -> Any:
         """Return the next item, or :data:`WAIT`."""
-        if self._awaited is not None:
-            if not self._awaited.done():
+        if (done := self._awaited) is not None:
+            if not done.done():
                 return WAIT
             self._awaited = None
         if self._step is None:
             self._step = self._next()
+        cancelled, self._cancelled = self._cancelled, False
         try:
-            if self._cancelled:
-                self._cancelled = False
-                awaited = self._step.throw(asyncio.CancelledError())
-            else:
-                awaited = self._step.send(None)
+            awaited = take_step(self._step, done, cancelled=cancelled)
         except StopIteration as end:
             self._step = None
             if end.value is _END:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from werkzeug.http import parse_accept_header
 from quartpatterns._shared.calling import maybe_await
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.send_timeout import Seconds, SendTimeout, configured_send_timeout
+from quartpatterns._shared.shared_timers import SharedTimer, shared_timers
 from quartpatterns._shared.shutdown import current_shutdown
 from quartpatterns.streaming.context import stream_with_context
 from quartpatterns.streaming.event_sources import WAIT, EventSource, SteppedSource
@@ -202,17 +202,13 @@ class _Options:
 
 
 class _OpenStreams:
-    """The event streams of one event loop.
-
-    They share one callback at the end of the server, and a few timers. A timer for each stream
-    would take more memory.
-    """
+    """The event streams of one event loop. They share one callback at the end of the server."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.shutdown = current_shutdown()
+        self.timers = shared_timers()
         self._streams: set[_EventBody] = set()
-        self._timers: dict[int, set[_EventBody]] = {}
         self.shutdown.add_callback(self._wake_all)
 
     def add(self, stream: _EventBody) -> None:
@@ -220,26 +216,6 @@ class _OpenStreams:
 
     def discard(self, stream: _EventBody) -> None:
         self._streams.discard(stream)
-        if stream.timer is not None:
-            self._timers[stream.timer].discard(stream)
-
-    def wake_at(self, stream: _EventBody, due: float) -> None:
-        """Wake *stream* at the time *due*, or up to an eighth of a second later.
-
-        A stream has one timer. If it sends an event meanwhile, it wakes for nothing and sets the
-        next one.
-        """
-        if stream.timer is None:
-            stream.timer = timer = math.ceil(due * 8)
-            if timer not in self._timers:
-                self._timers[timer] = set()
-                self.loop.call_at(timer / 8, self._wake, timer)
-            self._timers[timer].add(stream)
-
-    def _wake(self, timer: int) -> None:
-        for stream in self._timers.pop(timer):
-            stream.timer = None
-            stream.wake()
 
     def _wake_all(self) -> None:
         for stream in self._streams:
@@ -275,11 +251,21 @@ class _EmptyBody(ResponseBody):
 
 
 class _EventBody(ResponseBody):
-    """The chunks of an event stream. It waits in one place for all that can happen.
+    """The chunks of an event stream. It waits in one place for all that can happen."""
 
-    Attributes:
-        timer: The timer that wakes it, or ``None``.
-    """
+    __slots__ = (
+        *(
+            "_end",
+            "_grace_over",
+            "_idle",
+            "_limit",
+            "_limited",
+            "_options",
+            "_silent_since",
+            "_source",
+        ),
+        *("_stopped", "_streams", "_timer", "_waiter"),
+    )
 
     def __init__(self, source: EventSource, options: _Options) -> None:
         self._source = source
@@ -291,8 +277,10 @@ class _EventBody(ResponseBody):
         self._silent_since: float | None = None  # None: nothing was sent yet
         self._grace_over: bool | None = None  # None: the server does not stop
         self._stopped = False
+        self._idle = False  # Nothing has happened since the source had no more.
         self._waiter: asyncio.Future[None] | None = None
-        self.timer: int | None = None
+        # It has one timer. If it sends an event meanwhile, it wakes for nothing, and sets the next.
+        self._timer: SharedTimer | None = None
 
     def limit_sending(self, seconds: float | None, request: Request) -> None:
         """Cut a client off that takes nothing for *seconds*."""
@@ -314,6 +302,8 @@ class _EventBody(ResponseBody):
     ) -> None:
         if self._streams is not None:
             self._streams.discard(self)
+        if self._timer is not None:
+            self._timer.discard(self)
         if self._limit is not None:
             self._limit.close()
         try:
@@ -339,9 +329,17 @@ class _EventBody(ResponseBody):
                 await self._source.wait_until_joined()
             chunk = self._options.first
         else:
-            chunk = self._chunk(streams)
+            chunk = b"" if self._idle else self._chunk(streams)
         while not chunk:
-            await self._wait(streams)
+            # A coroutine of its own for the wait would take memory in each stream.
+            waiter = self._prepare_wait(streams)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if not self._source.cancel():
+                    raise
+            finally:
+                self._waiter = None
             chunk = self._chunk(streams)
         self._silent_since = streams.loop.time()
         if self._limit is not None:
@@ -369,6 +367,7 @@ class _EventBody(ResponseBody):
         try:
             while self._end is None and size < MAX_CHUNK:
                 if (item := self._source.poll(self.wake)) is WAIT:
+                    self._idle = True
                     break
                 parts.append(_encode(item, self._options.separator))
                 size += len(parts[-1])
@@ -400,20 +399,20 @@ class _EventBody(ResponseBody):
             return None
         return self._silent_since + self._options.heartbeat
 
-    async def _wait(self, streams: _OpenStreams) -> None:
-        """Wait until the source has something, for the next heartbeat, or for the end."""
-        self._waiter = streams.loop.create_future()
-        if (due := self._next_heartbeat) is not None:
-            streams.wake_at(self, due)
-        try:
-            await self._waiter
-        except asyncio.CancelledError:
-            if not self._source.cancel():
-                raise
-        finally:
-            self._waiter = None
+    def _prepare_wait(self, streams: _OpenStreams) -> asyncio.Future[None]:
+        """Return what is done when the source has something, for a heartbeat, or at the end."""
+        self._waiter = waiter = streams.loop.create_future()
+        if self._timer is None and (due := self._next_heartbeat) is not None:
+            self._timer = streams.timers.add(self, due)
+        return waiter
+
+    def time_reached(self) -> None:
+        """Look whether a heartbeat is due."""
+        self._timer = None
+        self.wake()
 
     def wake(self) -> None:
         """End the wait."""
+        self._idle = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from quartpatterns._shared.unavailable import redis_message
+from quartpatterns._shared.unavailable import redis_message, redis_remedy
 from quartpatterns._shared.urls import display_address
 from quartpatterns.streaming.subscribers import BroadcasterUnavailableError, History, Subscribers
 from quartpatterns.streaming.subscriptions import Message, MessageId, Subscription
@@ -39,7 +39,10 @@ TIMEOUT = 5.0
 """Seconds in which Redis must answer."""
 
 PING_INTERVAL = 10.0
-"""Seconds after which a silent connection is checked. It is lost if it stays silent for twice."""
+"""Seconds after which a silent connection is checked."""
+
+SILENCE_LIMIT = 20.0
+"""Seconds of silence after which a connection is lost."""
 
 RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.0)
 """Seconds between the attempts to reach a Redis that is lost; the last one is repeated."""
@@ -210,8 +213,9 @@ class RedisHub:
 
     def _note_loss(self, error: Exception | None) -> None:
         if not self._lost:
-            reason = redis_message(error) or "no answer in time"
-            log.warning("Redis at %s: %s; waiting for it", self._address, reason)
+            reason = redis_message(error).rstrip(".") or "no answer in time"
+            remedy = redis_remedy(error, "the URL of Redis")
+            log.warning("Redis at %s: %s; waiting for it. %s", self._address, reason, remedy)
         self._lost = True
         self._requested.clear()
         self._confirmed.clear()
@@ -223,7 +227,7 @@ class RedisHub:
         """Receive messages, and the confirmations of channels."""
         start = len(self._channel(""))
         while True:
-            async with asyncio.timeout(2 * PING_INTERVAL):
+            async with asyncio.timeout(SILENCE_LIMIT):
                 response = await connection.read_response(disable_decoding=True)
             if not isinstance(response, list) or len(response) != 3:
                 continue  # the answer to PING

@@ -48,6 +48,10 @@ class MessageId(NamedTuple):
         return f"{self.milliseconds}-{self.number}"
 
 
+FIRST_ID = MessageId(0, 0)
+"""An id before that of each message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message that a subscriber receives.
@@ -121,6 +125,11 @@ class Subscription(AsyncIterator[Message]):
         dropped: How many messages this subscriber has missed because it was slow.
     """
 
+    __slots__ = (
+        *("__weakref__", "_error", "_leave", "_options", "_pending", "_replayed", "_waiter"),
+        *("_wake", "dropped", "held", "lost", "position", "start", "topics"),
+    )
+
     def __init__(
         self,
         leave: Callable[[Subscription], None],
@@ -133,7 +142,7 @@ class Subscription(AsyncIterator[Message]):
         self.dropped = 0
         self.position = after
         # Where it begins if it wants only what is new, as far as the hub knows.
-        self.start = MessageId(0, 0)
+        self.start = FIRST_ID
         self.lost = lost
         # Messages that arrive while older ones are read from the history; None: nothing is read.
         self.held: list[tuple[MessageId, Message]] | None = None

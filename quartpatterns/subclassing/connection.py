@@ -13,7 +13,10 @@ than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from contextvars import Context
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,6 +24,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, W
 from quart import Quart
 from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.debug import traceback_response
+from quart.signals import websocket_received
 from quart.typing import ResponseTypes
 from quart.wrappers import Request, Websocket
 from quart.wrappers.response import DataBody, IterableBody, ResponseBody
@@ -30,12 +34,14 @@ from werkzeug.exceptions import ClientDisconnected
 from quartpatterns._shared.first_chunk import END, error_response, first_chunk
 from quartpatterns._shared.send_timeout import SETTING as SEND_TIMEOUT
 from quartpatterns._shared.send_timeout import configured_send_timeout, log_cut_stream
+from quartpatterns._shared.shared_timers import SharedTimer, shared_timers
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
 from quartpatterns.subclassing.context import PRESERVE_CONTEXT, VIEW_CONTEXT
 from quartpatterns.subclassing.headers import encode_headers
 from quartpatterns.subclassing.receiver import Receiver
-from quartpatterns.subclassing.request import create_request
-from quartpatterns.subclassing.response import FaithfulResponse
+from quartpatterns.subclassing.request import client_address, create_request
+from quartpatterns.subclassing.response import FaithfulResponse, OnClose, call_on_close
+from quartpatterns.subclassing.routing import path_inside_mount
 
 __all__ = ["FaithfulHTTPConnection", "FaithfulWebsocketConnection", "ResponseTimeoutError"]
 
@@ -68,19 +74,41 @@ async def _handle_error(
     raise error
 
 
-class _Entered:
-    """Leaves a body that was entered before. An ``AsyncExitStack`` takes 1 KiB for each stream."""
+@dataclass(slots=True)
+class _Stream:
+    """A response that is streamed: what is left of it when its request has been handled.
 
-    __slots__ = ("_body",)
+    Attributes:
+        body: The body, which has been entered.
+        items: Its chunks without the first.
+        first: The first chunk, or ``END``.
+        response: The response, or only its list of functions to call at the end.
+    """
 
-    def __init__(self, body: ResponseBody) -> None:
-        self._body = body
+    body: ResponseBody
+    items: AsyncIterator[Any]
+    first: Any
+    response: FaithfulResponse | list[OnClose]
 
     async def __aenter__(self) -> None:
         """Do nothing."""
 
     async def __aexit__(self, *error: Any) -> None:
-        await self._body.__aexit__(*error)
+        await self.body.__aexit__(*error)
+
+    def forget_beginning(self) -> None:
+        """Give up what has been sent, because a stream can last for hours."""
+        self.first = None
+        # Functions can still be added to the list while the body is sent.
+        if isinstance(self.response, FaithfulResponse) and not self.response.on_close:
+            self.response = self.response.on_close
+
+    async def close(self) -> None:
+        """Call the functions of the response."""
+        if isinstance(self.response, list):
+            await call_on_close(self.response)
+        elif self.response.on_close:
+            await self.response.close()
 
 
 class ConnectionTimer:
@@ -116,8 +144,8 @@ class ConnectionTimer:
             self.loop.call_later(WATCH_INTERVAL, self._tick)
         else:
             self._running = False
-        for connection in due:
-            connection.supervise()
+        while due:
+            due.pop().supervise()
 
 
 class FaithfulHTTPConnection(ASGIHTTPConnection):
@@ -149,7 +177,8 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
     # When the response must have been sent, and how many seconds that may take.
     _deadline: float | None = None
     _timeout: float | None = None
-    _timer: asyncio.TimerHandle | None = None
+    _timer: SharedTimer | None = None
+    _stream: _Stream | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer the request.
@@ -160,28 +189,34 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         """
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._loop = self._task.get_loop()
-        push = partial(self.send_push_promise, send)
-        request = create_request(self.app, self.scope, push)
-        self._receiver = Receiver(request, receive, self.disconnect, self.abort)
+        request = create_request(self.app, self.scope, partial(self.send_push_promise, send))
+        self._receiver = Receiver(request, receive, self)
         timer: ConnectionTimer | None = self.app.extensions.get(TIMER)
         if timer is None or timer.loop is not self._loop:
             timer = self.app.extensions[TIMER] = ConnectionTimer(self._loop)
         supervised = timer.add(self)
+        handling = self.handle_request(request, send)
+        # A stream can last for hours, and does not need them.
+        del request, timer
         try:
-            await self.handle_request(request, send)
+            await handling
+            if self._stream is not None:
+                await self._send_stream(self._stream, send)
         except asyncio.CancelledError as error:
             if self._reason is None:
                 raise failure_of(error) from error
             if self._task.uncancel():
                 raise
             if isinstance(self._reason, StreamCutError):
-                log_cut_stream(request, self._send_timeout or 0)
+                path = path_inside_mount(self.scope["path"], self.scope.get("root_path", ""))
+                address = client_address(self.scope)
+                log_cut_stream(self.scope["method"], path or "/", address, self._send_timeout or 0)
             elif not isinstance(self._reason, ClientDisconnected):
                 raise self._reason from None
         finally:
             supervised.discard(self)
             if self._timer is not None:
-                self._timer.cancel()
+                self._timer.discard(self)
             if self._receiver.watching:
                 await self._receiver.stop()
             self._receiver.release_body()
@@ -195,12 +230,12 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             await send(push | {"headers": encode_headers(headers)})
 
     async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
-        """Let the application handle the request, and send its response."""
+        """Let the application handle the request, and send its response if it is no stream."""
         try:
             made = await self.app.handle_request(request)
         except Exception as error:
             made = await _handle_error(self.app, self.scope, error)
-        response = FaithfulResponse.force_type(made)
+        response = made if isinstance(made, FaithfulResponse) else FaithfulResponse.force_type(made)
         self._view_ended = True
         try:
             await self._send(request, response, send)
@@ -210,7 +245,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
                 raise
         finally:
             if response.on_close:
-                await response.close()
+                await self._close_unless_streamed(response)
 
     async def _send(
         self, request: Request, response: FaithfulResponse, send: ASGISendCallable
@@ -240,17 +275,9 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             except (Exception, asyncio.CancelledError) as error:
                 await self._send_error(request, error, context, send)
                 return
-            context = None
-            async with _Entered(body):
-                await self._send_start(response, send)
-                if first is not END:
-                    await self._send_chunk(send, first)
-                    async for item in items:
-                        await self._send_chunk(send, item)
-            data = b""
-            self._streaming = False
-        else:
-            await self._send_start(response, send)
+            self._stream = _Stream(body, items, first, response)
+            return
+        await send(self._start_message(response))
         if len(data) > MAX_CHUNK:
             for begin in range(0, len(data), MAX_CHUNK):
                 await self._send_chunk(send, data[begin : begin + MAX_CHUNK])
@@ -259,20 +286,45 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             await self._send_chunk(send, data)
             data = b""
             await self._receiver.drain(self.drain_timeout)
-        self._sent = True
-        self._send_started = self._loop.time()
-        end: Any = {"type": "http.response.body", "body": data, "more_body": False}
-        await send(end)
+        await send(self._end_message(data))
         self._send_timeout = self._deadline = None
 
-    async def _send_start(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
+    async def _send_stream(self, stream: _Stream, send: ASGISendCallable) -> None:
+        """Send a stream, of which nothing was sent yet."""
+        try:
+            async with stream:
+                await send(self._start_message(stream.response))
+                if stream.first is not END:
+                    await self._send_chunk(send, stream.first)
+                stream.forget_beginning()
+                if self._supervised:
+                    self._receiver.release_request()
+                async for item in stream.items:
+                    await self._send_chunk(send, item)
+            self._streaming = False
+            if self._receiver.body_pending:
+                await self._send_chunk(send, b"")
+                await self._receiver.drain(self.drain_timeout)
+            await send(self._end_message(b""))
+            self._send_timeout = self._deadline = None
+        except OSError:
+            if not self._receiver.disconnected:
+                raise
+        finally:
+            await stream.close()
+
+    def _start_message(self, response: Any) -> Any:
         headers = encode_headers(response.wire_headers())
-        start: Any = {
+        return {
             "type": "http.response.start",
             "status": response.status_code,
             "headers": headers,
         }
-        await send(start)
+
+    def _end_message(self, data: bytes) -> Any:
+        self._sent = True
+        self._note_sending()
+        return {"type": "http.response.body", "body": data, "more_body": False}
 
     async def _send_error(
         self,
@@ -296,15 +348,23 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         try:
             await self._send(request, response, send)
         finally:
-            if response.on_close:
-                await response.close()
+            await self._close_unless_streamed(response)
+
+    async def _close_unless_streamed(self, response: FaithfulResponse) -> None:
+        if self._stream is None or self._stream.response is not response:
+            await response.close()
 
     async def _send_chunk(self, send: ASGISendCallable, item: Any) -> None:
         data = item.encode() if isinstance(item, str) else item
         message: Any = {"type": "http.response.body", "body": data, "more_body": True}
-        self._send_started = self._loop.time()
+        self._note_sending()
         await send(message)
         self._send_started = None
+
+    def _note_sending(self) -> None:
+        self._send_started = self._loop.time()
+        if self._supervised and self._timer is None:
+            self.time_reached()
 
     async def _continue_receiving(
         self, request: Request, response: FaithfulResponse, *, streamed: bool
@@ -351,24 +411,34 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
             own = response.send_timeout
             if own is not Ellipsis or self._send_timeout is None or SEND_TIMEOUT in config:
                 self._send_timeout = configured_send_timeout(config, own)
-        if self._supervised and (self._send_timeout is not None or self._deadline is not None):
-            self.supervise()
+        if self._supervised and self._deadline is not None:
+            self.time_reached()
 
     def supervise(self) -> None:
-        """Watch for the client's disconnection, and check the time limits now and when they end."""
+        """Watch for the client's disconnection, and check the time limits when they end."""
         self._supervised = True
+        if self._streaming:
+            self._receiver.release_request()
         self._receiver.watch()
+        self.time_reached()
+
+    def time_reached(self) -> None:
+        """Check the time limits now and when they end.
+
+        There is no timer while nothing is sent: a stream that waits for events has none.
+        """
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer.discard(self)
+            self._timer = None
         now = self._loop.time()
         limits = [] if self._deadline is None else [self._deadline]
-        if self._send_timeout is not None:
+        if self._send_timeout is not None and (self._send_started is not None or limits):
             started = now if self._send_started is None else self._send_started
             limits.append(started + self._send_timeout)
         if not limits:
             return
         if min(limits) > now:
-            self._timer = self._loop.call_at(min(limits), self.supervise)
+            self._timer = shared_timers().add(self, min(limits))
             return
         if self._streaming and (self._deadline is None or self._deadline > now):
             self.abort(StreamCutError())
@@ -391,6 +461,39 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         super().__init__(app, scope)
         self.accepted = False
         self.closed = False
+        self._receiving = asyncio.timeout(None)
+        self._may_receive = asyncio.Event()
+        self._may_receive.set()
+
+    async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
+        """Put the messages of the client into the queue until it disconnects."""
+        while await self._may_receive.wait():
+            try:
+                async with asyncio.timeout(None) as self._receiving:
+                    event: Any = await receive()
+            except TimeoutError:
+                if not self._receiving.expired():
+                    raise
+                continue
+            if event["type"] == "websocket.receive":
+                # One of the two is missing or None. An empty message is a message.
+                data = event.get("bytes")
+                message = event["text"] if data is None else data
+                await websocket_received.send_async(message)
+                await self.queue.put(message)
+            elif event["type"] == "websocket.disconnect":
+                return
+
+    async def _send_close(self, send: ASGISendCallable, **close: Any) -> None:
+        """Close the websocket. Granian does not while the application waits for a message."""
+        self._may_receive.clear()
+        with contextlib.suppress(RuntimeError):  # it waits for nothing
+            self._receiving.reschedule(0)
+        message: Any = {"type": "websocket.close", **close}
+        try:
+            await send(message)
+        finally:
+            self._may_receive.set()
 
     async def accept_connection(
         self, send: ASGISendCallable, headers: Headers, subprotocol: str | None
@@ -407,8 +510,14 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         await send(accept)
 
     async def close_connection(self, send: ASGISendCallable, code: int, reason: str) -> None:
-        """Close the websocket."""
-        await super().close_connection(send, code, reason)
+        """Close the websocket.
+
+        Raises:
+            RuntimeError: It is closed.
+        """
+        if self.closed:
+            raise RuntimeError("Cannot close websocket multiple times")
+        await self._send_close(send, code=code, reason=reason)
         self.closed = True
 
     async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
@@ -430,8 +539,7 @@ class FaithfulWebsocketConnection(ASGIWebsocketConnection):
         elif (made is not None or self.accepted) and not self.closed:
             status = made.status_code if made is not None else 200
             code = 1011 if status >= 500 else 1008 if status >= 400 else 1000
-            close: Any = {"type": "websocket.close", "code": code}
-            await send(close)
+            await self._send_close(send, code=code)
 
     async def _refuse(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
         start: Any = {

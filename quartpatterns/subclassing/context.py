@@ -7,23 +7,28 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import sys
+from collections.abc import Coroutine
+from contextvars import Token
 from typing import Any
 
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, current_app, g, has_app_context, has_request_context, request
 from quart.ctx import AppContext, RequestContext, WebsocketContext, _AppCtxGlobals
-from quart.globals import app_ctx, request_ctx
+from quart.globals import _cv_app, _cv_request, request_ctx
 from quart.sessions import SessionMixin
-from quart.typing import ResponseTypes
+from quart.signals import appcontext_popped, appcontext_pushed
+from quart.typing import AfterRequestCallable, AfterWebsocketCallable, ResponseTypes
 from quart.wrappers import Request, Websocket
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
 from quartpatterns._shared.flash import FlashedMessage, flash
 
 __all__ = [
     "AppGlobals",
     "Contexts",
+    "FaithfulAppContext",
     "FaithfulRequestContext",
     "FaithfulWebsocketContext",
     "SessionInTemplates",
@@ -62,13 +67,19 @@ class _FaithfulContext:
     _mark_accessed = False
 
     def __init__(self, app: Quart, request: Any, session: SessionMixin | None = None) -> None:
+        # Quart's __init__ would raise the routing error, and takes four calls for each request.
+        self.app = app
+        self.request_websocket = request
+        self.url_adapter: MapAdapter | None = None
+        request.routing_exception = None
+        request.json_module = app.json
         try:
-            super().__init__(app, request, session)  # type: ignore[call-arg]
+            self.url_adapter = app.create_url_adapter(request)
         except HTTPException as error:
-            without_adapter = SimpleNamespace(json=app.json, create_url_adapter=_no_adapter)
-            super().__init__(without_adapter, request, session)  # type: ignore[call-arg]
-            self.app = app
             request.routing_exception = error
+        self._session = session
+        self.preserved = False
+        self._cv_tokens: list[Any] = []
 
     @property
     def session(self) -> SessionMixin | None:
@@ -87,19 +98,49 @@ class _FaithfulContext:
         return self._session
 
 
-def _no_adapter(request: object) -> None:
-    return None
+class FaithfulAppContext(AppContext):
+    """An application context that sends its signals only if somebody receives them."""
+
+    def __init__(self, app: Quart) -> None:
+        super().__init__(app)
+        self._tokens: list[Token[AppContext]] = []
+
+    async def push(self) -> None:
+        """Make the application current."""
+        self._tokens.append(_cv_app.set(self))
+        if appcontext_pushed.receivers:
+            await appcontext_pushed.send_async(self.app, _sync_wrapper=self.app.ensure_async)  # type: ignore[arg-type]
+
+    async def pop(self, exc: BaseException | None = UNSET) -> None:
+        """Run the teardown functions and make the previous application current."""
+        try:
+            if len(self._tokens) == 1:
+                if exc is UNSET:
+                    exc = sys.exc_info()[1]
+                await self.app.do_teardown_appcontext(exc)
+        finally:
+            current = _cv_app.get()
+            _cv_app.reset(self._tokens.pop())
+            if current is not self:
+                raise AssertionError(f"Popped wrong app context. ({current!r} instead of {self!r})")
+        if appcontext_popped.receivers:
+            await appcontext_popped.send_async(self.app, _sync_wrapper=self.app.ensure_async)  # type: ignore[arg-type]
 
 
 class FaithfulRequestContext(_FaithfulContext, RequestContext):
-    """The context of a request. Copies of it share ``g``."""
+    """The context of a request. Copies of it share ``g``.
+
+    ``push`` and ``pop`` do what Quart's do, in one coroutine each instead of in eight.
+    """
 
     app_context: AppContext | None = None
     """The application context, once this context has been pushed."""
 
     def __init__(self, app: Quart, request: Request, session: SessionMixin | None = None) -> None:
         super().__init__(app, request, session)
-        self._pushed: list[AppContext | None] = []
+        self.flashes = None
+        self._after_request_functions: list[AfterRequestCallable] = []
+        self._tokens: list[tuple[Token[RequestContext], AppContext | None]] = []
         self.flashed: list[FlashedMessage] = []
 
     def copy(self) -> FaithfulRequestContext:
@@ -110,41 +151,61 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
 
     async def push(self) -> None:
         """Make the request and its application current, open the session and find the view."""
-        current: Any = app_ctx._get_current_object() if has_app_context() else None
+        app, current = self.app, _cv_app.get(None)
         pushed: AppContext | None = None
         original = self.app_context
         if (
             current is None
-            or current.app is not self.app
+            or current.app is not app
             or self.served
             or (original is not None and original.g is not current.g)
         ):
-            current = pushed = self.app.app_context() if original is None else original.copy()
+            current = pushed = app.app_context() if original is None else original.copy()
             await current.push()
         self.app_context = current
-        self._pushed.append(pushed)
-        await super().push()
+        self._tokens.append((_cv_request.set(self), pushed))
+        if self._session is None:
+            interface = app.session_interface
+            session = await app.ensure_async(interface.open_session)(app, self.request_websocket)
+            if session is None:
+                session = await interface.make_null_session(app)
+            self.session = session
+        if self.url_adapter is not None:
+            self.match_request()
         self._mark_accessed = True
 
     async def pop(self, exc: BaseException | None = UNSET) -> None:
         """Run the teardown functions and make the previous context current."""
-        arguments = () if exc is UNSET else (exc,)
+        if exc is UNSET:
+            exc = sys.exc_info()[1]
         try:
-            await super().pop(*arguments)
+            if len(self._tokens) == 1:
+                await self.app.do_teardown_request(exc, self)
+                if (close := getattr(self.request_websocket, "close", None)) is not None:
+                    await close()
         finally:
-            if (pushed := self._pushed.pop()) is not None:
-                await pushed.pop(*arguments)
+            current = _cv_request.get()
+            token, pushed = self._tokens.pop()
+            _cv_request.reset(token)
+            if pushed is not None:
+                await pushed.pop(exc)
+            if current is not self:
+                raise AssertionError(
+                    f"Popped wrong request context. ({current!r} instead of {self!r})"
+                )
 
-    async def auto_pop(self, exc: BaseException | None) -> None:
+    def auto_pop(  # pyright: ignore[reportIncompatibleMethodOverride] - it expects a subclass
+        self, exc: BaseException | None
+    ) -> Coroutine[Any, Any, None]:
         """Pop this context at the end of the request, unless Quart's test client preserves it.
 
         For :class:`FaithfulClient` it is popped as well, so that the teardown functions get the
         error of the request, as in Flask. The client makes it current again.
         """
-        if isinstance(self.request.scope.get(PRESERVE_CONTEXT), list):
-            await self.pop(exc)
-        else:
-            await super().auto_pop(exc)
+        preserved = self.request_websocket.scope.get(PRESERVE_CONTEXT)
+        if isinstance(preserved, list) or (not preserved and exc is None):
+            return self.pop(exc)
+        return super().auto_pop(exc)
 
 
 class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
@@ -152,6 +213,7 @@ class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
 
     def __init__(self, app: Quart, request: Any, session: SessionMixin | None = None) -> None:
         super().__init__(app, request, session)
+        self._after_websocket_functions: list[AfterWebsocketCallable] = []
         self._pushed: list[AppContext | None] = []
 
     async def push(self) -> None:
@@ -175,6 +237,10 @@ class FaithfulWebsocketContext(_FaithfulContext, WebsocketContext):
 
 class Contexts(Quart):
     """An application that uses the contexts of this module."""
+
+    def app_context(self) -> AppContext:
+        """Return an application context."""
+        return FaithfulAppContext(self)
 
     def request_context(self, request: Request) -> FaithfulRequestContext:
         """Return a context for *request*."""
@@ -205,9 +271,10 @@ class Contexts(Quart):
         made: Any = response
         for function in context._after_request_functions:
             made = await self.ensure_async(function)(made)
-        for name in (*context.request.blueprints, None):
-            for function in reversed(self.after_request_funcs.get(name, ())):
-                made = await self.ensure_async(function)(made)
+        if self.after_request_funcs:
+            for name in (*context.request_websocket.blueprints, None):
+                for function in reversed(self.after_request_funcs.get(name, ())):
+                    made = await self.ensure_async(function)(made)
         session = context._session
         if not self.session_interface.is_null_session(session):
             save = self.ensure_async(self.session_interface.save_session)

@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import wraps
+from functools import partial, wraps
 from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
 
@@ -146,7 +146,7 @@ class Dispatch(Quart):
         self, request_context: RequestContext | None = None
     ) -> ResponseReturnValue:
         """Call the view. A rule of Werkzeug's own class has no automatic ``OPTIONS``."""
-        request = (request_context or request_ctx).request
+        request: Any = (request_context or request_ctx).request_websocket
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
         rule: Any = request.url_rule
@@ -184,9 +184,10 @@ class Dispatch(Quart):
         self, exc: BaseException | None, request_context: RequestContext | None = None
     ) -> None:
         """Call the ``teardown_request`` functions, last registered first."""
-        for name in (*(request_context or request_ctx).request.blueprints, None):
-            for function in reversed(self.teardown_request_funcs.get(name, ())):
-                await self.ensure_async(function)(exc)
+        if self.teardown_request_funcs:
+            for name in (*(request_context or request_ctx).request.blueprints, None):
+                for function in reversed(self.teardown_request_funcs.get(name, ())):
+                    await self.ensure_async(function)(exc)
         if request_tearing_down.receivers:
             await request_tearing_down.send_async(
                 self,
@@ -329,13 +330,12 @@ class AsyncCallables(Quart):
         if type(self).sync_to_async is not AsyncCallables.sync_to_async:
             return self.sync_to_async(func)
 
-        @wraps(func)
-        async def in_thread(*args: P.args, **kwargs: P.kwargs) -> T:
-            if (executor := self.extensions.get(STEP_EXECUTOR)) is None:
-                return await run_step(func)(*args, **kwargs)
-            return await call_in_thread(executor, func, *args, **kwargs)
+        return partial(self._run_step, func)
 
-        return in_thread
+    async def _run_step(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if (executor := self.extensions.get(STEP_EXECUTOR)) is None:
+            return await run_step(func)(*args, **kwargs)
+        return await call_in_thread(executor, func, *args, **kwargs)
 
 
 class SyncThreads(AsyncCallables):

@@ -28,6 +28,7 @@ import werkzeug.wsgi
 from quart import Blueprint, Quart, has_request_context
 from quart.globals import current_app, request
 from quart.wrappers import Response
+from werkzeug.exceptions import NotFound
 from werkzeug.http import http_date
 from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -139,7 +140,7 @@ async def _send(
         options["max_age"] = app.get_send_file_max_age
     options["_root_path"] = app.root_path
     options["use_x_sendfile"] = app.config["USE_X_SENDFILE"]
-    cache = _cache()
+    cache = file_cache(app)
     path = _path(*args) if cache.size and not options["use_x_sendfile"] else None
     if path is None:
         return _convert(await run_sync(_call)(send, args, options, _environ()))
@@ -147,6 +148,8 @@ async def _send(
         options["max_age"] = options["max_age"](path)
     key = (path, *sorted(options.items()))
     if (found := cache.get(key)) is None:
+        if send is werkzeug.utils.send_from_directory and cache.finds_none([path]):
+            raise NotFound
         found = await run_sync(_load)(cache, key, path, partial(_call, send, args, options))
     if found is None:
         return _convert(await run_sync(_call)(send, args, options, _environ()))
@@ -161,13 +164,28 @@ class _SmallFile:
     content: bytes
 
 
-def _cache() -> FileCache[_SmallFile]:
-    cache: FileCache[_SmallFile] | None = current_app.extensions.get(CACHE)
+def file_cache(app: Quart) -> FileCache[Any]:
+    """Return the memory of an application for small files."""
+    cache: FileCache[Any] | None = app.extensions.get(CACHE)
     if cache is None:
-        reader = SettingsReader(current_app.config, SETTINGS.defaults)
-        cache = FileCache(reader.size("FILE_CACHE_SIZE", minimum=0))
-        current_app.extensions[CACHE] = cache
+        reader = SettingsReader(app.config, SETTINGS.defaults)
+        cache = app.extensions[CACHE] = FileCache(reader.size("FILE_CACHE_SIZE", minimum=0))
     return cache
+
+
+async def small_content(cache: FileCache[Any], path: str) -> bytes | None:
+    """Return the content of a small file, or ``None`` if it is large or missing."""
+
+    def load() -> bytes | None:
+        return cache.load(path, [path], read) if _is_small(path) else None
+
+    def read() -> tuple[bytes, int]:
+        with open(path, "rb") as file:
+            content = file.read()
+        return content, len(content)
+
+    found: bytes | None = cache.get(path)
+    return await run_sync(load)() if found is None else found
 
 
 def _path(first: Any, *below: Any) -> str | None:
@@ -188,14 +206,10 @@ def _environ() -> dict[str, Any]:
 
 
 def _load(
-    cache: FileCache[_SmallFile], key: Any, path: str, call: Callable[..., WerkzeugResponse]
+    cache: FileCache[Any], key: Any, path: str, call: Callable[..., WerkzeugResponse]
 ) -> _SmallFile | None:
     """Read a small file. The result is ``None`` if it is large or missing."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    if not S_ISREG(found.st_mode) or found.st_size > BLOCK_SIZE:
+    if not _is_small(path):
         return None
 
     def read() -> tuple[_SmallFile | None, int | None]:
@@ -207,7 +221,16 @@ def _load(
             return None, None  # It changes at this moment.
         return _SmallFile(tuple(made.headers), content), len(content)
 
-    return cache.load(key, [path], read)
+    file: _SmallFile | None = cache.load(key, [path], read)
+    return file
+
+
+def _is_small(path: str) -> bool:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a null byte in the path
+        return False
+    return S_ISREG(found.st_mode) and found.st_size <= BLOCK_SIZE
 
 
 async def _respond(file: _SmallFile, options: dict[str, Any]) -> FaithfulResponse:

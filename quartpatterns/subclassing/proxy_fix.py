@@ -28,7 +28,8 @@ class ProxyFix:
     ``X-Forwarded-Proto`` from a proxy on the same host without it; Hypercorn does not, so that
     external URLs begin with ``http`` behind a proxy with TLS.
 
-    * ``X-Forwarded-For`` sets the address of the client, ``request.remote_addr``.
+    * ``X-Forwarded-For`` sets the address of the client, ``request.remote_addr``, also in the
+      access log of the server.
     * ``X-Forwarded-Proto`` sets the scheme. For a websocket, ``https`` sets ``wss``.
     * ``X-Forwarded-Host`` sets the header ``Host`` and the address of the server.
     * ``X-Forwarded-Port`` sets the port in both.
@@ -89,7 +90,10 @@ class ProxyFix:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Call the application with the scope that the proxies describe."""
         if scope["type"] in {"http", "websocket"}:
-            scope = self.fixed(scope)
+            fixed = self.fixed(scope)
+            # The server writes its access log from its own scope, when the response has ended.
+            scope["client"] = fixed.get("client")
+            scope = fixed
             send = _secure_cookies(send) if self.secure_cookies else send
         await self.app(scope, receive, send)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from hypercorn.typing import ASGIReceiveCallable
 from quart.wrappers import Request
@@ -23,6 +22,29 @@ __all__ = ["Receiver"]
 # Methods whose requests have no body unless they declare one, also over HTTP/2.
 BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "TRACE"})
 
+# The classes whose method is receive() of Hypercorn, Uvicorn and Granian. It needs no current task.
+# That of a middleware can need one.
+SERVERS = frozenset(
+    {
+        ("asyncio.queues", "Queue"),
+        ("granian._granian", "ASGIHTTPProtocol"),
+        ("uvicorn.protocols.http.h11_impl", "RequestResponseCycle"),
+        ("uvicorn.protocols.http.httptools_impl", "RequestResponseCycle"),
+    }
+)
+
+
+class ReceiverListener(Protocol):
+    """What a receiver tells about."""
+
+    def disconnect(self) -> None:
+        """Handle that the client has disconnected."""
+        ...
+
+    def abort(self, reason: BaseException) -> None:
+        """Handle an error of the server."""
+        ...
+
 
 class Receiver:
     """Receives the messages of one request.
@@ -34,8 +56,7 @@ class Receiver:
     Arguments:
         request: The request, to whose body the data is added.
         receive: The callable of the ASGI server.
-        disconnect: Called when the client has disconnected.
-        abort: Called with the error if *receive* raises one.
+        connection: Learns that the client has disconnected, or that *receive* has failed.
     """
 
     disconnected = False
@@ -43,20 +64,19 @@ class Receiver:
     _lock: asyncio.Lock | None = None
     _watcher: asyncio.Task[None] | UntaskedCoroutine | None = None
     _has_body: bool | None = None
+    _released = False
 
     def __init__(
         self,
         request: Request,
         receive: ASGIReceiveCallable,
-        disconnect: Callable[[], None],
-        abort: Callable[[BaseException], None],
+        connection: ReceiverListener,
     ) -> None:
-        self.request = request
+        self.request: Any = request
         # A view can put a wrapper in the place of this body, and append() then goes to it.
-        self.body = request.body
+        self.body: Any = request.body
         self._receive: Any = receive
-        self._disconnect = disconnect
-        self._abort = abort
+        self._connection = connection
         if isinstance(self.body, FaithfulBody):
             self.body.receive = self._receive_for_body
         else:
@@ -76,10 +96,10 @@ class Receiver:
             return False
         if self._has_body is None:
             request = self.request
-            if request.content_length or "Transfer-Encoding" in request.headers:
+            if body.declared or "Transfer-Encoding" in request.headers:
                 self._has_body = True
             else:
-                self._has_body = request.http_version >= "2" and request.method not in BODILESS
+                self._has_body = request.method not in BODILESS and request.http_version >= "2"
         return self._has_body or body.received > 0
 
     async def _receive_for_body(self) -> None:
@@ -107,11 +127,16 @@ class Receiver:
                 if not message.get("more_body", False):
                     self.complete = True
                     self.request.body.set_complete()
+                    if self._released:
+                        self._forget_request()
             elif message["type"] == "http.disconnect":
-                self.disconnected = True
-                self._disconnect()
-                if isinstance(self.body, FaithfulBody):
-                    self.body.notify()
+                self._handle_disconnect()
+
+    def _handle_disconnect(self) -> None:
+        self.disconnected = True
+        self._connection.disconnect()
+        if isinstance(self.body, FaithfulBody):
+            self.body.notify()
 
     def _progress(self) -> tuple[int, bool]:
         body = self.body
@@ -120,8 +145,8 @@ class Receiver:
     def watch(self) -> None:
         """Start the coroutine that watches for the client's disconnection."""
         if self._watcher is None:
-            # Hypercorn's receive() needs no task. A middleware's can need one.
-            untasked = getattr(self._receive, "__func__", None) is asyncio.Queue.get
+            server = type(getattr(self._receive, "__self__", None))
+            untasked = (server.__module__, server.__name__) in SERVERS
             watcher = UntaskedCoroutine if untasked else asyncio.create_task
             self._watcher = watcher(self._watch())
 
@@ -130,10 +155,27 @@ class Receiver:
             while not self.disconnected:
                 while isinstance(self.body, FaithfulBody) and self.body.full:
                     await self.body.wait_for_change()
-                await self._receive_one()
+                if self.request is not None:
+                    await self._receive_one()
+                elif (await self._receive())["type"] == "http.disconnect":
+                    self._handle_disconnect()
         except Exception as error:
             # An error of the server's receive() ends the request, not only this coroutine.
-            self._abort(error)
+            self._connection.abort(error)
+
+    def release_request(self) -> None:
+        """Do not keep the request any longer than until its body is complete.
+
+        Nothing is left to receive then but the disconnection, and the response can last for hours.
+        """
+        self._released = True
+        if self.complete:
+            self._forget_request()
+
+    def _forget_request(self) -> None:
+        if isinstance(self.body, FaithfulBody):
+            self.body.receive = _raise_disconnected  # never called: the body is complete
+        self.request = self.body = self._lock = None
 
     def discard(self) -> None:
         """Receive and drop the rest of the body, so that the client can read the response.

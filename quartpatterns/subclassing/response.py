@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import lru_cache
 from types import EllipsisType, TracebackType
 from typing import Any, Self, overload
 
@@ -29,15 +30,19 @@ __all__ = [
     "ConditionalResponse",
     "FaithfulIterableBody",
     "FaithfulResponse",
+    "OnClose",
     "RangeBody",
     "ResponseData",
     "ResponseJSON",
     "ReturnValues",
+    "call_on_close",
     "conditional_environ",
 ]
 
 OnClose = Callable[[], Any]
 
+# Headers that are sent as they are, in the usual spelling.
+ORDINARY = frozenset({"Cache-Control", "Content-Length", "Content-Type", "Set-Cookie", "Vary"})
 # A union would be created at each call.
 BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 
@@ -100,6 +105,19 @@ class RangeBody(ResponseBody):
                 return
 
 
+@lru_cache(128)
+def _content_type(mimetype: str, content_type: str | None) -> str:
+    """Return the value of the header.
+
+    Raises:
+        ValueError: It contains a line break.
+    """
+    if content_type is None:
+        content_type = get_content_type(mimetype, "utf-8")
+    value: str = Headers({"Content-Type": content_type})["Content-Type"]
+    return value
+
+
 class AssignedHeaders:
     """An attribute for headers, to which a mapping or a list of pairs can be assigned as well."""
 
@@ -146,7 +164,11 @@ class ResponseData(Response):
         """Return the headers to send: completed, and without those the status forbids."""
         status = self.status_code
         headers = self.headers
-        names = [name.lower() for name, _ in headers._list]
+        pairs = headers._list
+        if status == 200 and len(pairs) > 1 and pairs[1][0] == "Content-Length":
+            if all([name in ORDINARY for name, _ in pairs]):
+                return headers
+        names = [name.lower() for name, _ in pairs]
         for name in ("location", "content-location"):
             if name in names:
                 headers[name] = iri_to_uri(headers.getlist(name)[-1])
@@ -247,8 +269,13 @@ class CloseCallbacks(Response):
     async def close(self) -> None:
         """Call the functions. The connection calls this at the end."""
         callbacks, self.on_close = self.on_close, []
-        for func in callbacks:
-            await maybe_await(func())
+        await call_on_close(callbacks)
+
+
+async def call_on_close(functions: list[OnClose]) -> None:
+    """Call the functions, some of which can be asynchronous."""
+    for function in functions:
+        await maybe_await(function())
 
 
 class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCallbacks):
@@ -271,23 +298,25 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        if type(response) is not str or headers is not None or content_type or self._customized:
+        kind = type(response)
+        if (
+            (kind is not str and kind is not bytes)
+            or headers is not None
+            # A subclass changes the default headers.
+            or not self.automatically_set_content_length
+            or self.default_mimetype is None
+        ):
             super().__init__(response, status, headers, mimetype, content_type)
             return
         # Most responses are a text with exactly these two headers.
-        data = response.encode()
-        kind = get_content_type(mimetype or self.default_mimetype or "", "utf-8")
-        made = self.__dict__["headers"] = Headers()
-        made._list = [("Content-Type", kind), ("Content-Length", str(len(data)))]
+        data = response.encode() if kind is str else response
+        value = _content_type(mimetype or self.default_mimetype, content_type)
+        made = self.__dict__["headers"] = Headers.__new__(Headers)
+        made._list = [("Content-Type", value), ("Content-Length", str(len(data)))]
         self.status = self.default_status if status is None else status
         self.timeout = Ellipsis
         self.response = self.data_body_class(data)
         self.on_close = []
-
-    @property
-    def _customized(self) -> bool:
-        """Whether a subclass changes the default headers."""
-        return not self.automatically_set_content_length or self.default_mimetype is None
 
     @classmethod
     def force_type(cls, response: Response | WerkzeugResponse) -> FaithfulResponse:
@@ -327,14 +356,16 @@ class ReturnValues(Quart):
         Raises:
             TypeError: A view can't return *result*.
         """
-        value, status, headers = _unpack(result)
-        if value is None:
-            raise _invalid("returned None or ended without a return statement")
+        value, status, headers = (
+            _unpack(result) if isinstance(result, tuple) else (result, None, None)
+        )
         if isinstance(value, BODY_TYPES):
             # The class sets the headers itself: several of one name stay several.
             cls: Any = self.response_class
             made: ResponseTypes = cls(value, status, headers)
             return made
+        if value is None:
+            raise _invalid("returned None or ended without a return statement")
         response: ResponseTypes = self._convert(value)
         if status is not None:
             response.status = status if isinstance(status, str) else int(status)
@@ -365,10 +396,8 @@ def _invalid(what: str) -> TypeError:
     )
 
 
-def _unpack(result: Any) -> tuple[Any, Any, Any]:
-    """Return body, status and headers of the return value of a view."""
-    if not isinstance(result, tuple):
-        return result, None, None
+def _unpack(result: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """Return body, status and headers of a tuple that a view has returned."""
     if len(result) == 3:
         return result
     if len(result) == 2:

@@ -16,7 +16,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import wraps
 from itertools import chain
-from types import BuiltinMethodType, FunctionType, MethodType, NoneType
+from types import BuiltinMethodType, FunctionType, GeneratorType, MethodType, NoneType
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +48,11 @@ SKIPPED: Any = object()
 
 
 def is_awaitable(item: object) -> bool:
-    return type(item) not in PLAIN_TYPES and inspect.isawaitable(item)
+    """Tell whether *item* has to be awaited. Most types need not be looked at closely."""
+    kind = type(item)
+    if kind in PLAIN_TYPES or not (hasattr(kind, "__await__") or kind is GeneratorType):
+        return False
+    return inspect.isawaitable(item)
 
 
 def is_asynchronous(value: object) -> bool:

@@ -1,11 +1,9 @@
 """Templates: an environment whose code awaits only what has to be awaited.
 
 Quart uses Jinja's asynchronous mode. Its filters are those of
-:mod:`~quartpatterns.subclassing.template_filters`.
+:mod:`~quartpatterns.subclassing.template_filters`, its code is that of
+:mod:`~quartpatterns.subclassing.template_code`.
 """
-
-# The methods of a code generator have Jinja's names.
-# ruff: noqa: N802
 
 # Jinja leaves some annotations out.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -14,144 +12,92 @@ Quart uses Jinja's asynchronous mode. Its filters are those of
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from functools import cached_property, partial, wraps
-from io import StringIO
-from itertools import repeat
-from typing import Any, TextIO
+from collections import ChainMap
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import cached_property, wraps
+from types import CodeType
+from typing import Any
 
 import jinja2
-from jinja2 import Template, Undefined, nodes
-from jinja2.compiler import CodeGenerator, Frame
-from jinja2.runtime import AsyncLoopContext, LoopContext
+from jinja2 import Template, nodes
+from jinja2.runtime import Context
 from jinja2.utils import LRUCache
 from quart import Quart, current_app
 from quart.templating import Environment
 
 from quartpatterns.subclassing.debugging import ExplainingLoader
-from quartpatterns.subclassing.template_filters import FILTERS, is_asynchronous, is_awaitable
+from quartpatterns.subclassing.template_code import (
+    Chunks,
+    TemplateCodeGenerator,
+    in_chunks_from_async,
+)
+from quartpatterns.subclassing.template_filters import FILTERS, is_awaitable
 
-__all__ = [
-    "FaithfulEnvironment",
-    "InlineCodeGenerator",
-    "Templates",
-    "get_template_attribute",
-]
-
-# What Jinja's code generator writes around an expression that can return an awaitable.
-AWAIT_BEGIN = "(await auto_await("
-AWAIT_END = "))"
-# How it begins a loop.
-ASYNC_FOR = "async for "
-
-NextItem = Callable[[], Awaitable[Any]]
+__all__ = ["FaithfulEnvironment", "FaithfulTemplate", "Templates", "get_template_attribute"]
 
 
-def start_loop(iterable: Any) -> tuple[Iterator[Any], NextItem | None]:
-    """Return an iterator for a loop, and a function if its items have to be awaited.
+class FaithfulTemplate(Template):
+    """A template whose code is a generator, which takes less time than an asynchronous one."""
 
-    If there is a function, the iterator is endless, and the function's results are the items.
-    """
-    if is_asynchronous(iterable):
-        return repeat(None), aiter(iterable).__anext__
-    return iter(iterable), None
+    root_render_func: Callable[[Context], Chunks]  # type: ignore[assignment]
 
+    @classmethod
+    def from_code(
+        cls,
+        environment: jinja2.Environment,
+        code: CodeType,
+        globals: MutableMapping[str, Any],
+        uptodate: Callable[[], bool] | None = None,
+    ) -> Template:
+        """Return the template of compiled code."""
+        return _in_chunks(super().from_code(environment, code, globals, uptodate))
 
-def start_loop_context(
-    iterable: Any, undefined: type[Undefined], *recursion: Any
-) -> tuple[Iterator[Any], NextItem | None]:
-    """Return what :func:`start_loop` returns, for a loop that uses the variable ``loop``."""
-    if is_asynchronous(iterable):
-        return repeat(None), AsyncLoopContext(iterable, undefined, *recursion).__anext__
-    return LoopContext(iterable, undefined, *recursion), None
+    @classmethod
+    def from_module_dict(
+        cls,
+        environment: jinja2.Environment,
+        module_dict: MutableMapping[str, Any],
+        globals: MutableMapping[str, Any],
+    ) -> Template:
+        """Return the template of a module, which :class:`jinja2.ModuleLoader` has loaded."""
+        return _in_chunks(super().from_module_dict(environment, module_dict, globals))
 
+    def new_context(
+        self,
+        vars: dict[str, Any] | None = None,
+        shared: bool = False,
+        locals: Mapping[str, Any] | None = None,
+    ) -> Context:
+        """Return a context for the template.
 
-class InlineCodeGenerator(CodeGenerator):
-    """Writes code that awaits a value only if its type can be awaited.
+        The global variables are in a ``ChainMap``. Jinja reads them one by one, which takes longer
+        than a small template.
+        """
+        if not shared and isinstance(self.globals, ChainMap):
+            merged: dict[str, Any] = {}
+            for each in reversed(self.globals.maps):
+                merged.update(each)
+            merged.update(vars or {})
+            vars, shared = merged, True
+        return super().new_context(vars, shared, locals)
 
-    Jinja creates and awaits a coroutine for each attribute, item, call, filter and test of a
-    template, which takes more time than most of them. It also awaits each item of a loop.
-    """
-
-    # The first line of a loop while it is written, and the stream outside of it.
-    _first_line: StringIO | None = None
-    _outer_stream: TextIO
-
-    def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
-        """Write the module, which imports what the inlined tests need."""
-        super().visit_Template(node, frame)
-        package = "quartpatterns.subclassing"
-        self.writeline(f"from {package}.template_filters import PLAIN_TYPES")
-        self.writeline(f"from {package}.templates import start_loop, start_loop_context")
-
-    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
-        """Write the access to an attribute."""
-        self._write_inline(super().visit_Getattr, node, frame)
-
-    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
-        """Write the access to an item."""
-        self._write_inline(super().visit_Getitem, node, frame)
-
-    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:
-        """Write the application of a filter."""
-        self._write_inline(super().visit_Filter, node, frame)
-
-    def visit_Test(self, node: nodes.Test, frame: Frame) -> None:
-        """Write a test."""
-        self._write_inline(super().visit_Test, node, frame)
-
-    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:
-        """Write a call."""
-        visit = partial(super().visit_Call, forward_caller=forward_caller)
-        self._write_inline(visit, node, frame)
-
-    def _write_inline(self, visit: Callable[..., None], node: nodes.Expr, frame: Frame) -> None:
-        """Write what *visit* writes, with a test of the type before a coroutine is created."""
-        self.write("")  # The line and its indentation belong to what comes before.
-        stream, self.stream = self.stream, StringIO()
+    async def render_async(self, *args: Any, **kwargs: Any) -> str:
+        """Return the rendered template. The arguments are those of a :class:`dict`."""
+        context = self.new_context(dict(*args, **kwargs))
         try:
-            visit(node, frame)
-            code = self.stream.getvalue()
-        finally:
-            self.stream = stream
-        if code.startswith(AWAIT_BEGIN) and code.endswith(AWAIT_END):
-            value = self.temporary_identifier()
-            expression = code[len(AWAIT_BEGIN) : -len(AWAIT_END)]
-            test = f"type(({value} := {expression})) in PLAIN_TYPES"
-            code = f"({value} if {test} else await auto_await({value}))"
-        self.write(code)
+            return self.environment.concat(await self.root_render_func(context).collect())
+        except Exception:
+            self.environment.handle_exception()
 
-    def writeline(self, x: str, node: nodes.Node | None = None, extra: int = 0) -> None:
-        """Write a line. The first line of a loop is collected until its body begins."""
-        if x != ASYNC_FOR:
-            super().writeline(x, node, extra)
-            return
-        super().writeline("", node, extra)
-        self._outer_stream, self._first_line = self.stream, StringIO()
-        self.stream = self._first_line
 
-    def indent(self) -> None:
-        """Begin a block: the body of a loop, if its first line was collected."""
-        if self._first_line is None:
-            super().indent()
-            return
-        line = self._first_line.getvalue()
-        self.stream, self._first_line = self._outer_stream, None
-        target, _, iterable = line.removesuffix(":").partition(" in ")
-        if iterable.startswith("AsyncLoopContext("):
-            start = f"start_loop_context({iterable.removeprefix('AsyncLoopContext(')}"
-        else:
-            start = f"start_loop({iterable.removeprefix('auto_aiter')})"
-        items, next_item, item = (self.temporary_identifier() for _ in range(3))
-        self.write(f"{items}, {next_item} = {start}")
-        self.writeline(f"for {item} in {items}:")
-        super().indent()
-        self.writeline(f"if {next_item} is not None:")
-        super().indent()
-        self.writeline(f"try: {item} = await {next_item}()")
-        self.writeline("except StopAsyncIteration: break")
-        self.outdent()
-        self.writeline(f"{target} = {item}")
+def _in_chunks(template: Any) -> Template:
+    """Return *template*, whose code can come from a cache that another environment has filled."""
+    if inspect.isasyncgenfunction(template.root_render_func):
+        code = template.root_render_func.__globals__
+        template.root_render_func = in_chunks_from_async(template.root_render_func)
+        for name, block in template.blocks.items():
+            template.blocks[name] = code[f"block_{name}"] = in_chunks_from_async(block)
+    return template  # type: ignore[no-any-return]
 
 
 class FaithfulEnvironment(Environment):
@@ -160,7 +106,8 @@ class FaithfulEnvironment(Environment):
     .. versionadded:: 0.1
     """
 
-    code_generator_class = InlineCodeGenerator
+    code_generator_class = TemplateCodeGenerator
+    template_class = FaithfulTemplate
 
     def __init__(self, app: Quart, **options: Any) -> None:
         super().__init__(app, **options)

@@ -1,8 +1,8 @@
 """Building URLs, and rules that match no request or more requests than intended."""
 
 # Quart's and Werkzeug's annotations leave type arguments out.
-# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import werkzeug.utils
-from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context
-from quart.globals import app_ctx, request_ctx, websocket_ctx
+from quart import Quart, current_app, has_app_context, has_websocket_context
+from quart.globals import _cv_request, app_ctx, websocket_ctx
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import BuildError, MapAdapter
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -96,10 +96,9 @@ class URLs(Quart):
             RuntimeError: There is no request, and ``SERVER_NAME`` is not set.
             ValueError: There is a scheme, and the URL is not external.
         """
-        context: Any = None
-        if has_request_context():
-            context = request_ctx
-        elif has_websocket_context():
+        # A page has several links, and each access to a proxy takes as long as a look-up here.
+        context: Any = _cv_request.get(None)
+        if context is None and has_websocket_context():
             context = websocket_ctx
         if context is not None:
             adapter = context.url_adapter

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
 
-from quartpatterns._shared.unavailable import redis_message
+from quartpatterns._shared.unavailable import redis_message, redis_remedy
 from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import scripts
 from quartpatterns.tasks.arq_format import HEALTH_CHECK_SUFFIX
@@ -119,8 +119,9 @@ class WorkerConnection:
             if self._burst:
                 raise TasksUnavailableError from error
             if not self._lost:
-                reason = redis_message(error) or "no answer in time"
-                logger.warning("Redis at %s: %s; waiting for it", self._address, reason)
+                reason = redis_message(error).rstrip(".") or "no answer in time"
+                remedy = redis_remedy(error, "REDIS_URL")
+                logger.warning("Redis at %s: %s; waiting for it. %s", self._address, reason, remedy)
             self._lost = True
             await asyncio.sleep(RETRY_DELAY)
             return None

@@ -16,7 +16,7 @@ from uuid import uuid4
 from quart import Quart
 
 from quartpatterns._shared.loop_bound import LoopBound
-from quartpatterns._shared.unavailable import redis_message
+from quartpatterns._shared.unavailable import redis_message, redis_remedy
 from quartpatterns._shared.urls import display_address
 from quartpatterns.tasks import arq_format, links, scripts
 from quartpatterns.tasks.arq_format import (
@@ -349,7 +349,8 @@ class Queue:
     def _unavailable(self, error: BaseException) -> TasksUnavailableError:
         """Return the error for one of Redis, which is logged."""
         address = display_address(self.settings.redis_url, default_port=6379)
-        logger.warning("Redis at %s: %s", address, redis_message(error) or "no answer in time")
+        reason = redis_message(error).rstrip(".") or "no answer in time"
+        logger.warning("Redis at %s: %s. %s", address, reason, redis_remedy(error, "REDIS_URL"))
         return TasksUnavailableError(describe(error))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any
 
 import redis
@@ -13,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from quartpatterns._shared.unavailable import ServiceUnavailableError, redis_message
+from quartpatterns._shared.unavailable import ServiceUnavailableError, redis_problem
 from quartpatterns.tasks import inspection_scripts, scripts
 from quartpatterns.tasks.settings import Settings
 
@@ -124,27 +123,7 @@ def text(data: bytes) -> str:
     return data.decode(errors="surrogatepass")
 
 
-_DESCRIPTIONS = [
-    (r"OOM |maxmemory", "Redis is full: free memory, or raise its maxmemory."),
-    (
-        r"READONLY|read only replica",
-        "REDIS_URL is a read-only replica: set the URL of the primary.",
-    ),
-    (
-        r"CLUSTERDOWN|Hash slot|CROSSSLOT|^MOVED|same slot|non local key|cluster",
-        "REDIS_URL is a node of a cluster, which is not supported: set the URL of one server.",
-    ),
-    (r"NOPERM|no permissions", "The user in REDIS_URL may not use all commands that it needs."),
-    (
-        r"WRONGPASS|NOAUTH|invalid username-password|[Aa]uthentication",
-        "The name or password in REDIS_URL is wrong or missing.",
-    ),
-]
-
-
 def describe(error: BaseException) -> str | None:
     """Return what is wrong with a Redis that answers, or ``None`` for the usual description."""
-    for pattern, description in _DESCRIPTIONS:
-        if re.search(pattern, redis_message(error)):
-            return f"The task queue can't be used. {description}"
-    return None
+    problem = redis_problem(error, "REDIS_URL")
+    return f"The task queue can't be used. {problem}" if problem else None

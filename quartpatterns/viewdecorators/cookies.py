@@ -11,11 +11,10 @@ import hmac
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
-from weakref import WeakSet
 
-from quart import Request, current_app, has_websocket_context, request, session, websocket
+from quart import current_app, has_websocket_context, request, session, websocket
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.settings import SettingsReader, invalid_setting
@@ -66,8 +65,8 @@ SESSION_KEYS = frozenset(
     {USER_KEY, FRESH_KEY, CLIENT_KEY, REMEMBER_KEY, REMEMBER_SECONDS_KEY, FRESH_SINCE_KEY, "next"}
 )
 
-# The requests whose response headers are complete.
-_answered: WeakSet[Request] = WeakSet()
+# The attribute of a request whose response headers are complete.
+_ANSWERED = "quartpatterns_login_answered"
 
 
 def session_user_id() -> str | int | UUID | None:
@@ -202,7 +201,7 @@ def remember_cookie() -> str | None:
     """Return the value of the remember cookie, unless it is about to be deleted."""
     config: Any = current_app.config
     name: str = config.get("REMEMBER_COOKIE_NAME", COOKIE_NAME)
-    cookie: str | None = connection().cookies.get(name)
+    cookie: str | None = _object(connection()).cookies.get(name)
     return None if cookie is None or session.get(REMEMBER_KEY) == "clear" else cookie
 
 
@@ -214,12 +213,12 @@ def remembered_id() -> str | None:
 
 def mark_answered() -> None:
     """Remember that the headers of the response to the current request are complete."""
-    _answered.add(cast("Any", request)._get_current_object())
+    setattr(_object(request), _ANSWERED, True)
 
 
 def is_answered() -> bool:
     """Return whether the headers of the response to the current request are complete."""
-    return cast("Any", request)._get_current_object() in _answered
+    return hasattr(_object(request), _ANSWERED)
 
 
 def update_remember_cookie(response: ResponseTypes) -> None:

@@ -18,7 +18,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 from quart import (
     Quart,
@@ -91,9 +91,9 @@ Run = Callable[..., Awaitable[Any]]
 _loading: ContextVar[Any] = ContextVar("quartpatterns.viewdecorators.loading", default=None)
 """The ``g`` whose user is loaded here."""
 
-# The g of each request and websocket, by its context. An application context inside of it, such as
-# that of a background task, has another g.
-_globals: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
+# The attribute of the context of a request or websocket that refers to its g. A background task can
+# have an application context inside of it, with another g.
+_GLOBALS = "quartpatterns_login_globals"
 
 
 def login_manager() -> LoginManager:
@@ -143,7 +143,7 @@ async def load_before_view(manager: LoginManager) -> None:
     globals_: Any = _object(g)
     values: dict[str, Any] = globals_.__dict__
     values[LOOP] = asyncio.get_running_loop()
-    _globals[context] = ref(globals_)
+    setattr(context, _GLOBALS, ref(globals_))
     with loading_into_globals():
         await _load_now(manager, context, values)
 
@@ -233,7 +233,8 @@ async def _load(manager: LoginManager, run: Run) -> None:
 
 async def _find_user(manager: LoginManager, run: Run) -> Any:
     user: Any = None
-    _globals.setdefault(_context(), ref(_object(g)))
+    if not hasattr(context := _context(), _GLOBALS):
+        setattr(context, _GLOBALS, ref(_object(g)))
     if _is_protected(manager):
         return None
     user_id = session_user_id()
@@ -305,7 +306,7 @@ def _is_request() -> bool:
     """Return whether this is a request or websocket, and no context inside of it."""
     if not (has_request_context() or has_websocket_context()):
         return False
-    known = _globals.get(_context())
+    known: Any = getattr(_context(), _GLOBALS, None)
     return known is None or known() is _object(g)
 
 
@@ -324,8 +325,8 @@ def is_static() -> bool:
     A view of the application can have the name ``static``, and the one for static files can be
     decorated.
     """
-    endpoint: str = connection().endpoint or ""
-    if endpoint.rpartition(".")[2] != "static":
+    endpoint: str = _object(connection()).endpoint or ""
+    if not endpoint.endswith("static") or endpoint.rpartition(".")[2] != "static":
         return False
     view: Any = current_app.view_functions.get(endpoint)
     module: str = getattr(view, "__module__", None) or ""

@@ -13,6 +13,7 @@ from quartpatterns._shared.unavailable import (
     ServiceUnavailableError,
     redact,
     redis_message,
+    redis_remedy,
     register_unavailable_handler,
 )
 from quartpatterns.errorpages import ErrorPages
@@ -202,3 +203,20 @@ async def test_description(app: Quart, caplog: pytest.LogCaptureFixture) -> None
     [message] = caplog.messages
     assert "(ValueError: described)" in message
     assert "secret" not in message
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", "Redis is full: free memory"),
+        ("You can't write against a read only replica.", "URL is a read-only replica: set the"),
+        ("MOVED 3999 127.0.0.1:6381", "URL is a node of a cluster"),
+        ("User a has no permissions to run the 'set' command", "The user in URL may not use"),
+        ("invalid username-password pair", "The name or password in URL is wrong or missing."),
+        ("DB index is out of range", "URL has the number of a database that does not exist."),
+        ("Error 111 connecting", "Start Redis or Valkey, or set URL to one that runs."),
+    ],
+)
+def test_remedies_of_redis(message: str, remedy: str) -> None:
+    """The log says what to do about each error of Redis."""
+    assert redis_remedy(Exception(message), "URL").startswith(remedy)

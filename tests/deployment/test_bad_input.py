@@ -209,10 +209,10 @@ async def test_invalid_environment(project: Project) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 40 MB."""
+    """A file system of 100 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can mount a file system")
     yield folder
@@ -221,7 +221,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 async def test_full_disk(small_disk: Path, project: Project) -> None:
-    """The disk is full before the deployment or during the installation."""
+    """The disk is full before the deployment, or becomes full in the middle of it."""
     project.hosts[0].app.parent.mkdir(parents=True)
     project.hosts[0].app.symlink_to(small_disk / "demo")
     (small_disk / "demo").mkdir()
@@ -229,18 +229,42 @@ async def test_full_disk(small_disk: Path, project: Project) -> None:
     await deployment.bootstrap()
     await deployment.deploy(await project.release("1.0"))
     filler = small_disk / "filler"
-
-    def fill_disk(event: Event) -> None:
-        if (event.step, event.state) == ("venv", "done"):
-            size = shutil.disk_usage(small_disk).free
-            filler.write_bytes(b"\0" * (size // 4096 * 4096))
-
     archive = await project.release("1.1")
-    found = await failure(Deployment(deployment.settings, fill_disk), archive)
-    assert found.step == "install" and "the disk is full" in found.problem
-    assert await answer(project.hosts[0]) == "1.0"
-    found = await failure(deployment, archive)
-    assert found.step == "space" and "about" in found.problem
+    for last, failing in (("environment", "upload"), ("venv", "install"), ("install", "load")):
+
+        def fill_disk(event: Event, last: str = last) -> None:
+            if (event.step, event.state) in {(last, "done"), (last, "skipped")}:
+                size = shutil.disk_usage(small_disk).free
+                filler.write_bytes(b"\0" * (size // 4096 * 4096))
+
+        found = await failure(Deployment(deployment.settings, fill_disk), archive)
+        assert found.step == failing and "the disk is full" in found.problem
+        assert await answer(project.hosts[0]) == "1.0"
+        filler.unlink()
+    filler.write_bytes(b"\0" * (shutil.disk_usage(small_disk).free // 4096 * 4096))
+    found = await failure(deployment, await project.release("1.2"))
+    assert found.step in {"lock", "space"} and "the disk is full" in found.problem
     filler.unlink()
     await deployment.deploy(archive)
     assert await answer(project.hosts[0]) == "1.1"
+
+
+@pytest.mark.checks("FA-7")
+async def test_damaged_bytecode(project: Project, tmp_path: Path) -> None:
+    """Bytecode that is cut off, as on a full disk, does not stop the next attempt."""
+    flag = tmp_path / "flag"
+    deployment = project.deployment(migrate=f"test -e {flag}")
+    await deployment.bootstrap()
+    archive = await project.release("1.0")
+    found = await failure(deployment, archive)
+    assert found.step == "migrate"
+    files = list((project.hosts[0].app / "releases" / archive.release).rglob("demo/**/*.pyc"))
+    for path in files:
+        path.write_bytes(path.read_bytes()[:20])
+    flag.touch()
+    await deployment.deploy(archive)
+    assert files and await answer(project.hosts[0]) == "1.0"
+    # Bytecode of a release that is served is not compiled again.
+    before = [path.stat().st_ino for path in files]
+    await deployment.deploy(archive)
+    assert [path.stat().st_ino for path in files] == before

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +14,8 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from quartpatterns.cli import main
-from quartpatterns.deployment import Status
-from quartpatterns.deployment.report import status_table
+from quartpatterns.deployment import Event, Status
+from quartpatterns.deployment.report import Report, print_statuses
 from tests.deployment.conftest import Projects
 from tests.deployment.project import SECRET, Project, answer
 
@@ -93,6 +95,9 @@ async def test_failure(project: Project) -> None:
     assert (failure["host"], failure["step"]) == ("web0", "migrate")
     assert failure["output"] == "no such table: user"
     assert SECRET not in result.output
+    config = write_settings(project, migrate="python -c 'raise OSError(1, \"no column x\")'")
+    data = json.loads((await run("deploy", "-c", config, "--json")).output)
+    assert "web0: migrate: PermissionError: [Errno 1] no column x (exit code 1)" in data["error"]
     project.hosts[0].refuse = True
     result = await run("status", "-c", config)
     assert result.exit_code == 1 and "refuses the key" in " ".join(result.output.split())
@@ -138,20 +143,73 @@ def test_invalid_calls(tmp_path: Path) -> None:
     assert result.exit_code == 2
 
 
-def test_status_in_80_columns() -> None:
-    """The table contains all of the names of two releases that differ at their ends."""
+def status_text(width: int, *, terminal: bool = True) -> str:
+    """Return what ``status`` prints for two hosts that are up, and one that is not."""
     running: Any = {"since": "2026-11-30 09:00:00 UTC", "processes": {"web": 2, "jobs": 1}}
     running |= {"changed": False, "stopping": 0}
-    names = [f"2026.11.30.dev20261130-{number}c0ffee" for number in range(2)]
     statuses = [
-        Status("web1.eu-central.example.org", name, running=cast(Any, {**running, "release": name}))
-        for name in names
+        Status(f"web{number}", name, running=cast(Any, {**running, "release": name}))
+        for number, name in enumerate(NAMES)
     ]
-    console = Console(width=80, record=True)
-    console.print(status_table(statuses))
-    text = console.export_text()
+    statuses.append(Status("web2", problem="connect: " + " ".join(["is not reachable"] * 9)))
+    file = io.StringIO()
+    print_statuses(statuses, Console(width=width, file=file, force_terminal=terminal))
+    return file.getvalue()
+
+
+NAMES = [f"11.30.dev20261130-{number}c0ffee" for number in range(2)]
+
+
+@pytest.mark.parametrize("width", [200, 80, 60, 40])
+def test_status_on_a_terminal(width: int) -> None:
+    """No width cuts off a name. A remark is one line, which the terminal wraps."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", status_text(width))
     assert "…" not in text
-    assert all(name in text for name in names)
+    *lines, remark = text.splitlines()
+    assert remark == "web2: connect: " + " ".join(["is not reachable"] * 9)
+    assert all(len(line) <= width for line in lines)
+    if width == 200:
+        assert lines[1].split()[:2] == ["web0", NAMES[0]]
+    else:
+        assert lines[:3] == [
+            "web0",
+            f"  serves     {NAMES[0]}",
+            "  since      2026-11-30 09:00:00 UTC",
+        ]
+
+
+@pytest.mark.wire
+async def test_output_in_a_pipe(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The width of a terminal has no influence on a pipe, and the summary has its own line."""
+    monkeypatch.setenv("COLUMNS", "20")
+    config = write_settings(project)
+    result = await run("bootstrap", "-c", config)
+    lines = result.output.splitlines()
+    assert lines[-1].startswith("1 hosts, ")
+    assert lines[-2].split()[0] == "start"
+    lines = (await run("status", "-c", config)).output.splitlines()
+    assert lines[0].split() == ["host", "serves", "since", "processes", "releases"]
+    assert lines[1].split() == ["web0", "nothing", "0"]
+
+
+@pytest.mark.parametrize("width", [200, 60])
+def test_table_of_many_hosts(width: int) -> None:
+    """If the columns of all hosts are too wide for the terminal, there is a row for each host."""
+    hosts = [f"web{number}" for number in range(10)]
+    report = Report(hosts, "deploy demo")
+    for host in hosts:
+        report(Event(host, "install", "done", 1.5))
+        report(Event(host, "load", "running"))
+    file = io.StringIO()
+    console = Console(width=width, file=file)
+    console.print(report.table(console))
+    _, head, first, *others = file.getvalue().splitlines()
+    if width == 200:
+        assert head.split() == ["step", *hosts]
+        assert first.split() == ["install", *["✓", "1.5", "s"] * 10]
+    else:
+        assert head.split() == ["host", "step"]
+        assert first.split() == ["web0", "load", "…"] and len(others) == 9
 
 
 def test_help() -> None:

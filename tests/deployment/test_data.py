@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from quartpatterns.deployment import FailedError
-from quartpatterns.deployment.onhost.storage import _database_identity
+from quartpatterns.deployment.onhost.storage import _database_identity, written_databases
 from quartpatterns.packaging import new_project
 from tests.deployment.conftest import Projects
 from tests.deployment.hosts import Host
@@ -189,6 +190,28 @@ async def test_not_pruned(project: Project) -> None:
     assert database.exists()
     names = {path.name for path in (host.app / "releases").iterdir()}
     assert names == {first.release, third.release} and second.release not in names
+
+
+def test_written_databases(tmp_path: Path) -> None:
+    """A database is not part of the release, whatever the clock of the host said."""
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "app").mkdir()
+    for name, modified in (("venv/made", 1000), ("installed", 2000)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (modified, modified))
+    for name, modified in (("app/archived.db", 0), ("venv/wheel.db", 1500)):
+        write_database(tmp_path / name, modified)
+    assert written_databases(tmp_path) == []
+    written = [("app/set-back.db", 10), ("app/later.db", 2500), ("venv/next-year.db", 10**9)]
+    for name, modified in written:
+        write_database(tmp_path / name, modified)
+    found = written_databases(tmp_path)
+    assert sorted(found) == sorted(tmp_path / name for name, _ in written)
+
+
+def write_database(path: Path, modified: int) -> None:
+    path.write_bytes(b"SQLite format 3\0" + bytes(84))
+    os.utime(path, (modified, modified))
 
 
 def test_database_identity() -> None:

@@ -9,6 +9,7 @@ import re
 import signal
 import stat
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ import pytest
 
 from quartpatterns.deployment import DeploymentError, FailedError, LockedError
 from tests.deployment.conftest import Projects
-from tests.deployment.hosts import Host
+from tests.deployment.hosts import Host, run_hosts
 from tests.deployment.project import SECRET, Project, answer, wait_until
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
@@ -395,3 +396,18 @@ async def run(*command: str | Path) -> str:
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     return output.decode()
+
+
+@pytest.mark.checks("FA-1")
+async def test_special_characters(tmp_path: Path, pip_wheel: Path) -> None:
+    """A folder can have a name with spaces, a quote and a percent sign."""
+    (tmp_path / "demo").mkdir()
+    with tempfile.TemporaryDirectory(prefix="h '%h ") as folder:
+        async with run_hosts(Path(folder), 1) as hosts:
+            project = Project(tmp_path / "demo", pip_wheel, hosts)
+            deployment = project.deployment(migrate="test -d ../venv")
+            await deployment.bootstrap()
+            await deployment.deploy(await project.release("1.0"))
+            assert await answer(hosts[0]) == "1.0"
+            (status,) = await deployment.status()
+            assert status.running and status.running["processes"] == {"web": 1}

@@ -120,6 +120,8 @@ def test_select() -> None:
         ({"folder": "/"}, "folder must be a path .* not '/'"),
         ({"folder": "/srv/../etc"}, "folder must be a path"),
         ({"folder": "/srv/" + "x" * 80}, "of at most 70 characters"),
+        ({"folder": "/srv/$HOME"}, 'without " \\$ ` and'),
+        ({"folder": "/srv/a\\b"}, 'without " \\$ ` and'),
         (
             {"python": "3"},
             "python must be a version such as \"3.12\", or an absolute path, not '3'",

@@ -68,16 +68,45 @@ def test_home(tmp_path: Path, folder: str, python: str, expected: str) -> None:
     assert f"\nProtectHome={expected}\n" in units(example, example.hosts[0], python)["demo.service"]
 
 
+@pytest.mark.checks("FA-9", "FA-11")
+@pytest.mark.parametrize(
+    ("folder", "command", "writable"),
+    [
+        ("/srv/my shop", '"/srv/my shop/bin/host.pyz" run "/srv/my shop"', '"/srv/my shop"'),
+        ("/srv/100%h", "/srv/100%%h/bin/host.pyz run /srv/100%%h", "/srv/100%%h"),
+        ("/srv/a'b", '"/srv/a\'b/bin/host.pyz" run "/srv/a\'b"', '"/srv/a\'b"'),
+    ],
+)
+def test_special_characters(tmp_path: Path, folder: str, command: str, writable: str) -> None:
+    """The units contain a path as it is, whatever its characters mean to systemd."""
+    hosts = {"web1": {"bind": ["unix:/run/%h.sock"]}}
+    data = {"supervisor": "systemd", "user": getpass.getuser(), "folder": folder, "hosts": hosts}
+    example = parse_settings(data, root=tmp_path, name="demo")
+    texts = units(example, example.hosts[0], sys.executable)
+    lines = texts["demo.service"].splitlines()
+    assert f"ExecStart={sys.executable} {command}" in lines
+    assert f"WorkingDirectory={folder.replace('%', '%%')}" in lines
+    assert f"ReadWritePaths={writable}" in lines
+    assert "ListenStream=/run/%%h.sock\n" in texts["demo.socket"]
+    verify(tmp_path, texts)
+
+
 @pytest.mark.checks("FA-9")
 def test_verified(tmp_path: Path) -> None:
     """systemd-analyze reports no problem."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not on this machine")
     example = settings(tmp_path)
-    texts = units(example, example.hosts[0], sys.executable)
-    paths = []
+    verify(tmp_path, units(example, example.hosts[0], sys.executable))
+
+
+def verify(folder: Path, texts: dict[str, str]) -> None:
+    """Check that systemd-analyze, if it is on this machine, reports no problem."""
+    if not shutil.which("systemd-analyze"):
+        return
+    paths: list[Path] = []
     for name, text in texts.items():
-        paths.append(tmp_path / name)
+        paths.append(folder / name)
         paths[-1].write_text(text)
     result = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *paths], capture_output=True, text=True

@@ -14,8 +14,10 @@ from quart import Blueprint, Quart
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.utils import send_file
 
+from quartpatterns._shared import file_cache
 from quartpatterns.favicon import add_favicon
 from quartpatterns.favicon.example import port
+from tests.counting_executor import CountingExecutor
 from tests.serving import served
 
 ICON = Path(port.__file__).parent / "static/favicon.ico"
@@ -215,3 +217,31 @@ async def test_media_type(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     add_favicon(app)
     response = await app.test_client().get("/favicon.ico")
     assert response.content_type == "image/vnd.microsoft.icon"
+
+
+async def test_threads(
+    app: Quart, folder: Path, monkeypatch: pytest.MonkeyPatch, counting_executor: CountingExecutor
+) -> None:
+    """The file is read in a thread once, and again after it has changed."""
+    monkeypatch.setattr(file_cache, "_SETTLED", -1.0)
+    add_favicon(app)
+    client = app.test_client()
+    first = await client.get("/favicon.ico")
+    for headers in ({}, {"If-None-Match": first.headers["ETag"]}, {"Range": "bytes=0-1"}):
+        await client.get("/favicon.ico", headers=headers)
+    assert counting_executor.count == 1
+    (folder / "favicon.ico").write_bytes(b"changed")
+    response = await client.get("/favicon.ico")
+    assert await response.get_data(as_text=False) == b"changed"
+    assert counting_executor.count == 2
+
+
+async def test_no_memory(
+    app_class: type[Quart], folder: Path, counting_executor: CountingExecutor
+) -> None:
+    """With ``cache_size=0`` each request reads the file in a thread."""
+    app = app_class(__name__, static_folder=str(folder))
+    add_favicon(app, cache_size=0)
+    for count in (1, 2):
+        assert (await app.test_client().get("/favicon.ico")).status_code == 200
+        assert counting_executor.count == count

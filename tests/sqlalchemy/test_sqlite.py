@@ -11,6 +11,7 @@ from quart import Quart
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from quartpatterns._shared import sqlite_short_reads
 from quartpatterns._shared.sqlite_thread import SQLiteThread
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
@@ -34,7 +35,7 @@ def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     submit: Any = SQLiteThread.submit
 
     def record(thread: SQLiteThread, function: Any) -> Any:
-        functions.append(function.func.__name__)
+        functions.append(getattr(function, "func", function).__name__)
         return submit(thread, function)
 
     monkeypatch.setattr(SQLiteThread, "submit", record)
@@ -168,3 +169,58 @@ async def test_stream(app: Quart) -> None:
         statement = text("SELECT 1 UNION SELECT 2 UNION SELECT 3")
         async with connection.stream(statement) as result:
             assert [row[0] async for row in result] == [1, 2, 3]
+
+
+async def test_read_on_loop(
+    app_class: type[Quart],
+    sqlite_url: str,
+    round_trips: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the setting, a statement that was short takes no round trip; a change takes them."""
+    monkeypatch.setattr(sqlite_short_reads, "SHORT", 60.0)
+    monkeypatch.setattr(sqlite_short_reads, "LIMIT", 60.0)
+    app = make_app(app_class, sqlite_url, SQLALCHEMY_SQLITE_READ_ON_LOOP=True)
+    async with app.app_context():
+        await db.create_all()
+        db.session.add(Item(name="one"))
+        await db.session.commit()
+    for _ in range(sqlite_short_reads.SHORT_RUNS):
+        assert await names(app) == ["one"]
+    round_trips.clear()
+    assert await names(app) == ["one"]
+    assert round_trips == []
+    async with app.app_context():
+        db.session.add(Item(name="two"))
+        await db.session.flush()
+        assert (await db.session.scalars(select(Item.name))).all() == ["one", "two"]
+    # In the transaction all is in the thread.
+    assert round_trips == ["measure", "measure", "rollback"]
+    await registration(app).close()
+
+
+async def test_engine_without_a_task(app: Quart, round_trips: list[str]) -> None:
+    """A connection of the engine that has only read is returned without a task and a round trip."""
+    async with app.app_context():
+        started: list[object] = []
+
+        def start(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+            started.append(work)
+            return asyncio.Task(work, loop=loop, **options)
+
+        loop = asyncio.get_running_loop()
+        async with db.engine.connect() as connection:
+            assert (await connection.execute(select(Item.name))).scalars().all() == ["one"]
+            loop.set_task_factory(start)
+        loop.set_task_factory(None)
+        assert (started, round_trips, checked_out(app)) == ([], ["_execute"], 0)
+
+
+async def test_engine_with_an_open_transaction(app: Quart, round_trips: list[str]) -> None:
+    """A connection of the engine that has written is rolled back before it is returned."""
+    async with app.app_context():
+        async with db.engine.connect() as connection:
+            await connection.execute(insert(Item).values(name="two"))
+        assert round_trips == ["_execute", "rollback"]
+        assert checked_out(app) == 0
+    assert await names(app) == ["one"]

@@ -11,9 +11,10 @@ import aiosqlite
 import pytest
 from quart import Quart
 
+from quartpatterns._shared import sqlite_short_reads
 from quartpatterns.sqlite3 import SQLite, get_db, make_dicts, query_db, stream_query
 from quartpatterns.sqlite3.pool import PooledConnection
-from tests.sqlite3.shop import INSERT, app_database, committed_names, database, numbers
+from tests.sqlite3.shop import INSERT, app_database, committed_names, database, make_app, numbers
 
 INJECTIONS = [
     "'; DROP TABLE item; --",
@@ -167,3 +168,33 @@ async def test_value_that_no_column_can_store(app: Quart, value: object) -> None
         with pytest.raises(sqlite3.DataError):
             await query_db("SELECT ?", [value])
         assert await query_db("SELECT 1", one=True)
+
+
+@pytest.mark.parametrize("read_on_loop", [False, True])
+async def test_read_on_loop(
+    app_class: type[Quart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_on_loop: bool
+) -> None:
+    """With the setting, a query that was short takes no round trip; other statements take one."""
+    monkeypatch.setattr(sqlite_short_reads, "SHORT", 60.0)
+    monkeypatch.setattr(sqlite_short_reads, "LIMIT", 60.0)
+    app = make_app(app_class, tmp_path / "app.db", SQLITE_READ_ON_LOOP=read_on_loop)
+    round_trips = 0
+    submit: Any = PooledConnection.submit
+
+    def count(connection: PooledConnection, function: Any) -> Any:
+        nonlocal round_trips
+        round_trips += 1
+        return submit(connection, function)
+
+    async with app.app_context():
+        await query_db("CREATE TABLE item (name TEXT)")
+        for _ in range(sqlite_short_reads.SHORT_RUNS):
+            await query_db("SELECT * FROM item")
+        monkeypatch.setattr(PooledConnection, "submit", count)
+        await query_db("SELECT * FROM item")
+        assert round_trips == (0 if read_on_loop else 1)
+        await query_db("INSERT INTO item VALUES ('a')")
+        # The rows of an open transaction.
+        assert [tuple(row) for row in await query_db("SELECT * FROM item")] == [("a",)]
+        assert round_trips == (2 if read_on_loop else 3)
+    await app_database(app).connections.close()

@@ -60,6 +60,25 @@ async def publish():
     return str(os.getpid())
 
 
+cut = asyncio.Semaphore(0)
+
+
+@app.get("/flood")
+async def flood():
+    async def events():
+        while True:
+            yield "x" * 16384
+
+    return EventStream(events(), send_timeout=1, on_disconnect=cut.release)
+
+
+@app.get("/cut")
+async def count():
+    for _ in range(int(request.args["count"])):
+        await cut.acquire()
+    return ""
+
+
 @app.get("/download")
 async def download():
     @stream_with_context
@@ -210,6 +229,39 @@ async def test_other_servers(app_class: str, server: str, tmp_path: Path) -> Non
             os.kill(process.pid, signal.SIGTERM)
             await asyncio.wait([one.task for one in opened], timeout=TIMEOUT)
             assert all(one.parser.retry != 3000 and one.ended for one in opened)
+
+
+@pytest.mark.parametrize("app_class", ["Quart", "FaithfulQuart"])
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn", "granian"])
+async def test_stalled_clients(app_class: str, server: str, tmp_path: Path) -> None:
+    """Each server passes on that a client takes nothing, and ends its response when it is cut."""
+    async with (
+        serving(tmp_path, server=server, app_class=app_class) as (url, process),
+        streams([url]) as (client, [idle]),
+        contextlib.AsyncExitStack() as stack,
+    ):
+        port = int(url.rpartition(":")[2])
+        stalled: list[asyncio.StreamReader] = []
+        for _ in range(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            stack.callback(writer.close)
+            writer.write(b"GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            stalled.append(reader)
+
+        async with asyncio.timeout(TIMEOUT):
+            await client.get(f"{url}/cut", params={"count": "10"})
+            for reader in stalled:
+                ending = b""
+                with contextlib.suppress(ConnectionError):
+                    while data := await reader.read(65536):
+                        ending = (ending + data)[-8:]
+                assert not ending.endswith(b"0\r\n\r\n"), "the response looks complete"
+            # The stream of a client that reads goes on.
+            await client.post(f"{url}/publish", content="hello")
+            await eventually(lambda: idle.data == ["hello"])
+        log = (tmp_path / f"log-{port}").read_text()
+        assert log.count("/flood: the client at 127.0.0.1 took nothing for 1 s") == 10
 
 
 async def test_redis_is_lost(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -556,3 +557,93 @@ async def test_next_request(app: FaithfulQuart) -> None:
         for _ in range(3):
             writer.write(post("/", "Content-Length: 5") + b"small")
             assert (await read_response(reader)).body == b"ok"
+
+
+async def test_idle_stream_keeps_little(app: FaithfulQuart) -> None:
+    """A stream that has begun keeps no request, no response and no timer, and needs one task."""
+    kept: list[weakref.ref[Any]] = []
+
+    @app.get("/")
+    async def view() -> Any:
+        async def events() -> AsyncIterator[str]:
+            yield "first"
+            await asyncio.Event().wait()
+
+        response = app.response_class(events())
+        kept.append(weakref.ref(request._get_current_object()))  # type: ignore[attr-defined]
+        kept.append(weakref.ref(response))
+        return response
+
+    clients = [Client() for _ in range(100)]
+    before = len(asyncio.all_tasks())
+    loop: Any = asyncio.get_running_loop()
+    streams = [
+        asyncio.create_task(app(scope(), client.receive, client.send))  # type: ignore[arg-type]
+        for client in clients
+    ]
+    await eventually(lambda: all(len(client.sent) == 2 for client in clients))
+    await eventually(lambda: all(client.received == 2 for client in clients))
+    assert not [reference for reference in kept if reference() is not None]
+    # The client of this test has a method of its own, which can need a task.
+    assert len(asyncio.all_tasks()) - before == 2 * len(clients)
+    assert len([handle for handle in loop._scheduled if not handle.cancelled()]) < 10
+    for client in clients:
+        client.queue.put_nowait({"type": "http.disconnect"})
+    await asyncio.gather(*streams)
+
+
+async def test_stream_ends_with_the_functions_of_its_response(app: FaithfulQuart) -> None:
+    """Functions are called at the end that were added before the stream, and during it."""
+    called: list[str] = []
+
+    @app.get("/<kind>")
+    async def view(kind: str) -> Any:
+        async def chunks() -> AsyncIterator[str]:
+            yield "first"
+            if kind == "during":
+                response.call_on_close(lambda: called.append("during"))
+            yield "last"
+
+        response = app.response_class(chunks())
+        if kind == "before":
+            response.call_on_close(lambda: called.append("before"))
+        return response
+
+    for kind in ("before", "during", "never"):
+        client = Client()
+        await app(scope(path=f"/{kind}"), client.receive, client.send)  # type: ignore[arg-type]
+        assert b"".join(message.get("body", b"") for message in client.sent) == b"firstlast"
+    assert called == ["before", "during"]
+
+
+async def test_error_page_that_is_a_stream(app: FaithfulQuart) -> None:
+    """The functions of both responses are called, those of the stream at its end."""
+    called: list[str] = []
+
+    @app.errorhandler(LookupError)
+    async def handle(error: LookupError) -> Any:
+        async def chunks() -> AsyncIterator[str]:
+            yield "one "
+            yield "page" if "page" not in called else f"{called}"
+
+        response = app.response_class(chunks(), 503)
+        response.call_on_close(lambda: called.append("page"))
+        return response
+
+    @app.get("/")
+    async def view() -> Any:
+        async def chunks() -> AsyncIterator[str]:
+            called.append("failed")
+            raise LookupError
+            yield ""
+
+        response = app.response_class(chunks())
+        response.call_on_close(lambda: called.append("view"))
+        return response
+
+    client = Client()
+    await app(scope(), client.receive, client.send)  # type: ignore[arg-type]
+    assert client.sent[0]["status"] == 503
+    assert called[0] == "failed"
+    assert sorted(called) == ["failed", "page", "view"]
+    assert b"".join(message.get("body", b"") for message in client.sent) == b"one page"

@@ -15,6 +15,7 @@ from quartpatterns._shared import file_cache
 from quartpatterns._shared.settings import SettingError
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.subclassing import FaithfulQuart, send_file, send_from_directory
+from tests.counting_executor import CountingExecutor
 
 CONTENT = bytes(range(250)) * 40
 
@@ -232,3 +233,15 @@ async def test_single_page_application(root: Path, app_class: type[quart.Quart])
         assert (await get(Accept_Encoding=encoding))[1] == b"two"
     script.unlink()
     assert (await get())[0] == 404
+
+
+@pytest.mark.parametrize(("size", "count"), [(1024 * 1024, 0), (0, 1)])
+async def test_missing_file_needs_no_thread(
+    root: Path, counting_executor: CountingExecutor, size: int, count: int
+) -> None:
+    """A missing file needs no thread, unless the files are on a slow file system."""
+    app = FaithfulQuart(__name__, root_path=str(root))
+    app.config["FILE_CACHE_SIZE"] = size
+    response = await app.test_client().get("/static/missing")
+    assert response.status_code == 404
+    assert counting_executor.count == count

@@ -16,7 +16,9 @@ from quart import Response, g, url_for, websocket
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
+from quartpatterns._shared import file_cache
 from quartpatterns.subclassing import FaithfulBlueprint, FaithfulQuart, FaithfulRequest, names
+from tests.counting_executor import CountingExecutor
 
 TEXT = "héllo\n"
 
@@ -252,8 +254,8 @@ async def test_form_limits() -> None:
         headers,
         "",
         "1.1",
-        {},
-        send_push_promise=None,
+        {},  # type: ignore[typeddict-item]
+        send_push_promise=None,  # type: ignore[arg-type]
     )
     flask_request: Any = flask.Request(EnvironBuilder().get_environ())
     assert limits(request) == limits(flask_request) == (500_000, 1_000)
@@ -283,3 +285,46 @@ def test_default_log_handler(capsys: pytest.CaptureFixture[str]) -> None:
     finally:
         logging.root.handlers = root
     assert "ERROR in test_methods: written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode", ["r", "rb"])
+async def test_small_resources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counting_executor: CountingExecutor, mode: str
+) -> None:
+    """A small resource is read in a thread once, until it changes. It has a file's attributes."""
+    monkeypatch.setattr(file_cache, "_SETTLED", -1.0)
+    (tmp_path / "a.txt").write_bytes(b"1\r\n2\r\n")
+    app = FaithfulQuart(__name__, root_path=str(tmp_path))
+    blueprint = FaithfulBlueprint("b", __name__, root_path=str(tmp_path))
+
+    async def lines(owner: Any) -> list[Any]:
+        async with await owner.open_resource("a.txt", mode) as file:
+            assert (file.name, file.mode) == (str(tmp_path / "a.txt"), mode)
+            found = [line async for line in file]
+            await file.seek(0)
+            assert await file.read() == type(found[0])().join(found)
+        assert file.closed
+        return found
+
+    wanted = ["1\n", "2\n"] if mode == "r" else [b"1\r\n", b"2\r\n"]
+    async with app.app_context():
+        for owner in (app, blueprint, app):
+            assert await lines(owner) == wanted
+        assert counting_executor.count == 1
+        (tmp_path / "a.txt").write_bytes(b"3")
+        assert await lines(app) == [b"3" if mode == "rb" else "3"]
+        assert counting_executor.count == 2
+
+
+async def test_large_and_missing_resources(tmp_path: Path) -> None:
+    """A large resource is read from the disk, and a missing one is Python's error."""
+    (tmp_path / "large.bin").write_bytes(content := bytes(200_000))
+    app = FaithfulQuart(__name__, root_path=str(tmp_path))
+    for size in (0, 1024 * 1024):
+        app.config["FILE_CACHE_SIZE"] = size
+        app.extensions.clear()
+        async with await app.open_resource("large.bin") as file:
+            assert await file.read() == content
+        with pytest.raises(FileNotFoundError):
+            async with await app.open_resource("missing"):
+                pass

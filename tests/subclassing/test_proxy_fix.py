@@ -311,6 +311,28 @@ async def test_lifespan() -> None:
     assert started == [1]
 
 
+async def test_access_log() -> None:
+    """The server finds the client in its own scope, from which it writes the access log."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+
+    async def ignore(*_: Any) -> None:
+        pass
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "client": ("127.0.0.1", 9),
+        "scheme": "http",
+        "path": "/",
+        "headers": [(b"x-forwarded-for", b"6.6.6.6, 198.51.100.7"), (b"x-forwarded-proto", b"x")],
+    }
+    await ProxyFix(app)(scope, ignore, ignore)
+    assert scope["client"] == seen[0]["client"] == ("198.51.100.7", 9)
+    assert scope["scheme"] == "http"
+
+
 async def test_fixed_prefix_and_secure_cookies() -> None:
     """A fixed prefix is part of links, other paths are 404, and each cookie is secure."""
     app = Quart(__name__)

@@ -75,6 +75,7 @@ async def test_full(make_app: MakeApp, tmp_path: Path, caplog: pytest.LogCapture
             with pytest.raises(TasksUnavailableError, match="Redis is full"):
                 await work.delay()
             assert "command not allowed when used memory" in caplog.text
+            assert ". Redis is full: free memory, or raise its maxmemory." in caplog.text
             assert "Command #" not in caplog.text  # It contains the arguments of the task.
             response = await app.test_client().get("/")
             assert response.status_code == 503

@@ -8,12 +8,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from weakref import WeakSet
 
 import pytest
-from quart import Blueprint, Quart, Response, abort, flash, g, render_template_string, session
+from quart import (
+    Blueprint,
+    Quart,
+    Response,
+    abort,
+    flash,
+    g,
+    render_template_string,
+    request,
+    session,
+)
 from quart.views import MethodView
 
-from quartpatterns.caching import Cache, cache_view_hit
+from quartpatterns._shared.visitors import READS
+from quartpatterns.caching import Cache, cache_view_hit, default_cache
 from quartpatterns.viewdecorators import (
     LoginManager,
     UserMixin,
@@ -419,3 +431,89 @@ async def test_key_of_the_user(app: Quart, key: str, view: str, sync: bool) -> N
         for name, client in clients.items():
             assert await text(client) == name
     assert len(calls) == 2
+
+
+@pytest.fixture
+def no_other_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the cached views of other tests, of which this process knows no application."""
+    monkeypatch.setattr(default_cache, "_views", WeakSet())
+
+
+@pytest.mark.usefixtures("no_other_views")
+@pytest.mark.parametrize("kind", ["function", "class"])
+async def test_only_requests_for_cached_views_are_recorded(app: Quart, kind: str) -> None:
+    """Recording takes time, so that requests for views without a cache are not recorded."""
+    recorded: list[bool] = []
+
+    async def plain() -> str:
+        current: Any = request
+        recorded.append(READS in vars(current._get_current_object()))
+        return "plain"
+
+    def view_class() -> Any:
+        class View(MethodView):
+            @cached()
+            async def get(self) -> str:
+                return await plain()
+
+        return View.as_view("cached")
+
+    app.add_url_rule("/plain", "plain", plain)
+    view: Any = cached()(plain) if kind == "function" else view_class()
+    app.add_url_rule("/cached", "cached", view)
+    client = app.test_client()
+    for path in ("/cached", "/plain", "/plain", "/cached"):
+        assert await text(client, path) == "plain"
+    assert recorded == [True, False, False]
+
+
+@pytest.mark.usefixtures("no_other_views")
+@pytest.mark.parametrize("reads", [True, False])
+async def test_cached_view_that_another_view_calls(app: Quart, reads: bool) -> None:
+    """It is not shared if the request may tell visitors apart, also if it was not recorded."""
+    calls: list[str] = []
+
+    @app.get("/cached")
+    @cached()
+    async def view() -> str:
+        calls.append("call")
+        return str(g.user) if "user" in g else "all"
+
+    @app.get("/plain")
+    async def plain() -> Any:
+        if reads:
+            g.user = request.headers.get("X-User")
+        return await view()
+
+    client = app.test_client()
+    assert await text(client, "/cached") == "all"
+    for user in ("ada", "bob", "ada"):
+        found = await text(client, "/plain", headers={"X-User": user})
+        assert found == (user if reads else "all")
+    # The first of these requests was not recorded, the others are.
+    assert len(calls) == (4 if reads else 3)
+
+
+@pytest.mark.usefixtures("no_other_views")
+async def test_cached_function_that_is_no_view(app: Quart) -> None:
+    """If a decorated function is no view, each request is recorded from the first one on."""
+    calls: list[str] = []
+
+    @app.get("/cached")
+    @cached()
+    async def view() -> str:
+        return "cached"
+
+    @cached()
+    async def function() -> str:
+        calls.append("call")
+        return "function"
+
+    @app.get("/plain")
+    async def plain() -> Any:
+        return await function()
+
+    client = app.test_client()
+    for _ in range(2):
+        assert await text(client, "/plain") == "function"
+    assert len(calls) == 1

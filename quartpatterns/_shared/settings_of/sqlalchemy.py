@@ -89,6 +89,11 @@ SETTINGS = Declarations(
         "SQLALCHEMY_SQLITE_PRAGMAS": Setting(
             Mapping, _PRAGMAS, "Pragmas to set on each connection to SQLite."
         ),
+        "SQLALCHEMY_SQLITE_READ_ON_LOOP": Setting(
+            bool,
+            False,
+            "Execute short reads of SQLite on the event loop instead of in a thread.",
+        ),
     },
     prefixes=("SQLALCHEMY_",),
     instead={

@@ -42,6 +42,11 @@ SETTINGS = Declarations(
             MappingProxyType({}),
             "Arguments of `sqlite3.connect`, such as `detect_types` and `cached_statements`.",
         ),
+        "SQLITE_READ_ON_LOOP": Setting(
+            bool,
+            False,
+            "Execute short reads on the event loop instead of in a thread.",
+        ),
     },
     prefixes=("SQLITE_",),
 )

@@ -17,6 +17,8 @@ from .environment import parse_environment
 from .storage import written_databases
 
 PROGRAM = Path(sys.argv[0]).absolute()
+ATTEMPTED = "attempted"
+"""The name of a file in a release from the first import of its application until it is served."""
 
 
 class Release:
@@ -116,6 +118,7 @@ def activate(folder: Path, release: str) -> None:
     if marker.stat().st_mtime_ns < newest:
         # The clock of the host was set back, which must not change the order of the releases.
         os.utime(marker, ns=(newest + 1, newest + 1))
+    (path / ATTEMPTED).unlink(missing_ok=True)
     (folder / "run" / "rollback").unlink(missing_ok=True)
 
 

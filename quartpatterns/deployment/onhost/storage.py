@@ -66,23 +66,29 @@ def check_written_files(folder: Path, release: Path) -> None:
 
 
 def written_databases(release: Path) -> list[Path]:
-    """Return the SQLite databases in *release* that were written after its installation."""
-    installed = release / "installed"
-    if not installed.exists():
+    """Return the SQLite databases in *release* that its installation has not written."""
+    try:
+        began, ended = ((release / name).stat().st_mtime_ns for name in ("venv/made", "installed"))
+    except FileNotFoundError:
         return []
-    since = installed.stat().st_mtime_ns
     return [
         Path(parent, name)
         for parent, _, names in os.walk(release)
         if not parent.endswith("__pycache__")
         for name in names
-        if _is_database(Path(parent, name), since)
+        if _is_written_database(Path(parent, name), began, ended)
     ]
 
 
-def _is_database(path: Path, since: int) -> bool:
+def _is_written_database(path: Path, began: int, ended: int) -> bool:
+    """Return whether *path* is a database, and was not written between *began* and *ended*.
+
+    It can be older than the installation, because the clock of the host can be set back.
+    The archive of a release contains files without a time: that of 1970.
+    """
     try:
-        if path.is_symlink() or path.stat().st_mtime_ns <= since:
+        modified = path.stat().st_mtime_ns
+        if path.is_symlink() or modified == 0 or began <= modified <= ended:
             return False
         with path.open("rb") as file:
             return file.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER

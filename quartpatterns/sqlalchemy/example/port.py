@@ -31,6 +31,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     app.config.from_mapping(
         SECRET_KEY="dev",
         SQLALCHEMY_DATABASE_URI="sqlite:///sqlalchemy.db",
+        SQLALCHEMY_SQLITE_READ_ON_LOOP=True,
     )
     app.config.from_mapping(config or {})
     db.init_app(app)

@@ -174,7 +174,7 @@ async def export_users() -> Response:
 def create_app(config: Mapping[str, Any] | None = None) -> FaithfulQuart:
     """Create the application. ``quart init-db`` or its start creates the tables."""
     app = FaithfulQuart(__name__)
-    app.config.from_mapping(DATABASE="sqlite3.db")
+    app.config.from_mapping(DATABASE="sqlite3.db", SQLITE_READ_ON_LOOP=True)
     app.config.from_mapping(config or {})
     db = SQLite(app)
     info = Info("Users in SQLite", "1")

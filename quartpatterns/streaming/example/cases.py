@@ -29,7 +29,21 @@ CASES = (
     ),
     Case("large.csv", Step("/large.csv"), checks=("ST-1",)),
     Case("large.csv with many rows", Step("/large.csv", query={"rows": "50000"}), checks=("ST-1",)),
-    Case("large.csv without rows", Step("/large.csv", query={"rows": "0"}), checks=("ST-1",)),
+    Case(
+        "large.csv without rows",
+        Step("/large.csv", query={"rows": "0"}),
+        differs=(
+            Difference(
+                "header:content-length",
+                None,
+                "0",
+                "Granian knows the length of a stream that ends before its first byte.",
+                where="granian",
+                kind="interface",
+            ),
+        ),
+        checks=("ST-1",),
+    ),
     Case("large.csv knows no ranges", Step("/large.csv", headers={"Range": "bytes=0-9"})),
     Case("large.csv, HEAD", Step("/large.csv", method="HEAD"), checks=("ST-1",)),
     Case(

@@ -199,7 +199,28 @@ CASES: tuple[Case, ...] = (
         ),
         checks=("VD-7",),
     ),
-    Case("endpoint, unknown method", Step("/endpoint", method="BREW"), checks=("VD-7",)),
+    Case(
+        "endpoint, unknown method",
+        Step("/endpoint", method="BREW"),
+        differs=tuple(
+            Difference(
+                aspect,
+                original,
+                port,
+                "The parser of Uvicorn, httptools, refuses a method that is not registered.",
+                where="uvicorn",
+                kind="interface",
+            )
+            for aspect, original, port in (
+                ("status", 200, 400),
+                ("header:content-length", "11", "30"),
+                ("header:content-type", "text/html; charset=utf-8", "text/plain; charset=utf-8"),
+                ("header:vary", "Cookie", None),
+                ("body", "Hello world", "Invalid HTTP request received."),
+            )
+        ),
+        checks=("VD-7",),
+    ),
 )
 
 

@@ -1,0 +1,108 @@
+"""What one small request costs: how many functions of Python are called."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from types import FrameType, SimpleNamespace
+from typing import Any
+
+import pytest
+from quart import Quart, Request
+from quart.ctx import RequestContext, WebsocketContext
+from quart.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    request_finished,
+    request_started,
+)
+from werkzeug.datastructures import Headers
+
+from quartpatterns.subclassing import FaithfulQuart, FaithfulRequest
+from quartpatterns.subclassing.context import FaithfulRequestContext, FaithfulWebsocketContext
+from tests.subclassing.serving import Client, scope
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> FaithfulQuart:
+    """Return an application with one view, and no receiver of a signal in this process."""
+    for signal in (appcontext_pushed, appcontext_popped, request_started, request_finished):
+        monkeypatch.setattr(signal, "receivers", {})
+    app = FaithfulQuart(__name__, static_folder=None)
+
+    @app.get("/")
+    async def view() -> str:
+        return "hello"
+
+    return app
+
+
+async def calls(app: Quart) -> Counter[str]:
+    """Return how often a request calls each function, once the caches are filled."""
+    counted: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            counted[frame.f_code.co_qualname] += 1
+
+    for _ in range(3):
+        client = Client()
+        counted.clear()
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            await app(scope(), client.receive, client.send)  # type: ignore[arg-type]
+        finally:
+            sys.setprofile(before)
+        assert [message["type"][5:] for message in client.sent] == [
+            "response.start",
+            "response.body",
+        ]
+    return counted
+
+
+async def test_functions(app: FaithfulQuart) -> None:
+    """A small request calls few functions: that is where its time goes."""
+    counted = await calls(app)
+    assert counted.total() <= 92, counted.most_common()
+    assert max(counted[name] for name in counted if name.endswith((".push", ".pop"))) == 1
+
+
+async def test_no_signals(app: FaithfulQuart) -> None:
+    """Signals without receivers cost nothing."""
+    assert not [name for name in await calls(app) if "send_async" in name]
+
+
+def test_contexts_are_complete(app: FaithfulQuart) -> None:
+    """Contexts have all attributes of Quart's, whose ``__init__`` does not make them."""
+    request: Any = SimpleNamespace(headers={}, url_rule=None)
+    plain = Quart(__name__, static_folder=None)
+    for ours, theirs in (
+        (FaithfulRequestContext, RequestContext),
+        (FaithfulWebsocketContext, WebsocketContext),
+    ):
+        made = vars(ours(_without_adapter(app), request))
+        expected = vars(theirs(_without_adapter(plain), request))
+        assert expected.keys() - {"session"} <= made.keys()
+        for key in expected.keys() - {"app", "session"}:
+            assert made[key] == expected[key], key
+
+
+def _without_adapter(app: Quart) -> Quart:
+    app.create_url_adapter = lambda request: None  # type: ignore[method-assign]
+    return app
+
+
+def test_requests_are_complete() -> None:
+    """Requests have all attributes of Quart's, whose ``__init__`` does not make them."""
+    headers = Headers({"Content-Length": "3", "Remote-Addr": "192.0.2.1"})
+    arguments: Any = ("get", "http", "//a", b"b=c", headers, "/mount/", "1.1", scope())
+    options: Any = {"max_content_length": 9, "body_timeout": 8, "send_push_promise": print}
+    made = vars(FaithfulRequest(*arguments, **options))
+    expected = vars(Request(*arguments, **options))
+    # Parsed JSON is cached in another attribute. Quart caches the length.
+    assert expected.keys() - made.keys() == {"_cached_json", "content_length"}
+    for key in made.keys() & expected.keys() - {"body", "_parsing_lock"}:
+        assert made[key] == expected[key], key
+    assert type(made["_parsing_lock"]) is type(expected["_parsing_lock"])
+    assert (made["body"].declared, made["body"].limit) == (3, 9)
