@@ -51,7 +51,8 @@ class Table:
         lines = [f"**{self.title}**", ""] if self.title else []
         lines += [_line(self.header), _line(["---", *["---:"] * (len(self.header) - 1)])]
         lines += [_line(row) for row in self.rows]
-        return "\n".join([*lines, "", *self.notes]) + "\n"
+        paragraphs = ["\n".join(lines), *(_escape(note) for note in self.notes)]
+        return "\n\n".join(paragraphs) + "\n"
 
 
 def _rich(text: str) -> Text:
@@ -59,8 +60,13 @@ def _rich(text: str) -> Text:
     return Text.assemble(*((part, "bold" if index % 2 else "") for index, part in enumerate(parts)))
 
 
+def _escape(text: str) -> str:
+    """Return *text* so that Markdown takes no part of it as a tag; ``**`` stays."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _line(cells: tuple[str, ...] | list[str]) -> str:
-    escaped = (cell.replace("|", r"\|").replace("\n", "<br>") for cell in cells)
+    escaped = (_escape(cell).replace("|", r"\|").replace("\n", "<br>") for cell in cells)
     return f"| {' | '.join(escaped)} |"
 
 

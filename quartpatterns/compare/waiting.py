@@ -21,7 +21,6 @@ from typing import Any, Literal
 import psutil
 
 from quartpatterns._shared.threads import to_thread
-from quartpatterns.compare.applications import load_application
 from quartpatterns.compare.bench import cancellable
 from quartpatterns.compare.bench_in_process import turns
 from quartpatterns.compare.bench_machine import machine, versions
@@ -33,7 +32,7 @@ from quartpatterns.compare.parity import ensure_equal_responses
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.request import PreparedRequest, prepare_request
 from quartpatterns.compare.resources import ProcessTree, allocate_cores, kill_tree
-from quartpatterns.compare.servers import RunningServer, Server
+from quartpatterns.compare.servers import RunningServer, Server, serve
 from quartpatterns.compare.transports import client
 
 STREAMS = 800
@@ -208,7 +207,7 @@ async def _measure_scenario(
         try:
             async with scenario.comparison.configurations(Path(name)) as configs:
                 if not streams:
-                    await _ensure_equal(scenario.comparison, configs)
+                    await _ensure_equal(scenario.comparison, configs, Path(name))
                 measurement = _Measurement(scenario, settings, Path(name), configs, progress)
                 found = await measurement.run(chosen, count)
         except FAILURES as error:
@@ -232,12 +231,20 @@ async def _measure_scenario(
     )
 
 
-async def _ensure_equal(comparison: Comparison, configs: Sequence[Config | None]) -> None:
-    original = await to_thread(load_application, comparison.original, configs[0])
-    port = await to_thread(load_application, comparison.port, configs[1])
-    async with client(original) as original_client, client(port) as port_client:
+async def _ensure_equal(
+    comparison: Comparison, configs: Sequence[Config | None], folder: Path
+) -> None:
+    """Compare the responses of two servers. In this process, the pools of an original stay open."""
+    async with (
+        in_thread(
+            serve(comparison.original, "gunicorn-gthread", config=configs[0], folder=folder)
+        ) as original,
+        in_thread(serve(comparison.port, "hypercorn", config=configs[1], folder=folder)) as port,
+        client(original.url) as original_client,
+        client(port.url) as port_client,
+    ):
         for case in comparison.cases:
-            await ensure_equal_responses(case, original_client, port_client, "in process")
+            await ensure_equal_responses(case, original_client, port_client, "on the wire")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,11 @@ def test_markdown() -> None:
         "|  | one<br>more | two |\n"
         "| --- | ---: | ---: |\n"
         "| a \\| b | **1** (2) | 3 |\n"
-        "| c | [4] |  |\n"
+        "| c | [4] | &lt;5> |\n"
         "\n"
         "A note.\n"
+        "\n"
+        "Another &lt;note>.\n"
     )
 
 
