@@ -10,8 +10,8 @@ from quartpatterns.compare.tables import MarkerError, Table, replace_between_mar
 TABLE = Table(
     "A title",
     ("", "one\nmore", "two"),
-    (("a | b", "**1** (2)", "3"), ("c", "[4]", "")),
-    ("A note.",),
+    (("a | b", "**1** (2)", "3"), ("c", "[4]", "<5>")),
+    ("A note.", "Another <note>."),
 )
 
 
