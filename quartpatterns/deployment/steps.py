@@ -161,11 +161,13 @@ def preparation_steps(target: Target, archive: Archive) -> list[DeployStep]:
 
 
 def migration_step(target: Target, release: str) -> DeployStep:
-    """Run the database migration of a release."""
-    marker = target.release(release) / "migrated"
+    """Run the database migration of a release, once for each identity of its databases."""
+    database = quoted(target.release(release) / "database")
+    marker = quoted(target.release(release) / "migrated")
     migrate = target.settings.migrate or "true"
     command = target.program("exec", release, "--", "sh", "-c", migrate)
-    return DeployStep("migrate", [f"{command} && touch {quoted(marker)}"], _exists(marker))
+    done = f'test -e {marker} && test "$(cat {marker})" = "$(cat {database})"'
+    return DeployStep("migrate", [f"{command} && cp {database} {marker}"], done)
 
 
 def trial_step(target: Target, release: str) -> DeployStep:

@@ -269,17 +269,8 @@ class _EventBody(ResponseBody):
     """The chunks of an event stream. It waits in one place for all that can happen."""
 
     __slots__ = (
-        *(
-            "_end",
-            "_grace_over",
-            "_idle",
-            "_limit",
-            "_limited",
-            "_options",
-            "_silent_since",
-            "_source",
-        ),
-        *("_source", "_stopped", "_streams", "_timer", "_waiter"),
+        *("_end", "_grace_over", "_idle", "_limit", "_limited", "_options", "_rest"),
+        *("_silent_since", "_source", "_stopped", "_streams", "_timer", "_waiter"),
     )
 
     def __init__(self, source: EventSource, options: _Options) -> None:
@@ -347,7 +338,7 @@ class _EventBody(ResponseBody):
                 await self._source.wait_until_joined()
             chunk = self._options.first
         else:
-            chunk = b"" if self._idle else self._chunk(streams)
+            chunk = b"" if self._idle and self._end is None else self._chunk(streams)
         while not chunk:
             # A coroutine of its own for the wait would take memory in each stream.
             waiter = self._prepare_wait(streams)

@@ -412,6 +412,7 @@ def test_queue_survives(serve: Serve) -> None:
     assert count(serve().until_ready()) == 2
 
 
+@pytest.mark.slow
 def test_valkey_killed(serve: Serve) -> None:
     """A Valkey that is killed is restarted at the same address, with its data."""
     served = serve().until_ready()

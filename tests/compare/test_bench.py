@@ -118,6 +118,7 @@ def test_different_responses_on_the_wire() -> None:
     assert "the responses differ on the wire: undeclared body" in result.failed[0].reason
 
 
+@pytest.mark.slow
 def test_difference_of_a_server() -> None:
     """A difference that is declared for the server of the port is none elsewhere."""
     here = Difference("body", "original", "port", "for this test", where="in process")

@@ -249,6 +249,7 @@ async def test_full_disk(small_disk: Path, project: Project) -> None:
     assert await answer(project.hosts[0]) == "1.1"
 
 
+@pytest.mark.slow
 @pytest.mark.checks("FA-7")
 async def test_damaged_bytecode(project: Project, tmp_path: Path) -> None:
     """Bytecode that is cut off, as on a full disk, does not stop the next attempt."""

@@ -245,7 +245,10 @@ def test_database_identity() -> None:
 
 @pytest.mark.slow
 async def test_shared_database(projects: Projects) -> None:
-    """A database that two hosts share is migrated on the first of them."""
+    """A database that two hosts share is migrated on the first of them.
+
+    If a host gets another database, the same release migrates that one, too.
+    """
     async with projects(3) as project:
         data = project.data()["hosts"]
         for name, server in (("web0", "db1"), ("web1", "db1"), ("web2", "db2")):
@@ -253,6 +256,14 @@ async def test_shared_database(projects: Projects) -> None:
             data[name]["environment"] = f"{name}.env"
         deployment = project.deployment(hosts=data, migrate="echo migrated >> ../../../migrations")
         await deployment.bootstrap()
-        await deployment.deploy(await project.release("1.0", files=quart_files("")))
-        migrated = [(host.app / "migrations").exists() for host in project.hosts.all]
-        assert migrated == [True, False, True]
+        archive = await project.release("1.0", files=quart_files(""))
+        await deployment.deploy(archive)
+
+        def migrations() -> list[int]:
+            files = [host.app / "migrations" for host in project.hosts.all]
+            return [len(file.read_text().split()) if file.exists() else 0 for file in files]
+
+        assert migrations() == [1, 0, 1]
+        (project.root / "web2.env").write_text("DATABASE_URL=postgresql://db3/shop\n")
+        await deployment.deploy(archive)
+        assert migrations() == [1, 0, 2]

@@ -41,6 +41,7 @@ def created(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
 
 
 # One process creates and imports all of them: most of the time is that of its start.
+@pytest.mark.slow
 @pytest.mark.xdist_group("projects")
 @pytest.mark.timeout(900)
 @pytest.mark.checks("DI-8", "DI-11")
@@ -56,6 +57,7 @@ def test_created_twice(created: tuple[Path, dict[str, str]]) -> None:
     assert not failed, "\n".join(f"{name}:\n{problem}" for name, problem in failed.items())
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("projects")
 @pytest.mark.timeout(900)
 @pytest.mark.checks("DI-8", "DI-11")

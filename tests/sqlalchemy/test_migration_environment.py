@@ -82,6 +82,7 @@ def alembic(project: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_commands(project: Path) -> None:
     """Alembic finds the models and the database of the application."""
     alembic(project, "revision", "--autogenerate", "-m", "albums")

@@ -485,10 +485,13 @@ async def test_farewell(app: Quart) -> None:
             yield ""
 
         farewell = ServerSentEvent("bye", event="end") if kind == "event" else None
+        # A heartbeat would wake a stream that does not end by itself.
+        options: dict[str, Any] = {"heartbeat": None, "grace": 0}
+        if kind in {"graceful", "until"}:
+            options["grace"] = 0.2
         if kind in {"plain", "until"}:
-            return EventStream(events(), retry=5, grace=0.2 if kind == "until" else 0)
-        grace = 0.2 if kind == "graceful" else 0
-        return EventStream(events(), farewell=farewell, grace=grace)
+            return EventStream(events(), retry=5, **options)
+        return EventStream(events(), farewell=farewell, **options)
 
     async with served(app, graceful_timeout=TIMEOUT) as server:
         async with contextlib.AsyncExitStack() as stack:

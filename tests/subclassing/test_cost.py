@@ -8,14 +8,9 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
-from quart import Quart, Request
+from blinker import Signal
+from quart import Quart, Request, signals
 from quart.ctx import RequestContext, WebsocketContext
-from quart.signals import (
-    appcontext_popped,
-    appcontext_pushed,
-    request_finished,
-    request_started,
-)
 from werkzeug.datastructures import Headers
 
 from quartpatterns.subclassing import FaithfulQuart, FaithfulRequest
@@ -26,8 +21,9 @@ from tests.subclassing.serving import Client, scope
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> FaithfulQuart:
     """Return an application with one view, and no receiver of a signal in this process."""
-    for signal in (appcontext_pushed, appcontext_popped, request_started, request_finished):
-        monkeypatch.setattr(signal, "receivers", {})
+    for signal in vars(signals).values():
+        if isinstance(signal, Signal):
+            monkeypatch.setattr(signal, "receivers", {})
     app = FaithfulQuart(__name__, static_folder=None)
 
     @app.get("/")
