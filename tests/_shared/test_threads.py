@@ -162,7 +162,9 @@ ALLOWED = {
 def test_one_place_passes_errors_through_futures() -> None:
     """Helpers start threads only by the functions that convert ``StopIteration``."""
     root = Path(quartpatterns.__file__).parent
-    direct = re.compile(r"(?<!def )run_in_executor\(|asyncio\.to_thread\(|quart\.utils import run_sync")
+    direct = re.compile(
+        r"(?<!def )run_in_executor\(|asyncio\.to_thread\(|quart\.utils import run_sync"
+    )
     found = {
         str(file.relative_to(root))
         for file in root.rglob("*.py")
