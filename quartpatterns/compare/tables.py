@@ -13,6 +13,8 @@ from rich.console import Group
 from rich.text import Text
 
 MOST_WIDTH = 36  # of the first column
+LEAST_WIDTH = 20  # of the first column of a table with many columns
+MANY = 6  # columns
 
 
 class MarkerError(Exception):
@@ -34,16 +36,21 @@ class Table:
             title=self.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False
         )
         longest = max((cell_len(row[0].replace("**", "")) for row in self.rows), default=1)
+        wide = len(self.header) > MANY
         table.add_column(
             self.header[0],
-            no_wrap=longest <= MOST_WIDTH,  # a short name stays in one line
-            max_width=MOST_WIDTH,
+            no_wrap=longest <= MOST_WIDTH and not wide,  # a short name stays in one line
+            max_width=LEAST_WIDTH if wide else MOST_WIDTH,
             overflow="fold",
         )
         for heading in self.header[1:]:
-            table.add_column(heading, justify="right", overflow="fold")
-        for row in self.rows:
-            table.add_row(*map(_rich, row))
+            # A wide table has narrow columns, in which no number is broken.
+            heading = heading.replace(" ", "\n") if wide else heading
+            table.add_column(heading, justify="right", overflow="fold", no_wrap=wide)
+        for name, *cells in self.rows:
+            if wide:
+                cells = [cell.replace(" (", "\n(") for cell in cells]
+            table.add_row(*map(_rich, (name, *cells)))
         return Group(table, *(Text(note, "dim") for note in self.notes))
 
     def markdown(self) -> str:
