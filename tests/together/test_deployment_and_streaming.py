@@ -208,6 +208,8 @@ class Server:
                 socket.create_connection(("127.0.0.1", self.port), TIMEOUT).close()
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                pass  # It closes at this moment.
             self.wait()
 
     def get(self, path: str, *headers: str) -> socket.socket:
