@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 __all__ = ["private_uses"]
@@ -55,11 +56,16 @@ def _inherited(file: Path, package: Path) -> Iterator[str]:
         for base in inspect.getmro(cls)[1:-1]:
             if base.__module__.partition(".")[0] in {package.name, "abc", "typing"}:
                 continue
-            try:
-                assigned = set(re.findall(r"\bself\.(\w+)", inspect.getsource(base)))
-            except (OSError, TypeError):
-                assigned = set()
-            yield from filter(_is_private, mentioned & {*vars(base), *assigned})
+            yield from filter(_is_private, mentioned & {*vars(base), *_assigned(base)})
+
+
+@cache  # Many classes have the same bases, and finding a source takes long.
+def _assigned(cls: type) -> set[str]:
+    """Return the attributes of ``self`` that the source of *cls* names."""
+    try:
+        return set(re.findall(r"\bself\.(\w+)", inspect.getsource(cls)))
+    except (OSError, TypeError):
+        return set()
 
 
 def _is_private(name: str) -> bool:

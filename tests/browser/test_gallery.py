@@ -23,6 +23,7 @@ async def test_index(visit: Visit) -> None:
     assert await fits(visit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 async def test_pattern_page(visit: Visit, name: str) -> None:
     page = await visit.open(f"/gallery/{name}")
@@ -30,6 +31,7 @@ async def test_pattern_page(visit: Visit, name: str) -> None:
     assert await fits(visit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 async def test_port(visit: Visit, name: str) -> None:
     """The first page of each port has a title and fits the screen."""

@@ -574,6 +574,7 @@ async def test_any_request(accept: str, sent: str, path: str, app_class: type[Qu
 # Over the wire
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.checks("EP-4")
 @pytest.mark.parametrize("template", ["500.html", "raises.html"])

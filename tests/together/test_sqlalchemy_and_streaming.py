@@ -123,6 +123,7 @@ async def app(app_class: type[Quart], url: str) -> AsyncIterator[Quart]:
     await cast("Registration", app.extensions["sqlalchemy"]).close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/{}.csv", "/{}.ndjson", "/generated/{}.csv"])
 async def test_readers_that_read_nothing(app: Quart, path: str) -> None:
     """Thirty readers of half a megabyte hold no connection of a pool of five."""
