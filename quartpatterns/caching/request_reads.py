@@ -258,7 +258,7 @@ class _LoadingIntoGlobals:
         return any(
             is_unknown(variable, context, value)
             for variable, value in copy_context().items()
-            if context.get(variable) is not value
+            if context.get(variable, self) is not value
         )
 
 

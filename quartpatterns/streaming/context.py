@@ -169,6 +169,10 @@ class _RequestStream:
         self.responded = True
         if not isinstance(response, Response):
             return response
+        # Data and files, which are no streams, have this method.
+        if self.request.method != "HEAD" and not hasattr(response.response, "make_conditional"):
+            # The context ends with the view and closes uploaded files. As in Flask they stay open.
+            vars(self.request)["close"] = _keep_open
         if not isinstance(response.response, response.iterable_body_class):
             return response
         # There a limit is for each message, and not for the whole stream.
@@ -179,8 +183,6 @@ class _RequestStream:
             async with response.response:  # Leaving it closes the generator.
                 response.response = response.iterable_body_class([])
             return response
-        # The context ends with the view and closes uploaded files. As in Flask they stay open.
-        vars(self.request)["close"] = _keep_open
         own: Seconds = getattr(response, "send_timeout", ...)
         own = self.send_timeout if own is ... else own
         seconds = configured_send_timeout(self.app.config, own)

@@ -22,10 +22,7 @@ from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.bridge import bridge_flask
 from quartpatterns.subclassing.cancellation import cancel_on_disconnect
 from quartpatterns.subclassing.cli import FaithfulCliRunner, with_appcontext
-from quartpatterns.subclassing.connection import (
-    FaithfulHTTPConnection,
-    FaithfulWebsocketConnection,
-)
+from quartpatterns.subclassing.connection import FaithfulHTTPConnection
 from quartpatterns.subclassing.files import send_file, send_from_directory
 from quartpatterns.subclassing.proxy_fix import ProxyFix
 from quartpatterns.subclassing.request import FaithfulRequest
@@ -33,6 +30,7 @@ from quartpatterns.subclassing.response import FaithfulResponse
 from quartpatterns.subclassing.routing import FaithfulRule
 from quartpatterns.subclassing.sessions import FaithfulSessionInterface
 from quartpatterns.subclassing.testing import FaithfulClient
+from quartpatterns.subclassing.websocket_connection import FaithfulWebsocketConnection
 
 __all__ = [
     "SETTINGS",

@@ -25,6 +25,7 @@ from quartpatterns.subclassing import (
     templates,
     testing,
     urls,
+    websocket_connection,
 )
 from quartpatterns.subclassing.request import (
     FaithfulRequest,
@@ -83,7 +84,7 @@ class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its 
 
     app_ctx_globals_class = context.AppGlobals
     asgi_http_class = connection.FaithfulHTTPConnection
-    asgi_websocket_class = connection.FaithfulWebsocketConnection
+    asgi_websocket_class = websocket_connection.FaithfulWebsocketConnection
     request_class = FaithfulRequest
     config_class = config.FaithfulConfig
     jinja_environment = templates.FaithfulEnvironment

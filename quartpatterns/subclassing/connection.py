@@ -1,4 +1,4 @@
-"""One request and its response, or one websocket, over ASGI.
+"""One request and its response over ASGI.
 
 For each request Quart starts two tasks, waits for them and sends three messages. Here the view
 runs in the task of the server, and a response that is not streamed is sent in two messages. A
@@ -13,20 +13,15 @@ than :data:`WATCH_INTERVAL`, or if the request's body has not been read when the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
-from quart import Quart
-from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
-from quart.debug import traceback_response
-from quart.signals import websocket_received
-from quart.typing import ResponseTypes
-from quart.wrappers import Request, Websocket
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from quart.asgi import ASGIHTTPConnection
+from quart.wrappers import Request
 from quart.wrappers.response import DataBody, IterableBody, ResponseBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
@@ -41,14 +36,15 @@ from quartpatterns._shared.send_timeout import (
 from quartpatterns._shared.send_timeout import SETTING as SEND_TIMEOUT
 from quartpatterns._shared.shared_timers import SharedTimer, shared_timers
 from quartpatterns.subclassing.cancellation import failure_of, is_cancelled_on_disconnect
-from quartpatterns.subclassing.context import PRESERVE_CONTEXT, VIEW_CONTEXT
+from quartpatterns.subclassing.context import VIEW_CONTEXT
+from quartpatterns.subclassing.debugging import debug_response
 from quartpatterns.subclassing.headers import encode_headers
 from quartpatterns.subclassing.receiver import Receiver
 from quartpatterns.subclassing.request import client_address, create_request
 from quartpatterns.subclassing.response import FaithfulResponse, OnClose, call_on_close
 from quartpatterns.subclassing.routing import path_inside_mount
 
-__all__ = ["FaithfulHTTPConnection", "FaithfulWebsocketConnection", "ResponseTimeoutError"]
+__all__ = ["FaithfulHTTPConnection", "ResponseTimeoutError"]
 
 # If a view has run for one to two times this number of seconds, a task starts to watch whether the
 # client disconnects.
@@ -64,19 +60,6 @@ class ResponseTimeoutError(TimeoutError):
 
 class StreamCutError(Exception):
     """The client has taken nothing of a stream for some time, so the stream ends incomplete."""
-
-
-async def _handle_error(
-    app: Quart, scope: HTTPScope | WebsocketScope, error: Exception
-) -> ResponseTypes:
-    """Return Quart's page with the traceback of an unhandled error in debug mode, else raise it.
-
-    Under ``TESTING`` and in a test client the error is raised as well, as in Flask, so that the
-    test sees it.
-    """
-    if app.debug and not app.testing and PRESERVE_CONTEXT not in scope:
-        return await traceback_response(error)
-    raise error
 
 
 @dataclass(slots=True)
@@ -239,7 +222,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         try:
             made = await self.app.handle_request(request)
         except Exception as error:
-            made = await _handle_error(self.app, self.scope, error)
+            made = await debug_response(self.app, self.scope, error)
         response = made if isinstance(made, FaithfulResponse) else FaithfulResponse.force_type(made)
         self._view_ended = True
         try:
@@ -353,7 +336,7 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         try:
             made = await error_response(self.app, error, context)
         except Exception as unhandled:
-            made = await _handle_error(self.app, self.scope, unhandled)
+            made = await debug_response(self.app, self.scope, unhandled)
         response = FaithfulResponse.force_type(made)
         try:
             await self._send(request, response, send)
@@ -459,109 +442,3 @@ class FaithfulHTTPConnection(ASGIHTTPConnection):
         self.abort(
             ResponseTimeoutError(f"the client did not receive the response in {seconds:g} s")
         )
-
-
-class FaithfulWebsocketConnection(ASGIWebsocketConnection):
-    """A websocket that raises its errors in tests, and sends a complete response if it is refused.
-
-    .. versionadded:: 0.1
-    """
-
-    def __init__(self, app: Quart, scope: WebsocketScope) -> None:
-        super().__init__(app, scope)
-        self.accepted = False
-        self.closed = False
-        self._receiving = asyncio.timeout(None)
-        self._may_receive = asyncio.Event()
-        self._may_receive.set()
-
-    async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
-        """Put the messages of the client into the queue until it disconnects."""
-        while await self._may_receive.wait():
-            try:
-                async with asyncio.timeout(None) as self._receiving:
-                    event: Any = await receive()
-            except TimeoutError:
-                if not self._receiving.expired():
-                    raise
-                continue
-            if event["type"] == "websocket.receive":
-                # One of the two is missing or None. An empty message is a message.
-                data = event.get("bytes")
-                message = event["text"] if data is None else data
-                await websocket_received.send_async(message)
-                await self.queue.put(message)
-            elif event["type"] == "websocket.disconnect":
-                return
-
-    async def _send_close(self, send: ASGISendCallable, **close: Any) -> None:
-        """Close the websocket. Granian does not while the application waits for a message."""
-        self._may_receive.clear()
-        with contextlib.suppress(RuntimeError):  # it waits for nothing
-            self._receiving.reschedule(0)
-        message: Any = {"type": "websocket.close", **close}
-        try:
-            await send(message)
-        finally:
-            self._may_receive.set()
-
-    async def accept_connection(
-        self, send: ASGISendCallable, headers: Headers, subprotocol: str | None
-    ) -> None:
-        """Accept the websocket, unless it has been accepted."""
-        if self.accepted:
-            return
-        self.accepted = True
-        accept: Any = {
-            "type": "websocket.accept",
-            "headers": encode_headers(headers),
-            "subprotocol": subprotocol,
-        }
-        await send(accept)
-
-    async def close_connection(self, send: ASGISendCallable, code: int, reason: str) -> None:
-        """Close the websocket.
-
-        Raises:
-            RuntimeError: It is closed.
-        """
-        if self.closed:
-            raise RuntimeError("Cannot close websocket multiple times")
-        await self._send_close(send, code=code, reason=reason)
-        self.closed = True
-
-    async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
-        """Let the application handle the websocket, then close it or refuse it.
-
-        The code for closing is 1011 for an error of the server, 1008 for another error that is
-        raised with ``abort()``, and 1000 otherwise (RFC 6455, section 7.4.1).
-        """
-        made: Any
-        try:
-            made = await self.app.handle_websocket(websocket)
-        except Exception as error:
-            made = await _handle_error(self.app, self.scope, error)
-        except asyncio.CancelledError as error:
-            raise failure_of(error) from error
-        extensions = self.scope.get("extensions") or {}
-        if made is not None and not self.accepted and "websocket.http.response" in extensions:
-            await self._refuse(FaithfulResponse.force_type(made), send)
-        elif (made is not None or self.accepted) and not self.closed:
-            status = made.status_code if made is not None else 200
-            code = 1011 if status >= 500 else 1008 if status >= 400 else 1000
-            await self._send_close(send, code=code)
-
-    async def _refuse(self, response: FaithfulResponse, send: ASGISendCallable) -> None:
-        start: Any = {
-            "type": "websocket.http.response.start",
-            "status": response.status_code,
-            "headers": encode_headers(response.wire_headers()),
-        }
-        await send(start)
-        body: Any = {
-            "type": "websocket.http.response.body",
-            "body": await response.get_data(as_text=False),
-            "more_body": False,
-        }
-        await send(body)
-        await response.close()

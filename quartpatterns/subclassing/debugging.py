@@ -15,14 +15,20 @@ from flask.debughelpers import DebugFilesKeyError, FormDataRoutingRedirect
 from flask.sansio.app import App
 from flask.sansio.blueprints import Blueprint
 from flask.sansio.scaffold import Scaffold
+from hypercorn.typing import HTTPScope, WebsocketScope
 from jinja2 import BaseLoader, Environment, TemplateNotFound
 from quart import Quart, Request, current_app, has_app_context, has_request_context, request
+from quart.debug import traceback_response
 from quart.templating import DispatchingJinjaLoader
+from quart.typing import ResponseTypes
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import RequestRedirect
 
+from quartpatterns.subclassing.context import PRESERVE_CONTEXT
+
 __all__ = ["DebugFiles", "ExplainingLoader", "FilesOfOtherForm", "RoutingRedirects"]
+__all__ += ["debug_response"]
 
 TemplateSource = tuple[str, str | None, Callable[[], bool] | None]
 
@@ -155,3 +161,16 @@ def _describe_loader(loader: BaseLoader) -> Iterator[str]:
         elif isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value):
             yield f"{key}:"
             yield from (f"  - {item}" for item in value)
+
+
+async def debug_response(
+    app: Quart, scope: HTTPScope | WebsocketScope, error: Exception
+) -> ResponseTypes:
+    """Return Quart's page with the traceback of an unhandled error in debug mode, else raise it.
+
+    Under ``TESTING`` and in a test client the error is raised as well, as in Flask, so that the
+    test sees it.
+    """
+    if app.debug and not app.testing and PRESERVE_CONTEXT not in scope:
+        return await traceback_response(error)
+    raise error

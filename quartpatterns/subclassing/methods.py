@@ -84,7 +84,8 @@ class ApplicationMethods(Quart):
 
     A small file that is opened for reading is read at once and kept in memory until it changes,
     up to ``FILE_CACHE_SIZE`` bytes for all files. Quart needs a thread for opening, for each
-    reading, and for closing.
+    reading, and for closing. Such a file has no descriptor: if you need its ``fileno()``, open it
+    with :func:`aiofiles.open`.
     """
 
     async def open_resource(

@@ -116,10 +116,14 @@ class Chunks:
         return self
 
     async def __anext__(self) -> str:
-        for chunk in self._code:
-            if type(chunk) is not Awaited:
-                return chunk  # type: ignore[no-any-return]
-            await chunk.settle()
+        try:
+            for chunk in self._code:
+                if type(chunk) is not Awaited:
+                    return chunk  # type: ignore[no-any-return]
+                await chunk.settle()
+        except StopAsyncIteration as error:
+            # Out of here it would be the end of the template.
+            raise RuntimeError("the template raised StopAsyncIteration") from error
         raise StopAsyncIteration
 
     def close(self) -> None:

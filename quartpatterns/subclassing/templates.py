@@ -83,6 +83,8 @@ class FaithfulTemplate(Template):
 
     async def render_async(self, *args: Any, **kwargs: Any) -> str:
         """Return the rendered template. The arguments are those of a :class:`dict`."""
+        if not self.environment.is_async:
+            return await super().render_async(*args, **kwargs)  # It raises an error.
         context = self.new_context(dict(*args, **kwargs))
         try:
             return self.environment.concat(await self.root_render_func(context).collect())
@@ -113,6 +115,13 @@ class FaithfulEnvironment(Environment):
         super().__init__(app, **options)
         self.filters.update(FILTERS)
         self._strings: Any = LRUCache(128)
+
+    def overlay(self, *args: Any, **kwargs: Any) -> FaithfulEnvironment:
+        """Return an environment with other options that shares the rest with this one."""
+        overlay = super().overlay(*args, **kwargs)
+        vars(overlay).pop("synchronous", None)
+        overlay._strings = LRUCache(128)
+        return overlay
 
     def from_string(
         self,
@@ -160,7 +169,8 @@ def _synchronous(environment: jinja2.Environment) -> jinja2.Environment:
             )
         return finalize(*args)
 
-    return environment.overlay(enable_async=False, finalize=checked)
+    # A bytecode cache does not tell the code of the two modes apart.
+    return environment.overlay(enable_async=False, finalize=checked, bytecode_cache=None)
 
 
 def _itself(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -652,3 +653,16 @@ async def test_one_task_with_many_requests(app: Quart) -> None:
         headers = [(b"host", b"localhost"), (b"cookie", b"user=ada")]
         await app(scope(headers=headers), client.receive, client.send)  # type: ignore[arg-type]
     assert seen == [1] * 20
+
+
+async def test_context_variable_without_a_user(app: Quart) -> None:
+    """A context variable that is set to None, because there is no user, tells visitors apart."""
+    user: ContextVar[str | None] = ContextVar("user", default="unset")
+
+    def load() -> str | None:
+        with loading_into_globals():
+            user.set(request.cookies.get("user"))
+        return user.get()
+
+    Calls(app, load)
+    assert [await get(app), await get(app, Cookie="user=ada")] == ["None", "ada"]

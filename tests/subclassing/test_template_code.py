@@ -258,6 +258,21 @@ async def test_errors(source: str, app: FaithfulQuart) -> None:
     ]
 
 
+async def test_stop_async_iteration() -> None:
+    """A value that raises StopAsyncIteration is an error, and not the end of the text."""
+
+    async def stop() -> None:
+        raise StopAsyncIteration
+
+    for source in ("a{{ stop() }}b", "{% macro m() %}{{ stop() }}{% endmacro %}a{{ m() }}b"):
+        async with PLAIN.test_request_context("/"):
+            with pytest.raises(StopAsyncIteration):
+                await quart.render_template_string(source, stop=stop)
+            stream = await stream_template_string(source, stop=stop)
+            with pytest.raises(RuntimeError, match="StopAsyncIteration"):
+                [chunk async for chunk in stream]
+
+
 async def test_cancellation() -> None:
     """A template that is cancelled ends at once, and so does the loop that it is in."""
     started, ended = asyncio.Event(), asyncio.Event()

@@ -12,12 +12,14 @@ from typing import Any
 
 import flask
 import pytest
-from jinja2 import DictLoader
+from jinja2 import BytecodeCache, DictLoader
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 from quart import render_template, render_template_string
 
 from quartpatterns.streaming import stream_template_string
 from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing.templates import get_template_attribute
 
 MAPPED = "users|map(attribute='name')"
 SELECTED = "users|selectattr('admin')|map(attribute='name')"
@@ -478,6 +480,50 @@ async def test_loops(source: str) -> None:
     async with ours.app_context():
         assert await render_template_string(source, **values(), rows=rows) == expected
         assert await render_template_string(source, **values(), rows=Rows()) == expected
+
+
+class StoredCode(BytecodeCache):
+    """A bytecode cache in memory."""
+
+    def __init__(self) -> None:
+        self.code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.code:
+            bucket.bytecode_from_string(self.code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.code[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.mark.parametrize("macro_first", [True, False])
+async def test_bytecode_cache(macro_first: bool) -> None:
+    """A macro that is called without await, and a page, do not use the other's code."""
+    files = {"page": "{% macro bold(x) %}<b>{{ x }}</b>{% endmacro %}{{ bold(1) }}"}
+    cache = StoredCode()
+    for of_macro in (macro_first, not macro_first):
+        app = FaithfulQuart(__name__)
+        app.jinja_loader = DictLoader(files)
+        app.jinja_env.bytecode_cache = cache
+        async with app.app_context():
+            if of_macro:
+                assert get_template_attribute("page", "bold")(1) == "<b>1</b>"
+            else:
+                assert await render_template("page") == "<b>1</b>"
+    assert cache.code
+
+
+async def test_overlay() -> None:
+    """Templates of an overlay have its options, also if the environment has the same text."""
+    environment = FaithfulQuart(__name__).jinja_env
+    source = "{{ x }}[[ x ]]"
+    other = environment.overlay(variable_start_string="[[", variable_end_string="]]")
+    assert await environment.from_string(source).render_async(x=1) == "1[[ x ]]"
+    assert await other.from_string(source).render_async(x=1) == "{{ x }}1"
+    synchronous = environment.overlay(enable_async=False).from_string(source)
+    assert synchronous.render(x=1) == "1[[ x ]]"
+    with pytest.raises(RuntimeError, match="async mode"):
+        await synchronous.render_async(x=1)
 
 
 async def test_strings_are_compiled_once() -> None:
