@@ -706,6 +706,12 @@ def test_bad_configuration(tmp_path: Path, text: str, message: str) -> None:
         ),
         pytest.param(
             "granian",
+            'keyfile_password = "secret"',
+            "granian has no keyfile_password: leave it out, or use --server hypercorn or uvicorn",
+            id="key with a password on granian",
+        ),
+        pytest.param(
+            "granian",
             'root_path = "/shop"',
             "granian has no root_path: use the option --prefix",
             id="prefix",
@@ -801,6 +807,15 @@ def test_access_log(serve: Serve, server: str, tmp_path: Path) -> None:
     served.process.terminate()
     assert served.code() == 0
     assert "GET /seen" not in served.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [*PROGRAMS])
+@pytest.mark.parametrize("level", ["WARN", "fatal", "NOTSET"])
+def test_log_level(serve: Serve, server: str, level: str, tmp_path: Path) -> None:
+    """Each server knows each name of a level."""
+    (tmp_path / "h.toml").write_text(f'loglevel = "{level}"')
+    serve("--server", server, "--config", "h.toml").until_ready()
 
 
 def test_no_configuration(tmp_path: Path) -> None:
