@@ -226,8 +226,9 @@ def _until_signal() -> Iterator[list[Process]]:
     signals: list[int] = []
 
     def handle(sign: int, _: object) -> None:
-        signals.append(sign)
-        if len(signals) == 1:
+        # Another signal can arrive between any two of these lines.
+        if not signals:
+            signals.append(sign)
             raise _Stop
         for process in processes:
             _kill(process)

@@ -31,7 +31,8 @@ _COMMON = frozenset(
 _OWN = {
     "uvicorn": frozenset(
         "ciphers group include_date_header include_server_header keep_alive_timeout"
-        " keyfile_password max_requests max_requests_jitter umask user websocket_max_message_size".split()
+        " keyfile_password max_requests max_requests_jitter umask user"
+        " websocket_max_message_size".split()
     ),
     "granian": frozenset(
         "h2_max_concurrent_streams h2_max_header_list_size h2_max_inbound_frame_size".split()

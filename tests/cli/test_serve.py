@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ import pytest
 import redis
 
 from quartpatterns.cli.gallery_services import MINIMUM_LIFETIME
+from quartpatterns.cli.serve import _until_signal
 from quartpatterns.compare.processes import free_port
 from tests.serving import TIMEOUT
 
@@ -308,6 +310,28 @@ def test_second_signal(serve: Serve, server: str, tmp_path: Path) -> None:
         served.process.send_signal(signal.SIGINT)
         assert served.code() == 0
     assert not served.alive()
+
+
+@pytest.mark.parametrize("line", [1, 2, 3, 4])
+def test_two_signals_at_once(line: int) -> None:
+    """A second signal that arrives while the first one is handled does not hide it."""
+    before = sys.gettrace()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_name == "handle" and event == "line":
+            reached.append(frame.f_lineno)
+            if len(reached) == line:
+                signal.raise_signal(signal.SIGTERM)
+        return trace
+
+    reached: list[int] = []
+    with _until_signal():
+        sys.settrace(trace)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            sys.settrace(before)
+        pytest.fail("the first signal did not leave the context")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
