@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from quartpatterns.compare.processes import StartError, free_port
 from quartpatterns.compare.services import ServiceMissingError, mongod, start_valkey
 
 __all__ = [
+    "MINIMUM_LIFETIME",
     "TASKS_APP",
     "create_data_folder",
     "prepare_database",
@@ -27,9 +27,8 @@ __all__ = [
 
 TASKS_APP = "quartpatterns.tasks.example.port"
 """The application whose tasks the worker runs."""
-_POLL_INTERVAL = 0.2
-_LIFETIME = 5.0
-"""Seconds. A Valkey that exits sooner is not restarted before."""
+MINIMUM_LIFETIME = 5.0
+"""Seconds. A worker that exits sooner is not restarted. A server or a Valkey is restarted later."""
 
 
 def print_service(name: str, text: str) -> None:
@@ -75,57 +74,55 @@ def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
         raise UsageProblem(f"the database cannot be migrated ({cause}): {remedy}") from error
 
 
-def prepare_redis(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) -> bool:
-    """Start a Valkey if *env* has no ``REDIS_URL``, and return whether it was started.
+def prepare_redis(
+    stack: contextlib.ExitStack, data: Path, env: dict[str, str]
+) -> Callable[[], None] | None:
+    """Start a Valkey if *env* has no ``REDIS_URL``.
+
+    Returns:
+        A function that starts it again if it has exited, or None if there is no Valkey.
 
     Raises:
         UsageProblem: REDIS_URL is not a URL of Redis.
     """
     if env.get("REDIS_URL"):
         print_service("redis", _check_redis(env["REDIS_URL"]))
-        return False
+        return None
     folder = data / "valkey"
     folder.mkdir(exist_ok=True)
     try:
-        url = stack.enter_context(_kept_valkey(folder))
+        url, restart = stack.enter_context(_restartable_valkey(folder))
         env["REDIS_URL"] = env["QUART_REDIS_URL"] = url
     except StartError as error:
         print_service("redis", f"not running, so tasks respond with 503: {error}")
-        return False
+        return None
     print_service("redis", f"{env['REDIS_URL']}, stops with this command; data in {folder}")
-    return True
+    return restart
 
 
 @contextlib.contextmanager
-def _kept_valkey(folder: Path) -> Iterator[str]:
-    """Run a Valkey, start it again if it exits, and yield its URL. Its data is in *folder*."""
+def _restartable_valkey(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Run a Valkey with its data in *folder*.
+
+    Yields:
+        Its URL, and a function that starts it again if it has exited.
+    """
     port = free_port()
     process = start_valkey(folder, port, persistent=True)
-    ended = threading.Event()
 
-    def keep() -> None:
+    def restart() -> None:
         nonlocal process
-        while not ended.wait(_POLL_INTERVAL):
-            # A server that fails at its start would otherwise start again all the time.
-            if process.returncode is None or time.monotonic() - process.started < _LIFETIME:
-                continue
-            click.echo(
-                f"The Valkey exited with code {process.returncode} and is restarted.", err=True
-            )
-            process.stop()
-            try:
-                process = start_valkey(folder, port, persistent=True)
-            except StartError as error:
-                click.echo(f"The Valkey is not restarted: {error}", err=True)
-                return
+        code = process.returncode
+        # A server that fails at its start would otherwise start again all the time.
+        if code is None or time.monotonic() - process.started < MINIMUM_LIFETIME:
+            return
+        click.echo(f"The Valkey exited with code {code} and is restarted.", err=True)
+        process.stop()
+        process = start_valkey(folder, port, persistent=True)
 
-    thread = threading.Thread(target=keep, name="valkey", daemon=True)
-    thread.start()
     try:
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://127.0.0.1:{port}/0", restart
     finally:
-        ended.set()
-        thread.join()
         process.stop()
 
 

@@ -22,6 +22,7 @@ from hypercorn.config import Config
 from quartpatterns import __version__
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.gallery_services import (
+    MINIMUM_LIFETIME,
     TASKS_APP,
     create_data_folder,
     prepare_database,
@@ -32,7 +33,7 @@ from quartpatterns.cli.gallery_services import (
 from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_config
 from quartpatterns.cli.served_application import APP, PREFIX, PROXIES, SECURE_COOKIES, SERVER
 from quartpatterns.cli.server_commands import server_command, takes_sockets
-from quartpatterns.compare.processes import Process
+from quartpatterns.compare.processes import Process, StartError
 from quartpatterns.compare.servers import (
     ASGI_SERVERS,
     ASGIServer,
@@ -46,7 +47,6 @@ __all__ = ["command"]
 
 GALLERY = "quartpatterns.gallery:create_app()"
 POLL_INTERVAL = 0.1  # seconds between two checks of a process
-MINIMUM_LIFETIME = 5.0  # seconds; a worker that exits sooner is not restarted, a server later
 EPILOG = """
 \b
   quartpatterns serve                            on http://127.0.0.1:5000, data in ./instance
@@ -191,7 +191,8 @@ def command(
 
         click.echo(f"quartpatterns {__version__}")
         prepare_database(data, env, migrate=migrate)
-        worker = start_worker() if prepare_redis(stack, data, env) else None
+        restart_redis = prepare_redis(stack, data, env)
+        worker = start_worker() if restart_redis else None
         prepare_mongodb(stack, data, env)
         servers: list[Process] = []
         fds: list[int] = []
@@ -206,7 +207,8 @@ def command(
         for address in config.bind:
             print_service("gallery", display_bind(config, address))
         click.echo("Press Ctrl-C to stop.")
-        _supervise(servers, start_server_process if restarts else None, worker, start_worker)
+        start_server = start_server_process if restarts else None
+        _supervise(servers, start_server, worker, start_worker, restart_redis)
 
 
 async def _no_application(scope: Any, receive: Any, send: Any) -> None:
@@ -224,8 +226,9 @@ def _until_signal() -> Iterator[list[Process]]:
     signals: list[int] = []
 
     def handle(sign: int, _: object) -> None:
-        signals.append(sign)
-        if len(signals) == 1:
+        # Another signal can arrive between any two of these lines.
+        if not signals:
+            signals.append(sign)
             raise _Stop
         for process in processes:
             _kill(process)
@@ -281,8 +284,9 @@ def _supervise(
     start_server: Callable[[], Process] | None,
     worker: Process | None,
     start_worker: Callable[[], Process],
+    restart_redis: Callable[[], None] | None,
 ) -> None:
-    """Restart servers and the worker if they exit.
+    """Restart servers, the worker and the Valkey if they exit.
 
     Without *start_server*, a server that exits is an error.
     """
@@ -299,6 +303,12 @@ def _supervise(
                 click.echo(f"{event} and is restarted.", err=True)
                 server.stop()
                 servers[index] = start_server()
+        try:
+            if restart_redis:
+                restart_redis()
+        except StartError as error:
+            click.echo(f"The Valkey is not restarted: {error}", err=True)
+            restart_redis = None
         if worker and worker.returncode is not None:
             event = f"The worker exited with code {worker.returncode}"
             if time.monotonic() - worker.started > MINIMUM_LIFETIME:

@@ -7,6 +7,7 @@ server has nothing for is an error that names the servers that have it.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import ssl
 import sys
@@ -24,13 +25,14 @@ __all__ = ["check_server", "server_command", "supported_settings", "takes_socket
 APPLICATION = "quartpatterns.cli.served_application:application"
 UVICORN_OPTIONS = "QUARTPATTERNS_UVICORN"  # the environment variable with the options as JSON
 _COMMON = frozenset(
-    "accesslog backlog bind ca_certs certfile errorlog graceful_timeout keyfile keyfile_password"
-    " loglevel shutdown_timeout startup_timeout verify_mode worker_class workers".split()
+    "accesslog backlog bind ca_certs certfile errorlog graceful_timeout keyfile loglevel"
+    " shutdown_timeout startup_timeout verify_mode worker_class workers".split()
 )
 _OWN = {
     "uvicorn": frozenset(
-        "ciphers group include_date_header include_server_header keep_alive_timeout max_requests"
-        " max_requests_jitter umask user websocket_max_message_size".split()
+        "ciphers group include_date_header include_server_header keep_alive_timeout"
+        " keyfile_password max_requests max_requests_jitter umask user"
+        " websocket_max_message_size".split()
     ),
     "granian": frozenset(
         "h2_max_concurrent_streams h2_max_header_list_size h2_max_inbound_frame_size".split()
@@ -120,8 +122,6 @@ def server_command(
         env[UVICORN_OPTIONS] = json.dumps(_uvicorn_options(config))
         return [sys.executable, "-m", "quartpatterns.cli.uvicorn_server", *map(str, fds)]
     if server == "granian":
-        if config.keyfile_password:
-            env["GRANIAN_SSL_KEYFILE_PASSWORD"] = config.keyfile_password
         return [sys.executable, "-m", "granian", *_granian_options(config), APPLICATION]
     # With 0 workers Hypercorn serves in its main process, which then needs no supervisor.
     single = bool(fds) or config.workers == 1 and not (config.max_requests or config.use_reloader)
@@ -130,6 +130,11 @@ def server_command(
     for address in [f"fd://{fd}" for fd in fds] or config.bind:
         command += ["--bind", address]
     return [*command, f"{APPLICATION}()"]
+
+
+def _log_level(config: Config) -> int:
+    """Return the number of the level. Servers do not know all of its names, such as ``WARN``."""
+    return logging.getLevelNamesMapping()[config.loglevel.upper()]
 
 
 def _uvicorn_options(config: Config) -> dict[str, Any]:
@@ -143,7 +148,7 @@ def _uvicorn_options(config: Config) -> dict[str, Any]:
         "date_header": config.include_date_header,
         "limit_max_requests": config.max_requests,
         "limit_max_requests_jitter": config.max_requests_jitter,
-        "log_level": config.loglevel.lower(),
+        "log_level": _log_level(config),
         "loop": config.worker_class,
         # ProxyFix trusts as many proxies as --proxies says. Uvicorn would trust any local one.
         "proxy_headers": False,
@@ -173,7 +178,7 @@ def _granian_options(config: Config) -> list[str]:
         "--workers": config.workers,
         "--loop": config.worker_class,
         "--backlog": max(config.backlog, 128),  # its minimum
-        "--log-level": config.loglevel.lower(),
+        "--log-level": logging.getLevelName(_log_level(config)).lower(),
         "--workers-kill-timeout": math.ceil(config.graceful_timeout + config.shutdown_timeout),
         "--http2-max-concurrent-streams": config.h2_max_concurrent_streams,
         "--http2-max-frame-size": config.h2_max_inbound_frame_size,

@@ -39,8 +39,8 @@ LOG_LINES = 8  # of the log, in the message of an error
 
 _APPLICATION = "quartpatterns.compare.target:app"
 _TRACEBACK = (" ", "Traceback ", "The above exception was", "During handling of the above")
-# Settings of the user's own servers, which would treat the two applications differently.
 _OWN_EXTRA = ("granian", "uvicorn")  # the extra has the name of the server
+# Settings of the user's own servers, which would treat the two applications differently.
 _USER_SETTINGS = ("GRANIAN_", "GUNICORN_CMD_ARGS", "UVICORN_")
 
 

@@ -24,8 +24,9 @@ __all__ = ["applied_markers", "marker_environments", "missing_requirements"]
 
 Environment = Mapping[str, str]
 
+# The end of a marker is the end of the line, or an option, a comment or a continued line.
 _LOCKED_WITH_MARKER = re.compile(
-    r"^([\w.\[\],-]+==[^\s;]+)[ \t]*;[ \t]*(.+?)(?=[ \t]*\\?$)", re.MULTILINE
+    r"^([\w.\[\],-]+==[^\s;]+)[ \t]*;[ \t]*(.+?)(?=[ \t]*\\?$|[ \t]+(?:--|#))", re.MULTILINE
 )
 _MACHINE = re.compile(
     r"(?:manylinux|musllinux|linux|macosx).*?_(x86_64|aarch64|arm64|armv7l|i686|ppc64le|s390x)$"

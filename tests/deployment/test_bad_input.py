@@ -52,9 +52,18 @@ async def test_host_is_down(projects: Projects) -> None:
         deployment = project.deployment(**first_host(project, port=free_port()))
         found = await failure(deployment)
         assert (found.host, found.step) == ("web0", "connect")
-        assert "is not reachable" in found.problem and "Check that it is up" in found.problem
+        assert (
+            "is not reachable (Connection refused)" in found.problem
+            and "Check that it is up" in found.problem
+        )
         assert project.steps("web1") == ["connect"]
         assert not project.hosts[1].app.joinpath("bin").exists()
+
+
+async def test_unknown_address(project: Project) -> None:
+    found = await failure(project.deployment(**first_host(project, address="web.invalid")))
+    assert "web.invalid port" in found.problem and "is not reachable" in found.problem
+    assert "Unknown error" not in found.problem
 
 
 async def test_silent_host(project: Project) -> None:

@@ -53,11 +53,15 @@ b[x]==1!2.0+local ; python_full_version < '3.11.3' \\
 c==1 ; sys_platform == 'win32' and python_version >= '3.11' \\
     --hash=sha256:00
 d==1;platform_machine == 'aarch64'
+e==1 ; python_version >= '3.11' --hash=sha256:00  # via a
+f==1 ; sys_platform == 'win32'  # via a
 """
     environments = marker_environments("3.11", "manylinux_2_28_aarch64")
     assert applied_markers(lock, environments) == (
         lock.replace(" ; python_full_version < '3.11.3'", "")
         .replace("sys_platform == 'win32' and python_version >= '3.11'", 'python_version < "0"')
+        .replace(" ; python_version >= '3.11'", "")
+        .replace("sys_platform == 'win32'", 'python_version < "0"')
         .replace(";platform_machine == 'aarch64'", "")
     )
 
