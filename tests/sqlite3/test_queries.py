@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 import pytest
@@ -47,13 +47,13 @@ def read_on_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sqlite_thread, "TURNS", 1 << 60)
     monkeypatch.setattr(sqlite_short_reads, "LIMIT", 0.0 if request.param == "abandoned" else 60.0)
     monkeypatch.setattr(sqlite_short_reads, "PROGRESS_STEPS", 1)
-    monkeypatch.setattr(ShortReads, "is_short", lambda self, statement: is_select(statement))
+    monkeypatch.setattr(ShortReads, "is_short", is_select)
     monkeypatch.setattr(ShortReads, "execute", record)
     yield request.param != "thread"
     assert request.param != "thread" or not executed
 
 
-def is_select(statement: str) -> bool:
+def is_select(reads: ShortReads, statement: str) -> bool:
     return statement.lstrip().upper().startswith("SELECT")
 
 
@@ -212,8 +212,7 @@ async def test_handlers_of_the_connection(app: Quart) -> None:
         return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_PRAGMA else sqlite3.SQLITE_OK
 
     async with app.app_context():
-        db = await get_db()
-        await db.set_trace_callback(seen.append)
+        await cast("Any", await get_db()).set_trace_callback(seen.append)
         await query_db("SELECT * FROM item")
         assert seen == ["SELECT * FROM item"]
     async with app.app_context():
@@ -234,11 +233,12 @@ async def test_authorizer_of_each_connection(
     """An application may forbid a pragma on all connections."""
     app = make_app(app_class, file, SQLITE_READ_ON_LOOP=read_on_loop)
 
+    def forbid_busy_timeout(action: int, name: str | None, *_: str | None) -> int:
+        return answer if name == "busy_timeout" else sqlite3.SQLITE_OK
+
     @database(app).on_connect
     def set_authorizer(connection: sqlite3.Connection) -> None:
-        connection.set_authorizer(
-            lambda action, name, *_: answer if name == "busy_timeout" else sqlite3.SQLITE_OK
-        )
+        connection.set_authorizer(forbid_busy_timeout)
 
     async with app.app_context():
         assert [tuple(row) for row in await query_db("SELECT 1")] == [(1,)]
