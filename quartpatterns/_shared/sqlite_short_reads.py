@@ -20,7 +20,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TypeVar
 
-__all__ = ["LIMIT", "REPEATED_IN_THREAD", "SHORT", "ShortReads"]
+__all__ = ["LIMIT", "SHORT", "RepeatInThreadError", "ShortReads"]
 
 T = TypeVar("T")
 
@@ -41,12 +41,16 @@ PROGRESS_STEPS = 1000
 
 MAX_STATEMENTS = 1024
 
-REPEATED_IN_THREAD = frozenset(
+_REPEATED_IN_THREAD = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_LOCKED}
 )
 """The primary error codes of a read that found a lock or was abandoned."""
 
 _SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
+
+
+class RepeatInThreadError(Exception):
+    """A statement has no result on the event loop: execute it in the thread."""
 
 
 class ShortReads:
@@ -90,20 +94,26 @@ class ShortReads:
             progress: The progress handler of the connection, and its number of instructions.
 
         Raises:
-            sqlite3.OperationalError: With a code in :data:`REPEATED_IN_THREAD`, the statement was
-                abandoned, or found a lock.
+            RepeatInThreadError: The statement was abandoned, or found a lock, or an authorizer
+                does not allow to set the busy timeout.
         """
         cursor = sqlite3.Cursor(connection)
         cursor.row_factory = None
-        [(wait,)] = cursor.execute("PRAGMA busy_timeout").fetchall()
-        if wait:
+        try:
+            [(wait,)] = cursor.execute("PRAGMA busy_timeout").fetchall()
             # Its row is fetched: sqlite3 takes an unread row for an error of the next statement.
-            cursor.execute("PRAGMA busy_timeout = 0").fetchall()
-        start = perf_counter()
-        self._deadline = start + LIMIT
+            if wait and cursor.execute("PRAGMA busy_timeout = 0").fetchall() != [(0,)]:
+                raise RepeatInThreadError
+        except (sqlite3.Error, ValueError) as error:
+            raise RepeatInThreadError from error
+        self._deadline = perf_counter() + LIMIT
         connection.set_progress_handler(self._is_late, PROGRESS_STEPS)
         try:
             return function()
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _REPEATED_IN_THREAD:
+                raise RepeatInThreadError from error
+            raise
         finally:
             if perf_counter() > self._deadline:
                 self._note(statement, 0)

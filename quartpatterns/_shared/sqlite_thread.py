@@ -23,7 +23,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import aiosqlite
 
-from quartpatterns._shared.sqlite_short_reads import REPEATED_IN_THREAD, TURNS, ShortReads
+from quartpatterns._shared.sqlite_short_reads import TURNS, RepeatInThreadError, ShortReads
 from quartpatterns._shared.threads import error_for_future
 
 __all__ = ["SQLiteConnection", "SQLiteThread"]
@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 PROGRESS_STEPS = 100_000
 """Instructions of SQLite's virtual machine between two checks for cancellation, a few ms."""
+
+# Reads on the event loop would replace the progress handler, and show their pragmas to the others.
+_HANDLERS = {"set_authorizer", "set_progress_handler", "set_trace_callback"}
 
 _Future = asyncio.Future[Any]
 # A call and the future of its result. The worker ends at None.
@@ -143,18 +146,24 @@ class SQLiteThread:
             progress = (self._progress.is_abandoned, PROGRESS_STEPS)
             try:
                 future.set_result(reads.execute(statement, function, raw, progress))
+                return future
+            except RepeatInThreadError:
+                pass
             except Exception as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in REPEATED_IN_THREAD:
-                    future.set_exception(error_for_future(error))
-                    return future
-            else:
+                future.set_exception(error_for_future(error))
                 return future
         return self.submit(partial(reads.measure, statement, function))
+
+    def read_in_thread(self) -> None:
+        """Call all functions of :meth:`submit_read` in the thread from now on."""
+        self._short_reads = None
 
     def _may_read_here(self, reads: ShortReads, statement: str) -> bool:
         is_idle = self._submitted == self._progress.finished
         if not is_idle or not reads.is_short(statement) or self.raw.in_transaction:
             return False
+        if asyncio.get_running_loop() is not self._loop:
+            return False  # Awaiting the future of another event loop raises an error.
         self._turns = (self._turns + 1) % TURNS
         return self._turns != 0
 
@@ -268,6 +277,8 @@ class SQLiteConnection(aiosqlite.Connection):
         return self.raw
 
     def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if getattr(fn, "__name__", "") in _HANDLERS:
+            self.thread.read_in_thread()
         return self.call(fn, *args, **kwargs)
 
 

@@ -139,11 +139,16 @@ _REDIS_PROBLEMS = [
     ),
     (r"NOPERM|no permissions", "The user in {url} may not use all commands that it needs."),
     (
-        r"WRONGPASS|NOAUTH|invalid username-password|[Aa]uthentication",
+        r"WRONGPASS|NOAUTH|AUTH <password>|invalid username-password|[Aa]uthentication",
         "The name or password in {url} is wrong or missing.",
     ),
     (r"DB index is out of range", "{url} has the number of a database that does not exist."),
+    (r"max number of clients", "Redis has as many clients as it allows: raise its maxclients."),
+    (r"MISCONF", "Redis can't save its data: free space on its disk, or correct its dir."),
+    (r"loading the dataset", "Redis has just started and loads its data: wait for it."),
 ]
+# An unknown command, or the code of a reply, such as WRONGTYPE.
+_REFUSED = re.compile(r"unknown command|[A-Z]{5,} ")
 
 
 def redis_problem(error: BaseException | None, url: str) -> str | None:
@@ -160,7 +165,11 @@ def redis_problem(error: BaseException | None, url: str) -> str | None:
 
 def redis_remedy(error: BaseException | None, url: str) -> str:
     """Return what to do about an error of Redis, for a log. The arguments are as above."""
-    return redis_problem(error, url) or f"Start Redis or Valkey, or set {url} to one that runs."
+    if problem := redis_problem(error, url):
+        return problem
+    if _REFUSED.match(redis_message(error)):
+        return f"Set {url} to a database of its own, of a Redis or Valkey that knows the command."
+    return f"Start Redis or Valkey, or set {url} to one that runs."
 
 
 def redact(text: str) -> str:

@@ -89,14 +89,12 @@ class ObjectStorage:
         """
         if monotonic() < self._check_again_at:
             return
-        # Set first, so that requests at the same time send one GET. An error is not remembered.
-        self._check_again_at = monotonic() + CHECK_INTERVAL
         try:
             await obstore.get_async(self.store, name)
-        except Exception as error:
-            if not isinstance(error, FileNotFoundError) or NO_BUCKET in str(error):
-                self._check_again_at = 0.0
+        except FileNotFoundError as error:
+            if NO_BUCKET in str(error):
                 raise
+        self._check_again_at = monotonic() + CHECK_INTERVAL
 
     async def read(self, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
         if start >= stop:

@@ -76,7 +76,8 @@ def make_engine(
         read_on_loop: Whether to execute short reads of SQLite on the event loop.
 
     Raises:
-        ValueError: A parameter of the URL has no equivalent in asyncpg.
+        ValueError: A parameter of the URL has no equivalent in asyncpg. Or *read_on_loop* is true,
+            and *options* contains an ``async_creator_fn`` for SQLite.
         ImportError: The driver is not installed; the message says what to install.
 
     .. versionadded:: 0.1
@@ -87,6 +88,12 @@ def make_engine(
     if connect := _CONNECT.get(url.drivername):
         arguments["async_creator_fn"] = connect
     if read_on_loop and url.drivername == "sqlite+aiosqlite":
+        if "async_creator_fn" in (options or {}).get("connect_args", {}):
+            raise ValueError(
+                "short reads on the event loop need a connection of this package: leave out"
+                " async_creator_fn in connect_args, or set SQLALCHEMY_SQLITE_READ_ON_LOOP (or"
+                " read_on_loop) to False"
+            )
         arguments[SHORT_READS] = ShortReads()
     if url.drivername == "postgresql+asyncpg":
         url, from_url = asyncpg_arguments(url)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from functools import wraps
 from typing import Any, cast
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from blinker import Namespace
@@ -31,10 +32,14 @@ before_models_committed = _signals.signal("before-models-committed")
 
 _CHANGES = "quartpatterns_model_changes"
 
+# Not event.contains(): it takes a new class for a deleted one that had the same id().
+_tracked: WeakSet[type[RoutedSession]] = WeakSet()
+
 
 def track_modifications(session_class: type[RoutedSession]) -> None:
     """Send the signals for the sessions of a class, in applications that ask for them."""
-    if not event.contains(session_class, "before_flush", _record):
+    if session_class not in _tracked:
+        _tracked.add(session_class)
         event.listen(session_class, "before_flush", _record)
         event.listen(session_class, "before_commit", _record)
         event.listen(session_class, "before_commit", _before_commit)

@@ -214,6 +214,12 @@ async def test_description(app: Quart, caplog: pytest.LogCaptureFixture) -> None
         ("User a has no permissions to run the 'set' command", "The user in URL may not use"),
         ("invalid username-password pair", "The name or password in URL is wrong or missing."),
         ("DB index is out of range", "URL has the number of a database that does not exist."),
+        ("AUTH <password> called without any password configured", "The name or password in"),
+        ("max number of clients reached", "Redis has as many clients as it allows: raise its"),
+        ("MISCONF Redis is configured to save RDB snapshots", "Redis can't save its data:"),
+        ("Valkey is loading the dataset in memory", "Redis has just started and loads its data"),
+        ("unknown command 'NOPE', with args", "Set URL to a database of its own, of a Redis or"),
+        ("WRONGTYPE Operation against a key", "Set URL to a database of its own, of a Redis or"),
         ("Error 111 connecting", "Start Redis or Valkey, or set URL to one that runs."),
     ],
 )

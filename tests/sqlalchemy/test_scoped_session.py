@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -10,7 +11,13 @@ from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, scoped_session
 
-from quartpatterns.sqlalchemy import SQLAlchemy, before_models_committed, models_committed
+from quartpatterns.sqlalchemy import (
+    RoutedSession,
+    SQLAlchemy,
+    before_models_committed,
+    models_committed,
+)
+from quartpatterns.sqlalchemy.track_modifications import track_modifications
 from tests.sqlalchemy.shop import Item, db, registration
 
 
@@ -115,3 +122,20 @@ async def test_signals(app_class: type[Quart], kind: str) -> None:
                 await own.session.commit()
     expected = [(when, [what]) for what in ("insert", "update", "delete") for when in ("b", "a")]
     assert [(when[0], what) for when, what in heard] == expected
+
+
+def test_signals_of_a_class_in_the_place_of_a_deleted_one() -> None:
+    """A new session class has its handlers, even if a deleted one had the same ``id()``."""
+    seen: set[int] = set()
+    session_class: type[RoutedSession] | None = None
+    for _ in range(1000):
+        session_class = type("Session", (RoutedSession,), {})
+        track_modifications(session_class)
+        track_modifications(session_class)
+        assert len(session_class(engines={}).dispatch.after_rollback) == 1
+        if id(session_class) in seen:
+            return
+        seen.add(id(session_class))
+        session_class = None
+        gc.collect()
+    pytest.fail("no id() was used again")

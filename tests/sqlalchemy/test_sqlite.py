@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiosqlite
 import pytest
 from quart import Quart
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from quartpatterns._shared import sqlite_short_reads
+from quartpatterns._shared.sqlite_short_reads import ShortReads
 from quartpatterns._shared.sqlite_thread import SQLiteThread
 from tests.sqlalchemy.shop import Item, checked_out, db, make_app, names, registration
 
@@ -196,6 +198,40 @@ async def test_read_on_loop(
         assert (await db.session.scalars(select(Item.name))).all() == ["one", "two"]
     # In the transaction all is in the thread.
     assert round_trips == ["measure", "measure", "rollback"]
+    await registration(app).close()
+
+
+def test_read_on_loop_with_an_own_creator(app_class: type[Quart], sqlite_url: str) -> None:
+    """Connections of a function of the application can't be used on the event loop."""
+
+    async def connect(*args: Any, **options: Any) -> aiosqlite.Connection:
+        return await aiosqlite.connect(*args, **options)
+
+    options = {"connect_args": {"async_creator_fn": connect}}
+    with pytest.raises(ValueError, match="SQLALCHEMY_SQLITE_READ_ON_LOOP"):
+        make_app(app_class, sqlite_url, options, SQLALCHEMY_SQLITE_READ_ON_LOOP=True)
+
+
+async def test_read_on_loop_with_a_handler(
+    app_class: type[Quart], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The progress handler of a connection stays; its reads are in the thread."""
+    monkeypatch.setattr(ShortReads, "is_short", lambda self, statement: True)
+    app = make_app(app_class, sqlite_url, SQLALCHEMY_SQLITE_READ_ON_LOOP=True)
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    async with app.app_context():
+        async with db.engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.set_progress_handler(count, 1)
+            for _ in range(2):
+                steps = 0
+                assert (await connection.execute(text("SELECT 1"))).scalar() == 1
+                assert steps
     await registration(app).close()
 
 

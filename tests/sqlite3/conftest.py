@@ -20,9 +20,15 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def app(app_class: type[Quart], file: Path) -> AsyncIterator[Quart]:
+def read_on_loop() -> bool:
+    """The setting ``SQLITE_READ_ON_LOOP`` of :func:`app`, which a module may override."""
+    return False
+
+
+@pytest.fixture
+async def app(app_class: type[Quart], file: Path, read_on_loop: bool) -> AsyncIterator[Quart]:
     """An application with at most three connections, and an empty table ``item``."""
-    async with application(app_class, file) as app:
+    async with application(app_class, file, SQLITE_READ_ON_LOOP=read_on_loop) as app:
         yield app
 
 

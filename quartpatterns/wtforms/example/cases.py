@@ -9,6 +9,7 @@ from typing import Any
 from quartpatterns.compare import Capture, Case, Difference, File, Step
 from quartpatterns.compare.case import same_settings
 from quartpatterns.compare.error_page import error_page
+from quartpatterns.compare.redirect_page import redirect_page
 
 __all__ = ["CASES", "EXTRAS", "arrange"]
 
@@ -384,13 +385,9 @@ BAD_INPUT = (
         checks=("WT-14",),
     ),
     Case(
-        "more than is allowed",
+        "a byte more than is allowed",
         page("/register"),
-        Step(
-            "/register",
-            method="POST",
-            form={"csrf_token": "{token}", "username": "u" * 1_100_000},
-        ),
+        raw("/register", (b"username=" + b"u" * 1_000_000)[:1_000_001], URLENCODED),
         checks=("WT-14",),
         differs=[
             Difference("header:vary", None, "Cookie", SESSION_FIRST, 1, kind="interface"),
@@ -465,6 +462,11 @@ def shown(name: str) -> dict[str, object]:
     return {"status": 200, "header:content-type": HTML, "header:vary": "Cookie", "body": body}
 
 
+def redirected(location: str) -> dict[str, object]:
+    """Return what is expected of a redirect to *location*."""
+    return {"status": 302, "header:location": location, "body": redirect_page(location)}
+
+
 EXTRAS: tuple[Case, ...] = (
     Case(
         "a form in German",
@@ -478,6 +480,22 @@ EXTRAS: tuple[Case, ...] = (
             "/extras/anmelden",
             {"username": "nobody", "password": "guess"},
             expected=shown("anmelden_wrong_password"),
+        ),
+        checks=("WT-13",),
+    ),
+    Case(
+        "a login in German",
+        page("/register", expected=shown("register")),
+        send(
+            "/register",
+            {**ADA, "username": "augusta", "email": "augusta@example.com"},
+            expected=redirected("/login"),
+        ),
+        Step(
+            "/extras/anmelden",
+            method="POST",
+            form={"csrf_token": "{token}", "username": "augusta", "password": "engine"},
+            expected=redirected("/"),
         ),
         checks=("WT-13",),
     ),

@@ -114,9 +114,6 @@ class NameForm(QuartForm):
 
 
 class SearchForm(QuartForm):
-    class Meta:
-        csrf = False
-
     q = SearchField("Users whose name contains", [Length(max=25)])
 
 
