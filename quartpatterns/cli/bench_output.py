@@ -83,7 +83,7 @@ def show(tables: Sequence[Table], data: dict[str, Any], *, as_json: bool) -> Non
         click.echo(json.dumps(data, indent=2))
         return
     for table in tables:
-        console().print(table.render())
+        console().print(table)
 
 
 def write_tables(

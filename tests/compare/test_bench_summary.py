@@ -152,7 +152,7 @@ def test_nothing_measured() -> None:
     """Without a case the table says so, and the data are empty."""
     found = summarize([result()])
     assert not found.columns and summary_data(found)["summary"] == []
-    Console(width=80).print(summary_table(found).render())
+    Console(width=80).print(summary_table(found))
 
 
 def test_data() -> None:
