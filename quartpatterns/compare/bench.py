@@ -123,7 +123,9 @@ async def bench_pairings(
     """
     started, start = datetime.now(UTC), time.monotonic()
     load_before = os.getloadavg()[0]
-    benchmark = _Benchmark(settings, pairings, allocate_cores(settings.workers), progress)
+    benchmark = _Benchmark(
+        settings, pairings, allocate_cores(settings.workers), progress, [[] for _ in pairings]
+    )
     for selection in selections:
         with benchmark.record_failure(
             selection.comparison.name, "", (*FAILURES, ApplicationLoadError)
@@ -166,11 +168,8 @@ class _Benchmark:
     pairings: Sequence[Pairing]
     cores: CoreAllocation
     progress: Progress
-    cases: list[list[CaseResult]] = field(init=False)  # for each pairing
+    cases: Sequence[list[CaseResult]]  # for each pairing
     failed: list[UnmeasuredCase] = field(default_factory=list[UnmeasuredCase])
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cases", [[] for _ in self.pairings])
 
     @contextlib.contextmanager
     def record_failure(

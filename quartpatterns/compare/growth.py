@@ -261,11 +261,10 @@ def _run_connections(
         server = test.start(application, stack)
         _get(server, "/sleep")
         idle = ProcessTree.of(server.pid).rss
-        with (
-            _monitored(server) as monitor,
-            open_connections(server.url, request, size, work.beginning) as connections,
-        ):
-            pass
+        with _monitored(server) as monitor:  # it must not see that they are closed
+            connections = stack.enter_context(
+                open_connections(server.url, request, size, work.beginning)
+            )
         kill_tree(server.pid)
     return GrowthRun(
         monitor.cpu_seconds,

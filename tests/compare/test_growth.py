@@ -4,8 +4,10 @@ import asyncio
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
+from quartpatterns.compare import growth
 from quartpatterns.compare.bench_files import ResultFileError
 from quartpatterns.compare.bench_results import BenchmarkSettings
 from quartpatterns.compare.example.growing import WORKS, settings
@@ -22,6 +24,7 @@ from quartpatterns.compare.growth import (
 )
 from quartpatterns.compare.growth_report import growth_data, growth_tables, read_growth
 from quartpatterns.compare.load_test import ServedApplication
+from quartpatterns.compare.resources import UsageMonitor
 
 
 @pytest.mark.parametrize("exponent", [-1, 0, 0.5, 1, 2])
@@ -159,6 +162,30 @@ def test_connections(tmp_path: Path) -> None:
     assert original.sizes[1].runs[0].answered <= 4
     assert not found.works[0].complete(original.sizes[1])
     assert [side.sizes[0].runs[0].answered for side in found.works[1].sides] == [12, 12]
+
+
+class ConnectionsMonitor(UsageMonitor):
+    """Counts the connections of the server, too."""
+
+    last_count = 0
+
+    def sample(self) -> None:
+        super().sample()
+        root = psutil.Process(self.pid)
+        type(self).last_count = sum(
+            one.status == psutil.CONN_ESTABLISHED
+            for process in (root, *root.children(recursive=True))
+            for one in process.net_connections("tcp")
+        )
+
+
+@pytest.mark.wire
+def test_measured_while_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last sample is taken while all connections are open: closing them is not measured."""
+    monkeypatch.setattr(growth, "UsageMonitor", ConnectionsMonitor)
+    found = measure(tmp_path, Work("streams", "streams", "/events", (12,), kind="connections"))
+    assert found.works[0].sides[1].sizes[0].runs[0].answered == 12  # the port's, which is last
+    assert ConnectionsMonitor.last_count >= 12
 
 
 @pytest.mark.wire
