@@ -6,7 +6,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import rich.table
@@ -123,6 +123,27 @@ def _line(cells: tuple[str, ...] | list[str]) -> str:
     return f"| {' | '.join(escaped)} |"
 
 
+def add_notes(tables: Sequence[Table], notes: Iterable[str]) -> list[Table]:
+    """Return *tables* with *notes* about all of them below the last."""
+    *others, last = tables
+    return [*others, replace(last, notes=(*last.notes, *notes))]
+
+
+def find_place(file: Path, *names: str) -> str:
+    """Return the first of *names* that *file* has a place for.
+
+    Raises:
+        MarkerError: It has none.
+        OSError: It cannot be read.
+    """
+    content = file.read_text(encoding="utf-8")
+    for name in names:
+        if _place(name).search(content):
+            return name
+    lines = "\n".join(_markers(names[0]))
+    raise MarkerError(f"{file} has no place for the table: add the lines\n{lines}")
+
+
 def replace_between_markers(file: Path, name: str, text: str) -> None:
     """Replace what *file* has between the two comments about *name*.
 
@@ -130,10 +151,17 @@ def replace_between_markers(file: Path, name: str, text: str) -> None:
         MarkerError: It does not have both comments.
         OSError: It cannot be read or written.
     """
-    start, end = f"<!-- bench {name} -->", f"<!-- end of bench {name} -->"
-    content = file.read_text(encoding="utf-8")
-    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-    if not pattern.search(content):
-        raise MarkerError(f"{file} has no place for the table: add the lines\n{start}\n{end}")
-    replaced = pattern.sub(lambda _: f"{start}\n{text.rstrip()}\n{end}", content, count=1)
+    find_place(file, name)
+    start, end = _markers(name)
+    replaced = _place(name).sub(
+        lambda _: f"{start}\n{text.rstrip()}\n{end}", file.read_text(encoding="utf-8"), count=1
+    )
     file.write_text(replaced, encoding="utf-8")
+
+
+def _markers(name: str) -> tuple[str, str]:
+    return f"<!-- bench {name} -->", f"<!-- end of bench {name} -->"
+
+
+def _place(name: str) -> re.Pattern[str]:
+    return re.compile(".*?".join(map(re.escape, _markers(name))), re.DOTALL)

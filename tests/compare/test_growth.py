@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from quartpatterns.compare import growth
-from quartpatterns.compare.bench_files import ResultFileError
+from quartpatterns.compare.bench_files import ResultFileError, read_result
+from quartpatterns.compare.bench_report import FORMAT
 from quartpatterns.compare.bench_results import BenchmarkSettings
 from quartpatterns.compare.example.growing import WORKS, settings
 from quartpatterns.compare.example.scenarios import ORIGINAL, PORT
@@ -22,7 +23,7 @@ from quartpatterns.compare.growth import (
     fit_exponent,
     measure_growth,
 )
-from quartpatterns.compare.growth_report import growth_data, growth_tables, read_growth
+from quartpatterns.compare.growth_report import growth_data, growth_tables
 from quartpatterns.compare.load_test import ServedApplication
 from quartpatterns.compare.resources import UsageMonitor
 
@@ -53,7 +54,9 @@ def size(count: int, seconds: float, answered: int = 1) -> SizeResult:
 def result(*works: WorkResult) -> GrowthResult:
     machine = {"cpu": "a cpu", "cores": 2, "memory": 2**33, "system": "a system"}
     versions = {"python": "3"}
-    return GrowthResult("2030-01-01", BenchmarkSettings(), works, 0.5, 90.0, machine, versions)
+    return GrowthResult(
+        "2030-01-01", BenchmarkSettings(), works, seconds=90.0, machine=machine, versions=versions
+    )
 
 
 PAGE = WorkResult(
@@ -105,7 +108,7 @@ def test_tables() -> None:
     assert not page.notes
 
 
-def test_data() -> None:
+def test_data(tmp_path: Path) -> None:
     """The data have the exponents, and are read as they were written."""
     found = result(PAGE, STREAMS)
     data = json.loads(json.dumps(growth_data(found)))
@@ -113,13 +116,19 @@ def test_data() -> None:
     quart = data["growth"]["works"][0]["sides"][1]
     assert quart["exponents"]["seconds"] == pytest.approx(1)
     assert quart["last_exponents"]["memory"] == pytest.approx(0)
-    assert read_growth(data) == found
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps(data))
+    assert read_result(file, "growth", GrowthResult) == found
 
 
 @pytest.mark.parametrize("data", [{}, {"growth": {}}, {"growth": 3}])
-def test_no_data(data: dict[str, object]) -> None:
-    with pytest.raises(ResultFileError, match="no result of bench --growth --json"):
-        read_growth(data)
+def test_no_data(data: dict[str, object], tmp_path: Path) -> None:
+    """The error names the file."""
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps({"format": FORMAT, **data}))
+    message = f"^{file}: no result of quartpatterns bench --growth --json"
+    with pytest.raises(ResultFileError, match=message):
+        read_result(file, "growth", GrowthResult)
 
 
 def measure(tmp_path: Path, *works: Work) -> GrowthResult:
