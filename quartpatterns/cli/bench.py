@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -15,10 +14,10 @@ from click.core import ParameterSource
 
 from quartpatterns.cli.bench_options import BenchOptions
 from quartpatterns.cli.bench_output import (
-    console,
     print_estimate,
     print_progress,
     run,
+    show,
     write_picture,
 )
 from quartpatterns.cli.errors import UsageProblem
@@ -61,10 +60,10 @@ def server(name: str, servers: Sequence[str], default: str, text: str) -> Callab
     return click.option(name, type=choice, default=default, show_default=True, help=text)
 
 
-def file(name: str, metavar: str, text: str, **options: Any) -> Callable[[Any], Any]:
-    """Return an option for a file."""
+def file(name: str, metavar: str, text: str, *names: str, **options: Any) -> Callable[[Any], Any]:
+    """Return an option for a file; *names* are those of its value."""
     path = click.Path(dir_okay=False, path_type=Path)
-    return click.option(name, type=path, metavar=metavar, help=text, **options)
+    return click.option(name, *names, type=path, metavar=metavar, help=text, **options)
 
 
 @click.command(epilog=EPILOG)
@@ -116,6 +115,7 @@ def file(name: str, metavar: str, text: str, **options: Any) -> Callable[[Any], 
     "--from",
     "FILE.json",
     "With --summary, --waiting or --growth: show this JSON instead of measuring.",
+    "read",
     multiple=True,
 )
 @file("--write", "FILE.md", "With the same: also write the table to its place in the file.")
@@ -146,7 +146,7 @@ def command(
         for name in ctx.params
         if ctx.get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
     )
-    options = BenchOptions(given=given, read=values.pop("from"), **values)
+    options = BenchOptions(given=given, **values)
     if not verbose:
         # Flask and Quart only add a handler of their own if the root logger has none.
         logging.getLogger().addHandler(logging.NullHandler())
@@ -164,6 +164,7 @@ def command(
 def _run(options: BenchOptions) -> bool:
     """Measure original and port behind one server each; return whether all cases passed."""
     options.refuse("pairings", "read", "write", instead="--summary, --waiting or --growth")
+    options.refuse_load_in_process()
     connections = options.connections or DEFAULTS.connections
     settings = BenchmarkSettings(
         served=not options.in_process,
@@ -183,12 +184,9 @@ def _run(options: BenchOptions) -> bool:
     count = sum(len(selection.cases) for selection in selections)
     print_estimate(f"{count} case(s)", estimated_seconds(selections, settings))
     result = run(bench(selections, settings, skipped=skipped, progress=print_progress))
+    show([render(result)], as_data(result), as_json=options.as_json)
     if options.plot and result.cases:
         from quartpatterns.compare.bench_plot import plot  # takes a second to import
 
         write_picture(options.plot, lambda: plot(result))
-    if options.as_json:
-        click.echo(json.dumps(as_data(result), indent=2))
-    else:
-        console().print(render(result))
     return result.passed

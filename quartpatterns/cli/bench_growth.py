@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quartpatterns.cli.bench_options import BenchOptions
 from quartpatterns.cli.bench_output import (
+    check_place,
     print_estimate,
     print_progress,
     run,
@@ -16,19 +17,18 @@ from quartpatterns.cli.bench_output import (
     show,
     write_tables,
 )
-from quartpatterns.compare.bench_files import read_json
+from quartpatterns.compare.bench_files import read_result
 from quartpatterns.compare.bench_results import BenchmarkSettings
 from quartpatterns.compare.example.growing import WORKS, settings
 from quartpatterns.compare.example.scenarios import ORIGINAL, PORT
 from quartpatterns.compare.growth import GrowthResult, Work, measure_growth
-from quartpatterns.compare.growth_report import growth_data, growth_tables, read_growth
+from quartpatterns.compare.growth_report import growth_data, growth_tables
 from quartpatterns.compare.load_test import ServedApplication
 from quartpatterns.compare.servers import ensure_installed
 
 __all__ = ["run_mode"]
 
 OPTIONS = ("names", "runs", "workers", "threads", "original_server", "port_server")
-OUTPUT = ("as_json", "write")
 THREADS = 16
 SPARE_FILES = 200  # that a process opens beside its connections
 SECONDS = {"request": 5.0, "connections": 6.0}  # of a size of both applications, in each run
@@ -36,15 +36,12 @@ SECONDS = {"request": 5.0, "connections": 6.0}  # of a size of both applications
 
 def run_mode(options: BenchOptions) -> bool:
     """Measure or read, and show the tables; return whether everything was measured."""
-    if options.read:
-        options.refuse_other_than("--growth --from", "read", *OUTPUT)
-        result = read_growth(read_json(options.single_file()))
-    else:
-        options.refuse_other_than("--growth", *OPTIONS, *OUTPUT)
-        result = _measure(options)
+    path = options.file_instead_of_measuring("--growth", *OPTIONS)
+    check_place(options.write, "growth")
+    result = read_result(path, "growth", GrowthResult) if path else _measure(options)
     tables = growth_tables(result)
-    write_tables(options.write, "growth", tables)
     show(tables, growth_data(result), as_json=options.as_json)
+    write_tables(options.write, "growth", tables)
     return result.passed
 
 
@@ -79,7 +76,7 @@ def _allow_connections(works: Sequence[Work]) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
         if allowed < needed:
             print_progress(
                 f"only {allowed:,} files may be open, and {needed:,} are needed: the largest"

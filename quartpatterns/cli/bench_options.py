@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,14 @@ from quartpatterns.compare.servers import Server
 __all__ = ["BenchOptions"]
 
 # Where the name of a value is not that of its option.
-FLAGS = {"names": "--case", "as_json": "--json", "read": "--from", "pairings": "--pairing"}
+FLAGS = {
+    "patterns": "a PATTERN",
+    "names": "--case",
+    "as_json": "--json",
+    "read": "--from",
+    "pairings": "--pairing",
+}
+SERVED = "seconds runs connections workers threads original_server port_server pairings".split()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +62,8 @@ class BenchOptions:
             names: Names of fields.
             instead: What these options need.
         """
-        for name in names:
-            if getattr(self, name) and self._is_given(name):
-                flag = "a PATTERN" if name == "patterns" else _flag(name)
-                raise UsageProblem(f"{flag} can only be used with {instead}")
+        for flag in self._flags(names):
+            raise UsageProblem(f"{flag} can only be used with {instead}")
 
     def refuse_other_than(self, mode: str, *names: str) -> None:
         """Raise :exc:`UsageProblem` if the user gave an option that *mode* does not use.
@@ -66,20 +72,37 @@ class BenchOptions:
             mode: The option of the mode.
             names: The names of the fields that it uses.
         """
-        for name in self.__slots__:
-            if name not in (*names, "given") and getattr(self, name) and self._is_given(name):
-                flag = "a PATTERN" if name == "patterns" else _flag(name)
-                used = ", ".join(_flag(each) for each in names)
-                raise UsageProblem(f"{mode} cannot be used with {flag}; its options are {used}")
+        for flag in self._flags(name for name in self.__slots__ if name not in names):
+            used = ", ".join(map(_flag, names))
+            raise UsageProblem(f"{mode} cannot be used with {flag}; its options are {used}")
 
-    def single_file(self) -> Path:
-        """Return the file of ``--from``; :exc:`UsageProblem` if there are several."""
+    def refuse_load_in_process(self) -> None:
+        """Raise :exc:`UsageProblem` if the user gave ``--in-process`` and an option of a server."""
+        for flag in self._flags(SERVED) if self.in_process else ():
+            raise UsageProblem(f"--in-process uses no servers: leave out {flag}")
+
+    def file_instead_of_measuring(self, mode: str, *names: str) -> Path | None:
+        """Return the file of ``--from``, or None if *mode* shall measure.
+
+        Arguments:
+            mode: The option of the mode.
+            names: The names of the fields that its measurement uses.
+
+        Raises:
+            UsageProblem: There are several files, or other options.
+        """
+        output = ("as_json", "write")
+        if not self.read:
+            self.refuse_other_than(mode, *names, *output)
+            return None
+        self.refuse_other_than(f"{mode} --from", "read", *output)
         if len(self.read) > 1:
             raise UsageProblem("give one --from: only --summary reads several files")
         return self.read[0]
 
-    def _is_given(self, name: str) -> bool:
-        return {"read": "from"}.get(name, name) in self.given
+    def _flags(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield those of the options that the user gave."""
+        return (_flag(name) for name in names if name in self.given and getattr(self, name))
 
     def check_files(self) -> None:
         """Report what is missing for a chart before the measurements, which take minutes."""

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.compare.tables import Table, replace_between_markers
+from quartpatterns.compare.tables import Table, find_place, replace_between_markers
 
 T = TypeVar("T")
 WIDTH = 100  # of a table that is written to a file or a pipe
-
-
-def console() -> Console:
-    """Return the console that tables are printed on."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def print_progress(line: str) -> None:
@@ -77,13 +73,39 @@ def select_by_name(known: Sequence[N], names: Sequence[str], mode: str) -> list[
     ]
 
 
-def show(tables: Sequence[Table], data: dict[str, Any], *, as_json: bool) -> None:
+def show(tables: Sequence[RenderableType], data: dict[str, Any], *, as_json: bool) -> None:
     """Print *tables*, or *data* as JSON."""
     if as_json:
         click.echo(json.dumps(data, indent=2))
         return
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for table in tables:
-        console().print(table.render())
+        console.print(table)
+
+
+def check_place(file: Path | None, *names: str) -> str:
+    """Return the first of *names* that *file* has a place for; without a file, the first.
+
+    Call it before a long measurement.
+
+    Raises:
+        MarkerError: The file has none.
+        UsageProblem: The file cannot be read.
+    """
+    if file is None:
+        return names[0]
+    with _file_errors(file):
+        return find_place(file, *names)
+
+
+@contextlib.contextmanager
+def _file_errors(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageProblem(f"--write {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"--write {file}: not UTF-8: {error.reason}") from error
 
 
 def write_tables(
@@ -106,12 +128,8 @@ def write_tables(
     if picture is not None:
         path = os.path.relpath(picture, file.parent)
         text = f"![{tables[0].title}]({Path(path).as_posix()})\n\n{text}"
-    try:
+    with _file_errors(file):
         replace_between_markers(file, name, text)
-    except OSError as error:
-        raise UsageProblem(f"--write {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageProblem(f"--write {file}: not UTF-8: {error.reason}") from error
 
 
 def write_picture(file: Path | None, draw: Callable[[], str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from quartpatterns.cli.bench_options import BenchOptions
 from quartpatterns.cli.bench_output import (
+    check_place,
     print_estimate,
     print_progress,
     run,
@@ -20,7 +21,7 @@ from quartpatterns.compare.bench_files import read_results
 from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
 from quartpatterns.compare.bench_selection import select_cases
 from quartpatterns.compare.bench_summary import summarize, summary_data
-from quartpatterns.compare.bench_summary_report import summary_table
+from quartpatterns.compare.bench_summary_report import short_summary_table, summary_table
 from quartpatterns.compare.servers import ASGI_SERVERS, WSGI_SERVERS, Server, ensure_installed
 from quartpatterns.compare.wrk import wrk_program
 
@@ -40,21 +41,22 @@ SERVERS: tuple[Server, ...] = (*WSGI_SERVERS, *ASGI_SERVERS)
 def run_mode(options: BenchOptions) -> bool:
     """Measure or read, and show the summary; return whether all cases passed."""
     options.refuse("original_server", "port_server", instead="one pairing; write --pairing")
+    options.refuse_load_in_process()
     if options.read:
         options.refuse_other_than("--summary --from", "read", "as_json", "write", "plot")
-        results = read_results(options.read)
-    else:
-        results = _measure(options)
+    place = check_place(options.write, "summary", "short summary")
+    results = read_results(options.read) if options.read else _measure(options)
     summary = summarize(results)
     if not summary.columns and options.plot:
         raise UsageProblem("--plot: nothing was measured")
     table = summary_table(summary)
-    write_tables(options.write, "summary", [table], options.plot)
+    show([table], summary_data(summary), as_json=options.as_json)
+    written = short_summary_table(summary) if place == "short summary" else table
+    write_tables(options.write, place, [written], options.plot)
     if options.plot:
         from quartpatterns.compare.bench_summary_plot import summary_plot
 
         write_picture(options.plot, lambda: summary_plot(summary))
-    show([table], summary_data(summary), as_json=options.as_json)
     return summary.passed
 
 
@@ -89,8 +91,6 @@ def _measure(options: BenchOptions) -> list[BenchmarkResult]:
 
 def _pairings(options: BenchOptions) -> Sequence[Pairing]:
     if options.in_process:
-        if options.pairings:
-            raise UsageProblem("--in-process uses no servers: leave out --pairing")
         return PAIRINGS[:1]
     return [_parse(text) for text in dict.fromkeys(options.pairings)] or PAIRINGS
 

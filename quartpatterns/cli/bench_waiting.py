@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quartpatterns.cli.bench_options import BenchOptions
 from quartpatterns.cli.bench_output import (
+    check_place,
     print_estimate,
     print_progress,
     run,
@@ -11,7 +12,7 @@ from quartpatterns.cli.bench_output import (
     show,
     write_tables,
 )
-from quartpatterns.compare.bench_files import read_json
+from quartpatterns.compare.bench_files import read_result
 from quartpatterns.compare.bench_results import BenchmarkSettings
 from quartpatterns.compare.example.scenarios import scenarios
 from quartpatterns.compare.servers import ensure_installed
@@ -21,7 +22,7 @@ from quartpatterns.compare.waiting import (
     measure_waiting,
     variants,
 )
-from quartpatterns.compare.waiting_report import read_waiting, waiting_data, waiting_tables
+from quartpatterns.compare.waiting_report import waiting_data, waiting_tables
 from quartpatterns.compare.wrk import wrk_program
 
 __all__ = ["run_mode"]
@@ -30,20 +31,16 @@ SECONDS = 0.1  # that a request waits
 CONNECTIONS = 200
 THREADS = 16
 OPTIONS = ("names", "seconds", "runs", "connections", "workers", "threads")
-OUTPUT = ("as_json", "write")
 
 
 def run_mode(options: BenchOptions) -> bool:
     """Measure or read, and show the tables; return whether everything was measured."""
-    if options.read:
-        options.refuse_other_than("--waiting --from", "read", *OUTPUT)
-        result = read_waiting(read_json(options.single_file()))
-    else:
-        options.refuse_other_than("--waiting", *OPTIONS, *OUTPUT)
-        result = _measure(options)
+    path = options.file_instead_of_measuring("--waiting", *OPTIONS)
+    check_place(options.write, "waiting")
+    result = read_result(path, "waiting", WaitingResult) if path else _measure(options)
     tables = waiting_tables(result)
-    write_tables(options.write, "waiting", tables)
     show(tables, waiting_data(result), as_json=options.as_json)
+    write_tables(options.write, "waiting", tables)
     return result.passed
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +24,7 @@ from quartpatterns.compare.bench_in_process import (
     CPUTimes,
     measure_cpu_times,
 )
-from quartpatterns.compare.bench_machine import machine, versions
+from quartpatterns.compare.bench_machine import start_measurement
 from quartpatterns.compare.bench_results import (
     ApplicationResult,
     BenchmarkResult,
@@ -121,29 +118,25 @@ async def bench_pairings(
     A server that is in several pairings is measured once: its values are in several results. The
     same is true for the CPU time in process.
     """
-    started, start = datetime.now(UTC), time.monotonic()
-    load_before = os.getloadavg()[0]
-    benchmark = _Benchmark(settings, pairings, allocate_cores(settings.workers), progress)
+    end = start_measurement()
+    benchmark = _Benchmark(
+        settings, pairings, allocate_cores(settings.workers), progress, [[] for _ in pairings]
+    )
     for selection in selections:
         with benchmark.record_failure(
             selection.comparison.name, "", (*FAILURES, ApplicationLoadError)
         ):
             await benchmark.run(selection)
-    seconds = time.monotonic() - start
-    found = await to_thread(machine), await to_thread(versions)
+    measurement = await to_thread(end)
     return [
         BenchmarkResult(
-            started.isoformat(timespec="seconds"),
-            replace(settings, original_server=pairing.original, port_server=pairing.port),
-            benchmark.cores,
-            type(asyncio.get_running_loop()).__module__.partition(".")[0],
-            tuple(cases),
-            tuple(benchmark.failed),
-            tuple(skipped),
-            seconds=seconds,
-            load_before=load_before,
-            machine=found[0],
-            versions=found[1],
+            settings=replace(settings, original_server=pairing.original, port_server=pairing.port),
+            cores=benchmark.cores,
+            loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
+            cases=tuple(cases),
+            failed=tuple(benchmark.failed),
+            skipped=tuple(skipped),
+            **measurement,
         )
         for pairing, cases in zip(pairings, benchmark.cases, strict=True)
     ]
@@ -166,11 +159,8 @@ class _Benchmark:
     pairings: Sequence[Pairing]
     cores: CoreAllocation
     progress: Progress
-    cases: list[list[CaseResult]] = field(init=False)  # for each pairing
+    cases: Sequence[list[CaseResult]]  # for each pairing
     failed: list[UnmeasuredCase] = field(default_factory=list[UnmeasuredCase])
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cases", [[] for _ in self.pairings])
 
     @contextlib.contextmanager
     def record_failure(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from quartpatterns.compare.bench_report import FORMAT
 from quartpatterns.compare.bench_results import BenchmarkResult
-from quartpatterns.compare.files import read_text
+from quartpatterns.compare.files import CaseFileError, read_text
+
+T = TypeVar("T")
 
 
 class ResultFileError(Exception):
@@ -28,7 +30,7 @@ def read_json(path: Path) -> dict[str, Any]:
         data = json.loads(read_text(path))
     except ValueError as error:
         raise ResultFileError(f"{path}: not JSON: {error}") from error
-    except Exception as error:
+    except CaseFileError as error:
         raise ResultFileError(str(error)) from error
     if not isinstance(data, dict) or "format" not in data:
         raise ResultFileError(f"{path}: not written by quartpatterns bench --json")
@@ -58,6 +60,25 @@ def read_results(paths: Iterable[Path]) -> list[BenchmarkResult]:
                     f" {error}"
                 ) from error
     return results
+
+
+def read_result(path: Path, mode: str, type: type[T]) -> T:
+    """Return the result in the file, of ``bench --waiting --json`` or ``bench --growth --json``.
+
+    Arguments:
+        path: The file.
+        mode: ``waiting`` or ``growth``.
+        type: The type of its results.
+
+    Raises:
+        ResultFileError: The file is missing or has no such result.
+    """
+    try:
+        return msgspec.convert(read_json(path).get(mode), type)
+    except msgspec.ValidationError as error:
+        raise ResultFileError(
+            f"{path}: no result of quartpatterns bench --{mode} --json: {error}"
+        ) from error
 
 
 def _result(data: dict[str, Any]) -> BenchmarkResult:

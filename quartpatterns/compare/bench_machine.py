@@ -6,6 +6,9 @@ import importlib.metadata
 import os
 import platform
 import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,27 @@ PACKAGES = (
     "quartpatterns quart flask werkzeug jinja2 hypercorn h11 uvicorn httptools granian gunicorn"
     " gevent uvloop psutil"
 ).split()
+
+
+def start_measurement() -> Callable[[], dict[str, Any]]:
+    """Note the time and the load average.
+
+    Call the result at the end: it returns the fields of
+    :class:`~quartpatterns.compare.bench_results.Measurement` but the settings. It runs ``wrk -v``,
+    and so belongs into a thread.
+    """
+    started, start, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
+
+    def end() -> dict[str, Any]:
+        return {
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": time.monotonic() - start,
+            "load_before": load,
+            "machine": machine(),
+            "versions": versions(),
+        }
+
+    return end
 
 
 def versions() -> dict[str, str]:

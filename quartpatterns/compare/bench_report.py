@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from quartpatterns.compare.bench_results import (
     ApplicationResult,
     BenchmarkResult,
     CaseResult,
+    Measurement,
     Spread,
     UnmeasuredCase,
     Winner,
@@ -188,18 +189,18 @@ def _title(case: CaseResult | UnmeasuredCase) -> str:
 def _method(result: BenchmarkResult) -> list[Text]:
     lines = [f"CPU in process: the application alone, without a server, on {result.loop}."]
     lines += _served_method(result) if result.settings.served else []
-    lines += machine_lines(result.machine, result.versions, result.load_before)
+    lines += measurement_lines(result)
     return [Text(line, "dim") for line in lines]
 
 
-def machine_lines(
-    machine: Mapping[str, Any], versions: Mapping[str, str], load_before: float
-) -> list[str]:
-    """Return what a reader must know about the machine and the versions."""
+def measurement_lines(measurement: Measurement) -> list[str]:
+    """Return what a reader must know about the machine, the versions and the time."""
+    machine = measurement.machine
     return [
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory'] / MIB / 1024:.1f} GiB,"
-        f" {machine['system']}; load average before the start: {load_before:.2f}",
-        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f" {machine['system']}; load average before the start: {measurement.load_before:.2f}",
+        ", ".join(f"{name} {version}" for name, version in measurement.versions.items()),
+        f"Measured on {measurement.started} in {measurement.seconds / 60:.0f} min.",
     ]
 
 

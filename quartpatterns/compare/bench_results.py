@@ -125,20 +125,26 @@ class UnmeasuredCase:
 
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkResult:
-    """The result of a benchmark."""
+class Measurement:
+    """When, how and on which machine something was measured."""
 
     started: str  # in ISO 8601
     settings: BenchmarkSettings
+    seconds: float = field(default=0.0, kw_only=True)
+    load_before: float = field(default=0.0, kw_only=True)  # load average when it started
+    machine: dict[str, Any] = field(default_factory=dict[str, Any], kw_only=True)
+    versions: dict[str, str] = field(default_factory=dict[str, str], kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult(Measurement):
+    """The result of a benchmark."""
+
     cores: CoreAllocation
     loop: str  # the event loop of the measurement in process
     cases: tuple[CaseResult, ...]
     failed: tuple[UnmeasuredCase, ...] = ()  # the responses differ, or an error occurred
     skipped: tuple[UnmeasuredCase, ...] = ()  # not measurable, or not selected
-    seconds: float = field(default=0.0, kw_only=True)
-    load_before: float = field(default=0.0, kw_only=True)  # load average when it started
-    machine: dict[str, Any] = field(default_factory=dict[str, Any], kw_only=True)
-    versions: dict[str, str] = field(default_factory=dict[str, str], kw_only=True)
 
     @property
     def pairing(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from quartpatterns.compare.bench_report import failed_lines, machine_lines
+from quartpatterns.compare.bench_report import failed_lines, measurement_lines
 from quartpatterns.compare.bench_summary import VALUES, Column, Score, Summary
 from quartpatterns.compare.tables import Table
 
+MOST_NAMED = 3  # cases of a measurement in the short table
 LABELS = {
     "rate": "requests/s",
     "p99": "p99 latency",
@@ -16,7 +18,7 @@ LABELS = {
     "cpu": "CPU per request",
 }
 HOW_TO_READ = (
-    "A number is port / original, as geometric mean of the cases; the worst and the best case"
+    "A number is port / original, as geometric mean of the cases; the lowest and the highest"
     " follow. W, L, T: cases that Quart wins, that Flask wins, and that tie, because the values of"
     " both overlap. CPU, latency and memory: less is better. Requests per second: more is better."
 )
@@ -39,6 +41,13 @@ def summary_table(summary: Summary) -> Table:
     return Table("Summary: port / original", header, tuple(rows), tuple(_notes(summary)))
 
 
+def short_summary_table(summary: Summary) -> Table:
+    """Return the rows for all, and the cases in which Flask wins most."""
+    table = summary_table(summary)
+    rows = table.rows[len(summary.comparisons) :]
+    return replace(table, rows=rows, notes=tuple(_notes(summary, most=MOST_NAMED)))
+
+
 def _heading(column: Column) -> str:
     if column.pairing is None:
         return f"{column.title}\nless is better"
@@ -55,7 +64,7 @@ def _cell(score: Score | None) -> str:
     return f"{text}\n{score.wins}W {score.losses}L {score.ties}T"
 
 
-def _notes(summary: Summary) -> Iterator[str]:
+def _notes(summary: Summary, most: int | None = None) -> Iterator[str]:
     yield HOW_TO_READ
     for column in summary.columns:
         cases = sorted(column.cases, key=lambda case: case.ratio(column.value) or 0)
@@ -64,9 +73,10 @@ def _notes(summary: Summary) -> Iterator[str]:
         if lost:
             names = ", ".join(
                 f"{case.comparison} · {case.case} {case.ratio(column.value) or 0:.2f}"
-                for case in lost
+                for case in lost[:most]
             )
-            yield f"Flask wins, {column.title}: {names}."
+            more = f", and {len(lost) - most} more" if most and len(lost) > most else ""
+            yield f"Flask wins, {column.title}: {names}{more}."
     for result in {result.started: result for result in summary.results}.values():
         settings = result.settings
         if settings.served:
@@ -75,8 +85,7 @@ def _notes(summary: Summary) -> Iterator[str]:
                 f" {settings.warm_up} s of warm-up, medians; {settings.connections} connections,"
                 f" {settings.threads} threads, {settings.workers} worker(s) on each side."
             )
-        yield from machine_lines(result.machine, result.versions, result.load_before)
-        yield f"Measured on {result.started} in {result.seconds / 60:.0f} min."
+        yield from measurement_lines(result)
         yield from failed_lines(result)
     for result in summary.results:
         for case in result.cases:

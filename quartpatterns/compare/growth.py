@@ -5,21 +5,19 @@ from __future__ import annotations
 import contextlib
 import http.client
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.compare.bench import cancellable
 from quartpatterns.compare.bench_in_process import turns
-from quartpatterns.compare.bench_machine import machine, versions
-from quartpatterns.compare.bench_results import BenchmarkSettings, Spread
+from quartpatterns.compare.bench_machine import start_measurement
+from quartpatterns.compare.bench_results import BenchmarkSettings, Measurement, Spread
 from quartpatterns.compare.load_test import FAILURES, LoadTest, ServedApplication
 from quartpatterns.compare.open_connections import BEGINNING, open_connections
 from quartpatterns.compare.resources import (
@@ -120,16 +118,10 @@ class WorkResult:
 
 
 @dataclass(frozen=True, slots=True)
-class GrowthResult:
+class GrowthResult(Measurement):
     """The results of all works."""
 
-    started: str
-    settings: BenchmarkSettings
     works: tuple[WorkResult, ...]
-    load_before: float
-    seconds: float
-    machine: dict[str, Any] = field(default_factory=dict[str, Any])
-    versions: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def passed(self) -> bool:
@@ -172,7 +164,7 @@ async def measure_growth(
         folder: For logs.
         progress: Called with a line of text for each size.
     """
-    started, start, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
+    end = start_measurement()
 
     def measure(stop: threading.Event) -> tuple[WorkResult, ...]:
         test = LoadTest(settings, allocate_cores(settings.workers), folder, stop)
@@ -180,15 +172,7 @@ async def measure_growth(
             return tuple(_measure_work(test, work, applications, progress) for work in works)
 
     results = await cancellable(measure)
-    return GrowthResult(
-        started.isoformat(timespec="seconds"),
-        settings,
-        results,
-        load,
-        time.monotonic() - start,
-        await to_thread(machine),
-        await to_thread(versions),
-    )
+    return GrowthResult(settings=settings, works=results, **await to_thread(end))
 
 
 def _measure_work(
@@ -261,11 +245,10 @@ def _run_connections(
         server = test.start(application, stack)
         _get(server, "/sleep")
         idle = ProcessTree.of(server.pid).rss
-        with (
-            _monitored(server) as monitor,
-            open_connections(server.url, request, size, work.beginning) as connections,
-        ):
-            pass
+        with _monitored(server) as monitor:  # it must not see that they are closed
+            connections = stack.enter_context(
+                open_connections(server.url, request, size, work.beginning)
+            )
         kill_tree(server.pid)
     return GrowthRun(
         monitor.cpu_seconds,

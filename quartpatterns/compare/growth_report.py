@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import msgspec
-
-from quartpatterns.compare.bench_files import ResultFileError
-from quartpatterns.compare.bench_report import FORMAT, MIB, machine_lines
+from quartpatterns.compare.bench_report import FORMAT, MIB, measurement_lines
 from quartpatterns.compare.growth import GrowthResult, SideResult, SizeResult, WorkResult
-from quartpatterns.compare.tables import Table
+from quartpatterns.compare.tables import Table, add_notes
 
 VALUES = ("cpu", "seconds", "memory")
 LEGEND = (
@@ -36,32 +33,16 @@ def growth_data(result: GrowthResult) -> dict[str, Any]:
     return {"format": FORMAT, "growth": data, "passed": result.passed}
 
 
-def read_growth(data: dict[str, Any]) -> GrowthResult:
-    """Return the result in *data*, from :func:`growth_data`.
-
-    Raises:
-        ResultFileError: It has no such result.
-    """
-    try:
-        return msgspec.convert(data["growth"], GrowthResult)
-    except (LookupError, msgspec.ValidationError) as error:
-        raise ResultFileError(f"no result of bench --growth --json: {error}") from error
-
-
 def growth_tables(result: GrowthResult) -> list[Table]:
     """Return a table for each work; the last has notes about all."""
     settings = result.settings
     notes = (
         LEGEND,
-        f"Medians of {settings.runs} runs for each application in turns; {settings.workers}"
-        f" worker(s); {settings.threads} threads of gunicorn.",
-        *machine_lines(result.machine, result.versions, result.load_before),
-        f"Measured on {result.started} in {result.seconds / 60:.0f} min.",
+        f"Medians of {settings.runs} run(s) for each application in turns; {settings.workers}"
+        f" worker(s) of each server, with {settings.threads} threads for Flask.",
+        *measurement_lines(result),
     )
-    tables = [_table(work) for work in result.works]
-    last = tables[-1]
-    tables[-1] = Table(last.title, last.header, last.rows, (*last.notes, *notes))
-    return tables
+    return add_notes([_table(work) for work in result.works], notes)
 
 
 def _table(work: WorkResult) -> Table:

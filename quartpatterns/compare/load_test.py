@@ -117,15 +117,18 @@ class LoadTest:
         for index in statuses:
             self.warm_up(servers[index], request)
         runs: dict[int, list[LoadRun]] = {index: [] for index in statuses}
-        saturated = False
+        saturated: set[int] = set()
         for turn in turns(self.settings.runs, len(runs)):
             index = list(runs)[turn]
             run, limited = self.run(servers[index], request, statuses[index])
             runs[index].append(run)
-            saturated = saturated or limited
+            if limited:
+                saturated.add(index)
         return [
             failures.get(pair)
-            or LoadTestRuns(tuple(runs[pair[0]]), tuple(runs[pair[1]]), saturated)
+            or LoadTestRuns(
+                tuple(runs[pair[0]]), tuple(runs[pair[1]]), not saturated.isdisjoint(pair)
+            )
             for pair in pairs
         ]
 

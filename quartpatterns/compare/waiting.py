@@ -9,22 +9,18 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import psutil
+from typing import Literal
 
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.compare.bench import cancellable
 from quartpatterns.compare.bench_in_process import turns
-from quartpatterns.compare.bench_machine import machine, versions
-from quartpatterns.compare.bench_results import BenchmarkSettings, Side, Spread
+from quartpatterns.compare.bench_machine import start_measurement
+from quartpatterns.compare.bench_results import BenchmarkSettings, Measurement, Side, Spread
 from quartpatterns.compare.case import Comparison, Config
 from quartpatterns.compare.load_test import FAILURES, LoadTest, ServedApplication
 from quartpatterns.compare.open_connections import open_connections
@@ -140,16 +136,10 @@ class ScenarioResult:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingResult:
+class WaitingResult(Measurement):
     """The results of all scenarios."""
 
-    started: str
-    settings: BenchmarkSettings
     scenarios: tuple[ScenarioResult, ...]
-    load_before: float
-    seconds: float
-    machine: dict[str, Any] = field(default_factory=dict[str, Any])
-    versions: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def passed(self) -> bool:
@@ -182,17 +172,9 @@ async def measure_waiting(
         settings: How to measure. ``threads`` are those of the first variant.
         progress: Called with a line of text for each measurement.
     """
-    started, start, load = datetime.now(UTC), time.monotonic(), psutil.getloadavg()[0]
+    end = start_measurement()
     results = [await _measure_scenario(one, settings, progress) for one in scenarios]
-    return WaitingResult(
-        started.isoformat(timespec="seconds"),
-        settings,
-        tuple(results),
-        load,
-        time.monotonic() - start,
-        await to_thread(machine),
-        await to_thread(versions),
-    )
+    return WaitingResult(settings=settings, scenarios=tuple(results), **await to_thread(end))
 
 
 async def _measure_scenario(

@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import msgspec
-
-from quartpatterns.compare.bench_files import ResultFileError
-from quartpatterns.compare.bench_report import FORMAT, machine_lines
+from quartpatterns.compare.bench_report import FORMAT, measurement_lines
 from quartpatterns.compare.bench_results import Spread
-from quartpatterns.compare.tables import Table
+from quartpatterns.compare.tables import Table, add_notes
 from quartpatterns.compare.waiting import ScenarioResult, VariantResult, WaitingResult
 
 KIB = 1024
@@ -41,33 +38,17 @@ def waiting_data(result: WaitingResult) -> dict[str, Any]:
     return {"format": FORMAT, "waiting": data, "passed": result.passed}
 
 
-def read_waiting(data: dict[str, Any]) -> WaitingResult:
-    """Return the result in *data*, from :func:`waiting_data`.
-
-    Raises:
-        ResultFileError: It has no such result.
-    """
-    try:
-        return msgspec.convert(data["waiting"], WaitingResult)
-    except (LookupError, msgspec.ValidationError) as error:
-        raise ResultFileError(f"no result of bench --waiting --json: {error}") from error
-
-
 def waiting_tables(result: WaitingResult) -> list[Table]:
     """Return a table for each scenario; the last has notes about all."""
     settings = result.settings
     notes = (
         LEGEND,
-        f"{settings.runs} runs of {settings.seconds} s for each server in turns, each with a new"
+        f"{settings.runs} run(s) of {settings.seconds} s for each server in turns, each with a new"
         f" server after {settings.warm_up} s of warm-up; median (lowest–highest);"
         f" {settings.connections} connections, {settings.workers} worker(s).",
-        *machine_lines(result.machine, result.versions, result.load_before),
-        f"Measured on {result.started} in {result.seconds / 60:.0f} min.",
+        *measurement_lines(result),
     )
-    tables = [_table(scenario) for scenario in result.scenarios]
-    last = tables[-1]
-    tables[-1] = Table(last.title, last.header, last.rows, (*last.notes, *notes))
-    return tables
+    return add_notes([_table(scenario) for scenario in result.scenarios], notes)
 
 
 def _table(scenario: ScenarioResult) -> Table:

@@ -81,6 +81,15 @@ def test_in_process(requests: list[str]) -> None:
     assert data["cases"][0]["original"]["runs"] == []
 
 
+def check_usage_error(*arguments: str, message: str, **env: str) -> None:
+    """A usage error is reported before anything is measured, without a traceback, exit code 2."""
+    done = bench(*arguments, **env)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr and "about" not in done.stderr
+    assert not done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -95,17 +104,26 @@ def test_in_process(requests: list[str]) -> None:
 )
 @pytest.mark.usefixtures("wrk")
 def test_usage_errors(arguments: list[str], message: str) -> None:
-    """A usage error is reported before anything is measured, without a traceback, exit code 2."""
-    done = bench(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not done.stdout
+    check_usage_error(*arguments, message=message)
 
 
-def test_no_wrk() -> None:
+@pytest.mark.parametrize(
+    "option", ["--seconds=2", "--connections=3", "--threads=3", "--port-server=granian"]
+)
+@pytest.mark.parametrize("mode", [(), ("--summary",)])
+def test_in_process_without_servers(option: str, mode: tuple[str, ...]) -> None:
+    """An option of servers is refused, not ignored, if there are none."""
+    if mode and option.startswith("--port-server"):
+        message = "--port-server can only be used with one pairing"
+    else:
+        message = f"--in-process uses no servers: leave out {option.partition('=')[0]}"
+    check_usage_error(*mode, *APPS, "--in-process", option, message=message)
+
+
+@pytest.mark.parametrize("arguments", [APPS, ["--summary"], ["--waiting"]], ids=" ".join)
+def test_no_wrk(arguments: list[str]) -> None:
     """The error is one line that says how to install wrk."""
-    done = bench(*APPS, PATH="/nonexistent")
+    done = bench(*arguments, PATH="/nonexistent")
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert "apt-get install wrk" in line and "brew install wrk" in line and "--in-process" in line

@@ -14,10 +14,12 @@ from blockbuster import BlockBuster
 from quartpatterns.compare import transports
 from quartpatterns.compare import wrk as wrk_module
 from quartpatterns.compare.bench import Pairing, bench, bench_pairings, estimated_seconds
-from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings
+from quartpatterns.compare.bench_results import BenchmarkResult, BenchmarkSettings, LoadRun
 from quartpatterns.compare.bench_selection import Selection
 from quartpatterns.compare.case import Arrangement, Case, Comparison, Difference, Step
-from quartpatterns.compare.servers import WSGIServer
+from quartpatterns.compare.load_test import LoadTest
+from quartpatterns.compare.request import PreparedRequest
+from quartpatterns.compare.servers import RunningServer, WSGIServer
 from quartpatterns.compare.services import ServiceMissingError
 from tests.serving import eventually
 
@@ -148,7 +150,7 @@ def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_saturated(monkeypatch: pytest.MonkeyPatch) -> None:
     """If wrk used all of its CPU time, the case has a note."""
-    monkeypatch.setattr(wrk_module, "SATURATION", 0)
+    monkeypatch.setattr(wrk_module, "SATURATION", -1)
     [case] = measure(HELLO).cases
     assert "wrk used all of its CPU time" in case.notes[0]
 
@@ -188,6 +190,22 @@ def test_pairings() -> None:
     [failed] = result[0].failed
     assert failed.case == "raises, granian-wsgi | granian"
     assert "the responses differ on the wire: undeclared status" in failed.reason
+
+
+@pytest.mark.slow
+def test_saturated_pairing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the pairings of the server at which wrk used all of its CPU time have the note."""
+    run = LoadTest.run
+
+    def saturated(
+        self: LoadTest, server: RunningServer, request: PreparedRequest, status: int
+    ) -> tuple[LoadRun, bool]:
+        return run(self, server, request, status)[0], server.server == "granian"
+
+    monkeypatch.setattr(LoadTest, "run", saturated)
+    pairings = [Pairing("gunicorn-gthread", "granian"), Pairing("gunicorn-gthread", "hypercorn")]
+    fast, usual = asyncio.run(bench_pairings([select(HELLO)], QUICK, pairings))
+    assert [len(each.cases[0].notes) for each in (fast, usual)] == [1, 0]
 
 
 @pytest.mark.slow

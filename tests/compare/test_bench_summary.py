@@ -21,7 +21,7 @@ from quartpatterns.compare.bench_results import (
 )
 from quartpatterns.compare.bench_summary import Score, Summary, summarize, summary_data
 from quartpatterns.compare.bench_summary_plot import summary_plot
-from quartpatterns.compare.bench_summary_report import summary_table
+from quartpatterns.compare.bench_summary_report import short_summary_table, summary_table
 from quartpatterns.compare.resources import CoreAllocation
 from quartpatterns.compare.svg import DARK, SVG
 
@@ -137,6 +137,19 @@ def test_table() -> None:
     assert notes.count(" cores, ") == 1, "the machine of one run is named once"
 
 
+def test_short_table() -> None:
+    """The short table has the rows for all, and names the cases in which Flask wins most."""
+    table = summary_table(summary())
+    cases = [case(f"case {cpu}", application(10), application(cpu)) for cpu in (20, 50, 30, 40)]
+    short = short_summary_table(summarize([result(*cases)]))
+    assert [row[0] for row in short.rows] == ["**all**"]
+    assert short.notes[1] == (
+        "Flask wins, CPU in process: one · case 50 5.00, one · case 40 4.00, one · case 30 3.00,"
+        " and 1 more."
+    )
+    assert short_summary_table(summary()).rows == table.rows[2:]
+
+
 def test_failures_are_named() -> None:
     """What failed is in the table, and what had errors under load."""
     failed = UnmeasuredCase("one", "broken", "the responses differ")
@@ -152,7 +165,7 @@ def test_nothing_measured() -> None:
     """Without a case the table says so, and the data are empty."""
     found = summarize([result()])
     assert not found.columns and summary_data(found)["summary"] == []
-    Console(width=80).print(summary_table(found).render())
+    Console(width=80).print(summary_table(found))
 
 
 def test_data() -> None:

@@ -4,9 +4,12 @@ import asyncio
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
-from quartpatterns.compare.bench_files import ResultFileError
+from quartpatterns.compare import growth
+from quartpatterns.compare.bench_files import ResultFileError, read_result
+from quartpatterns.compare.bench_report import FORMAT
 from quartpatterns.compare.bench_results import BenchmarkSettings
 from quartpatterns.compare.example.growing import WORKS, settings
 from quartpatterns.compare.example.scenarios import ORIGINAL, PORT
@@ -20,8 +23,9 @@ from quartpatterns.compare.growth import (
     fit_exponent,
     measure_growth,
 )
-from quartpatterns.compare.growth_report import growth_data, growth_tables, read_growth
+from quartpatterns.compare.growth_report import growth_data, growth_tables
 from quartpatterns.compare.load_test import ServedApplication
+from quartpatterns.compare.resources import UsageMonitor
 
 
 @pytest.mark.parametrize("exponent", [-1, 0, 0.5, 1, 2])
@@ -50,7 +54,9 @@ def size(count: int, seconds: float, answered: int = 1) -> SizeResult:
 def result(*works: WorkResult) -> GrowthResult:
     machine = {"cpu": "a cpu", "cores": 2, "memory": 2**33, "system": "a system"}
     versions = {"python": "3"}
-    return GrowthResult("2030-01-01", BenchmarkSettings(), works, 0.5, 90.0, machine, versions)
+    return GrowthResult(
+        "2030-01-01", BenchmarkSettings(), works, seconds=90.0, machine=machine, versions=versions
+    )
 
 
 PAGE = WorkResult(
@@ -102,7 +108,7 @@ def test_tables() -> None:
     assert not page.notes
 
 
-def test_data() -> None:
+def test_data(tmp_path: Path) -> None:
     """The data have the exponents, and are read as they were written."""
     found = result(PAGE, STREAMS)
     data = json.loads(json.dumps(growth_data(found)))
@@ -110,13 +116,19 @@ def test_data() -> None:
     quart = data["growth"]["works"][0]["sides"][1]
     assert quart["exponents"]["seconds"] == pytest.approx(1)
     assert quart["last_exponents"]["memory"] == pytest.approx(0)
-    assert read_growth(data) == found
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps(data))
+    assert read_result(file, "growth", GrowthResult) == found
 
 
 @pytest.mark.parametrize("data", [{}, {"growth": {}}, {"growth": 3}])
-def test_no_data(data: dict[str, object]) -> None:
-    with pytest.raises(ResultFileError, match="no result of bench --growth --json"):
-        read_growth(data)
+def test_no_data(data: dict[str, object], tmp_path: Path) -> None:
+    """The error names the file."""
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps({"format": FORMAT, **data}))
+    message = f"^{file}: no result of quartpatterns bench --growth --json"
+    with pytest.raises(ResultFileError, match=message):
+        read_result(file, "growth", GrowthResult)
 
 
 def measure(tmp_path: Path, *works: Work) -> GrowthResult:
@@ -159,6 +171,30 @@ def test_connections(tmp_path: Path) -> None:
     assert original.sizes[1].runs[0].answered <= 4
     assert not found.works[0].complete(original.sizes[1])
     assert [side.sizes[0].runs[0].answered for side in found.works[1].sides] == [12, 12]
+
+
+class ConnectionsMonitor(UsageMonitor):
+    """Counts the connections of the server, too."""
+
+    last_count = 0
+
+    def sample(self) -> None:
+        super().sample()
+        root = psutil.Process(self.pid)
+        type(self).last_count = sum(
+            one.status == psutil.CONN_ESTABLISHED
+            for process in (root, *root.children(recursive=True))
+            for one in process.net_connections("tcp")
+        )
+
+
+@pytest.mark.wire
+def test_measured_while_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last sample is taken while all connections are open: closing them is not measured."""
+    monkeypatch.setattr(growth, "UsageMonitor", ConnectionsMonitor)
+    found = measure(tmp_path, Work("streams", "streams", "/events", (12,), kind="connections"))
+    assert found.works[0].sides[1].sizes[0].runs[0].answered == 12  # the port's, which is last
+    assert ConnectionsMonitor.last_count >= 12
 
 
 @pytest.mark.wire

@@ -19,7 +19,7 @@ def test_terminal() -> None:
     """Bold text has no asterisks, brackets are no markup, the notes follow."""
     console = Console(width=60, color_system=None)
     with console.capture() as capture:
-        console.print(TABLE.render())
+        console.print(TABLE)
     text = capture.get()
     assert "A title" in text and "1 (2)" in text and "[4]" in text and "A note." in text
     assert "*" not in text
@@ -64,11 +64,43 @@ def test_no_markers(tmp_path: Path) -> None:
     assert file.read_text() == "<!-- bench one -->\n"
 
 
-def test_narrow_terminal() -> None:
+def printed(table: Table, width: int) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def test_long_name() -> None:
     """A long name is folded, so that the numbers stay."""
     name = "shop.old:create_app() | shop.new:create_app() and more"
     table = Table("", ("", *("heading",) * 4), ((name, *("**1.23** (4.56)",) * 4),))
-    console = Console(width=100, color_system=None)
-    with console.capture() as capture:
-        console.print(table.render())
-    assert capture.get().count("1.23 (4.56)") == 4
+    assert printed(table, 100).count("1.23 (4.56)") == 4
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_narrow_terminal(width: int) -> None:
+    """No number is broken or cut, whatever the width; no line is longer than the terminal."""
+    header = ("", "requests/s", *("p99, ms", "of limit", "gunicorn-gthread more") * 3)
+    rows = tuple(
+        (
+            f"Flask, gunicorn-gthread, {row} threads",
+            "**1,792** (1,770–1,820)",
+            *(f"{row},234.5",) * 9,
+        )
+        for row in (16, 200)
+    )
+    text = printed(Table("", header, rows, ("A note.",)), width)
+    assert max(map(len, text.splitlines())) <= width
+    for number, count in {"1,792": 2, "(1,770–1,820)": 2, "16,234.5": 9, "200,234.5": 9}.items():
+        assert text.split().count(number) == count
+    assert text.count("p99,") == 3 and text.count("A note.") == 1
+
+
+def test_widths() -> None:
+    """The columns are in one table if there is room, at least in narrow columns."""
+    table = Table("", ("", "one", "two"), (("a name", "**1** (22)", "3 (44)"),))
+    assert "1 (22)   3 (44)" in printed(table, 60)
+    narrow = printed(table, 20)
+    assert "one    two" in narrow and "(22)   (44)" in narrow
+    assert "one    two" not in printed(table, 18)

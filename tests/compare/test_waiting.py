@@ -13,7 +13,8 @@ import pytest
 
 from quartpatterns.compare import open_connections as module
 from quartpatterns.compare import waiting
-from quartpatterns.compare.bench_files import ResultFileError
+from quartpatterns.compare.bench_files import ResultFileError, read_result
+from quartpatterns.compare.bench_report import FORMAT
 from quartpatterns.compare.bench_results import BenchmarkSettings
 from quartpatterns.compare.case import Arrangement
 from quartpatterns.compare.example.scenarios import scenarios
@@ -31,7 +32,7 @@ from quartpatterns.compare.waiting import (
     measure_waiting,
     variants,
 )
-from quartpatterns.compare.waiting_report import read_waiting, waiting_data, waiting_tables
+from quartpatterns.compare.waiting_report import waiting_data, waiting_tables
 
 QUICK = BenchmarkSettings(seconds=1, runs=1, connections=20, threads=2)
 SECONDS = 0.2
@@ -165,7 +166,9 @@ STREAMS = ScenarioResult(
 
 def result(*found: ScenarioResult) -> WaitingResult:
     machine = {"cpu": "a cpu", "cores": 2, "memory": 2**33, "system": "a system"}
-    return WaitingResult("2030", BenchmarkSettings(), found, 0.5, 90.0, machine, {"python": "3"})
+    return WaitingResult(
+        "2030", BenchmarkSettings(), found, seconds=90.0, machine=machine, versions={"python": "3"}
+    )
 
 
 def test_tables() -> None:
@@ -182,20 +185,26 @@ def test_tables() -> None:
     assert "a cpu, 2 cores" in "\n".join(streams.notes) and not sleep.notes
 
 
-def test_data() -> None:
+def test_data(tmp_path: Path) -> None:
     """The data have the same ratios, and are read as they were written."""
     found = result(SLEEP, STREAMS)
     data = json.loads(json.dumps(waiting_data(found)))
     assert data["passed"] is False
     port = data["waiting"]["scenarios"][0]["variants"][1]
     assert (port["ratio"], port["of_limit"], port["of_own"]) == (10, 0.5, 1)
-    assert read_waiting(data) == found
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps(data))
+    assert read_result(file, "waiting", WaitingResult) == found
 
 
 @pytest.mark.parametrize("data", [{}, {"waiting": {}}, {"waiting": 3}])
-def test_no_data(data: dict[str, object]) -> None:
-    with pytest.raises(ResultFileError, match="no result of bench --waiting --json"):
-        read_waiting(data)
+def test_no_data(data: dict[str, object], tmp_path: Path) -> None:
+    """The error names the file."""
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps({"format": FORMAT, **data}))
+    message = f"^{file}: no result of quartpatterns bench --waiting --json"
+    with pytest.raises(ResultFileError, match=message):
+        read_result(file, "waiting", WaitingResult)
 
 
 @contextlib.contextmanager
