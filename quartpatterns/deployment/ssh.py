@@ -132,8 +132,8 @@ def _login_problem(error: Exception, settings: Settings, host: Host, user: str) 
     if isinstance(error, OSError):
         # asyncio writes the address into the text of a refused connection. An unknown name has a
         # negative number, which only the resolver knows.
-        known = error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno) if known else error.strerror or str(error)
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         return f"{place} is not reachable ({reason}). Check that it is up and its address is right"
     return f"{place}: {error}"
 

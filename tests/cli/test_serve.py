@@ -58,6 +58,12 @@ async def stuck():
     await asyncio.sleep(60)
 
 
+@app.before_serving
+async def start_up():
+    with open("starts", "a") as file:
+        file.write("started\\n")
+
+
 @app.after_serving
 async def shut_down():
     with open("shutdowns", "a") as file:
@@ -252,6 +258,7 @@ def test_stop(serve: Serve, server: str, sign: signal.Signals, workers: str) -> 
     assert (
         len(served.update_tree()) >= 7
     )  # this command; Valkey, worker, server and their watchdogs
+    served.until(lambda: (served.folder / "starts").read_text() == "started\n" * int(workers))
     with slow_request(served, 1.0) as slow:
         served.process.send_signal(sign)
         assert slow.communicate(timeout=TIMEOUT)[0] == "done\n"
