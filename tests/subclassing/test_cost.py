@@ -122,7 +122,8 @@ async def test_errors_leave_no_cycle(
 
     @app.after_request
     async def remember(response: Any) -> Any:
-        contexts.append(weakref.ref(request_ctx._get_current_object()))
+        context: Any = request_ctx
+        contexts.append(weakref.ref(context._get_current_object()))
         return response
 
     caplog.set_level(logging.CRITICAL)  # The records that pytest keeps have the traceback.
@@ -141,7 +142,8 @@ async def test_form_starts_no_task(app: FaithfulQuart) -> None:
 
     @app.post("/")
     async def form() -> str:
-        return (await request.form)["a"]
+        current: Any = request
+        return str((await current.form)["a"])
 
     started: list[Any] = []
     loop = asyncio.get_running_loop()
