@@ -135,7 +135,7 @@ class FlashCookies:
             raise RuntimeError(
                 "Flashing signs its cookies: set app.secret_key to something unique and secret."
             )
-        fallbacks = self.app.config["SECRET_KEY_FALLBACKS"] or ()
+        fallbacks: Any = cast(Any, self.app.config)["SECRET_KEY_FALLBACKS"] or ()
         return _serializer(*fallbacks, self.app.secret_key)
 
 

@@ -66,7 +66,8 @@ class FaithfulSessionInterface(SecureCookieSessionInterface):
         It is used again while the keys and the attributes of this object are the same. Creating it
         takes longer than reading a session.
         """
-        key, fallbacks = app.secret_key, tuple(app.config["SECRET_KEY_FALLBACKS"] or ())
+        config: Any = app.config
+        key, fallbacks = app.secret_key, tuple(config["SECRET_KEY_FALLBACKS"] or ())
         attributes = (self.salt, self.key_derivation, self.digest_method, self.serializer)
         made_for = (type(self), key, fallbacks, *attributes)
         known: Any = app.extensions.get(SERIALIZER)
