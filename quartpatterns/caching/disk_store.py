@@ -16,9 +16,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from diskcache import Cache, Disk
-from diskcache import Timeout as DiskTimeout
-from diskcache.core import MODE_PICKLE
+from diskcache_community import Cache, Disk
+from diskcache_community import Timeout as DiskTimeout
+from diskcache_community.core import MODE_PICKLE
 
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.threads import call_in_thread

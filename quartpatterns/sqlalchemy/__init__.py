@@ -27,6 +27,9 @@ from typing import NoReturn
 from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
+    # SQLAlchemy itself raises an ImportError that does not name the library.
+    import greenlet as _greenlet  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
     from quartpatterns.sqlalchemy.engines import make_engine
 
 from quartpatterns._shared.pagination import Pagination
