@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from jinja2 import Environment, StrictUndefined
@@ -205,11 +206,11 @@ def installed_from() -> str | None:
         return str(Path(__file__).parents[2])
     if text is None:
         return None
-    source = json.loads(text)
+    source: dict[str, Any] = json.loads(text)
     if "vcs_info" in source:
         return f"{source['vcs_info']['vcs']}+{source['url']}@{source['vcs_info']['commit_id']}"
-    url = urlsplit(source["url"])
-    return url2pathname(url.path) if url.scheme == "file" else urlunsplit(url)
+    url: str = source["url"]
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
 
 
 def _install_commands(source: str | None) -> list[str]:

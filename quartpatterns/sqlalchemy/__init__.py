@@ -22,13 +22,13 @@
 The names are those of Flask-SQLAlchemy. Methods that talk to the database are awaited.
 """
 
+from importlib import import_module
 from typing import NoReturn
 
 from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
-    # SQLAlchemy itself raises an ImportError that does not name the library.
-    import greenlet as _greenlet  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import_module("greenlet")  # SQLAlchemy raises an ImportError that does not name it.
 
     from quartpatterns.sqlalchemy.engines import make_engine
 

@@ -13,7 +13,13 @@ def check_address(host: str, port: int, *, option: str) -> None:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((host, port), family=family).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        sys.exit(f"Cannot listen on {host}:{port}: {reason}. Choose another one with {option}.")
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        reason = error.strerror or error
+    except OverflowError:
+        reason = "the highest port is 65535"
+    else:
+        return
+    sys.exit(f"Cannot listen on {host}:{port}: {reason}. Choose another one with {option}.")

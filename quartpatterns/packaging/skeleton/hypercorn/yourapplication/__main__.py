@@ -53,7 +53,8 @@ def main() -> int:
     run_migrations()
 # {% endif %}
     bind = [f"--bind={address}" for address in addresses]
-    return hypercorn(["--config", str(file), *bind, *others, "yourapplication.asgi:app"]) or 0
+    arguments = ["--config", str(file), *bind, *others]
+    return hypercorn([*arguments, "yourapplication.asgi:app"]) or 0
 
 
 if __name__ == "__main__":
