@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
+from quart import Quart, Response
 
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.gallery.pages import pages
@@ -24,6 +24,18 @@ ENVIRONMENT = {
     "SECRET_KEY": "SECRET_KEY",
     "SQLALCHEMY_DATABASE_URI": "DATABASE_URL",
     "UPLOAD_FOLDER": "UPLOAD_FOLDER",
+}
+
+# The pages of the gallery have neither inline scripts nor inline styles. The ports, which are
+# applications of their own, send their own headers.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'self';"
+        " base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -45,7 +57,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     settings = {"SECRET_KEY": secrets.token_hex()} | environment | dict(config or {})
     app.config.from_mapping(settings)
     app.register_blueprint(pages)
+    app.after_request(_add_headers)
     app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
         app.asgi_app, create_ports(settings), on_startup_failure=failed_port
     )
     return app
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

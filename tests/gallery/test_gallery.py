@@ -63,7 +63,7 @@ async def test_not_found(app: Quart, path: str) -> None:
     status, text = await page(app, path)
     assert status == 404
     assert "All patterns" in text
-    assert "<script" not in text
+    assert "<script>" not in text
 
 
 async def test_favicon(app: Quart) -> None:
