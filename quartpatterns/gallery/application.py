@@ -9,7 +9,9 @@ from typing import Any
 
 from quart import Quart, Response
 
+from quartpatterns import catalog
 from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.gallery.back_link import BackLink
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.ports import create_ports, failed_port
 from quartpatterns.subclassing import FaithfulQuart
@@ -56,10 +58,16 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     # A random key only works for one process; `quartpatterns serve` sets one key for all workers.
     settings = {"SECRET_KEY": secrets.token_hex()} | environment | dict(config or {})
     app.config.from_mapping(settings)
+    app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(pages)
     app.after_request(_add_headers)
+    ports = create_ports(settings)
+    mounts = {
+        f"/{pattern.name}": BackLink(ports[f"/{pattern.name}"], pattern.name, pattern.title)
+        for pattern in catalog.PATTERNS
+    }
     app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        app.asgi_app, create_ports(settings), on_startup_failure=failed_port
+        app.asgi_app, mounts, on_startup_failure=failed_port
     )
     return app
 
