@@ -62,14 +62,17 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     app.register_blueprint(pages)
     app.after_request(_add_headers)
     ports = create_ports(settings)
-    mounts = {
-        f"/{pattern.name}": BackLink(ports[f"/{pattern.name}"], pattern.name, pattern.title)
-        for pattern in catalog.PATTERNS
-    }
     app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        app.asgi_app, mounts, on_startup_failure=failed_port
+        app.asgi_app,
+        {path: _with_link(path, port) for path, port in ports.items()},
+        on_startup_failure=lambda error: _with_link(error.name, failed_port(error)),
     )
     return app
+
+
+def _with_link(path: str, port: Quart) -> BackLink:
+    pattern = catalog.get(path.strip("/"))
+    return BackLink(port, pattern.name, pattern.title)
 
 
 def _add_headers(response: Response) -> Response:
