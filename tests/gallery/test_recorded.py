@@ -26,7 +26,7 @@ def test_cases(pattern: catalog.Pattern) -> None:
     assert found.passed == found.cases == len(cases), message
     assert found.extras == sum(case.extra for case in cases), message
     for case in cases:
-        assert len(found.exchanges(case)) == len(case.steps), message
+        assert len(found.responses(case)) == len(case.steps), message
 
 
 def test_differences() -> None:
@@ -66,8 +66,8 @@ def test_record_parity(data_folder: Path) -> None:
     found, shipped = data["methodoverrides"], parity()["methodoverrides"]
     assert found["cases"] == shipped.cases
     for case in declared_cases(catalog.get("methodoverrides")):
-        exchanges = [(status, kind) for status, kind, _ in found["exchanges"][case.name]]
-        assert exchanges == [(one.status, one.content_type) for one in shipped.exchanges(case)]
+        responses = [(status, kind) for status, kind, _ in found["responses"][case.name]]
+        assert responses == [(one.status, one.content_type) for one in shipped.responses(case)]
         for difference in case.differs:
             answer = shipped.answer(case, difference)
             values = found["answers"][recorded.answer_key(case, difference)]
