@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,10 @@ def test_parity_table() -> None:
 
 
 def test_patterns() -> None:
-    """Each pattern has a row, with the extra of the catalogue."""
+    """Each pattern has a row, and the extras that the rows name exist."""
     row = re.compile(r"^\| \[(\w+)\]\(.*\) \|.*\| (`\w+`)? ?\| [^|]* \| [^|]* \|$", re.MULTILINE)
     rows = dict(row.findall(README.read_text()))
-    assert rows == {
-        pattern.name: f"`{pattern.extra}`" if pattern.extra else "" for pattern in PATTERNS
-    }
+    assert [*rows] == [pattern.name for pattern in PATTERNS]
+    extras = {extra.strip("`") for extra in rows.values() if extra}
+    assert "sqlalchemy" in extras
+    assert extras <= {*metadata("quartpatterns").get_all("Provides-Extra", [])}
