@@ -1,4 +1,4 @@
-"""The examples of the documentation work as a reader types them; see ``tests/reader.py``."""
+"""The examples of the documentation work as a reader types them; see ``tests/reading``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 from quartpatterns.compare import services
 from tests.conftest import unavailable
-from tests.reader import Reader
+from tests.reading.in_process import InProcessReader
+from tests.reading.shell import ShellReader
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("quartpatterns/*/README.md"))]
@@ -77,7 +78,16 @@ async def test_page(
     """Every block runs, prints what the page shows, and every route is requested."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    async with Reader(tmp_path, replace=replace, skipped=skipped) as reader:
+    async with InProcessReader(tmp_path, replace=replace, skipped=skipped) as reader:
+        await reader.follow(page)
+
+
+@pytest.mark.slow
+@pytest.mark.wire
+@pytest.mark.parametrize("page", PARAMETERS)
+async def test_commands(page: Path, replace: dict[str, str], tmp_path: Path) -> None:
+    """The commands print the same in a shell, with Hypercorn and curl."""
+    async with ShellReader(tmp_path, replace=replace, skipped=skipped) as reader:
         await reader.follow(page)
 
 
