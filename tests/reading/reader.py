@@ -95,7 +95,7 @@ class Reader(ABC):
             await self._save(self._python, block.text, append=True)
         elif check := _DATA.get(block.language):
             check(block.text)
-        else:
+        elif not block.language.startswith("{"):  # a directive of Sphinx
             raise PageError("the first line names no file")
 
     def _local(self, text: str) -> str:
