@@ -31,6 +31,7 @@ class ShellReader(Reader):
         super().__init__(folder, replace=here, skipped=skipped)
         self.environment["PYTHONPATH"] = f"{folder}:{self.environment.get('PYTHONPATH', '')}"
         self._serving = ""
+        self._tests: list[str] = []
         self._server = contextlib.ExitStack()
         self._worker = contextlib.ExitStack()
 
@@ -41,13 +42,15 @@ class ShellReader(Reader):
         await asyncio.to_thread(self._server.close)
         await asyncio.to_thread(self._worker.close)
 
-    async def finish(self, page: Path) -> None:
-        """There is nothing else to check."""
-
     async def test(self, file: str) -> None:
-        """Run *file* with pytest."""
-        options = "-q -p no:cacheprovider -o asyncio_mode=auto"
-        await asyncio.to_thread(self.bash, f"python -m pytest {options} {file} >&2")
+        """Run *file* with all others, when the page has ended."""
+        self._tests.append(file)
+
+    async def finish(self, page: Path) -> None:
+        """Run the tests of the page with pytest."""
+        if self._tests:
+            options = f"-q -p no:cacheprovider -o asyncio_mode=auto {' '.join(set(self._tests))}"
+            await asyncio.to_thread(self.bash, f"python -m pytest {options} >&2")
 
     async def run(self, command: str, shown: str) -> str:
         """Run *command* as it is."""
