@@ -14,6 +14,7 @@ from quartpatterns.compare import services
 from tests import readme_extras
 from tests.conftest import unavailable
 from tests.reading.in_process import InProcessReader
+from tests.reading.page import blocks, commands
 from tests.reading.shell import ShellReader
 
 ROOT = Path(__file__).parents[1]
@@ -49,8 +50,12 @@ def skipped(command: str) -> bool:
     return any(re.match(pattern, command) for pattern in NOT_RUN)
 
 
-PARAMETERS = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES]
-IN_PROCESS = [parameter for parameter in PARAMETERS if parameter.id not in WITH_FIXTURES]
+PARAMETERS = {
+    name: pytest.param(page, id=name)
+    for page, name in ((page, str(page.relative_to(ROOT))) for page in PAGES)
+}
+READMES = [each for name, each in PARAMETERS.items() if name.endswith("README.md")]
+IN_PROCESS = [each for name, each in PARAMETERS.items() if name not in WITH_FIXTURES]
 
 
 @pytest.fixture
@@ -96,11 +101,24 @@ async def test_page(
 
 @pytest.mark.slow
 @pytest.mark.wire
-@pytest.mark.parametrize("page", PARAMETERS)
+@pytest.mark.parametrize("page", PARAMETERS.values())
 async def test_commands(page: Path, replace: dict[str, str], tmp_path: Path) -> None:
     """The commands print the same in a shell, with Hypercorn and curl."""
     async with ShellReader(tmp_path, replace=replace, skipped=skipped) as reader:
         await reader.follow(page)
+
+
+def test_not_run() -> None:
+    """Each command that is left out is on a page."""
+    found = [
+        command
+        for page in PAGES
+        for block in blocks(page)
+        if block.language in ("console", "sh")
+        for command, _ in commands(block)
+    ]
+    for pattern in NOT_RUN:
+        assert any(re.match(pattern, command) for command in found), pattern
 
 
 LINKED = [
@@ -136,7 +154,7 @@ def test_links(page: Path) -> None:
             assert anchor in anchors(linked), target
 
 
-@pytest.mark.parametrize("page", [each for each in PARAMETERS if each.id.endswith("README.md")])
+@pytest.mark.parametrize("page", READMES)
 def test_installation(page: Path) -> None:
     """What the examples import is in the extras that the page installs."""
     assert readme_extras.missing(page) == set()
