@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 
 from quartpatterns.catalog import PATTERNS
 from quartpatterns.compare.servers import Server, serve
-from tests import only_await, parity_table
+from tests import only_await, parity_table, readme_extras
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -52,10 +51,10 @@ def test_parity_table() -> None:
 
 
 def test_patterns() -> None:
-    """Each pattern has a row, and the extras that the rows name exist."""
+    """Each pattern has a row, with the extra of its helper."""
     row = re.compile(r"^\| \[(\w+)\]\(.*\) \|.*\| (`\w+`)? ?\| [^|]* \| [^|]* \|$", re.MULTILINE)
     rows = dict(row.findall(README.read_text()))
-    assert [*rows] == [pattern.name for pattern in PATTERNS]
-    extras = {extra.strip("`") for extra in rows.values() if extra}
-    assert "sqlalchemy" in extras
-    assert extras <= {*metadata("quartpatterns").get_all("Provides-Extra", [])}
+    assert rows == {
+        pattern.name: f"`{pattern.name}`" if pattern.name in readme_extras.HELPERS else ""
+        for pattern in PATTERNS
+    }
