@@ -12,6 +12,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 import werkzeug.exceptions
@@ -61,15 +62,11 @@ def _public_names() -> dict[str, str]:
         package = importlib.import_module(f"quartpatterns.{name}")
         for public in package.__all__:
             value = getattr(package, public)
-            place, defined = getattr(value, "__module__", None), _qualified_name(value)
-            if isinstance(place, str) and place.startswith("quartpatterns.") and defined:
-                found.setdefault(f"{place}.{defined}", f"{package.__name__}.{public}")
+            # The class of a proxy, such as current_job, is that of its object, which may be missing.
+            if issubclass(type(value), type | FunctionType):
+                defined = f"{value.__module__}.{value.__qualname__}"
+                found.setdefault(defined, f"{package.__name__}.{public}")
     return found
-
-
-def _qualified_name(value: Any) -> str:
-    name = getattr(value, "__qualname__", "")
-    return name if isinstance(name, str) else ""
 
 
 def public_name(name: str) -> str | None:
@@ -114,16 +111,16 @@ def _places(module: str, class_name: str) -> Iterator[Any]:
     for name, loaded in list(sys.modules.items()):
         if name == module or name.startswith(f"{module}."):
             yield loaded
-            yield from (value for value in vars(loaded).values() if isinstance(value, type))
+            yield from (value for value in vars(loaded).values() if issubclass(type(value), type))
 
 
 def _has(place: Any, parts: list[str]) -> bool:
     for part in parts:
-        annotations = getattr(place, "__annotations__", {})
-        slots = getattr(place, "__slots__", ())
-        if not hasattr(place, part):
-            return part == parts[-1] and (part in annotations or part in slots)
-        place = getattr(place, part)
+        names = {*getattr(place, "__annotations__", {}), *getattr(place, "__slots__", ())}
+        try:
+            place = getattr(place, part)
+        except (AttributeError, RuntimeError):
+            return part == parts[-1] and part in names
     return True
 
 
