@@ -62,7 +62,7 @@ def _public_names() -> dict[str, str]:
         package = importlib.import_module(f"quartpatterns.{name}")
         for public in package.__all__:
             value = getattr(package, public)
-            # The class of a proxy, such as current_job, is that of its object, which may be missing.
+            # isinstance() asks a proxy, such as current_job, for an object that may be missing.
             if issubclass(type(value), type | FunctionType):
                 defined = f"{value.__module__}.{value.__qualname__}"
                 found.setdefault(defined, f"{package.__name__}.{public}")
