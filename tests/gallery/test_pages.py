@@ -152,7 +152,7 @@ async def test_numbers(app: Quart) -> None:
     assert f"<dd>{cases:,}</dd>" in text
     assert f">{len(declared_differences())}</a>" in text
     score = benchmark().in_process.score
-    assert f"× {score.mean:.2f}" in text
+    assert f"×\N{NO-BREAK SPACE}{score.mean:.2f}" in text
     assert f"Quart wins {score.wins}, Flask {score.losses}, {score.ties} tie" in text
 
 
@@ -180,7 +180,7 @@ async def test_search(app: Quart, query: str, names: list[str]) -> None:
 async def test_order(app: Quart) -> None:
     """The cards are sorted by their numbers."""
     text, _ = await page(app, "/?sort=speed")
-    ratios = [float(ratio) for ratio in re.findall(r"CPU <b>× ([\d.]+)", text)]
+    ratios = [float(ratio) for ratio in re.findall(r"CPU <b>×\s([\d.]+)", text)]
     assert len(ratios) > 20
     assert ratios == sorted(ratios)
     text, _ = await page(app, "/?sort=differences")
