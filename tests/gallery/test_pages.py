@@ -78,6 +78,7 @@ async def page(app: Quart, path: str) -> tuple[str, Page]:
     assert len(html.encode()) + SHARED < MOST, path
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert "<th></th>" not in html, path
     found = Page(html)
     assert found.forbidden == [], path
     assert [id for id, count in Counter(found.ids).items() if count > 1] == [], path
@@ -143,13 +144,31 @@ async def test_cases(app: Quart) -> None:
                 assert all(value.text is None or value.text in found.text for value in values)
 
 
+def test_groups() -> None:
+    """Cases with the same reason are one group; equal values are shown once."""
+    found = grouped(differences_of(catalog.get("fileuploads")))
+    group = next(
+        each for each in found if each.difference.aspect == "header:x-content-type-options"
+    )
+    assert len(group.members) > 5
+    ((values, members),) = group.answers
+    assert ([value.text for value in values], len(members)) == (
+        [None, "nosniff"],
+        len(group.members),
+    )
+
+
 async def test_numbers(app: Quart) -> None:
     """The numbers of the index are those of the recorded data."""
     text, _ = await page(app, "/")
     found = parity()
     assert set(found) == set(NAMES)
-    cases = sum(one.cases for one in found.values())
-    assert f"<dd>{cases:,}</dd>" in text
+    declared = [case for pattern in catalog.PATTERNS for case in declared_cases(pattern)]
+    both = [case for case in declared if not case.extra]
+    equal = sum(not case.differs for case in both)
+    assert f"<dd>{len(both):,}</dd>" in text
+    assert f"{equal:,} answered equally, {len(both) - equal:,} with declared differences" in text
+    assert f"{len(declared) - len(both):,} more that only the port answers" in text
     assert f">{len(declared_differences())}</a>" in text
     score = benchmark().in_process.score
     assert f"×\N{NO-BREAK SPACE}{score.mean:.2f}" in text
