@@ -23,9 +23,9 @@ def app() -> Quart:
 
 
 @pytest.mark.parametrize("key", EXCHANGES)
-async def test_exchange(app: Quart, key: str) -> None:
+async def test_exchange(key: str) -> None:
     """Quart answers otherwise than Flask, and FaithfulQuart as Flask does."""
-    async with app.test_request_context("/"):
+    async with Quart(__name__).test_request_context("/"):
         flask, quart, faithful = await exchange(EXCHANGES[key])
     assert (flask.name, quart.name, faithful.name) == ("Flask", "Quart", "FaithfulQuart")
     assert flask.responses

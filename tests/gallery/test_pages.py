@@ -30,7 +30,7 @@ STATIC = Path("quartpatterns/gallery/static")
 SHARED = sum((STATIC / name).stat().st_size for name in ("gallery.css", "gallery.js", "icon.svg"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app() -> Quart:
     # The pages read in threads; the tests below use what was read.
     declared_differences()
@@ -41,7 +41,8 @@ def app() -> Quart:
 
 
 @pytest.fixture
-def app_with_prefix(app: Quart) -> Quart:
+def app_with_prefix() -> Quart:
+    app = create_app({})
     app.asgi_app = ProxyFix(app.asgi_app, prefix="/demo")  # type: ignore[method-assign]
     return app
 
