@@ -31,6 +31,7 @@ from quartpatterns.gallery.declared import (
     grouped,
 )
 from quartpatterns.gallery.exchanges import EXCHANGES, exchange
+from quartpatterns.gallery.quart_guides import QUART, quart_guides
 from quartpatterns.gallery.recorded import benchmark, parity, totals
 from quartpatterns.gallery.search import SORTS, Search
 
@@ -39,7 +40,6 @@ __all__ = ["pages"]
 pages = Blueprint("gallery", __name__)
 
 FLASK_PATTERNS = "https://flask.palletsprojects.com/en/stable/patterns/"
-QUART = "https://quart.palletsprojects.com/en/latest/"
 GROUPS_OF_PAGE = 60  # of differences that have the same reason
 
 T = TypeVar("T")
@@ -103,6 +103,7 @@ async def pattern(name: str) -> str:
         speeds=speed.of(name),
         flask_patterns=FLASK_PATTERNS,
         quart=QUART,
+        guides=quart_guides(name),
     )
 
 

@@ -58,6 +58,19 @@ async def test_one_at_a_time(app: Quart, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "Try again" in await response.get_data(as_text=True)
 
 
+async def test_too_many(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit for those that wait: the others learn at once that they have to try again."""
+    monkeypatch.setattr(exchanges, "WAITING", 300.0)
+    monkeypatch.setattr(exchanges, "MOST_WAITING", 0)
+    assert exchanges._slot.acquire(blocking=False)
+    try:
+        response = await app.test_client().get("/gallery/faithful")
+    finally:
+        exchanges._slot.release()
+    assert response.status_code == 503
+    assert (await app.test_client().get("/gallery/faithful")).status_code == 200
+
+
 async def test_at_the_same_time(app: Quart) -> None:
     """Visitors who ask at the same time get their answers one after the other."""
     client = app.test_client()

@@ -20,6 +20,7 @@ from quartpatterns.gallery.content import (
 )
 from quartpatterns.gallery.declared import declared_differences, differences_of, grouped
 from quartpatterns.gallery.pages import FLASK_PATTERNS
+from quartpatterns.gallery.quart_guides import PAGES, QUART, TITLES, quart_guides
 from quartpatterns.gallery.recorded import benchmark, parity
 from quartpatterns.subclassing import ProxyFix
 
@@ -102,6 +103,10 @@ async def test_pattern(app: Quart) -> None:
         assert not [link for link in found.links if re.match(r"\.\.|[^:]*\.md\b", link)]
         for current in (each for each in pattern.pages if "HEAD" in each.versions):
             assert f"{FLASK_PATTERNS}{current.name}/" in found.links
+        guides = quart_guides(pattern.name)
+        assert all(f"{QUART}{path}.html" in found.links for path, _ in guides)
+    assert set(PAGES) <= set(NAMES)
+    assert {path for paths in PAGES.values() for path in paths} < set(TITLES)
 
 
 def read(name: str, path: str) -> str:
