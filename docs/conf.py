@@ -16,7 +16,7 @@ copyright = "2026, The quartpatterns developers"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "tutorial/photoboard"]
+exclude_patterns = ["_build", "moving/toolshed", "tutorial/photoboard"]
 html_theme = "alabaster"
 html_theme_options = {
     "description": "Flask's patterns, async-first on Quart.",
