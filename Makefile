@@ -50,7 +50,8 @@ format: $(READY)  ## Write the code in the project's style
 	$(BIN)/ruff format .
 
 docs: $(READY)  ## Build the documentation into docs/_build
-	$(BIN)/sphinx-build --fail-on-warning --quiet --builder html docs docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --quiet --jobs auto --builder html docs docs/_build/html
+	$(BIN)/python -m docs.extension.check docs/_build/html
 
 bench: $(READY)  ## Measure the ports against the originals
 	$(BIN)/quartpatterns bench $(ARGS)
