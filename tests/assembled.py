@@ -37,7 +37,8 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
         if not key.startswith(("FLASK_", "PYTEST_", "QUART_"))
     }
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return inherited | {"PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"} | values
+    modules = [str(folder), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return inherited | {"PATH": path, "PYTHONPATH": os.pathsep.join(modules)} | values
 
 
 def run(folder: Path, module: str, *arguments: str, env: dict[str, str] | None = None) -> str:

@@ -18,7 +18,12 @@ from quartpatterns.compare.pytest_plugin import AssertParity
 from tests.assembled import DOCS
 
 PAGES = DOCS / "coming_from_flask"
-EXAMPLES = sorted(each for each in (PAGES / "examples").iterdir() if (each / "before.py").exists())
+# test_migrations.py runs that of Flask-Migrate, whose applications have no routes.
+EXAMPLES = sorted(
+    file.parent
+    for file in (PAGES / "examples").glob("*/before.py")
+    if file.parent.name != "flask_migrate"
+)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 UPLOADS = [
     Case(
@@ -62,9 +67,13 @@ def application(file: Path, folder: Path) -> Any:
     assert spec is not None and spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if inspect.signature(module.create_app).parameters:
-        return module.create_app(settings(file.parent.name, folder))
-    return module.create_app()
+    values = settings(file.parent.name, folder)
+    takes_settings = inspect.signature(module.create_app).parameters
+    app = module.create_app(values) if takes_settings else module.create_app()
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # two equal errors are no success
+    if file.parent.name == "flask_admin" and importlib.util.find_spec("flask_babel"):
+        importlib.import_module("flask_babel").Babel(app)
+    return app
 
 
 def imports(file: Path) -> set[str]:

@@ -16,6 +16,7 @@ import flask
 import flask_login  # type: ignore[import-untyped]
 import pytest
 import quart
+from blockbuster import BlockBuster
 from flask_sqlalchemy import SQLAlchemy as FlaskSQLAlchemy
 from quart import Quart, session
 from sqlalchemy import ForeignKey, delete, select, text
@@ -290,6 +291,31 @@ async def test_signals() -> None:
     ):
         await text_of(app.test_client(), "/login", "POST")
     assert calls == ["new"]
+
+
+async def test_sessions_on_the_server(tmp_path: Path, no_blocking: BlockBuster) -> None:
+    """With Flask-Session on both sides, a session of Flask is one of Quart."""
+    no_blocking.deactivate()
+    flask_session = pytest.importorskip("flask_session")
+    cachelib = pytest.importorskip("cachelib.file")
+    flask_app, app = flask.Flask("old"), FaithfulQuart("new", static_folder=None)
+    for each in (flask_app, app):
+        cache = cachelib.FileSystemCache(str(tmp_path / "sessions"))
+        each.config.update(SECRET_KEY=KEY, SESSION_TYPE="cachelib", SESSION_CACHELIB=cache)
+        flask_session.Session(each)
+
+    @flask_app.post("/login")
+    def log_in() -> str:
+        flask.session["name"] = "ada"
+        return "ok"
+
+    @app.get("/name")
+    async def name() -> str:
+        return str(session.get("name", "nobody"))
+
+    client = beside(app, flask_app)
+    await text_of(client, "/login", "POST")
+    assert await text_of(client, "/name") == "ada"
 
 
 class Mailbox(socketserver.StreamRequestHandler):
