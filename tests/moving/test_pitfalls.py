@@ -342,6 +342,7 @@ class Mailbox(socketserver.StreamRequestHandler):
                 self.wfile.write(b"250 ok\r\n")
 
 
+@pytest.mark.slow
 def test_deliver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``deliver`` sends to a mail server."""
     assemble("moving", 0, tmp_path / "toolshed")

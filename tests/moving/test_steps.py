@@ -66,6 +66,7 @@ def test_every_file_changes(number: int, tmp_path: Path) -> None:
     assert not files_not_changed("moving", number, tmp_path / "toolshed")
 
 
+@pytest.mark.slow
 def test_nothing_of_flask_is_left(tmp_path: Path) -> None:
     """The finished application starts where no extension for Flask and no Celery is installed."""
     folder = tmp_path / "toolshed"
