@@ -26,7 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column, r
 from quartpatterns import viewdecorators
 from quartpatterns.appdispatch import RouteDispatcher, WSGIMiddleware
 from quartpatterns.sqlalchemy import SQLAlchemy
-from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulQuart, ProxyFix
 from tests.assembled import assemble, run
 
 KEY = "for these tests only"
@@ -63,6 +63,26 @@ async def test_secret_key(key: str, seen: str) -> None:
     client = beside(app, flask_app)
     await text_of(client, "/login", "POST")
     assert await text_of(client, "/name") == seen
+
+
+async def test_proxy() -> None:
+    """``ProxyFix`` around both applications sets scheme and address for both."""
+    flask_app, app = flask.Flask("old"), FaithfulQuart("new", static_folder=None)
+
+    @flask_app.get("/old")
+    def old() -> str:
+        return f"{flask.request.scheme} {flask.request.remote_addr}"
+
+    @app.get("/new")
+    async def new() -> str:
+        return f"{quart.request.scheme} {quart.request.remote_addr}"
+
+    client = beside(app, flask_app)
+    app.asgi_app = ProxyFix(app.asgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    headers = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    for path in ("/old", "/new"):
+        response = await client.get(path, headers=headers)
+        assert await response.get_data(as_text=True) == "https 203.0.113.7"
 
 
 async def test_hooks_of_flask() -> None:

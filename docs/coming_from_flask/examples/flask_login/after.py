@@ -1,3 +1,5 @@
+from hmac import compare_digest
+
 from quart import redirect, request, url_for
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.viewdecorators import (
@@ -26,16 +28,17 @@ async def load_user(user_id):
 
 def create_app():
     app = FaithfulQuart(__name__)
-    app.secret_key = "change me"
+    app.config.from_mapping(SECRET_KEY="change me", PASSWORD="engine")
     login_manager.init_app(app)
 
     @app.route("/login", methods=["GET", "POST"])
     async def login():
         if request.method == "POST":
             form = await request.form
-            login_user(User(form["id"]), remember="remember" in form)
-            return redirect(url_for("me"))
-        return "Who are you?"
+            if compare_digest(form["password"], app.config["PASSWORD"]):
+                login_user(User("1"), remember="remember" in form)
+                return redirect(url_for("me"))
+        return "What is the password?"
 
     @app.get("/me")
     @login_required

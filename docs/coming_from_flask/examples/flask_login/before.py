@@ -1,3 +1,5 @@
+from hmac import compare_digest
+
 from flask import Flask, redirect, request, url_for
 from flask_login import (
     LoginManager,
@@ -25,15 +27,16 @@ def load_user(user_id):
 
 def create_app():
     app = Flask(__name__)
-    app.secret_key = "change me"
+    app.config.from_mapping(SECRET_KEY="change me", PASSWORD="engine")
     login_manager.init_app(app)
 
     @app.route("/login", methods=["GET", "POST"])
     def login():
         if request.method == "POST":
-            login_user(User(request.form["id"]), remember="remember" in request.form)
-            return redirect(url_for("me"))
-        return "Who are you?"
+            if compare_digest(request.form["password"], app.config["PASSWORD"]):
+                login_user(User("1"), remember="remember" in request.form)
+                return redirect(url_for("me"))
+        return "What is the password?"
 
     @app.get("/me")
     @login_required
