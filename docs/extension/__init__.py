@@ -2,6 +2,8 @@
 
 * :mod:`~docs.extension.generated` writes the pages of the patterns and of the reference.
 * :mod:`~docs.extension.repository` makes links between files of the repository links between pages.
+* :mod:`~docs.extension.references` finds the names that docstrings mention.
+* :mod:`~docs.extension.completeness` checks that the reference has every public name.
 * :mod:`~docs.extension.lists` writes lists into pages: the extras, the settings, the commands.
 """
 
@@ -12,7 +14,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from docs.extension import generated, lists, repository
+from docs.extension import completeness, generated, lists, references, repository
 
 __all__ = ["setup"]
 
@@ -23,6 +25,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", read_page)
     app.connect("include-read", read_included_file)
     app.connect("doctree-read", shorten_diffs)
+    app.connect("missing-reference", references.resolve)
+    app.connect("env-check-consistency", completeness.check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -1,20 +1,29 @@
-"""The pages that are not in the repository: patterns, reference and source files.
+"""The pages that are not in the repository.
 
 * ``patterns/``: a page for each pattern, which includes its README.md.
 * ``reference/``: the public names of each pattern, with their docstrings.
-* ``files/``: the source files to which other pages link, such as the ports.
+* ``examples/``: the port and the original of each pattern, as source code.
+* ``files/``: other files to which a page links.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import posixpath
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
+from blinker import NamedSignal
+from sphinx.errors import PycodeError
+from sphinx.pycode import ModuleAnalyzer
+
+from docs.extension.references import public_name
 from docs.extension.repository import (
     GENERATED,
     ROOT,
@@ -41,16 +50,36 @@ REFERENCE = """\
    :members:
    :imported-members:
    :exclude-members: {excluded}
+
+{more}
 ```
 """
-FILE = """\
+ERRORS = """\
+# Errors of all helpers
+
+These errors are raised by several helpers.
+
+```{eval-rst}
+.. autoexception:: quartpatterns._shared.settings.SettingError
+
+.. autoexception:: quartpatterns._shared.extras.MissingExtraError
+
+.. autoexception:: quartpatterns._shared.unavailable.ServiceUnavailableError
+```
+"""
+EXAMPLE = """\
 ---
 orphan: true
 ---
 
-# {name}
+# The example of {name}
 
-This is the file `{path}`.
+The port is the application on Quart, and the original is the same application on Flask.
+Both are in the folder `quartpatterns/{name}/example`.
+[The page of the pattern](../../quartpatterns/{name}/README.md) explains them.
+"""
+FILE = """
+{level} {title}
 
 ```{{literalinclude}} {source}
 :language: {language}
@@ -87,14 +116,13 @@ def pages() -> dict[str, str]:
     """Return the Markdown of each page, by its name."""
     found = {"patterns/index": _pattern_index(), "reference/index": _reference_index()}
     found |= {f"patterns/{one.name}": PATTERN.format(name=one.name) for one in PATTERNS}
-    documented: set[str] = set()
-    for pattern in PATTERNS:
-        found[f"reference/{pattern.name}"] = _reference(pattern, documented)
+    found |= {f"reference/{one.name}": _reference(one) for one in PATTERNS}
     for name, (module, text) in OTHER_MODULES.items():
-        found[f"reference/{name}"] = REFERENCE.format(module=module, text=text, excluded="none")
-    found["reference/testing"] = _testing()
-    found |= {page_of(path): _file(path) for path in _linked_files()}
-    return found
+        found[f"reference/{name}"] = REFERENCE.format(
+            module=module, text=text, excluded="none", more=""
+        )
+    found |= {"reference/testing": _testing(), "reference/errors": ERRORS}
+    return found | _file_pages()
 
 
 def add_links(text: str, path: str) -> str:
@@ -146,9 +174,9 @@ def _reference_index() -> str:
             f"{{py:obj}}`{name} <{package.__name__}.{name}>`\n: {summary}\n\n"
             for name, summary in _summaries(package)
         )
-    others = [*OTHER_MODULES, "testing"]
+    others = [*OTHER_MODULES, "testing", "errors"]
     text += "\n## Other modules\n\n* [quartpatterns.compare](compare.md)\n"
-    text += "* [Functions for tests](testing.md)\n\n"
+    text += "* [Functions for tests](testing.md)\n* [Errors of all helpers](errors.md)\n\n"
     return text + _toctree(f"{name} <{name}>" for name in [*_names(), *others])
 
 
@@ -158,28 +186,61 @@ def _names() -> list[str]:
 
 def _summaries(package: ModuleType) -> Iterator[tuple[str, str]]:
     for name in package.__all__:
-        yield name, first_sentence(getattr(package, name))
+        paragraph = _description(package, name).partition("\n\n")[0].replace("\n", " ")
+        yield name, paragraph.partition(". ")[0].rstrip(".") + "."
 
 
-def first_sentence(value: Any) -> str:
-    """Return the first paragraph of the docstring, up to its first full stop."""
-    paragraph = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
-    return paragraph.partition(". ")[0].rstrip(".") + "."
+def _description(package: ModuleType, name: str) -> str:
+    """Return the docstring of a public name, as reStructuredText."""
+    value = getattr(package, name)
+    if _is_code(value):
+        return inspect.getdoc(value) or ""
+    if name == "SETTINGS":
+        return "The settings of this helper, by their keys: see :doc:`/configuration`."
+    prefixes = (f"{package.__name__}.", "quartpatterns._shared.")
+    for module in [one for one in sys.modules if one.startswith(prefixes)]:
+        with contextlib.suppress(PycodeError):
+            found = ModuleAnalyzer.for_module(module).find_attr_docs().get(("", name))
+            if found:
+                return "\n".join(found).strip()
+    if isinstance(value, NamedSignal):
+        return f"The signal ``{value.name}``."
+    return f"The value is ``{value!r}``."
 
 
-def _reference(pattern: Pattern, documented: set[str]) -> str:
-    """Return the page of a pattern; a class that several patterns export is on the first page."""
+def _is_code(value: Any) -> bool:
+    # isinstance() asks a proxy, such as current_job, for an object that may be missing.
+    return issubclass(type(value), type | FunctionType)
+
+
+def _reference(pattern: Pattern) -> str:
+    """Return the page of a pattern.
+
+    An object that several patterns export is described on the page of the first one.
+    """
     package = importlib.import_module(f"quartpatterns.{pattern.name}")
-    shared = {
-        name
-        for name in package.__all__
-        if getattr(getattr(package, name), "__module__", "").startswith("quartpatterns._shared")
-    }
-    again = sorted(shared & documented)
-    documented |= shared
     readme = f"../../quartpatterns/{pattern.name}/README.md"
-    text = f"[The page of the pattern]({readme}) explains how to use these names."
-    return REFERENCE.format(module=package.__name__, text=text, excluded=", ".join(again) or "none")
+    again: dict[str, str] = {}
+    more = ""
+    for name in package.__all__:
+        value, full = getattr(package, name), f"{package.__name__}.{name}"
+        first = public_name(f"{value.__module__}.{value.__qualname__}") if _is_code(value) else None
+        kind = "class" if issubclass(type(value), type) else "function"
+        if first and first != full:
+            again[name] = first
+            more += f".. py:{kind}:: {name}\n\n   The same as :py:obj:`{first}`.\n\n"
+        elif not _is_code(value):
+            text = textwrap.indent(_description(package, name), "   ")
+            more += f".. py:data:: {name}\n\n{text}\n\n"
+        elif name not in vars(package):
+            # It is imported when it is first used, which autodoc does not see.
+            more += f".. auto{kind}:: {full}\n" + "   :members:\n" * (kind == "class") + "\n"
+    return REFERENCE.format(
+        module=package.__name__,
+        text=f"[The page of the pattern]({readme}) explains how to use these names.",
+        excluded=", ".join(sorted(again)) or "none",
+        more=more,
+    )
 
 
 def _testing() -> str:
@@ -197,32 +258,39 @@ def _testing() -> str:
     return text + "```\n"
 
 
+def _file_pages() -> dict[str, str]:
+    """Return a page with the example of each pattern, and one for each other linked file."""
+    linked = _linked_files()
+    found: dict[str, str] = {}
+    for pattern in PATTERNS:
+        folder = f"quartpatterns/{pattern.name}/example/"
+        first = [f"{folder}port.py", f"{folder}original.py"]
+        rest = sorted(path for path in linked if path.startswith(folder) and path not in first)
+        parts = [_file(path, path.removeprefix(folder), "##", 2) for path in [*first, *rest]]
+        found[f"examples/{pattern.name}"] = EXAMPLE.format(name=pattern.name) + "".join(parts)
+    for path in linked:
+        page = page_of(path)
+        if page.startswith("files/"):
+            text = _file(path, path, "#", page.count("/") + 1)
+            found[page] = f"---\norphan: true\n---\n{text}"
+    return found
+
+
 def _linked_files() -> set[str]:
-    """Return the source files to which a page links, and the ports and originals."""
-    found = {
-        f"quartpatterns/{one.name}/example/{side}.py"
-        for one in PATTERNS
-        for side in ("port", "original")
-    }
+    """Return the source files to which a page links."""
+    found: set[str] = set()
     for path in markdown_files():
         for _, target in local_links((ROOT / path).read_text()):
-            name = posixpath.normpath(
-                posixpath.join(posixpath.dirname(path), target.partition("#")[0])
-            )
-            if page_of(name).startswith("files/") and not name.startswith("docs/"):
+            file = target.partition("#")[0]
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(path), file))
+            if page_of(name).startswith(("examples/", "files/")) and not name.startswith("docs/"):
                 found.add(name)
     return {name for name in found if (ROOT / name).is_file()}
 
 
-def _file(path: str) -> str:
-    page = page_of(path)
-    up = "../" * (page.count("/") + 1)
-    return FILE.format(
-        name=posixpath.basename(path),
-        path=path,
-        source=up + path,
-        language=LANGUAGES.get(posixpath.splitext(path)[1], "text"),
-    )
+def _file(path: str, title: str, level: str, depth: int) -> str:
+    language = LANGUAGES.get(posixpath.splitext(path)[1], "text")
+    return FILE.format(level=level, title=title, source="../" * depth + path, language=language)
 
 
 def _toctree(names: Iterable[str]) -> str:

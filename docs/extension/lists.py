@@ -41,21 +41,24 @@ def insert(text: str) -> str:
     return COMMENT.sub(replace, text)
 
 
-# The extras of pyproject.toml that no pattern of the same name explains.
+# The extras of pyproject.toml that are not those of a pattern.
 EXTRAS = {
-    "all": "everything below",
+    "all": "everything but the tools of development",
     "bench": "`quartpatterns bench` with all servers and originals",
-    "broadcaster": "event streams over Redis, for several processes",
     "compare": "`quartpatterns parity`, and the fixture `assert_parity`",
     "dev": "tests, linters and this documentation: for work on this project",
-    "gallery": "`quartpatterns serve`",
+    "disk": "the cache in a folder, `FileSystemCache`",
+    "gallery": "`quartpatterns serve`, and the comparison of all patterns",
     "granian": "the server Granian",
     "i18n": "texts in several languages, with Babel",
     "json": "faster JSON, with orjson",
     "memcached": "the cache in Memcached",
+    "migrations": "migrations of the database, with Alembic",
     "originals": "the Flask originals of all patterns",
     "passwords": "passwords with Argon2",
+    "postgresql": "PostgreSQL for the pattern sqlalchemy",
     "recaptcha": "reCAPTCHA in forms",
+    "redis": "the cache, event streams and the progress of uploads over Redis",
     "reload": "workers that restart when the code changes",
     "uvicorn": "the server Uvicorn",
     "zip": "ZIP archives as streams",
@@ -70,7 +73,7 @@ def extras() -> str:
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     listed: Mapping[str, list[str]] = project["optional-dependencies"]
-    titles = {one.extra: one.title for one in PATTERNS if one.extra}
+    titles = {one.name: one.title for one in PATTERNS}
     unknown = EXTRAS.keys() - listed.keys()
     missing = listed.keys() - EXTRAS.keys() - titles.keys()
     if unknown or missing:
@@ -80,18 +83,14 @@ def extras() -> str:
         )
     lines = ["| extra | for | installs |", "| --- | --- | --- |"]
     for extra in sorted(listed):
-        meaning = EXTRAS.get(extra) or f"the pattern {_pattern_of(extra)}: {titles[extra]}"
+        readme = f"../quartpatterns/{extra}/README.md"
+        meaning = EXTRAS.get(extra) or f"the pattern [{extra}]({readme}): {titles[extra]}"
         if extra in ("all", "dev"):
-            names = "all of these" if extra == "all" else "see `pyproject.toml`"
+            names = "all other extras" if extra == "all" else "see `pyproject.toml`"
         else:
             names = ", ".join(dict.fromkeys(map(_requirement, listed[extra])))
         lines.append(f"| `{extra}` | {meaning} | {names} |")
     return "\n".join(lines)
-
-
-def _pattern_of(extra: str) -> str:
-    name = next(one.name for one in PATTERNS if one.extra == extra)
-    return f"[{name}](../quartpatterns/{name}/README.md)"
 
 
 def _requirement(line: str) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "markdown_files",
     "page_of",
     "rewrite_links",
+    "slug",
 ]
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ PAGES = {
 
 
 def page_of(path: str) -> str:
-    """Return the name of the page that shows a file.
+    """Return the name of the page that shows a file, with an anchor if it shows several.
 
     Arguments:
         path: The path of the file in the repository.
@@ -50,9 +51,16 @@ def page_of(path: str) -> str:
         return f"patterns/{match[1]}"
     if match := re.fullmatch(r"quartpatterns/(\w+)/__init__\.py", path):
         return f"reference/{match[1]}"
+    if match := re.fullmatch(r"quartpatterns/(\w+)/example/(.+)", path):
+        return f"examples/{match[1]}#{slug(match[2])}"
     if match := re.fullmatch(r"docs/(.+)\.md", path):
         return match[1]
     return f"files/{path}"
+
+
+def slug(heading: str) -> str:
+    """Return the anchor of a heading, as sites for code and MyST make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def rewrite_links(text: str, path: str, page: str) -> str:
@@ -73,7 +81,9 @@ def rewrite_links(text: str, path: str, page: str) -> str:
         if found.startswith("docs/") and not found.endswith(".md"):
             # An image or another file that the documentation contains.
             return posixpath.relpath(found.removeprefix("docs/"), folder or ".")
-        return posixpath.relpath(f"{page_of(found)}.md", folder or ".") + hash + anchor
+        name, mark, part = page_of(found).partition("#")
+        to = posixpath.relpath(f"{name}.md", folder or ".")
+        return to + (hash + anchor if hash else mark + part)
 
     lines = text.splitlines(keepends=True)
     for number in lines_of_text(lines):
@@ -123,5 +133,5 @@ def markdown_files() -> list[str]:
     return sorted([*root, *(file.relative_to(ROOT).as_posix() for file in [*readmes, *docs])])
 
 
-GENERATED = {"_build", "files", "patterns", "reference"}
+GENERATED = {"_build", "examples", "files", "patterns", "reference"}
 """The folders in docs/ that are not in the repository."""

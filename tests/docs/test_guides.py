@@ -26,7 +26,7 @@ def shop(write: Write) -> Path:
     """The files of docs/beside_flask.md."""
     files: dict[str, str] = {}
     for code in blocks(DOCS / "beside_flask.md", "python"):
-        name = code.split()[1]
+        name = code.split()[1].rstrip(",")
         files[name] = files.get(name, "") + code
     assert files.keys() == {"old_shop.py", "shop.py", "test_shop.py"}
     return write(files)

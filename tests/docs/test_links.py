@@ -27,8 +27,8 @@ def anchors(path: str) -> frozenset[str]:
     for number in repository.lines_of_text(lines):
         if match := HEADING.fullmatch(lines[number]):
             text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match["text"])
-            slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-            found.append(f"{slug}-{found.count(slug)}" if slug in found else slug)
+            name = repository.slug(text)
+            found.append(f"{name}-{found.count(name)}" if name in found else name)
     return frozenset(found)
 
 
@@ -143,7 +143,7 @@ def test_markdown() -> None:
             "quartpatterns/ajax/README.md",
             "patterns/ajax",
             "example/port.py",
-            "../files/quartpatterns/ajax/example/port.py.md",
+            "../examples/ajax.md#portpy",
         ),
         ("README.md", "index", "docs/benchmark.svg", "benchmark.svg"),
         ("docs/tasks/index.md", "tasks/index", "../../README.md", "../index.md"),
