@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,11 +22,19 @@ from tests.conftest import unavailable
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
+SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+
 
 @pytest.fixture(scope="session")
 def gallery_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The gallery with its services. All tests share it."""
-    folder = tmp_path_factory.mktemp("gallery")
+    with running_gallery(tmp_path_factory.mktemp("gallery")) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def running_gallery(folder: Path) -> Iterator[str]:
+    """Run ``quartpatterns serve`` with its data in *folder*, and yield its URL."""
     port = free_port()
     command = [sys.executable, "-m", "quartpatterns", "serve", "--bind", f"127.0.0.1:{port}"]
     removed = {"REDIS_URL", "MONGODB_URL", "DATABASE_URL"}
@@ -50,6 +61,13 @@ class Visit:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium. All tests share it."""
+    async with running_browser() as browser:
+        yield browser
+
+
+@contextlib.asynccontextmanager
+async def running_browser() -> AsyncIterator[Browser]:
+    """Run Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         unavailable("no chromium on the PATH: apt-get install chromium")
@@ -59,27 +77,40 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(params=["desk", "phone"], loop_scope="session")
-async def visit(
-    request: pytest.FixtureRequest, browser: Browser, gallery_url: str
-) -> AsyncIterator[Visit]:
-    """A new window in two sizes. Console errors and requests to other hosts fail the test."""
-    width, height = {"desk": (1280, 900), "phone": (390, 844)}[request.param]
-    page = await browser.new_page(viewport={"width": width, "height": height})
-    visit = Visit(page, gallery_url)
+@contextlib.asynccontextmanager
+async def open_window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Visit]:
+    """Open a window. Console errors and requests to other hosts fail the test.
+
+    Arguments:
+        browser: The browser.
+        url: The URL of the gallery.
+        options: Those of :meth:`playwright.async_api.Browser.new_context`.
+    """
+    context = await browser.new_context(**options)
+    page = await context.new_page()
+    visit = Visit(page, url)
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error":
             visit.errors.append(message.text)
 
     def on_request(request: Request) -> None:
-        if not request.url.startswith((gallery_url, "data:", "blob:")):
+        if not request.url.startswith((url, "data:", "blob:")):
             visit.foreign_urls.append(request.url)
 
     page.on("console", on_console)
     page.on("pageerror", lambda error: visit.errors.append(str(error)))
     page.on("request", on_request)
     yield visit
-    await page.close()
+    await context.close()
     assert not visit.errors
     assert not visit.foreign_urls
+
+
+@pytest_asyncio.fixture(params=SIZES, loop_scope="session")
+async def visit(
+    request: pytest.FixtureRequest, browser: Browser, gallery_url: str
+) -> AsyncIterator[Visit]:
+    """A new window in two sizes."""
+    async with open_window(browser, gallery_url, viewport=SIZES[request.param]) as visit:
+        yield visit
