@@ -98,7 +98,7 @@ def test_metadata_of_extras() -> None:
 
 
 def calls(function: str) -> list[tuple[str, list[str]]]:
-    """Return the constant arguments of each call of *function* in the package, with the place."""
+    """Return the constant positional arguments of the calls of *function*, with the places."""
     found: list[tuple[str, list[str]]] = []
     for file in (ROOT / "quartpatterns").rglob("*.py"):
         if "skeleton" in file.parts:
@@ -112,7 +112,7 @@ def calls(function: str) -> list[tuple[str, list[str]]]:
 
 
 def test_named_extras() -> None:
-    """Each error about a missing library names an extra that installs it."""
+    """Each error about a missing library names an extra that there is and that installs it."""
     wrong: list[str] = []
     for place, (extra, *libraries) in [*calls("requires_extra"), *calls("missing_extra")]:
         installed = required_by(extra)
