@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import sys
@@ -103,11 +104,17 @@ def test_new_project(wheel: Path, tmp_path: Path) -> None:
     environment = Environment.empty(tmp_path / "environment")
     environment.install_locked(wheel)
     run(environment.python, "-c", "import quart_schema", cwd=tmp_path)
-    name = ("-m", "quartpatterns", "new", "demo", "--with", "sqlalchemy,tasks")
-    run(environment.python, *name, cwd=tmp_path)
+    new = ("-m", "quartpatterns", "new", "demo", "--with", "sqlalchemy", "--with", "tasks")
+    data = json.loads(run(environment.python, *new, "--json", cwd=tmp_path).stdout)
+    assert data["quartpatterns"] == str(wheel)
     demo = tmp_path / "demo"
-    environment.install_locked("--editable", f"{demo}[dev]")
-    output = run(environment.python, "-m", "pytest", "-q", cwd=demo).stdout
+    *commands, tests, start = data["next"]
+    assert (tests, start) == ("pytest", "python -m demo")
+    # As a user types them, with the Python of the environment that has quartpatterns.
+    script = "\n".join(["set -e", *commands, tests])
+    path = f"{environment.python.parent}:{os.environ['PATH']}"
+    output = run("bash", "-c", script, cwd=tmp_path, env={"PATH": path}).stdout
     assert re.search(r"\d+ passed", output)
+    environment = Environment(demo / ".venv")
     with served(environment, "-m", "demo", "--bind", "127.0.0.1:{port}", folder=demo) as url:
         assert httpx.get(f"{url}/notes/", trust_env=False).status_code == 200
