@@ -20,6 +20,7 @@ for _flags in (("-b", "--cookie"), ("-c", "--cookie-jar"), ("--data-binary",), (
     _PARSER.add_argument(*_flags)
 for _flags in (("-H", "--header"), ("-d", "--data"), ("-F", "--form")):
     _PARSER.add_argument(*_flags, action="append", default=[])
+_PARSER.add_argument("-m", "--max-time", type=float)
 _PARSER.add_argument("url")
 
 
@@ -36,6 +37,7 @@ class CurlOptions:
         cookie_jar: The file for the cookies, or an empty text.
         include: Whether the head of the response is printed.
         output: The file for the body of the response; ``None`` if it is printed.
+        max_time: The seconds after which the client leaves.
     """
 
     method: str
@@ -46,6 +48,7 @@ class CurlOptions:
     cookie_jar: str = ""
     include: bool = False
     output: str | None = None
+    max_time: float | None = None
 
     @classmethod
     def parse(cls, arguments: list[str], folder: Path) -> CurlOptions:
@@ -97,6 +100,7 @@ class CurlOptions:
             cookie_jar=found.cookie_jar or "",
             include=found.include or found.head,
             output=output,
+            max_time=found.max_time,
         )
 
 

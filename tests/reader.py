@@ -19,7 +19,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +183,7 @@ class Reader:
         self._running: _Running | None = None
         self._stack = contextlib.AsyncExitStack()
         self._changed = True
+        self._called = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._unused: set[Path] = set()  # saved and not executed
 
@@ -276,6 +277,9 @@ class Reader:
                 await self._start()
                 return ""
         program = command.split()[0]
+        if program == "sleep":  # The event loop also runs the application.
+            await asyncio.sleep(float(command.split()[1]))
+            return ""
         if program == "curl":
             await self._start()
             return await self._curl(self._words(command)[1:], shown or "")
@@ -343,6 +347,9 @@ class Reader:
             options.method, options.url, content=options.body, headers=options.headers
         )
         printed = ""
+        if options.max_time is not None:
+            await self._leave(client.send(sent), options.max_time)
+            return ""
         async with asyncio.timeout(TIMEOUT):
             response = await client.send(sent, stream=True)
             if options.include:
@@ -360,6 +367,16 @@ class Reader:
         if options.cookie_jar:
             self.cookies[options.cookie_jar] = httpx.Cookies(client.cookies)
         return printed
+
+    async def _leave(self, request: Coroutine[Any, Any, object], seconds: float) -> None:
+        """Send a request, and close the connection some time after the view was called."""
+        self._called.clear()
+        sent = asyncio.create_task(request)
+        async with asyncio.timeout(TIMEOUT):
+            await self._called.wait()
+        await asyncio.wait([sent], timeout=seconds)
+        sent.cancel()
+        await asyncio.wait([sent])
 
     async def _start(self) -> None:
         """Start the server again if a file has changed."""
@@ -412,6 +429,7 @@ class Reader:
 
     async def _count(self, app: Quart, **_: object) -> None:
         sent = request if has_request_context() else websocket
+        self._called.set()
         if sent.url_rule is not None and sent.method in _methods(sent.url_rule):
             self.reached.add((app.name, sent.url_rule.rule, sent.method))
 

@@ -14,10 +14,12 @@ from tests.conftest import unavailable
 from tests.reader import Reader
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(ROOT.glob("quartpatterns/*/README.md"))
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("quartpatterns/*/README.md"))]
 NOT_RUN = {
     r"pip install ": "tests/packaging installs each extra",
     r"useradd|install -d": "this needs root",
+    r"make (serve|test)": "tests/cli/test_serve.py; this is `make test`",
+    r"quartpatterns parity --json": "tests/test_parity.py",
     r"quartpatterns bench ": "this takes minutes; tests/cli/test_bench.py",
     r"python -m (quartpatterns|tests|pytest)": "this measures, and takes minutes",
     r"quartpatterns deploy ": "this needs hosts; tests/deployment deploys to SSH servers",
