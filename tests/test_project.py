@@ -301,7 +301,7 @@ def test_make(
 def test_failed_installation(tmp_path: Path) -> None:
     """What pip says is shown, and the exit code is not 0."""
     venv.create(tmp_path / "environment")  # it has no pip
-    command = [tmp_path / "environment/bin/python", ROOT / "tools/install.py", LOCKS[1]]
+    command = [str(tmp_path / "environment/bin/python"), str(ROOT / "tools/install.py"), LOCKS[1]]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert re.fullmatch(r"Installing requirements-serve.lock: \d+ packages\n", done.stdout)

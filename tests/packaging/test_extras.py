@@ -10,6 +10,7 @@ from textwrap import dedent
 import pytest
 
 from quartpatterns import catalog
+from quartpatterns.cli.errors import comparison_extras
 from tests.packaging.building import ROOT, Environment, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.checks("DI-10")]
@@ -95,7 +96,7 @@ BESIDE = {"migrations": "sqlalchemy", "postgresql": "sqlalchemy", "recaptcha": "
 """The extra of the pattern that the extra adds to."""
 NOT_OURS = {"granian", "originals", "uvicorn"}
 """Extras whose libraries a user imports, and not this package."""
-WITH_EXTRAS = [pattern for pattern in catalog.PATTERNS if pattern.extras]
+WITH_EXTRAS = [pattern for pattern in catalog.PATTERNS if pattern.extra]
 # The examples of deployment are commands.
 APPLICATIONS = [pattern.name for pattern in WITH_EXTRAS if pattern.name != "deployment"]
 COMPARED = [pattern for pattern in WITH_EXTRAS if not pattern.services]
@@ -196,14 +197,14 @@ def test_first_example(
 @pytest.mark.parametrize("pattern", COMPARED, ids=lambda pattern: pattern.name)
 def test_parity(pattern: catalog.Pattern, wheel: Path, tmp_path: Path) -> None:
     """A pattern is compared with the extras that the error of a missing library names."""
-    environment = installed(wheel, tmp_path, "compare", "originals", *pattern.extras)
+    environment = installed(wheel, tmp_path, *comparison_extras(pattern.name))
     run(environment.python, "-m", "quartpatterns", "parity", pattern.name, cwd=tmp_path)
 
 
 def test_parity_of_others(wheel: Path, tmp_path: Path) -> None:
     """The patterns without an extra need no more than the comparison and the originals."""
     environment = installed(wheel, tmp_path, "compare", "originals")
-    names = [pattern.name for pattern in catalog.PATTERNS if not pattern.extras]
+    names = [pattern.name for pattern in catalog.PATTERNS if not pattern.extra]
     run(environment.python, "-m", "quartpatterns", "parity", *names, cwd=tmp_path)
     missing = run(environment.python, "-m", "quartpatterns", "parity", "ajax", cwd=tmp_path, code=2)
     assert "not run: pydantic is not installed: pip install 'quartpatterns[ajax," in missing.stdout
