@@ -40,7 +40,8 @@ class Pattern:
         group: The group in which the gallery lists it.
         summary: One sentence.
         pages: The pages of Flask's documentation it covers.
-        extras: The extras that install what its port needs.
+        extra: The extra that installs what its helper needs; ``None`` where Quart is enough.
+        port_extras: Other extras, which install what else its port needs.
         services: Servers that its port needs, such as ``redis``.
         uses: Other patterns whose helpers its own helpers import.
     """
@@ -50,7 +51,8 @@ class Pattern:
     group: Group
     summary: str
     pages: tuple[Page, ...]
-    extras: tuple[str, ...] = ()
+    extra: str | None = None
+    port_extras: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 
@@ -205,7 +207,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "request and response",
         "A digest of the body, computed while the body is read.",
         (Page("requestchecksum", ("Request Content Checksums",)),),
-        extras=("requestchecksum",),
+        extra="requestchecksum",
     ),
     Pattern(
         "favicon",
@@ -239,7 +241,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "pages",
         "Forms declared as classes, validated with asynchronous validators.",
         (Page("wtforms", ("The Forms", "In the View", "Forms in Templates")),),
-        extras=("wtforms",),
+        extra="wtforms",
     ),
     Pattern(
         "ajax",
@@ -266,7 +268,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("HEAD",),
             ),
         ),
-        extras=("ajax",),
+        extra="ajax",
     ),
     Pattern(
         "fileuploads",
@@ -284,7 +286,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        extras=("fileuploads",),
+        extra="fileuploads",
     ),
     Pattern(
         "sqlite3",
@@ -297,7 +299,8 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("Connect on Demand", "Easy Querying", "Initial Schemas"),
             ),
         ),
-        extras=("ajax", "sqlite3"),
+        extra="sqlite3",
+        port_extras=("ajax",),
     ),
     Pattern(
         "sqlalchemy",
@@ -315,7 +318,8 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        extras=("ajax", "migrations"),
+        extra="sqlalchemy",
+        port_extras=("ajax", "migrations"),
         uses=("streaming",),
     ),
     Pattern(
@@ -337,7 +341,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("2.0", "HEAD"),
             ),
         ),
-        extras=("mongodb",),
+        extra="mongodb",
         services=("mongodb",),
     ),
     Pattern(
@@ -373,7 +377,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        extras=("tasks",),
+        extra="tasks",
         services=("redis",),
         uses=("streaming",),
     ),
@@ -415,7 +419,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("0.10", "2.0"),
             ),
         ),
-        extras=("deployment",),
+        extra="deployment",
     ),
 )
 
