@@ -25,7 +25,7 @@ __all__ = [
     "print_service",
 ]
 
-TASKS_APP = "quartpatterns.tasks.example.port"
+TASKS_APP = "quartpatterns.gallery.worker"
 """The application whose tasks the worker runs."""
 MINIMUM_LIFETIME = 5.0
 """Seconds. A worker that exits sooner is not restarted. A server or a Valkey is restarted later."""
