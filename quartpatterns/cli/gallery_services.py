@@ -62,16 +62,21 @@ def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
 
     from quartpatterns.sqlalchemy.migrations import upgrade
 
-    file, given = data / "gallery.sqlite", env.get("DATABASE_URL")
-    url = env["DATABASE_URL"] = given or f"sqlite:///{file}"
+    given = env.get("DATABASE_URL")
+    url = env["DATABASE_URL"] = given or _own_database(data)
     print_service("database", display_url(given) if given else url)
     try:
         if migrate:
             upgrade(url)
     except (CommandError, OSError, SQLAlchemyError, ValueError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-        remedy = "correct DATABASE_URL" if given else f"move {file} away"
+        own = url.removeprefix("sqlite:///")
+        remedy = "correct DATABASE_URL" if given else f"move {own} away"
         raise UsageProblem(f"the database cannot be migrated ({cause}): {remedy}") from error
+
+
+def _own_database(data: Path) -> str:
+    return f"sqlite:///{data / 'gallery.sqlite'}"
 
 
 def prepare_redis(
@@ -86,7 +91,9 @@ def prepare_redis(
         UsageProblem: REDIS_URL is not a URL of Redis.
     """
     if env.get("REDIS_URL"):
-        print_service("redis", _check_redis(env["REDIS_URL"]))
+        own = env["DATABASE_URL"] == _own_database(data)
+        database = env["DATABASE_URL"] if own else "$DATABASE_URL"
+        print_service("redis", _check_redis(env["REDIS_URL"], database))
         return None
     folder = data / "valkey"
     folder.mkdir(exist_ok=True)
@@ -126,8 +133,13 @@ def _restartable_valkey(folder: Path) -> Iterator[tuple[str, Callable[[], None]]
         process.stop()
 
 
-def _check_redis(url: str) -> str:
-    """Connect to the Redis at *url*, and return a description."""
+def _check_redis(url: str, database: str) -> str:
+    """Connect to the Redis at *url*, and return a description.
+
+    Arguments:
+        url: The URL of the Redis.
+        database: The URL of the database, as it is written in the command of a worker.
+    """
     import redis
 
     address = display_address(url, default_port=6379)
@@ -138,7 +150,8 @@ def _check_redis(url: str) -> str:
         raise UsageProblem(f"REDIS_URL is not like redis://host:6379/0: {error}") from error
     except (redis.RedisError, OSError) as error:
         return f"{address} does not respond ({error}): until it does, tasks respond with 503"
-    worker = f"QUART_REDIS_URL=$REDIS_URL quartpatterns worker {TASKS_APP}"
+    settings = f"REDIS_URL=$REDIS_URL DATABASE_URL={database}"
+    worker = f"{settings} quartpatterns worker {TASKS_APP}"
     return f"{address}; start a worker with: {worker}"
 
 

@@ -58,8 +58,8 @@ EPILOG = """
 \b
 Environment variables:
   REDIS_URL      The Redis for tasks. If it is not set, a Valkey and a worker are started, and
-                 stop with this command. If it is set, start a worker yourself:
-                 QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.example.port
+                 stop with this command. If it is set, start a worker yourself, with the command
+                 that is printed.
   MONGODB_URL    The MongoDB. If it is not set, mongod is started if it is installed.
   DATABASE_URL   The database, instead of an SQLite file in the data folder.
   SQLITE_FILE    The file of the pattern sqlite3, instead of one in the data folder.

@@ -67,8 +67,8 @@ async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> C
     If the caller is cancelled, the process is ended with all that it has started.
 
     Arguments:
-        name: A name for the folder of its files. A folder that a killed process has left is
-            removed.
+        name: A name for the folder of its files. A folder of this name that a killed process has
+            left is removed.
         arguments: The arguments of the command.
         on_line: Called with each line of its progress.
 
@@ -99,18 +99,32 @@ async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> C
 
 @contextlib.asynccontextmanager
 async def _folder(name: str) -> AsyncGenerator[Path]:
-    """Create the folder *name* among the temporary files, and remove it at the end."""
-    folder = Path(tempfile.gettempdir()) / f"quartpatterns-{getpass.getuser()}-{name}"
+    """Create a folder for *name* among the temporary files, and remove it at the end."""
+    parent = Path(tempfile.gettempdir())
+    prefix = f"quartpatterns-{getpass.getuser()}-{name}-"
 
-    def create() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+    def create() -> Path:
+        for left in parent.glob(f"{prefix}*"):
+            process = left.name.removeprefix(prefix).partition("-")[0]
+            if process.isdecimal() and not _is_alive(int(process)):
+                shutil.rmtree(left, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
 
-    await run_sync(create)()
+    folder: Path = await run_sync(create)()
     try:
         yield folder
     finally:
         await finish(lambda: run_sync(shutil.rmtree)(folder, ignore_errors=True))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # The process of another user.
+    return True
 
 
 def _environment(environ: Mapping[str, str], temporary: Path) -> dict[str, str]:

@@ -414,8 +414,8 @@ async def test_stopped_worker(app: Quart, settings: dict[str, Any], command: Com
     async with working(settings):
         path = await start(app)
         await eventually(lambda: command.started())
+    await eventually(has_state(app, "queued"))
     assert not command.processes()
-    assert await state(app) == "queued"
     command.go()
     async with working(settings):
         await eventually(has_state(app, "passed"))
@@ -592,4 +592,4 @@ async def test_real_command(kind: str, app: Quart, settings: dict[str, Any]) -> 
     assert ("Processor time of a request" if kind == "bench" else "All ") in text
     assert any("favicon" in line for line in lines)
     left = os.listdir(tempfile.gettempdir())
-    assert not [name for name in left if re.fullmatch("quartpatterns-.*-run-1", name)]
+    assert not [name for name in left if name.startswith("quartpatterns-") and "-run-1-" in name]
