@@ -9,8 +9,10 @@ from typing import Any
 
 from quart import Quart, Response
 
+from quartpatterns import catalog
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.gallery import runs
+from quartpatterns.gallery.back_link import BackLink
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.ports import create_ports, failed_port
 from quartpatterns.gallery.settings import GallerySettings, read_environment
@@ -48,11 +50,17 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     )
     app.config.from_mapping(settings)
     GallerySettings(app)
+    app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(pages)
     runs.init_app(app)
     app.after_request(_add_headers)
+    ports = create_ports(settings)
+    mounts = {
+        f"/{pattern.name}": BackLink(ports[f"/{pattern.name}"], pattern.name, pattern.title)
+        for pattern in catalog.PATTERNS
+    }
     app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        app.asgi_app, create_ports(settings), on_startup_failure=failed_port
+        app.asgi_app, mounts, on_startup_failure=failed_port
     )
     return app
 
