@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from quartpatterns._shared import sliced_json
 from quartpatterns._shared.sliced_json import TooManyContainersError, loads
+from tests.examples import examples
 
 PROVIDER = DefaultJSONProvider(Flask(__name__))
 
@@ -42,7 +43,7 @@ def outcome(parse: Any) -> Any:
         return type(error)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     documents,
     st.sampled_from([None, 1]),
@@ -57,7 +58,7 @@ def test_documents(document: Any, indent: int | None, ascii: bool, separators: A
 
 
 @pytest.mark.slow
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(documents, st.data())
 def test_invalid_documents(document: Any, data: st.DataObject) -> None:
     """A document with a character replaced, inserted or removed is valid or not, as for json."""

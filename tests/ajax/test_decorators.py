@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quart import Blueprint, Quart, request
 
 from quartpatterns.ajax import require_json
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ values = st.recursive(
 
 
 @pytest.mark.checks("JS-3")
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(values)
 def test_any_json(value: Any) -> None:
     """Any JSON arrives as it was sent."""
@@ -158,7 +159,7 @@ def test_any_json(value: Any) -> None:
 
 
 @pytest.mark.checks("JS-3")
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=40))
 def test_any_bytes(data: bytes) -> None:
     """Any body is valid JSON or a 400."""

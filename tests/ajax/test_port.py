@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartpatterns.ajax.example.port import create_app
+from tests.examples import examples
 from tests.serving import served
 
 
@@ -57,7 +58,7 @@ async def test_page() -> None:
 
 
 @pytest.mark.checks("JQ-3")
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.one_of(st.integers().map(str), st.text(max_size=12)), st.integers())
 def test_sums(a: str, b: int) -> None:
     """The sum is Python's; an invalid number counts as 0."""
@@ -126,7 +127,7 @@ values = st.none() | st.booleans() | st.integers() | st.text(max_size=120) | st.
 
 
 @pytest.mark.checks("JS-7")
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.dictionaries(st.sampled_from(["username", "email", "x"]), values) | values)
 def test_any_user(value: Any) -> None:
     """Only valid JSON changes a user."""

@@ -16,10 +16,11 @@ from quart import Quart, request, url_for
 
 from quartpatterns.appdispatch import DispatcherMiddleware, PathDispatcher, SubdomainDispatcher
 from tests.appdispatch.wire import Answer, fetch
+from tests.examples import examples
 
 # The fixture of blockbuster has no state, so it can serve many examples.
 many = settings(
-    max_examples=500,
+    max_examples=examples(500),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

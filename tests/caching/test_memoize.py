@@ -20,6 +20,7 @@ from werkzeug.local import LocalProxy
 
 from quartpatterns.caching import Cache, UncacheableError, cache_memoize_hit, cache_memoize_miss
 from quartpatterns.caching.keys import code_digest, fingerprint
+from tests.examples import examples
 
 
 @pytest.mark.checks("CA-6")
@@ -413,7 +414,7 @@ PLAIN = st.recursive(
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(PLAIN, PLAIN)
 def test_fingerprints_and_equality(one: Any, two: Any) -> None:
     """They are equal if the values and their types are."""

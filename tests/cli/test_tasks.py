@@ -164,6 +164,7 @@ def test_usage_error(run: Run, arguments: list[str], message: str) -> None:
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_many_jobs(run: Run) -> None:
     """10,000 jobs: a list reads one page of them, and says that there are more."""
     ids = enqueue(run, "[hello.s(number) for number in range(10_000)]")

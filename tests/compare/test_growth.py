@@ -188,6 +188,7 @@ class ConnectionsMonitor(UsageMonitor):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 def test_measured_while_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last sample is taken while all connections are open: closing them is not measured."""
@@ -197,6 +198,7 @@ def test_measured_while_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert ConnectionsMonitor.last_count >= 12
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 def test_failure(tmp_path: Path) -> None:
     """A request that fails ends the work of this application, with the reason."""

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quartpatterns.deployment.onhost.environment import parse_environment
+from tests.examples import examples
 
 SYSTEMD = Path("/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator")
 SHELLS = [shell for shell in ("sh", "bash", "dash", "ksh", "zsh") if shutil.which(shell)]
@@ -113,7 +114,7 @@ NASTY = st.text("ab\\\"'`$# \t\n\r;=!{}*?~\u2028\x85\x0b")
 
 
 @pytest.mark.checks("FA-10")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(VALUES | NASTY, VALUES | NASTY)
 def test_round_trip(first: str, second: str) -> None:
     """Any value that is written as the README says is read unchanged."""
@@ -124,7 +125,7 @@ def test_round_trip(first: str, second: str) -> None:
 
 
 @pytest.mark.checks("FA-10")
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(VALUES | NASTY, min_size=20, max_size=20))
 def test_round_trip_in_a_shell(tmp_path: Path, values: list[str]) -> None:
     """A real shell reads the same from what the README says."""

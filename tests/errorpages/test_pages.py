@@ -24,6 +24,7 @@ from werkzeug.exceptions import (
 from quartpatterns._shared.settings import SettingError
 from quartpatterns.errorpages import ErrorPages
 from quartpatterns.subclassing import FaithfulQuart
+from tests.examples import examples
 from tests.serving import served
 
 TEMPLATES = {
@@ -535,7 +536,8 @@ async def test_accepted_websocket(app_class: type[Quart]) -> None:
         assert await socket.receive() == "hello"
 
 
-@settings(max_examples=200)
+@pytest.mark.slow
+@settings(max_examples=examples(200))
 @given(
     accept=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40)
     | st.from_regex(ACCEPT, fullmatch=True),

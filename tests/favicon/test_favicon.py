@@ -18,6 +18,7 @@ from quartpatterns._shared import file_cache
 from quartpatterns.favicon import add_favicon
 from quartpatterns.favicon.example import port
 from tests.counting_executor import CountingExecutor
+from tests.examples import examples
 from tests.serving import served
 
 ICON = Path(port.__file__).parent / "static/favicon.ico"
@@ -113,7 +114,7 @@ async def test_on_the_wire(app: Quart) -> None:
 
 
 @pytest.mark.checks("FV-3")
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.from_regex(
         r"(bytes|lines)?=? ?-?[0-9]{0,5}-?[0-9]{0,5}(,[0-9]{0,2}-[0-9]{0,2})?", fullmatch=True

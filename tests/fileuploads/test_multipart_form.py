@@ -22,6 +22,7 @@ from quartpatterns.fileuploads import (
 )
 from quartpatterns.fileuploads.multipart_form import MultipartParser
 from quartpatterns.subclassing import FaithfulQuart
+from tests.examples import examples
 from tests.fileuploads.multipart_bodies import (
     BOUNDARY,
     TYPE,
@@ -325,7 +326,7 @@ CONTENTS = st.lists(
 
 
 @pytest.mark.checks("UP-11")
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     contents=st.lists(CONTENTS, max_size=4),
     merged=st.booleans(),
@@ -368,7 +369,7 @@ LINES = st.lists(
 
 
 @pytest.mark.checks("UP-11")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     first=st.text(" \t", min_size=1, max_size=5).map(str.encode),
     parts=st.lists(st.tuples(LINES, BLANKS), min_size=1, max_size=4),

@@ -15,6 +15,7 @@ from quart import Quart, render_template_string, session
 
 from quartpatterns.flashing import Flashing, flash
 from quartpatterns.flashing.example import original
+from tests.examples import examples
 from tests.serving import served
 
 PAGE = "{% for message in get_flashed_messages() %}[{{ message }}]{% endfor %}"
@@ -90,7 +91,7 @@ kinds = st.sampled_from(["flash", "show", "poll", "receive", "receive"])
 
 
 @pytest.mark.checks("FL-7")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(kinds, st.integers(0, 3)), max_size=16))
 def test_any_order(steps: list[Step]) -> None:
     """A browser with several open requests sees every message, in any order of responses."""
@@ -119,7 +120,7 @@ async def browse(steps: list[Step]) -> tuple[list[str], list[str], str]:
 
 
 @pytest.mark.checks("FL-7")
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.sampled_from(["flash", "show", "poll"]), max_size=12))
 def test_sequential_requests(kinds: list[str]) -> None:
     """If requests do not overlap, each message is seen once and in order."""

@@ -11,6 +11,7 @@ from werkzeug.test import encode_multipart
 
 from quartpatterns.methodoverrides import HTTPMethodOverrideMiddleware
 from quartpatterns.methodoverrides.middleware import ALLOWED_METHODS, BODYLESS_METHODS
+from tests.examples import examples
 
 METHODS = [*ALLOWED_METHODS, "TRACE"]
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -48,7 +49,7 @@ async def test_every_method(app_class: type[Quart], override: str) -> None:
     assert await send_request(make_app(app_class), data="text", headers=headers) == (override, body)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(
     method=st.sampled_from(METHODS),
     value=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=12)

@@ -16,6 +16,7 @@ from quartpatterns.packages import (
     DuplicateBlueprintError,
     register_blueprints,
 )
+from tests.examples import examples
 from tests.written import Write
 
 
@@ -328,7 +329,7 @@ def test_twice_on_a_blueprint(write: Write) -> None:
 
 
 @pytest.mark.checks("PKG-7")
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.sets(st.from_regex(r"[a-z][a-z0-9]{0,5}x", fullmatch=True), min_size=1, max_size=5))
 def test_any_names(names: set[str], tmp_path: Path) -> None:
     """All modules are found in the order of their names."""

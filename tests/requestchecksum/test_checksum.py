@@ -15,6 +15,7 @@ from quart.wrappers.request import Body
 from quartpatterns.requestchecksum import generate_checksum
 from quartpatterns.requestchecksum.checksum import TeeBody
 from quartpatterns.subclassing import FaithfulBody, FaithfulQuart
+from tests.examples import examples
 from tests.serving import eventually, served
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -244,7 +245,7 @@ async def test_websocket(app_class: type[Quart]) -> None:
         assert await socket.receive() == "refused"
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(
     pieces=st.lists(st.binary(max_size=20), max_size=6),
     steps=st.lists(st.sampled_from(["next", "await", "await and clear"]), max_size=8),

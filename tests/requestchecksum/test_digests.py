@@ -15,6 +15,7 @@ from quart.wrappers import Request
 from werkzeug.datastructures import Headers
 
 from quartpatterns.requestchecksum import DigestError, generate_checksum, verify_digest
+from tests.examples import examples
 from tests.serving import served
 
 BODY = b"a=b&c=%FC"
@@ -223,7 +224,7 @@ def request_with(values: list[str], field: str, body: bytes) -> Request:
     return request
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(
     values=st.lists(
         st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30)
@@ -252,7 +253,7 @@ async def test_any_header(
     assert not required
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(
     body=st.binary(max_size=200),
     sent=st.binary(max_size=200) | st.none(),

@@ -13,6 +13,7 @@ from quart import Quart
 
 from quartpatterns.singlepageapplications import SinglePageApp
 from quartpatterns.singlepageapplications.files import FileBody
+from tests.examples import examples
 from tests.serving import eventually, served
 
 SIZE = 20_000_000
@@ -29,7 +30,7 @@ def app(app_class: type[Quart], tmp_path: Path) -> Quart:
 
 
 @pytest.mark.checks("SP-6")
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.integers(0, 400_000), st.integers(0, 400_000))
 def test_parts(tmp_path_factory: pytest.TempPathFactory, start: int, stop: int) -> None:
     """Every range of the file is right."""

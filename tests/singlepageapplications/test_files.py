@@ -12,6 +12,7 @@ from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 
 from quartpatterns.singlepageapplications.files import choose_coding, find_asset, read_small
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ qualities = st.sampled_from(["", ";q=0", ";q=0.0", ";q=0.3", ";q=0.7", ";q=1", "
 
 
 @pytest.mark.checks("SP-8")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.tuples(codings, qualities), max_size=5), st.sets(st.sampled_from(["br", "gzip"]))
 )
@@ -79,7 +80,7 @@ def test_choice_has_best_quality(accepted: list[tuple[str, str]], available: set
 
 
 @pytest.mark.checks("SP-8")
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(max_size=60))
 def test_any_header(header: str) -> None:
     """Every header is handled."""
@@ -167,7 +168,7 @@ parts = st.sampled_from(
 
 
 @pytest.mark.checks("SP-7")
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(500), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.one_of(st.lists(parts, max_size=8).map("/".join), st.text(max_size=40)))
 def test_never_outside(folder: Path, path: str) -> None:
     """Only files below the folder are found."""

@@ -94,6 +94,7 @@ def test_check_sees_a_difference(postgres_url: str) -> None:
         command.check(configuration(postgres_url))
 
 
+@pytest.mark.slow
 def test_command(url: str) -> None:
     """The command is configured by pyproject.toml, and finds the database in the environment."""
     done = alembic("upgrade", "head", url=url)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from quartpatterns.sqlite3 import Connection, query_db, stream_query
+from tests.examples import examples
 from tests.serving import TIMEOUT
 from tests.sqlite3.shop import app_database, database, make_app, pool
 
@@ -135,7 +136,7 @@ async def play(steps: list[tuple[int, str]], file: Path) -> None:
 
 # A fixture reports calls that block the event loop; it may see several examples.
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
@@ -145,7 +146,7 @@ def test_isolation(steps: list[tuple[int, str]]) -> None:
 
 
 @settings(
-    max_examples=30,
+    max_examples=examples(30),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -29,6 +29,7 @@ from quartpatterns.sqlite3.statements import (
     keyword,
     split_script,
 )
+from tests.examples import examples
 from tests.sqlite3.shop import app_database
 
 ROOT = Path(__file__).parents[2]
@@ -206,7 +207,7 @@ TRICKY = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(TRICKY)
 def test_split(script: str) -> None:
     """The statements are the script, and all but the last are complete for SQLite."""

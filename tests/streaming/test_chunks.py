@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartpatterns.streaming import coalesce
+from tests.examples import examples
 from tests.serving import TIMEOUT, eventually
 
 Chunks = list[str | bytes]
@@ -55,7 +56,7 @@ async def collected(kind: str, chunks: Chunks, **options: Any) -> list[bytes]:
 @pytest.mark.checks("ST-1")
 @pytest.mark.parametrize("kind", ["async", "sync"])
 @given(chunks=chunks_of_any_kind, size=st.integers(1, 100), delay=st.sampled_from([0, 0.001, 60.0]))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_content(kind: str, chunks: Chunks, size: int, delay: float) -> None:
     """The content stays the same, and chunks are not longer than the size unless one was."""
     joined = asyncio.run(collected(kind, chunks, size=size, delay=delay))
@@ -73,7 +74,7 @@ def test_content(kind: str, chunks: Chunks, size: int, delay: float) -> None:
     size=st.sampled_from([12, 1000]),
     delay=st.sampled_from([0, 0.005]),
 )
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_delay(kind: str, groups: list[int], size: int, delay: float) -> None:
     """No chunk is held back until the next one arrives.
 

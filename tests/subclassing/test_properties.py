@@ -15,6 +15,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.names import Response
+from tests.examples import examples
 
 FIVE = b"hello"
 SERVERS = {"date", "server", "connection"}
@@ -100,7 +101,7 @@ headers_of_ranges = strategies.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     value=headers_of_ranges,
     condition=strategies.sampled_from(['"tag"', '"other"', "Tue, 14 Nov 2023 22:13:20 GMT", ""]),
@@ -156,7 +157,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("kind", "body"), FORMS)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     places=strategies.lists(strategies.integers(0, 400), max_size=8),
     limit=strategies.sampled_from([None, 3, 20, 150, 1000]),
@@ -196,7 +197,7 @@ values = strategies.text(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(asked=strategies.dictionaries(names.map(lambda name: f"X-{name}"), values, max_size=5))
 async def test_header_names(asked: dict[str, str]) -> None:
     """Headers have the names and values that Flask gives them."""
@@ -257,7 +258,7 @@ returned = strategies.one_of(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(value=returned, streamed=strategies.booleans())
 async def test_return_values(value: Any, streamed: bool) -> None:
     """A view can return the same values as in Flask."""

@@ -19,6 +19,7 @@ WorkerSettings = tasks.worker_settings(create_app())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.checks("CE-3")
 async def test_arq_command(
     make_app: MakeApp, redis_url: str, queue_name: str, tmp_path: Path

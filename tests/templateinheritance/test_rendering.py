@@ -21,6 +21,7 @@ from quartpatterns.templateinheritance import (
     get_template_attribute,
     render_block,
 )
+from tests.examples import examples
 
 TEMPLATES = {
     "base": "{% set top = 'T' %}<a>{% block one %}base one{% endblock %}{{ count() }}</a>"
@@ -188,7 +189,7 @@ level = st.dictionaries(st.sampled_from(BLOCKS), body)
 
 
 @pytest.mark.checks("TI-4")
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(level, max_size=4), level)
 def test_any_inheritance(levels: list[dict[str, list[str]]], base: dict[str, list[str]]) -> None:
     """For any inheritance, a block is the same alone and on its page."""

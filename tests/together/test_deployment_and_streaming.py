@@ -156,6 +156,15 @@ ON_BOTH = [*((command, "plain") for command in COMMANDS), (TWO, "faithful")]
 Start = Callable[..., "Server"]
 
 
+def case(command: str, *others: str) -> Any:
+    """Return the parameters of a test. ``make test`` runs those of two commands."""
+    slow = () if command in (TWO, "serve") else pytest.mark.slow
+    return pytest.param(command, *others, marks=slow)
+
+
+EACH_COMMAND = [case(command) for command in COMMANDS]
+
+
 class Server:
     """A server process on a port of its own."""
 
@@ -258,7 +267,11 @@ def read_all(client: socket.socket) -> bytes:
 
 @pytest.mark.parametrize(
     ("command", "app", "path"),
-    [*((*one, "/silent") for one in ON_BOTH), (TWO, "plain", "/feed"), (TWO, "faithful", "/feed")],
+    [
+        *(case(*one, "/silent") for one in ON_BOTH),
+        case(TWO, "plain", "/feed"),
+        case(TWO, "faithful", "/feed"),
+    ],
 )
 def test_farewell(start: Start, command: str, app: str, path: str) -> None:
     """A feed learns at once that the server stops, and its response is complete."""
@@ -272,7 +285,7 @@ def test_farewell(start: Start, command: str, app: str, path: str) -> None:
     assert server.ended()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EACH_COMMAND)
 def test_socket(start: Start, command: str) -> None:
     """A websocket says farewell and closes with a code after which clients come back."""
     server = start(command)
@@ -294,7 +307,7 @@ def test_socket(start: Start, command: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "app", "path"),
-    [*((*one, "/view") for one in ON_BOTH), (TWO, "streaming", "/download")],
+    [*(case(*one, "/view") for one in ON_BOTH), case(TWO, "streaming", "/download")],
 )
 def test_finish(start: Start, command: str, app: str, path: str) -> None:
     """A download and a view can finish, although other workers have ended."""

@@ -12,6 +12,7 @@ from quart import Quart
 from werkzeug.utils import redirect
 
 from quartpatterns.viewdecorators import own_path, safe_next
+from tests.examples import examples
 
 HOSTS = ["http://localhost/", "https://example.org:8443/", "http://[::1]:5000/"]
 
@@ -41,7 +42,7 @@ def followed(target: str, host_url: str) -> URL:
     return URL(target, base=f"{host_url}a/login?next=1")
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(2000))
 @example(target="//evil.example", host_url=HOSTS[0])
 @example(target="/\\evil.example", host_url=HOSTS[0])
 @example(target="/\t/evil.example", host_url=HOSTS[0])
@@ -63,7 +64,7 @@ def test_any_target(target: str, host_url: str) -> None:
     assert not path.startswith(("//", "/\\"))
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(path=st.text(st.characters(codec="utf-8"), max_size=30), host_url=st.sampled_from(HOSTS))
 @pytest.mark.checks("VD-2")
 def test_own_urls(path: str, host_url: str) -> None:

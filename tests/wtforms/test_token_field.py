@@ -19,6 +19,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.wtforms.token_field import PeekedBody, find_field
+from tests.examples import examples
 from tests.serving import TIMEOUT, eventually, served
 from tests.wtforms.test_tokens import make, text
 
@@ -316,7 +317,7 @@ fields = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(fields, st.lists(st.integers(0, 5000), max_size=6), st.booleans())
 def test_finds_what_the_parser_finds(
     pairs: list[tuple[str, str]], places: list[int], multipart: bool
@@ -334,7 +335,7 @@ def test_finds_what_the_parser_finds(
 
 
 @pytest.mark.checks("WT-14")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.binary(max_size=400) | st.sampled_from([b"--b", b"--b\r\n\r\n", b"--b--", b"&" * 300]),
     st.sampled_from([MULTIPART, URLENCODED, "multipart/form-data", "text/plain", ""]),

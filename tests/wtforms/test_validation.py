@@ -17,6 +17,7 @@ from wtforms import Field, FieldList, FormField, StringField
 from wtforms.validators import StopValidation, ValidationError
 
 from quartpatterns.wtforms import QuartForm
+from tests.examples import examples
 from tests.serving import TIMEOUT
 
 pytestmark = pytest.mark.checks("WT-5")
@@ -91,7 +92,7 @@ chains = st.lists(sync_actions | async_actions, max_size=4).map(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     plan=st.lists(chains, min_size=5, max_size=5),
     nested=st.sampled_from([wtforms.Form, QuartForm]),
