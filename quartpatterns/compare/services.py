@@ -19,7 +19,6 @@ from pathlib import Path
 
 from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 
-
 MISSING_SERVICES = "QUARTPATTERNS_MISSING_SERVICES"
 """The environment variable with the services that `quartpatterns serve` could not start, separated
 by commas. A port that needs one does not try to reach it."""

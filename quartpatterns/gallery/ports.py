@@ -60,9 +60,7 @@ def _cache(pattern: catalog.Pattern, config: Mapping[str, Any]) -> dict[str, Any
 def failed_port(error: StartupError) -> Quart:
     """Return the replacement of a port that did not start."""
     pattern = catalog.get(error.name.strip("/"))
-    return _unavailable(
-        pattern, _remedy(pattern) or "It did not start. See the log of the server."
-    )
+    return _unavailable(pattern, _remedy(pattern) or "It did not start. See the log of the server.")
 
 
 def _remedy(pattern: catalog.Pattern) -> str:
