@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from quart import Quart, render_template
 
 from quartpatterns import catalog
 from quartpatterns.appdispatch import StartupError
+from quartpatterns.compare.services import MISSING_SERVICES
 from quartpatterns.subclassing import FaithfulQuart
 
 __all__ = ["create_ports", "failed_port"]
@@ -29,6 +31,9 @@ def create_ports(config: Mapping[str, Any]) -> dict[str, Quart]:
 
 
 def _create_port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
+    missing = os.environ.get(MISSING_SERVICES, "").split(",")
+    if any(service in missing for service in pattern.services):
+        return _unavailable(pattern, _remedy(pattern))
     try:
         module = importlib.import_module(f"quartpatterns.{pattern.name}.example.port")
         port: Quart = module.create_app({**config, **_cache(pattern, config)})
@@ -55,10 +60,11 @@ def _cache(pattern: catalog.Pattern, config: Mapping[str, Any]) -> dict[str, Any
 def failed_port(error: StartupError) -> Quart:
     """Return the replacement of a port that did not start."""
     pattern = catalog.get(error.name.strip("/"))
-    remedies = [REMEDIES[service] for service in pattern.services]
-    return _unavailable(
-        pattern, " ".join(remedies) or "It did not start. See the log of the server."
-    )
+    return _unavailable(pattern, _remedy(pattern) or "It did not start. See the log of the server.")
+
+
+def _remedy(pattern: catalog.Pattern) -> str:
+    return " ".join(REMEDIES[service] for service in pattern.services)
 
 
 def _unavailable(pattern: catalog.Pattern, remedy: str) -> Quart:
