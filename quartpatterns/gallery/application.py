@@ -10,9 +10,10 @@ from typing import Any
 from quart import Quart, Response
 
 from quartpatterns import catalog
-from quartpatterns.appdispatch import DispatcherMiddleware
-from quartpatterns.gallery import runs
+from quartpatterns.appdispatch import ASGIApp, DispatcherMiddleware
+from quartpatterns.gallery import operation, originals, runs
 from quartpatterns.gallery.back_link import BackLink
+from quartpatterns.gallery.observation import Observation
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.ports import create_ports, failed_port
 from quartpatterns.gallery.settings import GallerySettings, read_environment
@@ -52,16 +53,18 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     GallerySettings(app)
     app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(pages)
+    app.register_blueprint(originals.views)
+    operation.init_app(app)
     runs.init_app(app)
     app.after_request(_add_headers)
     ports = create_ports(settings)
-    mounts = {
+    mounts: dict[str, ASGIApp] = {
         f"/{pattern.name}": BackLink(ports[f"/{pattern.name}"], pattern.name, pattern.title)
         for pattern in catalog.PATTERNS
     }
-    app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        app.asgi_app, mounts, on_startup_failure=failed_port
-    )
+    mounts[originals.MOUNT] = originals.create_originals(settings)
+    dispatcher = DispatcherMiddleware(app.asgi_app, mounts, on_startup_failure=failed_port)
+    app.asgi_app = Observation(dispatcher)  # type: ignore[method-assign]
     return app
 
 

@@ -17,7 +17,8 @@ from typing import Literal
 from markupsafe import Markup, escape
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
-from pygments.token import Comment, Keyword, Literal as LiteralToken, Name, Number, Operator, String
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
+from pygments.token import Literal as LiteralToken
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 

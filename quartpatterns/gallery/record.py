@@ -29,7 +29,7 @@ from quartpatterns.compare.bench_files import ResultFileError, read_results
 from quartpatterns.compare.bench_report import MIB
 from quartpatterns.compare.bench_results import BenchmarkResult, CaseResult
 from quartpatterns.compare.bench_summary import VALUES, Column, summarize
-from quartpatterns.compare.case import Case, Transport, Where, pattern_comparison
+from quartpatterns.compare.case import Transport, Where, pattern_comparison
 from quartpatterns.compare.parity import ParityResult, run_comparison
 from quartpatterns.compare.responses import StepResult, printable
 from quartpatterns.compare.servers import ASGIServer
@@ -133,9 +133,7 @@ def _shorten(value: Any, longest: int) -> Any:
 
 
 @command.command("bench")
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 def record_bench(files: tuple[Path, ...]) -> None:
     """Record FILES of `quartpatterns bench --summary --json`."""
     try:

@@ -281,7 +281,9 @@ def _speed(data: Mapping[str, Any]) -> PatternSpeed:
         tuple(data["pairing"]) if data["pairing"] else None,
         Score(**data["score"]),
         tuple(
-            CaseSpeed(each["case"], Spread(*each["original"]), Spread(*each["port"]), each["winner"])
+            CaseSpeed(
+                each["case"], Spread(*each["original"]), Spread(*each["port"]), each["winner"]
+            )
             for each in data.get("cases", ())
         ),
         {name: Score(**score) for name, score in data.get("scores", {}).items()},

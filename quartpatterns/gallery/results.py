@@ -33,6 +33,7 @@ __all__ = [
     "RunState",
     "add_run",
     "change_state",
+    "count_runs",
     "db",
     "delete_old_runs",
     "history",
@@ -171,6 +172,12 @@ async def history(
     if kind is not None:
         query = query.where(Run.kind == kind)
     return list(await db.session.scalars(query))
+
+
+async def count_runs() -> list[tuple[str, str, int]]:
+    """Return the kind, the state and the number of all runs."""
+    query = select(Run.kind, Run.state, func.count()).group_by(Run.kind, Run.state)
+    return [(kind, state, number) for kind, state, number in await db.session.execute(query)]
 
 
 async def delete_old_runs(kind: Kind, pattern: str, *, keep: int) -> None:

@@ -48,13 +48,13 @@ class Chart:
 
 
 def ratio_chart(runs: Sequence[Run]) -> Chart | None:
-    """Return the chart of the ratios of *runs*, which are in any order; ``None`` without any."""
+    """Return the chart of the ratios of *runs*, in any order; ``None`` if there are not two."""
     measured = [
         (run, float(ratio))
         for run in sorted(runs, key=lambda run: run.id)[-MOST_POINTS:]
         if run.summary and (ratio := run.summary.get("ratio"))
     ]
-    if not measured:
+    if len(measured) < 2:
         return None
     logs = [math.log2(ratio) for _, ratio in measured]
     # Without a lower limit, differences of a percent would fill the picture.
@@ -63,10 +63,10 @@ def ratio_chart(runs: Sequence[Run]) -> Chart | None:
     def y(log: float) -> float:
         return TOP + (high - log) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    step = (WIDTH - LEFT - RIGHT) / max(len(measured) - 1, 1)
+    step = (WIDTH - LEFT - RIGHT) / (len(measured) - 1)
     points = [
-        Point(LEFT + index * step if len(measured) > 1 else WIDTH / 2, y(log), ratio, run)
+        Point(LEFT + index * step, y(log), ratio, run)
         for index, ((run, ratio), log) in enumerate(zip(measured, logs, strict=True))
     ]
     values = [2.0**power for power in range(math.ceil(low), math.floor(high) + 1)]
-    return Chart(points, [(value, y(math.log2(value))) for value in values or [1.0]])
+    return Chart(points, [(value, y(math.log2(value))) for value in values])

@@ -20,8 +20,9 @@ from pathlib import Path
 from quartpatterns._shared.cleanup import finish
 from quartpatterns._shared.threads import run_sync, to_thread
 from quartpatterns.compare.processes import Process
+from quartpatterns.compare.services import ServiceMissingError, mongod_program
 
-__all__ = ["CommandOutput", "OutputLimitError", "run_command"]
+__all__ = ["CommandOutput", "OutputLimitError", "is_alive", "run_command"]
 
 POLL_INTERVAL = 0.1
 """Seconds between two looks at the progress."""
@@ -80,10 +81,10 @@ async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> C
         progress, output = folder / "progress", folder / "output"
         command = [*PRIORITY, *REDIRECT, str(output), *PROGRAM, *arguments]
         temporary = folder / "tmp"
-        env = _environment(os.environ, temporary)
 
         def start() -> Process:
             temporary.mkdir()
+            env = _environment(os.environ, temporary)
             return Process(command, log=progress, env=env, cwd=temporary)
 
         starting = asyncio.ensure_future(to_thread(start))
@@ -106,7 +107,7 @@ async def _folder(name: str) -> AsyncGenerator[Path]:
     def create() -> Path:
         for left in parent.glob(f"{prefix}*"):
             process = left.name.removeprefix(prefix).partition("-")[0]
-            if process.isdecimal() and not _is_alive(int(process)):
+            if process.isdecimal() and not is_alive(int(process)):
                 shutil.rmtree(left, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
 
@@ -117,7 +118,8 @@ async def _folder(name: str) -> AsyncGenerator[Path]:
         await finish(lambda: run_sync(shutil.rmtree)(folder, ignore_errors=True))
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine has the id *process*."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -133,10 +135,20 @@ def _environment(environ: Mapping[str, str], temporary: Path) -> dict[str, str]:
         for name, value in environ.items()
         if name not in REMOVED and not name.startswith(REMOVED_PREFIXES)
     }
+    if _has_mongod():  # A run that is ended would leave its databases on another one.
+        env.pop("MONGODB_URL", None)
     package = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [package, environ.get("PYTHONPATH")]))
     more = {"PYTHONPATH": path, "QUARTPATTERNS_PROGRESS": "lines", "TMPDIR": str(temporary)}
     return env | more | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _has_mongod() -> bool:
+    try:
+        mongod_program()
+    except ServiceMissingError:
+        return False
+    return True
 
 
 async def _follow(process: Process, progress: Path, output: Path, on_line: OnLine) -> None:

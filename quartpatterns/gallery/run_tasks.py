@@ -45,6 +45,7 @@ __all__ = [
     "QUEUE",
     "TASK_SETTINGS",
     "cancel_run",
+    "has_results",
     "init_runs",
     "job_id",
     "missing_service",
@@ -73,20 +74,27 @@ LONGEST_MESSAGE = 1_000
 tasks = Tasks()
 
 
+def has_results(config: Mapping[str, Any]) -> bool:
+    """Return whether there is a database for results."""
+    return bool(config.get("SQLALCHEMY_DATABASE_URI"))
+
+
 def missing_service(config: Mapping[str, Any]) -> str | None:
     """Return which setting is missing for runs, in one line; ``None`` if none is."""
+    if not has_results(config):
+        return "There is no database for results: set DATABASE_URL, and start again."
     if not config.get("REDIS_URL"):
         return "There is no Redis, so nothing can run here: set REDIS_URL, and start again."
-    if not config.get("SQLALCHEMY_DATABASE_URI"):
-        return "There is no database for results: set DATABASE_URL, and start again."
     return None
 
 
 def init_runs(app: Quart) -> None:
-    """Prepare *app*, a gallery or its worker, for runs. It needs a Redis and a database."""
-    app.config.update(TASK_SETTINGS)
-    db.init_app(app)
-    Broadcaster(app, redis_url=app.config["REDIS_URL"], name="gallery")
+    """Prepare *app*, a gallery or its worker, for runs, as far as it has the services."""
+    if has_results(app.config):
+        db.init_app(app)
+    if missing_service(app.config) is None:
+        app.config.update(TASK_SETTINGS)
+        Broadcaster(app, redis_url=app.config["REDIS_URL"], name="gallery")
 
 
 def run_topic(id: int) -> str:

@@ -32,6 +32,7 @@ from quartpatterns.gallery.run_tasks import (
     ALL_RUNS,
     QUEUE,
     cancel_run,
+    has_results,
     init_runs,
     job_id,
     missing_service,
@@ -71,8 +72,8 @@ views = Blueprint("runs", __name__)
 def init_app(app: Quart) -> None:
     """Add the pages to the gallery *app*, whose settings have been read."""
     app.register_blueprint(views)
+    init_runs(app)
     if missing_service(app.config) is None:
-        init_runs(app)
         tasks.init_app(app)
 
 
@@ -90,7 +91,7 @@ def template_functions() -> dict[str, Any]:
 async def latest_runs(pattern: str) -> dict[str, Run]:
     """Return the newest run of each kind that has ended; nothing if the database fails."""
     found: dict[str, Run] = {}
-    if missing_service(current_app.config) is None:
+    if has_results(current_app.config):
         try:
             for kind in KINDS:
                 for run in await history(pattern, kind, limit=1):
@@ -123,9 +124,7 @@ def _pattern(name: str) -> catalog.Pattern:
 
 
 async def _run(id: int) -> Run:
-    if missing_service(current_app.config) is not None:
-        abort(404, description=missing_service(current_app.config))
-    run = await read_run(id)
+    run = await read_run(id) if has_results(current_app.config) else None
     if run is None:
         abort(404, description=f"There is no run {id}. Only the newest results are kept.")
     return run
@@ -187,7 +186,7 @@ async def run(id: int) -> ResponseReturnValue:
 async def of_pattern(name: str) -> ResponseReturnValue:
     """Show the results of a pattern over time."""
     pattern, runs = _pattern(name), dict[str, list[Run]]()
-    if missing_service(current_app.config) is None:
+    if has_results(current_app.config):
         runs = {kind: await history(name, kind, limit=100) for kind in KINDS}
     chart = ratio_chart(runs.get("bench", []))
     return await render_template(
@@ -239,6 +238,8 @@ async def _live_page(template: str, **values: Any) -> ResponseReturnValue:
 
 async def _check_worker() -> list[str]:
     """Give the oldest run to the worker, in case this was lost; return what prevents runs."""
+    if reason := missing_service(current_app.config):
+        return [reason]
     try:
         await start_next()
         settings: Settings = current_app.extensions["tasks"].settings
@@ -252,7 +253,7 @@ async def _check_worker() -> list[str]:
 async def _progress(run: Run) -> dict[str, Any]:
     """Return what is known about how far *run* is."""
     progress = {"id": run.id, "state": run.state, "done": 0, "total": 0, "line": ""}
-    if run.state in ("running", "stopping"):
+    if run.state in ("running", "stopping") and missing_service(current_app.config) is None:
         try:
             job = await tasks.inspect.job(job_id(run))
         except (NoSuchJobError, TasksUnavailableError):
@@ -266,6 +267,8 @@ async def _progress(run: Run) -> dict[str, Any]:
 async def events(id: int) -> ResponseReturnValue:
     """Send what happens to a run, until it ends."""
     await _run(id)
+    if reason := missing_service(current_app.config):
+        abort(404, description=reason)
     return EventStream(_run_events(id))
 
 

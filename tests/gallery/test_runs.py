@@ -20,7 +20,7 @@ import pytest
 import redis
 from quart import Quart
 
-from quartpatterns.gallery import run_process, runs
+from quartpatterns.gallery import originals, run_process, runs
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.results import Run, change_state, db
 from quartpatterns.gallery.settings import GallerySettings
@@ -149,6 +149,7 @@ def create_app(settings: dict[str, Any]) -> Quart:
     app.config.from_mapping(settings)
     GallerySettings(app)
     app.register_blueprint(pages)
+    app.register_blueprint(originals.views)
     runs.init_app(app)
     return app
 
@@ -540,7 +541,7 @@ async def test_missing_service(missing: str, settings: dict[str, Any]) -> None:
     name = {"SQLALCHEMY_DATABASE_URI": "DATABASE_URL"}.get(missing, missing)
     for path in ("/gallery/queue", "/gallery/flashing/runs", "/gallery/flashing"):
         text = await page(app, path)
-        assert f"set {name}" in text and "<button" not in text
+        assert f"set {name}" in text and 'name="kind"' not in text
     assert (await post(app, "/gallery/flashing/runs")).status_code == 503
 
 
