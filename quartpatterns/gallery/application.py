@@ -58,14 +58,20 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     runs.init_app(app)
     app.after_request(_add_headers)
     ports = create_ports(settings)
-    mounts: dict[str, ASGIApp] = {
-        f"/{pattern.name}": BackLink(ports[f"/{pattern.name}"], pattern.name, pattern.title)
-        for pattern in catalog.PATTERNS
-    }
+    mounts: dict[str, ASGIApp] = {path: _with_link(path, port) for path, port in ports.items()}
     mounts[originals.MOUNT] = originals.create_originals(settings)
-    dispatcher = DispatcherMiddleware(app.asgi_app, mounts, on_startup_failure=failed_port)
+    dispatcher = DispatcherMiddleware(
+        app.asgi_app,
+        mounts,
+        on_startup_failure=lambda error: _with_link(error.name, failed_port(error)),
+    )
     app.asgi_app = Observation(dispatcher)  # type: ignore[method-assign]
     return app
+
+
+def _with_link(path: str, port: Quart) -> BackLink:
+    pattern = catalog.get(path.strip("/"))
+    return BackLink(port, pattern.name, pattern.title)
 
 
 def _add_headers(response: Response) -> Response:

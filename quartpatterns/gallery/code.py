@@ -9,23 +9,22 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from pygments.token import Literal as LiteralToken
-from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
-__all__ = ["Hunk", "compare", "highlight"]
+__all__ = ["Hunk", "as_text", "compare", "highlight"]
 
 # The class of a token in gallery.css. The first type that contains the token decides.
-CLASSES: tuple[tuple[TokenType, str], ...] = (
+CLASSES: tuple[tuple[Any, str], ...] = (
     (Comment, "c"),
     (String.Doc, "c"),
     (Operator.Word, "k"),
@@ -46,6 +45,11 @@ _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 Character = tuple[str, str, bool]  # the character, the class of its token, whether it is marked
 Line = list[Character]
+
+
+def as_text(text: str) -> Markup:
+    """Return *text* as HTML between two tags, where quotation marks need no escape."""
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def highlight(text: str, language: str = "python") -> Markup:
@@ -103,7 +107,7 @@ def _mark(left: list[Line], right: list[Line]) -> None:
     for old in left:
         for index in range(first, len(right)):
             new = right[index]
-            words = [_WORDS.findall("".join(each[0] for each in line)) for line in (old, new)]
+            words = _words(old), _words(new)
             matcher = difflib.SequenceMatcher(None, *words, autojunk=False)
             if matcher.ratio() >= SIMILAR:
                 for tag, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -112,6 +116,10 @@ def _mark(left: list[Line], right: list[Line]) -> None:
                         _mark_words(new, words[1], j1, j2)
                 first = index + 1
                 break
+
+
+def _words(line: Line) -> list[str]:
+    return _WORDS.findall("".join(each[0] for each in line))
 
 
 def _mark_words(line: Line, words: list[str], first: int, last: int) -> None:
@@ -141,15 +149,21 @@ def _html(line: Line) -> Markup:
 
 
 def _runs(line: Line) -> Iterator[Markup]:
-    for (name, marked), characters in groupby(line, key=lambda each: each[1:]):
-        text = escape("".join(each[0] for each in characters))
+    for marked, run in groupby(line, key=lambda each: each[2]):
+        html = Markup("").join(_tokens(run))
+        yield Markup("<mark>{}</mark>").format(html) if marked else html
+
+
+def _tokens(run: Iterable[Character]) -> Iterator[Markup]:
+    for name, characters in groupby(run, key=lambda each: each[1]):
+        text = as_text("".join(each[0] for each in characters))
         if name and text.strip():
             text = Markup('<span class="{}">{}</span>').format(name, text)
-        yield Markup("<mark>{}</mark>").format(text) if marked else text
+        yield text
 
 
 @functools.cache
-def _class(kind: TokenType) -> str:
+def _class(kind: Any) -> str:
     return next((name for parent, name in CLASSES if kind in parent), "")
 
 

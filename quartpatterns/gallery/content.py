@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import count
 from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
@@ -251,15 +252,18 @@ def _sections(text: str) -> tuple[Markup, tuple[Section, ...]]:
         else:
             parts[-1][1].append(token)
 
-    def render(some: list[Token]) -> Markup:
-        return Markup(_accessible(parser.renderer.render(some, parser.options, {})))
+    numbers = count(1)
 
+    def render(some: list[Token]) -> Markup:
+        return Markup(_accessible(parser.renderer.render(some, parser.options, {}), numbers))
+
+    introduction = render(parts[0][1])
     sections = [
         Section(str(heading.attrGet("id")), render([heading.meta["title"]]), render(content))
         for heading, content in parts
         if heading is not None
     ]
-    return render(parts[0][1]), tuple(sections)
+    return introduction, tuple(sections)
 
 
 def _slug(title: str, used: set[str]) -> str:
@@ -273,13 +277,21 @@ def _slug(title: str, used: set[str]) -> str:
     return unique
 
 
-def _accessible(html: str) -> str:
-    """Return *html* with tables that a keyboard can scroll, and no header without a text."""
+def _accessible(html: str, numbers: Iterator[int]) -> str:
+    """Return *html* with tables that a keyboard can scroll, and without empty headers and styles.
+
+    Arguments:
+        html: The HTML of a README.
+        numbers: The numbers of its tables.
+    """
     html = html.replace("<th></th>", "<td></td>")
-    html = html.replace(
-        "<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
-    )
-    return html.replace("</table>", "</table></div>")
+    html = re.sub(r' style="text-align:(\w+)"', r' class="\1"', html)
+
+    def scrollable(_match: re.Match[str]) -> str:
+        label = f"Table {next(numbers)}"
+        return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+
+    return re.sub("<table>", scrollable, html).replace("</table>", "</table></div>")
 
 
 def _highlight_fence(code: str, language: str, _attributes: str) -> str:

@@ -81,6 +81,14 @@ class DifferenceGroup:
         """The first difference, which has the aspect, the reason, the kind and the place of all."""
         return self.members[0].difference
 
+    @property
+    def answers(self) -> list[tuple[tuple[Value, Value], list[DeclaredDifference]]]:
+        """The different values of original and port, each pair with the members that have it."""
+        found: dict[tuple[Value, Value], list[DeclaredDifference]] = {}
+        for each in self.members:
+            found.setdefault(each.values, []).append(each)
+        return list(found.items())
+
 
 def grouped(differences: Iterable[DeclaredDifference]) -> list[DifferenceGroup]:
     """Return *differences* in groups, in the order of the first member of each."""

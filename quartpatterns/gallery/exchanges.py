@@ -104,7 +104,9 @@ async def exchange(selected: Exchange) -> list[FrameworkAnswer]:
     If another one takes more than :data:`WAITING` seconds, the response is a 503.
     """
     # The applications must not see the contexts of the gallery.
-    answers = await run_sync(lambda: Context().run(_exchange_now, selected))()
+    answers: list[FrameworkAnswer] | None = await run_sync(
+        lambda: Context().run(_exchange_now, selected)
+    )()
     if answers is None:
         abort(503, description="Another visitor is trying an exchange. Try again.")
     return answers

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from quart import Blueprint, abort, redirect, render_template, request, url_for
@@ -11,6 +13,7 @@ from quart.typing import ResponseReturnValue
 from quartpatterns import __version__, catalog
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.gallery import chart
+from quartpatterns.gallery.code import as_text
 from quartpatterns.gallery.content import (
     declared_cases,
     pattern_code,
@@ -20,6 +23,7 @@ from quartpatterns.gallery.content import (
 )
 from quartpatterns.gallery.declared import (
     KINDS,
+    DifferenceGroup,
     declared_differences,
     differences_of,
     grouped,
@@ -34,8 +38,11 @@ pages = Blueprint("gallery", __name__)
 
 FLASK_PATTERNS = "https://flask.palletsprojects.com/en/stable/patterns/"
 QUART = "https://quart.palletsprojects.com/en/latest/"
+GROUPS_OF_PAGE = 60  # of differences that have the same reason
 
 T = TypeVar("T")
+
+pages.add_app_template_filter(as_text)
 
 
 @pages.app_context_processor
@@ -46,7 +53,8 @@ def variables() -> dict[str, Any]:
 
 async def _read(function: Callable[..., T], *args: Any) -> T:
     """Call a function that reads files, or the cache of what it has read."""
-    return await run_sync(function)(*args)
+    result: T = await run_sync(function)(*args)
+    return result
 
 
 @pages.get("/")
@@ -145,15 +153,28 @@ async def differences() -> str:
     everything = await _read(declared_differences)
     search = Search.of(request.args)
     found = search.differences(everything)
+    groups = grouped(found)
+    last = max(1, math.ceil(len(groups) / GROUPS_OF_PAGE))
+    number = min(max(request.args.get("page", 1, type=int), 1), last)
     return await render_template(
         "gallery/differences.html",
         search=search,
         count=len(found),
-        groups=grouped(found),
+        groups=_by_pattern(groups[(number - 1) * GROUPS_OF_PAGE : number * GROUPS_OF_PAGE]),
+        number=number,
+        last=last,
         everything=everything,
         kinds=KINDS,
+        counts=Counter(each.difference.kind for each in everything),
         patterns=sorted({each.pattern.name for each in everything}),
     )
+
+
+def _by_pattern(groups: Iterable[DifferenceGroup]) -> dict[str, list[DifferenceGroup]]:
+    found: dict[str, list[DifferenceGroup]] = {}
+    for group in groups:
+        found.setdefault(group.pattern.name, []).append(group)
+    return found
 
 
 @pages.get("/gallery/faithful")

@@ -92,8 +92,8 @@ async def _compare(pattern: catalog.Pattern) -> dict[str, Any]:
         "extras": sum(result.case.extra for result in results),
         "passed": sum(result.passed for result in results),
         "answers": dict(sorted(answers.items())),
-        "exchanges": {
-            result.case.name: [_exchange(step) for step in result.port] for result in results
+        "responses": {
+            result.case.name: [_response(step) for step in result.port] for result in results
         },
     }
 
@@ -120,7 +120,7 @@ def _answers(
     return answers
 
 
-def _exchange(step: StepResult) -> list[Any]:
+def _response(step: StepResult) -> list[Any]:
     kind = ", ".join(step.response.values("content-type")).partition(";")[0]
     body = step.aspects.get("body", step.response.text)
     return [step.response.status, kind, _shorten(printable(str(body)), LONGEST_BODY)]
@@ -169,7 +169,8 @@ def record_bench(files: tuple[Path, ...]) -> None:
 def _machine(result: BenchmarkResult) -> str:
     machine = result.machine
     memory = machine["memory"] / MIB / 1024
-    return f"{machine['cpu']}, {machine['cores']} cores, {memory:.1f} GiB, {machine['system']}"
+    system = f"{machine['system'].partition('-')[0]} {machine['architecture']}"
+    return f"{machine['cpu']}, {machine['cores']} cores, {memory:.1f} GiB, {system}"
 
 
 def _method(result: BenchmarkResult) -> str:

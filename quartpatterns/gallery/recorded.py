@@ -20,11 +20,11 @@ __all__ = [
     "Answer",
     "Benchmark",
     "CaseSpeed",
-    "Exchange",
+    "RecordedResponse",
     "Parity",
     "PatternSpeed",
-    "Score",
-    "Spread",
+    "RecordedScore",
+    "RecordedSpread",
     "Totals",
     "Value",
     "benchmark",
@@ -79,7 +79,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RecordedResponse:
     """The answer of the port to a step of a case.
 
     Arguments:
@@ -109,7 +109,7 @@ class Parity:
     passed: int
     recorded: str
     _answers: Mapping[str, Any]
-    _exchanges: Mapping[str, Sequence[Any]]
+    _responses: Mapping[str, Sequence[Any]]
 
     @property
     def differences(self) -> int:
@@ -121,10 +121,10 @@ class Parity:
         found = self._answers.get(answer_key(case, difference))
         return Answer(*map(Value.of, found)) if found else None
 
-    def exchanges(self, case: Case) -> list[Exchange]:
+    def responses(self, case: Case) -> list[RecordedResponse]:
         """Return the answers of the port to the steps of *case*."""
-        found = self._exchanges.get(case.name, ())
-        return [Exchange(status, kind, Value.of(body)) for status, kind, body in found]
+        found = self._responses.get(case.name, ())
+        return [RecordedResponse(status, kind, Value.of(body)) for status, kind, body in found]
 
 
 def answer_key(case: Case, difference: Difference) -> str:
@@ -133,7 +133,7 @@ def answer_key(case: Case, difference: Difference) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class RecordedSpread:
     """The median, the lowest and the highest of several values."""
 
     median: float
@@ -142,7 +142,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class RecordedScore:
     """The ratios port / original of several cases; see ``quartpatterns bench --summary``."""
 
     cases: int
@@ -166,8 +166,8 @@ class CaseSpeed:
     """
 
     case: str
-    original: Spread
-    port: Spread
+    original: RecordedSpread
+    port: RecordedSpread
     winner: Winner
 
     @property
@@ -188,9 +188,9 @@ class PatternSpeed:
     """
 
     pairing: tuple[str, str] | None
-    score: Score
+    score: RecordedScore
     cases: tuple[CaseSpeed, ...] = ()
-    scores: Mapping[str, Score] | None = None
+    scores: Mapping[str, RecordedScore] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ class Benchmark:
         """Return what was measured for the pattern *name*: in process first; maybe nothing."""
         return self._patterns.get(name, ())
 
-    def cpu(self, name: str) -> Score | None:
+    def cpu(self, name: str) -> RecordedScore | None:
         """Return the score of the pattern *name* in process."""
         found = self.of(name)
         return found[0].score if found and found[0].pairing is None else None
@@ -256,7 +256,7 @@ def parity() -> Mapping[str, Parity]:
             found["passed"],
             found["recorded"],
             found["answers"],
-            found["exchanges"],
+            found["responses"],
         )
         for name, found in read("parity").get("patterns", {}).items()
     }
@@ -279,14 +279,17 @@ def benchmark() -> Benchmark:
 def _speed(data: Mapping[str, Any]) -> PatternSpeed:
     return PatternSpeed(
         tuple(data["pairing"]) if data["pairing"] else None,
-        Score(**data["score"]),
+        RecordedScore(**data["score"]),
         tuple(
             CaseSpeed(
-                each["case"], Spread(*each["original"]), Spread(*each["port"]), each["winner"]
+                each["case"],
+                RecordedSpread(*each["original"]),
+                RecordedSpread(*each["port"]),
+                each["winner"],
             )
             for each in data.get("cases", ())
         ),
-        {name: Score(**score) for name, score in data.get("scores", {}).items()},
+        {name: RecordedScore(**score) for name, score in data.get("scores", {}).items()},
     )
 
 

@@ -48,6 +48,11 @@ class Search:
         """Whether it selects everything."""
         return not (self.q or self.group or self.kind or self.pattern)
 
+    @property
+    def query(self) -> dict[str, str]:
+        """The parts of the query that select something."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+
     def _matches(self, *texts: str) -> bool:
         text = " ".join(texts).casefold()
         return all(word in text for word in self.q.casefold().split())
