@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,13 +29,17 @@ __all__ = [
     "Launcher",
     "Services",
     "plan_services",
+    "METRICS_FOLDER",
     "prepare_database",
+    "prepare_metrics",
     "print_service",
     "start_mongodb",
     "start_redis",
     "start_workers",
 ]
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable with the folder for the counts of several processes."""
 WORKERS = {"worker": "quartpatterns.gallery.worker"}
 """The workers of the gallery, each with the application whose tasks it runs."""
 
@@ -66,6 +71,14 @@ def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
         own = url.removeprefix("sqlite:///")
         remedy = "correct DATABASE_URL" if given else f"move {own} away"
         raise UsageProblem(f"the database cannot be migrated ({cause}): {remedy}") from error
+
+
+def prepare_metrics(data: Path) -> str:
+    """Return the folder in which the server processes count their requests, and empty it."""
+    folder = data / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return str(folder)
 
 
 def _own_database(data: Path) -> str:

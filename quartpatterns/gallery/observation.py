@@ -9,33 +9,19 @@ import logging
 import re
 import time
 import uuid
-from contextvars import ContextVar
 from typing import Any
 
 from quart.logging import default_handler
 
+from quartpatterns._shared.request_id_log import add_request_id, logged_request_id
 from quartpatterns.appdispatch import ASGIApp
 from quartpatterns.gallery.metrics import WEBSOCKET, RequestMetrics, application_label
 
-__all__ = ["HEADER", "Observation", "add_request_id"]
+__all__ = ["HEADER", "Observation"]
 
 HEADER = b"x-request-id"
 # A client's value is written to logs, so it has neither line breaks nor percent signs.
 _VALID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
-_current: ContextVar[str | None] = ContextVar("quartpatterns.gallery.request_id", default=None)
-
-
-def add_request_id(record: logging.LogRecord) -> bool:
-    """Add the id of the current request to a log record: a filter for handlers and loggers.
-
-    The record gets the attribute ``request_id``, and its message ends with the id.
-    """
-    if "request_id" not in record.__dict__:
-        id = _current.get()
-        record.request_id = id or "-"
-        if id:
-            record.msg = f"{record.msg} [request {id}]"
-    return True
 
 
 class Observation:
@@ -51,8 +37,8 @@ class Observation:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._metrics = RequestMetrics()
-        # Errors of views, of Flask as well, and the access log of Granian. Hypercorn reads the
-        # header of the response.
+        # Errors of views, and the access log of Granian. Hypercorn logs the header of the response,
+        # and the log of Uvicorn is configured by its command.
         for target in (default_handler, logging.getLogger("granian.access")):
             target.addFilter(add_request_id)
 
@@ -61,8 +47,8 @@ class Observation:
             await self._app(scope, receive, send)
             return
         id, scope = _with_id(scope)
-        # Each request has a task of its own, in whose context the server logs it.
-        _current.set(id.decode())
+        # It is not reset: the server writes its access log after the response.
+        logged_request_id.set(id.decode())
         path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
         application = application_label(path)
         method = scope["method"] if scope["type"] == "http" else WEBSOCKET

@@ -48,6 +48,7 @@ CELERY = "celery -A quartpatterns.gallery.celery_app worker"
 
 # Where `/` is no page.
 FIRST_PAGES = {"urlprocessors": "en/"}
+ROOT_ONLY = frozenset({"singlepageapplications"})
 
 views = Blueprint("originals", __name__)
 
@@ -126,6 +127,11 @@ def _create_original(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Any
         **{key: value for key, value in config.items() if key in ("DATABASE", "SECRET_KEY")},
         **({"UPLOAD_FOLDER": config["UPLOAD_FOLDER"]} if "UPLOAD_FOLDER" in config else {}),
     }
+    if pattern.name in ROOT_ONLY:
+        raise OriginalUnavailableError(
+            "The page of the original has absolute paths, so it only works at the root of a server:"
+            f" flask --app quartpatterns.{pattern.name}.example.original run"
+        )
     try:
         if special := _SPECIAL.get(pattern.name):
             settings |= special(config)

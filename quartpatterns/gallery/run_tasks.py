@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -70,6 +71,10 @@ LONGEST_TIMEOUT = 86_400.0
 REPORT_INTERVAL = 0.25
 """Seconds between two reports of the progress."""
 LONGEST_MESSAGE = 1_000
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code of a command that SIGTERM has ended."""
+STOP_TIMEOUT = 10.0
+"""Seconds in which a worker that stops cancels its tasks; TASKS_SHUTDOWN_TIMEOUT is less."""
 
 tasks = Tasks()
 
@@ -183,6 +188,10 @@ async def _result(run: Run) -> RunResult:
         try:
             return read_result(run.kind, output.output)
         except OutputError as error:
+            if output.code == TERMINATED:
+                # Whoever stops the worker may send the signal to all of its processes. The worker
+                # then cancels this task, so that the run starts again.
+                await asyncio.sleep(STOP_TIMEOUT)
             lines = output.last_lines.strip().splitlines()
             text = lines[-1] if lines else str(error)
             return _error(f"exit code {output.code}: {text}")

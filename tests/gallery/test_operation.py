@@ -15,10 +15,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from quart import Quart, request
 
+from quartpatterns._shared.request_id_log import add_request_id
 from quartpatterns.compare.processes import free_port
 from quartpatterns.gallery import operation
 from quartpatterns.gallery.metrics import application_label
-from quartpatterns.gallery.observation import Observation, add_request_id
+from quartpatterns.gallery.observation import Observation
 from quartpatterns.gallery.results import db
 from quartpatterns.gallery.settings import GallerySettings
 from quartpatterns.sqlalchemy.migrations import upgrade
