@@ -11,7 +11,7 @@ import importlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from quart import Blueprint, abort, render_template
 from quart.typing import ResponseReturnValue
@@ -46,15 +46,21 @@ WAIT = 2.0
 CELERY = "celery -A quartpatterns.gallery.celery_app worker"
 
 
-# Where `/` is no page.
-FIRST_PAGES = {"urlprocessors": "en/"}
+# Where the original has no page at `/`. That of requestchecksum only takes a form.
+FIRST_PAGES = {
+    "caching": "item",
+    "deployment": "settings",
+    "requestchecksum": None,
+    "streaming": "timeline",
+    "urlprocessors": "en/",
+}
 ROOT_ONLY = frozenset({"singlepageapplications"})
 
 views = Blueprint("originals", __name__)
 
 
-def first_page(pattern: str) -> str:
-    """Return the path of a page that the port and the original of *pattern* both have."""
+def first_page(pattern: str) -> str | None:
+    """Return the path of a page that both applications of *pattern* have, ``None`` without one."""
     return FIRST_PAGES.get(pattern, "")
 
 
@@ -66,8 +72,8 @@ async def beside(name: str) -> ResponseReturnValue:
     except LookupError as error:
         abort(404, description=str(error.args[0]))
     page = first_page(pattern.name)
-    paths = {"Flask": f"{MOUNT}/{pattern.name}/{page}", "Quart": f"/{pattern.name}/{page}"}
-    return await render_template("gallery/beside.html", pattern=pattern, paths=paths)
+    paths = {"Flask": f"{MOUNT}/{pattern.name}/", "Quart": f"/{pattern.name}/"}
+    return await render_template("gallery/beside.html", pattern=pattern, paths=paths, page=page)
 
 
 class OriginalUnavailableError(Exception):
@@ -180,7 +186,7 @@ def _mongodb(config: Mapping[str, Any]) -> dict[str, Any]:
         raise OriginalUnavailableError("MongoDB does not respond. Start it again.") from error
     parts = urlsplit(url)
     if parts.path in ("", "/"):
-        url = parts._replace(path="/myapp").geturl()
+        url = urlunsplit((parts.scheme, parts.netloc, "/myapp", parts.query, ""))
     return {"MONGODB_SETTINGS": {"host": url, "serverSelectionTimeoutMS": milliseconds}}
 
 
