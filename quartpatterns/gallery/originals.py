@@ -17,6 +17,7 @@ from quart import Blueprint, abort, render_template
 from quart.typing import ResponseReturnValue
 
 from quartpatterns import catalog
+from quartpatterns._shared.extras import install_command
 from quartpatterns.appdispatch import (
     ASGIApp,
     PathDispatcher,
@@ -147,7 +148,7 @@ def _create_original(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Any
         if not error.name or error.name.startswith("quartpatterns"):
             raise
         raise OriginalUnavailableError(
-            f"{error.name} is not installed. Run: pip install 'quartpatterns[originals]'"
+            f"{error.name} is not installed. Run: {install_command('originals')}"
         ) from error
     if pattern.name == "tasks":
         _check_celery(app.extensions["celery"])

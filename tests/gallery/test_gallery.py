@@ -125,7 +125,7 @@ def without_arq(monkeypatch: pytest.MonkeyPatch) -> Quart:
 async def test_port_without_its_extra(without_arq: Quart) -> None:
     """It names the extra to install."""
     status, text = await page(without_arq, "/add")
-    assert (status, "quartpatterns[tasks]" in text) == (503, True)
+    assert (status, "quartpatterns[gallery]" in text) == (503, True)
 
 
 @pytest.fixture
