@@ -24,7 +24,10 @@ ARGUMENTS: Mapping[Kind, tuple[str, ...]] = {
 
 LONGEST_VALUE = 1_000
 MOST_FINDINGS = 50
-_STEP = re.compile(r"(?P<name>.+): (?P<done>\d+) of (?P<total>\d+) \w+(?:\(s\))?")
+# "flashing: 3 of 21 cases", "21 case(s), about 40 s" and "flashing · the index: in process".
+_STEP = re.compile(r".+: (?P<done>\d+) of (?P<total>\d+) cases?")
+_ESTIMATE = re.compile(r"(?P<total>\d+) case\(s\), about .+")
+_MEASUREMENT = re.compile(r".+ · .+: in process")
 
 
 class OutputError(Exception):
@@ -36,14 +39,16 @@ class Progress:
     """How far a command is.
 
     Arguments:
-        done: The steps that are done.
-        total: The number of steps, 0 if it is not known yet.
+        done: The cases that are done.
+        total: The number of cases, 0 if it is not known yet.
         line: The last line of text.
+        started: The cases whose measurement has started.
     """
 
     done: int = 0
     total: int = 0
     line: str = ""
+    started: int = 0
 
     def read(self, line: str) -> bool:
         """Note what *line* says, and return whether it says something."""
@@ -51,6 +56,10 @@ class Progress:
             return False
         if match := _STEP.fullmatch(line):
             self.done, self.total = int(match["done"]), int(match["total"])
+        elif match := _ESTIMATE.fullmatch(line):
+            self.total = int(match["total"])
+        elif _MEASUREMENT.fullmatch(line):
+            self.done, self.started = self.started, self.started + 1
         self.line = line[:LONGEST_VALUE]
         return True
 
