@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import click
 from rich.console import Console, RenderableType
 
+from quartpatterns._shared.suggestions import did_you_mean
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.tables import Table, find_place, replace_between_markers
 
@@ -66,8 +67,10 @@ def select_by_name(known: Sequence[N], names: Sequence[str], mode: str) -> list[
     """
     for name in names:
         if not any(fnmatchcase(each.name, name) for each in known):
-            listed = ", ".join(each.name for each in known)
-            raise UsageProblem(f"no case {name!r}; the cases of {mode} are {listed}")
+            names_of_all = [each.name for each in known]
+            listed = f"the cases of {mode} are {', '.join(names_of_all)}"
+            hint = did_you_mean(name, names_of_all, otherwise=listed)
+            raise UsageProblem(f"no case {name!r}; {hint}")
     return [
         each for each in known if not names or any(fnmatchcase(each.name, name) for name in names)
     ]

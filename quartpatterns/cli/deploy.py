@@ -13,8 +13,10 @@ from typing import Any
 import click
 from rich.console import Console
 
+from quartpatterns.cli.ending import Interrupted
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.groups import SuggestingGroup
+from quartpatterns.cli.progress import progress
 from quartpatterns.deployment import (
     Archive,
     Deployment,
@@ -53,7 +55,7 @@ The settings are in deploy.toml, or in [tool.quartpatterns.deploy] of pyproject.
   web1 = "web1.example.org"
 \b
 If a command fails or is interrupted, run it again. It continues where it stopped.
-Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments or settings.
+Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments or settings, 130 after Ctrl-C.
 """
 PATH = click.Path(path_type=Path, exists=True)
 hosts = click.argument("hosts", nargs=-1, metavar="[HOST|GROUP ...]")
@@ -95,7 +97,7 @@ def command() -> None:
 def pack(config: Path, as_json: bool) -> None:
     """Build an archive: the wheel of the project and all wheels that it needs."""
     deployment = Deployment(read_settings(config))
-    with Console(stderr=True).status("packing"):
+    with progress("packing"):
         archive = asyncio.run(deployment.pack())
     if as_json:
         click.echo(json.dumps({**asdict(archive), "path": str(archive.path)}, indent=2))
@@ -160,7 +162,9 @@ def rollback(
 @as_json
 def status(hosts: tuple[str, ...], config: Path, as_json: bool) -> None:
     """Show which release each host serves, since when, and who deploys to it now."""
-    statuses = asyncio.run(Deployment(read_settings(config)).status(hosts))
+    deployment = Deployment(read_settings(config))
+    with progress("asking the hosts"):
+        statuses = asyncio.run(deployment.status(hosts))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in statuses], indent=2))
     else:
@@ -225,7 +229,8 @@ def _run(
 
     try:
         if as_json:
-            outcome = asyncio.run(main())
+            with progress(report.title):
+                outcome = asyncio.run(main())
         else:
             with report.shown(_console()):
                 outcome = asyncio.run(main())
@@ -233,11 +238,10 @@ def _run(
         failure = error
     except DeploymentError as error:
         raise UsageProblem(str(error)) from error
-    except KeyboardInterrupt:
-        click.echo(
-            "Interrupted. The hosts still serve. Run the same command again to continue.", err=True
-        )
-        sys.exit(1)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            "interrupted; the hosts still serve. Run the same command again to continue."
+        ) from error
     if as_json:
         click.echo(json.dumps(result_data(report.events, outcome, failure), indent=2))
     elif failure:

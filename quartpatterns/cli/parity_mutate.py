@@ -11,6 +11,7 @@ from rich.console import Console
 
 from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.progress import progress
 from quartpatterns.compare.case import Comparison
 from quartpatterns.compare.mutation import (
     MutationError,
@@ -49,12 +50,10 @@ def mutate(
     failures = dict(not_run)
     for comparison in comparisons:
         target, reasons = _target(comparison, survivors)
-        with Console(stderr=True).status(
-            f"{comparison.name}: looking for what to change"
-        ) as status:
+        with progress(f"{comparison.name}: looking for what to change") as show_progress:
 
             def show(done: int, survived: int, total: int, name: str = comparison.name) -> None:
-                status.update(f"{name}: {done} of {total} mutants, {survived} survivors")
+                show_progress(f"{name}: {done} of {total} mutants, {survived} survivors")
 
             try:
                 result = run_mutation(

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem, explain
+from quartpatterns.cli.progress import progress
 from quartpatterns.cli.selection import SelectedComparisons
 from quartpatterns.compare.case import Comparison, Transport
 from quartpatterns.compare.explore import Explorer, NotAsked
@@ -109,12 +110,11 @@ async def _run(
     explorer: Explorer | None,
     results: list[ParityResult],
 ) -> None:
-    with Console(stderr=True).status("") as status:
+    with progress(comparison.name) as show_progress:
         async for result in run_comparison(comparison, transport, server=server):
             # The explorer appends to the cases of the comparison.
             results.append(explorer.learn(result) if explorer else result.without_responses())
-            progress = f"{len(results)} of {len(comparison.cases)} cases"
-            status.update(f"{comparison.name}: {progress}")
+            show_progress(f"{comparison.name}: {len(results)} of {len(comparison.cases)} cases")
 
 
 def found_cases(selection: SelectedComparisons) -> list[Comparison]:

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.cli.groups import SuggestingGroup
+from quartpatterns.cli.groups import SuggestingChoice, SuggestingGroup
+from quartpatterns.cli.progress import progress
 from quartpatterns.cli.worker import load_with_tasks
 from quartpatterns.tasks import (
     Inspector,
@@ -88,7 +89,7 @@ _queue = click.option("--queue", help="Only this queue.  [default: all queues]")
 @_name
 @click.option(
     "--state",
-    type=click.Choice(STATES),
+    type=SuggestingChoice(STATES),
     help="Only jobs in this state. By default those that run, wait or have failed.",
 )
 @_queue
@@ -211,7 +212,7 @@ def revoke(name: str, ids: tuple[str, ...], as_json: bool) -> None:
 @_ids
 @click.option(
     "--state",
-    type=click.Choice(["failed", "done", "queued", "scheduled"]),
+    type=SuggestingChoice(["failed", "done", "queued", "scheduled"]),
     help="All jobs in this state.",
 )
 @_queue
@@ -273,7 +274,8 @@ def _run(name: str, work: Callable[[Inspector], Awaitable[T]]) -> T:
     """Return what *work* returns for the application."""
     app = load_with_tasks(name)
     try:
-        return asyncio.run(_in_context(app, work))
+        with progress("asking Redis"):
+            return asyncio.run(_in_context(app, work))
     except TasksUnavailableError as error:
         raise click.ClickException(f"{error.description} ({error.__cause__})") from error
     except NoSuchJobError as error:

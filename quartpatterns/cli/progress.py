@@ -1,0 +1,44 @@
+"""Show what a command does while it takes long: on the error output, so that results stay alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+__all__ = ["progress"]
+
+VARIABLE = "QUARTPATTERNS_PROGRESS"
+
+
+@contextlib.contextmanager
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show *text*, and yield a function that shows another text.
+
+    On a terminal the text is replaced, and disappears at the end. In a file or a pipe nothing is
+    written, unless the environment variable ``QUARTPATTERNS_PROGRESS`` is ``lines``: then each text
+    is a line.
+    """
+    if os.environ.get(VARIABLE) == "lines":
+        _print_line(text)
+        yield _print_line
+        return
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda text: None
+        return
+    try:
+        from rich.console import Console
+    except ImportError:
+        _print_line(text)
+        yield lambda text: None
+        return
+    with Console(stderr=True).status(text) as status:
+        yield status.update
+
+
+def _print_line(text: str) -> None:
+    if text:
+        click.echo(text, err=True)
