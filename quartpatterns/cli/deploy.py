@@ -57,6 +57,16 @@ The settings are in deploy.toml, or in [tool.quartpatterns.deploy] of pyproject.
 If a command fails or is interrupted, run it again. It continues where it stopped.
 Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments or settings, 130 after Ctrl-C.
 """
+EXIT_CODES = "Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments, 130 after Ctrl-C."
+
+
+def _examples(*lines: str) -> str:
+    """Return the end of a help text with *lines*, and the exit codes."""
+    return "\n".join(
+        ["\b", *(f"  quartpatterns deploy {line}" for line in lines), "\b", EXIT_CODES]
+    )
+
+
 PATH = click.Path(path_type=Path, exists=True)
 hosts = click.argument("hosts", nargs=-1, metavar="[HOST|GROUP ...]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -91,7 +101,12 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "pack                  in the folder with deploy.toml",
+        "pack --json           for programs: path, size, release",
+    )
+)
 @config
 @as_json
 def pack(config: Path, as_json: bool) -> None:
@@ -106,7 +121,12 @@ def pack(config: Path, as_json: bool) -> None:
         click.echo(f"{archive.path}\n{archive.release}: {size}")
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "bootstrap web1        prepare one host",
+        "bootstrap --dry-run   print the commands only",
+    )
+)
 @hosts
 @config
 @parallel
@@ -117,7 +137,12 @@ def bootstrap(hosts: tuple[str, ...], config: Path, **options: Any) -> None:
     _run("bootstrap", config, hosts, lambda deployment: deployment.bootstrap(hosts), **options)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "deploy                all hosts",
+        "deploy web --batch 2  the group web, two hosts switch at a time",
+    )
+)
 @hosts
 @config
 @click.option("--archive", "file", type=PATH, help="Release to deploy.  [default: the newest]")
@@ -137,7 +162,12 @@ def deploy(
     _run("deploy", config, hosts, run, archive=archive, **options)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "rollback                      the previous release",
+        "rollback web1 --to RELEASE    one host, a certain release",
+    )
+)
 @hosts
 @config
 @click.option("--to", metavar="RELEASE", help="Release to serve.  [default: the previous one]")
@@ -156,7 +186,12 @@ def rollback(
     _run("rollback", config, hosts, run, **options)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "status                all hosts",
+        "status web --json     for programs",
+    )
+)
 @hosts
 @config
 @as_json
@@ -172,7 +207,12 @@ def status(hosts: tuple[str, ...], config: Path, as_json: bool) -> None:
     sys.exit(1 if any(one.problem for one in statuses) else 0)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "logs web1 --follow            as lines are written",
+        "logs --service worker -n 100  of the worker, from all hosts",
+    )
+)
 @hosts
 @config
 @click.option(
