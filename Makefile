@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --n
 NEWEST := 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all coverage lint check-newest format docs bench lock changes clean
+.PHONY: help serve test test-all coverage lint check-newest format docs screenshot bench lock changes clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ format: $(READY)  ## Write the code in the project's style
 
 docs: $(READY)  ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build --fail-on-warning --quiet --builder html docs docs/_build/html
+
+screenshot: $(READY)  ## Take the picture of the gallery in README.md, with Chromium
+	$(BIN)/python -m tests.browser.screenshot
 
 bench: $(READY)  ## Measure the ports against the originals
 	$(BIN)/quartpatterns bench $(ARGS)

@@ -173,6 +173,19 @@ PRIVATE = [
     ),
     Private(
         "subclassing",
+        "flask.sansio.app:App",
+        "_find_error_handler",
+        "handle_user_exception() is replaced: Quart's refers to the error, and so does its"
+        " traceback, a cycle for the garbage collector",
+    ),
+    Private(
+        "subclassing",
+        "quart:Request",
+        "_load_form_data",
+        "Quart's starts a task for each form, also if there is nothing to wait for",
+    ),
+    Private(
+        "subclassing",
         "quart.app:Quart",
         "_preserved_context",
         "Quart's test client reads it; handle_request() is replaced and has to set it",

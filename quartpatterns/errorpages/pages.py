@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from jinja2 import TemplateNotFound
 from markupsafe import escape
 from quart import (
     Quart,
+    Request,
     current_app,
     has_request_context,
     has_websocket_context,
@@ -19,12 +19,14 @@ from quart import (
     request,
     websocket,
 )
+from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from quartpatterns._shared.error_formats import EXTENSION, ErrorFormat, prefers_data
 from quartpatterns._shared.settings import SettingsReader, apply_defaults
 from quartpatterns._shared.threads import run_sync
+from quartpatterns._shared.time_limits import await_within
 from quartpatterns.errorpages.refused_fields import (
     PROBLEM,
     InvalidRequest,
@@ -194,25 +196,29 @@ class ErrorPages:
         invalid = await find_invalid_request(error)
         if isinstance(invalid, HTTPException):
             return await current_app.handle_http_exception(invalid)
+        # Each access to a proxy costs about as much as a look-up.
+        app: Any = _object(current_app)
+        current: Request = _object(request)
         # Quart has logged an uncaught exception already.
         if getattr(error, "original_exception", None) is None:
             level = logging.ERROR if code >= 500 else logging.INFO
-            current_app.logger.log(level, "%s on request %s %r", code, request.method, request.path)
-        error_format = self.configured_format()
+            app.logger.log(level, "%s on request %s %r", code, current.method, current.path)
+        error_format = self._format_of(current)
         if error_format == "html" or (error_format is None and not prefers_data()):
             page = await self._page(error, invalid)
-            response = current_app.response_class(page, content_type="text/html; charset=utf-8")
-            return _finish(response, code, error.get_headers(), error_format)
+            response = app.response_class(
+                page, status=code, content_type="text/html; charset=utf-8"
+            )
+            return _finish(response, error.get_headers(), error_format)
         if error_format == "json":
             document: dict[str, Any] = {"code": code, "name": error.name}
             if invalid is None:
                 document["description"] = _description(error)
             else:
                 document |= {"description": invalid.detail, "errors": invalid.errors}
-            response = current_app.response_class(
-                current_app.json.dumps(document), content_type="application/json"
-            )
-            return _finish(response, code, error.get_headers(), error_format)
+            text = app.json.dumps(document)
+            response = app.response_class(text, status=code, content_type="application/json")
+            return _finish(response, error.get_headers(), error_format)
         return self.problem_response(error, invalid)
 
     async def handle_api_error(self, error: APIError) -> Any:
@@ -220,15 +226,16 @@ class ErrorPages:
         if not has_request_context():
             raise error
         error_format = self.configured_format()
-        best = request.accept_mimetypes.best_match(["application/json", PROBLEM])
-        if error_format == "problem" or (error_format is None and best == PROBLEM):
+        response: Any
+        if error_format == "problem" or (error_format is None and _prefers_problem()):
             content = _problem(error.status_code, error.message, error.payload)
-            content_type = PROBLEM
+            response = current_app.json.response(content)
+            response.content_type = PROBLEM
         else:
-            content, content_type = error.to_dict(), "application/json"
-        response = current_app.json.response(content)
-        response.content_type = content_type
-        return _finish(response, error.status_code, (), error_format)
+            response = current_app.json.response(error.to_dict())
+            response.content_type = "application/json"
+        response.status_code = error.status_code
+        return _finish(response, (), error_format)
 
     def _websocket_response(self, error: HTTPException) -> Any:
         """Return the response to a handshake, which a server sends if it can."""
@@ -243,15 +250,18 @@ class ErrorPages:
             document = _problem(code, _description(error))
         else:
             document = _problem(code, invalid.detail, {"errors": invalid.errors})
-        response = current_app.response_class(json.dumps(document), content_type=PROBLEM)
+        app: Any = current_app
+        response = app.response_class(json.dumps(document), status=code, content_type=PROBLEM)
         error_format: ErrorFormat | None = "problem" if self.configured_format() else None
-        return _finish(response, code, error.get_headers(), error_format)
+        return _finish(response, error.get_headers(), error_format)
 
     def configured_format(self) -> ErrorFormat | None:
         """Return the format that *blueprints* or *prefixes* have for this request or websocket."""
         if not self.blueprints and not self.prefixes:
             return None
-        current = websocket if has_websocket_context() else request
+        return self._format_of(_object(websocket if has_websocket_context() else request))
+
+    def _format_of(self, current: BaseRequestWebsocket) -> ErrorFormat | None:
         path = current.path
         found: ConfiguredFormat | None = next(
             (self.blueprints[name] for name in current.blueprints if name in self.blueprints), None
@@ -271,8 +281,8 @@ class ErrorPages:
         }
         if template := self.templates.get(code, self.default):
             try:
-                async with asyncio.timeout(self.template_timeout):
-                    return await render_template(template, error=error, **context)
+                rendering = render_template(template, error=error, **context)
+                return await await_within(self.template_timeout, rendering)
             except Exception:
                 # A template or a context processor may raise anything; the client still gets a
                 # page for the first error.
@@ -310,14 +320,19 @@ def _description(error: HTTPException) -> str:
     return "" if description is None else str(description)
 
 
+def _object(proxy: Any) -> Any:
+    return proxy._get_current_object()
+
+
+def _prefers_problem() -> bool:
+    best = request.accept_mimetypes.best_match(["application/json", PROBLEM])
+    return best == PROBLEM
+
+
 def _finish(
-    response: Any,
-    status: int,
-    headers: Iterable[tuple[str, str]],
-    configured: ErrorFormat | None,
+    response: Any, headers: Iterable[tuple[str, str]], configured: ErrorFormat | None
 ) -> Any:
     """Add the error's *headers*, such as ``Allow``, and those of the format to *response*."""
-    response.status_code = status
     for name, value in headers:
         if name.lower() != "content-type":
             response.headers.add(name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
+from secrets import token_hex
 from typing import Any
 
 from quart import current_app, has_request_context, has_websocket_context, request, websocket
@@ -31,12 +31,13 @@ def request_id() -> str:
 
     .. versionadded:: 0.1
     """
-    current = websocket if has_websocket_context() else request
+    current: Any = websocket if has_websocket_context() else request
+    current = current._get_current_object()
     scope: Any = current.scope
     if _SCOPE_KEY not in scope:
         header = id_header()
         value = current.headers.get(header, "") if header else ""
-        scope[_SCOPE_KEY] = value if _VALID.fullmatch(value) else uuid.uuid4().hex
+        scope[_SCOPE_KEY] = value if _VALID.fullmatch(value) else token_hex(16)
     known: str = scope[_SCOPE_KEY]
     return known
 

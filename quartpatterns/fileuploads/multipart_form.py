@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from collections import deque
@@ -22,6 +21,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
+from quartpatterns._shared.time_limits import await_within
 from quartpatterns.fileuploads.errors import BadMultipartError, LimitExceededError
 
 __all__ = ["MultipartParser", "OnProgress", "Part", "PartIterator", "stream_multipart"]
@@ -203,8 +203,7 @@ class PartIterator:
         if self._limit is not None and (self._declared or 0) > self._limit:
             raise self._too_large()
         try:
-            async with asyncio.timeout(self._timeout):
-                data = await anext(self._body, b"")
+            data = await await_within(self._timeout, self._receive_data())
         except TimeoutError as error:
             raise RequestTimeout(f"No data arrived for {self._timeout:g} s.") from error
         except RequestEntityTooLarge as error:
@@ -215,6 +214,9 @@ class PartIterator:
         if data and self._on_progress is not None:
             await self._on_progress(self._received, self._declared)
         return data
+
+    async def _receive_data(self) -> bytes:
+        return await anext(self._body, b"")
 
     def _too_large(self) -> RequestEntityTooLarge:
         if self._limit is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Protocol, cast
@@ -12,6 +11,7 @@ from quart.wrappers.request import Body
 from werkzeug.exceptions import BadRequest, RequestTimeout
 
 from quartpatterns._shared.extras import requires_extra
+from quartpatterns._shared.time_limits import await_within
 
 with requires_extra("requestchecksum", "http_sf"):
     import http_sf
@@ -237,10 +237,13 @@ def _tee(
 async def _read_body(request: Request) -> None:
     """Read the whole body. ``get_data()`` may return nothing if a form was parsed, as in Flask."""
     try:
-        async with asyncio.timeout(request.body_timeout):
-            await request.body
+        await await_within(request.body_timeout, _receive_all(request))
     except TimeoutError as error:
         raise RequestTimeout from error
+
+
+async def _receive_all(request: Request) -> None:
+    await request.body
 
 
 def _new_hash(algorithm: str) -> _Hash:

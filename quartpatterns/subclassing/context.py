@@ -13,9 +13,9 @@ from contextvars import Token
 from typing import Any
 
 from flask.sansio.blueprints import Blueprint
-from quart import Quart, current_app, g, has_app_context, has_request_context, request
+from quart import Quart, current_app, has_app_context, has_websocket_context
 from quart.ctx import AppContext, RequestContext, WebsocketContext, _AppCtxGlobals
-from quart.globals import _cv_app, _cv_request, request_ctx
+from quart.globals import _cv_app, _cv_request, request_ctx, websocket_ctx
 from quart.sessions import SessionMixin
 from quart.signals import appcontext_popped, appcontext_pushed
 from quart.typing import AfterRequestCallable, AfterWebsocketCallable, ResponseTypes
@@ -32,6 +32,7 @@ __all__ = [
     "FaithfulRequestContext",
     "FaithfulWebsocketContext",
     "SessionInTemplates",
+    "current_blueprints",
     "flash",
 ]
 
@@ -193,6 +194,10 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
                 raise AssertionError(
                     f"Popped wrong request context. ({current!r} instead of {self!r})"
                 )
+            if self.served:
+                # The traceback refers to the request. Without this cycle, the objects of a request
+                # for an unknown path need no garbage collection.
+                self.request_websocket.routing_exception = None
 
     def auto_pop(  # pyright: ignore[reportIncompatibleMethodOverride] - it expects a subclass
         self, exc: BaseException | None
@@ -282,14 +287,23 @@ class Contexts(Quart):
         return made  # type: ignore[no-any-return]
 
 
+def current_blueprints() -> list[str]:
+    """Return the names of the blueprint of the current request or websocket, and its parents."""
+    # Not has_request_context(): each access to a proxy takes as long as a look-up here.
+    context: Any = _cv_request.get(None)
+    if context is None and has_websocket_context():
+        context = websocket_ctx
+    return [] if context is None else context.request_websocket.blueprints
+
+
 async def _template_context() -> dict[str, Any]:
     """Return ``g`` and ``request`` themselves, which are faster than their proxies."""
-    context: dict[str, Any] = {}
-    if has_app_context():
-        context["g"] = g._get_current_object()
-    if has_request_context():
-        context["request"] = request._get_current_object()  # type: ignore[attr-defined]
-    return context
+    variables: dict[str, Any] = {}
+    if (app_context := _cv_app.get(None)) is not None:
+        variables["g"] = app_context.g
+    if (context := _cv_request.get(None)) is not None:
+        variables["request"] = context.request
+    return variables
 
 
 class SessionInTemplates(Quart):
@@ -302,6 +316,15 @@ class SessionInTemplates(Quart):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.template_context_processors[None] = [_template_context]
+
+    async def update_template_context(self, context: dict[str, Any]) -> None:
+        """Add the variables of the context processors. Those of the view take precedence."""
+        given = context.copy()
+        for name in (None, *reversed(current_blueprints())):
+            for processor in self.template_context_processors.get(name, ()):
+                call: Any = self.ensure_async(processor)
+                context.update(await call())
+        context.update(given)
 
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
         """Register *blueprint* without Flask's default template context processor.

@@ -43,15 +43,18 @@ class RoutingRedirects(Quart):
             FormDataRoutingRedirect: It is a redirect with a status other than 307 and 308, so
                 that a browser would send ``GET`` without a body.
         """
-        error = request.routing_exception
-        if (
-            self.debug
-            and isinstance(error, RequestRedirect)
-            and error.code not in {307, 308}
-            and request.method not in {"GET", "HEAD", "OPTIONS"}
-        ):
+        if self.debug and _loses_form(request):
             raise FormDataRoutingRedirect(request)  # type: ignore[arg-type]
         super().raise_routing_exception(request)
+
+
+def _loses_form(request: BaseRequestWebsocket) -> bool:
+    error = request.routing_exception
+    return (
+        isinstance(error, RequestRedirect)
+        and error.code not in {307, 308}
+        and request.method not in {"GET", "HEAD", "OPTIONS"}
+    )
 
 
 class FilesOfOtherForm(MultiDict[str, Any]):

@@ -33,6 +33,8 @@ from quart.signals import (
 from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers.base import BaseRequestWebsocket
 from quart.wrappers.response import DataBody
+from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from werkzeug.routing import RoutingException
 
 from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns._shared.settings import SettingsReader
@@ -43,6 +45,7 @@ from quartpatterns.subclassing.context import (
     PRESERVE_CONTEXT,
     VIEW_CONTEXT,
     FaithfulRequestContext,
+    current_blueprints,
 )
 
 __all__ = [
@@ -104,6 +107,7 @@ class Dispatch(Quart):
             if failure is not None and self.should_ignore_error(failure):
                 failure = None
             await context.auto_pop(failure)
+            failure = None  # The traceback of an error must not refer to the error.
 
     async def full_dispatch_request(
         self, request_context: RequestContext | None = None
@@ -124,7 +128,41 @@ class Dispatch(Quart):
                 raise failure_of(error)
             except Exception as failure:
                 result = await self.handle_user_exception(failure)
-        return await self.finalize_request(result, request_context)
+        try:
+            return await self.finalize_request(result, request_context)
+        finally:
+            result = None  # An error that is its own response refers to this frame.
+
+    async def handle_user_exception(self, error: Exception) -> HTTPException | ResponseReturnValue:
+        """Call the error handler for *error*.
+
+        Raises:
+            Exception: *error*, if it has no handler.
+        """
+        if isinstance(error, HTTPException):
+            if isinstance(error, BadRequestKeyError) and (
+                self.debug or self.config["TRAP_BAD_REQUEST_ERRORS"]
+            ):
+                error.show_exception = True
+            if not self.trap_http_exception(error):
+                return await self.handle_http_exception(error)
+        handler: Any = self._find_error_handler(error, current_blueprints())
+        if handler is not None:
+            result: ResponseReturnValue = await self.ensure_async(handler)(error)
+            return result
+        try:
+            raise error
+        finally:
+            del error  # The traceback of an error must not refer to the error.
+
+    async def handle_http_exception(
+        self, error: HTTPException
+    ) -> HTTPException | ResponseReturnValue:
+        """Call the error handler for *error*, which is its own response if it has none."""
+        if error.code is None or isinstance(error, RoutingException):
+            return error
+        handler: Any = self._find_error_handler(error, current_blueprints())
+        return error if handler is None else await self.ensure_async(handler)(error)
 
     async def _handle_cancellation(self, failure: Exception) -> ResponseTypes:
         try:

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Literal, NoReturn, overload
 
 from hypercorn.typing import HTTPScope, WebsocketScope
 from quart import Quart, has_app_context
 from quart.formparser import FormDataParser
-from quart.globals import current_app
+from quart.globals import _cv_app, current_app
 from quart.wrappers import Request, Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import Headers
@@ -29,6 +29,7 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from quartpatterns._shared import sliced_json
+from quartpatterns._shared.time_limits import await_within
 from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.debugging import DebugFiles
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
@@ -161,6 +162,8 @@ class RequestLimits(Request):
     form_data_parser_class = FaithfulFormDataParser
     _form_parsed = False
     _cached_data: bytes | None = None
+    # What views have assigned, by the name of the setting.
+    _assigned_limits: Mapping[str, int | None] = MappingProxyType({})
 
     def __init__(
         self,
@@ -206,11 +209,12 @@ class RequestLimits(Request):
     @property
     def max_content_length(self) -> int | None:
         """The limit in bytes; as in Flask a view can assign it."""
-        return super().max_content_length
+        limit = self._assigned_limits.get("MAX_CONTENT_LENGTH")
+        return _setting("MAX_CONTENT_LENGTH", None) if limit is None else limit
 
     @max_content_length.setter
     def max_content_length(self, value: int | None) -> None:
-        Request.max_content_length.fset(self, value)  # type: ignore[attr-defined]
+        self._assign_limit("MAX_CONTENT_LENGTH", value)
         self._apply_limit()
 
     @property
@@ -219,14 +223,14 @@ class RequestLimits(Request):
 
         Outside of an application context it is Werkzeug's default. In Quart there is no limit.
         """
-        limit = super().max_form_memory_size
-        if limit is None and not has_app_context():
-            return WerkzeugRequest.max_form_memory_size
+        limit = self._assigned_limits.get("MAX_FORM_MEMORY_SIZE")
+        if limit is None:
+            return _setting("MAX_FORM_MEMORY_SIZE", WerkzeugRequest.max_form_memory_size)
         return limit
 
     @max_form_memory_size.setter
     def max_form_memory_size(self, value: int | None) -> None:
-        Request.max_form_memory_size.fset(self, value)  # type: ignore[attr-defined]
+        self._assign_limit("MAX_FORM_MEMORY_SIZE", value)
 
     @property
     def max_form_parts(self) -> int | None:
@@ -234,20 +238,24 @@ class RequestLimits(Request):
 
         Outside of an application context it is Werkzeug's default. In Quart there is no limit.
         """
-        limit = super().max_form_parts
-        if limit is None and not has_app_context():
-            return WerkzeugRequest.max_form_parts
+        limit = self._assigned_limits.get("MAX_FORM_PARTS")
+        if limit is None:
+            return _setting("MAX_FORM_PARTS", WerkzeugRequest.max_form_parts)
         return limit
 
     @max_form_parts.setter
     def max_form_parts(self, value: int | None) -> None:
-        Request.max_form_parts.fset(self, value)  # type: ignore[attr-defined]
+        self._assign_limit("MAX_FORM_PARTS", value)
 
-    def _apply_limit(self) -> None:
+    def _assign_limit(self, name: str, value: int | None) -> None:
+        self._assigned_limits = {**self._assigned_limits, name: value}
+
+    def _apply_limit(self) -> int | None:
         limit = self.max_content_length
         # Outside of an application context the limit is the argument of this class.
         if limit is not None or has_app_context():
             self._counted_body.limit = limit
+        return limit
 
     @overload
     async def get_data(
@@ -291,11 +299,29 @@ class RequestLimits(Request):
     async def _read_body(self) -> bytes:
         self._apply_limit()
         try:
-            async with asyncio.timeout(self.body_timeout):
-                data: bytes = await self.body
+            data: bytes = await await_within(self.body_timeout, _awaited(self.body))
         except TimeoutError as error:
             raise RequestTimeout from error
         return data
+
+    async def _load_form_data(self) -> None:
+        async with self._parsing_lock:
+            if self._form is not None:
+                return
+            if not self.content_type:
+                # As in Flask, the body is not read.
+                self._form = self.parameter_storage_class()
+                self._files = self.parameter_storage_class()
+                return
+            parser = self.make_form_data_parser()
+            parsing: Any = parser.parse(
+                self.body, self.mimetype, self.content_length, self.mimetype_params
+            )
+            try:
+                # Not asyncio.wait_for(), which starts a task before Python 3.12.
+                self._form, self._files = await await_within(self.body_timeout, parsing)
+            except TimeoutError as error:
+                raise RequestTimeout from error
 
     @property
     def _is_form(self) -> bool:
@@ -304,12 +330,31 @@ class RequestLimits(Request):
 
     def make_form_data_parser(self) -> FormDataParser:
         """Return the parser, once the declared length has been compared with the limit."""
-        self._apply_limit()
+        limit = self._apply_limit()
         if self.content_type:
             # As in Flask this includes content types that the parser can't read.
             self._counted_body.check_declared_length()
         self._form_parsed = self._is_form
-        return super().make_form_data_parser()
+        return self.form_data_parser_class(
+            max_content_length=limit,
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=self.max_form_parts,
+            cls=self.parameter_storage_class,
+        )
+
+
+def _setting(name: str, default: int | None) -> int | None:
+    """Return a setting of the current application, or *default* if there is none."""
+    # Not current_app: each access to the proxy takes as long as the rest.
+    context = _cv_app.get(None)
+    if context is None:
+        return default
+    value: int | None = context.app.config[name]
+    return value
+
+
+async def _awaited(body: Awaitable[bytes]) -> bytes:
+    return await body
 
 
 @lru_cache(1024)

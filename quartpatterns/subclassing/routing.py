@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from quart import Quart
 from quart.routing import QuartMap, QuartRule
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import BadRequest, NotFound
-from werkzeug.routing import Map, MapAdapter, Rule, RuleFactory
+from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule, RuleFactory
 
 __all__ = [
     "CachingMap",
@@ -29,6 +29,8 @@ DEFAULT_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
 
 # Subdomain, path, method, and whether it is a websocket.
 CacheKey = tuple[str | None, str, str, bool]
+# Endpoint, method of the request, mount point, subdomain, and values.
+URLKey = tuple[str, str, str, str | None, tuple[tuple[str, Any], ...]]
 
 
 def path_inside_mount(path: str, root_path: str) -> str | None:
@@ -67,11 +69,20 @@ class AnyMethod(frozenset[str]):
 ANY_METHOD = AnyMethod()
 
 
+# The URLs that a map keeps, and the characters of a value in one of them.
+MAX_URLS, MAX_VALUE = 1024, 100
+# A client can invent methods, and the method of the request selects the rule of a URL.
+USUAL_METHODS = frozenset({"GET", "HEAD", "POST"})
+
+
 class CachingMapAdapter(MapAdapter):
     """An adapter that caches the match of a path that equals the text of its rule.
 
     Other paths are not cached, so the cache never has more entries than there are rules and
     methods, and no path that a client invents is kept. It must not be used with host matching.
+
+    It caches URLs without a host as well. A page has several links, and building one takes longer
+    than matching the path of the request.
     """
 
     map: CachingMap
@@ -92,17 +103,75 @@ class CachingMapAdapter(MapAdapter):
             cache[key] = rule
         return found
 
+    def build(
+        self,
+        endpoint: Any,
+        values: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        force_external: bool = False,
+        append_unknown: bool = True,
+        url_scheme: str | None = None,
+    ) -> str:
+        """Return what :meth:`werkzeug.routing.MapAdapter.build` returns."""
+        key = None
+        if not (force_external or method or url_scheme) and append_unknown:
+            key = self._url_key(endpoint, values or {})
+        if key is None:
+            return super().build(
+                endpoint, values, method, force_external, append_unknown, url_scheme
+            )
+        urls = self.map.urls
+        if (known := urls.get(key)) is not None:
+            return known
+        url = super().build(endpoint, values)
+        if url.startswith("/"):  # The URL of a websocket, or of another host, has a scheme.
+            if len(urls) >= MAX_URLS:
+                urls.clear()
+            urls[key] = url
+        return url
+
+    def _url_key(self, endpoint: str, values: Mapping[str, Any]) -> URLKey | None:
+        """Return what the URL depends on, or ``None`` if that can be more than these values."""
+        if not self.map.depends_on_values(endpoint) or self.default_method not in USUAL_METHODS:
+            return None
+        for value in values.values():
+            # Not isinstance(): True and 1 are equal, and have different URLs.
+            if type(value) is not int and (type(value) is not str or len(value) > MAX_VALUE):
+                return None
+        method, mount = self.default_method, self.script_name
+        return endpoint, method, mount, self.subdomain, tuple(values.items())
+
 
 class CachingMap(QuartMap):
-    """A map with a cache of matches for :class:`CachingMapAdapter`."""
+    """A map with caches of matches and of URLs for :class:`CachingMapAdapter`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.matches: dict[CacheKey, Rule] = {}
+        self.urls: dict[URLKey, str] = {}
+        self._depends_on_values: dict[str, bool] = {}
         super().__init__(*args, **kwargs)
 
+    def depends_on_values(self, endpoint: str) -> bool:
+        """Return whether a URL depends on its values only.
+
+        A converter of the application can read anything, such as the language of the request.
+        """
+        known = self._depends_on_values.get(endpoint)
+        if known is not None:
+            return known
+        try:
+            rules = list(self.iter_rules(endpoint))
+        except KeyError:
+            return False
+        known = not self.sort_parameters and all(map(_depends_on_values, rules))
+        self._depends_on_values[endpoint] = known
+        return known
+
     def add(self, rulefactory: RuleFactory) -> None:
-        """Add rules and empty the cache, as a new rule can come before an old one."""
+        """Add rules and empty the caches, as a new rule can come before an old one."""
         self.matches.clear()
+        self.urls.clear()
+        self._depends_on_values.clear()
         for rule in rulefactory.get_rules(self):
             if rule.methods is None:
                 rule.methods = ANY_METHOD  # type: ignore[assignment]
@@ -166,6 +235,9 @@ class FaithfulRule(QuartRule):
         redirect_to: The URL to redirect to, or a function that returns it.
         alias: The rule is another name of one with the same endpoint.
         options: Arguments of :class:`quart.routing.QuartRule`.
+
+    Attributes:
+        has_own_converter: Whether a variable has a converter that is not Werkzeug's.
     """
 
     def __init__(
@@ -178,10 +250,26 @@ class FaithfulRule(QuartRule):
         **options: Any,
     ) -> None:
         super().__init__(string, *args, **options)
+        self.has_own_converter = False
         # Werkzeug reads these attributes when it builds the map.
         self.build_only = build_only
         self.redirect_to = redirect_to
         self.alias = alias
+
+    def get_converter(self, *args: Any, **kwargs: Any) -> BaseConverter:
+        """Return a converter for a variable, and note whether it is not one of Werkzeug's."""
+        converter = super().get_converter(*args, **kwargs)
+        if type(converter).__module__ != BaseConverter.__module__:
+            self.has_own_converter = True
+        return converter
+
+
+def _depends_on_values(rule: Rule) -> bool:
+    return (
+        isinstance(rule, FaithfulRule)
+        and not rule.has_own_converter
+        and type(rule).build is Rule.build
+    )
 
 
 class Hosts(Quart):

@@ -20,7 +20,7 @@ from typing import Any
 
 import jinja2
 from jinja2 import Template, nodes
-from jinja2.runtime import Context
+from jinja2.runtime import Context, new_context
 from jinja2.utils import LRUCache
 from quart import Quart, current_app
 from quart.templating import Environment
@@ -73,13 +73,13 @@ class FaithfulTemplate(Template):
         The global variables are in a ``ChainMap``. Jinja reads them one by one, which takes longer
         than a small template.
         """
-        if not shared and isinstance(self.globals, ChainMap):
-            merged: dict[str, Any] = {}
-            for each in reversed(self.globals.maps):
-                merged.update(each)
-            merged.update(vars or {})
-            vars, shared = merged, True
-        return super().new_context(vars, shared, locals)
+        known = self.globals
+        if not isinstance(known, ChainMap):
+            return super().new_context(vars, shared, locals)
+        merged: dict[str, Any] = {}
+        for each in reversed(known.maps):
+            merged.update(each)
+        return new_context(self.environment, self.name, self.blocks, vars, shared, merged, locals)
 
     async def render_async(self, *args: Any, **kwargs: Any) -> str:
         """Return the rendered template. The arguments are those of a :class:`dict`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any, cast
@@ -11,6 +10,8 @@ from urllib.parse import unquote_plus
 from quart import Request
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from werkzeug.sansio.multipart import Data, Epilogue, Field, MultipartDecoder, NeedData
+
+from quartpatterns._shared.time_limits import await_within
 
 __all__ = ["PeekedBody", "find_field", "has_form"]
 
@@ -38,8 +39,7 @@ async def find_field(request: Request, name: str, *, limit: int) -> str | None:
     # The view may raise the limit of the body, so this search must not apply it.
     view_limit, request.max_content_length = request.max_content_length, sys.maxsize
     try:
-        async with asyncio.timeout(request.body_timeout):
-            return await _search_body(body, search, limit)
+        return await await_within(request.body_timeout, _search_body(body, search, limit))
     except TimeoutError as error:
         raise RequestTimeout from error
     finally:

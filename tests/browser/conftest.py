@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -23,7 +25,13 @@ ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "
 @pytest.fixture(scope="session")
 def gallery_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The gallery with its services. All tests share it."""
-    folder = tmp_path_factory.mktemp("gallery")
+    with running_gallery(tmp_path_factory.mktemp("gallery")) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def running_gallery(folder: Path) -> Iterator[str]:
+    """Run ``quartpatterns serve`` with its data in *folder*, and yield its URL."""
     port = free_port()
     command = [sys.executable, "-m", "quartpatterns", "serve", "--bind", f"127.0.0.1:{port}"]
     removed = {"REDIS_URL", "MONGODB_URL", "DATABASE_URL"}
@@ -50,6 +58,13 @@ class Visit:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium. All tests share it."""
+    async with running_browser() as browser:
+        yield browser
+
+
+@contextlib.asynccontextmanager
+async def running_browser() -> AsyncIterator[Browser]:
+    """Run Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         unavailable("no chromium on the PATH: apt-get install chromium")

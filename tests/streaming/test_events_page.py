@@ -1,4 +1,4 @@
-"""The examples of the section about events, and of docs/events.md, work."""
+"""The examples of docs/events.md work."""
 
 from __future__ import annotations
 
@@ -10,35 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import quartpatterns.streaming
-
 ROOT = Path(__file__).parents[2]
-README = Path(quartpatterns.streaming.__file__).with_name("README.md").read_text()
 PAGE = (ROOT / "docs" / "events.md").read_text()
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-
-SECTION_PROGRAM = """
-import asyncio
-
-
-async def main():
-    async with app.test_app() as running:
-        client = running.test_client()
-        async with client.websocket("/orders/live") as live:
-            while not broadcaster.subscribers:
-                await asyncio.sleep(0.01)
-            async with client.request("/orders/events") as stream:
-                await stream.send_complete()
-                assert (await stream.receive()).startswith(b"retry: 3000")
-                assert (await client.post("/orders/17")).status_code == 204
-                assert b'"id"' in await stream.receive()
-                assert "17" in await live.receive()
-                await stream.disconnect()
-
-
-asyncio.run(main())
-print("done")
-"""
 
 CLOCK_PROGRAM = """
 
@@ -69,13 +43,6 @@ def run(folder: Path, program: str, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def test_section(tmp_path: Path) -> None:
-    """The example of README.md sends an event to a stream and to a websocket."""
-    section = README[README.index("\n## Events") : README.index("\n## Behaviour")]
-    (block,) = BLOCK.findall(section)
-    assert run(tmp_path, block + SECTION_PROGRAM) == "done\n"
 
 
 def test_page(tmp_path: Path, redis_url: str) -> None:

@@ -6,16 +6,13 @@ import asyncio
 import csv
 import io
 import json
-import re
 import sqlite3
 import threading
-import zipfile
 from collections import namedtuple
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,13 +21,10 @@ import pytest
 from quart import Quart, Response, g, request
 from sqlalchemy import create_engine, text
 
-import quartpatterns.streaming
 from quartpatterns.streaming import csv_response, ndjson_response
 from tests.databases import import_error, imported_packages
 from tests.serving import eventually, served, unread_response
 
-README = Path(quartpatterns.streaming.__file__).with_name("README.md").read_text()
-README_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 Point = namedtuple("Point", "x y")
 
 
@@ -303,22 +297,6 @@ async def test_other_keys(app: Quart) -> None:
     """With named columns, a mapping may have fewer and more keys."""
     rows = [{"a": 1, "c": 3}, {"b": 2}]
     assert await body(app, lambda: csv_response(rows, columns=["a", "b"])) == "a,b\r\n1,\r\n,2\r\n"
-
-
-@pytest.mark.slow
-async def test_readme() -> None:
-    """The example of README.md works as it stands there."""
-    (block,) = (found for found in README_BLOCK.findall(README) if "zip_response(" in found)
-    names: dict[str, Any] = {"__name__": __name__}
-    await asyncio.to_thread(exec, block, names)
-    client = names["app"].test_client()
-    text = await (await client.get("/users.csv")).get_data(as_text=True)
-    assert text.startswith('"id","name"\r\n0,"user 0"\r\n')
-    text = await (await client.get("/users.ndjson")).get_data(as_text=True)
-    assert json.loads(text.splitlines()[99_999]) == {"id": 99_999, "name": "user 99999"}
-    data = await (await client.get("/users.zip")).get_data(as_text=False)
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.read("users/all.txt").count(b"\n") == 100_000
 
 
 @pytest.mark.slow

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import logging
 import sys
+import weakref
 from collections import Counter
 from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 from blinker import Signal
-from quart import Quart, Request, signals
+from quart import Quart, Request, request, signals
 from quart.ctx import RequestContext, WebsocketContext
+from quart.globals import request_ctx
 from werkzeug.datastructures import Headers
 
 from quartpatterns.subclassing import FaithfulQuart, FaithfulRequest
@@ -102,3 +107,58 @@ def test_requests_are_complete() -> None:
         assert made[key] == expected[key], key
     assert type(made["_parsing_lock"]) is type(expected["_parsing_lock"])
     assert (made["body"].declared, made["body"].limit) == (3, 9)
+
+
+@pytest.mark.parametrize("path", ["/none", "/error"])
+async def test_errors_leave_no_cycle(
+    app: FaithfulQuart, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The objects of a failed request need no garbage collection, which stops everything."""
+    contexts: list[weakref.ref[Any]] = []
+
+    @app.get("/error")
+    async def error() -> str:
+        raise LookupError(path)
+
+    @app.after_request
+    async def remember(response: Any) -> Any:
+        context: Any = request_ctx
+        contexts.append(weakref.ref(context._get_current_object()))
+        return response
+
+    caplog.set_level(logging.CRITICAL)  # The records that pytest keeps have the traceback.
+    gc.disable()
+    try:
+        client = Client()
+        await app(scope(path=path), client.receive, client.send)  # type: ignore[arg-type]
+        assert client.sent[0]["status"] in {404, 500}
+        assert [context() for context in contexts] == [None]
+    finally:
+        gc.enable()
+
+
+async def test_form_starts_no_task(app: FaithfulQuart) -> None:
+    """A form that has arrived is parsed in the task of the request."""
+
+    @app.post("/")
+    async def form() -> str:
+        current: Any = request
+        return str((await current.form)["a"])
+
+    started: list[Any] = []
+    loop = asyncio.get_running_loop()
+    factory = loop.get_task_factory()
+
+    def start(loop: Any, coroutine: Any, **options: Any) -> Any:
+        started.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"3")]
+    client = Client({"type": "http.request", "body": b"a=b", "more_body": False})
+    loop.set_task_factory(start)
+    try:
+        await app(scope(method="POST", headers=headers), client.receive, client.send)  # type: ignore[arg-type]
+    finally:
+        loop.set_task_factory(factory)
+    assert client.sent[1]["body"] == b"b"
+    assert started == []

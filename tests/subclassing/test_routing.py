@@ -6,13 +6,13 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart, request, url_for
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.routing import BaseConverter, BuildError, MapAdapter, Rule
 
-from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulQuart, routing
 from quartpatterns.subclassing.routing import (
     CachingMap,
     CachingMapAdapter,
@@ -20,6 +20,7 @@ from quartpatterns.subclassing.routing import (
     FaithfulRule,
     path_inside_mount,
 )
+from tests.examples import examples
 
 RULES: list[dict[str, Any]] = [
     {"string": "/", "methods": ["GET"]},
@@ -83,6 +84,112 @@ def test_as_werkzeug() -> None:
 def test_any_path(path: str, method: str, scheme: str, subdomain: str) -> None:
     """Any path has Werkzeug's result."""
     check_match(path, method, scheme, subdomain)
+
+
+VALUES = st.dictionaries(
+    st.sampled_from(["word", "number", "q", "next"]),
+    st.one_of(
+        st.integers(-3, 3),
+        st.booleans(),
+        st.none(),
+        st.sampled_from(["", "1", "ä", "a/b", "x" * 101]),
+        st.lists(st.sampled_from(["a", "b"]), max_size=2),
+        st.sampled_from([1.0, 2.5]),
+    ),
+    max_size=3,
+)
+
+
+def build(adapter: MapAdapter, *args: Any, **kwargs: Any) -> object:
+    """Return the URL, or the error, such as that of a converter."""
+    try:
+        return adapter.build(*args, **kwargs)
+    except BuildError as error:
+        return type(error), error.endpoint, error.values
+    except (TypeError, ValueError) as error:
+        return type(error), str(error)
+
+
+@settings(max_examples=examples(500), deadline=None)
+@given(
+    endpoint=st.sampled_from([*(rule.get("endpoint", rule["string"]) for rule in RULES), "none"]),
+    values=VALUES,
+    method=st.sampled_from(METHODS),
+    scheme=st.sampled_from(SCHEMES),
+    subdomain=st.sampled_from(SUBDOMAINS),
+    mount=st.sampled_from(["/", "/mount", "/mount/"]),
+    more=st.sampled_from(
+        [{}, {"force_external": True}, {"method": "GET"}, {"url_scheme": "https"}]
+    ),
+)
+def test_any_url(
+    endpoint: str,
+    values: dict[str, Any],
+    method: str,
+    scheme: str,
+    subdomain: str,
+    mount: str,
+    more: dict[str, Any],
+) -> None:
+    # MAP keeps URLs from one example to the next.
+    bound = ("localhost", mount, subdomain, scheme, "/", method)
+    expected = build(MapAdapter(MAP, *bound), endpoint, values, **more)
+    assert build(CachingMapAdapter(MAP, *bound), endpoint, values, **more) == expected
+
+
+def bind(map: CachingMap, method: str = "GET") -> CachingMapAdapter:
+    return CachingMapAdapter(map, "localhost", "/", "", "http", "/", method)
+
+
+def test_urls_are_kept_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routing, "MAX_URLS", 3)
+    map = new_map()
+    assert [bind(map).build("page", {"number": n}) for n in range(2, 10)] == [
+        f"/page/{n}" for n in range(2, 10)
+    ]
+    assert 1 <= len(map.urls) <= 3
+    map.urls = dict.fromkeys(map.urls, "/kept")
+    assert bind(map).build("page", {"number": 9}) == "/kept"
+
+
+def test_values_of_clients_are_not_kept() -> None:
+    map = new_map()
+    assert bind(map).build("/", {"next": "x" * 101}) == "/?next=" + "x" * 101
+    assert bind(map, "INVENTED").build("/b/") == "/b/"
+    assert not map.urls
+
+
+def test_url_of_a_new_rule() -> None:
+    map = new_map()
+    assert bind(map).build("page", {"number": 2}) == "/page/2"
+    map.add(FaithfulRule("/first/<int:number>", endpoint="/b/", defaults={"number": 1}))
+    map.add(FaithfulRule("/longer/<int:number>/<word>", endpoint="page"))
+    assert bind(map).build("page", {"number": 2, "word": "w"}) == "/longer/2/w"
+
+
+def test_url_of_own_converter() -> None:
+    language = ["en"]
+
+    class Language(BaseConverter):
+        def to_url(self, value: Any) -> str:
+            return f"{language[0]}-{value}"
+
+    map = FaithfulMap(converters={"language": Language}, host_matching=False)
+    map.add(FaithfulRule("/<language:page>", endpoint="page"))
+    assert bind(map).build("page", {"page": "a"}) == "/en-a"
+    language[0] = "de"
+    assert bind(map).build("page", {"page": "a"}) == "/de-a"
+
+
+def test_url_of_another_class_of_rules() -> None:
+    numbers = itertools.count()
+
+    class Numbered(FaithfulRule):
+        def build(self, *args: Any, **kwargs: Any) -> tuple[str, str]:
+            return "", f"/{next(numbers)}"
+
+    map = FaithfulMap([Numbered("/", endpoint="page")], host_matching=False)
+    assert [bind(map).build("page") for _ in range(2)] == ["/0", "/1"]
 
 
 def test_methods_of_clients() -> None:

@@ -1,4 +1,4 @@
-"""The examples in README.md and in docs/tasks run as they are written, in their order."""
+"""The examples in docs/tasks run as they are written, in their order."""
 
 from __future__ import annotations
 
@@ -46,24 +46,6 @@ async def test_pages(page: Path, redis_url: str) -> None:
             await run(code, names, redis_url)
     if page.stem == "signals":
         assert names["reports"] == ["shop.pay payment-7: ValueError('cannot pay 7')"]
-
-
-async def test_readme(redis_url: str) -> None:
-    names: dict[str, Any] = {"__name__": "shop"}
-    for code in blocks(README):
-        exec(code, names)
-    app: Quart = names["create_app"]()
-    client = app.test_client()
-    async with running_worker(app, redis_url):
-        response = await client.post("/add", form={"a": "23", "b": "42"})
-        id = (await response.get_json())["result_id"]
-        async with app.app_context():
-            assert await names["tasks"].job(id).wait(timeout=TIMEOUT) == 65
-            _, *values = await names["queue_them"]()
-        answer = await (await client.get(f"/result/{id}")).get_json()
-    assert answer == {"ready": True, "successful": True, "value": 65}
-    assert values == ["archive-7.zip", "sent to ada@example.com"]
-    await names["test_add"]()
 
 
 def test_files(tmp_path: Path, redis_url: str) -> None:
