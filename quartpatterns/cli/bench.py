@@ -42,7 +42,7 @@ EPILOG = """
   quartpatterns bench streaming --case large.csv   behind gunicorn and Hypercorn, with load
   quartpatterns bench --flask old:app --quart new:app --port-server granian
   quartpatterns bench --summary --plot speed.svg   means, wins and losses of all patterns
-\b
+
 Each case must pass the comparison (quartpatterns parity) before it is measured. By default the
 first GET of each check is measured; sessions of several requests cannot be measured.
 

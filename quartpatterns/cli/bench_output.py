@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from quartpatterns._shared.suggestions import did_you_mean
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.tables import Table, find_place, replace_between_markers
 
@@ -81,7 +82,7 @@ def show(tables: Sequence[RenderableType], data: dict[str, Any], *, as_json: boo
     if as_json:
         click.echo(json.dumps(data, indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = OutputConsole(width=None if sys.stdout.isatty() else WIDTH)
     for table in tables:
         console.print(table)
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.ending import Interrupted
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.groups import SuggestingGroup
@@ -57,7 +58,9 @@ The settings are in deploy.toml, or in [tool.quartpatterns.deploy] of pyproject.
 If a command fails or is interrupted, run it again. It continues where it stopped.
 Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments or settings, 130 after Ctrl-C.
 """
-EXIT_CODES = "Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments, 130 after Ctrl-C."
+EXIT_CODES = (
+    "Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments, 130 after Ctrl-C."
+)
 
 
 def _examples(*lines: str) -> str:
@@ -293,8 +296,8 @@ def _run(
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=UNLIMITED)
+    console = OutputConsole()
+    return console if console.is_terminal else OutputConsole(width=UNLIMITED)
 
 
 def _print_plan(plan: list[tuple[str, str, str]], *, as_json: bool) -> None:

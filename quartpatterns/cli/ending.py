@@ -23,6 +23,7 @@ __all__ = [
     "EXIT_CODES",
     "INTERRUPTED",
     "Interrupted",
+    "PipeClosed",
     "closed_pipe_ends",
     "exit_with",
     "use_color",
@@ -52,7 +53,7 @@ class Interrupted(click.ClickException):
     exit_code = INTERRUPTED
 
 
-class _PipeClosed(BaseException):
+class PipeClosed(BaseException):
     """The program that read the output has ended; click would exit with 1."""
 
 
@@ -63,7 +64,7 @@ def closed_pipe_ends() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError as error:
-        raise _PipeClosed from error
+        raise PipeClosed from error
 
 
 def exit_with(main: Callable[[], object], arguments: Sequence[str]) -> NoReturn:
@@ -82,7 +83,7 @@ def exit_with(main: Callable[[], object], arguments: Sequence[str]) -> NoReturn:
         interrupted = isinstance(error.__cause__ or error.__context__, KeyboardInterrupt)
         code = INTERRUPTED if interrupted else 1
         _print_error("interrupted" if interrupted else "aborted", code, arguments)
-    except _PipeClosed:
+    except PipeClosed:
         code = BROKEN_PIPE
         _discard_output()
     sys.exit(code)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from quartpatterns import catalog
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.progress import progress
 from quartpatterns.compare.case import Comparison
@@ -75,7 +75,7 @@ def mutate(
         click.echo(json.dumps(data, indent=2))
         return exit_code
     if results:
-        Console().print(render(results, verbose=verbose))
+        OutputConsole().print(render(results, verbose=verbose))
     for name, reason in failures.items():
         click.secho(f"{name}: not run: {reason}", fg="red")
     return exit_code

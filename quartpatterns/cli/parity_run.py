@@ -9,10 +9,10 @@ import logging
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from quartpatterns import catalog
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.errors import UsageProblem, explain
 from quartpatterns.cli.progress import progress
 from quartpatterns.cli.selection import SelectedComparisons
@@ -143,7 +143,7 @@ def show(
     if as_json:
         click.echo(json.dumps(_data(outcome, selection, transport, server), indent=2, default=str))
         return
-    console = Console()
+    console = OutputConsole()
     for note in selection.notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     if outcome.results:

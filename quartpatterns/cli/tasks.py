@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.groups import SuggestingChoice, SuggestingGroup
 from quartpatterns.cli.progress import progress
 from quartpatterns.cli.worker import load_with_tasks
@@ -378,4 +379,4 @@ def _print(table: Table) -> None:
 
 def _console() -> Console:
     # A pipe gets whole lines: programs that cut columns have no terminal.
-    return Console(width=None if sys.stdout.isatty() else 200)
+    return OutputConsole(width=None if sys.stdout.isatty() else 200)
