@@ -231,19 +231,18 @@ COLOR = "\x1b["
 
 
 @pytest.mark.parametrize(
-    ("env", "colored"),
+    ("arguments", "env", "colored"),
     [
-        ({}, False),
-        ({"FORCE_COLOR": "1"}, True),
-        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
-        ({"FORCE_COLOR": ""}, False),
+        (("list",), {}, False),
+        (("list",), {"FORCE_COLOR": "1"}, True),
+        (("list",), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (("show", "favicon"), {"FORCE_COLOR": "1"}, True),
     ],
 )
-@pytest.mark.parametrize("arguments", [("list",), ("show", "favicon")], ids=" ".join)
 def test_colors(arguments: tuple[str, ...], env: dict[str, str], colored: bool) -> None:
     """Without a terminal there are no colours, unless FORCE_COLOR asks for them."""
-    settings = {"FORCE_COLOR": None, "NO_COLOR": None} | env
-    with start(*arguments, env={**os.environ, **{k: v or "" for k, v in settings.items()}}) as done:
+    env = {**os.environ, "FORCE_COLOR": "", "NO_COLOR": "", **env}
+    with start(*arguments, env=env) as done:
         output, _ = done.communicate(timeout=TIMEOUT)
     assert (COLOR in output) == colored
 
@@ -276,7 +275,9 @@ def test_closed_pipe(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("parity", "--flask", "shop:app", "--quart", "shop:app"),
+        pytest.param(
+            ("parity", "--flask", "shop:app", "--quart", "shop:app"), marks=pytest.mark.slow
+        ),
         ("parity", "--flask", "shop:app", "--quart", "shop:app", "--json"),
         pytest.param(
             ("bench", "--flask", "shop:app", "--quart", "shop:app"), marks=pytest.mark.slow
