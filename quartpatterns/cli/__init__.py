@@ -32,6 +32,7 @@ COMMANDS = {
 }
 COMPLETION = "_QUARTPATTERNS_COMPLETE"
 """The environment variable with which a shell asks for completions; its name comes from click."""
+ARGUMENTS = f"{__name__}.arguments"  # the key of the arguments in the context
 # A module called list would replace the built-in function in this one.
 MODULES = {"list": "list_patterns"}
 EXAMPLES = f"""
@@ -59,7 +60,7 @@ class _Commands(SuggestingGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        with report_user_errors():
+        with report_user_errors(*ctx.meta.get(ARGUMENTS, ())):
             module = importlib.import_module(f"quartpatterns.cli.{MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
@@ -69,12 +70,16 @@ class _Commands(SuggestingGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        with report_user_errors(), closed_pipe_ends():
+        with report_user_errors(*ctx.meta.get(ARGUMENTS, ())), closed_pipe_ends():
             return super().invoke(ctx)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with closed_pipe_ends():  # --help
             return super().make_context(*args, color=use_color(), **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def main(
         self,

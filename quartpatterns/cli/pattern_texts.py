@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 from quartpatterns import catalog
-from quartpatterns.cli.errors import explain
+from quartpatterns.cli.errors import comparison_extras, explain
 
 __all__ = ["cases", "file_text", "import_line", "pattern_data", "public_names", "readme"]
 
@@ -67,7 +67,7 @@ def pattern_data(pattern: catalog.Pattern) -> dict[str, Any]:
         "summary": pattern.summary,
         "import": import_line(pattern),
         "names": public_names(pattern),
-        "extra": pattern.extra,
+        "extras": list(pattern.extras),
         "services": list(pattern.services),
         "uses": list(pattern.uses),
         "flask": pages(pattern),
@@ -82,7 +82,7 @@ def cases(pattern: catalog.Pattern) -> tuple[list[dict[str, Any]], str | None]:
 
         found = pattern_comparison(pattern.name).cases
     except Exception as error:
-        if (reason := explain(error)) is None:
+        if (reason := explain(error, *comparison_extras(pattern.name))) is None:
             raise
         return [], reason
     return [

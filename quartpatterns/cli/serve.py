@@ -23,7 +23,7 @@ from hypercorn.config import Config
 
 from quartpatterns import __version__
 from quartpatterns.cli.data_folder import check_unused, create_data_folder, locked
-from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.errors import UsageProblem, ensure_extra
 from quartpatterns.cli.gallery_services import (
     Launcher,
     plan_services,
@@ -160,6 +160,8 @@ def command(
     starts a MongoDB if MONGODB_URL is not set.
     """
     own_file = file is not None
+    if name == GALLERY:
+        ensure_extra("gallery")
     try:
         ensure_installed(server)
         file = (file or hypercorn_file()).absolute()

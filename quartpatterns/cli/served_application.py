@@ -40,7 +40,7 @@ def application() -> Any:
     from quartpatterns.subclassing import ProxyFix
 
     try:
-        with report_user_errors():
+        with report_user_errors("serve"):
             app: Any = load_application(os.environ[APP])
             _check_asgi(os.environ[APP], app)
     except click.ClickException as error:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from quartpatterns import catalog
+from quartpatterns._shared.extras import install_command
 from quartpatterns.cli.groups import PatternName
 from quartpatterns.cli.pattern_texts import cases, file_text, pattern_data, readme
 
@@ -93,13 +94,12 @@ def _differences(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _facts(pattern: catalog.Pattern) -> Iterator[str]:
     """Yield what everybody wants to know first."""
     data = pattern_data(pattern)
-    extra = f"[{data['extra']}]" if data["extra"] else ""
     yield click.style(f"{pattern.name}: {pattern.title}", bold=True)
     yield pattern.summary
     yield ""
     facts = {
         "import": data["import"],
-        "install": f"pip install 'quartpatterns{extra}'",
+        "install": install_command(*pattern.extras),
         "needs": ", ".join(pattern.services),
         "Flask": "  ".join(data["flask"]),
         "helper": data["folder"],

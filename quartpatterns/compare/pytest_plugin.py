@@ -84,14 +84,13 @@ def _assert_parity(
     from quartpatterns.compare.parity_report import failure_text
 
     async def compare() -> list[ParityResult]:
-        return [result async for result in compare_applications(*apps, selected)]
+        first = load_application(original) if isinstance(original, str) else original
+        second = load_application(port) if isinstance(port, str) else port
+        given = read_cases(Path(requests)) if requests else cases
+        selected = given or cases_from_rules(first, second)
+        return [result async for result in compare_applications(first, second, selected)]
 
     try:
-        apps = (
-            load_application(original) if isinstance(original, str) else original,
-            load_application(port) if isinstance(port, str) else port,
-        )
-        selected = cases or (read_cases(Path(requests)) if requests else cases_from_rules(*apps))
         results = asyncio.run(compare())
     except Exception as error:
         if not type(error).__module__.startswith("quartpatterns."):
