@@ -83,15 +83,14 @@ def _assert_parity(
     from quartpatterns.compare.parity import ParityResult, compare_applications
     from quartpatterns.compare.parity_report import failure_text
 
-    async def compare() -> list[ParityResult]:
-        first = load_application(original) if isinstance(original, str) else original
-        second = load_application(port) if isinstance(port, str) else port
-        given = read_cases(Path(requests)) if requests else cases
-        selected = given or cases_from_rules(first, second)
+    async def compare(first: Any, second: Any, selected: Sequence[Case]) -> list[ParityResult]:
         return [result async for result in compare_applications(first, second, selected)]
 
     try:
-        results = asyncio.run(compare())
+        first = load_application(original) if isinstance(original, str) else original
+        second = load_application(port) if isinstance(port, str) else port
+        selected = cases or (read_cases(Path(requests)) if requests else None)
+        results = asyncio.run(compare(first, second, selected or cases_from_rules(first, second)))
     except Exception as error:
         if not type(error).__module__.startswith("quartpatterns."):
             raise
