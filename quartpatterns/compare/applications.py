@@ -64,9 +64,9 @@ def _import(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             modules = sorted(_modules(os.getcwd()))
-            listed = f"this folder has {', '.join(modules)}" if modules else ""
-            hint = did_you_mean(name, modules, otherwise=listed)
-            raise ApplicationLoadError(f"no module {name!r}{hint and f'; {hint}'}") from error
+            listed = f"; this folder has {', '.join(modules)}" if modules else ""
+            hint = did_you_mean(name, modules, before="; ")
+            raise ApplicationLoadError(f"no module {name!r}{listed}{hint}") from error
         raise ApplicationLoadError(
             f"module {name!r} needs {error.name!r}, which is not installed"
         ) from error
@@ -138,10 +138,9 @@ def _attribute(module: Any, attribute: str) -> Any:
         try:
             value = getattr(value, part)
         except AttributeError:
-            known = _functions_and_applications(module)
-            hint = did_you_mean(attribute, known, otherwise=_candidates(module))
+            hint = did_you_mean(attribute, _functions_and_applications(module), before="; ")
             raise ApplicationLoadError(
-                f"module {module.__name__!r} has no {attribute!r}; {hint}"
+                f"module {module.__name__!r} has no {attribute!r}; {_candidates(module)}{hint}"
             ) from None
     return value
 
