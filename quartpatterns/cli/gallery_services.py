@@ -13,6 +13,7 @@ import click
 
 from quartpatterns._shared.urls import display_address, display_url
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.progress import progress
 from quartpatterns.cli.supervision import SupervisedProgram
 from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 from quartpatterns.compare.services import (
@@ -65,7 +66,8 @@ def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
     print_service("database", display_url(given) if given else url)
     try:
         if migrate:
-            upgrade(url)
+            with progress("migrating the database"):
+                upgrade(url)
     except (CommandError, OSError, SQLAlchemyError, ValueError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         own = url.removeprefix("sqlite:///")
@@ -115,7 +117,8 @@ class Launcher:
         """
         self.programs.append(program)
         try:
-            program.start()
+            with progress(f"starting {program.name[0].lower()}{program.name[1:]}"):
+                program.start()
         except StartError:
             self.programs.remove(program)
             raise

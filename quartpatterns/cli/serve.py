@@ -35,7 +35,9 @@ from quartpatterns.cli.gallery_services import (
     start_redis,
     start_workers,
 )
+from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_config
+from quartpatterns.cli.progress import progress
 from quartpatterns.cli.served_application import (
     APP,
     METRICS_FROM,
@@ -106,7 +108,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--workers", type=click.IntRange(min=1), help="Number of server processes.")
 @click.option(
     "--server",
-    type=click.Choice(ASGI_SERVERS),
+    type=SuggestingChoice(ASGI_SERVERS),
     default="hypercorn",
     show_default=True,
     envvar=SERVER,
@@ -225,7 +227,8 @@ def command(
     services = plan_services(env)
     with until_signal() as signals, contextlib.ExitStack() as stack:
         if name != GALLERY:
-            _check_application({**env, **services.env})
+            with progress(f"loading {name}"):
+                _check_application({**env, **services.env})
         data = create_data_folder(data)
         lock = stack.enter_context(locked(data, display_bind(config, config.bind[0])))
         launcher = Launcher(data, env, lock)
@@ -301,6 +304,9 @@ def _start_servers(
         fds += _open_sockets(config)
     command = server_command(server, file, config, fds, launcher.env)
     number = config.workers if fds else 1
+    # No progress is shown: the server writes to the same terminal.
+    workers = "1 process" if config.workers == 1 else f"{config.workers} processes"
+    print_service("server", f"{server} with {workers}")
 
     def listening() -> bool:
         return all(map(is_listening, config.bind))

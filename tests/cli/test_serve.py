@@ -407,6 +407,7 @@ def test_server_killed(serve: Serve, server: str) -> None:
     assert not served.alive()
 
 
+@pytest.mark.slow
 def test_requests_wait_for_the_server(serve: Serve) -> None:
     """No connection is refused while the only server is started again."""
     served = serve().until_ready()
@@ -661,6 +662,7 @@ def test_two(serve: Serve) -> None:
     assert (one.folder / "instance" / "worker.log").read_text().startswith(log)
 
 
+@pytest.mark.slow
 def test_after_kill(serve: Serve) -> None:
     """The next command waits until the programs of one that was killed have ended."""
     one = serve().until_ready()
