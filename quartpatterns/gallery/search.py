@@ -67,7 +67,7 @@ class Search:
                 pattern.title,
                 pattern.summary,
                 pattern.group,
-                " ".join(pattern.extras),
+                pattern.extra or "",
                 *pattern.services,
                 *(text for page in pattern.pages for text in (page.name, *page.sections)),
             )
