@@ -98,7 +98,7 @@ def comparison_extras(*names: str) -> tuple[str, ...]:
         names: The patterns; other names are applications of the user.
     """
     patterns = [_PATTERNS[name] for name in names if name in _PATTERNS]
-    own = {extra for one in patterns for extra in (one.extra, *one.port_extras) if extra}
+    own = {extra for pattern in patterns for extra in pattern.extras}
     return ("compare", *(["originals", *own] if patterns else []))
 
 

@@ -96,7 +96,7 @@ BESIDE = {"migrations": "sqlalchemy", "postgresql": "sqlalchemy", "recaptcha": "
 """The extra of the pattern that the extra adds to."""
 NOT_OURS = {"granian", "originals", "uvicorn"}
 """Extras whose libraries a user imports, and not this package."""
-WITH_EXTRAS = [pattern for pattern in catalog.PATTERNS if pattern.extra]
+WITH_EXTRAS = [pattern for pattern in catalog.PATTERNS if pattern.extras]
 # The examples of deployment are commands.
 APPLICATIONS = [pattern.name for pattern in WITH_EXTRAS if pattern.name != "deployment"]
 COMPARED = [pattern for pattern in WITH_EXTRAS if not pattern.services]
@@ -204,7 +204,7 @@ def test_parity(pattern: catalog.Pattern, wheel: Path, tmp_path: Path) -> None:
 def test_parity_of_others(wheel: Path, tmp_path: Path) -> None:
     """The patterns without an extra need no more than the comparison and the originals."""
     environment = installed(wheel, tmp_path, "compare", "originals")
-    names = [pattern.name for pattern in catalog.PATTERNS if not pattern.extra]
+    names = [pattern.name for pattern in catalog.PATTERNS if not pattern.extras]
     run(environment.python, "-m", "quartpatterns", "parity", *names, cwd=tmp_path)
     missing = run(environment.python, "-m", "quartpatterns", "parity", "ajax", cwd=tmp_path, code=2)
     assert "not run: pydantic is not installed: pip install 'quartpatterns[ajax," in missing.stdout
