@@ -27,7 +27,7 @@ EPILOG = """
 The column extras is what `pip install 'quartpatterns[EXTRAS]'` adds for the port of a pattern.
 Exit code: 0; 2 for a usage error.
 """
-TITLES = ("pattern", "group", "extra", "summary")
+TITLES = ("pattern", "group", "extras", "summary")
 LEAST = 30
 """The least columns of a summary: on a narrower terminal, lines are wrapped by the terminal."""
 
@@ -42,7 +42,7 @@ def command(group: str | None, as_json: bool) -> None:
         data: list[dict[str, Any]] = [pattern_data(pattern) for pattern in patterns]
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return
-    rows = [(each.name, each.group, each.extra or "", each.summary) for each in patterns]
+    rows = [(each.name, each.group, ",".join(each.extras), each.summary) for each in patterns]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in _table([TITLES, *rows], width):
         click.echo(line)

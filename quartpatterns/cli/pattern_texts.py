@@ -67,7 +67,7 @@ def pattern_data(pattern: catalog.Pattern) -> dict[str, Any]:
         "summary": pattern.summary,
         "import": import_line(pattern),
         "names": public_names(pattern),
-        "extra": pattern.extra,
+        "extras": list(pattern.extras),
         "services": list(pattern.services),
         "uses": list(pattern.uses),
         "flask": pages(pattern),

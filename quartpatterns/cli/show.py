@@ -99,7 +99,7 @@ def _facts(pattern: catalog.Pattern) -> Iterator[str]:
     yield ""
     facts = {
         "import": data["import"],
-        "install": install_command(*filter(None, [pattern.extra])),
+        "install": install_command(*pattern.extras),
         "needs": ", ".join(pattern.services),
         "Flask": "  ".join(data["flask"]),
         "helper": data["folder"],

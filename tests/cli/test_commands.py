@@ -170,7 +170,7 @@ def test_no_arguments() -> None:
 def test_list() -> None:
     """A line for each pattern; in a pipe it is not wrapped."""
     title, *lines = run("list").output.splitlines()
-    assert title.split() == ["pattern", "group", "extra", "summary"]
+    assert title.split() == ["pattern", "group", "extras", "summary"]
     for line, pattern in zip(lines, catalog.PATTERNS, strict=True):
         assert line.startswith(f"{pattern.name} ") and line.endswith(pattern.summary)
     names = [line.split()[0] for line in run("list", "--group", "data").output.splitlines()[1:]]
