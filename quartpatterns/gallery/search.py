@@ -67,7 +67,7 @@ class Search:
                 pattern.title,
                 pattern.summary,
                 pattern.group,
-                pattern.extra or "",
+                " ".join(pattern.extras),
                 *pattern.services,
                 *(text for page in pattern.pages for text in (page.name, *page.sections)),
             )

@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ async def running_browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def open_window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Visit]:
     """Open a window. Console errors and requests to other hosts fail the test.
 
