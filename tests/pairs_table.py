@@ -272,7 +272,7 @@ def numbers() -> str:
     senseless = sum(reason(pair) is not None for pair in tested())
     return (
         f"{len(HELPERS)} helpers make {len(tested())} pairs: {count} are tested together,"
-        f" {senseless} make no sense together, and {len(untested())} are not tested."
+        f" {senseless} are never in one application, and {len(untested())} are not tested."
     )
 
 
@@ -296,7 +296,7 @@ def _head() -> list[str]:
 
 
 def _matrix() -> list[str]:
-    legend = "`x` is tested, `·` makes no sense together, `?` is not tested."
+    legend = "`x`: tested. `·`: never in one application. `?`: not tested."
     lines = ["## All pairs", "", legend, ""]
     lines.append("| helper | " + " | ".join(str(number) for number in range(1, 27)) + " |")
     lines.append("| --- |" + " --- |" * len(HELPERS))
@@ -316,7 +316,7 @@ def _sign(one: str, other: str) -> str:
 
 
 def _senseless() -> list[str]:
-    lines = ["## Pairs that make no sense together", ""]
+    lines = ["## Pairs that are never in one application", ""]
     for name, why in NOT_IN_APPLICATIONS.items():
         others = [
             other
