@@ -18,12 +18,8 @@ from playwright.async_api import Browser, Page
 from docs.extension.repository import ROOT
 from tests.browser.conftest import browser as browser
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+in_browser = pytest.mark.asyncio(loop_scope="session")
 
 SITE = ROOT / "docs" / "_build" / "html"
 # The colours of the two schemes are on each page; the layout of the phone is in one of them.
@@ -81,6 +77,7 @@ def page_names(site: Path) -> list[str]:
     return [str(one.relative_to(site)) for one in site.rglob("*.html")]
 
 
+@in_browser
 @pytest.mark.parametrize("name", AXE_PAGES)
 async def test_accessibility(url: str, page: Page, name: str) -> None:
     """axe finds nothing that is more than minor, and nothing comes from another host."""
@@ -98,6 +95,7 @@ async def test_accessibility(url: str, page: Page, name: str) -> None:
     assert [one for one in requests if not one.startswith((url, "data:"))] == []
 
 
+@in_browser
 async def test_width(url: str, site: Path, browser: Browser) -> None:
     """No page is wider than a phone."""
     page = await browser.new_page(viewport={"width": 390, "height": 844})
@@ -112,6 +110,7 @@ async def test_width(url: str, site: Path, browser: Browser) -> None:
     assert wide == []
 
 
+@in_browser
 async def test_search(url: str, page: Page) -> None:
     """The search finds a setting, without a server of its own."""
     await page.goto(f"{url}/search.html?q=SQLITE_BUSY_TIMEOUT")
@@ -131,6 +130,7 @@ def test_reachable(site: Path) -> None:
     files = [file for file in (ROOT / "docs").rglob("*.md") if "_build" not in file.parts]
     names = [file.relative_to(ROOT / "docs").with_suffix("").as_posix() for file in files]
     orphans = ("examples/", "files/", "tutorial/photoboard", "index", "moving/toolshed")
+    orphans += ("coming_from_flask/examples",)
     pages = [name for name in names if not name.startswith(orphans)]
     assert len(pages) > 60
     assert [name for name in pages if f'href="{name}.html"' not in front] == []
