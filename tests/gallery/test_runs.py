@@ -23,6 +23,7 @@ from quart import Quart
 from quartpatterns.gallery import originals, run_process, runs
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.results import Run, change_state, db
+from quartpatterns.gallery.run_output import Progress
 from quartpatterns.gallery.settings import GallerySettings
 from quartpatterns.gallery.worker import create_app as create_worker
 from quartpatterns.sqlalchemy.migrations import upgrade
@@ -275,6 +276,24 @@ async def test_one_at_a_time(settings: dict[str, Any], command: Command) -> None
     lines = command.lines()
     assert [line[0] for line in lines] == ["start", "end"] * 5
     assert all(one[1] == two[1] for one, two in zip(lines[::2], lines[1::2], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["flashing", "flashing: 3 of 21 cases"], (3, 21)),
+        (["1 case(s), about 2 s"], (0, 1)),
+        (["3 case(s), about 1 min 4 s", "a · b: in process", "a · c: in process"], (1, 3)),
+        (["Warning: 3 of 4 things"], (0, 0)),
+        ([""], (0, 0)),
+    ],
+)
+def test_progress_lines(lines: list[str], expected: tuple[int, int]) -> None:
+    progress = Progress()
+    for line in lines:
+        progress.read(line)
+    assert (progress.done, progress.total) == expected
+    assert progress.line == lines[-1]
 
 
 async def test_same_run_twice(app: Quart, settings: dict[str, Any]) -> None:
