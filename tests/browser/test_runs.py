@@ -63,7 +63,7 @@ async def test_run(browser: Browser, gallery_url: str, scripts: bool) -> None:
         await expect(page.locator("main .tag.good").first).to_have_text("passed", timeout=WAIT)
         assert page.url == run
         await expect(page.locator("main")).to_contain_text("equal or as declared")
-        await page.get_by_role("link", name="Results", exact=True).press("Enter")
+        await page.get_by_role("link", name="Results on this machine").press("Enter")
         await expect(
             page.locator(f'a[href="{run.removeprefix(gallery_url)}"]').first
         ).to_be_visible()
