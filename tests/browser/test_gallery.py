@@ -160,6 +160,7 @@ async def test_keyboard(visit: Visit) -> None:
     await page.wait_for_url("**/gallery/flashing")
 
 
+@pytest.mark.slow
 async def test_focus_is_visible(visit: Visit) -> None:
     """The element with the focus is not below the header or outside of the screen."""
     await visit.page.emulate_media(reduced_motion="reduce")  # it scrolls at once
