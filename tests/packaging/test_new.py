@@ -281,7 +281,9 @@ def test_installed_from(source: object, expected: str | None, tmp_path: Path) ->
     (information / "METADATA").write_text("Name: quartpatterns\nVersion: 0.1.0\n")
     if source:
         (information / "direct_url.json").write_text(json.dumps(source))
-    code = "from quartpatterns.packaging.projects import installed_from; print(installed_from())"
+    code = (
+        "from quartpatterns._shared.installed_from import installed_from; print(installed_from())"
+    )
     code = f"import sys; sys.path[:0] = sys.argv[1:]; {code}"
     found = run(sys.executable, "-c", code, tmp_path, ROOT, cwd=tmp_path)
     assert found.stdout == f"{expected}\n"
