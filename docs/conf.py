@@ -21,7 +21,12 @@ extensions = [
     "sphinx_design",
     "docs.extension",
 ]
-exclude_patterns = ["_build", "tutorial/photoboard", "moving/toolshed"]
+exclude_patterns = [
+    "_build",
+    "coming_from_flask/examples",
+    "moving/toolshed",
+    "tutorial/photoboard",
+]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
 
