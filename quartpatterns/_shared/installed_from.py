@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-__all__ = ["installed_from"]
+__all__ = ["installed_from", "is_available"]
 
 
 def installed_from() -> str | None:
@@ -31,3 +31,8 @@ def installed_from() -> str | None:
         return f"{source['vcs_info']['vcs']}+{source['url']}@{source['vcs_info']['commit_id']}"
     url: str = source["url"]
     return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+
+
+def is_available(source: str) -> bool:
+    """Return whether *source* is a URL, or a file or folder that there is."""
+    return "://" in source or Path(source).exists()

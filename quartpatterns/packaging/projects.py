@@ -20,7 +20,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from quartpatterns import __version__
-from quartpatterns._shared.installed_from import installed_from
+from quartpatterns._shared.installed_from import installed_from, is_available
 
 __all__ = [
     "FEATURES",
@@ -199,7 +199,7 @@ def _install_commands(source: str | None) -> list[str]:
     create = ["python3 -m venv .venv", ". .venv/bin/activate"]
     if source is None:
         return [*create, install]
-    if "://" in source or Path(source).exists():
+    if is_available(source):
         return [*create, f"{install} {shlex.quote(source)}"]
     return [f". {shlex.quote(sys.prefix)}/bin/activate", install]
 
