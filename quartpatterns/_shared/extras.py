@@ -41,9 +41,12 @@ class MissingExtraError(ModuleNotFoundError):
     """
 
 
+PLAIN_INSTALL = "pip install quartpatterns"
+
+
 def install_command(*extras: str) -> str:
     """Return the command that installs *extras*."""
-    return f"pip install 'quartpatterns[{','.join(sorted(extras))}]'"
+    return f"pip install 'quartpatterns[{','.join(sorted(extras))}]'" if extras else PLAIN_INSTALL
 
 
 def missing_extra(extra: str, library: str, *, needed_by: str | None = None) -> MissingExtraError:

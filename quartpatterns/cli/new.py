@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from quartpatterns._shared.installed_from import is_available
+from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.packaging import FEATURES, REQUIRED, SERVERS, Project, new_project
 
 __all__ = ["command"]
@@ -63,7 +64,7 @@ def _features(
 )
 @click.option(
     "--server",
-    type=click.Choice(SERVERS),
+    type=SuggestingChoice(SERVERS),
     default="hypercorn",
     show_default=True,
     help="The server of the application.",

@@ -21,6 +21,7 @@ from jinja2 import Environment, StrictUndefined
 
 from quartpatterns import __version__
 from quartpatterns._shared.installed_from import installed_from, is_available
+from quartpatterns._shared.suggestions import did_you_mean
 
 __all__ = [
     "FEATURES",
@@ -156,7 +157,7 @@ def new_project(
     """
     check_name(name)
     if unknown := sorted(set(features) - FEATURES.keys()):
-        known = ", ".join(FEATURES)
+        known = ", ".join(FEATURES) + did_you_mean(unknown[0], FEATURES, before="; ")
         raise ProjectError(f"the feature {unknown[0]!r} is unknown. The features are {known}")
     if server not in SERVERS:
         known = ", ".join(SERVERS)
