@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,14 +30,18 @@ __all__ = [
     "Launcher",
     "Services",
     "plan_services",
+    "METRICS_FOLDER",
     "prepare_database",
+    "prepare_metrics",
     "print_service",
     "start_mongodb",
     "start_redis",
     "start_workers",
 ]
 
-WORKERS = {"worker": "quartpatterns.tasks.example.port"}
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable with the folder for the counts of several processes."""
+WORKERS = {"worker": "quartpatterns.gallery.worker"}
 """The workers of the gallery, each with the application whose tasks it runs."""
 
 
@@ -56,8 +61,8 @@ def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
 
     from quartpatterns.sqlalchemy.migrations import upgrade
 
-    file, given = data / "gallery.sqlite", env.get("DATABASE_URL")
-    url = env["DATABASE_URL"] = given or f"sqlite:///{file}"
+    given = env.get("DATABASE_URL")
+    url = env["DATABASE_URL"] = given or _own_database(data)
     print_service("database", display_url(given) if given else url)
     try:
         if migrate:
@@ -65,8 +70,21 @@ def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
                 upgrade(url)
     except (CommandError, OSError, SQLAlchemyError, ValueError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-        remedy = "correct DATABASE_URL" if given else f"move {file} away"
+        own = url.removeprefix("sqlite:///")
+        remedy = "correct DATABASE_URL" if given else f"move {own} away"
         raise UsageProblem(f"the database cannot be migrated ({cause}): {remedy}") from error
+
+
+def prepare_metrics(data: Path) -> str:
+    """Return the folder in which the server processes count their requests, and empty it."""
+    folder = data / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return str(folder)
+
+
+def _own_database(data: Path) -> str:
+    return f"sqlite:///{data / 'gallery.sqlite'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +168,9 @@ def start_redis(launcher: Launcher, port: int | None) -> bool:
         UsageProblem: REDIS_URL is not a URL of Redis.
     """
     if port is None:
-        print_service("redis", _check_redis(launcher.env["REDIS_URL"]))
+        given = launcher.env["DATABASE_URL"] != _own_database(launcher.data)
+        database = "$DATABASE_URL" if given else launcher.env["DATABASE_URL"]
+        print_service("redis", _check_redis(launcher.env["REDIS_URL"], database))
         return False
     folder, url = launcher.data / "valkey", valkey_url(port)
     folder.mkdir(exist_ok=True)
@@ -189,8 +209,13 @@ def start_workers(launcher: Launcher) -> None:
         )
 
 
-def _check_redis(url: str) -> str:
-    """Connect to the Redis at *url*, and return a description."""
+def _check_redis(url: str, database: str) -> str:
+    """Connect to the Redis at *url*, and return a description.
+
+    Arguments:
+        url: The URL of the Redis.
+        database: The URL of the database, as it is written in the command of a worker.
+    """
     import redis
 
     address = display_address(url, default_port=6379)
@@ -201,7 +226,8 @@ def _check_redis(url: str) -> str:
         raise UsageProblem(f"REDIS_URL is not like redis://host:6379/0: {error}") from error
     except (redis.RedisError, OSError) as error:
         return f"{address} does not respond ({error}): until it does, tasks respond with 503"
-    worker = f"QUART_REDIS_URL=$REDIS_URL quartpatterns worker {WORKERS['worker']}"
+    settings = f"REDIS_URL=$REDIS_URL DATABASE_URL={database}"
+    worker = f"{settings} quartpatterns worker {WORKERS['worker']}"
     return f"{address}; start a worker with: {worker}"
 
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from quartpatterns import __version__
 from quartpatterns.cli.data_folder import check_unused, create_data_folder, locked
 from quartpatterns.cli.errors import UsageProblem, ensure_extra
 from quartpatterns.cli.gallery_services import (
+    METRICS_FOLDER,
     Launcher,
     plan_services,
     prepare_database,
+    prepare_metrics,
     print_service,
     start_mongodb,
     start_redis,
@@ -36,7 +38,15 @@ from quartpatterns.cli.gallery_services import (
 from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_config
 from quartpatterns.cli.progress import progress
-from quartpatterns.cli.served_application import APP, PREFIX, PROXIES, SECURE_COOKIES, SERVER
+from quartpatterns.cli.served_application import (
+    APP,
+    METRICS_FROM,
+    PREFIX,
+    PROXIES,
+    RUN_FROM,
+    SECURE_COOKIES,
+    SERVER,
+)
 from quartpatterns.cli.server_commands import server_command, takes_sockets
 from quartpatterns.cli.supervision import SupervisedProgram
 from quartpatterns.compare.servers import (
@@ -46,6 +56,7 @@ from quartpatterns.compare.servers import (
     ensure_installed,
     hypercorn_file,
 )
+from quartpatterns.gallery.client_networks import ClientNetworks
 from quartpatterns.subclassing import ProxyFix
 
 __all__ = ["command"]
@@ -56,6 +67,8 @@ EPILOG = """
 \b
   quartpatterns serve                            on http://127.0.0.1:5000, data in ./instance
   quartpatterns serve --bind 0.0.0.0:8080 --workers 4
+  quartpatterns serve --run-from 127.0.0.1,10.0.0.0/8
+                                                 browsers of a network may start comparisons
   quartpatterns serve --server granian           needs: pip install 'quartpatterns[granian]'
   quartpatterns serve --proxies 1 --prefix /demo --secure-cookies
                                                  at https://HOST/demo/ behind one proxy
@@ -63,15 +76,18 @@ EPILOG = """
 \b
 Environment variables:
   REDIS_URL      The Redis for tasks. If it is not set, a Valkey and a worker are started, and
-                 stop with this command. If it is set, start a worker yourself:
-                 QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.example.port
+                 stop with this command. If it is set, start a worker yourself, with the command
+                 that is printed.
   MONGODB_URL    The MongoDB. If it is not set, mongod is started if it is installed.
   DATABASE_URL   The database, instead of an SQLite file in the data folder.
   SQLITE_FILE    The file of the pattern sqlite3, instead of one in the data folder.
   UPLOAD_FOLDER  The folder for uploaded files, instead of one in the data folder.
   QUARTPATTERNS_SERVER, QUARTPATTERNS_PROXIES, QUARTPATTERNS_PREFIX,
-  QUARTPATTERNS_SECURE_COOKIES
-                 The same as the options --server, --proxies, --prefix and --secure-cookies.
+  QUARTPATTERNS_SECURE_COOKIES, QUARTPATTERNS_RUN_FROM, QUARTPATTERNS_METRICS_FROM
+                 The same as the options of these names.
+  QUARTPATTERNS_RUN_TIMEOUT, QUARTPATTERNS_RUN_QUEUE, QUARTPATTERNS_KEEP_RUNS
+                 Seconds that a comparison or measurement may take (600), how many may wait or run
+                 (5), and how many results of each pattern and kind are kept (20).
   SECRET_KEY     The key that signs sessions. By default each start creates a new one.
 \b
 A server process, the worker, the Valkey and the MongoDB are started again if they exit, with
@@ -142,6 +158,23 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="MODULE:APP",
     help="Serve this application instead of the gallery.",
 )
+@click.option(
+    "--run-from",
+    default="local",
+    show_default=True,
+    envvar=RUN_FROM,
+    metavar="CLIENTS",
+    help="Whose browsers may start comparisons and measurements: local (this machine), any, none,"
+    " or networks such as 127.0.0.1,10.0.0.0/8.",
+)
+@click.option(
+    "--metrics-from",
+    default="local",
+    show_default=True,
+    envvar=METRICS_FROM,
+    metavar="CLIENTS",
+    help="Who may read /metrics.",
+)
 def command(
     bind: tuple[str, ...],
     workers: int | None,
@@ -149,6 +182,8 @@ def command(
     proxies: int,
     prefix: str,
     secure_cookies: bool,
+    run_from: str,
+    metrics_from: str,
     file: Path | None,
     data: Path,
     migrate: bool,
@@ -173,9 +208,18 @@ def command(
         ProxyFix(_no_application, prefix=prefix)
     except ValueError as error:
         raise UsageProblem(f"--prefix {prefix}: {error}") from error
+    clients = {RUN_FROM: run_from, METRICS_FROM: metrics_from}
+    _check_clients(clients, name)
     check_unused(data)
     config = read_config(file, server=server, own_file=own_file, bind=bind, workers=workers)
-    env = {**os.environ, APP: name, PROXIES: str(proxies), PREFIX: prefix, SERVER: server}
+    env = {
+        **os.environ,
+        APP: name,
+        PROXIES: str(proxies),
+        PREFIX: prefix,
+        SERVER: server,
+        **clients,
+    }
     env[SECURE_COOKIES] = "1" if secure_cookies else ""
     env["SECRET_KEY"] = env.get("SECRET_KEY") or secrets.token_hex()
     env.setdefault("SQLITE_FILE", str(data.absolute() / "sqlite3.db"))
@@ -190,6 +234,8 @@ def command(
         launcher = Launcher(data, env, lock)
         signals.kill = launcher.kill
         stack.callback(launcher.stop)
+        if name == GALLERY:
+            env[METRICS_FOLDER] = prepare_metrics(data)
         click.echo(f"quartpatterns {__version__}")
         prepare_database(data, env, migrate=migrate)
         if start_redis(launcher, services.valkey):
@@ -201,6 +247,26 @@ def command(
         click.echo("Press Ctrl-C to stop.")
         _supervise(launcher.programs, servers)
     sys.exit(signals.exit_code)
+
+
+def _check_clients(clients: Mapping[str, str], name: str) -> None:
+    """Check the options that say which clients may do something.
+
+    Arguments:
+        clients: Their values by environment variable.
+        name: The application, for which only the gallery has a use.
+
+    Raises:
+        UsageProblem: A value is invalid, or has no effect.
+    """
+    for variable, text in clients.items():
+        option = f"--{variable.removeprefix('QUARTPATTERNS_').replace('_', '-').lower()}"
+        if name != GALLERY and text != "local":
+            raise UsageProblem(f"{option} is for the gallery: leave it out with --app")
+        try:
+            ClientNetworks(option, text)
+        except ValueError as error:
+            raise UsageProblem(str(error)) from error
 
 
 def _check_application(env: dict[str, str]) -> None:

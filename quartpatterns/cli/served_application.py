@@ -19,6 +19,8 @@ __all__ = ["application"]
 APP = "QUARTPATTERNS_APP"  # the environment variable with the name of the application
 PROXIES = "QUARTPATTERNS_PROXIES"  # the environment variable with the number of proxies
 PREFIX = "QUARTPATTERNS_PREFIX"  # the environment variable with the prefix of all paths
+RUN_FROM = "QUARTPATTERNS_RUN_FROM"  # and with the clients that may start comparisons
+METRICS_FROM = "QUARTPATTERNS_METRICS_FROM"  # and read the metrics
 SECURE_COOKIES = "QUARTPATTERNS_SECURE_COOKIES"
 SERVER = "QUARTPATTERNS_SERVER"  # the environment variable with the name of the server
 

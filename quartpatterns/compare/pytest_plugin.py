@@ -77,11 +77,17 @@ def _assert_parity(
     # pytest imports this module in every run of every project that has this package installed.
     import asyncio
 
-    from quartpatterns.compare.applications import load_application
-    from quartpatterns.compare.case_files import read_cases
-    from quartpatterns.compare.explore import cases_from_rules
-    from quartpatterns.compare.parity import ParityResult, compare_applications
-    from quartpatterns.compare.parity_report import failure_text
+    from quartpatterns._shared.extras import MissingExtraError, requires_extra
+
+    try:
+        with requires_extra("compare", needed_by="assert_parity"):
+            from quartpatterns.compare.applications import load_application
+            from quartpatterns.compare.case_files import read_cases
+            from quartpatterns.compare.explore import cases_from_rules
+            from quartpatterns.compare.parity import ParityResult, compare_applications
+            from quartpatterns.compare.parity_report import failure_text
+    except MissingExtraError as missing:
+        pytest.fail(str(missing), pytrace=False)
 
     async def compare(first: Any, second: Any, selected: Sequence[Case]) -> list[ParityResult]:
         return [result async for result in compare_applications(first, second, selected)]

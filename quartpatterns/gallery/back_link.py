@@ -37,13 +37,15 @@ class BackLink:
 
     Arguments:
         app: The port.
-        name: Its name, which is the last segment of its ``root_path``.
+        name: The name of the pattern.
         title: The text of the link.
+        mount: Where it is mounted in the gallery; by default at its name.
     """
 
-    def __init__(self, app: ASGIApp, name: str, title: str) -> None:
+    def __init__(self, app: ASGIApp, name: str, title: str, *, mount: str | None = None) -> None:
         self._app = app
         self._name = name
+        self._mount = mount or f"/{name}"
         self._title = title
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -53,7 +55,7 @@ class BackLink:
         await self._app(scope, receive, send)
 
     def _html(self, scope: Any) -> bytes:
-        root = quote(scope.get("root_path", "").removesuffix(f"/{self._name}"))
+        root = quote(scope.get("root_path", "").removesuffix(self._mount))
         return (
             '\n<quartpatterns-gallery><template shadowrootmode="open">'
             f'<link rel="stylesheet" href="{root}/gallery/static/back_link.css">'

@@ -16,7 +16,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("json", "orjson", needed_by="FastJSONProvider"):
+with requires_extra("json", needed_by="FastJSONProvider"):
     import orjson
 
 __all__ = ["FastJSONProvider"]

@@ -685,11 +685,13 @@ def test_after_kill(serve: Serve) -> None:
 def test_given_redis(serve: Serve, redis_url: str) -> None:
     """With REDIS_URL no Valkey and no worker are started; the printed command starts a worker."""
     served = serve(REDIS_URL=redis_url).until_ready()
-    (line,) = re.findall(
-        "start a worker with: QUART_REDIS_URL=\\$REDIS_URL quartpatterns (.*)", served.output
+    ((database, line),) = re.findall(
+        r"start a worker with: REDIS_URL=\$REDIS_URL DATABASE_URL=(\S+) quartpatterns (.*)",
+        served.output,
     )
     command = [sys.executable, "-m", "quartpatterns", *line.split(), "--burst"]
-    subprocess.run(command, check=True, timeout=TIMEOUT, env=environment(QUART_REDIS_URL=redis_url))
+    env = environment(REDIS_URL=redis_url, DATABASE_URL=database)
+    subprocess.run(command, check=True, timeout=TIMEOUT, env=env)
     assert not served.find("valkey") and not served.find(" worker ")
     assert httpx.get(served.url).json()["redis"] == redis_url
 

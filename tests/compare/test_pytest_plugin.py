@@ -55,6 +55,23 @@ def test_installed_plugin(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*undeclared*", "*original  flask*", "*port      quart*"])
 
 
+def test_missing_library(pytester: pytest.Pytester) -> None:
+    """If a library of the comparison is not installed, the test fails with the extra."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_port(assert_parity):
+            sys.modules["msgspec"] = None
+            assert_parity("a:b", "c:d")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "quartpatterns.compare.pytest_plugin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["assert_parity needs msgspec: pip install *compare*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
 SHOPS = """
 import flask, quart
 
