@@ -22,6 +22,8 @@ from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.engine import AdaptedConnection, Connection, Dialect, Engine, ExceptionContext
 from sqlalchemy.util import await_only
 
+from quartpatterns.sqlalchemy.greenlets import wait
+
 if TYPE_CHECKING:
     from quartpatterns._shared.sqlite_thread import SQLiteConnection
 
@@ -42,12 +44,23 @@ MEMORY = "memory_database"
 SHORT_READS = "short_reads"
 
 
-def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
-    """Register the event handlers of this module on an engine for SQLite."""
+def configure_sqlite(
+    engine: Engine, pragmas: Mapping[str, str | int], *, own_connections: bool
+) -> None:
+    """Register the event handlers of this module on an engine for SQLite.
+
+    Arguments:
+        engine: The engine.
+        pragmas: What to set on each new connection.
+        own_connections: Whether :func:`connect_sqlite` opens its connections.
+    """
     if engine.url.drivername == "sqlite+aiosqlite":
         event.listen(engine, "do_connect", _connect_adapter)
     event.listen(engine, "handle_error", _roll_back_cancelled)
-    event.listen(engine, "savepoint", _begin_before_savepoint)
+    if not own_connections:
+        # With this event, SQLAlchemy looks for handlers before and after each statement. Our own
+        # cursor does the same without it.
+        event.listen(engine, "savepoint", _begin_before_savepoint)
     if pragmas:
         event.listen(engine, "connect", partial(_set_pragmas, pragmas))
 
@@ -105,7 +118,7 @@ class BufferedCursor:
         # The thread's own methods save two coroutines of the connection's.
         driver = self._driver
         call = partial(_execute, driver.raw, operation, parameters or ())
-        self._take(await_only(driver.thread.submit_read(operation, call)))
+        self._take(wait(driver.thread.submit_read(operation, call)))
 
     def executemany(self, operation: str, seq_of_parameters: Any) -> None:
         """Execute *operation* for each of *seq_of_parameters*."""
@@ -221,11 +234,14 @@ async def _roll_back(driver: Any) -> None:
     rollback.exception()
 
 
+# IMMEDIATE, because a savepoint announces writing: this waits for other writers. A transaction that
+# reads before it writes fails at once if another one has written in between.
+_BEGIN_FOR_SAVEPOINT = "BEGIN IMMEDIATE"
+
+
 def _begin_before_savepoint(connection: Connection, name: str) -> None:
-    # IMMEDIATE, because a savepoint announces writing: this waits for other writers. A transaction
-    # that reads before it writes fails at once if another one has written in between.
     if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(_BEGIN_FOR_SAVEPOINT)
 
 
 def _set_pragmas(pragmas: Mapping[str, str | int], connection: Any, record: object) -> None:
@@ -259,6 +275,8 @@ def _set_pragma(cursor: Any, statement: str, deadline: float) -> None:
 def _execute(connection: sqlite3.Connection, operation: str, parameters: Any) -> tuple[Any, ...]:
     cursor = connection.cursor()
     try:
+        if operation.startswith("SAVEPOINT ") and not connection.in_transaction:
+            cursor.execute(_BEGIN_FOR_SAVEPOINT)
         cursor.execute(operation, parameters)
         rows = cursor.fetchall() if cursor.description else ()
         return cursor.description, deque(rows), cursor.rowcount, cursor.lastrowid
