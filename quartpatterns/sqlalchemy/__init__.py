@@ -27,7 +27,7 @@ from typing import NoReturn
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
+with requires_extra("sqlalchemy"):
     import_module("greenlet")  # SQLAlchemy raises an ImportError that does not name it.
 
     from quartpatterns.sqlalchemy.engines import make_engine

@@ -15,7 +15,7 @@ from typing import Any
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns.subclassing.json_provider import COMPACT, FaithfulJSONProvider
 
-with requires_extra("json", "orjson", needed_by="FastJSONProvider"):
+with requires_extra("json", needed_by="FastJSONProvider"):
     import orjson
 
 __all__ = ["FastJSONProvider"]
