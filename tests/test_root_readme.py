@@ -10,7 +10,7 @@ import pytest
 
 from quartpatterns.catalog import PATTERNS
 from quartpatterns.compare.servers import Server, serve
-from tests import only_await, parity_table
+from tests import only_await, parity_table, readme_extras
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -51,9 +51,10 @@ def test_parity_table() -> None:
 
 
 def test_patterns() -> None:
-    """Each pattern has a row, with the extra of the catalogue."""
+    """Each pattern has a row, with the extra of its helper."""
     row = re.compile(r"^\| \[(\w+)\]\(.*\) \|.*\| (`\w+`)? ?\| [^|]* \| [^|]* \|$", re.MULTILINE)
     rows = dict(row.findall(README.read_text()))
     assert rows == {
-        pattern.name: f"`{pattern.extra}`" if pattern.extra else "" for pattern in PATTERNS
+        pattern.name: f"`{pattern.name}`" if pattern.name in readme_extras.HELPERS else ""
+        for pattern in PATTERNS
     }

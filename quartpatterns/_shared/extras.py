@@ -1,12 +1,37 @@
-"""The error that names the extra of a missing library."""
+"""Errors about missing libraries, which name the extras that install them.
+
+The metadata of this package says which extra installs which library.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-from collections.abc import Generator
+import re
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 
-__all__ = ["MissingExtraError", "missing_extra", "requires_extra"]
+__all__ = [
+    "MissingExtraError",
+    "distribution",
+    "install_command",
+    "missing_extra",
+    "missing_libraries",
+    "requirements",
+    "requires_extra",
+]
+
+# Libraries whose distribution has another name, apart from hyphens.
+_DISTRIBUTIONS = {
+    "argon2": "argon2-cffi",
+    "bson": "pymongo",
+    "flask_uploads": "flask-reuploaded",
+    "markdown_it": "markdown-it-py",
+    "xstatic": "xstatic-jquery",
+}
+_NAME = re.compile(r"^[\w.-]+", re.ASCII)
+_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 
 class MissingExtraError(ModuleNotFoundError):
@@ -14,6 +39,11 @@ class MissingExtraError(ModuleNotFoundError):
 
     ``name`` is the library, as with every :exc:`ImportError`.
     """
+
+
+def install_command(*extras: str) -> str:
+    """Return the command that installs *extras*."""
+    return f"pip install 'quartpatterns[{','.join(sorted(extras))}]'"
 
 
 def missing_extra(extra: str, library: str, *, needed_by: str | None = None) -> MissingExtraError:
@@ -24,11 +54,8 @@ def missing_extra(extra: str, library: str, *, needed_by: str | None = None) -> 
         library: The name to import.
         needed_by: What needs it; by default ``quartpatterns.<extra>``.
     """
-    return MissingExtraError(
-        f"{needed_by or f'quartpatterns.{extra}'} needs {library}:"
-        f" pip install 'quartpatterns[{extra}]'",
-        name=library,
-    )
+    needed_by = needed_by or f"quartpatterns.{extra}"
+    return MissingExtraError(f"{needed_by} needs {library}: {install_command(extra)}", name=library)
 
 
 @contextmanager
@@ -62,3 +89,57 @@ def requires_extra(
         if library not in libraries or importlib.util.find_spec(library) is not None:
             raise
         raise missing_extra(extra, library, needed_by=needed_by) from error
+
+
+def distribution(library: str) -> str:
+    """Return the name of the distribution that contains *library*."""
+    top = library.partition(".")[0]
+    return _DISTRIBUTIONS.get(top, _normalized(top))
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@functools.cache
+def requirements() -> Mapping[str, Mapping[str, bool]]:
+    """Return the distributions that each extra requires.
+
+    Each has a flag: whether it is required on every machine. The mapping is empty if the metadata
+    of this package are missing, for example if it runs from a folder without being installed.
+    """
+    try:
+        lines = metadata.requires("quartpatterns") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    found: dict[str, dict[str, bool]] = {}
+    for line in lines:
+        marker = line.partition(";")[2]
+        everywhere = not _EXTRA.sub("", marker).strip()
+        for extra in _EXTRA.findall(marker):
+            names = found.setdefault(extra, {})
+            name = _normalized(_NAME.findall(line)[0])
+            names[name] = everywhere or names.get(name, False)
+    return found
+
+
+def missing_libraries(*extras: str) -> list[str]:
+    """Return the distributions of *extras* that are not installed.
+
+    Those that are only required on some machines are left out.
+    """
+    needed = {
+        name
+        for extra in extras
+        for name, everywhere in requirements().get(extra, {}).items()
+        if everywhere
+    }
+    return sorted(name for name in needed if not _is_installed(name))
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,9 +1,5 @@
 """A store in a folder, on diskcache, which the processes of one machine share."""
 
-# diskcache has no types.
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import re
@@ -14,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from diskcache import Cache, Disk
-from diskcache import Timeout as DiskTimeout
-from diskcache.core import MODE_PICKLE
+from diskcache_community import Cache, Disk
+from diskcache_community import Timeout as DiskTimeout
+from diskcache_community.core import MODE_PICKLE
 
 from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.threads import call_in_thread
@@ -35,13 +31,13 @@ VERSION, LOCK = "#version:", "#lock:"
 FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]+\.val")
 
 
-class _SafeDisk(Disk):  # type: ignore[misc]  # has no types
+class _SafeDisk(Disk):
     """A disk that loads no pickles, and reads no files but those that diskcache has named."""
 
-    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
+    def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> Any:
         if mode == MODE_PICKLE or (filename and not FILE.fullmatch(filename)):
             return None
-        return super().fetch(mode, filename, value, read)
+        return cast("Any", super().fetch(mode, filename, value, read))
 
 
 def _open(settings: Settings) -> Any:

@@ -225,17 +225,18 @@ def open_store(settings: Settings, serializer: RecordSerializer) -> Store:
     if settings.backend == "memory":
         return MemoryStore(settings.threshold)
     if settings.backend == "memcached":
-        with requires_extra("memcached", "emcache"):
+        with requires_extra("memcached", "emcache", needed_by="A cache in Memcached"):
             from quartpatterns.caching.memcached_store import MemcachedStore
 
-            return MemcachedStore(settings, serializer)
-    with requires_extra("caching", "redis", "diskcache"):
-        if settings.backend in ("redis", "sentinel", "cluster"):
+        return MemcachedStore(settings, serializer)
+    if settings.backend in ("redis", "sentinel", "cluster"):
+        with requires_extra("redis", "redis", needed_by="A cache in Redis"):
             from quartpatterns.caching.redis_store import RedisStore
 
-            return RedisStore(settings, serializer)
-        if settings.backend == "disk":
+        return RedisStore(settings, serializer)
+    if settings.backend == "disk":
+        with requires_extra("disk", "diskcache_community", needed_by="A cache in a folder"):
             from quartpatterns.caching.disk_store import DiskStore
 
-            return DiskStore(settings, serializer)
+        return DiskStore(settings, serializer)
     return NullStore()

@@ -21,6 +21,7 @@ COMMANDS = {
     "parity": "Compare the responses of a Quart port and its Flask original.",
     "bench": "Compare the speed of a Quart port and its Flask original.",
 }
+ARGUMENTS = f"{__name__}.arguments"  # the key of the arguments in the context
 EXAMPLES = """
 \b
   quartpatterns new shop --with sqlalchemy  create an application
@@ -41,7 +42,7 @@ class _Commands(SuggestingGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        with report_user_errors():
+        with report_user_errors(*ctx.meta.get(ARGUMENTS, ())):
             module = importlib.import_module(f"quartpatterns.cli.{cmd_name}")
         command: click.Command = module.command
         return command
@@ -51,8 +52,12 @@ class _Commands(SuggestingGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        with report_user_errors():
+        with report_user_errors(*ctx.meta.get(ARGUMENTS, ())):
             return super().invoke(ctx)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
 
 
 @click.group(

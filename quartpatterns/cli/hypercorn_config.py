@@ -15,6 +15,7 @@ from typing import Any
 
 from hypercorn.config import Config
 
+from quartpatterns._shared.extras import install_command
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.server_commands import check_server, supported_settings
 from quartpatterns.compare.processes import accepts, free_port
@@ -154,6 +155,7 @@ def _check_workers(file: Path, config: Config) -> None:
         )
     if config.worker_class == "uvloop" and importlib.util.find_spec("uvloop") is None:
         raise UsageProblem(
-            f"{file}: worker_class is 'uvloop', which is not installed: pip install uvloop, or"
+            f"{file}: worker_class is 'uvloop', which is not installed:"
+            f" {install_command('gallery')}, or"
             ' write worker_class = "asyncio"'
         )

@@ -43,8 +43,11 @@ Exit code: 0 for success, 2 if the folder cannot be created.
 """
 
 
-def _features(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    return tuple(filter(None, (name.strip() for name in value.split(","))))
+def _features(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    names = [name.strip() for value in values for name in value.split(",")]
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 @click.command(epilog=EPILOG)
@@ -53,9 +56,9 @@ def _features(ctx: click.Context, parameter: click.Parameter, value: str) -> tup
     "--with",
     "features",
     metavar="NAME,...",
-    default="",
+    multiple=True,
     callback=_features,
-    help=f"Features to add: {', '.join(FEATURES)}.",
+    help=f"Features to add: {', '.join(FEATURES)}. Can be repeated.",
 )
 @click.option(
     "--server",
@@ -90,6 +93,7 @@ def _as_data(project: Project) -> dict[str, object]:
         "added": project.added,
         "server": project.server,
         "files": project.files,
+        "quartpatterns": project.source,
         "next": project.commands,
     }
 
@@ -101,5 +105,6 @@ def _as_text(project: Project) -> str:
         f"Added {feature}: {' and '.join(needed_by)} cannot do without it."
         for feature, needed_by in project.added.items()
     ]
+    source = [f"quartpatterns is installed from {project.source}."] if project.source else []
     commands = [f"  {command}" for command in project.commands]
-    return "\n".join([created, *added, "Next commands:", "", *commands, ""])
+    return "\n".join([created, *added, *source, "Next commands:", "", *commands, ""])

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from quartpatterns import catalog
-from quartpatterns.cli.errors import UsageProblem, explain
+from quartpatterns.cli.errors import UsageProblem, comparison_extras, explain
 from quartpatterns.cli.selection import SelectedComparisons
 from quartpatterns.compare.case import Comparison, Transport
 from quartpatterns.compare.explore import Explorer, NotAsked
@@ -85,7 +85,7 @@ async def _run_all(
             if comparison.name not in PATTERNS:
                 raise
             _logger.info("%s cannot be compared", comparison.name, exc_info=True)
-            reason = explain(error) or _summary(error)
+            reason = explain(error, *comparison_extras(comparison.name)) or _summary(error)
             if results:
                 reason = f"stopped after {len(results)} of {len(comparison.cases)} cases: {reason}"
             outcome.not_run[comparison.name] = reason

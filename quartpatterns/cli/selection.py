@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from quartpatterns import catalog
-from quartpatterns.cli.errors import UsageProblem, explain
+from quartpatterns.cli.errors import UsageProblem, comparison_extras, explain
 from quartpatterns.compare.applications import Application, interface, load_application
 from quartpatterns.compare.case import Case, Comparison, pattern_comparison
 from quartpatterns.compare.case_files import read_toml
@@ -153,7 +153,9 @@ def _add_patterns(
         try:
             comparison = pattern_comparison(name)
         except Exception as error:
-            reason = explain(error)
+            reason = explain(error, *comparison_extras(name))
+            if reason is None and isinstance(error, ImportError):
+                reason = str(error)
             if reason is None:
                 raise
             selection.not_run[name] = reason

@@ -20,7 +20,7 @@ import click
 from hypercorn.config import Config
 
 from quartpatterns import __version__
-from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.errors import UsageProblem, ensure_extra
 from quartpatterns.cli.gallery_services import (
     MINIMUM_LIFETIME,
     TASKS_APP,
@@ -153,6 +153,8 @@ def command(
     starts a MongoDB if MONGODB_URL is not set.
     """
     own_file = file is not None
+    if name == GALLERY:
+        ensure_extra("gallery")
     try:
         ensure_installed(server)
         file = (file or hypercorn_file()).absolute()

@@ -37,7 +37,7 @@ def application() -> Any:
     from quartpatterns.subclassing import ProxyFix
 
     try:
-        with report_user_errors():
+        with report_user_errors("serve"):
             app: Any = load_application(os.environ[APP])
     except click.ClickException as error:
         error.show()

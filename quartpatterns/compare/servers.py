@@ -39,7 +39,6 @@ LOG_LINES = 8  # of the log, in the message of an error
 
 _APPLICATION = "quartpatterns.compare.target:app"
 _TRACEBACK = (" ", "Traceback ", "The above exception was", "During handling of the above")
-_OWN_EXTRA = ("granian", "uvicorn")  # the extra has the name of the server
 # Settings of the user's own servers, which would treat the two applications differently.
 _USER_SETTINGS = ("GRANIAN_", "GUNICORN_CMD_ARGS", "UVICORN_")
 
@@ -161,9 +160,10 @@ def ensure_installed(server: Server) -> None:
     packages += ["gevent"] if worker_class == "gevent" else []
     packages += ["httptools", "wsproto"] if server == "uvicorn" else []
     packages += ["uvloop"] if server in ASGI_SERVERS else []
-    extra = package if package in _OWN_EXTRA else "bench"
     for name in packages:
         if importlib.util.find_spec(name) is None:
+            own = package in ("granian", "uvicorn")
+            extra = "bench" if name == "gevent" else package if own else "compare"
             raise ServerMissingError(
                 f"{server} needs {name}, which is not installed:"
                 f" pip install 'quartpatterns[{extra}]'"

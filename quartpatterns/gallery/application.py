@@ -7,9 +7,11 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
+from quart import Quart, Response
 
+from quartpatterns import catalog
 from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.gallery.back_link import BackLink
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.ports import create_ports, failed_port
 from quartpatterns.subclassing import FaithfulQuart
@@ -24,6 +26,18 @@ ENVIRONMENT = {
     "SECRET_KEY": "SECRET_KEY",
     "SQLALCHEMY_DATABASE_URI": "DATABASE_URL",
     "UPLOAD_FOLDER": "UPLOAD_FOLDER",
+}
+
+# The pages of the gallery have neither inline scripts nor inline styles. The ports, which are
+# applications of their own, send their own headers.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'self';"
+        " base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -44,8 +58,24 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     # A random key only works for one process; `quartpatterns serve` sets one key for all workers.
     settings = {"SECRET_KEY": secrets.token_hex()} | environment | dict(config or {})
     app.config.from_mapping(settings)
+    app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(pages)
+    app.after_request(_add_headers)
+    ports = create_ports(settings)
     app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
-        app.asgi_app, create_ports(settings), on_startup_failure=failed_port
+        app.asgi_app,
+        {path: _with_link(path, port) for path, port in ports.items()},
+        on_startup_failure=lambda error: _with_link(error.name, failed_port(error)),
     )
     return app
+
+
+def _with_link(path: str, port: Quart) -> BackLink:
+    pattern = catalog.get(path.strip("/"))
+    return BackLink(port, pattern.name, pattern.title)
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -10,6 +10,7 @@ from typing import Any
 from quart import Quart, render_template
 
 from quartpatterns import catalog
+from quartpatterns._shared.extras import install_command
 from quartpatterns.appdispatch import StartupError
 from quartpatterns.subclassing import FaithfulQuart
 
@@ -36,8 +37,7 @@ def _create_port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
         if not error.name or error.name.startswith("quartpatterns"):
             raise
         log.warning("The port of %s cannot be imported: %s", pattern.name, error)
-        extra = pattern.extra or "all"
-        return _unavailable(pattern, f"Run: pip install 'quartpatterns[{extra}]'")
+        return _unavailable(pattern, f"Run: {install_command('gallery')}")
     return port
 
 

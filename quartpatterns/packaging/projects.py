@@ -8,6 +8,7 @@ import json
 import keyword
 import os
 import re
+import shlex
 import sys
 import tempfile
 import unicodedata
@@ -15,6 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from jinja2 import Environment, StrictUndefined
 
@@ -49,14 +53,16 @@ REQUIRED = {
     "api": ("sqlalchemy",),
 }
 """The features that another feature needs. They need no others."""
-EXTRAS = {
-    "login": "passwords",
-    "forms": "wtforms",
-    "uploads": "fileuploads",
-    "flashing": "",
-    "api": "ajax",
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "login": ("passwords",),
+    "forms": ("wtforms",),
+    "uploads": ("fileuploads",),
+    "flashing": (),
+    "api": ("ajax",),
+    "sqlalchemy": ("migrations", "postgresql", "sqlalchemy"),
+    "caching": ("redis",),
 }
-"""The extra of quartpatterns, where it has not the name of the feature."""
+"""The extras of quartpatterns, where it is not one with the name of the feature."""
 SERVERS = ("hypercorn", "uvicorn", "granian")
 """The servers that a project can have."""
 _SKELETON = Path(__file__).parent / "skeleton"
@@ -109,6 +115,8 @@ class Project:
         files: The files, relative to the folder.
         commands: The next shell commands to run.
         server: The server.
+        source: Where quartpatterns was installed from, if it was not a package index. The
+            commands install it from there.
 
     .. versionadded:: 0.1
     """
@@ -120,6 +128,7 @@ class Project:
     files: tuple[str, ...]
     commands: tuple[str, ...]
     server: str = "hypercorn"
+    source: str | None = None
 
 
 def new_project(
@@ -173,11 +182,49 @@ def new_project(
             os.rename(Path(temporary, name), folder)
     except OSError as error:
         raise ProjectError(_problem(folder, files, error)) from error
-    commands = [f"cd {name}", "pip install --editable '.[dev]'", "pytest"]
+    source = installed_from()
+    commands = [f"cd {name}", *_install_commands(source), "pytest"]
     if "forms" in selected:
         commands.append(_SET_SECRET_KEY)
     commands.append(f"python -m {name}")
-    return Project(name, folder, selected, added, tuple(sorted(files)), tuple(commands), server)
+    return Project(
+        name, folder, selected, added, tuple(sorted(files)), tuple(commands), server, source
+    )
+
+
+def installed_from() -> str | None:
+    """Return the folder, the file or the URL that quartpatterns was installed from.
+
+    Returns:
+        An argument for ``pip install``; ``None`` if it was installed from a package index.
+    """
+    try:
+        # pip and uv write it for everything that is not from an index:
+        # https://packaging.python.org/specifications/direct-url
+        text = metadata.distribution("quartpatterns").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:  # It runs from a folder, such as a checkout.
+        return str(Path(__file__).parents[2])
+    if text is None:
+        return None
+    source: dict[str, Any] = json.loads(text)
+    if "vcs_info" in source:
+        return f"{source['vcs_info']['vcs']}+{source['url']}@{source['vcs_info']['commit_id']}"
+    url: str = source["url"]
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+
+
+def _install_commands(source: str | None) -> list[str]:
+    """Return the commands that install a project in an environment of its own.
+
+    The environment is the present one if quartpatterns cannot be installed again.
+    """
+    install = "pip install --editable '.[dev]'"
+    create = ["python3 -m venv .venv", ". .venv/bin/activate"]
+    if source is None:
+        return [*create, install]
+    if "://" in source or Path(source).exists():
+        return [*create, f"{install} {shlex.quote(source)}"]
+    return [f". {shlex.quote(sys.prefix)}/bin/activate", install]
 
 
 def _required(feature: str) -> tuple[str, ...]:
@@ -216,7 +263,7 @@ def _render_files(name: str, features: Sequence[str], server: str) -> Iterator[t
     )
     major, minor = re.findall(r"\d+", __version__)[:2]
     texts = _Texts(translated="i18n" in features)
-    extras = sorted(filter(None, (EXTRAS.get(feature, feature) for feature in features)))
+    extras = sorted({extra for one in features for extra in EXTRAS.get(one, (one,))})
     # Quart brings Hypercorn.
     extras += [server] if server != "hypercorn" else []
     values = {
@@ -225,6 +272,7 @@ def _render_files(name: str, features: Sequence[str], server: str) -> Iterator[t
         "oldest": __version__,
         "newest": f"{major}.{int(minor) + 1}",
         "secret": _SET_SECRET_KEY,
+        "source": installed_from() is not None,
         "fixtures": ", ".join(
             f"`{name}`" for feature, name in _FIXTURES.items() if feature in ("", *features)
         ),

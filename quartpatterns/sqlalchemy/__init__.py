@@ -22,11 +22,14 @@
 The names are those of Flask-SQLAlchemy. Methods that talk to the database are awaited.
 """
 
+from importlib import import_module
 from typing import NoReturn
 
 from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
+    import_module("greenlet")  # SQLAlchemy raises an ImportError that does not name it.
+
     from quartpatterns.sqlalchemy.engines import make_engine
 
 from quartpatterns._shared.pagination import Pagination

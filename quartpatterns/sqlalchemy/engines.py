@@ -10,6 +10,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
 
+from quartpatterns._shared.extras import missing_extra
 from quartpatterns._shared.loop_bound import ContextBound
 from quartpatterns._shared.sqlite_short_reads import ShortReads
 from quartpatterns.sqlalchemy.connections import DirectEngine
@@ -37,6 +38,8 @@ _TRANSACTION_POOLER: Mapping[str, Mapping[str, Any]] = {
     },
     "psycopg": {"prepare_threshold": None},
 }
+# The extras that install drivers. A driver without one comes from its own distribution.
+_DRIVER_EXTRAS = {"aiosqlite": "sqlite3", "asyncpg": "postgresql"}
 _CONNECT = {"postgresql+asyncpg": connect_asyncpg, "sqlite+aiosqlite": connect_sqlite}
 
 
@@ -105,10 +108,11 @@ def make_engine(
     try:
         engine = DirectEngine(async_engine_from_config(options, prefix="").sync_engine)
     except ModuleNotFoundError as missing:
+        driver = url.get_driver_name()
+        if extra := _DRIVER_EXTRAS.get(driver):
+            raise missing_extra(extra, driver, needed_by=url.drivername) from missing
         raise ImportError(
-            f"{url.drivername} needs {missing.name}: pip install 'quartpatterns[sqlalchemy]', or"
-            f" pip install {missing.name}",
-            name=missing.name,
+            f"{url.drivername} needs {missing.name}: pip install {missing.name}", name=missing.name
         ) from missing
     event.listen(engine.sync_engine, "handle_error", _data_error)
     if url.drivername == "postgresql+asyncpg":

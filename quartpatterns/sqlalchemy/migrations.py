@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
+from quartpatterns._shared.extras import requires_extra
+
+with requires_extra("migrations", "alembic", needed_by="quartpatterns.sqlalchemy.migrations"):
+    from alembic import command
+    from alembic.config import Config
 
 from quartpatterns.sqlalchemy.migration_environment import run_migrations
 from quartpatterns.sqlalchemy.settings import async_url

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -20,6 +21,8 @@ from tests.conftest import unavailable
 # Chromium cannot run as root in a sandbox. The other options prevent requests to its vendor.
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
 @pytest.fixture(scope="session")
@@ -74,27 +77,40 @@ async def running_browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(params=["desk", "phone"], loop_scope="session")
-async def visit(
-    request: pytest.FixtureRequest, browser: Browser, gallery_url: str
-) -> AsyncIterator[Visit]:
-    """A new window in two sizes. Console errors and requests to other hosts fail the test."""
-    width, height = {"desk": (1280, 900), "phone": (390, 844)}[request.param]
-    page = await browser.new_page(viewport={"width": width, "height": height})
-    visit = Visit(page, gallery_url)
+@contextlib.asynccontextmanager
+async def open_window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Visit]:
+    """Open a window. Console errors and requests to other hosts fail the test.
+
+    Arguments:
+        browser: The browser.
+        url: The URL of the gallery.
+        options: Those of :meth:`playwright.async_api.Browser.new_context`.
+    """
+    context = await browser.new_context(**options)
+    page = await context.new_page()
+    visit = Visit(page, url)
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error":
             visit.errors.append(message.text)
 
     def on_request(request: Request) -> None:
-        if not request.url.startswith((gallery_url, "data:", "blob:")):
+        if not request.url.startswith((url, "data:", "blob:")):
             visit.foreign_urls.append(request.url)
 
     page.on("console", on_console)
     page.on("pageerror", lambda error: visit.errors.append(str(error)))
     page.on("request", on_request)
     yield visit
-    await page.close()
+    await context.close()
     assert not visit.errors
     assert not visit.foreign_urls
+
+
+@pytest_asyncio.fixture(params=SIZES, loop_scope="session")
+async def visit(
+    request: pytest.FixtureRequest, browser: Browser, gallery_url: str
+) -> AsyncIterator[Visit]:
+    """A new window in two sizes."""
+    async with open_window(browser, gallery_url, viewport=SIZES[request.param]) as visit:
+        yield visit

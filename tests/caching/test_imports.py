@@ -19,19 +19,20 @@ def test_missing_libraries() -> None:
     """Only the store that needs a library names it as missing, when the cache is created."""
     printed = run("""
 import sys
-sys.modules["redis"] = sys.modules["diskcache"] = None
+sys.modules["redis"] = sys.modules["emcache"] = sys.modules["diskcache_community"] = None
 from quart import Quart
 from quartpatterns.caching import Cache
 import quartpatterns.viewdecorators
-for backend in ("SimpleCache", "NullCache", "RedisCache", "FileSystemCache"):
+for backend in ("SimpleCache", "NullCache", "RedisCache", "MemcachedCache", "FileSystemCache"):
     try:
         Cache(Quart("a"), config={"CACHE_TYPE": backend, "CACHE_DIR": "a"})
     except ImportError as error:
         print(error)
 """)
     assert printed.splitlines() == [
-        f"quartpatterns.caching needs {library}: pip install 'quartpatterns[caching]'"
-        for library in ("redis", "diskcache")
+        "A cache in Redis needs redis: pip install 'quartpatterns[redis]'",
+        "A cache in Memcached needs emcache: pip install 'quartpatterns[memcached]'",
+        "A cache in a folder needs diskcache_community: pip install 'quartpatterns[disk]'",
     ]
 
 
@@ -40,7 +41,7 @@ for backend in ("SimpleCache", "NullCache", "RedisCache", "FileSystemCache"):
     [
         ("SimpleCache", set[str]()),
         ("RedisCache", {"redis"}),
-        ("FileSystemCache", {"diskcache", "sqlite3"}),
+        ("FileSystemCache", {"diskcache_community", "sqlite3"}),
     ],
 )
 def test_loaded_modules(backend: str, loaded: set[str]) -> None:
@@ -58,7 +59,7 @@ print(*set(sys.modules) - before)
 """
     names = {name.partition(".")[0] for name in run(script).split()}
     slow = {"cachelib", "cashews", "diskcache", "flask_caching", "httpx", "pytest", "redis"}
-    assert names & (slow | {"sqlite3"}) == loaded
+    assert names & (slow | {"diskcache_community", "sqlite3"}) == loaded
 
 
 def test_import_is_small() -> None:

@@ -31,7 +31,7 @@ def test_missing_library(library: str) -> None:
     ("library", "config", "extra"),
     [
         pytest.param("obstore", "UPLOADED_FILES_DEST='s3://a'", "fileuploads", id="obstore"),
-        pytest.param("redis", "REDIS_URL='redis://a'", "tasks", id="redis"),
+        pytest.param("redis", "REDIS_URL='redis://a'", "redis", id="redis"),
     ],
 )
 def test_missing_optional_library(library: str, config: str, extra: str) -> None:

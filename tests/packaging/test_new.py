@@ -6,13 +6,15 @@ import json
 import keyword
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,13 +26,14 @@ from packaging.requirements import Requirement
 import quartpatterns
 from quartpatterns.packaging import (
     FEATURES,
+    SERVERS,
     ProjectError,
     ProjectNameError,
     check_resources,
     new_project,
 )
 from quartpatterns.packaging.projects import check_name
-from tests.packaging.building import Environment, build, clean_environment, run, served
+from tests.packaging.building import ROOT, Environment, build, clean_environment, run, served
 
 FEATURE_SETS = [
     pytest.param(features, id="+".join(features) or "bare")
@@ -223,7 +226,7 @@ def test_dependencies(tmp_path: Path) -> None:
     project = tomllib.loads((project.folder / "pyproject.toml").read_text())["project"]
     required = {one.name: one for one in map(Requirement, project["dependencies"])}
     requirement = required["quartpatterns"]
-    assert requirement.extras == {"sqlalchemy", "tasks"}
+    assert requirement.extras == {"migrations", "postgresql", "sqlalchemy", "tasks"}
     assert requirement.specifier.contains(quartpatterns.__version__)
     assert not requirement.specifier.contains("99")
     own = [Requirement(line) for line in metadata.requires("quartpatterns") or ()]
@@ -237,14 +240,51 @@ def test_command(tmp_path: Path) -> None:
     result = new("demo", "--with", "sqlalchemy, tasks,", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert str(tmp_path / "demo") in result.stdout
-    for command in ("cd demo", "pip install --editable '.[dev]'", "pytest", "python -m demo"):
+    install = f"pip install --editable '.[dev]' {ROOT}"
+    for command in ("cd demo", ". .venv/bin/activate", install, "pytest", "python -m demo"):
         assert f"  {command}\n" in result.stdout
+    assert f"quartpatterns is installed from {ROOT}.\n" in result.stdout
     result = new("shop", "--json", "--in", str(tmp_path / "demo"), cwd=tmp_path)
     data = json.loads(result.stdout)
     assert data["added"] == {}
-    assert data["name"] == "shop" and data["with"] == [] and len(data["next"]) == 4
+    assert data["name"] == "shop" and data["with"] == [] and len(data["next"]) == 6
+    assert data["quartpatterns"] == str(ROOT)
     assert set(data["files"]) == files(Path(data["folder"])).keys()
     assert Path(data["folder"]) == tmp_path / "demo" / "shop"
+
+
+@pytest.mark.checks("DI-9")
+def test_several_features(tmp_path: Path) -> None:
+    """Features can be given in one option, and in several."""
+    arguments = ["--with", "caching,tasks", "--with", "i18n", "--with=tasks"]
+    data = json.loads(new("demo", "--json", *arguments, cwd=tmp_path).stdout)
+    assert data["with"] == ["i18n", "tasks", "caching"]
+
+
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (None, None),
+        ({"url": "file:///a%20b", "dir_info": {"editable": True}}, "/a b"),
+        ({"url": "file:///w/q-1-py3-none-any.whl", "archive_info": {}}, "/w/q-1-py3-none-any.whl"),
+        (
+            {"url": "https://host/q", "vcs_info": {"vcs": "git", "commit_id": "12ab"}},
+            "git+https://host/q@12ab",
+        ),
+    ],
+)
+def test_installed_from(source: object, expected: str | None, tmp_path: Path) -> None:
+    """The metadata of an installed distribution say where it came from, as pip writes them."""
+    information = tmp_path / "quartpatterns-0.1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: quartpatterns\nVersion: 0.1.0\n")
+    if source:
+        (information / "direct_url.json").write_text(json.dumps(source))
+    code = "from quartpatterns.packaging.projects import installed_from; print(installed_from())"
+    code = f"import sys; sys.path[:0] = sys.argv[1:]; {code}"
+    found = run(sys.executable, "-c", code, tmp_path, ROOT, cwd=tmp_path)
+    assert found.stdout == f"{expected}\n"
 
 
 @pytest.mark.checks("DI-9")
@@ -375,3 +415,44 @@ def test_full_disk(tmp_path: Path) -> None:
     result = run(sys.executable, "-B", "-c", code, cwd=tmp_path, code=2)
     assert "demo cannot be created: File too large" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def installed_project(tmp_path: Path, **options: Any) -> Path:
+    """Create a project, with the metadata of an installed one, and return its folder."""
+    folder = new_project("demo", tmp_path, **options).folder
+    information = folder / "demo-0.1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: demo\nVersion: 0.1.0\n")
+    return folder
+
+
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize("server", SERVERS)
+def test_taken_port(server: str, taken_port: int, tmp_path: Path) -> None:
+    """If the port is taken, the command says so in one line, and runs nothing."""
+    folder = installed_project(tmp_path, features=["sqlalchemy"], server=server)
+    option = "--bind HOST:PORT" if server == "hypercorn" else "--host and --port"
+    address = f"127.0.0.1:{taken_port}"
+    given = [f"--bind={address}"] if server == "hypercorn" else [f"--port={taken_port}"]
+    command = [sys.executable, "-m", "demo", *given]
+    result = run(*command, cwd=folder, code=1, env={"QUART_INSTANCE_PATH": str(tmp_path)})
+    reason = f"{address}: Address already in use. Choose another one with {option}."
+    assert result.stdout + result.stderr == f"Cannot listen on {reason}\n"
+    assert not list(tmp_path.glob("*.sqlite*")) + list(tmp_path.glob("*.db"))
+
+
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize("server", SERVERS)
+def test_help_of_project(server: str, tmp_path: Path) -> None:
+    """The command of the project has a help of its own, which names the address."""
+    folder = installed_project(tmp_path, server=server)
+    output = run(sys.executable, "-m", "demo", "--help", cwd=folder).stdout
+    assert output.startswith("usage: python -m demo ")
+    assert "5000" in output and f"`{server} --help`" in output and "QUART_TITLE" in output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -67,8 +68,15 @@ def test_track_modifications(app_class: type[Quart]) -> None:
 
 
 def test_driver_that_is_missing(app_class: type[Quart]) -> None:
-    with pytest.raises(ImportError, match="pip install 'quartpatterns\\[sqlalchemy\\]'"):
+    with pytest.raises(ImportError, match="mysql\\+aiomysql needs aiomysql: pip install aiomysql$"):
         make_app(app_class, "mysql://localhost/name")
+
+
+def test_driver_of_an_extra(app_class: type[Quart], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    message = r"asyncpg needs asyncpg: pip install 'quartpatterns\[postgresql\]'"
+    with pytest.raises(ImportError, match=message):
+        make_app(app_class, "postgresql://localhost/name")
 
 
 def test_driver_that_blocks(app_class: type[Quart]) -> None:

@@ -25,5 +25,5 @@ def test_redis_is_optional() -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_REDIS], capture_output=True, text=True, timeout=60
     )
-    expected = "Broadcaster with Redis needs redis: pip install 'quartpatterns[broadcaster]'\n"
+    expected = "Broadcaster with Redis needs redis: pip install 'quartpatterns[redis]'\n"
     assert (done.stdout, done.stderr) == (expected, "")

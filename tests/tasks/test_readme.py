@@ -1,70 +1,15 @@
-"""The examples in docs/tasks run as they are written, in their order."""
+"""The pages about tasks: their lines, their links, and the tests that they name."""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
-
-import pytest
-from quart import Quart
 
 import quartpatterns.tasks
-from quartpatterns.tasks.testing import running_worker
-from tests.serving import TIMEOUT
 
 README = Path(quartpatterns.tasks.__file__).with_name("README.md")
 DOCS = Path(__file__).parents[2] / "docs" / "tasks"
 PAGES = sorted(DOCS.glob("*.md"))
-TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-
-
-def blocks(page: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-
-
-async def run(code: str, names: dict[str, Any], redis_url: str) -> None:
-    """Run a block; one that awaits has the context of a view, and a worker."""
-    compiled = compile(code, "<block>", "exec", flags=TOP_LEVEL_AWAIT)
-    if not compiled.co_flags & inspect.CO_COROUTINE:
-        exec(compiled, names)
-        return
-    app: Quart = names["app"]
-    async with running_worker(app, redis_url), app.app_context():
-        await eval(compiled, names)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-async def test_pages(page: Path, redis_url: str) -> None:
-    names: dict[str, Any] = {"__name__": "shop"}
-    for code in blocks(page):
-        if not code.startswith("# "):  # Those are files: see test_files.
-            await run(code, names, redis_url)
-    if page.stem == "signals":
-        assert names["reports"] == ["shop.pay payment-7: ValueError('cannot pay 7')"]
-
-
-def test_files(tmp_path: Path, redis_url: str) -> None:
-    """The page about tests is an application, a conftest.py and two tests, which pass."""
-    for code in blocks(DOCS / "testing.md"):
-        first, _, rest = code.partition("\n")
-        (tmp_path / first.removeprefix("# ")).write_text(rest)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    options = ["-o", "asyncio_mode=auto", f"--rootdir={tmp_path}", f"--basetemp={tmp_path}/tmp"]
-    done = subprocess.run(
-        [*command, *options, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
 
 
 def test_style() -> None:

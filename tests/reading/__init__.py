@@ -1,0 +1,1 @@
+"""Readers of the documentation, who do what a page says."""
