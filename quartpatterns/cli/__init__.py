@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "new": "Create a new application.",
+    "port": "Move a Flask project and its tests to Quart.",
     "deploy": "Deploy an application to its hosts.",
     "serve": "Run the gallery.",
     "worker": "Run the background tasks of an application.",
@@ -25,6 +26,7 @@ ARGUMENTS = f"{__name__}.arguments"  # the key of the arguments in the context
 EXAMPLES = """
 \b
   quartpatterns new shop --with sqlalchemy  create an application
+  quartpatterns port shop --diff            move a Flask project to Quart
   quartpatterns serve                       run the gallery on http://127.0.0.1:5000
   quartpatterns parity streaming --wire     compare a port with its Flask original
   quartpatterns parity --flask old:app --quart new:app

@@ -88,6 +88,7 @@ class Analysis:
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
         self.blocking: dict[cst.CSTNode, tuple[SourceFile, str, str]] = {}
         self.augmented: set[cst.AugAssign] = set()
+        self.creations: dict[cst.CSTNode, str] = {}
         self.applications: set[cst.CSTNode] = set()
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._values: dict[object, set[Value]] = defaultdict(set)
@@ -684,6 +685,11 @@ class Analysis:
         self, info: ClassInfo, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
     ) -> Values:
         instance = Instance(info)
+        for base in self.external_bases(info):
+            for rule in self.rules.type_rules(base):
+                if rule.create and not isinstance(scope.file.parents.get(node), cst.Await):
+                    self.creations[node] = rule.create
+                    self._await(node, scope, f"{info.node.name.value}.{rule.create}()")
         for value in self._class_attribute(info, "__init__"):
             if isinstance(value, Function):
                 self._bind(Function(value.info, instance), arguments)
@@ -746,7 +752,7 @@ class Analysis:
         found: set[Value] = set()
         if rule.returns:
             found.add(Instance(rule.returns))
-        if rule.returns == "flask.Flask":
+        if name == "flask.Flask":
             self.applications.add(node)
         for values, arg in arguments:
             if rule.accepts or rule.views:

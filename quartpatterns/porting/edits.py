@@ -3,84 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.project import SourceFile
 from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.text_edits import Edits, move_names
 from quartpatterns.porting.values import FunctionInfo
 
-__all__ = ["Edits", "apply_analysis"]
+__all__ = ["apply_analysis"]
 
 UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
 COMPARE = (cst.ListComp, cst.SetComp, cst.DictComp)
-
-
-@dataclass
-class Edits:
-    """Changes of one file. Positions are those of the original text."""
-
-    file: SourceFile
-    _insertions: dict[int, list[tuple[int, str]]] = field(
-        default_factory=dict[int, list[tuple[int, str]]]
-    )
-    _replacements: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
-
-    def wrap(self, node: cst.CSTNode, before: str, after: str = "") -> None:
-        """Put text around *node*. An outer node may begin or end where an inner one does."""
-        start, end = self.file.spans[node]
-        length = end - start
-        self._insertions.setdefault(start, []).append((-length, before))
-        if after:
-            self._insertions.setdefault(end, []).append((length - 2**40, after))
-
-    def insert(self, position: int, text: str) -> None:
-        """Insert *text*."""
-        self._insertions.setdefault(position, []).append((-(2**41), text))
-
-    def insert_once(self, position: int, text: str) -> None:
-        """Insert *text* unless it is inserted there."""
-        if (-(2**41), text) not in self._insertions.get(position, ()):
-            self.insert(position, text)
-
-    def forget(self, start: int) -> None:
-        """Do not replace what begins at *start*."""
-        for span in [span for span in self._replacements if span[0] == start]:
-            del self._replacements[span]
-
-    def replace(self, node: cst.CSTNode, text: str) -> None:
-        """Replace the text of *node*."""
-        self._replacements[self.file.spans[node]] = text
-
-    def replace_span(self, start: int, end: int, text: str) -> None:
-        """Replace the text between two positions."""
-        self._replacements[start, end] = text
-
-    def result(self) -> bytes:
-        """Return the changed text, in UTF-8."""
-        text = self.file.text
-        points = sorted({*self._insertions, *(start for start, _ in self._replacements)})
-        starts = {start: (end, new) for (start, end), new in self._replacements.items()}
-        parts: list[bytes] = []
-        done = 0
-        for point in points:
-            parts.append(text[done:point])
-            done = max(done, point)
-            for _, inserted in sorted(self._insertions.get(point, ()), key=lambda each: each[0]):
-                parts.append(inserted.encode())
-            if point in starts:
-                end, new = starts[point]
-                parts.append(new.encode())
-                done = end
-        parts.append(text[done:])
-        return b"".join(parts)
-
-    @property
-    def changes(self) -> int:
-        """The number of changes."""
-        return sum(map(len, self._insertions.values())) + len(self._replacements)
 
 
 def apply_analysis(analysis: Analysis, rules: Rules) -> dict[SourceFile, Edits]:
@@ -128,8 +63,11 @@ class _Writer:
                 self._import_from(node, edits)
             elif isinstance(node, cst.Import):
                 self._import(node, edits)
-            elif isinstance(node, cst.Call) and self.bridges:
-                self._bridge(node, edits, wanted)
+            elif isinstance(node, cst.Call):
+                if node in self.analysis.creations:
+                    edits.insert(file.spans[node.func][1], f".{self.analysis.creations[node]}")
+                if self.bridges:
+                    self._bridge(node, edits, wanted)
         if wanted:
             self._add_imports(file, edits, wanted.values())
         return edits
@@ -277,6 +215,22 @@ class _Writer:
         module = _dotted(node.module)
         if module in self.rules.modules:
             edits.replace(node.module, self.rules.modules[module])
+            return
+        if isinstance(node.names, cst.ImportStar):
+            return
+        moved: list[cst.ImportAlias] = []
+        statements: list[str] = []
+        for alias in node.names:
+            name = _dotted(alias.name)
+            rule = self.rules.names.get(f"{module}.{name}")
+            if rule and rule.port:
+                moved.append(alias)
+                bound = edits.file.source(alias.asname.name) if alias.asname else name
+                new_module, _, new_name = rule.port.rpartition(".")
+                as_name = "" if bound == new_name else f" as {bound}"
+                statements.append(f"from {new_module} import {new_name}{as_name}")
+        if moved:
+            move_names(edits, node, moved, statements)
 
     def _import(self, node: cst.Import, edits: Edits) -> None:
         """Write ``import flask`` as ``from quartpatterns.subclassing import names as flask``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from quartpatterns.porting.edits import Edits
+from quartpatterns.porting.text_edits import Edits, move_names
 from quartpatterns.porting.findings import finding
 from quartpatterns.porting.project import Project, SourceFile
 from quartpatterns.porting.report import Finding
@@ -50,6 +50,34 @@ class _Modernised:
                 self._attribute(node)
             elif isinstance(node, cst.Call):
                 self._call(node)
+            elif isinstance(node, cst.ClassDef):
+                self._test_case(node)
+
+    def _test_case(self, node: cst.ClassDef) -> None:
+        """Push an application context in ``setUp``: Flask-SQLAlchemy 3 needs one."""
+        text = self.file.source(node)
+        bases = {self.file.source(base.value).rpartition(".")[2] for base in node.bases}
+        if "TestCase" not in bases or "app_context" in text or "app" not in self.names:
+            return
+        if "create_all(" not in text or not isinstance(node.body, cst.IndentedBlock):
+            return
+        methods = {each.name.value: each for each in node.body.body if isinstance(each, cst.FunctionDef)}
+        if not (set_up := methods.get("setUp")) or not (tear_down := methods.get("tearDown")):
+            return
+        newline = self.file.tree.default_newline
+        for method, lines, at_end in (
+            (set_up, ("self.app_context = app.app_context()", "self.app_context.push()"), False),
+            (tear_down, ("self.app_context.pop()",), True),
+        ):
+            if not isinstance(method.body, cst.IndentedBlock):
+                return
+            edge = method.body.body[-1 if at_end else 0]
+            start, end = self.file.spans[edge]
+            indent = self.file.text[self.file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+            if at_end:
+                self.edits.insert(end, "".join(f"{newline}{indent}{line}" for line in lines))
+            else:
+                self.edits.insert(start, "".join(f"{line}{newline}{indent}" for line in lines))
 
     def _report(self, node: cst.CSTNode, why: str, remedy: str) -> None:
         self.findings.append(finding("breaks", self.file, node, why, remedy))
@@ -88,35 +116,7 @@ class _Modernised:
                 source = f"from {new_module} import" if new_module else "import"
                 statements.append(f"{source} {new_name}{as_name}")
         if moved:
-            self._move(node, moved, statements)
-
-    def _move(
-        self, node: cst.ImportFrom, moved: list[cst.ImportAlias], statements: list[str]
-    ) -> None:
-        """Remove names from an import, and add *statements* after it."""
-        assert not isinstance(node.names, cst.ImportStar)
-        file = self.file
-        line = file.parents[node]
-        start = file.spans[line][0]
-        indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
-        newline = file.tree.default_newline + (indent if not indent.strip() else "")
-        if len(moved) == len(node.names):
-            self.edits.replace(node, newline.join(dict.fromkeys(statements)) or "pass")
-            return
-        spans = [file.spans[alias] for alias in node.names]
-        for index, alias in enumerate(node.names):
-            if alias not in moved:
-                continue
-            if index + 1 < len(spans):
-                self.edits.replace_span(spans[index][0], spans[index + 1][0], "")
-            else:
-                # Also those directly before it, and the comma after the last one that stays.
-                previous = max(i for i in range(index) if node.names[i] not in moved)
-                for between in range(previous + 1, index):
-                    self.edits.forget(spans[between][0])
-                self.edits.replace_span(spans[previous][1], spans[index][1], "")
-        after = "".join(newline + statement for statement in dict.fromkeys(statements))
-        self.edits.insert(file.spans[line][1], after)
+            move_names(self.edits, node, moved, statements)
 
     def _import(self, node: cst.Import) -> None:
         for alias in node.names:

@@ -6,8 +6,8 @@ import difflib
 import html
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 __all__ = ["FileChange", "Finding", "MadeAsync", "Plan", "as_html", "as_json", "as_text"]
@@ -17,6 +17,7 @@ KINDS = {
     "blocks": "These places work, and stop all other requests while they wait.",
     "differs": "These places may behave in another way. Look at each.",
     "skipped": "These files were not read, and stay as they are.",
+    "missed": "Tests fail here, and nothing above says why. Please report it.",
 }
 
 
@@ -87,6 +88,10 @@ class Plan:
     changes: tuple[FileChange, ...]
     findings: tuple[Finding, ...]
     made_async: tuple[MadeAsync, ...]
+
+    def with_findings(self, findings: Iterable[Finding]) -> Plan:
+        """Return the plan with more findings."""
+        return replace(self, findings=(*self.findings, *findings))
 
     @property
     def is_done(self) -> bool:

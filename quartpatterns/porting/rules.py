@@ -31,6 +31,7 @@ class NameRule:
         transparent: Whether, as a decorator, it returns a function that is called alike.
         kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on.
         replace: The full name to import instead, in the stage ``modernise``.
+        port: The full name to import instead, in the stage ``async``.
         method: The method of the new class that does what the old function did.
         unwrap: An attribute of the old object that is the new one.
         keywords: Keyword arguments that have other names now.
@@ -47,6 +48,7 @@ class NameRule:
     transparent: bool = False
     kind: str = ""
     replace: str = ""
+    port: str = ""
     method: str = ""
     unwrap: str = ""
     keywords: dict[str, str] = field(default_factory=dict[str, str])
@@ -69,6 +71,7 @@ class TypeRule:
         views: Methods, whose arguments are functions that handle requests.
         async_with: Whether ``with`` becomes ``async with``.
         async_for: Whether ``for`` becomes ``async for``.
+        create: A coroutine method that creates instances in place of the class.
         items: The type of its items.
         open: Whether users assign attributes of their own, as to ``flask.g``.
         blocks: Methods that stop the event loop, and what to write instead.
@@ -84,6 +87,7 @@ class TypeRule:
     views: frozenset[str] = NO_NAMES
     async_with: bool = False
     async_for: bool = False
+    create: str = ""
     items: str = ""
     open: bool = False
     blocks: dict[str, str] = field(default_factory=dict[str, str])
@@ -109,9 +113,15 @@ class Rules:
     bridged: frozenset[str]
     fixtures: dict[str, str]
     removed: dict[str, str]
+    _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        self._ported.update({rule.port: name for name, rule in self.names.items() if rule.port})
 
     def original(self, name: str) -> str:
         """Return the name of Flask for a name that the port has imported instead."""
+        if name in self._ported:
+            return self._ported[name]
         for old, new in self.modules.items():
             if name == new or name.startswith(f"{new}."):
                 return old + name[len(new) :]
