@@ -59,6 +59,7 @@ format: $(READY)  ## Write the code in the project's style
 
 docs: $(READY)  ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build --fail-on-warning --quiet --builder html docs docs/_build/html
+	$(BIN)/python -m docs.extension.check docs/_build/html
 
 screenshot: $(READY)  ## Take the picture of the gallery in README.md, with Chromium
 	$(BIN)/python -m tests.browser.screenshot

@@ -1,76 +1,51 @@
-"""Sphinx: a page a pattern, made of its README.md and the docstrings of its helpers."""
+"""The configuration of Sphinx. The extension of this documentation is in docs/extension."""
 
 from __future__ import annotations
 
-import importlib
+import sys
 from pathlib import Path
 
-from docutils import nodes
-from sphinx.application import Sphinx
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from quartpatterns import __version__, catalog
+from quartpatterns import __version__
 
 project = "quartpatterns"
 author = "The quartpatterns developers"
 copyright = "2026, The quartpatterns developers"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "tutorial/photoboard"]
-html_theme = "alabaster"
-html_theme_options = {
-    "description": "Flask's patterns, async-first on Quart.",
-    "page_width": "1160px",  # lines of code have up to 100 characters
-}
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_design",
+    "docs.extension",
+]
+exclude_patterns = [
+    "_build",
+    "coming_from_flask/examples",
+    "moving/toolshed",
+    "tutorial/photoboard",
+]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 4
+
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
-myst_heading_anchors = 3
-# A README speaks of files beside it, which are no pages of this documentation; docstrings that are
-# inherited speak of sections of their own library's.
-suppress_warnings = ["myst.xref_missing", "ref.ref"]
+# A name in a docstring must exist: see docs/extension/references.py.
+nitpicky = True
+nitpick_ignore_regex = [
+    # Docstrings that are inherited from SQLAlchemy use its abbreviations and its own labels.
+    (r"py:.*", r"_(orm|asyncio|engine|exc|result)\..*"),
+    (r"std:ref", r"session_closing|session_run_sync|asyncio_events"),
+    # How autodoc writes a ParamSpec.
+    (r"py:obj", r"typing\.~_?P"),
+]
 
-PAGE = """\
-```{{include}} ../../quartpatterns/{name}/README.md
-:relative-docs: ../../docs/
-```
-
-## Helpers
-
-```{{eval-rst}}
-.. automodule:: quartpatterns.{name}
-   :members:
-   :imported-members:
-   :exclude-members: {excluded}
-```
-"""
-
-pages = Path(__file__).with_name("patterns")
-pages.mkdir(exist_ok=True)
-documented: set[str] = set()
-for pattern in catalog.PATTERNS:
-    package = importlib.import_module(f"quartpatterns.{pattern.name}")
-    # A class that several patterns export is documented once.
-    shared = {
-        name
-        for name in package.__all__
-        if getattr(getattr(package, name), "__module__", "").startswith("quartpatterns._shared")
-    }
-    excluded = ", ".join(sorted(shared & documented)) or "none"
-    documented |= shared
-    page = PAGE.format(name=pattern.name, excluded=excluded)
-    (pages / f"{pattern.name}.md").write_text(page)
-
-
-def shorten_diffs(app: Sphinx, doctree: nodes.document) -> None:
-    """Remove the headers of diffs: they contain paths of the machine that builds the pages."""
-    for block in doctree.findall(nodes.literal_block):
-        if block.get("language") == "udiff":
-            lines = block.astext().splitlines()[2:]
-            text = "\n".join("..." if line.startswith("@@") else line for line in lines).strip("\n")
-            block.rawsource = text
-            block[:] = [nodes.Text(text)]
-
-
-def setup(app: Sphinx) -> None:
-    """Register what Sphinx calls."""
-    app.connect("doctree-read", shorten_diffs)
+html_theme = "furo"
+html_title = "quartpatterns"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}

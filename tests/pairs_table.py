@@ -30,6 +30,7 @@ SHOWN = 3
 """How many places the table names for each pair."""
 
 APPLICATIONS = {
+    "docs/moving/toolshed": "tests/moving/test_steps.py",
     "docs/tutorial/photoboard": "tests/tutorial/test_steps.py",
     "quartpatterns/packaging/skeleton": "tests/packaging/test_new.py",
 }

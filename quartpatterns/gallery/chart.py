@@ -37,5 +37,5 @@ def number(value: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """Return a ratio as text, such as 0.87."""
-    return f"{ratio:.2f}"
+    """Return a ratio as text, such as × 0.87, which is not divided at the end of a line."""
+    return f"×\N{NO-BREAK SPACE}{ratio:.2f}"

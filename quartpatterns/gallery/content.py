@@ -170,7 +170,7 @@ def source_files(pattern: catalog.Pattern) -> tuple[SourceFile, ...]:
     return tuple(sorted(found, key=lambda each: (each.path.count("/"), each.path)))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def source_text(pattern: catalog.Pattern, file: SourceFile) -> Markup:
     """Return the highlighted text of a file of *pattern*. Call it in a thread."""
     text = _folder(pattern).joinpath(*file.path.split("/")).read_text(encoding="utf-8")

@@ -29,7 +29,9 @@ from quartpatterns.subclassing.example.differences.frameworks import (
 __all__ = ["EXCHANGES", "Exchange", "FrameworkAnswer", "exchange"]
 
 TIMEOUT = 5.0  # seconds for each framework
-WAITING = 2.0  # seconds for which an exchange waits for another one
+WAITING = 2.0  # seconds for which an exchange waits for others
+MOST_WAITING = 20  # exchanges
+POLL_INTERVAL = 0.01  # seconds between two attempts to begin
 
 # The numbers of the differences, and what they mean for an application.
 WHY = {
@@ -96,29 +98,39 @@ EXCHANGES = {str(number): _exchange(number, why) for number, why in WHY.items()}
 # The errors of the frameworks are results here.
 logging.getLogger(Framework.__module__).setLevel(logging.CRITICAL + 1)
 _slot = BoundedSemaphore()  # some exchanges use the same folder
+_waiting = 0
 
 
 async def exchange(selected: Exchange) -> list[FrameworkAnswer]:
     """Make an exchange with all frameworks, in a thread, and return what they answered.
 
-    If another one takes more than :data:`WAITING` seconds, the response is a 503.
+    Exchanges are made one after the other. If one has to wait for more than :data:`WAITING`
+    seconds, or too many wait, the response is a 503.
     """
-    # The applications must not see the contexts of the gallery.
-    answers: list[FrameworkAnswer] | None = await run_sync(
-        lambda: Context().run(_exchange_now, selected)
-    )()
-    if answers is None:
-        abort(503, description="Another visitor is trying an exchange. Try again.")
-    return answers
-
-
-def _exchange_now(selected: Exchange) -> list[FrameworkAnswer] | None:
-    if not _slot.acquire(timeout=WAITING):
-        return None
+    await _acquire_slot()
     try:
-        return asyncio.run(_ask_all(selected))
+        # The applications must not see the contexts of the gallery.
+        make = run_sync(lambda: Context().run(asyncio.run, _ask_all(selected)))
+        answers: list[FrameworkAnswer] = await make()
+        return answers
     finally:
         _slot.release()
+
+
+async def _acquire_slot() -> None:
+    # A thread that waits would be missing for the other pages, and an asyncio.Lock belongs to
+    # one event loop.
+    global _waiting
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + WAITING
+    _waiting += 1
+    try:
+        while not _slot.acquire(blocking=False):
+            if _waiting > MOST_WAITING or loop.time() > deadline:
+                abort(503, description="Other visitors are trying exchanges. Try again.")
+            await asyncio.sleep(POLL_INTERVAL)
+    finally:
+        _waiting -= 1
 
 
 async def _ask_all(selected: Exchange) -> list[FrameworkAnswer]:

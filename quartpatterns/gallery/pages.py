@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from quart import Blueprint, abort, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 
 from quartpatterns import __version__, catalog
 from quartpatterns._shared.threads import run_sync
@@ -29,6 +31,7 @@ from quartpatterns.gallery.declared import (
     grouped,
 )
 from quartpatterns.gallery.exchanges import EXCHANGES, exchange
+from quartpatterns.gallery.quart_guides import QUART, quart_guides
 from quartpatterns.gallery.recorded import benchmark, parity, totals
 from quartpatterns.gallery.search import SORTS, Search
 
@@ -37,7 +40,6 @@ __all__ = ["pages"]
 pages = Blueprint("gallery", __name__)
 
 FLASK_PATTERNS = "https://flask.palletsprojects.com/en/stable/patterns/"
-QUART = "https://quart.palletsprojects.com/en/latest/"
 GROUPS_OF_PAGE = 60  # of differences that have the same reason
 
 T = TypeVar("T")
@@ -101,6 +103,7 @@ async def pattern(name: str) -> str:
         speeds=speed.of(name),
         flask_patterns=FLASK_PATTERNS,
         quart=QUART,
+        guides=quart_guides(name),
     )
 
 
@@ -195,8 +198,12 @@ async def favicon() -> ResponseReturnValue:
     return redirect(url_for("static", filename="icon.svg"))
 
 
-@pages.app_errorhandler(404)
-async def not_found(error: Exception) -> tuple[str, int]:
-    """Return the page for an unknown URL."""
-    description = getattr(error, "description", "")
-    return await render_template("gallery/not_found.html", description=description), 404
+@pages.app_errorhandler(HTTPException)
+async def http_error(error: HTTPException) -> tuple[str, int, Headers]:
+    """Return the page of an error, such as an unknown URL."""
+    page = await render_template(
+        "gallery/error.html", name=error.name, description=error.description
+    )
+    headers = Headers(error.get_headers())
+    headers.pop("Content-Type")
+    return page, error.code or 500, headers

@@ -36,6 +36,8 @@ FOLDER = "data"
 FORMAT = 1
 """The version of the format of the files."""
 
+SEPARATOR = " | "
+
 Winner = Literal["original", "port", "neither"]
 
 
@@ -112,6 +114,16 @@ class Parity:
     _responses: Mapping[str, Sequence[Any]]
 
     @property
+    def compared(self) -> int:
+        """The number of cases that were sent to both applications."""
+        return self.cases - self.extras
+
+    @property
+    def differing(self) -> int:
+        """The number of cases with declared differences."""
+        return len({key.rsplit(SEPARATOR, 3)[0] for key in self._answers})
+
+    @property
     def differences(self) -> int:
         """The number of declared differences."""
         return len(self._answers)
@@ -129,7 +141,7 @@ class Parity:
 
 def answer_key(case: Case, difference: Difference) -> str:
     """Return the name under which the answer is recorded."""
-    return " | ".join((case.name, str(difference.step), difference.aspect, difference.where))
+    return SEPARATOR.join((case.name, str(difference.step), difference.aspect, difference.where))
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,14 +311,18 @@ class Totals:
 
     Arguments:
         patterns: The number of patterns.
-        cases: The number of recorded cases.
-        passed: The number of those that are equal or differ as declared.
+        compared: The number of cases that were sent to both applications.
+        differing: The number of those with declared differences.
+        failed: The number of cases that are not as declared.
+        extras: The number of cases that only the port can answer.
         differences: The number of declared differences.
     """
 
     patterns: int
-    cases: int
-    passed: int
+    compared: int
+    differing: int
+    failed: int
+    extras: int
     differences: int
 
 
@@ -315,7 +331,9 @@ def totals(comparisons: Mapping[str, Parity]) -> Totals:
     found = comparisons.values()
     return Totals(
         len(catalog.PATTERNS),
-        sum(each.cases for each in found),
-        sum(each.passed for each in found),
+        sum(each.compared for each in found),
+        sum(each.differing for each in found),
+        sum(each.cases - each.passed for each in found),
+        sum(each.extras for each in found),
         sum(each.differences for each in found),
     )

@@ -151,6 +151,9 @@ async def _keep_open() -> None:
     """Close a request later: an attribute of this name stands in front of the method."""
 
 
+_ENDED = Context()
+
+
 @dataclass(slots=True)
 class _RequestStream:
     """The stream of a request, whose teardown functions run when it ends.
@@ -185,10 +188,11 @@ class _RequestStream:
             return response
         own: Seconds = getattr(response, "send_timeout", ...)
         own = self.send_timeout if own is ... else own
+        if handles_streams and own is ...:
+            return response  # The connection has the limit of all streams.
         seconds = configured_send_timeout(self.app.config, own)
         if handles_streams:
-            if own is not ...:  # Without one, the connection has the limit of all streams.
-                response.send_timeout = seconds  # type: ignore[attr-defined]
+            response.send_timeout = seconds  # type: ignore[attr-defined]
             return response
         take_first_chunk_early(self.app, self.request, self.context)
         if seconds is not None and not isinstance(response.response, _LimitedBody):
@@ -214,6 +218,10 @@ class _RequestStream:
             if not taken_in_view and not _streaming.get():
                 # A copy, because an abandoned thread can still be in the context itself.
                 await await_in_context(self.context.copy(), self._tear_down(failure))
+                # The context refers to the request, and that to this object. A traceback refers
+                # to the error. Without these cycles, a stream needs no garbage collection.
+                self.context = _ENDED
+            failure = None
 
     async def _tear_down(self, error: BaseException | None) -> None:
         vars(self.request).pop("close", None)

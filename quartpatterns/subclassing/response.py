@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import lru_cache
-from types import EllipsisType, TracebackType
+from types import AsyncGeneratorType, EllipsisType, GeneratorType, TracebackType
 from typing import Any, Self, overload
 
 from quart import Quart, Request, has_request_context, request
@@ -43,6 +43,8 @@ OnClose = Callable[[], Any]
 
 # Headers that are sent as they are, in the usual spelling.
 ORDINARY = frozenset({"Cache-Control", "Content-Length", "Content-Type", "Set-Cookie", "Vary"})
+# Types of bodies for which FaithfulResponse makes the headers without Quart's __init__.
+USUAL_TYPES = frozenset({str, bytes, AsyncGeneratorType, GeneratorType})
 # A union would be created at each call.
 BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
 
@@ -300,7 +302,7 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
     ) -> None:
         kind = type(response)
         if (
-            (kind is not str and kind is not bytes)
+            kind not in USUAL_TYPES
             or headers is not None
             # A subclass changes the default headers.
             or not self.automatically_set_content_length
@@ -308,15 +310,19 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         ):
             super().__init__(response, status, headers, mimetype, content_type)
             return
-        # Most responses are a text with exactly these two headers.
-        data = response.encode() if kind is str else response
+        # Most responses have exactly these headers.
         value = _content_type(mimetype or self.default_mimetype, content_type)
         made = self.__dict__["headers"] = Headers.__new__(Headers)
-        made._list = [("Content-Type", value), ("Content-Length", str(len(data)))]
         self.status = self.default_status if status is None else status
         self.timeout = Ellipsis
-        self.response = self.data_body_class(data)
         self.on_close = []
+        if kind is str or kind is bytes:
+            data = response.encode() if kind is str else response
+            made._list = [("Content-Type", value), ("Content-Length", str(len(data)))]
+            self.response = self.data_body_class(data)
+        else:
+            made._list = [("Content-Type", value)]
+            self.response = self.iterable_body_class(response)
 
     @classmethod
     def force_type(cls, response: Response | WerkzeugResponse) -> FaithfulResponse:
@@ -380,6 +386,9 @@ class ReturnValues(Quart):
         if isinstance(value, dict | list):
             return self.json.response(value)
         if isinstance(value, HTTPException):
+            inherited = type(value).get_response is HTTPException.get_response
+            if inherited and value.response is None and issubclass(cls, FaithfulResponse):
+                return _error_page(cls, value)
             value = value.get_response()
         if isinstance(value, Response | WerkzeugResponse):
             return cls.force_type(value) if issubclass(cls, FaithfulResponse) else value
@@ -387,6 +396,14 @@ class ReturnValues(Quart):
             f"was a {type(value).__name__}, and not a string, bytes, dict, list, iterator,"
             " response or HTTPException"
         )
+
+
+def _error_page(cls: Any, error: HTTPException) -> Any:
+    """Return what ``force_type(error.get_response())`` returns, without Werkzeug's response."""
+    headers = error.get_headers()
+    if len(headers) == 1 and headers[0][0] == "Content-Type":
+        return cls(error.get_body(), error.code, content_type=headers[0][1])
+    return cls(error.get_body(), error.code, headers)
 
 
 def _invalid(what: str) -> TypeError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from quart import Quart, Response, request
 from quart.typing import ResponseReturnValue
 
+from quartpatterns.appdispatch import ASGIApp
 from quartpatterns.gallery.back_link import BackLink
 from quartpatterns.subclassing import FaithfulQuart
 
@@ -75,7 +76,6 @@ async def test_pages(port: Quart, path: str) -> None:
 
 async def test_stream_is_not_held_back(port: Quart) -> None:
     """Each chunk is passed on when it is sent."""
-    sent: list[bytes] = []
     released = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -85,17 +85,30 @@ async def test_stream_is_not_held_back(port: Quart) -> None:
         await released.wait()
         await send({"type": "http.response.body", "body": b"<p>two"})
 
+    def on_body(body: bytes) -> None:
+        released.set()
+
+    async with asyncio.timeout(30):
+        sent = await bodies(app, "GET", on_body)
+    assert sent[0] == b"<p>one"
+    assert sent[1].startswith(b"<p>two\n<quartpatterns-gallery>")
+
+
+async def bodies(
+    app: ASGIApp, method: str, on_body: Callable[[bytes], None] = lambda body: None
+) -> list[bytes]:
+    """Return the parts of the body that are sent to a browser."""
+    sent: list[bytes] = []
+
     async def send(message: Any) -> None:
         if message["type"] == "http.response.body":
             sent.append(message["body"])
-            released.set()
+            on_body(message["body"])
 
     headers = [(b"sec-fetch-dest", b"document")]
-    scope = {"type": "http", "method": "GET", "headers": headers, "root_path": "/port"}
-    async with asyncio.timeout(30):
-        await BackLink(app, "port", "The port")(scope, None, send)
-    assert sent[0] == b"<p>one"
-    assert sent[1].startswith(b"<p>two\n<quartpatterns-gallery>")
+    scope = {"type": "http", "method": method, "headers": headers, "root_path": "/port"}
+    await BackLink(app, "port", "The port")(scope, None, send)
+    return sent
 
 
 @pytest.mark.parametrize(
@@ -147,6 +160,13 @@ async def test_methods(port: Quart) -> None:
     assert b"<quartpatterns-gallery>" in await posted.get_data()
     head = await with_link.head("/", headers=NAVIGATION)
     assert head.headers["Content-Length"] == posted.headers["Content-Length"]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/html"), (b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    assert await bodies(app, "HEAD") == [b""]
 
 
 async def test_other_scopes() -> None:

@@ -23,9 +23,9 @@ def app() -> Quart:
 
 
 @pytest.mark.parametrize("key", EXCHANGES)
-async def test_exchange(app: Quart, key: str) -> None:
+async def test_exchange(key: str) -> None:
     """Quart answers otherwise than Flask, and FaithfulQuart as Flask does."""
-    async with app.test_request_context("/"):
+    async with Quart(__name__).test_request_context("/"):
         flask, quart, faithful = await exchange(EXCHANGES[key])
     assert (flask.name, quart.name, faithful.name) == ("Flask", "Quart", "FaithfulQuart")
     assert flask.responses
@@ -56,6 +56,19 @@ async def test_one_at_a_time(app: Quart, monkeypatch: pytest.MonkeyPatch) -> Non
         exchanges._slot.release()
     assert response.status_code == 503
     assert "Try again" in await response.get_data(as_text=True)
+
+
+async def test_too_many(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit for those that wait: the others learn at once that they have to try again."""
+    monkeypatch.setattr(exchanges, "WAITING", 300.0)
+    monkeypatch.setattr(exchanges, "MOST_WAITING", 0)
+    assert exchanges._slot.acquire(blocking=False)
+    try:
+        response = await app.test_client().get("/gallery/faithful")
+    finally:
+        exchanges._slot.release()
+    assert response.status_code == 503
+    assert (await app.test_client().get("/gallery/faithful")).status_code == 200
 
 
 async def test_at_the_same_time(app: Quart) -> None:

@@ -60,6 +60,24 @@ async def test_not_found(app: Quart, path: str) -> None:
     assert "<script>" not in text
 
 
+async def test_other_errors(app: Quart) -> None:
+    """They have a page, too, and their headers."""
+    response = await app.test_client().post("/gallery/streaming")
+    text = await response.get_data(as_text=True)
+    assert (response.status_code, "<h1>Method Not Allowed</h1>" in text) == (405, True)
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert response.mimetype == "text/html"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+async def test_short_address(app: Quart) -> None:
+    response = await app.test_client().get("/gallery", follow_redirects=True)
+    assert (response.status_code, "Flask's patterns" in await response.get_data(as_text=True)) == (
+        200,
+        True,
+    )
+
+
 async def test_favicon(app: Quart) -> None:
     response = await app.test_client().get("/favicon.ico", follow_redirects=True)
     assert (response.status_code, response.mimetype) == (200, "image/svg+xml")

@@ -20,6 +20,7 @@ from quartpatterns.gallery.content import (
 )
 from quartpatterns.gallery.declared import declared_differences, differences_of, grouped
 from quartpatterns.gallery.pages import FLASK_PATTERNS
+from quartpatterns.gallery.quart_guides import PAGES, QUART, TITLES, quart_guides
 from quartpatterns.gallery.recorded import benchmark, parity
 from quartpatterns.subclassing import ProxyFix
 
@@ -30,7 +31,7 @@ STATIC = Path("quartpatterns/gallery/static")
 SHARED = sum((STATIC / name).stat().st_size for name in ("gallery.css", "gallery.js", "icon.svg"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app() -> Quart:
     # The pages read in threads; the tests below use what was read.
     declared_differences()
@@ -41,7 +42,8 @@ def app() -> Quart:
 
 
 @pytest.fixture
-def app_with_prefix(app: Quart) -> Quart:
+def app_with_prefix() -> Quart:
+    app = create_app({})
     app.asgi_app = ProxyFix(app.asgi_app, prefix="/demo")  # type: ignore[method-assign]
     return app
 
@@ -78,6 +80,7 @@ async def page(app: Quart, path: str) -> tuple[str, Page]:
     assert len(html.encode()) + SHARED < MOST, path
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert "<th></th>" not in html, path
     found = Page(html)
     assert found.forbidden == [], path
     assert [id for id, count in Counter(found.ids).items() if count > 1] == [], path
@@ -100,6 +103,10 @@ async def test_pattern(app: Quart) -> None:
         assert not [link for link in found.links if re.match(r"\.\.|[^:]*\.md\b", link)]
         for current in (each for each in pattern.pages if "HEAD" in each.versions):
             assert f"{FLASK_PATTERNS}{current.name}/" in found.links
+        guides = quart_guides(pattern.name)
+        assert all(f"{QUART}{path}.html" in found.links for path, _ in guides)
+    assert set(PAGES) <= set(NAMES)
+    assert {path for paths in PAGES.values() for path in paths} < set(TITLES)
 
 
 def read(name: str, path: str) -> str:
@@ -143,16 +150,34 @@ async def test_cases(app: Quart) -> None:
                 assert all(value.text is None or value.text in found.text for value in values)
 
 
+def test_groups() -> None:
+    """Cases with the same reason are one group; equal values are shown once."""
+    found = grouped(differences_of(catalog.get("fileuploads")))
+    group = next(
+        each for each in found if each.difference.aspect == "header:x-content-type-options"
+    )
+    assert len(group.members) > 5
+    ((values, members),) = group.answers
+    assert ([value.text for value in values], len(members)) == (
+        [None, "nosniff"],
+        len(group.members),
+    )
+
+
 async def test_numbers(app: Quart) -> None:
     """The numbers of the index are those of the recorded data."""
     text, _ = await page(app, "/")
     found = parity()
     assert set(found) == set(NAMES)
-    cases = sum(one.cases for one in found.values())
-    assert f"<dd>{cases:,}</dd>" in text
+    declared = [case for pattern in catalog.PATTERNS for case in declared_cases(pattern)]
+    both = [case for case in declared if not case.extra]
+    equal = sum(not case.differs for case in both)
+    assert f"<dd>{len(both):,}</dd>" in text
+    assert f"{equal:,} answered equally, {len(both) - equal:,} with declared differences" in text
+    assert f"{len(declared) - len(both):,} more that only the port answers" in text
     assert f">{len(declared_differences())}</a>" in text
     score = benchmark().in_process.score
-    assert f"× {score.mean:.2f}" in text
+    assert f"×\N{NO-BREAK SPACE}{score.mean:.2f}" in text
     assert f"Quart wins {score.wins}, Flask {score.losses}, {score.ties} tie" in text
 
 
@@ -180,7 +205,7 @@ async def test_search(app: Quart, query: str, names: list[str]) -> None:
 async def test_order(app: Quart) -> None:
     """The cards are sorted by their numbers."""
     text, _ = await page(app, "/?sort=speed")
-    ratios = [float(ratio) for ratio in re.findall(r"CPU <b>× ([\d.]+)", text)]
+    ratios = [float(ratio) for ratio in re.findall(r"CPU <b>×\s([\d.]+)", text)]
     assert len(ratios) > 20
     assert ratios == sorted(ratios)
     text, _ = await page(app, "/?sort=differences")

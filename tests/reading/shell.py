@@ -103,8 +103,9 @@ class ShellReader(Reader):
                 printed += chunk
                 if endless and matches(shown, printed.decode(errors="replace"), complete=False):
                     process.kill()
-                    break
+                    await process.wait()
+                    return printed.decode(errors="replace")
             code = await process.wait()
-        if code not in (0, -9, _TIMED_OUT):
+        if code not in (0, _TIMED_OUT):
             raise PageError(f"{command}: curl ended with {code}")
         return printed.decode(errors="replace")

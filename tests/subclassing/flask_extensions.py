@@ -784,6 +784,45 @@ async def _smorest(framework: Framework, module: Any) -> None:
     assert '"/items/"' in (await framework.get("/openapi.json")).text
 
 
+@extension(
+    "Flask-RESTful",
+    "flask_restful",
+    "resources, `reqparse`, errors",
+    "its resources are synchronous",
+)
+async def _restful(framework: Framework, module: Any) -> None:
+    from flask_restful import reqparse  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    api = module.Api(framework.app)
+
+    class Item(module.Resource):
+        def get(self, id: int) -> Any:
+            return {"id": id}
+
+        def post(self, id: int) -> Any:
+            parser = reqparse.RequestParser()
+            parser.add_argument("name", required=True)
+            return parser.parse_args(), 201
+
+    api.add_resource(Item, "/items/<int:id>")
+    assert (await framework.get("/items/7")).text.strip() == '{"id": 7}'
+    answer = await framework.post("/items/7", json={"name": "ada"})
+    assert (answer.status, answer.text.strip()) == (201, '{"name": "ada"}'), answer
+    assert (await framework.post("/items/7", json={})).status == 400
+    assert (await framework.get("/items/x")).status == 404
+
+
+@extension(
+    "Flask-SocketIO",
+    "flask_socketio",
+    "the extension object",
+    "it wraps `app.wsgi_app`; write `@app.websocket(...)`",
+    works=False,
+)
+async def _socketio(framework: Framework, module: Any) -> None:
+    module.SocketIO(framework.app)
+
+
 async def run(extension: Extension, kind: str) -> str | None:
     """Use an extension, and return ``None`` or what failed.
 

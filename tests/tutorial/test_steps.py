@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.assembled import files_not_changed, files_not_shown
 from tests.tutorial.photoboard import PAGES, STEPS, assemble, run
 
 NUMBERS = range(1, len(STEPS) + 1)
@@ -40,26 +41,10 @@ def test_pyright(tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_page_shows_every_file(step: Path) -> None:
     """The page of a step shows, or links, every file that the step adds or changes."""
-    page = (PAGES / f"{step.name}.md").read_text()
-    shown = set(re.findall(r"(?:literalinclude\} |download\}`[^`]*<)photoboard/([^>\s]+)", page))
-    files = {
-        str(file.relative_to(step.parent))
-        for file in step.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts and file.stat().st_size
-    }
-    assert files - shown == set()
+    assert files_not_shown(step, PAGES / f"{step.name}.md") == set()
 
 
 @pytest.mark.parametrize("number", NUMBERS[1:])
 def test_every_file_changes(number: int, tmp_path: Path) -> None:
     """A step contains no file that is as it was before."""
-    before = assemble(number - 1, tmp_path / "photoboard")
-    step = STEPS[number - 1]
-    same = [
-        file
-        for file in step.rglob("*")
-        if file.is_file()
-        and (old := before / file.relative_to(step)).exists()
-        and old.read_bytes() == file.read_bytes()
-    ]
-    assert not same
+    assert not files_not_changed("tutorial", number, tmp_path / "photoboard")

@@ -1,0 +1,2 @@
+def test_parity(assert_parity):
+    assert_parity("both:old", "both:new", requests="requests.toml")
