@@ -89,6 +89,7 @@ class Analysis:
         self.blocking: dict[cst.CSTNode, tuple[SourceFile, str, str]] = {}
         self.augmented: set[cst.AugAssign] = set()
         self.creations: dict[cst.CSTNode, str] = {}
+        self.of_request: set[cst.CSTNode] = set()
         self.applications: set[cst.CSTNode] = set()
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._values: dict[object, set[Value]] = defaultdict(set)
@@ -479,6 +480,8 @@ class Analysis:
                 self._problem("breaks", scope.file, node, f"{type_name}.{name} does not exist in ASGI", rule.report[name])
             if name in rule.properties:
                 self._await(node, scope, scope.file.source(node))
+                if type_name == "flask.Request":
+                    self.of_request.add(node)
             if name in rule.attributes:
                 found.add(Instance(rule.attributes[name]))
             if name in (rule.awaited | rule.accepts | rule.views) or name in rule.returns or name in rule.blocks:

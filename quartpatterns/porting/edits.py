@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.hoisting import hoisted
 from quartpatterns.porting.project import SourceFile
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.text_edits import Edits, move_names
@@ -28,6 +29,7 @@ class _Writer:
     def __init__(self, analysis: Analysis, rules: Rules) -> None:
         self.analysis = analysis
         self.rules = rules
+        self._hoisted: dict[cst.CSTNode, str] = {}
         self._known_strings: dict[SourceFile, list[tuple[int, int]]] = {}
         self.bridges = any(self._imports_bridged(file) for file in analysis.project.files)
 
@@ -45,16 +47,21 @@ class _Writer:
 
     def edit(self, file: SourceFile) -> Edits:
         edits = Edits(file)
-        wanted: dict[str, str] = {}  # statements to import, by the statement that they follow
+        wanted: dict[str, str] = {}  # statements to import, by the name that they import
+        self._hoist(file, edits)
         for node in file.spans:
-            if node in self.analysis.awaited and self.analysis.can_await(node, file):
+            if node in self._hoisted:
+                edits.replace(node, self._hoisted[node])
+            elif node in self.analysis.awaited and self.analysis.can_await(node, file):
                 self._await(node, edits)
             if isinstance(node, cst.With) and node in self.analysis.async_with:
-                self._with(node, edits)
+                if self.analysis.can_await(node, file):
+                    self._with(node, edits)
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 self._augmented(node, edits)
             elif node in self.analysis.async_for:
-                edits.wrap(node, "async ")
+                if self.analysis.can_await(node, file):
+                    edits.wrap(node, "async ")
             elif isinstance(node, cst.FunctionDef):
                 self._function(node, edits, wanted)
             elif isinstance(node, cst.ClassDef):
@@ -71,6 +78,22 @@ class _Writer:
         if wanted:
             self._add_imports(file, edits, wanted.values())
         return edits
+
+    def _hoist(self, file: SourceFile, edits: Edits) -> None:
+        """Await an attribute of the request once, if a function uses it several times."""
+        uses: dict[FunctionInfo, list[cst.CSTNode]] = {}
+        for node in self.analysis.of_request:
+            if node in file.spans and node in self.analysis.awaited:
+                info = self.analysis.enclosing(node, file)
+                if info is not None and info.asynchronous:
+                    uses.setdefault(info, []).append(node)
+        for info, nodes in uses.items():
+            for one in hoisted(file, info, nodes):
+                self._hoisted |= dict.fromkeys(one.uses, one.name)
+                start = file.spans[one.statement][0]
+                indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+                line = f"{one.name} = await {file.source(one.uses[0])}"
+                edits.insert(start, f"{line}{file.tree.default_newline}{indent}")
 
     def _await(self, node: cst.CSTNode, edits: Edits) -> None:
         file = edits.file
@@ -110,20 +133,24 @@ class _Writer:
         indent = file.text[line:start].decode()
         unit = file.tree.default_indent
         newline = file.tree.default_newline
-        groups: list[tuple[bool, list[str]]] = []
-        for kind, item in zip(kinds, node.items, strict=True):
-            text = self._item_text(item, file)
-            if groups and groups[-1][0] is kind:
-                groups[-1][1].append(text)
-            else:
-                groups.append((kind, [text]))
-        lines = [
-            f"{indent + unit * depth}{'async ' if kind else ''}with {', '.join(texts)}:"
-            for depth, (kind, texts) in enumerate(groups)
-        ]
+        if kinds[0]:
+            edits.wrap(node, "async ")
+        if isinstance(node.lpar, cst.LeftParen):
+            first, last = self._item_span(node.items[0], file), self._item_span(node.items[-1], file)
+            edits.replace_span(start + len(b"with"), first[0], " ")
+            edits.replace_span(last[1], file.text.index(b":", last[1]), "")
+        depth = 0
+        for number in range(1, len(kinds)):
+            end = self._item_span(node.items[number - 1], file)[1]
+            following = self._item_span(node.items[number], file)[0]
+            if kinds[number] == kinds[number - 1]:
+                if isinstance(node.lpar, cst.LeftParen):
+                    edits.replace_span(end, following, ", ")
+                continue
+            depth += 1
+            head = f":{newline}{indent}{unit * depth}{'async ' if kinds[number] else ''}with "
+            edits.replace_span(end, following, head)
         body_start = file.spans[node.body][0]
-        head_end = file.text.index(b":", file.spans[node.items[-1]][1]) + 1
-        edits.replace_span(start, head_end, newline.join(lines).removeprefix(indent))
         if isinstance(node.body, cst.IndentedBlock):
             position = file.text.rfind(b"\n", 0, body_start) + 1
             end = file.spans[node.body][1]
@@ -131,17 +158,15 @@ class _Writer:
                 following = file.text.find(b"\n", position)
                 following = len(file.text) if following < 0 else following + 1
                 if file.text[position:following].strip() and not self._inside_string(file, position):
-                    edits.insert(position, unit * (len(groups) - 1))
+                    edits.insert(position, unit * depth)
                 position = following
 
-    def _item_text(self, item: cst.WithItem, file: SourceFile) -> str:
+    def _item_span(self, item: cst.WithItem, file: SourceFile) -> tuple[int, int]:
+        """Return where a context manager begins and ends, with its parentheses and its name."""
         start, end = file.spans[item.item]
-        text = file.text[start:end].decode()
-        if item.item in self.analysis.awaited:
-            text = f"await {text}"
-        if item.item.lpar:
-            text = f"({text})"
-        return f"{text} as {file.source(item.asname.name)}" if item.asname else text
+        for _ in item.item.lpar:
+            start, end = file.text.rindex(b"(", 0, start), file.text.index(b")", end) + 1
+        return start, file.spans[item.asname.name][1] if item.asname else end
 
     def _inside_string(self, file: SourceFile, position: int) -> bool:
         return any(start < position < end for start, end in self._strings(file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import tokenize
@@ -190,19 +191,24 @@ def _read(path: Path, name: str, module: str, data: bytes | None) -> SourceFile:
         text = data.decode(encoding)
     except OSError as error:
         raise _Unreadable(error.strerror or str(error)) from error
-    except (SyntaxError, UnicodeDecodeError) as error:
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         raise _Unreadable(f"the encoding is wrong: {error}") from error
     try:
+        # LibCST's parser ends the process if expressions are nested too deep. Python's does not.
+        ast.parse(text)
         tree = cst.parse_module(text)
-        wrapper = MetadataWrapper(tree, unsafe_skip_copy=True)
-        spans = wrapper.resolve(ByteSpanPositionProvider)
-    except cst.ParserSyntaxError as error:
-        reason = "LibCST cannot parse this line"
+        spans = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(ByteSpanPositionProvider)
+    except SyntaxError as error:
+        reason = f"it is not valid Python: {error.msg}"
         if _is_python_2(text):
             reason = "this is Python 2; convert it with 2to3 or python-modernize first"
-        raise _Unreadable(reason, error.raw_line) from error
-    except RecursionError as error:
+        raise _Unreadable(reason, error.lineno or 1) from error
+    except cst.ParserSyntaxError as error:
+        raise _Unreadable("LibCST cannot parse this line", error.raw_line) from error
+    except (MemoryError, RecursionError) as error:
         raise _Unreadable("expressions are nested too deep") from error
+    except ValueError as error:  # such as a null byte
+        raise _Unreadable(f"it is not valid Python: {error}") from error
     return SourceFile(
         path=path,
         name=name,
