@@ -13,8 +13,9 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL
 
+from quartpatterns.gallery import results
 from quartpatterns.sqlalchemy import async_url
-from quartpatterns.sqlalchemy.example.port import db
+from quartpatterns.sqlalchemy.example import port
 from quartpatterns.sqlalchemy.migrations import run_migrations
 
 
@@ -30,4 +31,4 @@ def database_url() -> URL:
     )
 
 
-run_migrations(db, database_url)
+run_migrations([port.db, results.db], database_url)

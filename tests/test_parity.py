@@ -10,7 +10,7 @@ from quartpatterns import catalog
 from quartpatterns.compare import services
 from quartpatterns.compare.case import Comparison, Transport, pattern_comparison
 from quartpatterns.compare.parity import ParityResult, run_comparison
-from quartpatterns.compare.parity_report import as_text
+from quartpatterns.compare.parity_report import failure_text
 from quartpatterns.compare.servers import ASGI_SERVERS, ASGIServer
 from tests.conftest import unavailable
 
@@ -52,4 +52,4 @@ async def test_parity(comparison: Comparison, transport: Transport, server: ASGI
     finally:
         gc.collect()
     assert len(results) == len(comparison.cases)
-    assert all(result.passed for result in results), as_text({comparison.name: results}, transport)
+    assert all(result.passed for result in results), failure_text(results)

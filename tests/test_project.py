@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -98,7 +100,7 @@ def test_metadata_of_extras() -> None:
 
 
 def calls(function: str) -> list[tuple[str, list[str]]]:
-    """Return the constant arguments of each call of *function* in the package, with the place."""
+    """Return the constant positional arguments of the calls of *function*, with the places."""
     found: list[tuple[str, list[str]]] = []
     for file in (ROOT / "quartpatterns").rglob("*.py"):
         if "skeleton" in file.parts:
@@ -112,7 +114,7 @@ def calls(function: str) -> list[tuple[str, list[str]]]:
 
 
 def test_named_extras() -> None:
-    """Each error about a missing library names an extra that installs it."""
+    """Each error about a missing library names an extra that there is and that installs it."""
     wrong: list[str] = []
     for place, (extra, *libraries) in [*calls("requires_extra"), *calls("missing_extra")]:
         installed = required_by(extra)
@@ -252,3 +254,55 @@ def test_no_module_in_the_place_of_a_name() -> None:
         exported = public_names(importlib.import_module(f"quartpatterns.{pattern.name}"))
         files = {file.stem for file in (folder / pattern.name).glob("*.py")}
         assert not exported.keys() & files
+
+
+LOCKS = ("requirements.lock", "requirements-serve.lock")
+
+
+def commands(target: str, folder: Path) -> str:
+    """Return the commands that ``make`` would run."""
+    command = ["make", "--dry-run", "--no-print-directory", target]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("installed", "changed", "serve", "test"),
+    [
+        pytest.param((), (), LOCKS[1], LOCKS[0], id="nothing is installed"),
+        pytest.param((".serve",), (), None, LOCKS[0], id="the gallery is installed"),
+        pytest.param((".serve", ".ready"), (), None, None, id="both are installed"),
+        pytest.param((".serve", ".ready"), LOCKS, *reversed(LOCKS), id="the locks changed"),
+        pytest.param(
+            (".serve", ".ready"), ("pyproject.toml",), *reversed(LOCKS), id="the project changed"
+        ),
+    ],
+)
+def test_make(
+    installed: tuple[str, ...],
+    changed: tuple[str, ...],
+    serve: str | None,
+    test: str | None,
+    tmp_path: Path,
+) -> None:
+    """`make serve` and `make test` share an environment, and install what is missing in it."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    files = [*LOCKS, "pyproject.toml", ".venv/bin/pip", *(f".venv/{name}" for name in installed)]
+    for time, name in enumerate(files, 1):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time, time))
+    for name in changed:
+        (tmp_path / name).touch()
+    for target, lock in (("serve", serve), ("test", test)):
+        found = re.findall(r"tools/install\.py (\S+)", commands(target, tmp_path))
+        assert found == ([lock] if lock else [])
+
+
+def test_failed_installation(tmp_path: Path) -> None:
+    """What pip says is shown, and the exit code is not 0."""
+    venv.create(tmp_path / "environment")  # it has no pip
+    command = [str(tmp_path / "environment/bin/python"), str(ROOT / "tools/install.py"), LOCKS[1]]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"Installing requirements-serve.lock: \d+ packages\n", done.stdout)
+    assert "No module named pip" in done.stderr and "installation failed" in done.stderr

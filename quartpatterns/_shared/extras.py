@@ -6,11 +6,11 @@ The metadata of this package says which extra installs which library.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
+from importlib.util import find_spec
 
 __all__ = [
     "MissingExtraError",
@@ -41,9 +41,12 @@ class MissingExtraError(ModuleNotFoundError):
     """
 
 
+PLAIN_INSTALL = "pip install quartpatterns"
+
+
 def install_command(*extras: str) -> str:
     """Return the command that installs *extras*."""
-    return f"pip install 'quartpatterns[{','.join(sorted(extras))}]'"
+    return f"pip install 'quartpatterns[{','.join(sorted(extras))}]'" if extras else PLAIN_INSTALL
 
 
 def missing_extra(extra: str, library: str, *, needed_by: str | None = None) -> MissingExtraError:
@@ -59,26 +62,23 @@ def missing_extra(extra: str, library: str, *, needed_by: str | None = None) -> 
 
 
 @contextmanager
-def requires_extra(
-    extra: str, *libraries: str, needed_by: str | None = None
-) -> Generator[None, None, None]:
+def requires_extra(extra: str, *, needed_by: str | None = None) -> Generator[None, None, None]:
     """Name the extra if an import inside the context fails because a library is not installed.
 
     .. code-block:: python
 
-        with requires_extra("sqlite3", "aiosqlite"):
+        with requires_extra("sqlite3"):
             import aiosqlite
 
     Other errors pass unchanged: a library that is installed but broken, a missing submodule, a
-    name that is not in *libraries*, and mistakes in modules of this package.
+    library that the extra does not install, and mistakes in modules of this package.
 
     Arguments:
         extra: The extra of ``quartpatterns`` that installs the libraries.
-        libraries: The top-level names that the context imports, directly or indirectly.
         needed_by: What needs them; by default ``quartpatterns.<extra>``.
 
     Raises:
-        MissingExtraError: One of *libraries* is not installed.
+        MissingExtraError: A library of the extra is not installed.
     """
     try:
         yield
@@ -86,7 +86,7 @@ def requires_extra(
         if isinstance(error, MissingExtraError):
             raise
         library = (error.name or "").partition(".")[0]
-        if library not in libraries or importlib.util.find_spec(library) is not None:
+        if distribution(library) not in requirements().get(extra, {}) or find_spec(library):
             raise
         raise missing_extra(extra, library, needed_by=needed_by) from error
 

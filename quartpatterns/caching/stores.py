@@ -225,17 +225,17 @@ def open_store(settings: Settings, serializer: RecordSerializer) -> Store:
     if settings.backend == "memory":
         return MemoryStore(settings.threshold)
     if settings.backend == "memcached":
-        with requires_extra("memcached", "emcache", needed_by="A cache in Memcached"):
+        with requires_extra("memcached", needed_by="A cache in Memcached"):
             from quartpatterns.caching.memcached_store import MemcachedStore
 
         return MemcachedStore(settings, serializer)
     if settings.backend in ("redis", "sentinel", "cluster"):
-        with requires_extra("redis", "redis", needed_by="A cache in Redis"):
+        with requires_extra("redis", needed_by="A cache in Redis"):
             from quartpatterns.caching.redis_store import RedisStore
 
         return RedisStore(settings, serializer)
     if settings.backend == "disk":
-        with requires_extra("disk", "diskcache_community", needed_by="A cache in a folder"):
+        with requires_extra("disk", needed_by="A cache in a folder"):
             from quartpatterns.caching.disk_store import DiskStore
 
         return DiskStore(settings, serializer)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from quartpatterns import __version__
+from quartpatterns.cli.ending import EXIT_CODES, closed_pipe_ends, exit_with, use_color
 from quartpatterns.cli.errors import report_user_errors
 from quartpatterns.cli.groups import SuggestingGroup
 
 __all__ = ["main"]
 
 COMMANDS = {
+    "list": "List the patterns.",
+    "show": "Show a pattern: import, README, cases, differences.",
     "new": "Create a new application.",
     "port": "Move a Flask project and its tests to Quart.",
     "deploy": "Deploy an application to its hosts.",
@@ -21,10 +29,17 @@ COMMANDS = {
     "tasks": "Look at background jobs; retry, revoke or delete them.",
     "parity": "Compare the responses of a Quart port and its Flask original.",
     "bench": "Compare the speed of a Quart port and its Flask original.",
+    "completion": "Print the completion script for a shell.",
 }
+COMPLETION = "_QUARTPATTERNS_COMPLETE"
+"""The environment variable with which a shell asks for completions; its name comes from click."""
 ARGUMENTS = f"{__name__}.arguments"  # the key of the arguments in the context
-EXAMPLES = """
+# A module called list would replace the built-in function in this one.
+MODULES = {"list": "list_patterns"}
+EXAMPLES = f"""
 \b
+  quartpatterns list                        the patterns
+  quartpatterns show streaming              one of them
   quartpatterns new shop --with sqlalchemy  create an application
   quartpatterns port shop --diff            move a Flask project to Quart
   quartpatterns serve                       run the gallery on http://127.0.0.1:5000
@@ -32,6 +47,9 @@ EXAMPLES = """
   quartpatterns parity --flask old:app --quart new:app
                                             compare two applications of your own
   quartpatterns bench streaming             measure a port and its original
+{EXIT_CODES}
+\b
+NO_COLOR=1 switches colours off, and FORCE_COLOR=1 switches them on without a terminal.
 """
 
 
@@ -45,7 +63,7 @@ class _Commands(SuggestingGroup):
         if cmd_name not in COMMANDS:
             return None
         with report_user_errors(*ctx.meta.get(ARGUMENTS, ())):
-            module = importlib.import_module(f"quartpatterns.cli.{cmd_name}")
+            module = importlib.import_module(f"quartpatterns.cli.{MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
 
@@ -54,12 +72,32 @@ class _Commands(SuggestingGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        with report_user_errors(*ctx.meta.get(ARGUMENTS, ())):
+        with report_user_errors(*ctx.meta.get(ARGUMENTS, ())), closed_pipe_ends():
             return super().invoke(ctx)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with closed_pipe_ends():  # --help
+            return super().make_context(*args, color=use_color(), **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[ARGUMENTS] = tuple(args)
         return super().parse_args(ctx, args)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if COMPLETION in os.environ:  # a shell asks for completions
+            importlib.import_module("quartpatterns.cli.completion")
+        arguments = list(sys.argv[1:] if args is None else args)
+        run = functools.partial(
+            super().main, arguments, prog_name, complete_var, standalone_mode=False, **extra
+        )
+        return exit_with(run, arguments) if standalone_mode else run()
 
 
 @click.group(

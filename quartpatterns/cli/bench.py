@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
+from quartpatterns import catalog
 from quartpatterns.cli.bench_options import BenchOptions
 from quartpatterns.cli.bench_output import (
     print_estimate,
@@ -21,6 +23,8 @@ from quartpatterns.cli.bench_output import (
     write_picture,
 )
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.groups import SuggestingChoice
+from quartpatterns.cli.pattern_texts import cases
 from quartpatterns.cli.selection import select, selection_options
 from quartpatterns.compare.bench import bench, estimated_seconds
 from quartpatterns.compare.bench_report import as_data, render
@@ -33,6 +37,12 @@ __all__ = ["command"]
 
 DEFAULTS = BenchmarkSettings()
 EPILOG = """
+\b
+  quartpatterns bench streaming --in-process       CPU time of each case
+  quartpatterns bench streaming --case large.csv   behind gunicorn and Hypercorn, with load
+  quartpatterns bench --flask old:app --quart new:app --port-server granian
+  quartpatterns bench --summary --plot speed.svg   means, wins and losses of all patterns
+
 Each case must pass the comparison (quartpatterns parity) before it is measured. By default the
 first GET of each check is measured; sessions of several requests cannot be measured.
 
@@ -49,6 +59,22 @@ MODES = {
 """The options that measure something else, each with the module that does it."""
 
 
+def complete_case(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the cases of the patterns in the arguments, by default of all, for a shell."""
+    patterns = ctx.params.get("patterns") or [pattern.name for pattern in catalog.PATTERNS]
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        for case in cases(catalog.get(pattern))[0]:
+            found.setdefault(case["name"], pattern)
+    return [
+        CompletionItem(name, help=pattern)
+        for name, pattern in found.items()
+        if name.startswith(incomplete)
+    ]
+
+
 def number(name: str, text: str) -> Callable[[Any], Any]:
     """Return an option for a number of at least 1."""
     return click.option(name, type=click.IntRange(min=1), help=text)
@@ -56,7 +82,7 @@ def number(name: str, text: str) -> Callable[[Any], Any]:
 
 def server(name: str, servers: Sequence[str], default: str, text: str) -> Callable[[Any], Any]:
     """Return an option for one of *servers*."""
-    choice = click.Choice(servers)
+    choice = SuggestingChoice(servers)
     return click.option(name, type=choice, default=default, show_default=True, help=text)
 
 
@@ -69,7 +95,12 @@ def file(name: str, metavar: str, text: str, *names: str, **options: Any) -> Cal
 @click.command(epilog=EPILOG)
 @selection_options
 @click.option(
-    "--case", "names", multiple=True, metavar="NAME", help="Only this case; * and ? are wildcards."
+    "--case",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_case,
+    help="Only this case; * and ? are wildcards.",
 )
 @click.option("--in-process", is_flag=True, help="Only CPU time, without servers and load.")
 @click.option(

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from quartpatterns._shared.suggestions import did_you_mean
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.compare.tables import Table, find_place, replace_between_markers
 
@@ -66,8 +68,10 @@ def select_by_name(known: Sequence[N], names: Sequence[str], mode: str) -> list[
     """
     for name in names:
         if not any(fnmatchcase(each.name, name) for each in known):
-            listed = ", ".join(each.name for each in known)
-            raise UsageProblem(f"no case {name!r}; the cases of {mode} are {listed}")
+            names_of_all = [each.name for each in known]
+            listed = f"the cases of {mode} are {', '.join(names_of_all)}"
+            hint = did_you_mean(name, names_of_all, otherwise=listed)
+            raise UsageProblem(f"no case {name!r}; {hint}")
     return [
         each for each in known if not names or any(fnmatchcase(each.name, name) for name in names)
     ]
@@ -78,7 +82,7 @@ def show(tables: Sequence[RenderableType], data: dict[str, Any], *, as_json: boo
     if as_json:
         click.echo(json.dumps(data, indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = OutputConsole(width=None if sys.stdout.isatty() else WIDTH)
     for table in tables:
         console.print(table)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quartpatterns._shared.suggestions import did_you_mean
 from quartpatterns.cli.bench_options import BenchOptions
 from quartpatterns.cli.bench_output import (
     check_place,
@@ -100,9 +101,8 @@ def _parse(text: str) -> Pairing:
     original, colon, port = text.partition(":")
     for name in (original, port) if colon else ():
         if name not in names:
-            raise UsageProblem(
-                f"--pairing {text}: no server {name!r}; the servers are {', '.join(names)}"
-            )
+            hint = did_you_mean(name, names, otherwise=f"the servers are {', '.join(names)}")
+            raise UsageProblem(f"--pairing {text}: no server {name!r}; {hint}")
     if not colon:
         raise UsageProblem(
             f"--pairing {text!r}: write ORIGINAL:PORT, such as gunicorn-gthread:granian"

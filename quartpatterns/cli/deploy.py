@@ -13,8 +13,11 @@ from typing import Any
 import click
 from rich.console import Console
 
+from quartpatterns.cli.console import OutputConsole
+from quartpatterns.cli.ending import Interrupted
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.groups import SuggestingGroup
+from quartpatterns.cli.progress import progress
 from quartpatterns.deployment import (
     Archive,
     Deployment,
@@ -53,8 +56,20 @@ The settings are in deploy.toml, or in [tool.quartpatterns.deploy] of pyproject.
   web1 = "web1.example.org"
 \b
 If a command fails or is interrupted, run it again. It continues where it stopped.
-Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments or settings.
+Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments or settings, 130 after Ctrl-C.
 """
+EXIT_CODES = (
+    "Exit code: 0 for success, 1 if a host failed, 2 for invalid arguments, 130 after Ctrl-C."
+)
+
+
+def _examples(*lines: str) -> str:
+    """Return the end of a help text with *lines*, and the exit codes."""
+    return "\n".join(
+        ["\b", *(f"  quartpatterns deploy {line}" for line in lines), "\b", EXIT_CODES]
+    )
+
+
 PATH = click.Path(path_type=Path, exists=True)
 hosts = click.argument("hosts", nargs=-1, metavar="[HOST|GROUP ...]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -89,13 +104,18 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "pack                  in the folder with deploy.toml",
+        "pack --json           for programs: path, size, release",
+    )
+)
 @config
 @as_json
 def pack(config: Path, as_json: bool) -> None:
     """Build an archive: the wheel of the project and all wheels that it needs."""
     deployment = Deployment(read_settings(config))
-    with Console(stderr=True).status("packing"):
+    with progress("packing"):
         archive = asyncio.run(deployment.pack())
     if as_json:
         click.echo(json.dumps({**asdict(archive), "path": str(archive.path)}, indent=2))
@@ -104,7 +124,12 @@ def pack(config: Path, as_json: bool) -> None:
         click.echo(f"{archive.path}\n{archive.release}: {size}")
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "bootstrap web1        prepare one host",
+        "bootstrap --dry-run   print the commands only",
+    )
+)
 @hosts
 @config
 @parallel
@@ -115,7 +140,12 @@ def bootstrap(hosts: tuple[str, ...], config: Path, **options: Any) -> None:
     _run("bootstrap", config, hosts, lambda deployment: deployment.bootstrap(hosts), **options)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "deploy                all hosts",
+        "deploy web --batch 2  the group web, two hosts switch at a time",
+    )
+)
 @hosts
 @config
 @click.option("--archive", "file", type=PATH, help="Release to deploy.  [default: the newest]")
@@ -135,7 +165,12 @@ def deploy(
     _run("deploy", config, hosts, run, archive=archive, **options)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "rollback                      the previous release",
+        "rollback web1 --to RELEASE    one host, a certain release",
+    )
+)
 @hosts
 @config
 @click.option("--to", metavar="RELEASE", help="Release to serve.  [default: the previous one]")
@@ -154,13 +189,20 @@ def rollback(
     _run("rollback", config, hosts, run, **options)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "status                all hosts",
+        "status web --json     for programs",
+    )
+)
 @hosts
 @config
 @as_json
 def status(hosts: tuple[str, ...], config: Path, as_json: bool) -> None:
     """Show which release each host serves, since when, and who deploys to it now."""
-    statuses = asyncio.run(Deployment(read_settings(config)).status(hosts))
+    deployment = Deployment(read_settings(config))
+    with progress("asking the hosts"):
+        statuses = asyncio.run(deployment.status(hosts))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in statuses], indent=2))
     else:
@@ -168,7 +210,12 @@ def status(hosts: tuple[str, ...], config: Path, as_json: bool) -> None:
     sys.exit(1 if any(one.problem for one in statuses) else 0)
 
 
-@command.command()
+@command.command(
+    epilog=_examples(
+        "logs web1 --follow            as lines are written",
+        "logs --service worker -n 100  of the worker, from all hosts",
+    )
+)
 @hosts
 @config
 @click.option(
@@ -225,7 +272,8 @@ def _run(
 
     try:
         if as_json:
-            outcome = asyncio.run(main())
+            with progress(report.title):
+                outcome = asyncio.run(main())
         else:
             with report.shown(_console()):
                 outcome = asyncio.run(main())
@@ -233,11 +281,10 @@ def _run(
         failure = error
     except DeploymentError as error:
         raise UsageProblem(str(error)) from error
-    except KeyboardInterrupt:
-        click.echo(
-            "Interrupted. The hosts still serve. Run the same command again to continue.", err=True
-        )
-        sys.exit(1)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            "interrupted; the hosts still serve. Run the same command again to continue."
+        ) from error
     if as_json:
         click.echo(json.dumps(result_data(report.events, outcome, failure), indent=2))
     elif failure:
@@ -249,8 +296,8 @@ def _run(
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=UNLIMITED)
+    console = OutputConsole()
+    return console if console.is_terminal else OutputConsole(width=UNLIMITED)
 
 
 def _print_plan(plan: list[tuple[str, str, str]], *, as_json: bool) -> None:

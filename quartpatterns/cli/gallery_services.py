@@ -1,54 +1,53 @@
-"""The services of the gallery: a data folder, a database, a Redis and a MongoDB."""
+"""The services of the gallery: a database, a Redis, a MongoDB and a worker."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from collections.abc import Callable, Iterator
+import functools
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
 from quartpatterns._shared.urls import display_address, display_url
 from quartpatterns.cli.errors import UsageProblem
-from quartpatterns.compare.processes import StartError, free_port
-from quartpatterns.compare.services import ServiceMissingError, mongod, start_valkey
+from quartpatterns.cli.progress import progress
+from quartpatterns.cli.supervision import SupervisedProgram
+from quartpatterns.compare.processes import Process, StartError, accepts, free_port
+from quartpatterns.compare.services import (
+    MISSING_SERVICES,
+    ServiceMissingError,
+    mongod_command,
+    mongod_url,
+    valkey_command,
+    valkey_url,
+)
 
 __all__ = [
-    "MINIMUM_LIFETIME",
-    "TASKS_APP",
-    "create_data_folder",
+    "WORKERS",
+    "Launcher",
+    "Services",
+    "plan_services",
+    "METRICS_FOLDER",
     "prepare_database",
-    "prepare_mongodb",
-    "prepare_redis",
+    "prepare_metrics",
     "print_service",
+    "start_mongodb",
+    "start_redis",
+    "start_workers",
 ]
 
-TASKS_APP = "quartpatterns.tasks.example.port"
-"""The application whose tasks the worker runs."""
-MINIMUM_LIFETIME = 5.0
-"""Seconds. A worker that exits sooner is not restarted. A server or a Valkey is restarted later."""
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable with the folder for the counts of several processes."""
+WORKERS = {"worker": "quartpatterns.gallery.worker"}
+"""The workers of the gallery, each with the application whose tasks it runs."""
 
 
 def print_service(name: str, text: str) -> None:
     """Print the name of a service and what is used for it, in two columns."""
     click.echo(f"  {name:9} {text}")
-
-
-def create_data_folder(folder: Path) -> Path:
-    """Create *folder* if it is missing, and return its absolute path.
-
-    Raises:
-        UsageProblem: It cannot be created, or is not writable.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageProblem(f"--data {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageProblem(f"--data {folder}: the folder is not writable")
-    return folder.resolve()
 
 
 def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
@@ -62,72 +61,161 @@ def prepare_database(data: Path, env: dict[str, str], *, migrate: bool) -> None:
 
     from quartpatterns.sqlalchemy.migrations import upgrade
 
-    file, given = data / "gallery.sqlite", env.get("DATABASE_URL")
-    url = env["DATABASE_URL"] = given or f"sqlite:///{file}"
+    given = env.get("DATABASE_URL")
+    url = env["DATABASE_URL"] = given or _own_database(data)
     print_service("database", display_url(given) if given else url)
     try:
         if migrate:
-            upgrade(url)
+            with progress("migrating the database"):
+                upgrade(url)
     except (CommandError, OSError, SQLAlchemyError, ValueError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-        remedy = "correct DATABASE_URL" if given else f"move {file} away"
+        own = url.removeprefix("sqlite:///")
+        remedy = "correct DATABASE_URL" if given else f"move {own} away"
         raise UsageProblem(f"the database cannot be migrated ({cause}): {remedy}") from error
 
 
-def prepare_redis(
-    stack: contextlib.ExitStack, data: Path, env: dict[str, str]
-) -> Callable[[], None] | None:
-    """Start a Valkey if *env* has no ``REDIS_URL``.
+def prepare_metrics(data: Path) -> str:
+    """Return the folder in which the server processes count their requests, and empty it."""
+    folder = data / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return str(folder)
 
-    Returns:
-        A function that starts it again if it has exited, or None if there is no Valkey.
+
+def _own_database(data: Path) -> str:
+    return f"sqlite:///{data / 'gallery.sqlite'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """Starts the programs of one command.
+
+    Arguments:
+        data: The data folder.
+        env: The environment of the application; a service adds its URL.
+        lock: The file descriptor of the lock of the data folder.
+        programs: What was started, in this order; the command supervises it.
+    """
+
+    data: Path
+    env: dict[str, str]
+    lock: int
+    programs: list[SupervisedProgram] = field(default_factory=list[SupervisedProgram])
+
+    def process(
+        self, command: Sequence[str], log: Path | None = None, fds: Sequence[int] = ()
+    ) -> Process:
+        """Start a process, and return it without waiting."""
+        return Process(command, log=log, env=self.env, pass_fds=fds, held_fds=[self.lock])
+
+    def add(self, program: SupervisedProgram) -> SupervisedProgram:
+        """Add *program*, start it, and wait until it is ready.
+
+        Raises:
+            StartError: It does not start.
+        """
+        self.programs.append(program)
+        try:
+            with progress(f"starting {program.name[0].lower()}{program.name[1:]}"):
+                program.start()
+        except StartError:
+            self.programs.remove(program)
+            raise
+        return program
+
+    def stop(self) -> None:
+        """Stop what was started, the last program first."""
+        for program in reversed(self.programs):
+            program.stop()
+
+    def kill(self) -> None:
+        """Kill what was started, without waiting."""
+        for program in self.programs:
+            program.kill()
+
+
+def plan_services(env: dict[str, str]) -> Services:
+    """Choose the ports of the services that *env* has no URL for."""
+    return Services(
+        None if env.get("REDIS_URL") else free_port(),
+        None if env.get("MONGODB_URL") else free_port(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The ports of the services that the command starts; None if the user has one."""
+
+    valkey: int | None
+    mongodb: int | None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables with their URLs."""
+        env = {}
+        if self.valkey:
+            env["REDIS_URL"] = env["QUART_REDIS_URL"] = valkey_url(self.valkey)
+        if self.mongodb:
+            env["MONGODB_URL"] = mongod_url(self.mongodb)
+        return env
+
+
+def start_redis(launcher: Launcher, port: int | None) -> bool:
+    """Start a Valkey on *port*, if there is one; return whether it was started.
 
     Raises:
         UsageProblem: REDIS_URL is not a URL of Redis.
     """
-    if env.get("REDIS_URL"):
-        print_service("redis", _check_redis(env["REDIS_URL"]))
-        return None
-    folder = data / "valkey"
+    if port is None:
+        given = launcher.env["DATABASE_URL"] != _own_database(launcher.data)
+        database = "$DATABASE_URL" if given else launcher.env["DATABASE_URL"]
+        print_service("redis", _check_redis(launcher.env["REDIS_URL"], database))
+        return False
+    folder, url = launcher.data / "valkey", valkey_url(port)
     folder.mkdir(exist_ok=True)
+    log = folder / "valkey.log"
+    program = SupervisedProgram(
+        "The Valkey",
+        lambda: launcher.process(valkey_command(folder, port, persistent=True), log),
+        ready=lambda: accepts(port),
+        log=log,
+        lost="Until you stop this command and start it again, tasks respond with 503",
+    )
     try:
-        url, restart = stack.enter_context(_restartable_valkey(folder))
-        env["REDIS_URL"] = env["QUART_REDIS_URL"] = url
+        launcher.add(program)
     except StartError as error:
         print_service("redis", f"not running, so tasks respond with 503: {error}")
-        return None
-    print_service("redis", f"{env['REDIS_URL']}, stops with this command; data in {folder}")
-    return restart
+        return False
+    launcher.env["REDIS_URL"] = launcher.env["QUART_REDIS_URL"] = url
+    print_service("redis", f"{url}, stops with this command; data in {folder}")
+    return True
 
 
-@contextlib.contextmanager
-def _restartable_valkey(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Run a Valkey with its data in *folder*.
+def start_workers(launcher: Launcher) -> None:
+    """Start each worker in :data:`WORKERS`."""
+    for name, application in WORKERS.items():
+        log = launcher.data / f"{name}.log"
+        log.write_bytes(b"")
+        print_service(name, f"log file: {log}")
+        command = [sys.executable, "-m", "quartpatterns", "worker", application]
+        launcher.add(
+            SupervisedProgram(
+                f"The {name}",
+                functools.partial(launcher.process, command, log),
+                log=log,
+                lost="Until you stop this command and start it again, tasks wait",
+            )
+        )
 
-    Yields:
-        Its URL, and a function that starts it again if it has exited.
+
+def _check_redis(url: str, database: str) -> str:
+    """Connect to the Redis at *url*, and return a description.
+
+    Arguments:
+        url: The URL of the Redis.
+        database: The URL of the database, as it is written in the command of a worker.
     """
-    port = free_port()
-    process = start_valkey(folder, port, persistent=True)
-
-    def restart() -> None:
-        nonlocal process
-        code = process.returncode
-        # A server that fails at its start would otherwise start again all the time.
-        if code is None or time.monotonic() - process.started < MINIMUM_LIFETIME:
-            return
-        click.echo(f"The Valkey exited with code {code} and is restarted.", err=True)
-        process.stop()
-        process = start_valkey(folder, port, persistent=True)
-
-    try:
-        yield f"redis://127.0.0.1:{port}/0", restart
-    finally:
-        process.stop()
-
-
-def _check_redis(url: str) -> str:
-    """Connect to the Redis at *url*, and return a description."""
     import redis
 
     address = display_address(url, default_port=6379)
@@ -138,23 +226,32 @@ def _check_redis(url: str) -> str:
         raise UsageProblem(f"REDIS_URL is not like redis://host:6379/0: {error}") from error
     except (redis.RedisError, OSError) as error:
         return f"{address} does not respond ({error}): until it does, tasks respond with 503"
-    worker = f"QUART_REDIS_URL=$REDIS_URL quartpatterns worker {TASKS_APP}"
+    settings = f"REDIS_URL=$REDIS_URL DATABASE_URL={database}"
+    worker = f"{settings} quartpatterns worker {WORKERS['worker']}"
     return f"{address}; start a worker with: {worker}"
 
 
-def prepare_mongodb(stack: contextlib.ExitStack, data: Path, env: dict[str, str]) -> None:
-    """Start a MongoDB if *env* has no ``MONGODB_URL``."""
-    if env.get("MONGODB_URL"):
-        print_service("mongodb", display_url(env["MONGODB_URL"]))
+def start_mongodb(launcher: Launcher, port: int | None) -> None:
+    """Start a MongoDB on *port*, if there is one."""
+    if port is None:
+        print_service("mongodb", display_url(launcher.env["MONGODB_URL"]))
         return
-    folder = data / "mongodb"
+    folder, url = launcher.data / "mongodb", mongod_url(port)
     folder.mkdir(exist_ok=True)
+    log = folder / "mongod.log"
+    program = SupervisedProgram(
+        "The MongoDB",
+        lambda: launcher.process(mongod_command(folder, port), log),
+        ready=lambda: accepts(port),
+        log=log,
+        lost="Until you stop this command and start it again, mongodb responds with 503",
+    )
     try:
-        env["MONGODB_URL"] = stack.enter_context(mongod(folder))
-    except ServiceMissingError as error:
-        print_service("mongodb", f"not running, so mongodb responds with 503: {error}")
-    except StartError:
-        log = folder / "mongod.log"
-        print_service("mongodb", f"not running, so mongodb responds with 503: see {log}")
+        launcher.add(program)
+    except StartError as error:
+        cause = error if isinstance(error, ServiceMissingError) else f"see {log}"
+        print_service("mongodb", f"not running, so mongodb responds with 503: {cause}")
+        launcher.env[MISSING_SERVICES] = "mongodb"
     else:
-        print_service("mongodb", f"{env['MONGODB_URL']}, stops with this command")
+        launcher.env["MONGODB_URL"] = url
+        print_service("mongodb", f"{url}, stops with this command")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from quartpatterns._shared.installed_from import is_available
+from quartpatterns.cli.groups import SuggestingChoice
+from quartpatterns.cli.progress import progress
 from quartpatterns.packaging import FEATURES, REQUIRED, SERVERS, Project, new_project
 
 __all__ = ["command"]
@@ -62,7 +65,7 @@ def _features(
 )
 @click.option(
     "--server",
-    type=click.Choice(SERVERS),
+    type=SuggestingChoice(SERVERS),
     default="hypercorn",
     show_default=True,
     help="The server of the application.",
@@ -81,7 +84,8 @@ def command(name: str, features: tuple[str, ...], server: str, parent: Path, as_
 
     NAME is also the name of the package to import.
     """
-    project = new_project(name, parent, features=features, server=server)
+    with progress(f"creating {name}"):
+        project = new_project(name, parent, features=features, server=server)
     click.echo(json.dumps(_as_data(project), indent=2) if as_json else _as_text(project))
 
 
@@ -106,5 +110,7 @@ def _as_text(project: Project) -> str:
         for feature, needed_by in project.added.items()
     ]
     source = [f"quartpatterns is installed from {project.source}."] if project.source else []
+    if project.source and not is_available(project.source):
+        source = [f"{source[0]} It is not there any more, so the commands use this environment."]
     commands = [f"  {command}" for command in project.commands]
     return "\n".join([created, *added, *source, "Next commands:", "", *commands, ""])

@@ -16,11 +16,12 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
 
 from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.cli.parity_run import found_cases, run, show
+from quartpatterns.cli.progress import progress
 from quartpatterns.cli.selection import FILE, explore, selection_options
 from quartpatterns.compare import extension_names
 from quartpatterns.compare.case import Transport
@@ -102,7 +103,7 @@ something could not be run. With --mutate: 0 if each change is noticed or has a 
 @click.option("--wire", is_flag=True, help="Use real servers: gunicorn, and one for the port.")
 @click.option(
     "--server",
-    type=click.Choice(ASGI_SERVERS),
+    type=SuggestingChoice(ASGI_SERVERS),
     default="hypercorn",
     show_default=True,
     help="With --wire: the server of the port.",
@@ -246,7 +247,7 @@ def _print_table(patterns: Sequence[str], *, as_json: bool) -> None:
         raise UsageProblem("--table only works with subclassing: parity subclassing --table")
     from quartpatterns.subclassing.example import differences
 
-    with warnings.catch_warnings(), Console(stderr=True).status("running all applications"):
+    with warnings.catch_warnings(), progress("running all applications"):
         # Quart does not await some coroutines; the table shows it.
         warnings.simplefilter("ignore", RuntimeWarning)
         measurements = differences.main()
@@ -260,7 +261,8 @@ def _print_names(patterns: Sequence[str], *, as_json: bool) -> None:
         raise UsageProblem("--names only works with subclassing: parity subclassing --names")
     from quartpatterns.subclassing.example import api_names
 
-    differences = list(api_names.compare())
+    with progress("comparing the names of Flask and Quart"):
+        differences = list(api_names.compare())
     if as_json:
         data = [
             dataclasses.asdict(each) | {"reason": api_names.reason(each)} for each in differences
@@ -278,7 +280,7 @@ def _print_config_keys(patterns: Sequence[str], *, as_json: bool) -> None:
         )
     from quartpatterns.subclassing.example import config_keys
 
-    with Console(stderr=True).status("running all applications"):
+    with progress("running all applications"):
         effects = config_keys.main()
     data = [dataclasses.asdict(effect) for effect in effects]
     click.echo(json.dumps(data, indent=2) if as_json else config_keys.markdown(effects))

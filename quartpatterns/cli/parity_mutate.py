@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from quartpatterns import catalog
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.progress import progress
 from quartpatterns.compare.case import Comparison
 from quartpatterns.compare.mutation import (
     MutationError,
@@ -49,12 +50,10 @@ def mutate(
     failures = dict(not_run)
     for comparison in comparisons:
         target, reasons = _target(comparison, survivors)
-        with Console(stderr=True).status(
-            f"{comparison.name}: looking for what to change"
-        ) as status:
+        with progress(f"{comparison.name}: looking for what to change") as show_progress:
 
             def show(done: int, survived: int, total: int, name: str = comparison.name) -> None:
-                status.update(f"{name}: {done} of {total} mutants, {survived} survivors")
+                show_progress(f"{name}: {done} of {total} mutants, {survived} survivors")
 
             try:
                 result = run_mutation(
@@ -76,7 +75,7 @@ def mutate(
         click.echo(json.dumps(data, indent=2))
         return exit_code
     if results:
-        Console().print(render(results, verbose=verbose))
+        OutputConsole().print(render(results, verbose=verbose))
     for name, reason in failures.items():
         click.secho(f"{name}: not run: {reason}", fg="red")
     return exit_code

@@ -9,11 +9,12 @@ import logging
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from quartpatterns import catalog
+from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.errors import UsageProblem, comparison_extras, explain
+from quartpatterns.cli.progress import progress
 from quartpatterns.cli.selection import SelectedComparisons
 from quartpatterns.compare.case import Comparison, Transport
 from quartpatterns.compare.explore import Explorer, NotAsked
@@ -109,12 +110,11 @@ async def _run(
     explorer: Explorer | None,
     results: list[ParityResult],
 ) -> None:
-    with Console(stderr=True).status("") as status:
+    with progress(comparison.name) as show_progress:
         async for result in run_comparison(comparison, transport, server=server):
             # The explorer appends to the cases of the comparison.
             results.append(explorer.learn(result) if explorer else result.without_responses())
-            progress = f"{len(results)} of {len(comparison.cases)} cases"
-            status.update(f"{comparison.name}: {progress}")
+            show_progress(f"{comparison.name}: {len(results)} of {len(comparison.cases)} cases")
 
 
 def found_cases(selection: SelectedComparisons) -> list[Comparison]:
@@ -143,7 +143,7 @@ def show(
     if as_json:
         click.echo(json.dumps(_data(outcome, selection, transport, server), indent=2, default=str))
         return
-    console = Console()
+    console = OutputConsole()
     for note in selection.notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     if outcome.results:

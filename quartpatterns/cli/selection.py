@@ -12,6 +12,7 @@ import click
 
 from quartpatterns import catalog
 from quartpatterns.cli.errors import UsageProblem, comparison_extras, explain
+from quartpatterns.cli.groups import PatternName
 from quartpatterns.compare.applications import Application, interface, load_application
 from quartpatterns.compare.case import Case, Comparison, pattern_comparison
 from quartpatterns.compare.case_files import read_toml
@@ -54,7 +55,7 @@ def selection_options(function: F) -> F:
         click.option("--requests", type=FILE, help="A TOML file of [[case]] tables."),
         click.option("--quart", metavar="MODULE:APP", help="Your Quart application, the port."),
         click.option("--flask", metavar="MODULE:APP", help="Your Flask application, the original."),
-        click.argument("patterns", nargs=-1, metavar="[PATTERN ...]"),
+        click.argument("patterns", nargs=-1, metavar="[PATTERN ...]", type=PatternName()),
     ):
         function = decorate(function)
     return function
@@ -112,8 +113,6 @@ def explore(
         raise UsageProblem("--values and --forms need --flask and --quart")
     selection = SelectedComparisons()
     try:
-        for name in patterns:
-            catalog.get(name)
         given = read_toml(requests) if requests else None
         if har:
             recording = read_har(har, har_host)

@@ -1,7 +1,7 @@
 """``quartpatterns serve``: run the gallery under a server, with its services.
 
 Valkey, MongoDB, the worker and the server run in processes of their own. Each has a watchdog that
-ends it if this process dies. This process only supervises them.
+ends it if this process dies. This process supervises them, and starts again what exits.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import contextlib
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +22,33 @@ import click
 from hypercorn.config import Config
 
 from quartpatterns import __version__
+from quartpatterns.cli.data_folder import check_unused, create_data_folder, locked
 from quartpatterns.cli.errors import UsageProblem, ensure_extra
 from quartpatterns.cli.gallery_services import (
-    MINIMUM_LIFETIME,
-    TASKS_APP,
-    create_data_folder,
+    METRICS_FOLDER,
+    Launcher,
+    plan_services,
     prepare_database,
-    prepare_mongodb,
-    prepare_redis,
+    prepare_metrics,
     print_service,
+    start_mongodb,
+    start_redis,
+    start_workers,
 )
+from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.cli.hypercorn_config import display_bind, is_listening, read_config
-from quartpatterns.cli.served_application import APP, PREFIX, PROXIES, SECURE_COOKIES, SERVER
+from quartpatterns.cli.progress import progress
+from quartpatterns.cli.served_application import (
+    APP,
+    METRICS_FROM,
+    PREFIX,
+    PROXIES,
+    RUN_FROM,
+    SECURE_COOKIES,
+    SERVER,
+)
 from quartpatterns.cli.server_commands import server_command, takes_sockets
-from quartpatterns.compare.processes import Process, StartError
+from quartpatterns.cli.supervision import SupervisedProgram
 from quartpatterns.compare.servers import (
     ASGI_SERVERS,
     ASGIServer,
@@ -41,6 +56,7 @@ from quartpatterns.compare.servers import (
     ensure_installed,
     hypercorn_file,
 )
+from quartpatterns.gallery.client_networks import ClientNetworks
 from quartpatterns.subclassing import ProxyFix
 
 __all__ = ["command"]
@@ -51,6 +67,8 @@ EPILOG = """
 \b
   quartpatterns serve                            on http://127.0.0.1:5000, data in ./instance
   quartpatterns serve --bind 0.0.0.0:8080 --workers 4
+  quartpatterns serve --run-from 127.0.0.1,10.0.0.0/8
+                                                 browsers of a network may start comparisons
   quartpatterns serve --server granian           needs: pip install 'quartpatterns[granian]'
   quartpatterns serve --proxies 1 --prefix /demo --secure-cookies
                                                  at https://HOST/demo/ behind one proxy
@@ -58,21 +76,26 @@ EPILOG = """
 \b
 Environment variables:
   REDIS_URL      The Redis for tasks. If it is not set, a Valkey and a worker are started, and
-                 stop with this command. If it is set, start a worker yourself:
-                 QUART_REDIS_URL=$REDIS_URL quartpatterns worker quartpatterns.tasks.example.port
+                 stop with this command. If it is set, start a worker yourself, with the command
+                 that is printed.
   MONGODB_URL    The MongoDB. If it is not set, mongod is started if it is installed.
   DATABASE_URL   The database, instead of an SQLite file in the data folder.
   SQLITE_FILE    The file of the pattern sqlite3, instead of one in the data folder.
   UPLOAD_FOLDER  The folder for uploaded files, instead of one in the data folder.
   QUARTPATTERNS_SERVER, QUARTPATTERNS_PROXIES, QUARTPATTERNS_PREFIX,
-  QUARTPATTERNS_SECURE_COOKIES
-                 The same as the options --server, --proxies, --prefix and --secure-cookies.
+  QUARTPATTERNS_SECURE_COOKIES, QUARTPATTERNS_RUN_FROM, QUARTPATTERNS_METRICS_FROM
+                 The same as the options of these names.
+  QUARTPATTERNS_RUN_TIMEOUT, QUARTPATTERNS_RUN_QUEUE, QUARTPATTERNS_KEEP_RUNS
+                 Seconds that a comparison or measurement may take (600), how many may wait or run
+                 (5), and how many results of each pattern and kind are kept (20).
   SECRET_KEY     The key that signs sessions. By default each start creates a new one.
 \b
-With several workers, a server process that exits is started again.
+A server process, the worker, the Valkey and the MongoDB are started again if they exit, with
+growing pauses. What exits 8 times in a row is given up.
 Ctrl-C or SIGTERM stops the server when the current requests are finished. A second signal stops
 everything immediately.
-Exit code: 0 after a signal, 1 if the server exited by itself, 2 if it did not start.
+Exit code: 0 after Ctrl-C or SIGTERM, 130 or 143 after a second one, 1 if the server was given up or
+had to be killed, 2 if it did not start.
 """
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -85,7 +108,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--workers", type=click.IntRange(min=1), help="Number of server processes.")
 @click.option(
     "--server",
-    type=click.Choice(ASGI_SERVERS),
+    type=SuggestingChoice(ASGI_SERVERS),
     default="hypercorn",
     show_default=True,
     envvar=SERVER,
@@ -135,6 +158,23 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="MODULE:APP",
     help="Serve this application instead of the gallery.",
 )
+@click.option(
+    "--run-from",
+    default="local",
+    show_default=True,
+    envvar=RUN_FROM,
+    metavar="CLIENTS",
+    help="Whose browsers may start comparisons and measurements: local (this machine), any, none,"
+    " or networks such as 127.0.0.1,10.0.0.0/8.",
+)
+@click.option(
+    "--metrics-from",
+    default="local",
+    show_default=True,
+    envvar=METRICS_FROM,
+    metavar="CLIENTS",
+    help="Who may read /metrics.",
+)
 def command(
     bind: tuple[str, ...],
     workers: int | None,
@@ -142,6 +182,8 @@ def command(
     proxies: int,
     prefix: str,
     secure_cookies: bool,
+    run_from: str,
+    metrics_from: str,
     file: Path | None,
     data: Path,
     migrate: bool,
@@ -162,55 +204,133 @@ def command(
         raise UsageProblem(str(error)) from error
     except FileNotFoundError as error:
         raise UsageProblem(f"{error}: use --config") from error
-    config = read_config(file, server=server, own_file=own_file, bind=bind, workers=workers)
-    data = create_data_folder(data)
     try:
         ProxyFix(_no_application, prefix=prefix)
     except ValueError as error:
         raise UsageProblem(f"--prefix {prefix}: {error}") from error
-    env = {**os.environ, APP: name, PROXIES: str(proxies), PREFIX: prefix, SERVER: server}
+    clients = {RUN_FROM: run_from, METRICS_FROM: metrics_from}
+    _check_clients(clients, name)
+    check_unused(data)
+    config = read_config(file, server=server, own_file=own_file, bind=bind, workers=workers)
+    env = {
+        **os.environ,
+        APP: name,
+        PROXIES: str(proxies),
+        PREFIX: prefix,
+        SERVER: server,
+        **clients,
+    }
     env[SECURE_COOKIES] = "1" if secure_cookies else ""
     env["SECRET_KEY"] = env.get("SECRET_KEY") or secrets.token_hex()
-    env.setdefault("SQLITE_FILE", str(data / "sqlite3.db"))
-    env.setdefault("UPLOAD_FOLDER", str(data / "uploads"))
-    with _until_signal() as processes, contextlib.ExitStack() as stack:
-
-        def start(command: list[str], log: Path | None = None) -> Process:
-            processes.append(process := stack.enter_context(Process(command, log=log, env=env)))
-            return process
-
-        def start_server_process() -> Process:
-            # The ids of processes that have ended may belong to others by now.
-            processes[:] = [each for each in processes if each.returncode is None]
-            processes.append(process := Process(command, env=env, pass_fds=fds))
-            return process
-
-        def start_worker() -> Process:
-            log = data / "worker.log"
-            log.write_bytes(b"")
-            print_service("worker", f"log file: {log}")
-            return start([sys.executable, "-m", "quartpatterns", "worker", TASKS_APP], log)
-
+    env.setdefault("SQLITE_FILE", str(data.absolute() / "sqlite3.db"))
+    env.setdefault("UPLOAD_FOLDER", str(data.absolute() / "uploads"))
+    services = plan_services(env)
+    with until_signal() as signals, contextlib.ExitStack() as stack:
+        if name != GALLERY:
+            with progress(f"loading {name}"):
+                _check_application({**env, **services.env})
+        data = create_data_folder(data)
+        lock = stack.enter_context(locked(data, display_bind(config, config.bind[0])))
+        launcher = Launcher(data, env, lock)
+        signals.kill = launcher.kill
+        stack.callback(launcher.stop)
+        if name == GALLERY:
+            env[METRICS_FOLDER] = prepare_metrics(data)
         click.echo(f"quartpatterns {__version__}")
         prepare_database(data, env, migrate=migrate)
-        restart_redis = prepare_redis(stack, data, env)
-        worker = start_worker() if restart_redis else None
-        prepare_mongodb(stack, data, env)
-        servers: list[Process] = []
-        fds: list[int] = []
-        stack.callback(_shut_down, servers, fds, config)
-        restarts = _restarts_servers(config)
-        if server == "uvicorn" or (restarts and takes_sockets(server)):
-            fds += _open_sockets(config)
-        command = server_command(server, file, config, fds, env)
-        for _ in range(config.workers if fds else 1):
-            servers.append(start_server_process())
-        _wait_until_listening(servers, config)
+        if start_redis(launcher, services.valkey):
+            start_workers(launcher)
+        start_mongodb(launcher, services.mongodb)
+        servers = _start_servers(stack, signals, launcher, server, file, config)
         for address in config.bind:
             print_service("gallery", display_bind(config, address))
         click.echo("Press Ctrl-C to stop.")
-        start_server = start_server_process if restarts else None
-        _supervise(servers, start_server, worker, start_worker, restart_redis)
+        _supervise(launcher.programs, servers)
+    sys.exit(signals.exit_code)
+
+
+def _check_clients(clients: Mapping[str, str], name: str) -> None:
+    """Check the options that say which clients may do something.
+
+    Arguments:
+        clients: Their values by environment variable.
+        name: The application, for which only the gallery has a use.
+
+    Raises:
+        UsageProblem: A value is invalid, or has no effect.
+    """
+    for variable, text in clients.items():
+        option = f"--{variable.removeprefix('QUARTPATTERNS_').replace('_', '-').lower()}"
+        if name != GALLERY and text != "local":
+            raise UsageProblem(f"{option} is for the gallery: leave it out with --app")
+        try:
+            ClientNetworks(option, text)
+        except ValueError as error:
+            raise UsageProblem(str(error)) from error
+
+
+def _check_application(env: dict[str, str]) -> None:
+    """Load the application in a process of its own, and report what is wrong with it.
+
+    Raises:
+        UsageProblem: It cannot be loaded, or is not an ASGI application.
+    """
+    module = "quartpatterns.cli.served_application"
+    done = subprocess.run([sys.executable, "-m", module], env=env, capture_output=True, text=True)
+    if done.returncode == 0:
+        return
+    lines = done.stderr.strip().splitlines() or ["no message"]
+    message = lines[-1].removeprefix("Error: ")
+    if done.returncode != UsageProblem.exit_code or not lines[-1].startswith("Error: "):
+        message = f"{env[APP]} ended its process with code {done.returncode}: {message}"
+    raise UsageProblem(f"--app: {message}")
+
+
+def _start_servers(
+    stack: contextlib.ExitStack,
+    signals: Signals,
+    launcher: Launcher,
+    server: ASGIServer,
+    file: Path,
+    config: Config,
+) -> list[SupervisedProgram]:
+    """Start the processes of the server, and wait until one listens."""
+    fds: list[int] = []
+    servers: list[SupervisedProgram] = []
+    stack.callback(_shut_down, servers, fds, config, signals)
+    if takes_sockets(server) and not (
+        config.use_reloader or config.insecure_bind or config.quic_bind
+    ):
+        fds += _open_sockets(config)
+    command = server_command(server, file, config, fds, launcher.env)
+    number = config.workers if fds else 1
+    # No progress is shown: the server writes to the same terminal.
+    workers = "1 process" if config.workers == 1 else f"{config.workers} processes"
+    print_service("server", f"{server} with {workers}")
+
+    def listening() -> bool:
+        return all(map(is_listening, config.bind))
+
+    for index in range(number):
+        program = SupervisedProgram(
+            f"Server process {index + 1} of {number}" if number > 1 else "The server",
+            lambda: launcher.process(command, fds=fds),
+            # The sockets of this command accept connections even while no server runs.
+            ready=None if fds else listening,
+            exits=bool(config.max_requests),
+            lost="This command ends when no server is left" if number > 1 else "This command ends",
+        )
+        servers.append(program)
+        launcher.programs.append(program)
+        program.begin()
+    deadline = time.monotonic() + config.startup_timeout + 30
+    while not listening():
+        if not any(program.running for program in servers):
+            sys.exit(2)  # its messages are above
+        if time.monotonic() > deadline:
+            raise UsageProblem("the server does not respond: see its messages above")
+        time.sleep(POLL_INTERVAL)
+    return servers
 
 
 async def _no_application(scope: Any, receive: Any, send: Any) -> None:
@@ -221,23 +341,44 @@ class _Stop(BaseException):
     """The first signal."""
 
 
+@dataclass
+class Signals:
+    """The signals that have arrived, and what the second one does.
+
+    Arguments:
+        received: The signals.
+        kill: Called at each signal after the first one.
+        failed: Whether the command could not stop as it should.
+    """
+
+    received: list[int] = field(default_factory=list[int])
+    kill: Callable[[], None] = lambda: None
+    failed: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 after one signal, and after two the code of a command that a signal has ended."""
+        if len(self.received) > 1:
+            return 128 + self.received[1]
+        return int(self.failed or not self.received)
+
+
 @contextlib.contextmanager
-def _until_signal() -> Iterator[list[Process]]:
-    """Leave the context at the first signal; kill the processes in the list at the second one."""
-    processes: list[Process] = []
-    signals: list[int] = []
+def until_signal() -> Iterator[Signals]:
+    """Leave the context at the first signal."""
+    signals = Signals()
 
     def handle(sign: int, _: object) -> None:
         # Another signal can arrive between any two of these lines.
-        if not signals:
-            signals.append(sign)
+        if not signals.received:
+            signals.received.append(sign)
             raise _Stop
-        for process in processes:
-            _kill(process)
+        signals.received.append(sign)
+        signals.kill()
 
     before = {sign: signal.signal(sign, handle) for sign in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield processes
+        yield signals
     except _Stop:
         click.echo("Stopped.")
     finally:
@@ -245,96 +386,49 @@ def _until_signal() -> Iterator[list[Process]]:
             signal.signal(sign, handler)
 
 
-def _kill(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _restarts_servers(config: Config) -> bool:
-    """Return whether this command starts each server process, and starts it again if it exits.
-
-    If one worker of Hypercorn exits, Hypercorn stops the others and exits with code 0. Granian
-    starts its workers again itself, and is started again if its main process exits.
-    """
-    return (config.workers > 1 or bool(config.max_requests)) and not (
-        config.use_reloader or config.insecure_bind or config.quic_bind
-    )
-
-
 def _open_sockets(config: Config) -> list[int]:
     """Bind the addresses, and return the file descriptors. The servers listen on them.
 
     The sockets stay open while a server starts again, so that no connection is refused.
     """
-    sockets = config.create_sockets()
+    try:
+        sockets = config.create_sockets()
+    except OSError as error:
+        raise UsageProblem(f"{' '.join(config.bind)}: {error.strerror}") from error
     bound = sockets.secure_sockets if config.ssl_enabled else sockets.insecure_sockets
     return [one.detach() for one in bound]
 
 
-def _wait_until_listening(servers: list[Process], config: Config) -> None:
-    deadline = time.monotonic() + config.startup_timeout + 30
-    while not all(map(is_listening, config.bind)):
-        if all(server.returncode is not None for server in servers):
-            sys.exit(2)  # its messages are above
-        if time.monotonic() > deadline:
-            raise UsageProblem("the server does not respond: see its messages above")
+def _supervise(programs: Sequence[SupervisedProgram], servers: Sequence[SupervisedProgram]) -> None:
+    """Start programs again that exit, until no server is left."""
+    while not all(server.given_up for server in servers):
         time.sleep(POLL_INTERVAL)
+        for program in programs:
+            program.check()
 
 
-def _supervise(
-    servers: list[Process],
-    start_server: Callable[[], Process] | None,
-    worker: Process | None,
-    start_worker: Callable[[], Process],
-    restart_redis: Callable[[], None] | None,
+def _shut_down(
+    servers: Sequence[SupervisedProgram], fds: Sequence[int], config: Config, signals: Signals
 ) -> None:
-    """Restart servers, the worker and the Valkey if they exit.
-
-    Without *start_server*, a server that exits is an error.
-    """
-    while True:
-        time.sleep(POLL_INTERVAL)
-        for index, server in enumerate(servers):
-            if (code := server.returncode) is None:
-                continue
-            if start_server is None:
-                raise click.ClickException(f"the server exited with code {code}")
-            # A server that fails at its start would otherwise start again all the time.
-            if time.monotonic() - server.started > MINIMUM_LIFETIME:
-                event = f"The server process {server.pid} exited with code {code}"
-                click.echo(f"{event} and is restarted.", err=True)
-                server.stop()
-                servers[index] = start_server()
-        try:
-            if restart_redis:
-                restart_redis()
-        except StartError as error:
-            click.echo(f"The Valkey is not restarted: {error}", err=True)
-            restart_redis = None
-        if worker and worker.returncode is not None:
-            event = f"The worker exited with code {worker.returncode}"
-            if time.monotonic() - worker.started > MINIMUM_LIFETIME:
-                click.echo(f"{event} and is restarted.", err=True)
-                worker = start_worker()
-            else:
-                click.echo(f"{event}; tasks wait until you restart this command.", err=True)
-                worker = None
-
-
-def _shut_down(servers: list[Process], fds: list[int], config: Config) -> None:
     """Let the servers finish their requests. SIGTERM goes to the main process of a server only:
     workers of Hypercorn would exit immediately."""
     # A socket that stays open here would accept connections that no server answers.
     for fd in fds:
         os.close(fd)
-    if any(server.returncode is None for server in servers):
+    if any(server.running for server in servers):
         click.echo("Stopping; press Ctrl-C again to stop immediately.")
-    deadline = time.monotonic() + config.graceful_timeout + config.shutdown_timeout + 1
+    seconds = config.graceful_timeout + config.shutdown_timeout + 1
+    deadline = time.monotonic() + seconds
     for server in servers:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(server.pid, signal.SIGTERM)
-    while any(server.returncode is None for server in servers) and time.monotonic() < deadline:
+        server.terminate()
+    while any(server.running for server in servers) and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL / 2)
     for server in servers:
-        _kill(server)
+        if server.running:
+            signals.failed = True
+            click.echo(f"{server.name} did not stop within {seconds:g} s and is killed.", err=True)
+        server.kill()
         server.stop()
+    for address in config.bind if fds else ():
+        if address.startswith("unix:"):
+            Path(address.removeprefix("unix:")).unlink(missing_ok=True)

@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quartpatterns.cli.groups import SuggestingGroup
+from quartpatterns.cli.console import OutputConsole
+from quartpatterns.cli.groups import SuggestingChoice, SuggestingGroup
+from quartpatterns.cli.progress import progress
 from quartpatterns.cli.worker import load_with_tasks
 from quartpatterns.tasks import (
     Inspector,
@@ -88,7 +90,7 @@ _queue = click.option("--queue", help="Only this queue.  [default: all queues]")
 @_name
 @click.option(
     "--state",
-    type=click.Choice(STATES),
+    type=SuggestingChoice(STATES),
     help="Only jobs in this state. By default those that run, wait or have failed.",
 )
 @_queue
@@ -211,7 +213,7 @@ def revoke(name: str, ids: tuple[str, ...], as_json: bool) -> None:
 @_ids
 @click.option(
     "--state",
-    type=click.Choice(["failed", "done", "queued", "scheduled"]),
+    type=SuggestingChoice(["failed", "done", "queued", "scheduled"]),
     help="All jobs in this state.",
 )
 @_queue
@@ -273,7 +275,8 @@ def _run(name: str, work: Callable[[Inspector], Awaitable[T]]) -> T:
     """Return what *work* returns for the application."""
     app = load_with_tasks(name)
     try:
-        return asyncio.run(_in_context(app, work))
+        with progress("asking Redis"):
+            return asyncio.run(_in_context(app, work))
     except TasksUnavailableError as error:
         raise click.ClickException(f"{error.description} ({error.__cause__})") from error
     except NoSuchJobError as error:
@@ -376,4 +379,4 @@ def _print(table: Table) -> None:
 
 def _console() -> Console:
     # A pipe gets whole lines: programs that cut columns have no terminal.
-    return Console(width=None if sys.stdout.isatty() else 200)
+    return OutputConsole(width=None if sys.stdout.isatty() else 200)

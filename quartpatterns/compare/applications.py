@@ -7,9 +7,11 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, Literal
+
+from quartpatterns._shared.suggestions import did_you_mean
 
 Application = Callable[..., Any]
 USUAL_NAMES = ("app", "application", "create_app", "make_app")
@@ -61,9 +63,10 @@ def _import(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            modules = sorted(entry[:-3] for entry in os.listdir() if entry.endswith(".py"))
-            hint = f"; this folder has {', '.join(modules)}" if modules else ""
-            raise ApplicationLoadError(f"no module {name!r}{hint}") from error
+            modules = sorted(_modules(os.getcwd()))
+            listed = f"; this folder has {', '.join(modules)}" if modules else ""
+            hint = did_you_mean(name, modules, before="; ")
+            raise ApplicationLoadError(f"no module {name!r}{listed}{hint}") from error
         raise ApplicationLoadError(
             f"module {name!r} needs {error.name!r}, which is not installed"
         ) from error
@@ -71,6 +74,15 @@ def _import(name: str) -> Any:
         raise ApplicationLoadError(
             f"importing {name!r} failed: {type(error).__name__}: {error}"
         ) from error
+
+
+def _modules(folder: str) -> Iterator[str]:
+    """Yield the names of the modules and packages in *folder*."""
+    for entry in os.scandir(folder):
+        if entry.name.endswith(".py"):
+            yield entry.name[:-3]
+        elif entry.is_dir() and os.path.exists(os.path.join(entry.path, "__init__.py")):
+            yield entry.name
 
 
 def _usual_name(module: Any) -> str:
@@ -87,7 +99,12 @@ def _candidates(module: Any) -> str:
 
     Only the types of the values are inspected: proxies such as ``request`` raise otherwise.
     """
-    names = [
+    names = _functions_and_applications(module)
+    return f"it has {', '.join(names)}" if names else "it has no function and no application"
+
+
+def _functions_and_applications(module: Any) -> list[str]:
+    return [
         name
         for name, value in vars(module).items()
         if not name.startswith("_")
@@ -96,7 +113,6 @@ def _candidates(module: Any) -> str:
             or hasattr(type(value), "add_url_rule")
         )
     ]
-    return f"it has {', '.join(names)}" if names else "it has no function and no application"
 
 
 def _parse(name: str, expression: str) -> tuple[str, list[Any] | None, dict[str, Any]]:
@@ -122,8 +138,9 @@ def _attribute(module: Any, attribute: str) -> Any:
         try:
             value = getattr(value, part)
         except AttributeError:
+            hint = did_you_mean(attribute, _functions_and_applications(module), before="; ")
             raise ApplicationLoadError(
-                f"module {module.__name__!r} has no {attribute!r}; {_candidates(module)}"
+                f"module {module.__name__!r} has no {attribute!r}; {_candidates(module)}{hint}"
             ) from None
     return value
 

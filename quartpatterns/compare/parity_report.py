@@ -16,6 +16,8 @@ from quartpatterns.compare.parity import ParityResult
 Results = Mapping[str, Sequence[ParityResult]]
 _DIFF_LINES = 12
 _VALUE_LENGTH = 300
+_SHORT_LENGTH = 60  # of a value in the first line of a failing assertion
+_LINE_LENGTH = 100
 _COOKIES = 3  # that a note names
 _RARE = ("extra", "unexpected", "error")  # columns that are left out if they have only zeros
 
@@ -116,7 +118,7 @@ def _finding(name: str, result: ParityResult, finding: Finding) -> Text:
     step = result.case.steps[finding.step]
     style = "" if finding.state == "declared" else "red"
     text = Text(f"\n{finding.state}: ", style=style)
-    text.append(f"{name} · {result.case.name} · {finding.aspect}\n")
+    text.append(" · ".join(filter(None, (name, result.case.name, finding.aspect))) + "\n")
     text.append(f"    {step.method} {step.path}", style="dim")
     if len(result.case.steps) > 1:
         text.append(f" (step {finding.step})", style="dim")
@@ -150,9 +152,36 @@ def _shorten(value: Any) -> str:
     return f"{text[:_VALUE_LENGTH]} ... ({len(text)} characters)"
 
 
-def as_text(results: Results, transport: str) -> str:
-    """Return the output of :func:`render` without colour, for a failing assertion."""
-    console = Console(width=100, color_system=None, force_terminal=False)
+def failure_text(results: Sequence[ParityResult]) -> str:
+    """Return the message of a failing assertion: the first difference in one line, then all.
+
+    Arguments:
+        results: The results of one comparison, of which at least one has not passed.
+    """
+    failed = [result for result in results if not result.passed]
+    number = f"{len(failed)} of {len(results)} case{'' if len(results) == 1 else 's'}"
+    lines = [Text(f"{number} failed: {_in_one_line(failed[0])}")]
+    for result in failed:
+        lines += _findings("", result, verbose=False)
+    totals = ", ".join(f"{count} {name}" for name, count in counts(results).items() if count)
+    lines += [*_note("cookies", _unverified(results)), Text(f"\n{totals}")]
+    console = Console(width=_LINE_LENGTH, color_system=None, force_terminal=False)
     with console.capture() as capture:
-        console.print(render(results, transport))
-    return capture.get()
+        console.print(*lines, sep="\n", soft_wrap=True)
+    return capture.get().rstrip()
+
+
+def _in_one_line(result: ParityResult) -> str:
+    finding = next(each for each in result.findings if each.state != "declared")
+    values = (_one_line(finding.original), _one_line(finding.port))
+    if finding.original == finding.port:  # a stale declaration
+        return f"{result.case.name}: {finding.aspect}: {finding.state}"
+    label = "expected" if result.case.extra else "original"
+    return f"{result.case.name}: {finding.aspect}: {label} {values[0]}, port {values[1]}"
+
+
+def _one_line(value: Any) -> str:
+    if value is None:
+        return "missing"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHORT_LENGTH else f"{text[:_SHORT_LENGTH]}..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from quartpatterns._shared.threads import to_thread
+from quartpatterns.compare.watchdog import stop_group
 
 T = TypeVar("T")
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
@@ -64,6 +66,8 @@ class Process:
         env: The complete environment; by default the environment of this process.
         cwd: The folder to run in.
         pass_fds: File descriptors that the program inherits, such as listening sockets.
+        held_fds: File descriptors that stay open until the program has ended, also if this process
+            dies before. The program does not inherit them. A lock on such a file is held as long.
 
     Raises:
         StartError: The program cannot be executed.
@@ -77,23 +81,30 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
+        held_fds: Sequence[int] = (),
     ) -> None:
         self.started = time.monotonic()
         self.command = [str(part) for part in command]
         self.log = log
+        held = ",".join(map(str, held_fds))
         with log.open("ab") if log else contextlib.nullcontext() as output:
             # -S -E: the watchdog needs no installed package and no setting of Python.
             self._watchdog = subprocess.Popen(
-                [sys.executable, "-S", "-E", str(_WATCHDOG), *self.command],
+                [sys.executable, "-S", "-E", str(_WATCHDOG), held, *self.command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
                 env=env,
                 cwd=cwd,
-                pass_fds=pass_fds,
+                pass_fds=(*pass_fds, *held_fds),
             )
         assert self._watchdog.stdout is not None
-        line = self._watchdog.stdout.readline()
+        self.pid = 0
+        try:
+            line = self._watchdog.stdout.readline()
+        except BaseException:  # a signal; nobody else can stop the program
+            self.stop()
+            raise
         if not line:
             self.stop()
             raise StartError(self._message("cannot be executed"))
@@ -112,8 +123,18 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code of the program, or ``None`` while it runs."""
-        return self._watchdog.poll()
+        """The exit code of the program, or ``None`` while it runs.
+
+        If the watchdog was killed, it is the exit code of the watchdog; see :attr:`lost_watchdog`.
+        """
+        code = self._watchdog.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    @property
+    def lost_watchdog(self) -> bool:
+        """Whether the watchdog was killed. The program may still run until :meth:`stop`."""
+        code = self._watchdog.poll()
+        return code is not None and code < 0
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float = 60.0) -> Self:
         """Wait until *ready* returns true.
@@ -142,7 +163,17 @@ class Process:
         with contextlib.suppress(BrokenPipeError):
             self._watchdog.stdin.close()
         self._watchdog.wait()
+        if self.lost_watchdog and self.pid:
+            stop_group(self.pid, self._reap)
         self._watchdog.stdout.close()
+
+    def _reap(self) -> None:
+        """Collect the exit code of a program that has become a child of this process.
+
+        That happens if its watchdog was killed and this process is the first one of a container.
+        """
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
 
     def _message(self, event: str) -> str:
         name = Path(self.command[0]).name

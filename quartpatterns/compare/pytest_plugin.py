@@ -11,8 +11,10 @@ It runs an event loop of its own. In an async test, write
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -48,8 +50,8 @@ class AssertParity(Protocol):
             requests: A TOML or HAR file with the cases.
 
         Raises:
-            AssertionError: The responses differ, and no case declares it; the message is the
-                report.
+            pytest.fail.Exception: The responses differ, and no case declares it. The message
+                begins with the first difference.
             ApplicationLoadError: There is no application of that name.
             CaseFileError: The file is malformed.
         """
@@ -71,24 +73,47 @@ def _assert_parity(
     cases: Sequence[Case] | None = None,
     requests: str | Path | None = None,
 ) -> None:
+    __tracebackhide__ = True
     # pytest imports this module in every run of every project that has this package installed.
     import asyncio
 
-    from quartpatterns.compare.applications import load_application
-    from quartpatterns.compare.case_files import read_cases
-    from quartpatterns.compare.explore import cases_from_rules
-    from quartpatterns.compare.parity import ParityResult, compare_applications
-    from quartpatterns.compare.parity_report import as_text
+    from quartpatterns._shared.extras import MissingExtraError, requires_extra
 
-    apps = (
-        load_application(original) if isinstance(original, str) else original,
-        load_application(port) if isinstance(port, str) else port,
-    )
-    selected = cases or (read_cases(Path(requests)) if requests else cases_from_rules(*apps))
+    try:
+        with requires_extra("compare", needed_by="assert_parity"):
+            from quartpatterns.compare.applications import load_application
+            from quartpatterns.compare.case_files import read_cases
+            from quartpatterns.compare.explore import cases_from_rules
+            from quartpatterns.compare.parity import ParityResult, compare_applications
+            from quartpatterns.compare.parity_report import failure_text
+    except MissingExtraError as missing:
+        pytest.fail(str(missing), pytrace=False)
 
-    async def compare() -> list[ParityResult]:
-        return [result async for result in compare_applications(*apps, selected)]
+    async def compare(first: Any, second: Any, selected: Sequence[Case]) -> list[ParityResult]:
+        return [result async for result in compare_applications(first, second, selected)]
 
-    results = asyncio.run(compare())
+    try:
+        first = load_application(original) if isinstance(original, str) else original
+        second = load_application(port) if isinstance(port, str) else port
+        selected = cases or (read_cases(Path(requests)) if requests else None)
+        results = asyncio.run(compare(first, second, selected or cases_from_rules(first, second)))
+    except Exception as error:
+        if not type(error).__module__.startswith("quartpatterns."):
+            raise
+        # The message says what is wrong. Of the traceback only the code of the user helps.
+        cause = error.__cause__
+        traceback = _user_code(cause.__traceback__) if cause else None
+        if cause is None or traceback is None:
+            raise error.with_traceback(None) from None
+        raise error.with_traceback(None) from cause.with_traceback(traceback)
     if not all(result.passed for result in results):
-        pytest.fail(as_text({"applications": results}, "in process"), pytrace=False)
+        pytest.fail(failure_text(results), pytrace=False)
+
+
+def _user_code(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the part of *traceback* that begins in a file of no library."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    libraries = (str(Path(__file__).parents[1]), *(sysconfig.get_path(name) for name in names))
+    while traceback and traceback.tb_frame.f_code.co_filename.startswith((*libraries, "<frozen")):
+        traceback = traceback.tb_next
+    return traceback

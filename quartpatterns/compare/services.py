@@ -19,6 +19,10 @@ from pathlib import Path
 
 from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 
+MISSING_SERVICES = "QUARTPATTERNS_MISSING_SERVICES"
+"""The environment variable with the services that `quartpatterns serve` could not start, separated
+by commas. A port that needs one does not try to reach it."""
+
 
 class ServiceMissingError(StartError):
     """The program of a service is not installed; the message says what to install or to set."""
@@ -57,19 +61,23 @@ def valkey(
     with contextlib.ExitStack() as stack:
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        stack.enter_context(start_valkey(folder, port, persistent=persistent))
-        yield f"redis://127.0.0.1:{port}/0"
+        process = stack.enter_context(
+            Process(valkey_command(folder, port, persistent=persistent), log=folder / "valkey.log")
+        )
+        process.wait_until(lambda: accepts(port))
+        yield valkey_url(port)
 
 
-def start_valkey(folder: Path, port: int, *, persistent: bool) -> Process:
-    """Start a Valkey server, and return its process when it accepts connections.
+def valkey_url(port: int) -> str:
+    """Return the URL of a Valkey server on *port*."""
+    return f"redis://127.0.0.1:{port}/0"
 
-    The arguments are those of :func:`valkey`.
-    """
+
+def valkey_command(folder: Path, port: int, *, persistent: bool) -> list[str]:
+    """Return the command of a Valkey server. The arguments are those of :func:`valkey`."""
     appendonly = "yes" if persistent else "no"
     options = f"--port {port} --bind 127.0.0.1 --appendonly {appendonly}".split()
-    command = [str(valkey_program()), *options, "--save", "", "--dir", str(folder)]
-    return Process(command, log=folder / "valkey.log").wait_until(lambda: accepts(port))
+    return [str(valkey_program()), *options, "--save", "", "--dir", str(folder)]
 
 
 def postgres_folder() -> Path:
@@ -160,23 +168,32 @@ def mongod(
             need.
     """
     with contextlib.ExitStack() as stack:
-        program = mongod_program()
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = port or free_port()
-        # By default it uses half of the memory, and 300 MB of disk before the first document.
-        options = (
-            f"--port {port} --bind_ip 127.0.0.1 --nounixsocket --quiet"
-            " --wiredTigerCacheSizeGB 0.25"
-            " --wiredTigerEngineConfigString log=(prealloc=false,file_max=8MB)"
-            " --setParameter diagnosticDataCollectionEnabled=false"
-        ).split()
-        options += ["--replSet", "rs0"] if replica_set else []
-        command = [str(program), "--dbpath", str(folder), *options]
+        command = mongod_command(folder, port, replica_set=replica_set)
         process = stack.enter_context(Process(command, log=folder / "mongod.log"))
         process.wait_until(lambda: accepts(port))
         if replica_set:
             _initiate_replica_set(process, port)
-        yield f"mongodb://127.0.0.1:{port}/{'?replicaSet=rs0' if replica_set else ''}"
+        yield mongod_url(port, replica_set=replica_set)
+
+
+def mongod_url(port: int, *, replica_set: bool = False) -> str:
+    """Return the URL of a MongoDB server on *port*."""
+    return f"mongodb://127.0.0.1:{port}/{'?replicaSet=rs0' if replica_set else ''}"
+
+
+def mongod_command(folder: Path, port: int, *, replica_set: bool = False) -> list[str]:
+    """Return the command of a MongoDB server. The arguments are those of :func:`mongod`."""
+    # By default it uses half of the memory, and 300 MB of disk before the first document.
+    options = (
+        f"--port {port} --bind_ip 127.0.0.1 --nounixsocket --quiet"
+        " --wiredTigerCacheSizeGB 0.25"
+        " --wiredTigerEngineConfigString log=(prealloc=false,file_max=8MB)"
+        " --setParameter diagnosticDataCollectionEnabled=false"
+    ).split()
+    options += ["--replSet", "rs0"] if replica_set else []
+    return [str(mongod_program()), "--dbpath", str(folder), *options]
 
 
 def _initiate_replica_set(process: Process, port: int) -> None:

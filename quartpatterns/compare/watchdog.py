@@ -1,9 +1,14 @@
 """Run a command that must not outlive the process which started it.
 
-``python watchdog.py COMMAND ...`` starts the command in a session of its own and waits for the end
-of its standard input. The input ends when the parent closes it or dies, even by SIGKILL. The
-watchdog then terminates the process group of the command. It only needs the standard library and
-works on every POSIX system, unlike the parent-death signal of Linux.
+``python watchdog.py FDS COMMAND ...`` starts the command in a session of its own and waits for the
+end of its standard input. The input ends when the parent closes it or dies, even by SIGKILL. The
+watchdog then terminates the process group of the command. It only needs the standard library.
+
+FDS are file descriptors, separated by commas, which stay open until the command has ended and
+which the command does not inherit. A lock on such a file is held as long.
+
+If the watchdog itself is killed, its parent ends the command. On Linux the kernel also terminates
+the command then, because the parent may have been killed, too.
 """
 
 from __future__ import annotations
@@ -15,19 +20,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
-def stop_group(child: subprocess.Popen[bytes]) -> None:
-    """Terminate the process group of *child*; kill it after :data:`GRACE` seconds."""
+def stop_group(pid: int, reap: Callable[[], object]) -> None:
+    """Terminate the process group *pid*; kill it after :data:`GRACE` seconds.
+
+    Arguments:
+        pid: The id of the group.
+        reap: Collects the exit code of the leader, if it has exited.
+    """
     for sign in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + GRACE
         try:
-            os.killpg(child.pid, sign)
+            os.killpg(pid, sign)
             while time.monotonic() < deadline:
-                child.poll()
-                os.killpg(child.pid, 0)
+                reap()
+                os.killpg(pid, 0)
                 time.sleep(0.01)
         except ProcessLookupError:
             return
@@ -44,8 +56,23 @@ def inherited_sockets() -> list[int]:
     return found
 
 
+def parent_death_signal() -> Callable[[], object] | None:
+    """Return a function that asks Linux to terminate its process when the parent dies."""
+    if sys.platform != "linux":
+        return None
+    try:
+        import ctypes
+    except ImportError:  # a Python without it
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def main() -> int:
     """Run the command in the arguments; return its exit code, as a shell does."""
+    held, *command = sys.argv[1:]
+    for number in filter(None, held.split(",")):
+        os.set_inheritable(int(number), False)
     sockets = inherited_sockets()
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
@@ -57,14 +84,15 @@ def main() -> int:
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
         child = subprocess.Popen(
-            sys.argv[1:],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=2,
             start_new_session=True,
             close_fds=False,  # the command inherits the sockets
+            preexec_fn=parent_death_signal(),  # safe: this process has one thread
         )
     except OSError as error:
-        print(f"{sys.argv[1]}: {error.strerror}", file=sys.stderr)  # noqa: T201  for the log
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201  for the log
         return 127
     # A socket that stays open here would accept connections when the command has closed it.
     for fd in sockets:
@@ -79,7 +107,7 @@ def main() -> int:
                 os.read(wake_reader, 512)
             if 0 in ready and not os.read(0, 512):
                 break
-    stop_group(child)
+    stop_group(child.pid, child.poll)
     code = child.wait()
     return code if code >= 0 else 128 - code
 

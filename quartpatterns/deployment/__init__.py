@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("deployment", "asyncssh"):
+with requires_extra("deployment"):
     from quartpatterns.deployment.archives import Archive, newest_archive, pack, read_archive
     from quartpatterns.deployment.bootstrap import units
     from quartpatterns.deployment.configuration import ConfigurationMissingError, load_configuration

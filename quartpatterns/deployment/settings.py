@@ -13,6 +13,7 @@ from ipaddress import IPv6Address
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
 
+from quartpatterns._shared.suggestions import did_you_mean
 from quartpatterns.deployment.errors import SettingsError
 
 __all__ = ["VERSION", "Health", "Host", "Settings", "parse_settings", "read_settings"]
@@ -174,9 +175,11 @@ class Settings:
         selected: set[str] = set()
         for name in names:
             if name not in self.groups and name not in hosts:
-                known = ", ".join([*(host.name for host in self.hosts), *self.groups])
+                known = [*(host.name for host in self.hosts), *self.groups]
+                hint = did_you_mean(name, known, before="; ")
                 raise SettingsError(
-                    f"host or group {name!r} is unknown. The settings have {known or 'no hosts'}"
+                    f"host or group {name!r} is unknown. The settings have"
+                    f" {', '.join(known) or 'no hosts'}{hint}"
                 )
             selected |= set(self.groups.get(name, (name,)))
         result = tuple(host for host in self.hosts if not names or host.name in selected)

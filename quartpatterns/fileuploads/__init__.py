@@ -23,7 +23,7 @@ from __future__ import annotations
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.settings_of.fileuploads import SETTINGS
 
-with requires_extra("fileuploads", "filetype", "multipart"):
+with requires_extra("fileuploads"):
     from quartpatterns.fileuploads.configuration import (
         MissingDestinationError,
         config_for_set,

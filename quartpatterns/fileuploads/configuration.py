@@ -177,7 +177,7 @@ def _storage(dest: str, reader: SettingsReader, prefix: str) -> Storage:
     options = reader.optional(reader.mapping, f"{prefix}STORE", secret=True)
     if "://" not in dest:
         return Folder(Path(dest), fsync=fsync)
-    with requires_extra("fileuploads", "obstore", needed_by=f"A URL in {prefix}DEST"):
+    with requires_extra("fileuploads", needed_by=f"A URL in {prefix}DEST"):
         from quartpatterns.fileuploads.object_store import ObjectStorage, store_from_url
     return ObjectStorage(store_from_url(dest, options or {}))
 

@@ -238,7 +238,7 @@ class RedisStateStore:
     """
 
     def __init__(self, app: Quart, url: str) -> None:
-        with requires_extra("redis", "redis", needed_by="UploadProgress with REDIS_URL"):
+        with requires_extra("redis", needed_by="UploadProgress with REDIS_URL"):
             from redis.asyncio import Redis
         self._clients: LoopBound[Any] = LoopBound(
             lambda: Redis.from_url(url),  # pyright: ignore[reportUnknownMemberType]  untyped

@@ -10,23 +10,16 @@ from typing import Any
 from quart import Quart, Response
 
 from quartpatterns import catalog
-from quartpatterns.appdispatch import DispatcherMiddleware
+from quartpatterns.appdispatch import ASGIApp, DispatcherMiddleware
+from quartpatterns.gallery import operation, originals, runs
 from quartpatterns.gallery.back_link import BackLink
+from quartpatterns.gallery.observation import Observation
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.ports import create_ports, failed_port
+from quartpatterns.gallery.settings import GallerySettings, read_environment
 from quartpatterns.subclassing import FaithfulQuart
 
-__all__ = ["ENVIRONMENT", "create_app"]
-
-# Settings of the ports, and the environment variables that set them.
-ENVIRONMENT = {
-    "DATABASE": "SQLITE_FILE",
-    "MONGODB_URL": "MONGODB_URL",
-    "REDIS_URL": "REDIS_URL",
-    "SECRET_KEY": "SECRET_KEY",
-    "SQLALCHEMY_DATABASE_URI": "DATABASE_URL",
-    "UPLOAD_FOLDER": "UPLOAD_FOLDER",
-}
+__all__ = ["create_app"]
 
 # The pages of the gallery have neither inline scripts nor inline styles. The ports, which are
 # applications of their own, send their own headers.
@@ -52,21 +45,27 @@ def create_app(config: Mapping[str, Any] | None = None) -> Quart:
     .. versionadded:: 0.1
     """
     app = FaithfulQuart(__name__, static_url_path="/gallery/static")
-    environment = {
-        key: os.environ[variable] for key, variable in ENVIRONMENT.items() if variable in os.environ
-    }
     # A random key only works for one process; `quartpatterns serve` sets one key for all workers.
-    settings = {"SECRET_KEY": secrets.token_hex()} | environment | dict(config or {})
+    settings = (
+        {"SECRET_KEY": secrets.token_hex()} | read_environment(os.environ) | dict(config or {})
+    )
     app.config.from_mapping(settings)
+    GallerySettings(app)
     app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(pages)
+    app.register_blueprint(originals.views)
+    operation.init_app(app)
+    runs.init_app(app)
     app.after_request(_add_headers)
     ports = create_ports(settings)
-    app.asgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+    mounts: dict[str, ASGIApp] = {path: _with_link(path, port) for path, port in ports.items()}
+    mounts[originals.MOUNT] = originals.create_originals(settings)
+    dispatcher = DispatcherMiddleware(
         app.asgi_app,
-        {path: _with_link(path, port) for path, port in ports.items()},
+        mounts,
         on_startup_failure=lambda error: _with_link(error.name, failed_port(error)),
     )
+    app.asgi_app = Observation(dispatcher)  # type: ignore[method-assign]
     return app
 
 

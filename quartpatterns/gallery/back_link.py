@@ -19,9 +19,9 @@ __all__ = ["BackLink"]
 
 Headers = list[tuple[bytes, bytes]]
 
-# With these headers the body is encoded, a part or a download, or its bytes have a digest.
+# With these headers the body is encoded or a part, or its bytes have a digest.
 KEPT = frozenset(
-    {b"content-encoding", b"content-range", b"content-disposition", b"trailer"}
+    {b"content-encoding", b"content-range", b"trailer"}
     | {b"digest", b"content-digest", b"repr-digest", b"content-md5"}
 )
 # What browsers accept when they open a page, of which they say no more outside of HTTPS.
@@ -37,13 +37,15 @@ class BackLink:
 
     Arguments:
         app: The port.
-        name: Its name, which is the last segment of its ``root_path``.
+        name: The name of the pattern.
         title: The text of the link.
+        mount: Where it is mounted in the gallery; by default at its name.
     """
 
-    def __init__(self, app: ASGIApp, name: str, title: str) -> None:
+    def __init__(self, app: ASGIApp, name: str, title: str, *, mount: str | None = None) -> None:
         self._app = app
         self._name = name
+        self._mount = mount or f"/{name}"
         self._title = title
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -53,7 +55,7 @@ class BackLink:
         await self._app(scope, receive, send)
 
     def _html(self, scope: Any) -> bytes:
-        root = quote(scope.get("root_path", "").removesuffix(f"/{self._name}"))
+        root = quote(scope.get("root_path", "").removesuffix(self._mount))
         return (
             '\n<quartpatterns-gallery><template shadowrootmode="open">'
             f'<link rel="stylesheet" href="{root}/gallery/static/back_link.css">'
@@ -100,6 +102,7 @@ class _Sender:
             and status not in (204, 205)
             and kind.strip() == b"text/html"
             and (b"charset" not in parameters or b"utf-8" in parameters)
+            and found.get(b"content-disposition", b"inline").lower().startswith(b"inline")
             and not KEPT.intersection(found)
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +13,10 @@ from quart import Quart, render_template
 from quartpatterns import catalog
 from quartpatterns._shared.extras import install_command
 from quartpatterns.appdispatch import StartupError
+from quartpatterns.compare.services import MISSING_SERVICES
 from quartpatterns.subclassing import FaithfulQuart
 
-__all__ = ["create_ports", "failed_port"]
+__all__ = ["create_ports", "failed_port", "service_remedy", "unavailable"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ def create_ports(config: Mapping[str, Any]) -> dict[str, Quart]:
 
 
 def _create_port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
+    missing = os.environ.get(MISSING_SERVICES, "").split(",")
+    if any(service in missing for service in pattern.services):
+        return unavailable(pattern, service_remedy(pattern))
     try:
         module = importlib.import_module(f"quartpatterns.{pattern.name}.example.port")
         port: Quart = module.create_app({**config, **_cache(pattern, config)})
@@ -37,7 +42,7 @@ def _create_port(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Quart:
         if not error.name or error.name.startswith("quartpatterns"):
             raise
         log.warning("The port of %s cannot be imported: %s", pattern.name, error)
-        return _unavailable(pattern, f"Run: {install_command('gallery')}")
+        return unavailable(pattern, f"Run: {install_command('gallery')}")
     return port
 
 
@@ -55,18 +60,23 @@ def _cache(pattern: catalog.Pattern, config: Mapping[str, Any]) -> dict[str, Any
 def failed_port(error: StartupError) -> Quart:
     """Return the replacement of a port that did not start."""
     pattern = catalog.get(error.name.strip("/"))
-    remedies = [REMEDIES[service] for service in pattern.services]
-    return _unavailable(
-        pattern, " ".join(remedies) or "It did not start. See the log of the server."
+    return unavailable(
+        pattern, service_remedy(pattern) or "It did not start. See the log of the server."
     )
 
 
-def _unavailable(pattern: catalog.Pattern, remedy: str) -> Quart:
+def service_remedy(pattern: catalog.Pattern) -> str:
+    """Return what to do if a service that *pattern* needs is missing; empty if it needs none."""
+    return " ".join(REMEDIES[service] for service in pattern.services)
+
+
+def unavailable(pattern: catalog.Pattern, remedy: str) -> Quart:
+    """Return an application that responds with 503 and a page with *remedy*."""
     app = FaithfulQuart(__name__)
 
     @app.route("/", defaults={"path": ""})
     @app.route("/<path:path>")
-    async def unavailable(path: str) -> tuple[str, int]:
+    async def answer(path: str) -> tuple[str, int]:
         page = await render_template("gallery/unavailable.html", pattern=pattern, remedy=remedy)
         return page, 503
 

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("mongodb", "beanie", "pydantic", "pymongo", "bson"):
+with requires_extra("mongodb"):
     from pymongo import ASCENDING, DESCENDING
 
     from quartpatterns.mongodb.collections import PyMongo

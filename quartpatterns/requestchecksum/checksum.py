@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest, RequestTimeout
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns._shared.time_limits import await_within
 
-with requires_extra("requestchecksum", "http_sf"):
+with requires_extra("requestchecksum"):
     import http_sf
 
 __all__ = ["ALGORITHMS", "Checksum", "DigestError", "TeeBody", "generate_checksum", "verify_digest"]

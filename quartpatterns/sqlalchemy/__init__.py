@@ -27,7 +27,7 @@ from typing import NoReturn
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("sqlalchemy", "sqlalchemy", "greenlet"):
+with requires_extra("sqlalchemy"):
     import_module("greenlet")  # SQLAlchemy raises an ImportError that does not name it.
 
     from quartpatterns.sqlalchemy.engines import make_engine
@@ -48,6 +48,7 @@ from quartpatterns.sqlalchemy.models import Model, camel_to_snake_case, should_s
 from quartpatterns.sqlalchemy.recording import QueryInfo, get_recorded_queries
 from quartpatterns.sqlalchemy.sessions import (
     ConcurrentUseError,
+    DirectSession,
     ReadingError,
     RoutedSession,
     Session,
@@ -66,6 +67,7 @@ __all__ = [
     "DatabaseUnavailable",
     "DefaultMeta",
     "DefaultMetaNoName",
+    "DirectSession",
     "KeysetPage",
     "Model",
     "NameMetaMixin",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import cast
 
 from alembic import context
 from quart import Quart
-from sqlalchemy import URL, Connection, NullPool, event, text
+from sqlalchemy import URL, Connection, MetaData, NullPool, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from quartpatterns.sqlalchemy.engines import make_engine
@@ -22,7 +22,9 @@ LOCK = 0x71756172
 """The number of the advisory lock on PostgreSQL. Such a lock belongs to one database."""
 
 
-def run_migrations(db: SQLAlchemy, database: Callable[[], Quart | URL]) -> None:
+def run_migrations(
+    db: SQLAlchemy | Sequence[SQLAlchemy], database: Callable[[], Quart | URL]
+) -> None:
     """Run the migrations. Call it in the ``env.py`` of Alembic, which needs nothing else.
 
     .. code-block:: python
@@ -41,7 +43,7 @@ def run_migrations(db: SQLAlchemy, database: Callable[[], Quart | URL]) -> None:
     ``env.py`` of your own.
 
     Arguments:
-        db: The extension whose models are compared with the database.
+        db: The extension whose models are compared with the database, or several of them.
         database: The application factory, or a function that returns a URL from ``async_url``. It
             is not called if :func:`~quartpatterns.sqlalchemy.migrations.upgrade` or
             ``configuration`` has got the URL.
@@ -49,10 +51,11 @@ def run_migrations(db: SQLAlchemy, database: Callable[[], Quart | URL]) -> None:
     .. versionadded:: 0.1
     """
     url = _database_url(database)
+    tables = [each.metadata for each in ([db] if isinstance(db, SQLAlchemy) else db)]
     if context.is_offline_mode():
-        _print_migrations(db, url)
+        _print_migrations(tables, url)
     else:
-        asyncio.run(_migrate(db, url))
+        asyncio.run(_migrate(tables, url))
 
 
 def _database_url(database: Callable[[], Quart | URL]) -> URL:
@@ -66,7 +69,7 @@ def _database_url(database: Callable[[], Quart | URL]) -> URL:
     return async_url(url, found.instance_path)
 
 
-async def _migrate(db: SQLAlchemy, url: URL) -> None:
+async def _migrate(tables: list[MetaData], url: URL) -> None:
     # The pragma foreign_keys is off: to alter a table, SQLite copies it and drops the old one,
     # which would delete the rows that refer to it.
     pragmas = {"journal_mode": "WAL"}
@@ -79,7 +82,7 @@ async def _migrate(db: SQLAlchemy, url: URL) -> None:
             if engine.dialect.name == "postgresql":
                 await _lock_postgresql(await stack.enter_async_context(engine.connect()))
             connection = await stack.enter_async_context(engine.connect())
-            await connection.run_sync(_run_online, db)
+            await connection.run_sync(_run_online, tables)
     finally:
         await engine.dispose()
 
@@ -104,11 +107,11 @@ async def _lock_postgresql(connection: AsyncConnection) -> None:
     await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
-def _run_online(connection: Connection, db: SQLAlchemy) -> None:
+def _run_online(connection: Connection, tables: list[MetaData]) -> None:
     sqlite = connection.dialect.name == "sqlite"
     context.configure(
         connection=connection,
-        target_metadata=db.metadata,
+        target_metadata=tables,
         render_as_batch=sqlite,
         transactional_ddl=True if sqlite else None,
     )
@@ -116,10 +119,10 @@ def _run_online(connection: Connection, db: SQLAlchemy) -> None:
         context.run_migrations()
 
 
-def _print_migrations(db: SQLAlchemy, url: URL) -> None:
+def _print_migrations(tables: list[MetaData], url: URL) -> None:
     context.configure(
         url=url,
-        target_metadata=db.metadata,
+        target_metadata=tables,
         literal_binds=True,
         transactional_ddl=True if url.get_backend_name() == "sqlite" else None,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("migrations", "alembic", needed_by="quartpatterns.sqlalchemy.migrations"):
+with requires_extra("migrations", needed_by="quartpatterns.sqlalchemy.migrations"):
     from alembic import command
     from alembic.config import Config
 

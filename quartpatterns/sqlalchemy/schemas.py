@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapper
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("ajax", "pydantic", needed_by="quartpatterns.sqlalchemy.schemas"):
+with requires_extra("ajax", needed_by="quartpatterns.sqlalchemy.schemas"):
     from pydantic import (
         BaseModel,
         ConfigDict,

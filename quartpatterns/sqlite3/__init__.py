@@ -21,7 +21,7 @@ connection can be opened, or none is free in time.
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("sqlite3", "aiosqlite"):
+with requires_extra("sqlite3"):
     from quartpatterns.sqlite3.connection import Connection, make_dicts
 
 from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose, handle_database_error

@@ -26,7 +26,7 @@ from quartpatterns._shared.threads import iterate_in_threads, run_sync, step_run
 from quartpatterns.streaming.chunks import coalesce
 from quartpatterns.streaming.exports import READ_AHEAD, export_response
 
-with requires_extra("zip", "stream_zip", "greenlet", needed_by="zip_response"):
+with requires_extra("zip", needed_by="zip_response"):
     from greenlet import (  # type: ignore[import-untyped]
         GreenletExit,
         getcurrent,

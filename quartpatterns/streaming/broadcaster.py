@@ -112,7 +112,7 @@ class Broadcaster:
             make = partial(LocalHub, self._history)
         else:
             # Imported here, because it needs the library of an extra.
-            with requires_extra("redis", "redis", needed_by="Broadcaster with Redis"):
+            with requires_extra("redis", needed_by="Broadcaster with Redis"):
                 from quartpatterns.streaming.redis_hub import RedisHub
 
             SettingsReader({"redis_url": self._redis_url}).url("redis_url", _SCHEMES)

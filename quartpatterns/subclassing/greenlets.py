@@ -108,7 +108,7 @@ async def in_greenlet(coroutine: Coroutine[Any, Any, T]) -> T:
 @lru_cache(1)
 def _sqlalchemy() -> tuple[Any, Any]:
     """Return the functions that start a greenlet and wait in it. Few applications need them."""
-    with requires_extra("sqlalchemy", "sqlalchemy", "greenlet", needed_by="GREENLET_VIEWS"):
+    with requires_extra("sqlalchemy", needed_by="GREENLET_VIEWS"):
         import_module("greenlet")  # SQLAlchemy raises an ImportError that does not name it.
         from sqlalchemy.util import await_only, greenlet_spawn
     return greenlet_spawn, await_only

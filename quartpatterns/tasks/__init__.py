@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("tasks", "arq", "redis"):
+with requires_extra("tasks"):
     from quartpatterns.tasks.arq_worker import worker_settings
     from quartpatterns.tasks.canvas import (
         CanvasStep,

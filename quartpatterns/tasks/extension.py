@@ -169,6 +169,22 @@ class Tasks:
         times |= {"hour": hour, "minute": minute, "second": second}
         self._schedule.append((task, times))
 
+    def include(self, other: Tasks) -> None:
+        """Also register the tasks and the schedule of *other*, as they are now.
+
+        A worker can then run the tasks of several packages or applications, which have the same
+        ``TASKS_QUEUE_NAME``.
+
+        Arguments:
+            other: The object on which the tasks are registered.
+
+        Raises:
+            ValueError: Another task has the name of one of them.
+        """
+        for task in other._tasks.values():
+            self._register(task)
+        self._schedule += other._schedule
+
     @property
     def inspect(self) -> Inspector:
         """Lists and numbers of jobs, and functions that retry, revoke and delete them."""

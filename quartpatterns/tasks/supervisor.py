@@ -181,7 +181,7 @@ class Supervisor:
 
     async def _watch(self) -> None:
         """Replace the workers when a file changes."""
-        with requires_extra("reload", "watchfiles"):
+        with requires_extra("reload", needed_by="worker --reload"):
             from watchfiles import (
                 PythonFilter,
                 awatch,  # pyright: ignore[reportUnknownVariableType]

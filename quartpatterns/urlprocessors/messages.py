@@ -45,7 +45,7 @@ from quartpatterns._shared.visitors import mark_language
 from quartpatterns.urlprocessors.accept_language import lookup
 from quartpatterns.urlprocessors.languages import LanguageURLs
 
-with requires_extra("i18n", "babel", needed_by="quartpatterns.urlprocessors.messages"):
+with requires_extra("i18n", needed_by="quartpatterns.urlprocessors.messages"):
     from babel import Locale, UnknownLocaleError
     from babel.dates import format_datetime, get_timezone
     from babel.support import Format, LazyProxy, NullTranslations, Translations

@@ -29,7 +29,7 @@ from quartpatterns._shared.loop_bound import LoopBound
 from quartpatterns._shared.threads import call_in_thread
 from quartpatterns._shared.unavailable import ServiceUnavailableError
 
-with requires_extra("passwords", "argon2", needed_by="quartpatterns.viewdecorators.passwords"):
+with requires_extra("passwords", needed_by="quartpatterns.viewdecorators.passwords"):
     import argon2
     from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
     from argon2.low_level import Type

@@ -27,7 +27,7 @@ can send its form to a Quart application that uses this package, and the other w
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("wtforms", "wtforms"):
+with requires_extra("wtforms"):
     from quartpatterns.wtforms.files import FileAllowed
 
 from quartpatterns.wtforms.csrf import CSRFError, CSRFProtect, csrf_token_view

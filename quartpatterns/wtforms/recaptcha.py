@@ -230,7 +230,7 @@ async def _tls_context() -> ssl.SSLContext:
 
 def _create_tls_context() -> ssl.SSLContext:
     """Import HTTPX and read the certificates. Both take long."""
-    with requires_extra("recaptcha", "httpx", needed_by="Recaptcha"):
+    with requires_extra("recaptcha", needed_by="Recaptcha"):
         import httpx
     return httpx.create_ssl_context()
 

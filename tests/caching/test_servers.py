@@ -21,7 +21,7 @@ from quartpatterns.caching.settings import NO_LIMIT
 from quartpatterns.compare import Arrangement
 from quartpatterns.compare.case import Comparison, pattern_comparison
 from quartpatterns.compare.parity import run_comparison
-from quartpatterns.compare.parity_report import as_text
+from quartpatterns.compare.parity_report import failure_text
 from quartpatterns.compare.processes import accepts, free_port
 
 STORES = (redis_store,)  # Imported here, because an import in a test would block its event loop.
@@ -284,6 +284,6 @@ async def test_parity_on_memcached(memcached: int, comparison: Comparison) -> No
     assert await ask_memcached(memcached, b"flush_all\r\n") == b"OK\r\n"
     changed = dataclasses.replace(comparison, arrange=arrange)
     results = [result async for result in run_comparison(changed, "in process")]
-    assert all(result.passed for result in results), as_text({"caching": results}, "in process")
+    assert all(result.passed for result in results), failure_text(results)
     # Both have stored their items there.
     assert (await ask_memcached(memcached, b"get my-item\r\n")).startswith(b"VALUE my-item")

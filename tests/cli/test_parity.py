@@ -237,7 +237,7 @@ def test_service_that_does_not_answer() -> None:
     ("arguments", "message"),
     [
         (["party"], "unknown command 'party'; did you mean parity?"),
-        (["xyz"], "unknown command 'xyz'; the commands are new, "),
+        (["xyz"], "unknown command 'xyz'; the commands are list, show, new, "),
         (["tasks", "lst"], "unknown command 'lst'; did you mean list?"),
     ],
 )

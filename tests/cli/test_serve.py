@@ -18,11 +18,11 @@ from typing import Any
 
 import httpx
 import psutil
+import pymongo
 import pytest
 import redis
 
-from quartpatterns.cli.gallery_services import MINIMUM_LIFETIME
-from quartpatterns.cli.serve import _until_signal
+from quartpatterns.cli.serve import until_signal
 from quartpatterns.compare.processes import free_port
 from tests.serving import TIMEOUT
 
@@ -76,6 +76,29 @@ class Unready(Quart):
 
 
 unready = Unready(__name__)
+
+
+class WSGI:
+    wsgi_app = None
+
+    def __call__(self, environ, start_response):
+        ...
+
+
+wsgi = WSGI()
+"""
+# An application whose server does not react to SIGTERM.
+DEAF = """
+import signal
+
+from quart import Quart
+
+app = Quart(__name__)
+
+
+@app.before_serving
+async def start_up():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 """
 
 
@@ -315,7 +338,19 @@ def test_second_signal(serve: Serve, server: str, tmp_path: Path) -> None:
         served.until(lambda: "Stopping" in served.output)
         assert served.process.poll() is None
         served.process.send_signal(signal.SIGINT)
-        assert served.code() == 0
+        assert served.code() == 130
+    assert not served.alive()
+
+
+@pytest.mark.slow
+def test_stuck_request(serve: Serve, tmp_path: Path) -> None:
+    """A server that does not stop in time is killed, and the exit code says so."""
+    (tmp_path / "deaf.py").write_text(DEAF)
+    (tmp_path / "short.toml").write_text("graceful_timeout = 1\nshutdown_timeout = 1")
+    served = serve("--config", "short.toml", app="deaf:app").until_ready()
+    served.process.terminate()
+    assert served.code() == 1
+    assert "The server did not stop within 3 s and is killed." in served.output
     assert not served.alive()
 
 
@@ -332,7 +367,7 @@ def test_two_signals_at_once(line: int) -> None:
         return trace
 
     reached: list[int] = []
-    with _until_signal():
+    with until_signal():
         sys.settrace(trace)
         try:
             signal.raise_signal(signal.SIGINT)
@@ -354,12 +389,74 @@ def test_killed(serve: Serve, server: str, workers: str, sign: signal.Signals) -
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_server_killed(serve: Serve, server: str) -> None:
-    """If the server is killed, the command prints it and stops everything."""
+    """A single server that is killed is restarted at the same address."""
     served = serve("--server", server).until_ready()
-    served.wait_for(PROGRAMS[server]).kill()
-    assert served.code() == 1
+    pid = httpx.get(served.url).json()["pid"]
+    (killed := served.wait_for(PROGRAMS[server])).kill()
+    killed_text = f"The server (process {killed.pid}) exited with code 137 (SIGKILL)"
+    served.until(lambda: f"{killed_text} and is restarted." in served.output)
+
+    def serves_again() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return bool(httpx.get(served.url, timeout=TIMEOUT).json()["pid"] != pid)
+        return False
+
+    served.until(serves_again)
+    served.process.terminate()
+    assert served.code() == 0
     assert not served.alive()
-    assert "the server exited with code 137" in served.output
+
+
+@pytest.mark.slow
+def test_requests_wait_for_the_server(serve: Serve) -> None:
+    """No connection is refused while the only server is started again."""
+    served = serve().until_ready()
+    killed = served.wait_for(PROGRAMS["hypercorn"])
+    killed.kill()
+    for _ in range(5):
+        assert httpx.get(served.url, timeout=TIMEOUT).json()["pid"] != killed.pid
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["valkey-server", "quartpatterns worker", "-m hypercorn"])
+def test_watchdog_killed(serve: Serve, part: str) -> None:
+    """If a watchdog is killed, its program is stopped and started again. No orphan is left."""
+    served = serve().until_ready()
+    served.until(lambda: served.find(part))
+    (before,) = served.find(part)
+    before.parent().kill()  # type: ignore[union-attr]
+    served.until(
+        lambda: f"(process {before.pid}) lost its watchdog and is restarted" in served.output
+    )
+    served.until(lambda: {one.pid for one in served.find(part)} - {before.pid})
+    assert before not in served.alive()
+    served.process.terminate()
+    assert served.code() == 0
+    assert not served.alive()
+
+
+@pytest.mark.slow
+def test_everything_killed(serve: Serve) -> None:
+    """On Linux the programs end even if the command and all watchdogs are killed together."""
+    served = serve().until_ready()
+    for process in served.update_tree():
+        if process.pid == served.process.pid or "watchdog.py" in " ".join(process.cmdline()):
+            process.kill()
+    served.code()
+    served.until(lambda: not served.alive())
+
+
+@pytest.mark.slow
+def test_mongodb_killed(serve: Serve, mongodb_server: str) -> None:
+    """A MongoDB that is killed is restarted at the same address, with its data."""
+    served = serve().until_ready()
+    found = re.search(r"mongodb   (mongodb://\S+),", served.output)
+    assert found
+    with pymongo.MongoClient[dict[str, int]](found[1]) as client:
+        client.db.numbers.insert_one({"number": 42})
+        served.wait_for("--dbpath").kill()
+        served.until(lambda: "The MongoDB runs again after" in served.output)
+        assert client.db.numbers.find_one({}, {"_id": 0}) == {"number": 42}
 
 
 @pytest.mark.slow
@@ -375,11 +472,11 @@ def test_one_of_two_killed(serve: Serve, server: str, sign: signal.Signals) -> N
     first, second = sorted(served.find(program), key=lambda process: process.pid != pid)
     assert first.pid == pid
     first.send_signal(sign)
-    # Not before its minimum lifetime is over.
-    served.until(lambda: f"The server process {first.pid} exited with code" in served.output)
+    served.until(lambda: f"of 2 (process {first.pid}) exited with code" in served.output)
     # After its shutdown, Uvicorn raises the signal again.
-    code = 137 if sign == signal.SIGKILL else 143 if server == "uvicorn" else 0
-    assert f"{first.pid} exited with code {code} and is restarted." in served.output
+    terminated = "143 (SIGTERM)" if server == "uvicorn" else "0"
+    code = "137 (SIGKILL)" if sign == signal.SIGKILL else terminated
+    assert f"(process {first.pid}) exited with code {code} and is restarted." in served.output
     assert httpx.get(served.url, timeout=TIMEOUT).status_code == 200
     # The new process serves, too.
     second.suspend()
@@ -420,7 +517,8 @@ def test_granian_worker_killed(serve: Serve) -> None:
     main = served.wait_for("-m granian")
     before = {process.pid for process in [main, *main.children()]}
     main.kill()
-    served.until(lambda: f"{main.pid} exited with code 137 and is restarted." in served.output)
+    text = f"(process {main.pid}) exited with code 137 (SIGKILL) and is restarted."
+    served.until(lambda: text in served.output)
     served.until(lambda: serves_again(before))
     served.process.terminate()
     assert served.code() == 0
@@ -457,14 +555,15 @@ def test_valkey_killed(serve: Serve) -> None:
             return None
 
         served.until(lambda: count() == 2)
-    assert "The Valkey exited with code 137 and is restarted." in served.output
+    assert "exited with code 137 (SIGKILL) and is restarted." in served.output
+    served.until(lambda: "The Valkey runs again after" in served.output)
 
 
 @pytest.mark.slow
 def test_terminated_group(serve: Serve) -> None:
     """systemd sends SIGTERM to every process. None is restarted while a request finishes."""
     served = serve().until_ready()
-    with slow_request(served, MINIMUM_LIFETIME + 2) as slow:
+    with slow_request(served, 2.0) as slow:
         os.killpg(served.process.pid, signal.SIGTERM)
         assert slow.communicate(timeout=TIMEOUT)[0] == "done\n"
     assert served.code() == 0
@@ -518,22 +617,19 @@ def test_root_path(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_worker_killed(serve: Serve) -> None:
-    """A worker that is killed is restarted, unless it has just been started."""
+    """A worker that is killed is restarted, also if it has just been started."""
     served = serve().until_ready()
-    worker = served.wait_for("quartpatterns worker")
-    # The minimum lifetime is 5 s; create_time() is not precise.
-    time.sleep(max(0, worker.create_time() + 7 - time.time()))
-    worker.kill()
-    served.until(lambda: "The worker exited with code 137 and is restarted" in served.output)
 
-    def kill_worker() -> bool:
-        for process in served.find("quartpatterns worker"):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        return "tasks wait until you restart this command" in served.output
+    def kill_worker(expected: str) -> None:
+        worker = served.wait_for("quartpatterns worker")
+        worker.kill()
+        text = f"The worker (process {worker.pid}) exited with code 137 (SIGKILL){expected}"
+        served.until(lambda: text in served.output)
+        served.until(lambda: worker not in served.alive())
 
-    served.until(kill_worker)
-    assert httpx.get(served.url).status_code == 200
+    kill_worker(" and is restarted.")
+    kill_worker(f". It is restarted in 1 s; see {served.folder / 'instance' / 'worker.log'}.")
+    served.until(lambda: served.find("quartpatterns worker"))
     served.process.terminate()
     assert served.code() == 0
     assert not served.alive()
@@ -550,21 +646,52 @@ def test_early_signal(serve: Serve) -> None:
 
 
 def test_two(serve: Serve) -> None:
-    """Two commands on the same data have different Redis servers, and need different ports."""
-    one, two = serve().until_ready(), serve().until_ready()
+    """A second command needs another data folder and another port, and has a Redis of its own."""
+    one, two = serve().until_ready(), serve("--data", "other").until_ready()
     assert httpx.get(one.url).json()["redis"] != httpx.get(two.url).json()["redis"]
-    message = error_of(one.folder, "--bind", f"127.0.0.1:{one.port}", "--workers", "2")
+    message = error_of(one.folder, "--bind", "127.0.0.1:0", "--app", "shop:app")
+    assert message.endswith(
+        f"instance is in use by another quartpatterns serve (process {one.process.pid} at"
+        f" {one.url}): stop it, or choose another folder with --data FOLDER"
+    )
+    log = (one.folder / "instance" / "worker.log").read_text()
+    arguments = ("--data", "third", "--bind", f"127.0.0.1:{one.port}", "--workers", "2")
+    message = error_of(one.folder, *arguments)
     assert f"127.0.0.1:{one.port} is already in use: choose another address" in message
+    assert not (one.folder / "third").exists()
+    assert (one.folder / "instance" / "worker.log").read_text().startswith(log)
+
+
+@pytest.mark.slow
+def test_after_kill(serve: Serve) -> None:
+    """The next command waits until the programs of one that was killed have ended."""
+    one = serve().until_ready()
+    (watchdog,) = (each.parent() for each in one.find("quartpatterns worker"))
+    assert watchdog
+    watchdog.suspend()  # it does not notice
+    try:
+        one.process.kill()
+        one.code()
+        two = serve()
+        waiting = f"Waiting for the programs of process {one.process.pid}, which was killed, to end"
+        two.until(lambda: waiting in two.output)
+        assert "redis" not in two.output
+    finally:
+        watchdog.resume()
+    two.until_ready()
+    assert not one.alive()
 
 
 def test_given_redis(serve: Serve, redis_url: str) -> None:
     """With REDIS_URL no Valkey and no worker are started; the printed command starts a worker."""
     served = serve(REDIS_URL=redis_url).until_ready()
-    (line,) = re.findall(
-        "start a worker with: QUART_REDIS_URL=\\$REDIS_URL quartpatterns (.*)", served.output
+    ((database, line),) = re.findall(
+        r"start a worker with: REDIS_URL=\$REDIS_URL DATABASE_URL=(\S+) quartpatterns (.*)",
+        served.output,
     )
     command = [sys.executable, "-m", "quartpatterns", *line.split(), "--burst"]
-    subprocess.run(command, check=True, timeout=TIMEOUT, env=environment(QUART_REDIS_URL=redis_url))
+    env = environment(REDIS_URL=redis_url, DATABASE_URL=database)
+    subprocess.run(command, check=True, timeout=TIMEOUT, env=env)
     assert not served.find("valkey") and not served.find(" worker ")
     assert httpx.get(served.url).json()["redis"] == redis_url
 
@@ -578,9 +705,26 @@ def test_mongodb(serve: Serve, mongodb_server: str) -> None:
     assert "mongodb   mongodb://127.0.0.1:" in served.output
     assert served.wait_for("--dbpath").is_running()
     assert (served.folder / "instance" / "mongodb" / "mongod.log").exists()
-    two = serve().until_ready()
-    assert "mongodb   not running, so mongodb responds with 503: see " in two.output
-    assert httpx.get(two.url).status_code == 200
+
+
+@pytest.mark.slow
+def test_mongodb_that_does_not_start(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a MongoDB the rest runs, and one line says where the cause is."""
+    (program := tmp_path / "mongod").write_text("#!/bin/sh\necho no AVX\nexit 132\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    served = serve(app=None).until_ready()
+    log = tmp_path / "instance" / "mongodb" / "mongod.log"
+    line = f"mongodb   not running, so mongodb responds with 503: see {log}"
+    assert line in served.output
+    assert log.read_text() == "no AVX\n"
+    assert httpx.get(f"{served.url}/sqlite3/", timeout=TIMEOUT).status_code == 200
+    response = httpx.get(f"{served.url}/mongodb/", timeout=TIMEOUT)
+    assert response.status_code == 503
+    assert "Set MONGODB_URL to a running MongoDB" in response.text
+    assert "Traceback" not in served.output
 
 
 def test_given_mongodb(serve: Serve) -> None:
@@ -863,10 +1007,18 @@ def test_no_configuration(tmp_path: Path) -> None:
         pytest.param("127.0.0.1:99999", "the highest is 65535", id="large"),
         pytest.param("192.0.2.1:5000", "is not available", id="elsewhere"),
         pytest.param("fd://3", "is not an address", id="descriptor"),
+        pytest.param("unix:no/s", "the folder no does not exist", id="no folder"),
+        pytest.param("unix:file", "the file exists and is not a socket", id="file"),
+        pytest.param("unix:used", "unix:used: already in use: choose another path", id="used"),
     ],
 )
 def test_bad_address(tmp_path: Path, address: str, message: str) -> None:
-    assert message in error_of(tmp_path, "--bind", address)
+    (tmp_path / "file").touch()
+    with socket.socket(socket.AF_UNIX) as used:
+        used.bind(str(tmp_path / "used"))
+        used.listen()
+        assert message in error_of(tmp_path, "--bind", address)
+    assert not (tmp_path / "instance").exists()
 
 
 @pytest.mark.parametrize(
@@ -898,14 +1050,20 @@ def test_bad_data(tmp_path: Path) -> None:
     ("app", "message"),
     [
         pytest.param("shopp:app", "no module 'shopp'", id="module"),
-        pytest.param("shop:apq", "has no 'apq'", id="name"),
+        pytest.param("shop:apq", "module 'shop' has no 'apq'", id="name"),
+        pytest.param("shop:wsgi", "shop:wsgi is a WSGI application", id="wsgi"),
+        pytest.param("broken:app", "importing 'broken' failed: ZeroDivisionError", id="import"),
+        pytest.param("ends:app", "ends:app ended its process with code 3", id="exit"),
     ],
 )
-def test_bad_application(serve: Serve, app: str, message: str) -> None:
-    served = serve(app=app)
-    assert served.code() == 2
-    assert message in served.output
-    assert "Traceback" not in served.output
+def test_bad_application(tmp_path: Path, app: str, message: str) -> None:
+    """An application that cannot be loaded is an error before anything is started."""
+    (tmp_path / "shop.py").write_text(APP)
+    (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "ends.py").write_text("raise SystemExit(3)")
+    line = error_of(tmp_path, "--bind", "127.0.0.1:0", "--app", app)
+    assert line.startswith(f"Error: --app: {message}")
+    assert not (tmp_path / "instance").exists()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

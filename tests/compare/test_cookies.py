@@ -16,12 +16,13 @@ from flask_login import encode_cookie  # type: ignore[import-untyped]
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from quart import Quart, session
 from quart.sessions import SecureCookieSessionInterface
+from rich.console import Console
 
 from quartpatterns.compare import Arrangement, Capture, Case, Step
 from quartpatterns.compare.case import Comparison, Transport
 from quartpatterns.compare.cookies import CookieKeys, CookieReader, keys_of, normalize_cookie
 from quartpatterns.compare.parity import ParityResult, compare_applications, run_comparison
-from quartpatterns.compare.parity_report import as_data, as_text
+from quartpatterns.compare.parity_report import as_data, render
 from quartpatterns.compare.processes import in_thread
 from quartpatterns.compare.servers import serve
 
@@ -202,7 +203,10 @@ async def test_unknown_salt() -> None:
     result = await compare(app, app)
     assert result.passed
     assert result.unverified == {"token"}
-    text = " ".join(as_text({"apps": [result]}, "in process").split())
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(render({"apps": [result]}, "in process"))
+    text = " ".join(capture.get().split())
     assert "apps: no key or salt is known to verify 1 signed cookie (token)" in text
     assert as_data({"apps": [result]}, "")["comparisons"]["apps"]["unverified_cookies"] == ["token"]
 

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+
 from quartpatterns.compare import Case, Step
 from quartpatterns.compare.findings import Finding
 from quartpatterns.compare.parity import ParityResult
-from quartpatterns.compare.parity_report import as_data, as_text
+from quartpatterns.compare.parity_report import as_data, failure_text, render
 
 CASE = Case("session", Step("/"), Step("/next", method="POST"), checks=("A-1",))
 DECLARED = Finding("declared", 0, "header:vary", "Cookie", None, "intended", "http")
 
 
+def as_text(results: Mapping[str, Sequence[ParityResult]]) -> str:
+    console = Console(width=100, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(render(results, "in process"))
+    return capture.get()
+
+
 def report(*findings: Finding, errors: tuple[str, ...] = ()) -> str:
-    return as_text({"apps": [ParityResult(CASE, findings, errors)]}, "in process")
+    return as_text({"apps": [ParityResult(CASE, findings, errors)]})
 
 
 def test_undeclared() -> None:
@@ -79,9 +90,29 @@ def test_extra() -> None:
     """An extra is counted, and its values are compared with the expected ones."""
     case = Case("extra", Step("/own", expected={"status": 200, "body": "x"}))
     result = ParityResult(case, (Finding("unexpected", 0, "status", 200, 404),))
-    lines = [line.strip() for line in as_text({"apps": [result]}, "in process").splitlines()]
+    lines = [line.strip() for line in as_text({"apps": [result]}).splitlines()]
     assert "unexpected: apps · extra · status" in lines
     assert "expected  200" in lines
     data = as_data({"apps": [result]}, "in process")["comparisons"]["apps"]
     assert (data["cases"], data["extra"], data["unexpected"]) == (1, 1, 1)
     assert data["results"][0]["extra"] is True
+
+
+def test_failure() -> None:
+    """A failing assertion begins with the first difference, in one line."""
+    long = Finding("undeclared", 0, "body", "a" * 100, None)
+    other = Finding("stale", 1, "status", 200, 200, "intended", "http")
+    results = [
+        ParityResult(CASE, (DECLARED,)),
+        ParityResult(CASE, (DECLARED, long, other), ("port, step 0: ValueError: x",)),
+    ]
+    first, *lines = failure_text(results).splitlines()
+    assert (
+        first == f"1 of 2 cases failed: session: body: original {'a' * 59!r:.60}..., port missing"
+    )
+    assert lines[1] == "undeclared: session · body"
+    assert "stale: session · status" in lines
+    assert "    port, step 0: ValueError: x" in lines
+    assert lines[-1] == "2 cases, 1 passed, 2 declared, 1 undeclared, 1 stale"
+    stale = failure_text([ParityResult(CASE, (other,))]).splitlines()[0]
+    assert stale == "1 of 1 case failed: session: status: stale"

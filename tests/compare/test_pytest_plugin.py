@@ -29,8 +29,13 @@ async def test_in_an_async_test(assert_parity: AssertParity) -> None:
 
 
 def test_planted_difference(assert_parity: AssertParity) -> None:
-    """By default every GET rule is requested; the message is the report."""
-    with pytest.raises(pytest.fail.Exception, match=r"GET /planted · header:x-planted"):
+    """By default every GET rule is requested; the message begins with the first difference."""
+    first = (
+        r"^\d of \d+ cases failed: GET /planted: header:x-planted: original 'flask', port 'quart'"
+    )
+    with pytest.raises(
+        pytest.fail.Exception, match=rf"{first}\n(.*\n)+undeclared: GET /planted · "
+    ):
         assert_parity("tests.compare.flask_app", "tests.compare.quart_app:create_app()")
 
 
@@ -48,3 +53,104 @@ def test_installed_plugin(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*undeclared*", "*original  flask*", "*port      quart*"])
+
+
+def test_missing_library(pytester: pytest.Pytester) -> None:
+    """If a library of the comparison is not installed, the test fails with the extra."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_port(assert_parity):
+            sys.modules["msgspec"] = None
+            assert_parity("a:b", "c:d")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "quartpatterns.compare.pytest_plugin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["assert_parity needs msgspec: pip install *compare*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+SHOPS = """
+import flask, quart
+
+old, new = flask.Flask(__name__), quart.Quart(__name__)
+
+@old.get("/")
+def index():
+    old.logger.warning("called in Flask")
+    return "fine"
+
+@new.get("/")
+async def index_of_port():
+    return str(1 / 0)
+
+@new.before_serving
+async def start():
+    if new.config.get("FAIL"):
+        raise RuntimeError("no database")
+
+def failing():
+    new.config["FAIL"] = True
+    return new
+"""
+
+
+@pytest.mark.slow
+def test_what_is_first(pytester: pytest.Pytester) -> None:
+    """The difference is the first line of a failure, and the logs of both applications follow."""
+    pytester.makepyfile(
+        shops=SHOPS,
+        test_shops="""
+        def test_port(assert_parity):
+            assert_parity("shops:old", "shops:new")
+        """,
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly")
+    result.assert_outcomes(failed=1)
+    lines = result.stdout.lines
+    start = next(number for number, line in enumerate(lines) if " test_port ___" in line)
+    assert lines[start + 1] == "1 of 1 case failed: GET /: status: original 200, port 500"
+    result.stdout.fnmatch_lines(
+        [
+            "undeclared: GET / · body",
+            "*Captured log call*",
+            "*ZeroDivisionError: division by zero",
+            "*called in Flask*",
+            "FAILED *1 of 1 case failed: GET /: status*",
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_short_errors(pytester: pytest.Pytester) -> None:
+    """What cannot be compared is one line below the line of the test."""
+    pytester.makepyfile(
+        shops=SHOPS,
+        test_shops="""
+        def test_module(assert_parity):
+            assert_parity("shops:old", "shps:new")
+
+        def test_start(assert_parity):
+            assert_parity("shops:old", "shops:failing")
+
+        def test_file(assert_parity):
+            assert_parity("shops:old", "shops:new", requests="nothing.toml")
+        """,
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--show-capture=no")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            '>       assert_parity("shops:old", "shps:new")',
+            "E * no module 'shps'; did you mean shops*",
+            "test_shops.py:2: ApplicationLoadError",
+            '>       assert_parity("shops:old", "shops:failing")',
+            "E * the port failed at its startup: no database",
+            '>       assert_parity("shops:old", "shops:new", requests="nothing.toml")',
+            "E * nothing.toml: No such file or directory",
+        ]
+    )
+    assert "importlib" not in result.stdout.str()
+    assert "transports.py" not in result.stdout.str()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,18 @@ import uv
 
 import quartpatterns
 from quartpatterns.compare.processes import Process, accepts, free_port
+from tests.conftest import unavailable
 
-__all__ = ["ROOT", "Environment", "Kind", "build", "create_project", "run", "served"]
+__all__ = [
+    "ROOT",
+    "Environment",
+    "Kind",
+    "build",
+    "copy_checkout",
+    "create_project",
+    "run",
+    "served",
+]
 
 Kind = Literal["original", "port"]
 
@@ -74,6 +85,17 @@ def create_project(kind: Kind, folder: Path) -> Path:
     return folder
 
 
+def copy_checkout(source: Path, folder: Path) -> Path:
+    """Copy this project without generated files."""
+    ignored = shutil.ignore_patterns("__pycache__", "_build", "instance")
+    for name in ("quartpatterns", "alembic", "tests", "docs"):
+        shutil.copytree(source / name, folder / name, ignore=ignored)
+    for file in source.iterdir():
+        if file.is_file():
+            shutil.copy(file, folder)
+    return folder
+
+
 def build(project: Path, *options: str, env: Mapping[str, str] | None = None) -> Path:
     """Build *project*, and return the wheel, or the source distribution without a wheel."""
     run(sys.executable, "-m", "build", "--no-isolation", *options, cwd=project, env=env)
@@ -115,6 +137,15 @@ class Environment:
         """Install packages, and return the output."""
         command = [uv.find_uv_bin(), "pip", "install", "--python", str(self.python)]
         return run(*command, *packages, cwd=self.folder, code=code).stderr
+
+    def install_locked(self, *packages: str | Path) -> None:
+        """Install packages and their dependencies in the versions of the lock file."""
+        try:
+            self.install("--constraint", ROOT / "requirements.lock", *packages)
+        except AssertionError as error:
+            if re.search("error sending request|dns error|Failed to fetch", str(error)):
+                unavailable("the package index is not available")
+            raise
 
     def install_alone(self, *packages: str | Path) -> str:
         """Install packages without dependencies, with the build tools of this environment."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-import shutil
 import sys
 import tarfile
 import zipfile
@@ -16,32 +16,9 @@ import pytest
 
 from quartpatterns import catalog
 from quartpatterns.packaging import check_resources
-from tests.conftest import unavailable
-from tests.packaging.building import ROOT, Environment, build, run, served
+from tests.packaging.building import Environment, build, copy_checkout, run, served
 
-PARTS = ("quartpatterns", "alembic", "tests", "docs")
 NAMES = [pattern.name for pattern in catalog.PATTERNS]
-
-
-def copy_checkout(source: Path, folder: Path) -> Path:
-    """Copy the project without generated files."""
-    ignored = shutil.ignore_patterns("__pycache__", "_build", "instance")
-    for name in PARTS:
-        shutil.copytree(source / name, folder / name, ignore=ignored)
-    for file in source.iterdir():
-        if file.is_file():
-            shutil.copy(file, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_checkout(ROOT, tmp_path_factory.mktemp("checkout"))
-
-
-@pytest.fixture(scope="module")
-def wheel(checkout: Path) -> Path:
-    return build(checkout, "--wheel")
 
 
 @pytest.mark.checks("DI-10")
@@ -93,16 +70,6 @@ def test_reproducible(wheel: Path, checkout: Path, tmp_path: Path) -> None:
     assert len(hashes) == 1
 
 
-def install(environment: Environment, *packages: str | Path) -> None:
-    """Install packages and their dependencies in the versions of the lock file."""
-    try:
-        environment.install("--constraint", ROOT / "requirements.lock", *packages)
-    except AssertionError as error:
-        if re.search("error sending request|dns error|Failed to fetch", str(error)):
-            unavailable("the package index is not available")
-        raise
-
-
 @pytest.mark.slow
 @pytest.mark.wire
 @pytest.mark.timeout(600)
@@ -110,7 +77,7 @@ def install(environment: Environment, *packages: str | Path) -> None:
 def test_installed(wheel: Path, tmp_path: Path) -> None:
     """``quartpatterns serve`` serves all ports from an empty folder, and writes only there."""
     environment = Environment.empty(tmp_path / "environment")
-    install(environment, f"{wheel}[all]")
+    environment.install_locked(f"{wheel}[all]")
     folder = tmp_path / "empty"
     command = ("-m", "quartpatterns", "serve", "--bind", "127.0.0.1:{port}")
     with served(environment, *command, folder=folder) as url:
@@ -135,13 +102,19 @@ def test_installed(wheel: Path, tmp_path: Path) -> None:
 def test_new_project(wheel: Path, tmp_path: Path) -> None:
     """A project can be created, tested and served with only quartpatterns installed."""
     environment = Environment.empty(tmp_path / "environment")
-    install(environment, wheel)
+    environment.install_locked(wheel)
     run(environment.python, "-c", "import quart_schema", cwd=tmp_path)
-    name = ("-m", "quartpatterns", "new", "demo", "--with", "sqlalchemy,tasks")
-    run(environment.python, *name, cwd=tmp_path)
+    new = ("-m", "quartpatterns", "new", "demo", "--with", "sqlalchemy", "--with", "tasks")
+    data = json.loads(run(environment.python, *new, "--json", cwd=tmp_path).stdout)
+    assert data["quartpatterns"] == str(wheel)
     demo = tmp_path / "demo"
-    install(environment, "--editable", f"{demo}[dev]")
-    output = run(environment.python, "-m", "pytest", "-q", cwd=demo).stdout
+    *commands, tests, start = data["next"]
+    assert (tests, start) == ("pytest", "python -m demo")
+    # As a user types them, with the Python of the environment that has quartpatterns.
+    script = "\n".join(["set -e", *commands, tests])
+    path = f"{environment.python.parent}:{os.environ['PATH']}"
+    output = run("bash", "-c", script, cwd=tmp_path, env={"PATH": path}).stdout
     assert re.search(r"\d+ passed", output)
+    environment = Environment(demo / ".venv")
     with served(environment, "-m", "demo", "--bind", "127.0.0.1:{port}", folder=demo) as url:
         assert httpx.get(f"{url}/notes/", trust_env=False).status_code == 200

@@ -66,11 +66,11 @@ def test_round_trip(url: str) -> None:
     """Up, up again, down to nothing, and up."""
     upgrade(url)
     upgrade(url)
-    assert tables(url) == ["alembic_version", "users"]
+    assert tables(url) == ["alembic_version", "gallery_runs", "users"]
     command.downgrade(configuration(url), "base")
     assert tables(url) == ["alembic_version"]
     upgrade(url)
-    assert tables(url) == ["alembic_version", "users"]
+    assert tables(url) == ["alembic_version", "gallery_runs", "users"]
 
 
 def test_check(url: str) -> None:
@@ -99,8 +99,8 @@ def test_command(url: str) -> None:
     """The command is configured by pyproject.toml, and finds the database in the environment."""
     done = alembic("upgrade", "head", url=url)
     assert done.returncode == 0, done.stderr
-    assert tables(url) == ["alembic_version", "users"]
-    assert "0001 (head)" in alembic("-x", f"url={url}", "current", url=None).stdout
+    assert tables(url) == ["alembic_version", "gallery_runs", "users"]
+    assert "0002 (head)" in alembic("-x", f"url={url}", "current", url=None).stdout
 
 
 def test_command_without_database() -> None:
@@ -139,7 +139,7 @@ def test_at_the_same_time(url: str) -> None:
     with ThreadPoolExecutor(4) as executor:
         done = list(executor.map(run, range(4)))
     assert [one.returncode for one in done] == [0] * 4, [one.stderr for one in done]
-    assert tables(url) == ["alembic_version", "users"]
+    assert tables(url) == ["alembic_version", "gallery_runs", "users"]
 
 
 def test_half_a_migration(url: str, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_autocommit_block(url: str, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as executor:
         done = list(executor.map(run, range(2 if url.startswith("postgresql") else 1)))
     assert [one.returncode for one in done] == [0] * len(done), [one.stderr for one in done]
-    assert tables(url) == ["after_block", "alembic_version", "users"]
+    assert tables(url) == ["after_block", "alembic_version", "gallery_runs", "users"]
 
 
 def test_new_migration(url: str, tmp_path: Path) -> None:
@@ -209,7 +209,11 @@ def test_new_migration(url: str, tmp_path: Path) -> None:
 
 def test_relative_file(tmp_path: Path) -> None:
     upgrade("sqlite:///relative.db", files=tmp_path)
-    assert tables(f"sqlite:///{tmp_path / 'relative.db'}") == ["alembic_version", "users"]
+    assert tables(f"sqlite:///{tmp_path / 'relative.db'}") == [
+        "alembic_version",
+        "gallery_runs",
+        "users",
+    ]
 
 
 def test_odd_folder(tmp_path: Path) -> None:
@@ -218,7 +222,7 @@ def test_odd_folder(tmp_path: Path) -> None:
     shutil.copytree(find_migrations(), folder)
     url = f"sqlite:///{tmp_path / 'odd.db'}"
     upgrade(url, folder=folder)
-    assert tables(url) == ["alembic_version", "users"]
+    assert tables(url) == ["alembic_version", "gallery_runs", "users"]
 
 
 def test_folder_of_a_checkout() -> None:
@@ -246,7 +250,7 @@ def test_folder_of_a_wheel(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "quartpatterns/alembic")
-    assert tables(url) == ["alembic_version", "users"]
+    assert tables(url) == ["alembic_version", "gallery_runs", "users"]
 
 
 def test_no_folder(tmp_path: Path) -> None:

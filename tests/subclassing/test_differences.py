@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,9 +73,21 @@ def comparable(responses: list[ClientResponse]) -> list[tuple[int, dict[str, str
 async def test_as_flask(difference: Difference) -> None:
     """A removed difference has Flask's result, and Flask's status, headers and body."""
     flask, faithful = Framework("Flask"), Framework("FaithfulQuart")
+    begin = time.time()
     assert await measure(difference, faithful) == await measure(difference, flask)
     if faithful.responses:
-        assert comparable(faithful.responses) == comparable(flask.responses)
+        found, expected = comparable(faithful.responses), comparable(flask.responses)
+        # Both count from the time of their response.
+        seconds = [expiry(responses) for responses in (found, expected)]
+        for one, other in zip(*seconds, strict=True):
+            assert abs(one - other) <= time.time() - begin + 1
+        assert found == expected
+
+
+def expiry(responses: list[tuple[int, dict[str, str], bytes]]) -> list[float]:
+    """Remove the dates of ``Expires`` from *responses*, and return them."""
+    dates = [headers.pop("expires", None) for _, headers, _ in responses]
+    return [parsedate_to_datetime(date).timestamp() if date else 0.0 for date in dates]
 
 
 # With enough CPUs, asyncio has as many threads as difference 18 asks for.

@@ -269,3 +269,30 @@ async def test_unusual_id(make_app: MakeApp, id: str) -> None:
         assert await other.revoke()
         await run_worker(app, burst=True)
         assert await job.wait(timeout=60) == id
+
+
+def test_include() -> None:
+    """One object has the tasks and the schedule of others, and names stay unique."""
+    one, other, both = Tasks(), Tasks(), Tasks()
+
+    @one.task(name="first")
+    def first() -> None: ...
+
+    @other.task(name="second", timeout=7)
+    def second() -> None: ...
+
+    other.cron(second, hour=3)
+    both.include(one)
+    both.include(other)
+    both.init_app(app := Quart("app"))
+    queue = queue_of(app)
+    assert queue.task("first") is first
+    assert queue.task("second") is second
+    assert [task for task, _ in queue.schedule] == [second]
+    third = Tasks()
+
+    @third.task(name="first")
+    def another() -> None: ...
+
+    with pytest.raises(ValueError, match="both named 'first'"):
+        both.include(third)
