@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -229,9 +230,27 @@ def _begin_before_savepoint(connection: Connection, name: str) -> None:
 
 def _set_pragmas(pragmas: Mapping[str, str | int], connection: Any, record: object) -> None:
     cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout")
+    deadline = time.monotonic() + cursor.fetchone()[0] / 1000
     for name, value in pragmas.items():
-        cursor.execute(f"PRAGMA {name} = {value}")
+        _set_pragma(cursor, f"PRAGMA {name} = {value}", deadline)
     cursor.close()
+
+
+def _set_pragma(cursor: Any, statement: str, deadline: float) -> None:
+    """Set a pragma, even if somebody writes at the same time.
+
+    SQLite does not wait while it changes the journal mode, whatever its busy timeout is.
+    """
+    while True:
+        try:
+            cursor.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        await_only(asyncio.sleep(0.01))
 
 
 # In the thread.

@@ -363,6 +363,7 @@ async def test_events_without_messages(
             assert "event: end" in [line async for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 async def test_queue_events(app: Quart, settings: dict[str, Any], command: Command) -> None:
     """Whoever looks at the queue sees the changes of all runs."""
@@ -418,6 +419,7 @@ async def test_time_limit(settings: dict[str, Any], command: Command) -> None:
     assert not command.processes()
 
 
+@pytest.mark.slow
 async def test_output_limit(
     app: Quart, settings: dict[str, Any], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -501,6 +503,7 @@ async def test_lost_job(app: Quart, settings: dict[str, Any], command: Command) 
     assert command.started() == ["favicon"]
 
 
+@pytest.mark.slow
 async def test_kept_results(settings: dict[str, Any], command: Command) -> None:
     """Of each pattern and kind, the newest results are kept."""
     settings["GALLERY_KEEP_RUNS"] = 1
