@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from quartpatterns.cli.groups import SuggestingChoice
+from quartpatterns.cli.progress import progress
 from quartpatterns.packaging import FEATURES, REQUIRED, SERVERS, Project, new_project
 
 __all__ = ["command"]
@@ -82,7 +83,8 @@ def command(name: str, features: tuple[str, ...], server: str, parent: Path, as_
 
     NAME is also the name of the package to import.
     """
-    project = new_project(name, parent, features=features, server=server)
+    with progress(f"creating {name}"):
+        project = new_project(name, parent, features=features, server=server)
     click.echo(json.dumps(_as_data(project), indent=2) if as_json else _as_text(project))
 
 
