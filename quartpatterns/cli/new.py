@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from quartpatterns._shared.installed_from import is_available
 from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.cli.progress import progress
 from quartpatterns.packaging import FEATURES, REQUIRED, SERVERS, Project, new_project
@@ -109,5 +110,7 @@ def _as_text(project: Project) -> str:
         for feature, needed_by in project.added.items()
     ]
     source = [f"quartpatterns is installed from {project.source}."] if project.source else []
+    if project.source and not is_available(project.source):
+        source = [f"{source[0]} It is not there any more, so the commands use this environment."]
     commands = [f"  {command}" for command in project.commands]
     return "\n".join([created, *added, *source, "Next commands:", "", *commands, ""])

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.installed_from import installed_from
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment.errors import PackError
 from quartpatterns.deployment.markers import (
     applied_markers,
     marker_environments,
     missing_requirements,
+    required_names,
 )
 from quartpatterns.deployment.settings import VERSION, Settings
 
@@ -155,9 +157,19 @@ async def _collect_wheels(settings: Settings, own_wheel: Path, folder: Path, ver
         await to_thread(lock.write_text, applied_markers(text, environments), encoding="utf-8")
         await _pip(*command, "--no-deps", "--require-hashes", "--requirement", str(lock))
         return
-    await _pip(*command, str(own_wheel))
+    await _pip(*command, str(own_wheel), *await _wheels_of_this_package(own_wheel, folder.parent))
     while missing := await to_thread(missing_requirements, folder, environments):
         await _pip(*command, *missing)
+
+
+async def _wheels_of_this_package(own_wheel: Path, scratch: Path) -> list[str]:
+    """Build the wheel of quartpatterns if the project needs it, and it is not from an index."""
+    source = await to_thread(installed_from)
+    if source is None or "quartpatterns" not in await to_thread(required_names, own_wheel):
+        return []
+    folder = scratch / "quartpatterns"
+    await _pip("wheel", "--no-deps", "--wheel-dir", str(folder), source)
+    return await to_thread(lambda: [str(wheel) for wheel in folder.iterdir()])
 
 
 async def _pip(*arguments: str) -> None:

@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from quartpatterns.deployment.errors import PackError
 
-__all__ = ["applied_markers", "marker_environments", "missing_requirements"]
+__all__ = ["applied_markers", "marker_environments", "missing_requirements", "required_names"]
 
 Environment = Mapping[str, str]
 
@@ -111,6 +111,11 @@ def missing_requirements(folder: Path, environments: Sequence[Environment]) -> l
             extras |= new
             remaining += sorted(new)
     return sorted(missing)
+
+
+def required_names(wheel: Path) -> set[str]:
+    """Return the names of the distributions that *wheel* requires."""
+    return {canonicalize_name(needed.name) for needed in _requirements(wheel)}
 
 
 def _requirements(wheel: Path) -> list[Requirement]:

@@ -16,13 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from jinja2 import Environment, StrictUndefined
 
 from quartpatterns import __version__
+from quartpatterns._shared.installed_from import installed_from, is_available
 from quartpatterns._shared.suggestions import did_you_mean
 
 __all__ = [
@@ -193,27 +191,6 @@ def new_project(
     )
 
 
-def installed_from() -> str | None:
-    """Return the folder, the file or the URL that quartpatterns was installed from.
-
-    Returns:
-        An argument for ``pip install``; ``None`` if it was installed from a package index.
-    """
-    try:
-        # pip and uv write it for everything that is not from an index:
-        # https://packaging.python.org/specifications/direct-url
-        text = metadata.distribution("quartpatterns").read_text("direct_url.json")
-    except metadata.PackageNotFoundError:  # It runs from a folder, such as a checkout.
-        return str(Path(__file__).parents[2])
-    if text is None:
-        return None
-    source: dict[str, Any] = json.loads(text)
-    if "vcs_info" in source:
-        return f"{source['vcs_info']['vcs']}+{source['url']}@{source['vcs_info']['commit_id']}"
-    url: str = source["url"]
-    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
-
-
 def _install_commands(source: str | None) -> list[str]:
     """Return the commands that install a project in an environment of its own.
 
@@ -223,7 +200,7 @@ def _install_commands(source: str | None) -> list[str]:
     create = ["python3 -m venv .venv", ". .venv/bin/activate"]
     if source is None:
         return [*create, install]
-    if "://" in source or Path(source).exists():
+    if is_available(source):
         return [*create, f"{install} {shlex.quote(source)}"]
     return [f". {shlex.quote(sys.prefix)}/bin/activate", install]
 

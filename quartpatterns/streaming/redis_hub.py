@@ -97,6 +97,10 @@ class RedisHub:
         client: Any = Redis.from_url(
             url,
             client_name="quartpatterns.streaming",
+            # Since redis-py 8 the defaults are RESP3, whose messages do not come as responses, and
+            # a timeout for reading.
+            protocol=2,
+            socket_timeout=None,
             socket_connect_timeout=TIMEOUT,
             health_check_interval=PING_INTERVAL,
             **({} if url.startswith("unix") else {"socket_keepalive": True}),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from quartpatterns import __version__
 from quartpatterns.deployment import PackError, newest_archive, pack, parse_settings, read_archive
 from quartpatterns.deployment.archives import _included_files, write_archive
 
@@ -96,6 +97,19 @@ async def test_lock(root: Path) -> None:
     settings = parse_settings({}, root=root, name="shop")
     with pytest.raises(PackError, match="(?s)Correct this and pack again.*DO NOT MATCH"):
         await pack(settings)
+
+
+@pytest.mark.slow
+@pytest.mark.checks("FA-5")
+async def test_this_package(root: Path) -> None:
+    """quartpatterns is packed from where it is installed, if it is not from an index."""
+    changed = PYPROJECT.replace("itsdangerous", "QuartPatterns[disk]")
+    (root / "pyproject.toml").write_text(changed)
+    archive = await pack(parse_settings({}, root=root, name="shop"))
+    with tarfile.open(archive.path) as tar:
+        names = " ".join(tar.getnames())
+    for name in (f"quartpatterns-{__version__}-", "diskcache_community-", "quart-", "shop-2.0-"):
+        assert f" wheels/{name}" in names
 
 
 @pytest.mark.checks("FA-11")

@@ -208,3 +208,32 @@ def test_parity_of_others(wheel: Path, tmp_path: Path) -> None:
     run(environment.python, "-m", "quartpatterns", "parity", *names, cwd=tmp_path)
     missing = run(environment.python, "-m", "quartpatterns", "parity", "ajax", cwd=tmp_path, code=2)
     assert "not run: pydantic is not installed: pip install 'quartpatterns[ajax," in missing.stdout
+
+
+REDIS = """
+import asyncio, sys
+from quart import Quart
+from quartpatterns.caching import Cache
+from quartpatterns.streaming import Broadcaster
+app = Quart("a")
+app.secret_key = "a"
+cache = Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": sys.argv[1]})
+broadcaster = Broadcaster(app, redis_url=sys.argv[1])
+async def main():
+    async with app.test_app(), app.app_context():
+        assert await cache.set("a", {"b": 1}) and await cache.get("a") == {"b": 1}
+        async with broadcaster.subscribe("news") as subscription:
+            await broadcaster.publish("news", "hello")
+            async for message in subscription:
+                assert message.data == "hello"
+                break
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("version", ["5.0.1", "8.*"])
+def test_versions_of_redis(version: str, wheel: Path, tmp_path: Path, redis_url: str) -> None:
+    """The stores in Redis work with the oldest and the newest client that the extra allows."""
+    environment = Environment.empty(tmp_path / "environment")
+    environment.install(f"{wheel}[redis]", f"redis=={version}")
+    run(environment.python, "-c", REDIS, redis_url, cwd=tmp_path)

@@ -281,10 +281,35 @@ def test_installed_from(source: object, expected: str | None, tmp_path: Path) ->
     (information / "METADATA").write_text("Name: quartpatterns\nVersion: 0.1.0\n")
     if source:
         (information / "direct_url.json").write_text(json.dumps(source))
-    code = "from quartpatterns.packaging.projects import installed_from; print(installed_from())"
+    code = (
+        "from quartpatterns._shared.installed_from import installed_from; print(installed_from())"
+    )
     code = f"import sys; sys.path[:0] = sys.argv[1:]; {code}"
     found = run(sys.executable, "-c", code, tmp_path, ROOT, cwd=tmp_path)
     assert found.stdout == f"{expected}\n"
+
+
+@pytest.mark.checks("DI-9")
+@pytest.mark.parametrize("there", [True, False])
+def test_wheel_that_is_gone(there: bool, tmp_path: Path) -> None:
+    """If the wheel is gone, the project is installed in the environment of quartpatterns."""
+    wheel = tmp_path / "quartpatterns-0.1.0-py3-none-any.whl"
+    if there:
+        wheel.touch()
+    information = tmp_path / "quartpatterns-0.1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: quartpatterns\nVersion: 0.1.0\n")
+    source = {"url": wheel.as_uri(), "archive_info": {}}
+    (information / "direct_url.json").write_text(json.dumps(source))
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:3]; del sys.argv[1:3];"
+        "from quartpatterns.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), str(ROOT), "new", "demo"]
+    output = run(*command, cwd=tmp_path).stdout
+    assert ("It is not there any more" in output) != there
+    assert (f". {sys.prefix}/bin/activate\n" in output) != there
+    assert (f"pip install --editable '.[dev]' {wheel}\n" in output) == there
 
 
 @pytest.mark.checks("DI-9")
