@@ -135,6 +135,11 @@ DECLARED = (
     ),
     Declaration(
         "value",
+        "It writes what Flask's writes, with one encoder for all responses.",
+        {"Flask": "json_provider_class"},
+    ),
+    Declaration(
+        "value",
         "It writes what Flask's writes, with the JSON provider of the current application.",
         {"SecureCookieSessionInterface": "serializer"},
     ),
