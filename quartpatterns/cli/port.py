@@ -141,5 +141,7 @@ def _write(plan: Plan, *, force: bool) -> None:
         click.echo("Nothing to write.", err=True)
         return
     backup = write(plan, force=force)
-    way_back = f"The files from before are in {backup}." if backup else "git has the files from before."
+    way_back = (
+        f"The files from before are in {backup}." if backup else "git has the files from before."
+    )
     click.echo(f"{len(plan.changes)} files are written. {way_back}", err=True)

@@ -6,7 +6,7 @@
 
 from quartpatterns._shared.extras import requires_extra
 
-with requires_extra("port", "libcst"):
+with requires_extra("port"):
     from quartpatterns.porting.plan import STAGES, make_plan
 
 from quartpatterns.porting.project import ProjectError

@@ -96,7 +96,7 @@ class Analysis:
         self._readers: dict[object, set[Unit]] = defaultdict(set)
         self._queue: deque[Unit] = deque()
         self._queued: set[Unit] = set()
-        self._unit: Unit = self._run
+        self._unit: Unit = self.run
         self._fixtures: dict[str, list[FunctionInfo]] = defaultdict(list)
         self._patches: dict[FunctionInfo, set[FunctionInfo]] = defaultdict(set)
         self._units: dict[cst.CSTNode, Unit] = {}
@@ -105,7 +105,8 @@ class Analysis:
 
     # Running
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Analyse all files."""
         for file in self.project.files:
             self.scopes.update(build_scopes(file))
         for file in self.project.files:
@@ -155,7 +156,7 @@ class Analysis:
             self._statement(statement, scope)
 
     def _statement(self, node: cst.CSTNode, scope: Scope) -> None:
-        method = getattr(self, f"_do_{type(node).__name__}", None)
+        method = getattr(self, f"_do_{type(node).__name__.lower()}", None)
         if method is not None:
             method(node, scope)
         else:
@@ -169,30 +170,30 @@ class Analysis:
             else:
                 self._statement(child, scope)
 
-    def _do_Assign(self, node: cst.Assign, scope: Scope) -> None:
+    def _do_assign(self, node: cst.Assign, scope: Scope) -> None:
         values = self.evaluate(node.value, scope)
         for target in node.targets:
             self._assign(target.target, values, scope)
 
-    def _do_AnnAssign(self, node: cst.AnnAssign, scope: Scope) -> None:
+    def _do_annassign(self, node: cst.AnnAssign, scope: Scope) -> None:
         values = self._annotated(node.annotation, scope)
         if node.value is not None:
             values |= self.evaluate(node.value, scope)
         self._assign(node.target, values, scope)
 
-    def _do_AugAssign(self, node: cst.AugAssign, scope: Scope) -> None:
+    def _do_augassign(self, node: cst.AugAssign, scope: Scope) -> None:
         self.evaluate(node.target, scope)
         self.evaluate(node.value, scope)
         if self.awaited.pop(node.target, None) is not None:
             self.augmented.add(node)
 
-    def _do_Return(self, node: cst.Return, scope: Scope) -> None:
+    def _do_return(self, node: cst.Return, scope: Scope) -> None:
         if node.value is not None:
             values = self.evaluate(node.value, scope)
             if info := self._function_of(scope):
                 self.add((info, "return"), values)
 
-    def _do_For(self, node: cst.For, scope: Scope) -> None:
+    def _do_for(self, node: cst.For, scope: Scope) -> None:
         values = self.evaluate(node.iter, scope)
         self._iterate(node, values, scope)
         self._assign(node.target, self._items(values), scope)
@@ -200,7 +201,7 @@ class Analysis:
         if node.orelse:
             self._statement(node.orelse, scope)
 
-    def _do_With(self, node: cst.With, scope: Scope) -> None:
+    def _do_with(self, node: cst.With, scope: Scope) -> None:
         for item in node.items:
             entered: set[Value] = set()
             for value in self.evaluate(item.item, scope):
@@ -228,7 +229,7 @@ class Analysis:
                 return frozenset(found) or frozenset({value})
         return frozenset({value})
 
-    def _do_FunctionDef(self, node: cst.FunctionDef, scope: Scope) -> None:
+    def _do_functiondef(self, node: cst.FunctionDef, scope: Scope) -> None:
         info = self._function_info(node, scope)
         for default in _defaults(node.params):
             self.evaluate(default, scope)
@@ -277,7 +278,9 @@ class Analysis:
             for parameter in _all_parameters(info.node.params):
                 name = parameter.name.value
                 if parameter.annotation is not None and info.scope.parent is not None:
-                    self.add((info.scope, name), self._annotated(parameter.annotation, info.scope.parent))
+                    self.add(
+                        (info.scope, name), self._annotated(parameter.annotation, info.scope.parent)
+                    )
                 if (info.fixture or self._is_test(info)) and name in names:
                     if name in self.rules.fixtures:
                         self.add((info.scope, name), {Instance(self.rules.fixtures[name])})
@@ -301,7 +304,7 @@ class Analysis:
             info.node.name.value.startswith("test") or info.node.name.value in ("setup_method",)
         )
 
-    def _do_ClassDef(self, node: cst.ClassDef, scope: Scope) -> None:
+    def _do_classdef(self, node: cst.ClassDef, scope: Scope) -> None:
         info = self.classes.get(node)
         if info is None:
             info = self.classes[node] = ClassInfo(scope.file, node, self.scopes[node])
@@ -320,7 +323,7 @@ class Analysis:
                     if isinstance(value, Function):
                         self._accept(value.info, view=True)
 
-    def _do_Import(self, node: cst.Import, scope: Scope) -> None:
+    def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:
             full = _dotted(alias.name)
             if alias.asname:
@@ -329,7 +332,7 @@ class Analysis:
                 top = full.partition(".")[0]
                 self._store(top, self._module(top, scope.file), scope)
 
-    def _do_ImportFrom(self, node: cst.ImportFrom, scope: Scope) -> None:
+    def _do_importfrom(self, node: cst.ImportFrom, scope: Scope) -> None:
         module = self._absolute(node, scope.file)
         source = self.project.resolve(module, scope.file)
         if isinstance(node.names, cst.ImportStar):
@@ -344,7 +347,9 @@ class Analysis:
             target = alias.asname.name if alias.asname else alias.name
             self._assign(target, values, scope)
 
-    def _imported(self, module: str, source: SourceFile | None, name: str, file: SourceFile) -> Values:
+    def _imported(
+        self, module: str, source: SourceFile | None, name: str, file: SourceFile
+    ) -> Values:
         submodule = self.project.resolve(f"{module}.{name}", file)
         if source is None:
             if submodule:
@@ -385,8 +390,7 @@ class Analysis:
             self._store(target.value, values, scope)
         elif isinstance(target, cst.Tuple | cst.List):
             for element in target.elements:
-                value = element.value
-                self._assign(value, self._items(values), scope)
+                self._assign(element.value, self._items(values), scope)
         elif isinstance(target, cst.StarredElement):
             self._assign(target.value, frozenset({Items(values)}), scope)
         elif isinstance(target, cst.Attribute):
@@ -395,7 +399,9 @@ class Analysis:
         elif isinstance(target, cst.Subscript):
             owners = self.evaluate(target.value, scope)
             self._children(target, scope)
-            if any(isinstance(owner, Instance) and owner.type == "jinja2.Names" for owner in owners):
+            if any(
+                isinstance(owner, Instance) and owner.type == "jinja2.Names" for owner in owners
+            ):
                 for value in values:
                     if isinstance(value, Function):
                         self._accept(value.info, view=False)
@@ -424,7 +430,7 @@ class Analysis:
 
     def evaluate(self, node: cst.BaseExpression, scope: Scope) -> Values:
         """Return what an expression can be, and note what it needs."""
-        method = getattr(self, f"_eval_{type(node).__name__}", None)
+        method = getattr(self, f"_eval_{type(node).__name__.lower()}", None)
         if method is not None:
             values: Values = method(node, scope)
             return values
@@ -436,7 +442,7 @@ class Analysis:
                 self._children(child, scope)
         return frozenset(found)
 
-    def _eval_Name(self, node: cst.Name, scope: Scope) -> Values:
+    def _eval_name(self, node: cst.Name, scope: Scope) -> Values:
         current: Scope | None = scope
         first = True
         while current is not None:
@@ -446,7 +452,7 @@ class Analysis:
             current = current.parent
         return self._name(node.value)
 
-    def _eval_Attribute(self, node: cst.Attribute, scope: Scope) -> Values:
+    def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
         for owner in self.evaluate(node.value, scope):
             found |= self._attribute(owner, node.attr.value, node, scope)
@@ -473,18 +479,30 @@ class Analysis:
             return frozenset({ProjectModule(submodule)})
         return NOTHING
 
-    def _external_attribute(self, type_name: str, name: str, node: cst.CSTNode, scope: Scope) -> Values:
+    def _external_attribute(
+        self, type_name: str, name: str, node: cst.CSTNode, scope: Scope
+    ) -> Values:
         found: set[Value] = set()
         for rule in self.rules.type_rules(type_name):
             if name in rule.report:
-                self._problem("breaks", scope.file, node, f"{type_name}.{name} does not exist in ASGI", rule.report[name])
+                self._problem(
+                    "breaks",
+                    scope.file,
+                    node,
+                    f"{type_name}.{name} does not exist in ASGI",
+                    rule.report[name],
+                )
             if name in rule.properties:
                 self._await(node, scope, scope.file.source(node))
                 if type_name == "flask.Request":
                     self.of_request.add(node)
             if name in rule.attributes:
                 found.add(Instance(rule.attributes[name]))
-            if name in (rule.awaited | rule.accepts | rule.views) or name in rule.returns or name in rule.blocks:
+            if (
+                name in (rule.awaited | rule.accepts | rule.views)
+                or name in rule.returns
+                or name in rule.blocks
+            ):
                 found.add(Method(type_name, name))
             if rule.open:
                 found |= self.read((type_name, name))
@@ -524,10 +542,10 @@ class Analysis:
                 found |= self.external_bases(base.info)
         return found
 
-    def _eval_Await(self, node: cst.Await, scope: Scope) -> Values:
+    def _eval_await(self, node: cst.Await, scope: Scope) -> Values:
         return self.evaluate(node.expression, scope)
 
-    def _eval_Lambda(self, node: cst.Lambda, scope: Scope) -> Values:
+    def _eval_lambda(self, node: cst.Lambda, scope: Scope) -> Values:
         self.evaluate(node.body, self.scopes[node])
         return NOTHING
 
@@ -545,14 +563,14 @@ class Analysis:
             part = part.inner_for_in
         return inner
 
-    def _eval_ListComp(self, node: cst.ListComp, scope: Scope) -> Values:
+    def _eval_listcomp(self, node: cst.ListComp, scope: Scope) -> Values:
         inner = self._comprehension(node, scope)
         return frozenset({Items(self.evaluate(node.elt, inner))})
 
-    _eval_SetComp = _eval_ListComp
-    _eval_GeneratorExp = _eval_ListComp
+    _eval_setcomp = _eval_listcomp
+    _eval_generatorexp = _eval_listcomp
 
-    def _eval_DictComp(self, node: cst.DictComp, scope: Scope) -> Values:
+    def _eval_dictcomp(self, node: cst.DictComp, scope: Scope) -> Values:
         inner = self._comprehension(node, scope)
         self.evaluate(node.key, inner)
         return frozenset({Items(self.evaluate(node.value, inner))})
@@ -564,11 +582,11 @@ class Analysis:
             found |= self._items(values) if isinstance(element, cst.StarredElement) else values
         return frozenset({Items(frozenset(found))})
 
-    _eval_Tuple = _collection
-    _eval_List = _collection
-    _eval_Set = _collection
+    _eval_tuple = _collection
+    _eval_list = _collection
+    _eval_set = _collection
 
-    def _eval_Dict(self, node: cst.Dict, scope: Scope) -> Values:
+    def _eval_dict(self, node: cst.Dict, scope: Scope) -> Values:
         found: set[Value] = set()
         for element in node.elements:
             if isinstance(element, cst.DictElement):
@@ -578,25 +596,25 @@ class Analysis:
                 found |= self._items(self.evaluate(element.value, scope))
         return frozenset({Items(frozenset(found))})
 
-    def _eval_Subscript(self, node: cst.Subscript, scope: Scope) -> Values:
+    def _eval_subscript(self, node: cst.Subscript, scope: Scope) -> Values:
         values = self.evaluate(node.value, scope)
         for element in node.slice:
             self._children(element, scope)
         return self._items(values)
 
-    def _eval_IfExp(self, node: cst.IfExp, scope: Scope) -> Values:
+    def _eval_ifexp(self, node: cst.IfExp, scope: Scope) -> Values:
         self.evaluate(node.test, scope)
         return self.evaluate(node.body, scope) | self.evaluate(node.orelse, scope)
 
-    def _eval_BooleanOperation(self, node: cst.BooleanOperation, scope: Scope) -> Values:
+    def _eval_booleanoperation(self, node: cst.BooleanOperation, scope: Scope) -> Values:
         return self.evaluate(node.left, scope) | self.evaluate(node.right, scope)
 
-    def _eval_NamedExpr(self, node: cst.NamedExpr, scope: Scope) -> Values:
+    def _eval_namedexpr(self, node: cst.NamedExpr, scope: Scope) -> Values:
         values = self.evaluate(node.value, scope)
         self._assign(node.target, values, scope)
         return values
 
-    def _eval_Yield(self, node: cst.Yield, scope: Scope) -> Values:
+    def _eval_yield(self, node: cst.Yield, scope: Scope) -> Values:
         if node.value is None:
             return NOTHING
         info = self._function_of(scope)
@@ -621,7 +639,7 @@ class Analysis:
 
     # Calls
 
-    def _eval_Call(self, node: cst.Call, scope: Scope) -> Values:
+    def _eval_call(self, node: cst.Call, scope: Scope) -> Values:
         functions = self.evaluate(node.func, scope)
         arguments = [(self.evaluate(arg.value, scope), arg) for arg in node.args]
         found: set[Value] = set()
@@ -638,7 +656,9 @@ class Analysis:
             elif isinstance(function, Name):
                 found |= self._call_name(function.name, node, arguments, scope)
             elif isinstance(function, Instance) and isinstance(function.type, ClassInfo):
-                for method in self._instance_attribute(function, function.type, "__call__", node, scope):
+                for method in self._instance_attribute(
+                    function, function.type, "__call__", node, scope
+                ):
                     if isinstance(method, Function):
                         self._bind(method, arguments)
                         found |= self._call_function(method.info, node, scope)
@@ -711,7 +731,11 @@ class Analysis:
             if method.name in rule.returns:
                 found.add(Instance(rule.returns[method.name]))
             if method.name in rule.blocks:
-                self.blocking[node] = (scope.file, f"{method.type}.{method.name}()", rule.blocks[method.name])
+                self.blocking[node] = (
+                    scope.file,
+                    f"{method.type}.{method.name}()",
+                    rule.blocks[method.name],
+                )
             accepts |= method.name in rule.accepts
             views |= method.name in rule.views
         for values, arg in arguments:
@@ -739,10 +763,10 @@ class Analysis:
             if name == "getattr" and len(arguments) > 1:
                 attribute = arguments[1][1].value
                 if isinstance(attribute, cst.SimpleString):
-                    found = set[Value]()
-                    for owner in arguments[0][0]:
-                        found |= self._attribute(owner, str(attribute.evaluated_value), node, scope)
-                    return frozenset(found)
+                    named = str(attribute.evaluated_value)
+                    owners = arguments[0][0]
+                    every = (self._attribute(owner, named, node, scope) for owner in owners)
+                    return NOTHING.union(*every)
             return frozenset()
         if rule.awaited:
             self._await(node, scope, f"{name.rpartition('.')[2]}()")
@@ -816,7 +840,10 @@ class Analysis:
         self._unify(list(dict.fromkeys(targets)))
         if any(target.asynchronous for target in targets) and len(targets) < 2:
             self._problem(
-                "differs", scope.file, node, "this replaces a function that is asynchronous now",
+                "differs",
+                scope.file,
+                node,
+                "this replaces a function that is asynchronous now",
                 "replace it with an asynchronous function",
             )
         return NOTHING
@@ -869,7 +896,10 @@ class Analysis:
                 found.add(Instance(value.info))
                 for method in self._class_attribute(value.info, "__init__"):
                     if isinstance(method, Function):
-                        self._bind(Function(method.info, Instance(value.info)), [(values, cst.Arg(cst.Name("_")))])
+                        self._bind(
+                            Function(method.info, Instance(value.info)),
+                            [(values, cst.Arg(cst.Name("_")))],
+                        )
         text = scope.file.source(node)
         if text.startswith("pytest.mark.") or text.endswith((".setter", ".deleter", ".getter")):
             return values
@@ -953,14 +983,33 @@ class Analysis:
                     return
             elif isinstance(ancestor, cst.Lambda):
                 if previous is ancestor.body:
-                    self._problem("breaks", file, node, f"a lambda cannot use {reason}", "write a function with 'async def'")
+                    self._problem(
+                        "breaks",
+                        file,
+                        node,
+                        f"a lambda cannot use {reason}",
+                        "write a function with 'async def'",
+                    )
                     return
             elif isinstance(ancestor, cst.ClassDef):
                 if previous is ancestor.body:
-                    self._problem("breaks", file, node, f"the body of a class cannot use {reason}", "move it into a function")
+                    self._problem(
+                        "breaks",
+                        file,
+                        node,
+                        f"the body of a class cannot use {reason}",
+                        "move it into a function",
+                    )
                     return
             elif isinstance(ancestor, cst.Module):
-                self._problem("breaks", file, node, f"a module cannot use {reason}", "move it into an 'async def' function and call it with asyncio.run(), or into @app.before_serving")
+                self._problem(
+                    "breaks",
+                    file,
+                    node,
+                    f"a module cannot use {reason}",
+                    "move it into an 'async def' function, and call that with asyncio.run() or in"
+                    " @app.before_serving",
+                )
                 return
             previous = ancestor
 
@@ -1007,7 +1056,14 @@ class Analysis:
             return
         name = info.node.name.value
         if info.owner and name.startswith(SYNCHRONOUS_PREFIX) and name not in AWAITABLE_SPECIAL:
-            self._problem("breaks", info.file, info.node, f"{info.name}() cannot be asynchronous, and needs {reason}", "move what is awaited into a method with another name, and await it where the object is used")
+            self._problem(
+                "breaks",
+                info.file,
+                info.node,
+                f"{info.name}() cannot be asynchronous, and needs {reason}",
+                "move what is awaited into a method with another name, and await that where the"
+                " object is used",
+            )
             return
         info.asynchronous = True
         info.reason = reason
@@ -1059,14 +1115,16 @@ class Analysis:
                     found.add(Instance(rule.returns))
         return frozenset(found)
 
-    def _problem(self, kind: str, file: SourceFile, node: cst.CSTNode, reason: str, remedy: str) -> None:
+    def _problem(
+        self, kind: str, file: SourceFile, node: cst.CSTNode, reason: str, remedy: str
+    ) -> None:
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
 
 
 def analyse(project: Project, rules: Rules) -> Analysis:
     """Return what has to be awaited, and which functions become asynchronous."""
     analysis = Analysis(project, rules)
-    analysis._run()  # noqa: SLF001
+    analysis.run()
     return analysis
 
 

@@ -99,9 +99,9 @@ class _Writer:
         file = edits.file
         parent = file.parents[node]
         parenthesized = bool(getattr(node, "lpar", ()))
-        primary = (
-            isinstance(parent, cst.Attribute | cst.Subscript) and parent.value is node
-        ) or (isinstance(parent, cst.Call) and parent.func is node)
+        primary = (isinstance(parent, cst.Attribute | cst.Subscript) and parent.value is node) or (
+            isinstance(parent, cst.Call) and parent.func is node
+        )
         if primary and not parenthesized:
             edits.wrap(node, "(await ", ")")
         else:
@@ -136,7 +136,10 @@ class _Writer:
         if kinds[0]:
             edits.wrap(node, "async ")
         if isinstance(node.lpar, cst.LeftParen):
-            first, last = self._item_span(node.items[0], file), self._item_span(node.items[-1], file)
+            first, last = (
+                self._item_span(node.items[0], file),
+                self._item_span(node.items[-1], file),
+            )
             edits.replace_span(start + len(b"with"), first[0], " ")
             edits.replace_span(last[1], file.text.index(b":", last[1]), "")
         depth = 0
@@ -157,7 +160,9 @@ class _Writer:
             while position < end:
                 following = file.text.find(b"\n", position)
                 following = len(file.text) if following < 0 else following + 1
-                if file.text[position:following].strip() and not self._inside_string(file, position):
+                if file.text[position:following].strip() and not self._inside_string(
+                    file, position
+                ):
                     edits.insert(position, unit * depth)
                 position = following
 
@@ -190,7 +195,10 @@ class _Writer:
         if generator.lpar:
             # The position does not include the parentheses.
             start, end = file.text.rindex(b"(", 0, start), file.text.index(b")", end) + 1
-            if isinstance(file.parents.get(generator), cst.Arg) and file.text[start - 1 : start] not in b"( ,":
+            if (
+                isinstance(file.parents.get(generator), cst.Arg)
+                and file.text[start - 1 : start] not in b"( ,"
+            ):
                 edits.insert(start + 1, "[")
                 edits.replace_span(end - 1, end, "])")
                 return
@@ -219,14 +227,17 @@ class _Writer:
                 edits.replace(decorator.decorator, "contextlib.asynccontextmanager")
 
     def _is_test_case(self, info: FunctionInfo) -> bool:
-        return info.owner is not None and "unittest.TestCase" in self.analysis.external_bases(info.owner)
+        return info.owner is not None and "unittest.TestCase" in self.analysis.external_bases(
+            info.owner
+        )
 
     def _class(self, node: cst.ClassDef, edits: Edits) -> None:
         info = self.analysis.classes.get(node)
         if info is None:
             return
         asynchronous = any(
-            function.is_new and function.owner is info for function in self.analysis.functions.values()
+            function.is_new and function.owner is info
+            for function in self.analysis.functions.values()
         )
         if asynchronous and "unittest.TestCase" in self.analysis.external_bases(info):
             for base in node.bases:
@@ -273,7 +284,9 @@ class _Writer:
             new.append(f"from {package} import {name}{'' if name == bound else f' as {bound}'}")
         if new:
             statements = [f"import {', '.join(kept)}"] if kept else []
-            edits.replace(node, self._separator(node, edits.file).join([*statements, *dict.fromkeys(new)]))
+            edits.replace(
+                node, self._separator(node, edits.file).join([*statements, *dict.fromkeys(new)])
+            )
 
     def _separator(self, node: cst.CSTNode, file: SourceFile) -> str:
         """Return what separates statements that replace *node*."""
@@ -303,7 +316,7 @@ class _Writer:
                 first = statement.body[0]
                 if isinstance(first, cst.Import | cst.ImportFrom):
                     last = statement
-                    if last is not None and self._is_flask(first):
+                    if self._is_flask(first):
                         break
                     continue
                 if isinstance(first, cst.Expr) and last is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
-from quartpatterns.porting.text_edits import Edits, move_names
 from quartpatterns.porting.findings import finding
 from quartpatterns.porting.project import Project, SourceFile
 from quartpatterns.porting.report import Finding
 from quartpatterns.porting.rules import NameRule, Rules
+from quartpatterns.porting.text_edits import Edits, move_names
 
 __all__ = ["modernise"]
 
@@ -61,7 +61,9 @@ class _Modernised:
             return
         if "create_all(" not in text or not isinstance(node.body, cst.IndentedBlock):
             return
-        methods = {each.name.value: each for each in node.body.body if isinstance(each, cst.FunctionDef)}
+        methods = {
+            each.name.value: each for each in node.body.body if isinstance(each, cst.FunctionDef)
+        }
         if not (set_up := methods.get("setUp")) or not (tear_down := methods.get("tearDown")):
             return
         newline = self.file.tree.default_newline
@@ -153,7 +155,9 @@ class _Modernised:
             comparison = XHR.format(self.file.source(node.value))
             plain = isinstance(self.file.parents[node], cst.If | cst.Return | cst.Assign | cst.Arg)
             self.edits.replace(node, comparison if plain else f"({comparison})")
-        elif (found := self.rules.names.get(self._full_name(node))) and owner in self.names.values():
+        elif (
+            found := self.rules.names.get(self._full_name(node))
+        ) and owner in self.names.values():
             self._full_attribute(node, owner, found)
         elif name in self.rules.removed and self._is_application(node.value):
             self._report(node, f"applications have no {name} any more", self.rules.removed[name])

@@ -64,7 +64,7 @@ def run_before(folder: Path, command: str, timeout: float) -> Outcome:
     Raises:
         RunError: The command does not exist, or takes longer.
     """
-    with _copy(folder) as copied:
+    with _Copy(folder) as copied:
         return _run(copied.path, command, timeout)
 
 
@@ -74,7 +74,7 @@ def run_ported(plan: Plan, command: str, timeout: float) -> tuple[Outcome, list[
     Returns:
         The outcome, and the places that fail and that the plan does not name.
     """
-    with _copy(plan.folder) as copied:
+    with _Copy(plan.folder) as copied:
         for change in plan.changes:
             path = copied.path / change.file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,14 +83,14 @@ def run_ported(plan: Plan, command: str, timeout: float) -> tuple[Outcome, list[
         return outcome, [*_missed(outcome, plan, copied.path)]
 
 
-class _copy:  # noqa: N801 - it is used like a function
+class _Copy:
     """A copy of a project that is removed at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = Path()
 
-    def __enter__(self) -> _copy:
+    def __enter__(self) -> _Copy:
         self.path = Path(tempfile.mkdtemp(prefix="port-")) / self.folder.resolve().name
         ignored = shutil.ignore_patterns(".git", "*.pyc", *SKIPPED)
         shutil.copytree(self.folder, self.path, symlinks=True, ignore=ignored)
@@ -120,7 +120,9 @@ def _run(folder: Path, command: str, timeout: float) -> Outcome:
     except OSError as error:
         raise RunError(f"--run: {words[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise RunError(f"--run: {command} took longer than {timeout:g} s: raise --timeout") from error
+        raise RunError(
+            f"--run: {command} took longer than {timeout:g} s: raise --timeout"
+        ) from error
     return Outcome(done.returncode, done.stdout)
 
 

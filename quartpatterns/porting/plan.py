@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import libcst as cst
@@ -115,5 +114,3 @@ def _pytest_change(folder: Path) -> list[FileChange]:
 
 def _sorted(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=lambda each: (each.file, each.line, each.why))
-
-

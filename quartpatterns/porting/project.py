@@ -135,7 +135,7 @@ def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> Proj
     for name, path in sorted(names.items()):
         try:
             files.append(_read(path, name, _module_name(path, folder), texts.get(name)))
-        except _Unreadable as error:
+        except _UnreadableError as error:
             unreadable.append(UnreadableFile(name, error.line, str(error)))
     if not files and not unreadable:
         raise ProjectError(f"{folder}: there are no Python files")
@@ -176,7 +176,7 @@ def _module_name(path: Path, folder: Path) -> str:
     return ".".join(parts if grouping else [*relative, *parts])
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     def __init__(self, reason: str, line: int = 1) -> None:
         super().__init__(reason)
         self.line = line
@@ -185,14 +185,14 @@ class _Unreadable(Exception):
 def _read(path: Path, name: str, module: str, data: bytes | None) -> SourceFile:
     try:
         if data is None and path.stat().st_size > LARGEST_FILE:
-            raise _Unreadable(f"larger than {LARGEST_FILE:,} bytes")
+            raise _UnreadableError(f"larger than {LARGEST_FILE:,} bytes")
         data = path.read_bytes() if data is None else data
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
     except OSError as error:
-        raise _Unreadable(error.strerror or str(error)) from error
+        raise _UnreadableError(error.strerror or str(error)) from error
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        raise _Unreadable(f"the encoding is wrong: {error}") from error
+        raise _UnreadableError(f"the encoding is wrong: {error}") from error
     try:
         # LibCST's parser ends the process if expressions are nested too deep. Python's does not.
         ast.parse(text)
@@ -202,13 +202,13 @@ def _read(path: Path, name: str, module: str, data: bytes | None) -> SourceFile:
         reason = f"it is not valid Python: {error.msg}"
         if _is_python_2(text):
             reason = "this is Python 2; convert it with 2to3 or python-modernize first"
-        raise _Unreadable(reason, error.lineno or 1) from error
+        raise _UnreadableError(reason, error.lineno or 1) from error
     except cst.ParserSyntaxError as error:
-        raise _Unreadable("LibCST cannot parse this line", error.raw_line) from error
+        raise _UnreadableError("LibCST cannot parse this line", error.raw_line) from error
     except (MemoryError, RecursionError) as error:
-        raise _Unreadable("expressions are nested too deep") from error
+        raise _UnreadableError("expressions are nested too deep") from error
     except ValueError as error:  # such as a null byte
-        raise _Unreadable(f"it is not valid Python: {error}") from error
+        raise _UnreadableError(f"it is not valid Python: {error}") from error
     return SourceFile(
         path=path,
         name=name,

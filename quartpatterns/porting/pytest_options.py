@@ -6,6 +6,7 @@ import configparser
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = ["OptionsFile", "pytest_options"]
 
@@ -27,7 +28,7 @@ class OptionsFile:
 
 
 def pytest_options(folder: Path) -> OptionsFile | None:
-    """Return the configuration of pytest with the options of pytest-asyncio, or None if it has them.
+    """Return the configuration with the options of pytest-asyncio, or None if it has them.
 
     pytest reads the first of ``pytest.ini``, ``pyproject.toml``, ``tox.ini`` and ``setup.cfg`` that
     has a section for it. Without one this creates ``pytest.ini``.
@@ -54,15 +55,17 @@ def pytest_options(folder: Path) -> OptionsFile | None:
     return OptionsFile(folder / "pytest.ini", f"[pytest]\n{lines}", None)
 
 
-def _options(text: str, section: str, *, toml: bool) -> dict[str, object] | None:
+def _options(text: str, section: str, *, toml: bool) -> dict[str, Any] | None:
+    """Return the options in *section*, or None if there is no such section."""
     if toml:
         try:
-            data: object = tomllib.loads(text)
+            data = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
             return None
-        for part in section.split("."):
-            data = data.get(part) if isinstance(data, dict) else None  # type: ignore[union-attr]
-        return data if isinstance(data, dict) else None
+        *parents, last = section.split(".")
+        for part in parents:
+            data = data.get(part, {})
+        return data.get(last)
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)

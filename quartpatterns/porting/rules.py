@@ -183,26 +183,24 @@ def _texts(folders: Iterable[Path]) -> Iterator[tuple[str, str]]:
                 raise RuleError(f"{path}: {error.strerror}") from error
 
 
-def _rule(rule: type[Any], data: object) -> Any:
+def _rule(rule: type[Any], data: Any) -> Any:
     """Return *rule* with the values of a table."""
     if not isinstance(data, dict):
         raise RuleError("a rule is a table")
-    table: dict[str, Any] = dict(data)  # type: ignore[arg-type]
+    table: dict[str, Any] = {**data}
     if "await" in table:  # a keyword of Python
         table["awaited"] = table.pop("await")
-    known = {each.name: each.type for each in fields(rule)}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
+    known = {each.name: str(each.type) for each in fields(rule)}
+    for key, value in [*table.items()]:
         if key not in known:
             raise RuleError(f"unknown key {key!r}; the keys are {', '.join(sorted(known))}")
-        expected = {"bool": bool, "str": str}.get(known[key])
-        if expected is None:
-            expected = dict if known[key].startswith("dict") else list
-        if not isinstance(value, expected):
+        kind = known[key].partition("[")[0]
+        types: dict[str, type[Any]] = {"bool": bool, "str": str, "dict": dict}
+        expected = types.get(kind, list)
+        if type(value) is not expected:
             raise RuleError(f"{key} must be a {expected.__name__}")
-        if known[key].startswith("frozenset"):
-            value = frozenset(value)
-        elif known[key].startswith("tuple"):
-            value = tuple(value)
-        values[key] = value
-    return rule(**values)
+        if kind == "frozenset":
+            table[key] = frozenset(map(str, value))
+        elif kind == "tuple":
+            table[key] = tuple(map(str, value))
+    return rule(**table)

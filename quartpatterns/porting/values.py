@@ -81,7 +81,9 @@ class FunctionInfo:
     fixture: bool = False
     generator: bool = False
     kinds: set[str] = field(default_factory=set[str])
-    calls: list[tuple[SourceFile, cst.CSTNode]] = field(default_factory=list[tuple[SourceFile, cst.CSTNode]])
+    calls: list[tuple[SourceFile, cst.CSTNode]] = field(
+        default_factory=list[tuple[SourceFile, cst.CSTNode]]
+    )
     escapes: dict[cst.CSTNode, str] = field(default_factory=dict[cst.CSTNode, str])
     peers: set[FunctionInfo] = field(default_factory=set["FunctionInfo"])
 
@@ -166,6 +168,8 @@ class Context:
     info: FunctionInfo
 
 
-Value: TypeAlias = Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context
+Value: TypeAlias = (
+    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context
+)
 Values: TypeAlias = frozenset[Value]
 NOTHING: Values = frozenset()

@@ -59,7 +59,7 @@ def write(plan: Plan, *, force: bool = False) -> Path | None:
 
 
 def _git_state(folder: Path) -> str | None:
-    """Return the first uncommitted change below *folder*, "" if there is none, or None without git."""
+    """Return the first uncommitted change, "" if there is none, or None without git."""
     if shutil.which("git") is None:
         return None
     command = ["git", "-C", str(folder), "status", "--porcelain", "--", "."]

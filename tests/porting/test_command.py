@@ -234,9 +234,14 @@ def test_run(shop: Path) -> None:
 @pytest.mark.slow
 def test_missed(shop: Path) -> None:
     """A failure that no finding names is reported with its place."""
-    code = "from app import app\n\n\ndef test_code():\n    assert app.view_functions['index']() == 'hello'\n"
-    with_context = code.replace("    assert", "    with app.test_request_context():\n        assert")
-    written(shop, {"test_b.py": with_context})
+    code = """
+    from app import app
+
+    def test_code():
+        with app.test_request_context():
+            assert app.view_functions["index"]() == "hello"
+    """
+    written(shop, {"test_b.py": code})
     tests = f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:quartpatterns"
     found = run(shop, "--run", tests, "--write")
     assert found.exit_code == 1
@@ -246,4 +251,6 @@ def test_missed(shop: Path) -> None:
 
 
 def test_no_command(shop: Path) -> None:
-    assert "--run: nothing_like_this: No such file" in run(shop, "--run", "nothing_like_this").output
+    assert (
+        "--run: nothing_like_this: No such file" in run(shop, "--run", "nothing_like_this").output
+    )

@@ -102,7 +102,11 @@ def test_pair(tmp_path: Path, name: str) -> None:
     ("text", "line", "remedy"),
     [
         ("from flask import Flask\nfrom flask.json import JSONEncoder\n", 2, "DefaultJSONProvider"),
-        ("import flask\nimport itsdangerous\n\nx = itsdangerous.JSONWebSignatureSerializer\n", 4, "PyJWT"),
+        (
+            "import flask\nimport itsdangerous\n\nx = itsdangerous.JSONWebSignatureSerializer\n",
+            4,
+            "PyJWT",
+        ),
         (
             "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.before_first_request\n"
             "def start():\n    pass\n",
@@ -123,8 +127,8 @@ def test_report(tmp_path: Path, text: str, line: int, remedy: str) -> None:
 
 def test_then_async(tmp_path: Path) -> None:
     """The stage async works on the modern code."""
-    text = "from flask import Flask, Markup\nfrom flask import _app_ctx_stack\n\napp = Flask(__name__)\n"
-    assert ported(tmp_path, text) == (
+    head = "from flask import Flask, Markup\nfrom flask import _app_ctx_stack\n"
+    assert ported(tmp_path, f"{head}\napp = Flask(__name__)\n") == (
         "from quartpatterns.subclassing.names import Flask\nfrom markupsafe import Markup\n"
         "from quartpatterns.subclassing.names import g\n\napp = Flask(__name__)\n"
     )

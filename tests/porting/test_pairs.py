@@ -289,14 +289,16 @@ PAIRS = {
             return name in request.form
 
         def names():
-            return any(check(name) for name in "ab"), [n for n in request.form if check(n)]
+            some = any(check(name) for name in "ab")
+            return some, [n for n in request.form if check(n)]
         """,
         """
         async def check(name):
             return name in await request.form
 
         async def names():
-            return any([await check(name) for name in "ab"]), [n for n in await request.form if await check(n)]
+            some = any([await check(name) for name in "ab"])
+            return some, [n for n in await request.form if await check(n)]
         """,
     ),
     "the data of a response": (
