@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.porting import STAGES, Plan, make_plan, write
 from quartpatterns.porting.oracle import run_before, run_ported
 from quartpatterns.porting.report import as_html, as_json, as_text
@@ -48,7 +49,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.argument("folder", type=FOLDER, metavar="DIR")
 @click.option(
     "--stage",
-    type=click.Choice(STAGES),
+    type=SuggestingChoice(STAGES),
     default="async",
     show_default=True,
     help="How far to go.",
@@ -59,7 +60,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--force", is_flag=True, help="Go on with uncommitted changes or failing tests.")
 @click.option(
     "--report",
-    type=click.Choice(["text", "json", "html"]),
+    type=SuggestingChoice(["text", "json", "html"]),
     default="text",
     show_default=True,
     help="The form of the report.",

@@ -9,18 +9,18 @@ from quartpatterns._shared.extras import requires_extra
 with requires_extra("port"):
     from quartpatterns.porting.plan import STAGES, make_plan
 
-from quartpatterns.porting.project import ProjectError
-from quartpatterns.porting.report import FileChange, Finding, MadeAsync, Plan
+from quartpatterns.porting.project import PortError
+from quartpatterns.porting.report import FileChange, MadeAsync, Plan, PortFinding
 from quartpatterns.porting.rules import RuleError
 from quartpatterns.porting.writing import WriteError, write
 
 __all__ = [
     "STAGES",
     "FileChange",
-    "Finding",
+    "PortFinding",
     "MadeAsync",
     "Plan",
-    "ProjectError",
+    "PortError",
     "RuleError",
     "WriteError",
     "make_plan",

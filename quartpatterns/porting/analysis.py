@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from quartpatterns.porting.project import Project, SourceFile
+from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes
 from quartpatterns.porting.values import (
@@ -55,7 +55,7 @@ class Problem:
     """
 
     kind: str
-    file: SourceFile
+    file: PythonFile
     node: cst.CSTNode
     reason: str
     remedy: str
@@ -76,7 +76,7 @@ class Analysis:
         problems: What a person has to look at.
     """
 
-    def __init__(self, project: Project, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules) -> None:
         self.project = project
         self.rules = rules
         self.awaited: dict[cst.CSTNode, str] = {}
@@ -86,7 +86,7 @@ class Analysis:
         self.functions: dict[cst.CSTNode, FunctionInfo] = {}
         self.classes: dict[cst.CSTNode, ClassInfo] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
-        self.blocking: dict[cst.CSTNode, tuple[SourceFile, str, str]] = {}
+        self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.augmented: set[cst.AugAssign] = set()
         self.creations: dict[cst.CSTNode, str] = {}
         self.of_request: set[cst.CSTNode] = set()
@@ -100,8 +100,8 @@ class Analysis:
         self._fixtures: dict[str, list[FunctionInfo]] = defaultdict(list)
         self._patches: dict[FunctionInfo, set[FunctionInfo]] = defaultdict(set)
         self._units: dict[cst.CSTNode, Unit] = {}
-        self._with_of: dict[FunctionInfo, list[tuple[SourceFile, cst.WithItem]]] = defaultdict(list)
-        self._for_of: dict[FunctionInfo, list[tuple[SourceFile, cst.CSTNode]]] = defaultdict(list)
+        self._with_of: dict[FunctionInfo, list[tuple[PythonFile, cst.WithItem]]] = defaultdict(list)
+        self._for_of: dict[FunctionInfo, list[tuple[PythonFile, cst.CSTNode]]] = defaultdict(list)
 
     # Running
 
@@ -121,7 +121,7 @@ class Analysis:
             self._queued.add(unit)
             self._queue.append(unit)
 
-    def _module_unit(self, file: SourceFile) -> Unit:
+    def _module_unit(self, file: PythonFile) -> Unit:
         scope = self.scopes[file.tree]
 
         def unit() -> None:
@@ -348,7 +348,7 @@ class Analysis:
             self._assign(target, values, scope)
 
     def _imported(
-        self, module: str, source: SourceFile | None, name: str, file: SourceFile
+        self, module: str, source: PythonFile | None, name: str, file: PythonFile
     ) -> Values:
         submodule = self.project.resolve(f"{module}.{name}", file)
         if source is None:
@@ -360,7 +360,7 @@ class Analysis:
             values |= {ProjectModule(submodule)}
         return values
 
-    def _absolute(self, node: cst.ImportFrom, file: SourceFile) -> str:
+    def _absolute(self, node: cst.ImportFrom, file: PythonFile) -> str:
         module = _dotted(node.module) if node.module else ""
         if not node.relative:
             return module
@@ -369,7 +369,7 @@ class Analysis:
         parts = parts[: len(parts) - levels] if levels else parts
         return ".".join([*parts, module] if module else parts)
 
-    def _module(self, full: str, file: SourceFile) -> Values:
+    def _module(self, full: str, file: PythonFile) -> Values:
         full = self.rules.original(full)
         if source := self.project.resolve(full, file):
             return frozenset({ProjectModule(source)})
@@ -474,7 +474,7 @@ class Analysis:
             return self._external_attribute(owner.type, name, node, scope)
         return NOTHING
 
-    def _module_attribute(self, file: SourceFile, name: str) -> Values:
+    def _module_attribute(self, file: PythonFile, name: str) -> Values:
         if submodule := self.project.modules.get(f"{file.module}.{name}"):
             return frozenset({ProjectModule(submodule)})
         return NOTHING
@@ -950,7 +950,7 @@ class Analysis:
                 if any(rule.async_for for rule in self.rules.type_rules(value.type)):
                     self._make_for(node, scope.file, value.type)
 
-    def _make_with(self, item: cst.WithItem, file: SourceFile, reason: str) -> None:
+    def _make_with(self, item: cst.WithItem, file: PythonFile, reason: str) -> None:
         node = file.parents[item]
         if not isinstance(node, cst.With) or node.asynchronous is not None:
             return
@@ -959,7 +959,7 @@ class Analysis:
             self.async_with.setdefault(node, reason)
             self._needs_async(node, file, f"async with {reason}")
 
-    def _make_for(self, node: cst.CSTNode, file: SourceFile, reason: str) -> None:
+    def _make_for(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         if getattr(node, "asynchronous", None) is None and node not in self.async_for:
             self.async_for[node] = reason
             self._needs_async(node, file, f"async for {reason}")
@@ -971,7 +971,7 @@ class Analysis:
         self.awaited[node] = reason
         self._needs_async(node, file, f"await {reason}")
 
-    def _needs_async(self, node: cst.CSTNode, file: SourceFile, reason: str) -> None:
+    def _needs_async(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make the function around *node* asynchronous, or report that this is impossible."""
         previous: cst.CSTNode = node
         for ancestor in file.ancestors(node):
@@ -1013,7 +1013,7 @@ class Analysis:
                 return
             previous = ancestor
 
-    def enclosing(self, node: cst.CSTNode, file: SourceFile) -> FunctionInfo | None:
+    def enclosing(self, node: cst.CSTNode, file: PythonFile) -> FunctionInfo | None:
         """Return the innermost function of the project whose body contains *node*."""
         previous = node
         for ancestor in file.ancestors(node):
@@ -1038,7 +1038,7 @@ class Analysis:
                 pending += called[info]
         return found
 
-    def can_await(self, node: cst.CSTNode, file: SourceFile) -> bool:
+    def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
         previous = node
         for ancestor in file.ancestors(node):
@@ -1116,12 +1116,12 @@ class Analysis:
         return frozenset(found)
 
     def _problem(
-        self, kind: str, file: SourceFile, node: cst.CSTNode, reason: str, remedy: str
+        self, kind: str, file: PythonFile, node: cst.CSTNode, reason: str, remedy: str
     ) -> None:
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
 
 
-def analyse(project: Project, rules: Rules) -> Analysis:
+def analyse(project: SourceProject, rules: Rules) -> Analysis:
     """Return what has to be awaited, and which functions become asynchronous."""
     analysis = Analysis(project, rules)
     analysis.run()

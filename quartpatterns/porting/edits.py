@@ -8,7 +8,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.hoisting import hoisted
-from quartpatterns.porting.project import SourceFile
+from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.text_edits import Edits, move_names
 from quartpatterns.porting.values import FunctionInfo
@@ -19,7 +19,7 @@ UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
 COMPARE = (cst.ListComp, cst.SetComp, cst.DictComp)
 
 
-def apply_analysis(analysis: Analysis, rules: Rules) -> dict[SourceFile, Edits]:
+def apply_analysis(analysis: Analysis, rules: Rules) -> dict[PythonFile, Edits]:
     """Return the changes of each file."""
     writer = _Writer(analysis, rules)
     return {file: edits for file in analysis.project.files if (edits := writer.edit(file)).changes}
@@ -30,10 +30,10 @@ class _Writer:
         self.analysis = analysis
         self.rules = rules
         self._hoisted: dict[cst.CSTNode, str] = {}
-        self._known_strings: dict[SourceFile, list[tuple[int, int]]] = {}
+        self._known_strings: dict[PythonFile, list[tuple[int, int]]] = {}
         self.bridges = any(self._imports_bridged(file) for file in analysis.project.files)
 
-    def _imports_bridged(self, file: SourceFile) -> bool:
+    def _imports_bridged(self, file: PythonFile) -> bool:
         for node in file.spans:
             if isinstance(node, cst.ImportFrom) and node.module and not node.relative:
                 names = [_dotted(node.module)]
@@ -45,7 +45,7 @@ class _Writer:
                 return True
         return False
 
-    def edit(self, file: SourceFile) -> Edits:
+    def edit(self, file: PythonFile) -> Edits:
         edits = Edits(file)
         wanted: dict[str, str] = {}  # statements to import, by the name that they import
         self._hoist(file, edits)
@@ -79,7 +79,7 @@ class _Writer:
             self._add_imports(file, edits, wanted.values())
         return edits
 
-    def _hoist(self, file: SourceFile, edits: Edits) -> None:
+    def _hoist(self, file: PythonFile, edits: Edits) -> None:
         """Await an attribute of the request once, if a function uses it several times."""
         uses: dict[FunctionInfo, list[cst.CSTNode]] = {}
         for node in self.analysis.of_request:
@@ -166,17 +166,17 @@ class _Writer:
                     edits.insert(position, unit * depth)
                 position = following
 
-    def _item_span(self, item: cst.WithItem, file: SourceFile) -> tuple[int, int]:
+    def _item_span(self, item: cst.WithItem, file: PythonFile) -> tuple[int, int]:
         """Return where a context manager begins and ends, with its parentheses and its name."""
         start, end = file.spans[item.item]
         for _ in item.item.lpar:
             start, end = file.text.rindex(b"(", 0, start), file.text.index(b")", end) + 1
         return start, file.spans[item.asname.name][1] if item.asname else end
 
-    def _inside_string(self, file: SourceFile, position: int) -> bool:
+    def _inside_string(self, file: PythonFile, position: int) -> bool:
         return any(start < position < end for start, end in self._strings(file))
 
-    def _strings(self, file: SourceFile) -> list[tuple[int, int]]:
+    def _strings(self, file: PythonFile) -> list[tuple[int, int]]:
         if file not in self._known_strings:
             self._known_strings[file] = [
                 span
@@ -288,7 +288,7 @@ class _Writer:
                 node, self._separator(node, edits.file).join([*statements, *dict.fromkeys(new)])
             )
 
-    def _separator(self, node: cst.CSTNode, file: SourceFile) -> str:
+    def _separator(self, node: cst.CSTNode, file: PythonFile) -> str:
         """Return what separates statements that replace *node*."""
         line = file.parents[node]
         if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
@@ -308,7 +308,7 @@ class _Writer:
             edits.wrap(node, "bridge_flask(", ")")
             wanted["bridge_flask"] = "from quartpatterns.subclassing import bridge_flask"
 
-    def _add_imports(self, file: SourceFile, edits: Edits, statements: Iterable[str]) -> None:
+    def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
         """Insert statements after the last import at the top of the module."""
         last: cst.CSTNode | None = None
         for statement in file.tree.body:

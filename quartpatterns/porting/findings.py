@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
-from quartpatterns.porting.project import SourceFile
-from quartpatterns.porting.report import Finding
+from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
 
 __all__ = ["find_problems"]
 
 
-def find_problems(analysis: Analysis, rules: Rules) -> list[Finding]:
+def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
     """Return all places that the analysis could not port, or is not sure about."""
     return [
         *_problems(analysis),
@@ -24,18 +24,18 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[Finding]:
     ]
 
 
-def finding(kind: str, file: SourceFile, node: cst.CSTNode, why: str, remedy: str) -> Finding:
+def finding(kind: str, file: PythonFile, node: cst.CSTNode, why: str, remedy: str) -> PortFinding:
     """Return a finding about *node*."""
     code = file.source(node).splitlines()[0].strip()
-    return Finding(file.name, file.line(node), kind, code, why, remedy)
+    return PortFinding(file.name, file.line(node), kind, code, why, remedy)
 
 
-def _problems(analysis: Analysis) -> Iterator[Finding]:
+def _problems(analysis: Analysis) -> Iterator[PortFinding]:
     for problem in analysis.problems.values():
         yield finding(problem.kind, problem.file, problem.node, problem.reason, problem.remedy)
 
 
-def _escapes(analysis: Analysis) -> Iterator[Finding]:
+def _escapes(analysis: Analysis) -> Iterator[PortFinding]:
     """Yield functions that became asynchronous and that other code may call without await."""
     for info in analysis.functions.values():
         if not info.is_new:
@@ -51,11 +51,11 @@ def _escapes(analysis: Analysis) -> Iterator[Finding]:
             )
 
 
-def _file_of(node: cst.CSTNode, analysis: Analysis) -> SourceFile | None:
+def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
     return next((file for file in analysis.project.files if node in file.spans), None)
 
 
-def _blocking(analysis: Analysis) -> Iterator[Finding]:
+def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
     running = analysis.on_the_event_loop()
     for node, (file, call, remedy) in analysis.blocking.items():
         if not file.is_test and analysis.enclosing(node, file) in running:
@@ -63,7 +63,7 @@ def _blocking(analysis: Analysis) -> Iterator[Finding]:
             yield finding("blocks", file, node, why, remedy)
 
 
-def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[Finding]:
+def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     for file in analysis.project.files:
         for node in file.spans:
             if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:

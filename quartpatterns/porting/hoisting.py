@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from quartpatterns.porting.project import SourceFile
+from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import FunctionInfo
 
 __all__ = ["Hoisted", "hoisted"]
@@ -30,7 +30,7 @@ class Hoisted:
     uses: tuple[cst.CSTNode, ...]
 
 
-def hoisted(file: SourceFile, info: FunctionInfo, uses: Iterable[cst.CSTNode]) -> list[Hoisted]:
+def hoisted(file: PythonFile, info: FunctionInfo, uses: Iterable[cst.CSTNode]) -> list[Hoisted]:
     """Return what to await once in a function.
 
     Only attributes of the request: it is the same object in all of the function. The first use must
@@ -55,7 +55,7 @@ def hoisted(file: SourceFile, info: FunctionInfo, uses: Iterable[cst.CSTNode]) -
     return found
 
 
-def _hoist(file: SourceFile, info: FunctionInfo, nodes: list[cst.CSTNode]) -> Hoisted | None:
+def _hoist(file: PythonFile, info: FunctionInfo, nodes: list[cst.CSTNode]) -> Hoisted | None:
     nodes = sorted(nodes, key=lambda node: file.spans[node][0])
     paths = [_path(node, file, info.node) for node in nodes]
     common = None
@@ -80,7 +80,7 @@ def _hoist(file: SourceFile, info: FunctionInfo, nodes: list[cst.CSTNode]) -> Ho
     return None
 
 
-def _owner(node: cst.CSTNode, file: SourceFile) -> cst.CSTNode | None:
+def _owner(node: cst.CSTNode, file: PythonFile) -> cst.CSTNode | None:
     """Return the function whose body evaluates *node*; None in a lambda or a class."""
     for ancestor in file.ancestors(node):
         if isinstance(ancestor, cst.FunctionDef):
@@ -91,7 +91,7 @@ def _owner(node: cst.CSTNode, file: SourceFile) -> cst.CSTNode | None:
 
 
 def _path(
-    node: cst.CSTNode, file: SourceFile, function: cst.FunctionDef
+    node: cst.CSTNode, file: PythonFile, function: cst.FunctionDef
 ) -> list[tuple[cst.CSTNode, cst.CSTNode]]:
     """Return the blocks around *node* with its statement in each, from the function's body on."""
     path: list[tuple[cst.CSTNode, cst.CSTNode]] = []
@@ -105,7 +105,7 @@ def _path(
     return path[::-1]
 
 
-def _is_always_reached(node: cst.CSTNode, statement: cst.CSTNode, file: SourceFile) -> bool:
+def _is_always_reached(node: cst.CSTNode, statement: cst.CSTNode, file: PythonFile) -> bool:
     if isinstance(statement, cst.SimpleStatementLine):
         return True
     if isinstance(statement, cst.If):

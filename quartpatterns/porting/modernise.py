@@ -5,8 +5,8 @@ from __future__ import annotations
 import libcst as cst
 
 from quartpatterns.porting.findings import finding
-from quartpatterns.porting.project import Project, SourceFile
-from quartpatterns.porting.report import Finding
+from quartpatterns.porting.project import PythonFile, SourceProject
+from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import Edits, move_names
 
@@ -15,10 +15,10 @@ __all__ = ["modernise"]
 XHR = '{}.headers.get("X-Requested-With") == "XMLHttpRequest"'
 
 
-def modernise(project: Project, rules: Rules) -> tuple[dict[str, bytes], list[Finding]]:
+def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], list[PortFinding]]:
     """Return the new text of each file that changes, and the places for a person."""
     texts: dict[str, bytes] = {}
-    findings: list[Finding] = []
+    findings: list[PortFinding] = []
     for file in project.files:
         modern = _Modernised(file, rules)
         findings += modern.findings
@@ -32,11 +32,11 @@ def modernise(project: Project, rules: Rules) -> tuple[dict[str, bytes], list[Fi
 class _Modernised:
     """A file with its changes."""
 
-    def __init__(self, file: SourceFile, rules: Rules) -> None:
+    def __init__(self, file: PythonFile, rules: Rules) -> None:
         self.file = file
         self.rules = rules
         self.edits = Edits(file)
-        self.findings: list[Finding] = []
+        self.findings: list[PortFinding] = []
         self.names: dict[str, str] = {}  # names in the file, and the full names they stand for
         for node in file.spans:
             if isinstance(node, cst.ImportFrom):

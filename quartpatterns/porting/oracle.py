@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quartpatterns.porting.project import SKIPPED
-from quartpatterns.porting.report import Finding, Plan
+from quartpatterns.porting.report import Plan, PortFinding
 
-__all__ = ["Outcome", "RunError", "run_before", "run_ported"]
+__all__ = ["TestsRun", "RunError", "run_before", "run_ported"]
 
 NEVER_AWAITED = re.compile(r"coroutine '([^']+)' was never awaited")
 # A line of a traceback, as pytest and Python write it: file.py:12: Error, File "file.py", line 12
@@ -29,7 +29,7 @@ class RunError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TestsRun:
     """The result of the command.
 
     Attributes:
@@ -53,7 +53,7 @@ class Outcome:
         return "\n".join(self.output.rstrip().splitlines()[-LAST_LINES:])
 
 
-def run_before(folder: Path, command: str, timeout: float) -> Outcome:
+def run_before(folder: Path, command: str, timeout: float) -> TestsRun:
     """Run *command* in a copy of the project.
 
     Arguments:
@@ -68,7 +68,7 @@ def run_before(folder: Path, command: str, timeout: float) -> Outcome:
         return _run(copied.path, command, timeout)
 
 
-def run_ported(plan: Plan, command: str, timeout: float) -> tuple[Outcome, list[Finding]]:
+def run_ported(plan: Plan, command: str, timeout: float) -> tuple[TestsRun, list[PortFinding]]:
     """Run *command* in a copy of the project with the changes of *plan*.
 
     Returns:
@@ -100,7 +100,7 @@ class _Copy:
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
-def _run(folder: Path, command: str, timeout: float) -> Outcome:
+def _run(folder: Path, command: str, timeout: float) -> TestsRun:
     words = shlex.split(command)
     if not words:
         raise RunError("--run: there is no command")
@@ -123,16 +123,16 @@ def _run(folder: Path, command: str, timeout: float) -> Outcome:
         raise RunError(
             f"--run: {command} took longer than {timeout:g} s: raise --timeout"
         ) from error
-    return Outcome(done.returncode, done.stdout)
+    return TestsRun(done.returncode, done.stdout)
 
 
-def _missed(outcome: Outcome, plan: Plan, folder: Path) -> Iterator[Finding]:
+def _missed(outcome: TestsRun, plan: Plan, folder: Path) -> Iterator[PortFinding]:
     """Yield places in the output that no finding names."""
     named = {(each.file, each.line) for each in plan.findings}
     for name in dict.fromkeys(NEVER_AWAITED.findall(outcome.output)):
         short = name.rpartition(".")[2]
         made = next((each for each in plan.made_async if each.name.endswith(short)), None)
-        yield Finding(
+        yield PortFinding(
             made.file if made else "",
             made.line if made else 0,
             "missed",
@@ -154,7 +154,7 @@ def _missed(outcome: Outcome, plan: Plan, folder: Path) -> Iterator[Finding]:
             file, line = places[-1]
             if (file, line) not in seen:
                 seen.add((file, line))
-                yield Finding(file, line, "missed", "", error[1].strip(), "read the traceback")
+                yield PortFinding(file, line, "missed", "", error[1].strip(), "read the traceback")
 
 
 def _inside(path: str, folder: Path) -> str | None:

@@ -11,9 +11,9 @@ from quartpatterns.porting.analysis import Analysis, analyse
 from quartpatterns.porting.edits import apply_analysis
 from quartpatterns.porting.findings import find_problems
 from quartpatterns.porting.modernise import modernise
-from quartpatterns.porting.project import Project, ProjectError, read_project
+from quartpatterns.porting.project import PortError, SourceProject, read_project
 from quartpatterns.porting.pytest_options import pytest_options
-from quartpatterns.porting.report import FileChange, Finding, MadeAsync, Plan
+from quartpatterns.porting.report import FileChange, MadeAsync, Plan, PortFinding
 from quartpatterns.porting.rules import Rules, load_rules
 from quartpatterns.porting.serving import asgi_file
 
@@ -31,7 +31,7 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
         rules: Files or folders with more rules.
 
     Raises:
-        ProjectError: The folder has no Flask application.
+        PortError: The folder has no Flask application.
         RuleError: A file of rules is not valid.
     """
     known = load_rules(rules)
@@ -40,7 +40,7 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
     _check_flask(project, known)
     texts: dict[str, bytes] = {}
     findings = [
-        Finding(each.path, each.line, "skipped", "", each.reason, "correct the file")
+        PortFinding(each.path, each.line, "skipped", "", each.reason, "correct the file")
         for each in project.unreadable
     ]
     changes, new = modernise(project, known)
@@ -75,15 +75,15 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
     )
 
 
-def _check_flask(project: Project, rules: Rules) -> None:
+def _check_flask(project: SourceProject, rules: Rules) -> None:
     names = ("flask", *rules.modules.values())
     for file in project.files:
         if any(name.encode() in file.text for name in names):
             return
     if project.unreadable:
         first = project.unreadable[0]
-        raise ProjectError(f"{first.path}:{first.line}: {first.reason}")
-    raise ProjectError(f"{project.folder}: no file imports Flask")
+        raise PortError(f"{first.path}:{first.line}: {first.reason}")
+    raise PortError(f"{project.folder}: no file imports Flask")
 
 
 def _async_texts(analysis: Analysis, rules: Rules) -> dict[str, bytes]:
@@ -112,5 +112,5 @@ def _pytest_change(folder: Path) -> list[FileChange]:
     return [FileChange(options.path.name, before, options.text.encode())]
 
 
-def _sorted(findings: Sequence[Finding]) -> list[Finding]:
+def _sorted(findings: Sequence[PortFinding]) -> list[PortFinding]:
     return sorted(dict.fromkeys(findings), key=lambda each: (each.file, each.line, each.why))

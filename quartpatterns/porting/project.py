@@ -14,7 +14,7 @@ from typing import Any
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
-__all__ = ["Project", "ProjectError", "SourceFile", "UnreadableFile", "read_project"]
+__all__ = ["SourceProject", "PortError", "PythonFile", "UnreadableFile", "read_project"]
 
 # Folders without code of the project.
 SKIPPED = frozenset(
@@ -23,7 +23,7 @@ SKIPPED = frozenset(
 LARGEST_FILE = 2_000_000  # bytes; larger files are generated
 
 
-class ProjectError(Exception):
+class PortError(Exception):
     """The folder cannot be ported."""
 
 
@@ -37,7 +37,7 @@ class UnreadableFile:
 
 
 @dataclass(eq=False)
-class SourceFile:
+class PythonFile:
     """A Python file with its syntax tree.
 
     Attributes:
@@ -90,7 +90,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
-class Project:
+class SourceProject:
     """The files of a project.
 
     Attributes:
@@ -101,21 +101,21 @@ class Project:
     """
 
     folder: Path
-    files: tuple[SourceFile, ...]
+    files: tuple[PythonFile, ...]
     unreadable: tuple[UnreadableFile, ...]
-    modules: dict[str, SourceFile]
+    modules: dict[str, PythonFile]
 
-    def resolve(self, module: str, importer: SourceFile) -> SourceFile | None:
+    def resolve(self, module: str, importer: PythonFile) -> PythonFile | None:
         """Return the file of *module*, preferring those next to the file that imports it."""
         return self.modules.get(module) or self._sibling(module, importer)
 
-    def _sibling(self, module: str, importer: SourceFile) -> SourceFile | None:
+    def _sibling(self, module: str, importer: PythonFile) -> PythonFile | None:
         # A script imports the modules of its folder by their names alone.
         package = importer.module if importer.is_package else importer.module.rpartition(".")[0]
         return self.modules.get(f"{package}.{module}") if package else None
 
 
-def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> Project:
+def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> SourceProject:
     """Read the Python files below *folder*.
 
     Arguments:
@@ -123,11 +123,11 @@ def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> Proj
         texts: The content of files that an earlier stage has changed or created, by their names.
 
     Raises:
-        ProjectError: *folder* is no folder, or has no Python files.
+        PortError: *folder* is no folder, or has no Python files.
     """
     if not folder.is_dir():
-        raise ProjectError(f"{folder}: there is no such folder")
-    files: list[SourceFile] = []
+        raise PortError(f"{folder}: there is no such folder")
+    files: list[PythonFile] = []
     unreadable: list[UnreadableFile] = []
     texts = texts or {}
     names = {path.relative_to(folder).as_posix(): path for path in python_files(folder)}
@@ -138,11 +138,11 @@ def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> Proj
         except _UnreadableError as error:
             unreadable.append(UnreadableFile(name, error.line, str(error)))
     if not files and not unreadable:
-        raise ProjectError(f"{folder}: there are no Python files")
-    modules: dict[str, SourceFile] = {}
+        raise PortError(f"{folder}: there are no Python files")
+    modules: dict[str, PythonFile] = {}
     for file in files:
         modules.setdefault(file.module, file)
-    return Project(folder, tuple(files), tuple(unreadable), modules)
+    return SourceProject(folder, tuple(files), tuple(unreadable), modules)
 
 
 def python_files(folder: Path) -> Iterator[Path]:
@@ -182,7 +182,7 @@ class _UnreadableError(Exception):
         self.line = line
 
 
-def _read(path: Path, name: str, module: str, data: bytes | None) -> SourceFile:
+def _read(path: Path, name: str, module: str, data: bytes | None) -> PythonFile:
     try:
         if data is None and path.stat().st_size > LARGEST_FILE:
             raise _UnreadableError(f"larger than {LARGEST_FILE:,} bytes")
@@ -209,7 +209,7 @@ def _read(path: Path, name: str, module: str, data: bytes | None) -> SourceFile:
         raise _UnreadableError("expressions are nested too deep") from error
     except ValueError as error:  # such as a null byte
         raise _UnreadableError(f"it is not valid Python: {error}") from error
-    return SourceFile(
+    return PythonFile(
         path=path,
         name=name,
         module=module,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-__all__ = ["FileChange", "Finding", "MadeAsync", "Plan", "as_html", "as_json", "as_text"]
+__all__ = ["FileChange", "PortFinding", "MadeAsync", "Plan", "as_html", "as_json", "as_text"]
 
 KINDS = {
     "breaks": "These places do not work until you change them.",
@@ -22,7 +22,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PortFinding:
     """A place that a person has to look at.
 
     Attributes:
@@ -86,10 +86,10 @@ class Plan:
     stage: str
     files: int
     changes: tuple[FileChange, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[PortFinding, ...]
     made_async: tuple[MadeAsync, ...]
 
-    def with_findings(self, findings: Iterable[Finding]) -> Plan:
+    def with_findings(self, findings: Iterable[PortFinding]) -> Plan:
         """Return the plan with more findings."""
         return replace(self, findings=(*self.findings, *findings))
 
@@ -112,7 +112,7 @@ def as_text(plan: Plan) -> Iterator[str]:
             continue
         yield ""
         yield f"{kind} ({len(found)}): {explanation}"
-        reasons: dict[tuple[str, str], list[Finding]] = {}
+        reasons: dict[tuple[str, str], list[PortFinding]] = {}
         for each in found:
             reasons.setdefault((each.why, each.remedy), []).append(each)
         for (why, remedy), places in reasons.items():

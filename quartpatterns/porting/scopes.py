@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from quartpatterns.porting.project import SourceFile
+from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import Scope
 
 __all__ = ["COMPREHENSIONS", "build_scopes"]
@@ -13,7 +13,7 @@ COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
 _SCOPES = (cst.FunctionDef, cst.ClassDef, cst.Lambda, *COMPREHENSIONS)
 
 
-def build_scopes(file: SourceFile) -> dict[cst.CSTNode, Scope]:
+def build_scopes(file: PythonFile) -> dict[cst.CSTNode, Scope]:
     """Return the scopes of a file by the nodes that open them."""
     module = Scope(file, file.tree, None)
     scopes: dict[cst.CSTNode, Scope] = {file.tree: module}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from quartpatterns.porting.project import Project, ProjectError, SourceFile
+from quartpatterns.porting.project import PortError, PythonFile, SourceProject
 from quartpatterns.porting.rules import Rules
 
 __all__ = ["asgi_file"]
@@ -23,21 +23,21 @@ app.asgi_app = RouteDispatcher(app, WSGIMiddleware(flask_app.wsgi_app))
 '''
 
 
-def asgi_file(project: Project, rules: Rules) -> dict[str, bytes]:
+def asgi_file(project: SourceProject, rules: Rules) -> dict[str, bytes]:
     """Return ``asgi.py``, which serves the project's Flask application in threads.
 
     Raises:
-        ProjectError: There is no application, or several.
+        PortError: There is no application, or several.
     """
     if (project.folder / "asgi.py").exists():
         return {}
     found = [each for file in project.files if not file.is_test for each in _applications(file)]
     if not found:
-        raise ProjectError("no Flask application and no function create_app() was found")
+        raise PortError("no Flask application and no function create_app() was found")
     names = dict.fromkeys(found)
     if len(names) > 1:
         places = ", ".join(f"{module}:{name}" for module, name in names)
-        raise ProjectError(f"there are several applications ({places}): write asgi.py yourself")
+        raise PortError(f"there are several applications ({places}): write asgi.py yourself")
     module, name = next(iter(names))
     if name.endswith("()"):
         function = name.removesuffix("()")
@@ -47,7 +47,7 @@ def asgi_file(project: Project, rules: Rules) -> dict[str, bytes]:
     return {"asgi.py": TEXT.format(imports=imports).encode()}
 
 
-def _applications(file: SourceFile) -> list[tuple[str, str]]:
+def _applications(file: PythonFile) -> list[tuple[str, str]]:
     """Return the names of applications and factories at the top of a module."""
     found: list[tuple[str, str]] = []
     for statement in file.tree.body:

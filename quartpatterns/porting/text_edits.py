@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from quartpatterns.porting.project import SourceFile
+from quartpatterns.porting.project import PythonFile
 
 __all__ = ["Edits", "move_names"]
 
@@ -16,7 +16,7 @@ __all__ = ["Edits", "move_names"]
 class Edits:
     """Changes of one file. Positions are those of the original text."""
 
-    file: SourceFile
+    file: PythonFile
     _insertions: dict[int, list[tuple[int, str]]] = field(
         default_factory=dict[int, list[tuple[int, str]]]
     )

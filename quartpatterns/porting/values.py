@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import libcst as cst
 
-from quartpatterns.porting.project import SourceFile
+from quartpatterns.porting.project import PythonFile
 
 __all__ = [
     "NOTHING",
@@ -31,7 +31,7 @@ __all__ = [
 class Scope:
     """A module, class, function, lambda or comprehension, with the names that it assigns."""
 
-    file: SourceFile
+    file: PythonFile
     node: cst.CSTNode
     parent: Scope | None
     names: set[str] = field(default_factory=set[str])
@@ -70,7 +70,7 @@ class FunctionInfo:
             ``contextmanager``.
     """
 
-    file: SourceFile
+    file: PythonFile
     node: cst.FunctionDef
     scope: Scope
     owner: ClassInfo | None = None
@@ -81,8 +81,8 @@ class FunctionInfo:
     fixture: bool = False
     generator: bool = False
     kinds: set[str] = field(default_factory=set[str])
-    calls: list[tuple[SourceFile, cst.CSTNode]] = field(
-        default_factory=list[tuple[SourceFile, cst.CSTNode]]
+    calls: list[tuple[PythonFile, cst.CSTNode]] = field(
+        default_factory=list[tuple[PythonFile, cst.CSTNode]]
     )
     escapes: dict[cst.CSTNode, str] = field(default_factory=dict[cst.CSTNode, str])
     peers: set[FunctionInfo] = field(default_factory=set["FunctionInfo"])
@@ -103,7 +103,7 @@ class FunctionInfo:
 class ClassInfo:
     """A class of the project."""
 
-    file: SourceFile
+    file: PythonFile
     node: cst.ClassDef
     scope: Scope
     bases: set[Value] = field(default_factory=set["Value"])
@@ -151,7 +151,7 @@ class ProjectClass:
 class ProjectModule:
     """A module of the project."""
 
-    file: SourceFile
+    file: PythonFile
 
 
 @dataclass(frozen=True, slots=True)

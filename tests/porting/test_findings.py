@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quartpatterns.porting import Finding, make_plan
+from quartpatterns.porting import PortFinding, make_plan
 from tests.porting.ported import written
 
 HEAD = """
@@ -32,7 +32,7 @@ def wait():
 FIRST = HEAD.count("\n")
 
 
-def findings(folder: Path, text: str) -> list[Finding]:
+def findings(folder: Path, text: str) -> list[PortFinding]:
     written(folder, {"app.py": HEAD + text})
     found = make_plan(folder).findings
     return [each for each in found if "flask_unknown" not in each.why]
