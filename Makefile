@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --n
 NEWEST := 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all coverage lint check-newest format docs screenshot bench lock changes clean
+.PHONY: help serve test test-all coverage lint check-newest format docs linkcheck screenshot bench lock changes clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ format: $(READY)  ## Write the code in the project's style
 docs: $(READY)  ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build --fail-on-warning --quiet --builder html docs docs/_build/html
 	$(BIN)/python -m docs.extension.check docs/_build/html
+
+linkcheck: $(READY)  ## Ask every page of other sites that the documentation links to
+	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/linkcheck
 
 screenshot: $(READY)  ## Take the picture of the gallery in README.md, with Chromium
 	$(BIN)/python -m tests.browser.screenshot

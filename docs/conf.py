@@ -46,6 +46,12 @@ html_theme = "furo"
 html_title = "quartpatterns"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+templates_path = ["_templates"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
+
+# `make linkcheck` needs the network, so CI does not run it. docs/_build/linkcheck/output.txt lists
+# all links to other sites.
+linkcheck_ignore = [r"https?://(localhost|127\.0\.0\.1|[\w.]*example\.(com|org))\b"]

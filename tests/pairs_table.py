@@ -273,7 +273,7 @@ def numbers() -> str:
     senseless = sum(reason(pair) is not None for pair in tested())
     return (
         f"{len(HELPERS)} helpers make {len(tested())} pairs: {count} are tested together,"
-        f" {senseless} make no sense together, and {len(untested())} are not tested."
+        f" {senseless} are never in one application, and {len(untested())} are not tested."
     )
 
 
@@ -287,8 +287,8 @@ def _head() -> list[str]:
         "# Tested together",
         "",
         "An application uses many of the helpers at the same time.",
-        "This page shows which of them the tests use in one application.",
-        "`python -m tests.pairs_table` makes it of the tests.",
+        "This page shows which helpers are tested in one application.",
+        "`python -m tests.pairs_table` generates this page from the tests.",
         "A pair is tested if one test, with its fixtures and functions, uses both helpers.",
         "",
         numbers(),
@@ -297,7 +297,7 @@ def _head() -> list[str]:
 
 
 def _matrix() -> list[str]:
-    legend = "`x` is tested, `·` makes no sense together, `?` is not tested."
+    legend = "`x`: tested. `·`: never in one application. `?`: not tested."
     lines = ["## All pairs", "", legend, ""]
     lines.append("| helper | " + " | ".join(str(number) for number in range(1, 27)) + " |")
     lines.append("| --- |" + " --- |" * len(HELPERS))
@@ -317,7 +317,7 @@ def _sign(one: str, other: str) -> str:
 
 
 def _senseless() -> list[str]:
-    lines = ["## Pairs that make no sense together", ""]
+    lines = ["## Pairs that are never in one application", ""]
     for name, why in NOT_IN_APPLICATIONS.items():
         others = [
             other

@@ -121,39 +121,6 @@ def test_not_run() -> None:
         assert any(re.match(pattern, command) for command in found), pattern
 
 
-LINKED = [
-    *ROOT.glob("*.md"),
-    *ROOT.glob("quartpatterns/*/README.md"),
-    ROOT / "changes" / "README.md",
-]
-LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-
-
-def anchors(page: Path) -> set[str]:
-    """Return the names of the headings, as GitHub makes them."""
-    found = set()
-    for heading in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE):
-        text = re.sub(r"[^\w\- ]", "", heading.lower())
-        found.add(text.replace(" ", "-"))
-    return found
-
-
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in LINKED]
-)
-def test_links(page: Path) -> None:
-    """Each link to a file or a heading leads to one."""
-    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    for target in LINK.findall(text):
-        if "://" in target or target.startswith("mailto:"):
-            continue
-        path, _, anchor = target.partition("#")
-        linked = (page.parent / path).resolve() if path else page
-        assert linked.exists(), target
-        if anchor:
-            assert anchor in anchors(linked), target
-
-
 @pytest.mark.parametrize("page", READMES)
 def test_installation(page: Path) -> None:
     """What the examples import is in the extras that the page installs."""

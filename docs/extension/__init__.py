@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -26,6 +27,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("include-read", read_included_file)
     app.connect("doctree-read", shorten_diffs)
     app.connect("missing-reference", references.resolve)
+    # After Furo's own function, which has the priority 500.
+    app.connect("html-page-context", name_levels, priority=900)
     app.connect("env-check-consistency", completeness.check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -46,6 +49,16 @@ def read_included_file(app: Sphinx, path: Path, parent: str, source: list[str]) 
     name = (Path(app.srcdir) / path).resolve().relative_to(repository.ROOT).as_posix()
     page = app.env.current_document.docname
     source[0] = repository.rewrite_links(generated.add_links(source[0], name), name, page)
+
+
+def name_levels(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Give the headings of the navigation a level, without which they are invalid HTML."""
+    tree = context["furo_navigation_tree"]
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
 
 
 def shorten_diffs(app: Sphinx, doctree: nodes.document) -> None:

@@ -168,7 +168,7 @@ def value(default: Any) -> str:
 
 def commands() -> str:
     """Return the commands and their options, as ``--help`` prints them."""
-    context = click.Context(main, info_name="quartpatterns")
+    context = click.Context(main, info_name="quartpatterns", **main.context_settings)
     return "".join(_command(main, context, 2))
 
 
@@ -179,7 +179,7 @@ def _command(command: click.Command, context: click.Context, level: int) -> Iter
     yield f"```text\n{usage}\n```\n\n"
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record:
+        if record and record[1]:
             yield f"`{record[0]}`\n: {_inline(record[1])}\n\n"
     yield f"{_prose(command.epilog or '')}\n\n"
     if isinstance(command, click.Group):

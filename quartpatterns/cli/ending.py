@@ -37,7 +37,8 @@ Exit codes of all commands:
   0    success
   1    the command ran, and the result is negative
   2    wrong use, or something that the command needs is missing
-  130  Ctrl-C; the others: 141 if the program that reads the output has ended
+  130  Ctrl-C; serve and worker exit with 0, because this is how they are stopped
+  141  the program that reads the output has ended, as head does
 """
 
 

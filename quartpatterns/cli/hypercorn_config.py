@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib.util
+import os
 import re
 import socket
 import ssl
@@ -123,7 +124,7 @@ def _check_setting(file: Path, key: str, value: Any, defaults: dict[str, Any]) -
 def _check_address(address: str) -> str:
     """Return *address* if it can be bound, with a free port in place of port 0."""
     if _is_unix(address):
-        return address
+        return _check_unix(address)
     match = BIND.fullmatch(address)
     if not match:
         raise UsageProblem(
@@ -144,6 +145,22 @@ def _check_address(address: str) -> str:
             f"{address} is {cause}: choose another address with --bind HOST:PORT"
         ) from error
     return f"{match['host']}:{port}"
+
+
+def _check_unix(address: str) -> str:
+    """Return *address* if a Unix socket can be created there. Nobody must listen on it."""
+    path = Path(address.removeprefix("unix:"))
+    problem = None
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        problem = "is not writable" if path.parent.is_dir() else "does not exist"
+        problem = f"the folder {path.parent} {problem}"
+    elif path.exists() and not path.is_socket():
+        problem = "the file exists and is not a socket"
+    elif path.exists() and is_listening(address):
+        problem = "already in use"
+    if problem:
+        raise UsageProblem(f"{address}: {problem}: choose another path with --bind unix:PATH")
+    return address
 
 
 def _check_workers(file: Path, config: Config) -> None:

@@ -28,8 +28,8 @@ The column extras is what `pip install 'quartpatterns[EXTRAS]'` adds for the por
 Exit code: 0; 2 for a usage error.
 """
 TITLES = ("pattern", "group", "extras", "summary")
-LEAST = 30
-"""The least columns of a summary: on a narrower terminal, lines are wrapped by the terminal."""
+LEAST = 40
+"""The least columns of a summary."""
 
 
 @click.command(epilog=EPILOG)
@@ -49,18 +49,21 @@ def command(group: str | None, as_json: bool) -> None:
 
 
 def _table(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """Return the lines of a table. The last column is wrapped at *width* columns."""
+    """Return the lines of a table. The last column is wrapped at *width* columns.
+
+    A terminal that is too narrow for all columns gets the first and the last one.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
-    last = None if width is None or width - indent < LEAST else width - indent
+    if width is not None and width - indent < LEAST and len(widths) > 2:
+        return _table([(row[0], row[-1]) for row in rows], width)
+    last = max(LEAST, width - indent) if width is not None else widths[-1]
     lines = []
     for number, row in enumerate(rows):
         cells = [cell.ljust(size) for cell, size in zip(row, widths, strict=True)]
-        texts = textwrap.wrap(row[-1], last) if last else [row[-1]]
-        if number == 0:
-            lines.append(click.style("  ".join([*cells[:-1], row[-1]]), bold=True))
-            continue
-        cells[0] = click.style(cells[0], fg="cyan")
-        lines.append("  ".join([*cells[:-1], texts[0]]).rstrip())
-        lines += [" " * indent + text for text in texts[1:]]
+        first, *others = textwrap.wrap(row[-1], last)
+        style = {"bold": True} if number == 0 else {"fg": "cyan"}
+        cells[0] = click.style(cells[0], **style)
+        lines.append("  ".join([*cells[:-1], first]))
+        lines += [" " * indent + text for text in others]
     return lines

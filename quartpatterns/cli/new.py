@@ -9,6 +9,7 @@ import click
 
 from quartpatterns._shared.installed_from import is_available
 from quartpatterns.cli.groups import SuggestingChoice
+from quartpatterns.cli.progress import progress
 from quartpatterns.packaging import FEATURES, REQUIRED, SERVERS, Project, new_project
 
 __all__ = ["command"]
@@ -83,7 +84,8 @@ def command(name: str, features: tuple[str, ...], server: str, parent: Path, as_
 
     NAME is also the name of the package to import.
     """
-    project = new_project(name, parent, features=features, server=server)
+    with progress(f"creating {name}"):
+        project = new_project(name, parent, features=features, server=server)
     click.echo(json.dumps(_as_data(project), indent=2) if as_json else _as_text(project))
 
 

@@ -29,11 +29,11 @@ On a terminal, long output opens in the pager of the environment variable PAGER,
 Exit code: 0; 2 for a usage error.
 """
 PARTS = {
-    "readme": "The README.",
-    "cases": "The cases, which compare the port with the original.",
-    "differences": "Where the port differs from the original, and why.",
-    "port": "The code of the port.",
-    "original": "The code of the original.",
+    "readme": "the README",
+    "cases": "the cases, which compare the port with the original",
+    "differences": "where the port differs from the original, and why",
+    "port": "the code of the port",
+    "original": "the code of the original",
 }
 DEFAULT_PARTS = ("readme", "cases", "differences")
 LESS = "-FRX"
@@ -43,7 +43,7 @@ WIDTH = 100
 
 def _part_options(function: Any) -> Any:
     for name, text in reversed(PARTS.items()):
-        function = click.option(f"--{name}", is_flag=True, help=f"Only this: {text}")(function)
+        function = click.option(f"--{name}", is_flag=True, help=f"Only {text}.")(function)
     return function
 
 

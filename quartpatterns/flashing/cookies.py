@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -58,7 +59,7 @@ class FlashCookies:
         last = int(after.rpartition("-")[2][:16], 16) if after else 0
         # The suffix makes the name unique even if two servers flash in the same nanosecond.
         name = f"{self.prefix}-{max(time.time_ns(), last + 1):016x}{secrets.token_hex(4)}"
-        value = self._serializer(name).dumps((category, message))
+        value = self._serializer().dumps((category, message), salt=_salt(name))
         assert isinstance(value, str)
         limit: int = cast(Any, self.app.config)["MAX_COOKIE_SIZE"]
         # max_size=0 turns off Werkzeug's warning: the size is an error here. For Quart, a limit
@@ -82,12 +83,15 @@ class FlashCookies:
         names = sorted(cookies)
         if not names or not self.app.secret_key:
             return [], []
+        serializer = self._serializer()
         lifetime = self.app.permanent_session_lifetime.total_seconds()
         valid: list[FlashCookie] = []
         expired: list[str] = []
         for name in names:
             try:
-                loaded: Any = self._serializer(name).loads(cookies[name], return_timestamp=True)
+                loaded: Any = serializer.loads(
+                    cookies[name], return_timestamp=True, salt=_salt(name)
+                )
             except BadData:
                 continue
             (category, message), signed_at = loaded
@@ -126,16 +130,25 @@ class FlashCookies:
             "partitioned": interface.get_cookie_partitioned(app),
         }
 
-    def _serializer(self, name: str) -> URLSafeTimedSerializer:
-        """Return a serializer whose signature is valid only for the cookie called *name*."""
+    def _serializer(self) -> URLSafeTimedSerializer:
         if not self.app.secret_key:
             raise RuntimeError(
                 "Flashing signs its cookies: set app.secret_key to something unique and secret."
             )
-        keys: list[Any] = [*(self.app.config["SECRET_KEY_FALLBACKS"] or ()), self.app.secret_key]
-        return URLSafeTimedSerializer(
-            keys,
-            salt=f"quartpatterns.flashing:{name}",
-            serializer=session_json_serializer,
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-        )
+        fallbacks: Any = cast(Any, self.app.config)["SECRET_KEY_FALLBACKS"] or ()
+        return _serializer(*fallbacks, self.app.secret_key)
+
+
+@lru_cache(maxsize=16)
+def _serializer(*keys: Any) -> URLSafeTimedSerializer:
+    # Creating it takes as long as verifying a cookie.
+    return URLSafeTimedSerializer(
+        list(keys),
+        serializer=session_json_serializer,
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )
+
+
+def _salt(name: str) -> str:
+    """Return the salt that makes a signature valid only for the cookie called *name*."""
+    return f"quartpatterns.flashing:{name}"

@@ -19,9 +19,9 @@ __all__ = ["BackLink"]
 
 Headers = list[tuple[bytes, bytes]]
 
-# With these headers the body is encoded, a part or a download, or its bytes have a digest.
+# With these headers the body is encoded or a part, or its bytes have a digest.
 KEPT = frozenset(
-    {b"content-encoding", b"content-range", b"content-disposition", b"trailer"}
+    {b"content-encoding", b"content-range", b"trailer"}
     | {b"digest", b"content-digest", b"repr-digest", b"content-md5"}
 )
 # What browsers accept when they open a page, of which they say no more outside of HTTPS.
@@ -102,6 +102,7 @@ class _Sender:
             and status not in (204, 205)
             and kind.strip() == b"text/html"
             and (b"charset" not in parameters or b"utf-8" in parameters)
+            and found.get(b"content-disposition", b"inline").lower().startswith(b"inline")
             and not KEPT.intersection(found)
         )
 

@@ -44,7 +44,7 @@ _REQUESTS = Counter(
 )
 _SECONDS = Histogram(
     "quartpatterns_request_seconds",
-    "Seconds from a request to the end of its response; streams that never end are left out.",
+    "Seconds from a request to the end of its response, without streams of events.",
     ["application"],
     buckets=BUCKETS,
 )
@@ -71,19 +71,21 @@ class RequestMetrics:
         """Note that a request has arrived."""
         _OPEN.labels(application).inc()
 
-    def ended(self, application: str, method: str, status: int | None, seconds: float) -> None:
+    def ended(
+        self, application: str, method: str, status: int | None, seconds: float | None
+    ) -> None:
         """Note that a request was answered.
 
         Arguments:
             application: The application that has answered.
             method: The method, or :data:`WEBSOCKET`.
             status: The status, or ``None`` if the client left before it was sent.
-            seconds: The duration.
+            seconds: The duration, ``None`` for a websocket or a stream of events.
         """
         _OPEN.labels(application).dec()
         name = method if method in METHODS or method == WEBSOCKET else "other"
         _REQUESTS.labels(application, name, "none" if status is None else str(status)).inc()
-        if name != WEBSOCKET:
+        if seconds is not None:
             _SECONDS.labels(application).observe(seconds)
 
 

@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from quart.logging import default_handler
@@ -53,11 +54,13 @@ class Observation:
         application = application_label(path)
         method = scope["method"] if scope["type"] == "http" else WEBSOCKET
         status: int | None = None
+        is_stream = scope["type"] == "websocket"
 
         async def send_with_id(message: Any) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] in ("http.response.start", "websocket.accept"):
                 status = message.get("status", 101)
+                is_stream = is_stream or _has_events(message["headers"])
                 headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != HEADER]
                 message = {**message, "headers": [*headers, (HEADER, id)]}
             await send(message)
@@ -67,7 +70,16 @@ class Observation:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._metrics.ended(application, method, status, time.perf_counter() - started)
+            seconds = None if is_stream else time.perf_counter() - started
+            self._metrics.ended(application, method, status, seconds)
+
+
+def _has_events(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether a response lasts as long as its client looks at it."""
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in headers
+    )
 
 
 def _with_id(scope: Any) -> tuple[bytes, Any]:

@@ -55,6 +55,8 @@ FIRST_PAGES = {
     "streaming": "timeline",
     "urlprocessors": "en/",
 }
+# Whose data both applications show.
+SHARED_DATA = frozenset({"fileuploads", "mongodb", "sqlalchemy", "sqlite3"})
 ROOT_ONLY = frozenset({"singlepageapplications"})
 
 views = Blueprint("originals", __name__)
@@ -74,7 +76,10 @@ async def beside(name: str) -> ResponseReturnValue:
         abort(404, description=str(error.args[0]))
     page = first_page(pattern.name)
     paths = {"Flask": f"{MOUNT}/{pattern.name}/", "Quart": f"/{pattern.name}/"}
-    return await render_template("gallery/beside.html", pattern=pattern, paths=paths, page=page)
+    shared = pattern.name in SHARED_DATA
+    return await render_template(
+        "gallery/beside.html", pattern=pattern, paths=paths, page=page, shared=shared
+    )
 
 
 class OriginalUnavailableError(Exception):

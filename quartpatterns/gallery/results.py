@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, defer, mapped_column
 
 from quartpatterns import __version__
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
@@ -171,7 +171,7 @@ async def history(
         query = query.where(Run.pattern == pattern)
     if kind is not None:
         query = query.where(Run.kind == kind)
-    return list(await db.session.scalars(query))
+    return list(await db.session.scalars(query.options(defer(Run.cases, raiseload=True))))
 
 
 async def count_runs() -> list[tuple[str, str, int]]:

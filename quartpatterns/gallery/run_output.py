@@ -41,7 +41,7 @@ class Progress:
     Arguments:
         done: The cases that are done.
         total: The number of cases, 0 if it is not known yet.
-        line: The last line of text.
+        line: The last line of text, empty if it is only about the number.
         started: The cases whose measurement has started.
     """
 
@@ -54,13 +54,13 @@ class Progress:
         """Note what *line* says, and return whether it says something."""
         if not (line := line.strip()):
             return False
+        self.line = line[:LONGEST_VALUE]
         if match := _STEP.fullmatch(line):
-            self.done, self.total = int(match["done"]), int(match["total"])
+            self.done, self.total, self.line = int(match["done"]), int(match["total"]), ""
         elif match := _ESTIMATE.fullmatch(line):
             self.total = int(match["total"])
         elif _MEASUREMENT.fullmatch(line):
             self.done, self.started = self.started, self.started + 1
-        self.line = line[:LONGEST_VALUE]
         return True
 
 

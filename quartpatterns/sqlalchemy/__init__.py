@@ -48,6 +48,7 @@ from quartpatterns.sqlalchemy.models import Model, camel_to_snake_case, should_s
 from quartpatterns.sqlalchemy.recording import QueryInfo, get_recorded_queries
 from quartpatterns.sqlalchemy.sessions import (
     ConcurrentUseError,
+    DirectSession,
     ReadingError,
     RoutedSession,
     Session,
@@ -66,6 +67,7 @@ __all__ = [
     "DatabaseUnavailable",
     "DefaultMeta",
     "DefaultMetaNoName",
+    "DirectSession",
     "KeysetPage",
     "Model",
     "NameMetaMixin",

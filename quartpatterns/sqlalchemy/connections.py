@@ -4,13 +4,19 @@ SQLAlchemy closes a connection in a task of its own, and in a greenlet in it, so
 does not lose it. A connection with no open transaction is returned without waiting for anything.
 """
 
+# SQLAlchemy's own methods use these private names as well.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio.result import _ensure_sync_result
 
+from quartpatterns.sqlalchemy.greenlets import spawn
 from quartpatterns.sqlalchemy.pools import FairPool
 from quartpatterns.sqlalchemy.sqlite import SQLiteAdapter
 
@@ -29,6 +35,21 @@ class EngineConnection(AsyncConnection):
     """SQLAlchemy's asynchronous connection, which is closed without a task if it can be."""
 
     __slots__ = ()
+
+    async def start(self, is_ctxmanager: bool = False) -> AsyncConnection:
+        """Take a connection of the pool, or open one."""
+        if self.sync_connection:
+            return await super().start(is_ctxmanager)  # It raises an error.
+        connection = await spawn(self.sync_engine.connect)
+        self.sync_connection = self._assign_proxied(connection)
+        return self
+
+    if not TYPE_CHECKING:  # Type checkers infer what AsyncConnection's own method returns.
+
+        async def execute(self, statement, parameters=None, *, execution_options=None):
+            """Execute *statement* and return its result, whose rows have been fetched."""
+            run = partial(self._proxied.execute, execution_options=execution_options)
+            return await _ensure_sync_result(await spawn(run, statement, parameters), self.execute)
 
     async def __aexit__(self, *error: Any) -> None:
         connection = self.sync_connection

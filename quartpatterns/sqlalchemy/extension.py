@@ -32,6 +32,7 @@ from quartpatterns.sqlalchemy.sessions import (
     Reading,
     RoutedSession,
     Session,
+    keep_objects,
     reading_session,
     unknown_bind,
 )
@@ -328,6 +329,7 @@ class SQLAlchemy(Queries):
         them in ``options=[selectinload(User.roles)]``. The values of
         :class:`sqlalchemy.ext.mutable.Mutable` types are expired by a rollback.
         """
+        keep_objects(self._sync_session_class)
         return Preloading(self, self._find_session)
 
     def retrying(

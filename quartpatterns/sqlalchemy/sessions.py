@@ -1,5 +1,8 @@
 """Sessions: one task at a time, a database for each statement, and reading without transactions."""
 
+# SQLAlchemy's own methods use the private function as well.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import asyncio
@@ -15,12 +18,15 @@ from quart.ctx import AppContext
 from sqlalchemy import Connection, Engine, event, orm
 from sqlalchemy.exc import DBAPIError, UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio.result import _ensure_sync_result
 from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.sql import visitors
+from sqlalchemy.util import immutabledict
 
 from quartpatterns._shared.calling import is_async
 from quartpatterns._shared.cleanup import finish
 from quartpatterns.sqlalchemy.connections import closes_without_io
+from quartpatterns.sqlalchemy.greenlets import spawn
 from quartpatterns.sqlalchemy.kept_objects import KeptObjects
 
 if TYPE_CHECKING:
@@ -30,11 +36,13 @@ __all__ = [
     "BIND_KEY",
     "CURRENT",
     "ConcurrentUseError",
+    "DirectSession",
     "Reading",
     "ReadingError",
     "RoutedSession",
     "Session",
     "changed_error",
+    "keep_objects",
     "reading_session",
     "unknown_bind",
 ]
@@ -166,19 +174,27 @@ def _after_begin(session: RoutedSession, transaction: object, connection: Connec
     session._after_begin(connection)  # pyright: ignore[reportPrivateUsage]
 
 
-@event.listens_for(RoutedSession, "after_commit")
+def keep_objects(session_class: type[RoutedSession]) -> None:
+    """Let the sessions of a class keep their :class:`KeptObjects`. A second call has no effect.
+
+    Each event takes time in every request, so only applications that keep objects have them.
+    """
+    if not event.contains(session_class, "after_commit", _after_commit):
+        event.listen(session_class, "after_commit", _after_commit)
+        event.listen(session_class, "after_transaction_create", _after_transaction_create)
+        event.listen(session_class, "after_soft_rollback", _after_rollback)
+
+
 def _after_commit(session: RoutedSession) -> None:
     if not session.in_nested_transaction():
         session.kept.after_commit()
 
 
-@event.listens_for(RoutedSession, "after_transaction_create")
 def _after_transaction_create(session: RoutedSession, transaction: SessionTransaction) -> None:
     if transaction.nested:
         session.kept.after_savepoint(transaction)
 
 
-@event.listens_for(RoutedSession, "after_soft_rollback")
 def _after_rollback(session: RoutedSession, transaction: SessionTransaction) -> None:
     session.kept.after_rollback(transaction)
 
@@ -216,7 +232,55 @@ def unknown_bind(key: str | None) -> UnboundExecutionError:
     return UnboundExecutionError(f"no database has the bind key {key!r}: set {setting}")
 
 
-class Session(AsyncSession):
+_BUFFERED = immutabledict({"prebuffer_rows": True})
+
+
+class DirectSession(AsyncSession):
+    """SQLAlchemy's asynchronous session, whose methods take less time.
+
+    SQLAlchemy makes a greenlet for each call of these methods. Here it is used again for the next
+    call. Their arguments and results are those of :class:`~sqlalchemy.ext.asyncio.AsyncSession`.
+
+    .. versionadded:: 0.1
+    """
+
+    if not TYPE_CHECKING:  # Type checkers infer what AsyncSession's own methods return.
+
+        async def execute(self, statement, params=None, *, execution_options=None, **more):
+            """Execute *statement* and return its result, whose rows have been fetched."""
+            options = _buffered(execution_options)
+            execute = self.sync_session.execute
+            result = await spawn(execute, statement, params, execution_options=options, **more)
+            return await _ensure_sync_result(result, self.execute)
+
+        async def scalar(self, statement, params=None, *, execution_options=None, **more):
+            """Execute *statement* and return the first value of the first row, or ``None``."""
+            options = _buffered(execution_options)
+            scalar = self.sync_session.scalar
+            return await spawn(scalar, statement, params, execution_options=options, **more)
+
+        async def run_sync(self, fn, *args, **kwargs):
+            """Call *fn* with the synchronous session; it can load lazily."""
+            return await spawn(fn, self.sync_session, *args, **kwargs)
+
+
+def _buffered(options: Mapping[str, Any] | None) -> Any:
+    return immutabledict(options).union(_BUFFERED) if options else _BUFFERED
+
+
+def _spawning(name: str) -> Callable[..., Awaitable[Any]]:
+    @wraps(getattr(AsyncSession, name))
+    async def method(self: DirectSession, *args: Any, **kwargs: Any) -> Any:
+        return await spawn(getattr(self.sync_session, name), *args, **kwargs)
+
+    return method
+
+
+for _name in "close commit flush get get_one refresh rollback".split():
+    setattr(DirectSession, _name, _spawning(_name))
+
+
+class Session(DirectSession):
     """SQLAlchemy's asynchronous session, which raises an error if two tasks use it at once.
 
     A session is one conversation with the database. SQLAlchemy's own is not safe to share between
@@ -247,7 +311,7 @@ class Session(AsyncSession):
         while self._task is not None:
             self._waiters.append(waiter := self._loop.create_future())
             await waiter
-        await self._run("close", AsyncSession.close)
+        await self._run("close", DirectSession.close)
         if not self._discarded:
             self.sync_session.kept.after_close(self.sync_session)
 
@@ -323,7 +387,7 @@ class Session(AsyncSession):
 
     async def _end_lost(self, end: Callable[[RoutedSession], None]) -> None:
         try:
-            await self._run("run_sync", AsyncSession.run_sync, end)
+            await self._run("run_sync", DirectSession.run_sync, end)
         except DBAPIError as failure:
             _log.warning("a transaction could not be ended: %s", failure.orig)
 
@@ -386,8 +450,8 @@ for _name in (
     "commit connection delete delete_all execute flush get get_one invalidate merge merge_all"
     " refresh reset rollback run_sync scalar scalars stream stream_scalars"
 ).split():
-    if hasattr(AsyncSession, _name):
-        setattr(Session, _name, _exclusive(getattr(AsyncSession, _name)))
+    if hasattr(DirectSession, _name):
+        setattr(Session, _name, _exclusive(getattr(DirectSession, _name)))
 
 
 _Current = tuple[object, AppContext, Session]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,8 @@ from sqlalchemy import event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.engine import AdaptedConnection, Connection, Dialect, Engine, ExceptionContext
 from sqlalchemy.util import await_only
+
+from quartpatterns.sqlalchemy.greenlets import wait
 
 if TYPE_CHECKING:
     from quartpatterns._shared.sqlite_thread import SQLiteConnection
@@ -41,12 +44,23 @@ MEMORY = "memory_database"
 SHORT_READS = "short_reads"
 
 
-def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
-    """Register the event handlers of this module on an engine for SQLite."""
+def configure_sqlite(
+    engine: Engine, pragmas: Mapping[str, str | int], *, own_connections: bool
+) -> None:
+    """Register the event handlers of this module on an engine for SQLite.
+
+    Arguments:
+        engine: The engine.
+        pragmas: What to set on each new connection.
+        own_connections: Whether :func:`connect_sqlite` opens its connections.
+    """
     if engine.url.drivername == "sqlite+aiosqlite":
         event.listen(engine, "do_connect", _connect_adapter)
     event.listen(engine, "handle_error", _roll_back_cancelled)
-    event.listen(engine, "savepoint", _begin_before_savepoint)
+    if not own_connections:
+        # With this event, SQLAlchemy looks for handlers before and after each statement. Our own
+        # cursor does the same without it.
+        event.listen(engine, "savepoint", _begin_before_savepoint)
     if pragmas:
         event.listen(engine, "connect", partial(_set_pragmas, pragmas))
 
@@ -104,7 +118,7 @@ class BufferedCursor:
         # The thread's own methods save two coroutines of the connection's.
         driver = self._driver
         call = partial(_execute, driver.raw, operation, parameters or ())
-        self._take(await_only(driver.thread.submit_read(operation, call)))
+        self._take(wait(driver.thread.submit_read(operation, call)))
 
     def executemany(self, operation: str, seq_of_parameters: Any) -> None:
         """Execute *operation* for each of *seq_of_parameters*."""
@@ -220,18 +234,39 @@ async def _roll_back(driver: Any) -> None:
     rollback.exception()
 
 
+# IMMEDIATE, because a savepoint announces writing: this waits for other writers. A transaction that
+# reads before it writes fails at once if another one has written in between.
+_BEGIN_FOR_SAVEPOINT = "BEGIN IMMEDIATE"
+
+
 def _begin_before_savepoint(connection: Connection, name: str) -> None:
-    # IMMEDIATE, because a savepoint announces writing: this waits for other writers. A transaction
-    # that reads before it writes fails at once if another one has written in between.
     if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(_BEGIN_FOR_SAVEPOINT)
 
 
 def _set_pragmas(pragmas: Mapping[str, str | int], connection: Any, record: object) -> None:
     cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout")
+    deadline = time.monotonic() + cursor.fetchone()[0] / 1000
     for name, value in pragmas.items():
-        cursor.execute(f"PRAGMA {name} = {value}")
+        _set_pragma(cursor, f"PRAGMA {name} = {value}", deadline)
     cursor.close()
+
+
+def _set_pragma(cursor: Any, statement: str, deadline: float) -> None:
+    """Set a pragma, even if somebody writes at the same time.
+
+    SQLite does not wait while it changes the journal mode, whatever its busy timeout is.
+    """
+    while True:
+        try:
+            cursor.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        await_only(asyncio.sleep(0.01))
 
 
 # In the thread.
@@ -240,6 +275,8 @@ def _set_pragmas(pragmas: Mapping[str, str | int], connection: Any, record: obje
 def _execute(connection: sqlite3.Connection, operation: str, parameters: Any) -> tuple[Any, ...]:
     cursor = connection.cursor()
     try:
+        if operation.startswith("SAVEPOINT ") and not connection.in_transaction:
+            cursor.execute(_BEGIN_FOR_SAVEPOINT)
         cursor.execute(operation, parameters)
         rows = cursor.fetchall() if cursor.description else ()
         return cursor.description, deque(rows), cursor.rowcount, cursor.lastrowid

@@ -18,6 +18,7 @@ from quartpatterns.subclassing import (
     dispatch,
     files,
     greenlets,
+    json_provider,
     methods,
     response,
     routing,
@@ -88,6 +89,7 @@ class FaithfulQuart(  # pyright: ignore[reportIncompatibleMethodOverride] - its 
     request_class = FaithfulRequest
     config_class = config.FaithfulConfig
     jinja_environment = templates.FaithfulEnvironment
+    json_provider_class = json_provider.FaithfulJSONProvider
     session_interface = sessions.FaithfulSessionInterface()
     url_map_class = routing.FaithfulMap
     url_rule_class = routing.FaithfulRule

@@ -47,7 +47,10 @@ FLASK_NAMES = {
     "cache_timeout": "max_age",
     "add_etags": "etag",
 }
-BLOCK_SIZE = 64 * 1024
+SMALL_SIZE = 64 * 1024
+"""Bytes of a file that is read at once, and kept in memory."""
+READ_SIZE = 256 * 1024
+"""Bytes of a larger file that one thread reads: with 64 KiB, 100 MiB take three times as long."""
 CACHE = "file_cache"
 
 Path = os.PathLike[str] | str
@@ -230,7 +233,7 @@ def _is_small(path: str) -> bool:
         found = os.stat(path)
     except (OSError, ValueError):  # ValueError: a null byte in the path
         return False
-    return S_ISREG(found.st_mode) and found.st_size <= BLOCK_SIZE
+    return S_ISREG(found.st_mode) and found.st_size <= SMALL_SIZE
 
 
 async def _respond(file: _SmallFile, options: dict[str, Any]) -> FaithfulResponse:
@@ -258,7 +261,7 @@ def _call(
         # The front server sends the file and its length. Hypercorn raises an error for a body that
         # is shorter than the declared length.
         made.headers.remove("Content-Length")
-    elif 0 < (made.content_length or 0) <= BLOCK_SIZE and hasattr(body, "close"):
+    elif 0 < (made.content_length or 0) <= SMALL_SIZE and hasattr(body, "close"):
         # A small file is read now. Later each block, the end and closing need a thread each.
         with closing(body):
             made.response = [b"".join(body)]
@@ -279,7 +282,7 @@ def _response_class() -> type[FaithfulResponse]:
 
 def _file_wrapper(file: IO[bytes], _: int = 0) -> werkzeug.wsgi.FileWrapper:
     """Read larger blocks than WSGI's 8 KiB, because each block needs a thread."""
-    return werkzeug.wsgi.FileWrapper(file, BLOCK_SIZE)
+    return werkzeug.wsgi.FileWrapper(file, READ_SIZE)
 
 
 class FileDefaults(Quart):

@@ -12,16 +12,14 @@ import codecs
 import re
 from typing import Any
 
-from flask.json.provider import DefaultJSONProvider
-
 from quartpatterns._shared.extras import requires_extra
+from quartpatterns.subclassing.json_provider import COMPACT, FaithfulJSONProvider
 
 with requires_extra("json", needed_by="FastJSONProvider"):
     import orjson
 
 __all__ = ["FastJSONProvider"]
 
-COMPACT: dict[str, Any] = {"separators": (",", ":")}
 # Flask's own function writes what orjson would write differently.
 OPTIONS = (
     orjson.OPT_PASSTHROUGH_DATACLASS
@@ -45,7 +43,7 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("quartpatterns.json", _escape)
 
 
-class FastJSONProvider(DefaultJSONProvider):
+class FastJSONProvider(FaithfulJSONProvider):
     """A provider that writes responses with orjson if that gives the same text as Flask.
 
     Otherwise Flask's own provider writes them: floats with an exponent (``1e+16`` in Python,

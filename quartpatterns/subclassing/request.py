@@ -358,8 +358,13 @@ async def _awaited(body: Awaitable[bytes]) -> bytes:
 
 
 @lru_cache(1024)
-def _checked_host(scheme: str, host: str | None, server: tuple[str, int | None] | None) -> str:
-    return get_host(scheme, host, server)
+def _checked_host(
+    scheme: str,
+    host: str | None,
+    server: tuple[str, int | None] | None,
+    trusted_hosts: tuple[str, ...] | None,
+) -> str:
+    return get_host(scheme, host, server, trusted_hosts)
 
 
 class CheckedHost(BaseRequestWebsocket):
@@ -368,10 +373,12 @@ class CheckedHost(BaseRequestWebsocket):
     @cached_property
     def host(self) -> str:
         """The host and port of the request, as :attr:`werkzeug.wrappers.Request.host`."""
-        server = self.server
-        if self.trusted_hosts or (server is not None and type(server) is not tuple):
-            return get_host(self.scheme, self.headers.get("Host"), server, self.trusted_hosts)
-        return _checked_host(self.scheme, self.headers.get("Host"), server)
+        server, trusted, host = self.server, self.trusted_hosts, self.headers.get("Host")
+        if server is not None and type(server) is not tuple:
+            return get_host(self.scheme, host, server, trusted)
+        if isinstance(trusted, str):
+            trusted = (trusted,)
+        return _checked_host(self.scheme, host, server, tuple(trusted) if trusted else None)
 
 
 class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, CheckedHost):

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask.json.tag import TaggedJSONSerializer
 from flask.sessions import session_json_serializer
+from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, json
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.wrappers import Response
@@ -16,6 +17,8 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 __all__ = ["FaithfulSessionInterface", "SessionSerializer"]
+
+SERIALIZER = "session_serializer"
 
 
 class SessionSerializer(TaggedJSONSerializer):
@@ -50,12 +53,28 @@ class SessionSerializer(TaggedJSONSerializer):
 
 
 class FaithfulSessionInterface(SecureCookieSessionInterface):
-    """Flask's cookie sessions, without creating a signer if there is no cookie.
+    """Flask's cookie sessions, without creating a signer for each request.
 
     .. versionadded:: 0.1
     """
 
     serializer = SessionSerializer()
+
+    def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
+        """Return the serializer that signs sessions, or ``None`` without a secret key.
+
+        It is used again while the keys and the attributes of this object are the same. Creating it
+        takes longer than reading a session.
+        """
+        config: Any = app.config
+        key, fallbacks = app.secret_key, tuple(config["SECRET_KEY_FALLBACKS"] or ())
+        attributes = (self.salt, self.key_derivation, self.digest_method, self.serializer)
+        made_for = (type(self), key, fallbacks, *attributes)
+        known: Any = app.extensions.get(SERIALIZER)
+        if known is None or known[0] != made_for:
+            known = app.extensions[SERIALIZER] = (made_for, super().get_signing_serializer(app))
+        serializer: URLSafeTimedSerializer | None = known[1]
+        return serializer
 
     async def open_session(
         self, app: Quart, request: BaseRequestWebsocket

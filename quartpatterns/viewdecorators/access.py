@@ -7,7 +7,9 @@ from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
-from quart import abort, current_app, has_request_context, request
+from quart import abort, current_app, has_request_context
+from quart.ctx import RequestContext
+from quart.globals import app_ctx, request_ctx
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.calling import call
@@ -186,9 +188,11 @@ def _is_exempt() -> bool:
 
     Browsers send ``OPTIONS`` without cookies to ask whether another site may send a request.
     """
-    if has_request_context() and request.method in EXEMPT_METHODS:
+    context: Any = request_ctx if has_request_context() else app_ctx
+    context = context._get_current_object()
+    if isinstance(context, RequestContext) and context.request.method in EXEMPT_METHODS:
         return True
-    config: Any = current_app.config
+    config: Any = context.app.config
     return config.get("LOGIN_DISABLED", False) is not False and settings().boolean("LOGIN_DISABLED")
 
 

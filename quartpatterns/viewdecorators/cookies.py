@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from quart import current_app, has_websocket_context, request, session, websocket
+from quart.globals import request_ctx, websocket_ctx
 from quart.typing import ResponseTypes
 
 from quartpatterns._shared.settings import SettingsReader, invalid_setting
@@ -197,12 +198,17 @@ def newer_session_identifier() -> str:
     return hashlib.sha512(_encoded(f"{connection().remote_addr}|{agent}")).hexdigest()
 
 
-def remember_cookie() -> str | None:
-    """Return the value of the remember cookie, unless it is about to be deleted."""
-    config: Any = current_app.config
-    name: str = config.get("REMEMBER_COOKIE_NAME", COOKIE_NAME)
-    cookie: str | None = _object(connection()).cookies.get(name)
-    return None if cookie is None or session.get(REMEMBER_KEY) == "clear" else cookie
+def remember_cookie(context: Any = None) -> str | None:
+    """Return the value of the remember cookie, unless it is about to be deleted.
+
+    Arguments:
+        context: The context of the request or websocket; the current one by default.
+    """
+    if context is None:
+        context = _object(websocket_ctx if has_websocket_context() else request_ctx)
+    name: str = context.app.config.get("REMEMBER_COOKIE_NAME", COOKIE_NAME)
+    cookie: str | None = context.request_websocket.cookies.get(name)
+    return None if cookie is None or context.session.get(REMEMBER_KEY) == "clear" else cookie
 
 
 def remembered_id() -> str | None:
@@ -223,9 +229,10 @@ def is_answered() -> bool:
 
 def update_remember_cookie(response: ResponseTypes) -> None:
     """Set or delete the remember cookie, as the session says."""
-    operation = session.pop(REMEMBER_KEY) if REMEMBER_KEY in session else None
-    config: Any = current_app.config
-    if operation is None and not config.get("REMEMBER_COOKIE_REFRESH_EACH_REQUEST"):
+    context: Any = _object(request_ctx)
+    current = context.session
+    operation = current.pop(REMEMBER_KEY) if REMEMBER_KEY in current else None
+    if operation is None and not context.app.config.get("REMEMBER_COOKIE_REFRESH_EACH_REQUEST"):
         return
     reader = settings()
     if operation == "clear":

@@ -102,7 +102,7 @@ def login_manager() -> LoginManager:
     Raises:
         RuntimeError: There is none.
     """
-    manager: LoginManager | None = current_app.extensions.get(EXTENSION)
+    manager: LoginManager | None = _object(current_app).extensions.get(EXTENSION)
     if manager is None:
         raise RuntimeError("this application has no LoginManager: create one, LoginManager(app)")
     return manager
@@ -115,7 +115,7 @@ async def load_user(manager: LoginManager) -> Any:
             return manager.anonymous_user()
         await _load_once(manager)
     await flush_signals()
-    return getattr(g, USER)
+    return getattr(_object(g), USER)
 
 
 async def _load_once(manager: LoginManager) -> None:
@@ -191,12 +191,13 @@ def used_user() -> Any:
 
 def note_use() -> None:
     """Send ``user_accessed`` once, and mark the session as accessed."""
-    if ACCESSED not in g:
-        setattr(g, ACCESSED, True)
+    globals_: Any = _object(g)
+    if ACCESSED not in globals_:
+        setattr(globals_, ACCESSED, True)
         send(user_accessed)
     if _is_request():
         # So that a cache sees what the response depends on: the user may have been loaded before.
-        session.get(USER_KEY)
+        _context().session.get(USER_KEY)
         if login_manager().request_callback is not None:
             _ = connection().authorization
 
@@ -295,11 +296,11 @@ def _has_identity(manager: LoginManager, context: Any) -> bool:
     """Return whether the request may be that of a user, so that a loader has to be called."""
     if manager.request_callback is not None or context.session.get(USER_KEY) is not None:
         return True
-    return remember_cookie() is not None
+    return remember_cookie(context) is not None
 
 
 def _has_user() -> bool:
-    return has_app_context() and USER in g
+    return has_app_context() and USER in _object(g)
 
 
 def _is_request() -> bool:
@@ -325,7 +326,7 @@ def is_static() -> bool:
     A view of the application can have the name ``static``, and the one for static files can be
     decorated.
     """
-    endpoint: str = _object(connection()).endpoint or ""
+    endpoint: str = _context().request_websocket.endpoint or ""
     if not endpoint.endswith("static") or endpoint.rpartition(".")[2] != "static":
         return False
     view: Any = current_app.view_functions.get(endpoint)

@@ -327,7 +327,7 @@ class LoginManager:
 async def _after_request(response: ResponseTypes) -> ResponseTypes:
     await flush_signals()
     mark_answered()
-    if ACCESSED in g or not is_static():
+    if not is_static() or ACCESSED in g:
         update_remember_cookie(response)
         if "Vary" in response.headers:
             response.vary.add("Cookie")

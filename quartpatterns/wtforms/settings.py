@@ -29,14 +29,23 @@ __all__ = [
 EXTENSION = "quartpatterns.wtforms"
 """The key in ``app.extensions`` that is set once the names of all settings have been checked."""
 
+READER = "quartpatterns.wtforms.settings"
+"""The key in ``app.extensions`` of the reader of the settings."""
+
 DEFAULTS: dict[str, Any] = {key: one.default for key, one in WTF.items()}
 """The default of each setting, without those of reCAPTCHA."""
 
 
 def settings() -> SettingsReader:
     """Return the settings of the current application; outside of one, the defaults."""
-    config = cast("dict[str, Any]", current_app.config) if has_app_context() else {}
-    return SettingsReader(config, DEFAULTS)
+    if not has_app_context():
+        return SettingsReader({}, DEFAULTS)
+    # A page reads a dozen settings, and each access to the proxy takes as long as one of them.
+    app: Any = cast("Any", current_app)._get_current_object()
+    reader: SettingsReader | None = app.extensions.get(READER)
+    if reader is None or reader.config is not app.config:
+        reader = app.extensions[READER] = SettingsReader(app.config, DEFAULTS)
+    return reader
 
 
 def secret_keys(value: Any = None) -> list[Any]:

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, cast
 from weakref import WeakKeyDictionary
 
@@ -136,7 +137,7 @@ def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -
     keys = _secret_keys(secret_key)
     state = request_state()
     if (token := state.tokens.get((key, *keys))) is None:
-        signed = _serializer(keys).dumps(_session_token(key, state))
+        signed = _serializer(*keys).dumps(_session_token(key, state))
         assert isinstance(signed, str)
         token = state.tokens[key, *keys] = signed
         setattr(g, key, token)
@@ -197,7 +198,7 @@ def check_token(
         raise TokenError("session")
     limit = default_limit() if time_limit is None else time_limit
     try:
-        token, created = _serializer(keys).loads(data, return_timestamp=True)
+        token, created = _serializer(*keys).loads(data, return_timestamp=True)
     except BadData as error:
         raise TokenError("invalid") from error
     # The limit of the serializer itself refuses tokens of a worker whose clock is a second ahead.
@@ -239,5 +240,7 @@ def _secret_keys(given: str | None) -> list[Any]:
     return [*(fallbacks or ()), current_app.secret_key]
 
 
-def _serializer(keys: list[Any]) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(keys, salt="wtf-csrf-token")
+@lru_cache(maxsize=16)
+def _serializer(*keys: Any) -> URLSafeTimedSerializer:
+    # Creating it takes as long as verifying a token.
+    return URLSafeTimedSerializer(list(keys), salt="wtf-csrf-token")

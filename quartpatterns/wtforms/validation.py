@@ -11,6 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import wtforms
@@ -336,6 +337,12 @@ def _message(stop: StopValidation) -> list[Any]:
     return list(stop.args[:1]) if stop.args and stop.args[0] else []
 
 
+@lru_cache(maxsize=1024)
+def _is_coroutine_function(function: Any) -> bool:
+    # A form has dozens of fields of a few classes.
+    return inspect.iscoroutinefunction(function)
+
+
 def _all_fields(form: BaseForm) -> Iterator[Field]:
     """Iterate over the fields of *form*, inner fields before the outer ones."""
     for field in form:
@@ -349,7 +356,9 @@ def _with_inner_fields(field: Any) -> Iterator[Field]:
             " or MultipleFileField from quartpatterns.wtforms."
         )
     for name in ("pre_validate", "post_validate"):
-        if inspect.iscoroutinefunction(getattr(field, name)):
+        is_own = name in vars(field)
+        method = getattr(field if is_own else type(field), name)
+        if inspect.iscoroutinefunction(method) if is_own else _is_coroutine_function(method):
             raise TypeError(
                 f"{name} of {type(field).__name__} can't be asynchronous: use an asynchronous"
                 " validator instead."

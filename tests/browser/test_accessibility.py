@@ -37,7 +37,7 @@ async def violations(visit: Visit, path: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_one_page(browser: Browser, gallery_url: str, scheme: str) -> None:
     options = {"color_scheme": scheme, "viewport": SCHEMES[scheme]}
     async with open_window(browser, gallery_url, **options) as visit:

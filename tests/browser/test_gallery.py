@@ -32,7 +32,7 @@ async def test_pattern_page(visit: Visit, name: str, path: str) -> None:
     """A page is short before its sections are opened, and fits the screen after."""
     page = await visit.open(f"/gallery/{name}{path}")
     height = await page.evaluate("document.documentElement.scrollHeight")
-    assert height < (12_000 if path == "/code" else 9_000)
+    assert height < (16_000 if path == "/code" else 9_000)
     assert await fits(visit)
 
 
@@ -160,6 +160,7 @@ async def test_keyboard(visit: Visit) -> None:
     await page.wait_for_url("**/gallery/flashing")
 
 
+@pytest.mark.slow
 async def test_focus_is_visible(visit: Visit) -> None:
     """The element with the focus is not below the header or outside of the screen."""
     await visit.page.emulate_media(reduced_motion="reduce")  # it scrolls at once

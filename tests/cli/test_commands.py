@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from quartpatterns import catalog
 from quartpatterns.cli import main
 from quartpatterns.cli.ending import BROKEN_PIPE, INTERRUPTED
+from quartpatterns.cli.list_patterns import _table
 from tests.serving import TIMEOUT
 
 COMMAND = [sys.executable, "-m", "quartpatterns"]
@@ -175,6 +176,20 @@ def test_list() -> None:
         assert line.startswith(f"{pattern.name} ") and line.endswith(pattern.summary)
     names = [line.split()[0] for line in run("list", "--group", "data").output.splitlines()[1:]]
     assert names == [each.name for each in catalog.PATTERNS if each.group == "data"]
+
+
+def test_list_on_a_terminal() -> None:
+    """A narrow terminal gets fewer columns, and no line is longer than it."""
+    name, summary = "sqlalchemy", "An asynchronous session per context, models, pages."
+    rows = [("pattern", "group", "extras", "summary"), (name, "data", "ajax,migrations", summary)]
+    wide = [click.unstyle(line) for line in _table(rows, 80)]
+    narrow = [click.unstyle(line) for line in _table(rows, 60)]
+    assert wide[0].split() == ["pattern", "group", "extras", "summary"]
+    assert wide[1].startswith("sqlalchemy  data   ajax,migrations  An asynchronous")
+    assert [line.split() for line in narrow][0] == ["pattern", "summary"]
+    assert narrow[2].startswith(" " * 12)
+    for lines, width in ((wide, 80), (narrow, 60)):
+        assert max(map(len, lines)) <= width
 
 
 def test_list_as_json() -> None:

@@ -1007,10 +1007,18 @@ def test_no_configuration(tmp_path: Path) -> None:
         pytest.param("127.0.0.1:99999", "the highest is 65535", id="large"),
         pytest.param("192.0.2.1:5000", "is not available", id="elsewhere"),
         pytest.param("fd://3", "is not an address", id="descriptor"),
+        pytest.param("unix:no/s", "the folder no does not exist", id="no folder"),
+        pytest.param("unix:file", "the file exists and is not a socket", id="file"),
+        pytest.param("unix:used", "unix:used: already in use: choose another path", id="used"),
     ],
 )
 def test_bad_address(tmp_path: Path, address: str, message: str) -> None:
-    assert message in error_of(tmp_path, "--bind", address)
+    (tmp_path / "file").touch()
+    with socket.socket(socket.AF_UNIX) as used:
+        used.bind(str(tmp_path / "used"))
+        used.listen()
+        assert message in error_of(tmp_path, "--bind", address)
+    assert not (tmp_path / "instance").exists()
 
 
 @pytest.mark.parametrize(

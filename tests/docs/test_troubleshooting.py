@@ -284,7 +284,10 @@ def misspelt_names() -> str:
 
 
 @causes("The application can't be imported")
-def missing_application() -> str:
+def missing_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
     return command("parity", "--flask", "nosuch:app", "--quart", "nosuch:app")
 
 

@@ -66,7 +66,15 @@ async def test_page(port: Quart) -> None:
     assert response.headers["Vary"] == "Accept, Sec-Fetch-Dest"
 
 
-@pytest.mark.parametrize("path", ["/missing", "/stream", "/other?status=500"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/missing",
+        "/stream",
+        "/other?status=500",
+        "/other?Content-Disposition=inline; filename=page.html",
+    ],
+)
 async def test_pages(port: Quart, path: str) -> None:
     """Pages of errors and pages that are streamed have it."""
     text = await (await client(port).get(path, headers=NAVIGATION)).get_data(as_text=True)
@@ -137,7 +145,7 @@ async def test_programs(port: Quart, headers: dict[str, str]) -> None:
         "Content-Type=text/plain",
         "Content-Type=text/html; charset=latin-1",
         "Content-Disposition=attachment; filename=page.html",
-        "Content-Disposition=inline; filename=page.html",
+        "Content-Disposition=Attachment",
         "Content-Encoding=gzip",
         "Content-Range=bytes 0-4/5&status=206",
         "Content-Digest=sha-256=:YQ==:",

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from quart import Quart, request
+from quart import Quart, Response, request
 
 from quartpatterns._shared.request_id_log import add_request_id
 from quartpatterns.compare.processes import free_port
@@ -51,6 +51,10 @@ def create_app(settings: dict[str, Any]) -> Quart:
     async def id() -> str:
         app.logger.warning("a view")
         return request.headers["X-Request-ID"]
+
+    @app.get("/streaming/events")
+    async def events() -> Response:
+        return Response("", mimetype="text/event-stream")
 
     @app.get("/broken")
     async def broken() -> str:
@@ -148,6 +152,7 @@ async def test_metrics(settings: dict[str, Any]) -> None:
     client = app.test_client()
     await client.get("/id")
     await client.get("/streaming/x")
+    await client.get("/streaming/events")
     await client.get("/nowhere/at/all")
     await cast("Any", client).open("/id", method="BREW")
     await client.get("/broken")
@@ -170,7 +175,7 @@ async def test_metrics(settings: dict[str, Any]) -> None:
     assert after["quartpatterns_open_requests['gallery']"] == 1  # this one
     assert after["quartpatterns_runs['parity', 'queued']"] == 0
     count = "quartpatterns_request_seconds_count['streaming']"
-    assert after[count] - before.get(count, 0) == 1
+    assert after[count] - before.get(count, 0) == 1  # without the stream of events
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,15 @@ async def get(app: Quart, path: str) -> tuple[int, str]:
     return response.status_code, await response.get_data(as_text=True)
 
 
+async def test_original(settings: dict[str, Any]) -> None:
+    """It responds, and its page leads back."""
+    app = originals(settings)
+    async with app.test_app():
+        status, text = await get(app, "flashing/")
+    assert (status, '<a href="/gallery/flashing">' in text) == (200, True)
+
+
+@pytest.mark.slow
 async def test_every_original(settings: dict[str, Any]) -> None:
     """Each responds, its links stay in it or lead back, and its cookies are its own."""
     app = originals(settings)

@@ -23,6 +23,7 @@ from quart import Quart
 from quartpatterns.gallery import originals, run_process, runs
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.results import Run, change_state, db
+from quartpatterns.gallery.run_output import Progress
 from quartpatterns.gallery.settings import GallerySettings
 from quartpatterns.gallery.worker import create_app as create_worker
 from quartpatterns.sqlalchemy.migrations import upgrade
@@ -277,6 +278,24 @@ async def test_one_at_a_time(settings: dict[str, Any], command: Command) -> None
     assert all(one[1] == two[1] for one, two in zip(lines[::2], lines[1::2], strict=True))
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["flashing", "flashing: 3 of 21 cases"], (3, 21)),
+        (["1 case(s), about 2 s"], (0, 1)),
+        (["3 case(s), about 1 min 4 s", "a · b: in process", "a · c: in process"], (1, 3)),
+        (["Warning: 3 of 4 things"], (0, 0)),
+        ([""], (0, 0)),
+    ],
+)
+def test_progress_lines(lines: list[str], expected: tuple[int, int]) -> None:
+    progress = Progress()
+    for line in lines:
+        progress.read(line)
+    assert (progress.done, progress.total) == expected
+    assert progress.line == ("" if "cases" in lines[-1] else lines[-1])
+
+
 async def test_same_run_twice(app: Quart, settings: dict[str, Any]) -> None:
     """A second click returns the run that waits."""
     first = await start(app)
@@ -311,7 +330,7 @@ async def test_events(app: Quart, settings: dict[str, Any], command: Command) ->
         async with server.client.stream("GET", f"{path}/events") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             async for line in response.aiter_lines():
-                if "1 of 2" in line:
+                if re.search('"done": ?1', line):
                     break
             assert broadcaster.subscribers == 1
         await eventually(lambda: broadcaster.subscribers == 0)
@@ -344,6 +363,7 @@ async def test_events_without_messages(
             assert "event: end" in [line async for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.wire
 async def test_queue_events(app: Quart, settings: dict[str, Any], command: Command) -> None:
     """Whoever looks at the queue sees the changes of all runs."""
@@ -399,6 +419,7 @@ async def test_time_limit(settings: dict[str, Any], command: Command) -> None:
     assert not command.processes()
 
 
+@pytest.mark.slow
 async def test_output_limit(
     app: Quart, settings: dict[str, Any], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -482,6 +503,7 @@ async def test_lost_job(app: Quart, settings: dict[str, Any], command: Command) 
     assert command.started() == ["favicon"]
 
 
+@pytest.mark.slow
 async def test_kept_results(settings: dict[str, Any], command: Command) -> None:
     """Of each pattern and kind, the newest results are kept."""
     settings["GALLERY_KEEP_RUNS"] = 1
@@ -581,16 +603,16 @@ async def test_real_command(kind: str, app: Quart, settings: dict[str, Any]) -> 
     """The real commands, with their progress."""
     async with working(settings):
         path = await start(app, "favicon", kind)
-        lines = set()
+        counts = set()
 
         async def ended() -> bool:
-            lines.update(re.findall('data-part="line">([^<]+)', await page(app, path)))
+            counts.update(re.findall('data-part="count">([^<]+)', await page(app, path)))
             return await state(app) not in ("queued", "running")
 
         await eventually(ended)
     assert await state(app) == "passed"
     text = await page(app, path)
     assert ("Processor time of a request" if kind == "bench" else "All ") in text
-    assert any("favicon" in line for line in lines)
+    assert any(re.fullmatch(r"\d+ of \d+", count) for count in counts)
     left = os.listdir(tempfile.gettempdir())
     assert not [name for name in left if name.startswith("quartpatterns-") and "-run-1-" in name]

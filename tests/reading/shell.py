@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-import sys
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -79,8 +79,9 @@ class ShellReader(Reader):
         """Start *command* instead of the program in *place*."""
         place.close()
         program, *arguments = shlex.split(command)
+        found = shutil.which(program, path=self.environment["PATH"])
         process = Process(
-            [Path(sys.executable).with_name(program), *arguments],
+            [found or program, *arguments],
             log=self.folder / f"{program}.log",
             env=self.environment,
             cwd=self.folder,

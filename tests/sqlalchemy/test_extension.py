@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sqlite3
 import sys
 import threading
 import weakref
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from quart import Quart
 from sqlalchemy import StaticPool, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 from quartpatterns.sqlalchemy import SQLAlchemy
@@ -130,6 +133,34 @@ async def test_pragmas(app_class: type[Quart], sqlite_url: str) -> None:
     async with app.app_context():
         assert await pragma("foreign_keys") == 0
         assert await pragma("cache_size") == -4000
+
+
+@pytest.mark.parametrize("seconds", [0.2, 30])
+async def test_journal_mode_of_others(
+    app_class: type[Quart], tmp_path: Path, seconds: float
+) -> None:
+    """The first connection waits while another program writes in another journal mode."""
+    file = tmp_path / "app.db"
+    options = {"connect_args": {"timeout": seconds}}
+    url = f"sqlite:///{file}"
+    app = make_app(app_class, url, options)
+
+    async def read() -> None:
+        async with app.app_context():
+            await db.session.execute(text("SELECT 1"))
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("CREATE TABLE t (a)")
+        other.execute("BEGIN IMMEDIATE")
+        if seconds < 1:
+            with pytest.raises(OperationalError, match="locked"):
+                await read()
+        else:
+            reading = asyncio.create_task(read())
+            done, _ = await asyncio.wait([reading], timeout=0.1)
+            assert not done
+            other.execute("COMMIT")
+            await reading
 
 
 async def test_readers_beside_a_writer(app_class: type[Quart], sqlite_url: str) -> None:

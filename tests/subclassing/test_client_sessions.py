@@ -10,15 +10,17 @@ import inspect
 import io
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import flask
 import pytest
 import quart
+from itsdangerous import BadSignature
 from werkzeug.test import ClientRedirectError
 
 from quartpatterns.subclassing import FaithfulClient, FaithfulQuart, FaithfulResponse
 from quartpatterns.subclassing.client_connections import FaithfulTestResponse
+from quartpatterns.subclassing.sessions import FaithfulSessionInterface
 
 Step = Callable[[Any], Any]
 HOST = "http://example.com"
@@ -544,3 +546,24 @@ async def test_own_response_class() -> None:
     app.response_class = Response
     response = await app.test_client().get("/echo")
     assert (response.shout, response.json_module) == ("200", app.json)
+
+
+def test_signer_is_used_again() -> None:
+    """It depends on the keys, and on what a subclass may change."""
+    app = FaithfulQuart(__name__)
+    interface = FaithfulSessionInterface()
+    made = interface.get_signing_serializer
+    assert made(app) is None
+    app.secret_key = "first"
+    first = made(app)
+    assert first is not None and made(app) is first
+    token = first.dumps({"a": 1})
+    app.secret_key, app.config["SECRET_KEY_FALLBACKS"] = "second", ["first"]
+    second: Any = made(app)
+    assert second is not first and second.loads(token) == {"a": 1}
+    app.config["SECRET_KEY_FALLBACKS"] = None
+    with pytest.raises(BadSignature):
+        cast(Any, made(app)).loads(token)
+    interface.salt = "other"
+    with pytest.raises(BadSignature):
+        cast(Any, made(app)).loads(second.dumps({"a": 1}))

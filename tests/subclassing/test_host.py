@@ -129,3 +129,16 @@ async def test_slashes(path: str, root: str) -> None:
     location = dict(client.sent[0]["headers"]).get(b"location")
     assert location == (headers["Location"].encode() if "Location" in headers else None)
     assert client.sent[1]["body"] == b"".join(body)
+
+
+async def test_trusted_hosts_can_change() -> None:
+    """What is known of a host holds for the hosts that are trusted now."""
+    app = FaithfulQuart(__name__)
+    app.add_url_rule("/", "view", lambda: "answered")
+    client = app.test_client()
+    statuses: list[int] = []
+    for trusted in (None, ["other.example"], [".example"], "localhost", ["localhost"]):
+        app.config["TRUSTED_HOSTS"] = trusted
+        for host in ("localhost", "a.example"):
+            statuses.append((await client.get("/", headers={"Host": host})).status_code)
+    assert statuses == [200, 200, 400, 400, 400, 200, 200, 400, 200, 400]

@@ -142,6 +142,20 @@ def test_settings(name: str) -> None:
     assert results[0] == results[1]
 
 
+def test_default_provider() -> None:
+    """The provider of FaithfulQuart has one encoder, and sees each change of its attributes."""
+    app = FaithfulQuart(__name__, static_folder=None)
+    flask = Flask(__name__, static_folder=None)
+    value = {"b": "ü", "a": [1, datetime.date(2026, 1, 2)]}
+    compact: dict[str, Any] = {"separators": (",", ":")}
+    for name, changed in (("sort_keys", False), ("ensure_ascii", False), ("default", str)):
+        assert app.json.dumps(value, **compact) == flask.json.dumps(value, **compact)
+        assert app.json.dumps(value, indent=1) == flask.json.dumps(value, indent=1)
+        setattr(app.json, name, changed)
+        setattr(flask.json, name, changed)
+    assert app.json.dumps(value, **compact) == '{"b":"ü","a":[1,"2026-01-02"]}'
+
+
 async def test_response() -> None:
     """The provider writes the dict of a view, and indents it in debug mode."""
     app = Fast(__name__, static_folder=None)

@@ -49,7 +49,7 @@ async def get_user(id: int) -> Any:
         row = (await connection.execute(users.select().where(users.c.id == id))).first()
     if row is None:
         abort(404)
-    return {"id": row[0], "name": row.name, "email": row._mapping["email"]}
+    return UserOut(id=row[0], name=row.name, email=row._mapping["email"])
 
 
 @views.get("/users/by-name/<name>")
@@ -60,4 +60,4 @@ async def get_user_by_name(name: str) -> Any:
         row = (await connection.execute(statement, {"name": name})).first()
     if row is None:
         abort(404)
-    return dict(row._mapping)
+    return UserOut.model_validate(dict(row._mapping))

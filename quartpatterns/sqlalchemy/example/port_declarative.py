@@ -13,9 +13,9 @@ from quart import Blueprint, abort, g, url_for
 from quart_schema import validate_request, validate_response
 from sqlalchemy import String, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from quartpatterns.sqlalchemy import DirectSession
 from quartpatterns.sqlalchemy.example.port_extension import NewUser, UserOut, db
 
 # The part of the page's module database.py.
@@ -25,12 +25,12 @@ class Base(DeclarativeBase):
     pass
 
 
-def db_session() -> AsyncSession:
+def db_session() -> DirectSession:
     """Return the session of the current context."""
     if "declarative_session" not in g:
         # Expired attributes would be loaded when they are read, which can't be awaited.
-        g.declarative_session = AsyncSession(db.engine, autoflush=False, expire_on_commit=False)
-    session: AsyncSession = g.declarative_session
+        g.declarative_session = DirectSession(db.engine, autoflush=False, expire_on_commit=False)
+    session: DirectSession = g.declarative_session
     return session
 
 

@@ -8,9 +8,9 @@ from quart import Blueprint, abort, g, url_for
 from quart_schema import validate_request, validate_response
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import registry
 
+from quartpatterns.sqlalchemy import DirectSession
 from quartpatterns.sqlalchemy.example.port_declarative import UserNames
 from quartpatterns.sqlalchemy.example.port_extension import NewUser, UserOut, db
 
@@ -19,11 +19,11 @@ from quartpatterns.sqlalchemy.example.port_extension import NewUser, UserOut, db
 metadata = MetaData()
 
 
-def db_session() -> AsyncSession:
+def db_session() -> DirectSession:
     """Return the session of the current context."""
     if "manual_session" not in g:
-        g.manual_session = AsyncSession(db.engine, autoflush=False, expire_on_commit=False)
-    session: AsyncSession = g.manual_session
+        g.manual_session = DirectSession(db.engine, autoflush=False, expire_on_commit=False)
+    session: DirectSession = g.manual_session
     return session
 
 
