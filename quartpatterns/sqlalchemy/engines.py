@@ -118,8 +118,7 @@ def make_engine(
     if url.drivername == "postgresql+asyncpg":
         configure_postgresql(engine.sync_engine)
     elif url.get_backend_name() == "sqlite":
-        own = options["connect_args"].get("async_creator_fn") is connect_sqlite
-        configure_sqlite(engine.sync_engine, pragmas or {}, own_connections=own)
+        configure_sqlite(engine.sync_engine, pragmas or {})
     return engine
 
 

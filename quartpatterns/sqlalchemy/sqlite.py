@@ -13,7 +13,7 @@ import sqlite3
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -44,23 +44,15 @@ MEMORY = "memory_database"
 SHORT_READS = "short_reads"
 
 
-def configure_sqlite(
-    engine: Engine, pragmas: Mapping[str, str | int], *, own_connections: bool
-) -> None:
-    """Register the event handlers of this module on an engine for SQLite.
-
-    Arguments:
-        engine: The engine.
-        pragmas: What to set on each new connection.
-        own_connections: Whether :func:`connect_sqlite` opens its connections.
-    """
+def configure_sqlite(engine: Engine, pragmas: Mapping[str, str | int]) -> None:
+    """Register the event handlers of this module on an engine for SQLite."""
     if engine.url.drivername == "sqlite+aiosqlite":
         event.listen(engine, "do_connect", _connect_adapter)
     event.listen(engine, "handle_error", _roll_back_cancelled)
-    if not own_connections:
-        # With this event, SQLAlchemy looks for handlers before and after each statement. Our own
-        # cursor does the same without it.
-        event.listen(engine, "savepoint", _begin_before_savepoint)
+    # Not the event "savepoint": with a handler of that kind, SQLAlchemy looks for others before and
+    # after each statement.
+    dialect: Any = engine.dialect
+    dialect.do_savepoint = partial(_do_savepoint, dialect.do_savepoint)
     if pragmas:
         event.listen(engine, "connect", partial(_set_pragmas, pragmas))
 
@@ -234,14 +226,14 @@ async def _roll_back(driver: Any) -> None:
     rollback.exception()
 
 
-# IMMEDIATE, because a savepoint announces writing: this waits for other writers. A transaction that
-# reads before it writes fails at once if another one has written in between.
-_BEGIN_FOR_SAVEPOINT = "BEGIN IMMEDIATE"
-
-
-def _begin_before_savepoint(connection: Connection, name: str) -> None:
+def _do_savepoint(
+    savepoint: Callable[[Connection, str], None], connection: Connection, name: str
+) -> None:
+    # IMMEDIATE, because a savepoint announces writing: this waits for other writers. A transaction
+    # that reads before it writes fails at once if another one has written in between.
     if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-        connection.exec_driver_sql(_BEGIN_FOR_SAVEPOINT)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    savepoint(connection, name)
 
 
 def _set_pragmas(pragmas: Mapping[str, str | int], connection: Any, record: object) -> None:
@@ -275,8 +267,6 @@ def _set_pragma(cursor: Any, statement: str, deadline: float) -> None:
 def _execute(connection: sqlite3.Connection, operation: str, parameters: Any) -> tuple[Any, ...]:
     cursor = connection.cursor()
     try:
-        if operation.startswith("SAVEPOINT ") and not connection.in_transaction:
-            cursor.execute(_BEGIN_FOR_SAVEPOINT)
         cursor.execute(operation, parameters)
         rows = cursor.fetchall() if cursor.description else ()
         return cursor.description, deque(rows), cursor.rowcount, cursor.lastrowid

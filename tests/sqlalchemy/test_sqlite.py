@@ -165,6 +165,19 @@ async def test_isolation_level(app: Quart) -> None:
     assert await names(app) == ["at once", "one"]
 
 
+@pytest.mark.parametrize("options", [{}, {"stream_results": True}])
+async def test_savepoint_of_a_connection(app: Quart, options: dict[str, Any]) -> None:
+    """A released savepoint is rolled back with its transaction, whatever executes it."""
+    async with app.app_context(), db.engine.connect() as connection:
+        await connection.execution_options(**options)
+        async with connection.begin() as transaction:
+            async with connection.begin_nested():
+                row = insert(Item).values(name="released")
+                await connection.execute(row, execution_options={"stream_results": False})
+            await transaction.rollback()
+    assert await names(app) == ["one"]
+
+
 async def test_stream(app: Quart) -> None:
     """Rows that are streamed are fetched when they are asked for."""
     async with app.app_context(), db.engine.connect() as connection:
