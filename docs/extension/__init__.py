@@ -66,6 +66,8 @@ def shorten_diffs(app: Sphinx, doctree: nodes.document) -> None:
     for block in doctree.findall(nodes.literal_block):
         if block.get("language") == "udiff":
             lines = block.astext().splitlines()[2:]
+            if lines and lines[0].startswith("@@ -1,"):
+                del lines[0]  # Nothing is left out before the first line.
             text = "\n".join("..." if line.startswith("@@") else line for line in lines).strip("\n")
             block.rawsource = text
             block[:] = [nodes.Text(text)]

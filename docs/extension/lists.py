@@ -56,6 +56,7 @@ EXTRAS = {
     "migrations": "migrations of the database, with Alembic",
     "originals": "the Flask originals of all patterns",
     "passwords": "passwords with Argon2",
+    "port": "`quartpatterns port`, which moves a Flask project",
     "postgresql": "PostgreSQL for the pattern sqlalchemy",
     "recaptcha": "reCAPTCHA in forms",
     "redis": "the cache, event streams and the progress of uploads over Redis",

@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "List the patterns.",
     "show": "Show a pattern: import, README, cases, differences.",
     "new": "Create a new application.",
+    "port": "Move a Flask project and its tests to Quart.",
     "deploy": "Deploy an application to its hosts.",
     "serve": "Run the gallery.",
     "worker": "Run the background tasks of an application.",
@@ -40,6 +41,7 @@ EXAMPLES = f"""
   quartpatterns list                        the patterns
   quartpatterns show streaming              one of them
   quartpatterns new shop --with sqlalchemy  create an application
+  quartpatterns port shop --diff            move a Flask project to Quart
   quartpatterns serve                       run the gallery on http://127.0.0.1:5000
   quartpatterns parity streaming --wire     compare a port with its Flask original
   quartpatterns parity --flask old:app --quart new:app

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quartpatterns._shared.cleanup import finish
+from quartpatterns._shared.suggestions import did_you_mean
 from quartpatterns._shared.threads import to_thread
 from quartpatterns.deployment import steps
 from quartpatterns.deployment.archives import Archive, newest_archive, pack
@@ -203,9 +204,8 @@ class Deployment:
         """
         services = ["web", "supervisor", *self.settings.workers]
         if service not in services:
-            raise DeploymentError(
-                f"the service {service!r} is unknown. The services are {', '.join(services)}"
-            )
+            known = ", ".join(services) + did_you_mean(service, services, before="; ")
+            raise DeploymentError(f"the service {service!r} is unknown. The services are {known}")
         hosts = self.settings.select(names)
         read = read_logs(self.settings, hosts, service, lines, follow)
         async with contextlib.aclosing(read) as found:

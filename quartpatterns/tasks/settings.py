@@ -17,6 +17,7 @@ from quartpatterns._shared.settings import (
     refuse_unknown,
 )
 from quartpatterns._shared.settings_of.tasks import SETTINGS
+from quartpatterns._shared.suggestions import did_you_mean
 
 __all__ = ["DEFAULTS", "DEFAULT_QUEUE", "SETTINGS", "Settings", "read_settings"]
 
@@ -62,9 +63,8 @@ class Settings:
         if name is None or name == DEFAULT_QUEUE:
             return self.queue_name
         if name not in self.queues:
-            raise ValueError(
-                f"unknown queue {name!r}: TASKS_QUEUES contains {', '.join(self.queues)}"
-            )
+            known = ", ".join(self.queues) + did_you_mean(name, self.queues, before="; ")
+            raise ValueError(f"unknown queue {name!r}: TASKS_QUEUES contains {known}")
         return f"{self.queue_name}:queue:{name}"
 
     def queue_keys(self, names: Iterable[str] | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -76,6 +77,55 @@ time.sleep(60)
     parent.kill()
     parent.wait()
     assert eventually(lambda: not any(map(alive, pids)))
+
+
+def test_watchdog_is_killed(tmp_path: Path) -> None:
+    """If the watchdog is killed, stop() ends the program and its children."""
+    log = tmp_path / "log"
+    process = Process([sys.executable, "-c", FAMILY], log=log)
+    pids = family(log)
+    assert not process.lost_watchdog
+    psutil.Process(watchdog(process)).kill()
+    assert eventually(lambda: process.returncode == 137)
+    assert process.lost_watchdog
+    process.stop()
+    # The child would end by itself after 60 s.
+    assert eventually(lambda: not any(map(alive, pids)), 30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
+def test_parent_and_watchdog_are_killed(tmp_path: Path) -> None:
+    """On Linux the program ends even if its watchdog and then nobody calls stop()."""
+    process = Process([sys.executable, "-c", FAMILY], log=tmp_path / "log")
+    pids = family(tmp_path / "log")
+    psutil.Process(watchdog(process)).kill()
+    try:
+        assert eventually(lambda: not alive(pids[0]))
+    finally:
+        process.stop()
+
+
+def test_held_descriptor(tmp_path: Path) -> None:
+    """A lock is held until the program has ended, and the program does not inherit it."""
+    file = tmp_path / "lock"
+    fd = os.open(file, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    process = Process([sys.executable, "-c", FAMILY], log=tmp_path / "log", held_fds=[fd])
+    os.close(fd)
+    pids = family(tmp_path / "log")
+    with file.open() as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for pid in pids:
+            assert str(file) not in {opened.path for opened in psutil.Process(pid).open_files()}
+        process.stop()
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def watchdog(process: Process) -> int:
+    parent = psutil.Process(process.pid).parent()
+    assert parent
+    return parent.pid
 
 
 def test_ctrl_c_is_ignored(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ async def test_celery(settings: dict[str, Any], redis_url: str, tmp_path: Path) 
         log = tmp_path / "celery.log"
         worker = await asyncio.to_thread(
             Process,
-            [*command, "worker", "--pool", "threads", "--loglevel", "INFO"],
+            command,
             log=log,
             env=env,
         )

@@ -116,7 +116,7 @@ def plain(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 
 def installed(wheel: Path, folder: Path, *extras: str) -> Environment:
-    environment = Environment.empty(folder / "-".join(extras))
+    environment = Environment.empty(folder / f"with-{'-'.join(extras)}")
     environment.install_locked(f"{wheel}[{','.join(extras)}]")
     return environment
 

@@ -18,12 +18,15 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from hypercorn.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 import quartpatterns
+from quartpatterns._shared.installed_from import installed_from
+from quartpatterns.cli.new import command as new_command
 from quartpatterns.packaging import (
     FEATURES,
     SERVERS,
@@ -274,39 +277,32 @@ def test_several_features(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_installed_from(source: object, expected: str | None, tmp_path: Path) -> None:
+def test_installed_from(
+    source: object, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The metadata of an installed distribution say where it came from, as pip writes them."""
-    information = tmp_path / "quartpatterns-0.1.0.dist-info"
+    pretend_installed(tmp_path, source, monkeypatch)
+    assert installed_from() == expected
+
+
+def pretend_installed(folder: Path, source: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the metadata of a quartpatterns that was installed from *source*, and use them."""
+    information = folder / "quartpatterns-0.1.0.dist-info"
     information.mkdir()
-    (information / "METADATA").write_text("Name: quartpatterns\nVersion: 0.1.0\n")
     if source:
         (information / "direct_url.json").write_text(json.dumps(source))
-    code = (
-        "from quartpatterns._shared.installed_from import installed_from; print(installed_from())"
-    )
-    code = f"import sys; sys.path[:0] = sys.argv[1:]; {code}"
-    found = run(sys.executable, "-c", code, tmp_path, ROOT, cwd=tmp_path)
-    assert found.stdout == f"{expected}\n"
+    monkeypatch.setattr(metadata, "distribution", lambda _: metadata.PathDistribution(information))
 
 
 @pytest.mark.checks("DI-9")
 @pytest.mark.parametrize("there", [True, False])
-def test_wheel_that_is_gone(there: bool, tmp_path: Path) -> None:
+def test_wheel_that_is_gone(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the wheel is gone, the project is installed in the environment of quartpatterns."""
     wheel = tmp_path / "quartpatterns-0.1.0-py3-none-any.whl"
     if there:
         wheel.touch()
-    information = tmp_path / "quartpatterns-0.1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Name: quartpatterns\nVersion: 0.1.0\n")
-    source = {"url": wheel.as_uri(), "archive_info": {}}
-    (information / "direct_url.json").write_text(json.dumps(source))
-    code = (
-        "import sys; sys.path[:0] = sys.argv[1:3]; del sys.argv[1:3];"
-        "from quartpatterns.cli import main; main()"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path), str(ROOT), "new", "demo"]
-    output = run(*command, cwd=tmp_path).stdout
+    pretend_installed(tmp_path, {"url": wheel.as_uri(), "archive_info": {}}, monkeypatch)
+    output = CliRunner().invoke(new_command, ["demo", "--in", str(tmp_path)]).output
     assert ("It is not there any more" in output) != there
     assert (f". {sys.prefix}/bin/activate\n" in output) != there
     assert (f"pip install --editable '.[dev]' {wheel}\n" in output) == there
@@ -449,6 +445,15 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+each_server = pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(server, marks=[] if server == "hypercorn" else pytest.mark.slow)
+        for server in SERVERS
+    ],
+)
+
+
 def installed_project(tmp_path: Path, **options: Any) -> Path:
     """Create a project, with the metadata of an installed one, and return its folder."""
     folder = new_project("demo", tmp_path, **options).folder
@@ -459,7 +464,7 @@ def installed_project(tmp_path: Path, **options: Any) -> Path:
 
 
 @pytest.mark.checks("DI-8")
-@pytest.mark.parametrize("server", SERVERS)
+@each_server
 def test_taken_port(server: str, taken_port: int, tmp_path: Path) -> None:
     """If the port is taken, the command says so in one line, and runs nothing."""
     folder = installed_project(tmp_path, features=["sqlalchemy"], server=server)
@@ -474,7 +479,7 @@ def test_taken_port(server: str, taken_port: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.checks("DI-8")
-@pytest.mark.parametrize("server", SERVERS)
+@each_server
 def test_help_of_project(server: str, tmp_path: Path) -> None:
     """The command of the project has a help of its own, which names the address."""
     folder = installed_project(tmp_path, server=server)

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from greenlet import getcurrent
+from greenlet import getcurrent  # type: ignore[import-untyped]
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from quartpatterns.sqlalchemy import greenlets
@@ -29,7 +29,8 @@ async def fail() -> None:
 
 async def test_arguments_and_result() -> None:
     def add(a: int, *, b: int) -> int:
-        return a + await_only(slowly(b))
+        result: int = a + await_only(slowly(b))
+        return result
 
     assert await spawn(add, 1, b=2) == 3
 

@@ -1,0 +1,148 @@
+"""``quartpatterns port``: move a Flask project and its tests to Quart."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.groups import SuggestingChoice
+from quartpatterns.porting import STAGES, Plan, make_plan, write
+from quartpatterns.porting.oracle import run_before, run_ported
+from quartpatterns.porting.report import as_html, as_json, as_text
+
+__all__ = ["command"]
+
+EPILOG = """
+\b
+Look first. Nothing is written without --write:
+  quartpatterns port shop                       what changes, and what is left to you
+  quartpatterns port shop --diff                the changes
+  quartpatterns port shop --run "pytest -q"     the tests before and after, in a copy
+  quartpatterns port shop --write               change the files
+  quartpatterns port shop --check               exit code 1 if something is left to do
+\b
+Stages:
+  modernise   names that Flask 3.1, Werkzeug and extensions have removed
+  serve       modernise, and asgi.py: Flask runs unchanged, in threads, beside new routes
+  async       modernise, and the move: imports, views, hooks, decorators, tests, await
+\b
+Kinds of places that are left to you:
+  breaks      does not work until you change it
+  blocks      works, and stops all other requests while it waits
+  differs     may behave in another way
+  skipped     a file that cannot be read, and stays as it is
+  missed      a place that fails in the tests of --run, and that nothing above names
+\b
+In a git repository with uncommitted changes, --write needs --force. Without git, and with --force,
+the files from before are kept in before-port.zip.
+Extensions that no rule knows are reported. --rules adds TOML files like those of this package.
+Exit code: 0 for success, 1 if --check finds something to do or the tests of --run fail, 2 if the
+project cannot be ported.
+"""
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("folder", type=FOLDER, metavar="DIR")
+@click.option(
+    "--stage",
+    type=SuggestingChoice(STAGES),
+    default="async",
+    show_default=True,
+    help="How far to go.",
+)
+@click.option("--check", is_flag=True, help="Exit with 1 if something is left to do.")
+@click.option("--diff", is_flag=True, help="Print the changes instead of the report.")
+@click.option("--write", "writes", is_flag=True, help="Write the changes.")
+@click.option("--force", is_flag=True, help="Go on with uncommitted changes or failing tests.")
+@click.option(
+    "--report",
+    type=SuggestingChoice(["text", "json", "html"]),
+    default="text",
+    show_default=True,
+    help="The form of the report.",
+)
+@click.option(
+    "--rules",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="A file of rules, or a folder with them; can be repeated.",
+)
+@click.option("--run", "tests", metavar="COMMAND", help="Run the tests before and after.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=600.0,
+    show_default=True,
+    help="Seconds for each run of the tests.",
+)
+def command(
+    folder: Path,
+    stage: str,
+    check: bool,
+    diff: bool,
+    writes: bool,
+    force: bool,
+    report: str,
+    rules: tuple[Path, ...],
+    tests: str | None,
+    timeout: float,
+) -> None:
+    """Move the Flask project in DIR, and its tests, to Quart.
+
+    Without --write this prints what would change, and what is left to you.
+    """
+    if diff and report != "text":
+        raise UsageProblem("--diff prints no report: leave out --report")
+    if check and writes:
+        raise UsageProblem("give one of --check and --write")
+    plan = make_plan(folder, stage, rules)
+    passed = True
+    if tests is not None:
+        plan, passed = _run_tests(plan, tests, timeout, force=force)
+    if diff:
+        for change in plan.changes:
+            click.echo(change.diff(), nl=False)
+    elif report == "json":
+        click.echo(as_json(plan))
+    elif report == "html":
+        click.echo(as_html(plan), nl=False)
+    else:
+        click.echo("\n".join(as_text(plan)))
+    if writes and (passed or force):
+        _write(plan, force=force)
+    elif writes:
+        click.echo("Nothing is written, because the tests fail. --force writes.", err=True)
+    if not passed or (check and not plan.is_done):
+        sys.exit(1)
+
+
+def _run_tests(plan: Plan, tests: str, timeout: float, *, force: bool) -> tuple[Plan, bool]:
+    click.echo("Running the tests before the port.", err=True)
+    before = run_before(plan.folder, tests, timeout)
+    click.echo(f"Before: {before.summary}", err=True)
+    if before.code and not force:
+        raise UsageProblem(
+            f"the tests fail before the port (exit code {before.code}): correct them, or use"
+            f" --force. The last lines:\n{before.end}"
+        )
+    click.echo("Running the tests after the port, in a copy.", err=True)
+    after, missed = run_ported(plan, tests, timeout)
+    click.echo(f"After: {after.summary}", err=True)
+    if after.code and not missed:
+        click.echo(after.end, err=True)
+    return plan.with_findings(missed), after.code == 0
+
+
+def _write(plan: Plan, *, force: bool) -> None:
+    if not plan.changes:
+        click.echo("Nothing to write.", err=True)
+        return
+    backup = write(plan, force=force)
+    way_back = (
+        f"The files from before are in {backup}." if backup else "git has the files from before."
+    )
+    click.echo(f"{len(plan.changes)} files are written. {way_back}", err=True)

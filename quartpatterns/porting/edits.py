@@ -1,0 +1,342 @@
+"""Turn the result of the analysis into changes of the text. Everything else stays to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import libcst as cst
+
+from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.hoisting import hoisted
+from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.text_edits import Edits, move_names
+from quartpatterns.porting.values import FunctionInfo
+
+__all__ = ["apply_analysis"]
+
+UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
+COMPARE = (cst.ListComp, cst.SetComp, cst.DictComp)
+
+
+def apply_analysis(analysis: Analysis, rules: Rules) -> dict[PythonFile, Edits]:
+    """Return the changes of each file."""
+    writer = _Writer(analysis, rules)
+    return {file: edits for file in analysis.project.files if (edits := writer.edit(file)).changes}
+
+
+class _Writer:
+    def __init__(self, analysis: Analysis, rules: Rules) -> None:
+        self.analysis = analysis
+        self.rules = rules
+        self._hoisted: dict[cst.CSTNode, str] = {}
+        self._known_strings: dict[PythonFile, list[tuple[int, int]]] = {}
+        self.bridges = any(self._imports_bridged(file) for file in analysis.project.files)
+
+    def _imports_bridged(self, file: PythonFile) -> bool:
+        for node in file.spans:
+            if isinstance(node, cst.ImportFrom) and node.module and not node.relative:
+                names = [_dotted(node.module)]
+            elif isinstance(node, cst.Import):
+                names = [_dotted(alias.name) for alias in node.names]
+            else:
+                continue
+            if any(name.partition(".")[0] in self.rules.bridged for name in names):
+                return True
+        return False
+
+    def edit(self, file: PythonFile) -> Edits:
+        edits = Edits(file)
+        wanted: dict[str, str] = {}  # statements to import, by the name that they import
+        self._hoist(file, edits)
+        for node in file.spans:
+            if node in self._hoisted:
+                edits.replace(node, self._hoisted[node])
+            elif node in self.analysis.awaited and self.analysis.can_await(node, file):
+                self._await(node, edits)
+            if isinstance(node, cst.With) and node in self.analysis.async_with:
+                if self.analysis.can_await(node, file):
+                    self._with(node, edits)
+            elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
+                self._augmented(node, edits)
+            elif node in self.analysis.async_for:
+                if self.analysis.can_await(node, file):
+                    edits.wrap(node, "async ")
+            elif isinstance(node, cst.FunctionDef):
+                self._function(node, edits, wanted)
+            elif isinstance(node, cst.ClassDef):
+                self._class(node, edits)
+            elif isinstance(node, cst.ImportFrom):
+                self._import_from(node, edits)
+            elif isinstance(node, cst.Import):
+                self._import(node, edits)
+            elif isinstance(node, cst.Call):
+                if node in self.analysis.creations:
+                    edits.insert(file.spans[node.func][1], f".{self.analysis.creations[node]}")
+                if self.bridges:
+                    self._bridge(node, edits, wanted)
+        if wanted:
+            self._add_imports(file, edits, wanted.values())
+        return edits
+
+    def _hoist(self, file: PythonFile, edits: Edits) -> None:
+        """Await an attribute of the request once, if a function uses it several times."""
+        uses: dict[FunctionInfo, list[cst.CSTNode]] = {}
+        for node in self.analysis.of_request:
+            if node in file.spans and node in self.analysis.awaited:
+                info = self.analysis.enclosing(node, file)
+                if info is not None and info.asynchronous:
+                    uses.setdefault(info, []).append(node)
+        for info, nodes in uses.items():
+            for one in hoisted(file, info, nodes):
+                self._hoisted |= dict.fromkeys(one.uses, one.name)
+                start = file.spans[one.statement][0]
+                indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+                line = f"{one.name} = await {file.source(one.uses[0])}"
+                edits.insert(start, f"{line}{file.tree.default_newline}{indent}")
+
+    def _await(self, node: cst.CSTNode, edits: Edits) -> None:
+        file = edits.file
+        parent = file.parents[node]
+        parenthesized = bool(getattr(node, "lpar", ()))
+        primary = (isinstance(parent, cst.Attribute | cst.Subscript) and parent.value is node) or (
+            isinstance(parent, cst.Call) and parent.func is node
+        )
+        if primary and not parenthesized:
+            edits.wrap(node, "(await ", ")")
+        else:
+            edits.wrap(node, "await ")
+        for ancestor in file.ancestors(node):
+            if isinstance(ancestor, cst.GeneratorExp):
+                self._make_list(ancestor, node, edits)
+                break
+            if isinstance(ancestor, cst.FunctionDef | cst.Lambda):
+                break
+
+    def _augmented(self, node: cst.AugAssign, edits: Edits) -> None:
+        """Write ``x.data += y`` as ``x.data = await x.data + (y)``: a target cannot be awaited."""
+        file = edits.file
+        start, end = file.spans[node.target][1], file.spans[node.value][0]
+        operator = file.text[start:end].decode().strip().removesuffix("=")
+        edits.replace_span(start, end, f" = await {file.source(node.target)} {operator} (")
+        edits.insert(file.spans[node.value][1], ")")
+
+    def _with(self, node: cst.With, edits: Edits) -> None:
+        kinds = [item in self.analysis.async_items for item in node.items]
+        if all(kinds):
+            edits.wrap(node, "async ")
+            return
+        # Synchronous and asynchronous context managers need statements of their own.
+        file = edits.file
+        start = file.spans[node][0]
+        line = file.text.rfind(b"\n", 0, start) + 1
+        indent = file.text[line:start].decode()
+        unit = file.tree.default_indent
+        newline = file.tree.default_newline
+        if kinds[0]:
+            edits.wrap(node, "async ")
+        if isinstance(node.lpar, cst.LeftParen):
+            first, last = (
+                self._item_span(node.items[0], file),
+                self._item_span(node.items[-1], file),
+            )
+            edits.replace_span(start + len(b"with"), first[0], " ")
+            edits.replace_span(last[1], file.text.index(b":", last[1]), "")
+        depth = 0
+        for number in range(1, len(kinds)):
+            end = self._item_span(node.items[number - 1], file)[1]
+            following = self._item_span(node.items[number], file)[0]
+            if kinds[number] == kinds[number - 1]:
+                if isinstance(node.lpar, cst.LeftParen):
+                    edits.replace_span(end, following, ", ")
+                continue
+            depth += 1
+            head = f":{newline}{indent}{unit * depth}{'async ' if kinds[number] else ''}with "
+            edits.replace_span(end, following, head)
+        body_start = file.spans[node.body][0]
+        if isinstance(node.body, cst.IndentedBlock):
+            position = file.text.rfind(b"\n", 0, body_start) + 1
+            end = file.spans[node.body][1]
+            while position < end:
+                following = file.text.find(b"\n", position)
+                following = len(file.text) if following < 0 else following + 1
+                if file.text[position:following].strip() and not self._inside_string(
+                    file, position
+                ):
+                    edits.insert(position, unit * depth)
+                position = following
+
+    def _item_span(self, item: cst.WithItem, file: PythonFile) -> tuple[int, int]:
+        """Return where a context manager begins and ends, with its parentheses and its name."""
+        start, end = file.spans[item.item]
+        for _ in item.item.lpar:
+            start, end = file.text.rindex(b"(", 0, start), file.text.index(b")", end) + 1
+        return start, file.spans[item.asname.name][1] if item.asname else end
+
+    def _inside_string(self, file: PythonFile, position: int) -> bool:
+        return any(start < position < end for start, end in self._strings(file))
+
+    def _strings(self, file: PythonFile) -> list[tuple[int, int]]:
+        if file not in self._known_strings:
+            self._known_strings[file] = [
+                span
+                for node, span in file.spans.items()
+                if isinstance(node, cst.SimpleString | cst.FormattedString)
+                and b"\n" in file.text[span[0] : span[1]]
+            ]
+        return self._known_strings[file]
+
+    def _make_list(self, generator: cst.GeneratorExp, node: cst.CSTNode, edits: Edits) -> None:
+        """Make a generator expression a list: with ``await`` it would be asynchronous."""
+        file = edits.file
+        if any(each is generator.for_in.iter for each in (node, *file.ancestors(node))):
+            return  # It is evaluated outside of the generator.
+        start, end = file.spans[generator]
+        if generator.lpar:
+            # The position does not include the parentheses.
+            start, end = file.text.rindex(b"(", 0, start), file.text.index(b")", end) + 1
+            if (
+                isinstance(file.parents.get(generator), cst.Arg)
+                and file.text[start - 1 : start] not in b"( ,"
+            ):
+                edits.insert(start + 1, "[")
+                edits.replace_span(end - 1, end, "])")
+                return
+            edits.replace_span(start, start + 1, "[")
+            edits.replace_span(end - 1, end, "]")
+        else:
+            edits.wrap(generator, "[", "]")
+
+    def _function(self, node: cst.FunctionDef, edits: Edits, wanted: dict[str, str]) -> None:
+        info = self.analysis.functions.get(node)
+        if info is None or not info.is_new:
+            return
+        edits.wrap(node, "async ")
+        if "contextmanager" in info.kinds:
+            self._context_manager(info, edits, wanted)
+        if info.owner and self._is_test_case(info) and node.name.value in UNITTEST:
+            edits.replace(node.name, UNITTEST[node.name.value])
+
+    def _context_manager(self, info: FunctionInfo, edits: Edits, wanted: dict[str, str]) -> None:
+        for decorator in info.node.decorators:
+            text = edits.file.source(decorator.decorator)
+            if text == "contextmanager":
+                edits.replace(decorator.decorator, "asynccontextmanager")
+                wanted["asynccontextmanager"] = "from contextlib import asynccontextmanager"
+            elif text == "contextlib.contextmanager":
+                edits.replace(decorator.decorator, "contextlib.asynccontextmanager")
+
+    def _is_test_case(self, info: FunctionInfo) -> bool:
+        return info.owner is not None and "unittest.TestCase" in self.analysis.external_bases(
+            info.owner
+        )
+
+    def _class(self, node: cst.ClassDef, edits: Edits) -> None:
+        info = self.analysis.classes.get(node)
+        if info is None:
+            return
+        asynchronous = any(
+            function.is_new and function.owner is info
+            for function in self.analysis.functions.values()
+        )
+        if asynchronous and "unittest.TestCase" in self.analysis.external_bases(info):
+            for base in node.bases:
+                text = edits.file.source(base.value)
+                if text in ("TestCase", "unittest.TestCase"):
+                    edits.replace(base.value, "unittest.IsolatedAsyncioTestCase")
+
+    def _import_from(self, node: cst.ImportFrom, edits: Edits) -> None:
+        if node.module is None or node.relative:
+            return
+        module = _dotted(node.module)
+        if module in self.rules.modules:
+            edits.replace(node.module, self.rules.modules[module])
+            return
+        if isinstance(node.names, cst.ImportStar):
+            return
+        moved: list[cst.ImportAlias] = []
+        statements: list[str] = []
+        for alias in node.names:
+            name = _dotted(alias.name)
+            rule = self.rules.names.get(f"{module}.{name}")
+            if rule and rule.port:
+                moved.append(alias)
+                bound = edits.file.source(alias.asname.name) if alias.asname else name
+                new_module, _, new_name = rule.port.rpartition(".")
+                as_name = "" if bound == new_name else f" as {bound}"
+                statements.append(f"from {new_module} import {new_name}{as_name}")
+        if moved:
+            move_names(edits, node, moved, statements)
+
+    def _import(self, node: cst.Import, edits: Edits) -> None:
+        """Write ``import flask`` as ``from quartpatterns.subclassing import names as flask``."""
+        new: list[str] = []
+        kept: list[str] = []
+        for alias in node.names:
+            module = _dotted(alias.name)
+            bound = edits.file.source(alias.asname.name) if alias.asname else module
+            if module not in self.rules.modules:
+                kept.append(f"{module} as {bound}" if alias.asname else module)
+                continue
+            if "." in bound:  # `import flask.views` binds `flask`
+                module = bound = bound.partition(".")[0]
+            package, _, name = self.rules.modules[module].rpartition(".")
+            new.append(f"from {package} import {name}{'' if name == bound else f' as {bound}'}")
+        if new:
+            statements = [f"import {', '.join(kept)}"] if kept else []
+            edits.replace(
+                node, self._separator(node, edits.file).join([*statements, *dict.fromkeys(new)])
+            )
+
+    def _separator(self, node: cst.CSTNode, file: PythonFile) -> str:
+        """Return what separates statements that replace *node*."""
+        line = file.parents[node]
+        if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
+            start = file.spans[line][0]
+            indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+            return file.tree.default_newline + indent
+        return "; "
+
+    def _bridge(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
+        """Let the application set what extensions for Flask read."""
+        parent = edits.file.parents[node]
+        if isinstance(parent, cst.Arg):
+            call = edits.file.parents[parent]
+            if isinstance(call, cst.Call) and edits.file.source(call.func).endswith("bridge_flask"):
+                return
+        if node in self.analysis.applications:
+            edits.wrap(node, "bridge_flask(", ")")
+            wanted["bridge_flask"] = "from quartpatterns.subclassing import bridge_flask"
+
+    def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
+        """Insert statements after the last import at the top of the module."""
+        last: cst.CSTNode | None = None
+        for statement in file.tree.body:
+            if isinstance(statement, cst.SimpleStatementLine):
+                first = statement.body[0]
+                if isinstance(first, cst.Import | cst.ImportFrom):
+                    last = statement
+                    if self._is_flask(first):
+                        break
+                    continue
+                if isinstance(first, cst.Expr) and last is None:
+                    continue  # the docstring
+            if last is not None:
+                break
+        newline = file.tree.default_newline
+        if last is None:
+            edits.insert(0, "".join(f"{statement}{newline}" for statement in sorted(statements)))
+            return
+        end = file.spans[last][1]
+        edits.insert(end, "".join(f"{newline}{statement}" for statement in sorted(statements)))
+
+    def _is_flask(self, node: cst.Import | cst.ImportFrom) -> bool:
+        if isinstance(node, cst.ImportFrom):
+            return node.module is not None and _dotted(node.module) in self.rules.modules
+        return any(_dotted(alias.name) in self.rules.modules for alias in node.names)
+
+
+def _dotted(node: cst.CSTNode) -> str:
+    if isinstance(node, cst.Attribute):
+        return f"{_dotted(node.value)}.{node.attr.value}"
+    return node.value if isinstance(node, cst.Name) else ""

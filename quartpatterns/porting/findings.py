@@ -1,0 +1,83 @@
+"""Places that a person has to look at after the port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.report import PortFinding
+from quartpatterns.porting.rules import Rules
+
+__all__ = ["find_problems"]
+
+
+def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
+    """Return all places that the analysis could not port, or is not sure about."""
+    return [
+        *_problems(analysis),
+        *_escapes(analysis),
+        *_blocking(analysis),
+        *_unknown_extensions(analysis, rules),
+    ]
+
+
+def finding(kind: str, file: PythonFile, node: cst.CSTNode, why: str, remedy: str) -> PortFinding:
+    """Return a finding about *node*."""
+    code = file.source(node).splitlines()[0].strip()
+    return PortFinding(file.name, file.line(node), kind, code, why, remedy)
+
+
+def _problems(analysis: Analysis) -> Iterator[PortFinding]:
+    for problem in analysis.problems.values():
+        yield finding(problem.kind, problem.file, problem.node, problem.reason, problem.remedy)
+
+
+def _escapes(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield functions that became asynchronous and that other code may call without await."""
+    for info in analysis.functions.values():
+        if not info.is_new:
+            continue
+        for node, where in info.escapes.items():
+            file = _file_of(node, analysis) or info.file
+            yield finding(
+                "differs",
+                file,
+                node,
+                f"{info.name}() is asynchronous now, and {where} may call it without await",
+                "check that it accepts asynchronous functions, or give it another function",
+            )
+
+
+def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
+    return next((file for file in analysis.project.files if node in file.spans), None)
+
+
+def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
+    running = analysis.on_the_event_loop()
+    for node, (file, call, remedy) in analysis.blocking.items():
+        if not file.is_test and analysis.enclosing(node, file) in running:
+            why = f"{call} stops the event loop until it returns: no other request is handled"
+            yield finding("blocks", file, node, why, remedy)
+
+
+def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
+    for file in analysis.project.files:
+        for node in file.spans:
+            if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
+                module = cst.Module([]).code_for_node(node.module)
+            elif isinstance(node, cst.Import):
+                module = cst.Module([]).code_for_node(node.names[0].name)
+            else:
+                continue
+            top = module.partition(".")[0]
+            if top.startswith("flask_") and top not in rules.bridged:
+                yield finding(
+                    "differs",
+                    file,
+                    node,
+                    f"no rule knows {top}",
+                    "read whether it works with bridge_flask(), and add a file of rules",
+                )

@@ -1,0 +1,204 @@
+"""Write what Flask 3.1 and its libraries have in place of names that they have removed."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from quartpatterns.porting.findings import finding
+from quartpatterns.porting.project import PythonFile, SourceProject
+from quartpatterns.porting.report import PortFinding
+from quartpatterns.porting.rules import NameRule, Rules
+from quartpatterns.porting.text_edits import Edits, move_names
+
+__all__ = ["modernise"]
+
+XHR = '{}.headers.get("X-Requested-With") == "XMLHttpRequest"'
+
+
+def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], list[PortFinding]]:
+    """Return the new text of each file that changes, and the places for a person."""
+    texts: dict[str, bytes] = {}
+    findings: list[PortFinding] = []
+    for file in project.files:
+        modern = _Modernised(file, rules)
+        findings += modern.findings
+        if modern.edits.changes:
+            text = modern.edits.result().decode()
+            cst.parse_module(text)  # An error here is a fault of this package.
+            texts[file.name] = text.encode(file.encoding)
+    return texts, findings
+
+
+class _Modernised:
+    """A file with its changes."""
+
+    def __init__(self, file: PythonFile, rules: Rules) -> None:
+        self.file = file
+        self.rules = rules
+        self.edits = Edits(file)
+        self.findings: list[PortFinding] = []
+        self.names: dict[str, str] = {}  # names in the file, and the full names they stand for
+        for node in file.spans:
+            if isinstance(node, cst.ImportFrom):
+                self._import_from(node)
+            elif isinstance(node, cst.Import):
+                self._import(node)
+        for node in file.spans:
+            if isinstance(node, cst.Name):
+                self._name(node)
+            elif isinstance(node, cst.Attribute):
+                self._attribute(node)
+            elif isinstance(node, cst.Call):
+                self._call(node)
+            elif isinstance(node, cst.ClassDef):
+                self._test_case(node)
+
+    def _test_case(self, node: cst.ClassDef) -> None:
+        """Push an application context in ``setUp``: Flask-SQLAlchemy 3 needs one."""
+        text = self.file.source(node)
+        bases = {self.file.source(base.value).rpartition(".")[2] for base in node.bases}
+        if "TestCase" not in bases or "app_context" in text or "app" not in self.names:
+            return
+        if "create_all(" not in text or not isinstance(node.body, cst.IndentedBlock):
+            return
+        methods = {
+            each.name.value: each for each in node.body.body if isinstance(each, cst.FunctionDef)
+        }
+        if not (set_up := methods.get("setUp")) or not (tear_down := methods.get("tearDown")):
+            return
+        newline = self.file.tree.default_newline
+        for method, lines, at_end in (
+            (set_up, ("self.app_context = app.app_context()", "self.app_context.push()"), False),
+            (tear_down, ("self.app_context.pop()",), True),
+        ):
+            if not isinstance(method.body, cst.IndentedBlock):
+                return
+            edge = method.body.body[-1 if at_end else 0]
+            start, end = self.file.spans[edge]
+            indent = self.file.text[self.file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+            if at_end:
+                self.edits.insert(end, "".join(f"{newline}{indent}{line}" for line in lines))
+            else:
+                self.edits.insert(start, "".join(f"{line}{newline}{indent}" for line in lines))
+
+    def _report(self, node: cst.CSTNode, why: str, remedy: str) -> None:
+        self.findings.append(finding("breaks", self.file, node, why, remedy))
+
+    def _import_from(self, node: cst.ImportFrom) -> None:
+        if node.module is None or node.relative or isinstance(node.names, cst.ImportStar):
+            return
+        module = _dotted(node.module)
+        if module.startswith("flask.ext."):
+            top = module.split(".")[2]
+            rest = module.removeprefix(f"flask.ext.{top}")
+            module = f"flask_{top}{rest}"
+            self.edits.replace(node.module, module)
+        elif module == "flask.ext":
+            self._report(node, "flask.ext does not exist any more", "import flask_NAME")
+        moved: list[cst.ImportAlias] = []
+        statements: list[str] = []
+        imported = {_dotted(alias.name) for alias in node.names}
+        for alias in node.names:
+            name = _dotted(alias.name)
+            bound = self.file.source(alias.asname.name) if alias.asname else name
+            self.names[bound] = f"{module}.{name}"
+            rule = self.rules.names.get(f"{module}.{name}")
+            if rule is None:
+                continue
+            if rule.report:
+                self._report(alias, f"{module} has no {name} any more", rule.report)
+            elif rule.replace:
+                moved.append(alias)
+                new_module, _, new_name = rule.replace.rpartition(".")
+                if rule.unwrap or rule.method:
+                    bound = new_name
+                if new_module == module and bound == new_name and new_name in imported:
+                    continue  # It is imported already.
+                as_name = "" if bound == new_name else f" as {bound}"
+                source = f"from {new_module} import" if new_module else "import"
+                statements.append(f"{source} {new_name}{as_name}")
+        if moved:
+            move_names(self.edits, node, moved, statements)
+
+    def _import(self, node: cst.Import) -> None:
+        for alias in node.names:
+            full = _dotted(alias.name)
+            bound = self.file.source(alias.asname.name) if alias.asname else full.partition(".")[0]
+            self.names[bound] = full if alias.asname else full.partition(".")[0]
+
+    def _full_name(self, node: cst.BaseExpression) -> str:
+        if isinstance(node, cst.Name):
+            return self.names.get(node.value, "")
+        if isinstance(node, cst.Attribute):
+            owner = self._full_name(node.value)
+            return f"{owner}.{node.attr.value}" if owner else ""
+        return ""
+
+    def _name(self, node: cst.Name) -> None:
+        """A function that is a method now."""
+        rule = self.rules.names.get(self.names.get(node.value, ""))
+        if rule and rule.method and not self._in_import(node):
+            new_name = rule.replace.rpartition(".")[2]
+            self.edits.replace(node, f"{new_name}.{rule.method}")
+
+    def _in_import(self, node: cst.CSTNode) -> bool:
+        parents = self.file.ancestors(node)
+        return any(isinstance(each, cst.Import | cst.ImportFrom | cst.AsName) for each in parents)
+
+    def _attribute(self, node: cst.Attribute) -> None:
+        name = node.attr.value
+        owner = self._full_name(node.value)
+        rule = self.rules.names.get(owner)
+        if rule and rule.unwrap == name:
+            self.edits.replace(node, rule.replace.rpartition(".")[2])
+        elif name == "is_xhr" and owner == "flask.request":
+            comparison = XHR.format(self.file.source(node.value))
+            plain = isinstance(self.file.parents[node], cst.If | cst.Return | cst.Assign | cst.Arg)
+            self.edits.replace(node, comparison if plain else f"({comparison})")
+        elif (
+            found := self.rules.names.get(self._full_name(node))
+        ) and owner in self.names.values():
+            self._full_attribute(node, owner, found)
+        elif name in self.rules.removed and self._is_application(node.value):
+            self._report(node, f"applications have no {name} any more", self.rules.removed[name])
+
+    def _full_attribute(self, node: cst.Attribute, owner: str, rule: NameRule) -> None:
+        """A name that is used as ``flask.Markup``."""
+        if rule.report:
+            self._report(node, f"{owner} has no {node.attr.value} any more", rule.report)
+        elif rule.replace:
+            module, _, _ = rule.replace.rpartition(".")
+            self.edits.replace(node, rule.replace)
+            self._add_import(f"import {module}")
+
+    def _add_import(self, statement: str) -> None:
+        if statement.encode() not in self.file.text:
+            for node in self.file.tree.body:
+                if isinstance(node, cst.SimpleStatementLine) and isinstance(
+                    node.body[0], cst.Import | cst.ImportFrom
+                ):
+                    first = node.body[0]
+                    if isinstance(first, cst.ImportFrom) and first.module is not None:
+                        if _dotted(first.module) == "__future__":
+                            continue
+                    position = self.file.spans[node][0]
+                    self.edits.insert_once(position, statement + self.file.tree.default_newline)
+                    return
+
+    def _is_application(self, node: cst.BaseExpression) -> bool:
+        text = self.file.source(node)
+        return text in ("app", "application", "current_app", "self.app", "bp", "blueprint")
+
+    def _call(self, node: cst.Call) -> None:
+        rule = self.rules.names.get(self._full_name(node.func))
+        if rule is None or not rule.keywords:
+            return
+        for arg in node.args:
+            if arg.keyword is not None and arg.keyword.value in rule.keywords:
+                self.edits.replace(arg.keyword, rule.keywords[arg.keyword.value])
+
+
+def _dotted(node: cst.CSTNode) -> str:
+    if isinstance(node, cst.Attribute):
+        return f"{_dotted(node.value)}.{node.attr.value}"
+    return node.value if isinstance(node, cst.Name) else ""

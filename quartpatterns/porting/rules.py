@@ -1,0 +1,206 @@
+"""The rules: what functions and types of libraries become on asyncio. They are TOML files."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+__all__ = ["NameRule", "RuleError", "Rules", "TypeRule", "load_rules"]
+
+NO_NAMES: frozenset[str] = frozenset()
+
+
+class RuleError(Exception):
+    """A file of rules is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameRule:
+    """What the port does with a name that is imported.
+
+    Attributes:
+        instance: The type of the object with this name.
+        returns: The type of what a call returns, after it is awaited.
+        awaited: Whether a call has to be awaited.
+        accepts: Whether functions that are passed to it can be asynchronous.
+        views: Whether functions that are passed to it handle requests.
+        transparent: Whether, as a decorator, it returns a function that is called alike.
+        kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on.
+        replace: The full name to import instead, in the stage ``modernise``.
+        port: The full name to import instead, in the stage ``async``.
+        method: The method of the new class that does what the old function did.
+        unwrap: An attribute of the old object that is the new one.
+        keywords: Keyword arguments that have other names now.
+        blocks: Why a call stops the event loop, and what to write instead.
+        report: Why it cannot be ported, and what to write instead.
+        differs: What is different on Quart, and what to look at.
+    """
+
+    instance: str = ""
+    returns: str = ""
+    awaited: bool = False
+    accepts: bool = False
+    views: bool = False
+    transparent: bool = False
+    kind: str = ""
+    replace: str = ""
+    port: str = ""
+    method: str = ""
+    unwrap: str = ""
+    keywords: dict[str, str] = field(default_factory=dict[str, str])
+    blocks: str = ""
+    report: str = ""
+    differs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRule:
+    """What the port does with the attributes and methods of a type.
+
+    Attributes:
+        bases: Types whose rules apply as well.
+        awaited: Methods whose calls have to be awaited.
+        properties: Attributes that have to be awaited.
+        attributes: The types of attributes.
+        returns: The types of what methods return.
+        accepts: Methods, whose arguments can be asynchronous functions.
+        views: Methods, whose arguments are functions that handle requests.
+        async_with: Whether ``with`` becomes ``async with``.
+        async_for: Whether ``for`` becomes ``async for``.
+        create: A coroutine method that creates instances in place of the class.
+        items: The type of its items.
+        open: Whether users assign attributes of their own, as to ``flask.g``.
+        blocks: Methods that stop the event loop, and what to write instead.
+        report: Methods and attributes that cannot be ported, and what to write instead.
+    """
+
+    bases: tuple[str, ...] = ()
+    awaited: frozenset[str] = NO_NAMES
+    properties: frozenset[str] = NO_NAMES
+    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    returns: dict[str, str] = field(default_factory=dict[str, str])
+    accepts: frozenset[str] = NO_NAMES
+    views: frozenset[str] = NO_NAMES
+    async_with: bool = False
+    async_for: bool = False
+    create: str = ""
+    items: str = ""
+    open: bool = False
+    blocks: dict[str, str] = field(default_factory=dict[str, str])
+    report: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All rules.
+
+    Attributes:
+        names: The rules of names, by full name.
+        types: The rules of types.
+        modules: Modules that are imported from another one: ``flask`` and its replacement.
+        bridged: Modules of extensions that :func:`bridge_flask` makes work.
+        fixtures: The types of fixtures of pytest plugins.
+        removed: Attributes that applications no longer have, and what to write instead.
+    """
+
+    names: dict[str, NameRule]
+    types: dict[str, TypeRule]
+    modules: dict[str, str]
+    bridged: frozenset[str]
+    fixtures: dict[str, str]
+    removed: dict[str, str]
+    _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        self._ported.update({rule.port: name for name, rule in self.names.items() if rule.port})
+
+    def original(self, name: str) -> str:
+        """Return the name of Flask for a name that the port has imported instead."""
+        if name in self._ported:
+            return self._ported[name]
+        for old, new in self.modules.items():
+            if name == new or name.startswith(f"{new}."):
+                return old + name[len(new) :]
+        return name
+
+    def type_rules(self, name: str) -> Iterator[TypeRule]:
+        """Yield the rule of a type and those of its bases."""
+        pending, seen = [name], set[str]()
+        while pending:
+            name = pending.pop(0)
+            if name in seen or name not in self.types:
+                continue
+            seen.add(name)
+            yield self.types[name]
+            pending += self.types[name].bases
+
+
+def load_rules(folders: Iterable[Path] = ()) -> Rules:
+    """Return the rules of this package and those of the TOML files in *folders*.
+
+    Raises:
+        RuleError: A file is not valid.
+    """
+    names: dict[str, NameRule] = {}
+    types: dict[str, TypeRule] = {}
+    modules: dict[str, str] = {}
+    bridged: set[str] = set()
+    fixtures: dict[str, str] = {}
+    removed: dict[str, str] = {}
+    for name, text in _texts(folders):
+        try:
+            data = tomllib.loads(text)
+            for full_name, rule in data.pop("names", {}).items():
+                names[full_name] = _rule(NameRule, rule)
+            for type_name, rule in data.pop("types", {}).items():
+                types[type_name] = _rule(TypeRule, rule)
+            modules.update(data.pop("modules", {}))
+            bridged.update(data.pop("bridged", ()))
+            fixtures.update(data.pop("fixtures", {}))
+            removed.update(data.pop("removed", {}))
+            if data:
+                raise RuleError(f"unknown key {next(iter(data))!r}")
+        except (RuleError, TypeError, ValueError) as error:
+            raise RuleError(f"{name}: {error}") from error
+    return Rules(names, types, modules, frozenset(bridged), fixtures, removed)
+
+
+def _texts(folders: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    own = resources.files("quartpatterns.porting") / "rules"
+    for file in sorted(own.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml"):
+            yield file.name, file.read_text(encoding="utf-8")
+    for folder in folders:
+        files = sorted(folder.glob("*.toml")) if folder.is_dir() else [folder]
+        for path in files:
+            try:
+                yield str(path), path.read_text(encoding="utf-8")
+            except OSError as error:
+                raise RuleError(f"{path}: {error.strerror}") from error
+
+
+def _rule(rule: type[Any], data: Any) -> Any:
+    """Return *rule* with the values of a table."""
+    if not isinstance(data, dict):
+        raise RuleError("a rule is a table")
+    table: dict[str, Any] = {**data}
+    if "await" in table:  # a keyword of Python
+        table["awaited"] = table.pop("await")
+    known = {each.name: str(each.type) for each in fields(rule)}
+    for key, value in [*table.items()]:
+        if key not in known:
+            raise RuleError(f"unknown key {key!r}; the keys are {', '.join(sorted(known))}")
+        kind = known[key].partition("[")[0]
+        types: dict[str, type[Any]] = {"bool": bool, "str": str, "dict": dict}
+        expected = types.get(kind, list)
+        if type(value) is not expected:
+            raise RuleError(f"{key} must be a {expected.__name__}")
+        if kind == "frozenset":
+            table[key] = frozenset(map(str, value))
+        elif kind == "tuple":
+            table[key] = tuple(map(str, value))
+    return rule(**table)

@@ -1,0 +1,175 @@
+"""What the analysis knows about the value of an expression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import libcst as cst
+
+from quartpatterns.porting.project import PythonFile
+
+__all__ = [
+    "NOTHING",
+    "ClassInfo",
+    "Context",
+    "Function",
+    "FunctionInfo",
+    "Instance",
+    "Items",
+    "Method",
+    "Name",
+    "ProjectClass",
+    "ProjectModule",
+    "Scope",
+    "Value",
+    "Values",
+]
+
+
+@dataclass(eq=False)
+class Scope:
+    """A module, class, function, lambda or comprehension, with the names that it assigns."""
+
+    file: PythonFile
+    node: cst.CSTNode
+    parent: Scope | None
+    names: set[str] = field(default_factory=set[str])
+    global_names: set[str] = field(default_factory=set[str])
+    function: FunctionInfo | None = None
+
+    @property
+    def is_class(self) -> bool:
+        """Whether functions inside it do not see its names."""
+        return isinstance(self.node, cst.ClassDef)
+
+    @property
+    def module(self) -> Scope:
+        """The scope of the module."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+
+@dataclass(eq=False)
+class FunctionInfo:
+    """A function of the project.
+
+    Attributes:
+        file: Its file.
+        node: Its definition.
+        scope: The scope of its body.
+        owner: The class whose method it is.
+        asynchronous: Whether it is ``async def``, before or after the port.
+        reason: Why it becomes ``async def``: the text of a call, with the line.
+        view: Whether the application calls it for a request.
+        accepted: Whether whoever calls it can await it.
+        fixture: Whether it is a fixture of pytest.
+        kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
+            ``contextmanager``.
+    """
+
+    file: PythonFile
+    node: cst.FunctionDef
+    scope: Scope
+    owner: ClassInfo | None = None
+    asynchronous: bool = False
+    reason: str = ""
+    view: bool = False
+    accepted: bool = False
+    fixture: bool = False
+    generator: bool = False
+    kinds: set[str] = field(default_factory=set[str])
+    calls: list[tuple[PythonFile, cst.CSTNode]] = field(
+        default_factory=list[tuple[PythonFile, cst.CSTNode]]
+    )
+    escapes: dict[cst.CSTNode, str] = field(default_factory=dict[cst.CSTNode, str])
+    peers: set[FunctionInfo] = field(default_factory=set["FunctionInfo"])
+
+    @property
+    def name(self) -> str:
+        """Its name in a report."""
+        prefix = f"{self.owner.node.name.value}." if self.owner else ""
+        return f"{prefix}{self.node.name.value}"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the port makes it asynchronous."""
+        return self.asynchronous and self.node.asynchronous is None
+
+
+@dataclass(eq=False)
+class ClassInfo:
+    """A class of the project."""
+
+    file: PythonFile
+    node: cst.ClassDef
+    scope: Scope
+    bases: set[Value] = field(default_factory=set["Value"])
+    subclasses: set[ClassInfo] = field(default_factory=set["ClassInfo"])
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Something that is imported from outside the project, by its full name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An object of a type that a rule names, or of a class of the project."""
+
+    type: str | ClassInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method, that a rule describes, of an object."""
+
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the project; *instance* is what it is bound to."""
+
+    info: FunctionInfo
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectClass:
+    """A class of the project."""
+
+    info: ClassInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectModule:
+    """A module of the project."""
+
+    file: PythonFile
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A collection: what its items can be."""
+
+    values: frozenset[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a function with ``@contextmanager`` returns."""
+
+    info: FunctionInfo
+
+
+Value: TypeAlias = (
+    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context
+)
+Values: TypeAlias = frozenset[Value]
+NOTHING: Values = frozenset()

@@ -1,0 +1,114 @@
+"""What cannot be ported is reported: the place, the reason and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quartpatterns.porting import PortFinding, make_plan
+from tests.porting.ported import written
+
+HEAD = """
+import subprocess
+import threading
+import time
+
+import flask_unknown
+from flask import Flask, render_template, request
+
+app = Flask(__name__)
+
+
+def helper(name):
+    return render_template(name)
+
+
+def wait():
+    time.sleep(1)
+
+
+"""
+FIRST = HEAD.count("\n")
+
+
+def findings(folder: Path, text: str) -> list[PortFinding]:
+    written(folder, {"app.py": HEAD + text})
+    found = make_plan(folder).findings
+    return [each for each in found if "flask_unknown" not in each.why]
+
+
+CASES = {
+    "a lambda": (
+        "show = lambda name: helper(name)\n",
+        ("breaks", 0, "a lambda cannot use await helper()", "async def"),
+    ),
+    "a module": (
+        "with app.app_context():\n    pass\n",
+        ("breaks", 0, "a module cannot use async with app.app_context()", "asyncio.run()"),
+    ),
+    "a class body": (
+        "class Page:\n    text = helper('a')\n",
+        ("breaks", 1, "the body of a class cannot use await helper()", "a function"),
+    ),
+    "a special method": (
+        "class Page:\n    def __str__(self):\n        return helper('a')\n",
+        ("breaks", 1, "__str__() cannot be asynchronous", "another name"),
+    ),
+    "WSGI middleware": (
+        "app.wsgi_app = print(app.wsgi_app)\n",
+        ("breaks", 0, "flask.Flask.wsgi_app does not exist in ASGI", "ProxyFix"),
+    ),
+    "the WSGI environment": (
+        "@app.get('/')\ndef index():\n    return request.environ['X']\n",
+        ("breaks", 2, "flask.Request.environ does not exist", "request.scope"),
+    ),
+    "a thread": (
+        "def start():\n    threading.Thread(target=helper).start()\n",
+        ("differs", 1, "threading.Thread() may call it without await", "accepts asynchronous"),
+    ),
+    "an unknown decorator": (
+        "import cachetools\n\n\n@app.get('/')\n@cachetools.cached\ndef index():\n    return ''\n",
+        ("differs", 4, "@cachetools.cached may call it without await", "accepts asynchronous"),
+    ),
+    "a view that blocks": (
+        "@app.get('/')\ndef index():\n    subprocess.run('ls')\n    return ''\n",
+        ("blocks", 2, "subprocess.run() stops the event loop", "create_subprocess_exec"),
+    ),
+    "threads of libraries": (
+        "def count():\n    return threading.active_count()\n",
+        ("differs", 1, "threading.active_count() differs", "threads of your own"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_finding(tmp_path: Path, name: str) -> None:
+    text, (kind, line, why, remedy) = CASES[name]
+    [found] = findings(tmp_path, text)
+    assert (found.kind, found.line) == (kind, FIRST + line)
+    assert why in found.why and remedy in found.remedy
+
+
+def test_called_from_a_view(tmp_path: Path) -> None:
+    """A synchronous function stops the event loop if a view calls it, and not in a script."""
+    assert not findings(tmp_path, "wait()\n")
+    [found] = findings(tmp_path, "@app.get('/')\ndef index():\n    wait()\n    return ''\n")
+    assert (found.kind, found.code) == ("blocks", "time.sleep(1)")
+
+
+def test_unknown_extension(tmp_path: Path) -> None:
+    written(tmp_path, {"app.py": HEAD})
+    [found] = make_plan(tmp_path).findings
+    assert found.why == "no rule knows flask_unknown"
+    rules = tmp_path / "rules.toml"
+    rules.write_text('bridged = ["flask_unknown"]\n')
+    assert not make_plan(tmp_path, rules=[rules]).findings
+
+
+def test_output_parses(tmp_path: Path) -> None:
+    """What cannot be awaited stays as it is, so that the file can be read."""
+    text = "".join(text for text, _ in CASES.values())
+    written(tmp_path, {"app.py": HEAD + text})
+    [change] = make_plan(tmp_path).changes
+    compile(change.after, "app.py", "exec")

@@ -1,0 +1,134 @@
+"""Names that libraries have removed are written as the newest versions have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quartpatterns.porting import make_plan
+from tests.porting.ported import ported, written
+
+PAIRS = {
+    "one name of several": (
+        "from flask import Flask, Markup, request\n\nx = Markup('<b>')\n",
+        "from flask import Flask, request\nfrom markupsafe import Markup\n\nx = Markup('<b>')\n",
+    ),
+    "the last name": (
+        "from flask import Flask, escape\n\nx = escape('<b>')\n",
+        "from flask import Flask\nfrom markupsafe import escape\n\nx = escape('<b>')\n",
+    ),
+    "the last two names, on several lines": (
+        "from flask import (\n    Flask,\n    Markup,\n    escape,\n)\n",
+        "from flask import (\n    Flask,\n)\n"
+        "from markupsafe import Markup\nfrom markupsafe import escape\n",
+    ),
+    "all names": (
+        "import flask\nfrom werkzeug import generate_password_hash as make, secure_filename\n",
+        "import flask\nfrom werkzeug.security import generate_password_hash as make\n"
+        "from werkzeug.utils import secure_filename\n",
+    ),
+    "inside of a function": (
+        "import flask\n\n\ndef make():\n    from jinja2 import Markup\n    return Markup('')\n",
+        "import flask\n\n\ndef make():\n    from markupsafe import Markup\n    return Markup('')\n",
+    ),
+    "extensions of flask.ext": (
+        "import flask\nfrom flask.ext.login import LoginManager\n",
+        "import flask\nfrom flask_login import LoginManager\n",
+    ),
+    "the stack of contexts": (
+        "from flask import Flask, _app_ctx_stack\n\n\ndef get_db():\n"
+        "    top = _app_ctx_stack.top\n    if not hasattr(top, 'db'):\n        top.db = 1\n"
+        "    return top.db\n",
+        "from flask import Flask\nfrom flask import g\n\n\ndef get_db():\n"
+        "    top = g\n    if not hasattr(top, 'db'):\n        top.db = 1\n"
+        "    return top.db\n",
+    ),
+    "a name that is imported already": (
+        "from flask import Flask, g, _app_ctx_stack\n\ntop = _app_ctx_stack.top\n",
+        "from flask import Flask, g\n\ntop = g\n",
+    ),
+    "a function that is a method now": (
+        "import flask\nfrom werkzeug.http import parse_authorization_header\n\n"
+        "user = parse_authorization_header('Basic x')\n",
+        "import flask\nfrom werkzeug.datastructures import Authorization\n\n"
+        "user = Authorization.from_header('Basic x')\n",
+    ),
+    "keyword arguments": (
+        "from flask import send_file as send\n\n"
+        "send('a', attachment_filename='b', cache_timeout=1, as_attachment=True)\n",
+        "from flask import send_file as send\n\n"
+        "send('a', download_name='b', max_age=1, as_attachment=True)\n",
+    ),
+    "the full name": (
+        "import flask\n\nx = flask.Markup('<b>')\n",
+        "import markupsafe\nimport flask\n\nx = markupsafe.Markup('<b>')\n",
+    ),
+    "requests of JavaScript": (
+        "from flask import request\n\n\ndef f():\n    if request.is_xhr:\n        return 1\n"
+        "    return not request.is_xhr\n",
+        "from flask import request\n\n\ndef f():\n"
+        '    if request.headers.get("X-Requested-With") == "XMLHttpRequest":\n        return 1\n'
+        '    return not (request.headers.get("X-Requested-With") == "XMLHttpRequest")\n',
+    ),
+    "windows line ends": (
+        "from flask import Flask, Markup\r\n\r\nx = 1\r\n",
+        "from flask import Flask\r\nfrom markupsafe import Markup\r\n\r\nx = 1\r\n",
+    ),
+    "a test case without an application context": (
+        "import unittest\nfrom flask import Flask\nfrom shop import app, db\n\n\n"
+        "class Test(unittest.TestCase):\n    def setUp(self):\n        db.create_all()\n\n"
+        "    def tearDown(self):\n        db.drop_all()\n",
+        "import unittest\nfrom flask import Flask\nfrom shop import app, db\n\n\n"
+        "class Test(unittest.TestCase):\n    def setUp(self):\n"
+        "        self.app_context = app.app_context()\n        self.app_context.push()\n"
+        "        db.create_all()\n\n"
+        "    def tearDown(self):\n        db.drop_all()\n        self.app_context.pop()\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pair(tmp_path: Path, name: str) -> None:
+    before, after = (text.encode() for text in PAIRS[name])
+    (tmp_path / "app.py").write_bytes(before)
+    [change] = make_plan(tmp_path, "modernise").changes
+    assert change.after == after
+    (tmp_path / "app.py").write_bytes(after)
+    assert not make_plan(tmp_path, "modernise").changes
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "remedy"),
+    [
+        ("from flask import Flask\nfrom flask.json import JSONEncoder\n", 2, "DefaultJSONProvider"),
+        (
+            "import flask\nimport itsdangerous\n\nx = itsdangerous.JSONWebSignatureSerializer\n",
+            4,
+            "PyJWT",
+        ),
+        (
+            "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.before_first_request\n"
+            "def start():\n    pass\n",
+            6,
+            "@app.before_serving",
+        ),
+        ("from flask import Flask\nfrom flask import _request_ctx_stack\n", 2, "flask.request"),
+        ("from flask import Flask\nfrom flask_script import Manager\n", 2, "@app.cli.command()"),
+    ],
+)
+def test_report(tmp_path: Path, text: str, line: int, remedy: str) -> None:
+    """What has no successor by another name is reported with its line and the remedy."""
+    written(tmp_path, {"app.py": text})
+    [found] = make_plan(tmp_path, "modernise").findings
+    assert (found.kind, found.file, found.line) == ("breaks", "app.py", line)
+    assert remedy in found.remedy
+
+
+def test_then_async(tmp_path: Path) -> None:
+    """The stage async works on the modern code."""
+    head = "from flask import Flask, Markup\nfrom flask import _app_ctx_stack\n"
+    assert ported(tmp_path, f"{head}\napp = Flask(__name__)\n") == (
+        "from quartpatterns.subclassing.names import Flask\nfrom markupsafe import Markup\n"
+        "from quartpatterns.subclassing.names import g\n\napp = Flask(__name__)\n"
+    )

@@ -1,0 +1,542 @@
+"""Code before and after the port. What is ported stays as it is if it is ported again."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.porting.ported import ported
+
+HEAD = """
+from flask import (
+    Flask, abort, current_app, flash, g, jsonify, make_response, render_template, request,
+    send_file, session,
+)
+from functools import wraps
+
+app = Flask(__name__)
+
+"""
+NEW_HEAD = HEAD.replace("from flask import", "from quartpatterns.subclassing.names import")
+
+# Each pair stands after HEAD.
+PAIRS = {
+    "a view awaits what it renders": (
+        """
+        @app.route("/")
+        def index():
+            return render_template("index.html")
+        """,
+        """
+        @app.route("/")
+        async def index():
+            return await render_template("index.html")
+        """,
+    ),
+    "a view that awaits nothing does not wait for a thread": (
+        """
+        @app.get("/")
+        def index():
+            return "hello"  # as it is
+        """,
+        """
+        @app.get("/")
+        async def index():
+            return "hello"  # as it is
+        """,
+    ),
+    "parentheses only where they are needed": (
+        """
+        @app.post("/")
+        def save():
+            name = request.form["name"]
+            data = request.get_json().get("x", request.form)
+            both = (request.files)["a"], not request.form
+            return jsonify(request.json, name, data, both)
+        """,
+        """
+        @app.post("/")
+        async def save():
+            form = await request.form
+            name = form["name"]
+            data = (await request.get_json()).get("x", form)
+            both = (await request.files)["a"], not form
+            return jsonify(await request.json, name, data, both)
+        """,
+    ),
+    "a form is awaited once": (
+        """
+        @app.post("/")
+        def save():
+            session.clear()
+            if request.form["name"] != "a":
+                error = request.form
+            elif request.form["password"] != "b":
+                error = 1
+            return [x for x in "ab" if x in request.form]
+
+        @app.post("/2")
+        def other(form):
+            if request.method == "POST":
+                name = request.form["name"]
+                text = request.form["text"]
+            return form
+
+        @app.post("/3")
+        def branches():
+            if request.method == "POST":
+                return request.form["a"]
+            return request.form["b"]
+        """,
+        """
+        @app.post("/")
+        async def save():
+            session.clear()
+            form = await request.form
+            if form["name"] != "a":
+                error = form
+            elif form["password"] != "b":
+                error = 1
+            return [x for x in "ab" if x in form]
+
+        @app.post("/2")
+        async def other(form):
+            if request.method == "POST":
+                request_form = await request.form
+                name = request_form["name"]
+                text = request_form["text"]
+            return form
+
+        @app.post("/3")
+        async def branches():
+            if request.method == "POST":
+                return (await request.form)["a"]
+            return (await request.form)["b"]
+        """,
+    ),
+    "helpers become asynchronous with all that call them": (
+        """
+        def title():
+            return request.form["title"]
+
+        def page(name):
+            return render_template(name, title=title())
+
+        def unrelated():
+            return 1
+
+        @app.post("/")
+        def index():
+            unrelated()
+            return page("index.html")
+        """,
+        """
+        async def title():
+            return (await request.form)["title"]
+
+        async def page(name):
+            return await render_template(name, title=await title())
+
+        def unrelated():
+            return 1
+
+        @app.post("/")
+        async def index():
+            unrelated()
+            return await page("index.html")
+        """,
+    ),
+    "decorators with and without wraps": (
+        """
+        def login_required(view):
+            @wraps(view)
+            def wrapped(**kwargs):
+                if "user" not in session:
+                    abort(401)
+                return view(**kwargs)
+            return wrapped
+
+        def allowed(name):
+            def decorator(view):
+                def inner(*args, **kwargs):
+                    return view(*args, **kwargs)
+                return inner
+            return decorator
+
+        @app.get("/", endpoint="a")
+        @login_required
+        @allowed("read")
+        def index():
+            return "secret"
+        """,
+        """
+        def login_required(view):
+            @wraps(view)
+            async def wrapped(**kwargs):
+                if "user" not in session:
+                    abort(401)
+                return await view(**kwargs)
+            return wrapped
+
+        def allowed(name):
+            def decorator(view):
+                async def inner(*args, **kwargs):
+                    return await view(*args, **kwargs)
+                return inner
+            return decorator
+
+        @app.get("/", endpoint="a")
+        @login_required
+        @allowed("read")
+        async def index():
+            return "secret"
+        """,
+    ),
+    "hooks": (
+        """
+        @app.before_request
+        def load_user():
+            g.user = session.get("user")
+
+        @app.teardown_appcontext
+        def close(error):
+            g.pop("db", None)
+
+        @app.context_processor
+        def variables():
+            return {"x": 1}
+
+        @app.errorhandler(404)
+        def not_found(error):
+            return render_template("404.html"), 404
+        """,
+        """
+        @app.before_request
+        async def load_user():
+            g.user = session.get("user")
+
+        @app.teardown_appcontext
+        async def close(error):
+            g.pop("db", None)
+
+        @app.context_processor
+        async def variables():
+            return {"x": 1}
+
+        @app.errorhandler(404)
+        async def not_found(error):
+            return await render_template("404.html"), 404
+        """,
+    ),
+    "views that are registered later": (
+        """
+        def index():
+            return "hello"
+
+        app.add_url_rule("/", view_func=index)
+        """,
+        """
+        async def index():
+            return "hello"
+
+        app.add_url_rule("/", view_func=index)
+        """,
+    ),
+    "files and context managers": (
+        """
+        def read():
+            with app.open_resource("a.txt") as file, open("b.txt") as other:
+                text = '''
+        as it is
+        '''
+                return file.read() + other.read().encode()
+        """,
+        """
+        async def read():
+            async with await app.open_resource("a.txt") as file:
+                with open("b.txt") as other:
+                    text = '''
+        as it is
+        '''
+                    return await file.read() + other.read().encode()
+        """,
+    ),
+    "context managers in parentheses": (
+        """
+        def check(client):
+            with (
+                app.app_context(),
+                open("a") as a,
+                (open("b")) as b,
+                app.test_client() as client,
+            ):
+                client.get(a.read() + b.read())
+        """,
+        """
+        async def check(client):
+            async with app.app_context():
+                with open("a") as a, (open("b")) as b:
+                    async with app.test_client() as client:
+                        await client.get(a.read() + b.read())
+        """,
+    ),
+    "generator expressions become lists": (
+        """
+        def check(name):
+            return name in request.form
+
+        def names():
+            some = any(check(name) for name in "ab")
+            return some, [n for n in request.form if check(n)]
+        """,
+        """
+        async def check(name):
+            return name in await request.form
+
+        async def names():
+            some = any([await check(name) for name in "ab"])
+            return some, [n for n in await request.form if await check(n)]
+        """,
+    ),
+    "the data of a response": (
+        """
+        @app.after_request
+        def sign(response):
+            made = make_response("x")
+            made.data += b"signed" or b""
+            return made
+        """,
+        """
+        @app.after_request
+        async def sign(response):
+            made = await make_response("x")
+            made.data = await made.data + (b"signed" or b"")
+            return made
+        """,
+    ),
+    "try and except stay around the call": (
+        """
+        @app.post("/")
+        def save():
+            try:
+                data = request.get_json()
+            except ValueError:
+                flash("no JSON")
+                return "", 400
+            return data
+        """,
+        """
+        @app.post("/")
+        async def save():
+            try:
+                data = await request.get_json()
+            except ValueError:
+                await flash("no JSON")
+                return "", 400
+            return data
+        """,
+    ),
+    "methods, properties and attributes": (
+        """
+        class Page:
+            def __init__(self, name):
+                self.name = name
+
+            @property
+            def title(self):
+                return request.form["title"]
+
+            def render(self):
+                return render_template(self.name, title=self.title)
+
+        class Site:
+            def __init__(self):
+                self.page = Page("index.html")
+
+        site = Site()
+
+        @app.post("/")
+        def index():
+            return site.page.render()
+        """,
+        """
+        class Page:
+            def __init__(self, name):
+                self.name = name
+
+            @property
+            async def title(self):
+                return (await request.form)["title"]
+
+            async def render(self):
+                return await render_template(self.name, title=await self.title)
+
+        class Site:
+            def __init__(self):
+                self.page = Page("index.html")
+
+        site = Site()
+
+        @app.post("/")
+        async def index():
+            return await site.page.render()
+        """,
+    ),
+    "a method that overrides another one": (
+        """
+        class Base:
+            def body(self):
+                return ""
+
+            def answer(self):
+                return self.body()
+
+        class Form(Base):
+            def body(self):
+                return request.form["body"]
+
+        @app.post("/")
+        def index():
+            return Form().answer()
+        """,
+        """
+        class Base:
+            async def body(self):
+                return ""
+
+            async def answer(self):
+                return await self.body()
+
+        class Form(Base):
+            async def body(self):
+                return (await request.form)["body"]
+
+        @app.post("/")
+        async def index():
+            return await Form().answer()
+        """,
+    ),
+    "functions of templates": (
+        """
+        def title():
+            return request.form["title"]
+
+        app.jinja_env.globals["title"] = title
+
+        @app.template_filter()
+        def upper(value):
+            return value.upper()
+        """,
+        """
+        async def title():
+            return (await request.form)["title"]
+
+        app.jinja_env.globals["title"] = title
+
+        @app.template_filter()
+        def upper(value):
+            return value.upper()
+        """,
+    ),
+    "commands": (
+        """
+        def load():
+            with app.open_resource("data.sql") as file:
+                return file.read()
+
+        @app.cli.command("load")
+        def load_command():
+            load()
+
+        @app.cli.command("hello")
+        def hello_command():
+            print("hello")
+        """,
+        """
+        async def load():
+            async with await app.open_resource("data.sql") as file:
+                return await file.read()
+
+        @app.cli.command("load")
+        async def load_command():
+            await load()
+
+        @app.cli.command("hello")
+        def hello_command():
+            print("hello")
+        """,
+    ),
+    "what knows no request stays": (
+        """
+        class Request:
+            form = {}
+
+        request2 = Request()
+
+        def form():
+            return request2.form["a"]
+
+        data = [value for value in (1, 2) if value]
+        """,
+        """
+        class Request:
+            form = {}
+
+        request2 = Request()
+
+        def form():
+            return request2.form["a"]
+
+        data = [value for value in (1, 2) if value]
+        """,
+    ),
+}
+
+IMPORTS = {
+    "a module": (
+        "import flask\n\napp = flask.Flask(__name__)\n",
+        "from quartpatterns.subclassing import names as flask\n\napp = flask.Flask(__name__)\n",
+    ),
+    "several modules": (
+        "import os, flask as f\nfrom flask.views import View\n\napp = f.Flask(os.name)\n",
+        "import os\nfrom quartpatterns.subclassing import names as f\n"
+        "from quartpatterns.subclassing.names.views import View\n\napp = f.Flask(os.name)\n",
+    ),
+    "extensions for Flask": (
+        "from flask import Flask\nfrom flask_login import LoginManager\n\napp = Flask(__name__)\n",
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from quartpatterns.subclassing import bridge_flask\n"
+        "from flask_login import LoginManager\n\napp = bridge_flask(Flask(__name__))\n",
+    ),
+    "forms": (
+        "from flask import Flask, render_template\nfrom flask_wtf import FlaskForm\n\n"
+        "app = Flask(__name__)\n\n\nclass Note(FlaskForm):\n    pass\n\n\n"
+        "@app.post('/')\ndef add():\n    form = Note(prefix='a')\n"
+        "    return str(form.validate_on_submit())\n",
+        "from quartpatterns.subclassing.names import Flask, render_template\n"
+        "from quartpatterns.subclassing import bridge_flask\n"
+        "from quartpatterns.wtforms import FlaskForm\n\n"
+        "app = bridge_flask(Flask(__name__))\n\n\nclass Note(FlaskForm):\n    pass\n\n\n"
+        "@app.post('/')\nasync def add():\n    form = await Note.create(prefix='a')\n"
+        "    return str(await form.validate_on_submit())\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pair(tmp_path: Path, name: str) -> None:
+    before, after = (textwrap.dedent(text) for text in PAIRS[name])
+    found = ported(tmp_path, HEAD + before)
+    assert found == (NEW_HEAD + after).lstrip("\n")
+    ast.parse(found)
+    assert ported(tmp_path, found) == found
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_imports(tmp_path: Path, name: str) -> None:
+    before, after = IMPORTS[name]
+    assert ported(tmp_path, before) == after
+    assert ported(tmp_path, after) == after
