@@ -22,7 +22,7 @@ PARTS = (
     "example/original.py",
     "example/cases.py",
 )
-OTHER = {"_shared", "cli", "compare", "gallery", "alembic"}
+OTHER = {"_shared", "cli", "compare", "gallery", "alembic", "porting"}
 CHECK = re.compile(r"^\|\s*`?([A-Z]+-\d+)`?\s*\|", re.MULTILINE)
 
 each_pattern = pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from rich.console import RenderableType
 
 from quartpatterns._shared.suggestions import did_you_mean
 from quartpatterns.cli.console import OutputConsole
-from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.cli.errors import LateProblem, UsageProblem
 from quartpatterns.compare.tables import Table, find_place, replace_between_markers
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def write_tables(
         picture: The file of a picture of the tables, to which the text refers.
 
     Raises:
-        UsageProblem: The file cannot be read or written.
+        LateProblem: The file cannot be read or written.
     """
     if file is None:
         return
@@ -132,8 +132,11 @@ def write_tables(
     if picture is not None:
         path = os.path.relpath(picture, file.parent)
         text = f"![{tables[0].title}]({Path(path).as_posix()})\n\n{text}"
-    with _file_errors(file):
-        replace_between_markers(file, name, text)
+    try:
+        with _file_errors(file):
+            replace_between_markers(file, name, text)
+    except UsageProblem as error:
+        raise LateProblem(error.message) from error
 
 
 def write_picture(file: Path | None, draw: Callable[[], str]) -> None:
@@ -143,4 +146,4 @@ def write_picture(file: Path | None, draw: Callable[[], str]) -> None:
     try:
         file.write_text(draw(), encoding="utf-8")
     except OSError as error:
-        raise UsageProblem(f"--plot {file}: {error.strerror}") from error
+        raise LateProblem(f"--plot {file}: {error.strerror}") from error

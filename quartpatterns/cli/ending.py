@@ -18,6 +18,8 @@ from typing import NoReturn
 
 import click
 
+from quartpatterns.cli.errors import LateProblem
+
 __all__ = [
     "BROKEN_PIPE",
     "EXIT_CODES",
@@ -113,7 +115,7 @@ def _show(error: click.ClickException, arguments: Sequence[str]) -> int:
         message = " ".join(message.split())
         end = "" if message.endswith((".", "?")) else "."
         message = f"{message}{end} See: {error.ctx.command_path} --help"
-    _print_error(message, error.exit_code, arguments)
+    _print_error(message, error.exit_code, () if isinstance(error, LateProblem) else arguments)
     return error.exit_code
 
 

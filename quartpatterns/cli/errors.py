@@ -16,6 +16,7 @@ from quartpatterns._shared.extras import (
 )
 
 __all__ = [
+    "LateProblem",
     "UsageProblem",
     "comparison_extras",
     "ensure_extra",
@@ -37,6 +38,13 @@ class UsageProblem(click.ClickException):
     """An error that the user can correct; exit code 2."""
 
     exit_code = 2
+
+
+class LateProblem(UsageProblem):
+    """A :exc:`UsageProblem` after the result has been printed.
+
+    With ``--json`` the result is the only JSON of the output.
+    """
 
 
 def explain(error: BaseException, *extras: str) -> str | None:

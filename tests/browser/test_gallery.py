@@ -79,6 +79,7 @@ async def test_whole_visit(browser: Browser, gallery_url: str, scripts: bool) ->
         await page.get_by_role("link", name="‹ Uploading files").click()
         await page.wait_for_url("**/gallery/fileuploads")
         await page.get_by_role("link", name="Differences", exact=True).click()
+        await expect(page.locator("details.difference").first).to_be_visible()
         everything = await page.locator("details.difference").count()
         await page.get_by_label("Kind").select_option("security")
         await search(page, "upload")

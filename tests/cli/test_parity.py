@@ -236,7 +236,7 @@ def test_service_that_does_not_answer() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["party"], "unknown command 'party'; did you mean parity?"),
+        (["party"], "unknown command 'party'; did you mean parity or port?"),
         (["xyz"], "unknown command 'xyz'; the commands are list, show, new, "),
         (["tasks", "lst"], "unknown command 'lst'; did you mean list?"),
     ],

@@ -34,7 +34,7 @@ ESCAPED=a\ b\"c\'d\#e\$f\;g\
 h
 JOINED="one \
 line"
-LINES="first
+TWO_LINES="first
 second"
 PEM='-----BEGIN KEY-----
 MIIB+/=

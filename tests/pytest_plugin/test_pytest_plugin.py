@@ -432,14 +432,14 @@ def test_missing_libraries(run: pytest.Pytester, library: str, fixture: str, ext
     result.stdout.fnmatch_lines([f"*pip install 'quartpatterns?{extra}?'*"])
 
 
-def test_entry_point() -> None:
+def test_entry_point(tmp_path: Path) -> None:
     """The package installs the plugin; all fixtures have a docstring and are documented."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["pytest11"] == {"quartpatterns": pytest_plugin.__name__}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "quartpatterns.pytest_plugin", "--fixtures", "-q"],
         env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
-        cwd=ROOT / "docs",
+        cwd=tmp_path,
         capture_output=True,
         text=True,
     )

@@ -1,4 +1,4 @@
-"""An application whose ``env.py`` only calls ``run_migrations``, as README.md shows it."""
+"""An application with the ``env.py`` and the commands of README.md."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 import quartpatterns.sqlalchemy
 
 README = Path(quartpatterns.sqlalchemy.__file__).with_name("README.md").read_text()
-ENV = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[-1]
-CONFIG = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)[-1]
-MODELS = """
+[ENV] = re.findall(r"```python\n# migrations/env.py\n(.*?)```", README, re.DOTALL)
+APP = """
+from quart import Quart
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -28,26 +28,10 @@ db = SQLAlchemy(model_class=Base)
 class Album(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
-"""
-APP = """
-from quart import Quart
-from shop.models import db
 
-def create_app():
-    app = Quart("shop", instance_path={instance!r})
-    app.config["SQLALCHEMY_DATABASE_URI"] = {url!r}
-    db.init_app(app)
-    return app
-"""
-SCRIPT = """
-import sqlalchemy as sa
-from alembic import op
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
-def upgrade():
-    ${upgrades if upgrades else "pass"}
-def downgrade():
-    ${downgrades if downgrades else "pass"}
+app = Quart(__name__, instance_path={instance!r})
+app.config["SQLALCHEMY_DATABASE_URI"] = {url!r}
+db.init_app(app)
 """
 
 
@@ -57,14 +41,10 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     url = "sqlite:///app.db"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
-    (tmp_path / "migrations" / "versions").mkdir(parents=True)
-    (tmp_path / "shop").mkdir()
     app = APP.format(url=url, instance=str(tmp_path / "instance"))
-    (tmp_path / "shop" / "__init__.py").write_text(app)
-    (tmp_path / "shop" / "models.py").write_text(MODELS)
+    (tmp_path / "app.py").write_text(app)
+    alembic(tmp_path, "init", "--template", "pyproject", "migrations")
     (tmp_path / "migrations" / "env.py").write_text(ENV)
-    (tmp_path / "migrations" / "script.py.mako").write_text(SCRIPT)
-    (tmp_path / "pyproject.toml").write_text(CONFIG)
     return tmp_path
 
 
