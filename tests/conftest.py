@@ -36,9 +36,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Then come the files with the most tests.
     """
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_repeated(item):
+            item.add_marker(pytest.mark.slow)
     sizes = Counter(item.path for item in items)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, -sizes[item.path], item.path))
+
+
+def _is_repeated(item: pytest.Function) -> bool:
+    """Return whether a test with PostgreSQL or MongoDB also runs on the other application class."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    service = "postgres_url" in params.values() or item.path.parent.name == "mongodb"
+    return service and params.get("app_class") is Quart
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -55,6 +55,7 @@ def test_summary_in_process(requests: list[str]) -> None:
     assert "CPU in process" in done.stdout and "requests/s" not in done.stdout.split("\n\n")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [(), ("--summary",)])
 def test_output_before_picture(mode: tuple[str, ...], requests: list[str], tmp_path: Path) -> None:
     """If the picture cannot be written, the measurement is not lost."""

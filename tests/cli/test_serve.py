@@ -325,6 +325,7 @@ def test_ctrl_c_in_a_terminal(serve: Serve, server: str) -> None:
     assert (served.folder / "shutdowns").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", SERVERS)
 def test_second_signal(serve: Serve, server: str, tmp_path: Path) -> None:
     """A second signal stops the command immediately, even if a request never finishes."""
@@ -387,6 +388,7 @@ def test_killed(serve: Serve, server: str, workers: str, sign: signal.Signals) -
     served.until(lambda: not served.alive())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", SERVERS)
 def test_server_killed(serve: Serve, server: str) -> None:
     """A single server that is killed is restarted at the same address."""
@@ -525,6 +527,7 @@ def test_granian_worker_killed(serve: Serve) -> None:
     assert not served.alive()
 
 
+@pytest.mark.slow
 def test_queue_survives(serve: Serve) -> None:
     """The data of the Valkey that the command starts is there after the command was killed."""
 
@@ -645,6 +648,7 @@ def test_early_signal(serve: Serve) -> None:
     served.until(lambda: not served.alive())
 
 
+@pytest.mark.slow
 def test_two(serve: Serve) -> None:
     """A second command needs another data folder and another port, and has a Redis of its own."""
     one, two = serve().until_ready(), serve("--data", "other").until_ready()
@@ -682,6 +686,7 @@ def test_after_kill(serve: Serve) -> None:
     assert not one.alive()
 
 
+@pytest.mark.slow
 def test_given_redis(serve: Serve, redis_url: str) -> None:
     """With REDIS_URL no Valkey and no worker are started; the printed command starts a worker."""
     served = serve(REDIS_URL=redis_url).until_ready()

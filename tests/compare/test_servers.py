@@ -57,6 +57,7 @@ def test_serves(server: Server, tmp_path: Path) -> None:
     assert "GET / " not in running.log.read_text(), "there must be no access log"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins processes to cores")
 @pytest.mark.parametrize("server", ["hypercorn", "granian", "gunicorn-gthread"])
 def test_cores(server: Server) -> None:

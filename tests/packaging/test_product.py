@@ -53,6 +53,7 @@ def test_resources(wheel: Path, checkout: Path) -> None:
     assert check_resources(wheel, source=checkout / "quartpatterns", ignore=ignore) == []
 
 
+@pytest.mark.slow
 @pytest.mark.checks("DI-10")
 def test_reproducible(wheel: Path, checkout: Path, tmp_path: Path) -> None:
     """Builds with other dates, folders and file modes, or from the sdist, have the same bytes."""

@@ -303,6 +303,7 @@ def test_same_loop_scope(run: pytest.Pytester) -> None:
     pytest_of(run, *options).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_without_a_server(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a Redis the test is skipped with a reason; with CI=true it fails."""
     run.makepyfile(

@@ -168,6 +168,7 @@ async def test_client_disconnects_from_a_websocket(app: Quart) -> None:
         assert await committed_names(app) == []
 
 
+@pytest.mark.slow
 @pytest.mark.checks("SQ-1", "SQ-2")
 async def test_two_hundred_at_once(tmp_path: Path) -> None:
     """With a pool of five, no request fails or sees the uncommitted rows of another."""
