@@ -467,7 +467,8 @@ class Analysis:
                 return self.read((inner, name))
             return self._module_attribute(owner.file, name)
         if isinstance(owner, ProjectClass):
-            return self._class_attribute(owner.info, name)
+            own = self._class_attribute(owner.info, name)
+            return own or self._inherited_attribute(owner.info, name, node, scope)
         if isinstance(owner, Instance):
             if isinstance(owner.type, ClassInfo):
                 return self._instance_attribute(owner, owner.type, name, node, scope)
@@ -527,10 +528,14 @@ class Analysis:
                     continue
                 value = Function(value.info, owner)
             found.add(value)
-        if not found:
-            for base in self.external_bases(info):
-                found |= self._external_attribute(base, name, node, scope)
-        return frozenset(found)
+        return frozenset(found) or self._inherited_attribute(info, name, node, scope)
+
+    def _inherited_attribute(
+        self, info: ClassInfo, name: str, node: cst.CSTNode, scope: Scope
+    ) -> Values:
+        """Return an attribute that a class inherits from outside of the project."""
+        bases = self.external_bases(info)
+        return NOTHING.union(*(self._external_attribute(base, name, node, scope) for base in bases))
 
     def external_bases(self, info: ClassInfo) -> set[str]:
         found: set[str] = set()
@@ -538,6 +543,8 @@ class Analysis:
             if isinstance(base, Name):
                 rule = self.rules.names.get(base.name)
                 found.add(rule.returns if rule and rule.returns else base.name)
+            elif isinstance(base, Instance) and isinstance(base.type, str):
+                found.add(base.type)
             elif isinstance(base, ProjectClass):
                 found |= self.external_bases(base.info)
         return found

@@ -112,3 +112,38 @@ def test_output_parses(tmp_path: Path) -> None:
     written(tmp_path, {"app.py": HEAD + text})
     [change] = make_plan(tmp_path).changes
     compile(change.after, "app.py", "exec")
+
+
+DATABASE = """
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+app = Flask(__name__)
+db = SQLAlchemy(app)
+
+
+class User(db.Model):
+    def count(self):
+        return User.query.filter_by(name=1).order_by("x").count()
+
+
+@app.get("/")
+def index():
+    db.session.add(User())
+    db.session.commit()
+    return [User.query.all(), db.session.query(User).first(), db.get_or_404(User, 1)]
+
+
+@app.get("/user")
+def user():
+    return str(User().count())
+"""
+
+
+def test_queries(tmp_path: Path) -> None:
+    """Queries of Flask-SQLAlchemy stop the event loop, also those of models."""
+    written(tmp_path, {"app.py": DATABASE})
+    found = make_plan(tmp_path).findings
+    assert {each.kind for each in found} == {"blocks"}
+    assert [each.line for each in found] == [10, 16, 17, 17, 17]
+    assert all("quartpatterns.sqlalchemy" in each.remedy for each in found)
