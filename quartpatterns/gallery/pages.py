@@ -7,7 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from quart import Blueprint, abort, redirect, render_template, request, url_for
+from quart import (
+    Blueprint,
+    abort,
+    has_websocket_context,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
@@ -199,8 +207,10 @@ async def favicon() -> ResponseReturnValue:
 
 
 @pages.app_errorhandler(HTTPException)
-async def http_error(error: HTTPException) -> tuple[str, int, Headers]:
-    """Return the page of an error, such as an unknown URL."""
+async def http_error(error: HTTPException) -> ResponseReturnValue:
+    """Return the page of an error, such as an unknown URL; of a websocket only the name."""
+    if has_websocket_context():
+        return f"{error.name}\n", error.code or 500, {"Content-Type": "text/plain"}
     page = await render_template(
         "gallery/error.html", name=error.name, description=error.description
     )

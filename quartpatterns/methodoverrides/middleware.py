@@ -13,8 +13,6 @@ from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Field, MultipartDecoder, NeedData
 
-from quartpatterns._shared.time_limits import await_within
-
 __all__ = [
     "ALLOWED_METHODS",
     "BODYLESS_METHODS",
@@ -129,8 +127,8 @@ class HTTPMethodOverrideMiddleware:
         # As in WSGI, repeated headers are joined; the result is then not a valid method.
         value = b",".join(values).decode("latin-1")
         if not values and self.form_field and scope["method"] == "POST":
-            peeking = _peek_form(scope, receive, self.peek)
-            receive, start, complete = await await_within(FORM_TIMEOUT, peeking)
+            async with asyncio.timeout(FORM_TIMEOUT):
+                receive, start, complete = await _peek_form(scope, receive, self.peek)
             value = _field_in_form(scope, start, self.form_field, complete=complete)
         return value.upper(), receive
 
@@ -180,7 +178,8 @@ class _DroppedBody:
                     await send(message | {"more_body": True})
                     message = message | {"body": b""}
                 with contextlib.suppress(TimeoutError):
-                    await await_within(DRAIN_TIMEOUT, self._drain())
+                    async with asyncio.timeout(DRAIN_TIMEOUT):
+                        await self._drain()
             await send(message)
 
         return draining_send

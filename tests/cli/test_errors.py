@@ -83,8 +83,8 @@ def test_several_libraries(tmp_path: Path) -> None:
     [
         ("sqlite3", "aiosqlite", "ajax,compare,originals,sqlite3"),
         ("sqlite3", "pydantic", "ajax,compare,originals,sqlite3"),
-        ("sqlalchemy", "greenlet", "ajax,compare,migrations,originals,sqlalchemy"),
-        ("sqlalchemy", "flask_sqlalchemy", "ajax,compare,migrations,originals,sqlalchemy"),
+        ("sqlalchemy", "greenlet", "ajax,compare,migrations,originals"),
+        ("sqlalchemy", "flask_sqlalchemy", "ajax,compare,migrations,originals"),
         ("requestchecksum", "http_sf", "compare,originals,requestchecksum"),
         ("wtforms", "wtforms", "compare,originals,wtforms"),
         ("wtforms", "flask_wtf", "compare,originals,wtforms"),

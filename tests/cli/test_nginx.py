@@ -252,7 +252,9 @@ def kill_under_load(proxy: Proxy, path: str) -> list[int]:
     # The minimum lifetime is 5 s; create_time() is not precise.
     time.sleep(max(0, victim.create_time() + 7 - time.time()))
     victim.kill()
-    proxy.served.until(lambda: f"{victim.pid} exited with code 137" in proxy.served.output)
+    proxy.served.until(
+        lambda: f"(process {victim.pid}) exited with code 137" in proxy.served.output
+    )
     before = len(statuses)
     proxy.served.until(lambda: len(statuses) > before + 50)
     stop.set()

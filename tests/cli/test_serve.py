@@ -455,7 +455,8 @@ def test_mongodb_killed(serve: Serve, mongodb_server: str) -> None:
     found = re.search(r"mongodb   (mongodb://\S+),", served.output)
     assert found
     with pymongo.MongoClient[dict[str, int]](found[1]) as client:
-        client.db.numbers.insert_one({"number": 42})
+        journaled = pymongo.WriteConcern(j=True)
+        client.db.get_collection("numbers", write_concern=journaled).insert_one({"number": 42})
         served.wait_for("--dbpath").kill()
         served.until(lambda: "The MongoDB runs again after" in served.output)
         assert client.db.numbers.find_one({}, {"_id": 0}) == {"number": 42}

@@ -144,7 +144,7 @@ def test_short_errors(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             '>       assert_parity("shops:old", "shps:new")',
-            "E * no module 'shps'; did you mean shops*",
+            "E * no module 'shps'; *did you mean shops*",
             "test_shops.py:2: ApplicationLoadError",
             '>       assert_parity("shops:old", "shops:failing")',
             "E * the port failed at its startup: no database",

@@ -29,6 +29,7 @@ COMMANDS = {
     "compare": "parity --flask a:b --quart c:d",
     "deployment": "deploy status",
     "gallery": "serve",
+    "port": "port . --check",
     "reload": "worker a:b --reload",
     "tasks": "tasks list",
 }
