@@ -64,7 +64,8 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
         if before.get(name) != text
     ]
     if stage == "async" and any(file.is_test for file in project.files):
-        files += _pytest_change(folder)
+        options = pytest_options(folder)
+        files += [options] if options else []
     return Plan(
         folder=folder,
         stage=stage,
@@ -102,14 +103,6 @@ def _made_async(analysis: Analysis) -> list[MadeAsync]:
         if info.is_new
     ]
     return sorted(made, key=lambda each: (each.file, each.line))
-
-
-def _pytest_change(folder: Path) -> list[FileChange]:
-    options = pytest_options(folder)
-    if options is None:
-        return []
-    before = None if options.before is None else options.before.encode()
-    return [FileChange(options.path.name, before, options.text.encode())]
 
 
 def _sorted(findings: Sequence[PortFinding]) -> list[PortFinding]:

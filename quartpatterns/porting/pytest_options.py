@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import configparser
+import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OptionsFile", "pytest_options"]
+from quartpatterns.porting.project import PortError
+from quartpatterns.porting.report import FileChange
+
+__all__ = ["pytest_options"]
 
 OPTIONS = {
     "asyncio_mode": "auto",
@@ -16,43 +19,48 @@ OPTIONS = {
     "asyncio_default_fixture_loop_scope": "session",
     "asyncio_default_test_loop_scope": "session",
 }
+# The files that pytest reads, in this order: the name, the section, and whether pytest uses the
+# file without this section.
+FILES = (
+    ("pytest.toml", "pytest", True),
+    (".pytest.toml", "pytest", True),
+    ("pytest.ini", "pytest", True),
+    (".pytest.ini", "pytest", True),
+    ("pyproject.toml", "tool.pytest.ini_options", False),
+    ("pyproject.toml", "tool.pytest", False),  # since pytest 9
+    ("tox.ini", "pytest", False),
+    ("setup.cfg", "tool:pytest", False),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class OptionsFile:
-    """A configuration file with its new text."""
-
-    path: Path
-    text: str
-    before: str | None
-
-
-def pytest_options(folder: Path) -> OptionsFile | None:
+def pytest_options(folder: Path) -> FileChange | None:
     """Return the configuration with the options of pytest-asyncio, or None if it has them.
 
-    pytest reads the first of ``pytest.ini``, ``pyproject.toml``, ``tox.ini`` and ``setup.cfg`` that
-    has a section for it. Without one this creates ``pytest.ini``.
+    pytest reads the first of its files that has a section for it. Without one this creates
+    ``pytest.ini``.
+
+    Raises:
+        PortError: A file of TOML has the options, and not in a table with a line of its own.
     """
-    for name, section, always in (
-        ("pytest.ini", "pytest", True),
-        (".pytest.ini", "pytest", True),
-        ("pyproject.toml", "tool.pytest.ini_options", False),
-        ("tox.ini", "pytest", False),
-        ("setup.cfg", "tool:pytest", False),
-    ):
+    for name, section, always in FILES:
         path = folder / name
         if not path.is_file():
             continue
-        text = path.read_text(encoding="utf-8")
-        known = _options(text, section, toml=name.endswith(".toml"))
+        before = path.read_bytes()
+        text = before.decode(errors="surrogateescape")
+        toml = name.endswith(".toml")
+        known = _options(text, section, toml=toml)
         if known is None and not always:
             continue
         missing = {key: value for key, value in OPTIONS.items() if key not in (known or {})}
         if not missing:
             return None
-        return OptionsFile(path, _added(text, section, missing, toml=name.endswith(".toml")), text)
+        if toml and known and not any(_is_head(line, section) for line in text.splitlines()):
+            raise PortError(f"{path}: write the options of pytest in a table [{section}]")
+        after = _added(text, section, missing, toml=toml)
+        return FileChange(name, before, after.encode(errors="surrogateescape"))
     lines = "".join(f"{key} = {value}\n" for key, value in OPTIONS.items())
-    return OptionsFile(folder / "pytest.ini", f"[pytest]\n{lines}", None)
+    return FileChange("pytest.ini", None, f"[pytest]\n{lines}".encode())
 
 
 def _options(text: str, section: str, *, toml: bool) -> dict[str, Any] | None:
@@ -65,7 +73,9 @@ def _options(text: str, section: str, *, toml: bool) -> dict[str, Any] | None:
         *parents, last = section.split(".")
         for part in parents:
             data = data.get(part, {})
-        return data.get(last)
+        found = data.get(last)
+        # The table [tool.pytest.ini_options] alone is not one with the options of pytest 9.
+        return None if section == "tool.pytest" and not found else found
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
@@ -74,12 +84,21 @@ def _options(text: str, section: str, *, toml: bool) -> dict[str, Any] | None:
     return dict(parser[section]) if section in parser else None
 
 
+def _is_head(line: str, section: str) -> bool:
+    """Return whether *line* begins *section*; a comment may follow."""
+    name = r"\s*\.\s*".join(map(re.escape, section.split(".")))
+    return re.fullmatch(rf"\[\s*{name}\s*\]\s*([#;].*)?", line.strip()) is not None
+
+
 def _added(text: str, section: str, options: dict[str, str], *, toml: bool) -> str:
     """Return *text* with options after the line of the section."""
     quote = '"' if toml else ""
-    lines = "".join(f"{key} = {quote}{value}{quote}\n" for key, value in options.items())
-    head = f"[{section}]"
-    for line in text.splitlines(keepends=True):
-        if line.strip() == head:
-            return text.replace(line, f"{line.rstrip()}\n{lines}", 1)
-    return f"{text.rstrip()}\n\n{head}\n{lines}" if text.strip() else f"{head}\n{lines}"
+    newline = "\r\n" if "\r\n" in text else "\n"
+    new = "".join(f"{key} = {quote}{value}{quote}{newline}" for key, value in options.items())
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if _is_head(line, section):
+            lines[number] = f"{line.rstrip()}{newline}{new}"
+            return "".join(lines)
+    head = f"[{section}]{newline}{new}"
+    return f"{text.rstrip()}{newline}{newline}{head}" if text.strip() else head

@@ -196,6 +196,41 @@ def test_own_rules(shop: Path) -> None:
     assert "+    return await load()" in run(shop, "--diff", "--rules", rules).output
 
 
+OPTIONS = (
+    b'asyncio_mode = "auto"\nasyncio_default_fixture_loop_scope = "session"\n'
+    b'asyncio_default_test_loop_scope = "session"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("pyproject.toml", b"[ tool.pytest.ini_options ]  # all\n", b'addopts = "-q"\n'),
+        ("pyproject.toml", b"[tool.pytest]\n", b'addopts = ["-q"]\n'),
+        ("pytest.toml", b"[pytest]\n", b'addopts = ["-q"]\n'),
+        ("pytest.ini", b"# see [pytest]\n[pytest]\n", b"addopts = -q\n"),
+        ("tox.ini", b"[tox]\n[pytest] # all\n", b"addopts =\n    -q\n"),
+        ("setup.cfg", b"[metadata]\r\nname = \xe9\r\n[tool:pytest]\r\n", b"addopts = -q\r\n"),
+    ],
+)
+def test_options_of_pytest(shop: Path, name: str, before: bytes, after: bytes) -> None:
+    """They stand after the line of the section; all else stays to the byte."""
+    (shop / name).write_bytes(before + after)
+    assert run(shop, "--write").exit_code == 0
+    options = OPTIONS if name.endswith(".toml") else OPTIONS.replace(b'"', b"")
+    if b"\r\n" in before:
+        options = options.replace(b"\n", b"\r\n")
+    assert (shop / name).read_bytes() == before + options + after
+    assert run(shop, "--check").exit_code == 0
+
+
+def test_options_without_a_table(shop: Path) -> None:
+    written(shop, {"pyproject.toml": "[tool.pytest]\nini_options = { addopts = '-q' }\n"})
+    found = run(shop)
+    assert found.exit_code == 2
+    assert "write the options of pytest in a table [tool.pytest.ini_options]" in found.output
+
+
 @pytest.mark.parametrize("stage", ["serve", "modernise"])
 def test_stages(shop: Path, stage: str) -> None:
     """Flask stays. The stage serve adds asgi.py, which answers with Flask's response."""
