@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import libcst as cst
@@ -11,12 +12,12 @@ from quartpatterns.porting.hoisting import hoisted
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.text_edits import Edits, move_names
-from quartpatterns.porting.values import FunctionInfo
+from quartpatterns.porting.values import ClassInfo, FunctionInfo
 
 __all__ = ["apply_analysis"]
 
 UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
-COMPARE = (cst.ListComp, cst.SetComp, cst.DictComp)
+COMMENT = re.compile(r"#[^\r\n]*")
 
 
 def apply_analysis(analysis: Analysis, rules: Rules) -> dict[PythonFile, Edits]:
@@ -30,6 +31,7 @@ class _Writer:
         self.analysis = analysis
         self.rules = rules
         self._hoisted: dict[cst.CSTNode, str] = {}
+        self._lists: dict[PythonFile, set[cst.GeneratorExp]] = {}
         self._known_strings: dict[PythonFile, list[tuple[int, int]]] = {}
         self.bridges = any(self._imports_bridged(file) for file in analysis.project.files)
 
@@ -58,14 +60,15 @@ class _Writer:
                 if self.analysis.can_await(node, file):
                     self._with(node, edits)
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
-                self._augmented(node, edits)
+                if self.analysis.can_await(node, file):
+                    self._augmented(node, edits)
             elif node in self.analysis.async_for:
                 if self.analysis.can_await(node, file):
-                    edits.wrap(node, "async ")
+                    self._for(node, edits)
             elif isinstance(node, cst.FunctionDef):
                 self._function(node, edits, wanted)
             elif isinstance(node, cst.ClassDef):
-                self._class(node, edits)
+                self._class(node, edits, wanted)
             elif isinstance(node, cst.ImportFrom):
                 self._import_from(node, edits)
             elif isinstance(node, cst.Import):
@@ -75,6 +78,8 @@ class _Writer:
                     edits.insert(file.spans[node.func][1], f".{self.analysis.creations[node]}")
                 if self.bridges:
                     self._bridge(node, edits, wanted)
+        for generator in self._lists.pop(file, ()):
+            self._make_list(generator, edits)
         if wanted:
             self._add_imports(file, edits, wanted.values())
         return edits
@@ -106,12 +111,7 @@ class _Writer:
             edits.wrap(node, "(await ", ")")
         else:
             edits.wrap(node, "await ")
-        for ancestor in file.ancestors(node):
-            if isinstance(ancestor, cst.GeneratorExp):
-                self._make_list(ancestor, node, edits)
-                break
-            if isinstance(ancestor, cst.FunctionDef | cst.Lambda):
-                break
+        self._find_lists(node, file)
 
     def _augmented(self, node: cst.AugAssign, edits: Edits) -> None:
         """Write ``x.data += y`` as ``x.data = await x.data + (y)``: a target cannot be awaited."""
@@ -131,31 +131,36 @@ class _Writer:
         start = file.spans[node][0]
         line = file.text.rfind(b"\n", 0, start) + 1
         indent = file.text[line:start].decode()
-        unit = file.tree.default_indent
+        unit = getattr(node.body, "indent", None) or file.tree.default_indent
         newline = file.tree.default_newline
         if kinds[0]:
             edits.wrap(node, "async ")
-        if isinstance(node.lpar, cst.LeftParen):
-            first, last = (
-                self._item_span(node.items[0], file),
-                self._item_span(node.items[-1], file),
+        spans = [self._item_span(item, file) for item in node.items]
+        last = spans[-1][1]
+        parentheses = isinstance(node.lpar, cst.LeftParen)
+        if isinstance(node.lpar, cst.LeftParen) and isinstance(node.rpar, cst.RightParen):
+            first, last = file.spans[node.lpar][0], file.spans[node.rpar][1]
+            ends, starts = (
+                [first, *(end for _, end in spans)],
+                [*(begin for begin, _ in spans), last],
             )
-            edits.replace_span(start + len(b"with"), first[0], " ")
-            edits.replace_span(last[1], file.text.index(b":", last[1]), "")
+            for between in zip(ends, starts, strict=True):
+                for comment in COMMENT.findall(file.text[slice(*between)].decode()):
+                    edits.insert(start, f"{comment}{newline}{indent}")
+            edits.replace_span(start + len(b"with"), spans[0][0], " ")
+            edits.replace_span(spans[-1][1], last, "")
         depth = 0
         for number in range(1, len(kinds)):
-            end = self._item_span(node.items[number - 1], file)[1]
-            following = self._item_span(node.items[number], file)[0]
+            end, following = spans[number - 1][1], spans[number][0]
             if kinds[number] == kinds[number - 1]:
-                if isinstance(node.lpar, cst.LeftParen):
+                if parentheses:
                     edits.replace_span(end, following, ", ")
                 continue
             depth += 1
             head = f":{newline}{indent}{unit * depth}{'async ' if kinds[number] else ''}with "
             edits.replace_span(end, following, head)
-        body_start = file.spans[node.body][0]
         if isinstance(node.body, cst.IndentedBlock):
-            position = file.text.rfind(b"\n", 0, body_start) + 1
+            position = file.text.index(b"\n", last) + 1
             end = file.spans[node.body][1]
             while position < end:
                 following = file.text.find(b"\n", position)
@@ -167,11 +172,9 @@ class _Writer:
                 position = following
 
     def _item_span(self, item: cst.WithItem, file: PythonFile) -> tuple[int, int]:
-        """Return where a context manager begins and ends, with its parentheses and its name."""
-        start, end = file.spans[item.item]
-        for _ in item.item.lpar:
-            start, end = file.text.rindex(b"(", 0, start), file.text.index(b")", end) + 1
-        return start, file.spans[item.asname.name][1] if item.asname else end
+        """Return where a context manager begins and ends, with its name."""
+        start, end = _outer_span(item.item, file)
+        return start, _outer_span(item.asname.name, file)[1] if item.asname else end
 
     def _inside_string(self, file: PythonFile, position: int) -> bool:
         return any(start < position < end for start, end in self._strings(file))
@@ -186,26 +189,33 @@ class _Writer:
             ]
         return self._known_strings[file]
 
-    def _make_list(self, generator: cst.GeneratorExp, node: cst.CSTNode, edits: Edits) -> None:
-        """Make a generator expression a list: with ``await`` it would be asynchronous."""
-        file = edits.file
-        if any(each is generator.for_in.iter for each in (node, *file.ancestors(node))):
-            return  # It is evaluated outside of the generator.
-        start, end = file.spans[generator]
-        if generator.lpar:
-            # The position does not include the parentheses.
-            start, end = file.text.rindex(b"(", 0, start), file.text.index(b")", end) + 1
-            if (
-                isinstance(file.parents.get(generator), cst.Arg)
-                and file.text[start - 1 : start] not in b"( ,"
-            ):
-                edits.insert(start + 1, "[")
-                edits.replace_span(end - 1, end, "])")
-                return
-            edits.replace_span(start, start + 1, "[")
-            edits.replace_span(end - 1, end, "]")
+    def _for(self, node: cst.CSTNode, edits: Edits) -> None:
+        if isinstance(node, cst.CompFor):  # Its position includes the space before it.
+            edits.insert(edits.file.spans[node.whitespace_before][1], "async ")
+            self._find_lists(node, edits.file)
         else:
+            edits.wrap(node, "async ")
+
+    def _find_lists(self, node: cst.CSTNode, file: PythonFile) -> None:
+        """Note the generator expressions that evaluate *node*, which awaits."""
+        chain = [node, *file.ancestors(node)]
+        for ancestor in chain:
+            if isinstance(ancestor, cst.FunctionDef | cst.Lambda):
+                return
+            # The first iterable is evaluated outside of the generator.
+            if isinstance(ancestor, cst.GeneratorExp) and ancestor.for_in.iter not in chain:
+                self._lists.setdefault(file, set()).add(ancestor)
+
+    def _make_list(self, generator: cst.GeneratorExp, edits: Edits) -> None:
+        """Make a generator expression a list: with ``await`` it would be asynchronous."""
+        if not generator.lpar:
             edits.wrap(generator, "[", "]")
+            return
+        # The position does not include the parentheses.
+        file = edits.file
+        start, end = file.spans[generator.lpar[-1]][0], file.spans[generator.rpar[0]][1]
+        edits.replace_span(start, start + 1, "[")
+        edits.replace_span(end - 1, end, "]")
 
     def _function(self, node: cst.FunctionDef, edits: Edits, wanted: dict[str, str]) -> None:
         info = self.analysis.functions.get(node)
@@ -231,19 +241,24 @@ class _Writer:
             info.owner
         )
 
-    def _class(self, node: cst.ClassDef, edits: Edits) -> None:
+    def _class(self, node: cst.ClassDef, edits: Edits, wanted: dict[str, str]) -> None:
         info = self.analysis.classes.get(node)
-        if info is None:
+        if info is None or not self._has_asynchronous_tests(info):
             return
-        asynchronous = any(
+        for base in node.bases:
+            text = edits.file.source(base.value)
+            if text == "unittest.TestCase":
+                edits.replace(base.value, "unittest.IsolatedAsyncioTestCase")
+            elif text == "TestCase" and "unittest.TestCase" in self.analysis.external_bases(info):
+                edits.replace(base.value, "IsolatedAsyncioTestCase")
+                wanted[text] = "from unittest import IsolatedAsyncioTestCase"
+
+    def _has_asynchronous_tests(self, info: ClassInfo) -> bool:
+        """Return whether the class or one that inherits from it has asynchronous methods."""
+        return any(
             function.is_new and function.owner is info
             for function in self.analysis.functions.values()
-        )
-        if asynchronous and "unittest.TestCase" in self.analysis.external_bases(info):
-            for base in node.bases:
-                text = edits.file.source(base.value)
-                if text in ("TestCase", "unittest.TestCase"):
-                    edits.replace(base.value, "unittest.IsolatedAsyncioTestCase")
+        ) or any(map(self._has_asynchronous_tests, info.subclasses))
 
     def _import_from(self, node: cst.ImportFrom, edits: Edits) -> None:
         if node.module is None or node.relative:
@@ -334,6 +349,13 @@ class _Writer:
         if isinstance(node, cst.ImportFrom):
             return node.module is not None and _dotted(node.module) in self.rules.modules
         return any(_dotted(alias.name) in self.rules.modules for alias in node.names)
+
+
+def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
+    """Return where an expression begins and ends, with its parentheses."""
+    if node.lpar and node.rpar:
+        return file.spans[node.lpar[0]][0], file.spans[node.rpar[-1]][1]
+    return file.spans[node]
 
 
 def _dotted(node: cst.CSTNode) -> str:

@@ -283,6 +283,88 @@ PAIRS = {
                         await client.get(a.read() + b.read())
         """,
     ),
+    "context managers with comments": (
+        """
+        def check():
+            with (
+                open("a") as a,  # first: (one)
+                (  # see (b)
+                    open("b")
+                ) as (b, c),
+                app.test_client() as client,  # two
+            ):  # end
+                # body
+                client.get("/")
+
+        def short(client):
+            with open("a") as a, \\
+                    app.app_context(): print(a)
+
+        def tabs():
+        \twith open("a"), app.app_context():
+        \t\t# body
+        \t\treturn 1
+        """,
+        """
+        async def check():
+            # first: (one)
+            # two
+            with open("a") as a, (  # see (b)
+                    open("b")
+                ) as (b, c):
+                async with app.test_client() as client:  # end
+                    # body
+                    await client.get("/")
+
+        async def short(client):
+            with open("a") as a:
+                async with app.app_context(): print(a)
+
+        async def tabs():
+        \twith open("a"):
+        \t\tasync with app.app_context():
+        \t\t\t# body
+        \t\t\treturn 1
+        """,
+    ),
+    "generator expressions in others": (
+        """
+        def check(name):
+            return name in request.form
+
+        def names(all):
+            both = any(check(name) and check("a") for name in all)
+            inner = any((any((check(n) for n in names)) for names in all))
+            outer = any(any(x for x in request.form[name]) for name in all)
+            with app.open_resource("a.txt") as file:
+                lines = [a  # for
+                         for a in file]
+                return sum(1 for line in file), lines
+        """,
+        """
+        async def check(name):
+            return name in await request.form
+
+        async def names(all):
+            both = any([await check(name) and await check("a") for name in all])
+            inner = any([any([await check(n) for n in names]) for names in all])
+            outer = any([any(x for x in (await request.form)[name]) for name in all])
+            async with await app.open_resource("a.txt") as file:
+                lines = [a  # for
+                         async for a in file]
+                return sum([1 async for line in file]), lines
+        """,
+    ),
+    "what a module cannot await": (
+        """
+        made = make_response("x")
+        made.data += b"signed"
+        """,
+        """
+        made = make_response("x")
+        made.data += b"signed"
+        """,
+    ),
     "generator expressions become lists": (
         """
         def check(name):
@@ -496,6 +578,24 @@ PAIRS = {
 }
 
 IMPORTS = {
+    "test cases": (
+        "import unittest\nfrom unittest import TestCase\nfrom flask import Flask\n\n"
+        "app = Flask(__name__)\n\n\n"
+        "class Base(TestCase):\n    pass\n\n\nclass Other(TestCase):\n    pass\n\n\n"
+        "class Third(unittest.TestCase):\n    def test_page(self):\n"
+        "        app.test_client().get('/')\n\n\n"
+        "class Pages(Base):\n    def test_page(self):\n        app.test_client().get('/')\n",
+        "import unittest\nfrom unittest import TestCase\n"
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from unittest import IsolatedAsyncioTestCase\n\n"
+        "app = Flask(__name__)\n\n\n"
+        "class Base(IsolatedAsyncioTestCase):\n    pass\n\n\n"
+        "class Other(TestCase):\n    pass\n\n\n"
+        "class Third(unittest.IsolatedAsyncioTestCase):\n    async def test_page(self):\n"
+        "        await app.test_client().get('/')\n\n\n"
+        "class Pages(Base):\n    async def test_page(self):\n"
+        "        await app.test_client().get('/')\n",
+    ),
     "a module": (
         "import flask\n\napp = flask.Flask(__name__)\n",
         "from quartpatterns.subclassing import names as flask\n\napp = flask.Flask(__name__)\n",
