@@ -6,6 +6,7 @@ function has to be awaited as well.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ __all__ = ["Analysis", "Problem"]
 # Methods that the interpreter calls, except those that it awaits.
 SYNCHRONOUS_PREFIX = "__"
 AWAITABLE_SPECIAL = frozenset({"__call__", "__aenter__", "__aexit__", "__anext__"})
+# What takes coroutines that are not awaited.
+TAKES_COROUTINES = re.compile(
+    r"asyncio\.run$|(^|\.)(add_background_task|create_task|ensure_future|gather"
+    r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for)$"
+)
 CANNOT_AWAIT: dict[type[cst.CSTNode], tuple[str, str]] = {
     cst.Lambda: ("a lambda", "write a function with 'async def'"),
     cst.ClassDef: ("the body of a class", "move it into a function"),
@@ -122,7 +128,11 @@ class Analysis:
 
     def await_(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Await an expression."""
-        if node in self.awaited or isinstance(file.parents.get(node), cst.Await):
+        parent = file.parents.get(node)
+        if node in self.awaited or isinstance(parent, cst.Await):
+            return
+        call = file.parents.get(parent) if isinstance(parent, cst.Arg) else None
+        if isinstance(call, cst.Call) and TAKES_COROUTINES.search(file.source(call.func)):
             return
         self.awaited[node] = reason
         self._needs_async(node, file, f"await {reason}")
