@@ -9,7 +9,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.hoisting import hoisted
-from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.text_edits import Edits, move_names
 from quartpatterns.porting.values import ClassInfo, FunctionInfo
@@ -38,9 +38,9 @@ class _Writer:
     def _imports_bridged(self, file: PythonFile) -> bool:
         for node in file.spans:
             if isinstance(node, cst.ImportFrom) and node.module and not node.relative:
-                names = [_dotted(node.module)]
+                names = [dotted_name(node.module)]
             elif isinstance(node, cst.Import):
-                names = [_dotted(alias.name) for alias in node.names]
+                names = [dotted_name(alias.name) for alias in node.names]
             else:
                 continue
             if any(name.partition(".")[0] in self.rules.bridged for name in names):
@@ -255,15 +255,14 @@ class _Writer:
 
     def _has_asynchronous_tests(self, info: ClassInfo) -> bool:
         """Return whether the class or one that inherits from it has asynchronous methods."""
-        return any(
-            function.is_new and function.owner is info
-            for function in self.analysis.functions.values()
-        ) or any(map(self._has_asynchronous_tests, info.subclasses))
+        return any(method.is_new for method in info.methods.values()) or any(
+            map(self._has_asynchronous_tests, info.subclasses)
+        )
 
     def _import_from(self, node: cst.ImportFrom, edits: Edits) -> None:
         if node.module is None or node.relative:
             return
-        module = _dotted(node.module)
+        module = dotted_name(node.module)
         if module in self.rules.modules:
             edits.replace(node.module, self.rules.modules[module])
             return
@@ -272,7 +271,7 @@ class _Writer:
         moved: list[cst.ImportAlias] = []
         statements: list[str] = []
         for alias in node.names:
-            name = _dotted(alias.name)
+            name = dotted_name(alias.name)
             rule = self.rules.names.get(f"{module}.{name}")
             if rule and rule.port:
                 moved.append(alias)
@@ -288,7 +287,7 @@ class _Writer:
         new: list[str] = []
         kept: list[str] = []
         for alias in node.names:
-            module = _dotted(alias.name)
+            module = dotted_name(alias.name)
             bound = edits.file.source(alias.asname.name) if alias.asname else module
             if module not in self.rules.modules:
                 kept.append(f"{module} as {bound}" if alias.asname else module)
@@ -347,8 +346,8 @@ class _Writer:
 
     def _is_flask(self, node: cst.Import | cst.ImportFrom) -> bool:
         if isinstance(node, cst.ImportFrom):
-            return node.module is not None and _dotted(node.module) in self.rules.modules
-        return any(_dotted(alias.name) in self.rules.modules for alias in node.names)
+            return node.module is not None and dotted_name(node.module) in self.rules.modules
+        return any(dotted_name(alias.name) in self.rules.modules for alias in node.names)
 
 
 def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
@@ -356,9 +355,3 @@ def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
     if node.lpar and node.rpar:
         return file.spans[node.lpar[0]][0], file.spans[node.rpar[-1]][1]
     return file.spans[node]
-
-
-def _dotted(node: cst.CSTNode) -> str:
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""
