@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 import libcst as cst
 
@@ -56,9 +57,8 @@ class _Writer:
                 edits.replace(node, self._hoisted[node])
             elif node in self.analysis.awaited and self.analysis.can_await(node, file):
                 self._await(node, edits)
-            if isinstance(node, cst.With) and node in self.analysis.async_with:
-                if self.analysis.can_await(node, file):
-                    self._with(node, edits)
+            if isinstance(node, cst.With) and self._is_async_with(node, file):
+                self._with(node, edits)
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 if self.analysis.can_await(node, file):
                     self._augmented(node, edits)
@@ -96,7 +96,7 @@ class _Writer:
             for one in hoisted(file, info, nodes):
                 self._hoisted |= dict.fromkeys(one.uses, one.name)
                 start = file.spans[one.statement][0]
-                indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+                indent = self._indent(one.statement, file)
                 line = f"{one.name} = await {file.source(one.uses[0])}"
                 edits.insert(start, f"{line}{file.tree.default_newline}{indent}")
 
@@ -129,9 +129,8 @@ class _Writer:
         # Synchronous and asynchronous context managers need statements of their own.
         file = edits.file
         start = file.spans[node][0]
-        line = file.text.rfind(b"\n", 0, start) + 1
-        indent = file.text[line:start].decode()
-        unit = getattr(node.body, "indent", None) or file.tree.default_indent
+        indent = self._indent(node, file)
+        unit = self._unit(node, file)
         newline = file.tree.default_newline
         if kinds[0]:
             edits.wrap(node, "async ")
@@ -170,6 +169,24 @@ class _Writer:
                 ):
                     edits.insert(position, unit * depth)
                 position = following
+
+    def _indent(self, node: cst.CSTNode, file: PythonFile) -> str:
+        """Return how far a statement is indented, with what the statements around it add."""
+        start = file.spans[node][0]
+        indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+        for ancestor in file.ancestors(node):
+            if isinstance(ancestor, cst.With) and self._is_async_with(ancestor, file):
+                kinds = [item in self.analysis.async_items for item in ancestor.items]
+                splits = sum(one != other for one, other in pairwise(kinds))
+                indent = self._unit(ancestor, file) * splits + indent
+        return indent
+
+    def _unit(self, node: cst.With, file: PythonFile) -> str:
+        """Return how far the body of a statement is indented."""
+        return getattr(node.body, "indent", None) or file.tree.default_indent
+
+    def _is_async_with(self, node: cst.With, file: PythonFile) -> bool:
+        return node in self.analysis.async_with and self.analysis.can_await(node, file)
 
     def _item_span(self, item: cst.WithItem, file: PythonFile) -> tuple[int, int]:
         """Return where a context manager begins and ends, with its name."""

@@ -327,6 +327,25 @@ PAIRS = {
         \t\t\treturn 1
         """,
     ),
+    "context managers in others": (
+        """
+        def check():
+            with open("a"), app.app_context():
+                name = request.form["a"]
+                with app.test_client() as client, open(name):
+                    client.get(request.form["b"])
+        """,
+        """
+        async def check():
+            with open("a"):
+                async with app.app_context():
+                    form = await request.form
+                    name = form["a"]
+                    async with app.test_client() as client:
+                        with open(name):
+                            await client.get(form["b"])
+        """,
+    ),
     "generator expressions in others": (
         """
         def check(name):
