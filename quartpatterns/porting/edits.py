@@ -12,7 +12,13 @@ from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.hoisting import hoisted
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.rules import Rules
-from quartpatterns.porting.text_edits import Edits, move_names
+from quartpatterns.porting.text_edits import (
+    Edits,
+    end_of_line,
+    first_statement,
+    move_names,
+    separator,
+)
 from quartpatterns.porting.values import ClassInfo, FunctionInfo
 
 __all__ = ["apply_analysis"]
@@ -316,17 +322,8 @@ class _Writer:
         if new:
             statements = [f"import {', '.join(kept)}"] if kept else []
             edits.replace(
-                node, self._separator(node, edits.file).join([*statements, *dict.fromkeys(new)])
+                node, separator(node, edits.file).join([*statements, *dict.fromkeys(new)])
             )
-
-    def _separator(self, node: cst.CSTNode, file: PythonFile) -> str:
-        """Return what separates statements that replace *node*."""
-        line = file.parents[node]
-        if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
-            start = file.spans[line][0]
-            indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
-            return file.tree.default_newline + indent
-        return "; "
 
     def _bridge(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
         """Let the application set what extensions for Flask read."""
@@ -350,16 +347,17 @@ class _Writer:
                     if self._is_flask(first):
                         break
                     continue
-                if isinstance(first, cst.Expr) and last is None:
-                    continue  # the docstring
             if last is not None:
                 break
         newline = file.tree.default_newline
         if last is None:
-            edits.insert(0, "".join(f"{statement}{newline}" for statement in sorted(statements)))
+            position = first_statement(file)
+            edits.insert(
+                position, "".join(f"{statement}{newline}" for statement in sorted(statements))
+            )
             return
-        end = file.spans[last][1]
-        edits.insert(end, "".join(f"{newline}{statement}" for statement in sorted(statements)))
+        position = end_of_line(last, file)
+        edits.insert(position, "".join(f"{newline}{statement}" for statement in sorted(statements)))
 
     def _is_flask(self, node: cst.Import | cst.ImportFrom) -> bool:
         if isinstance(node, cst.ImportFrom):

@@ -8,7 +8,7 @@ from quartpatterns.porting.findings import finding
 from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import NameRule, Rules
-from quartpatterns.porting.text_edits import Edits, move_names
+from quartpatterns.porting.text_edits import Edits, first_statement, move_names
 
 __all__ = ["modernise"]
 
@@ -167,23 +167,24 @@ class _Modernised:
         if rule.report:
             self._report(node, f"{owner} has no {node.attr.value} any more", rule.report)
         elif rule.replace:
-            module, _, _ = rule.replace.rpartition(".")
+            module, _, name = rule.replace.rpartition(".")
             self.edits.replace(node, rule.replace)
-            self._add_import(f"import {module}")
+            self._add_import(module or name)
 
-    def _add_import(self, statement: str) -> None:
-        if statement.encode() not in self.file.text:
-            for node in self.file.tree.body:
-                if isinstance(node, cst.SimpleStatementLine) and isinstance(
-                    node.body[0], cst.Import | cst.ImportFrom
-                ):
-                    first = node.body[0]
-                    if isinstance(first, cst.ImportFrom) and first.module is not None:
-                        if dotted_name(first.module) == "__future__":
-                            continue
-                    position = self.file.spans[node][0]
-                    self.edits.insert_once(position, statement + self.file.tree.default_newline)
-                    return
+    def _add_import(self, module: str) -> None:
+        """Import *module* before the first statement that is no docstring, unless it is there."""
+        imported = {
+            dotted_name(alias.name)
+            for line in self.file.tree.body
+            if isinstance(line, cst.SimpleStatementLine)
+            for node in line.body
+            if isinstance(node, cst.Import)
+            for alias in node.names
+            if alias.asname is None
+        }
+        if module not in imported:
+            position = first_statement(self.file)
+            self.edits.insert_once(position, f"import {module}{self.file.tree.default_newline}")
 
     def _is_application(self, node: cst.BaseExpression) -> bool:
         text = self.file.source(node)

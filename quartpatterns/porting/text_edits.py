@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.project import PythonFile, dotted_name
 
-__all__ = ["Edits", "move_names"]
+__all__ = ["Edits", "end_of_line", "first_statement", "move_names", "separator"]
 
 
 @dataclass
@@ -86,13 +86,10 @@ def move_names(
     """Remove names from an import, and add other statements after it."""
     assert not isinstance(node.names, cst.ImportStar)
     file = edits.file
-    line = file.parents[node]
-    start = file.spans[line][0]
-    indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
-    newline = file.tree.default_newline + (indent if not indent.strip() else "")
+    between_statements = separator(node, file)
     new = dict.fromkeys(statements)
     if len(moved) == len(node.names):
-        edits.replace(node, newline.join(new) or "pass")
+        edits.replace(node, between_statements.join(new) or "pass")
         return
     spans = [file.spans[alias] for alias in node.names]
     for index, alias in enumerate(node.names):
@@ -106,4 +103,43 @@ def move_names(
             for between in range(previous + 1, index):
                 edits.forget(spans[between][0])
             edits.replace_span(spans[previous][1], spans[index][1], "")
-    edits.insert(file.spans[line][1], "".join(newline + statement for statement in new))
+    position = file.spans[node][1] if between_statements == "; " else end_of_line(node, file)
+    edits.insert(position, "".join(between_statements + statement for statement in new))
+
+
+def separator(node: cst.CSTNode, file: PythonFile) -> str:
+    """Return what separates a simple statement from another one that follows it."""
+    line = file.parents[node]
+    if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
+        start = file.spans[line][0]
+        indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+        return file.tree.default_newline + indent
+    return "; "
+
+
+def end_of_line(node: cst.CSTNode, file: PythonFile) -> int:
+    """Return where the line of a statement ends, after its comment."""
+    end = file.spans[node][1]
+    following = file.text.find(b"\n", end)
+    line = file.text[end:] if following < 0 else file.text[end:following]
+    return end + len(line.rstrip(b"\r"))
+
+
+def first_statement(file: PythonFile) -> int:
+    """Return where an import can be added: after the docstring and ``__future__``."""
+    for statement in file.tree.body:
+        node: cst.CSTNode = statement
+        if isinstance(statement, cst.SimpleStatementLine):
+            first = statement.body[0]
+            is_future = isinstance(first, cst.ImportFrom) and (
+                first.module is not None and dotted_name(first.module) == "__future__"
+            )
+            if is_future or (
+                isinstance(first, cst.Expr)
+                and isinstance(first.value, cst.SimpleString | cst.ConcatenatedString)
+            ):
+                continue
+        elif isinstance(statement, cst.FunctionDef | cst.ClassDef) and statement.decorators:
+            node = statement.decorators[0]
+        return file.spans[node][0]
+    return len(file.text)

@@ -64,6 +64,33 @@ PAIRS = {
         "import flask\n\nx = flask.Markup('<b>')\n",
         "import markupsafe\nimport flask\n\nx = markupsafe.Markup('<b>')\n",
     ),
+    "a full name that is a module": (
+        '"""Doc."""\nfrom __future__ import annotations\nimport flask, jsonschema, itsdangerous\n'
+        "x = itsdangerous.json.dumps({})\n",
+        '"""Doc."""\nfrom __future__ import annotations\nimport json\n'
+        "import flask, jsonschema, itsdangerous\nx = json.dumps({})\n",
+    ),
+    "no import at the top": (
+        "#!/usr/bin/env python\ntry:\n    import flask\nexcept ImportError:\n    raise\n"
+        "x = flask.Markup('<b>')\n",
+        "#!/usr/bin/env python\nimport markupsafe\ntry:\n    import flask\n"
+        "except ImportError:\n    raise\nx = markupsafe.Markup('<b>')\n",
+    ),
+    "several statements on a line": (
+        "import flask; from flask import Flask, escape; x = escape('<b>')\n"
+        "try: from flask import Markup, g as h, escape\nexcept ImportError: pass\n"
+        "if x: from flask import Markup, escape\n",
+        "import flask; from flask import Flask; from markupsafe import escape; x = escape('<b>')\n"
+        "try: from flask import g as h; from markupsafe import Markup;"
+        " from markupsafe import escape\nexcept ImportError: pass\n"
+        "if x: from markupsafe import Markup; from markupsafe import escape\n",
+    ),
+    "comments": (
+        "from flask import (\n    # the application\n    Flask,\n    Markup,  # markup\n"
+        "    request,  # request\n)  # noqa\nx = 1\n",
+        "from flask import (\n    # the application\n    Flask,\n"
+        "    request,  # request\n)  # noqa\nfrom markupsafe import Markup\nx = 1\n",
+    ),
     "requests of JavaScript": (
         "from flask import request\n\n\ndef f():\n    if request.is_xhr:\n        return 1\n"
         "    return not request.is_xhr\n",

@@ -658,6 +658,13 @@ IMPORTS = {
         "from quartpatterns.subclassing import bridge_flask\n"
         "from flask_login import LoginManager\n\napp = bridge_flask(Flask(__name__))\n",
     ),
+    "extensions for Flask, imported in a block": (
+        "#!/usr/bin/env python\ntry:\n    from flask import Flask\n    import flask_login\n"
+        "except ImportError:\n    raise\n\napp = Flask(__name__)\n",
+        "#!/usr/bin/env python\nfrom quartpatterns.subclassing import bridge_flask\ntry:\n"
+        "    from quartpatterns.subclassing.names import Flask\n    import flask_login\n"
+        "except ImportError:\n    raise\n\napp = bridge_flask(Flask(__name__))\n",
+    ),
     "forms": (
         "from flask import Flask, render_template\nfrom flask_wtf import FlaskForm\n\n"
         "app = Flask(__name__)\n\n\nclass Note(FlaskForm):\n    pass\n\n\n"
