@@ -36,12 +36,13 @@ Kinds of places that are left to you:
   skipped     a file that cannot be read, and stays as it is
   missed      a place that fails in the tests of --run, and that nothing above names
 \b
-In a git repository with uncommitted changes, --write needs --force. Without git, and with --force,
-the files from before are kept in before-port.zip.
+In a git repository with uncommitted changes, --write needs --force. Then, without git, and if git
+ignores a file that changes, the files from before are kept in before-port.zip.
 Extensions that no rule knows are reported. --rules adds TOML files like those of this package.
 Exit code: 0 for success, 1 if --check finds something to do or the tests of --run fail, 2 if the
 project cannot be ported.
 """
+TIMEOUT = 600.0  # seconds for each run of the tests
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -75,9 +76,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
-    default=600.0,
-    show_default=True,
-    help="Seconds for each run of the tests.",
+    help=f"Seconds for each run of the tests.  [default: {TIMEOUT:g}]",
 )
 def command(
     folder: Path,
@@ -89,7 +88,7 @@ def command(
     report: str,
     rules: tuple[Path, ...],
     tests: str | None,
-    timeout: float,
+    timeout: float | None,
 ) -> None:
     """Move the Flask project in DIR, and its tests, to Quart.
 
@@ -99,10 +98,14 @@ def command(
         raise UsageProblem("--diff prints no report: leave out --report")
     if check and writes:
         raise UsageProblem("give one of --check and --write")
+    if timeout is not None and tests is None:
+        raise UsageProblem("--timeout is for the tests of --run: add --run, or leave it out")
+    if force and not writes and tests is None:
+        raise UsageProblem("--force is for --write and --run: add one of them, or leave it out")
     plan = make_plan(folder, stage, rules)
     passed = True
     if tests is not None:
-        plan, passed = _run_tests(plan, tests, timeout, force=force)
+        plan, passed = _run_tests(plan, tests, timeout or TIMEOUT, force=force)
     if diff:
         for change in plan.changes:
             click.echo(change.diff(), nl=False)

@@ -61,8 +61,10 @@ def _applications(file: PythonFile) -> list[tuple[str, str]]:
                 found.append((file.module, f"{statement.name.value}()"))
         elif isinstance(statement, cst.SimpleStatementLine):
             for part in statement.body:
-                if isinstance(part, cst.Assign) and isinstance(part.value, cst.Call):
-                    target = part.targets[0].target
+                if isinstance(part, cst.Assign | cst.AnnAssign) and isinstance(
+                    part.value, cst.Call
+                ):
+                    target = part.targets[0].target if isinstance(part, cst.Assign) else part.target
                     text = file.source(part.value.func)
                     if isinstance(target, cst.Name) and text in ("Flask", "flask.Flask"):
                         found.append((file.module, target.value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from quartpatterns.porting.report import Plan
 __all__ = ["BACKUP", "WriteError", "write"]
 
 BACKUP = "before-port.zip"
+OWN_BACKUP = re.compile(r"before-port(-\d+)?\.zip$")
 GIT_TIMEOUT = 60.0  # seconds
 
 
@@ -24,8 +26,8 @@ class WriteError(Exception):
 def write(plan: Plan, *, force: bool = False) -> Path | None:
     """Write the changes.
 
-    In a git repository without uncommitted changes, git is the way back. Otherwise the files that
-    change are kept in a ZIP file in the project's folder.
+    In a git repository without uncommitted changes, git is the way back, unless it ignores a file
+    that changes. Otherwise these files are kept in a ZIP file in the project's folder.
 
     Arguments:
         plan: The plan.
@@ -48,10 +50,11 @@ def write(plan: Plan, *, force: bool = False) -> Path | None:
         current = path.read_bytes() if path.exists() else None
         if current != change.before:
             raise WriteError(f"{path} has changed since it was read: run the command again")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise WriteError(f"{path} is not writable")
+        for needed in (path, path.parent):
+            if needed.exists() and not os.access(needed, os.W_OK):
+                raise WriteError(f"{needed} is not writable")
     backup = None
-    if state is None or state:
+    if state is None or state or not _has_all(plan):
         backup = _back_up(plan)
     for change in plan.changes:
         _replace(plan.folder / change.file, change.after)
@@ -60,19 +63,31 @@ def write(plan: Plan, *, force: bool = False) -> Path | None:
 
 def _git_state(folder: Path) -> str | None:
     """Return the first uncommitted change, "" if there is none, or None without git."""
+    status = _git(folder, "status", "--porcelain", "--", ".")
+    if status is None:
+        return None
+    lines = [line for line in status.splitlines() if not OWN_BACKUP.search(line)]
+    return lines[0].strip() if lines else ""
+
+
+def _has_all(plan: Plan) -> bool:
+    """Return whether git has the files that change: it may ignore some."""
+    known = set((_git(plan.folder, "ls-files", "-z") or "").split("\0"))
+    return all(change.before is None or change.file in known for change in plan.changes)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints, or None without git or outside of a repository."""
     if shutil.which("git") is None:
         return None
-    command = ["git", "-C", str(folder), "status", "--porcelain", "--", "."]
+    command = ["git", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=GIT_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise WriteError(f"git status failed: {error}") from error
-    if done.returncode:
-        return None
-    lines = [line for line in done.stdout.splitlines() if not line.endswith(BACKUP)]
-    return lines[0].strip() if lines else ""
+        raise WriteError(f"git {arguments[0]} failed: {error}") from error
+    return None if done.returncode else done.stdout
 
 
 def _back_up(plan: Plan) -> Path:

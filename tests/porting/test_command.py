@@ -111,6 +111,28 @@ def test_git(shop: Path) -> None:
     assert "before-port.zip" in run(shop, "--write", "--force").output
 
 
+def test_ignored_by_git(shop: Path) -> None:
+    """git has no copy of a file that it ignores. Backups are no uncommitted changes."""
+    git(shop, "init")
+    written(shop, {".gitignore": "b.py\n", "b.py": APP})
+    git(shop, "add", ".")
+    git(shop, "commit", "-m", "before")
+    for backup in ("before-port.zip", "before-port-2.zip", "before-port-3.zip"):
+        assert f"{backup}." in run(shop, "--write").output
+        git(shop, "checkout", "app.py", "test_app.py")
+        (shop / "pytest.ini").unlink()
+        written(shop, {"b.py": APP})
+    with zipfile.ZipFile(shop / "before-port-3.zip") as archive:
+        assert archive.read("b.py").decode() == APP.lstrip("\n")
+
+
+@pytest.mark.parametrize("option", [["--timeout", "5"], ["--force"]])
+def test_option_for_another(shop: Path, option: list[str]) -> None:
+    found = run(shop, *option)
+    assert found.exit_code == 2
+    assert f"{option[0]} is for " in found.output and "--run" in found.output
+
+
 def test_changed_meanwhile(shop: Path) -> None:
     from quartpatterns.porting import WriteError, make_plan, write
 
@@ -239,6 +261,9 @@ def test_stages(shop: Path, stage: str) -> None:
     assert (shop / "asgi.py").exists() is (stage == "serve")
     assert run(shop, "--stage", stage, "--check").exit_code == 0
     if stage == "serve":
+        written(shop, {"app.py": APP.replace("app =", "app: Flask =")})
+        (shop / "asgi.py").unlink()
+        assert run(shop, "--stage", stage, "--write").exit_code == 0
         code = (
             "import asyncio, asgi\n"
             "async def get():\n"
