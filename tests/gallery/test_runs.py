@@ -363,6 +363,24 @@ async def test_events_without_messages(
             assert "event: end" in [line async for line in lines]
 
 
+@pytest.mark.wire
+async def test_events_of_lost_job(
+    app: Quart, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at a run that the worker has lost learns that, without loading the page."""
+    monkeypatch.setattr(runs, "CHECK_INTERVAL", 0.05)
+    async with served(app) as server:
+        path = await start(app)
+        async with app.app_context():
+            await change_state(1, "queued", "running")
+        with redis.Redis.from_url(settings["REDIS_URL"]) as client:
+            client.flushdb()
+        async with server.client.stream("GET", f"{path}/events") as response:
+            async with asyncio.timeout(TIMEOUT):
+                assert "event: end" in [line async for line in response.aiter_lines()]
+    assert await state(app) == "error"
+
+
 @pytest.mark.slow
 @pytest.mark.wire
 async def test_queue_events(app: Quart, settings: dict[str, Any], command: Command) -> None:
