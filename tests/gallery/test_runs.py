@@ -232,6 +232,12 @@ RESULTS = {
     "passed": (PASSED, 0, "passed", "2 of 2 cases"),
     "failed": (FAILED, 1, "failed", "&lt;b&gt;old&lt;/b&gt;"),
     "not run": (PASSED | {"not_run": {"any": "no <mongod>"}}, 2, "error", "no &lt;mongod&gt;"),
+    "nothing run": (
+        {"comparisons": {}, "not_run": {"any": "no mongod"}},
+        2,
+        "error",
+        ">no mongod</",
+    ),
     "no result": ("Usage: quartpatterns", 2, "error", "exit code 2"),
     "another result": ("[]", 0, "error", "exit code 0"),
 }
@@ -248,7 +254,9 @@ async def test_results(name: str, app: Quart, settings: dict[str, Any], command:
         await eventually(has_state(app, expected))
     assert text in await page(app, path)
     for other in ("/gallery/queue", "/gallery/flashing/runs", "/gallery/flashing"):
-        assert f'href="{path}"' in await page(app, other)
+        found = await page(app, other)
+        assert f'href="{path}"' in found
+        assert "0 of 0" not in found
     assert not command.processes()
     assert not any(map(os.path.exists, command.folders()))
 
