@@ -17,6 +17,7 @@ from threading import BoundedSemaphore
 from markupsafe import Markup
 from quart import abort
 
+from quartpatterns._shared.cleanup import finish
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.gallery.code import highlight
 from quartpatterns.subclassing.example.differences import DIFFERENCES, Difference, measure
@@ -111,7 +112,8 @@ async def exchange(selected: Exchange) -> list[FrameworkAnswer]:
     try:
         # The applications must not see the contexts of the gallery.
         make = run_sync(lambda: Context().run(asyncio.run, _ask_all(selected)))
-        answers: list[FrameworkAnswer] = await make()
+        # The thread goes on if the visitor leaves, and the next exchange waits for its end.
+        answers: list[FrameworkAnswer] = await finish(make)
         return answers
     finally:
         _slot.release()

@@ -21,6 +21,7 @@ from quartpatterns.gallery.metrics import WEBSOCKET, RequestMetrics, application
 __all__ = ["HEADER", "Observation"]
 
 HEADER = b"x-request-id"
+RESPONSES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 # A client's value is written to logs, so it has neither line breaks nor percent signs.
 _VALID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
@@ -58,11 +59,13 @@ class Observation:
 
         async def send_with_id(message: Any) -> None:
             nonlocal status, is_stream
-            if message["type"] in ("http.response.start", "websocket.accept"):
+            if message["type"] in RESPONSES:
                 status = message.get("status", 101)
-                is_stream = is_stream or _has_events(message["headers"])
                 headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != HEADER]
+                is_stream = is_stream or _has_events(headers)
                 message = {**message, "headers": [*headers, (HEADER, id)]}
+            elif message["type"] == "websocket.close" and status is None:
+                status = 403  # The server refuses a websocket that was not accepted.
             await send(message)
 
         started = time.perf_counter()

@@ -136,8 +136,9 @@ def _create_original(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Any
     settings = {
         # Ports and originals would overwrite each other's sessions.
         "SESSION_COOKIE_NAME": f"original_{pattern.name}",
-        **{key: value for key, value in config.items() if key in ("DATABASE", "SECRET_KEY")},
-        **({"UPLOAD_FOLDER": config["UPLOAD_FOLDER"]} if "UPLOAD_FOLDER" in config else {}),
+        **{
+            key: config[key] for key in ("DATABASE", "SECRET_KEY", "UPLOAD_FOLDER") if key in config
+        },
     }
     if pattern.name in ROOT_ONLY:
         raise OriginalUnavailableError(
@@ -168,8 +169,12 @@ def _sqlalchemy(config: Mapping[str, Any]) -> dict[str, Any]:
         raise OriginalUnavailableError("Set DATABASE_URL, and restart the gallery.")
     url = make_url(given)
     backend = url.get_backend_name()
-    driver = "postgresql+psycopg" if backend == "postgresql" else backend
-    url = url.set(drivername=driver)
+    if backend in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+        if mode := url.query.get("ssl"):  # the name that asyncpg has for it
+            url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": mode})
+    else:
+        url = url.set(drivername=backend)
     return {"SQLALCHEMY_DATABASE_URI": url.render_as_string(hide_password=False)}
 
 

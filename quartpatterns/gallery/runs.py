@@ -4,6 +4,7 @@ results over time, and the queue."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import AsyncGenerator
@@ -287,6 +288,16 @@ async def _run_events(id: int) -> AsyncGenerator[ServerSentEvent]:
                     yield ServerSentEvent(message.data, event="progress")
             except StopAsyncIteration:
                 return  # The server stops.
+            if message is None:
+                await _continue_queue()
+
+
+async def _continue_queue() -> None:
+    """End the oldest run if its worker has lost it: nobody else would, and the others wait."""
+    with contextlib.suppress(TasksUnavailableError):
+        # A context of its own: the session ends with it, and not with the stream.
+        async with current_app.app_context():
+            await start_next()
 
 
 async def _next(messages: Subscription) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from quart import Quart
@@ -11,6 +13,7 @@ from quart import Quart
 from quartpatterns._shared.declarations import Declarations, Seconds, Setting
 from quartpatterns._shared.settings import SettingsReader, apply_defaults, refuse_unknown
 from quartpatterns.gallery.client_networks import ClientNetworks
+from quartpatterns.sqlalchemy.settings import async_url, without_driver
 
 __all__ = ["ENVIRONMENT", "SETTINGS", "GallerySettings", "gallery_settings", "read_environment"]
 
@@ -92,10 +95,25 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         key: environ[name] for key, name in ENVIRONMENT.items() if name in environ
     }
+    if url := found.get("SQLALCHEMY_DATABASE_URI"):
+        found["SQLALCHEMY_DATABASE_URI"] = _with_absolute_path(url)
     for key, setting in SETTINGS.items():
         if text := environ.get(ENVIRONMENT_PREFIX + key.removeprefix(PREFIX)):
             found[key] = _parsed(text, setting.type)
     return found
+
+
+def _with_absolute_path(url: str) -> str:
+    """Return *url* with the whole path of an SQLite file, relative to the working directory.
+
+    The migrations find it there. Applications would look in folders of their own.
+    """
+    if not url.startswith("sqlite"):
+        return url
+    with contextlib.suppress(ValueError):  # The application that opens it raises it again.
+        absolute = without_driver(async_url(url, Path.cwd()))
+        return absolute.render_as_string(hide_password=False)
+    return url
 
 
 def _parsed(text: str, kind: Any) -> Any:

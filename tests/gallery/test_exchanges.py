@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from threading import Event
 
 import pytest
 from quart import Quart
 
 from quartpatterns.gallery import create_app, exchanges
-from quartpatterns.gallery.exchanges import EXCHANGES, exchange
+from quartpatterns.gallery.exchanges import EXCHANGES, Exchange, FrameworkAnswer, exchange
+from tests.serving import TIMEOUT
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +79,26 @@ async def test_at_the_same_time(app: Quart) -> None:
     paths = [f"/gallery/faithful?exchange={key}" for key in ("7", "9", "11", "40")]
     responses = await asyncio.gather(*(client.get(path) for path in paths))
     assert [response.status_code for response in responses] == [200] * 4
+
+
+async def test_visitor_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next exchange waits until the thread of the last one has ended."""
+    began, go = Event(), Event()
+
+    async def ask_all(selected: Exchange) -> list[FrameworkAnswer]:
+        began.set()
+        await asyncio.to_thread(go.wait, TIMEOUT)
+        return []
+
+    monkeypatch.setattr(exchanges, "_ask_all", ask_all)
+    visit = asyncio.create_task(exchange(EXCHANGES["5"]))
+    assert await asyncio.to_thread(began.wait, TIMEOUT)
+    visit.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not exchanges._slot.acquire(blocking=False)
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await visit
+    assert exchanges._slot.acquire(blocking=False)
+    exchanges._slot.release()

@@ -16,6 +16,7 @@ from quartpatterns.compare.processes import free_port
 from quartpatterns.deferredcallbacks.example import port as deferredcallbacks
 from quartpatterns.gallery import create_app
 from quartpatterns.gallery.ports import create_ports, failed_port
+from quartpatterns.gallery.settings import read_environment
 from quartpatterns.sqlalchemy.migrations import upgrade
 
 
@@ -30,6 +31,29 @@ def app(redis_url: str, mongodb_url: str, tmp_path: Path) -> Quart:
 async def page(app: Quart, path: str) -> tuple[int, str]:
     response = await app.test_client().get(path)
     return response.status_code, await response.get_data(as_text=True)
+
+
+@pytest.fixture(params=["sqlite:///some.db", "sqlite+aiosqlite:///some.db"])
+def with_relative_database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Quart:
+    """The gallery, and a migrated file in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", request.param)
+    upgrade(request.param)
+    return create_app()
+
+
+async def test_relative_database(with_relative_database: Quart) -> None:
+    """Gallery, port and original find the file that the migrations find."""
+    for path in ("/gallery/flashing/runs", "/sqlalchemy/", "/gallery/originals/sqlalchemy/"):
+        assert (await page(with_relative_database, path))[0] == 200
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite+nothing:///some.db", "postgres://db/shop"])
+def test_other_databases(url: str) -> None:
+    """Other URLs stay as they are; the application that opens an invalid one says so."""
+    assert read_environment({"DATABASE_URL": url})["SQLALCHEMY_DATABASE_URI"] == url
 
 
 async def test_index(app: Quart) -> None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from quart import Quart, Response, request
+from quart.testing import WebsocketResponseError
 
 from quartpatterns._shared.request_id_log import add_request_id
 from quartpatterns.compare.processes import free_port
@@ -158,6 +159,9 @@ async def test_metrics(settings: dict[str, Any]) -> None:
     await client.get("/broken")
     async with client.websocket("/socket") as socket:
         await socket.receive()
+    with pytest.raises(WebsocketResponseError):
+        async with client.websocket("/nowhere/at/all") as socket:
+            await socket.receive()
     after: dict[str, float] = {}
 
     def grown(*labels: str) -> float:
@@ -167,6 +171,7 @@ async def test_metrics(settings: dict[str, Any]) -> None:
     async with asyncio.timeout(TIMEOUT):
         while not grown("gallery", "WEBSOCKET", "101"):  # It ends after the client has left.
             after = await read_metrics(app)
+    assert grown("gallery", "WEBSOCKET", "404") == 1
     assert grown("gallery", "GET", "200") >= 2  # and the first look at the metrics
     assert grown("streaming", "GET", "404") == 1
     assert grown("gallery", "GET", "404") == 1
@@ -292,6 +297,42 @@ async def test_request_id_of_websocket() -> None:
         .websocket("/socket", headers={"X-Request-ID": "mine"}) as socket
     ):
         assert await socket.receive() == "mine"
+
+
+async def test_refused_websocket() -> None:
+    """Its response has the id, as any other."""
+    headers = {"X-Request-ID": "mine"}
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with create_app({}).test_client().websocket("/nowhere", headers=headers) as socket:
+            await socket.receive()
+    response = refused.value.response
+    assert (response.status_code, response.headers.getlist("X-Request-ID")) == (404, ["mine"])
+
+
+async def test_small_applications(settings: dict[str, Any]) -> None:
+    """A response needs no headers, and a websocket can be closed before it is accepted."""
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            await send({"type": "http.response.start", "status": 204})
+            await send({"type": "http.response.body"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    gallery = create_app(settings)
+    before = await read_metrics(gallery)
+    for kind in ("http", "websocket"):
+        scope: dict[str, Any] = {"type": kind, "method": "GET", "path": "/ajax/", "headers": []}
+        await Observation(app)(scope, None, send)
+    after = await read_metrics(gallery)
+    assert [name for name, _ in sent[0]["headers"]] == [b"x-request-id"]
+    for method, status in (("GET", "204"), ("WEBSOCKET", "403")):
+        name = f"quartpatterns_requests_total{sorted(('ajax', method, status))}"
+        assert after[name] - before.get(name, 0) == 1
 
 
 async def test_request_id_in_logs(caplog: pytest.LogCaptureFixture) -> None:

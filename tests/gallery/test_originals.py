@@ -16,7 +16,13 @@ from quartpatterns import catalog
 from quartpatterns.appdispatch import DispatcherMiddleware
 from quartpatterns.compare.pages import read_page
 from quartpatterns.compare.processes import Process, free_port, in_thread
-from quartpatterns.gallery.originals import MOUNT, create_originals, first_page
+from quartpatterns.gallery.originals import (
+    MOUNT,
+    _create_original,
+    create_originals,
+    first_page,
+)
+from quartpatterns.sqlalchemy.example.original_extension import db
 from quartpatterns.sqlalchemy.migrations import upgrade
 from quartpatterns.sqlite3.example import port as sqlite3_port
 from tests.serving import TIMEOUT
@@ -108,6 +114,25 @@ async def test_missing_service(
     async with app.test_app():
         status, text = await get(app, f"{pattern}/")
         assert (status, remedy in text) == (503, True), text
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgres://me@db/shop", "postgresql+psycopg://me@db/shop"),
+        ("postgresql://me:a%40b@db/shop", "postgresql+psycopg://me:a%40b@db/shop"),
+        (
+            "postgresql+asyncpg://db/shop?ssl=require",
+            "postgresql+psycopg://db/shop?sslmode=require",
+        ),
+        ("sqlite+aiosqlite:////srv/shop.db", "sqlite:////srv/shop.db"),
+    ],
+)
+def test_database(url: str, expected: str) -> None:
+    """Each URL that the port takes is that of the same database with a synchronous driver."""
+    app = _create_original(catalog.get("sqlalchemy"), {"SQLALCHEMY_DATABASE_URI": url})
+    with app.app_context():
+        assert db.engine.url.render_as_string(hide_password=False) == expected
 
 
 async def test_missing_library(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

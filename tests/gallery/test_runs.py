@@ -232,6 +232,12 @@ RESULTS = {
     "passed": (PASSED, 0, "passed", "2 of 2 cases"),
     "failed": (FAILED, 1, "failed", "&lt;b&gt;old&lt;/b&gt;"),
     "not run": (PASSED | {"not_run": {"any": "no <mongod>"}}, 2, "error", "no &lt;mongod&gt;"),
+    "nothing run": (
+        {"comparisons": {}, "not_run": {"any": "no mongod"}},
+        2,
+        "error",
+        ">no mongod</",
+    ),
     "no result": ("Usage: quartpatterns", 2, "error", "exit code 2"),
     "another result": ("[]", 0, "error", "exit code 0"),
 }
@@ -248,7 +254,9 @@ async def test_results(name: str, app: Quart, settings: dict[str, Any], command:
         await eventually(has_state(app, expected))
     assert text in await page(app, path)
     for other in ("/gallery/queue", "/gallery/flashing/runs", "/gallery/flashing"):
-        assert f'href="{path}"' in await page(app, other)
+        found = await page(app, other)
+        assert f'href="{path}"' in found
+        assert "0 of 0" not in found
     assert not command.processes()
     assert not any(map(os.path.exists, command.folders()))
 
@@ -361,6 +369,24 @@ async def test_events_without_messages(
             async with app.app_context():
                 await change_state(1, "queued", "cancelled")
             assert "event: end" in [line async for line in lines]
+
+
+@pytest.mark.wire
+async def test_events_of_lost_job(
+    app: Quart, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at a run that the worker has lost learns that, without loading the page."""
+    monkeypatch.setattr(runs, "CHECK_INTERVAL", 0.05)
+    async with served(app) as server:
+        path = await start(app)
+        async with app.app_context():
+            await change_state(1, "queued", "running")
+        with redis.Redis.from_url(settings["REDIS_URL"]) as client:
+            client.flushdb()
+        async with server.client.stream("GET", f"{path}/events") as response:
+            async with asyncio.timeout(TIMEOUT):
+                assert "event: end" in [line async for line in response.aiter_lines()]
+    assert await state(app) == "error"
 
 
 @pytest.mark.slow
