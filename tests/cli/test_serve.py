@@ -1048,6 +1048,8 @@ def test_no_configuration(tmp_path: Path) -> None:
         pytest.param("fd://3", "is not an address", id="descriptor"),
         pytest.param("unix:no/s", "the folder no does not exist", id="no folder"),
         pytest.param("unix:file", "the file exists and is not a socket", id="file"),
+        pytest.param(f"unix:{'x' * 150}", "path too long: choose another path", id="long"),
+        pytest.param(f"unix:{'x' * 300}", "too long: choose another path", id="longer"),
         pytest.param("unix:used", "unix:used: already in use: choose another path", id="used"),
     ],
 )
