@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from quartpatterns import __version__
 from quartpatterns.cli.ending import EXIT_CODES, closed_pipe_ends, exit_with, use_color
-from quartpatterns.cli.errors import report_user_errors
+from quartpatterns.cli.errors import UsageProblem, report_user_errors
 from quartpatterns.cli.groups import SuggestingGroup
 
 __all__ = ["main"]
@@ -62,10 +63,25 @@ class _Commands(SuggestingGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        with report_user_errors(*ctx.meta.get(ARGUMENTS, ())):
-            module = importlib.import_module(f"quartpatterns.cli.{MODULES.get(cmd_name, cmd_name)}")
+        try:
+            with report_user_errors(*ctx.meta.get(ARGUMENTS, ())):
+                name = MODULES.get(cmd_name, cmd_name)
+                module = importlib.import_module(f"quartpatterns.cli.{name}")
+        except UsageProblem:
+            if ctx.resilient_parsing:  # a shell asks for completions, and gets none
+                return click.Command(cmd_name)
+            raise
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # The method of the group imports the modules of all commands.
+        names = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

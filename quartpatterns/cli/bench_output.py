@@ -20,7 +20,7 @@ from rich.console import RenderableType
 from quartpatterns._shared.suggestions import did_you_mean
 from quartpatterns.cli.console import OutputConsole
 from quartpatterns.cli.errors import LateProblem, UsageProblem
-from quartpatterns.compare.tables import Table, find_place, replace_between_markers
+from quartpatterns.compare.tables import MarkerError, Table, find_place, replace_between_markers
 
 T = TypeVar("T")
 WIDTH = 100  # of a table that is written to a file or a pipe
@@ -124,7 +124,7 @@ def write_tables(
         picture: The file of a picture of the tables, to which the text refers.
 
     Raises:
-        LateProblem: The file cannot be read or written.
+        LateProblem: The file cannot be read or written, or has no place for the tables any more.
     """
     if file is None:
         return
@@ -135,8 +135,8 @@ def write_tables(
     try:
         with _file_errors(file):
             replace_between_markers(file, name, text)
-    except UsageProblem as error:
-        raise LateProblem(error.message) from error
+    except (MarkerError, UsageProblem) as error:
+        raise LateProblem(str(error)) from error
 
 
 def write_picture(file: Path | None, draw: Callable[[], str]) -> None:

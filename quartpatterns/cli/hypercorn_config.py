@@ -151,13 +151,16 @@ def _check_unix(address: str) -> str:
     """Return *address* if a Unix socket can be created there. Nobody must listen on it."""
     path = Path(address.removeprefix("unix:"))
     problem = None
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        problem = "is not writable" if path.parent.is_dir() else "does not exist"
-        problem = f"the folder {path.parent} {problem}"
-    elif path.exists() and not path.is_socket():
-        problem = "the file exists and is not a socket"
-    elif path.exists() and is_listening(address):
-        problem = "already in use"
+    try:
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            problem = "is not writable" if path.parent.is_dir() else "does not exist"
+            problem = f"the folder {path.parent} {problem}"
+        elif path.exists() and not path.is_socket():
+            problem = "the file exists and is not a socket"
+        elif is_listening(address):
+            problem = "already in use"
+    except OSError as error:  # the path is too long for a socket, or for a file
+        problem = error.strerror or str(error)
     if problem:
         raise UsageProblem(f"{address}: {problem}: choose another path with --bind unix:PATH")
     return address

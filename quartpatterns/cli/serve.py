@@ -246,6 +246,7 @@ def command(
             print_service("gallery", display_bind(config, address))
         click.echo("Press Ctrl-C to stop.")
         _supervise(launcher.programs, servers)
+        signals.failed = True  # no server is left
     sys.exit(signals.exit_code)
 
 
@@ -348,11 +349,13 @@ class Signals:
     Arguments:
         received: The signals.
         kill: Called at each signal after the first one.
-        failed: Whether the command could not stop as it should.
+        ending: Whether the programs are being stopped. A first signal then changes nothing.
+        failed: Whether the command ended without a signal, or could not stop as it should.
     """
 
     received: list[int] = field(default_factory=list[int])
     kill: Callable[[], None] = lambda: None
+    ending: bool = False
     failed: bool = False
 
     @property
@@ -360,18 +363,20 @@ class Signals:
         """0 after one signal, and after two the code of a command that a signal has ended."""
         if len(self.received) > 1:
             return 128 + self.received[1]
-        return int(self.failed or not self.received)
+        return int(self.failed)
 
 
 @contextlib.contextmanager
 def until_signal() -> Iterator[Signals]:
-    """Leave the context at the first signal."""
+    """Leave the context at the first signal, unless it ends already."""
     signals = Signals()
 
     def handle(sign: int, _: object) -> None:
         # Another signal can arrive between any two of these lines.
         if not signals.received:
             signals.received.append(sign)
+            if signals.ending:
+                return
             raise _Stop
         signals.received.append(sign)
         signals.kill()
@@ -412,6 +417,7 @@ def _shut_down(
 ) -> None:
     """Let the servers finish their requests. SIGTERM goes to the main process of a server only:
     workers of Hypercorn would exit immediately."""
+    signals.ending = True
     # A socket that stays open here would accept connections that no server answers.
     for fd in fds:
         os.close(fd)

@@ -227,7 +227,8 @@ def purge(
         raise click.UsageError("Name the jobs, or pass --state.")
     _refuse_queue(ids, queue)
     if state in ("queued", "scheduled") and not yes:
-        click.confirm(f"Delete all {state} jobs, which then never run?", abort=True)
+        # The output is the result alone, which can be JSON.
+        click.confirm(f"Delete all {state} jobs, which then never run?", abort=True, err=True)
 
     async def work(inspector: Inspector) -> int:
         if state:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from quartpatterns.cli.bench_output import write_tables
+from quartpatterns.cli.errors import LateProblem
+from quartpatterns.compare.tables import Table
 from tests.cli.test_bench import APPS, FLASK, QUICK, bench, check_usage_error
 
 pytestmark = pytest.mark.wire
@@ -139,6 +142,15 @@ def test_no_place(mode: str, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing")
     check_usage_error(f"--{mode}", "--write", str(page), message=f"<!-- bench {mode} -->")
+    assert page.read_text() == "nothing"
+
+
+def test_no_place_any_more(tmp_path: Path) -> None:
+    """A file that loses its place during the measurement is an error after the result."""
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+    with pytest.raises(LateProblem, match="page.md has no place for the table"):
+        write_tables(page, "growth", [Table("Growth", ("size",), ())])
     assert page.read_text() == "nothing"
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from quartpatterns.cli import COMPLETION, main
+from quartpatterns.cli import COMMANDS, COMPLETION, main
 from quartpatterns.cli.bench import complete_case  # noqa: F401  imports before the time is taken
 
 BIN = Path(sys.executable).parent
@@ -149,3 +149,16 @@ def test_names(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str
         r"quartpatterns bench streaming --case large.csv\ with\ ma", monkeypatch, capfd
     )
     assert cases == [r"large.csv\ with\ many\ rows"]
+
+
+def test_missing_libraries(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """All commands are completed, and no module of theirs is imported, which may need more."""
+    module = "quartpatterns.cli.deploy"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
+    assert completions("quartpatterns ", monkeypatch, capfd) == [*COMMANDS]
+    assert module not in sys.modules
+    assert completions("quartpatterns dep", monkeypatch, capfd) == ["deploy"]
+    assert completions("quartpatterns deploy ", monkeypatch, capfd) == [""]  # an empty line

@@ -21,8 +21,9 @@ import psutil
 import pymongo
 import pytest
 import redis
+from hypercorn.config import Config
 
-from quartpatterns.cli.serve import until_signal
+from quartpatterns.cli.serve import _shut_down, until_signal
 from quartpatterns.compare.processes import free_port
 from tests.serving import TIMEOUT
 
@@ -352,6 +353,38 @@ def test_stuck_request(serve: Serve, tmp_path: Path) -> None:
     served.process.terminate()
     assert served.code() == 1
     assert "The server did not stop within 3 s and is killed." in served.output
+    assert not served.alive()
+
+
+def test_signal_while_it_ends() -> None:
+    """A command that stops because no server is left stops everything, and fails all the same."""
+    with until_signal() as signals:
+        signals.failed = True
+        _shut_down([], [], Config(), signals)
+        signal.raise_signal(signal.SIGINT)
+        assert (signals.received, signals.exit_code) == ([signal.SIGINT], 1)
+        killed: list[bool] = []
+        signals.kill = lambda: killed.append(True)
+        signal.raise_signal(signal.SIGINT)
+        assert (killed, signals.exit_code) == ([True], 130)
+        return
+    pytest.fail("the signal left the context")
+
+
+@pytest.mark.slow
+def test_signal_after_the_last_server(serve: Serve, tmp_path: Path) -> None:
+    """The other programs have ended when the command ends, and its exit code is 1."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from quartpatterns.cli import supervision\nsupervision.PAUSES = ()\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    served = serve(PYTHONPATH=path).until_ready()
+    valkey = redis_process(served)
+    valkey.suspend()  # so that stopping takes long
+    served.find(PROGRAMS["hypercorn"])[0].kill()
+    served.until(lambda: "This command ends" in served.output)
+    served.process.send_signal(signal.SIGINT)
+    assert served.code() == 1
     assert not served.alive()
 
 
@@ -1015,6 +1048,8 @@ def test_no_configuration(tmp_path: Path) -> None:
         pytest.param("fd://3", "is not an address", id="descriptor"),
         pytest.param("unix:no/s", "the folder no does not exist", id="no folder"),
         pytest.param("unix:file", "the file exists and is not a socket", id="file"),
+        pytest.param(f"unix:{'x' * 150}", "path too long: choose another path", id="long"),
+        pytest.param(f"unix:{'x' * 300}", "too long: choose another path", id="longer"),
         pytest.param("unix:used", "unix:used: already in use: choose another path", id="used"),
     ],
 )

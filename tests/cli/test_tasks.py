@@ -129,6 +129,14 @@ def test_known_and_unknown_id(run: Run) -> None:
     assert read(run("tasks", "show", "shop:app", id, "--json"))["state"] == "revoked"
 
 
+def test_question(run: Run) -> None:
+    """The question is not in the output, which is JSON."""
+    done = run("tasks", "purge", "shop:app", "--state", "queued", "--json")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Delete all queued jobs, which then never run? [y/N]:")
+    assert json.loads(done.stdout) == {"error": "aborted", "exit_code": 1}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["list"], ["show", "ID"], ["retry", "--all"], ["revoke", "ID"], ["stats", "--json"]],
