@@ -113,7 +113,7 @@ class HTTPMethodOverrideMiddleware:
                     headers = [*_without_length(scope["headers"]), (b"content-length", b"0")]
                     scope = scope | {"headers": headers, DROPPED_BODY: True}
                     dropped = _DroppedBody(receive)
-                    receive, send = dropped.receive, dropped.drain_before_end(send)
+                    receive, send = dropped.receive, dropped.drain_before_body(send)
                 scope = scope | {"method": method}
         await self.app(scope, receive, send)
 
@@ -146,9 +146,10 @@ def _without_length(headers: Any) -> list[tuple[bytes, bytes]]:
 class _DroppedBody:
     """Gives the application an empty body, and reads and discards the real one.
 
-    The real body is read to its end before the response ends, for at most :data:`DRAIN_TIMEOUT`
-    seconds. If a server closes a connection with unread bytes, it resets the connection, and the
-    client may lose the response.
+    The real body is read to its end before the first part of the response's body is sent, for at
+    most :data:`DRAIN_TIMEOUT` seconds. If a server closes a connection with unread bytes, it resets
+    the connection, and the client may lose the response. Granian closes it as soon as it has sent
+    as many bytes as the ``Content-Length`` of the response says.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -168,15 +169,14 @@ class _DroppedBody:
             self._disconnect = await self._receive()
         return self._disconnect
 
-    def drain_before_end(self, send: Send) -> Send:
-        """Return a *send* that reads the real body before it sends the last message."""
+    def drain_before_body(self, send: Send) -> Send:
+        """Return a *send* that reads the real body before it sends that of the response."""
+        drained = False
 
         async def draining_send(message: Any) -> None:
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                if not self._complete and message.get("body"):
-                    # The client gets all of the response before it has sent all of the request.
-                    await send(message | {"more_body": True})
-                    message = message | {"body": b""}
+            nonlocal drained
+            if message["type"] == "http.response.body" and not drained:
+                drained = True
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(DRAIN_TIMEOUT):
                         await self._drain()

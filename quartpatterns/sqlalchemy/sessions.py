@@ -12,6 +12,7 @@ from contextvars import ContextVar, Token
 from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from quart.ctx import AppContext
@@ -174,12 +175,17 @@ def _after_begin(session: RoutedSession, transaction: object, connection: Connec
     session._after_begin(connection)  # pyright: ignore[reportPrivateUsage]
 
 
+# Not event.contains(): it takes a new class for a deleted one that had the same id().
+_keeping: WeakSet[type[RoutedSession]] = WeakSet()
+
+
 def keep_objects(session_class: type[RoutedSession]) -> None:
     """Let the sessions of a class keep their :class:`KeptObjects`. A second call has no effect.
 
     Each event takes time in every request, so only applications that keep objects have them.
     """
-    if not event.contains(session_class, "after_commit", _after_commit):
+    if session_class not in _keeping:
+        _keeping.add(session_class)
         event.listen(session_class, "after_commit", _after_commit)
         event.listen(session_class, "after_transaction_create", _after_transaction_create)
         event.listen(session_class, "after_soft_rollback", _after_rollback)

@@ -69,8 +69,8 @@ class AnyMethod(frozenset[str]):
 ANY_METHOD = AnyMethod()
 
 
-# The URLs that a map keeps, and the characters of a value in one of them.
-MAX_URLS, MAX_VALUE = 1024, 100
+# The URLs that a map keeps, and the characters of one of them.
+MAX_URLS, MAX_LENGTH = 1024, 200
 # A client can invent methods, and the method of the request selects the rule of a URL.
 USUAL_METHODS = frozenset({"GET", "HEAD", "POST"})
 
@@ -124,7 +124,8 @@ class CachingMapAdapter(MapAdapter):
         if (known := urls.get(key)) is not None:
             return known
         url = super().build(endpoint, values)
-        if url.startswith("/"):  # The URL of a websocket, or of another host, has a scheme.
+        # The URL of a websocket, or of another host, has a scheme.
+        if url.startswith("/") and len(url) <= MAX_LENGTH:
             if len(urls) >= MAX_URLS:
                 urls.clear()
             urls[key] = url
@@ -134,9 +135,11 @@ class CachingMapAdapter(MapAdapter):
         """Return what the URL depends on, or ``None`` if that can be more than these values."""
         if not self.map.depends_on_values(endpoint) or self.default_method not in USUAL_METHODS:
             return None
+        if type(values) is not dict:  # A MultiDict has several values for a name.
+            return None
         for value in values.values():
             # Not isinstance(): True and 1 are equal, and have different URLs.
-            if type(value) is not int and (type(value) is not str or len(value) > MAX_VALUE):
+            if type(value) is not int and type(value) is not str:
                 return None
         method, mount = self.default_method, self.script_name
         return endpoint, method, mount, self.subdomain, tuple(values.items())

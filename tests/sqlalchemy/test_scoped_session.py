@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from quartpatterns.sqlalchemy import (
     before_models_committed,
     models_committed,
 )
+from quartpatterns.sqlalchemy.sessions import keep_objects
 from quartpatterns.sqlalchemy.track_modifications import track_modifications
 from tests.sqlalchemy.shop import Item, db, registration
 
@@ -124,15 +126,18 @@ async def test_signals(app_class: type[Quart], kind: str) -> None:
     assert [(when[0], what) for when, what in heard] == expected
 
 
-def test_signals_of_a_class_in_the_place_of_a_deleted_one() -> None:
+@pytest.mark.parametrize("add_handlers", [keep_objects, track_modifications])
+def test_class_in_the_place_of_a_deleted_one(
+    add_handlers: Callable[[type[RoutedSession]], None],
+) -> None:
     """A new session class has its handlers, even if a deleted one had the same ``id()``."""
     seen: set[int] = set()
     session_class: type[RoutedSession] | None = None
     for _ in range(1000):
         session_class = type("Session", (RoutedSession,), {})
-        track_modifications(session_class)
-        track_modifications(session_class)
-        assert len(session_class(engines={}).dispatch.after_rollback) == 1
+        add_handlers(session_class)
+        add_handlers(session_class)
+        assert len(session_class(engines={}).dispatch.after_commit) == 1
         if id(session_class) in seen:
             return
         seen.add(id(session_class))

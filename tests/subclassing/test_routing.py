@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart, request, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, BuildError, MapAdapter, Rule
 
@@ -154,9 +155,16 @@ def test_urls_are_kept_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_values_of_clients_are_not_kept() -> None:
     map = new_map()
-    assert bind(map).build("/", {"next": "x" * 101}) == "/?next=" + "x" * 101
+    assert bind(map).build("/", {"next": "x" * 200}) == "/?next=" + "x" * 200
+    assert bind(map).build("/", {"x" * 200: ""}) == "/?" + "x" * 200 + "="
     assert bind(map, "INVENTED").build("/b/") == "/b/"
     assert not map.urls
+
+
+def test_several_values_of_a_name() -> None:
+    map = new_map()
+    assert bind(map).build("/", {"q": "1"}) == "/?q=1"
+    assert bind(map).build("/", MultiDict([("q", "1"), ("q", "2")])) == "/?q=1&q=2"
 
 
 def test_url_of_a_new_rule() -> None:
