@@ -52,5 +52,5 @@ if __name__ == "__main__":
         sys.exit(f"usage: python assemble.py {'|'.join(APPLICATIONS)} STEP FOLDER")
     try:
         assemble(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
-    except (FileExistsError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(str(error))

@@ -55,7 +55,7 @@ def problems(folder: Path) -> list[str]:
     """Return what is wrong in the pages of a folder, as lines for people."""
     files = [file for file in sorted(folder.rglob("*.html")) if "_downloads" not in file.parts]
     pages = {file.resolve(): _read(file) for file in files}
-    found: list[str] = []
+    found = [] if pages else [f"{folder}: there are no pages"]
     for file, page in pages.items():
         name = file.relative_to(folder.resolve())
         found += [f"{name}: {line}" for line in _problems(file, page, pages)]

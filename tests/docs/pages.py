@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+
+from tests.reading import page as reading
 
 __all__ = ["blocks"]
 
 
 def blocks(page: Path, language: str) -> list[str]:
     """Return the blocks of a language, in their order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [block.text for block in reading.blocks(page) if block.language == language]

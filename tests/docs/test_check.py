@@ -49,6 +49,11 @@ def test_problems(site: Path, html: str, problem: str | None) -> None:
     assert check.problems(site) == ([f"index.html: {problem}"] if problem else [])
 
 
+def test_no_pages(tmp_path: Path) -> None:
+    """A folder without pages was not built, or has another name."""
+    assert check.problems(tmp_path / "html") == [f"{tmp_path}/html: there are no pages"]
+
+
 @pytest.mark.parametrize(
     "css", ["@import 'https://example.org/a.css';", "p { src: url(https://example.org/a.css) }"]
 )

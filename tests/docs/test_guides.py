@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
 import tomllib
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from quart import Quart, url_for
@@ -13,6 +17,7 @@ from quart import Quart, url_for
 from docs.extension.repository import ROOT
 from quartpatterns._shared.settings_of import all_declarations
 from quartpatterns.cli import main
+from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 from quartpatterns.compare.pytest_plugin import AssertParity
 from quartpatterns.deployment import parse_settings
 from tests.docs.pages import blocks
@@ -59,6 +64,27 @@ def test_beside_flask_is_compared(shop: Path, assert_parity: AssertParity) -> No
     words = command.removeprefix("$ quartpatterns ").split()
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
+
+
+@pytest.mark.slow
+@pytest.mark.wire
+def test_killed_worker(write: Write, tmp_path: Path) -> None:
+    """Hypercorn does not go on if one of its workers is killed."""
+    code = """
+        import os
+        from quart import Quart
+
+        app = Quart(__name__)
+        app.add_url_rule("/", "index", lambda: str(os.getpid()))
+    """
+    folder, port = write({"pids.py": code}), free_port()
+    command = [sys.executable, "-m", "hypercorn", "--workers", "2"]
+    command += ["--bind", f"127.0.0.1:{port}", "pids:app"]
+    with Process(command, log=tmp_path / "log", cwd=folder) as server:
+        server.wait_until(lambda: accepts(port))
+        os.kill(int(httpx.get(f"http://127.0.0.1:{port}/").text), signal.SIGKILL)
+        with pytest.raises(StartError, match="exited"):
+            server.wait_until(lambda: False)
 
 
 def test_deploy_settings() -> None:

@@ -8,12 +8,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from quart import Quart
 
 from tests.docs.pages import blocks
+from tests.reading.curl import CurlOptions
 from tests.written import Write
 
 PAGE = Path(__file__).parents[2] / "docs" / "quickstart.md"
@@ -39,24 +40,17 @@ async def test_answers(folder: Path) -> None:
     async with app.test_app() as running:
         client = running.test_client()
         for command, _, expected in (text.partition("\n") for text in commands):
-            response = await client.open(**request(shlex.split(command)))
+            program, *arguments = shlex.split(command)
+            assert program == "curl"
+            sent = CurlOptions.parse(arguments, folder)
+            response = await client.open(
+                urlsplit(sent.url).path,
+                method=sent.method,
+                headers=dict(sent.headers),
+                data=sent.body,
+            )
             assert (await response.get_data(as_text=True)).split() == expected.split()
     assert (folder / "instance" / "notes.db").is_file()
-
-
-def request(words: list[str]) -> dict[str, Any]:
-    """Return the arguments of the test client for a command with curl."""
-    name, url, *options = words
-    found: dict[str, Any] = {"path": url.removeprefix("http://127.0.0.1:8000"), "method": "GET"}
-    assert name == "curl"
-    for option, value in zip(options[::2], options[1::2], strict=True):
-        if option == "--json":
-            found |= {"method": "POST", "data": value}
-            found["headers"] = {"Content-Type": "application/json"}
-        else:
-            assert option == "-H"
-            found["headers"] = dict([value.split(": ")])
-    return found
 
 
 @pytest.mark.slow

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from quartpatterns.compare.processes import Process, accepts, free_port
 from tests.assembled import (
     DOCS,
     assemble,
@@ -30,7 +27,7 @@ STEPS = steps("moving")
 PAGES = DOCS / "moving"
 NUMBERS = sorted(STEPS)
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)
-SERVERS = {"flask run": "--port {}", "quart run": "--port {}", "hypercorn": "--bind 127.0.0.1:{}"}
+SERVERS = {"flask run": "--port {}", "hypercorn": "--bind 127.0.0.1:{}"}
 """The option that sets the port of a server, by the words of its command."""
 WORKERS = {"celery": "[queues]", "worker": "ready for the jobs"}
 """What a worker prints when it waits for jobs, by a word of its command."""
@@ -94,14 +91,6 @@ def lines(number: int) -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-def free_port() -> int:
-    """Return a port that is free."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def commands(redis_server_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Return an environment with a queue, for the commands of a page."""
@@ -122,71 +111,31 @@ def test_commands(number: int, tmp_path: Path, commands: dict[str, str]) -> None
     folder = tmp_path / "toolshed"
     assemble("moving", number, folder)
     exports: list[str] = []
-    for line in lines(number):
+    for place, line in enumerate(lines(number)):
         if line.startswith("export "):
             exports.append(line)
-            continue
-        if line == "pytest":
-            continue  # test_step runs it
-        words = [word for word in shlex.split(line) if not word.startswith("-")]
-        server = next((each for each in SERVERS if set(each.split()) <= set(words)), None)
-        worker = next((each for each in WORKERS if each in words), None)
-        port = free_port()
+        elif line != "pytest":  # test_step runs it
+            run_line(line, exports, folder, commands, tmp_path / f"{place}.log")
+
+
+def run_line(line: str, exports: list[str], folder: Path, env: dict[str, str], log: Path) -> None:
+    """Run a command of a page: a server until it has answered, a worker until it is ready."""
+    words = [word for word in shlex.split(line) if not word.startswith("-")]
+    server = next((each for each in SERVERS if set(each.split()) <= set(words)), None)
+    worker = next((each for each in WORKERS if each in words), None)
+    port = free_port()
+    if server:
+        line += f" {SERVERS[server].format(port)}"
+    command = ["bash", "-ec", "\n".join([*exports, f"exec {line}"])]
+    if server is None and worker is None:
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, text=True, timeout=100
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return
+    with Process(command, log=log, cwd=folder, env=env) as process:
         if server:
-            line += f" {SERVERS[server].format(port)}"
-        script = "\n".join([*exports, f"exec {line}"])
-        log = tmp_path / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                ["bash", "-ec", script],
-                cwd=folder,
-                env=commands,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            if server:
-                assert "Tools" in fetch(f"http://127.0.0.1:{port}/", process, log)
-            elif worker:
-                wait_for(WORKERS[worker], process, log)
-            else:
-                assert process.wait(timeout=100) == 0, f"{line}\n{log.read_text()}"
-        finally:
-            stop(process)
-
-
-def wait_for(text: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a program has printed *text*."""
-    end = time.monotonic() + 60
-    while text not in log.read_text():
-        assert process.poll() is None and time.monotonic() < end, log.read_text()
-        time.sleep(0.05)
-
-
-def fetch(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
-    """Return a page of a server that is starting."""
-    end = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=30) as response:
-                text: str = response.read().decode()
-                return text
-        except OSError:
-            assert process.poll() is None and time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop a program and the processes that it has started."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait(timeout=30)
+            process.wait_until(lambda: accepts(port))
+            assert "Tools" in httpx.get(f"http://127.0.0.1:{port}/", timeout=30).text
+        elif worker:
+            process.wait_until(lambda: WORKERS[worker] in process.output())

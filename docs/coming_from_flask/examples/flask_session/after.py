@@ -1,10 +1,10 @@
 from flask_session import Session
 from quart import session
-from quartpatterns.subclassing import FaithfulQuart, bridge_flask
+from quartpatterns.subclassing import FaithfulQuart
 
 
 def create_app(config=None):
-    app = bridge_flask(FaithfulQuart(__name__))
+    app = FaithfulQuart(__name__)
     app.config.from_mapping(SESSION_TYPE="redis")
     app.config.from_mapping(config or {})
     Session(app)

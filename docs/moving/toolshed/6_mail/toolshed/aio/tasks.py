@@ -1,4 +1,4 @@
-"""Work that a worker does: quartpatterns worker 'toolshed.aio:create_app()'"""
+"""Work that a worker does."""
 
 from quart import current_app
 from quartpatterns.tasks import Tasks
