@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import libcst as cst
@@ -13,12 +14,19 @@ from quartpatterns.porting.rules import Rules
 
 __all__ = ["find_problems"]
 
+# Functions that iterate over what they get.
+CONSUMERS = re.compile(
+    r"^(all|any|dict|enumerate|filter|frozenset|iter|list|map|max|min|next|set|sorted|sum|tuple|zip)$"
+    r"|\.join$"
+)
+
 
 def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
     """Return all places that the analysis could not port, or is not sure about."""
     return [
         *_problems(analysis),
         *_escapes(analysis),
+        *_iterations(analysis),
         *_blocking(analysis),
         *_unknown_extensions(analysis, rules),
     ]
@@ -49,6 +57,26 @@ def _escapes(analysis: Analysis) -> Iterator[PortFinding]:
                 f"{info.name}() is asynchronous now, and {where} may call it without await",
                 "check that it accepts asynchronous functions, or give it another function",
             )
+
+
+def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield the places that iterate over an asynchronous generator and are no loops."""
+    for info in analysis.functions.values():
+        for node, file in info.iterations.items() if info.is_new else ():
+            parent = file.parents[node]
+            call = file.parents[parent]
+            if isinstance(parent, cst.From | cst.StarredElement) or (
+                isinstance(parent, cst.Arg)
+                and isinstance(call, cst.Call)
+                and (parent.star or CONSUMERS.search(file.source(call.func)))
+            ):
+                yield finding(
+                    "breaks",
+                    file,
+                    node,
+                    f"{info.name}() is an asynchronous generator now",
+                    "use 'async for', or a list of it: [each async for each in ...]",
+                )
 
 
 def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:

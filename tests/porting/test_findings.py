@@ -55,6 +55,26 @@ CASES = {
         "class Page:\n    def __str__(self):\n        return helper('a')\n",
         ("breaks", 1, "__str__() cannot be asynchronous", "another name"),
     ),
+    "a generator with yield from": (
+        "def parts():\n    yield from [helper('a')]\n",
+        ("breaks", 1, "parts() cannot be an asynchronous generator", "write a loop"),
+    ),
+    "a generator with a value": (
+        "def parts():\n    yield helper('a')\n    return 1\n",
+        ("breaks", 2, "parts() cannot be an asynchronous generator", "return no value"),
+    ),
+    "a list of an asynchronous generator": (
+        "def parts():\n    yield helper('a')\n\n\ndef text():\n    return ''.join(parts())\n",
+        ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
+    ),
+    "items of an asynchronous generator": (
+        "def parts():\n    yield helper('a')\n\n\ndef text():\n    return [1, *parts()]\n",
+        ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
+    ),
+    "a generator that yields from an asynchronous one": (
+        "def parts():\n    yield helper('a')\n\n\ndef text():\n    yield from parts()\n",
+        ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
+    ),
     "WSGI middleware": (
         "app.wsgi_app = print(app.wsgi_app)\n",
         ("breaks", 0, "flask.Flask.wsgi_app does not exist in ASGI", "ProxyFix"),

@@ -346,6 +346,70 @@ PAIRS = {
                             await client.get(form["b"])
         """,
     ),
+    "decorators with optional arguments": (
+        """
+        def named(view=None, *, name="x"):
+            def decorator(view):
+                @wraps(view)
+                def wrapped(**kwargs):
+                    return view(**kwargs)
+                return wrapped
+            return decorator(view) if view is not None else decorator
+
+        @app.get("/a")
+        @named
+        def a():
+            return "a"
+
+        @app.get("/b")
+        @named(name="b")
+        @named
+        def b():
+            return "b"
+        """,
+        """
+        def named(view=None, *, name="x"):
+            def decorator(view):
+                @wraps(view)
+                async def wrapped(**kwargs):
+                    return await view(**kwargs)
+                return wrapped
+            return decorator(view) if view is not None else decorator
+
+        @app.get("/a")
+        @named
+        async def a():
+            return "a"
+
+        @app.get("/b")
+        @named(name="b")
+        @named
+        async def b():
+            return "b"
+        """,
+    ),
+    "coroutines in collections": (
+        """
+        import asyncio
+
+        def title(name):
+            return request.form[name]
+
+        async def titles(names):
+            await asyncio.gather(*(title(name) for name in names))
+            return await asyncio.gather(*[title(name) for name in names], *[title("a")])
+        """,
+        """
+        import asyncio
+
+        async def title(name):
+            return (await request.form)[name]
+
+        async def titles(names):
+            await asyncio.gather(*(title(name) for name in names))
+            return await asyncio.gather(*[title(name) for name in names], *[title("a")])
+        """,
+    ),
     "generator expressions in others": (
         """
         def check(name):
