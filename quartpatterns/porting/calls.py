@@ -175,8 +175,6 @@ class Calls:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
         if rule.blocks:
             self.result.blocking[node] = (scope.file, f"{name}()", rule.blocks)
-        if rule.report:
-            self.result.problem("breaks", scope.file, node, f"{name} cannot be ported", rule.report)
         if rule.differs:
             self.result.problem(
                 "differs", scope.file, node, f"{name}() differs on Quart", rule.differs

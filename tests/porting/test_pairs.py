@@ -716,6 +716,15 @@ IMPORTS = {
         "import os\nfrom quartpatterns.subclassing import names as f\n"
         "from quartpatterns.subclassing.names.views import View\n\napp = f.Flask(os.name)\n",
     ),
+    "modules that flask imports": (
+        "from flask.app import Flask\nfrom flask.wrappers import Response\n\n"
+        "app = Flask(__name__)\n\n\n@app.get('/')\ndef size():\n"
+        "    return str(len(Response('a').data))\n",
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from quartpatterns.subclassing.names import Response\n\n"
+        "app = Flask(__name__)\n\n\n@app.get('/')\nasync def size():\n"
+        "    return str(len(await Response('a').data))\n",
+    ),
     "extensions for Flask": (
         "from flask import Flask\nfrom flask_login import LoginManager\n\napp = Flask(__name__)\n",
         "from quartpatterns.subclassing.names import Flask\n"
