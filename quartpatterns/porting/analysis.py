@@ -26,6 +26,7 @@ TAKES_COROUTINES = re.compile(
     r"asyncio\.run$|(^|\.)(add_background_task|create_task|ensure_future|gather"
     r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for)$"
 )
+COLLECTIONS = (cst.List, cst.Tuple, cst.Element, cst.StarredElement)
 CANNOT_AWAIT: dict[type[cst.CSTNode], tuple[str, str]] = {
     cst.Lambda: ("a lambda", "write a function with 'async def'"),
     cst.ClassDef: ("the body of a class", "move it into a function"),
@@ -131,6 +132,11 @@ class Analysis:
         parent = file.parents.get(node)
         if node in self.awaited or isinstance(parent, cst.Await):
             return
+        inner = node
+        while isinstance(parent, COLLECTIONS) or (
+            isinstance(parent, cst.ListComp | cst.GeneratorExp) and parent.elt is inner
+        ):
+            inner, parent = parent, file.parents.get(parent)
         call = file.parents.get(parent) if isinstance(parent, cst.Arg) else None
         if isinstance(call, cst.Call) and TAKES_COROUTINES.search(file.source(call.func)):
             return
@@ -204,6 +210,16 @@ class Analysis:
                 " object is used",
             )
             return
+        if info.generator and "contextmanager" not in info.kinds:
+            if node := _only_synchronous(info.node):
+                self.problem(
+                    "breaks",
+                    info.file,
+                    node,
+                    f"{info.name}() cannot be an asynchronous generator, and needs {reason}",
+                    "write a loop with yield for 'yield from', and return no value",
+                )
+                return
         info.asynchronous = True
         info.reason = reason
         for node, file in [*info.calls.items()]:
@@ -216,7 +232,11 @@ class Analysis:
             self.make_async(peer, f"{info.name}() is called in the same place")
 
     def unify(self, targets: list[FunctionInfo]) -> None:
-        """Functions that one expression calls are all asynchronous, or none is."""
+        """Functions that one expression calls are all asynchronous, or none is.
+
+        A decorator is none of them: it is one that the analysis takes for what it returns.
+        """
+        targets = [each for each in targets if not each.decorator]
         if len(targets) > 1:
             for one in targets:
                 one.peers.update(each for each in targets if each is not one)
@@ -252,6 +272,20 @@ class Analysis:
     ) -> None:
         """Note a place that a person has to look at."""
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
+
+
+def _only_synchronous(function: cst.FunctionDef) -> cst.CSTNode | None:
+    """Return what an asynchronous generator cannot have: ``yield from``, or a returned value."""
+    pending: list[cst.CSTNode] = [function.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, cst.Return) and node.value is not None:
+            return node
+        if isinstance(node, cst.Yield) and isinstance(node.value, cst.From):
+            return node
+        if not isinstance(node, cst.FunctionDef | cst.Lambda | cst.ClassDef):
+            pending += node.children
+    return None
 
 
 def _family(info: ClassInfo) -> set[ClassInfo]:

@@ -100,6 +100,7 @@ class Calls:
         if "contextmanager" in info.kinds:
             return frozenset({Context(info)})
         if info.generator:
+            info.iterations[node] = scope.file
             return frozenset({Items(self.flow.read((info, "yield")))}) | {Context(info)}
         self.result.use_call(info, node, scope.file)
         return self.flow.read((info, "return"))
@@ -174,8 +175,6 @@ class Calls:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
         if rule.blocks:
             self.result.blocking[node] = (scope.file, f"{name}()", rule.blocks)
-        if rule.report:
-            self.result.problem("breaks", scope.file, node, f"{name} cannot be ported", rule.report)
         if rule.differs:
             self.result.problem(
                 "differs", scope.file, node, f"{name}() differs on Quart", rule.differs
@@ -217,7 +216,7 @@ class Calls:
                 value.info.escapes.setdefault(node, where)
 
     def accept(self, info: FunctionInfo, *, view: bool) -> None:
-        if view and not info.view:
+        if view and not info.view and not info.decorator:
             info.view = True
             self.result.make_async(info, "the application calls it for requests")
 

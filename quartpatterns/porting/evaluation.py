@@ -172,6 +172,7 @@ class Evaluator:
             owner=owner,
             asynchronous=node.asynchronous is not None,
             generator=_is_generator(node),
+            decorator=_returns_own_function(node),
         )
         inner.function = info
         self.result.functions[node] = info
@@ -495,3 +496,19 @@ def _is_generator(node: cst.FunctionDef) -> bool:
             if not isinstance(child, cst.FunctionDef | cst.Lambda | cst.ClassDef)
         ]
     return False
+
+
+def _returns_own_function(function: cst.FunctionDef) -> bool:
+    """Return whether a function is a decorator: it defines a function, and returns it."""
+    defined: set[str] = set()
+    returned: set[str] = set()
+    pending = list(function.body.body)
+    while pending:
+        node: cst.CSTNode = pending.pop()
+        if isinstance(node, cst.FunctionDef):
+            defined.add(node.name.value)
+        elif isinstance(node, cst.Return) and isinstance(node.value, cst.Name):
+            returned.add(node.value.value)
+        else:
+            pending += node.children
+    return bool(defined & returned)

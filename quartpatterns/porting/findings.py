@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
-from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
 
 __all__ = ["find_problems"]
+
+# Functions that iterate over what they get.
+SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+CONSUMERS = re.compile(
+    r"^(all|any|dict|enumerate|filter|frozenset|iter|list|map|max|min|next|set|sorted|sum|tuple|zip)$"
+    r"|\.join$"
+)
 
 
 def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
@@ -19,8 +27,11 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
     return [
         *_problems(analysis),
         *_escapes(analysis),
+        *_iterations(analysis),
         *_blocking(analysis),
         *_unknown_extensions(analysis, rules),
+        *_imports(analysis, rules),
+        *_setups(analysis),
     ]
 
 
@@ -49,6 +60,26 @@ def _escapes(analysis: Analysis) -> Iterator[PortFinding]:
                 f"{info.name}() is asynchronous now, and {where} may call it without await",
                 "check that it accepts asynchronous functions, or give it another function",
             )
+
+
+def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield the places that iterate over an asynchronous generator and are no loops."""
+    for info in analysis.functions.values():
+        for node, file in info.iterations.items() if info.is_new else ():
+            parent = file.parents[node]
+            call = file.parents[parent]
+            if isinstance(parent, cst.From | cst.StarredElement) or (
+                isinstance(parent, cst.Arg)
+                and isinstance(call, cst.Call)
+                and (parent.star or CONSUMERS.search(file.source(call.func)))
+            ):
+                yield finding(
+                    "breaks",
+                    file,
+                    node,
+                    f"{info.name}() is an asynchronous generator now",
+                    "use 'async for', or a list of it: [each async for each in ...]",
+                )
 
 
 def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
@@ -81,3 +112,34 @@ def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFindin
                     f"no rule knows {top}",
                     "read whether it works with bridge_flask(), and add a file of rules",
                 )
+
+
+def _imports(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
+    """Yield imports of Flask's own modules that stay, and those that hide names."""
+    for file in analysis.project.files:
+        for node in file.spans:
+            if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
+                modules = [dotted_name(node.module)]
+            elif isinstance(node, cst.Import):
+                modules = [dotted_name(alias.name) for alias in node.names]
+            else:
+                continue
+            for module in modules:
+                if module.startswith("flask.") and module not in rules.modules:
+                    if not module.startswith("flask.ext"):  # That is reported already.
+                        why = f"{module} stays Flask's, and knows no application of Quart"
+                        remedy = "use what quartpatterns.subclassing.names or quart has instead"
+                        yield finding("differs", file, node, why, remedy)
+                elif isinstance(node, cst.ImportFrom) and isinstance(node.names, cst.ImportStar):
+                    if rules.original(module).partition(".")[0] == "flask":
+                        why = "what this import names is not awaited"
+                        yield finding("breaks", file, node, why, "import each name")
+
+
+def _setups(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield functions that pytest or unittest calls before or after tests, and does not await."""
+    for info in analysis.functions.values():
+        name = info.node.name.value
+        if info.is_new and info.file.is_test and not info.fixture and SETUP.match(name):
+            why = f"{info.name}() is asynchronous now, and the test runner does not await it"
+            yield finding("breaks", info.file, info.node, why, "write an asynchronous fixture")

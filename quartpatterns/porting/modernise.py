@@ -101,8 +101,8 @@ class _Modernised:
         for alias in node.names:
             name = dotted_name(alias.name)
             bound = self.file.source(alias.asname.name) if alias.asname else name
-            self.names[bound] = f"{module}.{name}"
-            rule = self.rules.names.get(f"{module}.{name}")
+            full = self.names[bound] = self.rules.original(f"{module}.{name}")
+            rule = self.rules.names.get(full)
             if rule is None:
                 continue
             if rule.report:
@@ -123,6 +123,8 @@ class _Modernised:
     def _import(self, node: cst.Import) -> None:
         for alias in node.names:
             full = dotted_name(alias.name)
+            if full.startswith("flask.ext."):
+                self._report(node, "flask.ext does not exist any more", "import flask_NAME")
             bound = self.file.source(alias.asname.name) if alias.asname else full.partition(".")[0]
             self.names[bound] = full if alias.asname else full.partition(".")[0]
 

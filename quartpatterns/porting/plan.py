@@ -46,17 +46,14 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
     ]
     changes, new = modernise(project, known)
     texts |= changes
+    findings += new
     made: list[MadeAsync] = []
-    if stage == "modernise":
-        findings += new
-    elif stage == "serve":
-        findings += new
+    if stage == "serve":
         texts |= asgi_file(read_project(folder, texts), known)
-    else:
+    elif stage == "async":
         project = read_project(folder, texts)
         analysis = analyse(project, known)
         texts |= _async_texts(analysis, known)
-        findings += [each for each in new if each.kind != "breaks"]
         findings += find_problems(analysis, known)
         made = _made_async(analysis)
     files = [

@@ -119,9 +119,15 @@ class Rules:
         self._ported.update({rule.port: name for name, rule in self.names.items() if rule.port})
 
     def original(self, name: str) -> str:
-        """Return the name of Flask for a name that the port has imported instead."""
+        """Return the name of Flask for a name that the port has imported instead.
+
+        The names of ``flask.wrappers`` and the like are those of ``flask``.
+        """
         if name in self._ported:
             return self._ported[name]
+        module, _, rest = name.rpartition(".")
+        if module in self.modules:
+            name = f"{self.modules[module]}.{rest}"
         for old, new in self.modules.items():
             if name == new or name.startswith(f"{new}."):
                 return old + name[len(new) :]

@@ -64,10 +64,12 @@ class FunctionInfo:
         asynchronous: Whether it is ``async def``, before or after the port.
         reason: Why it becomes ``async def``: the text of a call, with the line.
         view: Whether the application calls it for a request.
+        decorator: Whether it returns a function that it defines, as decorators do.
         fixture: Whether it is a fixture of pytest.
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
             ``contextmanager``.
         calls, with_items, loops: The places that use it.
+        iterations: The calls of a generator.
         escapes: The places that pass it to other code, and to which.
         peers: Functions that are called in the same place.
     """
@@ -81,8 +83,10 @@ class FunctionInfo:
     view: bool = False
     fixture: bool = False
     generator: bool = False
+    decorator: bool = False
     kinds: set[str] = field(default_factory=set[str])
     calls: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
+    iterations: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
     with_items: dict[cst.WithItem, PythonFile] = field(
         default_factory=dict[cst.WithItem, PythonFile]
     )

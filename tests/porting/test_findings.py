@@ -55,6 +55,26 @@ CASES = {
         "class Page:\n    def __str__(self):\n        return helper('a')\n",
         ("breaks", 1, "__str__() cannot be asynchronous", "another name"),
     ),
+    "a generator with yield from": (
+        "def parts():\n    yield from [helper('a')]\n",
+        ("breaks", 1, "parts() cannot be an asynchronous generator", "write a loop"),
+    ),
+    "a generator with a value": (
+        "def parts():\n    yield helper('a')\n    return 1\n",
+        ("breaks", 2, "parts() cannot be an asynchronous generator", "return no value"),
+    ),
+    "a list of an asynchronous generator": (
+        "def parts():\n    yield helper('a')\n\n\ndef text():\n    return ''.join(parts())\n",
+        ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
+    ),
+    "items of an asynchronous generator": (
+        "def parts():\n    yield helper('a')\n\n\ndef text():\n    return [1, *parts()]\n",
+        ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
+    ),
+    "a generator that yields from an asynchronous one": (
+        "def parts():\n    yield helper('a')\n\n\ndef text():\n    yield from parts()\n",
+        ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
+    ),
     "WSGI middleware": (
         "app.wsgi_app = print(app.wsgi_app)\n",
         ("breaks", 0, "flask.Flask.wsgi_app does not exist in ASGI", "ProxyFix"),
@@ -147,3 +167,79 @@ def test_queries(tmp_path: Path) -> None:
     assert {each.kind for each in found} == {"blocks"}
     assert [each.line for each in found] == [10, 16, 17, 17, 17]
     assert all("quartpatterns.sqlalchemy" in each.remedy for each in found)
+
+
+REMOVED = """
+from flask import Flask, _request_ctx_stack
+from flask.json import JSONEncoder
+from flask.ext import sqlalchemy
+import itsdangerous
+import flask.ext.login
+from flask.logging import default_handler
+from flask.helpers import *
+
+app = Flask(__name__)
+app.json_encoder = JSONEncoder
+
+
+@app.before_first_request
+def first():
+    itsdangerous.JSONWebSignatureSerializer("x")
+"""
+
+
+def test_removed_names(tmp_path: Path) -> None:
+    """The stage async names what no longer exists, what stays Flask's, and hidden names, again."""
+    written(tmp_path, {"app.py": REMOVED})
+    plan = make_plan(tmp_path)
+    assert [(each.kind, each.line) for each in plan.findings] == [
+        ("breaks", 1),
+        ("breaks", 2),
+        ("breaks", 3),
+        ("breaks", 5),
+        ("differs", 6),
+        ("breaks", 7),
+        ("breaks", 10),
+        ("breaks", 13),
+        ("breaks", 15),
+    ]
+    written(tmp_path, {"app.py": plan.changes[0].after.decode()})
+    assert [each.line for each in make_plan(tmp_path).findings] == [
+        each.line for each in plan.findings
+    ]
+
+
+TESTS = """
+import unittest
+from app import app
+
+
+class TestPages:
+    def setup_method(self):
+        app.app_context().push()
+
+
+class Pages(unittest.TestCase):
+    def setUp(self):
+        app.app_context().push()
+
+    @classmethod
+    def setUpClass(cls):
+        app.app_context().push()
+
+
+def teardown_module():
+    app.app_context().pop()
+"""
+
+
+def test_setups(tmp_path: Path) -> None:
+    """pytest and unittest do not await these functions; setUp gets another name."""
+    written(tmp_path, {"app.py": HEAD, "test_app.py": TESTS})
+    found = [each for each in make_plan(tmp_path).findings if each.file == "test_app.py"]
+    assert [(each.kind, each.line) for each in found] == [
+        ("breaks", 6),
+        ("breaks", 15),
+        ("breaks", 19),
+    ]
+    assert all("an asynchronous fixture" in each.remedy for each in found)

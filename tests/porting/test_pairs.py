@@ -346,6 +346,70 @@ PAIRS = {
                             await client.get(form["b"])
         """,
     ),
+    "decorators with optional arguments": (
+        """
+        def named(view=None, *, name="x"):
+            def decorator(view):
+                @wraps(view)
+                def wrapped(**kwargs):
+                    return view(**kwargs)
+                return wrapped
+            return decorator(view) if view is not None else decorator
+
+        @app.get("/a")
+        @named
+        def a():
+            return "a"
+
+        @app.get("/b")
+        @named(name="b")
+        @named
+        def b():
+            return "b"
+        """,
+        """
+        def named(view=None, *, name="x"):
+            def decorator(view):
+                @wraps(view)
+                async def wrapped(**kwargs):
+                    return await view(**kwargs)
+                return wrapped
+            return decorator(view) if view is not None else decorator
+
+        @app.get("/a")
+        @named
+        async def a():
+            return "a"
+
+        @app.get("/b")
+        @named(name="b")
+        @named
+        async def b():
+            return "b"
+        """,
+    ),
+    "coroutines in collections": (
+        """
+        import asyncio
+
+        def title(name):
+            return request.form[name]
+
+        async def titles(names):
+            await asyncio.gather(*(title(name) for name in names))
+            return await asyncio.gather(*[title(name) for name in names], *[title("a")])
+        """,
+        """
+        import asyncio
+
+        async def title(name):
+            return (await request.form)[name]
+
+        async def titles(names):
+            await asyncio.gather(*(title(name) for name in names))
+            return await asyncio.gather(*[title(name) for name in names], *[title("a")])
+        """,
+    ),
     "generator expressions in others": (
         """
         def check(name):
@@ -651,6 +715,15 @@ IMPORTS = {
         "import os, flask as f\nfrom flask.views import View\n\napp = f.Flask(os.name)\n",
         "import os\nfrom quartpatterns.subclassing import names as f\n"
         "from quartpatterns.subclassing.names.views import View\n\napp = f.Flask(os.name)\n",
+    ),
+    "modules that flask imports": (
+        "from flask.app import Flask\nfrom flask.wrappers import Response\n\n"
+        "app = Flask(__name__)\n\n\n@app.get('/')\ndef size():\n"
+        "    return str(len(Response('a').data))\n",
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from quartpatterns.subclassing.names import Response\n\n"
+        "app = Flask(__name__)\n\n\n@app.get('/')\nasync def size():\n"
+        "    return str(len(await Response('a').data))\n",
     ),
     "extensions for Flask": (
         "from flask import Flask\nfrom flask_login import LoginManager\n\napp = Flask(__name__)\n",
