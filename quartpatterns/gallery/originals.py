@@ -104,13 +104,18 @@ def create_originals(config: Mapping[str, Any]) -> PathDispatcher:
         except OriginalUnavailableError as error:
             reasons[name] = str(error)
             return _failing(str(error))
-        return BackLink(app, name, f"{pattern.title}, the original", mount=f"{MOUNT}/{name}")
+        return _with_link(app, pattern)
 
     def failed(error: StartupError) -> ASGIApp:
         pattern = catalog.get(error.name)
-        return unavailable(pattern, reasons[error.name])
+        return _with_link(unavailable(pattern, reasons[error.name]), pattern)
 
     return PathDispatcher(not_found, create, on_startup_failure=failed)
+
+
+def _with_link(app: ASGIApp, pattern: catalog.Pattern) -> BackLink:
+    title, mount = f"{pattern.title}, the original", f"{MOUNT}/{pattern.name}"
+    return BackLink(app, pattern.name, title, mount=mount)
 
 
 def _failing(reason: str) -> ASGIApp:
