@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from quart import Blueprint, abort, render_template
+from quart import Blueprint, render_template
 from quart.typing import ResponseReturnValue
 
 from quartpatterns import catalog
@@ -26,6 +26,7 @@ from quartpatterns.appdispatch import (
     not_found,
 )
 from quartpatterns.gallery.back_link import BackLink
+from quartpatterns.gallery.lookup import find_pattern
 from quartpatterns.gallery.ports import service_remedy, unavailable
 
 __all__ = [
@@ -70,10 +71,7 @@ def first_page(pattern: str) -> str | None:
 @views.get("/gallery/<name>/beside")
 async def beside(name: str) -> ResponseReturnValue:
     """Show the original and the port side by side, to use both."""
-    try:
-        pattern = catalog.get(name)
-    except LookupError as error:
-        abort(404, description=str(error.args[0]))
+    pattern = find_pattern(name)
     page = first_page(pattern.name)
     paths = {"Flask": f"{MOUNT}/{pattern.name}/", "Quart": f"/{pattern.name}/"}
     shared = pattern.name in SHARED_DATA
@@ -104,13 +102,18 @@ def create_originals(config: Mapping[str, Any]) -> PathDispatcher:
         except OriginalUnavailableError as error:
             reasons[name] = str(error)
             return _failing(str(error))
-        return BackLink(app, name, f"{pattern.title}, the original", mount=f"{MOUNT}/{name}")
+        return _with_link(app, pattern)
 
     def failed(error: StartupError) -> ASGIApp:
         pattern = catalog.get(error.name)
-        return unavailable(pattern, reasons[error.name])
+        return _with_link(unavailable(pattern, reasons[error.name]), pattern)
 
     return PathDispatcher(not_found, create, on_startup_failure=failed)
+
+
+def _with_link(app: ASGIApp, pattern: catalog.Pattern) -> BackLink:
+    title, mount = f"{pattern.title}, the original", f"{MOUNT}/{pattern.name}"
+    return BackLink(app, pattern.name, title, mount=mount)
 
 
 def _failing(reason: str) -> ASGIApp:

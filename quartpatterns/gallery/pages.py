@@ -39,6 +39,7 @@ from quartpatterns.gallery.declared import (
     grouped,
 )
 from quartpatterns.gallery.exchanges import EXCHANGES, exchange
+from quartpatterns.gallery.lookup import find_pattern
 from quartpatterns.gallery.quart_guides import QUART, quart_guides
 from quartpatterns.gallery.recorded import benchmark, parity, totals
 from quartpatterns.gallery.search import SORTS, Search
@@ -90,17 +91,10 @@ async def home() -> ResponseReturnValue:
     return redirect(url_for("gallery.index"))
 
 
-def _pattern(name: str) -> catalog.Pattern:
-    try:
-        return catalog.get(name)
-    except LookupError as error:
-        abort(404, description=str(error.args[0]))
-
-
 @pages.get("/gallery/<name>")
 async def pattern(name: str) -> str:
     """Return the page about a pattern: its import, its README and its numbers."""
-    found = _pattern(name)
+    found = find_pattern(name)
     comparisons, speed = await _read(lambda: (parity(), benchmark()))
     return await render_template(
         "gallery/pattern.html",
@@ -118,7 +112,7 @@ async def pattern(name: str) -> str:
 @pages.get("/gallery/<name>/code")
 async def code(name: str) -> str:
     """Return the page with original and port side by side, and the files of the helper."""
-    found = _pattern(name)
+    found = find_pattern(name)
     return await render_template(
         "gallery/code.html",
         pattern=found,
@@ -130,7 +124,7 @@ async def code(name: str) -> str:
 @pages.get("/gallery/<name>/code/<path:path>")
 async def source(name: str, path: str) -> str:
     """Return the page with a file of a pattern."""
-    found = _pattern(name)
+    found = find_pattern(name)
     file = next((each for each in await _read(source_files, found) if each.path == path), None)
     if file is None:
         abort(404, description=f"{found.title} has no such file.")
@@ -146,7 +140,7 @@ async def source(name: str, path: str) -> str:
 @pages.get("/gallery/<name>/cases")
 async def cases(name: str) -> str:
     """Return the page with the cases of a pattern and what both applications answered."""
-    found = _pattern(name)
+    found = find_pattern(name)
     comparisons = await _read(parity)
     return await render_template(
         "gallery/cases.html",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import os
 import shutil
 import sys
@@ -102,7 +101,7 @@ async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> C
 async def _folder(name: str) -> AsyncGenerator[Path]:
     """Create a folder for *name* among the temporary files, and remove it at the end."""
     parent = Path(tempfile.gettempdir())
-    prefix = f"quartpatterns-{getpass.getuser()}-{name}-"
+    prefix = f"quartpatterns-{os.getuid()}-{name}-"
 
     def create() -> Path:
         for left in parent.glob(f"{prefix}*"):

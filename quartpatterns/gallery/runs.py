@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from quartpatterns import catalog
 from quartpatterns._shared.origins import from_another_site
 from quartpatterns._shared.threads import to_thread
+from quartpatterns.gallery.lookup import find_pattern
 from quartpatterns.gallery.results import (
     KINDS,
     Kind,
@@ -117,13 +118,6 @@ async def _check_change() -> ResponseReturnValue | None:
     return None
 
 
-def _pattern(name: str) -> catalog.Pattern:
-    try:
-        return catalog.get(name)
-    except LookupError as error:
-        abort(404, description=str(error.args[0]))
-
-
 async def _run(id: int) -> Run:
     run = await read_run(id) if has_results(current_app.config) else None
     if run is None:
@@ -134,7 +128,7 @@ async def _run(id: int) -> Run:
 @views.post("/gallery/<name>/runs")
 async def start(name: str) -> ResponseReturnValue:
     """Start a comparison or a measurement of a pattern."""
-    pattern = _pattern(name)
+    pattern = find_pattern(name)
     if (refusal := await _check_change()) is not None:
         return refusal
     kind = (await request.form).get("kind", "")
@@ -186,7 +180,7 @@ async def run(id: int) -> ResponseReturnValue:
 @views.get("/gallery/<name>/runs")
 async def of_pattern(name: str) -> ResponseReturnValue:
     """Show the results of a pattern over time."""
-    pattern, runs = _pattern(name), dict[str, list[Run]]()
+    pattern, runs = find_pattern(name), dict[str, list[Run]]()
     if has_results(current_app.config):
         runs = {kind: await history(name, kind, limit=100) for kind in KINDS}
     chart = ratio_chart(runs.get("bench", []))

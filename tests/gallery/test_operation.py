@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from quart.testing import WebsocketResponseError
 from quartpatterns._shared.request_id_log import add_request_id
 from quartpatterns.compare.processes import free_port
 from quartpatterns.gallery import operation
-from quartpatterns.gallery.metrics import application_label
+from quartpatterns.gallery.metrics import _forget_dead_processes, application_label
 from quartpatterns.gallery.observation import Observation
 from quartpatterns.gallery.results import db
 from quartpatterns.gallery.settings import GallerySettings
@@ -377,3 +378,12 @@ def test_several_processes(tmp_path: Path) -> None:
     assert found["quartpatterns_request_seconds_count['gallery']"] == 5
     assert found["quartpatterns_open_requests['gallery']"] == 1
     assert found["quartpatterns_runs['parity', 'passed']"] == 3
+
+
+def test_at_the_same_time(tmp_path: Path) -> None:
+    """Several processes that are asked at once forget the same killed ones."""
+    for number in range(500):  # Such large numbers are no processes.
+        (tmp_path / f"gauge_livesum_{10**8 + number}.db").touch()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(_forget_dead_processes, [tmp_path] * 8))
+    assert list(tmp_path.iterdir()) == []

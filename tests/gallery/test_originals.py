@@ -109,11 +109,12 @@ async def test_every_original(settings: dict[str, Any]) -> None:
 async def test_missing_service(
     pattern: str, change: dict[str, Any], remedy: str, settings: dict[str, Any]
 ) -> None:
-    """The response is a 503 that says what to do."""
+    """The response is a 503 that says what to do, and leads back."""
     app = originals(settings | change)
     async with app.test_app():
         status, text = await get(app, f"{pattern}/")
         assert (status, remedy in text) == (503, True), text
+        assert f'<a href="/gallery/{pattern}">' in text
 
 
 @pytest.mark.parametrize(

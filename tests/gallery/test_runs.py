@@ -457,6 +457,22 @@ async def test_output_limit(
     assert not command.processes()
 
 
+async def test_user_without_name(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the user can be a number that no file names."""
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    command.go()
+    lines: list[str] = []
+
+    async def on_line(line: str) -> None:
+        lines.append(line)
+
+    found = await run_process.run_command("a-run", ["flashing"], on_line)
+    assert (found.code, json.loads(found.output)) == (0, PASSED)
+    assert lines == ["flashing: 1 of 2 cases"]
+
+
 async def test_stopped_worker(app: Quart, settings: dict[str, Any], command: Command) -> None:
     """A run that the worker does not finish starts again with the next worker."""
     async with working(settings):

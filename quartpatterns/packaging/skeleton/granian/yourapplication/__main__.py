@@ -42,7 +42,8 @@ def main() -> None:
         create_app()
     except ValueError as error:  # A setting is missing or wrong.
         sys.exit(str(error))
-    check_address(address.host, address.port, option="--host and --port")
+    if not any(other.startswith("--uds") for other in others):  # which replaces the address
+        check_address(address.host, address.port, option="--host and --port")
 # {% if sqlalchemy %}
     run_migrations()
 # {% endif %}
