@@ -479,6 +479,19 @@ def test_taken_port(server: str, taken_port: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.checks("DI-8")
+def test_another_configuration(taken_port: int, tmp_path: Path) -> None:
+    """``--config`` replaces hypercorn.toml, also its address."""
+    folder = installed_project(tmp_path)
+    address = f"127.0.0.1:{taken_port}"
+    (folder / "other.toml").write_text(f'bind = "{address}"\n')
+    command = [sys.executable, "-m", "demo", "--config"]
+    result = run(*command, "other.toml", cwd=folder, code=1)
+    assert result.stderr.startswith(f"Cannot listen on {address}: Address already in use.")
+    result = run(*command, "nope.toml", cwd=folder, code=1)
+    assert result.stderr == "nope.toml: No such file or directory\n"
+
+
+@pytest.mark.checks("DI-8")
 @each_server
 def test_help_of_project(server: str, tmp_path: Path) -> None:
     """The command of the project has a help of its own, which names the address."""
