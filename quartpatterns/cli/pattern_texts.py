@@ -10,9 +10,10 @@ from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 from quartpatterns import catalog
+from quartpatterns._shared.import_lines import import_line
 from quartpatterns.cli.errors import comparison_extras, explain
 
-__all__ = ["cases", "file_text", "import_line", "pattern_data", "public_names", "readme"]
+__all__ = ["cases", "file_text", "pattern_data", "public_names", "readme"]
 
 FLASK = "https://flask.palletsprojects.com/"
 # Pages that Flask's documentation has no more are in that of an older version.
@@ -37,17 +38,6 @@ def public_names(pattern: catalog.Pattern) -> list[str]:
     return []
 
 
-def import_line(pattern: catalog.Pattern) -> str:
-    """Return the line that imports the names that the README uses first."""
-    module = f"quartpatterns.{pattern.name}"
-    found = re.search(
-        rf"^from {module} import (?:\(([^)]+)\)|(.+))$", readme(pattern), re.MULTILINE
-    )
-    written = found[1] or found[2] if found else ",".join(public_names(pattern)[:3])
-    names = [name.strip() for name in written.split(",")]
-    return f"from {module} import {', '.join(filter(None, names))}"
-
-
 def readme(pattern: catalog.Pattern) -> str:
     """Return the README of *pattern*, as Markdown."""
     return file_text(pattern, "README.md")
@@ -65,7 +55,7 @@ def pattern_data(pattern: catalog.Pattern) -> dict[str, Any]:
         "title": pattern.title,
         "group": pattern.group,
         "summary": pattern.summary,
-        "import": import_line(pattern),
+        "import": import_line(pattern.name, readme(pattern)),
         "names": public_names(pattern),
         "extras": list(pattern.extras),
         "services": list(pattern.services),

@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -19,6 +19,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from quartpatterns import catalog
+from quartpatterns._shared.import_lines import import_line
 from quartpatterns.compare import Case
 from quartpatterns.gallery.code import Hunk, compare, highlight
 
@@ -133,7 +134,7 @@ def pattern_content(pattern: catalog.Pattern) -> PatternContent:
     return PatternContent(
         introduction,
         sections,
-        _import_line(pattern, readme, helpers),
+        import_line(pattern.name, readme),
         helpers,
         tuple(file for file in files if not file.path.startswith("example/")),
         tuple(file for file in files if file.path.startswith("example/")),
@@ -211,15 +212,6 @@ def _helpers(pattern: catalog.Pattern, paths: set[str]) -> Iterator[Helper]:
 def _plain(text: str) -> str:
     """Return *text* without the markup of Sphinx."""
     return re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", text).replace("`", "")
-
-
-def _import_line(pattern: catalog.Pattern, readme: str, helpers: Sequence[Helper]) -> str:
-    """Return the first import of the helper in the README, or one of its first names."""
-    found = re.search(rf"(?m)^from quartpatterns\.{pattern.name}[\w.]* import [\w, ]+$", readme)
-    if found:
-        return found[0]
-    names = ", ".join(helper.name for helper in helpers[:2])
-    return f"from quartpatterns.{pattern.name} import {names or '...'}"
 
 
 def _with_links(text: str) -> str:

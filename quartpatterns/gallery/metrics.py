@@ -22,7 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from quartpatterns import catalog
@@ -142,4 +142,4 @@ def _forget_dead_processes(folder: Path) -> None:
     for file in folder.glob("gauge_live*_*.db"):
         match = _GAUGE_FILE.fullmatch(file.name)
         if match and not is_alive(int(match[1])):
-            mark_process_dead(int(match[1]), str(folder))  # type: ignore[no-untyped-call]
+            file.unlink(missing_ok=True)  # Another process may do the same.

@@ -93,7 +93,6 @@ LINES = {
     "quartpatterns tasks ret": "quartpatterns tasks retry",
     "quartpatterns list --group oper": "quartpatterns list --group operations",
 }
-CASE = "quartpatterns bench streaming --case 'large.csv with m"
 
 
 @pytest.mark.slow

@@ -478,6 +478,30 @@ def test_taken_port(server: str, taken_port: int, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.sqlite*")) + list(tmp_path.glob("*.db"))
 
 
+@pytest.mark.slow
+@pytest.mark.checks("DI-8")
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])
+def test_unix_socket(server: str, taken_port: int, tmp_path: Path) -> None:
+    """A server on a Unix socket needs no port."""
+    folder = installed_project(tmp_path, server=server)
+    command = [sys.executable, "-m", "demo", f"--port={taken_port}", "--uds=socket", "--nope"]
+    # The server has no such option, and says so instead of listening.
+    assert "--nope" in run(*command, cwd=folder, code=2).stderr
+
+
+@pytest.mark.checks("DI-8")
+def test_another_configuration(taken_port: int, tmp_path: Path) -> None:
+    """``--config`` replaces hypercorn.toml, also its address."""
+    folder = installed_project(tmp_path)
+    address = f"127.0.0.1:{taken_port}"
+    (folder / "other.toml").write_text(f'bind = "{address}"\n')
+    command = [sys.executable, "-m", "demo", "--config"]
+    result = run(*command, "other.toml", cwd=folder, code=1)
+    assert result.stderr.startswith(f"Cannot listen on {address}: Address already in use.")
+    result = run(*command, "nope.toml", cwd=folder, code=1)
+    assert result.stderr == "nope.toml: No such file or directory\n"
+
+
 @pytest.mark.checks("DI-8")
 @each_server
 def test_help_of_project(server: str, tmp_path: Path) -> None:

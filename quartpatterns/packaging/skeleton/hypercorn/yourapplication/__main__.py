@@ -23,7 +23,7 @@ An environment variable overrides each setting of the application: QUART_TITLE t
 
 def main() -> int:
     """Serve with hypercorn.toml. Options override it."""
-    file = project_file("hypercorn.toml")
+    file = str(project_file("hypercorn.toml"))
     parser = argparse.ArgumentParser(
         prog="python -m yourapplication",
         description="Serve the application with Hypercorn and the configuration in hypercorn.toml.",
@@ -31,20 +31,30 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    addresses = Config.from_toml(file).bind
+    parser.add_argument(
+        "-c",
+        "--config",
+        default=file,
+        metavar="FILE.toml",
+        help="a configuration of Hypercorn (default: hypercorn.toml of the project)",
+    )
+    default = ", ".join(Config.from_toml(file).bind)
     parser.add_argument(
         "-b",
         "--bind",
         action="append",
         metavar="HOST:PORT",
-        help=f"address to listen on; can be repeated (default: {', '.join(addresses)})",
+        help=f"address to listen on; can be repeated (default: that of --config, {default})",
     )
     options, others = parser.parse_known_args()
     try:
         create_app()
     except ValueError as error:  # A setting is missing or wrong.
         sys.exit(str(error))
-    addresses = options.bind or addresses
+    try:
+        addresses = options.bind or Config.from_toml(options.config).bind
+    except OSError as error:
+        sys.exit(f"{options.config}: {error.strerror}")
     for address in addresses:
         host, _, port = address.rpartition(":")
         if host not in ("", "fd", "unix") and port.isdecimal():
@@ -53,7 +63,7 @@ def main() -> int:
     run_migrations()
 # {% endif %}
     bind = [f"--bind={address}" for address in addresses]
-    arguments = ["--config", str(file), *bind, *others]
+    arguments = ["--config", options.config, *bind, *others]
     return hypercorn([*arguments, "yourapplication.asgi:app"]) or 0
 
 
