@@ -401,7 +401,9 @@ class ReturnValues(Quart):
 def _error_page(cls: Any, error: HTTPException) -> Any:
     """Return what ``force_type(error.get_response())`` returns, without Werkzeug's response."""
     headers = error.get_headers()
-    if len(headers) == 1 and headers[0][0] == "Content-Type":
+    if not headers or headers[0][0] != "Content-Type":
+        return cls.force_type(error.get_response())  # It has another default type.
+    if len(headers) == 1:
         return cls(error.get_body(), error.code, content_type=headers[0][1])
     return cls(error.get_body(), error.code, headers)
 

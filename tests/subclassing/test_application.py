@@ -6,7 +6,7 @@ import asyncio
 import threading
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import flask
 import pytest
@@ -19,6 +19,7 @@ from quart import (
     request,
     websocket,
 )
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.settings import SettingError
@@ -42,6 +43,36 @@ def app() -> FaithfulQuart:
     made = FaithfulQuart(__name__, static_folder=None)
     made.secret_key = "for these tests only"
     return made
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("X-Own", "1")],
+        [("Content-Type", "application/json")],
+        [("Content-Type", "text/html"), ("X-Own", "1")],
+    ],
+)
+async def test_headers_of_an_error(app: FaithfulQuart, headers: list[tuple[str, str]]) -> None:
+    """An error has the headers that Flask sends: an own body without a type is no HTML."""
+
+    class OwnError(HTTPException):
+        code = 400
+
+        def get_headers(self, *_: Any) -> list[tuple[str, str]]:
+            return headers
+
+    def fail() -> NoReturn:
+        raise OwnError
+
+    original = flask.Flask(__name__, static_folder=None)
+    original.add_url_rule("/", view_func=fail)
+    app.add_url_rule("/", view_func=fail)
+    expected = original.test_client().get("/")
+    response = await app.test_client().get("/")
+    assert await response.get_data(as_text=False) == expected.data
+    assert dict(response.headers) == dict(expected.headers)
 
 
 @pytest.mark.checks("SC-1")
