@@ -8,7 +8,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.hoisting import hoisted
-from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.text_edits import Edits, move_names
 from quartpatterns.porting.values import FunctionInfo
@@ -36,9 +36,9 @@ class _Writer:
     def _imports_bridged(self, file: PythonFile) -> bool:
         for node in file.spans:
             if isinstance(node, cst.ImportFrom) and node.module and not node.relative:
-                names = [_dotted(node.module)]
+                names = [dotted_name(node.module)]
             elif isinstance(node, cst.Import):
-                names = [_dotted(alias.name) for alias in node.names]
+                names = [dotted_name(alias.name) for alias in node.names]
             else:
                 continue
             if any(name.partition(".")[0] in self.rules.bridged for name in names):
@@ -235,10 +235,7 @@ class _Writer:
         info = self.analysis.classes.get(node)
         if info is None:
             return
-        asynchronous = any(
-            function.is_new and function.owner is info
-            for function in self.analysis.functions.values()
-        )
+        asynchronous = any(method.is_new for method in info.methods.values())
         if asynchronous and "unittest.TestCase" in self.analysis.external_bases(info):
             for base in node.bases:
                 text = edits.file.source(base.value)
@@ -248,7 +245,7 @@ class _Writer:
     def _import_from(self, node: cst.ImportFrom, edits: Edits) -> None:
         if node.module is None or node.relative:
             return
-        module = _dotted(node.module)
+        module = dotted_name(node.module)
         if module in self.rules.modules:
             edits.replace(node.module, self.rules.modules[module])
             return
@@ -257,7 +254,7 @@ class _Writer:
         moved: list[cst.ImportAlias] = []
         statements: list[str] = []
         for alias in node.names:
-            name = _dotted(alias.name)
+            name = dotted_name(alias.name)
             rule = self.rules.names.get(f"{module}.{name}")
             if rule and rule.port:
                 moved.append(alias)
@@ -273,7 +270,7 @@ class _Writer:
         new: list[str] = []
         kept: list[str] = []
         for alias in node.names:
-            module = _dotted(alias.name)
+            module = dotted_name(alias.name)
             bound = edits.file.source(alias.asname.name) if alias.asname else module
             if module not in self.rules.modules:
                 kept.append(f"{module} as {bound}" if alias.asname else module)
@@ -332,11 +329,5 @@ class _Writer:
 
     def _is_flask(self, node: cst.Import | cst.ImportFrom) -> bool:
         if isinstance(node, cst.ImportFrom):
-            return node.module is not None and _dotted(node.module) in self.rules.modules
-        return any(_dotted(alias.name) in self.rules.modules for alias in node.names)
-
-
-def _dotted(node: cst.CSTNode) -> str:
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""
+            return node.module is not None and dotted_name(node.module) in self.rules.modules
+        return any(dotted_name(alias.name) in self.rules.modules for alias in node.names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from quartpatterns.porting.findings import finding
-from quartpatterns.porting.project import PythonFile, SourceProject
+from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import Edits, move_names
@@ -87,7 +87,7 @@ class _Modernised:
     def _import_from(self, node: cst.ImportFrom) -> None:
         if node.module is None or node.relative or isinstance(node.names, cst.ImportStar):
             return
-        module = _dotted(node.module)
+        module = dotted_name(node.module)
         if module.startswith("flask.ext."):
             top = module.split(".")[2]
             rest = module.removeprefix(f"flask.ext.{top}")
@@ -97,9 +97,9 @@ class _Modernised:
             self._report(node, "flask.ext does not exist any more", "import flask_NAME")
         moved: list[cst.ImportAlias] = []
         statements: list[str] = []
-        imported = {_dotted(alias.name) for alias in node.names}
+        imported = {dotted_name(alias.name) for alias in node.names}
         for alias in node.names:
-            name = _dotted(alias.name)
+            name = dotted_name(alias.name)
             bound = self.file.source(alias.asname.name) if alias.asname else name
             self.names[bound] = f"{module}.{name}"
             rule = self.rules.names.get(f"{module}.{name}")
@@ -122,7 +122,7 @@ class _Modernised:
 
     def _import(self, node: cst.Import) -> None:
         for alias in node.names:
-            full = _dotted(alias.name)
+            full = dotted_name(alias.name)
             bound = self.file.source(alias.asname.name) if alias.asname else full.partition(".")[0]
             self.names[bound] = full if alias.asname else full.partition(".")[0]
 
@@ -179,7 +179,7 @@ class _Modernised:
                 ):
                     first = node.body[0]
                     if isinstance(first, cst.ImportFrom) and first.module is not None:
-                        if _dotted(first.module) == "__future__":
+                        if dotted_name(first.module) == "__future__":
                             continue
                     position = self.file.spans[node][0]
                     self.edits.insert_once(position, statement + self.file.tree.default_newline)
@@ -196,9 +196,3 @@ class _Modernised:
         for arg in node.args:
             if arg.keyword is not None and arg.keyword.value in rule.keywords:
                 self.edits.replace(arg.keyword, rule.keywords[arg.keyword.value])
-
-
-def _dotted(node: cst.CSTNode) -> str:
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""

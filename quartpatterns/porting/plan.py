@@ -7,8 +7,9 @@ from pathlib import Path
 
 import libcst as cst
 
-from quartpatterns.porting.analysis import Analysis, analyse
+from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.edits import apply_analysis
+from quartpatterns.porting.evaluation import analyse
 from quartpatterns.porting.findings import find_problems
 from quartpatterns.porting.modernise import modernise
 from quartpatterns.porting.project import PortError, SourceProject, read_project

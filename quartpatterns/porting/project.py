@@ -14,7 +14,14 @@ from typing import Any
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
-__all__ = ["SourceProject", "PortError", "PythonFile", "UnreadableFile", "read_project"]
+__all__ = [
+    "SourceProject",
+    "PortError",
+    "PythonFile",
+    "UnreadableFile",
+    "read_project",
+    "dotted_name",
+]
 
 # Folders without code of the project.
 SKIPPED = frozenset(
@@ -240,3 +247,10 @@ def _parents(tree: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
             parents[child] = node
             pending.append(child)
     return parents
+
+
+def dotted_name(node: cst.CSTNode) -> str:
+    """Return ``a.b.c`` for a name or attributes of a name, and "" for other expressions."""
+    if isinstance(node, cst.Attribute):
+        return f"{dotted_name(node.value)}.{node.attr.value}"
+    return node.value if isinstance(node, cst.Name) else ""

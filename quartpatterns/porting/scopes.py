@@ -5,9 +5,9 @@ from __future__ import annotations
 import libcst as cst
 
 from quartpatterns.porting.project import PythonFile
-from quartpatterns.porting.values import Scope
+from quartpatterns.porting.values import FunctionInfo, Scope
 
-__all__ = ["COMPREHENSIONS", "build_scopes"]
+__all__ = ["COMPREHENSIONS", "build_scopes", "function_of"]
 
 COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
 _SCOPES = (cst.FunctionDef, cst.ClassDef, cst.Lambda, *COMPREHENSIONS)
@@ -68,3 +68,14 @@ def _add_targets(target: cst.BaseExpression, scope: Scope) -> None:
             _add_targets(element.value, scope)
     elif isinstance(target, cst.StarredElement):
         _add_targets(target.value, scope)
+
+
+def function_of(scope: Scope | None) -> FunctionInfo | None:
+    """Return the function whose body *scope* belongs to; None in a lambda, class or module."""
+    while scope is not None:
+        if scope.function is not None:
+            return scope.function
+        if isinstance(scope.node, cst.Lambda | cst.ClassDef):
+            return None
+        scope = scope.parent
+    return None

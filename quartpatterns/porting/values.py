@@ -64,10 +64,12 @@ class FunctionInfo:
         asynchronous: Whether it is ``async def``, before or after the port.
         reason: Why it becomes ``async def``: the text of a call, with the line.
         view: Whether the application calls it for a request.
-        accepted: Whether whoever calls it can await it.
         fixture: Whether it is a fixture of pytest.
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
             ``contextmanager``.
+        calls, with_items, loops: The places that use it.
+        escapes: The places that pass it to other code, and to which.
+        peers: Functions that are called in the same place.
     """
 
     file: PythonFile
@@ -77,13 +79,14 @@ class FunctionInfo:
     asynchronous: bool = False
     reason: str = ""
     view: bool = False
-    accepted: bool = False
     fixture: bool = False
     generator: bool = False
     kinds: set[str] = field(default_factory=set[str])
-    calls: list[tuple[PythonFile, cst.CSTNode]] = field(
-        default_factory=list[tuple[PythonFile, cst.CSTNode]]
+    calls: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
+    with_items: dict[cst.WithItem, PythonFile] = field(
+        default_factory=dict[cst.WithItem, PythonFile]
     )
+    loops: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
     escapes: dict[cst.CSTNode, str] = field(default_factory=dict[cst.CSTNode, str])
     peers: set[FunctionInfo] = field(default_factory=set["FunctionInfo"])
 
@@ -108,6 +111,7 @@ class ClassInfo:
     scope: Scope
     bases: set[Value] = field(default_factory=set["Value"])
     subclasses: set[ClassInfo] = field(default_factory=set["ClassInfo"])
+    methods: dict[str, FunctionInfo] = field(default_factory=dict[str, FunctionInfo])
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a function with ``@contextmanager`` returns."""
+    """What a function with ``yield`` returns: a context manager or an iterator."""
 
     info: FunctionInfo
 

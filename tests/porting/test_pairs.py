@@ -469,6 +469,34 @@ PAIRS = {
             print("hello")
         """,
     ),
+    "coroutines that are not awaited": (
+        """
+        import asyncio
+
+        def title():
+            return request.form["title"]
+
+        async def both():
+            return await asyncio.gather(title(), title())
+
+        def main():
+            asyncio.run(both())
+            app.add_background_task(title)
+        """,
+        """
+        import asyncio
+
+        async def title():
+            return (await request.form)["title"]
+
+        async def both():
+            return await asyncio.gather(title(), title())
+
+        def main():
+            asyncio.run(both())
+            app.add_background_task(title)
+        """,
+    ),
     "what knows no request stays": (
         """
         class Request:

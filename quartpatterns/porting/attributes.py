@@ -1,0 +1,136 @@
+"""What names and attributes stand for: in the project, and by the rules elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from quartpatterns.porting.project import PythonFile
+from quartpatterns.porting.values import (
+    NOTHING,
+    ClassInfo,
+    Function,
+    Instance,
+    Method,
+    Name,
+    ProjectClass,
+    ProjectModule,
+    Scope,
+    Value,
+    Values,
+)
+
+if TYPE_CHECKING:
+    from quartpatterns.porting.evaluation import Evaluator
+
+__all__ = ["Attributes"]
+
+
+class Attributes:
+    """Reads and assigns attributes."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self.rules = evaluator.rules
+        self.result = evaluator.result
+        self.flow = evaluator.flow
+
+    def external_name(self, full: str) -> Values:
+        """Return what a name from outside the project is."""
+        full = self.rules.original(full)
+        rule = self.rules.names.get(full)
+        if rule and rule.instance and rule.instance != "type":
+            return frozenset({Instance(rule.instance)})
+        return frozenset({Name(full)})
+
+    def of(self, owner: Value, name: str, node: cst.CSTNode, scope: Scope) -> Values:
+        """Return what an attribute of *owner* can be."""
+        if isinstance(owner, Name):
+            return self.external_name(f"{owner.name}.{name}")
+        if isinstance(owner, ProjectModule):
+            inner = self.evaluator.scopes[owner.file.tree]
+            if name in inner.names:
+                return self.flow.read((inner, name))
+            return self._module_attribute(owner.file, name)
+        if isinstance(owner, ProjectClass):
+            own = self.of_class(owner.info, name)
+            return own or self._inherited_attribute(owner.info, name, node, scope)
+        if isinstance(owner, Instance):
+            if isinstance(owner.type, ClassInfo):
+                return self.of_instance(owner, owner.type, name, node, scope)
+            return self._external_attribute(owner.type, name, node, scope)
+        return NOTHING
+
+    def _module_attribute(self, file: PythonFile, name: str) -> Values:
+        if submodule := self.evaluator.project.modules.get(f"{file.module}.{name}"):
+            return frozenset({ProjectModule(submodule)})
+        return NOTHING
+
+    def _external_attribute(
+        self, type_name: str, name: str, node: cst.CSTNode, scope: Scope
+    ) -> Values:
+        found: set[Value] = set()
+        for rule in self.rules.type_rules(type_name):
+            if name in rule.report:
+                self.result.problem(
+                    "breaks",
+                    scope.file,
+                    node,
+                    f"{type_name}.{name} does not exist in ASGI",
+                    rule.report[name],
+                )
+            if name in rule.properties:
+                self.result.await_(node, scope.file, scope.file.source(node))
+                if type_name == "flask.Request":
+                    self.result.of_request.add(node)
+            if name in rule.attributes:
+                found.add(Instance(rule.attributes[name]))
+            if (
+                name in (rule.awaited | rule.accepts | rule.views)
+                or name in rule.returns
+                or name in rule.blocks
+            ):
+                found.add(Method(type_name, name))
+            if rule.open:
+                found |= self.flow.read((type_name, name))
+        return frozenset(found)
+
+    def of_class(self, info: ClassInfo, name: str) -> Values:
+        """Return what an attribute of a class of the project can be."""
+        found = set(self.flow.read((info, name))) | set(self.flow.read((info.scope, name)))
+        if not found:
+            for base in info.bases:
+                if isinstance(base, ProjectClass):
+                    found |= self.of_class(base.info, name)
+        return frozenset(found)
+
+    def of_instance(
+        self, owner: Instance, info: ClassInfo, name: str, node: cst.CSTNode, scope: Scope
+    ) -> Values:
+        """Return what an attribute of an object can be."""
+        found: set[Value] = set()
+        for value in self.of_class(info, name):
+            if isinstance(value, Function) and value.info.owner:
+                if value.info.kinds & {"property", "cached"}:
+                    found |= self.evaluator.calls.call_function(value.info, node, scope)
+                    continue
+                value = Function(value.info, owner)
+            found.add(value)
+        return frozenset(found) or self._inherited_attribute(info, name, node, scope)
+
+    def _inherited_attribute(
+        self, info: ClassInfo, name: str, node: cst.CSTNode, scope: Scope
+    ) -> Values:
+        """Return an attribute that a class inherits from outside of the project."""
+        bases = self.result.external_bases(info)
+        return NOTHING.union(*(self._external_attribute(base, name, node, scope) for base in bases))
+
+    def assign(self, owner: Value, name: str, values: Values) -> None:
+        """Add values to an attribute of *owner*."""
+        if isinstance(owner, Instance):
+            self.flow.add((owner.type, name), values)
+        elif isinstance(owner, ProjectClass):
+            self.flow.add((owner.info, name), values)
+        elif isinstance(owner, ProjectModule):
+            self.flow.add((self.evaluator.scopes[owner.file.tree], name), values)

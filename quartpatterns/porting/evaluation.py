@@ -1,0 +1,497 @@
+"""Evaluate the statements and expressions of a project with all values that they can have.
+
+The analysis follows values through assignments, arguments, results, attributes and fixtures, in any
+order of statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import libcst as cst
+
+from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.attributes import Attributes
+from quartpatterns.porting.calls import Calls
+from quartpatterns.porting.flow import Flow
+from quartpatterns.porting.parameters import all_parameters, positional_names
+from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
+from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_of
+from quartpatterns.porting.values import (
+    NOTHING,
+    ClassInfo,
+    Context,
+    Function,
+    FunctionInfo,
+    Instance,
+    Items,
+    Name,
+    ProjectClass,
+    ProjectModule,
+    Scope,
+    Value,
+    Values,
+)
+
+__all__ = ["analyse"]
+
+VIEW_METHODS = ("get", "post", "put", "delete", "patch", "head", "options", "dispatch_request")
+
+
+def analyse(project: SourceProject, rules: Rules) -> Analysis:
+    """Return what has to be awaited, and which functions become asynchronous."""
+    evaluator = Evaluator(project, rules)
+    evaluator.flow.run()
+    return evaluator.result
+
+
+class Evaluator:
+    """Evaluates statements and expressions, and notes in the result what they need."""
+
+    def __init__(self, project: SourceProject, rules: Rules) -> None:
+        self.project = project
+        self.rules = rules
+        self.result = Analysis(project, rules)
+        self.flow = Flow()
+        self.attributes = Attributes(self)
+        self.calls = Calls(self)
+        self.scopes: dict[cst.CSTNode, Scope] = {}
+        self._begun: set[FunctionInfo] = set()
+        for file in project.files:
+            self.scopes.update(build_scopes(file))
+        for file in project.files:
+            self.flow.enqueue(partial(self._block, file.tree.body, self.scopes[file.tree]))
+
+    # Statements
+
+    def _block(self, body: Iterable[cst.CSTNode], scope: Scope) -> None:
+        for statement in body:
+            self._statement(statement, scope)
+
+    def _statement(self, node: cst.CSTNode, scope: Scope) -> None:
+        method = getattr(self, f"_do_{type(node).__name__.lower()}", None)
+        if method is not None:
+            method(node, scope)
+        else:
+            self._children(node, scope)
+
+    def _children(self, node: cst.CSTNode, scope: Scope) -> None:
+        """Evaluate all expressions and statements in *node*."""
+        for child in node.children:
+            if isinstance(child, cst.BaseExpression):
+                self.evaluate(child, scope)
+            else:
+                self._statement(child, scope)
+
+    def _do_assign(self, node: cst.Assign, scope: Scope) -> None:
+        values = self.evaluate(node.value, scope)
+        for target in node.targets:
+            self._assign(target.target, values, scope)
+
+    def _do_annassign(self, node: cst.AnnAssign, scope: Scope) -> None:
+        values = self._annotated(node.annotation, scope)
+        if node.value is not None:
+            values |= self.evaluate(node.value, scope)
+        self._assign(node.target, values, scope)
+
+    def _do_augassign(self, node: cst.AugAssign, scope: Scope) -> None:
+        self.evaluate(node.target, scope)
+        self.evaluate(node.value, scope)
+        if self.result.awaited.pop(node.target, None) is not None:
+            self.result.augmented.add(node)
+
+    def _do_return(self, node: cst.Return, scope: Scope) -> None:
+        if node.value is not None:
+            values = self.evaluate(node.value, scope)
+            if info := function_of(scope):
+                self.flow.add((info, "return"), values)
+
+    def _do_for(self, node: cst.For, scope: Scope) -> None:
+        values = self.evaluate(node.iter, scope)
+        self._iterate(node, values, scope)
+        self._assign(node.target, self.items(values), scope)
+        self._statement(node.body, scope)
+        if node.orelse:
+            self._statement(node.orelse, scope)
+
+    def _do_with(self, node: cst.With, scope: Scope) -> None:
+        for item in node.items:
+            entered: set[Value] = set()
+            for value in self.evaluate(item.item, scope):
+                entered |= self._enter(item, value, scope)
+            if item.asname:
+                self._assign(item.asname.name, frozenset(entered), scope)
+        self._statement(node.body, scope)
+
+    def _enter(self, item: cst.WithItem, value: Value, scope: Scope) -> Values:
+        """Return what ``with`` assigns; note that it has to be asynchronous."""
+        if isinstance(value, Context):
+            self.result.use_with(value.info, item, scope.file)
+            return self.flow.read((value.info, "yield"))
+        if isinstance(value, Instance):
+            if isinstance(value.type, str):
+                if any(rule.async_with for rule in self.rules.type_rules(value.type)):
+                    self.result.make_with(item, scope.file, scope.file.source(item.item))
+            else:
+                found = set[Value]()
+                for method in self.attributes.of_class(value.type, "__enter__"):
+                    if isinstance(method, Function):
+                        found |= self.flow.read((method.info, "return"))
+                return frozenset(found) or frozenset({value})
+        return frozenset({value})
+
+    def _do_functiondef(self, node: cst.FunctionDef, scope: Scope) -> None:
+        info = self._function_info(node, scope)
+        for default in _defaults(node.params):
+            self.evaluate(default, scope)
+        value: Values = frozenset({Function(info)})
+        for decorator in reversed(node.decorators):
+            value = self.calls.decorate(decorator, value, info, scope)
+        if info.fixture:
+            self.flow.add(("fixture", node.name.value), {Function(info)})
+        self._store(node.name.value, value, scope)
+        self._enqueue_once(info)
+
+    def _enqueue_once(self, info: FunctionInfo) -> None:
+        if info not in self._begun:
+            self._begun.add(info)
+            self.flow.enqueue(partial(self._block, info.node.body.body, info.scope))
+            self._seed_parameters(info)
+
+    def _function_info(self, node: cst.FunctionDef, scope: Scope) -> FunctionInfo:
+        if node in self.result.functions:
+            return self.result.functions[node]
+        inner = self.scopes[node]
+        owner = self.result.classes.get(scope.node) if scope.is_class else None
+        info = FunctionInfo(
+            scope.file,
+            node,
+            inner,
+            owner=owner,
+            asynchronous=node.asynchronous is not None,
+            generator=_is_generator(node),
+        )
+        inner.function = info
+        self.result.functions[node] = info
+        if owner is not None:
+            owner.methods[node.name.value] = info
+        return info
+
+    def _seed_parameters(self, info: FunctionInfo) -> None:
+        """Give parameters what does not come from a call: self, annotations and fixtures."""
+        names = positional_names(info.node.params)
+        if info.owner and names and "staticmethod" not in info.kinds:
+            first: Value = Instance(info.owner)
+            if "classmethod" in info.kinds:
+                first = ProjectClass(info.owner)
+            self.flow.add((info.scope, names[0]), {first})
+            names = names[1:]
+
+        def seed() -> None:
+            for parameter in all_parameters(info.node.params):
+                name = parameter.name.value
+                if parameter.annotation is not None and info.scope.parent is not None:
+                    self.flow.add(
+                        (info.scope, name), self._annotated(parameter.annotation, info.scope.parent)
+                    )
+                if (info.fixture or self._is_test(info)) and name in names:
+                    if name in self.rules.fixtures:
+                        self.flow.add((info.scope, name), {Instance(self.rules.fixtures[name])})
+                    for value in self.flow.read(("fixture", name)):
+                        if isinstance(value, Function) and self._sees_fixture(info, value.info):
+                            kind = "yield" if value.info.generator else "return"
+                            self.flow.add((info.scope, name), self.flow.read((value.info, kind)))
+
+        self.flow.enqueue(seed)
+
+    def _sees_fixture(self, info: FunctionInfo, fixture: FunctionInfo) -> bool:
+        if info is fixture:
+            return False
+        if fixture.file is info.file:
+            return True
+        folder = fixture.file.name.rpartition("/")[0]
+        return fixture.file.path.name == "conftest.py" and info.file.name.startswith(folder)
+
+    def _is_test(self, info: FunctionInfo) -> bool:
+        return info.file.is_test and (
+            info.node.name.value.startswith("test") or info.node.name.value in ("setup_method",)
+        )
+
+    def _do_classdef(self, node: cst.ClassDef, scope: Scope) -> None:
+        info = self.result.classes.get(node)
+        if info is None:
+            info = self.result.classes[node] = ClassInfo(scope.file, node, self.scopes[node])
+        for decorator in node.decorators:
+            self.evaluate(decorator.decorator, scope)
+        for base in node.bases:
+            for value in self.evaluate(base.value, scope):
+                info.bases.add(value)
+                if isinstance(value, ProjectClass):
+                    value.info.subclasses.add(info)
+        self._statement(node.body, info.scope)
+        self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
+        if "flask.views.View" in self.result.external_bases(info):
+            for name in VIEW_METHODS:
+                for value in self.flow.read((info.scope, name)):
+                    if isinstance(value, Function):
+                        self.calls.accept(value.info, view=True)
+
+    def _do_import(self, node: cst.Import, scope: Scope) -> None:
+        for alias in node.names:
+            full = dotted_name(alias.name)
+            if alias.asname:
+                self._assign(alias.asname.name, self._module(full, scope.file), scope)
+            else:
+                top = full.partition(".")[0]
+                self._store(top, self._module(top, scope.file), scope)
+
+    def _do_importfrom(self, node: cst.ImportFrom, scope: Scope) -> None:
+        module = self._absolute(node, scope.file)
+        source = self.project.resolve(module, scope.file)
+        if isinstance(node.names, cst.ImportStar):
+            if source:
+                for name in self.scopes[source.tree].names:
+                    scope.names.add(name)
+                    self.flow.add((scope, name), self.flow.read((self.scopes[source.tree], name)))
+            return
+        for alias in node.names:
+            name = dotted_name(alias.name)
+            values = self._imported(module, source, name, scope.file)
+            target = alias.asname.name if alias.asname else alias.name
+            self._assign(target, values, scope)
+
+    def _imported(
+        self, module: str, source: PythonFile | None, name: str, file: PythonFile
+    ) -> Values:
+        submodule = self.project.resolve(f"{module}.{name}", file)
+        if source is None:
+            if submodule:
+                return frozenset({ProjectModule(submodule)})
+            return self.attributes.external_name(f"{module}.{name}")
+        values = self.flow.read((self.scopes[source.tree], name))
+        if submodule and name not in self.scopes[source.tree].names:
+            values |= {ProjectModule(submodule)}
+        return values
+
+    def _absolute(self, node: cst.ImportFrom, file: PythonFile) -> str:
+        module = dotted_name(node.module) if node.module else ""
+        if not node.relative:
+            return module
+        parts = file.module.split(".")
+        levels = len(node.relative) - (1 if file.is_package else 0)
+        parts = parts[: len(parts) - levels] if levels else parts
+        return ".".join([*parts, module] if module else parts)
+
+    def _module(self, full: str, file: PythonFile) -> Values:
+        full = self.rules.original(full)
+        if source := self.project.resolve(full, file):
+            return frozenset({ProjectModule(source)})
+        return frozenset({Name(full)})
+
+    # Assignments
+
+    def _assign(self, target: cst.BaseExpression, values: Values, scope: Scope) -> None:
+        if isinstance(target, cst.Name):
+            self._store(target.value, values, scope)
+        elif isinstance(target, cst.Tuple | cst.List):
+            for element in target.elements:
+                self._assign(element.value, self.items(values), scope)
+        elif isinstance(target, cst.StarredElement):
+            self._assign(target.value, frozenset({Items(values)}), scope)
+        elif isinstance(target, cst.Attribute):
+            for owner in self.evaluate(target.value, scope):
+                self.attributes.assign(owner, target.attr.value, values)
+        elif isinstance(target, cst.Subscript):
+            owners = self.evaluate(target.value, scope)
+            self._children(target, scope)
+            if any(
+                isinstance(owner, Instance) and owner.type == "jinja2.Names" for owner in owners
+            ):
+                for value in values:
+                    if isinstance(value, Function):
+                        self.calls.accept(value.info, view=False)
+                return
+            self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
+
+    def _store(self, name: str, values: Values, scope: Scope) -> None:
+        if name in scope.global_names:
+            scope = scope.module
+        elif isinstance(scope.node, COMPREHENSIONS) and name not in scope.names and scope.parent:
+            self._store(name, values, scope.parent)
+            return
+        self.flow.add((scope, name), values)
+
+    # Expressions
+
+    def evaluate(self, node: cst.BaseExpression, scope: Scope) -> Values:
+        """Return what an expression can be, and note what it needs."""
+        method = getattr(self, f"_eval_{type(node).__name__.lower()}", None)
+        if method is not None:
+            values: Values = method(node, scope)
+            return values
+        found: set[Value] = set()
+        for child in node.children:
+            if isinstance(child, cst.BaseExpression):
+                self.evaluate(child, scope)
+            else:
+                self._children(child, scope)
+        return frozenset(found)
+
+    def _eval_name(self, node: cst.Name, scope: Scope) -> Values:
+        current: Scope | None = scope
+        first = True
+        while current is not None:
+            if node.value in current.names and (first or not current.is_class):
+                return self.flow.read((current, node.value))
+            first = False
+            current = current.parent
+        return self.attributes.external_name(node.value)
+
+    def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
+        found: set[Value] = set()
+        for owner in self.evaluate(node.value, scope):
+            found |= self.attributes.of(owner, node.attr.value, node, scope)
+        return frozenset(found)
+
+    def _eval_await(self, node: cst.Await, scope: Scope) -> Values:
+        return self.evaluate(node.expression, scope)
+
+    def _eval_lambda(self, node: cst.Lambda, scope: Scope) -> Values:
+        self.evaluate(node.body, self.scopes[node])
+        return NOTHING
+
+    def _comprehension(self, node: cst.BaseComp, scope: Scope) -> Scope:
+        inner = self.scopes[node]
+        part: cst.CompFor | None = node.for_in
+        outer = scope
+        while part is not None:
+            values = self.evaluate(part.iter, outer)
+            self._iterate(part, values, inner)
+            self._assign(part.target, self.items(values), inner)
+            for condition in part.ifs:
+                self.evaluate(condition.test, inner)
+            outer = inner
+            part = part.inner_for_in
+        return inner
+
+    def _eval_listcomp(self, node: cst.ListComp, scope: Scope) -> Values:
+        inner = self._comprehension(node, scope)
+        return frozenset({Items(self.evaluate(node.elt, inner))})
+
+    _eval_setcomp = _eval_listcomp
+    _eval_generatorexp = _eval_listcomp
+
+    def _eval_dictcomp(self, node: cst.DictComp, scope: Scope) -> Values:
+        inner = self._comprehension(node, scope)
+        self.evaluate(node.key, inner)
+        return frozenset({Items(self.evaluate(node.value, inner))})
+
+    def _collection(self, node: cst.Tuple | cst.List | cst.Set, scope: Scope) -> Values:
+        found: set[Value] = set()
+        for element in node.elements:
+            values = self.evaluate(element.value, scope)
+            found |= self.items(values) if isinstance(element, cst.StarredElement) else values
+        return frozenset({Items(frozenset(found))})
+
+    _eval_tuple = _collection
+    _eval_list = _collection
+    _eval_set = _collection
+
+    def _eval_dict(self, node: cst.Dict, scope: Scope) -> Values:
+        found: set[Value] = set()
+        for element in node.elements:
+            if isinstance(element, cst.DictElement):
+                self.evaluate(element.key, scope)
+                found |= self.evaluate(element.value, scope)
+            else:
+                found |= self.items(self.evaluate(element.value, scope))
+        return frozenset({Items(frozenset(found))})
+
+    def _eval_subscript(self, node: cst.Subscript, scope: Scope) -> Values:
+        values = self.evaluate(node.value, scope)
+        for element in node.slice:
+            self._children(element, scope)
+        return self.items(values)
+
+    def _eval_ifexp(self, node: cst.IfExp, scope: Scope) -> Values:
+        self.evaluate(node.test, scope)
+        return self.evaluate(node.body, scope) | self.evaluate(node.orelse, scope)
+
+    def _eval_booleanoperation(self, node: cst.BooleanOperation, scope: Scope) -> Values:
+        return self.evaluate(node.left, scope) | self.evaluate(node.right, scope)
+
+    def _eval_namedexpr(self, node: cst.NamedExpr, scope: Scope) -> Values:
+        values = self.evaluate(node.value, scope)
+        self._assign(node.target, values, scope)
+        return values
+
+    def _eval_call(self, node: cst.Call, scope: Scope) -> Values:
+        return self.calls.call(node, scope)
+
+    def _eval_yield(self, node: cst.Yield, scope: Scope) -> Values:
+        if node.value is None:
+            return NOTHING
+        info = function_of(scope)
+        if isinstance(node.value, cst.From):
+            values = self.items(self.evaluate(node.value.item, scope))
+        else:
+            values = self.evaluate(node.value, scope)
+        if info:
+            self.flow.add((info, "yield"), values)
+        return NOTHING
+
+    def items(self, values: Values) -> Values:
+        """Return what the items of collections can be."""
+        found: set[Value] = set()
+        for value in values:
+            if isinstance(value, Items):
+                found |= value.values
+            elif isinstance(value, Instance) and isinstance(value.type, str):
+                for rule in self.rules.type_rules(value.type):
+                    if rule.items:
+                        found.add(Instance(rule.items))
+        return frozenset(found)
+
+    def _iterate(self, node: cst.CSTNode, values: Values, scope: Scope) -> None:
+        """Note that *node* iterates over *values*."""
+        for value in values:
+            if isinstance(value, Context):
+                self.result.use_for(value.info, node, scope.file)
+            elif isinstance(value, Instance) and isinstance(value.type, str):
+                if any(rule.async_for for rule in self.rules.type_rules(value.type)):
+                    self.result.make_for(node, scope.file, value.type)
+
+    def _annotated(self, annotation: cst.Annotation, scope: Scope) -> Values:
+        """Return the instances that an annotation names."""
+        found: set[Value] = set()
+        node = annotation.annotation
+        if isinstance(node, cst.SimpleString):
+            return NOTHING
+        for value in self.evaluate(node, scope):
+            if isinstance(value, ProjectClass):
+                found.add(Instance(value.info))
+            elif isinstance(value, Name):
+                rule = self.rules.names.get(value.name)
+                if rule and rule.returns:
+                    found.add(Instance(rule.returns))
+        return frozenset(found)
+
+
+def _defaults(params: cst.Parameters) -> list[cst.BaseExpression]:
+    return [each.default for each in all_parameters(params) if each.default is not None]
+
+
+def _is_generator(node: cst.FunctionDef) -> bool:
+    pending: list[cst.CSTNode] = [node.body]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, cst.Yield):
+            return True
+        pending += [
+            child
+            for child in current.children
+            if not isinstance(child, cst.FunctionDef | cst.Lambda | cst.ClassDef)
+        ]
+    return False
