@@ -90,6 +90,8 @@ def no_blocking() -> Iterator[BlockBuster]:
             function.can_block_in("quart/app.py", "__init__")
             # Migrations have an event loop of their own, and Alembic is synchronous.
             function.can_block_in("sqlalchemy/migration_environment.py", "_run_online")
+            # The error that names a missing extra reads which extra it is, once.
+            function.can_block_in("_shared/extras.py", {"requires_extra"})
             # A result of Celery unsubscribes when it is garbage collected, in any thread.
             function.can_block_in("celery/result.py", "__del__")
             function.can_block_in("quart/blueprints.py", "__init__")

@@ -502,9 +502,9 @@ def _returns_own_function(function: cst.FunctionDef) -> bool:
     """Return whether a function is a decorator: it defines a function, and returns it."""
     defined: set[str] = set()
     returned: set[str] = set()
-    pending = list(function.body.body)
+    pending: list[cst.CSTNode] = list(function.body.body)
     while pending:
-        node: cst.CSTNode = pending.pop()
+        node = pending.pop()
         if isinstance(node, cst.FunctionDef):
             defined.add(node.name.value)
         elif isinstance(node, cst.Return) and isinstance(node.value, cst.Name):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from quart import Quart
 from quart.routing import QuartMap, QuartRule
 from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule, RuleFactory
 
@@ -135,7 +136,7 @@ class CachingMapAdapter(MapAdapter):
         """Return what the URL depends on, or ``None`` if that can be more than these values."""
         if not self.map.depends_on_values(endpoint) or self.default_method not in USUAL_METHODS:
             return None
-        if type(values) is not dict:  # A MultiDict has several values for a name.
+        if isinstance(values, MultiDict):  # It has several values for a name.
             return None
         for value in values.values():
             # Not isinstance(): True and 1 are equal, and have different URLs.

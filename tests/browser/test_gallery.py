@@ -83,6 +83,7 @@ async def test_whole_visit(browser: Browser, gallery_url: str, scripts: bool) ->
         everything = await page.locator("details.difference").count()
         await page.get_by_label("Kind").select_option("security")
         await search(page, "upload")
+        await expect(page.locator("details.difference")).not_to_have_count(everything)
         await expect(page.locator("#found")).to_contain_text(" of ")
         assert 0 < await page.locator("details.difference").count() < everything
         await page.get_by_role("link", name="FaithfulQuart", exact=True).click()
