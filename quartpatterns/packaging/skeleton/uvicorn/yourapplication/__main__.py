@@ -45,7 +45,8 @@ def main() -> None:
         create_app()
     except ValueError as error:  # A setting is missing or wrong.
         sys.exit(str(error))
-    if not any(other.startswith(("--uds", "--fd")) for other in others):  # which replace the address
+    # A socket replaces the address.
+    if not any(other.startswith(("--uds", "--fd")) for other in others):
         check_address(address.host, address.port, option="--host and --port")
 # {% if sqlalchemy %}
     run_migrations()
