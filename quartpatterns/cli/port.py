@@ -28,6 +28,7 @@ Stages:
   modernise   names that Flask 3.1, Werkzeug and extensions have removed
   serve       modernise, and asgi.py: Flask runs unchanged, in threads, beside new routes
   async       modernise, and the move: imports, views, hooks, decorators, tests, await
+  data        async, and what waits for data: databases, caches, tasks, requests, time.sleep
 \b
 Kinds of places that are left to you:
   breaks      does not work until you change it

@@ -71,6 +71,7 @@ class Analysis:
         applications: The calls that create an application.
         creations: The calls that create an object with a coroutine method, and its name.
         of_request: The awaited attributes of the request.
+        named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
         problems: What a person has to look at.
     """
@@ -88,6 +89,7 @@ class Analysis:
         self.applications: set[cst.CSTNode] = set()
         self.creations: dict[cst.CSTNode, str] = {}
         self.of_request: set[cst.CSTNode] = set()
+        self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 

@@ -47,6 +47,7 @@ class Attributes:
     def of(self, owner: Value, name: str, node: cst.CSTNode, scope: Scope) -> Values:
         """Return what an attribute of *owner* can be."""
         if isinstance(owner, Name):
+            self._rename(owner.name, name, node)
             return self.external_name(f"{owner.name}.{name}")
         if isinstance(owner, ProjectModule):
             inner = self.evaluator.scopes[owner.file.tree]
@@ -61,6 +62,16 @@ class Attributes:
                 return self.of_instance(owner, owner.type, name, node, scope)
             return self._external_attribute(owner.type, name, node, scope)
         return NOTHING
+
+    def _rename(self, module: str, name: str, node: cst.CSTNode) -> None:
+        """Note the new name of an attribute of a module, such as ``time.sleep``."""
+        rule = self.rules.names.get(self.rules.original(f"{module}.{name}"))
+        if rule is None or not rule.port:
+            return
+        new_module, _, new_name = rule.port.rpartition(".")
+        stays = self.rules.modules.get(module) == new_module
+        if not (name == new_name and (stays or module == new_module)):
+            self.result.named[node] = (new_name if stays else rule.port, stays)
 
     def _module_attribute(self, file: PythonFile, name: str) -> Values:
         if submodule := self.evaluator.project.modules.get(f"{file.module}.{name}"):

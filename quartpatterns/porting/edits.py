@@ -79,6 +79,8 @@ class _Writer:
                 self._import_from(node, edits)
             elif isinstance(node, cst.Import):
                 self._import(node, edits)
+            elif isinstance(node, cst.Attribute) and node in self.analysis.named:
+                self._rename(node, edits, wanted)
             elif isinstance(node, cst.Call):
                 if node in self.analysis.creations:
                     edits.insert(file.spans[node.func][1], f".{self.analysis.creations[node]}")
@@ -286,10 +288,10 @@ class _Writer:
         if node.module is None or node.relative:
             return
         module = dotted_name(node.module)
-        if module in self.rules.modules:
-            edits.replace(node.module, self.rules.modules[module])
-            return
+        new_module = self.rules.modules.get(module, "")
         if isinstance(node.names, cst.ImportStar):
+            if new_module:
+                edits.replace(node.module, new_module)
             return
         moved: list[cst.ImportAlias] = []
         statements: list[str] = []
@@ -299,11 +301,23 @@ class _Writer:
             if rule and rule.port:
                 moved.append(alias)
                 bound = edits.file.source(alias.asname.name) if alias.asname else name
-                new_module, _, new_name = rule.port.rpartition(".")
+                port_module, _, new_name = rule.port.rpartition(".")
                 as_name = "" if bound == new_name else f" as {bound}"
-                statements.append(f"from {new_module} import {new_name}{as_name}")
+                statements.append(f"from {port_module} import {new_name}{as_name}")
+        if new_module and len(moved) < len(node.names):
+            edits.replace(node.module, new_module)
         if moved:
             move_names(edits, node, moved, statements)
+
+    def _rename(self, node: cst.Attribute, edits: Edits, wanted: dict[str, str]) -> None:
+        """Write ``time.sleep`` as ``asyncio.sleep``."""
+        new, module_stays = self.analysis.named[node]
+        if module_stays:
+            edits.replace(node.attr, new)
+            return
+        edits.replace(node, new)
+        module = new.rpartition(".")[0]
+        wanted[module] = f"import {module}"
 
     def _import(self, node: cst.Import, edits: Edits) -> None:
         """Write ``import flask`` as ``from quartpatterns.subclassing import names as flask``."""
@@ -318,7 +332,8 @@ class _Writer:
             if "." in bound:  # `import flask.views` binds `flask`
                 module = bound = bound.partition(".")[0]
             package, _, name = self.rules.modules[module].rpartition(".")
-            new.append(f"from {package} import {name}{'' if name == bound else f' as {bound}'}")
+            source = f"from {package} import" if package else "import"
+            new.append(f"{source} {name}{'' if name == bound else f' as {bound}'}")
         if new:
             statements = [f"import {', '.join(kept)}"] if kept else []
             edits.replace(
@@ -338,6 +353,13 @@ class _Writer:
 
     def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
         """Insert statements after the last import at the top of the module."""
+        present = {
+            file.source(small)
+            for line in file.tree.body
+            if isinstance(line, cst.SimpleStatementLine)
+            for small in line.body
+        }
+        statements = [statement for statement in statements if statement not in present]
         last: cst.CSTNode | None = None
         for statement in file.tree.body:
             if isinstance(statement, cst.SimpleStatementLine):

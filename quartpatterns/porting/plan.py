@@ -20,7 +20,7 @@ from quartpatterns.porting.serving import asgi_file
 
 __all__ = ["STAGES", "make_plan"]
 
-STAGES = ("modernise", "serve", "async")
+STAGES = ("modernise", "serve", "async", "data")
 
 
 def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) -> Plan:
@@ -28,14 +28,15 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
 
     Arguments:
         folder: The folder of the project.
-        stage: ``modernise``, ``serve`` or ``async``. The last two modernise the project as well.
+        stage: ``modernise``, ``serve``, ``async`` or ``data``. Each of the others modernises the
+            project as well, and ``data`` includes ``async``.
         rules: Files or folders with more rules.
 
     Raises:
         PortError: The folder has no Flask application.
         RuleError: A file of rules is not valid.
     """
-    known = load_rules(rules)
+    known = load_rules(rules, data=stage == "data")
     project = read_project(folder)
     before = {file.name: file.path.read_bytes() for file in project.files}
     _check_flask(project, known)
@@ -50,7 +51,7 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
     made: list[MadeAsync] = []
     if stage == "serve":
         texts |= asgi_file(read_project(folder, texts), known)
-    elif stage == "async":
+    elif stage in ("async", "data"):
         project = read_project(folder, texts)
         analysis = analyse(project, known)
         texts |= _async_texts(analysis, known)
@@ -61,7 +62,7 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
         for name, text in sorted(texts.items())
         if before.get(name) != text
     ]
-    if stage == "async" and any(file.is_test for file in project.files):
+    if stage in ("async", "data") and any(file.is_test for file in project.files):
         options = pytest_options(folder)
         files += [options] if options else []
     return Plan(

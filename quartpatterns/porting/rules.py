@@ -31,7 +31,7 @@ class NameRule:
         transparent: Whether, as a decorator, it returns a function that is called alike.
         kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on.
         replace: The full name to import instead, in the stage ``modernise``.
-        port: The full name to import instead, in the stage ``async``.
+        port: The full name to import instead, in the stages ``async`` and ``data``.
         method: The method of the new class that does what the old function did.
         unwrap: An attribute of the old object that is the new one.
         keywords: Keyword arguments that have other names now.
@@ -116,7 +116,13 @@ class Rules:
     _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        self._ported.update({rule.port: name for name, rule in self.names.items() if rule.port})
+        old_modules = {new: old for old, new in self.modules.items()}
+        for name, rule in self.names.items():
+            if rule.port:
+                self._ported[rule.port] = name
+                module, _, rest = rule.port.rpartition(".")
+                if module in old_modules:  # `import niquests as requests; requests.aget`
+                    self._ported[f"{old_modules[module]}.{rest}"] = name
 
     def original(self, name: str) -> str:
         """Return the name of Flask for a name that the port has imported instead.
@@ -145,8 +151,14 @@ class Rules:
             pending += self.types[name].bases
 
 
-def load_rules(folders: Iterable[Path] = ()) -> Rules:
+def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     """Return the rules of this package and those of the TOML files in *folders*.
+
+    A later rule replaces an earlier one of the same name.
+
+    Arguments:
+        folders: TOML files, or folders that contain some.
+        data: Whether to add the rules of the stage ``data``.
 
     Raises:
         RuleError: A file is not valid.
@@ -157,7 +169,7 @@ def load_rules(folders: Iterable[Path] = ()) -> Rules:
     bridged: set[str] = set()
     fixtures: dict[str, str] = {}
     removed: dict[str, str] = {}
-    for name, text in _texts(folders):
+    for name, text in _texts(folders, data=data):
         try:
             data = tomllib.loads(text)
             for full_name, rule in data.pop("names", {}).items():
@@ -175,11 +187,12 @@ def load_rules(folders: Iterable[Path] = ()) -> Rules:
     return Rules(names, types, modules, frozenset(bridged), fixtures, removed)
 
 
-def _texts(folders: Iterable[Path]) -> Iterator[tuple[str, str]]:
+def _texts(folders: Iterable[Path], *, data: bool) -> Iterator[tuple[str, str]]:
     own = resources.files("quartpatterns.porting") / "rules"
-    for file in sorted(own.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".toml"):
-            yield file.name, file.read_text(encoding="utf-8")
+    for folder in (own, own / "data") if data else (own,):
+        for file in sorted(folder.iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".toml"):
+                yield file.name, file.read_text(encoding="utf-8")
     for folder in folders:
         files = sorted(folder.glob("*.toml")) if folder.is_dir() else [folder]
         for path in files:

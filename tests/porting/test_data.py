@@ -1,0 +1,124 @@
+"""The stage data: what waits is replaced by what can be awaited."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from quartpatterns.porting import make_plan
+from tests.porting.ported import port, ported, written
+
+HEAD = "from flask import Flask\n"
+PAIRS = {
+    "time.sleep": (
+        """
+        import time
+        from time import sleep
+
+        app = Flask(__name__)
+
+        @app.get("/")
+        def wait():
+            time.sleep(1)
+            sleep(2)
+            return str(time.time())
+        """,
+        """
+        import time
+        from asyncio import sleep
+
+        app = Flask(__name__)
+
+        @app.get("/")
+        async def wait():
+            await asyncio.sleep(1)
+            await sleep(2)
+            return str(time.time())
+        """,
+    ),
+    "requests": (
+        """
+        import requests
+
+        app = Flask(__name__)
+
+        @app.get("/")
+        def ask():
+            try:
+                first = requests.get("http://a", timeout=5).json()
+                with requests.Session() as session:
+                    response = session.post("http://b", json=first)
+                    return response.text
+            except requests.exceptions.RequestException:
+                return "", 502
+        """,
+        """
+        import niquests as requests
+
+        app = Flask(__name__)
+
+        @app.get("/")
+        async def ask():
+            try:
+                first = (await requests.aget("http://a", timeout=5)).json()
+                async with requests.AsyncSession() as session:
+                    response = await session.post("http://b", json=first)
+                    return response.text
+            except requests.exceptions.RequestException:
+                return "", 502
+        """,
+    ),
+    "names of requests": (
+        """
+        from requests import ConnectionError, get
+        from requests.auth import HTTPBasicAuth
+        from requests import post as send
+
+        app = Flask(__name__)
+
+        @app.get("/")
+        def ask():
+            send("http://b")
+            return get("http://a", auth=HTTPBasicAuth("a", "b")).text
+        """,
+        """
+        from niquests import ConnectionError
+        from niquests import aget as get
+        from niquests.auth import HTTPBasicAuth
+        from niquests import apost as send
+
+        app = Flask(__name__)
+
+        @app.get("/")
+        async def ask():
+            await send("http://b")
+            return (await get("http://a", auth=HTTPBasicAuth("a", "b"))).text
+        """,
+    ),
+}
+
+
+def _dedented(text: str) -> str:
+    return textwrap.dedent(text).lstrip("\n")
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pair(tmp_path: Path, name: str) -> None:
+    """The port of each, and the port of the port, which changes nothing."""
+    before, after = map(_dedented, PAIRS[name])
+    text = ported(tmp_path, HEAD + before, "data")
+    flask, _, rest = text.partition("\n")
+    assert flask == "from quartpatterns.subclassing.names import Flask"
+    assert rest.removeprefix("import asyncio\n") == after
+    assert ("import asyncio\n" in text) == ("asyncio.sleep" in text)
+    assert not make_plan(tmp_path, "data").changes
+
+
+def test_stage_async_leaves_data(tmp_path: Path) -> None:
+    """Without the stage, blocking calls stay, and are named."""
+    written(tmp_path, {"app.py": HEAD + _dedented(PAIRS["time.sleep"][0])})
+    plan = port(tmp_path)
+    assert b"time.sleep(1)" in plan.changes[0].after
+    assert [each.kind for each in plan.findings] == ["blocks", "blocks"]
