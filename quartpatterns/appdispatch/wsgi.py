@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 
 from quartpatterns._shared.threads import call_in_thread
+from quartpatterns._shared.wsgi_environ import wsgi_environ
 
 from .asgi import Receive, Scope, Send, encode_headers, local_path, normalize, not_found
 from .spooled_body import BodyLimits, ClientLeftError, receive_body, refuse
@@ -116,7 +116,9 @@ class WSGIMiddleware:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="wsgi")
         response = _Response(asyncio.get_running_loop(), scope, send, self.send_timeout)
-        run = partial(response.run, self.app, _environ(scope, body))
+        root_path: str = scope.get("root_path", "")
+        environ = wsgi_environ(scope, root_path, scope["path"].removeprefix(root_path))
+        run = partial(response.run, self.app, environ | {"wsgi.input": body})
         watching = asyncio.create_task(_watch(receive, response))
         try:
             try:
@@ -257,51 +259,3 @@ class _Response:
                     self._send_timeout,
                 )
             raise
-
-
-def _environ(scope: Scope, body: SpooledTemporaryFile[bytes]) -> dict[str, Any]:
-    """Return the WSGI environment of a request, as :pep:`3333` defines it."""
-    root_path: str = scope.get("root_path", "")
-    query = scope["query_string"].decode("latin-1")
-    target = (scope.get("raw_path") or b"").decode("latin-1") + (f"?{query}" if query else "")
-    server = scope.get("server") or ("localhost", 80)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": _latin1(root_path),
-        "PATH_INFO": _latin1(scope["path"].removeprefix(root_path)),
-        "QUERY_STRING": query,
-        "REQUEST_URI": target,
-        "RAW_URI": target,
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1] or 0),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.get("scheme", "http"),
-        "wsgi.input": body,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "asgi.scope": scope,
-    }
-    if client := scope.get("client"):
-        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").upper(), raw_value.decode("latin-1")
-        if "_" in name:
-            continue  # X_Real_IP would become X-Real-IP, which a proxy filters
-        key = name.replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            key = f"HTTP_{key}"
-        # HTTP/2 may split the Cookie header, whose separator is a semicolon.
-        separator = "; " if key == "HTTP_COOKIE" else ","
-        environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
-    if "CONTENT_LENGTH" not in environ:
-        # A chunked or HTTP/2 request: wsgi.input ends where the body does.
-        environ["wsgi.input_terminated"] = True
-    return environ
-
-
-def _latin1(text: str) -> str:
-    """Return a path as WSGI has it: each byte as one character."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")

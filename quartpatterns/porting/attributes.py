@@ -107,6 +107,19 @@ class Attributes:
                 found |= self.flow.read((type_name, name))
         return frozenset(found)
 
+    def read_item(
+        self, owners: Values, key: cst.BaseExpression, node: cst.CSTNode, scope: Scope
+    ) -> None:
+        """Report an item, such as ``request.environ["wsgi.input"]``, that does not exist."""
+        if not isinstance(key, cst.SimpleString):
+            return
+        for owner in owners:
+            if isinstance(owner, Instance) and isinstance(owner.type, str):
+                for rule in self.rules.type_rules(owner.type):
+                    if remedy := rule.report.get(f"[{key.evaluated_value}]"):
+                        what = f"{owner.type}[{key.value}] does not exist in ASGI"
+                        self.result.problem("breaks", scope.file, node, what, remedy)
+
     def of_class(self, info: ClassInfo, name: str) -> Values:
         """Return what an attribute of a class of the project can be."""
         found = set(self.flow.read((info, name))) | set(self.flow.read((info.scope, name)))

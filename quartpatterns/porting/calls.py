@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
+ITEM_METHODS = frozenset({"get", "pop", "setdefault"})
+
 
 class Calls:
     """Evaluates calls and decorators."""
@@ -66,6 +68,10 @@ class Calls:
                         found |= self.call_function(method.info, node, scope)
         self.result.unify(targets)
         if not functions:
+            if isinstance(node.func, cst.Attribute) and node.func.attr.value in ITEM_METHODS:
+                owners = self.evaluator.evaluate(node.func.value, scope)
+                for _, arg in arguments[:1]:
+                    self.evaluator.attributes.read_item(owners, arg.value, node, scope)
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{scope.file.source(node.func)}()")
         return frozenset(found)

@@ -306,7 +306,7 @@ class Evaluator:
                 self.attributes.assign(owner, target.attr.value, values)
         elif isinstance(target, cst.Subscript):
             owners = self.evaluate(target.value, scope)
-            self._children(target, scope)
+            self._key(target, owners, scope)
             if any(
                 isinstance(owner, Instance) and owner.type == "jinja2.Names" for owner in owners
             ):
@@ -412,9 +412,14 @@ class Evaluator:
 
     def _eval_subscript(self, node: cst.Subscript, scope: Scope) -> Values:
         values = self.evaluate(node.value, scope)
+        self._key(node, values, scope)
+        return self.items(values)
+
+    def _key(self, node: cst.Subscript, owners: Values, scope: Scope) -> None:
         for element in node.slice:
             self._children(element, scope)
-        return self.items(values)
+            if isinstance(element.slice, cst.Index):
+                self.attributes.read_item(owners, element.slice.value, node, scope)
 
     def _eval_ifexp(self, node: cst.IfExp, scope: Scope) -> Values:
         self.evaluate(node.test, scope)

@@ -75,7 +75,8 @@ class TypeRule:
         items: The type of its items.
         open: Whether users assign attributes of their own, as to ``flask.g``.
         blocks: Methods that stop the event loop, and what to write instead.
-        report: Methods and attributes that cannot be ported, and what to write instead.
+        report: Methods and attributes that cannot be ported, and what to write instead. An item is
+            written with brackets: ``[name]``.
     """
 
     bases: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ from quartpatterns._shared import sliced_json
 from quartpatterns._shared.time_limits import await_within
 from quartpatterns.subclassing.body import FaithfulBody
 from quartpatterns.subclassing.debugging import DebugFiles
+from quartpatterns.subclassing.environ import EnvironOfRequest
 from quartpatterns.subclassing.forms import FaithfulFormDataParser
 from quartpatterns.subclassing.headers import parse_headers
 from quartpatterns.subclassing.routing import path_inside_mount
@@ -381,7 +382,7 @@ class CheckedHost(BaseRequestWebsocket):
         return _checked_host(self.scheme, host, server, tuple(trusted) if trusted else None)
 
 
-class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, CheckedHost):
+class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, EnvironOfRequest, CheckedHost):
     """The request class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
     .. versionadded:: 0.1
@@ -393,7 +394,6 @@ class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, CheckedHost):
 
     path_info: str | None
 
-    environ = UnsupportedAttribute("use request.scope")
     stream: Any = UnsupportedAttribute(  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
         "use request.body: 'async for data in request.body', or 'await request.body'"
     )

@@ -79,9 +79,17 @@ CASES = {
         "app.wsgi_app = print(app.wsgi_app)\n",
         ("breaks", 0, "flask.Flask.wsgi_app does not exist in ASGI", "ProxyFix"),
     ),
-    "the WSGI environment": (
-        "@app.get('/')\ndef index():\n    return request.environ['X']\n",
-        ("breaks", 2, "flask.Request.environ does not exist", "request.scope"),
+    "the input of WSGI": (
+        "@app.get('/')\ndef index():\n    return request.environ['wsgi.input'].read()\n",
+        ("breaks", 2, "flask.Request.environ['wsgi.input'] does not exist", "request.body"),
+    ),
+    "the input of WSGI with a default": (
+        "@app.get('/')\ndef index():\n    return request.environ.get('wsgi.input')\n",
+        ("breaks", 2, "flask.Request.environ['wsgi.input'] does not exist", "request.body"),
+    ),
+    "another input of WSGI": (
+        "@app.get('/')\ndef index():\n    request.environ['wsgi.input'] = None\n    return ''\n",
+        ("breaks", 2, "flask.Request.environ['wsgi.input'] does not exist", "request.body"),
     ),
     "a thread": (
         "def start():\n    threading.Thread(target=helper).start()\n",

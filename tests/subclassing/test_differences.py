@@ -110,7 +110,7 @@ async def test_quart_differs(difference: Difference) -> None:
         pytest.param(
             42,
             "all there",
-            "no ensure_sync, wsgi_app, request.environ, request.stream",
+            "no ensure_sync, wsgi_app, request.stream",
             id="WSGI attributes",
         ),
     ],

@@ -11,11 +11,10 @@ from collections.abc import Coroutine
 from io import BytesIO
 from typing import Any, NoReturn
 
-from quart import Request
 from werkzeug.datastructures import CombinedMultiDict, FileStorage, MultiDict
-from werkzeug.test import EnvironBuilder
 
 from quartpatterns.subclassing.bridge.waiting import on_event_loop, wait_in_thread
+from quartpatterns.subclassing.environ import EnvironOfRequest
 
 __all__ = ["RecordingRequest", "SynchronousRequest"]
 
@@ -23,7 +22,7 @@ UNREAD: Any = object()
 FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
-class RecordingRequest(Request):
+class RecordingRequest(EnvironOfRequest):
     """A request that stores what was read of its body, for :class:`SynchronousRequest`."""
 
     read_data: Any = UNREAD
@@ -146,27 +145,6 @@ class SynchronousRequest:
         if "stream" not in self._cache:
             self._cache["stream"] = BytesIO(self.get_data())
         return self._cache["stream"]  # type: ignore[no-any-return]
-
-    @property
-    def environ(self) -> dict[str, Any]:
-        """A WSGI environment of the request, without its body."""
-        if "environ" not in self._cache:
-            request = self._request
-            builder = EnvironBuilder(
-                path=request.path,
-                base_url=f"{request.scheme}://{request.host}{request.root_path}",
-                query_string=request.query_string.decode("latin1"),
-                method=request.method,
-                headers=request.headers,
-                environ_overrides={"REMOTE_ADDR": request.remote_addr},
-            )
-            try:
-                self._cache["environ"] = environ = builder.get_environ()
-            finally:
-                builder.close()
-            environ["wsgi.multithread"] = True
-            environ["werkzeug.request"] = self
-        return self._cache["environ"]  # type: ignore[no-any-return]
 
     def _read(self, reading: Coroutine[Any, Any, Any], what: str) -> Any:
         if on_event_loop():
