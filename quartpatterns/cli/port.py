@@ -9,6 +9,7 @@ import click
 
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.groups import SuggestingChoice
+from quartpatterns.cli.port_parity import compare_responses
 from quartpatterns.porting import STAGES, Plan, make_plan, write
 from quartpatterns.porting.oracle import run_before, run_ported
 from quartpatterns.porting.report import as_html, as_json, as_text
@@ -23,6 +24,7 @@ Look first. Nothing is written without --write:
   quartpatterns port shop --run "pytest -q"     the tests before and after, in a copy
   quartpatterns port shop --write               change the files
   quartpatterns port shop --check               exit code 1 if something is left to do
+  quartpatterns port shop --only shop.admin     first the views of one module
 \b
 Stages:
   modernise   names that Flask 3.1, Werkzeug and extensions have removed
@@ -39,10 +41,17 @@ Kinds of places that are left to you:
 \b
 In a git repository with uncommitted changes, --write needs --force. Then, without git, and if git
 ignores a file that changes, the files from before are kept in before-port.zip.
+--only MODULE, --only PACKAGE and --only ROUTE select views. The whole project runs on Quart, and what
+has to be awaited is awaited everywhere. Other views stay synchronous and run in threads, if they
+await nothing and use neither g nor sqlite3, which must stay in one thread.
+If the tests of --run pass in the stages async and data, each GET route without arguments is
+requested before and after the port. Differences are printed, and the exit code is 1. The requests
+reach your databases and services, like those of the tests; --no-parity leaves them out.
 Extensions that no rule knows are reported. --rules adds TOML files like those of this package.
-Exit code: 0 for success, 1 if --check finds something to do or the tests of --run fail, 2 if the
-project cannot be ported.
+Exit code: 0 for success, 1 if --check finds something to do, the tests of --run fail or responses
+differ, 2 if the project cannot be ported.
 """
+MOVES = ("async", "data")  # the stages whose result runs on Quart
 TIMEOUT = 600.0  # seconds for each run of the tests
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -73,7 +82,22 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     multiple=True,
     help="A file of rules, or a folder with them; can be repeated.",
 )
+@click.option(
+    "--only",
+    metavar="MODULE|ROUTE",
+    multiple=True,
+    help="Make only these views asynchronous; can be repeated.",
+)
+@click.option(
+    "--tests",
+    "test_folders",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    multiple=True,
+    help="Where the tests are, if they have no usual names; can be repeated.",
+)
 @click.option("--run", "tests", metavar="COMMAND", help="Run the tests before and after.")
+@click.option("--no-parity", is_flag=True, help="With --run: compare no responses.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -88,7 +112,10 @@ def command(
     force: bool,
     report: str,
     rules: tuple[Path, ...],
+    only: tuple[str, ...],
+    test_folders: tuple[Path, ...],
     tests: str | None,
+    no_parity: bool,
     timeout: float | None,
 ) -> None:
     """Move the Flask project in DIR, and its tests, to Quart.
@@ -103,10 +130,16 @@ def command(
         raise UsageProblem("--timeout is for the tests of --run: add --run, or leave it out")
     if force and not writes and tests is None:
         raise UsageProblem("--force is for --write and --run: add one of them, or leave it out")
-    plan = make_plan(folder, stage, rules)
+    if no_parity and tests is None:
+        raise UsageProblem("--no-parity is for --run: add it, or leave it out")
+    if only and stage not in MOVES:
+        raise UsageProblem(f"--only is for the stages {' and '.join(MOVES)}, not for {stage}")
+    plan = make_plan(folder, stage, rules, tests=test_folders, only=only)
     passed = True
     if tests is not None:
         plan, passed = _run_tests(plan, tests, timeout or TIMEOUT, force=force)
+        if passed and stage in MOVES and not no_parity:
+            passed = compare_responses(plan)
     if diff:
         for change in plan.changes:
             click.echo(change.diff(), nl=False)
@@ -119,7 +152,9 @@ def command(
     if writes and (passed or force):
         _write(plan, force=force)
     elif writes:
-        click.echo("Nothing is written, because the tests fail. --force writes.", err=True)
+        click.echo(
+            "Nothing is written, because tests fail or responses differ. --force writes.", err=True
+        )
     if not passed or (check and not plan.is_done):
         sys.exit(1)
 

@@ -7,7 +7,7 @@ values for the arguments of other rules, and pages have forms.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
@@ -18,7 +18,14 @@ from quartpatterns.compare.links import links_of, page_of
 from quartpatterns.compare.pages import HTMLForm, HTMLPage
 from quartpatterns.compare.parity import ParityResult, compare_again
 from quartpatterns.compare.responses import Response, StepResult
-from quartpatterns.compare.rules import HOST, WEBSOCKET, URLRule, URLRules, host_and_target
+from quartpatterns.compare.rules import (
+    HOST,
+    WEBSOCKET,
+    URLRule,
+    URLRules,
+    host_and_target,
+    plain_rules,
+)
 from quartpatterns.compare.tokens import find_tokens, with_captures
 from quartpatterns.compare.values import RuleValues
 
@@ -56,22 +63,24 @@ def cases_from_rules(*apps: Callable[..., Any]) -> list[Case]:
         LookupError: An application has no ``url_map``, or there is no such rule.
     """
     cases = [
-        _get(rule.path, rule.host or HOST)
-        for rule in _plain(rule for app in apps for rule in URLRules(app).all)
+        request_of_rule(rule.path, rule.host or HOST)
+        for rule in plain_rules(rule for app in apps for rule in URLRules(app).all)
     ]
     if not cases:
         raise LookupError(NO_RULE)
     return cases
 
 
-def _plain(rules: Iterable[URLRule]) -> list[URLRule]:
-    """Return the GET rules without arguments."""
-    return sorted({rule for rule in rules if rule.method == "GET" and not rule.arguments})
+def request_of_rule(target: str, host: str = HOST, timeout: float = 60.0) -> Case:
+    """Return a case that requests *target*.
 
-
-def _get(target: str, host: str) -> Case:
+    Arguments:
+        target: The path and the query.
+        host: The header ``Host``.
+        timeout: Seconds for the response.
+    """
     name = f"GET {target}" if host == HOST else f"GET {target} of {host}"
-    return Case(name, Step(target, headers=_host(host)))
+    return Case(name, Step(target, headers=_host(host), timeout=timeout))
 
 
 def _host(host: str) -> tuple[tuple[str, str], ...]:
@@ -118,7 +127,7 @@ class Explorer:
 
     def ask_rules(self) -> None:
         """Append a case for each GET rule without arguments."""
-        for rule in _plain(self.all_rules):
+        for rule in plain_rules(self.all_rules):
             self._append(rule.path, rule.host or HOST)
 
     def use(self, values: RuleValues) -> None:
@@ -142,14 +151,8 @@ class Explorer:
             The result without its responses. Tokens in them, random values that differ, are
             compared as captured values.
         """
-        steps: list[Step] = []
-        for index, step in enumerate(result.case.steps):
-            found = self._step(result, index)
-            missing = {name: each for name, each in found.items() if name not in step.capture}
-            steps.append(with_captures(step, missing))
-        if steps != list(result.case.steps) and not (result.passed or result.case.differs):
-            result = compare_again(result, Case(result.case.name, *steps))
-        return result.without_responses()
+        found = [self._step(result, index) for index in range(len(result.case.steps))]
+        return _capture(result, found).without_responses()
 
     def _step(self, result: ParityResult, index: int) -> dict[str, Capture]:
         """Learn from the responses to one step, and return the tokens in them."""
@@ -214,7 +217,7 @@ class Explorer:
         if (host, target) not in self._asked:
             self._asked.add((host, target))
             self._counts["GET", self._rule("GET", target, host) or ""] += 1
-            self.cases.append(_get(target, host))
+            self.cases.append(request_of_rule(target, host))
 
     def _send_form(self, before: list[Step], form: HTMLForm, tokens: dict[str, Capture]) -> None:
         """Append cases that send *form* with its fields and without them.
@@ -266,6 +269,31 @@ class Explorer:
         if rule.method == "POST":
             return "no form leads to it: --requests"
         return "only --requests and --har send it"
+
+
+def capture_tokens(result: ParityResult) -> ParityResult:
+    """Return *result* with tokens, random values that differ, compared as captured values."""
+    found: list[dict[str, Capture]] = []
+    for step, original, port in zip(
+        result.case.steps, result.original, result.port, strict=False
+    ):
+        url = f"http://{_host_of(step)}{original.response.target}"
+        pages = page_of(original.response, url), page_of(port.response, url)
+        found.append(find_tokens(original, port, *pages))
+    return _capture(result, found)
+
+
+def _capture(result: ParityResult, found: Sequence[Mapping[str, Capture]]) -> ParityResult:
+    """Return the comparison with the captures *found* in its steps, if it has not passed."""
+    steps = list(result.case.steps)
+    for index, captures in enumerate(found):
+        missing = {
+            name: each for name, each in captures.items() if name not in steps[index].capture
+        }
+        steps[index] = with_captures(steps[index], missing)
+    if steps == list(result.case.steps) or result.passed or result.case.differs:
+        return result
+    return compare_again(result, Case(result.case.name, *steps))
 
 
 def _host_of(step: Step) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,11 @@ class URLRules:
             return None
         labels = host.removesuffix(self._domain)
         return labels.rstrip(".") if labels != host else "<invalid>"
+
+
+def plain_rules(rules: Iterable[URLRule]) -> list[URLRule]:
+    """Return the GET rules without arguments, sorted by path."""
+    return sorted({rule for rule in rules if rule.method == "GET" and not rule.arguments})
 
 
 def _has_files(app: Any) -> bool:

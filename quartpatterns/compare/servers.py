@@ -16,7 +16,7 @@ import socket
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -70,6 +70,8 @@ def serve(
     workers: int = 1,
     threads: int = 1,
     folder: Path | None = None,
+    cwd: Path | None = None,
+    python_path: Sequence[Path] = (),
 ) -> Iterator[RunningServer]:
     """Run the application *name* behind *server*, on a free port of 127.0.0.1.
 
@@ -84,6 +86,8 @@ def serve(
         workers: Worker processes.
         threads: Threads of each worker of ``gunicorn-gthread`` and ``granian-wsgi``.
         folder: For its log and settings; by default a temporary folder.
+        cwd: The folder to run in; by default that of this process.
+        python_path: Folders from which modules are imported first.
 
     Raises:
         ServerMissingError: The server is not installed.
@@ -97,7 +101,12 @@ def serve(
         options = _Options(free_port(), workers, threads, folder)
         command = (sys.executable, "-m", *_COMMANDS[server](options))
         log = folder / f"{server}-{options.port}.log"
-        process = stack.enter_context(Process(command, log=log, env=_environment(name, config)))
+        env = _environment(name, config)
+        if python_path:
+            env["PYTHONPATH"] = os.pathsep.join(
+                [*map(str, python_path), *filter(None, [env.get("PYTHONPATH")])]
+            )
+        process = stack.enter_context(Process(command, log=log, env=env, cwd=cwd))
         try:
             process.wait_until(lambda: _responds(options.port), timeout=STARTUP_TIMEOUT)
         except StartError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import libcst as cst
@@ -16,7 +17,7 @@ from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
 
-__all__ = ["Analysis", "Problem"]
+__all__ = ["Analysis", "Problem", "reached"]
 
 # Methods that the interpreter calls, except those that it awaits.
 SYNCHRONOUS_PREFIX = "__"
@@ -73,6 +74,7 @@ class Analysis:
         of_request: The awaited attributes of the request.
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
+        bound: The places that use what must stay in one thread, and what that is.
         problems: What a person has to look at.
     """
 
@@ -91,6 +93,7 @@ class Analysis:
         self.of_request: set[cst.CSTNode] = set()
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
+        self.bound: dict[cst.CSTNode, tuple[PythonFile, str]] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 
     # What is used
@@ -178,19 +181,16 @@ class Analysis:
 
     def on_the_event_loop(self) -> set[FunctionInfo]:
         """Return the asynchronous functions and what they call: all that runs on the event loop."""
+        return reached((each for each in self.functions.values() if each.asynchronous), self.called())
+
+    def called(self) -> dict[FunctionInfo, set[FunctionInfo]]:
+        """Return what each function calls."""
         called: dict[FunctionInfo, set[FunctionInfo]] = defaultdict(set)
         for info in self.functions.values():
             for node, file in info.calls.items():
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
-        found: set[FunctionInfo] = set()
-        pending = [info for info in self.functions.values() if info.asynchronous]
-        while pending:
-            info = pending.pop()
-            if info not in found:
-                found.add(info)
-                pending += called[info]
-        return found
+        return called
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
@@ -274,6 +274,20 @@ class Analysis:
     ) -> None:
         """Note a place that a person has to look at."""
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
+
+
+def reached(
+    functions: Iterable[FunctionInfo], called: Mapping[FunctionInfo, set[FunctionInfo]]
+) -> set[FunctionInfo]:
+    """Return *functions*, what they call, what that calls, and so on."""
+    found: set[FunctionInfo] = set()
+    pending = [*functions]
+    while pending:
+        info = pending.pop()
+        if info not in found:
+            found.add(info)
+            pending += called.get(info, ())
+    return found
 
 
 def _only_synchronous(function: cst.FunctionDef) -> cst.CSTNode | None:

@@ -24,7 +24,15 @@ from quartpatterns.porting.values import (
 if TYPE_CHECKING:
     from quartpatterns.porting.evaluation import Evaluator
 
-__all__ = ["Attributes"]
+__all__ = ["Attributes", "bound_to_thread"]
+
+
+def bound_to_thread(type_name: str) -> str:
+    """Return what of this type must stay in one thread, or "" if nothing of it has to.
+
+    Functions of one request share ``g``, so that what it has can be bound to a thread.
+    """
+    return "g" if type_name == "flask.g" else "sqlite3" if type_name.startswith("sqlite3.") else ""
 
 
 class Attributes:
@@ -82,6 +90,8 @@ class Attributes:
         self, type_name: str, name: str, node: cst.CSTNode, scope: Scope
     ) -> Values:
         found: set[Value] = set()
+        if what := bound_to_thread(type_name):
+            self.result.bound[node] = (scope.file, what)
         for rule in self.rules.type_rules(type_name):
             if name in rule.report:
                 self.result.problem(

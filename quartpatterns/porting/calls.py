@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -21,6 +22,7 @@ from quartpatterns.porting.values import (
     Name,
     ProjectClass,
     ProjectModule,
+    Route,
     Scope,
     Value,
     Values,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Calls"]
 
 ITEM_METHODS = frozenset({"get", "pop", "setdefault"})
+# The methods that register views. Others, such as before_request(), register hooks.
+ROUTES = frozenset({"route", "get", "post", "put", "delete", "patch", "add_url_rule", "endpoint"})
 
 
 class Calls:
@@ -145,10 +149,13 @@ class Calls:
                 )
             accepts |= method.name in rule.accepts
             views |= method.name in rule.views
+        route = self._route(method, node, scope) if views else None
         for values, arg in arguments:
+            for info in self._views_of_class(arg, scope) if views else ():
+                self.accept(info, view=True, route=route)
             for value in values:
                 if isinstance(value, Function) and (accepts or views):
-                    self.accept(value.info, view=views)
+                    self.accept(value.info, view=views, route=route)
                 elif isinstance(value, Function):
                     value.info.escapes[arg] = f"{method.type}.{method.name}()"
         if accepts or views:
@@ -221,10 +228,34 @@ class Calls:
             if isinstance(value, Function):
                 value.info.escapes.setdefault(node, where)
 
-    def accept(self, info: FunctionInfo, *, view: bool) -> None:
-        if view and not info.view and not info.decorator:
+    def _route(self, method: Method, node: cst.CSTNode, scope: Scope) -> Route | None:
+        """Return the URL rule of a call such as ``app.route("/")``; other methods add hooks."""
+        if method.name not in ROUTES or not isinstance(node, cst.Call):
+            return None
+        urls = set[str]()
+        for position, arg in enumerate(node.args):
+            named = arg.keyword.value == "rule" if arg.keyword else position == 0
+            if named and method.name != "endpoint" and isinstance(arg.value, cst.SimpleString):
+                rule = str(arg.value.evaluated_value)
+                urls = self.evaluator.prefixes.urls(method, node, scope.file, rule)
+        return Route(scope.file, frozenset(urls))
+
+    def _views_of_class(self, arg: cst.Arg, scope: Scope) -> Iterator[FunctionInfo]:
+        """Yield the methods behind ``view_func=Page.as_view("page")``."""
+        call = arg.value
+        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
+            if call.func.attr.value == "as_view":
+                for value in self.evaluator.evaluate(call.func.value, scope):
+                    if isinstance(value, ProjectClass):
+                        yield from self.evaluator.view_methods(value.info)
+
+    def accept(self, info: FunctionInfo, *, view: bool, route: Route | None = None) -> None:
+        if view and not info.decorator:
             info.view = True
-            self.result.make_async(info, "the application calls it for requests")
+            if route is not None:
+                info.routes.add(route)
+            if route is None or self.evaluator.all_views:
+                self.result.make_async(info, "the application calls it for requests")
 
     def _replace_attribute(
         self, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
@@ -291,7 +322,7 @@ class Calls:
                 found |= self.flow.read((value.info, "return"))
             elif isinstance(value, Method):
                 known = True
-                found |= self._decorate_with_method(value, values)
+                found |= self._decorate_with_method(value, values, node, scope)
             elif isinstance(value, Name):
                 rule = self.rules.names.get(value.name)
                 if rule is not None:
@@ -317,12 +348,15 @@ class Calls:
             info.escapes.setdefault(decorator, f"@{text}")
         return frozenset(found) or values
 
-    def _decorate_with_method(self, method: Method, values: Values) -> Values:
+    def _decorate_with_method(
+        self, method: Method, values: Values, node: cst.CSTNode, scope: Scope
+    ) -> Values:
+        route = self._route(method, node, scope)
         for rule in self.rules.type_rules(method.type):
             if method.name in rule.views or method.name in rule.accepts:
                 for value in values:
                     if isinstance(value, Function):
-                        self.accept(value.info, view=method.name in rule.views)
+                        self.accept(value.info, view=method.name in rule.views, route=route)
         return values
 
     def _decorate_with_name(self, rule: NameRule, values: Values, info: FunctionInfo) -> Values:

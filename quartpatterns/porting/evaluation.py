@@ -6,19 +6,20 @@ order of statements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
-from quartpatterns.porting.attributes import Attributes
+from quartpatterns.porting.attributes import Attributes, bound_to_thread
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_of
+from quartpatterns.porting.selected_views import Prefixes, select_views
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
@@ -30,6 +31,7 @@ from quartpatterns.porting.values import (
     Name,
     ProjectClass,
     ProjectModule,
+    Route,
     Scope,
     Value,
     Values,
@@ -40,29 +42,48 @@ __all__ = ["analyse"]
 VIEW_METHODS = ("get", "post", "put", "delete", "patch", "head", "options", "dispatch_request")
 
 
-def analyse(project: SourceProject, rules: Rules) -> Analysis:
-    """Return what has to be awaited, and which functions become asynchronous."""
-    evaluator = Evaluator(project, rules)
-    evaluator.flow.run()
+def analyse(project: SourceProject, rules: Rules, only: Sequence[str] = ()) -> Analysis:
+    """Return what has to be awaited, and which functions become asynchronous.
+
+    Arguments:
+        project: The project.
+        rules: The rules.
+        only: Modules and routes. Views of others become asynchronous only if they have to.
+
+    Raises:
+        PortError: One of *only* is no module with views, and no route.
+    """
+    evaluator = Evaluator(project, rules, all_views=not only)
+    evaluator.run()
+    if only:
+        select_views(evaluator.result, only)
+        evaluator.run()
     return evaluator.result
 
 
 class Evaluator:
     """Evaluates statements and expressions, and notes in the result what they need."""
 
-    def __init__(self, project: SourceProject, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules, *, all_views: bool) -> None:
         self.project = project
+        self.all_views = all_views
         self.rules = rules
         self.result = Analysis(project, rules)
         self.flow = Flow()
         self.attributes = Attributes(self)
         self.calls = Calls(self)
+        self.prefixes = Prefixes(project)
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._begun: set[FunctionInfo] = set()
         for file in project.files:
             self.scopes.update(build_scopes(file))
-        for file in project.files:
+
+    def run(self) -> None:
+        """Evaluate everything, also what was evaluated before."""
+        for file in self.project.files:
             self.flow.enqueue(partial(self._block, file.tree.body, self.scopes[file.tree]))
+        self._begun.clear()
+        self.flow.run()
 
     # Statements
 
@@ -234,10 +255,15 @@ class Evaluator:
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
         if "flask.views.View" in self.result.external_bases(info):
-            for name in VIEW_METHODS:
-                for value in self.flow.read((info.scope, name)):
-                    if isinstance(value, Function):
-                        self.calls.accept(value.info, view=True)
+            for function in self.view_methods(info):
+                self.calls.accept(function, view=True, route=Route(info.file))
+
+    def view_methods(self, info: ClassInfo) -> Iterator[FunctionInfo]:
+        """Yield the methods of a class that handle requests."""
+        for name in VIEW_METHODS:
+            for value in self.flow.read((info.scope, name)):
+                if isinstance(value, Function):
+                    yield value.info
 
     def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:
@@ -303,6 +329,9 @@ class Evaluator:
             self._assign(target.value, frozenset({Items(values)}), scope)
         elif isinstance(target, cst.Attribute):
             for owner in self.evaluate(target.value, scope):
+                if isinstance(owner, Instance) and isinstance(owner.type, str):
+                    if what := bound_to_thread(owner.type):
+                        self.result.bound[target] = (scope.file, what)
                 self.attributes.assign(owner, target.attr.value, values)
         elif isinstance(target, cst.Subscript):
             owners = self.evaluate(target.value, scope)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from quartpatterns.porting.project import SKIPPED
-from quartpatterns.porting.report import Plan, PortFinding
+from quartpatterns.porting.report import FileChange, Plan, PortFinding
 
-__all__ = ["TestsRun", "RunError", "run_before", "run_ported"]
+__all__ = ["RunError", "TestsRun", "copied", "run_before", "run_ported"]
 
 NEVER_AWAITED = re.compile(r"coroutine '([^']+)' was never awaited")
 # A line of a traceback, as pytest and Python write it: file.py:12: Error, File "file.py", line 12
@@ -64,8 +65,8 @@ def run_before(folder: Path, command: str, timeout: float) -> TestsRun:
     Raises:
         RunError: The command does not exist, or takes longer.
     """
-    with _Copy(folder) as copied:
-        return _run(copied.path, command, timeout)
+    with copied(folder) as copy:
+        return _run(copy, command, timeout)
 
 
 def run_ported(plan: Plan, command: str, timeout: float) -> tuple[TestsRun, list[PortFinding]]:
@@ -74,30 +75,31 @@ def run_ported(plan: Plan, command: str, timeout: float) -> tuple[TestsRun, list
     Returns:
         The outcome, and the places that fail and that the plan does not name.
     """
-    with _Copy(plan.folder) as copied:
-        for change in plan.changes:
-            path = copied.path / change.file
+    with copied(plan.folder, plan.changes) as copy:
+        outcome = _run(copy, command, timeout)
+        return outcome, [*_missed(outcome, plan, copy)]
+
+
+@contextlib.contextmanager
+def copied(folder: Path, changes: Iterable[FileChange] = ()) -> Iterator[Path]:
+    """Yield a copy of a project, with *changes*. It is removed at the end.
+
+    Arguments:
+        folder: The folder of the project.
+        changes: The files that are different in the copy.
+    """
+    parent = Path(tempfile.mkdtemp(prefix="port-"))
+    try:
+        copy = parent / folder.resolve().name
+        ignored = shutil.ignore_patterns(".git", "*.pyc", *SKIPPED)
+        shutil.copytree(folder, copy, symlinks=True, ignore=ignored)
+        for change in changes:
+            path = copy / change.file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(change.after)
-        outcome = _run(copied.path, command, timeout)
-        return outcome, [*_missed(outcome, plan, copied.path)]
-
-
-class _Copy:
-    """A copy of a project that is removed at the end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = Path()
-
-    def __enter__(self) -> _Copy:
-        self.path = Path(tempfile.mkdtemp(prefix="port-")) / self.folder.resolve().name
-        ignored = shutil.ignore_patterns(".git", "*.pyc", *SKIPPED)
-        shutil.copytree(self.folder, self.path, symlinks=True, ignore=ignored)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        shutil.rmtree(self.path.parent, ignore_errors=True)
+        yield copy
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
 
 
 def _run(folder: Path, command: str, timeout: float) -> TestsRun:

@@ -16,14 +16,21 @@ from quartpatterns.porting.project import PortError, SourceProject, read_project
 from quartpatterns.porting.pytest_options import pytest_options
 from quartpatterns.porting.report import FileChange, MadeAsync, Plan, PortFinding
 from quartpatterns.porting.rules import Rules, load_rules
-from quartpatterns.porting.serving import asgi_file
+from quartpatterns.porting.serving import asgi_file, find_applications
 
 __all__ = ["STAGES", "make_plan"]
 
 STAGES = ("modernise", "serve", "async", "data")
 
 
-def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) -> Plan:
+def make_plan(
+    folder: Path,
+    stage: str = "async",
+    rules: Iterable[Path] = (),
+    *,
+    tests: Sequence[Path] = (),
+    only: Sequence[str] = (),
+) -> Plan:
     """Return what a stage changes in the project in *folder*. Nothing is written.
 
     Arguments:
@@ -31,15 +38,18 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
         stage: ``modernise``, ``serve``, ``async`` or ``data``. Each of the others modernises the
             project as well, and ``data`` includes ``async``.
         rules: Files or folders with more rules.
+        tests: Folders or files with tests, besides those that have the usual names.
+        only: Modules and routes. Views of others become asynchronous only if they have to.
 
     Raises:
-        PortError: The folder has no Flask application.
+        PortError: The folder has no Flask application, or one of *tests* or *only* is not in it.
         RuleError: A file of rules is not valid.
     """
     known = load_rules(rules, data=stage == "data")
-    project = read_project(folder)
+    project = read_project(folder, tests=tests)
     before = {file.name: file.path.read_bytes() for file in project.files}
     _check_flask(project, known)
+    applications = find_applications(project)
     texts: dict[str, bytes] = {}
     findings = [
         PortFinding(each.path, each.line, "skipped", "", each.reason, "correct the file")
@@ -50,10 +60,10 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
     findings += new
     made: list[MadeAsync] = []
     if stage == "serve":
-        texts |= asgi_file(read_project(folder, texts), known)
+        texts |= asgi_file(read_project(folder, texts, tests), known)
     elif stage in ("async", "data"):
-        project = read_project(folder, texts)
-        analysis = analyse(project, known)
+        project = read_project(folder, texts, tests)
+        analysis = analyse(project, known, only)
         texts |= _async_texts(analysis, known)
         findings += find_problems(analysis, known)
         made = _made_async(analysis)
@@ -72,6 +82,7 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
         changes=tuple(files),
         findings=tuple(_sorted(findings)),
         made_async=tuple(made),
+        applications=tuple(applications),
     )
 
 

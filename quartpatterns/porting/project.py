@@ -6,7 +6,7 @@ import ast
 import io
 import os
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class PythonFile:
         module: The name that other files import it by.
         text: Its content, encoded in UTF-8, to which all positions refer.
         encoding: The encoding in which it is stored.
+        in_tests: Whether it is in a folder that the user has named as that of the tests.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class PythonFile:
     text: bytes
     encoding: str
     tree: cst.Module
+    in_tests: bool = False
     spans: dict[cst.CSTNode, tuple[int, int]] = field(default_factory=dict[Any, Any])
     parents: dict[cst.CSTNode, cst.CSTNode] = field(default_factory=dict[Any, Any])
 
@@ -74,7 +76,8 @@ class PythonFile:
         """Whether pytest or unittest would collect it, or it supports tests."""
         name = self.path.name
         return (
-            name == "conftest.py"
+            self.in_tests
+            or name == "conftest.py"
             or name.startswith(("test_", "tests"))
             or name.endswith("_test.py")
             or any(part in ("test", "tests") for part in Path(self.name).parts[:-1])
@@ -122,18 +125,23 @@ class SourceProject:
         return self.modules.get(f"{package}.{module}") if package else None
 
 
-def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> SourceProject:
+def read_project(
+    folder: Path, texts: Mapping[str, bytes] | None = None, tests: Iterable[Path] = ()
+) -> SourceProject:
     """Read the Python files below *folder*.
 
     Arguments:
         folder: The folder of the project.
         texts: The content of files that an earlier stage has changed or created, by their names.
+        tests: Folders or files with tests, besides those that have the usual names.
 
     Raises:
-        PortError: *folder* is no folder, or has no Python files.
+        PortError: *folder* is no folder, or has no Python files. Or one of *tests* does not exist,
+            is outside of *folder*, or has no Python files.
     """
     if not folder.is_dir():
         raise PortError(f"{folder}: there is no such folder")
+    places = {_place_of_tests(folder, given): given for given in tests}
     files: list[PythonFile] = []
     unreadable: list[UnreadableFile] = []
     texts = texts or {}
@@ -146,10 +154,33 @@ def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> Sour
             unreadable.append(UnreadableFile(name, error.line, str(error)))
     if not files and not unreadable:
         raise PortError(f"{folder}: there are no Python files")
+    for place, given in places.items():
+        found = [file for file in files if file.path.resolve().is_relative_to(place)]
+        if not found:
+            raise PortError(f"--tests: {given}: there are no Python files")
+        for file in found:
+            file.in_tests = True
     modules: dict[str, PythonFile] = {}
     for file in files:
         modules.setdefault(file.module, file)
     return SourceProject(folder, tuple(files), tuple(unreadable), modules)
+
+
+def _place_of_tests(folder: Path, given: Path) -> Path:
+    """Return where *given* is: relative to the current folder, or to that of the project."""
+    root = folder.resolve()
+    places = [path.resolve() for path in (given, folder / given) if path.exists()]
+    if not places:
+        raise PortError(f"--tests: {given}: there is no such folder")
+    place = next((place for place in places if place.is_relative_to(root)), None)
+    if place is None:
+        raise PortError(
+            f"--tests: {given} is not inside of {folder}: port a folder that contains the"
+            f" application and its tests, {os.path.commonpath([root, *places])}"
+        )
+    if place == root:
+        raise PortError(f"--tests: {given} is the whole project: name the folder of the tests")
+    return place
 
 
 def python_files(folder: Path) -> Iterator[Path]:

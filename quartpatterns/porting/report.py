@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-__all__ = ["FileChange", "PortFinding", "MadeAsync", "Plan", "as_html", "as_json", "as_text"]
+__all__ = ["FileChange", "FoundApplication", "MadeAsync", "Plan", "PortFinding"]
+__all__ += ["as_html", "as_json", "as_text"]
 
 KINDS = {
     "breaks": "These places do not work until you change them.",
@@ -53,6 +54,19 @@ class MadeAsync:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundApplication:
+    """An application, or a function that creates it.
+
+    Attributes:
+        name: ``module:app`` or ``module:create_app()``.
+        folder: The folder from which the module is imported, relative to the project.
+    """
+
+    name: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileChange:
     """A file that changes; *before* is None for a new file."""
 
@@ -80,6 +94,7 @@ class Plan:
         changes: The files that change.
         findings: What a person has to look at.
         made_async: The functions that become asynchronous.
+        applications: The applications before the port, without those of tests.
     """
 
     folder: Path
@@ -88,6 +103,7 @@ class Plan:
     changes: tuple[FileChange, ...]
     findings: tuple[PortFinding, ...]
     made_async: tuple[MadeAsync, ...]
+    applications: tuple[FoundApplication, ...] = ()
 
     def with_findings(self, findings: Iterable[PortFinding]) -> Plan:
         """Return the plan with more findings."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import libcst as cst
 
 from quartpatterns.porting.project import PortError, PythonFile, SourceProject
+from quartpatterns.porting.report import FoundApplication
 from quartpatterns.porting.rules import Rules
 
-__all__ = ["asgi_file"]
+__all__ = ["NO_APPLICATION", "asgi_file", "find_applications"]
+
+NO_APPLICATION = "no Flask application and no function create_app() was found"
 
 TEXT = '''\
 """Run the Flask application under an ASGI server, such as Hypercorn: ``hypercorn asgi:app``."""
@@ -31,14 +36,13 @@ def asgi_file(project: SourceProject, rules: Rules) -> dict[str, bytes]:
     """
     if (project.folder / "asgi.py").exists():
         return {}
-    found = [each for file in project.files if not file.is_test for each in _applications(file)]
+    found = find_applications(project)
     if not found:
-        raise PortError("no Flask application and no function create_app() was found")
-    names = dict.fromkeys(found)
-    if len(names) > 1:
-        places = ", ".join(f"{module}:{name}" for module, name in names)
+        raise PortError(NO_APPLICATION)
+    if len(found) > 1:
+        places = ", ".join(each.name for each in found)
         raise PortError(f"there are several applications ({places}): write asgi.py yourself")
-    module, name = next(iter(names))
+    module, _, name = found[0].name.partition(":")
     if name.endswith("()"):
         function = name.removesuffix("()")
         imports = f"from {module} import {function}\n\nflask_app = {function}()"
@@ -47,9 +51,28 @@ def asgi_file(project: SourceProject, rules: Rules) -> dict[str, bytes]:
     return {"asgi.py": TEXT.format(imports=imports).encode()}
 
 
-def _applications(file: PythonFile) -> list[tuple[str, str]]:
+def find_applications(project: SourceProject) -> list[FoundApplication]:
+    """Return the applications and factories at the top of modules, without those of tests."""
+    found = [
+        FoundApplication(f"{file.module}:{name}", _import_folder(file))
+        for file in project.files
+        if not file.is_test
+        for name in _applications(file)
+    ]
+    return [*dict.fromkeys(found)]
+
+
+def _import_folder(file: PythonFile) -> str:
+    """Return the folder from which the module is imported, relative to the project."""
+    depth = file.module.count(".") + (2 if file.is_package else 1)
+    parts = PurePosixPath(file.name).parts
+    # If the folder of the project is a package, its parent is the folder.
+    return "/".join(parts[:-depth]) or "." if len(parts) >= depth else ".."
+
+
+def _applications(file: PythonFile) -> list[str]:
     """Return the names of applications and factories at the top of a module."""
-    found: list[tuple[str, str]] = []
+    found: list[str] = []
     for statement in file.tree.body:
         if isinstance(statement, cst.FunctionDef):
             required = [
@@ -58,7 +81,7 @@ def _applications(file: PythonFile) -> list[tuple[str, str]]:
                 if each.default is None
             ]
             if statement.name.value in ("create_app", "make_app") and not required:
-                found.append((file.module, f"{statement.name.value}()"))
+                found.append(f"{statement.name.value}()")
         elif isinstance(statement, cst.SimpleStatementLine):
             for part in statement.body:
                 if isinstance(part, cst.Assign | cst.AnnAssign) and isinstance(
@@ -67,5 +90,5 @@ def _applications(file: PythonFile) -> list[tuple[str, str]]:
                     target = part.targets[0].target if isinstance(part, cst.Assign) else part.target
                     text = file.source(part.value.func)
                     if isinstance(target, cst.Name) and text in ("Flask", "flask.Flask"):
-                        found.append((file.module, target.value))
+                        found.append(target.value)
     return found

@@ -21,6 +21,7 @@ __all__ = [
     "Name",
     "ProjectClass",
     "ProjectModule",
+    "Route",
     "Scope",
     "Value",
     "Values",
@@ -52,6 +53,17 @@ class Scope:
         return scope
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A URL rule: the file that registers it, and the URLs that it can have.
+
+    There are several if a blueprint has a prefix, and none if the code does not show any.
+    """
+
+    file: PythonFile
+    urls: frozenset[str] = frozenset()
+
+
 @dataclass(eq=False)
 class FunctionInfo:
     """A function of the project.
@@ -64,6 +76,7 @@ class FunctionInfo:
         asynchronous: Whether it is ``async def``, before or after the port.
         reason: Why it becomes ``async def``: the text of a call, with the line.
         view: Whether the application calls it for a request.
+        routes: The URL rules for which it does, if it is no hook.
         decorator: Whether it returns a function that it defines, as decorators do.
         fixture: Whether it is a fixture of pytest.
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
@@ -81,6 +94,7 @@ class FunctionInfo:
     asynchronous: bool = False
     reason: str = ""
     view: bool = False
+    routes: set[Route] = field(default_factory=set[Route])
     fixture: bool = False
     generator: bool = False
     decorator: bool = False

@@ -126,7 +126,7 @@ def test_ignored_by_git(shop: Path) -> None:
         assert archive.read("b.py").decode() == APP.lstrip("\n")
 
 
-@pytest.mark.parametrize("option", [["--timeout", "5"], ["--force"]])
+@pytest.mark.parametrize("option", [["--timeout", "5"], ["--force"], ["--no-parity"]])
 def test_option_for_another(shop: Path, option: list[str]) -> None:
     found = run(shop, *option)
     assert found.exit_code == 2
@@ -275,6 +275,55 @@ def test_stages(shop: Path, stage: str) -> None:
             [sys.executable, "-c", code], cwd=shop, capture_output=True, text=True, check=False
         )
         assert done.stdout == "hello\n", done.stderr
+
+
+CHECKS = """
+import pytest
+from app import app
+
+
+@pytest.fixture
+def client():
+    return app.test_client()
+
+
+def test_index(client):
+    assert client.get("/").data == b"hello"
+"""
+
+
+@pytest.mark.parametrize("given", ["shop/checks", "checks", "checks/app_checks.py"])
+def test_place_of_the_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """Tests without the usual names are named: relative to the current folder, or the project."""
+    monkeypatch.chdir(tmp_path)
+    shop = written(tmp_path / "shop", {"app.py": APP, "checks/app_checks.py": CHECKS})
+    assert "await" not in (run("shop", "--diff").output.partition("app_checks")[2])
+    assert run("shop", "--write", "--tests", given).exit_code == 0
+    assert "(await (await client.get" in (shop / "checks/app_checks.py").read_text()
+    assert (shop / "pytest.ini").exists()
+    assert run("shop", "--check", "--tests", given).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("nothing", "--tests: nothing: there is no such folder"),
+        ("outside", "--tests: outside is not inside of shop: port a folder that contains"),
+        ("shop", "--tests: shop is the whole project: name the folder of the tests"),
+        ("empty", "--tests: empty: there are no Python files"),
+    ],
+)
+def test_wrong_place_of_the_tests(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, given: str, message: str
+) -> None:
+    monkeypatch.chdir(shop.parent)
+    (shop / "empty").mkdir()
+    (shop.parent / "outside").mkdir()
+    found = run("shop", "--tests", given)
+    assert found.exit_code == 2
+    assert message in found.output and found.output.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -1,0 +1,85 @@
+"""The end of ``quartpatterns port --run``: compare the responses before and after the port."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from quartpatterns._shared.extras import requires_extra
+from quartpatterns.cli.errors import explain
+from quartpatterns.porting import Plan
+from quartpatterns.porting.oracle import copied
+
+__all__ = ["compare_responses"]
+
+
+def compare_responses(plan: Plan) -> bool:
+    """Print whether the routes are answered alike before and after the port, and return it.
+
+    An application that cannot be found or loaded is named in one line, and is no failure.
+
+    Arguments:
+        plan: The port.
+    """
+    if len(plan.applications) != 1 or not plan.changes:
+        _not_compared(_reason(plan))
+        return True
+    name = plan.applications[0].name
+    click.echo(f"Comparing the responses of {name} before and after the port.", err=True)
+    try:
+        return _compare(plan)
+    except Exception as error:
+        reason = explain(error, "compare")
+        if reason is None and not isinstance(error, LookupError | OSError):
+            raise
+        _not_compared((reason or str(error.args[0])).splitlines()[0])
+        return True
+
+
+def _reason(plan: Plan) -> str:
+    if not plan.changes:
+        return "the port changes nothing"
+    if not plan.applications:
+        return "no application and no function create_app() was found"
+    return f"there are several applications: {', '.join(each.name for each in plan.applications)}"
+
+
+def _not_compared(reason: str) -> None:
+    click.echo(f"Responses are not compared: {reason}.", err=True)
+
+
+def _compare(plan: Plan) -> bool:
+    with requires_extra("compare", needed_by="the comparison of responses"):
+        from quartpatterns.compare.parity_report import failure_text
+        from quartpatterns.compare.versions import ApplicationVersion, compare_versions
+
+    application = plan.applications[0]
+
+    def version(folder: Path) -> ApplicationVersion:
+        return ApplicationVersion(application.name, folder, folder / application.folder)
+
+    with copied(plan.folder) as before, copied(plan.folder, plan.changes) as after:
+        compared = asyncio.run(compare_versions(version(before), version(after)))
+    total = len(compared.equal) + len(compared.different) + len(compared.unstable)
+    click.echo(
+        f"Responses: {len(compared.equal)} of {total} GET routes without arguments are equal,"
+        f" {len(compared.different)} differ.",
+        err=True,
+    )
+    if compared.failing:
+        click.echo(
+            f"{compared.failing} of the equal ones are errors of the application (status 500 or"
+            " more), before and after: it may need data.",
+            err=True,
+        )
+    for result in compared.unstable:
+        click.echo(
+            f"{result.case.name} is not compared: two processes of the application differ before"
+            " the port.",
+            err=True,
+        )
+    if compared.different:
+        click.echo(failure_text(compared.different), err=True)
+    return not compared.different
