@@ -41,9 +41,9 @@ Kinds of places that are left to you:
 \b
 In a git repository with uncommitted changes, --write needs --force. Then, without git, and if git
 ignores a file that changes, the files from before are kept in before-port.zip.
---only MODULE, --only PACKAGE and --only ROUTE select views. The whole project runs on Quart, and what
-has to be awaited is awaited everywhere. Other views stay synchronous and run in threads, if they
-await nothing and use neither g nor sqlite3, which must stay in one thread.
+--only MODULE, --only PACKAGE and --only ROUTE select views. The whole project runs on Quart, and
+what has to be awaited is awaited everywhere. Other views stay synchronous and run in threads, if
+they await nothing and use neither g nor sqlite3, which must stay in one thread.
 If the tests of --run pass in the stages async and data, each GET route without arguments is
 requested before and after the port. Differences are printed, and the exit code is 1. The requests
 reach your databases and services, like those of the tests; --no-parity leaves them out.

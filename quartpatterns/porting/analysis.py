@@ -181,7 +181,8 @@ class Analysis:
 
     def on_the_event_loop(self) -> set[FunctionInfo]:
         """Return the asynchronous functions and what they call: all that runs on the event loop."""
-        return reached((each for each in self.functions.values() if each.asynchronous), self.called())
+        asynchronous = [each for each in self.functions.values() if each.asynchronous]
+        return reached(asynchronous, self.called())
 
     def called(self) -> dict[FunctionInfo, set[FunctionInfo]]:
         """Return what each function calls."""

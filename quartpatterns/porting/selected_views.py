@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import libcst as cst
 
@@ -78,23 +78,33 @@ class Prefixes:
     """The prefixes that blueprints add to their rules."""
 
     def __init__(self, project: SourceProject) -> None:
-        self._own: dict[tuple[PythonFile, str], str] = {}
-        self._registered: set[str] = set()
+        self._of: dict[tuple[PythonFile, str], set[str]] = {}
+        registered: list[tuple[PythonFile, str, str]] = []
         for file in project.files:
-            for call, prefix in _calls_with_prefix(file):
+            for call in (node for node in file.spans if isinstance(node, cst.Call)):
                 parent = file.parents[call]
-                if isinstance(call.func, cst.Attribute) and call.func.attr.value.startswith(
-                    "register_blueprint"
-                ):
-                    self._registered.add(prefix)
-                elif isinstance(parent, cst.Assign):
+                if isinstance(parent, cst.Assign) and file.source(call.func).endswith("Blueprint"):
                     for target in parent.targets:
-                        self._own[file, dotted_name(target.target)] = prefix
+                        prefixes = self._of.setdefault((file, dotted_name(target.target)), set())
+                        prefixes |= _prefix(call)
+                elif isinstance(call.func, cst.Attribute) and call.args:
+                    if call.func.attr.value == "register_blueprint":
+                        name = dotted_name(call.args[0].value)
+                        registered += [(file, name, prefix) for prefix in _prefix(call)]
+        self._everywhere: set[str] = set()  # of blueprints that were not found
+        for file, name, prefix in registered:
+            module, _, variable = _imported(file, name).rpartition(".")
+            found = [
+                prefixes
+                for (place, own), prefixes in self._of.items()
+                if own == variable
+                and (place is file if not module else place.module.split(".")[-1] == module)
+            ]
+            for prefixes in found or [self._everywhere]:
+                prefixes.add(prefix)
 
     def urls(self, method: Method, node: cst.Call, file: PythonFile, rule: str) -> set[str]:
-        """Return the URLs that *rule* can have: alone, and with the prefix of its blueprint.
-
-        Which prefix another module gives a blueprint when it is registered is not followed.
+        """Return the URLs that *rule* can have: alone, and with the prefixes of its blueprint.
 
         Arguments:
             method: The method that registers the rule.
@@ -104,17 +114,35 @@ class Prefixes:
         """
         prefixes = {""}
         if method.type != "flask.Flask" and isinstance(node.func, cst.Attribute):
-            own = self._own.get((file, dotted_name(node.func.value)), "")
-            prefixes |= self._registered | {own}
+            prefixes |= self._of.get((file, dotted_name(node.func.value)), set())
+            prefixes |= self._everywhere
         urls = {f"{prefix.rstrip('/')}{rule}" for prefix in prefixes}
         return {url for url in urls if url.startswith("/")}
 
 
-def _calls_with_prefix(file: PythonFile) -> Iterator[tuple[cst.Call, str]]:
-    """Yield the calls with ``url_prefix="..."``, and the prefix."""
+def _prefix(call: cst.Call) -> set[str]:
+    """Return the ``url_prefix`` of a call, if it is a literal."""
+    return {
+        str(arg.value.evaluated_value)
+        for arg in call.args
+        if arg.keyword is not None
+        and arg.keyword.value == "url_prefix"
+        and isinstance(arg.value, cst.SimpleString)
+    }
+
+
+def _imported(file: PythonFile, name: str) -> str:
+    """Return the last part of the module of a variable and its name there, or only the name."""
+    head, _, rest = name.rpartition(".")
+    if head:
+        return f"{head.rpartition('.')[2]}.{rest}"
     for node in file.spans:
-        if isinstance(node, cst.Call):
-            for arg in node.args:
-                if arg.keyword is not None and arg.keyword.value == "url_prefix":
-                    if isinstance(arg.value, cst.SimpleString):
-                        yield node, str(arg.value.evaluated_value)
+        if isinstance(node, cst.ImportFrom) and node.module and not isinstance(
+            node.names, cst.ImportStar
+        ):
+            for alias in node.names:
+                bound = alias.asname.name if alias.asname else alias.name
+                if dotted_name(bound) == name:
+                    module = dotted_name(node.module).rpartition(".")[2]
+                    return f"{module}.{dotted_name(alias.name)}"
+    return name

@@ -7,7 +7,6 @@ from typing import Any
 
 from quart.wrappers import Request
 from werkzeug.datastructures import Headers
-from werkzeug.utils import cached_property
 
 from quartpatterns._shared.wsgi_environ import wsgi_environ
 from quartpatterns.subclassing.routing import path_inside_mount
@@ -67,15 +66,19 @@ class RequestEnviron(dict[str, Any]):
 class EnvironOfRequest(Request):
     """A request with the WSGI environment of Flask's."""
 
-    @cached_property
+    _environ: RequestEnviron | None = None
+
+    @property
     def environ(self) -> RequestEnviron:
         """The WSGI environment. It has no ``wsgi.input``: read :attr:`body` instead."""
-        scope: Any = self.scope
-        path = path_inside_mount(scope["path"], scope.get("root_path", "")) or ""
-        variables = wsgi_environ(scope, self.root_path, path)
-        # A body of ASGI always ends. Flask applications set this to allow chunked requests.
-        variables["wsgi.input_terminated"] = True
-        return RequestEnviron(variables, self.headers)
+        scope: Any = self.scope  # also the second time: a cache records who reads this attribute
+        if self._environ is None:
+            path = path_inside_mount(scope["path"], scope.get("root_path", "")) or ""
+            variables = wsgi_environ(scope, self.root_path, path)
+            # A body of ASGI always ends. Flask applications set this to allow chunked requests.
+            variables["wsgi.input_terminated"] = True
+            self._environ = RequestEnviron(variables, self.headers)
+        return self._environ
 
 
 def _header_name(key: str) -> str | None:

@@ -117,6 +117,30 @@ async def test_never_shared(
         assert "ada" not in await get(app)
 
 
+@pytest.mark.parametrize("early", [True, False])
+async def test_wsgi_environment(early: bool) -> None:
+    """It has all headers, also if a hook has read it before."""
+    app = FaithfulQuart(__name__)
+    cache = Cache(app)
+
+    def read() -> str:
+        return str(request.environ["HTTP_X_API_KEY"])  # type: ignore[attr-defined]
+
+    if early:
+        app.before_request(lambda: read() and None)
+
+    @cache.memoize()
+    async def function() -> str:
+        return read()
+
+    @app.get("/")
+    async def view() -> str:
+        return await function()
+
+    for name in ("ada", "grace"):
+        assert await get(app, X_Api_Key=name) == name
+
+
 async def test_client_address(app: Quart) -> None:
     """The address of the client tells visitors apart."""
 

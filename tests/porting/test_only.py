@@ -17,12 +17,13 @@ SHOP = {
     "shop/__init__.py": """
         import sqlite3
         from flask import Flask, g
-        from shop import admin, pages
+        from shop import admin
+        from .pages import bp as pages_blueprint
 
         def create_app():
             app = Flask(__name__)
             app.register_blueprint(admin.bp, url_prefix="/office")
-            app.register_blueprint(pages.bp)
+            app.register_blueprint(pages_blueprint)
             app.before_request(connect)
             return app
 
@@ -191,7 +192,7 @@ def test_result(shop: Path) -> None:
     ("only", "message"),
     [
         ("/abuot", "the project has no such route; did you mean /about?"),
-        ("/x/y/z/unknown", "no such route; the routes are /, /about, /admin/orders/<int:id>,"),
+        ("/x/y/z/unknown", "; the routes are /, /about, /admin/orders/<int:id>, /admin/users, /cou"),
         ("shop.admn", "no such module, and a route begins with a slash; did you mean shop.admin?"),
         ("shop.db", "this module has no view; those with views are shop.admin, shop.pages"),
     ],
