@@ -355,7 +355,7 @@ def test_missed(shop: Path) -> None:
     found = run(shop, "--run", tests, "--write")
     assert found.exit_code == 1
     assert "missed" in found.output and "index()" in found.output
-    assert "Nothing is written, because the tests fail" in found.output
+    assert "Nothing is written, because tests fail" in found.output
     assert (shop / "app.py").read_text() == APP.lstrip("\n")
 
 

@@ -87,6 +87,10 @@ CASES = {
         "@app.get('/')\ndef index():\n    return request.environ.get('wsgi.input')\n",
         ("breaks", 2, "flask.Request.environ['wsgi.input'] does not exist", "request.body"),
     ),
+    "the user of a server": (
+        "@app.get('/')\ndef index():\n    return request.environ.get('REMOTE_USER', '')\n",
+        ("breaks", 2, "flask.Request.environ['REMOTE_USER'] does not exist", "your proxy"),
+    ),
     "another input of WSGI": (
         "@app.get('/')\ndef index():\n    request.environ['wsgi.input'] = None\n    return ''\n",
         ("breaks", 2, "flask.Request.environ['wsgi.input'] does not exist", "request.body"),
