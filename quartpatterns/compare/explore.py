@@ -7,7 +7,7 @@ values for the arguments of other rules, and pages have forms.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
@@ -274,9 +274,7 @@ class Explorer:
 def capture_tokens(result: ParityResult) -> ParityResult:
     """Return *result* with tokens, random values that differ, compared as captured values."""
     found: list[dict[str, Capture]] = []
-    for step, original, port in zip(
-        result.case.steps, result.original, result.port, strict=False
-    ):
+    for step, original, port in zip(result.case.steps, result.original, result.port, strict=False):
         url = f"http://{_host_of(step)}{original.response.target}"
         pages = page_of(original.response, url), page_of(port.response, url)
         found.append(find_tokens(original, port, *pages))

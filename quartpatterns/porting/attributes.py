@@ -126,7 +126,7 @@ class Attributes:
         for owner in owners:
             if isinstance(owner, Instance) and isinstance(owner.type, str):
                 for rule in self.rules.type_rules(owner.type):
-                    if remedy := rule.report.get(f"[{key.evaluated_value}]"):
+                    if remedy := rule.report.get(f"[{key.evaluated_value!s}]"):
                         what = f"{owner.type}[{key.value}] does not exist in ASGI"
                         self.result.problem("breaks", scope.file, node, what, remedy)
 

@@ -39,9 +39,9 @@ def select_views(analysis: Analysis, names: Sequence[str]) -> None:
             analysis.make_async(info, "the application calls it for requests")
     called = analysis.called()
     bound = {
-        info: what
+        user: what
         for node, (file, what) in analysis.bound.items()
-        if (info := analysis.enclosing(node, file)) is not None
+        if (user := analysis.enclosing(node, file)) is not None
     }
     for info in views:
         for function in reached([info], called) & bound.keys():
@@ -137,8 +137,10 @@ def _imported(file: PythonFile, name: str) -> str:
     if head:
         return f"{head.rpartition('.')[2]}.{rest}"
     for node in file.spans:
-        if isinstance(node, cst.ImportFrom) and node.module and not isinstance(
-            node.names, cst.ImportStar
+        if (
+            isinstance(node, cst.ImportFrom)
+            and node.module
+            and not isinstance(node.names, cst.ImportStar)
         ):
             for alias in node.names:
                 bound = alias.asname.name if alias.asname else alias.name

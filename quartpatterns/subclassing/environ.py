@@ -51,16 +51,23 @@ class RequestEnviron(dict[str, Any]):
         if (name := _header_name(key)) is not None:
             self._headers.pop(name, None)
 
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove a variable, and return it."""
+        if key not in self and default:
+            return default[0]
+        value = self[key]
+        del self[key]
+        return value
+
     def __ior__(self, other: Any) -> RequestEnviron:  # type: ignore[override, misc]
         self.update(other)
         return self
 
     # Those of dict do not call the methods above.
     clear = MutableMapping.clear
-    pop = MutableMapping.pop  # type: ignore[assignment]
     popitem = MutableMapping.popitem
-    setdefault = MutableMapping.setdefault  # type: ignore[assignment]
-    update = MutableMapping.update  # type: ignore[assignment]
+    setdefault = MutableMapping.setdefault
+    update = MutableMapping.update
 
 
 class EnvironOfRequest(Request):

@@ -293,15 +293,13 @@ def test_index(client):
 
 
 @pytest.mark.parametrize("given", ["shop/checks", "checks", "checks/app_checks.py"])
-def test_place_of_the_tests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
-) -> None:
+def test_place_of_the_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     """Tests without the usual names are named: relative to the current folder, or the project."""
     monkeypatch.chdir(tmp_path)
     shop = written(tmp_path / "shop", {"app.py": APP, "checks/app_checks.py": CHECKS})
     assert "await" not in (run("shop", "--diff").output.partition("app_checks")[2])
     assert run("shop", "--write", "--tests", given).exit_code == 0
-    assert "(await (await client.get" in (shop / "checks/app_checks.py").read_text()
+    assert "await (await client.get" in (shop / "checks/app_checks.py").read_text()
     assert (shop / "pytest.ini").exists()
     assert run("shop", "--check", "--tests", given).exit_code == 0
 

@@ -192,8 +192,11 @@ def test_result(shop: Path) -> None:
     ("only", "message"),
     [
         ("/abuot", "the project has no such route; did you mean /about?"),
-        ("/x/y/z/unknown", "; the routes are /, /about, /admin/orders/<int:id>, /admin/users, /cou"),
-        ("shop.admn", "no such module, and a route begins with a slash; did you mean shop.admin?"),
+        (
+            "/x/y/z/unknown",
+            "; the routes are /, /about, /admin/orders/<int:id>, /admin/users",
+        ),
+        ("shop.admn", "no such module, and a route begins with a slash; did you mean shop.admin"),
         ("shop.db", "this module has no view; those with views are shop.admin, shop.pages"),
     ],
 )
