@@ -176,13 +176,14 @@ class Calls:
                 return self._super(scope)
             if name == "getattr" and len(arguments) > 1:
                 attribute = arguments[1][1].value
-                if isinstance(attribute, cst.SimpleString):
-                    named = str(attribute.evaluated_value)
-                    owners = arguments[0][0]
-                    every = (
-                        self.evaluator.attributes.of(owner, named, node, scope) for owner in owners
-                    )
-                    return NOTHING.union(*every)
+                if not isinstance(attribute, cst.SimpleString):
+                    return self._request_methods(arguments[0][0])
+                named = str(attribute.evaluated_value)
+                owners = arguments[0][0]
+                every = (
+                    self.evaluator.attributes.of(owner, named, node, scope) for owner in owners
+                )
+                return NOTHING.union(*every)
             return frozenset()
         if rule.awaited:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
@@ -208,6 +209,14 @@ class Calls:
         if rule.transparent or rule.kind:
             found.add(Name(name))
         return frozenset(found)
+
+    def _request_methods(self, owners: Values) -> Values:
+        """Return the methods of a test client: tests choose one by a name that is computed."""
+        client = "flask.testing.FlaskClient"
+        if Instance(client) not in owners:
+            return NOTHING
+        names = {name for rule in self.rules.type_rules(client) for name in rule.awaited}
+        return frozenset(Method(client, name) for name in names)
 
     def _super(self, scope: Scope) -> Values:
         info = function_of(scope)
@@ -319,6 +328,9 @@ class Calls:
                 known = True
                 arguments = [(values, cst.Arg(cst.Name("_")))]
                 self.bind(value, arguments)
+                if "decorator" in value.info.kinds:  # It calls the function that it gets.
+                    found.add(value)
+                    continue
                 found |= self.flow.read((value.info, "return"))
             elif isinstance(value, Method):
                 known = True

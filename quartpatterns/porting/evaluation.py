@@ -280,7 +280,9 @@ class Evaluator:
         if isinstance(node.names, cst.ImportStar):
             if source:
                 for name in self.scopes[source.tree].names:
-                    scope.names.add(name)
+                    if name not in scope.names:
+                        scope.names.add(name)
+                        scope.star_names.add(name)
                     self.flow.add((scope, name), self.flow.read((self.scopes[source.tree], name)))
             return
         for alias in node.names:
@@ -297,8 +299,9 @@ class Evaluator:
             if submodule:
                 return frozenset({ProjectModule(submodule)})
             return self.attributes.external_name(f"{module}.{name}")
-        values = self.flow.read((self.scopes[source.tree], name))
-        if submodule and name not in self.scopes[source.tree].names:
+        scope = self.scopes[source.tree]
+        values = self.flow.read((scope, name))
+        if submodule and (name not in scope.names or name in scope.star_names):
             values |= {ProjectModule(submodule)}
         return values
 

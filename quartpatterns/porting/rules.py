@@ -30,6 +30,7 @@ class NameRule:
         views: Whether functions that are passed to it handle requests.
         transparent: Whether, as a decorator, it returns a function that is called alike.
         kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on.
+            ``decorator`` means a decorator, whose first argument is the decorated function.
         replace: The full name to import instead, in the stage ``modernise``.
         port: The full name to import instead, in the stages ``async`` and ``data``.
         method: The method of the new class that does what the old function did.

@@ -30,12 +30,16 @@ __all__ = [
 
 @dataclass(eq=False)
 class Scope:
-    """A module, class, function, lambda or comprehension, with the names that it assigns."""
+    """A module, class, function, lambda or comprehension, with the names that it assigns.
+
+    *star_names* are those of *names* that only ``from module import *`` assigns.
+    """
 
     file: PythonFile
     node: cst.CSTNode
     parent: Scope | None
     names: set[str] = field(default_factory=set[str])
+    star_names: set[str] = field(default_factory=set[str])
     global_names: set[str] = field(default_factory=set[str])
     function: FunctionInfo | None = None
 
@@ -80,7 +84,7 @@ class FunctionInfo:
         decorator: Whether it returns a function that it defines, as decorators do.
         fixture: Whether it is a fixture of pytest.
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
-            ``contextmanager``.
+            ``contextmanager``, ``decorator``.
         calls, with_items, loops: The places that use it.
         iterations: The calls of a generator.
         escapes: The places that pass it to other code, and to which.

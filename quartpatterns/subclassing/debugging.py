@@ -94,7 +94,8 @@ class DebugFiles(Request):
             return files
         if self.mimetype == "multipart/form-data":
             return files
-        return FilesOfOtherForm(await self.form, self.mimetype)
+        # Not self.form: a subclass can read both together.
+        return FilesOfOtherForm(await super().form, self.mimetype)
 
 
 class ExplainingLoader(DispatchingJinjaLoader):

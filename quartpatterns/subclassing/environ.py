@@ -1,5 +1,8 @@
 """The WSGI environment of a request, which Flask calls ``request.environ``."""
 
+# The annotations of MutableMapping's methods have no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 from collections.abc import MutableMapping

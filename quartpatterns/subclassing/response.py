@@ -162,6 +162,10 @@ class ResponseData(Response):
             response = self.data_body_class(b"")
         super().__init__(response, status, headers, mimetype, content_type)  # type: ignore[arg-type]
 
+    def set_data(self, data: Any) -> None:
+        """Replace the body by *data*, a string or what ``bytes()`` takes."""
+        super().set_data(data if isinstance(data, str | bytes) else bytes(data))
+
     def wire_headers(self) -> Headers:
         """Return the headers to send: completed, and without those the status forbids."""
         status = self.status_code

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.porting.ported import ported
+from tests.porting.ported import port, ported, written
 
 HEAD = """
 from flask import (
@@ -662,6 +662,66 @@ PAIRS = {
             app.add_background_task(title)
         """,
     ),
+    "a request method that is chosen by its name": (
+        """
+        def test_methods():
+            client = app.test_client()
+            for verb in ("get", "post"):
+                method = getattr(client, verb)
+                assert method("/").data
+                assert getattr(client, verb + "")("/").status_code == 200
+        """,
+        """
+        async def test_methods():
+            client = app.test_client()
+            for verb in ("get", "post"):
+                method = getattr(client, verb)
+                assert await (await method("/")).data
+                assert (await getattr(client, verb + "")("/")).status_code == 200
+        """,
+    ),
+    "the library decorator": (
+        """
+        from decorator import decorator
+
+        @decorator
+        def upper(view, *args, **kwargs):
+            return view(*args, **kwargs).upper()
+
+        @app.get("/")
+        @upper
+        def index():
+            return render_template("index.html")
+
+        @decorator
+        def plain(function, *args):
+            return function(*args)
+
+        @plain
+        def add(a, b):
+            return a + b
+        """,
+        """
+        from decorator import decorator
+
+        @decorator
+        async def upper(view, *args, **kwargs):
+            return (await view(*args, **kwargs)).upper()
+
+        @app.get("/")
+        @upper
+        async def index():
+            return await render_template("index.html")
+
+        @decorator
+        def plain(function, *args):
+            return function(*args)
+
+        @plain
+        def add(a, b):
+            return a + b
+        """,
+    ),
     "what knows no request stays": (
         """
         class Request:
@@ -767,3 +827,17 @@ def test_imports(tmp_path: Path, name: str) -> None:
     before, after = IMPORTS[name]
     assert ported(tmp_path, before) == after
     assert ported(tmp_path, after) == after
+
+
+def test_module_of_a_package_that_exports_all(tmp_path: Path) -> None:
+    """``from . import filters`` is the module, also if the package has all names of this one."""
+    files = {
+        "shop/__init__.py": "from .core import *\n",
+        "shop/filters.py": "def upper(view):\n    return view().upper()\n",
+        "shop/core.py": HEAD
+        + "from . import filters\n\n\ndef page():\n    return render_template('page.html')\n"
+        "\n\ndef index():\n    return filters.upper(page)\n",
+    }
+    port(written(tmp_path, files))
+    assert "async def upper" in (tmp_path / "shop/filters.py").read_text()
+    assert "return await filters.upper(page)" in (tmp_path / "shop/core.py").read_text()

@@ -448,6 +448,23 @@ async def test_unsupported_attributes(app: FaithfulQuart) -> None:
                 getattr(request, name)
 
 
+@pytest.mark.parametrize("data", [bytearray(b"data"), memoryview(b"data")])
+async def test_data(app: FaithfulQuart, data: Any) -> None:
+    """As in Flask, the body can be a buffer, and it is sent as bytes."""
+
+    @app.get("/")
+    async def view() -> FaithfulResponse:
+        response = FaithfulResponse("")
+        response.set_data(data)
+        return response
+
+    expected = flask.Response("")
+    expected.set_data(data)
+    response = await app.test_client().get("/")
+    assert await response.get_data() == expected.data == b"data"
+    assert response.content_length == expected.content_length
+
+
 def test_flask_names() -> None:
     """``quartpatterns.subclassing.names`` has all names of the module ``flask``."""
     names = {

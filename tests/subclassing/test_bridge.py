@@ -180,6 +180,18 @@ async def test_as_flask() -> None:
     assert answers[port] == answers[original]
 
 
+async def test_form_in_debug_mode(app: Any) -> None:
+    """The files of a form are read with its fields, and debug mode reads fields for files."""
+    app.debug = True
+
+    @app.post("/")
+    async def view() -> list[str]:
+        return [(await request.form)["a"], flask.request.form["a"]]
+
+    response = await app.test_client().post("/", form={"a": "1"})
+    assert await response.get_json() == ["1", "1"]
+
+
 async def test_upload(app: Any, tmp_path: Path) -> None:
     """``save`` of an uploaded file is synchronous, as in Flask."""
 
