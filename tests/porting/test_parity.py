@@ -40,7 +40,7 @@ def random():
 
 @app.get("/token")
 def token():
-    return f'<input type="hidden" name="csrf_token" value="{uuid.uuid4()}">'
+    return f'<form><input type="hidden" name="csrf_token" value="{uuid.uuid4()}"></form>'
 """
 DIFFERENT = """
 
@@ -69,7 +69,9 @@ def test_responses(tmp_path: Path) -> None:
     found = run(shop / "shop", "--write")
     assert found.exit_code == 1
     assert "4 of 6 GET routes without arguments are equal, 1 differ." in found.stderr
-    assert "GET /class: body: original 'Flask', port 'FaithfulQuart'" in found.stderr
+    assert "1 of 1 case failed: GET /class: " in found.stderr
+    assert "GET /class · body" in found.stderr
+    assert "original  Flask\n    port      FaithfulQuart\n" in found.stderr
     assert "Nothing is written, because tests fail or responses differ" in found.stderr
     assert run(shop / "shop", "--no-parity").exit_code == 0
 
