@@ -104,7 +104,8 @@ def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFindin
             else:
                 continue
             top = module.partition(".")[0]
-            if top.startswith("flask_") and top not in rules.bridged:
+            known = top in rules.bridged or module in rules.modules
+            if top.startswith("flask_") and not known:
                 yield finding(
                     "differs",
                     file,
