@@ -104,6 +104,7 @@ class Analysis:
         strings: The strings that change.
         imported: The names that ``from ... import`` binds: the file, and the full name.
         moved: The full names of the functions that are called by other names now.
+        leaks: The objects that have to be awaited, and that other code gets.
         problems: What a person has to look at.
     """
 
@@ -132,6 +133,7 @@ class Analysis:
         self.imported: set[tuple[str, str]] = set()
         self.moved: set[str] = set()
         self._called: set[tuple[str, str]] = set()
+        self.leaks: dict[cst.CSTNode, Problem] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 
     # What is used
@@ -227,14 +229,16 @@ class Analysis:
         """Return the asynchronous functions and what they call: all that runs on the event loop."""
         called: dict[FunctionInfo, set[FunctionInfo]] = defaultdict(set)
         for info in self.functions.values():
-            uses = {**info.calls, **info.with_items, **info.loops, **info.iterations}
-            for node, file in uses.items():
+            for node, file in (
+                *info.calls.items(),
+                *info.with_items.items(),
+                *info.loops.items(),
+                *info.iterations.items(),
+            ):
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
-        pending = [
-            info for info in self.functions.values() if info.asynchronous or info.on_loop
-        ]
+        pending = [info for info in self.functions.values() if info.asynchronous or info.on_loop]
         while pending:
             info = pending.pop()
             if info not in found:
@@ -245,9 +249,7 @@ class Analysis:
     def now_on_the_loop(self) -> OnTheLoop:
         """Return what runs on the event loop after this evaluation."""
         functions = frozenset(info.node for info in self.on_the_event_loop())
-        names = {
-            each if each in self.imported else ("", each[1]) for each in self._called
-        }
+        names = {each if each in self.imported else ("", each[1]) for each in self._called}
         return OnTheLoop(functions, frozenset(names), frozenset(self.moved))
 
     def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:

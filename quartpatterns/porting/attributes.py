@@ -104,7 +104,8 @@ class Attributes:
                     "breaks",
                     scope.file,
                     node,
-                    f"{type_name.rpartition('.')[2]}.{name} does not exist on asyncio",
+                    f"{type_name}.{name} does not exist"
+                    f" {'in ASGI' if type_name.startswith('flask.') else 'on asyncio'}",
                     rule.report[name],
                 )
             if name in rule.properties:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.replacing import PATCHES, Replacing
@@ -24,7 +25,6 @@ from quartpatterns.porting.values import (
     Method,
     Name,
     ProjectClass,
-    ProjectModule,
     Scope,
     Value,
     Values,
@@ -66,6 +66,8 @@ class Calls:
     def call(self, node: cst.Call, scope: Scope) -> Values:
         functions = self.evaluator.evaluate(node.func, scope)
         arguments = [(self.evaluator.evaluate(arg.value, scope), arg) for arg in node.args]
+        if functions:  # It is known now.
+            self._forget_escapes(arguments)
         found: set[Value] = set()
         targets: list[FunctionInfo] = []
         for function in functions:
@@ -94,6 +96,14 @@ class Calls:
                 self._collect(values, arg, where.rpartition(".")[2], scope)
         self._check_mixed(functions, node, scope)
         return frozenset(found)
+
+    def _forget_escapes(self, arguments: list[tuple[Values, cst.Arg]]) -> None:
+        for values, arg in arguments:
+            self.result.leaks.pop(arg, None)
+            self.result.blocking.pop(arg, None)
+            for value in values:
+                if isinstance(value, Function):
+                    value.info.escapes.pop(arg, None)
 
     def _check_mixed(self, functions: Values, node: cst.Call, scope: Scope) -> None:
         """Report a method that is awaited, or not, depending on the object."""
@@ -220,7 +230,10 @@ class Calls:
                     return frozenset({Closing(values)})
             if name in ("list", "tuple", "set", "sorted", "reversed", "iter", "next") and arguments:
                 values = arguments[0][0]
-                return self.evaluator.items(values) if name == "next" else values
+                if name == "next" or arguments[0][1].value in self.result.collected:
+                    items = self.evaluator.items(values)
+                    return items if name == "next" else frozenset({Items(items)})
+                return values
             if name == "super":
                 return self._super(scope)
             if name == "getattr" and len(arguments) > 1:
@@ -357,12 +370,9 @@ class Calls:
                         text = f"{where} with an object of {value.type}"
                         self.result.blocking[node] = (scope.file, text, rule.escapes)
                     elif rule.escapes:
-                        self.result.problem(
-                            "breaks",
-                            scope.file,
-                            node,
-                            f"{where} gets a {value.type}, whose methods have to be awaited",
-                            rule.escapes,
+                        why = f"{where} gets a {value.type}, whose methods have to be awaited"
+                        self.result.leaks[node] = Problem(
+                            "breaks", scope.file, node, why, rule.escapes
                         )
 
     def accept(self, info: FunctionInfo, *, view: bool, on_loop: bool = True) -> None:

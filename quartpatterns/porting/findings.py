@@ -42,7 +42,7 @@ def finding(kind: str, file: PythonFile, node: cst.CSTNode, why: str, remedy: st
 
 
 def _problems(analysis: Analysis) -> Iterator[PortFinding]:
-    for problem in analysis.problems.values():
+    for problem in (*analysis.problems.values(), *analysis.leaks.values()):
         yield finding(problem.kind, problem.file, problem.node, problem.reason, problem.remedy)
 
 

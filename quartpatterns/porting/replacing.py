@@ -30,9 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["PATCHES", "Replacement", "Replacing", "edit_replacement"]
 
-PATCHES = {"unittest.mock.patch": False, "unittest.mock.patch.object": True}
+PATCHES = {
+    "mock.patch": False,
+    "mock.patch.object": True,
+    "unittest.mock.patch": False,
+    "unittest.mock.patch.object": True,
+}
 """Functions that replace others, and whether they get the owner and the name of it."""
-OF_MOCKS = frozenset({"return_value", "side_effect", "new_callable", "spec", "spec_set", "autospec"})
+OF_MOCKS = frozenset(
+    {"return_value", "side_effect", "new_callable", "spec", "spec_set", "autospec"}
+)
 Arguments = list[tuple[Values, cst.Arg]]
 
 
@@ -140,9 +147,7 @@ class Replacing:
         files = [each.file.name for each in owners if isinstance(each, ProjectModule)]
         return files[0] if files else ""
 
-    def _rename_owner(
-        self, owner: cst.BaseExpression, old: str, module: str, scope: Scope
-    ) -> None:
+    def _rename_owner(self, owner: cst.BaseExpression, old: str, module: str, scope: Scope) -> None:
         """Write another module in place of ``time`` or ``views.time``."""
         if isinstance(owner, cst.Attribute) and not isinstance(
             next(iter(self.evaluator.evaluate(owner.value, scope)), None), Name
@@ -151,7 +156,8 @@ class Replacing:
         elif isinstance(owner, cst.Attribute | cst.Name):
             class_of = self.rules.modules.get(old.rpartition(".")[0])
             if class_of and class_of == module.rpartition(".")[0]:  # requests.Session
-                self.result.named[owner] = (module.rpartition(".")[2], True)
+                if isinstance(owner, cst.Attribute):
+                    self.result.named[owner] = (module.rpartition(".")[2], True)
             else:
                 self.result.owners[owner] = module
 
@@ -200,7 +206,7 @@ class Replacing:
             module, _, _ = full.rpartition(".")
             new = ".".join([*prefix, port])
             if prefix and self.rules.modules.get(module) == port.rpartition(".")[0]:
-                # The module keeps the name that it has in the project: `import niquests as requests`
+                # The module keeps its name in the project: `import niquests as requests`.
                 new = f"{path.rpartition('.')[0]}.{port.rpartition('.')[2]}"
             elif prefix and self.rules.modules.get(alias) and full.startswith(f"{alias}."):
                 rest = port.removeprefix(f"{self.rules.modules[alias]}.")

@@ -196,21 +196,21 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     elsewhere: dict[str, NameRule] = {}
     for name, text in _texts(folders, data=data):
         try:
-            data = tomllib.loads(text)
-            for full_name, rule in data.pop("names", {}).items():
+            table = tomllib.loads(text)
+            for full_name, rule in table.pop("names", {}).items():
                 new = _rule(NameRule, rule)
                 if new.on_loop or new.thread:
                     elsewhere[full_name] = names.get(full_name, NameRule())
                 names[full_name] = new
-            for type_name, rule in data.pop("types", {}).items():
+            for type_name, rule in table.pop("types", {}).items():
                 types[type_name] = _rule(TypeRule, rule)
-            modules.update(data.pop("modules", {}))
-            bridged.update(data.pop("bridged", ()))
-            fixtures.update(data.pop("fixtures", {}))
-            removed.update(data.pop("removed", {}))
-            setting_values.update(data.pop("setting_values", {}))
-            if data:
-                raise RuleError(f"unknown key {next(iter(data))!r}")
+            modules.update(table.pop("modules", {}))
+            bridged.update(table.pop("bridged", ()))
+            fixtures.update(table.pop("fixtures", {}))
+            removed.update(table.pop("removed", {}))
+            setting_values.update(table.pop("setting_values", {}))
+            if table:
+                raise RuleError(f"unknown key {next(iter(table))!r}")
         except (RuleError, TypeError, ValueError) as error:
             raise RuleError(f"{name}: {error}") from error
     bridged -= modules.keys()

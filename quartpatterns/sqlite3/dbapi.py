@@ -29,6 +29,18 @@ class StandaloneConnection(SQLiteConnection):
     .. versionadded:: 0.1
     """
 
+    # The optional extension of PEP 249: `except connection.IntegrityError`.
+    Warning = sqlite3.Warning
+    Error = sqlite3.Error
+    InterfaceError = sqlite3.InterfaceError
+    DatabaseError = sqlite3.DatabaseError
+    DataError = sqlite3.DataError
+    OperationalError = sqlite3.OperationalError
+    IntegrityError = sqlite3.IntegrityError
+    InternalError = sqlite3.InternalError
+    ProgrammingError = sqlite3.ProgrammingError
+    NotSupportedError = sqlite3.NotSupportedError
+
     def __init__(self, thread: SQLiteThread) -> None:
         super().__init__(thread)
         self._loop = asyncio.get_running_loop()
@@ -65,16 +77,12 @@ class StandaloneConnection(SQLiteConnection):
         return _Cursor(self, await self.call(self.raw.cursor))
 
     @contextmanager
-    async def execute(
-        self, sql: str, parameters: Iterable[Any] | None = None
-    ) -> aiosqlite.Cursor:
+    async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> aiosqlite.Cursor:
         """Execute a statement, and return its cursor."""
         return _Cursor(self, await self.call(self.raw.execute, sql, parameters or ()))
 
     @contextmanager
-    async def executemany(
-        self, sql: str, parameters: Iterable[Iterable[Any]]
-    ) -> aiosqlite.Cursor:
+    async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> aiosqlite.Cursor:
         """Execute a statement once for each of *parameters*, and return its cursor."""
         return _Cursor(self, await self.call(self.raw.executemany, sql, parameters))
 

@@ -18,7 +18,7 @@ PAIRS = {
 
         app = Flask(__name__)
         app.config["CACHE_TYPE"] = "simple"
-        cache = Cache(app, config={"CACHE_TYPE": 'flask_caching.backends.SimpleCache', "name": "simple"})
+        cache = Cache(app, config={"CACHE_TYPE": 'flask_caching.backends.simple', "a": "simple"})
 
         @cache.memoize(60)
         def square(number):
@@ -43,7 +43,7 @@ PAIRS = {
 
         app = Flask(__name__)
         app.config["CACHE_TYPE"] = "SimpleCache"
-        cache = Cache(app, config={"CACHE_TYPE": 'SimpleCache', "name": "simple"})
+        cache = Cache(app, config={"CACHE_TYPE": 'SimpleCache', "a": "simple"})
 
         @cache.memoize(60)
         async def square(number):
@@ -247,7 +247,7 @@ def test_what_celery_does_not_await(tmp_path: Path) -> None:
         return AsyncResult(id).state
     """
     assert _found(tmp_path, text) == [
-        ("breaks", "@shared_task"),
+        ("breaks", "def send():"),
         ("blocks", "AsyncResult(id).state"),
     ]
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the port does not wrap lines
 """The stage data: sqlite3 becomes awaited, where it runs on the event loop."""
 
 from __future__ import annotations
@@ -309,12 +310,18 @@ def index():
 """
 
 
-async def test_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ported application commits, rolls back, and refuses the same as before."""
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The application, ported."""
     monkeypatch.chdir(tmp_path)
     written(tmp_path, {"shop.py": APPLICATION})
-    assert not [each for each in port(tmp_path, "data").findings if each.kind == "breaks"]
-    client = _load(tmp_path / "shop.py").app.test_client()
+    assert not port(tmp_path, "data").findings
+    return _load(tmp_path / "shop.py")
+
+
+async def test_application(shop: ModuleType) -> None:
+    """A ported application commits, rolls back, and refuses the same as before."""
+    client = shop.app.test_client()
     paths = ("/init", "/items/a", "/items/a", "/undone/b")
     assert [(await client.post(path)).status_code for path in paths] == [200, 200, 409, 400]
     assert (await (await client.get("/")).get_json()) == {"names": ["a"]}
