@@ -12,6 +12,7 @@ from quartpatterns.porting.project import PythonFile
 __all__ = [
     "NOTHING",
     "ClassInfo",
+    "Closing",
     "Context",
     "Function",
     "FunctionInfo",
@@ -83,6 +84,8 @@ class FunctionInfo:
         routes: The URL rules for which it does, if it is no hook.
         decorator: Whether it returns a function that it defines, as decorators do.
         fixture: Whether it is a fixture of pytest.
+        routed: Whether a decorator has made it a view.
+        on_loop: Whether other code calls it on the event loop, as it is or asynchronous.
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
             ``contextmanager``, ``decorator``.
         calls, with_items, loops: The places that use it.
@@ -100,6 +103,8 @@ class FunctionInfo:
     view: bool = False
     routes: set[Route] = field(default_factory=set[Route])
     fixture: bool = False
+    routed: bool = False
+    on_loop: bool = False
     generator: bool = False
     decorator: bool = False
     kinds: set[str] = field(default_factory=set[str])
@@ -194,8 +199,15 @@ class Context:
     info: FunctionInfo
 
 
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What ``contextlib.closing`` returns for objects whose ``close`` has to be awaited."""
+
+    values: frozenset[Value]
+
+
 Value: TypeAlias = (
-    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context
+    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context | Closing
 )
 Values: TypeAlias = frozenset[Value]
 NOTHING: Values = frozenset()

@@ -211,3 +211,31 @@ def test_other_stage(shop: Path) -> None:
     found = CliRunner().invoke(main, ["port", str(shop), "--only", "/", "--stage", "modernise"])
     assert found.exit_code == 2
     assert "--only is for the stages async and data, not for modernise" in found.output
+
+
+def test_stage_data(tmp_path: Path) -> None:
+    """What waits is replaced where the code runs on the event loop. Threads can wait."""
+    code = """
+    import time
+    from flask import Flask
+
+    app = Flask(__name__)
+
+    @app.get("/a")
+    def a():
+        time.sleep(1)
+        return "a"
+
+    @app.get("/b")
+    def b():
+        time.sleep(1)
+        return "b"
+    """
+    plan = make_plan(written(tmp_path, {"app.py": code}), "data", only=["/a"])
+    [change] = plan.changes
+    text = change.after.decode()
+    assert "async def a():\n    await asyncio.sleep(1)\n" in text
+    assert "\ndef b():\n    time.sleep(1)\n" in text
+    assert not plan.findings
+    [found] = make_plan(tmp_path, "async", only=["/a"]).findings
+    assert (found.kind, found.line) == ("blocks", 8)
