@@ -9,10 +9,12 @@ import click
 
 from quartpatterns._shared.extras import requires_extra
 from quartpatterns.cli.errors import explain
-from quartpatterns.porting import Plan
+from quartpatterns.porting import FoundApplication, Plan
 from quartpatterns.porting.oracle import copied
 
 __all__ = ["compare_responses"]
+
+MOST = 3  # applications that are compared; folders of examples have many
 
 
 def compare_responses(plan: Plan) -> bool:
@@ -23,13 +25,17 @@ def compare_responses(plan: Plan) -> bool:
     Arguments:
         plan: The port.
     """
-    if len(plan.applications) != 1 or not plan.changes:
-        _not_compared(_reason(plan))
+    if reason := _reason_not_to(plan):
+        _not_compared(reason)
         return True
-    name = plan.applications[0].name
+    return all([_compare_one(plan, application) for application in plan.applications])
+
+
+def _compare_one(plan: Plan, application: FoundApplication) -> bool:
+    name = application.name
     click.echo(f"Comparing the responses of {name} before and after the port.", err=True)
     try:
-        return _compare(plan)
+        return _compare(plan, application)
     except Exception as error:
         reason = explain(error, "compare")
         if reason is None and not isinstance(error, LookupError | OSError):
@@ -38,24 +44,25 @@ def compare_responses(plan: Plan) -> bool:
         return True
 
 
-def _reason(plan: Plan) -> str:
+def _reason_not_to(plan: Plan) -> str:
     if not plan.changes:
         return "the port changes nothing"
     if not plan.applications:
         return "no application and no function create_app() was found"
-    return f"there are several applications: {', '.join(each.name for each in plan.applications)}"
+    if len(plan.applications) > MOST:
+        names = ", ".join(each.name for each in plan.applications)
+        return f"there are more than {MOST} applications: {names}"
+    return ""
 
 
 def _not_compared(reason: str) -> None:
     click.echo(f"Responses are not compared: {reason}.", err=True)
 
 
-def _compare(plan: Plan) -> bool:
+def _compare(plan: Plan, application: FoundApplication) -> bool:
     with requires_extra("compare", needed_by="the comparison of responses"):
         from quartpatterns.compare.parity_report import failure_text
         from quartpatterns.compare.versions import ApplicationVersion, compare_versions
-
-    application = plan.applications[0]
 
     def version(folder: Path) -> ApplicationVersion:
         return ApplicationVersion(application.name, folder, folder / application.folder)

@@ -24,6 +24,7 @@ from quartpatterns.compare.servers import Server, serve
 __all__ = ["ApplicationVersion", "VersionsCompared", "compare_versions"]
 
 LOAD_TIMEOUT = 60.0  # seconds until an application must be loaded
+GUNICORN_PAGE = b"<h1><p>Internal Server Error</p></h1>"
 RESPONSE_TIMEOUT = 10.0  # seconds for a response; streams without an end are not compared
 
 
@@ -83,7 +84,7 @@ async def compare_versions(
     async with _served(original, "gunicorn-gthread") as original_url:
         async with _served(port, "hypercorn") as port_url:
             results = await _compare(original_url, port_url, cases)
-        differing = [result for result in results if not result.passed]
+        differing = [result for result in results if not (result.passed or _both_crash(result))]
         unstable: set[str] = set()
         if differing:
             # Another process: what is random can be chosen when the application starts.
@@ -92,12 +93,23 @@ async def compare_versions(
                     original_url, again, [result.case for result in differing]
                 )
             unstable = {result.case.name for result in repeated if not result.passed}
-    equal = [result for result in results if result.passed]
+    equal = [result for result in results if result not in differing]
     return VersionsCompared(
         tuple(equal),
         tuple(result for result in differing if result.case.name not in unstable),
         tuple(result for result in differing if result.case.name in unstable),
         sum(result.original[0].response.status >= 500 for result in equal),
+    )
+
+
+def _both_crash(result: ParityResult) -> bool:
+    """Return whether both applications raise an exception to their servers.
+
+    An error handler that fails does so. gunicorn has a page for it, and Hypercorn sends no body.
+    """
+    original, port = result.original[0].response, result.port[0].response
+    return (
+        original.status == port.status == 500 and GUNICORN_PAGE in original.body and not port.body
     )
 
 

@@ -10,13 +10,14 @@ with requires_extra("port"):
     from quartpatterns.porting.plan import STAGES, make_plan
 
 from quartpatterns.porting.project import PortError
-from quartpatterns.porting.report import FileChange, MadeAsync, Plan, PortFinding
+from quartpatterns.porting.report import FileChange, FoundApplication, MadeAsync, Plan, PortFinding
 from quartpatterns.porting.rules import RuleError
 from quartpatterns.porting.writing import WriteError, write
 
 __all__ = [
     "STAGES",
     "FileChange",
+    "FoundApplication",
     "PortFinding",
     "MadeAsync",
     "Plan",

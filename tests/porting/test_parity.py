@@ -33,6 +33,11 @@ def fails():
     raise ValueError
 
 
+@app.errorhandler(500)
+def failed(error):
+    raise error
+
+
 @app.get("/random")
 def random():
     return str(uuid.uuid4())
@@ -88,9 +93,9 @@ def test_no_application(tmp_path: Path) -> None:
 
 
 def test_several_applications(tmp_path: Path) -> None:
-    found = run(written(tmp_path, {"a.py": APP, "b.py": APP}))
+    found = run(written(tmp_path, {f"{name}.py": APP for name in "abcd"}))
     assert found.exit_code == 0
-    assert "not compared: there are several applications: a:app, b:app.\n" in found.stderr
+    assert "more than 3 applications: a:app, b:app, c:app, d:app.\n" in found.stderr
 
 
 def test_not_loaded(tmp_path: Path) -> None:
