@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from quartpatterns.porting.models import ENTITY, MODEL
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import (
     NOTHING,
@@ -84,12 +85,9 @@ class Attributes:
         found: set[Value] = set()
         for rule in self.rules.type_rules(type_name):
             if name in rule.report:
+                why = "does not exist in ASGI" if type_name.startswith("flask.") else "is missing"
                 self.result.problem(
-                    "breaks",
-                    scope.file,
-                    node,
-                    f"{type_name}.{name} does not exist in ASGI",
-                    rule.report[name],
+                    "breaks", scope.file, node, f"{type_name}.{name} {why}", rule.report[name]
                 )
             if name in rule.properties:
                 self.result.await_(node, scope.file, scope.file.source(node))
@@ -105,6 +103,12 @@ class Attributes:
                 found.add(Method(type_name, name))
             if rule.open:
                 found |= self.flow.read((type_name, name))
+        if type_name == ENTITY:
+            for model in self.flow.read(MODEL):
+                if isinstance(model, ProjectClass):
+                    found |= self.of_instance(Instance(model.info), model.info, name, node, scope)
+        if type_name in (ENTITY, MODEL) and name in self.evaluator.relationships:
+            found.add(Instance(self.evaluator.relationships[name]))
         return frozenset(found)
 
     def of_class(self, info: ClassInfo, name: str) -> Values:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from quartpatterns.porting.models import EXTENSION
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.rules import NameRule
 from quartpatterns.porting.scopes import function_of
@@ -57,7 +58,10 @@ class Calls:
                 found |= self._call_method(function, node, arguments, scope)
             elif isinstance(function, Name):
                 found |= self._call_name(function.name, node, arguments, scope)
-            elif isinstance(function, Instance) and isinstance(function.type, ClassInfo):
+            elif isinstance(function, Instance) and isinstance(function.type, str):
+                called = Method(function.type, "__call__")
+                found |= self._call_method(called, node, arguments, scope)
+            elif isinstance(function, Instance):
                 for method in self.evaluator.attributes.of_instance(
                     function, function.type, "__call__", node, scope
                 ):
@@ -185,6 +189,8 @@ class Calls:
         if name == "flask.Flask":
             self.result.applications.add(node)
         for values, arg in arguments:
+            if rule.returns == EXTENSION and arg.keyword and arg.keyword.value == "model_class":
+                self.flow.add((EXTENSION, "Model"), values)
             if rule.accepts or rule.views:
                 for value in values:
                     if isinstance(value, Function):

@@ -50,7 +50,8 @@ class _Writer:
                 names = [dotted_name(alias.name) for alias in node.names]
             else:
                 continue
-            if any(name.partition(".")[0] in self.rules.bridged for name in names):
+            tops = {name.partition(".")[0] for name in names}
+            if not tops.isdisjoint(self.rules.bridged - self.rules.modules.keys()):
                 return True
         return False
 

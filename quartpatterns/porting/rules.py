@@ -105,6 +105,8 @@ class Rules:
         bridged: Modules of extensions that :func:`bridge_flask` makes work.
         fixtures: The types of fixtures of pytest plugins.
         removed: Attributes that applications no longer have, and what to write instead.
+        settings: Extensions whose settings the helper refuses if it does not know them, and the
+            name of the helper.
     """
 
     names: dict[str, NameRule]
@@ -113,16 +115,17 @@ class Rules:
     bridged: frozenset[str]
     fixtures: dict[str, str]
     removed: dict[str, str]
+    settings: dict[str, str]
     _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        old_modules = {new: old for old, new in self.modules.items()}
         for name, rule in self.names.items():
             if rule.port:
                 self._ported[rule.port] = name
                 module, _, rest = rule.port.rpartition(".")
-                if module in old_modules:  # `import niquests as requests; requests.aget`
-                    self._ported[f"{old_modules[module]}.{rest}"] = name
+                for old, new in self.modules.items():
+                    if new == module:  # `import niquests as requests; requests.aget`
+                        self._ported[f"{old}.{rest}"] = name
 
     def original(self, name: str) -> str:
         """Return the name of Flask for a name that the port has imported instead.
@@ -169,6 +172,7 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     bridged: set[str] = set()
     fixtures: dict[str, str] = {}
     removed: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for name, text in _texts(folders, data=data):
         try:
             data = tomllib.loads(text)
@@ -180,11 +184,12 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
             bridged.update(data.pop("bridged", ()))
             fixtures.update(data.pop("fixtures", {}))
             removed.update(data.pop("removed", {}))
+            settings.update(data.pop("settings", {}))
             if data:
                 raise RuleError(f"unknown key {next(iter(data))!r}")
         except (RuleError, TypeError, ValueError) as error:
             raise RuleError(f"{name}: {error}") from error
-    return Rules(names, types, modules, frozenset(bridged), fixtures, removed)
+    return Rules(names, types, modules, frozenset(bridged), fixtures, removed, settings)
 
 
 def _texts(folders: Iterable[Path], *, data: bool) -> Iterator[tuple[str, str]]:
