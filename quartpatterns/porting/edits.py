@@ -50,8 +50,7 @@ class _Writer:
                 names = [dotted_name(alias.name) for alias in node.names]
             else:
                 continue
-            tops = {name.partition(".")[0] for name in names}
-            if not tops.isdisjoint(self.rules.bridged - self.rules.modules.keys()):
+            if any(name.partition(".")[0] in self.rules.bridged for name in names):
                 return True
         return False
 

@@ -127,7 +127,7 @@ def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFindin
             else:
                 continue
             top = module.partition(".")[0]
-            if top.startswith("flask_") and top not in rules.bridged:
+            if top.startswith("flask_") and top not in rules.bridged | rules.modules.keys():
                 yield finding(
                     "differs",
                     file,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import libcst as cst
 
 from quartpatterns.porting.findings import finding
@@ -14,8 +12,6 @@ from quartpatterns.porting.text_edits import Edits, first_statement, move_names
 
 __all__ = ["modernise"]
 
-FLASK_SQLALCHEMY = re.compile(rb"flask(_|\.ext\.)sqlalchemy")
-PAGINATE = ("page", "per_page", "error_out", "max_per_page")
 XHR = '{}.headers.get("X-Requested-With") == "XMLHttpRequest"'
 
 
@@ -23,9 +19,8 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     """Return the new text of each file that changes, and the places for a person."""
     texts: dict[str, bytes] = {}
     findings: list[PortFinding] = []
-    has_queries = any(FLASK_SQLALCHEMY.search(file.text) for file in project.files)
     for file in project.files:
-        modern = _Modernised(file, rules, has_queries=has_queries)
+        modern = _Modernised(file, rules)
         findings += modern.findings
         if modern.edits.changes:
             text = modern.edits.result().decode()
@@ -37,9 +32,8 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
 class _Modernised:
     """A file with its changes."""
 
-    def __init__(self, file: PythonFile, rules: Rules, *, has_queries: bool) -> None:
+    def __init__(self, file: PythonFile, rules: Rules) -> None:
         self.file = file
-        self.has_queries = has_queries
         self.rules = rules
         self.edits = Edits(file)
         self.findings: list[PortFinding] = []
@@ -199,20 +193,9 @@ class _Modernised:
         return text in ("app", "application", "current_app", "self.app", "bp", "blueprint")
 
     def _call(self, node: cst.Call) -> None:
-        if isinstance(node.func, cst.Attribute) and node.func.attr.value == "paginate":
-            if self.has_queries:
-                self._paginate(node, node.func.value)
         rule = self.rules.names.get(self._full_name(node.func))
         if rule is None or not rule.keywords:
             return
         for arg in node.args:
             if arg.keyword is not None and arg.keyword.value in rule.keywords:
                 self.edits.replace(arg.keyword, rule.keywords[arg.keyword.value])
-
-    def _paginate(self, node: cst.Call, owner: cst.BaseExpression) -> None:
-        """Name the arguments of ``User.query.paginate(1, 20)``, as Flask-SQLAlchemy 3 needs it."""
-        if dotted_name(owner).rpartition(".")[2] == "db" or any(arg.star for arg in node.args):
-            return
-        plain = [arg for arg in node.args if arg.keyword is None]
-        for name, arg in zip(PAGINATE, plain, strict=False):
-            self.edits.insert(self.file.spans[arg][0], f"{name}=")

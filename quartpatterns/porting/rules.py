@@ -189,6 +189,7 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
                 raise RuleError(f"unknown key {next(iter(data))!r}")
         except (RuleError, TypeError, ValueError) as error:
             raise RuleError(f"{name}: {error}") from error
+    bridged -= modules.keys()
     return Rules(names, types, modules, frozenset(bridged), fixtures, removed, settings)
 
 

@@ -105,7 +105,7 @@ PAIRS = {
             query = User.query
             if few:
                 query = query.filter(User.id > 1)
-            page = query.paginate(1, error_out=False)
+            page = query.paginate(page=1, error_out=False)
             return str([page.next().items, *page.items, query.first_or_404().posts])
         """,
         """
@@ -173,64 +173,6 @@ PAIRS = {
         """,
     ),
 }
-
-
-LOGIN = """
-from flask import Flask, request
-from flask_login import LoginManager, current_user, login_required, login_user
-from flask_login.utils import logout_user
-
-from models import User, db
-
-app = Flask(__name__)
-login_manager = LoginManager(app)
-
-
-@login_manager.user_loader
-def load(id):
-    return db.session.get(User, int(id))
-
-
-@app.post("/")
-@login_required
-def save():
-    current_user.save()
-    login_user(current_user.friends.first())
-    logout_user()
-    return login_manager.unauthorized()
-"""
-NEW_LOGIN = """
-from quartpatterns.subclassing.names import Flask, request
-from quartpatterns.viewdecorators import LoginManager, current_user, login_required, login_user
-from quartpatterns.viewdecorators import logout_user
-
-from models import User, db
-
-app = Flask(__name__)
-login_manager = LoginManager(app)
-
-
-@login_manager.user_loader
-async def load(id):
-    return await db.session.get(User, int(id))
-
-
-@app.post("/")
-@login_required
-async def save():
-    await current_user.save()
-    login_user(await current_user.friends.first())
-    logout_user()
-    return await login_manager.unauthorized()
-"""
-
-
-def test_login(tmp_path: Path) -> None:
-    """Flask-Login becomes quartpatterns.viewdecorators, whose loader is awaited."""
-    written(tmp_path, {"models.py": HEAD})
-    assert ported(tmp_path, LOGIN.lstrip(), "data") == NEW_LOGIN.lstrip()
-    plan = make_plan(tmp_path, "data")
-    assert not plan.changes and not plan.findings
 
 
 def _dedented(text: str) -> str:
