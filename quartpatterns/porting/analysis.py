@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, SourceProject
-from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
 
 __all__ = ["Analysis", "Problem"]
@@ -270,6 +270,13 @@ class Analysis:
             elif isinstance(base, ProjectClass):
                 found |= self.external_bases(base.info)
         return found
+
+    def note_difference(
+        self, node: cst.CSTNode, file: PythonFile, name: str, rule: NameRule
+    ) -> None:
+        """Note that something differs on Quart, if its rule says so."""
+        if rule.differs:
+            self.problem("differs", file, node, f"{name} differs on Quart", rule.differs)
 
     def problem(
         self, kind: str, file: PythonFile, node: cst.CSTNode, reason: str, remedy: str

@@ -179,10 +179,7 @@ class Calls:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
         if rule.blocks:
             self.result.blocking[node] = (scope.file, f"{name}()", rule.blocks)
-        if rule.differs:
-            self.result.problem(
-                "differs", scope.file, node, f"{name}() differs on Quart", rule.differs
-            )
+        self.result.note_difference(node, scope.file, f"{name}()", rule)
         found: set[Value] = set()
         if rule.returns:
             found.add(Instance(rule.returns))

@@ -233,6 +233,8 @@ class Evaluator:
                 info.bases.add(value)
                 if isinstance(value, ProjectClass):
                     value.info.subclasses.add(info)
+                elif isinstance(value, Name) and (rule := self.rules.names.get(value.name)):
+                    self.result.note_difference(base, scope.file, value.name, rule)
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
         bases = self.result.external_bases(info)

@@ -29,12 +29,11 @@ def refused_settings(
         settings: Declarations = import_module(f"quartpatterns._shared.settings_of.{name}").SETTINGS
         for file in project.files:
             for node in file.spans:
-                text = _text(node)
-                if text in settings.instead:
-                    yield file, node, f"{text} is not supported", settings.instead[text]
-                elif text.isidentifier() and text.startswith(settings.prefixes):
-                    if text not in settings:
-                        yield file, node, f"{text} is unknown", "remove it"
+                name = _setting(node, file)
+                if name in settings.instead:
+                    yield file, node, f"{name} is not supported", settings.instead[name]
+                elif name.startswith(settings.prefixes) and name not in settings:
+                    yield file, node, f"{name} is unknown", "remove it"
     for file in project.files if "flask_sqlalchemy" in rules.settings else ():
         for node in file.spans:
             if isinstance(node, cst.SimpleString) and (match := URL.match(_text(node))):
@@ -43,8 +42,22 @@ def refused_settings(
                     yield file, node, why, f"write {match['database']}:// without a driver"
 
 
+def _setting(node: cst.CSTNode, file: PythonFile) -> str:
+    """Return the name of a setting that *node* sets: a key, a keyword or a variable."""
+    parent = file.parents.get(node)
+    if isinstance(node, cst.Name):
+        is_set = isinstance(parent, cst.AssignTarget | cst.AnnAssign) and parent.target is node
+        is_keyword = isinstance(parent, cst.Arg) and parent.keyword is node
+        return node.value if is_set or is_keyword else ""
+    if isinstance(parent, cst.DictElement) and parent.key is node:
+        return _text(node)
+    if isinstance(parent, cst.Index):
+        owner = file.parents[file.parents[parent]]
+        environ = isinstance(owner, cst.Subscript) and file.source(owner.value).endswith("environ")
+        return "" if environ else _text(node)
+    return ""
+
+
 def _text(node: cst.CSTNode) -> str:
-    if isinstance(node, cst.SimpleString):
-        value = node.evaluated_value
-        return value if isinstance(value, str) else ""
-    return node.value if isinstance(node, cst.Name) else ""
+    value = node.evaluated_value if isinstance(node, cst.SimpleString) else ""
+    return value if isinstance(value, str) else ""

@@ -286,12 +286,19 @@ def findings(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
     [
         ('app.config["SQLALCHEMY_POOL_SIZE"] = 5', "breaks", "POOL_SIZE is not supported"),
         ("class Config:\n    SQLALCHEMY_ECO = True", "breaks", "SQLALCHEMY_ECO is unknown"),
+        ("app.config.update(SQLALCHEMY_ECO=True)", "breaks", "SQLALCHEMY_ECO is unknown"),
+        ('SETTINGS = {"SQLALCHEMY_POOL_SIZE": 1}', "breaks", "POOL_SIZE is not supported"),
         ('URL = "mysql+pymysql://localhost/a"', "breaks", "pymysql blocks"),
         ("names = lambda: User.query.all()", "breaks", "a lambda cannot use await"),
         ("engine = db.get_engine()", "breaks", "get_engine"),
         ("from flask_sqlalchemy import BindMixin", "breaks", "BindMixin"),
         ("def touch(user):\n    user.save()", "differs", "User.save() is asynchronous now"),
         ("def f():\n    User.query.values(User.id)", "breaks", "values"),
+        (
+            "from flask_admin.contrib.sqla import ModelView\nclass Users(ModelView):\n    pass",
+            "differs",
+            "flask_admin.contrib.sqla.ModelView differs",
+        ),
         ("from flask_migrate import Migrate\nMigrate(app, db)", "differs", "Migrate() differs"),
     ],
 )
@@ -306,6 +313,7 @@ def test_finding(tmp_path: Path, text: str, kind: str, why: str) -> None:
     [
         'app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+asyncpg://localhost/a"',
         'app.config["SQLALCHEMY_ECHO"] = True',
+        'import os\nURL = os.environ["SQLALCHEMY_TEST_URL"]',
         "def touch(user):\n    user.label()",
     ],
 )
