@@ -56,7 +56,12 @@ class Attributes:
                 return self.flow.read((inner, name))
             return self._module_attribute(owner.file, name)
         if isinstance(owner, ProjectClass):
-            own = self.of_class(owner.info, name)
+            own = frozenset(
+                Function(value.info, Instance(owner.info))
+                if isinstance(value, Function) and "classmethod" in value.info.kinds
+                else value
+                for value in self.of_class(owner.info, name)
+            )
             return own or self._inherited_attribute(owner.info, name, node, scope)
         if isinstance(owner, Instance):
             if isinstance(owner.type, ClassInfo):

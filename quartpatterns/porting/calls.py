@@ -78,7 +78,12 @@ class Calls:
         """Pass arguments to the parameters of a function."""
         params = function.info.node.params
         names = positional_names(params)
-        if function.instance is not None and names and "staticmethod" not in function.info.kinds:
+        owner = function.instance
+        if owner is not None and names and "staticmethod" not in function.info.kinds:
+            first: Value = owner
+            if "classmethod" in function.info.kinds and isinstance(owner.type, ClassInfo):
+                first = ProjectClass(owner.type)
+            self.flow.add((function.info.scope, names[0]), {first})
             names = names[1:]
         position = 0
         for values, arg in arguments:
