@@ -58,16 +58,8 @@ class Calls:
                 found |= self._call_method(function, node, arguments, scope)
             elif isinstance(function, Name):
                 found |= self._call_name(function.name, node, arguments, scope)
-            elif isinstance(function, Instance) and isinstance(function.type, str):
-                called = Method(function.type, "__call__")
-                found |= self._call_method(called, node, arguments, scope)
             elif isinstance(function, Instance):
-                for method in self.evaluator.attributes.of_instance(
-                    function, function.type, "__call__", node, scope
-                ):
-                    if isinstance(method, Function):
-                        self.bind(method, arguments)
-                        found |= self.call_function(method.info, node, scope)
+                found |= self._call_instance(function, node, arguments, scope)
         self.result.unify(targets)
         if not functions:
             for values, arg in arguments:
@@ -113,6 +105,25 @@ class Calls:
             return frozenset({Items(self.flow.read((info, "yield")))}) | {Context(info)}
         self.result.use_call(info, node, scope.file)
         return self.flow.read((info, "return"))
+
+    def _call_instance(
+        self,
+        instance: Instance,
+        node: cst.Call,
+        arguments: list[tuple[Values, cst.Arg]],
+        scope: Scope,
+    ) -> Values:
+        """Call an object that has ``__call__``."""
+        if isinstance(instance.type, str):
+            return self._call_method(Method(instance.type, "__call__"), node, arguments, scope)
+        found: set[Value] = set()
+        for method in self.evaluator.attributes.of_instance(
+            instance, instance.type, "__call__", node, scope
+        ):
+            if isinstance(method, Function):
+                self.bind(method, arguments)
+                found |= self.call_function(method.info, node, scope)
+        return frozenset(found)
 
     def _create(
         self, info: ClassInfo, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope

@@ -175,18 +175,18 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     settings: dict[str, str] = {}
     for name, text in _texts(folders, data=data):
         try:
-            data = tomllib.loads(text)
-            for full_name, rule in data.pop("names", {}).items():
+            content = tomllib.loads(text)
+            for full_name, rule in content.pop("names", {}).items():
                 names[full_name] = _rule(NameRule, rule)
-            for type_name, rule in data.pop("types", {}).items():
+            for type_name, rule in content.pop("types", {}).items():
                 types[type_name] = _rule(TypeRule, rule)
-            modules.update(data.pop("modules", {}))
-            bridged.update(data.pop("bridged", ()))
-            fixtures.update(data.pop("fixtures", {}))
-            removed.update(data.pop("removed", {}))
-            settings.update(data.pop("settings", {}))
-            if data:
-                raise RuleError(f"unknown key {next(iter(data))!r}")
+            modules.update(content.pop("modules", {}))
+            bridged.update(content.pop("bridged", ()))
+            fixtures.update(content.pop("fixtures", {}))
+            removed.update(content.pop("removed", {}))
+            settings.update(content.pop("settings", {}))
+            if content:
+                raise RuleError(f"unknown key {next(iter(content))!r}")
         except (RuleError, TypeError, ValueError) as error:
             raise RuleError(f"{name}: {error}") from error
     bridged -= modules.keys()

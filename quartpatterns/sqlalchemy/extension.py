@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
 from quartpatterns._shared.loop_bound import LoopBound, current_context
+from quartpatterns._shared.settings import apply_defaults
 from quartpatterns._shared.unavailable import register_unavailable_handler
 from quartpatterns.sqlalchemy.engines import LoopEngines, make_engine
 from quartpatterns.sqlalchemy.errors import describe, diagnose
@@ -523,7 +524,7 @@ class LazySQLAlchemy(SQLAlchemy):
             )
         app.config["GREENLET_VIEWS"] = True
         pragmas = {**DEFAULTS["SQLALCHEMY_SQLITE_PRAGMAS"], "foreign_keys": "OFF"}
-        app.config.setdefault("SQLALCHEMY_SQLITE_PRAGMAS", pragmas)
+        apply_defaults(app, {"SQLALCHEMY_SQLITE_PRAGMAS": pragmas})
         super().init_app(app)
 
 

@@ -523,7 +523,16 @@ def test_application(tmp_path: Path) -> None:
     port(tmp_path, "data")
     assert not make_plan(tmp_path, "data").changes
     assert not make_plan(tmp_path, "data").findings
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error::RuntimeWarning"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error::RuntimeWarning",
+    ]
     path = os.pathsep.join([str(ROOT), str(tmp_path)])
     run = subprocess.run(
         command,

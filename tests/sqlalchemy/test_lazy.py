@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from quart import Quart, render_template_string
 from sqlalchemy import ForeignKey
@@ -18,25 +19,27 @@ from quartpatterns.subclassing.greenlets import in_greenlet, runs_in_greenlet
 db: Any = LazySQLAlchemy()
 
 
-class Owner(db.Model):
+class Owner(db.Model):  # type: ignore[misc]
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     tools: Mapped[list[Tool]] = relationship(back_populates="owner")
     lent = db.relationship("Loan", lazy="dynamic")
 
 
-class Tool(db.Model):
+class Tool(db.Model):  # type: ignore[misc]
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("owner.id"))
     owner: Mapped[Owner] = relationship(back_populates="tools")
 
 
-class Loan(db.Model):
+class Loan(db.Model):  # type: ignore[misc]
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("owner.id"))
 
 
-TEMPLATE = "{{ owner.tools | length }} {{ owner.lent.count() }} {% for each in owner.lent %}x{% endfor %}"
+TEMPLATE = (
+    "{{ owner.tools | length }} {{ owner.lent.count() }} {% for each in owner.lent %}x{% endfor %}"
+)
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ async def app(tmp_path: Path) -> FaithfulQuart:
     @app.cli.command("show")
     async def show() -> None:
         owner = await Owner.query.first()
-        print(len(owner.tools), await owner.lent.count())
+        click.echo(f"{len(owner.tools)} {await owner.lent.count()}")
 
     return app
 
@@ -100,7 +103,7 @@ async def test_a_commit_expires(app: FaithfulQuart) -> None:
 
 async def test_fixtures(app: FaithfulQuart) -> None:
     """The generator of a fixture runs in a greenlet before and after its ``yield``."""
-    ended = []
+    ended: list[str] = []
 
     @runs_in_greenlet
     async def fixture() -> Any:
