@@ -11,7 +11,7 @@ from functools import partial
 
 import libcst as cst
 
-from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow
@@ -23,6 +23,7 @@ from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
+    Closing,
     Context,
     Function,
     FunctionInfo,
@@ -42,19 +43,28 @@ VIEW_METHODS = ("get", "post", "put", "delete", "patch", "head", "options", "dis
 
 
 def analyse(project: SourceProject, rules: Rules) -> Analysis:
-    """Return what has to be awaited, and which functions become asynchronous."""
-    evaluator = Evaluator(project, rules)
-    evaluator.flow.run()
-    return evaluator.result
+    """Return what has to be awaited, and which functions become asynchronous.
+
+    What becomes asynchronous says what runs on the event loop, and rules for calls there make more
+    functions asynchronous. So the project is evaluated until nothing is new.
+    """
+    known = OnTheLoop()
+    while True:
+        evaluator = Evaluator(project, rules, known)
+        evaluator.flow.run()
+        found = known | evaluator.result.now_on_the_loop()
+        if found == known or not rules.elsewhere:
+            return evaluator.result
+        known = found
 
 
 class Evaluator:
     """Evaluates statements and expressions, and notes in the result what they need."""
 
-    def __init__(self, project: SourceProject, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules, known: OnTheLoop) -> None:
         self.project = project
         self.rules = rules
-        self.result = Analysis(project, rules)
+        self.result = Analysis(project, rules, known)
         self.flow = Flow()
         self.attributes = Attributes(self)
         self.calls = Calls(self)
@@ -129,13 +139,21 @@ class Evaluator:
 
     def _enter(self, item: cst.WithItem, value: Value, scope: Scope) -> Values:
         """Return what ``with`` assigns; note that it has to be asynchronous."""
+        if isinstance(value, Closing):
+            self.result.make_with(item, scope.file, scope.file.source(item.item))
+            return value.values
         if isinstance(value, Context):
             self.result.use_with(value.info, item, scope.file)
             return self.flow.read((value.info, "yield"))
         if isinstance(value, Instance):
             if isinstance(value.type, str):
-                if any(rule.async_with for rule in self.rules.type_rules(value.type)):
-                    self.result.make_with(item, scope.file, scope.file.source(item.item))
+                for rule in self.rules.type_rules(value.type):
+                    if rule.async_with:
+                        self.result.make_with(item, scope.file, scope.file.source(item.item))
+                    if "__exit__" in rule.blocks:
+                        text = f"the end of 'with {value.type}'"
+                        remedy = rule.blocks["__exit__"]
+                        self.result.blocking[item.item] = (scope.file, text, remedy)
             else:
                 found = set[Value]()
                 for method in self.attributes.of_class(value.type, "__enter__"):
@@ -266,6 +284,8 @@ class Evaluator:
             return
         for alias in node.names:
             name = dotted_name(alias.name)
+            if source is None:
+                self.result.imported.add((scope.file.name, self.rules.original(f"{module}.{name}")))
             values = self._imported(module, source, name, scope.file)
             target = alias.asname.name if alias.asname else alias.name
             self._assign(target, values, scope)
@@ -322,6 +342,20 @@ class Evaluator:
                         self.calls.accept(value.info, view=False)
                 return
             self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
+            self._add_item(target.value, values, scope)
+
+    def _add_item(self, owner: cst.BaseExpression, values: Values, scope: Scope) -> None:
+        """Add *values* to the items of a collection."""
+        items = frozenset({Items(values)}) if values else NOTHING
+        if isinstance(owner, cst.Attribute):
+            for value in self.evaluate(owner.value, scope):
+                self.attributes.assign(value, owner.attr.value, items)
+        elif isinstance(owner, cst.Name):
+            current: Scope | None = scope
+            while current is not None and owner.value not in current.names:
+                current = current.parent
+            if current is not None:
+                self.flow.add((current, owner.value), items)
 
     def _store(self, name: str, values: Values, scope: Scope) -> None:
         if name in scope.global_names:
