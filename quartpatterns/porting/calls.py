@@ -379,7 +379,9 @@ class Calls:
 
     def escape(self, values: Values, node: cst.CSTNode, scope: Scope, where: str) -> None:
         """Note functions and asynchronous objects that code outside the project gets."""
-        harmless = where.endswith("[...]") or where.removesuffix("()") in HARMLESS
+        harmless = (
+            where.endswith(("[...]", "event.listen()")) or where.removesuffix("()") in HARMLESS
+        )
         for value in values:
             if isinstance(value, Function):
                 value.info.escapes.setdefault(node, where)

@@ -167,6 +167,7 @@ class Evaluator:
         for default in _defaults(node.params):
             self.evaluate(default, scope)
         value: Values = frozenset({Function(info)})
+        info.routed = False
         for decorator in reversed(node.decorators):
             value = self.calls.decorate(decorator, value, info, scope)
         if info.fixture:

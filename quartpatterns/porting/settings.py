@@ -32,7 +32,7 @@ def refused_settings(
                 name = _setting(node, file)
                 if name in settings.instead:
                     yield file, node, f"{name} is not supported", settings.instead[name]
-                elif name.startswith(settings.prefixes) and name not in settings:
+                elif name.startswith(settings.prefixes) and settings.find(name) is None:
                     yield file, node, f"{name} is unknown", "remove it"
     for file in project.files if "flask_sqlalchemy" in rules.settings else ():
         for node in file.spans:

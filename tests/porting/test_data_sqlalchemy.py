@@ -175,6 +175,65 @@ PAIRS = {
 }
 
 
+LOGIN = """
+from flask import Flask, request
+from flask_login import LoginManager, current_user, login_required, login_user
+from flask_login.utils import logout_user
+
+from models import User, db
+
+app = Flask(__name__)
+login_manager = LoginManager(app)
+
+
+@login_manager.user_loader
+def load(id):
+    return db.session.get(User, int(id))
+
+
+@app.post("/")
+@login_required
+def save():
+    current_user.save()
+    login_user(current_user.friends.first())
+    logout_user()
+    return login_manager.unauthorized()
+"""
+NEW_LOGIN = """
+from quartpatterns.subclassing.names import Flask, request
+from quartpatterns.viewdecorators import LoginManager, current_user, login_required, login_user
+from quartpatterns.viewdecorators import logout_user
+
+from models import User, db
+
+app = Flask(__name__)
+login_manager = LoginManager(app)
+
+
+@login_manager.user_loader
+async def load(id):
+    return await db.session.get(User, int(id))
+
+
+@app.post("/")
+@login_required
+async def save():
+    await current_user.save()
+    login_user(await current_user.friends.first())
+    logout_user()
+    return await login_manager.unauthorized()
+"""
+
+
+def test_login(tmp_path: Path) -> None:
+    """Flask-Login becomes quartpatterns.viewdecorators, whose loader is awaited."""
+    written(tmp_path, {"models.py": HEAD})
+    assert ported(tmp_path, LOGIN.lstrip(), "data") == NEW_LOGIN.lstrip()
+    plan = make_plan(tmp_path, "data")
+    assert not plan.changes
+    assert {each.kind for each in plan.findings} <= {"differs"}
+
+
 def _dedented(text: str) -> str:
     return textwrap.dedent(text).lstrip("\n")
 
@@ -299,6 +358,8 @@ def findings(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
             "differs",
             "flask_admin.contrib.sqla.ModelView differs",
         ),
+        ("import library\ndef f():\n    library.use(db.session)", "breaks", "library.use()"),
+        ("def f():\n    db.inspect(db.engine)", "breaks", "inspect"),
         ("from flask_migrate import Migrate\nMigrate(app, db)", "differs", "Migrate() differs"),
     ],
 )
@@ -315,6 +376,7 @@ def test_finding(tmp_path: Path, text: str, kind: str, why: str) -> None:
         'app.config["SQLALCHEMY_ECHO"] = True',
         'import os\nURL = os.environ["SQLALCHEMY_TEST_URL"]',
         "def touch(user):\n    user.label()",
+        "db.event.listen(db.session, 'before_commit', print)",
     ],
 )
 def test_no_finding(tmp_path: Path, text: str) -> None:
