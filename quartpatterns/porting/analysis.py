@@ -14,7 +14,7 @@ import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.replacing import Replacement
-from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
 
 __all__ = ["Analysis", "OnTheLoop", "Problem"]
@@ -96,6 +96,7 @@ class Analysis:
         of_request: The awaited attributes of the request.
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
+        unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
         closings: The calls of ``closing()`` that have to be ``aclosing()``.
@@ -124,6 +125,7 @@ class Analysis:
         self.of_request: set[cst.CSTNode] = set()
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
+        self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
         self.closings: set[cst.CSTNode] = set()
@@ -372,6 +374,13 @@ class Analysis:
             elif isinstance(base, ProjectClass):
                 found |= self.external_bases(base.info)
         return found
+
+    def note_difference(
+        self, node: cst.CSTNode, file: PythonFile, name: str, rule: NameRule
+    ) -> None:
+        """Note that something differs on Quart, if its rule says so."""
+        if rule.differs:
+            self.problem("differs", file, node, f"{name} differs on Quart", rule.differs)
 
     def problem(
         self, kind: str, file: PythonFile, node: cst.CSTNode, reason: str, remedy: str
